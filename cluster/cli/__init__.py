@@ -1,0 +1,1 @@
+"""The command line, the outermost layer: `./mobula ...` runs `python -m cluster.cli ...`."""

@@ -1,0 +1,154 @@
+"""Every command and its options. Each imports what it needs when it runs, so `--help` is quick."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Run and use a Mobula inference cluster on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models = typer.Typer(help="List models, convert one, train the shipped one.")
+keys = typer.Typer(help="API keys of this machine's cluster.", no_args_is_help=True)
+bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
+app.add_typer(models, name="models")
+app.add_typer(keys, name="keys")
+app.add_typer(bench, name="bench")
+
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command()
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return when it is ready; `down` ends it.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="What to deploy. [default: serve_config.yaml]")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="HTTP port. [default: 8000]")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait until it is ready.")] = 300.0,
+    profile: Annotated[
+        str, typer.Option(help="`fast`: HAProxy in front of Serve. `plain`: Serve's own proxy.")
+    ] = "fast",
+    logs: Annotated[
+        bool, typer.Option("--logs", help="Follow every log line, not only warnings and errors.")
+    ] = False,
+) -> None:
+    """Start a cluster on this machine and wait until it is ready."""
+    from cluster.cli.up import run
+
+    raise typer.Exit(run(detach, config, port, timeout, profile, logs))
+
+
+@app.command()
+def down(
+    drain: Annotated[
+        float, typer.Option(help="Seconds that running requests get to finish; 0: none.")
+    ] = 10.0,
+) -> None:
+    """End the cluster and everything it started. Does nothing if there is none."""
+    from cluster.cli.down import run
+
+    raise typer.Exit(run(drain))
+
+
+@app.command()
+def status() -> None:
+    """Show what runs. Exit code 0 only if the cluster answers requests."""
+    from cluster.cli.status import run
+
+    raise typer.Exit(run())
+
+
+@app.command()
+def demo() -> None:
+    """Stream captions from the running cluster, by HTTP and from a Ray job."""
+    from cluster.cli.demo import run
+
+    raise typer.Exit(run())
+
+
+@app.command()
+def test(
+    tiers: Annotated[
+        list[str] | None, typer.Argument(help="lint, or folders of tests/. [default: all]")
+    ] = None,
+    k: Annotated[str | None, typer.Option("-k", help="Only tests whose name matches.")] = None,
+    x: Annotated[bool, typer.Option("-x", help="Stop at the first failure.")] = False,
+) -> None:
+    """Run the checks and tests, quickest tier first."""
+    from cluster.cli.tiers import run
+
+    raise typer.Exit(run(tiers or [], k, x))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine. Exit code 1 if something would keep `up` from working."""
+    from cluster.cli.doctor import run
+
+    raise typer.Exit(run())
+
+
+@keys.command("show")
+def keys_show() -> None:
+    """Print the bootstrap admin key."""
+    from cluster.cli.keys import show
+
+    raise typer.Exit(show())
+
+
+@models.callback(invoke_without_command=True)
+def models_list(context: typer.Context) -> None:
+    """List the models of the running cluster."""
+    if context.invoked_subcommand is None:
+        from cluster.cli.models import listing
+
+        raise typer.Exit(listing())
+
+
+@models.command("export", context_settings=PASS_THROUGH)
+def models_export(context: typer.Context) -> None:
+    """Convert a Hugging Face model (id or folder) for the openvino engine."""
+    from cluster.cli.delegate import module
+
+    raise typer.Exit(module("deployments.model.export", context.args))
+
+
+@models.command("train-nano", context_settings=PASS_THROUGH)
+def models_train_nano(context: typer.Context) -> None:
+    """Train the shipped nano model again from its recipe."""
+    from cluster.cli.delegate import module
+
+    raise typer.Exit(module("deployments.trainer", ["nano", *context.args]))
+
+
+@bench.command("engine", context_settings=PASS_THROUGH)
+def bench_engine(context: typer.Context) -> None:
+    """Tokens a second of an engine, without Serve."""
+    from cluster.cli.delegate import main_of
+
+    raise typer.Exit(main_of("load_tests.bench_engine", context.args))
+
+
+@bench.command("path", context_settings=PASS_THROUGH)
+def bench_path(context: typer.Context) -> None:
+    """Requests a second and overhead of the request path."""
+    from cluster.cli.delegate import main_of
+
+    raise typer.Exit(main_of("load_tests.bench_path", context.args))
+
+
+@bench.command("up")
+def bench_up(
+    rounds: Annotated[int, typer.Option(help="Starts of each kind, interleaved.")] = 3,
+) -> None:
+    """Time of a warm `up` against `ray start` + `serve deploy` of a hello application."""
+    from cluster.cli.bench_up import run
+
+    raise typer.Exit(run(rounds))

@@ -1,0 +1,1 @@
+"""Starting, watching and ending a Mobula cluster on this machine."""

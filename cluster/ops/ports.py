@@ -1,0 +1,135 @@
+"""Every port that a cluster listens on, and whether one is taken.
+
+Two numbers decide them all: the HTTP port and the base `gcs_port`. Ray's defaults collide with
+Redis (6379) and with any second cluster on the machine, so each is set explicitly.
+"""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from cluster.settings import Settings
+
+BLOCK = 250  # replica ports of one cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """`gcs_port` + 1..6 follow `gcs`; replicas take a block of 250 between 30000 and 32499."""
+
+    http: int
+    dashboard: int
+    gcs: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Ports":
+        return cls(settings.http_port, settings.dashboard_port, settings.gcs_port)
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Ports that nobody uses now, for a cluster beside others."""
+        blocks = (base for base in range(6510, 9510, 10) if _block_is_free(base))
+        return cls(free_port(), free_port(), next(blocks))
+
+    @property
+    def agent(self) -> int:
+        return self.gcs + 1
+
+    @property
+    def haproxy_metrics(self) -> int:
+        return self.gcs + 2
+
+    @property
+    def haproxy_stats(self) -> int:
+        return self.gcs + 3
+
+    @property
+    def fallback_http(self) -> int:
+        return self.gcs + 4
+
+    @property
+    def fallback_grpc(self) -> int:
+        return self.gcs + 5
+
+    @property
+    def metrics(self) -> int:
+        return self.gcs + 6
+
+    @property
+    def replicas(self) -> int:
+        """The first port of the replicas' block."""
+        return 30_000 + BLOCK * (self.gcs // 10 % 10)
+
+    def named(self) -> Mapping[str, int]:
+        """What a person calls each port, with the setting that moves it."""
+        return {
+            "HTTP (--port, MOBULA_HTTP_PORT)": self.http,
+            "dashboard (MOBULA_DASHBOARD_PORT)": self.dashboard,
+            "Ray control (MOBULA_GCS_PORT)": self.gcs,
+            "Ray agent (MOBULA_GCS_PORT + 1)": self.agent,
+            "HAProxy metrics (MOBULA_GCS_PORT + 2)": self.haproxy_metrics,
+            "HAProxy statistics (MOBULA_GCS_PORT + 3)": self.haproxy_stats,
+            "fallback proxy (MOBULA_GCS_PORT + 4)": self.fallback_http,
+            "fallback proxy, gRPC (MOBULA_GCS_PORT + 5)": self.fallback_grpc,
+            "Ray metrics (MOBULA_GCS_PORT + 6)": self.metrics,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A port somebody else listens on; `holder` is None where the system does not say."""
+
+    purpose: str
+    port: int
+    holder: str | None
+
+    def __str__(self) -> str:
+        return f"port {self.port} for {self.purpose} is in use by {self.holder or 'a process'}"
+
+
+def taken(ports: Ports) -> list[Taken]:
+    return [
+        Taken(purpose, port, holder(port))
+        for purpose, port in ports.named().items()
+        if not is_free(port)
+    ]
+
+
+def is_free(port: int, host: str = "0.0.0.0") -> bool:
+    """Whether a server could listen there now (a port in TIME_WAIT counts as free)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port that the system hands out and nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _block_is_free(base: int) -> bool:
+    return all(is_free(port) for port in range(base, base + 7))
+
+
+def holder(port: int) -> str | None:
+    """`name (pid 123)` of the process that listens on `port`, if we may know."""
+    try:
+        listeners = [
+            entry
+            for entry in psutil.net_connections("tcp")
+            if entry.status == psutil.CONN_LISTEN and entry.laddr.port == port
+        ]
+        if listeners and listeners[0].pid:
+            return f"{psutil.Process(listeners[0].pid).name()} (pid {listeners[0].pid})"
+    except psutil.Error:
+        return None
+    return None

@@ -1,0 +1,84 @@
+"""The environment that Ray and Serve start in: which proxy, which ports, whose token.
+
+Flows out: plain variables for `ray start`, which every process of the cluster inherits. A
+`RAY_SERVE_*` or `RAY_*` tuning that the operator has set already wins over ours.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal, get_args
+
+from cluster.ops.ports import BLOCK, Ports
+from cluster.settings import MARKER, ROOT, process_environment
+
+Profile = Literal["fast", "plain"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+DRAIN_S = 2  # how long a leaving ingress replica goes on serving
+LONGEST_STREAM_S = 3600  # HAProxy keeps an old worker this long after a reload
+
+# Inherited, these would send our processes to somebody else's cluster.
+FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID")
+
+
+def environment(
+    profile: Profile, ports: Ports, cluster_id: str, home: Path, ray_dir: Path, cores: int
+) -> dict[str, str]:
+    """The whole environment for `ray start`."""
+    inherited = process_environment()
+    for name in FOREIGN:
+        inherited.pop(name, None)
+    paths = [str(ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
+    return {
+        **serve_environment(profile, ports, ray_dir, cores),
+        **inherited,
+        MARKER: cluster_id,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "MOBULA_HOME": str(home),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_START_HOOK": "cluster.ops.start_hook.trim",
+    }
+
+
+def serve_environment(
+    profile: Profile,
+    ports: Ports | None = None,
+    ray_dir: Path | None = None,
+    cores: int | None = None,
+) -> dict[str, str]:
+    """Serve's part alone; without `ports` and `ray_dir`, free ports and a new folder."""
+    ports = ports or Ports.free()
+    common = {
+        "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),
+    }
+    if profile == "plain":
+        return common
+    haproxy = ray_dir / "haproxy" if ray_dir else Path(tempfile.mkdtemp(prefix="mob-ha-"))
+    return {
+        **common,
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_TCP_NODELAY": "1",
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(cores or os.cpu_count() or 1)),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(LONGEST_STREAM_S),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.fallback_grpc),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+    }
+
+
+def haproxy_threads(cores: int) -> int:
+    """One core is left to the replicas; more than four threads gain nothing."""
+    return max(1, min(cores - 1, 4))

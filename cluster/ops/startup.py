@@ -1,0 +1,258 @@
+"""Bringing a cluster up: from nothing to the first 200 of `/readyz`.
+
+Flows in: a `Plan`. Flows out: the running cluster's state, or `StartFailed` with sentences for
+the operator, after everything that was started has been ended again.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+from cluster.auth.keys import write_private
+from cluster.clock import Clock, SystemClock
+from cluster.ops import state as states
+from cluster.ops.dashboard import AppStatus, Dashboard, DashboardRefused
+from cluster.ops.logs import relevant_lines, tail
+from cluster.ops.ports import Ports, taken
+from cluster.ops.processes import Owner
+from cluster.ops.profile import Profile, environment
+from cluster.ops.shutdown import sweep
+from cluster.ops.state import ClusterState
+from cluster.settings import ROOT, Settings
+
+POLL_S = 0.1
+STATUS_EVERY_S = 1.0
+NEEDED_BYTES = 3 << 30
+KEPT_SESSIONS = 2  # folders of Ray's logs from earlier starts
+
+Say = Callable[[str], None]
+
+
+class StartFailed(Exception):
+    """Why the cluster did not start, written for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start and how."""
+
+    settings: Settings
+    config: Path
+    profile: Profile = "fast"
+    timeout_s: float = 300.0
+    detached: bool = False
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.settings.host}:{self.settings.http_port}"
+
+    def serve_config(self) -> dict[str, Any]:
+        """The operator's file with our address in it."""
+        try:
+            config = yaml.safe_load(self.config.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise StartFailed(f"cannot read {self.config}: {error}") from None
+        if not isinstance(config, dict) or "applications" not in config:
+            raise StartFailed(f"{self.config} has no `applications`")
+        http = {"host": self.settings.host, "port": self.settings.http_port}
+        config["http_options"] = {**config.get("http_options", {}), **http}
+        return config
+
+
+def check(plan: Plan) -> None:
+    """Refuse early what cannot work."""
+    busy = taken(Ports.of(plan.settings))
+    if busy:
+        raise StartFailed("\n".join(str(each) for each in busy))
+    available = psutil.virtual_memory().available
+    if available < NEEDED_BYTES:
+        raise StartFailed(
+            f"{available / 2**30:.1f} GiB of memory is available; Mobula needs "
+            f"{NEEDED_BYTES >> 30} GiB to start"
+        )
+
+
+class Startup:
+    """One attempt. `start` may be interrupted at any point: `undo` ends what is there."""
+
+    def __init__(self, plan: Plan, say: Say, clock: Clock | None = None) -> None:
+        self.plan = plan
+        self._say = say
+        self._clock = clock or SystemClock()
+        self._began = self._clock.monotonic()
+        self._ray: subprocess.Popen[bytes] | None = None
+        self.state = self._new_state()
+
+    def _new_state(self) -> ClusterState:
+        settings = self.plan.settings
+        return ClusterState(
+            id=secrets.token_hex(8),
+            phase="starting",
+            detached=self.plan.detached,
+            owner=Owner.this(),
+            url=self.plan.url,
+            dashboard=f"http://127.0.0.1:{settings.dashboard_port}",
+            gcs=f"127.0.0.1:{settings.gcs_port}",
+            ray_dir=str(states.ray_dir(settings.home)),
+            profile=self.plan.profile,
+            started=self._clock.wall(),
+        )
+
+    def start(self) -> ClusterState:
+        """Everything up to the first 200. On failure, undoes itself."""
+        config = self.plan.serve_config()
+        states.save(self.plan.home, self.state)
+        try:
+            self._start_ray()
+            dashboard = Dashboard(self.state.dashboard, token(self.plan.home))
+            with contextlib.closing(dashboard):
+                self._await_dashboard(dashboard)
+                self._deploy(dashboard, config)
+                self._await_ready(dashboard)
+        except BaseException:
+            self.undo()
+            raise
+        self.state = self.state.ready()
+        states.save(self.plan.home, self.state)
+        return self.state
+
+    def undo(self) -> None:
+        sweep(self.plan.home, self.state, grace_s=0.5)
+
+    def elapsed(self) -> float:
+        return self._clock.monotonic() - self._began
+
+    # 1. Ray's own processes.
+    def _start_ray(self) -> None:
+        folder = Path(self.state.ray_dir)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        forget_old_sessions(folder)
+        (folder / "haproxy").mkdir(exist_ok=True)
+        token(self.plan.home)
+        ports = Ports.of(self.plan.settings)
+        env = environment(
+            self.plan.profile, ports, self.state.id, self.plan.home, folder, os.cpu_count() or 1
+        )
+        with self._ray_log.open("wb") as log:
+            self._ray = subprocess.Popen(
+                ray_command(ports, folder),
+                cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,  # the terminal's Ctrl-C is ours, not Ray's
+            )  # fmt: skip
+        self._say("starting Ray")
+
+    @property
+    def _ray_log(self) -> Path:
+        return Path(self.state.ray_dir) / "ray-start.log"
+
+    def _await_dashboard(self, dashboard: Dashboard) -> None:
+        while not dashboard.is_up():
+            self._check_ray()
+            self._pause("Ray's dashboard did not come up")
+
+    # 2. Our applications.
+    def _deploy(self, dashboard: Dashboard, config: dict[str, Any]) -> None:
+        self._say("deploying")
+        try:
+            dashboard.deploy(config)
+        except (DashboardRefused, httpx.HTTPError) as error:
+            raise StartFailed(f"Serve refused {self.plan.config}:\n{error}") from None
+
+    def _await_ready(self, dashboard: Dashboard) -> None:
+        self._say("loading models")
+        next_status = self._clock.monotonic() + STATUS_EVERY_S
+        with httpx.Client(trust_env=False, timeout=2.0) as http:
+            while not is_ready(http, self.plan.url):
+                self._check_ray()
+                if self._clock.monotonic() >= next_status:
+                    self._report(dashboard)
+                    next_status = self._clock.monotonic() + STATUS_EVERY_S
+                self._pause("the applications did not become ready")
+
+    def _report(self, dashboard: Dashboard) -> None:
+        try:
+            status = dashboard.status()
+        except (DashboardRefused, httpx.HTTPError):
+            return  # busy; asked again in a second
+        if status.failed:
+            raise StartFailed(f"deploying failed\n{self._why(status)}")
+        waiting = [
+            f"{name} {counts}"
+            for name, counts in status.deployments.items()
+            if len(set(counts.split("/"))) > 1
+        ]
+        self._say("loading models" + (f" (waiting for {', '.join(waiting)})" if waiting else ""))
+
+    # 3. What went wrong.
+    def _check_ray(self) -> None:
+        code = self._ray.poll() if self._ray else None
+        if code not in (None, 0):
+            raise StartFailed(f"`ray start` ended with status {code}\n{tail(self._ray_log, 15)}")
+
+    def _pause(self, reason: str) -> None:
+        if self.elapsed() > self.plan.timeout_s:
+            limit = f"{self.plan.timeout_s:g} s (--timeout)"
+            raise StartFailed(f"{reason} within {limit}\n{self._why(None)}")
+        time.sleep(POLL_S)
+
+    def _why(self, status: AppStatus | None) -> str:
+        if status is not None and status.message:
+            return status.message
+        return relevant_lines(Path(self.state.ray_dir))
+
+
+def ray_command(ports: Ports, folder: Path) -> list[str]:
+    """`ray start` for a head node that only this machine can reach."""
+    ray = Path(sys.executable).with_name("ray")
+    options = {
+        "--node-ip-address": "127.0.0.1",
+        "--port": ports.gcs,
+        "--temp-dir": folder,
+        "--include-dashboard": "true",
+        "--dashboard-host": "127.0.0.1",
+        "--dashboard-port": ports.dashboard,
+        "--dashboard-agent-listen-port": ports.agent,
+        "--metrics-export-port": ports.metrics,
+        "--min-worker-port": 0,  # any free port: fixed ranges of two clusters would collide
+        "--max-worker-port": 0,
+    }
+    flat = [str(part) for option in options.items() for part in option]
+    return [str(ray), "start", "--head", "--no-monitor", "--disable-usage-stats", *flat]
+
+
+def is_ready(http: httpx.Client, url: str) -> bool:
+    try:
+        return http.get(f"{url}/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def token(home: Path) -> str:
+    """Ray's cluster token, made on first use."""
+    path = home / "ray.token"
+    if not path.exists():
+        write_private(path, secrets.token_hex(32).encode())
+    return path.read_text().strip()
+
+
+def forget_old_sessions(folder: Path) -> None:
+    """Keep the logs of the latest starts only."""
+    sessions = sorted(path for path in folder.glob("session_2*") if path.is_dir())
+    for session in sessions[: -KEPT_SESSIONS or None]:
+        shutil.rmtree(session, ignore_errors=True)

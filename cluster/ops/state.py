@@ -1,0 +1,85 @@
+"""What is known of the cluster on this machine between commands: `<home>/cluster.json`.
+
+Written before the first process starts, so that a killed `up` leaves a trace to clean up by.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from cluster.auth.keys import write_private
+from cluster.ops.processes import Owner, members
+
+STATE, LOCK = "cluster.json", "up.lock"
+SOCKET_TAIL = 64  # what Ray appends to its folder to name a unix socket
+SOCKET_LIMIT = 107
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """One cluster. `owner` is the `up` that starts it, or that stays in the foreground."""
+
+    id: str
+    phase: Literal["starting", "ready"]
+    detached: bool
+    owner: Owner
+    url: str
+    dashboard: str
+    gcs: str
+    ray_dir: str
+    profile: str
+    started: float
+
+    def ready(self) -> "ClusterState":
+        return replace(self, phase="ready")
+
+    def is_abandoned(self) -> bool:
+        """Its `up` was killed before it was ready, or died in the foreground, or all is gone."""
+        needs_owner = self.phase == "starting" or not self.detached
+        return (needs_owner and self.owner.process() is None) or not members(self.id)
+
+
+def load(home: Path) -> ClusterState | None:
+    path = home / STATE
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+        entry = json.loads(path.read_bytes())
+        return ClusterState(**{**entry, "owner": Owner(**entry["owner"])})
+    return None
+
+
+def save(home: Path, state: ClusterState) -> None:
+    write_private(home / STATE, json.dumps(asdict(state), indent=1).encode())
+
+
+def forget(home: Path) -> None:
+    (home / STATE).unlink(missing_ok=True)
+
+
+def ray_dir(home: Path) -> Path:
+    """Ray's folder for sockets and logs; elsewhere if the home's path is too long for sockets."""
+    inside = home / "ray"
+    if len(str(inside)) + SOCKET_TAIL <= SOCKET_LIMIT:
+        return inside
+    digest = hashlib.sha256(str(home).encode()).hexdigest()[:10]
+    outside = Path(tempfile.gettempdir()) / f"mobula-{os.getuid()}-{digest}"
+    outside.mkdir(mode=0o700, exist_ok=True)  # Ray opens its own folder to everybody
+    return outside / "ray"
+
+
+@contextlib.contextmanager
+def starting(home: Path) -> Iterator[bool]:
+    """Holds the right to start or clean up; yields False if another `up` has it."""
+    with (home / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

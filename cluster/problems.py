@@ -1,0 +1,217 @@
+"""Every way a request can fail, as one tree that carries its own HTTP meaning.
+
+    Problem                     500 internal-error
+      InvalidRequest            400 invalid-request        a value out of range; names the field and the limit
+        PromptTooLong           400 context-length-exceeded
+        UnsupportedParameter    400 unsupported-parameter
+      Unauthenticated           401 unauthenticated
+      Forbidden                 403 forbidden              names the scope
+      NotFound                  404 not-found
+        UnknownModel            404 unknown-model
+      MethodNotAllowed          405 method-not-allowed
+      RequestTimeout            408 request-timeout        the body did not arrive in time
+      Conflict                  409 conflict
+      PayloadTooLarge           413 payload-too-large      names the limit in bytes
+      UnsupportedMedia          415 unsupported-media-type
+      UntrustedHost             421 untrusted-host
+      Malformed                 422 malformed-payload      not the declared schema; a pointer for each error
+      RateLimited               429 rate-limited           Retry-After
+      ClientGone                499 client-gone            nobody is left to read the answer
+      ModelFailed               502 model-failed
+      Overloaded                503 overloaded             Retry-After
+        Draining                503 draining
+      DeadlineExceeded          504 deadline-exceeded      names the stage that ran out
+
+A problem raised in a Ray replica reaches the caller as a subclass of both its own class and
+RayTaskError, whose `str` is a remote traceback: bodies are built from `slug`, `title` and
+`detail`, never from `str(exc)`. `__reduce__` keeps the type through pickling whatever a
+subclass's constructor looks like.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+
+class Problem(Exception):
+    """A failure that a caller can be told about. `detail` is written for the caller."""
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+    detail: str
+    extensions: Mapping[str, Any]
+
+    def __init__(self, detail: str, **extensions: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extensions = extensions
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (_problem_class(type(self)), self.args, dict(self.__dict__)))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP headers that go with this problem."""
+        retry_after = self.extensions.get("retry_after_s")
+        return {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
+
+    @property
+    def param(self) -> str | None:
+        """The request field at fault, dotted (`messages.0.content`), or None."""
+        return self.extensions.get("param")
+
+
+def _problem_class(cls: type) -> type:
+    """The Problem class behind Ray's dual class `RayTaskError(X)`."""
+    return next(base for base in cls.__mro__ if base.__module__ != "ray.exceptions")
+
+
+def _rebuild(cls: type[Problem], args: tuple[Any, ...], state: dict[str, Any]) -> Problem:
+    problem = cls.__new__(cls, *args)
+    problem.args = args
+    problem.__dict__.update(state)
+    return problem
+
+
+class InvalidRequest(Problem):
+    status, slug, title = 400, "invalid-request", "Invalid request"
+
+
+class PromptTooLong(InvalidRequest):
+    slug, title = "context-length-exceeded", "Prompt is too long for the model"
+
+    def __init__(self, model: str, tokens: int, limit: int, reserved: int = 0) -> None:
+        room = f", of which {reserved} are asked for as output" if reserved else ""
+        super().__init__(
+            f"The prompt has {tokens} tokens; model '{model}' takes {limit}{room}.",
+            model=model, tokens=tokens, limit=limit, param="messages",
+        )
+
+
+class UnsupportedParameter(InvalidRequest):
+    slug, title = "unsupported-parameter", "Parameter is not supported"
+
+    def __init__(self, param: str, why: str) -> None:
+        super().__init__(f"'{param}' is not supported: {why}", param=param)
+
+
+class Unauthenticated(Problem):
+    status, slug, title = 401, "unauthenticated", "Authentication is required"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": 'Bearer realm="mobula"'}
+
+
+class Forbidden(Problem):
+    status, slug, title = 403, "forbidden", "The credential does not allow this"
+
+
+class NotFound(Problem):
+    status, slug, title = 404, "not-found", "Not found"
+
+
+class UnknownModel(NotFound):
+    slug, title = "unknown-model", "No such model"
+
+    def __init__(self, model: str, known: Sequence[str] = ()) -> None:
+        names = ", ".join(known) or "none"
+        super().__init__(
+            f"No model '{model[:100]}' is configured; models: {names}.", model=model[:100],
+            param="model",
+        )
+
+
+class MethodNotAllowed(Problem):
+    status, slug, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class RequestTimeout(Problem):
+    status, slug, title = 408, "request-timeout", "The request body did not arrive in time"
+
+
+class Conflict(Problem):
+    status, slug, title = 409, "conflict", "Conflict"
+
+
+class PayloadTooLarge(Problem):
+    status, slug, title = 413, "payload-too-large", "The request body is too large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is over {limit_bytes} bytes.", limit_bytes=limit_bytes)
+
+
+class UnsupportedMedia(Problem):
+    status, slug, title = 415, "unsupported-media-type", "Content type is not supported"
+
+    def __init__(self, got: str, accepted: Sequence[str]) -> None:
+        super().__init__(
+            f"Content type '{got[:100]}' is not accepted here; send {', '.join(accepted)}.",
+            accepted=list(accepted),
+        )
+
+
+class UntrustedHost(Problem):
+    status, slug, title = 421, "untrusted-host", "This host name is not served here"
+
+
+class Malformed(Problem):
+    """`errors` lists each fault: `pointer` (RFC 6901 into the body), `detail`, `type`."""
+
+    status, slug, title = 422, "malformed-payload", "The request does not match the schema"
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        first = errors[0]
+        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+        pointer = str(first.get("pointer", ""))
+        super().__init__(
+            f"{pointer or 'body'}: {first['detail']}{more}",
+            errors=[dict(error) for error in errors],
+            param=pointer.lstrip("/").replace("/", ".") or None,
+        )
+
+    @classmethod
+    def at(cls, pointer: str, detail: str, kind: str) -> Self:
+        return cls([{"pointer": pointer, "detail": detail, "type": kind}])
+
+
+class RateLimited(Problem):
+    status, slug, title = 429, "rate-limited", "Too many requests"
+
+
+class ClientGone(Problem):
+    status, slug, title = 499, "client-gone", "The client closed the connection"
+
+
+class ModelFailed(Problem):
+    status, slug, title = 502, "model-failed", "The model failed"
+
+    def __init__(self, model: str, detail: str = "The model could not complete the request.") -> None:
+        super().__init__(detail, model=model)
+
+
+class Overloaded(Problem):
+    status, slug, title = 503, "overloaded", "Too busy right now"
+
+    def __init__(self, detail: str, retry_after_s: float = 1.0, **extensions: Any) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s, **extensions)
+
+
+class Draining(Overloaded):
+    slug, title = "draining", "This replica is shutting down"
+
+
+class DeadlineExceeded(Problem):
+    status, slug, title = 504, "deadline-exceeded", "The deadline passed"
+
+    def __init__(self, stage: str, limit_s: float | None = None) -> None:
+        limit = "" if limit_s is None else f" of {limit_s:g} s"
+        super().__init__(f"The deadline{limit} passed in stage '{stage}'.", stage=stage)
+
+
+def to_problem(error: BaseException) -> Problem:
+    """The problem to show for any exception; an unknown one gives a constant text."""
+    if isinstance(error, Problem):
+        return error
+    return Problem("Something went wrong on our side; the request id finds it in the log.")

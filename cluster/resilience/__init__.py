@@ -1,0 +1,1 @@
+"""What keeps a call alive, or ends it cleanly, when something below it fails."""

@@ -1,0 +1,71 @@
+"""What the operator's environment says: `MOBULA_*` variables in, one frozen `Settings` out.
+
+Secrets and places live here; the shape of the graph is in serve_config.yaml. Read once, at the
+edge of a process (a deployment's constructor, the command line), and passed down from there.
+This is the only module that looks at the process environment.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKER = "MOBULA_CLUSTER_ID"  # names the cluster that a process belongs to
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Words = Annotated[tuple[str, ...], NoDecode]  # `a,b,c` in the environment
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that suits one machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MOBULA_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    # Where state lives: keys, tokens, logs, the running cluster's record.
+    home: Path = ROOT / ".mobula"
+
+    # The HTTP interface.
+    host: str = "127.0.0.1"
+    http_port: Port = 8000
+    allowed_hosts: Words = ("*",)
+    cors_origins: Words = ()
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+    request_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    max_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    max_concurrent_requests: Annotated[int, Field(ge=1)] = 1024  # per ingress replica
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Ray's own ports; the rest follow from `gcs_port` (see cluster/ops/ports.py).
+    dashboard_port: Port = 8265
+    gcs_port: Port = 6480
+
+    # Replaces the generated admin key of the tenant "default". Form: mob_<id>_<secret>.
+    bootstrap_key: SecretStr | None = None
+
+    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+
+def process_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment with `changes` applied, to start a child process with."""
+    return {**os.environ, **(changes or {})}
+
+
+def in_ci() -> bool:
+    """Whether a missing server must fail a test instead of skipping it."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")

@@ -1,0 +1,78 @@
+"""What an operator may say about the graph: the typed form of `args` in serve_config.yaml.
+
+No secrets here: Serve stores args with the application and logs options.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deployments.model.spec import ModelSpec
+
+
+class _Args(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelArgs(ModelSpec):
+    """A model, and how many replicas of it to run with which share of the machine."""
+
+    replicas: Annotated[int, Field(ge=1, le=1024)] = 1
+    num_cpus: Annotated[float, Field(ge=0)] = 1.0
+    num_gpus: Annotated[float, Field(ge=0)] = 0.0
+
+    def spec(self) -> ModelSpec:
+        return ModelSpec.model_validate(self.model_dump(include=set(ModelSpec.model_fields)))
+
+
+class IngressArgs(_Args):
+    """The HTTP stage. One replica uses one core fully at roughly a thousand requests/s."""
+
+    replicas: Annotated[int, Field(ge=1, le=1024)] = 1
+    num_cpus: Annotated[float, Field(ge=0)] = 0.5
+
+
+class ContentArgs(_Args):
+    """Which model writes captions and posts.
+
+    `providers` maps the names that callers may ask for to model ids; every model id is a
+    provider of its own name as well. `default` is used when a caller names none.
+    """
+
+    providers: dict[str, str] = {}
+    default: str | None = None
+
+
+class AppArgs(_Args):
+    """The whole graph."""
+
+    models: Annotated[tuple[ModelArgs, ...], Field(min_length=1)]
+    ingress: IngressArgs = IngressArgs()
+    content: ContentArgs = ContentArgs()
+
+    @model_validator(mode="after")
+    def _models_are_distinct(self) -> Self:
+        ids = [model.id for model in self.models]
+        twice = sorted({model for model in ids if ids.count(model) > 1})
+        if twice:
+            raise ValueError(f"models: each id may appear once; twice: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _providers_are_models(self) -> Self:
+        ids = {model.id for model in self.models}
+        named = dict(self.content.providers)
+        if self.content.default is not None and self.content.default not in named:
+            named["default"] = self.content.default
+        for name, model in named.items():
+            if model not in ids:
+                raise ValueError(
+                    f"content: '{name}' names model '{model}', which is not among models: "
+                    f"{', '.join(sorted(ids))}"
+                )
+        return self
+
+    @property
+    def default_provider(self) -> str:
+        """The provider used when a caller names none."""
+        return self.content.default or self.models[0].id

@@ -1,0 +1,42 @@
+"""Serve options for each stage: how it scales, queues, is watched and drains.
+
+Queues in front of a model are ours (deployments/model); Serve's are bounded and kept near empty.
+"""
+
+import re
+from typing import Any
+
+from graphs.args import IngressArgs, ModelArgs
+
+HEALTH = {"health_check_period_s": 2.0, "health_check_timeout_s": 5.0}
+LOGGING = {"enable_access_log": False}  # ours says more and costs less (cluster/journal.py)
+MAX_ONGOING = 100_000  # admission is ours: never let Serve's own limit bind first
+
+
+def model_name(model_id: str) -> str:
+    """The deployment's name; ids may hold slashes, names end up in paths of log files."""
+    return "Model:" + re.sub(r"[^A-Za-z0-9_.-]", "-", model_id)
+
+
+def ingress_options(args: IngressArgs) -> dict[str, Any]:
+    return {
+        "name": "Ingress",
+        "num_replicas": args.replicas,
+        "ray_actor_options": {"num_cpus": args.num_cpus},
+        "max_ongoing_requests": MAX_ONGOING,
+        "graceful_shutdown_timeout_s": 30.0,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }
+
+
+def model_options(args: ModelArgs) -> dict[str, Any]:
+    return {
+        "name": model_name(args.id),
+        "num_replicas": args.replicas,
+        "ray_actor_options": {"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
+        "max_ongoing_requests": MAX_ONGOING,
+        "graceful_shutdown_timeout_s": 30.0,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }

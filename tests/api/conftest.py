@@ -1,0 +1,63 @@
+"""The whole web application over fakes: no Ray, no sockets."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path as FilePath
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from cluster.clock import SystemClock
+from cluster.settings import Settings
+from deployments.content.registry import Providers
+from deployments.ingress.app import create_app
+from deployments.ingress.models import Models
+from deployments.ingress.path import Path
+from deployments.ingress.services import Services
+from tests.api.fakes import WordsModel
+from tests.api.web import FixedKeys, MakeServices, client_of
+
+
+@pytest.fixture
+def model() -> WordsModel:
+    return WordsModel()
+
+
+@pytest.fixture
+def access_log() -> list[bytes]:
+    """The lines of the access log."""
+    return []
+
+
+@pytest.fixture
+def make_services(
+    model: WordsModel, access_log: list[bytes], tmp_path: FilePath
+) -> MakeServices:
+    def make(**settings: object) -> Services:
+        clock = SystemClock()
+        models = Models({"words": model}, clock)
+        path = Path(models)
+        return Services(
+            settings=Settings(home=tmp_path, **settings),  # type: ignore[arg-type]
+            authenticator=FixedKeys(),
+            models=models,
+            path=path,
+            providers=Providers({"words": path}, "words", {"house": "words"}),
+            clock=clock,
+            version="9.9.9",
+            access_log=access_log.append,
+            load=path.load,
+        )
+
+    return make
+
+
+@pytest.fixture
+def app(make_services: MakeServices) -> ASGIApp:
+    return create_app(make_services())
+
+
+@pytest.fixture
+async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app) as client:
+        yield client

@@ -1,0 +1,91 @@
+"""Stand-ins for what lies behind the ingress; each does one simple thing, deterministically."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from cluster.problems import ModelFailed, Overloaded, PromptTooLong
+from deployments.contracts.generation import (
+    Choice,
+    Chunk,
+    Completion,
+    GenerateRequest,
+    ModelCard,
+    TokenLogprob,
+    Usage,
+)
+
+CONTEXT = 64
+
+
+class WordsModel:
+    """Answers every request with the same words; one word is one token.
+
+    `fail_after` words it raises ModelFailed; `hold` makes it wait before each word until the
+    event is set. `open` counts the calls that have not ended.
+    """
+
+    def __init__(self, words: str = "one two three", fail_after: int | None = None) -> None:
+        self.words = words.split()
+        self.fail_after = fail_after
+        self.hold: asyncio.Event | None = None
+        self.up = True
+        self.open = 0
+        self.requests: list[GenerateRequest] = []
+        self.opened = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    async def card(self) -> ModelCard:
+        if not self.up:
+            raise Overloaded("'words' is not up.")
+        return ModelCard("words", "echo", "words", "rev1", CONTEXT, 1_700_000_000)
+
+    async def generate(self, request: GenerateRequest) -> Completion:
+        texts: dict[int, str] = {}
+        logprobs: dict[int, list[TokenLogprob]] = {}
+        usage = Usage()
+        async for chunk in self.stream(request):
+            texts[chunk.index] = texts.get(chunk.index, "") + chunk.text
+            logprobs.setdefault(chunk.index, []).extend(chunk.logprobs or ())
+            usage = chunk.usage or usage
+        wanted = request.sampling.logprobs is not None
+        choices = tuple(
+            Choice(i, text, "stop", tuple(logprobs[i]) if wanted else None)
+            for i, text in sorted(texts.items())
+        )
+        return Completion(choices, usage, request.model)
+
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        self.requests.append(request)
+        self.open += 1
+        self.opened.set()
+        try:
+            async for chunk in self._chunks(request):
+                yield chunk
+        finally:
+            self.open -= 1
+            self.closed.set()
+
+    async def _chunks(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        prompt = request.prompt or " ".join(message.content for message in request.messages)
+        size = len(prompt.split())
+        if size > CONTEXT:
+            raise PromptTooLong("words", size, CONTEXT)
+        words = self.words[: request.sampling.max_tokens]
+        for index in range(request.n):
+            for at, word in enumerate(words):
+                if self.fail_after is not None and at >= self.fail_after:
+                    raise ModelFailed("words")
+                if self.hold is not None:
+                    await self.hold.wait()
+                text = word if at == 0 else f" {word}"
+                yield Chunk(index, text, logprobs=_logprob(request, text))
+            last = index == request.n - 1
+            usage = Usage(size, len(words) * request.n) if last else None
+            yield Chunk(index, "", "stop", () if request.sampling.logprobs else None, usage)
+
+
+def _logprob(request: GenerateRequest, text: str) -> tuple[TokenLogprob, ...] | None:
+    if request.sampling.logprobs is None:
+        return None
+    top = ((text, text.encode(), -0.5), ("other", b"other", -1.5))
+    return (TokenLogprob(text, text.encode(), -0.5, top[: request.sampling.logprobs]),)

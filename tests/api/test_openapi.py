@@ -1,0 +1,62 @@
+"""The API's description is complete, and the copy in docs/ is current."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.types import ASGIApp
+
+from tests.api.web import client_of
+
+PUBLISHED = Path(__file__).parents[2] / "docs" / "openapi.json"
+
+
+@pytest.fixture
+async def document(app: ASGIApp) -> dict[str, Any]:
+    async with client_of(app, key=None) as client:
+        return (await client.get("/openapi.json")).json()
+
+
+def test_the_published_description_is_current(document: dict[str, Any]) -> None:
+    """Write it anew with `python -m deployments.ingress > docs/openapi.json`."""
+    published = json.loads(PUBLISHED.read_text())
+    document["info"]["version"] = published["info"]["version"]
+    assert document == published
+
+
+def test_every_post_describes_its_body_with_an_example_and_its_problems(
+    document: dict[str, Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+    for path, item in document["paths"].items():
+        if (post := item.get("post")) is None:
+            continue
+        reference = post["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        body = schemas[reference.rsplit("/", 1)[-1]]
+        assert "example" in body or "items" in body["properties"], path
+        for status in ("400", "401", "404", "413", "422", "503", "504"):
+            media = next(iter(post["responses"][status]["content"].values()))
+            assert media["example"], (path, status)
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    text = json.dumps(document)
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named <= document["components"]["schemas"].keys()
+
+
+def test_only_probes_and_facts_need_no_key(document: dict[str, Any]) -> None:
+    public = {
+        path
+        for path, item in document["paths"].items()
+        for operation in item.values()
+        if not operation["security"]
+    }
+    assert public == {"/healthz", "/readyz", "/health", "/version"}
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_the_pages_are_served(app: ASGIApp, page: str) -> None:
+    async with client_of(app, key=None) as client:
+        assert (await client.get(page)).status_code == 200
