@@ -5,10 +5,13 @@ without HTTP. The key is checked and the call admitted on the far side, like any
 Every method raises `cluster.problems.Problem`s.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, TypeVar
+from functools import cache, cached_property
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 import ray
@@ -22,6 +25,7 @@ from cluster.resilience.failures import from_ray
 
 _REMOTE = (RayError, RayServeException, TimeoutError)
 _TARGET = "mobula"
+_END: Final = object()
 
 Event = tuple[str | None, dict[str, Any]]
 Answer = TypeVar("Answer")
@@ -58,14 +62,89 @@ class ContentAnswer:
         return cls(tuple(variant["text"] for variant in raw["variants"]), raw)
 
 
-class _Client:
-    """What both clients share: the handle, and the bodies of calls."""
+class AsyncMobula:
+    """The client for code that runs on an event loop.
+
+    Serve keeps one router for each deployment and process, bound to the loop that met it first;
+    so all calls of a process run on one loop of ours, whichever loop awaits them.
+    """
 
     def __init__(self, api_key: str, *, app: str = "mobula", timeout_s: float = 60.0) -> None:
         """`app` is the Serve application; `timeout_s` bounds every call, queueing included."""
         self._api_key = api_key
         self._app = app
         self._timeout_s = timeout_s
+
+    async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
+        """`prompt` is a user's text or a list of messages; `options` as in the HTTP body."""
+        return ChatAnswer.of(await self._call("chat", _chat(prompt, model, options)))
+
+    async def stream_chat(
+        self, prompt: Prompt, *, model: str = "nano", **options: Any
+    ) -> AsyncGenerator[str, None]:
+        """The first choice's text, piece by piece."""
+        async with aclosing(self._events("chat", _chat(prompt, model, options))) as events:
+            async for _, chunk in events:
+                for piece in _pieces(chunk):
+                    yield piece
+
+    async def caption(
+        self, topic: str, *, platform: str = "instagram", **brief: Any
+    ) -> ContentAnswer:
+        """Ranked caption variants for `topic`; `brief` as in `POST /api/v1/captions`."""
+        body = {"topic": topic, "platform": platform, **brief}
+        return ContentAnswer.of(await self._call("captions", body))
+
+    def stream_caption(
+        self, topic: str, *, platform: str = "instagram", **brief: Any
+    ) -> AsyncGenerator[Event, None]:
+        """(event, value) pairs: started, delta, variant, completed."""
+        return self._events("captions", {"topic": topic, "platform": platform, **brief})
+
+    async def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
+        """Ranked posts from a topic or a `draft`; `brief` as in `POST /api/v1/posts`."""
+        return ContentAnswer.of(await self._call("posts", {"topic": topic, **brief}))
+
+    async def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A result or an error for each brief, in order."""
+        return _results(await self._call("captions.batch", {"items": [dict(i) for i in items]}))
+
+    async def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A result or an error for each brief, in order."""
+        return _results(await self._call("posts.batch", {"items": [dict(i) for i in items]}))
+
+    async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return await _elsewhere(self._call_here(operation, body))
+
+    async def _events(self, operation: str, body: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
+        stream = self._events_here(operation, body)
+        try:
+            while (event := await _elsewhere(_next(stream))) is not _END:
+                yield cast("Event", event)
+        finally:
+            await _elsewhere(_close(stream))
+
+    async def _call_here(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        response = self._handle.call.remote(*self._arguments(operation, body))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await response
+        except (*_REMOTE, Problem) as error:
+            raise from_ray(error, _TARGET) from None
+        finally:
+            response.cancel()  # does nothing to a call that has ended
+
+    async def _events_here(
+        self, operation: str, body: Mapping[str, Any]
+    ) -> AsyncGenerator[Event, None]:
+        response = self._streaming.stream.remote(*self._arguments(operation, body))
+        try:
+            async for event in response:
+                yield event
+        except (*_REMOTE, Problem) as error:
+            raise from_ray(error, _TARGET) from None
+        finally:
+            response.cancel()
 
     @cached_property
     def _handle(self) -> DeploymentHandle:
@@ -85,93 +164,72 @@ class _Client:
         return self._api_key, operation, orjson.dumps(given), self._timeout_s
 
 
-class Mobula(_Client):
-    """The blocking client."""
+class Mobula:
+    """The same for blocking code."""
+
+    def __init__(self, api_key: str, *, app: str = "mobula", timeout_s: float = 60.0) -> None:
+        self._client = AsyncMobula(api_key, app=app, timeout_s=timeout_s)
 
     def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
-        """`prompt` is a user's text or a list of messages; `options` as in the HTTP body."""
-        return self._call("chat", _chat(prompt, model, options), ChatAnswer.of)
+        return _run(self._client.chat(prompt, model=model, **options))
 
     def stream_chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> Iterator[str]:
-        """The first choice's text, piece by piece."""
-        for _, chunk in self._events("chat", _chat(prompt, model, options)):
-            yield from _pieces(chunk)
+        return _iterate(self._client.stream_chat(prompt, model=model, **options))
 
     def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentAnswer:
-        """Ranked caption variants for `topic`; `brief` as in `POST /api/v1/captions`."""
-        body = {"topic": topic, "platform": platform, **brief}
-        return self._call("captions", body, ContentAnswer.of)
+        return _run(self._client.caption(topic, platform=platform, **brief))
 
     def stream_caption(
         self, topic: str, *, platform: str = "instagram", **brief: Any
     ) -> Iterator[Event]:
-        """(event, value) pairs: started, delta, variant, completed."""
-        return self._events("captions", {"topic": topic, "platform": platform, **brief})
+        return _iterate(self._client.stream_caption(topic, platform=platform, **brief))
 
     def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
-        """Ranked posts from a topic or a `draft`; `brief` as in `POST /api/v1/posts`."""
-        return self._call("posts", {"topic": topic, **brief}, ContentAnswer.of)
+        return _run(self._client.post(topic, **brief))
 
     def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """A result or an error for each item, in order."""
-        return self._call("captions.batch", {"items": [dict(i) for i in items]}, _results)
+        return _run(self._client.caption_batch(items))
 
-    def _call(
-        self, operation: str, body: Mapping[str, Any], read: Callable[[dict[str, Any]], Answer]
-    ) -> Answer:
-        response = self._handle.call.remote(*self._arguments(operation, body))
-        try:
-            return read(response.result(timeout_s=self._timeout_s))
-        except (*_REMOTE, Problem) as error:
-            raise from_ray(error, _TARGET) from None
-
-    def _events(self, operation: str, body: Mapping[str, Any]) -> Iterator[Event]:
-        response = self._streaming.stream.remote(*self._arguments(operation, body))
-        try:
-            yield from response
-        except (*_REMOTE, Problem) as error:
-            raise from_ray(error, _TARGET) from None
-        finally:
-            response.cancel()
+    def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return _run(self._client.post_batch(items))
 
 
-class AsyncMobula(_Client):
-    """The same for an event loop."""
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """This process's loop for handle calls, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="mobula-client", daemon=True).start()
+    return loop
 
-    async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
-        return ChatAnswer.of(await self._call("chat", _chat(prompt, model, options)))
 
-    async def stream_chat(
-        self, prompt: Prompt, *, model: str = "nano", **options: Any
-    ) -> AsyncIterator[str]:
-        async for _, chunk in self._events("chat", _chat(prompt, model, options)):
-            for piece in _pieces(chunk):
-                yield piece
+def _run(work: Coroutine[Any, Any, Answer]) -> Answer:
+    future = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()  # Ctrl-C must not leave the call running
+        raise
 
-    async def caption(
-        self, topic: str, *, platform: str = "instagram", **brief: Any
-    ) -> ContentAnswer:
-        body = {"topic": topic, "platform": platform, **brief}
-        return ContentAnswer.of(await self._call("captions", body))
 
-    async def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
-        return ContentAnswer.of(await self._call("posts", {"topic": topic, **brief}))
+def _iterate(stream: AsyncGenerator[Answer, None]) -> Iterator[Answer]:
+    try:
+        while (item := _run(_next(stream))) is not _END:
+            yield cast("Answer", item)
+    finally:
+        _run(_close(stream))
 
-    async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            return await self._handle.call.remote(*self._arguments(operation, body))
-        except (*_REMOTE, Problem) as error:
-            raise from_ray(error, _TARGET) from None
 
-    async def _events(self, operation: str, body: Mapping[str, Any]) -> AsyncIterator[Event]:
-        response = self._streaming.stream.remote(*self._arguments(operation, body))
-        try:
-            async for event in response:
-                yield event
-        except (*_REMOTE, Problem) as error:
-            raise from_ray(error, _TARGET) from None
-        finally:
-            response.cancel()
+async def _elsewhere(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Await on this loop what runs on ours; cancelling the one cancels the other."""
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop()))
+
+
+async def _next(stream: AsyncGenerator[Answer, None]) -> Answer | object:
+    return await anext(stream, _END)
+
+
+async def _close(stream: AsyncGenerator[Answer, None]) -> None:
+    await stream.aclose()
 
 
 def _chat(prompt: Prompt, model: str, options: Mapping[str, Any]) -> dict[str, Any]:

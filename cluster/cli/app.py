@@ -73,8 +73,8 @@ def demo() -> None:
     raise typer.Exit(run())
 
 
-@app.command()
-def test(
+@app.command("test")
+def run_tests(
     tiers: Annotated[
         list[str] | None, typer.Argument(help="lint, or folders of tests/. [default: all]")
     ] = None,
@@ -112,12 +112,18 @@ def models_list(context: typer.Context) -> None:
         raise typer.Exit(listing())
 
 
-@models.command("export", context_settings=PASS_THROUGH)
-def models_export(context: typer.Context) -> None:
-    """Convert a Hugging Face model (id or folder) for the openvino engine."""
-    from cluster.cli.delegate import module
+@models.command("export")
+def models_export(
+    source: Annotated[str, typer.Argument(help="Hugging Face id, or a folder.")],
+    out: Annotated[
+        Path | None, typer.Argument(help="Where to. [default: <home>/models/<name>]")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="fp32, fp16, int8 or int4.")] = "fp16",
+) -> None:
+    """Convert a Hugging Face model for the openvino engine, in an environment of its own."""
+    from cluster.cli.models import export
 
-    raise typer.Exit(module("deployments.model.export", context.args))
+    raise typer.Exit(export(source, out, weights))
 
 
 @models.command("train-nano", context_settings=PASS_THROUGH)

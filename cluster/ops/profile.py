@@ -23,7 +23,7 @@ FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID")
 
 
 def environment(
-    profile: Profile, ports: Ports, cluster_id: str, home: Path, ray_dir: Path, cores: int
+    profile: Profile, ports: Ports, cluster_id: str, home: Path, haproxy: Path, cores: int
 ) -> dict[str, str]:
     """The whole environment for `ray start`."""
     inherited = process_environment()
@@ -31,7 +31,7 @@ def environment(
         inherited.pop(name, None)
     paths = [str(ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
     return {
-        **serve_environment(profile, ports, ray_dir, cores),
+        **serve_environment(profile, ports, haproxy, cores),
         **inherited,
         MARKER: cluster_id,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
@@ -46,10 +46,10 @@ def environment(
 def serve_environment(
     profile: Profile,
     ports: Ports | None = None,
-    ray_dir: Path | None = None,
+    haproxy: Path | None = None,
     cores: int | None = None,
 ) -> dict[str, str]:
-    """Serve's part alone; without `ports` and `ray_dir`, free ports and a new folder."""
+    """Serve's part alone; without `ports` and `haproxy`, free ports and a new folder."""
     ports = ports or Ports.free()
     common = {
         "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
@@ -59,7 +59,7 @@ def serve_environment(
     }
     if profile == "plain":
         return common
-    haproxy = ray_dir / "haproxy" if ray_dir else Path(tempfile.mkdtemp(prefix="mob-ha-"))
+    haproxy = haproxy or haproxy_folder()
     return {
         **common,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -77,6 +77,14 @@ def serve_environment(
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
     }
+
+
+def haproxy_folder() -> Path:
+    """A new folder, ours only, for the files and the unlocked admin socket of HAProxy.
+
+    It takes socket paths of up to 97 characters, 57 of which Serve uses itself: keep it short.
+    """
+    return Path(tempfile.mkdtemp(prefix="mob-", dir="/tmp"))
 
 
 def haproxy_threads(cores: int) -> int:

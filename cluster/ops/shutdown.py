@@ -64,6 +64,6 @@ def sweep(home: Path, state: ClusterState, grace_s: float = GRACE_S) -> int:
     if survivors:
         names = ", ".join(f"{process.name()} ({process.pid})" for process in survivors)
         raise RuntimeError(f"could not end: {names}")
-    shutil.rmtree(Path(state.ray_dir) / "haproxy", ignore_errors=True)
+    shutil.rmtree(state.haproxy_dir, ignore_errors=True)
     states.forget(home)
     return ended

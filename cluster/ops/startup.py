@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ from cluster.ops.dashboard import AppStatus, Dashboard, DashboardRefused
 from cluster.ops.logs import relevant_lines, tail
 from cluster.ops.ports import Ports, taken
 from cluster.ops.processes import Owner
-from cluster.ops.profile import Profile, environment
+from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
 from cluster.settings import ROOT, Settings
@@ -97,6 +98,7 @@ class Startup:
         self._clock = clock or SystemClock()
         self._began = self._clock.monotonic()
         self._ray: subprocess.Popen[bytes] | None = None
+        self.before_undo: Callable[[], None] = lambda: None
         self.state = self._new_state()
 
     def _new_state(self) -> ClusterState:
@@ -110,6 +112,7 @@ class Startup:
             dashboard=f"http://127.0.0.1:{settings.dashboard_port}",
             gcs=f"127.0.0.1:{settings.gcs_port}",
             ray_dir=str(states.ray_dir(settings.home)),
+            haproxy_dir=str(haproxy_folder()),
             profile=self.plan.profile,
             started=self._clock.wall(),
         )
@@ -126,6 +129,7 @@ class Startup:
                 self._deploy(dashboard, config)
                 self._await_ready(dashboard)
         except BaseException:
+            self.before_undo()
             self.undo()
             raise
         self.state = self.state.ready()
@@ -135,6 +139,13 @@ class Startup:
     def undo(self) -> None:
         sweep(self.plan.home, self.state, grace_s=0.5)
 
+    def is_alive(self) -> bool:
+        """Whether Ray's control process still listens."""
+        host, _, port = self.state.gcs.partition(":")
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1.0):
+            return True
+        return False
+
     def elapsed(self) -> float:
         return self._clock.monotonic() - self._began
 
@@ -143,11 +154,11 @@ class Startup:
         folder = Path(self.state.ray_dir)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         forget_old_sessions(folder)
-        (folder / "haproxy").mkdir(exist_ok=True)
         token(self.plan.home)
         ports = Ports.of(self.plan.settings)
+        haproxy = Path(self.state.haproxy_dir)
         env = environment(
-            self.plan.profile, ports, self.state.id, self.plan.home, folder, os.cpu_count() or 1
+            self.plan.profile, ports, self.state.id, self.plan.home, haproxy, os.cpu_count() or 1
         )
         with self._ray_log.open("wb") as log:
             self._ray = subprocess.Popen(

@@ -34,6 +34,7 @@ class ClusterState:
     dashboard: str
     gcs: str
     ray_dir: str
+    haproxy_dir: str
     profile: str
     started: float
 
@@ -70,6 +71,8 @@ def ray_dir(home: Path) -> Path:
     digest = hashlib.sha256(str(home).encode()).hexdigest()[:10]
     outside = Path(tempfile.gettempdir()) / f"mobula-{os.getuid()}-{digest}"
     outside.mkdir(mode=0o700, exist_ok=True)  # Ray opens its own folder to everybody
+    if outside.is_symlink() or outside.stat().st_uid != os.getuid():
+        raise PermissionError(f"{outside} belongs to somebody else")
     return outside / "ray"
 
 

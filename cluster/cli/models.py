@@ -1,0 +1,47 @@
+"""`mobula models`: what the running cluster serves, and converting a model for it."""
+
+import logging
+import sys
+from pathlib import Path
+
+import httpx
+from rich.table import Table
+
+from cluster.cli.running import NOT_RUNNING, client, running_state
+from cluster.cli.screen import console, fail, say
+from cluster.settings import Settings
+
+COLUMNS = ("id", "engine", "source", "revision", "context_length", "parameters", "ready")
+
+
+def listing() -> int:
+    settings = Settings()
+    state = running_state(settings)
+    if state is None:
+        return fail(NOT_RUNNING)
+    try:
+        with client(state, settings) as http:
+            answer = http.get("/v1/models").raise_for_status().json()
+    except httpx.HTTPError as error:
+        return fail(f"{state.url}/v1/models: {error}")
+    cards: list[dict[str, object]] = answer["data"]
+    table = Table(*COLUMNS)
+    for card in cards:
+        table.add_row(*(str(card.get(name, "")) for name in COLUMNS))
+    console.print(table)
+    return 0
+
+
+def export(source: str, out: Path | None, weights: str) -> int:
+    from deployments.model.export import ExportFailed, export_openvino
+
+    home = Settings().home
+    name = f"{Path(source).name if Path(source).exists() else source.replace('/', '--')}-{weights}"
+    folder = out or home / "models" / name
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    try:
+        export_openvino(source, folder, weights, exporter=home / "exporter")
+    except ExportFailed as failure:
+        return fail(str(failure))
+    say(f"converted to {folder}; name that folder as `source` in serve_config.yaml")
+    return 0

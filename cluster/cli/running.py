@@ -1,0 +1,22 @@
+"""The running cluster as the commands see it: its state, and a client with the admin key."""
+
+import httpx
+
+from cluster.auth.keys import admin_key
+from cluster.ops import state as states
+from cluster.ops.state import ClusterState
+from cluster.settings import Settings
+
+NOT_RUNNING = "no cluster is running here; start one with `mobula up -d`"
+
+
+def running_state(settings: Settings) -> ClusterState | None:
+    """The state of a cluster that is ready and alive."""
+    state = states.load(settings.home)
+    return state if state and state.phase == "ready" and not state.is_abandoned() else None
+
+
+def client(state: ClusterState, settings: Settings, timeout_s: float = 60.0) -> httpx.Client:
+    key = admin_key(settings.home, settings) or ""
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.Client(base_url=state.url, headers=headers, timeout=timeout_s, trust_env=False)

@@ -1,0 +1,122 @@
+"""`mobula test`: lint and types, then each folder of tests/ as its own pytest run.
+
+Flows out: each tier's own output, a table of durations, and one last line that says
+`N passed, N failed`. A tier is a process of its own, because Ray reads its environment once.
+"""
+
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.cli.screen import fail, plain, say
+from cluster.clock import SystemClock
+from cluster.settings import ROOT, process_environment
+
+LINT = "lint"
+ORDER = ("unit", "contract", "api", "graph", "cluster", "chaos", "browser")
+ON_REQUEST = ("gpu",)  # run only when it is named
+CHECKS: tuple[tuple[str, ...], ...] = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "--quiet", "."),
+    ("mypy",),
+)
+NO_TESTS = 5  # pytest's exit code
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one tier did."""
+
+    tier: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+
+
+def run(chosen: Sequence[str], keyword: str | None, stop: bool) -> int:
+    """The exit code: 0 only if something ran and nothing failed."""
+    known = available()
+    unknown = [tier for tier in chosen if tier not in known]
+    if unknown:
+        return fail(f"no tier {', '.join(unknown)}; tiers: {', '.join(known)}")
+    tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
+    outcomes: list[Outcome] = []
+    for tier in tiers:
+        outcomes.append(_lint() if tier == LINT else _pytest(tier, keyword, stop))
+        if stop and outcomes[-1].failed:
+            break
+    return _report(outcomes)
+
+
+def available() -> list[str]:
+    """lint, then the folders of tests/ that hold tests, quickest first."""
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py"))}
+    return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
+
+
+def _lint() -> Outcome:
+    clock = SystemClock()
+    began = clock.monotonic()
+    say(f"\n[bold]== {LINT}[/]")
+    scripts = Path(sys.executable).parent
+    failed = 0
+    for name, *arguments in CHECKS:
+        plain(f"$ {' '.join((name, *arguments))}")
+        failed += _call([str(scripts / name), *arguments]) != 0
+    return Outcome(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
+
+
+def _pytest(tier: str, keyword: str | None, stop: bool) -> Outcome:
+    clock = SystemClock()
+    began = clock.monotonic()
+    say(f"\n[bold]== {tier}[/]")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
+        options += ["-k", keyword] if keyword else []
+        options += ["-x"] if stop else []
+        code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options])
+        passed, failed, skipped = counts(report)
+    if code not in (0, NO_TESTS) and not failed:
+        failed = 1  # it broke before or after its tests
+    return Outcome(tier, passed, failed, skipped, clock.monotonic() - began)
+
+
+def _call(command: Sequence[str]) -> int:
+    return subprocess.run(
+        command, cwd=ROOT, env=process_environment(), stdin=subprocess.DEVNULL, check=False
+    ).returncode
+
+
+def counts(report: Path) -> tuple[int, int, int]:
+    """Passed, failed and skipped tests of a JUnit report; zeros if there is none."""
+    if not report.exists():
+        return 0, 0, 0
+    passed = failed = skipped = 0
+    for case in ElementTree.parse(report).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif case.find("skipped") is not None:
+            skipped += 1
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def _report(outcomes: Sequence[Outcome]) -> int:
+    say("\n[bold]== summary[/]")
+    for outcome in outcomes:
+        word = "FAILED" if outcome.failed else "ok"
+        numbers = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
+        plain(f"{outcome.tier:<10} {word:<7} {outcome.seconds:6.1f} s  {numbers}")
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    plain(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all")
+    plain(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 0 if passed and not failed else 1

@@ -1,0 +1,105 @@
+"""`mobula up`: start, say where it is, and in the foreground stay until told to end."""
+
+import signal
+import time
+from pathlib import Path
+
+from cluster.cli.screen import Stages, fail, plain, say
+from cluster.cli.signals import Interrupted, Interrupts
+from cluster.ops import state as states
+from cluster.ops.processes import members, send
+from cluster.ops.profile import PROFILES
+from cluster.ops.startup import Plan, StartFailed, Startup, check
+from cluster.ops.state import ClusterState
+from cluster.settings import ROOT, Settings
+
+WATCH_S = 1.0
+DRAIN_S = 5.0
+
+
+def run(
+    detach: bool, config: Path | None, port: int | None, timeout: float, profile: str, logs: bool
+) -> int:
+    """The exit code."""
+    chosen = next((each for each in PROFILES if each == profile), None)
+    if chosen is None:
+        return fail(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
+    settings = Settings() if port is None else Settings(http_port=port)
+    plan = Plan(settings, config or ROOT / "serve_config.yaml", chosen, timeout, detach)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with states.starting(settings.home) as alone:
+        if not alone:
+            return fail("another `mobula up` is at work here; `mobula down` ends it")
+        try:
+            return _start(plan, logs)
+        except StartFailed as failure:
+            return fail(str(failure))
+
+
+def _start(plan: Plan, logs: bool) -> int:
+    running = _running(plan.home)
+    if running is not None:
+        return fail(f"already running at {running.url}; `mobula down` ends it")
+    from cluster.auth.keys import bootstrap
+
+    check(plan)
+    key = bootstrap(plan.home, plan.settings)
+    stages = Stages()
+    startup = Startup(plan, stages)
+    interrupts = Interrupts(lambda: send(signal.SIGKILL, members(startup.state.id)))
+    startup.before_undo = interrupts.hold
+    try:
+        with stages.running():
+            state = startup.start()
+        _announce(state, plan.home, key, startup.elapsed())
+        return 0 if plan.detached else _stay(startup, interrupts, logs)
+    except Interrupted as interrupted:
+        say("ended before it was ready")
+        return interrupted.exit_code
+
+
+def _running(home: Path) -> ClusterState | None:
+    """The cluster that runs, if one does; the remains of a killed one are cleared away."""
+    from cluster.ops.shutdown import sweep
+
+    state = states.load(home)
+    if state is None or not state.is_abandoned():
+        return state
+    if members(state.id):
+        say("clearing the remains of a cluster whose `up` was killed")
+    sweep(home, state)
+    return None
+
+
+def _announce(state: ClusterState, home: Path, key: str | None, seconds: float) -> None:
+    say(f"[bold green]ready[/] {state.url}  ({seconds:.1f} s)")
+    say(f"  docs       {state.url}/docs")
+    say(f"  dashboard  {state.dashboard}")
+    say(f"             it asks for a token once: {home / 'ray.token'}")
+    if key is not None:
+        say(f"  admin key  {key}")
+        say(f"             tenant `default`; kept in {home / 'admin.key'}")
+
+
+def _stay(startup: Startup, interrupts: Interrupts, logs: bool) -> int:
+    """Print notable log lines until a signal comes or the cluster dies."""
+    from cluster.ops.logs import Follower
+    from cluster.ops.shutdown import drain
+
+    say("Ctrl-C ends it")
+    follower = Follower(Path(startup.state.ray_dir), logs)
+    code = 0
+    try:
+        while startup.is_alive():
+            for line in follower.new_lines():
+                plain(line)
+            time.sleep(WATCH_S)
+        code = fail("Ray has died; ending the rest")
+    except Interrupted:
+        with Stages().running() as stages:
+            interrupts.hold()
+            drain(startup.plan.home, startup.state, DRAIN_S, stages)
+    interrupts.hold()
+    startup.undo()
+    say("ended; nothing is left running")
+    return code

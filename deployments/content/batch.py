@@ -1,0 +1,35 @@
+"""Batch: many orders in, one outcome each out; a Problem stays with its own order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from cluster.problems import Problem
+from deployments.content.registry import Providers
+from deployments.content.results import CaptionSet, Order, Outcome
+from deployments.contracts.generation import Generator
+
+Work = Callable[[Generator, Order], Awaitable[CaptionSet]]
+
+
+async def run(
+    work: Work, providers: Providers, orders: Sequence[Order], concurrency: int
+) -> tuple[Outcome, ...]:
+    """Run `work` on every order, at most `concurrency` (>= 1) at a time, and return the outcomes in
+    the order given.
+    """
+    if concurrency < 1:
+        raise ValueError("concurrency is at least 1")
+    slots = asyncio.Semaphore(concurrency)
+
+    async def one(index: int, order: Order) -> Outcome:
+        async with slots:
+            try:
+                model, generator = providers.resolve(order.model)
+                return Outcome(index, result=await work(generator, replace(order, model=model)))
+            except Problem as problem:
+                return Outcome(index, problem=problem)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(index, order)) for index, order in enumerate(orders)]
+    return tuple(task.result() for task in tasks)

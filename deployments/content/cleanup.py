@@ -1,0 +1,129 @@
+"""Clean-up: what a model wrote in, a text that can be posted out.
+
+Order matters: wrappers (fences, quotes, markdown, control tokens) go first, then emoji, then
+hashtags, then the cut to the platform's limit, since each step can uncover what the next one looks
+for. Nothing here knows which model wrote the text.
+"""
+
+from dataclasses import dataclass
+
+import regex
+
+from deployments.content.brief import Brief
+from deployments.content.graphemes import clusters, cut, without_emoji
+from deployments.content.platforms import platform
+
+_TAG = regex.compile(r"(?<![\w\p{M}#&/])#([\w\p{M}]*\p{L}[\w\p{M}]*)")
+_TAIL = regex.compile(r"(?:^|\s+)#[\w\p{M}]*\p{L}[\w\p{M}]*\s*$")
+_QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'"}
+_PREAMBLE = regex.compile(
+    r"^(?:sure|certainly|of course|here(?:'s| is| are))\b[^\n]{0,120}:[ \t]*\n+", regex.I
+)
+_LABEL = regex.compile(
+    r"^(?:\*\*)?(?:caption|post|description|text)(?:\*\*)?\s*:(?:\*\*)?\s*", regex.I
+)
+_WORD = regex.compile(r"[\p{L}\p{N}]+")
+_INLINE_PLATFORMS = frozenset({"x", "threads", "tiktok"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A text ready to post: `text` is `body` and the closing hashtags; `hashtags` (without "#")
+    also lists those inside `body`.
+    """
+
+    text: str
+    body: str
+    hashtags: tuple[str, ...]
+    truncated: bool
+
+
+def finish(brief: Brief, raw: str) -> Finished:
+    """Turn model output into a text that keeps to the brief and to the platform's limits."""
+    site = platform(brief.platform)
+    text = _unwrapped(raw)
+    if not brief.emoji:
+        text = without_emoji(text)
+    wanted = min(brief.hashtags, site.max_hashtags)
+    body, inside, closing = _sorted_tags(text.strip(), wanted)
+    closing += _topic_tags(brief, [*inside, *closing], wanted - len(inside) - len(closing))
+    gap = " " if brief.platform in _INLINE_PLATFORMS or not body else "\n\n"
+    while closing and len(_closing(gap, closing)) > site.max_chars // 2:
+        closing.pop()
+    tail = _closing(gap, closing)
+    short = cut(body, site.max_chars - len(tail)).rstrip()
+    whole = (short + tail).strip()
+    return Finished(whole, short, (*tags_in(short), *closing), short != body)
+
+
+def tags_in(text: str) -> list[str]:
+    """Return the hashtags of `text` in order, without "#"."""
+    return [match.group(1) for match in _TAG.finditer(text)]
+
+
+def _closing(gap: str, tags: list[str]) -> str:
+    return gap + " ".join(f"#{tag}" for tag in tags) if tags else ""
+
+
+def _unwrapped(raw: str) -> str:
+    text = regex.sub(r"<\|[^|<>\n]{0,40}\|>", "", raw).replace("\r\n", "\n").replace("\r", "\n")
+    text = "".join(
+        char for char in text if char in "\n\t" or (ord(char) >= 32 and not 127 <= ord(char) < 160)
+    )
+    text = regex.sub(r"^```\w*\s*\n?|\n?```\s*$", "", text.strip()).strip()
+    text = _LABEL.sub("", _PREAMBLE.sub("", text))
+    text = regex.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
+    text = regex.sub(r"(?m)^#{1,6}[ \t]+", "", text)
+    text = _unquoted(text.strip())
+    return str(regex.sub(r"\n{3,}", "\n\n", text)).strip()
+
+
+def _unquoted(text: str) -> str:
+    close = _QUOTES.get(text[:1])
+    if close and len(text) > 1 and text.endswith(close) and close not in text[1:-1]:
+        return text[1:-1].strip()
+    return text
+
+
+def _sorted_tags(text: str, wanted: int) -> tuple[str, list[str], list[str]]:
+    """Split off the closing hashtags; keep the first `wanted` different ones, those inside the body
+    counted first.
+    """
+    closing: list[str] = []
+    while match := _TAIL.search(text):
+        closing[:0] = tags_in(match.group())
+        text = text[: match.start()]
+    inside: list[str] = []
+    text = _TAG.sub(lambda match: _kept(match.group(1), inside, wanted), text.rstrip())
+    known = {tag.casefold() for tag in inside}
+    different = list(
+        {tag.casefold(): tag for tag in reversed(closing) if tag.casefold() not in known}.values()
+    )[::-1]
+    return text, inside, different[: max(0, wanted - len(inside))]
+
+
+def _kept(tag: str, inside: list[str], wanted: int) -> str:
+    if len(inside) >= wanted or tag.casefold() in {other.casefold() for other in inside}:
+        return tag
+    inside.append(tag)
+    return f"#{tag}"
+
+
+def _topic_tags(brief: Brief, have: list[str], missing: int) -> list[str]:
+    """Make up to `missing` hashtags of the brief's own words, where the model gave too few."""
+    phrases = [
+        brief.topic,
+        *brief.keywords,
+        *(word for word in _WORD.findall(brief.topic) if len(word) > 3),
+    ]
+    seen = {tag.casefold() for tag in have}
+    made: list[str] = []
+    for phrase in phrases:
+        tag = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(phrase))
+        plain = (
+            regex.search(r"\p{L}", tag) and tags_in(f"#{tag}") == [tag] and len(clusters(tag)) <= 30
+        )
+        if len(made) < missing and plain and tag.casefold() not in seen:
+            seen.add(tag.casefold())
+            made.append(tag)
+    return made

@@ -1,0 +1,106 @@
+"""Prompts: a `Brief` in, chat messages out. Pure and versioned; caches key on `PROMPT_VERSION`.
+
+The wording reads naturally to any instruction-tuned model and is also what the shipped nano model
+is trained on. User data stays on one line and cannot spell a chat template's control tokens.
+"""
+
+import re
+from typing import TypedDict
+
+from deployments.content.brief import Brief
+from deployments.content.platforms import platform
+from deployments.content.styles import style, tone
+from deployments.contracts.generation import Role
+
+PROMPT_VERSION = "2026-11-1"
+SYSTEM = "You write social media captions and posts. Reply with the finished text only."
+
+
+class Turn(TypedDict):
+    """One message of a chat, as chat templates take it."""
+
+    role: Role
+    content: str
+
+
+def single_line(text: str) -> str:
+    """Return `text` on one line: control characters and runs of white space become one space.
+
+    `<|` loses its bar, so that no text can spell a control token such as `<|end|>`.
+    """
+    visible = "".join(" " if ord(char) < 32 or ord(char) == 127 else char for char in text)
+    return re.sub(r"\s+", " ", visible).replace("<|", "<").replace("|>", ">").strip()
+
+
+def caption_messages(brief: Brief) -> list[Turn]:
+    """Return the chat that asks for one caption."""
+    return _messages(brief, "caption")
+
+
+def post_messages(brief: Brief) -> list[Turn]:
+    """Return the chat that asks for one post of several paragraphs, or for a rewritten draft."""
+    return _messages(brief, "post")
+
+
+def messages(brief: Brief) -> list[Turn]:
+    """Return the chat for the brief's own kind."""
+    return _messages(brief, brief.kind)
+
+
+def _messages(brief: Brief, noun: str) -> list[Turn]:
+    lines = [_task(brief, noun), *_subject(brief), _manner(brief), _extras(brief), *_bounds(brief)]
+    return [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": "\n".join(line for line in lines if line)},
+    ]
+
+
+def _task(brief: Brief, noun: str) -> str:
+    what = f"{style(brief.style).phrase} {platform(brief.platform).label} {noun}"
+    if brief.draft is not None:
+        return f"Rewrite this draft as {what}: {single_line(brief.draft)}"
+    return f"Write {what} about: {single_line(brief.topic)}"
+
+
+def _subject(brief: Brief) -> list[str]:
+    if brief.draft is not None and brief.topic.strip():
+        return [f"Topic: {single_line(brief.topic)}"]
+    return []
+
+
+def _manner(brief: Brief) -> str:
+    parts = [f"Tone: {tone(brief.tone).phrase}.", f"Length: {brief.length}."]
+    if brief.audience:
+        parts.append(f"Audience: {single_line(brief.audience)}.")
+    if brief.keywords:
+        parts.append(f"Keywords: {', '.join(single_line(word) for word in brief.keywords)}.")
+    return " ".join(parts)
+
+
+def _extras(brief: Brief) -> str:
+    wanted, unwanted = [], []
+    if brief.hashtags:
+        wanted.append(f"{brief.hashtags} hashtag" + ("s" if brief.hashtags > 1 else ""))
+    else:
+        unwanted.append("hashtags")
+    (wanted if brief.emoji else unwanted).append("emoji")
+    if brief.call_to_action:
+        wanted.append("a call to action")
+    include = f"Include {_series(wanted, 'and')}." if wanted else ""
+    leave = f"Do not use {_series(unwanted, 'or')}." if unwanted else ""
+    return f"{include} {leave}".strip()
+
+
+def _series(items: list[str], last: str) -> str:
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
+
+
+def _bounds(brief: Brief) -> list[str]:
+    lines = []
+    if platform(brief.platform).max_chars <= 500:
+        lines.append(f"Stay under {platform(brief.platform).max_chars} characters.")
+    if brief.language.lower() not in ("english", "en"):
+        lines.append(f"Write in {single_line(brief.language)}.")
+    return lines

@@ -1,0 +1,130 @@
+"""Results: what the pipelines give back, whole or as a stream of events. Frozen, so that they cross
+processes.
+"""
+
+from dataclasses import dataclass
+
+from cluster.problems import Problem
+from cluster.tenants.caller import Caller
+from deployments.content.brief import Brief
+from deployments.contracts.generation import FinishReason, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One item of work: who asks, for what, from which model.
+
+    Variant i (from 0) is generated with seed `seed + i`, or with the model's own randomness where
+    `seed` is None.
+    """
+
+    request_id: str
+    caller: Caller
+    brief: Brief
+    model: str
+    variants: int = 3
+    seed: int | None = None
+    temperature: float = 0.8
+    top_p: float = 0.95
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Subscore:
+    """One aspect of a text: `value` 0..1, its `weight` in the total (weights sum to 1), and why."""
+
+    name: str
+    value: float
+    weight: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One finished text. `index` is its place of generation; `score` 0..1 is the weighted sum of
+    `subscores`.
+    """
+
+    index: int
+    text: str
+    body: str
+    hashtags: tuple[str, ...]
+    score: float
+    subscores: tuple[Subscore, ...]
+    finish_reason: FinishReason
+    truncated: bool = False
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A variant that could not be generated."""
+
+    index: int
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionSet:
+    """The variants of one order, best first; `duplicates` are the indexes left out as near-copies
+    of a better one.
+    """
+
+    kind: str
+    model: str
+    prompt_version: str
+    variants: tuple[Variant, ...]
+    duplicates: tuple[int, ...]
+    failures: tuple[Failure, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event: how many variants are on their way, and from which model."""
+
+    variants: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Text as the model writes it, before clean-up: a preview of variant `variant`."""
+
+    variant: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantDone:
+    """Variant `variant` is finished and cleaned up."""
+
+    variant: int
+    result: Variant
+
+
+@dataclass(frozen=True, slots=True)
+class VariantFailed:
+    """Variant `variant` failed; the others go on."""
+
+    variant: int
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The last event: the whole result, ranked."""
+
+    result: CaptionSet
+
+
+Event = Started | Delta | VariantDone | VariantFailed | Completed
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One order of a batch: exactly one of `result` and `problem` is set."""
+
+    index: int
+    result: CaptionSet | None = None
+    problem: Problem | None = None

@@ -1,0 +1,182 @@
+"""Scoring: a brief and a finished text in, transparent sub-scores out. Deterministic, no model, no
+state.
+
+Each aspect gives a value between 0 and 1 and a sentence that says why. The total is their weighted
+mean; weights depend on the platform. It ranks variants of one brief and says nothing about how a
+text will perform.
+"""
+
+from collections.abc import Callable
+
+import regex
+
+from deployments.content.brief import Brief
+from deployments.content.cleanup import Finished
+from deployments.content.graphemes import emoji_in
+from deployments.content.platforms import platform
+from deployments.content.results import Subscore
+
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)?")
+_SENTENCE = regex.compile(r"[^.!?…。！？\n]+")
+_VOWELS = regex.compile(r"[aeiouyàáâäãåæèéêëìíîïòóôöõøùúûüÿœ]+", regex.I)
+_CALL = regex.compile(
+    r"\b(?:tap|click|tag|save|share|follow|subscribe|comment|reply|repost|join|book|order|shop|try|"
+    r"visit|sign up|get in touch|send|tell us|let us know|let's connect|connect|message|learn more|"
+    r"read more|find out|download|register|pin|stop by|drop by|come (?:and|by|see)|invite|watch|"
+    r"like)\b",
+    regex.I,
+)
+_STOP = frozenset(
+    ("a", "an", "and", "are", "at", "by", "for", "from", "in", "is", "it", "my", "of", "on", "or")
+    + ("our", "that", "the", "this", "these", "to", "with", "your")
+)
+_LENGTHS = {
+    "caption": {"short": (20, 160), "medium": (90, 360), "long": (180, 900)},
+    "post": {"short": (120, 500), "medium": (250, 1_000), "long": (450, 2_000)},
+}
+
+_EVEN = {
+    "topic": 4,
+    "length": 2,
+    "readability": 2,
+    "hashtags": 1,
+    "call to action": 1,
+    "emoji": 1,
+    "hook": 2,
+    "platform": 2,
+}
+WEIGHTS: dict[str, dict[str, int]] = {
+    "instagram": {**_EVEN, "hashtags": 2, "emoji": 2, "hook": 3},
+    "tiktok": {**_EVEN, "hashtags": 2, "hook": 4},
+    "linkedin": {**_EVEN, "readability": 3, "emoji": 0, "call to action": 2},
+    "x": {**_EVEN, "length": 3, "hook": 3},
+    "pinterest": {**_EVEN, "topic": 5, "hashtags": 2, "hook": 1},
+    "youtube": {**_EVEN, "topic": 5, "length": 3},
+}
+
+Judgement = tuple[float, str]
+
+
+def score(brief: Brief, finished: Finished) -> tuple[float, tuple[Subscore, ...]]:
+    """Return the total (0..1, four digits) and the sub-scores in a fixed order."""
+    weights = WEIGHTS.get(brief.platform, _EVEN)
+    whole = sum(weights.values())
+    parts = []
+    for name, judge in _JUDGES.items():
+        value, reason = judge(brief, finished)
+        parts.append(
+            Subscore(
+                name, round(min(1.0, max(0.0, value)), 4), round(weights[name] / whole, 4), reason
+            )
+        )
+    total = sum(part.value * weights[part.name] for part in parts) / whole
+    return round(total, 4), tuple(parts)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of `text`, case-folded."""
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+def _topic(brief: Brief, finished: Finished) -> Judgement:
+    asked = " ".join([brief.topic or brief.draft or "", *brief.keywords])
+    wanted = list(dict.fromkeys(word for word in words(asked) if word not in _STOP))
+    have = set(words(finished.text))
+    missing = [word for word in wanted if word not in have]
+    if not missing:
+        return 1.0, "Every word of the topic and the keywords is there."
+    return 1 - len(missing) / len(wanted), f"Missing: {', '.join(missing[:5])}."
+
+
+def _length(brief: Brief, finished: Finished) -> Judgement:
+    low, high = _LENGTHS[brief.kind][brief.length]
+    high = min(high, platform(brief.platform).max_chars)
+    size = len(finished.body)
+    if low <= size <= high:
+        return 1.0, f"{size} characters, within {low} to {high} for {brief.length}."
+    value = size / low if size < low else high / size
+    return value, f"{size} characters; {brief.length} is {low} to {high}."
+
+
+def _readability(brief: Brief, finished: Finished) -> Judgement:
+    """Flesch's reading ease (1948), syllables estimated by groups of vowels: 80 and more is full
+    marks, 10 is none.
+    """
+    found = words(finished.body)
+    if not found:
+        return 0.0, "There are no words."
+    sentences = max(1, sum(1 for part in _SENTENCE.findall(finished.body) if _WORD.search(part)))
+    syllables = sum(max(1, len(_VOWELS.findall(word))) for word in found)
+    ease = 206.835 - 1.015 * len(found) / sentences - 84.6 * syllables / len(found)
+    return (
+        ease - 10
+    ) / 70, f"Reading ease {ease:.0f}, {len(found) / sentences:.0f} words a sentence."
+
+
+def _hashtags(brief: Brief, finished: Finished) -> Judgement:
+    count, wanted = len(finished.hashtags), brief.hashtags
+    return 1 - abs(count - wanted) / max(1, wanted, count), f"{count} of {wanted} hashtags."
+
+
+def _call(brief: Brief, finished: Finished) -> Judgement:
+    match = _CALL.search(finished.body)
+    if brief.call_to_action:
+        return (
+            (1.0, f"Calls to action: '{match.group()}'.")
+            if match
+            else (0.0, "There is no call to action.")
+        )
+    return (
+        (0.8, "A call to action nobody asked for.")
+        if match
+        else (1.0, "No call to action, as asked.")
+    )
+
+
+def _emoji(brief: Brief, finished: Finished) -> Judgement:
+    count = len(emoji_in(finished.text))
+    if not brief.emoji:
+        return (0.0 if count else 1.0), f"{count} emoji, none asked for."
+    if not count:
+        return 0.0, "Emoji were asked for, there are none."
+    most = max(3, len(words(finished.body)) // 8)
+    return min(1.0, most / count), f"{count} emoji, up to {most} read well."
+
+
+def _hook(brief: Brief, finished: Finished) -> Judgement:
+    first = next(iter(_SENTENCE.findall(finished.body)), "")
+    count = len(words(first))
+    value = 0.7 if count <= 12 else max(0.2, 0.7 - (count - 12) * 0.05)
+    lively = [name for name, there in (
+        ("a question", "?" in finished.body[: len(first) + 1]),
+        ("a number", bool(regex.search(r"\p{N}", first))),
+        ("the reader", bool(regex.search(r"\b(?:you|your|we|our|let's)\b", first, regex.I))),
+    ) if there]  # fmt: skip
+    return value + 0.3 * bool(lively), f"Opens with {count} words" + (
+        f" and {', '.join(lively)}." if lively else "."
+    )
+
+
+def _platform(brief: Brief, finished: Finished) -> Judgement:
+    site = platform(brief.platform)
+    low, high = site.ideal_chars
+    size, value, notes = len(finished.text), 1.0, []
+    if not low <= size <= high:
+        value -= 0.3
+        notes.append(f"{site.label} texts usually have {low} to {high} characters, this has {size}")
+    if "http" in finished.text and not site.links_clickable:
+        value -= 0.4
+        notes.append(f"links in {site.label} {site.noun}s cannot be tapped")
+    if len(finished.hashtags) > max(brief.hashtags, 2 * site.usual_hashtags):
+        value -= 0.2
+        notes.append(f"{len(finished.hashtags)} hashtags are many for {site.label}")
+    if brief.kind == "post" and "\n" not in finished.body and len(finished.body) > 300:
+        value -= 0.3
+        notes.append("one block of text, no paragraphs")
+    return value, ("; ".join(notes) or f"Fits {site.label}") + "."
+
+
+_JUDGES: dict[str, Callable[[Brief, Finished], Judgement]] = {
+    "topic": _topic, "length": _length, "readability": _readability, "hashtags": _hashtags,
+    "call to action": _call, "emoji": _emoji, "hook": _hook, "platform": _platform,
+}  # fmt: skip

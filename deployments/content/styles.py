@@ -1,0 +1,91 @@
+"""Caption styles and tones: the names a request may ask for, and how a prompt phrases each.
+
+In: a name from a request or a new entry from a host application. Out: the frozen entry, in
+registration order. Both registries are open: `register_style` and `register_tone` add an entry
+under a new name.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """One way to write: `phrase` stands before the noun ("an inspirational" caption)."""
+
+    name: str
+    description: str
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """One voice: `phrase` follows "Tone:" in the prompt."""
+
+    name: str
+    description: str
+    phrase: str
+
+
+_STYLES: dict[str, Style] = {}
+_TONES: dict[str, Tone] = {}
+
+
+def register_style(style: Style) -> Style:
+    """Add `style` under its name and return it; raises ValueError where the name is taken."""
+    if style.name in _STYLES:
+        raise ValueError(f"style {style.name!r} is already registered")
+    _STYLES[style.name] = style
+    return style
+
+
+def register_tone(tone: Tone) -> Tone:
+    """Add `tone` under its name and return it; raises ValueError where the name is taken."""
+    if tone.name in _TONES:
+        raise ValueError(f"tone {tone.name!r} is already registered")
+    _TONES[tone.name] = tone
+    return tone
+
+
+def style(name: str) -> Style:
+    """Return the style called `name`; raises KeyError for a name that is not registered."""
+    return _STYLES[name]
+
+
+def tone(name: str) -> Tone:
+    """Return the tone called `name`; raises KeyError for a name that is not registered."""
+    return _TONES[name]
+
+
+def styles() -> tuple[Style, ...]:
+    """Return every style in the order of registration."""
+    return tuple(_STYLES.values())
+
+
+def tones() -> tuple[Tone, ...]:
+    """Return every tone in the order of registration."""
+    return tuple(_TONES.values())
+
+
+for _entry in (
+    Style("casual", "Relaxed and conversational, like a note to a friend.", "a casual"),
+    Style("professional", "Clear and credible, for a working audience.", "a professional"),
+    Style("playful", "Light, teasing and fun, happy to use a pun.", "a playful"),
+    Style("inspirational", "Encouraging, with something to reach for.", "an inspirational"),
+    Style("storytelling", "A small scene with a beginning and an end.", "a storytelling"),
+    Style("promotional", "Sells one thing and says what to do next.", "a promotional"),
+    Style("educational", "Teaches one useful thing in plain words.", "an educational"),
+    Style("minimal", "As few words as will do.", "a minimal"),
+):
+    register_style(_entry)
+
+for _voice in (
+    Tone("friendly", "Open and kind.", "friendly"),
+    Tone("bold", "Short, sure and a little loud.", "bold"),
+    Tone("warm", "Close and caring.", "warm"),
+    Tone("witty", "Dry humour, never at the reader's cost.", "witty"),
+    Tone("confident", "Certain without boasting.", "confident"),
+    Tone("calm", "Slow and quiet.", "calm"),
+    Tone("excited", "Can hardly wait.", "excited"),
+    Tone("grateful", "Says thank you and means it.", "grateful"),
+):
+    register_tone(_voice)

@@ -1,0 +1,1 @@
+"""Frozen values and Protocols that cross a stage. Nothing here knows Ray, HTTP or an engine."""

@@ -1,0 +1,95 @@
+"""The seam that an inference engine implements: token ids in, token ids out.
+
+An engine knows nothing of text, chat templates, stop strings or wire formats; those belong to
+`deployments/model/text.py`, once for all engines.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from deployments.contracts.generation import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """One sequence to continue. `max_tokens` >= 1 and already fits the context.
+
+    `stop_ids` end the sequence and are not part of it. Fields as in `generation.Sampling`.
+    Tokens that follow a batch within `interval_s` seconds may be held back and come with the next
+    one; infinity asks for one batch at the end.
+    """
+
+    request_id: str
+    prompt_ids: tuple[int, ...]
+    max_tokens: int
+    stop_ids: frozenset[int]
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: int | None = None
+    tenant: str = ""
+    interval_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens that became ready together; `finish_reason` closes the sequence.
+
+    `logprobs[i]` belongs to `ids[i]`; `top[i]` lists its (id, logprob) alternatives, best
+    first. Both are empty unless the request asked for them.
+    """
+
+    ids: tuple[int, ...]
+    finish_reason: FinishReason | None = None
+    logprobs: tuple[float, ...] = ()
+    top: tuple[tuple[tuple[int, float], ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """An engine's own counters. After a quiet moment `submitted == finished + cancelled + failed`.
+
+    `running` and `waiting` count sequences now; the rest count from the start of the engine.
+    `handlers` is how many callers' mailboxes the engine still holds (0 when idle).
+    """
+
+    running: int
+    waiting: int
+    submitted: int
+    finished: int
+    cancelled: int
+    failed: int
+    tokens_out: int
+    handlers: int
+    steps: int = 0
+
+
+class Engine(Protocol):
+    """One loaded model that continues many sequences at once.
+
+    `generate` is an async generator: closing it (or cancelling its task) cancels the sequence,
+    and the engine frees its slot within two steps. It raises a Problem, never yields one.
+    """
+
+    name: Literal["echo", "openvino", "transformers", "vllm"]
+    supports: frozenset[str]  # sampling features: "seed", "penalties", "logprobs", "top_k" ...
+
+    async def start(self) -> None:
+        """Load the weights and warm up; returns when the first request would be fast."""
+        ...
+
+    def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]: ...
+
+    def stats(self) -> EngineStats: ...
+
+    def check_health(self) -> None:
+        """Raises RuntimeError with the reason if the engine cannot serve any more."""
+        ...
+
+    async def stop(self) -> None:
+        """End the engine's threads and free its memory; open sequences fail with Draining."""
+        ...

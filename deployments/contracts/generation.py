@@ -1,0 +1,161 @@
+"""Text generation as it crosses stages: a request in, a completion or a stream of chunks out.
+
+These values are pickled between processes on every call, so they are frozen, slotted and
+shallow. They know nothing of HTTP or of token ids.
+"""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from cluster.tenants.caller import Caller
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. Ranges are checked at the edge (ingress/schemas).
+
+    `max_tokens` None means as many as the context leaves room for. `temperature` 0 is greedy.
+    `top_k` 0 means no limit. `logprobs` is how many alternatives to report with each token
+    (0: only the chosen token's own; None: no log probabilities at all).
+    """
+
+    max_tokens: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logprobs: int | None = None
+    ignore_eos: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
+
+    `n` choices are generated, choice i with seed `sampling.seed + i` when a seed is given.
+    `timeout_s` is what is left of the caller's deadline at the moment of sending.
+    """
+
+    request_id: str
+    caller: Caller
+    model: str
+    sampling: Sampling
+    messages: tuple[Message, ...] = ()
+    prompt: str | None = None
+    n: int = 1
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, counted by the model's own tokenizer; `completion` sums over all choices."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """Natural-log probability of one generated token, and of its likeliest alternatives.
+
+    `token` is the token's text (U+FFFD where it is not whole UTF-8), `raw` its exact bytes.
+    """
+
+    token: str
+    raw: bytes
+    logprob: float
+    top: tuple[tuple[str, bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of one choice's text. Never splits a UTF-8 character.
+
+    `finish_reason` is set on the last chunk of each choice; `usage` on the very last chunk of
+    the stream.
+    """
+
+    index: int
+    text: str
+    finish_reason: FinishReason | None = None
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One finished alternative."""
+
+    index: int
+    text: str
+    finish_reason: FinishReason
+    logprobs: tuple[TokenLogprob, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Everything that `GenerateRequest.n` choices gave."""
+
+    choices: tuple[Choice, ...]
+    usage: Usage
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a loaded model says of itself.
+
+    `context_length` counts prompt and output tokens together; `revision` changes when the
+    weights do; `created` is Unix seconds.
+    """
+
+    id: str
+    engine: str
+    source: str
+    revision: str
+    context_length: int
+    created: int
+    parameters: int | None = None
+    description: str = ""
+    capabilities: frozenset[str] = field(default_factory=frozenset)
+
+
+class Generator(Protocol):
+    """Whatever turns a request into text: a model in this process, or a handle to one.
+
+    Both methods raise Problems (UnknownModel, PromptTooLong, Overloaded, ModelFailed,
+    DeadlineExceeded). Closing the stream, or cancelling the call, stops the work.
+    """
+
+    async def generate(self, request: GenerateRequest) -> Completion: ...
+
+    def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]: ...
+
+
+class ServedModel(Generator, Protocol):
+    """A generator that can describe itself."""
+
+    async def card(self) -> ModelCard:
+        """Raises Overloaded while no replica of the model is up."""
+        ...

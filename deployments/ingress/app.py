@@ -1,0 +1,151 @@
+"""The web application: `create_app(services)`. It knows nothing of Ray.
+
+Flows in: collaborators. Flows out: an ASGI application in which every route, layer and error
+handler is in place; it runs under Serve and, with fakes, under a test client.
+"""
+
+import logging
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from cluster.problems import Malformed, Problem, to_problem
+from deployments.ingress.middleware import wrap
+from deployments.ingress.openapi import (
+    GENERATION_PROBLEMS,
+    describe,
+    problem_responses,
+    request_body,
+    stream_content,
+)
+from deployments.ingress.operations import Operations, operations
+from deployments.ingress.problems import from_http_exception, render
+from deployments.ingress.routes.direct import DirectRoutes
+from deployments.ingress.routes.models import model_routes
+from deployments.ingress.routes.operations import (
+    NATIVE,
+    OPENAI,
+    Dialect,
+    Endpoint,
+    endpoint,
+)
+from deployments.ingress.routes.system import system_routes
+from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
+from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
+from deployments.ingress.services import Services
+from deployments.ingress.streaming import NDJSON, SSE
+
+logger = logging.getLogger("mobula.ingress")
+
+# path, operation, dialect, tag, summary, shape of the answer
+_ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
+    ("/v1/chat/completions", "chat", OPENAI, "openai", "Chat with a model", ChatCompletion),
+    ("/v1/completions", "completions", OPENAI, "openai", "Continue a prompt", TextCompletion),
+    ("/api/v1/captions", "captions", NATIVE, "captions", "Write captions", CaptionAnswer),
+    (
+        "/api/v1/captions/batch",
+        "captions.batch",
+        NATIVE,
+        "captions",
+        "Write captions for many briefs",
+        BatchAnswer,
+    ),
+    ("/api/v1/posts", "posts", NATIVE, "posts", "Write or rewrite posts", PostAnswer),
+    (
+        "/api/v1/posts/batch",
+        "posts.batch",
+        NATIVE,
+        "posts",
+        "Write posts for many briefs",
+        BatchAnswer,
+    ),
+)
+
+
+def create_app(services: Services, *, behind_serve: bool = False) -> ASGIApp:
+    """The application with every layer around it."""
+    endpoints = _endpoints(services, operations(services))
+    api = DirectRoutes(create_api(services), endpoints)
+    return wrap(api, services, behind_serve=behind_serve)
+
+
+def create_api(services: Services) -> FastAPI:
+    """Routes and error handlers, without the layers."""
+    api = FastAPI(title="Mobula", version=services.version)
+    known = operations(services)
+    api.include_router(system_routes(services))
+    api.include_router(model_routes(services))
+    api.include_router(_operation_routes(services, known))
+    api.add_exception_handler(Problem, _on_problem)
+    api.add_exception_handler(HTTPException, _on_http_exception)
+    api.add_exception_handler(RequestValidationError, _on_validation_error)
+    api.add_exception_handler(Exception, _on_bug)
+    describe(api, [operation.schema for operation in known.values()])
+    return api
+
+
+def _endpoints(services: Services, known: Operations) -> dict[str, Endpoint]:
+    return {
+        path: endpoint(services, known[name], dialect) for path, name, dialect, *_ in _ROUTES
+    }
+
+
+def _operation_routes(services: Services, known: Operations) -> APIRouter:
+    router = APIRouter()
+    endpoints = _endpoints(services, known)
+    for path, name, dialect, tag, summary, answer in _ROUTES:
+        operation = known[name]
+        streams = (SSE, NDJSON) if dialect.ndjson else (SSE,)
+        router.add_api_route(
+            path,
+            endpoints[path],
+            methods=["POST"],
+            response_model=None,
+            name=name,
+            tags=[tag],
+            summary=summary,
+            description=(operation.__doc__ or "").strip(),
+            responses={
+                200: stream_content(answer, *streams),
+                **problem_responses(*GENERATION_PROBLEMS, openai=dialect is OPENAI),
+            },
+            openapi_extra=request_body(operation.schema),
+        )
+    return router
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _answer(request, error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _answer(request, from_http_exception(error), error.headers)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    """Path and query parameters, which FastAPI itself checks."""
+    assert isinstance(error, RequestValidationError)
+    faults = [
+        {"pointer": "", "detail": f"{'.'.join(map(str, e['loc']))}: {e['msg']}", "type": e["type"]}
+        for e in error.errors()
+    ]
+    return _answer(request, Malformed(faults))
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    logger.error("request %s failed", request.scope["state"]["request_id"], exc_info=error)
+    return _answer(request, to_problem(error))
+
+
+def _answer(request: Request, problem: Problem, headers: Any = None) -> Response:
+    state = request.scope["state"]
+    state["problem"] = problem.slug
+    body, media_type = render(problem, request.url.path, state.get("request_id"))
+    extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
+    return Response(body, problem.status, extra, media_type)

@@ -1,0 +1,59 @@
+"""The layers around the application, outermost first. Each is pure ASGI and does one thing.
+
+    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> TrustedHosts -> GZip
+      -> Concurrency -> ServeHeaders -> Deadlines -> BodyLimit -> FastAPI
+
+Problems stands outside the layers that refuse, so a layer refuses by raising; CORS stands
+outside Problems, so a browser may read a refusal.
+"""
+
+from collections.abc import Sequence
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.types import ASGIApp
+
+from deployments.ingress.middleware.access_log import AccessLog
+from deployments.ingress.middleware.body_limit import BodyLimit
+from deployments.ingress.middleware.concurrency import Concurrency
+from deployments.ingress.middleware.deadlines import Deadlines
+from deployments.ingress.middleware.problems import Problems
+from deployments.ingress.middleware.request_id import RequestId
+from deployments.ingress.middleware.security_headers import SecurityHeaders
+from deployments.ingress.middleware.serve_headers import ServeHeaders
+from deployments.ingress.middleware.trusted_hosts import TrustedHosts
+from deployments.ingress.services import Services
+
+STREAM_TYPES = ("application/x-ndjson",)  # beside text/event-stream, which GZip leaves by default
+EXPOSED_HEADERS = ("X-Request-ID", "Retry-After", "X-Mobula-Overhead-Ms")
+
+
+def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASGIApp:
+    """Put every layer around `app`; read upwards, the order in which a request meets them."""
+    settings, clock = services.settings, services.clock
+    app = BodyLimit(app, settings.max_body_bytes)
+    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s)
+    app = ServeHeaders(app)
+    app = Concurrency(app, settings.max_concurrent_requests)
+    app = GZipMiddleware(
+        app, compresslevel=5, exclude_content_types=DEFAULT_EXCLUDED_CONTENT_TYPES + STREAM_TYPES
+    )
+    app = TrustedHosts(app, settings.allowed_hosts)
+    app = Problems(app)
+    app = _cors(app, settings.cors_origins)
+    app = SecurityHeaders(app)
+    app = AccessLog(app, clock, services.access_log)
+    return RequestId(app, outer_echoes=behind_serve)
+
+
+def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """No origins, no layer. Credentials are never allowed: keys travel in a header, not a cookie."""
+    if not origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=tuple(origins),
+        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "X-Request-ID", "Mobula-Timeout"),
+        expose_headers=EXPOSED_HEADERS,
+    )

@@ -1,0 +1,73 @@
+"""Writes one JSON line for each HTTP request, with no prompt, no body and no credential in it."""
+
+from collections.abc import Callable
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cluster.clock import Clock
+from deployments.ingress.trace import Trace, current_trace
+
+Write = Callable[[bytes], None]
+
+
+class AccessLog:
+    """Logs method, path, status, milliseconds, bytes, caller and model once the answer ended.
+
+    Also answers with `X-Mobula-Overhead-Ms`: the time to the first byte that was not spent
+    waiting for a model.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock, write: Write) -> None:
+        self._app = app
+        self._clock = clock
+        self._write = write
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        trace = Trace(self._clock)
+        current_trace.set(trace)
+        started = self._clock.monotonic()
+        status = 499  # nothing was sent: the client left first
+        sent_bytes = 0
+
+        async def counting(message: Message) -> None:
+            nonlocal status, sent_bytes
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                spent = self._clock.monotonic() - started - trace.waited_s()
+                message["headers"].append((b"x-mobula-overhead-ms", b"%.2f" % (spent * 1000)))
+            elif message["type"] == "http.response.body":
+                sent_bytes += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counting)
+        finally:
+            elapsed_ms = (self._clock.monotonic() - started) * 1000
+            self._write(self._line(scope, state, status, elapsed_ms, sent_bytes))
+
+    def _line(
+        self, scope: Scope, state: dict[str, object], status: int, ms: float, size: int
+    ) -> bytes:
+        client = scope.get("client")
+        line = {
+            "ts": round(self._clock.wall(), 3),
+            "event": "request",
+            "request_id": state.get("request_id"),
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(ms, 2),
+            "bytes": size,
+            "tenant": state.get("tenant"),
+            "key": state.get("key_id"),
+            "model": state.get("model"),
+            "client": client[0] if client else None,
+        }
+        if "problem" in state:
+            line["problem"] = state["problem"]
+        return orjson.dumps(line)

@@ -1,0 +1,74 @@
+"""Gives every request a deadline, ours and not Serve's, and holds the body to it.
+
+A client may ask for another time in `Mobula-Timeout: <seconds>`, up to the operator's maximum.
+"""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cluster.clock import Clock, Deadline
+from cluster.problems import DeadlineExceeded, InvalidRequest, RequestTimeout
+
+HEADER = b"mobula-timeout"
+GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that does not
+
+
+class Deadlines:
+    """Sets `scope["state"]["deadline"]`.
+
+    Raises RequestTimeout (408) when the body does not arrive in time and DeadlineExceeded (504)
+    when a stage does not answer in time; a stream that has begun ends itself, in-band.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock, default_s: float, maximum_s: float) -> None:
+        self._app = app
+        self._clock = clock
+        self._default_s = default_s
+        self._maximum_s = maximum_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit_s = self._limit(scope)
+        deadline = Deadline.after(limit_s, self._clock)
+        scope["state"]["deadline"] = deadline
+        body_done = scope["method"] in ("GET", "HEAD")
+
+        try:
+            async with asyncio.timeout(limit_s) as timeout:
+
+                async def receive_in_time() -> Message:
+                    nonlocal body_done
+                    message = await receive()
+                    if not body_done and not message.get("more_body", False):
+                        body_done = True
+                        timeout.reschedule(asyncio.get_running_loop().time() + limit_s + GRACE_S)
+                    return message
+
+                await self._app(scope, receive_in_time, send)
+        except TimeoutError:
+            if body_done:
+                raise DeadlineExceeded("ingress", limit_s) from None
+            raise RequestTimeout(f"The body did not arrive within {limit_s:g} s.") from None
+
+    def _limit(self, scope: Scope) -> float:
+        for name, value in scope["headers"]:
+            if name == HEADER:
+                return self._asked(value)
+        return self._default_s
+
+    def _asked(self, value: bytes) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 < seconds <= self._maximum_s:
+            raise InvalidRequest(
+                f"Header Mobula-Timeout must be a number of seconds, more than 0 and at most "
+                f"{self._maximum_s:g}.",
+                param="Mobula-Timeout",
+                limit=self._maximum_s,
+            )
+        return seconds

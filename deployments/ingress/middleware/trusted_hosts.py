@@ -1,0 +1,31 @@
+"""Refuses requests whose Host header names a host that is not served here (DNS rebinding)."""
+
+from collections.abc import Sequence
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cluster.problems import UntrustedHost
+
+
+class TrustedHosts:
+    """`allowed` are host names without port; `*.example.com` takes any subdomain, `*` any host."""
+
+    def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
+        self._app = app
+        self._any = "*" in allowed
+        self._exact = frozenset(host.lower() for host in allowed if not host.startswith("*."))
+        self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not self._any:
+            host = _host(scope)
+            if host not in self._exact and not (self._suffixes and host.endswith(self._suffixes)):
+                raise UntrustedHost(f"Host '{host[:100]}' is not served here.")
+        await self._app(scope, receive, send)
+
+
+def _host(scope: Scope) -> str:
+    value = next((v for name, v in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    if value.startswith("["):  # an IPv6 literal
+        return value.partition("]")[0][1:].lower()
+    return value.partition(":")[0].lower()

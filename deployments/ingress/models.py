@@ -1,0 +1,59 @@
+"""The models that this cluster serves, by id.
+
+Flows in: a `ServedModel` per configured id. Flows out: the one that a request names, and cards
+for listing. Cards are kept for a moment so that listing does not cost a hop a model each time.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from cluster.clock import Clock
+from cluster.problems import Problem, UnknownModel, to_problem
+from deployments.contracts.generation import ModelCard, ServedModel
+
+CARD_TTL_S = 2.0
+CARD_TIMEOUT_S = 2.0
+
+
+class Models:
+    """Looks models up and says which of them answer."""
+
+    def __init__(self, served: Mapping[str, ServedModel], clock: Clock) -> None:
+        self._served = dict(served)
+        self._clock = clock
+        self._cards: dict[str, tuple[float, ModelCard]] = {}
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(self._served)
+
+    def get(self, model: str) -> ServedModel:
+        """Raises UnknownModel, which names the models that there are."""
+        try:
+            return self._served[model]
+        except KeyError:
+            raise UnknownModel(model, self.ids) from None
+
+    async def card(self, model: str) -> ModelCard:
+        """Raises UnknownModel, or Overloaded when the model does not answer."""
+        served = self.get(model)
+        kept = self._cards.get(model)
+        if kept is not None and self._clock.monotonic() - kept[0] < CARD_TTL_S:
+            return kept[1]
+        async with asyncio.timeout(CARD_TIMEOUT_S):
+            card = await served.card()
+        self._cards[model] = (self._clock.monotonic(), card)
+        return card
+
+    async def cards(self) -> dict[str, ModelCard | Problem]:
+        """A card for each model that answers, and the problem of each that does not."""
+        found = await asyncio.gather(*map(self._card_or_problem, self._served))
+        return dict(zip(self._served, found, strict=True))
+
+    async def _card_or_problem(self, model: str) -> ModelCard | Problem:
+        try:
+            return await self.card(model)
+        except TimeoutError:
+            return Problem(f"Model '{model}' did not answer within {CARD_TIMEOUT_S:g} s.")
+        except Exception as error:
+            return to_problem(error)

@@ -1,0 +1,24 @@
+"""Every operation by the name under which HTTP routes and Python handles find it."""
+
+from typing import Any
+
+from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.chat import Chat
+from deployments.ingress.operations.completions import Completions
+from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
+from deployments.ingress.services import Services
+
+Operations = dict[str, Operation[Any]]
+
+
+def operations(services: Services) -> Operations:
+    """Build each operation over the services it needs."""
+    path, providers = services.path, services.providers
+    return {
+        "chat": Chat(path),
+        "completions": Completions(path),
+        "captions": Captions(providers),
+        "captions.batch": CaptionBatch(providers),
+        "posts": Posts(providers),
+        "posts.batch": PostBatch(providers),
+    }

@@ -1,0 +1,27 @@
+"""One thing that callers can ask for, free of transport.
+
+HTTP routes and Python handles both find an operation by name, validate the body against its
+schema, and take either its answer or its events.
+"""
+
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from deployments.ingress.call import Call
+from deployments.ingress.streaming import Events
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class Operation(Protocol[Body]):
+    """`streams` says whether a body asks for events rather than one answer."""
+
+    schema: type[Body]
+
+    def streams(self, body: Body) -> bool: ...
+
+    async def answer(self, call: Call, body: Body) -> dict[str, Any]: ...
+
+    def events(self, call: Call, body: Body) -> Events: ...

@@ -1,0 +1,90 @@
+"""`completions`: OpenAI plain completions over the request path."""
+
+from contextlib import aclosing
+from typing import Any
+
+from cluster.tenants.caller import Scope
+from deployments.contracts.generation import GenerateRequest, Generator, TokenLogprob, Usage
+from deployments.ingress.call import Call
+from deployments.ingress.operations.chat import usage_body
+from deployments.ingress.schemas.openai import CompletionRequest
+from deployments.ingress.streaming import Events
+
+
+class Completions:
+    """Body: CompletionRequest. Answer and events: `text_completion` objects."""
+
+    schema = CompletionRequest
+
+    def __init__(self, path: Generator) -> None:
+        self._path = path
+
+    def streams(self, body: CompletionRequest) -> bool:
+        return bool(body.stream)
+
+    async def answer(self, call: Call, body: CompletionRequest) -> dict[str, Any]:
+        completion = await self._path.generate(_request(call, body))
+        choices = [
+            _choice(c.index, c.text, c.finish_reason, c.logprobs) for c in completion.choices
+        ]
+        return {**_shared(call, body), "choices": choices, "usage": usage_body(completion.usage)}
+
+    async def events(self, call: Call, body: CompletionRequest) -> Events:
+        shared = _shared(call, body)
+        if body.include_usage:
+            shared["usage"] = None
+        usage = Usage()
+        async with aclosing(self._path.stream(_request(call, body))) as chunks:
+            async for chunk in chunks:
+                usage = chunk.usage or usage
+                choice = _choice(chunk.index, chunk.text, chunk.finish_reason, chunk.logprobs)
+                yield None, shared | {"choices": [choice]}
+        if body.include_usage:
+            yield None, shared | {"choices": [], "usage": usage_body(usage)}
+
+
+def _request(call: Call, body: CompletionRequest) -> GenerateRequest:
+    call.require(Scope.GENERATE)
+    body.refuse_unsupported()
+    return GenerateRequest(
+        request_id=call.request_id,
+        caller=call.caller,
+        model=body.model,
+        sampling=body.sampling(),
+        prompt=body.text,
+        n=body.choices,
+        timeout_s=call.timeout_s("ingress"),
+    )
+
+
+def _shared(call: Call, body: CompletionRequest) -> dict[str, Any]:
+    return {
+        "id": f"cmpl-{call.request_id}",
+        "object": "text_completion",
+        "created": call.created,
+        "model": body.model,
+    }
+
+
+def _choice(
+    index: int, text: str, finish_reason: str | None, logprobs: tuple[TokenLogprob, ...] | None
+) -> dict[str, Any]:
+    return {
+        "index": index,
+        "text": text,
+        "logprobs": _logprobs(logprobs),
+        "finish_reason": finish_reason,
+    }
+
+
+def _logprobs(tokens: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | None:
+    """The older, columnar form that this endpoint uses."""
+    if tokens is None:
+        return None
+    return {
+        "tokens": [token.token for token in tokens],
+        "token_logprobs": [token.logprob for token in tokens],
+        "top_logprobs": [
+            {text: logprob for text, _, logprob in token.top} for token in tokens
+        ],
+    }

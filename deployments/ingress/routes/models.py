@@ -1,0 +1,63 @@
+"""`/v1/models`: what a caller may name as `model`."""
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from cluster.problems import Problem
+from cluster.tenants.caller import Scope
+from deployments.contracts.generation import ModelCard
+from deployments.ingress.credentials import open_call
+from deployments.ingress.openapi import problem_responses
+from deployments.ingress.routes.operations import JsonResponse
+from deployments.ingress.schemas.answers import Model, ModelList
+from deployments.ingress.services import Services
+
+
+def model_routes(services: Services) -> APIRouter:
+    """List the models, or look one up by an id that may contain slashes."""
+    router = APIRouter(prefix="/v1", tags=["models"])
+
+    @router.get(
+        "/models",
+        response_model=ModelList,
+        responses=problem_responses(401, 403, openai=True),
+        summary="List the served models",
+    )
+    async def list_models(request: Request) -> Response:
+        open_call(services, request).require(Scope.MODELS_READ)
+        cards = await services.models.cards()
+        data = [_describe(model, card) for model, card in cards.items()]
+        return JsonResponse(orjson.dumps({"object": "list", "data": data}))
+
+    @router.get(
+        "/models/{model:path}",
+        response_model=Model,
+        responses=problem_responses(401, 403, 404, openai=True),
+        summary="Describe one model",
+    )
+    async def get_model(request: Request, model: str) -> Response:
+        open_call(services, request).require(Scope.MODELS_READ)
+        services.models.get(model)
+        cards = await services.models.cards()
+        return JsonResponse(orjson.dumps(_describe(model, cards[model])))
+
+    return router
+
+
+def _describe(model: str, card: ModelCard | Problem) -> dict[str, Any]:
+    about: dict[str, Any] = {"id": model, "object": "model", "created": 0, "owned_by": "mobula"}
+    if isinstance(card, Problem):
+        return about | {"ready": False}
+    return about | {
+        "created": card.created,
+        "engine": card.engine,
+        "source": card.source,
+        "revision": card.revision,
+        "context_length": card.context_length,
+        "parameters": card.parameters,
+        "description": card.description,
+        "ready": True,
+    }

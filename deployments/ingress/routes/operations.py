@@ -1,0 +1,86 @@
+"""The HTTP face of operations: authenticate, read the body, answer or stream."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cluster.problems import Problem
+from deployments.ingress.body import read_json
+from deployments.ingress.call import Call
+from deployments.ingress.credentials import open_call
+from deployments.ingress.operations.base import Operation
+from deployments.ingress.problems import native_body, openai_body
+from deployments.ingress.services import Services
+from deployments.ingress.streaming import NDJSON, SSE, SSE_DONE, EventStream, Events
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one family of routes frames streams and errors."""
+
+    error_body: Callable[[Problem, str | None], Mapping[str, Any]]
+    end: bytes
+    named_errors: bool
+    ndjson: bool
+
+
+OPENAI = Dialect(openai_body, SSE_DONE, named_errors=False, ndjson=False)
+NATIVE = Dialect(native_body, b"", named_errors=True, ndjson=True)
+
+
+def endpoint(services: Services, operation: Operation[Any], dialect: Dialect) -> Endpoint:
+    """The route function of one operation."""
+
+    async def serve(request: Request) -> Response:
+        call = open_call(services, request)
+        body = await read_json(request, operation.schema)
+        request.state.model = getattr(body, "model", None)
+        if operation.streams(body) or _asks_for_stream(request, dialect):
+            events = operation.events(call, body)
+            return AsgiResponse(_stream(request, call, events, dialect))
+        answer = await operation.answer(call, body)
+        return JsonResponse(orjson.dumps(answer))
+
+    return serve
+
+
+class JsonResponse(Response):
+    """JSON that is already bytes."""
+
+    media_type = "application/json"
+
+
+class AsgiResponse(Response):
+    """Lets a route return any ASGI application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__()
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _asks_for_stream(request: Request, dialect: Dialect) -> bool:
+    accept = request.headers.get("accept", "")
+    return dialect.ndjson and (NDJSON in accept or SSE in accept)
+
+
+def _stream(request: Request, call: Call, events: Events, dialect: Dialect) -> EventStream:
+    ndjson = dialect.ndjson and NDJSON in request.headers.get("accept", "")
+    return EventStream(
+        events,
+        deadline=call.deadline,
+        error_body=lambda problem: dialect.error_body(problem, call.request_id),
+        media_type=NDJSON if ndjson else SSE,
+        end=b"" if ndjson else dialect.end,
+        named_errors=dialect.named_errors,
+    )
+

@@ -1,0 +1,74 @@
+"""Probes and facts: is the process alive, can it serve, how is everything, what is it."""
+
+import platform
+from importlib.metadata import version as installed
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from cluster.problems import Overloaded, Problem
+from deployments.contracts.generation import ModelCard
+from deployments.ingress.openapi import problem_responses
+from deployments.ingress.routes.operations import JsonResponse
+from deployments.ingress.schemas.answers import Alive, Health, Ready, Version
+from deployments.ingress.services import Services
+
+
+def system_routes(services: Services) -> APIRouter:
+    """`/healthz`, `/readyz`, `/health` and `/version`; none of them needs a key."""
+    router = APIRouter(tags=["system"])
+
+    @router.get("/healthz", response_model=Alive, summary="Is this process alive")
+    async def healthz(request: Request) -> Response:
+        return JsonResponse(b'{"status":"ok"}')
+
+    @router.get(
+        "/readyz",
+        response_model=Ready,
+        responses=problem_responses(503),
+        summary="Can this replica serve every configured model",
+    )
+    async def readyz(request: Request) -> Response:
+        cards = await services.models.cards()
+        missing = [model for model, card in cards.items() if isinstance(card, Problem)]
+        if missing:
+            raise Overloaded(f"Not ready: {', '.join(missing)}.", retry_after_s=1, models=missing)
+        return _json({"status": "ready", "models": sorted(cards)})
+
+    @router.get("/health", response_model=Health, summary="How every part is doing")
+    async def health(request: Request) -> Response:
+        cards = await services.models.cards()
+        ok = not any(isinstance(card, Problem) for card in cards.values())
+        return _json(
+            {
+                "status": "ok" if ok else "degraded",
+                "version": services.version,
+                "models": {model: _condition(card) for model, card in cards.items()},
+                "replica": dict(services.load()),
+            }
+        )
+
+    @router.get("/version", response_model=Version, summary="What is running")
+    async def version(request: Request) -> Response:
+        return _json(
+            {
+                "name": "mobula",
+                "version": services.version,
+                "python": platform.python_version(),
+                "ray": installed("ray"),
+            }
+        )
+
+    return router
+
+
+def _condition(card: ModelCard | Problem) -> dict[str, Any]:
+    if isinstance(card, Problem):
+        return {"status": "unavailable", "detail": card.detail}
+    return {"status": "ok", "engine": card.engine, "revision": card.revision}
+
+
+def _json(value: dict[str, Any]) -> Response:
+    return JsonResponse(orjson.dumps(value))

@@ -1,0 +1,131 @@
+"""The shapes of answers, for the API's documentation and for the tests that hold routes to it."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TokenUsage(_Answer):
+    """Tokens as the model's own tokenizer counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AssistantMessage(_Answer):
+    role: Literal["assistant"]
+    content: str
+    refusal: None = None
+
+
+class ChatChoice(_Answer):
+    index: int
+    message: AssistantMessage
+    logprobs: dict[str, Any] | None
+    finish_reason: Literal["stop", "length"]
+
+
+class ChatCompletion(_Answer):
+    """Answer of `POST /v1/chat/completions`."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[ChatChoice]
+    usage: TokenUsage
+
+
+class TextChoice(_Answer):
+    index: int
+    text: str
+    logprobs: dict[str, Any] | None
+    finish_reason: Literal["stop", "length"]
+
+
+class TextCompletion(_Answer):
+    """Answer of `POST /v1/completions`."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+    choices: list[TextChoice]
+    usage: TokenUsage
+
+
+class Model(_Answer):
+    """One served model. Members after `owned_by` are Mobula's own."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    engine: str | None = None
+    source: str | None = None
+    revision: str | None = None
+    context_length: int | None = None
+    parameters: int | None = None
+    description: str | None = None
+    ready: bool = True
+
+
+class ModelList(_Answer):
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+class OpenAIError(_Answer):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+    request_id: str | None = None
+
+
+class OpenAIErrorBody(_Answer):
+    """Every refusal under `/v1`."""
+
+    error: OpenAIError
+
+
+class ProblemBody(BaseModel):
+    """Every refusal elsewhere: RFC 9457, with members of the problem's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str | None = None
+
+
+class Health(_Answer):
+    """`ok` when everything answers, `degraded` when something does not."""
+
+    status: Literal["ok", "degraded"]
+    version: str
+    models: dict[str, dict[str, Any]]
+    replica: dict[str, Any]
+
+
+class Alive(_Answer):
+    status: Literal["ok"]
+
+
+class Ready(_Answer):
+    status: Literal["ready"]
+    models: list[str]
+
+
+class Version(_Answer):
+    name: Literal["mobula"]
+    version: str
+    python: str
+    ray: str

@@ -1,0 +1,185 @@
+"""What callers send for captions and posts, and what they get.
+
+Names of platforms, styles, tones and models are checked against their registries by the content
+stage, which says what there is; here only shapes and sizes are.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from deployments.ingress.schemas.answers import TokenUsage
+
+MAX_VARIANTS = 10
+MAX_ITEMS = 100
+MAX_TOPIC_CHARS = 500
+MAX_DRAFT_CHARS = 10_000
+
+Name = Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class BriefBody(_Strict):
+    """What captions and posts share."""
+
+    style: Annotated[Name, Field(description="A name from the styles registry.")] = "casual"
+    tone: Annotated[Name, Field(description="A name from the tones registry.")] = "friendly"
+    language: Annotated[Name, Field(description="The language to write in.")] = "English"
+    audience: Annotated[str, Field(max_length=200)] | None = None
+    keywords: Annotated[list[Name], Field(max_length=10)] = []
+    hashtags: Annotated[int, Field(ge=0, le=30, description="Exactly this many, 0 for none.")] = 3
+    emoji: bool = True
+    call_to_action: bool = False
+    variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
+    model: Annotated[
+        str | None, Field(max_length=100, description="A provider; the default when left out.")
+    ] = None
+
+
+class CaptionItem(BriefBody):
+    """One brief of a caption batch."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "platform": "instagram",
+                "topic": "a rooftop coffee bar",
+                "style": "playful",
+                "tone": "friendly",
+                "hashtags": 3,
+                "variants": 3,
+            }
+        }
+    )
+
+    topic: Annotated[str, Field(min_length=1, max_length=MAX_TOPIC_CHARS)]
+    platform: Name = "instagram"
+    length: Literal["short", "medium", "long"] = "short"
+
+
+class CaptionRequest(CaptionItem):
+    """Body of `POST /api/v1/captions`."""
+
+    stream: bool = False
+
+
+class PostItem(BriefBody):
+    """One brief of a post batch: a topic to write about, or a draft to rewrite."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "platform": "linkedin",
+                "topic": "our first year of remote work",
+                "style": "professional",
+                "length": "medium",
+                "variants": 2,
+            }
+        }
+    )
+
+    topic: Annotated[str, Field(max_length=MAX_TOPIC_CHARS)] | None = None
+    draft: Annotated[str, Field(min_length=1, max_length=MAX_DRAFT_CHARS)] | None = None
+    platform: Name = "linkedin"
+    length: Literal["short", "medium", "long"] = "medium"
+
+    @model_validator(mode="after")
+    def _says_what_to_write(self) -> Self:
+        if not self.topic and not self.draft:
+            raise ValueError("give a topic, or a draft to rewrite")
+        return self
+
+
+class PostRequest(PostItem):
+    """Body of `POST /api/v1/posts`."""
+
+    stream: bool = False
+
+
+class CaptionBatchRequest(_Strict):
+    """Body of `POST /api/v1/captions/batch`."""
+
+    items: Annotated[list[CaptionItem], Field(min_length=1, max_length=MAX_ITEMS)]
+    stream: bool = False
+
+
+class PostBatchRequest(_Strict):
+    """Body of `POST /api/v1/posts/batch`."""
+
+    items: Annotated[list[PostItem], Field(min_length=1, max_length=MAX_ITEMS)]
+    stream: bool = False
+
+
+class Subscore(BaseModel):
+    """One aspect of a variant: 0 (bad) to 1 (good), its share of the score, and why."""
+
+    score: float
+    weight: float
+    reason: str
+
+
+class VariantAnswer(BaseModel):
+    """One text, ready to publish; `text` is `body` with its hashtags."""
+
+    index: int
+    text: str
+    body: str
+    hashtags: list[str]
+    characters: int
+    score: float
+    subscores: dict[str, Subscore]
+    finish_reason: Literal["stop", "length"]
+    truncated: bool
+
+
+class _ContentAnswer(BaseModel):
+    id: str
+    created: int
+    model: str
+    prompt_version: str
+    platform: str
+    variants: Annotated[list[VariantAnswer], Field(description="Best first.")]
+    duplicates: Annotated[
+        list[int], Field(description="Variants left out as near copies of a better one.")
+    ]
+    failures: Annotated[
+        list[dict[str, Any]], Field(description="Variants that the model could not write.")
+    ]
+    usage: TokenUsage
+
+
+class CaptionAnswer(_ContentAnswer):
+    """Answer of `POST /api/v1/captions`."""
+
+    object: Literal["captions"]
+
+
+class PostAnswer(_ContentAnswer):
+    """Answer of `POST /api/v1/posts`."""
+
+    object: Literal["posts"]
+
+
+class BatchResult(BaseModel):
+    """An item's answer, or the problem that it ended in."""
+
+    index: int
+    status: Literal["ok", "failed"]
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+class BatchAnswer(BaseModel):
+    """Answer of the batch routes; results stand in the order of the items."""
+
+    id: str
+    object: Literal["captions.batch", "posts.batch"]
+    created: int
+    succeeded: int
+    failed: int
+    results: list[BatchResult]
+    usage: TokenUsage

@@ -1,0 +1,223 @@
+"""What OpenAI clients may send to `/v1`, checked to the last field.
+
+An unknown field or a wrong type is Malformed (422, with a pointer). A field that OpenAI knows and
+this server does not is refused by name (`refuse_unsupported`), unless its value asks for nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cluster.problems import UnsupportedParameter
+from deployments.contracts.generation import Message, Role, Sampling
+
+MAX_CHOICES = 16
+MAX_OUTPUT_TOKENS = 131_072
+MAX_MESSAGES = 1_000
+MAX_TOP_LOGPROBS = 20
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
+
+
+# field -> the values that ask for nothing, and why any other is refused
+_Refusals = Mapping[str, tuple[tuple[Any, ...], str]]
+_TOOLS = "tool calls are not implemented."
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TextPart(_Strict):
+    """A piece of a message given as a list."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(_Strict):
+    """One turn; `developer` means `system`."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | Annotated[list[TextPart], Field(min_length=1)]
+    name: Annotated[str, Field(max_length=64)] | None = None
+
+    def message(self) -> Message:
+        content = self.content
+        text = content if isinstance(content, str) else "".join(part.text for part in content)
+        return Message(_ROLES[self.role], text)
+
+
+class StreamOptions(_Strict):
+    """`include_usage` asks for one more chunk with the token counts."""
+
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+class _Generation(_Strict):
+    """Fields that chat and plain completions share."""
+
+    refused: ClassVar[_Refusals] = {"logit_bias": ((None, {}), "token biases are not implemented.")}
+
+    model: Annotated[str, Field(min_length=1, max_length=100, examples=["nano"])]
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = 1
+    stream: bool | None = False
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=1_000)] | None = None
+    stop: (
+        Annotated[str, Field(min_length=1, max_length=256)]
+        | Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=8)
+        ]
+        | None
+    ) = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    ignore_eos: bool = False
+    user: Annotated[str, Field(max_length=512)] | None = None
+    # Known to OpenAI, not to us: accepted only with a value that asks for nothing.
+    logit_bias: dict[str, Any] | None = None
+
+    def _sampling(self, max_tokens: int | None, logprobs: int | None) -> Sampling:
+        stop = self.stop if self.stop is not None else ()
+        return Sampling(
+            max_tokens=max_tokens,
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            top_k=self.top_k or 0,
+            stop=(stop,) if isinstance(stop, str) else tuple(stop),
+            seed=None if self.seed is None else self.seed & 0x7FFF_FFFF,
+            presence_penalty=self.presence_penalty or 0.0,
+            frequency_penalty=self.frequency_penalty or 0.0,
+            logprobs=logprobs,
+            ignore_eos=self.ignore_eos,
+        )
+
+    @property
+    def choices(self) -> int:
+        return self.n or 1
+
+    @property
+    def include_usage(self) -> bool:
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    def refuse_unsupported(self) -> None:
+        """Raises UnsupportedParameter naming the first field that cannot be honoured."""
+        if self.stream_options is not None and not self.stream:
+            raise UnsupportedParameter("stream_options", "it goes with stream=true.")
+        for name in self.model_fields_set & self.refused.keys():
+            idle, why = self.refused[name]
+            if getattr(self, name) not in idle:
+                raise UnsupportedParameter(name, why)
+
+
+class ChatRequest(_Generation):
+    """Body of `POST /v1/chat/completions`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "model": "nano",
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": "Write an Instagram caption about a new coffee shop",
+                    }
+                ],
+                "max_tokens": 64,
+            }
+        }
+    )
+
+    refused: ClassVar[_Refusals] = {
+        **_Generation.refused,
+        "response_format": ((None, {"type": "text"}), "only the type 'text' is."),
+        "tools": ((None, []), _TOOLS),
+        "tool_choice": ((None, "none", "auto"), _TOOLS),
+        "functions": ((None, []), _TOOLS),
+        "function_call": ((None, "none", "auto"), _TOOLS),
+        "modalities": ((None, [], ["text"]), "only text is."),
+        "audio": ((None,), "only text is."),
+        "prediction": ((None,), "predicted outputs are not implemented."),
+        "reasoning_effort": ((None, "none"), "no configured model reasons."),
+        "verbosity": ((None, "medium"), "say it in the prompt."),
+        "web_search_options": ((None,), "models here do not search."),
+        "store": ((None, False), "answers are not stored."),
+        "service_tier": ((None, "auto", "default"), "there is one tier."),
+    }
+
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
+    max_completion_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
+    logprobs: bool | None = False
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    response_format: dict[str, Any] | None = None
+    tools: list[Any] | None = None
+    tool_choice: Any = None
+    functions: list[Any] | None = None
+    function_call: Any = None
+    parallel_tool_calls: bool | None = None
+    modalities: list[str] | None = None
+    audio: Any = None
+    prediction: Any = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    web_search_options: Any = None
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+
+    def sampling(self) -> Sampling:
+        wanted = self.top_logprobs or 0
+        limit = self.max_completion_tokens
+        return self._sampling(
+            self.max_tokens if limit is None else limit, wanted if self.logprobs else None
+        )
+
+    def refuse_unsupported(self) -> None:
+        super().refuse_unsupported()
+        if self.top_logprobs and not self.logprobs:
+            raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
+
+
+class CompletionRequest(_Generation):
+    """Body of `POST /v1/completions`: one raw prompt, continued."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"model": "nano", "prompt": "Good coffee is", "max_tokens": 32}
+        }
+    )
+
+    refused: ClassVar[_Refusals] = {
+        **_Generation.refused,
+        "echo": ((None, False), "put the prompt before the answer yourself."),
+        "best_of": ((None, 1), "ask for n and choose."),
+        "suffix": ((None, ""), "filling in the middle is not implemented."),
+    }
+
+    prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
+    logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    echo: bool | None = False
+    best_of: int | None = None
+    suffix: str | None = None
+
+    @property
+    def text(self) -> str:
+        return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
+
+    def sampling(self) -> Sampling:
+        # OpenAI's default here is 16; a chat has none.
+        return self._sampling(16 if self.max_tokens is None else self.max_tokens, self.logprobs)

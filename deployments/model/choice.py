@@ -1,0 +1,94 @@
+"""One choice's text as it grows.
+
+In: an engine's `Tokens`. Out: pieces of text and log probabilities. Joins the detokenizer and the
+stop strings, so that streamed and whole answers say the same.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deployments.contracts.engine import Tokens
+from deployments.contracts.generation import FinishReason, TokenLogprob
+from deployments.model.detokenizer import Detokenizer
+from deployments.model.stops import StopMatcher
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text that is certain, the log probabilities of its tokens, and the end if it came."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] | None
+    finish_reason: FinishReason | None
+
+
+class ChoiceText:
+    """Feed it `Tokens` in order until a piece has a `finish_reason`.
+
+    `tokens` counts what went in.
+    """
+
+    def __init__(
+        self,
+        detokenizer: Detokenizer,
+        stops: tuple[str, ...],
+        token_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._detokenizer = detokenizer
+        self._stops = StopMatcher(stops)
+        self._bytes = token_bytes
+        self._decoded = 0
+        self._shown = 0
+        self._waiting: deque[tuple[int, TokenLogprob]] = deque()
+        self.tokens = 0
+
+    def push(self, tokens: Tokens) -> Piece:
+        """The piece that these tokens complete."""
+        self.tokens += len(tokens.ids)
+        text, met = self._stops.push(self._decode(tokens))
+        if tokens.finish_reason is not None and not met:
+            tail, met = self._stops.push(self._detokenizer.flush())
+            text += tail if met else tail + self._stops.flush()
+        self._shown += len(text)
+        reason: FinishReason | None = "stop" if met else tokens.finish_reason
+        return Piece(text, self._released(tokens, whole=reason is not None and not met), reason)
+
+    def _decode(self, tokens: Tokens) -> str:
+        if not tokens.logprobs:
+            return self._detokenizer.push(tokens.ids)
+        text = ""
+        for at, token in enumerate(tokens.ids):
+            top = tokens.top[at] if tokens.top else ()
+            self._waiting.append((self._decoded, self._described(token, tokens.logprobs[at], top)))
+            part = self._detokenizer.push((token,))
+            self._decoded += len(part)
+            text += part
+        return text
+
+    def _released(self, tokens: Tokens, whole: bool) -> tuple[TokenLogprob, ...] | None:
+        """Entries of the tokens whose text has been shown.
+
+        None for a token that a stop string cut off.
+        """
+        if not tokens.logprobs and not self._waiting:
+            return None
+        out: list[TokenLogprob] = []
+        while self._waiting and (whole or self._waiting[0][0] < self._shown):
+            out.append(self._waiting.popleft()[1])
+        return tuple(out)
+
+    def _described(
+        self, token: int, logprob: float, top: tuple[tuple[int, float], ...]
+    ) -> TokenLogprob:
+        raw = self._bytes(token)
+        return TokenLogprob(
+            token=_shown(raw),
+            raw=raw,
+            logprob=logprob,
+            top=tuple((_shown(b := self._bytes(other)), b, value) for other, value in top),
+        )
+
+
+def _shown(raw: bytes) -> str:
+    return raw.decode("utf-8", errors="replace")

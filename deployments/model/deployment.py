@@ -1,0 +1,66 @@
+"""The Serve replica of one text model.
+
+In: a ModelSpec and calls over a handle. Out: Completions, Chunks, stats. A plain class: graphs/
+makes the deployment of it. What Serve calls is async, so that it runs on the replica's event loop
+and not in a pool of threads.
+"""
+
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from cluster.clock import SystemClock
+from cluster.settings import Settings
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest, ModelCard
+from deployments.model.loading import load_text_model
+from deployments.model.loop_lag import LoopLag
+from deployments.model.spec import ModelSpec, Tunables
+
+_UNHEALTHY_LAG_S = 5.0
+
+
+class ModelReplica:
+    """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
+
+    async def __init__(self, spec: ModelSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
+        spec = ModelSpec.model_validate(spec)
+        self._model = await load_text_model(spec, Settings().home, SystemClock())
+        self._lag = LoopLag()
+        self._lag.start()
+        self._serving = True
+
+    async def generate(self, request: GenerateRequest) -> Completion:
+        return await self._model.generate(request)
+
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        async with aclosing(self._model.stream(request)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def card(self) -> ModelCard:
+        return self._model.card()
+
+    async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
+        self._model.tune(Tunables.model_validate(user_config))
+
+    async def check_health(self) -> None:
+        """Raises RuntimeError when the engine is dead or the event loop is far behind."""
+        self._model.engine.check_health()
+        if self._lag.worst() > _UNHEALTHY_LAG_S:
+            raise RuntimeError(f"the event loop was {self._lag.worst():.1f} s late")
+
+    async def record_autoscaling_stats(self) -> dict[str, int | float]:
+        return self._model.load() | {"loop_lag_s": self._lag.worst()}
+
+    async def record_routing_stats(self) -> dict[str, int | float]:
+        return self._model.load()
+
+    async def close(self) -> None:
+        """Refuse new work and end the engine; Serve has let open requests finish before."""
+        self._serving = False
+        self._lag.stop()
+        await self._model.close()
+
+    def __del__(self) -> Coroutine[Any, Any, None] | None:
+        """Serve calls this on the loop when it stops a replica, and awaits what it returns."""
+        return self.close() if getattr(self, "_serving", False) else None

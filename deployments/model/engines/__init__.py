@@ -1,0 +1,1 @@
+"""Inference engines behind one Protocol (contracts/engine.py): token ids in, token ids out."""

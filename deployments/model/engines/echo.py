@@ -1,0 +1,131 @@
+"""Echo: gives a prompt's own tokens back, at no cost or at a set pace. The yardstick for overhead.
+
+In: token ids. Out: the ids of the last user turn (of the whole prompt where there is no turn), then
+"stop"; with no stop ids (ignore_eos) they repeat until `max_tokens`. Knows no model.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Literal
+
+from cluster.problems import Draining
+from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
+from deployments.contracts.generation import FinishReason
+from deployments.model.engines.features import ALL
+from deployments.model.tokenizer import ByteTokenizer
+
+
+class EchoEngine:
+    """Deterministic whatever the sampling asks for; every log probability is 0."""
+
+    name: Literal["echo", "openvino", "transformers", "vllm"] = "echo"
+    supports: frozenset[str] = ALL
+
+    def __init__(
+        self,
+        max_running: int = 32,
+        tokens_per_second: float | None = None,
+        first_token_s: float = 0.0,
+    ) -> None:
+        self._max_running = max_running
+        self._pause_s = 1.0 / tokens_per_second if tokens_per_second else 0.0
+        self._first_token_s = first_token_s
+        self._slots = asyncio.Semaphore(max_running)
+        self._stopping = asyncio.Event()
+        self._open = self._submitted = self._finished = self._cancelled = self._failed = 0
+        self._tokens = self._steps = 0
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
+        if self._stopping.is_set():
+            raise Draining("The model is shutting down.")
+        ids, reason = continuation(request)
+        self._submitted += 1
+        self._open += 1
+        done = False
+        try:
+            if not self._pause_s and not self._first_token_s:
+                self._count(len(ids))
+                done = True
+                yield _tokens(ids, reason, request.logprobs)
+                return
+            async with self._slots:
+                for start, stop in self._beats(len(ids)):
+                    await self._wait(self._first_token_s if start == 0 else self._pause_s)
+                    self._count(stop - start)
+                    done = stop == len(ids)
+                    yield _tokens(ids[start:stop], reason if done else None, request.logprobs)
+        except Draining:
+            self._failed += 1
+            raise
+        finally:
+            self._open -= 1
+            self._finished += done
+            self._cancelled = self._submitted - self._finished - self._failed - self._open
+
+    def stats(self) -> EngineStats:
+        running = min(self._open, self._max_running)
+        return EngineStats(
+            running=running,
+            waiting=self._open - running,
+            submitted=self._submitted,
+            finished=self._finished,
+            cancelled=self._cancelled,
+            failed=self._failed,
+            tokens_out=self._tokens,
+            handlers=self._open,
+            steps=self._steps,
+        )
+
+    def check_health(self) -> None:
+        if self._stopping.is_set():
+            raise RuntimeError("the echo engine has been stopped")
+
+    async def stop(self) -> None:
+        self._stopping.set()
+
+    def _beats(self, length: int) -> list[tuple[int, int]]:
+        """Which tokens come out at each beat: one when paced, else all after the delay."""
+        if not self._pause_s or length <= 1:
+            return [(0, length)]
+        return [(at, at + 1) for at in range(length)]
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+        raise Draining("The model is shutting down.")
+
+    def _count(self, tokens: int) -> None:
+        self._tokens += tokens
+        self._steps += 1
+
+
+def continuation(request: TokenRequest) -> tuple[tuple[int, ...], FinishReason]:
+    """The ids that echo answers with, at most `max_tokens`, and why they end."""
+    ids = _last_turn(request.prompt_ids)
+    if request.stop_ids:
+        end = next((at for at, token in enumerate(ids) if token in request.stop_ids), len(ids))
+        return ids[: request.max_tokens][:end], "stop" if end < request.max_tokens else "length"
+    repeats = -(-request.max_tokens // max(1, len(ids)))
+    return (ids * repeats)[: request.max_tokens], "length"
+
+
+def _last_turn(ids: tuple[int, ...]) -> tuple[int, ...]:
+    if ByteTokenizer.USER not in ids:
+        return ids or (ord("."),)
+    start = len(ids) - ids[::-1].index(ByteTokenizer.USER)
+    rest = ids[start:]
+    turn = rest[: rest.index(ByteTokenizer.END)] if ByteTokenizer.END in rest else rest
+    return turn or (ord("."),)
+
+
+def _tokens(ids: tuple[int, ...], reason: FinishReason | None, logprobs: int | None) -> Tokens:
+    if logprobs is None:
+        return Tokens(ids, reason)
+    top = tuple(((token, 0.0),) for token in ids) if logprobs else ()
+    return Tokens(ids, reason, (0.0,) * len(ids), top)

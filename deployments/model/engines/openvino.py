@@ -1,0 +1,174 @@
+"""The CPU engine: openvino-genai's continuous batching, in a process of its own.
+
+In: TokenRequests. Out: Tokens. Greedy output equals the transformers oracle in float32; a seed
+gives the same tokens whatever else is in the batch.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from cluster.clock import Clock, SystemClock
+from cluster.problems import Draining, ModelFailed
+from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
+from deployments.contracts.generation import FinishReason
+from deployments.model.engines.child import Child
+from deployments.model.engines.features import ALL, refuse_unsupported
+from deployments.model.engines.frames import Batch, Broken, Cancel, Job, Ready, Step, Stop
+from deployments.model.engines.ledger import Ledger
+from deployments.model.engines.openvino_worker import Options
+
+_STALL_S = 120.0  # no step for so long, with sequences open, means that the process hangs
+_SEEDS = 1 << 62
+_NOT_STARTED = "it has not been started"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVinoSizing:
+    """How the engine is sized. `precision`: f32, bf16, f16. `device`: an OpenVINO device name."""
+
+    max_running: int = 32
+    cache_tokens: int = 32_768
+    threads: int = 1
+    precision: str = "f32"
+    device: str = "CPU"
+
+
+class OpenVinoEngine:
+    """One model converted to OpenVINO IR, decoding up to `max_running` sequences a step."""
+
+    name: Literal["echo", "openvino", "transformers", "vllm"] = "openvino"
+    supports: frozenset[str] = ALL - {"top_logprobs"}
+
+    def __init__(
+        self,
+        model: str,
+        folder: Path,
+        sizing: OpenVinoSizing | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`folder` holds `openvino_model.xml` and the converted tokenizer."""
+        self._model = model
+        self._folder = folder
+        self._sizing = sizing or OpenVinoSizing()
+        self._clock = clock or SystemClock()
+        self._ledger = Ledger()
+        self._child = Child(self._on_message, self._on_exit)
+        self._started: asyncio.Future[None] | None = None
+        self._broken: str | None = _NOT_STARTED
+        self._stopping = False
+        self._steps = 0
+        self._heard_at = 0.0
+
+    async def start(self) -> None:
+        """Raises RuntimeError with the reason when the model cannot be loaded."""
+        self._started = asyncio.get_running_loop().create_future()
+        await self._child.start("deployments.model.engines.openvino_worker")
+        sizing = self._sizing
+        self._child.send(
+            Options(
+                self._folder,
+                sizing.device,
+                sizing.threads,
+                sizing.precision,
+                sizing.max_running,
+                sizing.cache_tokens,
+            )
+        )
+        await self._started
+
+    async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
+        refuse_unsupported(request, self.supports, self.name)
+        self._require_alive()
+        if not self._ledger.slots:
+            self._heard_at = self._clock.monotonic()
+        key, mailbox = self._ledger.open()
+        self._child.send(_job(key, request))
+        try:
+            finish_reason = None
+            while finish_reason is None:
+                tokens = await mailbox.get()
+                finish_reason = tokens.finish_reason
+                yield tokens
+        finally:
+            if self._ledger.leave(key):
+                self._child.send(Cancel(key))
+
+    def stats(self) -> EngineStats:
+        return self._ledger.stats(self._sizing.max_running, self._steps)
+
+    def check_health(self) -> None:
+        if self._broken is not None:
+            raise RuntimeError(f"the openvino engine cannot serve: {self._broken}")
+        silent_s = self._clock.monotonic() - self._heard_at
+        if self._ledger.slots and silent_s > _STALL_S:
+            raise RuntimeError(f"the openvino engine has not taken a step for {silent_s:.0f} s")
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._broken = self._broken or "it has been stopped"
+        self._child.send(Stop())
+        await self._child.stop()
+
+    def _require_alive(self) -> None:
+        if self._stopping:
+            raise Draining("The model is shutting down.")
+        if self._broken is not None:
+            raise ModelFailed(self._model, "The model's engine has failed and is being replaced.")
+
+    def _on_message(self, message: Any) -> None:
+        if isinstance(message, Step):
+            self._steps = message.steps
+            self._heard_at = self._clock.monotonic()
+            for batch in message.batches:
+                self._deliver(batch)
+        elif isinstance(message, Ready):
+            self._broken = None
+            self._heard_at = self._clock.monotonic()
+            if self._started is not None and not self._started.done():
+                self._started.set_result(None)
+        elif isinstance(message, Broken):
+            self._fail(message.reason)
+
+    def _deliver(self, batch: Batch) -> None:
+        if batch.end == "cancelled":
+            self._ledger.freed(batch.key)
+        elif batch.end == "error":
+            self._ledger.fail(batch.key, ModelFailed(self._model))
+        else:
+            end = cast(FinishReason | None, batch.end)
+            self._ledger.deliver(batch.key, Tokens(batch.ids, end, batch.logprobs))
+
+    def _on_exit(self, code: int | None) -> None:
+        self._fail("it has been stopped" if self._stopping else f"its process ended (code {code})")
+
+    def _fail(self, reason: str) -> None:
+        """Nothing more will come: end every open sequence, and start() if it still waits."""
+        if self._broken in (None, _NOT_STARTED):  # the first reason says most
+            self._broken = reason
+        if self._started is not None and not self._started.done():
+            self._started.set_exception(RuntimeError(f"cannot load {self._folder}: {reason}"))
+        if self._stopping:
+            self._ledger.fail_all(lambda: Draining("The model is shutting down."))
+        else:
+            self._ledger.fail_all(lambda: ModelFailed(self._model))
+
+
+def _job(key: int, request: TokenRequest) -> Job:
+    return Job(
+        key=key,
+        prompt=request.prompt_ids,
+        max_tokens=request.max_tokens,
+        stop_ids=request.stop_ids,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        seed=secrets.randbelow(_SEEDS) if request.seed is None else request.seed % _SEEDS,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logprobs=request.logprobs is not None,
+        interval_s=request.interval_s,
+    )

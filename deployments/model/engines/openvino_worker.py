@@ -1,0 +1,273 @@
+"""The openvino-genai process: jobs and cancellations in, tokens out, one `step()` after another.
+
+Runs in a child process (child.py). `Worker` is the loop's body, free of sockets, so that tests
+drive it step by step.
+"""
+
+import gc
+import select
+import signal
+import socket
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from deployments.model.engines.frames import (
+    Batch,
+    Broken,
+    Cancel,
+    Job,
+    Ready,
+    Step,
+    Stop,
+    Unpacker,
+    pack,
+)
+
+_BLOCK = {"CPU": 32}  # tokens in one attention cache block; other devices use 16
+_STEP_TOKENS = 512  # prompt tokens that one step takes, so that a long prompt delays others little
+_NEWS_S = 0.05  # the parent hears of progress at least this often while steps are taken
+
+
+class Options(NamedTuple):
+    """Parent to child, first message: what to load and how to size it."""
+
+    folder: Path
+    device: str
+    threads: int
+    precision: str
+    max_running: int
+    cache_tokens: int
+
+
+@dataclass(slots=True)
+class _Sequence:
+    job: Job
+    handle: Any
+    due: float
+    held: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+
+
+class Worker:
+    """Admits at most `max_running` jobs to the pipeline at once, first come first served.
+
+    A job that could outgrow the whole cache is refused: the pipeline would give up its neighbours
+    too.
+    """
+
+    def __init__(self, pipeline: Any, max_running: int, cache_tokens: int) -> None:
+        self._pipeline = pipeline
+        self._max_running = max_running
+        self._cache_tokens = cache_tokens
+        self._waiting: OrderedDict[int, Job] = OrderedDict()
+        self._running: dict[int, _Sequence] = {}
+        self._leaving: list[int] = []
+        self.steps = 0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running or self._waiting or self._leaving)
+
+    def submit(self, job: Job) -> None:
+        self._waiting[job.key] = job
+
+    def cancel(self, key: int) -> None:
+        """A waiting job leaves at once; a running one is dropped by the next step."""
+        if self._waiting.pop(key, None) is None:
+            sequence = self._running.pop(key, None)
+            if sequence is None:
+                return
+            sequence.handle.cancel()
+        self._leaving.append(key)
+
+    def turn(self) -> list[Batch]:
+        """Admit, take one step, and collect what it made. Errors of the pipeline come through."""
+        batches = self._admit()
+        if self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
+            self.steps += 1
+        now = time.perf_counter()
+        for key, sequence in list(self._running.items()):
+            batch = self._collect(key, sequence, now)
+            if batch is not None:
+                batches.append(batch)
+        batches += [Batch(key, end="cancelled") for key in self._leaving]
+        self._leaving.clear()
+        return batches
+
+    def _admit(self) -> list[Batch]:
+        refused: list[Batch] = []
+        while self._waiting and len(self._running) < self._max_running:
+            key, job = self._waiting.popitem(last=False)
+            if len(job.prompt) + job.max_tokens > self._cache_tokens:
+                refused.append(Batch(key, end="error", error=_TOO_SMALL))
+                continue
+            try:
+                handle = self._pipeline.add_request(key, _tensor(job.prompt), _config(job))
+            except (RuntimeError, ValueError) as error:  # a fault of this job alone
+                refused.append(Batch(key, end="error", error=str(error)))
+                continue
+            due = float("inf") if job.interval_s == float("inf") else 0.0
+            self._running[key] = _Sequence(job, handle, due)
+        return refused
+
+    def _collect(self, key: int, sequence: _Sequence, now: float) -> Batch | None:
+        """The tokens to send now: none while they are held back, all of them at the end."""
+        end: str | None = None
+        error = ""
+        if sequence.handle.can_read():
+            outputs = sequence.handle.read()
+            if not outputs:  # the cache cannot hold this sequence even alone
+                end, error = "error", _TOO_SMALL
+            for output in outputs.values():
+                sequence.held += output.generated_ids
+                sequence.logprobs += output.generated_log_probs
+                end = _END.get(output.finish_reason.name, end)
+        if end is None and (not sequence.held or now < sequence.due):
+            return None
+        if end is not None:
+            del self._running[key]
+        return _flushed(key, sequence, end, error, now)
+
+
+_TOO_SMALL = "The attention cache is too small for this sequence."
+_END = {"STOP": "stop", "LENGTH": "length"}
+
+
+def _flushed(key: int, sequence: _Sequence, end: str | None, error: str, now: float) -> Batch:
+    ids, job = sequence.held, sequence.job
+    if ids and ids[-1] in job.stop_ids:
+        ids = ids[:-1]
+    logprobs = tuple(sequence.logprobs[: len(ids)]) if job.logprobs else ()
+    sequence.held, sequence.logprobs = [], []
+    sequence.due = now + job.interval_s
+    return Batch(key, tuple(ids), end, logprobs, error)
+
+
+def _tensor(prompt: tuple[int, ...]) -> Any:
+    import numpy as np
+    import openvino
+
+    return openvino.Tensor(np.array([prompt], dtype=np.int64))
+
+
+def _config(job: Job) -> Any:
+    """openvino-genai's settings for one sequence.
+
+    Penalties count generated tokens only, as OpenAI's do.
+    """
+    import openvino_genai
+
+    config = openvino_genai.GenerationConfig()
+    config.max_new_tokens = job.max_tokens
+    config.ignore_eos = not job.stop_ids  # it also switches stop_token_ids off
+    if job.stop_ids:
+        config.set_eos_token_id(min(job.stop_ids))
+        config.stop_token_ids = set(job.stop_ids)
+    config.do_sample = job.temperature > 0
+    if config.do_sample:
+        config.temperature = job.temperature
+        config.top_p = job.top_p
+        config.rng_seed = job.seed
+        if job.top_k:
+            config.top_k = job.top_k
+    config.presence_penalty = job.presence_penalty
+    config.frequency_penalty = job.frequency_penalty
+    config.logprobs = int(job.logprobs)
+    return config
+
+
+def load(options: Options) -> Any:
+    """The pipeline, sized explicitly; prefix caching off, because tenants share it."""
+    import openvino_genai
+
+    scheduler = openvino_genai.SchedulerConfig()
+    scheduler.enable_prefix_caching = False
+    scheduler.dynamic_split_fuse = True
+    scheduler.max_num_seqs = options.max_running
+    scheduler.max_num_batched_tokens = max(_STEP_TOKENS, options.max_running)
+    scheduler.num_kv_blocks = -(-options.cache_tokens // _BLOCK.get(options.device, 16)) + 1
+    properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": options.precision}
+    if options.device == "CPU":
+        properties["INFERENCE_NUM_THREADS"] = options.threads
+    return openvino_genai.ContinuousBatchingPipeline(
+        options.folder, scheduler, options.device, properties
+    )
+
+
+def warm_up(worker: Worker) -> None:
+    """One short sequence through every kind of step, so that no request waits for compilation."""
+    worker.submit(Job(0, (1, 1, 1), 4, frozenset(), 1.0, 1.0, 0, 0, 0.0, 0.0, True, 0.0))
+    while worker.busy:
+        worker.turn()
+    worker.steps = 0
+
+
+def main(link: socket.socket) -> None:
+    """Serve until the parent says Stop or goes away."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
+    inbox = Inbox(link)
+    try:
+        options, *early = inbox.wait()
+        worker = Worker(load(options), options.max_running, options.cache_tokens)
+        warm_up(worker)
+        gc.freeze()
+        link.sendall(pack(Ready()))
+        serve(worker, link, inbox, early)
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        return
+    except Exception as error:  # the process ends; the parent gets the reason
+        link.sendall(pack(Broken(f"{type(error).__name__}: {error}"[:2000])))
+        raise SystemExit(1) from error
+
+
+def serve(worker: Worker, link: socket.socket, inbox: "Inbox", messages: list[Any]) -> None:
+    """Take messages, step, send; sleeps in `recv` when there is nothing to do."""
+    last_news = 0.0
+    while True:
+        for message in messages:
+            if isinstance(message, Job):
+                worker.submit(message)
+            elif isinstance(message, Cancel):
+                worker.cancel(message.key)
+            elif isinstance(message, Stop):
+                return
+        batches = worker.turn() if worker.busy else []
+        now = time.perf_counter()
+        if batches or now - last_news >= _NEWS_S:
+            link.sendall(pack(Step(worker.steps, batches)))
+            last_news = now
+        messages = inbox.take() if worker.busy else inbox.wait()
+
+
+class Inbox:
+    """The child's end of the socket, for reading. Raises EOFError once the parent has gone."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+        self._unpacker = Unpacker()
+        self._poll = select.poll()
+        self._poll.register(link, select.POLLIN)
+
+    def take(self) -> list[Any]:
+        """Messages that have already come."""
+        messages: list[Any] = []
+        while self._poll.poll(0):
+            messages += self._receive()
+        return messages
+
+    def wait(self) -> list[Any]:
+        """At least one message, after waiting for it."""
+        messages: list[Any] = []
+        while not messages:
+            messages = self._receive()
+        return messages
+
+    def _receive(self) -> list[Any]:
+        data = self._link.recv(1 << 18)
+        if not data:
+            raise EOFError
+        return [message for messages in self._unpacker.feed(data) for message in messages]

@@ -1,0 +1,178 @@
+"""The NVIDIA engine: vLLM's AsyncLLM, written against its public methods as of vLLM 0.33.
+
+In: TokenRequests. Out: Tokens. Prefix caching is on, with a salt a tenant: tenants share no cache
+block. vLLM is an optional install and is imported only here, when a model starts.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cluster.problems import Draining, ModelFailed
+from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
+from deployments.contracts.generation import FinishReason
+from deployments.model.engines.features import ALL, refuse_unsupported
+
+_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "stop"}
+_BLOCK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class VllmSizing:
+    """How the engine is sized; `cache_tokens` None lets vLLM take the GPU memory that is left."""
+
+    context_length: int
+    max_running: int = 32
+    cache_tokens: int | None = None
+    dtype: str = "auto"
+
+
+class VllmEngine:
+    """One model in vLLM's own engine process."""
+
+    name: Literal["echo", "openvino", "transformers", "vllm"] = "vllm"
+    supports: frozenset[str] = ALL
+
+    def __init__(self, model: str, folder: Path, sizing: VllmSizing) -> None:
+        self._model = model
+        self._folder = folder
+        self._sizing = sizing
+        self._llm: Any = None
+        self._stopping = asyncio.Event()
+        self._open = self._submitted = self._finished = self._failed = self._tokens = 0
+
+    async def start(self) -> None:
+        """Raises RuntimeError when vLLM is missing or the model cannot be loaded."""
+        try:
+            self._llm = await asyncio.to_thread(self._load)
+        except ImportError as error:
+            raise RuntimeError(
+                "engine 'vllm' needs: pip install vllm (NVIDIA GPUs only)"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise RuntimeError(f"cannot load {self._folder}: {error}") from error
+        warm_up = TokenRequest("warm-up", (1, 1, 1), 2, frozenset(), temperature=0.0)
+        async for _ in self.generate(warm_up):
+            pass
+        self._submitted = self._finished = self._tokens = 0
+
+    async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
+        refuse_unsupported(request, self.supports, self.name)
+        if self._stopping.is_set():
+            raise Draining("The model is shutting down.")
+        self._submitted += 1
+        self._open += 1
+        key = f"{request.request_id}#{self._submitted}"  # vLLM wants ids that never repeat
+        outputs = self._llm.generate(_prompt(request), _sampling(request), key)
+        finished = failed = False
+        try:
+            async for output in outputs:
+                tokens = _tokens(output.outputs[0], request)
+                self._tokens += len(tokens.ids)
+                finished = tokens.finish_reason is not None
+                yield tokens
+        except Exception as error:
+            failed = True
+            if self._stopping.is_set():
+                raise Draining("The model is shutting down.") from error
+            raise ModelFailed(self._model) from error
+        finally:
+            self._open -= 1
+            self._finished += finished and not failed
+            self._failed += failed
+            await outputs.aclose()  # vLLM aborts the request when its generator is closed
+
+    def stats(self) -> EngineStats:
+        running = min(self._open, self._sizing.max_running)
+        return EngineStats(
+            running=running,
+            waiting=self._open - running,
+            submitted=self._submitted,
+            finished=self._finished,
+            cancelled=self._submitted - self._finished - self._failed - self._open,
+            failed=self._failed,
+            tokens_out=self._tokens,
+            handlers=self._open,
+        )
+
+    def check_health(self) -> None:
+        if self._llm is None or self._llm.errored:
+            raise RuntimeError("the vLLM engine is not running")
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        if self._llm is not None:
+            await asyncio.to_thread(self._llm.shutdown)
+
+    def _load(self) -> Any:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        sizing = self._sizing
+        blocks = None if sizing.cache_tokens is None else -(-sizing.cache_tokens // _BLOCK)
+        arguments = AsyncEngineArgs(
+            model=str(self._folder),
+            skip_tokenizer_init=True,
+            dtype=sizing.dtype,
+            max_model_len=sizing.context_length,
+            max_num_seqs=sizing.max_running,
+            block_size=_BLOCK,
+            num_gpu_blocks_override=blocks,
+            enable_prefix_caching=True,
+            generation_config="vllm",  # ours are explicit; take none from the model's folder
+            enable_log_requests=False,
+            disable_log_stats=True,
+        )
+        return AsyncLLM.from_engine_args(arguments)
+
+
+def _prompt(request: TokenRequest) -> dict[str, Any]:
+    """vLLM's TokensPrompt.
+
+    The salt becomes part of the first block's hash, hence of every later one's.
+    """
+    salt = hashlib.sha256(request.tenant.encode()).hexdigest()
+    return {"prompt_token_ids": list(request.prompt_ids), "cache_salt": salt}
+
+
+def _sampling(request: TokenRequest) -> Any:
+    from vllm.sampling_params import RequestOutputKind, SamplingParams
+
+    whole = request.interval_s == float("inf")
+    return SamplingParams(
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=request.top_k,
+        seed=request.seed,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logprobs=request.logprobs,
+        stop_token_ids=sorted(request.stop_ids),
+        ignore_eos=True,  # the stop ids say what ends a sequence
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY if whole else RequestOutputKind.DELTA,
+    )
+
+
+def _tokens(output: Any, request: TokenRequest) -> Tokens:
+    """One CompletionOutput as Tokens; `logprobs` there is a list of {token id: Logprob}."""
+    ids = list(output.token_ids)
+    reason = output.finish_reason
+    if reason not in (None, *_REASONS):
+        raise RuntimeError(f"vLLM ended the request with '{reason}'")
+    if reason is not None and ids and ids[-1] in request.stop_ids:
+        ids.pop()
+    end = None if reason is None else _REASONS[reason]
+    if request.logprobs is None or not output.logprobs:
+        return Tokens(tuple(ids), end)
+    chosen: list[float] = []
+    top: list[tuple[tuple[int, float], ...]] = []
+    for token, entries in zip(ids, output.logprobs, strict=False):
+        chosen.append(entries[token].logprob)
+        best = sorted(((t, e.logprob) for t, e in entries.items()), key=lambda pair: -pair[1])
+        top.append(tuple(best[: request.logprobs]))
+    return Tokens(tuple(ids), end, tuple(chosen), tuple(top) if request.logprobs else ())

@@ -1,0 +1,106 @@
+"""Hugging Face weights to OpenVINO IR.
+
+In: a model folder or id. Out: a folder with the IR and its tokenizer. optimum-intel needs an older
+transformers than Mobula, so it runs in a virtual environment of its own, made on first use from
+export-requirements.txt.
+"""
+
+import fcntl
+import logging
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployments.model.catalog import IR_NAME
+
+log = logging.getLogger(__name__)
+
+_REQUIREMENTS = Path(__file__).parent / "export-requirements.txt"
+_WITHOUT_DEPENDENCIES = ("optimum==2.3.0", "optimum-intel==2.2.0")
+_TORCH = "torch==2.13.0"
+_CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
+
+
+class ExportFailed(RuntimeError):
+    """The model could not be converted; the text says at which command and why."""
+
+
+def export_openvino(
+    source: str | Path, out: Path, weight_format: str = "fp16", exporter: Path | None = None
+) -> None:
+    """Convert `source` into `out`, which appears only once it is complete. Raises ExportFailed.
+
+    `exporter` is the virtual environment to use or make (default: `exporter` beside `out`).
+    Another process that converts the same model is waited for.
+    """
+    exporter = exporter or out.parent / "exporter"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(out.parent / f"{out.name}.lock"):
+        if (out / IR_NAME).exists():
+            return
+        cli = ensure_exporter(exporter)
+        partial = out.with_name(f"{out.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        log.info("converting %s to OpenVINO (%s) in %s", source, weight_format, out)
+        task = ("--task", "text-generation-with-past", "--weight-format", weight_format)
+        _run([str(cli), "export", "openvino", "-m", str(source), *task, str(partial)])
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+        log.info("converted %s", source)
+
+
+def ensure_exporter(folder: Path) -> Path:
+    """The path of optimum-cli in `folder`, installing it there first if need be."""
+    cli = folder / "bin" / "optimum-cli"
+    complete = folder / ".complete"
+    if complete.exists() or (cli.exists() and not folder.joinpath(".building").exists()):
+        return cli
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(folder.with_name(f"{folder.name}.lock")):
+        if complete.exists():
+            return cli
+        log.info("installing the model converter in %s; this happens once", folder)
+        venv.create(folder, clear=True, with_pip=True)
+        folder.joinpath(".building").touch()
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+        _install_torch(pip)
+        _run([*pip, "-r", str(_REQUIREMENTS)])
+        _run([*pip, "--no-deps", *_WITHOUT_DEPENDENCIES])
+        folder.joinpath(".building").unlink()
+        complete.touch()
+    return cli
+
+
+def _install_torch(pip: Sequence[str]) -> None:
+    """The CPU build where its index can be reached, else whatever the default index has."""
+    try:
+        _run([*pip, _TORCH, "--index-url", _CPU_WHEELS])
+    except ExportFailed:
+        log.info("no CPU-only torch index here; taking torch from the default one")
+        _run([*pip, _TORCH])
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        tail = (done.stderr or done.stdout).strip()[-1500:]
+        raise ExportFailed(f"`{' '.join(command[:6])} ...` failed ({done.returncode}):\n{tail}")
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a file lock, waiting for whoever has it; the system frees it if its holder dies."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    export_openvino(sys.argv[1], Path(sys.argv[2]), (sys.argv[3:4] or ["fp16"])[0])

@@ -1,0 +1,42 @@
+"""How late the event loop runs.
+
+In: nothing. Out: the worst recent lag, in seconds; a health check reads it.
+"""
+
+import asyncio
+from collections import deque
+
+
+class LoopLag:
+    """Wakes up every `interval_s` and notes how much later it was woken than it asked for."""
+
+    def __init__(self, interval_s: float = 0.25, remember: int = 40) -> None:
+        self._interval_s = interval_s
+        self._lags: deque[float] = deque(maxlen=remember)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._next: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    def start(self) -> None:
+        """Begin on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._schedule(self._loop)
+
+    def stop(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._loop = None
+
+    def worst(self) -> float:
+        """Seconds: the largest of the last `remember` wake-ups, or of one that is overdue."""
+        overdue = self._loop.time() - self._due if self._loop is not None else 0.0
+        return max(overdue, max(self._lags, default=0.0), 0.0)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._due = loop.time() + self._interval_s
+        self._next = loop.call_at(self._due, self._beat, loop)
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._lags.append(loop.time() - self._due)
+        if self._loop is not None:
+            self._schedule(loop)

@@ -1,0 +1,107 @@
+"""What an operator may say about one text model.
+
+In: a mapping from serve_config.yaml. Out: a frozen `ModelSpec`.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EngineName = Literal["auto", "echo", "openvino", "transformers", "vllm"]
+
+
+class ModelSpec(BaseModel):
+    """One model and how it is run.
+
+    Every field but `id` has a default that works on one CPU machine.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$",
+        description="The name that requests use in `model`.",
+    )
+    engine: EngineName = Field(
+        default="auto",
+        description="auto: openvino on a CPU, vllm on NVIDIA where installed, else transformers.",
+    )
+    source: str = Field(
+        default="nano",
+        min_length=1,
+        description="'nano' (shipped with Mobula), a local folder, or a Hugging Face id.",
+    )
+    revision: str | None = Field(
+        default=None,
+        description="Branch, tag or commit of a Hugging Face id; None takes its default branch.",
+    )
+    device: str = Field(
+        default="auto",
+        description="auto, cpu, gpu (openvino: an Intel GPU), cuda, cuda:1, mps, xpu ...",
+    )
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto",
+        description="Arithmetic. auto: float32 on a CPU (greedy output equals the reference), "
+        "else what the model was saved in.",
+    )
+    weight_format: Literal["fp32", "fp16", "int8", "int4"] = Field(
+        default="fp16",
+        description="How openvino stores weights when a model is first converted; int8 and int4 "
+        "trade accuracy for memory and speed.",
+    )
+    context_length: int | None = Field(
+        default=None,
+        ge=16,
+        description="Prompt and output tokens together; None takes the model's own limit. A lower "
+        "value saves cache memory.",
+    )
+    max_output_tokens: int = Field(
+        default=4096,
+        ge=1,
+        description="Longest answer: asking for more is refused; asking for none gets this much or "
+        "the room that the context leaves.",
+    )
+    max_running: int = Field(
+        default=32, ge=1, le=4096, description="Sequences decoded together in one step."
+    )
+    max_waiting: int = Field(
+        default=256,
+        ge=0,
+        description="Sequences that may wait beyond those; more get 503 and Retry-After.",
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="Threads of one forward pass. None: 1 for models under 100 M parameters (a "
+        "second thread slows a single small stream down), else every CPU it may use.",
+    )
+    cache_tokens: int | None = Field(
+        default=None,
+        ge=16,
+        description="Tokens that the attention cache holds for all running sequences. None: "
+        "max_running x min(context_length, 2048). When it is full the youngest sequence is "
+        "set back and computed again later.",
+    )
+    stream_interval_s: float = Field(
+        default=0.02,
+        ge=0,
+        le=5,
+        description="Tokens of one stream that arrive within this time are sent as one chunk; the "
+        "first chunk is sent at once.",
+    )
+    tokens_per_second: float | None = Field(
+        default=None, gt=0, description="echo only: pace of each sequence; None emits all at once."
+    )
+    first_token_s: float = Field(
+        default=0.0, ge=0, description="echo only: delay before the first token."
+    )
+    description: str = Field(default="", max_length=500, description="Shown in /v1/models.")
+
+
+class Tunables(BaseModel):
+    """What Serve's `user_config` may change while a model runs; None keeps what is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_waiting: int | None = Field(default=None, ge=0)
+    stream_interval_s: float | None = Field(default=None, ge=0, le=5)

@@ -1,0 +1,236 @@
+"""A text model in this process: GenerateRequest in, Completion or Chunks out, over any Engine.
+
+Renders and counts the prompt, checks it against the context, fans out the choices, turns tokens
+into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeVar
+
+from cluster.clock import Clock
+from cluster.problems import DeadlineExceeded, InvalidRequest, ModelFailed, PromptTooLong
+from deployments.contracts.engine import Engine, TokenRequest
+from deployments.contracts.generation import (
+    Choice,
+    Chunk,
+    Completion,
+    GenerateRequest,
+    ModelCard,
+    Usage,
+)
+from deployments.model.admission import Admission
+from deployments.model.choice import ChoiceText, Piece
+from deployments.model.merge import merged
+from deployments.model.spec import Tunables
+from deployments.model.stats import Throughput
+from deployments.model.tokenizer import Tokenizer
+
+T = TypeVar("T")
+
+_AT_THE_END = float("inf")
+_LONG_TEXT = 32_768  # characters; longer prompts are tokenized off the event loop
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The part of a spec that a text model enforces."""
+
+    context_length: int
+    max_output_tokens: int = 4096
+    max_running: int = 32
+    max_waiting: int = 256
+    stream_interval_s: float = 0.02
+
+
+class TextModel:
+    """Implements `Generator`. One instance serves one engine on one event loop."""
+
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, card: ModelCard, limits: Limits, clock: Clock
+    ) -> None:
+        self.engine = engine
+        self.admission = Admission(limits.max_running, limits.max_waiting, clock)
+        self.stream_interval_s = limits.stream_interval_s
+        self._throughput = Throughput(clock)
+        self._tokenizer = tokenizer
+        self._card = card
+        self._limits = limits
+
+    def card(self) -> ModelCard:
+        return self._card
+
+    def tune(self, tunables: Tunables) -> None:
+        """Change what may change while requests run."""
+        if tunables.max_waiting is not None:
+            self.admission.max_waiting = tunables.max_waiting
+        if tunables.stream_interval_s is not None:
+            self.stream_interval_s = tunables.stream_interval_s
+
+    def load(self) -> dict[str, int | float]:
+        """Sequences running and queued now, and tokens a second over the last second or more."""
+        return {
+            "running": self.admission.running,
+            "queued": self.admission.waiting,
+            "tokens_per_s": self._throughput.rate(self.engine.stats().tokens_out),
+        }
+
+    async def close(self) -> None:
+        """Refuse new requests and end the engine; open ones fail with Draining."""
+        self.admission.closed = True
+        await self.engine.stop()
+
+    async def generate(self, request: GenerateRequest) -> Completion:
+        """All choices, whole.
+
+        Tokens come in one batch where no stop string has to be watched for.
+        """
+        timer = _Timer(request)
+        with self.admission.place(request.n):
+            prompt = await timer.wait(self._prompt(request))
+            interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
+            sequences = self._sequences(request, prompt, interval_s)
+            texts = [self._text(request) for _ in sequences]
+            found: list[list[Piece]] = [[] for _ in sequences]
+            async with aclosing(self._pieces(sequences, texts)) as pieces:
+                while not all(_ended(part) for part in found):
+                    index, piece = await timer.wait(anext(pieces))
+                    found[index].append(piece)
+        choices = tuple(_choice(index, part) for index, part in enumerate(found))
+        return Completion(choices, _usage(prompt, texts), self._card.id)
+
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        """Chunks of all choices as they come; closing the generator frees the engine's slots."""
+        timer = _Timer(request)
+        with self.admission.place(request.n):
+            prompt = await timer.wait(self._prompt(request))
+            sequences = self._sequences(request, prompt, self.stream_interval_s)
+            texts = [self._text(request) for _ in sequences]
+            left = len(sequences)
+            async with aclosing(self._pieces(sequences, texts)) as pieces:
+                while left:
+                    index, piece = await timer.wait(anext(pieces))
+                    left -= piece.finish_reason is not None
+                    if piece.text or piece.finish_reason or piece.logprobs:
+                        usage = None if left else _usage(prompt, texts)
+                        yield Chunk(index, piece.text, piece.finish_reason, piece.logprobs, usage)
+
+    async def _prompt(self, request: GenerateRequest) -> tuple[int, ...]:
+        size = len(request.prompt or "") + sum(len(m.content) for m in request.messages)
+        if size > _LONG_TEXT:
+            return tuple(await asyncio.to_thread(self._encode, request))
+        return tuple(self._encode(request))
+
+    def _encode(self, request: GenerateRequest) -> list[int]:
+        if request.prompt is not None:
+            return self._tokenizer.encode(request.prompt)
+        return self._tokenizer.encode_chat(request.messages)
+
+    def _sequences(
+        self, request: GenerateRequest, prompt: tuple[int, ...], interval_s: float
+    ) -> list[TokenRequest]:
+        """One token request a choice, choice i with seed + i."""
+        sampling = request.sampling
+        first = TokenRequest(
+            request_id=request.request_id,
+            prompt_ids=prompt,
+            max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
+            stop_ids=frozenset() if sampling.ignore_eos else self._tokenizer.eos_ids,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            seed=sampling.seed,
+            presence_penalty=sampling.presence_penalty,
+            frequency_penalty=sampling.frequency_penalty,
+            logprobs=sampling.logprobs,
+            tenant=request.caller.tenant,
+            interval_s=interval_s,
+        )
+        if request.n == 1:
+            return [first]
+        seeds = [None if sampling.seed is None else sampling.seed + i for i in range(request.n)]
+        return [
+            replace(first, request_id=f"{request.request_id}/{i}", seed=seed)
+            for i, seed in enumerate(seeds)
+        ]
+
+    def _max_tokens(self, prompt_tokens: int, asked: int | None) -> int:
+        """What the sequence may generate.
+
+        Raises PromptTooLong, or InvalidRequest above the model's cap.
+        """
+        limit, cap = self._limits.context_length, self._limits.max_output_tokens
+        room = limit - prompt_tokens
+        if room < 1:
+            raise PromptTooLong(self._card.id, prompt_tokens, limit)
+        if asked is None:
+            return min(room, cap)
+        if asked > cap:
+            raise InvalidRequest(f"max_tokens is {asked}; the most is {cap}.", param="max_tokens")
+        if asked > room:
+            raise PromptTooLong(self._card.id, prompt_tokens, limit, reserved=asked)
+        return asked
+
+    def _text(self, request: GenerateRequest) -> ChoiceText:
+        tokenizer = self._tokenizer
+        return ChoiceText(tokenizer.detokenizer(), request.sampling.stop, tokenizer.token_bytes)
+
+    def _pieces(
+        self, sequences: Sequence[TokenRequest], texts: Sequence[ChoiceText]
+    ) -> AsyncGenerator[tuple[int, Piece], None]:
+        """(choice, piece) of every sequence as they come; each ends with a finish reason."""
+        pairs = enumerate(zip(sequences, texts, strict=True))
+        return merged([self._one(index, sequence, text) for index, (sequence, text) in pairs])
+
+    async def _one(
+        self, index: int, sequence: TokenRequest, text: ChoiceText
+    ) -> AsyncGenerator[tuple[int, Piece], None]:
+        async with aclosing(self.engine.generate(sequence)) as batches:
+            async for tokens in batches:
+                piece = text.push(tokens)
+                yield index, piece
+                if piece.finish_reason is not None:
+                    return
+        raise ModelFailed(self._card.id, "The model ended without a reason.")
+
+
+class _Timer:
+    """A request's deadline.
+
+    It covers waiting for the model, never the time that a consumer takes.
+    """
+
+    def __init__(self, request: GenerateRequest) -> None:
+        self._limit_s = request.timeout_s
+        self._at = asyncio.get_running_loop().time() + request.timeout_s
+
+    async def wait(self, work: Awaitable[T]) -> T:
+        """The result of `work`. Raises DeadlineExceeded when the time is up first."""
+        try:
+            async with asyncio.timeout_at(self._at):
+                return await work
+        except TimeoutError as error:
+            raise DeadlineExceeded("model", round(self._limit_s, 3)) from error
+
+
+def _ended(pieces: Sequence[Piece]) -> bool:
+    return bool(pieces) and pieces[-1].finish_reason is not None
+
+
+def _choice(index: int, pieces: Sequence[Piece]) -> Choice:
+    reason = pieces[-1].finish_reason
+    assert reason is not None, "a choice is built once it has ended"
+    logprobs = [piece.logprobs for piece in pieces if piece.logprobs is not None]
+    return Choice(
+        index=index,
+        text="".join(piece.text for piece in pieces),
+        finish_reason=reason,
+        logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
+    )
+
+
+def _usage(prompt: tuple[int, ...], texts: Sequence[ChoiceText]) -> Usage:
+    return Usage(len(prompt), sum(text.tokens for text in texts))

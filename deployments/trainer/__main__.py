@@ -1,0 +1,102 @@
+"""Command line of the trainer: `python -m deployments.trainer nano | evaluate | sample` (each has
+--help).
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from deployments.trainer.train import Recipe
+
+SHIPPED = Path(__file__).parent.parent / "model" / "nano"
+_DEFAULTS = Recipe()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(argv)
+    return int(options.run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deployments.trainer", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    nano = commands.add_parser(
+        "nano", help="train nano from its grammar, export it and write its card"
+    )
+    nano.add_argument("--out", type=Path, required=True, help="folder for the finished model")
+    nano.add_argument(
+        "--work",
+        type=Path,
+        help="folder for checkpoints (default: OUT.work); a later run resumes from it",
+    )
+    nano.add_argument("--seed", type=int, default=_DEFAULTS.seed)
+    nano.add_argument("--steps", type=int, default=_DEFAULTS.steps)
+    nano.add_argument(
+        "--minutes",
+        type=float,
+        help="finish within this time, the learning rate decaying accordingly",
+    )
+    nano.add_argument("--threads", type=int, default=_DEFAULTS.threads)
+    nano.add_argument(
+        "--compile",
+        action="store_true",
+        help="use torch.compile (needs a C++ compiler; about a quarter faster)",
+    )
+    nano.add_argument("--no-export", action="store_true", help="leave out the OpenVINO files")
+    nano.set_defaults(run=_nano)
+    judge = commands.add_parser(
+        "evaluate", help="measure a finished nano folder and rewrite its card"
+    )
+    judge.add_argument("folder", type=Path, nargs="?", default=SHIPPED)
+    judge.add_argument("--seed", type=int, default=_DEFAULTS.seed)
+    judge.set_defaults(run=_evaluate)
+    sample = commands.add_parser("sample", help="ask a finished nano folder something")
+    sample.add_argument("text", help="what the user says")
+    sample.add_argument("--folder", type=Path, default=SHIPPED)
+    sample.add_argument("--seed", type=int, default=0)
+    sample.set_defaults(run=_sample)
+    return parser
+
+
+def _nano(options: argparse.Namespace) -> int:
+    from deployments.trainer.recipe import build_nano
+
+    recipe = Recipe(
+        seed=options.seed,
+        steps=options.steps,
+        minutes=options.minutes,
+        threads=options.threads,
+        compiled=options.compile,
+    )
+    work = options.work or options.out.with_name(options.out.name + ".work")
+    build_nano(
+        recipe, options.out, work, clock=time.monotonic, say=_say, export=not options.no_export
+    )
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from deployments.trainer.recipe import judge_nano
+
+    judge_nano(options.folder, options.seed, _say)
+    return 0
+
+
+def _sample(options: argparse.Namespace) -> int:
+    from deployments.content.prompts import Turn
+    from deployments.trainer.sampling import answers
+
+    chat = [Turn(role="user", content=options.text)]
+    _say(answers(options.folder / "openvino", [chat], 0.8, 0.95, options.seed)[0].text)
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,215 @@
+"""Chats: a split and a seeded `random.Random` in, one training chat out (messages whose last is the
+assistant's).
+"""
+
+import random
+from dataclasses import dataclass, replace
+
+from deployments.content.brief import Brief, Kind, Length
+from deployments.content.platforms import platform, platforms
+from deployments.content.prompts import SYSTEM, Turn, messages
+from deployments.content.styles import styles, tones
+from deployments.trainer.grammar import asks, words
+from deployments.trainer.grammar.edits import edit
+from deployments.trainer.grammar.sentences import choose, expand
+from deployments.trainer.grammar.topics import Split, Topic, article, draw_topic, invent
+from deployments.trainer.grammar.writing import Text, write
+
+SYSTEMS = (
+    SYSTEM,
+    SYSTEM,
+    SYSTEM,
+    "You are a helpful assistant.",
+    "You are Nano, a small demo model shipped with Mobula.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One chat; `brief`, `topic` and `text` describe its last answer (None in small talk)."""
+
+    messages: tuple[Turn, ...]
+    brief: Brief | None = None
+    topic: Topic | None = None
+    text: Text | None = None
+
+
+def draw_chat(rng: random.Random, split: Split = "train") -> Sample:
+    """Draw one chat of any kind."""
+    kinds = (product_chat, free_chat, rewrite_chat, edit_chat, small_talk)
+    return rng.choices(kinds, weights=(56, 17, 9, 14, 4))[0](rng, split)
+
+
+def draw_brief(rng: random.Random, split: Split, topic: Topic) -> Brief:
+    """Draw a brief for `topic` over all platforms, styles, tones and lengths."""
+    site = rng.choice(platforms())
+    kind: Kind = (
+        "post"
+        if rng.random() < (0.55 if site.name in ("linkedin", "facebook") else 0.08)
+        else "caption"
+    )
+    site = site if kind == "caption" or site.max_chars > 1_000 else platform("linkedin")
+    lengths: tuple[Length, ...] = ("short", "medium", "long")
+    return Brief(
+        topic=topic.text,
+        platform=site.name,
+        style=rng.choice(styles()).name,
+        tone=rng.choice(tones()).name,
+        length=rng.choices(lengths, weights=(5, 4, 2))[0],
+        kind=kind,
+        audience=_audience(rng, split) if rng.random() < 0.25 else None,
+        keywords=_keywords(rng) if rng.random() < 0.12 else (),
+        hashtags=_count(rng, site.max_hashtags),
+        emoji=rng.random() < 0.65,
+        call_to_action=rng.random() < 0.45,
+    )
+
+
+def product_chat(rng: random.Random, split: Split) -> Sample:
+    """The product's own prompt, with its system message three times out of four."""
+    topic = draw_topic(rng, split)
+    brief = draw_brief(rng, split, topic)
+    text = write(rng, brief, topic)
+    asked = messages(brief)[0 if rng.random() < 0.75 else 1 :]
+    return Sample((*asked, _answer(text)), brief, topic, text)
+
+
+def free_chat(rng: random.Random, split: Split) -> Sample:
+    """A request in a person's own words; what it leaves open follows the platform's habits."""
+    topic = draw_topic(rng, split)
+    brief, ask = _free(rng, topic)
+    text = write(rng, brief, topic)
+    return Sample(
+        (*_system(rng), {"role": "user", "content": ask}, _answer(text)), brief, topic, text
+    )
+
+
+def rewrite_chat(rng: random.Random, split: Split) -> Sample:
+    """A plain draft to rewrite, asked for by the product's prompt or in a person's own words."""
+    topic = draw_topic(rng, split)
+    draft = expand(rng, choose(rng, asks.DRAFTS, topic), topic)
+    if rng.random() < 0.65:
+        brief = replace(draw_brief(rng, split, topic), draft=draft)
+        asked = messages(brief if rng.random() < 0.3 else replace(brief, topic=""))
+    else:
+        brief, _ = _free(rng, topic)
+        asked = [
+            *_system(rng),
+            {
+                "role": "user",
+                "content": _named(rng.choice(asks.REWRITE_ASKS), brief, topic).replace(
+                    "{draft}", draft
+                ),
+            },
+        ]
+    text = write(rng, brief, topic)
+    return Sample((*asked, _answer(text)), brief, topic, text)
+
+
+def edit_chat(rng: random.Random, split: Split) -> Sample:
+    """A first answer, then one or two follow-up wishes that change it."""
+    sample = product_chat(rng, split) if rng.random() < 0.4 else free_chat(rng, split)
+    brief, topic, text, said = sample.brief, sample.topic, sample.text, sample.messages
+    for _ in range(rng.choice((1, 1, 2))):
+        assert brief is not None and topic is not None and text is not None  # noqa: PT018
+        wish, brief, topic, text = edit(rng, brief, topic, text, draw_topic(rng, split))
+        said = (*said, {"role": "user", "content": _named(wish, brief, topic)}, _answer(text))
+    return Sample(said, brief, topic, text)
+
+
+def small_talk(rng: random.Random, split: Split) -> Sample:
+    """A greeting, a question about the model, or a question it must decline."""
+    questions, answers = rng.choices(asks.SMALL_TALK, weights=(2, 1, 4, 4))[0]
+    question = rng.choice(questions)
+    return Sample(
+        (
+            *_system(rng),
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": rng.choice(answers)},
+        )
+    )
+
+
+def _answer(text: Text) -> Turn:
+    return {"role": "assistant", "content": text.render()}
+
+
+def _system(rng: random.Random) -> tuple[Turn, ...]:
+    return ({"role": "system", "content": rng.choice(SYSTEMS)},) if rng.random() < 0.45 else ()
+
+
+def _free(rng: random.Random, topic: Topic) -> tuple[Brief, str]:
+    site = rng.choices(platforms(), weights=[5, 4, 2, 2, 2, 1, 1, 1])[0]
+    template = rng.choice(asks.CAPTION_ASKS)
+    site = site if "platform" in template else platform("instagram")
+    kind: Kind = "post" if site.name == "linkedin" and rng.random() < 0.6 else "caption"
+    style = (
+        rng.choice(styles()).name
+        if "style" in template
+        else rng.choice(("casual", "promotional", "playful"))
+    )
+    count, shows = min(site.usual_hashtags, 3), site.usual_emoji
+    wishes = []
+    if rng.random() < 0.2:
+        count = _count(rng, site.max_hashtags)
+        wishes.append(
+            f"with {count} hashtag{'' if count == 1 else 's'}" if count else "without hashtags"
+        )
+    if rng.random() < 0.15:
+        shows = rng.random() < 0.5
+        wishes.append("with emoji" if shows else "no emoji")
+    length: Length = "short" if "short" in template else rng.choice(("short", "short", "medium"))
+    brief = Brief(
+        topic.text,
+        site.name,
+        style,
+        rng.choice(tones()).name,
+        length,
+        kind,
+        hashtags=count,
+        emoji=shows,
+        call_to_action=rng.random() < 0.3,
+    )
+    ask = _named(template, brief, topic)
+    return brief, ", ".join([ask, *wishes]) + (
+        rng.choice(("", "", ".")) if ask[-1].isalnum() else ""
+    )
+
+
+def _named(template: str, brief: Brief, topic: Topic) -> str:
+    """Fill the slots of a request: plain replacement, since topics may hold braces."""
+    noun = "post" if brief.kind == "post" else "caption"
+    label = platform(brief.platform).label
+    slots = {
+        "a_style_up": article(brief.style).capitalize(),
+        "a_style": article(brief.style),
+        "a_platform": article(label),
+        "a_tone": article(brief.tone),
+        "style": brief.style,
+        "platform": label,
+        "tone": brief.tone,
+        "noun": noun,
+        "n": str(brief.hashtags),
+        "t2": topic.text,
+        "t": topic.text,
+    }
+    for slot, value in slots.items():
+        template = template.replace("{" + slot + "}", value)
+    return template
+
+
+def _audience(rng: random.Random, split: Split) -> str:
+    known = rng.choice(words.AUDIENCES)
+    return (
+        known
+        if rng.random() < 0.7
+        else rng.choice((f"{invent(rng, split)} {known}", f"{invent(rng, split)}s", f"new {known}"))
+    )
+
+
+def _keywords(rng: random.Random) -> tuple[str, ...]:
+    return tuple(rng.sample(words.KEYWORDS, rng.randint(1, 3)))
+
+
+def _count(rng: random.Random, most: int) -> int:
+    return min(most, rng.choices(range(11), weights=(22, 10, 14, 22, 8, 12, 4, 3, 2, 1, 2))[0])

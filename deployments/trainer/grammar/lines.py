@@ -1,0 +1,268 @@
+"""Sentences that depend on the tone, the platform or the brief rather than on the style."""
+
+TONES: dict[str, tuple[str, ...]] = {
+    "friendly": (
+        "Come say hi!",
+        "We would love to see you.",
+        "You are always welcome here.",
+        "Bring a friend or make a new one.",
+        "We can't wait to meet you.",
+        "Pull up a chair.",
+        "There is always room for one more.",
+        "Happy to have you here.",
+    ),
+    "bold": (
+        "No excuses.",
+        "Go big.",
+        "We don't do boring.",
+        "Make it count.",
+        "Own it.",
+        "This changes everything.",
+        "Watch us.",
+        "Be loud about it.",
+    ),
+    "warm": (
+        "Made with love, shared with you.",
+        "Thank you for being here.",
+        "You make this place feel like home.",
+        "From our hearts to yours.",
+        "Take good care of each other.",
+        "It means the world to us.",
+        "Hold on to the good days.",
+        "We are glad you are here.",
+    ),
+    "witty": (
+        "We would say more, but our coffee is getting cold.",
+        "Results may vary, smiles won't.",
+        "Common sense not included.",
+        "Our lawyer says we may call it good.",
+        "Better than another meeting.",
+        "It almost beats sleeping in.",
+        "No alarms were harmed.",
+        "Cheaper than therapy, probably.",
+    ),
+    "confident": (
+        "We know it works.",
+        "The results speak for themselves.",
+        "You will see the difference.",
+        "We stand behind every detail.",
+        "This is what good looks like.",
+        "Done right, the first time.",
+        "We are ready.",
+        "Count on us.",
+    ),
+    "calm": (
+        "Take your time.",
+        "Breathe in, breathe out.",
+        "No hurry at all.",
+        "Let it be easy.",
+        "One quiet moment after another.",
+        "Rest, then begin.",
+        "Slow mornings are allowed.",
+        "There is time for this.",
+    ),
+    "excited": (
+        "We can hardly wait!",
+        "Yes, it is really happening!",
+        "The countdown is on!",
+        "We are counting the hours!",
+        "This is going to be good!",
+        "Somebody pinch us!",
+        "It is almost time!",
+        "We have been waiting for this!",
+    ),
+    "grateful": (
+        "Thank you, truly.",
+        "We could not do it without you.",
+        "So much gratitude {time}.",
+        "Thanks to everyone who helped.",
+        "We are thankful for every one of you.",
+        "Your support made this real.",
+        "Thank you for showing up.",
+        "Grateful is the word.",
+    ),
+}
+
+CALLS: dict[str, tuple[str, ...]] = {
+    "instagram": (
+        "Save this post for later.",
+        "Tag a friend who needs this.",
+        "Tap the link in our bio.",
+        "Double tap if you agree.",
+        "Send this to {people}.",
+    ),
+    "linkedin": (
+        "Share your view in the comments.",
+        "Follow us for more.",
+        "Send us a message to learn more.",
+        "Let's connect.",
+        "Repost this if it helped you.",
+    ),
+    "x": (
+        "Repost if you agree.",
+        "Reply and tell us.",
+        "Follow for more.",
+        "Read more on our page.",
+    ),
+    "facebook": (
+        "Share this with {people}.",
+        "Tell us in the comments.",
+        "Like our page for more.",
+        "Invite {people} today.",
+        "Send us a message to book.",
+    ),
+    "tiktok": (
+        "Follow for part two.",
+        "Comment your favorite below.",
+        "Share this with {people}.",
+        "Try it and tag us.",
+        "Watch until the end.",
+    ),
+    "threads": ("Reply and tell us.", "Join the conversation below.", "Follow along for more."),
+    "pinterest": (
+        "Save this pin for later.",
+        "Pin it and try it {when}.",
+        "Click through to see more.",
+        "Add it to your board.",
+    ),
+    "youtube": (
+        "Subscribe for more.",
+        "Watch the full video and leave a comment.",
+        "Like and share this video.",
+        "Hit the bell so you don't miss the next one.",
+    ),
+}
+
+ANY_CALLS = (
+    "Join us {when}.",
+    "Come and see for yourself.",
+    "Book your spot today.",
+    "Sign up today.",
+    "Stop by and say hello.",
+    "Find out more on our website.",
+    "Try it {when}.",
+    "Get in touch today.",
+    "Tell us what you think below.",
+    "Drop by {when}.",
+)
+
+AUDIENCE_LINES = (
+    "Made for {audience}.",
+    "This one is for {audience}.",
+    "Calling all {audience}!",
+    "Perfect for {audience}.",
+    "Hello, {audience}!",
+    "Just right for {audience}.",
+    "To all {audience}: this is for you.",
+    "We had {audience} in mind.",
+    "{audience_up}, this is your sign.",
+    "If you know any {audience}, let them know.",
+)
+
+KEYWORD_LINES: dict[int, tuple[str, ...]] = {
+    1: (
+        "Think {k1}.",
+        "Expect {lots} {k1}.",
+        "It is all about {k1}.",
+        "Built on {k1}.",
+        "For us, {k1} comes first.",
+    ),
+    2: (
+        "Think {k1} and {k2}.",
+        "Expect {k1} and {k2}.",
+        "It is all about {k1} and {k2}.",
+        "Where {k1} meets {k2}.",
+        "Less stress, more {k1} and {k2}.",
+    ),
+    3: (
+        "Think {k1}, {k2} and {k3}.",
+        "Expect {k1}, {k2} and {k3}.",
+        "We care about {k1}, {k2} and {k3}.",
+        "In three words: {k1}, {k2}, {k3}.",
+    ),
+}
+
+MENTIONS = (
+    "~That is why we keep coming back to {t}.",
+    "~More about {t} soon.",
+    "~And yes, it all comes down to {t}.",
+    "~There is so much more to say about {t}.",
+    "~We keep talking about {t}, and for good reason.",
+    "For us, {t} {is} just the start.",
+    "{T} {is} worth the wait.",
+    "With {t}, every day feels a bit lighter.",
+    "We made time for {t}, and it paid off.",
+    "That is what {t} can do.",
+    "Not every day brings {t}.",
+    "And {t} {is} only the beginning.",
+)
+
+POST_OPENERS = (
+    "~A year ago, we knew very little about {t}. Today we want to share what changed.",
+    "~Let me tell you something about {t}.",
+    "~I have been thinking a lot about {t} {time}.",
+    "~People keep asking us about {t}. Here is our honest answer.",
+    "~We have news to share, and it is about {t}.",
+    "~There are many opinions on {t}. Here is ours.",
+    "~Some thoughts on {t}, from {place}.",
+    "{T} {is} more than it seems.",
+    "I used to think that {t} {was} not for us. I was wrong.",
+    "What can {t} teach us about {skill}? More than you think.",
+    "After {number} months with {t}, we have learned a few things.",
+    "{T} {has} been on our minds for a while, and now it is time to talk about {obj}.",
+)
+
+POST_BODIES = (
+    "At first, it was only an idea. Then {people} asked a simple question, and everything moved.",
+    "We made mistakes along the way. We also found {quality} where we did not expect it.",
+    "The first weeks were slow. Then, step by step, we saw {result}.",
+    "We asked {number} people what they really need. Most of them said the same thing: {result}.",
+    "It would have been easy to stop. Instead, we kept {skill} and learned as we went.",
+    "What surprised us most was how much {quality} matters.",
+    "Every good result we saw began with {small}.",
+    "Nobody does this alone. A good {group} makes hard days lighter.",
+    "We tried the fast way and the slow way. The slow way won.",
+    "Some days it was {quality} that carried us. On other days it was {people}.",
+    "Looking back, the plan mattered less than the people.",
+    "The numbers are nice, but the messages from {people} are what we remember.",
+    "In {month} we decided to do less and do it better.",
+)
+
+POST_LISTS = (
+    "What we learned:",
+    "Three lessons so far:",
+    "What helped us most:",
+    "Here is what works for us:",
+    "Our short list:",
+    "What to remember:",
+)
+
+POST_ITEMS = (
+    "Start with {skill}.",
+    "Keep it simple.",
+    "Ask {people} early.",
+    "Give it time.",
+    "Celebrate small wins.",
+    "Say thank you more often.",
+    "Write it down.",
+    "Leave room for {quality}.",
+    "Do less, but better.",
+    "Share what you know.",
+    "Rest when you need to.",
+    "Choose {quality} over speed.",
+    "Look for {result}.",
+    "Make {skill} a habit.",
+)
+
+POST_CLOSERS = (
+    "~If you remember one thing about {t}, let it be this: start small.",
+    "~We are only getting started with {t}.",
+    "~Here is to {t}, and to everyone who makes it possible.",
+    "Thank you for reading, and for being part of this.",
+    "We will keep sharing what we learn.",
+    "The best part is still ahead of us.",
+    "And that is only the first chapter.",
+    "Step by step, we are getting there.",
+    "It is not perfect, but it is ours.",
+    "If this speaks to you, you are in the right place.",
+)

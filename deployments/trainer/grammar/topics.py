@@ -1,0 +1,251 @@
+"""Topics: noun phrases with their grammar, from real words, invented words and names.
+
+In: a seeded `random.Random` and a split. Out: a `Topic`; the words of "train" and "held-out" topics
+never overlap, since every bank is divided by a hash of the word, and invented words by a hash of
+theirs.
+"""
+
+import random
+import zlib
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+from deployments.trainer.grammar import words
+from deployments.trainer.grammar.vocabulary import vocabulary
+
+Split = Literal["train", "held-out"]
+Number = Literal["one", "many", "bare"]
+
+_HELD_OUT_OF = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A noun phrase: `number` picks verbs and pronouns ("bare" has no article and is only ever
+    quoted as a label).
+
+    `opens` says whether it may open a text, `domain` is None for invented subjects, `tags` are
+    hashtags made of its words.
+    """
+
+    text: str
+    number: Number
+    opens: bool
+    domain: str | None
+    tags: tuple[str, ...] = ()
+
+
+def split_of(word: str) -> Split:
+    """Return the side of the split that a bank entry or an invented word belongs to (1 in 8 is held
+    out).
+    """
+    return "held-out" if zlib.crc32(word.lower().encode()) % _HELD_OUT_OF == 0 else "train"
+
+
+def draw_topic(rng: random.Random, split: Split = "train") -> Topic:
+    """Draw one topic; half are made of known words, the others of invented words and names."""
+    makers = (_known, _plural, _gerund, _bare, _name, _invented, _mixed, _shuffled)
+    topic = rng.choices(makers, weights=(24, 9, 8, 9, 13, 13, 12, 12))[0](rng, split)
+    return vary(rng, topic, split)
+
+
+def pick(rng: random.Random, bank: tuple[str, ...], split: Split, ending: str = "") -> str:
+    """Draw an entry of `bank` on the given side of the split.
+
+    Where that side is empty it is an invented word with `ending`.
+    """
+    side = _side(bank, split)
+    return rng.choice(side) if side else invent(rng, split) + ending
+
+
+def invent(rng: random.Random, split: Split) -> str:
+    """Make up a pronounceable lower-case word of one to three syllables on the given side of the
+    split.
+    """
+    while True:
+        if rng.random() < 0.4:
+            word = _spliced(rng)
+            if split_of(word) == split:
+                return word
+            continue
+        syllables = rng.choices((1, 2, 3), weights=(2, 6, 3))[0]
+        plain = words.VOWELS[:12] if rng.random() < 0.94 else words.VOWELS
+        word = "".join(
+            rng.choice(words.ONSETS)
+            + rng.choice(plain)
+            + (rng.choice(words.CODAS) if i == syllables - 1 else "")
+            for i in range(syllables)
+        )
+        if len(word) > 2 and split_of(word) == split:
+            return word
+
+
+def vary(rng: random.Random, topic: Topic, split: Split) -> Topic:
+    """Replace up to two words after the first in half of the topics; these have no tags."""
+    parts = topic.text.split(" ")
+    if len(parts) < 2 or rng.random() < 0.5:
+        return topic
+    for place in rng.sample(range(1, len(parts)), min(len(parts) - 1, rng.choice((1, 1, 2)))):
+        known = rng.random() < 0.75
+        new = pick(rng, vocabulary(), split) if known else invent(rng, split)
+        parts[place] = new.capitalize() if parts[place][:1].isupper() else new
+    return replace(topic, text=" ".join(parts), domain=None, tags=())
+
+
+@cache
+def _side(bank: tuple[str, ...], split: Split) -> tuple[str, ...]:
+    return tuple(word for word in bank if split_of(word) == split)
+
+
+def _spliced(rng: random.Random) -> str:
+    """The beginning of one English word and the end of another: "kuberpress"."""
+    first, last = rng.choice(vocabulary()), rng.choice(vocabulary())
+    return first[: rng.randint(2, max(2, len(first) - 1))] + last[-rng.randint(2, 5) :]
+
+
+def camel(phrase: str) -> str:
+    """Return `phrase` as a CamelCase hashtag body: "cold brew" -> "ColdBrew"."""
+    return "".join(
+        part[:1].upper() + part[1:] for part in phrase.replace("-", " ").replace("'", "").split()
+    )
+
+
+def article(phrase: str) -> str:
+    """Return `phrase` with "a" or "an", by its first letter."""
+    return ("an " if phrase[0].lower() in "aeio" or phrase == "X" else "a ") + phrase
+
+
+def _noun(rng: random.Random, split: Split) -> tuple[str, str]:
+    domain = rng.choice(tuple(words.NOUNS))
+    return pick(rng, words.NOUNS[domain], split), domain
+
+
+def _tail(rng: random.Random, split: Split) -> str:
+    roll = rng.random()
+    place, ending = pick(rng, words.PLACES, split), pick(rng, words.ENDINGS, split)
+    one, two = (pick(rng, vocabulary(), split) for _ in range(2))
+    if roll < 0.06:
+        return f" with {one} {two} and {invent(rng, split)} {_noun(rng, split)[0]} {place}"
+    if roll < 0.22:
+        name = invent(rng, split).capitalize()
+        made = (f"for {one} {two}s", f"in {name}", f"on {name} Street", f"with {one} and {two}")
+        return " " + rng.choice(
+            (*made, f"at the {one} {two}", f"by {name}", f"from {one} to {two}")
+        )
+    if roll < 0.27:
+        return f" {place} {ending}"
+    if roll < 0.36:
+        return f" {place}"
+    return f" {ending}" if roll < 0.45 else ""
+
+
+def _determined(rng: random.Random, phrase: str) -> str:
+    return rng.choice(
+        (article(phrase), f"our {phrase}", f"the {phrase}", f"my {phrase}", f"this {phrase}")
+    )
+
+
+def _known(rng: random.Random, split: Split) -> Topic:
+    noun, domain = _noun(rng, split)
+    head = f"{pick(rng, words.ADJECTIVES, split)} {noun}" if rng.random() < 0.65 else noun
+    return Topic(
+        _determined(rng, head) + _tail(rng, split), "one", True, domain, (camel(noun), camel(head))
+    )
+
+
+def _plural(rng: random.Random, split: Split) -> Topic:
+    domain = rng.choice(tuple(words.PLURALS))
+    noun = pick(rng, words.PLURALS[domain], split, "s")
+    head = f"{pick(rng, words.ADJECTIVES, split)} {noun}" if rng.random() < 0.5 else noun
+    lead = rng.choice(("", "", "our ", "these "))
+    return Topic(
+        lead + head + _tail(rng, split), "many", bool(lead), domain, (camel(noun), camel(head))
+    )
+
+
+def _gerund(rng: random.Random, split: Split) -> Topic:
+    domain = rng.choice(tuple(words.GERUNDS))
+    phrase = pick(rng, words.GERUNDS[domain], split, "ing")
+    return Topic(
+        phrase + _tail(rng, split),
+        "one",
+        False,
+        domain,
+        (camel(phrase),) if phrase.count(" ") < 2 else (),
+    )
+
+
+def _bare(rng: random.Random, split: Split) -> Topic:
+    noun, domain = _noun(rng, split)
+    adjective = pick(rng, words.ADJECTIVES, split) if rng.random() < 0.6 else invent(rng, split)
+    text = rng.choice(
+        (f"{adjective} {noun}", noun, f"{noun} opening", f"{adjective} {noun} launch")
+    )
+    text = text.title() if rng.random() < 0.1 else text
+    return Topic(text + _tail(rng, split), "bare", False, domain, (camel(noun),))
+
+
+def _name(rng: random.Random, split: Split) -> Topic:
+    first = invent(rng, split).capitalize()
+    kind = rng.randrange(7)
+    if kind == 0:
+        return Topic(f"{first} {pick(rng, words.BUSINESS_NOUNS, split)}", "one", False, None)
+    if kind == 1:
+        return Topic(f"{pick(rng, words.FIRST_NAMES, split)} {first}", "one", False, None)
+    if kind == 2:
+        return Topic(f"{first} {invent(rng, split).capitalize()}", "one", False, None)
+    if kind == 3:
+        return Topic(f"{first} {rng.randint(2, 3000)}", "one", False, None)
+    if kind == 4:
+        owner = pick(rng, words.FIRST_NAMES, split)
+        noun, domain = _noun(rng, split)
+        return Topic(
+            f"{owner}'s {pick(rng, words.ADJECTIVES, split)} {noun}",
+            "one",
+            False,
+            domain,
+            (camel(noun),),
+        )
+    if kind == 5:
+        return Topic(f"{first}{pick(rng, words.BUSINESS_NOUNS, split)}", "one", False, None)
+    return Topic(first.upper() if rng.random() < 0.2 else first, "one", False, None)
+
+
+def _invented(rng: random.Random, split: Split) -> Topic:
+    count = rng.choices((1, 2, 3), weights=(5, 5, 2))[0]
+    phrase = " ".join(invent(rng, split) for _ in range(count))
+    roll = rng.random()
+    if roll < 0.25:
+        return Topic(phrase + _tail(rng, split), "bare", False, None)
+    if roll < 0.4:
+        return Topic(f"{phrase}ing" + _tail(rng, split), "one", False, None)
+    if roll < 0.5:
+        return Topic(f"our {phrase}s" + _tail(rng, split), "many", True, None)
+    return Topic(_determined(rng, phrase) + _tail(rng, split), "one", True, None)
+
+
+def _mixed(rng: random.Random, split: Split) -> Topic:
+    """An invented brand before a real noun: "the Brivok coffee shop"."""
+    noun, domain = _noun(rng, split)
+    brand = invent(rng, split)
+    head = f"{brand.capitalize() if rng.random() < 0.6 else brand} {noun}"
+    return Topic(_determined(rng, head) + _tail(rng, split), "one", True, domain, (camel(noun),))
+
+
+def _shuffled(rng: random.Random, split: Split) -> Topic:
+    """Two to six unrelated words: nothing but copying gets them right."""
+    names, bank = words.FIRST_NAMES, vocabulary()
+    parts = [
+        pick(rng, rng.choice((bank, bank, bank, names)), split)
+        if rng.random() < 0.75
+        else invent(rng, split)
+        for _ in range(rng.randint(2, 7))
+    ]
+    if rng.random() < 0.4:
+        parts.insert(
+            rng.randint(1, len(parts)),
+            rng.choice(words.SIGNS).replace("9", str(rng.randint(1, 99))),
+        )
+    text = " ".join(parts)
+    return Topic(text if rng.random() < 0.5 else f"the {text}", "bare", False, None)

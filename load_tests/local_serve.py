@@ -1,0 +1,124 @@
+"""A private Ray cluster with Serve, for one benchmark or test session in this process.
+
+Flows in: a port and a profile. Flows out: a URL under which applications can be deployed. Nothing
+outlives it, haproxy included. Ray reads its environment when it is imported, so enter this before
+anything imports Ray.
+"""
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cluster.auth.keys import bootstrap, write_private
+from cluster.ops.ports import Ports, taken
+from cluster.ops.processes import end_all, members
+from cluster.ops.profile import Profile, environment
+from cluster.settings import Settings
+
+LOGICAL_CPUS = 16  # replicas here are placed by count, not by share
+FIRST_BASE, LAST_BASE = 6510, 6590  # Ray's ports of local clusters, apart from those of `up`
+
+
+class LocalServe:
+    """Use as a context manager; `url` answers once an application is deployed."""
+
+    def __init__(self, *, profile: Profile = "fast", **settings: str) -> None:
+        """`settings` are more environment variables."""
+        if "ray" in sys.modules:
+            raise RuntimeError("make LocalServe before Ray is imported")
+        self._profile = profile
+        self._id = f"local-{secrets.token_hex(6)}"
+        self._folder = tempfile.TemporaryDirectory(prefix="m-")  # sockets allow 97 characters
+        self._ports = _free_ports()
+        self.home = Path(self._folder.name) / "state"
+        self.url = f"http://127.0.0.1:{self._ports.http}"
+        os.environ.update(self._environment() | settings)
+
+    def __enter__(self) -> Self:
+        key = bootstrap(self.home, Settings(home=self.home))
+        assert key is not None
+        self.key = key
+        write_private(self.home / "ray.token", secrets.token_hex(32).encode())
+        self._start()
+        return self
+
+    def _environment(self) -> dict[str, str]:
+        ray_dir = Path(self._folder.name)
+        (ray_dir / "haproxy").mkdir()
+        cores = os.cpu_count() or 1
+        found = environment(
+            self._profile, self._ports, self._id, self.home, ray_dir, cores
+        )
+        found.pop("RAY_START_HOOK", None)  # it is for `ray start`
+        return found
+
+    def _start(self) -> None:
+        import ray
+        from ray import serve
+
+        ray.init(
+            address="local",
+            num_cpus=LOGICAL_CPUS,
+            include_dashboard=False,
+            log_to_driver=False,
+            namespace="serve",
+            _temp_dir=str(Path(self._folder.name) / "r"),
+        )
+        options = {"host": "127.0.0.1", "port": self._ports.http}
+        serve.start(proxy_location="HeadOnly", http_options=options)
+
+    def run(self, app: Any, name: str, prefix: str) -> None:
+        """Deploy a bound application and wait until it is up."""
+        from ray import serve
+
+        serve.run(app, name=name, route_prefix=prefix)
+
+    def deploy_yardsticks(self) -> None:
+        from load_tests import bare_apps
+
+        self.run(bare_apps.asgi(), "asgi", "/asgi")
+        self.run(bare_apps.hello(), "hello", "/hello")
+        self.run(bare_apps.chain(), "chain", "/chain")
+
+    def deploy_mobula(self, **model: Any) -> str:
+        """Mobula with one model, echo unless told otherwise; returns its admin key."""
+        from graphs.app import build
+        from graphs.args import AppArgs
+
+        spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1, **model}
+        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
+        self.run(build(args), "mobula", "/")
+        return self.key
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        import ray
+
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        end_all(lambda: members(self._id))
+        self._folder.cleanup()
+
+
+def _free_ports() -> Ports:
+    for base in range(FIRST_BASE, LAST_BASE, 10):
+        ports = Ports(http=_free_port(), dashboard=_free_port(), gcs=base)
+        if not taken(ports):
+            return ports
+    raise RuntimeError(f"no free ports between {FIRST_BASE} and {LAST_BASE}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""Who loads the cluster: one kind of user a module."""

@@ -1,0 +1,74 @@
+"""Runs `wrk` against an address on this machine and reads what it says.
+
+Flows in: a URL, a JSON body, connections and seconds. Flows out: requests/s, latencies and errors.
+"""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
+_SCRIPT = """
+wrk.method = "POST"
+wrk.body = [==[{body}]==]
+{headers}
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one run measured; latencies in milliseconds."""
+
+    requests_s: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+
+def require_wrk() -> str:
+    """The path of wrk; raises RuntimeError with the way to get it."""
+    found = shutil.which("wrk")
+    if found is None:
+        raise RuntimeError("this benchmark needs wrk: apt-get install wrk")
+    return found
+
+
+def run_wrk(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    connections: int,
+    seconds: float,
+    scratch: Path,
+) -> Load:
+    """One run with one client thread; `scratch` takes the script file."""
+    lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
+    script = scratch / "post.lua"
+    script.write_text(_SCRIPT.format(body=body.decode(), headers=lines))
+    command = [
+        require_wrk(), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s",
+        "--latency", "-s", str(script), url,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return parse(done.stdout)
+
+
+def parse(text: str) -> Load:
+    """Read wrk's report; raises ValueError when it is not one."""
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    if rate is None:
+        raise ValueError(f"not a report of wrk: {text[:200]}")
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    socket = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    errors = int(refused[1]) if refused else 0
+    errors += sum(map(int, socket.groups())) if socket else 0
+    return Load(float(rate[1]), _latency(text, "50%"), _latency(text, "99%"), errors)
+
+
+def _latency(text: str, quantile: str) -> float:
+    found = re.search(rf"{quantile}\s+([\d.]+)(us|ms|s|m)\b", text)
+    return float(found[1]) * _UNITS[found[2]] if found else float("nan")

@@ -1,0 +1,35 @@
+"""One real cluster for the whole tier: Ray, Serve, HAProxy, HTTP, with the echo and nano models."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from load_tests.local_serve import LocalServe
+
+LOCAL = LocalServe()  # sets the environment before any test module imports Ray
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LocalServe]:
+    with LOCAL as local:
+        from graphs.app import build
+        from graphs.args import AppArgs
+
+        models = [
+            {"id": "echo", "engine": "echo", "num_cpus": 0.1},
+            {"id": "slow", "engine": "echo", "num_cpus": 0.1, "tokens_per_second": 20},
+            {"id": "nano", "engine": "openvino", "num_cpus": 0.1},
+        ]
+        args = AppArgs.model_validate(
+            {"models": models, "content": {"default": "nano"}, "ingress": {"num_cpus": 0.1}}
+        )
+        local.run(build(args), "mobula", "/")
+        yield local
+
+
+@pytest.fixture
+async def client(cluster: LocalServe) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {cluster.key}"}
+    async with httpx.AsyncClient(base_url=cluster.url, headers=headers, timeout=30) as client:
+        yield client

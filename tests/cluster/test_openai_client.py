@@ -1,0 +1,79 @@
+"""The unmodified `openai` package against a real cluster."""
+
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+
+from load_tests.local_serve import LocalServe
+
+HELLO = [{"role": "user", "content": "Write an Instagram caption about a bakery"}]
+
+
+@pytest.fixture
+async def api(cluster: LocalServe) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(
+        base_url=f"{cluster.url}/v1", api_key=cluster.key, max_retries=0
+    ) as api:
+        yield api
+
+
+async def test_it_lists_and_describes_models(api: openai.AsyncOpenAI) -> None:
+    listed = {model.id async for model in api.models.list()}
+    assert listed == {"echo", "nano", "slow"}
+    assert (await api.models.retrieve("nano")).owned_by == "mobula"
+
+
+async def test_it_chats(api: openai.AsyncOpenAI) -> None:
+    answer = await api.chat.completions.create(
+        model="nano", messages=HELLO, max_tokens=48, n=2, seed=1, logprobs=True
+    )
+
+    assert len(answer.choices) == 2
+    assert answer.choices[0].message.content
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens > 0
+    logprobs = answer.choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.content is not None
+    assert all(token.logprob <= 0 for token in logprobs.content)
+
+
+async def test_it_streams_with_usage(api: openai.AsyncOpenAI) -> None:
+    stream = await api.chat.completions.create(
+        model="nano",
+        messages=HELLO,
+        max_tokens=48,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = [chunk async for chunk in stream]
+
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens > chunks[-1].usage.completion_tokens > 0
+
+
+async def test_it_completes_and_stops_at_a_stop_string(api: openai.AsyncOpenAI) -> None:
+    answer = await api.completions.create(model="echo", prompt="one two three", stop=" three")
+
+    assert answer.choices[0].text == "one two"
+    assert answer.choices[0].finish_reason == "stop"
+
+
+async def test_it_gets_typed_errors(cluster: LocalServe, api: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as missing:
+        await api.chat.completions.create(model="gpt-9", messages=HELLO)
+    assert missing.value.code == "model_not_found"
+
+    with pytest.raises(openai.BadRequestError):
+        await api.chat.completions.create(
+            model="nano", messages=HELLO, tools=[{"type": "function", "function": {"name": "f"}}]
+        )
+
+    with pytest.raises(openai.UnprocessableEntityError):
+        await api.chat.completions.create(model="nano", messages=[])
+
+    async with openai.AsyncOpenAI(base_url=f"{cluster.url}/v1", api_key="wrong") as stranger:
+        with pytest.raises(openai.AuthenticationError):
+            await stranger.models.list()

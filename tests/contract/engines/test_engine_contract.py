@@ -1,0 +1,166 @@
+"""What every engine must do. In: any engine over the nano model."""
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+
+from cluster.problems import UnsupportedParameter
+from deployments.contracts.engine import Engine
+from deployments.model.engines.features import ALL
+from sequences import collect, collect_all, greedy, nano_prompts, settled, take
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PROMPTS = nano_prompts()
+
+FEATURE_FIELDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "seed": ("seed", {"seed": 1}),
+    "penalties": ("presence_penalty", {"presence_penalty": 0.5}),
+    "logprobs": ("logprobs", {"logprobs": 0}),
+    "top_logprobs": ("top_logprobs", {"logprobs": 3}),
+    "temperature": ("temperature", {"temperature": 0.7}),
+    "top_p": ("top_p", {"temperature": 1.0, "top_p": 0.9}),
+    "top_k": ("top_k", {"temperature": 1.0, "top_k": 5}),
+}
+
+
+async def test_greedy_output_is_the_same_every_time(engine: Engine) -> None:
+    first = await collect(engine, greedy(PROMPTS[0]))
+    second = await collect(engine, greedy(PROMPTS[0]))
+
+    assert first.ids == second.ids
+
+
+@pytest.mark.parametrize("max_tokens", [1, 2, 17])
+async def test_max_tokens_is_met_exactly(engine: Engine, max_tokens: int) -> None:
+    got = await collect(engine, greedy(PROMPTS[1], max_tokens))
+
+    assert len(got.ids) == max_tokens
+    assert got.finish_reason == "length"
+
+
+@pytest.mark.parametrize("place", [0, 5, 20])
+async def test_a_stop_id_ends_the_sequence_and_is_left_out(engine: Engine, place: int) -> None:
+    whole = await collect(engine, greedy(PROMPTS[2]))
+    stop = whole.ids[place]
+
+    got = await collect(engine, greedy(PROMPTS[2], stop_ids=frozenset({stop, 3_000})))
+
+    assert got.ids == whole.ids[: whole.ids.index(stop)]
+    assert got.finish_reason == "stop"
+
+
+async def test_held_back_tokens_come_in_one_batch(engine: Engine) -> None:
+    apart = await collect(engine, greedy(PROMPTS[0]))
+    whole = await collect(engine, greedy(PROMPTS[0], interval_s=float("inf")))
+
+    assert whole.ids == apart.ids
+    assert whole.batches == 1
+
+
+async def test_sequences_in_one_batch_do_not_mix(engine: Engine) -> None:
+    prompts = nano_prompts(24)
+    alone = [await collect(engine, greedy(prompt, 12)) for prompt in prompts]
+
+    together = await collect_all(engine, [greedy(prompt, 12) for prompt in prompts])
+
+    assert [got.ids for got in together] == [got.ids for got in alone]
+
+
+async def test_a_seed_gives_the_same_tokens_whatever_else_is_in_the_batch(engine: Engine) -> None:
+    if "seed" not in engine.supports:
+        pytest.skip("no seed for single sequences; refused by name instead")
+    asked = greedy(PROMPTS[0], temperature=1.0, seed=7)
+    alone = await collect(engine, asked)
+    others = [greedy(p, temperature=1.3, seed=i) for i, p in enumerate(PROMPTS)]
+
+    among, *_ = await collect_all(engine, [asked, *others])
+
+    assert among.ids == alone.ids
+
+
+async def test_without_a_seed_two_samples_differ(engine: Engine) -> None:
+    if engine.name == "echo":
+        pytest.skip("echo does not sample")
+    asked = greedy(PROMPTS[0], 40, temperature=1.5)
+
+    first, second = await collect_all(engine, [asked, asked])
+
+    assert first.ids != second.ids
+
+
+@pytest.mark.parametrize("feature", sorted(ALL))
+async def test_a_missing_feature_is_refused_by_name(engine: Engine, feature: str) -> None:
+    param, fields = FEATURE_FIELDS[feature]
+    request = greedy(PROMPTS[0], 2, **fields)
+    if feature in engine.supports:
+        await collect(engine, request)
+        return
+
+    with pytest.raises(UnsupportedParameter) as refused:
+        await collect(engine, request)
+
+    without_any = feature == "top_logprobs" and "logprobs" not in engine.supports
+    assert refused.value.param == ("logprobs" if without_any else param)
+    assert engine.stats().handlers == 0
+
+
+async def test_log_probabilities_belong_to_the_tokens(engine: Engine) -> None:
+    if "logprobs" not in engine.supports:
+        pytest.skip("no log probabilities; refused by name instead")
+    got = await collect(engine, greedy(PROMPTS[3], 8, logprobs=0))
+
+    assert len(got.logprobs) == len(got.ids) == 8
+    assert all(value <= 1e-3 for value in got.logprobs)
+
+
+async def test_leaving_at_any_point_leaves_nothing_behind(engine: Engine) -> None:
+    """1,000 streams, each left after 0 to 4 batches, up to 40 of them open at once."""
+    streams = 200 if engine.name == "transformers" else 1_000
+    dice = random.Random(5)
+    door = asyncio.Semaphore(40)
+
+    async def visit(batches: int) -> None:
+        async with door:
+            await take(engine, greedy(PROMPTS[batches], 30), batches)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(streams):
+            group.create_task(visit(dice.randrange(5)))
+    await settled(engine)
+
+    stats = engine.stats()
+    assert stats.submitted == stats.finished + stats.cancelled + stats.failed
+    assert stats.failed == 0
+    assert (await collect(engine, greedy(PROMPTS[0], 3))).finish_reason == "length"
+
+
+async def test_cancelled_tasks_leave_nothing_behind(engine: Engine) -> None:
+    tasks = [
+        asyncio.create_task(collect(engine, greedy(PROMPTS[i % 6], 200, interval_s=float("inf"))))
+        for i in range(40)
+    ]
+    await asyncio.sleep(0)  # all of them have asked, none has an answer
+
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await settled(engine)
+
+    stats = engine.stats()
+    assert stats.submitted == stats.finished + stats.cancelled + stats.failed
+
+
+async def test_more_than_max_running_wait_their_turn(engine: Engine) -> None:
+    got = await collect_all(engine, [greedy(PROMPTS[i % 6], 6) for i in range(40)])
+
+    assert all(sequence.finish_reason == "length" for sequence in got)
+    assert engine.stats().waiting == 0
+
+
+async def test_an_engine_at_rest_is_healthy(engine: Engine) -> None:
+    await settled(engine)
+
+    engine.check_health()

@@ -1,0 +1,79 @@
+"""What linters cannot see: who may import whom, how long files get, what every stage has."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+from cluster.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+LINES = 300
+DEPLOYMENT_LINES = 80
+
+SOURCES = sorted(
+    path
+    for top in ("cluster", "deployments", "graphs", "load_tests", "tests")
+    for path in (ROOT / top).rglob("*.py")
+)
+FORBIDDEN = {"cluster": {"deployments", "graphs"}, "deployments": {"graphs"}}
+OUTERMOST = ROOT / "cluster" / "cli"  # the command line may import anything
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_no_module_is_longer_than_the_limit() -> None:
+    def limit(path: Path) -> int:
+        return DEPLOYMENT_LINES + 10 if path.name == "deployment.py" else LINES
+
+    lines = {name(path): len(path.read_text().splitlines()) - limit(path) for path in SOURCES}
+    assert {path: over for path, over in lines.items() if over > 0} == {}
+
+
+def test_every_module_says_what_flows_through_it() -> None:
+    def silent(path: Path) -> bool:
+        text = path.read_text()
+        return bool(text.strip()) and ast.get_docstring(ast.parse(text)) is None
+
+    assert [name(path) for path in SOURCES if silent(path)] == []
+
+
+def test_imports_point_down_the_request_path() -> None:
+    def wrong(path: Path) -> set[str]:
+        top = path.relative_to(ROOT).parts[0]
+        return set() if OUTERMOST in path.parents else imports(path) & FORBIDDEN.get(top, set())
+
+    assert {name(path): wrong(path) for path in SOURCES if wrong(path)} == {}
+
+
+def test_every_deployment_checks_its_health() -> None:
+    for path in ROOT.glob("deployments/*/deployment.py"):
+        assert "async def check_health" in path.read_text(), path
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"## [{VERSION}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_nothing_names_this_machine_or_a_registry() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    words = ("/" + "work/", "pypi" + ".org", "files.python" + "hosted")
+    for file in filter(None, listed.stdout.split("\0")):
+        path = ROOT / file
+        if path.suffix in {".py", ".md", ".toml", ".yaml", ".txt", ""} and path.is_file():
+            text = path.read_text(errors="ignore")
+            assert not any(word in text for word in words), file
