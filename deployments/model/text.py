@@ -88,19 +88,24 @@ class TextModel:
 
         Tokens come in one batch where no stop string has to be watched for.
         """
-        timer = _Timer(request)
         with self.admission.place(request.n):
-            prompt = await timer.wait(self._prompt(request))
-            interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
-            sequences = self._sequences(request, prompt, interval_s)
-            texts = [self._text(request) for _ in sequences]
-            found: list[list[Piece]] = [[] for _ in sequences]
-            async with aclosing(self._pieces(sequences, texts)) as pieces:
-                while not all(_ended(part) for part in found):
-                    index, piece = await timer.wait(anext(pieces))
-                    found[index].append(piece)
+            prompt, texts, found = await _Timer(request).wait(self._whole(request))
         choices = tuple(_choice(index, part) for index, part in enumerate(found))
         return Completion(choices, _usage(prompt, texts), self._card.id)
+
+    async def _whole(
+        self, request: GenerateRequest
+    ) -> tuple[tuple[int, ...], list[ChoiceText], list[list[Piece]]]:
+        """The prompt, and the pieces of every choice."""
+        prompt = await self._prompt(request)
+        interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
+        sequences = self._sequences(request, prompt, interval_s)
+        texts = [self._text(request) for _ in sequences]
+        found: list[list[Piece]] = [[] for _ in sequences]
+        async with aclosing(self._pieces(sequences, texts)) as pieces:
+            async for index, piece in pieces:
+                found[index].append(piece)
+        return prompt, texts, found
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
@@ -182,8 +187,11 @@ class TextModel:
         self, sequences: Sequence[TokenRequest], texts: Sequence[ChoiceText]
     ) -> AsyncGenerator[tuple[int, Piece], None]:
         """(choice, piece) of every sequence as they come; each ends with a finish reason."""
-        pairs = enumerate(zip(sequences, texts, strict=True))
-        return merged([self._one(index, sequence, text) for index, (sequence, text) in pairs])
+        parts = [
+            self._one(index, sequence, text)
+            for index, (sequence, text) in enumerate(zip(sequences, texts, strict=True))
+        ]
+        return parts[0] if len(parts) == 1 else merged(parts)
 
     async def _one(
         self, index: int, sequence: TokenRequest, text: ChoiceText
@@ -214,10 +222,6 @@ class _Timer:
                 return await work
         except TimeoutError as error:
             raise DeadlineExceeded("model", round(self._limit_s, 3)) from error
-
-
-def _ended(pieces: Sequence[Piece]) -> bool:
-    return bool(pieces) and pieces[-1].finish_reason is not None
 
 
 def _choice(index: int, pieces: Sequence[Piece]) -> Choice:

@@ -53,10 +53,16 @@ class ByteTokenizer:
         return ids
 
     def detokenizer(self) -> Detokenizer:
-        return ByteDetokenizer(self.token_bytes, frozenset(range(256, 260)))
+        return ByteDetokenizer(self.token_bytes, frozenset(), self._joined)
 
     def token_bytes(self, token: int) -> bytes:
         return bytes((token,)) if token < 256 else b"<%d>" % token
+
+    def _joined(self, ids: Sequence[int]) -> bytes:
+        try:
+            return bytes(ids)
+        except ValueError:  # marks are no text
+            return bytes(token for token in ids if token < 256)
 
 
 _MARKS = {

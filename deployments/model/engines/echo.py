@@ -109,6 +109,9 @@ def continuation(request: TokenRequest) -> tuple[tuple[int, ...], FinishReason]:
     """The ids that echo answers with, at most `max_tokens`, and why they end."""
     ids = _last_turn(request.prompt_ids)
     if request.stop_ids:
+        if request.stop_ids.isdisjoint(ids):
+            ended = len(ids) < request.max_tokens
+            return ids[: request.max_tokens], "stop" if ended else "length"
         end = next((at for at, token in enumerate(ids) if token in request.stop_ids), len(ids))
         return ids[: request.max_tokens][:end], "stop" if end < request.max_tokens else "length"
     repeats = -(-request.max_tokens // max(1, len(ids)))

@@ -64,9 +64,9 @@ def invent(rng: random.Random, split: Split) -> str:
     split.
     """
     while True:
-        if rng.random() < 0.4:
+        if rng.random() < 0.5:
             word = _spliced(rng)
-            if split_of(word) == split:
+            if len(word) > 2 and split_of(word) == split:
                 return word
             continue
         syllables = rng.choices((1, 2, 3), weights=(2, 6, 3))[0]
@@ -87,7 +87,7 @@ def vary(rng: random.Random, topic: Topic, split: Split) -> Topic:
     if len(parts) < 2 or rng.random() < 0.5:
         return topic
     for place in rng.sample(range(1, len(parts)), min(len(parts) - 1, rng.choice((1, 1, 2)))):
-        known = rng.random() < 0.75
+        known = rng.random() < 0.6
         new = pick(rng, vocabulary(), split) if known else invent(rng, split)
         parts[place] = new.capitalize() if parts[place][:1].isupper() else new
     return replace(topic, text=" ".join(parts), domain=None, tags=())
@@ -99,9 +99,15 @@ def _side(bank: tuple[str, ...], split: Split) -> tuple[str, ...]:
 
 
 def _spliced(rng: random.Random) -> str:
-    """The beginning of one English word and the end of another: "kuberpress"."""
+    """Pieces of English words in one: "kuberpress", "ustraingap"; they exercise every subword."""
     first, last = rng.choice(vocabulary()), rng.choice(vocabulary())
-    return first[: rng.randint(2, max(2, len(first) - 1))] + last[-rng.randint(2, 5) :]
+    if rng.random() < 0.5:
+        return first[: rng.randint(2, max(2, len(first) - 1))] + last[-rng.randint(2, 5) :]
+    parts = []
+    for word in (first, last, rng.choice(vocabulary()))[: rng.randint(1, 3)]:
+        start = rng.randrange(len(word) - 1)
+        parts.append(word[start : start + rng.randint(2, 6)])
+    return "".join(parts)
 
 
 def camel(phrase: str) -> str:
