@@ -1,7 +1,7 @@
 """Every way a request can fail, as one tree that carries its own HTTP meaning.
 
     Problem                     500 internal-error
-      InvalidRequest            400 invalid-request        a value out of range; names the field and the limit
+      InvalidRequest            400 invalid-request        out of range; names field and limit
         PromptTooLong           400 context-length-exceeded
         UnsupportedParameter    400 unsupported-parameter
       Unauthenticated           401 unauthenticated
@@ -14,7 +14,7 @@
       PayloadTooLarge           413 payload-too-large      names the limit in bytes
       UnsupportedMedia          415 unsupported-media-type
       UntrustedHost             421 untrusted-host
-      Malformed                 422 malformed-payload      not the declared schema; a pointer for each error
+      Malformed                 422 malformed-payload      not the schema; a pointer for each error
       RateLimited               429 rate-limited           Retry-After
       ClientGone                499 client-gone            nobody is left to read the answer
       ModelFailed               502 model-failed
@@ -85,7 +85,10 @@ class PromptTooLong(InvalidRequest):
         room = f", of which {reserved} are asked for as output" if reserved else ""
         super().__init__(
             f"The prompt has {tokens} tokens; model '{model}' takes {limit}{room}.",
-            model=model, tokens=tokens, limit=limit, param="messages",
+            model=model,
+            tokens=tokens,
+            limit=limit,
+            param="messages",
         )
 
 
@@ -118,7 +121,8 @@ class UnknownModel(NotFound):
     def __init__(self, model: str, known: Sequence[str] = ()) -> None:
         names = ", ".join(known) or "none"
         super().__init__(
-            f"No model '{model[:100]}' is configured; models: {names}.", model=model[:100],
+            f"No model '{model[:100]}' is configured; models: {names}.",
+            model=model[:100],
             param="model",
         )
 
@@ -187,7 +191,7 @@ class ClientGone(Problem):
 class ModelFailed(Problem):
     status, slug, title = 502, "model-failed", "The model failed"
 
-    def __init__(self, model: str, detail: str = "The model could not complete the request.") -> None:
+    def __init__(self, model: str, detail: str = "The model could not complete this.") -> None:
         super().__init__(detail, model=model)
 
 

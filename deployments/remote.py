@@ -13,7 +13,13 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.problems import DeadlineExceeded
 from cluster.resilience.failures import from_ray
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, ModelCard
+from deployments.contracts.generation import (
+    Chunk,
+    Completion,
+    GenerateRequest,
+    ModelCard,
+    ModelLoad,
+)
 
 # Our values are plain classes of importable modules: cloudpickle, Serve's default, costs more.
 _PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}
@@ -30,11 +36,18 @@ class RemoteModel:
         self._model = model
         self._generate = handle.options(**_PICKLED).generate
         self._card = handle.card
+        self._load = handle.load
         self._stream = handle.options(stream=True, **_PICKLED).stream
 
     async def card(self) -> ModelCard:
         try:
             return await self._card.remote()
+        except _REMOTE as error:
+            raise from_ray(error, self._model) from None
+
+    async def load(self) -> ModelLoad:
+        try:
+            return await self._load.remote()
         except _REMOTE as error:
             raise from_ray(error, self._model) from None
 

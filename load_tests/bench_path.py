@@ -1,7 +1,7 @@
 """`./mobula bench path`: what our path costs over the least that Ray Serve can do.
 
-One cluster, one profile, one run: the bare apps and Mobula with the echo engine are deployed side by
-side and measured in turn, round after round, so that a noisy moment hits all of them. Ratios of
+One cluster, one profile, one run: the bare apps and Mobula with the echo engine are deployed side
+by side and measured in turn, round after round, so that a noisy moment hits all of them. Ratios of
 medians are what counts.
 """
 
@@ -46,9 +46,7 @@ def cases() -> list[Case]:
         Case("bare chain", "/chain/chat", _json(bare)),
         Case("mobula chat", "/v1/chat/completions", _json(chat), "bare chain"),
         Case("bare chain, stream", "/chain/stream", _json(bare)),
-        Case(
-            "mobula chat, stream", "/v1/chat/completions", _json(streamed), "bare chain, stream"
-        ),
+        Case("mobula chat, stream", "/v1/chat/completions", _json(streamed), "bare chain, stream"),
     ]
 
 

@@ -1,8 +1,8 @@
 """`./mobula bench stream`: how much of the engine's speed reaches an HTTP client that streams.
 
 The openvino engine alone (in this process, its tokens thrown away) and the same engine behind the
-whole path (HTTP, authentication, SSE, one chunk each 20 ms), in turn, round after round, at the same
-concurrency with the same prompt and length. What counts is the ratio of medians.
+whole path (HTTP, authentication, SSE, one chunk each 20 ms), in turn, round after round, at the
+same concurrency with the same prompt and length. What counts is the ratio of medians.
 """
 
 import argparse
@@ -131,9 +131,7 @@ async def _alone(model: TextModel, options: argparse.Namespace) -> float:
     return done / (time.perf_counter() - started)
 
 
-def _report(
-    alone: list[float], http: list[Load], options: argparse.Namespace
-) -> dict[str, object]:
+def _report(alone: list[float], http: list[Load], options: argparse.Namespace) -> dict[str, object]:
     engine = statistics.median(alone)
     served = statistics.median(load.requests_s for load in http) * options.tokens
     errors = sum(load.errors for load in http)

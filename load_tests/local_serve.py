@@ -52,9 +52,7 @@ class LocalServe:
         ray_dir = Path(self._folder.name)
         (ray_dir / "haproxy").mkdir()
         cores = os.cpu_count() or 1
-        found = environment(
-            self._profile, self._ports, self._id, self.home, ray_dir, cores
-        )
+        found = environment(self._profile, self._ports, self._id, self.home, ray_dir, cores)
         found.pop("RAY_START_HOOK", None)  # it is for `ray start`
         return found
 

@@ -35,7 +35,7 @@ BRIEFS: tuple[Mapping[str, str], ...] = (
 BATCH_TOPICS = ("a spring menu", "a flea market", "our new app", "a beach cleanup")
 JOB = ROOT / "docs" / "examples" / "caption_job.py"
 JOB_LIMIT_S = 120.0
-RAYS_OWN = re.compile(r"\d{4}-\d\d-\d\d .*\b(INFO|WARNING)\b|Running entrypoint")
+RAYS_OWN = re.compile(r"(INFO )?\d{4}-\d\d-\d\d .*\b(INFO|WARNING|serve)\b|Running entrypoint")
 
 Event = tuple[str, dict[str, Any]]
 

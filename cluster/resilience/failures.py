@@ -4,6 +4,9 @@ Flows in: whatever awaiting a Serve handle raised. Flows out: the Problem that t
 in its plain class, or the one that stands for the failure in between.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from ray.exceptions import (
     GetTimeoutError,
     RayActorError,
@@ -22,24 +25,44 @@ from cluster.problems import ClientGone, DeadlineExceeded, ModelFailed, Overload
 
 
 def from_ray(error: BaseException, target: str) -> Problem:
-    """The problem behind `error`, raised while calling `target` (a model id, or a stage)."""
+    """The problem behind `error`, raised while calling `target` (a model id, or a stage).
+
+    Raises `error` itself when it is none of Ray's.
+    """
     if isinstance(error, Problem):
         return _plain(error)
-    if isinstance(error, BackPressureError):
-        return Overloaded(f"'{target}' has a full queue.", error.retry_after_s or 1.0)
-    if isinstance(error, DeploymentUnavailableError):
-        return Overloaded(f"'{target}' is not up.", retry_after_s=5.0)
-    if isinstance(error, GetTimeoutError | TimeoutError):
-        return DeadlineExceeded(target)
-    if isinstance(error, RequestCancelledError | TaskCancelledError):
-        return ClientGone(f"The call to '{target}' was cancelled.")
-    if isinstance(error, RayActorError):
-        return ModelFailed(target, f"A replica of '{target}' died during the call.")
-    if isinstance(error, RayTaskError):
-        return ModelFailed(target)
-    if isinstance(error, RayError | RayServeException):
-        return Overloaded(f"'{target}' cannot be reached.", retry_after_s=2.0)
+    for kinds, problem in _TABLE:
+        if isinstance(error, kinds):
+            return problem(error, target)
     raise error
+
+
+def _full(error: Any, target: str) -> Problem:
+    return Overloaded(f"'{target}' has a full queue.", error.retry_after_s or 1.0)
+
+
+# The first row that fits decides.
+_TABLE: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any, str], Problem]], ...] = (
+    ((BackPressureError,), _full),
+    (
+        (DeploymentUnavailableError,),
+        lambda _, target: Overloaded(f"'{target}' is not up.", retry_after_s=5.0),
+    ),
+    ((GetTimeoutError, TimeoutError), lambda _, target: DeadlineExceeded(target)),
+    (
+        (RequestCancelledError, TaskCancelledError),
+        lambda _, target: ClientGone(f"The call to '{target}' was cancelled."),
+    ),
+    (
+        (RayActorError,),
+        lambda _, target: ModelFailed(target, f"A replica of '{target}' died during the call."),
+    ),
+    ((RayTaskError,), lambda _, target: ModelFailed(target)),
+    (
+        (RayError, RayServeException),
+        lambda _, target: Overloaded(f"'{target}' cannot be reached.", retry_after_s=2.0),
+    ),
+)
 
 
 def _plain(problem: Problem) -> Problem:
@@ -47,7 +70,8 @@ def _plain(problem: Problem) -> Problem:
     if not isinstance(problem, RayTaskError):
         return problem
     cls = next(c for c in type(problem).__mro__ if c.__module__ != "ray.exceptions")
-    plain: Problem = cls.__new__(cls)
+    assert issubclass(cls, Problem)
+    plain = cls.__new__(cls)
     plain.args = (problem.detail,)
     plain.detail = problem.detail
     plain.extensions = problem.extensions

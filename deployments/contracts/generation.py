@@ -141,6 +141,23 @@ class ModelCard:
     capabilities: frozenset[str] = field(default_factory=frozenset)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelLoad:
+    """One replica's sequences: those open now, and counts since it started.
+
+    Once nothing is open, `submitted == finished + cancelled + failed` and `handlers == 0`.
+    """
+
+    running: int
+    waiting: int
+    submitted: int
+    finished: int
+    cancelled: int
+    failed: int
+    tokens_out: int
+    handlers: int
+
+
 class Generator(Protocol):
     """Whatever turns a request into text: a model in this process, or a handle to one.
 
@@ -154,8 +171,8 @@ class Generator(Protocol):
 
 
 class ServedModel(Generator, Protocol):
-    """A generator that can describe itself."""
+    """A generator that can describe itself. Both raise Overloaded while no replica is up."""
 
-    async def card(self) -> ModelCard:
-        """Raises Overloaded while no replica of the model is up."""
-        ...
+    async def card(self) -> ModelCard: ...
+
+    async def load(self) -> ModelLoad: ...

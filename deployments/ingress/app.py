@@ -89,9 +89,7 @@ def create_api(services: Services) -> FastAPI:
 
 
 def _endpoints(services: Services, known: Operations) -> dict[str, Endpoint]:
-    return {
-        path: endpoint(services, known[name], dialect) for path, name, dialect, *_ in _ROUTES
-    }
+    return {path: endpoint(services, known[name], dialect) for path, name, dialect, *_ in _ROUTES}
 
 
 def _operation_routes(services: Services, known: Operations) -> APIRouter:

@@ -51,9 +51,7 @@ class Ingress:
             authenticator=KeyDirectory.load(settings.home),
             models=directory,
             path=self._path,
-            providers=Providers(
-                dict.fromkeys(models, self._path), default_provider, providers
-            ),
+            providers=Providers(dict.fromkeys(models, self._path), default_provider, providers),
             clock=clock,
             version=VERSION,
             access_log=self._journal.write,

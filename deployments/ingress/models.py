@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from cluster.clock import Clock
 from cluster.problems import Problem, UnknownModel, to_problem
-from deployments.contracts.generation import ModelCard, ServedModel
+from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
 
 CARD_TTL_S = 2.0
 CARD_TIMEOUT_S = 2.0
@@ -50,10 +50,28 @@ class Models:
         found = await asyncio.gather(*map(self._card_or_problem, self._served))
         return dict(zip(self._served, found, strict=True))
 
+    async def loads(self) -> dict[str, ModelLoad | Problem]:
+        """What one replica of each model is doing, or the problem of asking it."""
+        found = await asyncio.gather(*map(self._load_or_problem, self._served))
+        return dict(zip(self._served, found, strict=True))
+
+    async def _load_or_problem(self, model: str) -> ModelLoad | Problem:
+        try:
+            async with asyncio.timeout(CARD_TIMEOUT_S):
+                return await self._served[model].load()
+        except TimeoutError:
+            return _silent(model)
+        except Exception as error:  # noqa: BLE001 - one bad model must not hide the others
+            return to_problem(error)
+
     async def _card_or_problem(self, model: str) -> ModelCard | Problem:
         try:
             return await self.card(model)
         except TimeoutError:
-            return Problem(f"Model '{model}' did not answer within {CARD_TIMEOUT_S:g} s.")
-        except Exception as error:
+            return _silent(model)
+        except Exception as error:  # noqa: BLE001 - one bad model must not hide the others
             return to_problem(error)
+
+
+def _silent(model: str) -> Problem:
+    return Problem(f"Model '{model}' did not answer within {CARD_TIMEOUT_S:g} s.")

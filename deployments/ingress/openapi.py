@@ -19,7 +19,8 @@ PUBLIC = frozenset({"/healthz", "/readyz", "/health", "/version"})
 DESCRIPTION = """Captions, posts and chat from the models of this cluster.
 
 Send your key as `Authorization: Bearer mob_...`. Routes under `/v1` speak OpenAI's protocol, so its
-clients work unchanged; routes under `/api/v1` are Mobula's own and answer errors as RFC 9457 problems.
+clients work unchanged; routes under `/api/v1` are Mobula's own and answer errors as RFC 9457
+problems.
 Every answer carries `X-Request-ID`; a client may set its own, and a time limit as `Mobula-Timeout`
 (seconds).
 """

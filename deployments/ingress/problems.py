@@ -118,11 +118,15 @@ def _pointer(location: tuple[int | str, ...], body: object | None) -> str:
     steps: list[str] = []
     here = body
     for index, step in enumerate(location):
-        if isinstance(here, dict) and step in here:
-            here = here[step]
-        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
-            here = here[step]
+        if _leads_on(here, step):
+            here = here[step]  # type: ignore[index]
         elif not isinstance(here, dict) or index < len(location) - 1:
             continue
         steps.append(str(step).replace("~", "~0").replace("/", "~1"))
     return "".join(f"/{step}" for step in steps)
+
+
+def _leads_on(here: object, step: int | str) -> bool:
+    if isinstance(here, dict):
+        return step in here
+    return isinstance(here, list) and isinstance(step, int) and step < len(here)

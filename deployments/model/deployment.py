@@ -7,11 +7,18 @@ and not in a pool of threads.
 
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing
+from dataclasses import fields
 from typing import Any
 
 from cluster.clock import SystemClock
 from cluster.settings import Settings
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, ModelCard
+from deployments.contracts.generation import (
+    Chunk,
+    Completion,
+    GenerateRequest,
+    ModelCard,
+    ModelLoad,
+)
 from deployments.model.loading import load_text_model
 from deployments.model.loop_lag import LoopLag
 from deployments.model.spec import ModelSpec, Tunables
@@ -39,6 +46,10 @@ class ModelReplica:
 
     async def card(self) -> ModelCard:
         return self._model.card()
+
+    async def load(self) -> ModelLoad:
+        stats = self._model.engine.stats()
+        return ModelLoad(**{field.name: getattr(stats, field.name) for field in fields(ModelLoad)})
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._model.tune(Tunables.model_validate(user_config))

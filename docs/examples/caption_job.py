@@ -23,7 +23,7 @@ def main(api_key: str) -> None:
     print(f"chat: {answer.text}")
 
     print("stream: ", end="")
-    for piece in mobula.stream_chat("Write an Instagram caption about a flea market", max_tokens=48):
+    for piece in mobula.stream_chat("Write a caption about a flea market", max_tokens=48):
         print(piece, end="", flush=True)
     print()
 

@@ -2,8 +2,15 @@
 
 import random
 
-_THINGS = ("coffee bar", "pottery class", "running club", "book fair", "rooftop garden", "bike shop")
-_PLACES = ("by the river", "in the old town", "near the station", "for early birds", "on a budget")
+_THINGS = (
+    "coffee bar",
+    "pottery class",
+    "running club",
+    "book fair",
+    "rooftop garden",
+    "bike shop",
+)
+_PLACES = ("by the river", "in the old town", "at the station", "for all", "at dawn")
 PLATFORMS = ("instagram", "linkedin", "x", "facebook", "tiktok")
 
 

@@ -30,9 +30,7 @@ def access_log() -> list[bytes]:
 
 
 @pytest.fixture
-def make_services(
-    model: WordsModel, access_log: list[bytes], tmp_path: FilePath
-) -> MakeServices:
+def make_services(model: WordsModel, access_log: list[bytes], tmp_path: FilePath) -> MakeServices:
     def make(**settings: object) -> Services:
         clock = SystemClock()
         models = Models({"words": model}, clock)

@@ -10,6 +10,7 @@ from deployments.contracts.generation import (
     Completion,
     GenerateRequest,
     ModelCard,
+    ModelLoad,
     TokenLogprob,
     Usage,
 )
@@ -38,6 +39,12 @@ class WordsModel:
         if not self.up:
             raise Overloaded("'words' is not up.")
         return ModelCard("words", "echo", "words", "rev1", CONTEXT, 1_700_000_000)
+
+    async def load(self) -> ModelLoad:
+        if not self.up:
+            raise Overloaded("'words' is not up.")
+        asked = len(self.requests)
+        return ModelLoad(self.open, 0, asked, asked - self.open, 0, 0, 0, self.open)
 
     async def generate(self, request: GenerateRequest) -> Completion:
         texts: dict[int, str] = {}

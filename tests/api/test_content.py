@@ -15,7 +15,8 @@ BRIEF: dict[str, Any] = {"topic": "a rooftop coffee bar", "platform": "instagram
 
 @pytest.fixture(autouse=True)
 def words(model: WordsModel) -> None:
-    model.words = "Meet a rooftop coffee bar! Come and see it. #Coffee #Rooftop #City".split()
+    text = "Meet a rooftop coffee bar! Come and see it. #Coffee #Rooftop #City"
+    model.words = text.split()
 
 
 def sse(text: str) -> list[tuple[str, dict[str, Any]]]:
@@ -57,9 +58,7 @@ async def test_a_stream_tells_started_delta_variant_completed(client: httpx.Asyn
 
 
 async def test_an_accept_header_asks_for_ndjson(client: httpx.AsyncClient) -> None:
-    response = await client.post(
-        CAPTIONS, json=BRIEF, headers={"Accept": "application/x-ndjson"}
-    )
+    response = await client.post(CAPTIONS, json=BRIEF, headers={"Accept": "application/x-ndjson"})
 
     assert response.headers["content-type"].startswith("application/x-ndjson")
     lines = [json.loads(line) for line in response.text.splitlines()]

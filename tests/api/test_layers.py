@@ -7,9 +7,9 @@ import uuid
 import httpx
 from starlette.types import ASGIApp
 
-from tests.api.web import ADMIN_KEY, MakeServices, client_of
 from deployments.ingress.app import create_app
 from tests.api.fakes import WordsModel
+from tests.api.web import ADMIN_KEY, MakeServices, client_of
 from tests.api.wire import Wire
 
 CHAT = "/v1/chat/completions"

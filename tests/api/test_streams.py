@@ -8,8 +8,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from tests.api.web import ADMIN_KEY
 from tests.api.fakes import WordsModel
+from tests.api.web import ADMIN_KEY
 from tests.api.wire import Wire
 
 CHAT = "/v1/chat/completions"

@@ -47,7 +47,7 @@ def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASG
 
 
 def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """No origins, no layer. Credentials are never allowed: keys travel in a header, not a cookie."""
+    """No origins, no layer. Never with credentials: keys travel in a header, not a cookie."""
     if not origins:
         return app
     return CORSMiddleware(

@@ -11,7 +11,6 @@ from pydantic import BaseModel
 from deployments.ingress.call import Call
 from deployments.ingress.streaming import Events
 
-
 Body = TypeVar("Body", bound=BaseModel)
 
 

@@ -84,7 +84,5 @@ def _logprobs(tokens: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | None:
     return {
         "tokens": [token.token for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
-        "top_logprobs": [
-            {text: logprob for text, _, logprob in token.top} for token in tokens
-        ],
+        "top_logprobs": [{text: logprob for text, _, logprob in token.top} for token in tokens],
     }

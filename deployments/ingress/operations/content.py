@@ -195,9 +195,7 @@ def _brief(item: Item) -> Brief:
     )
 
 
-def _answer(
-    name: str, kind: str, call: Call, item: Item, result: CaptionSet
-) -> dict[str, Any]:
+def _answer(name: str, kind: str, call: Call, item: Item, result: CaptionSet) -> dict[str, Any]:
     return {
         "id": name,
         "object": kind,

@@ -16,7 +16,7 @@ from deployments.ingress.credentials import open_call
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.problems import native_body, openai_body
 from deployments.ingress.services import Services
-from deployments.ingress.streaming import NDJSON, SSE, SSE_DONE, EventStream, Events
+from deployments.ingress.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -83,4 +83,3 @@ def _stream(request: Request, call: Call, events: Events, dialect: Dialect) -> E
         end=b"" if ndjson else dialect.end,
         named_errors=dialect.named_errors,
     )
-

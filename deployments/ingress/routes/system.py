@@ -1,6 +1,7 @@
 """Probes and facts: is the process alive, can it serve, how is everything, what is it."""
 
 import platform
+from dataclasses import asdict
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from cluster.problems import Overloaded, Problem
-from deployments.contracts.generation import ModelCard
+from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.ingress.openapi import problem_responses
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.schemas.answers import Alive, Health, Ready, Version
@@ -39,13 +40,13 @@ def system_routes(services: Services) -> APIRouter:
 
     @router.get("/health", response_model=Health, summary="How every part is doing")
     async def health(request: Request) -> Response:
-        cards = await services.models.cards()
+        cards, loads = await services.models.cards(), await services.models.loads()
         ok = not any(isinstance(card, Problem) for card in cards.values())
         return _json(
             {
                 "status": "ok" if ok else "degraded",
                 "version": services.version,
-                "models": {model: _condition(card) for model, card in cards.items()},
+                "models": {m: _condition(card, loads[m]) for m, card in cards.items()},
                 "replica": dict(services.load()),
             }
         )
@@ -64,10 +65,11 @@ def system_routes(services: Services) -> APIRouter:
     return router
 
 
-def _condition(card: ModelCard | Problem) -> dict[str, Any]:
+def _condition(card: ModelCard | Problem, load: ModelLoad | Problem) -> dict[str, Any]:
     if isinstance(card, Problem):
         return {"status": "unavailable", "detail": card.detail}
-    return {"status": "ok", "engine": card.engine, "revision": card.revision}
+    about = {"status": "ok", "engine": card.engine, "revision": card.revision}
+    return about if isinstance(load, Problem) else {**about, "load": asdict(load)}
 
 
 def _json(value: dict[str, Any]) -> Response:

@@ -76,9 +76,7 @@ class _Generation(_Strict):
     top_k: Annotated[int, Field(ge=0, le=1_000)] | None = None
     stop: (
         Annotated[str, Field(min_length=1, max_length=256)]
-        | Annotated[
-            list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=8)
-        ]
+        | Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=8)]
         | None
     ) = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None

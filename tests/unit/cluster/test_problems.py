@@ -3,7 +3,7 @@
 import pickle
 
 import pytest
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayTaskError  # noqa: TID251 - its doubles are what is tested
 
 from cluster import problems
 from cluster.problems import Malformed, ModelFailed, Overloaded, Problem, PromptTooLong, to_problem
@@ -42,7 +42,7 @@ def test_slugs_are_unique() -> None:
 
 
 def test_ray_s_double_of_a_problem_becomes_the_plain_problem_again() -> None:
-    """Ray raises a class that is both RayTaskError and the problem's own, with a traceback as str."""
+    """Ray raises a class that is both RayTaskError and the problem's own."""
     cause = PromptTooLong("nano", 5, 3)
     double = RayTaskError("generate", "a long remote traceback", cause).as_instanceof_cause()
     assert isinstance(double, PromptTooLong)

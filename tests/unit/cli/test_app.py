@@ -1,0 +1,82 @@
+"""The command line itself: what it offers and what it does without a cluster."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cluster.cli.app import app
+from cluster.cli.demo import events
+from cluster.cli.doctor import examine
+from cluster.settings import ROOT, Settings
+
+COMMANDS = ("up", "down", "status", "demo", "test", "doctor", "keys", "models", "bench")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MOBULA_HOME", str(tmp_path / "home"))
+
+
+def test_help_names_every_command() -> None:
+    text = CliRunner().invoke(app, ["--help"]).output
+
+    assert [name for name in COMMANDS if name not in text] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, cluster.cli.app; "
+        "print([name for name in ('ray', 'torch', 'httpx', 'pydantic') if name in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [("down", 0), ("status", 1), ("demo", 1), ("models", 1), ("keys show", 1)],
+)
+def test_without_a_cluster_a_sentence_is_said(arguments: str, code: int) -> None:
+    result = CliRunner().invoke(app, arguments)
+
+    assert result.exit_code == code
+    assert result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    result = CliRunner().invoke(app, ["up", "--profile", "warp"])
+
+    assert result.exit_code == 1
+    assert "fast, plain" in result.output
+
+
+def test_doctor_finds_files_that_others_can_read(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "pepper").touch(mode=0o644)
+
+    bad = [each for each in examine(Settings(home=home)) if each.level == "bad"]
+
+    assert any("pepper" in each.text for each in bad)
+
+
+def test_server_sent_events_are_read() -> None:
+    lines = [": hi", "event: delta", 'data: {"text": "a"}', "", "event: completed", "data: {}"]
+
+    assert list(events(iter(lines))) == [("delta", {"text": "a"}), ("completed", {})]

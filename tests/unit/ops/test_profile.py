@@ -1,0 +1,63 @@
+"""The environment that Ray starts in."""
+
+from pathlib import Path
+
+import pytest
+
+from cluster.ops.ports import Ports
+from cluster.ops.profile import environment, haproxy_threads
+from cluster.settings import MARKER, ROOT
+
+PORTS = Ports(http=8000, dashboard=8265, gcs=6480)
+SOCKET_LIMIT, SERVES_OWN = 97, 57
+
+
+def _environment(profile: str = "fast") -> dict[str, str]:
+    chosen = "plain" if profile == "plain" else "fast"
+    return environment(chosen, PORTS, "c1", Path("/home/m"), Path("/tmp/mob-12345678"), 8)
+
+
+def test_every_process_gets_marker_token_and_import_path() -> None:
+    env = _environment()
+
+    assert env[MARKER] == "c1"
+    assert env["SPT_NOENV"] == "1"
+    assert env["RAY_AUTH_MODE"] == "token"
+    assert env["RAY_AUTH_TOKEN_PATH"] == "/home/m/ray.token"
+    assert env["PYTHONPATH"].split(":")[0] == str(ROOT)
+
+
+def test_an_operators_tuning_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_MAXCONN", "9")
+    monkeypatch.setenv("RAY_SERVE_HAPROXY_NBTHREAD", "2")
+
+    env = _environment()
+
+    assert env["RAY_SERVE_HAPROXY_MAXCONN"] == "9"
+    assert env["RAY_SERVE_HAPROXY_NBTHREAD"] == "2"
+
+
+def test_another_clusters_address_is_not_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "theirs")
+
+    env = _environment()
+
+    assert "RAY_ADDRESS" not in env
+    assert "RAY_AUTH_TOKEN" not in env
+
+
+def test_the_plain_profile_has_no_haproxy() -> None:
+    assert not [name for name in _environment("plain") if "HAPROXY" in name or "HA_PROXY" in name]
+
+
+def test_haproxys_sockets_have_short_paths() -> None:
+    env = _environment()
+
+    for name in ("RAY_SERVE_HAPROXY_SOCKET_PATH", "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"):
+        assert len(env[name]) + SERVES_OWN <= SOCKET_LIMIT
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 3), (64, 4)])
+def test_haproxy_leaves_a_core_to_the_replicas(cores: int, threads: int) -> None:
+    assert haproxy_threads(cores) == threads

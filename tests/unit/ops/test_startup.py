@@ -1,0 +1,68 @@
+"""What `up` refuses before it starts anything."""
+
+from pathlib import Path
+
+import pytest
+
+from cluster.ops import startup
+from cluster.ops.ports import Ports, Taken
+from cluster.ops.startup import Plan, StartFailed, check, forget_old_sessions, ray_command
+from cluster.settings import Settings
+
+
+def _plan(tmp_path: Path, config: str) -> Plan:
+    path = tmp_path / "serve_config.yaml"
+    path.write_text(config)
+    return Plan(Settings(home=tmp_path / "home", http_port=8123), path)
+
+
+def test_our_address_goes_into_the_operators_file(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, "http_options: {port: 1, keep_alive_timeout_s: 9}\napplications: []\n")
+
+    config = plan.serve_config()
+
+    expected = {"host": "127.0.0.1", "port": 8123, "keep_alive_timeout_s": 9}
+    assert config["http_options"] == expected
+    assert plan.url == "http://127.0.0.1:8123"
+
+
+@pytest.mark.parametrize("config", ["applications: [", "- 1", "{}"])
+def test_an_unusable_file_is_named(tmp_path: Path, config: str) -> None:
+    with pytest.raises(StartFailed, match="serve_config"):
+        _plan(tmp_path, config).serve_config()
+
+
+def test_a_taken_port_is_named_with_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(startup, "taken", lambda _ports: [Taken("HTTP", 8123, "nginx (pid 9)")])
+
+    with pytest.raises(StartFailed, match=r"port 8123 for HTTP is in use by nginx \(pid 9\)"):
+        check(_plan(tmp_path, "applications: []"))
+
+
+def test_too_little_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "taken", lambda _ports: [])
+    little = type("Memory", (), {"available": 1 << 30})
+    monkeypatch.setattr(startup.psutil, "virtual_memory", little)
+
+    with pytest.raises(StartFailed, match=r"1\.0 GiB of memory is available; Mobula needs 3 GiB"):
+        check(_plan(tmp_path, "applications: []"))
+
+
+def test_ray_never_takes_redis_port_and_its_dashboard_is_ours_alone() -> None:
+    command = ray_command(Ports.of(Settings()), Path("/tmp/r"))
+
+    assert command[command.index("--port") + 1] != "6379"
+    assert command[command.index("--dashboard-host") + 1] == "127.0.0.1"
+
+
+def test_logs_of_the_latest_starts_are_kept(tmp_path: Path) -> None:
+    for day in range(1, 6):
+        (tmp_path / f"session_2026-01-0{day}_x").mkdir()
+
+    forget_old_sessions(tmp_path)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "session_2026-01-04_x", "session_2026-01-05_x",
+    ]  # fmt: skip
