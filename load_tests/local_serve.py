@@ -6,6 +6,7 @@ anything imports Ray.
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import socket
@@ -60,11 +61,13 @@ class LocalServe:
         import ray
         from ray import serve
 
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         ray.init(
             address="local",
             num_cpus=LOGICAL_CPUS,
             include_dashboard=False,
             log_to_driver=False,
+            logging_level=logging.WARNING,
             namespace="serve",
             _temp_dir=str(Path(self._folder.name) / "r"),
         )

@@ -150,6 +150,14 @@ def bench_path(context: typer.Context) -> None:
     raise typer.Exit(main_of("load_tests.bench_path", context.args))
 
 
+@bench.command("stream", context_settings=PASS_THROUGH)
+def bench_stream(context: typer.Context) -> None:
+    """How much of the engine's speed reaches an HTTP client that streams."""
+    from cluster.cli.delegate import main_of
+
+    raise typer.Exit(main_of("load_tests.bench_stream", context.args))
+
+
 @bench.command("up")
 def bench_up(
     rounds: Annotated[int, typer.Option(help="Starts of each kind, interleaved.")] = 3,

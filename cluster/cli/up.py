@@ -1,13 +1,12 @@
 """`mobula up`: start, say where it is, and in the foreground stay until told to end."""
 
-import signal
 import time
 from pathlib import Path
 
 from cluster.cli.screen import Stages, fail, plain, say
 from cluster.cli.signals import Interrupted, Interrupts
 from cluster.ops import state as states
-from cluster.ops.processes import members, send
+from cluster.ops.processes import members
 from cluster.ops.profile import PROFILES
 from cluster.ops.startup import Plan, StartFailed, Startup, check
 from cluster.ops.state import ClusterState
@@ -41,20 +40,23 @@ def _start(plan: Plan, logs: bool) -> int:
     if running is not None:
         return fail(f"already running at {running.url}; `mobula down` ends it")
     from cluster.auth.keys import bootstrap
+    from cluster.ops.shutdown import sweep
 
     check(plan)
     key = bootstrap(plan.home, plan.settings)
     stages = Stages()
     startup = Startup(plan, stages)
-    interrupts = Interrupts(lambda: send(signal.SIGKILL, members(startup.state.id)))
+    interrupts = Interrupts(lambda: sweep(plan.home, startup.state, grace_s=0.0))
     startup.before_undo = interrupts.hold
     try:
         with stages.running():
             state = startup.start()
         _announce(state, plan.home, key, startup.elapsed())
         return 0 if plan.detached else _stay(startup, interrupts, logs)
-    except Interrupted as interrupted:
-        say("ended before it was ready")
+    except Interrupted as interrupted:  # during the start, or just after it
+        interrupts.hold()
+        startup.undo()
+        say("interrupted; nothing is left running")
         return interrupted.exit_code
 
 
@@ -86,10 +88,10 @@ def _stay(startup: Startup, interrupts: Interrupts, logs: bool) -> int:
     from cluster.ops.logs import Follower
     from cluster.ops.shutdown import drain
 
-    say("Ctrl-C ends it")
     follower = Follower(Path(startup.state.ray_dir), logs)
     code = 0
     try:
+        say("Ctrl-C ends it")
         while startup.is_alive():
             for line in follower.new_lines():
                 plain(line)

@@ -4,6 +4,7 @@ Two numbers decide them all: the HTTP port and the base `gcs_port`. Ray's defaul
 Redis (6379) and with any second cluster on the machine, so each is set explicitly.
 """
 
+import secrets
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import psutil
 from cluster.settings import Settings
 
 BLOCK = 250  # replica ports of one cluster
+FREE_BLOCKS = range(6510, 7990, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,15 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Ports that nobody uses now, for a cluster beside others."""
-        blocks = (base for base in range(6510, 9510, 10) if _block_is_free(base))
-        return cls(free_port(), free_port(), next(blocks))
+        """Ports that nobody uses now, for a cluster beside others.
+
+        Looked for from a random place, so that two who look at once hardly find the same, and
+        below the ports that the system hands out by itself.
+        """
+        start = secrets.randbelow(len(FREE_BLOCKS))
+        candidates = [*FREE_BLOCKS[start:], *FREE_BLOCKS[:start]]
+        base = next(base for base in candidates if _block_is_free(base))
+        return cls(http=base + 8, dashboard=base + 7, gcs=base)
 
     @property
     def agent(self) -> int:
@@ -117,7 +125,7 @@ def free_port() -> int:
 
 
 def _block_is_free(base: int) -> bool:
-    return all(is_free(port) for port in range(base, base + 7))
+    return all(is_free(port) for port in range(base, base + 9))
 
 
 def holder(port: int) -> str | None:

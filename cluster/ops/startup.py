@@ -26,7 +26,7 @@ from cluster.clock import Clock, SystemClock
 from cluster.ops import state as states
 from cluster.ops.dashboard import AppStatus, Dashboard, DashboardRefused
 from cluster.ops.logs import relevant_lines, tail
-from cluster.ops.ports import Ports, taken
+from cluster.ops.ports import Ports, Taken, taken
 from cluster.ops.processes import Owner
 from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
@@ -78,7 +78,7 @@ class Plan:
 
 def check(plan: Plan) -> None:
     """Refuse early what cannot work."""
-    busy = taken(Ports.of(plan.settings))
+    busy = _taken_for_good(Ports.of(plan.settings))
     if busy:
         raise StartFailed("\n".join(str(each) for each in busy))
     available = psutil.virtual_memory().available
@@ -87,6 +87,16 @@ def check(plan: Plan) -> None:
             f"{available / 2**30:.1f} GiB of memory is available; Mobula needs "
             f"{NEEDED_BYTES >> 30} GiB to start"
         )
+
+
+def _taken_for_good(ports: Ports) -> list[Taken]:
+    """A port without a holder may belong to a process that is just ending: look again."""
+    for _ in range(30):
+        busy = taken(ports)
+        if not busy or any(each.holder for each in busy):
+            return busy
+        time.sleep(POLL_S)
+    return busy
 
 
 class Startup:
@@ -119,9 +129,9 @@ class Startup:
 
     def start(self) -> ClusterState:
         """Everything up to the first 200. On failure, undoes itself."""
-        config = self.plan.serve_config()
-        states.save(self.plan.home, self.state)
         try:
+            config = self.plan.serve_config()
+            states.save(self.plan.home, self.state)
             self._start_ray()
             dashboard = Dashboard(self.state.dashboard, token(self.plan.home))
             with contextlib.closing(dashboard):

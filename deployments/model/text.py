@@ -43,7 +43,7 @@ class Limits:
     max_output_tokens: int = 4096
     max_running: int = 32
     max_waiting: int = 256
-    stream_interval_s: float = 0.02
+    stream_interval_s: float = 0.05
 
 
 class TextModel:

@@ -1,10 +1,9 @@
 """Evaluation of a finished nano folder: held-out loss, and what its answers to unseen topics are
 worth.
 
-Topics come from the held-out side of the grammar, none of whose words or invented names the
-training side draws; prompts are the product's own. Copying: the topic's exact words appear. Valid:
-the answer closes itself, stays within the platform's limit, and has exactly the hashtags and the
-emoji (or none) it was asked for.
+Topics come from the held-out side of the grammar, which training never draws; prompts are the
+product's own. Copied: the topic's exact words appear. Valid: the answer closes itself, stays within
+the platform's limit, and has exactly as many different hashtags as asked for, and emoji or none.
 """
 
 import random
@@ -118,10 +117,11 @@ def rates(briefs: Sequence[Brief], given: Sequence[Answer]) -> Rates:
 
 
 def _checks(brief: Brief, answer: Answer) -> tuple[bool, bool, bool, bool]:
+    tags = [tag.casefold() for tag in tags_in(answer.text)]
     return (
         answer.ended,
         len(answer.text) <= platform(brief.platform).max_chars,
-        len(tags_in(answer.text)) == brief.hashtags,
+        len(tags) == len(set(tags)) == brief.hashtags,
         bool(emoji_in(answer.text)) == brief.emoji,
     )
 
@@ -129,8 +129,7 @@ def _checks(brief: Brief, answer: Answer) -> tuple[bool, bool, bool, bool]:
 def _posted(brief: Brief, answer: Answer) -> bool:
     """Whether the answer is valid once the content pipeline has cleaned it up, as users see it."""
     finished = finish(brief, answer.text)
-    cleaned = Answer(finished.text, answer.ended and not finished.truncated, answer.tokens)
-    return all(_checks(brief, cleaned))
+    return all(_checks(brief, Answer(finished.text, answer.ended, answer.tokens)))
 
 
 def _mean(flags: Sequence[bool]) -> float:

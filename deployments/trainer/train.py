@@ -19,7 +19,7 @@ class Recipe:
     """Everything that decides the result, apart from the machine."""
 
     seed: int = 7
-    steps: int = 4_000
+    steps: int = 6_000
     minutes: float | None = None
     tokens: int = 4_096
     rate: float = 2e-3

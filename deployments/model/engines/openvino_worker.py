@@ -193,6 +193,7 @@ def load(options: Options) -> Any:
     properties: dict[str, Any] = {"INFERENCE_PRECISION_HINT": options.precision}
     if options.device == "CPU":
         properties["INFERENCE_NUM_THREADS"] = options.threads
+        properties["ENABLE_CPU_PINNING"] = False
     return openvino_genai.ContinuousBatchingPipeline(
         options.folder, scheduler, options.device, properties
     )

@@ -195,7 +195,7 @@ def test_readers_see_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     reader = threading.Thread(target=_read_until, args=(path, stop, broken.append))
     reader.start()
 
-    for size in range(100):
+    for size in range(30):
         write_private(path, _document(size * 100))
     stop.set()
     reader.join()

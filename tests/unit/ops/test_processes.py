@@ -20,17 +20,16 @@ STUBBORN = (
 # A parent that starts a child and leaves it to init.
 ORPHAN = (
     "import subprocess, sys; "
-    f"print(subprocess.Popen([sys.executable, '-c', '{SLEEP}'], start_new_session=True).pid)"
+    f"print(subprocess.Popen([sys.executable, '-c', '{SLEEP}'], start_new_session=True, "
+    "stdout=subprocess.DEVNULL).pid)"
 )
 
 Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def cluster_id() -> Iterator[str]:
-    name = f"test-{secrets.token_hex(6)}"
-    yield name
-    end_all(lambda: members(name), grace_s=0.0)
+def cluster_id() -> str:
+    return f"test-{secrets.token_hex(6)}"
 
 
 @pytest.fixture
@@ -46,9 +45,10 @@ def start(cluster_id: str) -> Iterator[Start]:
         return process
 
     yield run
+    end_all(lambda: members(cluster_id), grace_s=0.0)
     for process in started:
-        process.kill()
-        process.communicate()
+        with process:
+            process.kill()
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
@@ -66,7 +66,8 @@ def test_only_marked_processes_are_found(cluster_id: str, start: Start) -> None:
 
 
 def test_an_orphan_in_its_own_session_is_found_and_ended(cluster_id: str, start: Start) -> None:
-    orphan = int(start(ORPHAN).communicate()[0])
+    parent = start(ORPHAN)
+    orphan = int(parent.communicate()[0])
     _wait_for(lambda: [process.pid for process in members(cluster_id)] == [orphan])
 
     ended = end_all(lambda: members(cluster_id), grace_s=5.0)
@@ -76,7 +77,7 @@ def test_an_orphan_in_its_own_session_is_found_and_ended(cluster_id: str, start:
 
 
 def test_a_child_without_the_marker_belongs_to_its_parent(cluster_id: str, start: Start) -> None:
-    child = f"subprocess.Popen([sys.executable, '-c', '{SLEEP}'], env={{}})"
+    child = f"subprocess.Popen([sys.executable, '-c', '{SLEEP}'], env={{}}, stdout=-3)"
     start(f"import subprocess, sys; {child}; {SLEEP}")
 
     _wait_for(lambda: len(members(cluster_id)) == 2)

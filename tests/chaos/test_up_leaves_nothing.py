@@ -1,0 +1,222 @@
+"""However `up` ends, nothing that it started is left: no process, no port, no socket folder.
+
+Each test runs the real launcher in a home and on ports of its own, with an application that is
+nothing but `/readyz`.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cluster.ops import state as states
+from cluster.ops.ports import Ports, is_free
+from cluster.ops.processes import end_all, members
+from cluster.ops.state import ClusterState
+from cluster.settings import ROOT, process_environment
+
+READY_S, END_S = 120.0, 40.0
+APP = """
+from ray import serve
+from starlette.responses import PlainTextResponse
+
+@serve.deployment
+class Ready:
+    async def __call__(self, request):
+        return PlainTextResponse("ready")
+
+def build(args):
+    return Ready.bind()
+
+def broken(args):
+    raise ValueError("the operator's mistake")
+"""
+CONFIG = """
+proxy_location: HeadOnly
+applications:
+  - {{name: ready, route_prefix: /, import_path: "lifecycle_app:{builder}"}}
+"""
+
+
+@dataclass
+class Mobula:
+    """The launcher, with a home, ports and an application for one test."""
+
+    home: Path
+    folder: Path
+    ports: Ports
+
+    def config(self, builder: str = "build") -> Path:
+        (self.folder / "lifecycle_app.py").write_text(APP)
+        path = self.folder / f"{builder}.yaml"
+        path.write_text(CONFIG.format(builder=builder))
+        return path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        env = process_environment({
+            "MOBULA_HOME": str(self.home),
+            "MOBULA_HTTP_PORT": str(self.ports.http),
+            "MOBULA_DASHBOARD_PORT": str(self.ports.dashboard),
+            "MOBULA_GCS_PORT": str(self.ports.gcs),
+            "PYTHONPATH": str(self.folder),
+        })  # fmt: skip
+        return subprocess.Popen(
+            [str(ROOT / "mobula"), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        with self.start(*arguments) as process:
+            output, _ = process.communicate(timeout=READY_S + END_S)
+        return process.returncode, output
+
+    def up(self) -> tuple[subprocess.Popen[str], ClusterState]:
+        """A foreground `up` that is ready."""
+        process = self.start("up", "--config", str(self.config()))
+        assert process.stdout is not None
+        seen: list[str] = []
+        for line in process.stdout:
+            if line.startswith("Ctrl-C"):
+                return process, self.state()
+            seen.append(line)
+        raise AssertionError("`up` ended before it was ready: " + "".join(seen))
+
+    def state(self) -> ClusterState:
+        state = states.load(self.home)
+        assert state is not None
+        return state
+
+    def assert_nothing_left(self, state: ClusterState) -> None:
+        assert [process.cmdline() for process in members(state.id)] == []
+        self.assert_ports_are_free()
+        assert not Path(state.haproxy_dir).exists()
+        assert states.load(self.home) is None
+
+    def assert_ports_are_free(self) -> None:
+        """A process may be gone while its last threads still close their sockets."""
+        ports = self.ports.named().values()
+        for _ in range(30):
+            if all(is_free(port) for port in ports):
+                return
+            time.sleep(0.1)
+        raise AssertionError([port for port in ports if not is_free(port)])
+
+
+@pytest.fixture
+def mobula(tmp_path: Path) -> Iterator[Mobula]:
+    found = Mobula(tmp_path / "home", tmp_path, Ports.free())
+    yield found
+    state = states.load(found.home)
+    if state is not None:
+        end_all(lambda: members(state.id), grace_s=0.0)
+    logs = states.ray_dir(found.home)
+    if not logs.is_relative_to(found.home):
+        shutil.rmtree(logs.parent)
+
+
+def test_ctrl_c_when_it_is_ready(mobula: Mobula) -> None:
+    process, state = mobula.up()
+    assert len(members(state.id)) > 10
+
+    with process:
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        process.communicate(timeout=END_S)
+
+    assert process.returncode == 0
+    mobula.assert_nothing_left(state)
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "number"),
+    [
+        pytest.param(0.2, signal.SIGHUP, id="SIGHUP before Ray is up"),
+        pytest.param(4.0, signal.SIGTERM, id="SIGTERM while deploying"),
+    ],
+)
+def test_a_signal_during_the_start(mobula: Mobula, wait_s: float, number: signal.Signals) -> None:
+    process = mobula.start("up", "--config", str(mobula.config()))
+    while (state := states.load(mobula.home)) is None:
+        time.sleep(0.02)
+    time.sleep(wait_s)
+
+    with process:
+        os.killpg(process.pid, number)
+        process.communicate(timeout=END_S)
+
+    assert process.returncode == 128 + number
+    mobula.assert_nothing_left(state)
+
+
+def test_a_second_ctrl_c_forces_the_end(mobula: Mobula) -> None:
+    process, state = mobula.up()
+
+    with process:
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        began = time.monotonic()
+        process.communicate(timeout=END_S)
+
+    assert time.monotonic() - began < 5
+    assert process.returncode == 128 + signal.SIGINT
+    mobula.assert_nothing_left(state)
+
+
+def test_ctrl_c_in_the_moment_it_gets_ready(mobula: Mobula) -> None:
+    """It once fell between two handlers, and the whole cluster stayed."""
+    process = mobula.start("up", "--config", str(mobula.config()))
+    assert process.stdout is not None
+    next(line for line in process.stdout if line.startswith("ready "))
+    state = mobula.state()
+
+    with process:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=END_S)
+
+    mobula.assert_nothing_left(state)
+
+
+def test_a_killed_up_is_cleared_by_the_next_one_and_then_by_down(mobula: Mobula) -> None:
+    process, killed = mobula.up()
+    with process:
+        process.kill()
+    assert len(members(killed.id)) > 10
+
+    code, output = mobula.run("up", "-d", "--config", str(mobula.config()))
+
+    assert code == 0, output
+    assert members(killed.id) == []
+    detached = mobula.state()
+    assert mobula.run("status")[0] == 0
+    assert re.search("already running", mobula.run("up", "-d")[1])
+    assert mobula.run("down")[0] == 0
+    mobula.assert_nothing_left(detached)
+    code, output = mobula.run("down")
+    assert (code, output) == (0, "nothing is running\n")
+
+
+def test_down_ends_a_foreground_up(mobula: Mobula) -> None:
+    process, state = mobula.up()
+
+    code, output = mobula.run("down")
+
+    assert code == 0, output
+    with process:
+        process.communicate(timeout=END_S)
+    mobula.assert_nothing_left(state)
+
+
+def test_an_application_that_does_not_build_is_explained(mobula: Mobula) -> None:
+    code, output = mobula.run("up", "-d", "--config", str(mobula.config("broken")))
+
+    assert code == 1
+    assert "the operator's mistake" in output
+    assert states.load(mobula.home) is None
+    mobula.assert_ports_are_free()
