@@ -1,8 +1,8 @@
 """`./mobula bench stream`: how much of the engine's speed reaches an HTTP client that streams.
 
 The openvino engine alone (in this process, its tokens thrown away) and the same engine behind the
-whole path (HTTP, authentication, SSE, chunks as configured by default), in turn, round after round, at the
-same concurrency with the same prompt and length. What counts is the ratio of medians.
+whole path (HTTP, authentication, SSE), in turn, round after round, at the same concurrency with
+the same prompt and length. What counts is the ratio of medians.
 """
 
 import argparse

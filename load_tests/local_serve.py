@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import secrets
-import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -17,13 +16,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from cluster.auth.keys import bootstrap, write_private
-from cluster.ops.ports import Ports, taken
+from cluster.ops.ports import Ports
 from cluster.ops.processes import end_all, members
 from cluster.ops.profile import Profile, environment
 from cluster.settings import Settings
 
 LOGICAL_CPUS = 16  # replicas here are placed by count, not by share
-FIRST_BASE, LAST_BASE = 6510, 6590  # Ray's ports of local clusters, apart from those of `up`
 
 
 class LocalServe:
@@ -36,7 +34,7 @@ class LocalServe:
         self._profile = profile
         self._id = f"local-{secrets.token_hex(6)}"
         self._folder = tempfile.TemporaryDirectory(prefix="m-")  # sockets allow 97 characters
-        self._ports = _free_ports()
+        self._ports = Ports.free()
         self.home = Path(self._folder.name) / "state"
         self.url = f"http://127.0.0.1:{self._ports.http}"
         os.environ.update(self._environment() | settings)
@@ -50,10 +48,8 @@ class LocalServe:
         return self
 
     def _environment(self) -> dict[str, str]:
-        ray_dir = Path(self._folder.name)
-        (ray_dir / "haproxy").mkdir()
-        cores = os.cpu_count() or 1
-        found = environment(self._profile, self._ports, self._id, self.home, ray_dir, cores)
+        folder, cores = Path(self._folder.name), os.cpu_count() or 1
+        found = environment(self._profile, self._ports, self._id, self.home, folder, cores)
         found.pop("RAY_START_HOOK", None)  # it is for `ray start`
         return found
 
@@ -109,17 +105,3 @@ class LocalServe:
             ray.shutdown()
         end_all(lambda: members(self._id))
         self._folder.cleanup()
-
-
-def _free_ports() -> Ports:
-    for base in range(FIRST_BASE, LAST_BASE, 10):
-        ports = Ports(http=_free_port(), dashboard=_free_port(), gcs=base)
-        if not taken(ports):
-            return ports
-    raise RuntimeError(f"no free ports between {FIRST_BASE} and {LAST_BASE}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -114,7 +114,7 @@ def _ray_way(folder: Path, ports: Ports, env: dict[str, str]) -> None:
     start += ["--temp-dir", str(folder / "ray"), "--include-dashboard", "true"]
     start += ["--dashboard-port", str(ports.dashboard)]
     start += ["--dashboard-agent-listen-port", str(ports.agent)]
-    _call([*start, "--ray-client-server-port", str(ports.gcs + 7)], env)
+    _call([*start, "--ray-client-server-port", str(ports.gcs + 9)], env)
     address = f"http://127.0.0.1:{ports.dashboard}"
     _call([str(scripts / "serve"), "deploy", "-a", address, str(folder / "hello.yaml")], env)
     clock = SystemClock()

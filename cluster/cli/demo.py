@@ -155,7 +155,7 @@ def _job(state: ClusterState, settings: Settings, key: str) -> None:
     say("\n[bold]3. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py")
     dashboard = Dashboard(state.dashboard, token(settings.home))
     with Stages().running() as stages:
-        job = dashboard.submit(f'"{sys.executable}" "{JOB}" "$MOBULA_KEY"', {"MOBULA_KEY": key})
+        job = dashboard.submit(f'"{sys.executable}" "{JOB}"', {"MOBULA_API_KEY": key})
         status = _await_job(dashboard, job, stages)
     for line in dashboard.job_logs(job).splitlines():
         if status != "SUCCEEDED" or not RAYS_OWN.match(line):

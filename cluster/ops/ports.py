@@ -125,7 +125,7 @@ def free_port() -> int:
 
 
 def _block_is_free(base: int) -> bool:
-    return all(is_free(port) for port in range(base, base + 9))
+    return all(is_free(port) for port in range(base, base + 10))
 
 
 def holder(port: int) -> str | None:

@@ -70,17 +70,30 @@ def _with_descendants(process: psutil.Process) -> Iterable[psutil.Process]:
 
 
 def end_all(alive: Alive, grace_s: float = 5.0, clock: Clock | None = None) -> int:
-    """Ask everything in `alive()` to end, then make it. Returns how many there were."""
+    """Ask everything in `alive()` to end, then make it. Returns how many there were.
+
+    When it returns, they have also closed their sockets.
+    """
     clock = clock or SystemClock()
-    ended = {process.pid for process in send(signal.SIGTERM, alive())}
+    ended = {process.pid: process for process in send(signal.SIGTERM, alive())}
     wait_until_gone(alive, grace_s, clock)
     for _ in range(20):  # a killed parent may have spawned once more
         left = send(signal.SIGKILL, alive())
         if not left:
             break
-        ended.update(process.pid for process in left)
+        ended.update((process.pid, process) for process in left)
         wait_until_gone(alive, 0.5, clock)
+    wait_until_gone(lambda: [each for each in ended.values() if _holds_files(each)], 5.0, clock)
     return len(ended)
+
+
+def _holds_files(process: psutil.Process) -> bool:
+    """A killed process counts as a zombie while its last threads still hold its sockets open."""
+    try:
+        zombie = process.status() == psutil.STATUS_ZOMBIE
+        return not zombie or process.num_threads() > 1
+    except psutil.Error:
+        return False
 
 
 def send(number: signal.Signals, processes: Iterable[psutil.Process]) -> list[psutil.Process]:

@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 _REQUIREMENTS = Path(__file__).parent / "export-requirements.txt"
 _WITHOUT_DEPENDENCIES = ("optimum==2.3.0", "optimum-intel==2.2.0")
 _TORCH = "torch==2.13.0"
-_CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 
 
 class ExportFailed(RuntimeError):
@@ -67,21 +66,12 @@ def ensure_exporter(folder: Path) -> Path:
         venv.create(folder, clear=True, with_pip=True)
         folder.joinpath(".building").touch()
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        _install_torch(pip)
+        _run([*pip, _TORCH])
         _run([*pip, "-r", str(_REQUIREMENTS)])
         _run([*pip, "--no-deps", *_WITHOUT_DEPENDENCIES])
         folder.joinpath(".building").unlink()
         complete.touch()
     return cli
-
-
-def _install_torch(pip: Sequence[str]) -> None:
-    """The CPU build where its index can be reached, else whatever the default index has."""
-    try:
-        _run([*pip, _TORCH, "--index-url", _CPU_WHEELS])
-    except ExportFailed:
-        log.info("no CPU-only torch index here; taking torch from the default one")
-        _run([*pip, _TORCH])
 
 
 def _run(command: Sequence[str]) -> None:

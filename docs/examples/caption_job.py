@@ -1,10 +1,10 @@
 """A Ray job that writes captions through a Python handle: no HTTP, the same key, the same checks.
 
 Submit it to a running cluster (docs/guides/operations.md says how), or call `main` from any task,
-actor or driver of that cluster. The key comes as the first argument.
+actor or driver of that cluster. The key comes in the environment, where `ps` does not show it.
 """
 
-import sys
+import os
 
 from cluster.client import Mobula
 from cluster.problems import Problem
@@ -41,4 +41,4 @@ def main(api_key: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(os.environ["MOBULA_API_KEY"])

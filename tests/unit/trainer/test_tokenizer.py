@@ -65,3 +65,10 @@ def test_batches_are_rectangles_of_one_size(tokenizer: Any) -> None:
         assert lengths == {len(labels) for labels in batch.labels}
         assert lengths <= set(LENGTHS)
         assert len(batch.ids) * lengths.pop() <= 512
+
+
+def test_the_shipped_model_is_whole_and_small() -> None:
+    for name in ("config.json", "model.safetensors", "generation_config.json", "README.md"):
+        assert (SHIPPED / name).is_file()
+    assert (SHIPPED / "openvino" / "openvino_model.xml").is_file()
+    assert sum(path.stat().st_size for path in SHIPPED.rglob("*")) < 30 * 2**20
