@@ -179,6 +179,5 @@ def _await_job(dashboard: Dashboard, job: str, stages: Stages) -> str:
 def _where_next(state: ClusterState) -> None:
     say("\n[bold]Where to look[/]")
     say(f"  API          {state.url}/docs")
-    say(f"  metrics      {state.url}/metrics")
     say(f"  dashboard    {state.dashboard}  (token: `cat {Settings().home / 'ray.token'}`)")
     say("  OpenAI SDK   base_url=" + state.url + "/v1, api_key=$(./mobula keys show)")

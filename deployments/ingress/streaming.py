@@ -7,7 +7,8 @@ a late one in-band. A client that leaves closes the generator, and with it the w
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -68,7 +69,8 @@ class EventStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            first = await self._next()  # raises before any header is sent
+            async with self._in_time():
+                first = await anext(self._events, None)  # raises before any header is sent
             await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
             pump = asyncio.ensure_future(self._pump(first, scope, send))
             watcher = asyncio.ensure_future(_disconnected(receive))
@@ -85,10 +87,11 @@ class EventStream:
 
     async def _pump(self, first: Event | None, scope: Scope, send: Send) -> None:
         try:
-            event = first
-            while event is not None:
-                await _send_body(send, self._frame(event), more=True)
-                event = await self._next()
+            async with self._in_time():
+                event = first
+                while event is not None:
+                    await _send_body(send, self._frame(event), more=True)
+                    event = await anext(self._events, None)
             await _send_body(send, self._end, more=False)
         except Exception as error:
             problem = to_problem(error)
@@ -99,11 +102,12 @@ class EventStream:
             frame = self._frame((name, self._error_body(problem)))
             await _send_body(send, frame, more=False)
 
-    async def _next(self) -> Event | None:
-        """The next event, or None at the end; DeadlineExceeded once time is up."""
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Raises DeadlineExceeded in the body's place once time is up."""
         try:
             async with asyncio.timeout(max(0.0, self._deadline.remaining())):
-                return await anext(self._events, None)
+                yield
         except TimeoutError:
             raise DeadlineExceeded("stream") from None
 

@@ -32,6 +32,7 @@ from deployments.model.tokenizer import Tokenizer
 T = TypeVar("T")
 
 _AT_THE_END = float("inf")
+_CHUNKS_PER_S = 300.0
 _LONG_TEXT = 32_768  # characters; longer prompts are tokenized off the event loop
 
 
@@ -43,7 +44,7 @@ class Limits:
     max_output_tokens: int = 4096
     max_running: int = 32
     max_waiting: int = 256
-    stream_interval_s: float = 0.05
+    stream_interval_s: float = 0.02
 
 
 class TextModel:
@@ -112,7 +113,7 @@ class TextModel:
         timer = _Timer(request)
         with self.admission.place(request.n):
             prompt = await timer.wait(self._prompt(request))
-            sequences = self._sequences(request, prompt, self.stream_interval_s)
+            sequences = self._sequences(request, prompt, self._interval_s())
             texts = [self._text(request) for _ in sequences]
             left = len(sequences)
             async with aclosing(self._pieces(sequences, texts)) as pieces:
@@ -122,6 +123,14 @@ class TextModel:
                     if piece.text or piece.finish_reason or piece.logprobs:
                         usage = None if left else _usage(prompt, texts)
                         yield Chunk(index, piece.text, piece.finish_reason, piece.logprobs, usage)
+
+    def _interval_s(self) -> float:
+        """How long a new stream may hold tokens back.
+
+        Each chunk costs the replica and the ingress about as much as a small request, so their
+        number is bounded for the replica as a whole and not for each stream.
+        """
+        return max(self.stream_interval_s, self.admission.running / _CHUNKS_PER_S)
 
     async def _prompt(self, request: GenerateRequest) -> tuple[int, ...]:
         size = len(request.prompt or "") + sum(len(m.content) for m in request.messages)

@@ -16,7 +16,7 @@ from deployments.trainer.grammar.topics import Split
 
 LENGTHS = (64, 96, 128, 192, 256, 384)
 IGNORED = -100
-COPIED = 4.0
+COPIED = 6.0
 
 
 Place = tuple[int, int]  # (pool, batch within the pool)

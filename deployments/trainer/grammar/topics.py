@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 from deployments.trainer.grammar import words
-from deployments.trainer.grammar.vocabulary import vocabulary
+from deployments.trainer.grammar.vocabulary import pieces, vocabulary
 
 Split = Literal["train", "held-out"]
 Number = Literal["one", "many", "bare"]
@@ -68,7 +68,7 @@ def invent(rng: random.Random, split: Split) -> str:
     split.
     """
     while True:
-        if rng.random() < 0.5:
+        if rng.random() < 0.65:
             word = _spliced(rng)
             if _usable(word) and split_of(word) == split:
                 return word
@@ -95,7 +95,7 @@ def vary(rng: random.Random, topic: Topic, split: Split) -> Topic:
     if len(parts) < 2 or rng.random() < 0.5:
         return topic
     for place in rng.sample(range(1, len(parts)), min(len(parts) - 1, rng.choice((1, 1, 2)))):
-        known = rng.random() < 0.6
+        known = rng.random() < 0.45
         new = rng.choice(vocabulary()) if known else invent(rng, split)
         parts[place] = new.capitalize() if parts[place][:1].isupper() else new
     return replace(topic, text=" ".join(parts), domain=None, tags=())
@@ -107,15 +107,13 @@ def _side(bank: tuple[str, ...], split: Split) -> tuple[str, ...]:
 
 
 def _spliced(rng: random.Random) -> str:
-    """Pieces of English words in one: "kuberpress", "ustraingap"; they exercise every subword."""
-    first, last = rng.choice(vocabulary()), rng.choice(vocabulary())
-    if rng.random() < 0.5:
+    """Parts of English words, or subwords, in one: "kuberpress", "surprisle"."""
+    if rng.random() < 0.35:
+        first, last = rng.choice(vocabulary()), rng.choice(vocabulary())
         return first[: rng.randint(2, max(2, len(first) - 1))] + last[-rng.randint(2, 5) :]
-    parts = []
-    for word in (first, last, rng.choice(vocabulary()))[: rng.randint(1, 3)]:
-        start = rng.randrange(len(word) - 1)
-        parts.append(word[start : start + rng.randint(2, 6)])
-    return "".join(parts)
+    begin, go_on = pieces()
+    count = rng.choices((0, 1, 2), weights=(3, 4, 2))[0]
+    return rng.choice(begin).lower() + "".join(rng.choice(go_on) for _ in range(count))
 
 
 def camel(phrase: str) -> str:

@@ -1,11 +1,13 @@
 """Vocabulary: plain English words that topics are varied with, so that no phrase of a topic can be
 guessed, only copied.
 
-Out: the words below together with every word of the sentence and topic banks.
+Out: the words below together with every word of the sentence and topic banks; and `pieces`, the
+subwords of nano's tokenizer (pieces.txt), so that made-up words exercise each of them.
 """
 
 import re
 from functools import cache
+from pathlib import Path
 
 from deployments.trainer.grammar import asks, lines, symbols, words
 from deployments.trainer.grammar.styles_one import CASUAL, INSPIRATIONAL, PLAYFUL, PROFESSIONAL
@@ -66,3 +68,11 @@ def vocabulary() -> tuple[str, ...]:
     texts += [*asks.CAPTION_ASKS, *lines.POST_BODIES]
     found = re.findall(r"(?<![{\w])[a-z]{3,}(?![}\w])", " ".join(texts).lower())
     return tuple(sorted({*EXTRA, *found}))
+
+
+@cache
+def pieces() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the subwords that begin a word and those that continue one."""
+    text = Path(__file__).with_name("pieces.txt").read_text()
+    first, rest = text.split("\n\n")
+    return tuple(first.split()), tuple(rest.split())
