@@ -33,7 +33,7 @@ def card(config: dict[str, Any], training: dict[str, Any], measured: dict[str, A
 
     recipe, run = training["recipe"], training["run"]
     sampled, greedy = measured["sampled"], measured["greedy"]
-    minutes = recipe["minutes"]
+    everyday, minutes = measured["everyday"], recipe["minutes"]
     return _CARD.read_text().format(
         parameters=f"{training['parameters'] / 1e6:.1f} million",
         width=config["hidden_size"],
@@ -55,7 +55,8 @@ def card(config: dict[str, Any], training: dict[str, Any], measured: dict[str, A
         temperature=sampled["temperature"],
         top_p=sampled["top_p"],
         rows="\n".join(
-            f"| {label} | {sampled[key]:.1%} | {greedy[key]:.1%} |" for key, label in _ROWS.items()
+            f"| {label} | {sampled[key]:.1%} | {greedy[key]:.1%} | {everyday[key]:.1%} |"
+            for key, label in _ROWS.items()
         ),
         loss=measured["held_out_loss"],
         different=measured["different_texts_of_20_for_one_prompt"],

@@ -19,10 +19,39 @@ from deployments.content.platforms import platform
 from deployments.content.prompts import messages
 from deployments.content.scoring import words
 from deployments.trainer.grammar.chats import draw_brief
-from deployments.trainer.grammar.topics import draw_topic
+from deployments.trainer.grammar.topics import Topic, draw_topic
 from deployments.trainer.sampling import Answer, answers
 
 TEMPERATURE, TOP_P = 0.8, 0.95
+
+# What people might really ask for; written by hand, each put into four different requests.
+EVERYDAY = (
+    "our summer reading challenge",
+    "a handmade ceramic teapot",
+    "the new electric scooter lineup",
+    "tips for better sleep",
+    "our first office dog",
+    "a behind-the-scenes look at our film set",
+    "gluten-free birthday cakes",
+    "Mother's Day flowers",
+    "how we cut our cloud bill in half",
+    "a weekend hike in the Dolomites",
+    "launching our Kickstarter campaign",
+    "the city bike-sharing program",
+    "vintage vinyl records",
+    "a free webinar on personal finance",
+    "our partnership with UNICEF",
+    "growing tomatoes on a balcony",
+    "the science of habit building",
+    "winter tire discounts",
+    "a job opening for a senior nurse",
+    "volunteering at the animal shelter",
+    "Thai street food",
+    "our 10th anniversary party",
+    "digital detox",
+    "a photography workshop for teens",
+    "new arrivals in the shoe department",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +90,8 @@ def evaluate(folder: Path, seed: int, count: int = 200) -> dict[str, Any]:
     ir = folder / "openvino"
     sampled = answers(ir, chats, TEMPERATURE, TOP_P, seed)
     greedy = answers(ir, chats, 0.0, 1.0, seed)
+    everyday = everyday_briefs(seed)
+    plain = answers(ir, [messages(brief) for brief in everyday], TEMPERATURE, TOP_P, seed)
     again = answers(ir, [chats[0]] * 20, TEMPERATURE, TOP_P, seed)
     examples = [Example(chats[i][1]["content"], sampled[i].text) for i in range(12)]
     return {
@@ -68,6 +99,7 @@ def evaluate(folder: Path, seed: int, count: int = 200) -> dict[str, Any]:
         "held_out_loss": saved_loss(folder, seed),
         "sampled": {"temperature": TEMPERATURE, "top_p": TOP_P, **asdict(rates(briefs, sampled))},
         "greedy": asdict(rates(briefs, greedy)),
+        "everyday": asdict(rates(everyday, plain)),
         "different_texts_of_20_for_one_prompt": len({answer.text for answer in again}),
         "examples": [asdict(example) for example in examples],
     }
@@ -79,6 +111,15 @@ def held_out_briefs(seed: int, count: int) -> list[Brief]:
     for index in range(count):
         rng = random.Random(f"{seed}:evaluation:{index}")
         out.append(draw_brief(rng, "held-out", draw_topic(rng, "held-out")))
+    return out
+
+
+def everyday_briefs(seed: int) -> list[Brief]:
+    """Return four different requests for each topic of `EVERYDAY`."""
+    out = []
+    for text in EVERYDAY * 4:
+        rng = random.Random(f"{seed}:everyday:{len(out)}")
+        out.append(draw_brief(rng, "held-out", Topic(text, "bare", False, None)))
     return out
 
 

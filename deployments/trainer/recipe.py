@@ -51,7 +51,7 @@ def judge_nano(folder: Path, seed: int, say: Callable[[str], None]) -> None:
         json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
     )
     write_card(folder)
-    for name in ("sampled", "greedy"):
+    for name in ("sampled", "greedy", "everyday"):
         row = measured[name]
         say(f"{name}: copied {row['copied']:.1%}, valid {row['valid']:.1%}")
 

@@ -48,7 +48,7 @@ def draw_topic(rng: random.Random, split: Split = "train") -> Topic:
     """Draw one topic whose text is on the given side of the split."""
     makers = (_known, _plural, _gerund, _bare, _name, _invented, _mixed, _shuffled)
     while True:
-        maker = rng.choices(makers, weights=(24, 9, 8, 9, 13, 13, 12, 12))[0]
+        maker = rng.choices(makers, weights=(20, 8, 7, 8, 11, 11, 11, 40))[0]
         topic = vary(rng, maker(rng, split), split)
         if split_of(topic.text) == split:
             return topic
@@ -108,7 +108,7 @@ def _side(bank: tuple[str, ...], split: Split) -> tuple[str, ...]:
 
 def _spliced(rng: random.Random) -> str:
     """Parts of English words, or subwords, in one: "kuberpress", "surprisle"."""
-    if rng.random() < 0.35:
+    if rng.random() < 0.2:
         first, last = rng.choice(vocabulary()), rng.choice(vocabulary())
         return first[: rng.randint(2, max(2, len(first) - 1))] + last[-rng.randint(2, 5) :]
     begin, go_on = pieces()
@@ -250,7 +250,7 @@ def _shuffled(rng: random.Random, split: Split) -> Topic:
     parts = []
     for _ in range(rng.randint(2, 7)):
         makers = (rng.choice(vocabulary()), invent(rng, split), pick(rng, words.FIRST_NAMES, split))
-        parts.append(rng.choices(makers, weights=(9, 4, 3))[0])
+        parts.append(rng.choices(makers, weights=(4, 10, 2))[0])
     if rng.random() < 0.4:
         parts.insert(
             rng.randint(1, len(parts)),

@@ -36,6 +36,7 @@ def test_the_card_carries_the_figures() -> None:
     measured = {
         "sampled": {"temperature": 0.8, "top_p": 0.95, **rate},
         "greedy": rate,
+        "everyday": rate,
         "held_out_loss": 0.5678,
         "different_texts_of_20_for_one_prompt": 19,
         "examples": [{"prompt": "Write.", "text": "Text."}],
