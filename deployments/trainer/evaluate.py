@@ -116,7 +116,7 @@ def held_out_briefs(seed: int, count: int) -> list[Brief]:
 
 def everyday_briefs(seed: int) -> list[Brief]:
     """Return four different requests for each topic of `EVERYDAY`."""
-    out = []
+    out: list[Brief] = []
     for text in EVERYDAY * 4:
         rng = random.Random(f"{seed}:everyday:{len(out)}")
         out.append(draw_brief(rng, "held-out", Topic(text, "bare", False, None)))

@@ -1,13 +1,18 @@
 """One real cluster for the whole tier: Ray, Serve, HAProxy, HTTP, with the echo and nano models."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
 
+from cluster.ops.profile import PROFILES
 from load_tests.local_serve import LocalServe
 
-LOCAL = LocalServe()  # sets the environment before any test module imports Ray
+# `plain` runs the tier behind the default Serve proxy instead of HAProxy.
+PROFILE = next(name for name in PROFILES if name == os.environ.get("MOBULA_TEST_PROFILE", "fast"))
+
+LOCAL = LocalServe(profile=PROFILE)  # sets the environment before any test module imports Ray
 
 
 @pytest.fixture(scope="session")
