@@ -24,7 +24,7 @@ class Order:
     model: str
     variants: int = 3
     seed: int | None = None
-    temperature: float = 0.8
+    temperature: float = 0.7
     top_p: float = 0.95
     timeout_s: float = 60.0
 

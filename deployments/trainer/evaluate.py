@@ -22,7 +22,7 @@ from deployments.trainer.grammar.chats import draw_brief
 from deployments.trainer.grammar.topics import Topic, draw_topic
 from deployments.trainer.sampling import Answer, answers
 
-TEMPERATURE, TOP_P = 0.8, 0.95
+TEMPERATURE, TOP_P = 0.7, 0.95  # what the content pipelines ask for
 
 # What people might really ask for; written by hand, each put into four different requests.
 EVERYDAY = (
@@ -92,8 +92,8 @@ def evaluate(folder: Path, seed: int, count: int = 200) -> dict[str, Any]:
     greedy = answers(ir, chats, 0.0, 1.0, seed)
     everyday = everyday_briefs(seed)
     plain = answers(ir, [messages(brief) for brief in everyday], TEMPERATURE, TOP_P, seed)
+    examples = [Example(messages(everyday[i])[1]["content"], plain[i].text) for i in range(12)]
     again = answers(ir, [chats[0]] * 20, TEMPERATURE, TOP_P, seed)
-    examples = [Example(chats[i][1]["content"], sampled[i].text) for i in range(12)]
     return {
         "seed": seed,
         "held_out_loss": saved_loss(folder, seed),
