@@ -46,7 +46,8 @@ def _judge(environment: Any, **_: Any) -> None:
     options, total = environment.parsed_options, environment.stats.total
     limits = Thresholds(error_share=options.max_error_share, p95_ms=options.max_p95_ms)
     p95_ms = total.get_response_time_percentile(0.95) or 0.0
-    faults = missed(limits, total.num_requests, total.num_failures, p95_ms)
+    broken = sum(entry["count"] for entry in environment.runner.exceptions.values())
+    faults = missed(limits, total.num_requests, total.num_failures, p95_ms, broken)
     for fault in faults:
         print(f"MISSED: {fault}", file=sys.stderr)
     if not faults:

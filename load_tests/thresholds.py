@@ -12,9 +12,16 @@ class Thresholds:
     min_requests: int = 20
 
 
-def missed(thresholds: Thresholds, requests: int, failures: int, p95_ms: float) -> list[str]:
-    """One sentence for each threshold that was not met; empty means passed."""
+def missed(
+    thresholds: Thresholds, requests: int, failures: int, p95_ms: float, broken: int = 0
+) -> list[str]:
+    """One sentence for each threshold that was not met; empty means passed.
+
+    `broken` counts users' tasks that raised: then the figures are not those of the planned load.
+    """
     found = []
+    if broken:
+        found.append(f"{broken} tasks raised an error of their own; see the log")
     if requests < thresholds.min_requests:
         found.append(f"only {requests} requests; {thresholds.min_requests} make a run")
     share = failures / requests if requests else 1.0

@@ -56,10 +56,10 @@ class StreamUser(ChatUser):
             catch_response=True,
             stream=True,
         ) as response:
-            for line in response.iter_lines():
+            while line := response.stream.readline(b"\n"):
                 if first is None and line.startswith(b"data: "):
                     first = time.perf_counter()
-                whole = whole or line == b"data: [DONE]"
+                whole = whole or line.strip() == b"data: [DONE]"
             if not whole:
                 response.failure("a stream without its end")
         if first is not None:

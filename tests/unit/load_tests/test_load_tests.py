@@ -56,6 +56,7 @@ def test_a_missed_threshold_is_told_in_a_sentence() -> None:
     limits = Thresholds(error_share=0.01, p95_ms=100, min_requests=10)
 
     assert missed(limits, requests=100, failures=1, p95_ms=100) == []
+    assert "raised" in missed(limits, requests=100, failures=0, p95_ms=1, broken=2)[0]
     said = missed(limits, requests=5, failures=5, p95_ms=101)
     assert len(said) == 3
     assert "100.00%" in said[1]
