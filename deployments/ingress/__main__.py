@@ -12,6 +12,7 @@ from cluster.version import VERSION
 from deployments.content.registry import Providers
 from deployments.ingress.app import create_api
 from deployments.ingress.models import Models
+from deployments.ingress.operations import operations
 from deployments.ingress.path import Path
 from deployments.ingress.services import Services
 
@@ -31,8 +32,9 @@ def main() -> None:
         version=VERSION,
         access_log=lambda line: None,
     )
+    api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    sys.stdout.buffer.write(orjson.dumps(create_api(services).openapi(), option=options))
+    sys.stdout.buffer.write(orjson.dumps(api.openapi(), option=options))
 
 
 if __name__ == "__main__":

@@ -68,15 +68,14 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
 
 def create_app(services: Services, *, behind_serve: bool = False) -> ASGIApp:
     """The application with every layer around it."""
-    endpoints = _endpoints(services, operations(services))
-    api = DirectRoutes(create_api(services), endpoints)
+    known = operations(services)
+    api = DirectRoutes(create_api(services, known), _endpoints(services, known))
     return wrap(api, services, behind_serve=behind_serve)
 
 
-def create_api(services: Services) -> FastAPI:
+def create_api(services: Services, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
     api = FastAPI(title="Mobula", version=services.version)
-    known = operations(services)
     api.include_router(system_routes(services))
     api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
