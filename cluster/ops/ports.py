@@ -116,14 +116,6 @@ def is_free(port: int, host: str = "0.0.0.0") -> bool:
     return True
 
 
-def free_port() -> int:
-    """A port that the system hands out and nobody uses now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _block_is_free(base: int) -> bool:
     return all(is_free(port) for port in range(base, base + 10))
 

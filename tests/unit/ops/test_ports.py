@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster.ops.ports import Ports, free_port, holder, is_free, taken
+from cluster.ops.ports import Ports, holder, is_free, taken
 from cluster.settings import Settings
 
 
@@ -34,7 +34,7 @@ def test_the_report_names_purpose_port_and_holder(listener: int) -> None:
 
 
 def test_a_port_is_free_again_after_its_listener_closed() -> None:
-    assert is_free(free_port())
+    assert is_free(Ports.free().http)
 
 
 def test_no_two_purposes_share_a_port() -> None:
