@@ -15,7 +15,8 @@
       UnsupportedMedia          415 unsupported-media-type
       UntrustedHost             421 untrusted-host
       Malformed                 422 malformed-payload      not the schema; a pointer for each error
-      RateLimited               429 rate-limited           Retry-After
+      RateLimited               429 rate-limited           Retry-After; names the limit that bound
+        QuotaExceeded           429 quota-exceeded         a day's or month's budget is spent
       ClientGone                499 client-gone            nobody is left to read the answer
       ModelFailed               502 model-failed
       Overloaded                503 overloaded             Retry-After
@@ -181,7 +182,21 @@ class Malformed(Problem):
 
 
 class RateLimited(Problem):
+    """`limit` names the limit that bound, as in RateLimit-Policy."""
+
     status, slug, title = 429, "rate-limited", "Too many requests"
+
+    def __init__(self, detail: str, retry_after_s: float, limit: str, **extensions: Any) -> None:
+        super().__init__(
+            detail,
+            retry_after_s=retry_after_s,
+            limit=limit,
+            **{"violated-policies": [limit], **extensions},
+        )
+
+
+class QuotaExceeded(RateLimited):
+    slug, title = "quota-exceeded", "The budget is spent"
 
 
 class ClientGone(Problem):

@@ -48,6 +48,18 @@ class Settings(BaseSettings):
     # Replaces the generated admin key of the tenant "default". Form: mob_<id>_<secret>.
     bootstrap_key: SecretStr | None = None
 
+    # Servers to stand on; without them, what is embedded: SQLite in the home, the Limiter
+    # deployment. Forms: postgresql+asyncpg://user:password@host/name, redis://:password@host:6379/0
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+
+    # How users sign in: lives of tokens in seconds.
+    access_token_s: Annotated[int, Field(ge=60, le=3600)] = 900
+    refresh_token_s: Annotated[int, Field(ge=600, le=90 * 86_400)] = 14 * 86_400
+
+    # Webhooks may reach hosts in private networks (never wise on a shared network).
+    webhooks_private_hosts: bool = False
+
     @field_validator("allowed_hosts", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

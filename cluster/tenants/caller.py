@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 
 class Scope(StrEnum):
@@ -9,20 +10,51 @@ class Scope(StrEnum):
 
     GENERATE = "generate"
     MODELS_READ = "models:read"
+    TENANT_READ = "tenant:read"
+    TENANT_WRITE = "tenant:write"
+    KEYS_READ = "keys:read"
+    KEYS_WRITE = "keys:write"
+    USERS_READ = "users:read"
+    USERS_WRITE = "users:write"
+    USAGE_READ = "usage:read"
+    AUDIT_READ = "audit:read"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
+    ADMIN = "admin"  # operates the cluster: every scope, in every tenant
+
+
+class Role(StrEnum):
+    """What a user is in their tenant; `cluster/auth/roles.py` maps roles to scopes."""
+
+    OWNER = "owner"
     ADMIN = "admin"
+    DEVELOPER = "developer"
+    VIEWER = "viewer"
+    BILLING = "billing"
+
+
+class Priority(StrEnum):
+    """How urgent a request is to its tenant; a plan says how urgent it may claim to be."""
+
+    INTERACTIVE = "interactive"
+    STANDARD = "standard"
+    BATCH = "batch"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant's authenticated key. It crosses processes, so it holds no secret.
+    """A tenant's authenticated key or user. It crosses processes, so it holds no secret.
 
-    `scopes` is what the key may do; `key_id` is the public part of the key, fit for logs.
+    `scopes` is what the credential may do; `key_id` is the public part of the key, or the id of
+    the user, fit for logs. `weight` is the tenant's share of a saturated model.
     """
 
     tenant: str
     key_id: str
     scopes: frozenset[Scope]
     plan: str = "default"
+    kind: Literal["key", "user"] = "key"
+    weight: float = 1.0
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Caller, Priority
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
@@ -59,6 +59,7 @@ class GenerateRequest:
     prompt: str | None = None
     n: int = 1
     timeout_s: float = 60.0
+    priority: Priority = Priority.STANDARD
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,26 @@
+"""One line of the audit trail: who did what to what, and how it ended.
+
+Never holds a prompt, an answer or a secret.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """`at` is Unix seconds; `actor` is `key:<id>`, `user:<id>` or `system`; `action` is a dotted
+    verb such as `chat`, `key.create`, `auth.login`; `resource` is what it was done to, such as
+    `model:nano` or `key:abc`; `outcome` is `ok` or the slug of a problem.
+    """
+
+    at: float
+    tenant: str
+    actor: str
+    action: str
+    resource: str
+    outcome: str = "ok"
+    request_id: str = ""
+    detail: Mapping[str, Scalar] = field(default_factory=dict)

@@ -1,0 +1,94 @@
+"""The relational store: SQLite in the home by default, PostgreSQL by URL.
+
+Flows in: a URL. Flows out: connections inside transactions. One `begin()` is one transaction that
+commits at its end or not at all; repositories take the connection and never commit. Knows no table.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Dialect, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from cluster.problems import Overloaded
+
+BUSY_TIMEOUT_MS = 5_000
+POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5.0, "pool_pre_ping": True}
+FILE = "mobula.db"
+
+
+def default_url(home: Path) -> str:
+    """SQLite in the home."""
+    return f"sqlite+aiosqlite:///{home / FILE}"
+
+
+class StoreDown(Overloaded):
+    """The relational store cannot be reached; nothing was written."""
+
+    slug, title = "store-unavailable", "The store cannot be reached"
+
+    def __init__(self) -> None:
+        super().__init__("The store cannot be reached; nothing was changed.", retry_after_s=2.0)
+
+
+class Database:
+    """Owns the connection pool of one process. Make it on the loop that uses it."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is SQLAlchemy's: sqlite+aiosqlite:///path or postgresql+asyncpg://..."""
+        self.is_sqlite = url.startswith("sqlite")
+        options: dict[str, Any] = {} if self.is_sqlite else dict(POOL)
+        self.engine: AsyncEngine = create_async_engine(url, **options)
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _pragmas)
+            event.listen(self.engine.sync_engine, "begin", _begin_immediate)
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.engine.dialect
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for writing. Raises StoreDown when the store cannot be reached."""
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
+            raise StoreDown from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise StoreDown from error
+            raise
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads, and holds no lock where the store allows it."""
+        try:
+            async with self.engine.connect() as connection:
+                connection = await connection.execution_options(mobula_read=True)
+                yield connection
+        except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
+            raise StoreDown from error
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _pragmas(connection: Any, _: Any) -> None:
+    """WAL lets readers go on beside one writer; the driver must leave BEGIN to us."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    """Writers queue at BEGIN: a transaction that turns writer halfway could only fail."""
+    reading = connection.get_execution_options().get("mobula_read", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,212 @@
+"""Every table, for SQLite and PostgreSQL alike. Migrations build them; repositories query them.
+
+Instants are Unix seconds (float), ids are text, amounts are whole numbers, documents are JSON.
+Every table of a tenant's data has a `tenant` column, and every query on it names one.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_TENANT = ("tenant", String(63))
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("document", JSON, nullable=False),  # cluster/tenants/plan.py: Plan
+    Column("version", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("plan", String(63), ForeignKey("plans.id"), nullable=False),
+    Column("status", String(16), nullable=False),  # active, suspended
+    Column("secret", LargeBinary, nullable=False),  # keys everything derived for this tenant
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),  # the public part of mob_<id>_<secret>
+    Column(*_TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("bootstrap", Boolean, nullable=False, default=False),
+    Column("created", Float, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+    Column("replaced_by", String(32)),  # set by rotation; `expires` is then the grace's end
+    Column("last_used", Float),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*_TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("email", String(254), nullable=False),
+    Column("password", String(300), nullable=False),  # argon2id, encoded
+    Column("role", String(16), nullable=False),
+    Column("status", String(16), nullable=False),  # active, disabled
+    Column("valid_after", Float, nullable=False),  # tokens issued before this are void
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+    UniqueConstraint("email"),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("family", String(32), nullable=False, index=True),
+    Column(*_TENANT, nullable=False),
+    Column("user", String(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("used", Float),
+    Column("revoked", Float),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),  # JWK kid
+    Column("purpose", String(16), nullable=False),  # tokens
+    Column("private", LargeBinary, nullable=False),  # encrypted under the pepper
+    Column("public", LargeBinary, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("retires", Float),  # signs until then; verifies for a token's life longer
+)
+
+# One row for each change that replicas' directories must see; `seq` is what they poll.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),  # plan, tenant, key, user, signing_key
+    Column("id", String(63), nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column(*_TENANT, primary_key=True),
+    Column("key", String(32), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("day", String(10), primary_key=True),  # 2026-11-21, UTC
+    Column("unit", String(20), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),  # micro-currency, what the operator pays
+    Column("revenue", BigInteger, nullable=False),  # micro-currency, by the plan's price
+    Index("ix_usage_tenant_day", "tenant", "day"),
+)
+
+# A batch is applied once: its row and its amounts commit together.
+usage_batches = Table(
+    "usage_batches",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column(*_TENANT, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("resource", String(300), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Index("ix_audit_records_tenant_at", "tenant", "at"),
+)
+
+# Where each writer's chain stands; moves in the same transaction as its records.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("lost", BigInteger, nullable=False),  # records counted but not kept
+    Column("at", Float, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*_TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("url", String(2000), nullable=False),
+    Column("kinds", JSON, nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # encrypted under the pepper
+    Column("status", String(16), nullable=False),  # active, disabled
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+# The outbox: written with the change it tells of, delivered afterwards.
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*_TENANT, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("ix_events_tenant_at", "tenant", "at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("event", String(32), ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
+    Column("webhook", String(32), ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column(*_TENANT, nullable=False),
+    Column("status", String(16), nullable=False),  # pending, delivered, failed
+    Column("attempts", Integer, nullable=False),
+    Column("next", Float, nullable=False),
+    Column("locked", Float),  # a deliverer holds it until then
+    Column("last_error", String(300)),
+    Index("ix_deliveries_status_next", "status", "next"),
+)

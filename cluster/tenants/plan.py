@@ -1,0 +1,155 @@
+"""What a tenant may use: the typed form of a plan, checked against contradicting itself.
+
+Flows in: JSON from the admin API or the store. Flows out: a frozen Plan, or pydantic's
+ValidationError whose locations name the field at fault.
+"""
+
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from cluster.tenants.caller import Priority
+from cluster.tenants.units import CostWeights, Unit
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Whole = Annotated[int, Field(ge=1, le=10**15)]
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+_RANK = {Priority.INTERACTIVE: 0, Priority.STANDARD: 1, Priority.BATCH: 2}
+
+
+class RequestClass(StrEnum):
+    """Requests that share a limit: what an operation is, not which route brought it."""
+
+    GENERATE = "generate"
+    BATCH = "batch"
+    EMBED = "embed"
+    MEDIA = "media"
+    READ = "read"
+    ADMIN = "admin"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rate(_Part):
+    """`limit` credits each `per`, of which `burst` may come at once (default: a tenth, >= 1).
+
+    In shadow mode a limit is counted and reported but refuses nothing.
+    """
+
+    limit: Whole
+    per: Literal["second", "minute", "hour"] = "minute"
+    burst: Whole | None = None
+    mode: Literal["enforce", "shadow"] = "enforce"
+
+    @model_validator(mode="after")
+    def _burst_is_reachable(self) -> Self:
+        if self.burst is not None and self.burst > self.limit * 3600 // _SECONDS[self.per]:
+            raise ValueError("burst: is more than an hour's worth of this limit")
+        return self
+
+    @property
+    def per_second(self) -> float:
+        return self.limit / _SECONDS[self.per]
+
+    @property
+    def window_s(self) -> int:
+        return _SECONDS[self.per]
+
+    @property
+    def capacity(self) -> int:
+        """Credits that may come at once."""
+        return self.burst if self.burst is not None else max(1, self.limit // 10)
+
+
+class Rates(_Part):
+    """Limits of one request class or one model; None: no limit."""
+
+    requests: Rate | None = None
+    tokens: Rate | None = None
+    cost_units: Rate | None = None
+
+
+class Slots(_Part):
+    """Requests of a tenant that may be open at the same time."""
+
+    limit: Annotated[int, Field(ge=1, le=1_000_000)]
+    mode: Literal["enforce", "shadow"] = "enforce"
+
+
+class Budget(_Part):
+    """Hard amounts for each calendar day and month (UTC); None: no budget."""
+
+    day: Whole | None = None
+    month: Whole | None = None
+
+    @model_validator(mode="after")
+    def _month_holds_a_day(self) -> Self:
+        if self.day is not None and self.month is not None and self.month < self.day:
+            raise ValueError(f"month: {self.month} is less than one day's budget of {self.day}")
+        return self
+
+
+class Plan(_Part):
+    """Everything that a tenant on this plan may use.
+
+    `models` are patterns such as `nano` or `Qwen/*`; None allows every model. `priority` is the
+    most urgent priority that its requests may claim. `prices` are micro-currency for 1,000 of a
+    unit. `weight` is the share of a saturated model relative to other tenants. With `reserve`
+    "hard" a request's whole `max_tokens` is reserved before it runs, with "soft" a typical
+    answer.
+    """
+
+    id: Id
+    name: Annotated[str, Field(max_length=200)] = ""
+    rates: dict[RequestClass, Rates] = {}
+    models_rates: dict[str, Rates] = {}
+    concurrency: Slots | None = None
+    budgets: dict[Unit, Budget] = {}
+    models: tuple[str, ...] | None = None
+    features: frozenset[str] = frozenset()
+    priority: Priority = Priority.INTERACTIVE
+    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    reserve: Literal["soft", "hard"] = "soft"
+    prices: dict[Unit, Annotated[int, Field(ge=0)]] = {}
+    cost_weights: dict[
+        Literal["input_tokens", "output_tokens", "images", "audio_seconds", "video_seconds"],
+        Annotated[int, Field(ge=0, le=10**9)],
+    ] = {}
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+
+    @model_validator(mode="after")
+    def _model_rates_are_allowed(self) -> Self:
+        for model in self.models_rates:
+            if not self.allows_model(model):
+                raise ValueError(f"models_rates.{model}: the plan's models do not include it")
+        if self.models is not None and not self.models:
+            raise ValueError("models: is empty, so nothing could be used; leave it out for all")
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_outlast_bursts(self) -> Self:
+        for name, rates in [*self.rates.items(), *self.models_rates.items()]:
+            for unit in (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS):
+                rate: Rate | None = getattr(rates, unit.value)
+                budget = self.budgets.get(unit)
+                day = budget.day if budget else None
+                if rate is not None and day is not None and rate.capacity > day:
+                    raise ValueError(
+                        f"budgets.{unit}.day: {day} is less than the burst of {name}, "
+                        f"{rate.capacity}"
+                    )
+        return self
+
+    def allows_model(self, model: str) -> bool:
+        return self.models is None or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    def allows_priority(self, priority: Priority) -> bool:
+        return _RANK[priority] >= _RANK[self.priority]
+
+    @property
+    def weights(self) -> CostWeights:
+        return CostWeights(**self.cost_weights)

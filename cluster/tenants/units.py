@@ -1,0 +1,73 @@
+"""What work is counted in: tokens, images, audio, video, and one cost unit that spans them all.
+
+Amounts are whole numbers, so that budgets are exact. Knows no plans and no prices.
+"""
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+
+class Unit(StrEnum):
+    """The name of an amount, in plans, budgets, usage and prices."""
+
+    REQUESTS = "requests"
+    INPUT_TOKENS = "input_tokens"
+    OUTPUT_TOKENS = "output_tokens"
+    TOKENS = "tokens"  # input and output together
+    IMAGES = "images"
+    AUDIO_SECONDS = "audio_seconds"
+    VIDEO_SECONDS = "video_seconds"
+    COST_UNITS = "cost_units"
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much of each modality a piece of work takes; whole numbers >= 0."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    images: int = 0
+    audio_seconds: int = 0
+    video_seconds: int = 0
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        return Amounts(*(getattr(self, n) + getattr(other, n) for n in _NAMES))
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+_NAMES = tuple(field.name for field in fields(Amounts))
+
+
+@dataclass(frozen=True, slots=True)
+class CostWeights:
+    """Cost units a unit of each modality takes.
+
+    By default a cost unit is the work of one input token: an output token costs four, and media
+    cost what their analysis and rendering take in proportion.
+    """
+
+    input_tokens: int = 1
+    output_tokens: int = 4
+    images: int = 1_000
+    audio_seconds: int = 50
+    video_seconds: int = 500
+
+    def cost(self, amounts: Amounts) -> int:
+        """Cost units of `amounts`."""
+        return sum(getattr(self, name) * getattr(amounts, name) for name in _NAMES)
+
+
+def amount_of(unit: Unit, amounts: Amounts, weights: CostWeights, requests: int = 0) -> int:
+    """How much of `unit` the work takes."""
+    match unit:
+        case Unit.REQUESTS:
+            return requests
+        case Unit.TOKENS:
+            return amounts.tokens
+        case Unit.COST_UNITS:
+            return weights.cost(amounts)
+        case _:
+            return int(getattr(amounts, unit.value))

@@ -1,0 +1,106 @@
+"""Limits as they cross stages: what a replica asks an authority for, and what it grants.
+
+A bucket is the state of one limit. Its credits are whole numbers, leased to ingress replicas,
+which spend them without a round trip. Three kinds share one exchange:
+
+    rate     refills with `rate` credits a second up to `capacity`       requests, tokens, cost
+    budget   starts at `capacity - spent` and never refills              a day's or month's amount
+    slots    `capacity` places; what a replica lets go comes back        requests open at once
+
+For rate and budget, a lease that expires unreported counts as spent; for slots it comes back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class BucketKind(StrEnum):
+    RATE = "rate"
+    BUDGET = "budget"
+    SLOTS = "slots"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSpec:
+    """A limit as the plan states it now; it travels with every ask, so authorities hold no plans.
+
+    `rate` is credits a second (rate only). `until` is Unix seconds after which a budget's bucket
+    is worthless. `spent` is what the ledger knows of a budget; it only counts where the authority
+    has not met the bucket before.
+    """
+
+    key: str
+    kind: BucketKind
+    capacity: int
+    rate: float = 0.0
+    until: float = 0.0
+    spent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One replica's report and wish for one bucket.
+
+    `number` rises with every ask of this replica for this bucket; `acked` is the number of the
+    last ask whose grant arrived (0: none), so that an authority takes back what never arrived and
+    ignores what comes late. `holding` is the unspent credits (slots: those open or kept), and
+    `adjust` what has come back (+) or was overspent (-) since the grant `acked`; a credit given
+    back is no longer part of `holding`. `need` credits are waited for now; `want` >= need would
+    be used soon.
+    """
+
+    spec: BucketSpec
+    number: int
+    acked: int
+    holding: int = 0
+    adjust: int = 0
+    need: int = 0
+    want: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The answer to one Ask: `credits` more (0 or >= need), else a time to try again.
+
+    `level` is what the authority still has after the grant, for headers. `retry_after_s` is 0
+    when something was granted or nothing was needed. `known` is False where a budget's bucket
+    was met for the first time, so that the replica states `spent` from a fresh ledger.
+    """
+
+    number: int
+    credits: int
+    level: int = 0
+    retry_after_s: float = 0.0
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Grants in the order of the asks.
+
+    `epoch` changes when the authority lost its state: leases from another epoch are void.
+    `replicas` is how many replicas asked within the last few lease times.
+    """
+
+    epoch: str
+    replicas: int
+    grants: tuple[Grant, ...]
+
+
+class Authority(Protocol):
+    """Owns the buckets. One exchange is one atomic step and one round trip."""
+
+    async def exchange(
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
+    ) -> Exchange:
+        """Take reports, grant leases that end `ttl_s` after this step.
+
+        `epoch` is the one this replica last saw ("" for none). Raises AuthorityDown.
+        """
+        ...
+
+
+class AuthorityDown(Exception):
+    """The authority did not answer in time, or not at all."""
