@@ -69,11 +69,21 @@ class AsyncMobula:
     so all calls of a process run on one loop of ours, whichever loop awaits them.
     """
 
-    def __init__(self, api_key: str, *, app: str = "mobula", timeout_s: float = 60.0) -> None:
-        """`app` is the Serve application; `timeout_s` bounds every call, queueing included."""
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        app: str = "mobula",
+        timeout_s: float = 60.0,
+        priority: str | None = None,
+    ) -> None:
+        """`app` is the Serve application; `timeout_s` bounds every call, queueing included;
+        `priority` (interactive, standard, batch) is how urgent its calls are to the tenant.
+        """
         self._api_key = api_key
         self._app = app
         self._timeout_s = timeout_s
+        self._priority = priority
 
     async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
         """`prompt` is a user's text or a list of messages; `options` as in the HTTP body."""
@@ -159,16 +169,23 @@ class AsyncMobula:
     def _streaming(self) -> DeploymentHandle:
         return self._handle.options(stream=True)
 
-    def _arguments(self, operation: str, body: Mapping[str, Any]) -> tuple[str, str, bytes, float]:
+    def _arguments(self, operation: str, body: Mapping[str, Any]) -> tuple[Any, ...]:
         given = {key: value for key, value in body.items() if value is not None}
-        return self._api_key, operation, orjson.dumps(given), self._timeout_s
+        return self._api_key, operation, orjson.dumps(given), self._timeout_s, self._priority
 
 
 class Mobula:
     """The same for blocking code."""
 
-    def __init__(self, api_key: str, *, app: str = "mobula", timeout_s: float = 60.0) -> None:
-        self._client = AsyncMobula(api_key, app=app, timeout_s=timeout_s)
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        app: str = "mobula",
+        timeout_s: float = 60.0,
+        priority: str | None = None,
+    ) -> None:
+        self._client = AsyncMobula(api_key, app=app, timeout_s=timeout_s, priority=priority)
 
     def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
         return _run(self._client.chat(prompt, model=model, **options))

@@ -194,6 +194,12 @@ class RateLimited(Problem):
             **{"violated-policies": [limit], **extensions},
         )
 
+    @property
+    def headers(self) -> dict[str, str]:
+        found = super().headers
+        found["RateLimit"] = f'"{self.extensions["limit"]}";r=0;t={found["Retry-After"]}'
+        return found
+
 
 class QuotaExceeded(RateLimited):
     slug, title = "quota-exceeded", "The budget is spent"

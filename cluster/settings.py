@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     redis_url: SecretStr | None = None
 
+    # Replaces the generated pepper in the home: the same on every node, 32 characters or more.
+    # Whatever was hashed or sealed under another pepper opens no longer.
+    pepper: SecretStr | None = None
+
     # How users sign in: lives of tokens in seconds.
     access_token_s: Annotated[int, Field(ge=60, le=3600)] = 900
     refresh_token_s: Annotated[int, Field(ge=600, le=90 * 86_400)] = 14 * 86_400
@@ -65,6 +69,13 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("pepper")
+    @classmethod
+    def _long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("a pepper has 32 characters or more")
         return value
 
     @field_validator("home")

@@ -9,13 +9,20 @@ from ray.serve import Application
 
 from deployments.ingress.deployment import Ingress
 from graphs.args import AppArgs
+from graphs.limits import limiter
 from graphs.options import ingress_options
-from graphs.text import text_models
+from graphs.text import offer, text_models
 
 
 def build(args: AppArgs) -> Application:
     """Compose the stages; raises pydantic's ValidationError with sentences for the operator."""
+    return compose(args, Ingress)
+
+
+def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
+    """The same with another ingress, for benchmarks."""
     args = AppArgs.model_validate(args)
+    limits = limiter(args.limiter)
     models = text_models(args.models)
-    ingress = serve.deployment(serve.ingress()(Ingress), **ingress_options(args.ingress))
-    return ingress.bind(models, args.default_provider, args.content.providers)
+    ingress = serve.deployment(serve.ingress()(ingress_class), **ingress_options(args.ingress))
+    return ingress.bind(models, limits, offer(args))

@@ -3,10 +3,11 @@
 No secrets here: Serve stores args with the application and logs options.
 """
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cluster.tenants.units import Unit
 from deployments.model.spec import ModelSpec
 
 
@@ -15,11 +16,16 @@ class _Args(BaseModel):
 
 
 class ModelArgs(ModelSpec):
-    """A model, and how many replicas of it to run with which share of the machine."""
+    """A model, and how many replicas of it to run with which share of the machine.
+
+    `costs` is what it costs the operator, in micro-currency for 1,000 of a unit; usage reports
+    multiply it out.
+    """
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
     num_cpus: Annotated[float, Field(ge=0)] = 1.0
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
 
     def spec(self) -> ModelSpec:
         return ModelSpec.model_validate(self.model_dump(include=set(ModelSpec.model_fields)))
@@ -30,6 +36,17 @@ class IngressArgs(_Args):
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
     num_cpus: Annotated[float, Field(ge=0)] = 0.5
+
+
+class LimiterArgs(_Args):
+    """Who keeps the tenants' limits.
+
+    `embedded` is one replica of our own; `redis` needs MOBULA_REDIS_URL; `auto` is redis where
+    that is set.
+    """
+
+    authority: Literal["auto", "embedded", "redis"] = "auto"
+    num_cpus: Annotated[float, Field(ge=0)] = 0.1
 
 
 class ContentArgs(_Args):
@@ -48,6 +65,7 @@ class AppArgs(_Args):
 
     models: Annotated[tuple[ModelArgs, ...], Field(min_length=1)]
     ingress: IngressArgs = IngressArgs()
+    limiter: LimiterArgs = LimiterArgs()
     content: ContentArgs = ContentArgs()
 
     @model_validator(mode="after")

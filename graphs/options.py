@@ -6,7 +6,7 @@ Queues in front of a model are ours (deployments/model); Serve's are bounded and
 import re
 from typing import Any
 
-from graphs.args import IngressArgs, ModelArgs
+from graphs.args import IngressArgs, LimiterArgs, ModelArgs
 
 HEALTH = {"health_check_period_s": 2.0, "health_check_timeout_s": 5.0}
 LOGGING = {"enable_access_log": False}  # ours says more and costs less (cluster/journal.py)
@@ -25,6 +25,19 @@ def ingress_options(args: IngressArgs) -> dict[str, Any]:
         "ray_actor_options": {"num_cpus": args.num_cpus},
         "max_ongoing_requests": MAX_ONGOING,
         "graceful_shutdown_timeout_s": 30.0,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }
+
+
+def limiter_options(args: LimiterArgs) -> dict[str, Any]:
+    """One replica: two would be two authorities."""
+    return {
+        "name": "Limiter",
+        "num_replicas": 1,
+        "ray_actor_options": {"num_cpus": args.num_cpus},
+        "max_ongoing_requests": MAX_ONGOING,
+        "graceful_shutdown_timeout_s": 5.0,
         "logging_config": LOGGING,
         **HEALTH,
     }

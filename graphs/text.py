@@ -3,8 +3,9 @@
 from ray import serve
 from ray.serve import Application
 
+from deployments.ingress.offer import Offer
 from deployments.model.deployment import ModelReplica
-from graphs.args import ModelArgs
+from graphs.args import AppArgs, ModelArgs
 from graphs.options import model_options
 
 
@@ -14,3 +15,13 @@ def text_models(models: tuple[ModelArgs, ...]) -> dict[str, Application]:
         model.id: serve.deployment(ModelReplica, **model_options(model)).bind(model.spec())
         for model in models
     }
+
+
+def offer(args: AppArgs) -> Offer:
+    """What the ingress may say of the models."""
+    return Offer(
+        default_provider=args.default_provider,
+        providers=args.content.providers,
+        output_caps={model.id: model.max_output_tokens for model in args.models},
+        costs={model.id: model.costs for model in args.models},
+    )

@@ -15,11 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cluster.auth.keys import bootstrap, write_private
+from cluster.auth.bootstrap import bootstrap
 from cluster.ops.ports import Ports
 from cluster.ops.processes import end_all, members
 from cluster.ops.profile import Profile, environment
 from cluster.settings import Settings
+from cluster.storage.files import write_private
 
 LOGICAL_CPUS = 16  # replicas here are placed by count, not by share
 
@@ -92,6 +93,16 @@ class LocalServe:
         args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
         self.run(build(args), "mobula", "/")
         return self.key
+
+    def deploy_open(self) -> None:
+        """Mobula's path without tenancy, under a prefix of its own."""
+        from graphs.app import compose
+        from graphs.args import AppArgs
+        from load_tests.open_ingress import PREFIX, OpenIngress
+
+        spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
+        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
+        self.run(compose(args, OpenIngress), "open", PREFIX)
 
     def __exit__(
         self,

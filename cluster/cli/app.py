@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+from cluster.cli.audit import audit
+from cluster.cli.keys import keys
+from cluster.cli.plans import plans
+from cluster.cli.signing_keys import signing_keys
+from cluster.cli.tenants import limits, tenants
+from cluster.cli.usage import usage
+from cluster.cli.users import users
+from cluster.cli.webhooks import webhooks
+
 app = typer.Typer(
     help="Run and use a Mobula inference cluster on this machine.",
     no_args_is_help=True,
@@ -13,11 +22,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 models = typer.Typer(help="List models, convert one, train the shipped one.")
-keys = typer.Typer(help="API keys of this machine's cluster.", no_args_is_help=True)
 bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 app.add_typer(models, name="models")
+app.add_typer(tenants, name="tenants")
+app.add_typer(plans, name="plans")
 app.add_typer(keys, name="keys")
+app.add_typer(users, name="users")
+app.add_typer(audit, name="audit")
+app.add_typer(webhooks, name="webhooks")
+app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(bench, name="bench")
+app.command()(usage)
+app.command()(limits)
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
@@ -95,14 +111,6 @@ def doctor() -> None:
     raise typer.Exit(run())
 
 
-@keys.command("show")
-def keys_show() -> None:
-    """Print the bootstrap admin key."""
-    from cluster.cli.keys import show
-
-    raise typer.Exit(show())
-
-
 @models.callback(invoke_without_command=True)
 def models_list(context: typer.Context) -> None:
     """List the models of the running cluster."""
@@ -156,6 +164,14 @@ def bench_stream(context: typer.Context) -> None:
     from cluster.cli.delegate import main_of
 
     raise typer.Exit(main_of("load_tests.bench_stream", context.args))
+
+
+@bench.command("fairness", context_settings=PASS_THROUGH)
+def bench_fairness(context: typer.Context) -> None:
+    """How tenants share a saturated model, over HTTP."""
+    from cluster.cli.delegate import main_of
+
+    raise typer.Exit(main_of("load_tests.bench_fairness", context.args))
 
 
 @bench.command("up")

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from cluster.auth.keys import admin_key
+from cluster.auth.home import admin_key
 from cluster.cli.running import NOT_RUNNING, client, running_state
 from cluster.cli.screen import Stages, console, fail, plain, say
 from cluster.clock import SystemClock

@@ -122,7 +122,7 @@ def _home(home: Path) -> Iterator[Finding]:
     text = f"{home} (mode {mode:o})" + ("" if private else "; others can read it: chmod 700")
     writable = os.access(home, os.W_OK)
     yield Finding("ok" if private and writable else "bad", "home", text)
-    for name in ("keys.json", "pepper", "admin.key", "ray.token"):
+    for name in ("pepper", "admin.key", "ray.token"):
         path = home / name
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield Finding("bad", "home", f"{path} can be read by others: chmod 600")

@@ -1,14 +1,78 @@
-"""`mobula keys`: what this machine's home knows of API keys."""
+"""`mobula keys`: a tenant's API keys, and what this machine's home knows of the first one."""
 
-from cluster.auth.keys import admin_key
-from cluster.cli.screen import fail, plain
-from cluster.settings import Settings
+from typing import Annotated
+
+import typer
+
+from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
+from cluster.cli.screen import fail, plain, say
+
+keys = new_app("API keys.")
+COLUMNS = ("id", "name", "scopes", "status", "created", "created_by", "expires", "last_used")
+DAY_S = 86_400
+Id = Annotated[str, typer.Argument(help="The key's id, its public part.")]
 
 
-def show() -> int:
+@keys.command("show")
+def show_bootstrap() -> None:
+    """Print the bootstrap admin key."""
+    from cluster.auth.bootstrap import admin_key
+    from cluster.settings import Settings
+
     settings = Settings()
     key = admin_key(settings.home, settings)
     if key is None:
-        return fail(f"no admin key in {settings.home}; the first `mobula up` makes one")
+        raise typer.Exit(fail(f"no admin key in {settings.home}; the first `mobula up` makes one"))
     plain(key)
-    return 0
+
+
+@keys.command("list")
+def list_keys(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> None:
+    """List a tenant's keys; secrets are not kept, so none is shown."""
+    with api(key) as cluster:
+        rows = cluster.pages("tenants", cluster.tenant(tenant), "keys")
+        show(list(rows), COLUMNS, as_json)
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", "-s", help="Repeat for more. [default: generate, models:read]"),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, help="Until it expires. [default: ten years]")
+    ] = None,
+    tenant: Tenant = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key and print it, this once."""
+    with api(key) as cluster:
+        body = {"name": name, "scopes": scope or ["generate", "models:read"]}
+        life = {} if days is None else {"expires_in_s": days * DAY_S}
+        row = cluster.post("tenants", cluster.tenant(tenant), "keys", body=body | life)
+        show_one(row, as_json)
+
+
+@keys.command()
+def rotate(
+    key_id: Id,
+    grace: Annotated[int, typer.Option(help="Seconds that the old key goes on working.")] = 3600,
+    tenant: Tenant = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key's successor and print it, this once."""
+    with api(key) as cluster:
+        path = ("tenants", cluster.tenant(tenant), "keys", key_id, "rotate")
+        show_one(cluster.post(*path, body={"grace_s": grace}), as_json)
+
+
+@keys.command()
+def revoke(key_id: Id, tenant: Tenant = None, key: Key = None) -> None:
+    """End a key; it stops working everywhere within a second."""
+    with api(key) as cluster:
+        cluster.delete("tenants", cluster.tenant(tenant), "keys", key_id)
+        say(f"{key_id} is revoked")

@@ -2,7 +2,7 @@
 
 import httpx
 
-from cluster.auth.keys import admin_key
+from cluster.auth.home import admin_key
 from cluster.ops import state as states
 from cluster.ops.state import ClusterState
 from cluster.settings import Settings

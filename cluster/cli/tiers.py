@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.cli import servers
 from cluster.cli.screen import fail, plain, say
 from cluster.clock import SystemClock
 from cluster.settings import ROOT, process_environment
@@ -48,6 +49,8 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool) -> int:
         return fail(f"no tier {', '.join(unknown)}; tiers: {', '.join(known)}")
     tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
     outcomes: list[Outcome] = []
+    if servers.TIERS & set(tiers):
+        servers.ensure()
     for tier in tiers:
         outcomes.append(_lint() if tier == LINT else _pytest(tier, keyword, stop))
         if tier in AGAIN:

@@ -39,11 +39,10 @@ def _start(plan: Plan, logs: bool) -> int:
     running = _running(plan.home)
     if running is not None:
         return fail(f"already running at {running.url}; `mobula down` ends it")
-    from cluster.auth.keys import bootstrap
     from cluster.ops.shutdown import sweep
 
     check(plan)
-    key = bootstrap(plan.home, plan.settings)
+    key = _prepare(plan)
     stages = Stages()
     startup = Startup(plan, stages)
     interrupts = Interrupts(lambda: sweep(plan.home, startup.state, grace_s=0.0))
@@ -58,6 +57,20 @@ def _start(plan: Plan, logs: bool) -> int:
         startup.undo()
         say("interrupted; nothing is left running")
         return interrupted.exit_code
+
+
+def _prepare(plan: Plan) -> str | None:
+    """Bring the store up to date; the first admin key, if this made it. Raises StartFailed."""
+    from cluster.auth.bootstrap import bootstrap
+    from cluster.storage.database import StoreDown
+    from cluster.storage.migrate import StoreIsNewer
+
+    try:
+        return bootstrap(plan.home, plan.settings)
+    except StoreDown as down:
+        raise StartFailed(f"{down.detail} MOBULA_DATABASE_URL names it.") from down
+    except (StoreIsNewer, ValueError) as refusal:
+        raise StartFailed(str(refusal)) from refusal
 
 
 def _running(home: Path) -> ClusterState | None:

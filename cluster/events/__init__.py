@@ -1,0 +1,1 @@
+"""Events: what happened in a tenant, for observers here and webhooks elsewhere."""

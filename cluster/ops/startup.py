@@ -21,7 +21,6 @@ import httpx
 import psutil
 import yaml
 
-from cluster.auth.keys import write_private
 from cluster.clock import Clock, SystemClock
 from cluster.ops import state as states
 from cluster.ops.dashboard import AppStatus, Dashboard, DashboardRefused
@@ -32,6 +31,7 @@ from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
 from cluster.settings import ROOT, Settings
+from cluster.storage.files import write_private
 
 POLL_S = 0.1
 STATUS_EVERY_S = 1.0

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from cluster.auth.keys import write_private
 from cluster.ops.processes import Owner, members
+from cluster.storage.files import write_private
 
 STATE, LOCK = "cluster.json", "up.lock"
 SOCKET_TAIL = 64  # what Ray appends to its folder to name a unix socket

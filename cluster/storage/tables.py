@@ -91,7 +91,9 @@ refresh_tokens = Table(
     Column("id", String(32), primary_key=True),
     Column("family", String(32), nullable=False, index=True),
     Column(*_TENANT, nullable=False),
-    Column("user", String(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column(
+        "user", String(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
     Column("digest", LargeBinary, nullable=False),
     Column("created", Float, nullable=False),
     Column("expires", Float, nullable=False),
@@ -129,8 +131,8 @@ usage = Table(
     Column("day", String(10), primary_key=True),  # 2026-11-21, UTC
     Column("unit", String(20), primary_key=True),
     Column("amount", BigInteger, nullable=False),
-    Column("cost", BigInteger, nullable=False),  # micro-currency, what the operator pays
-    Column("revenue", BigInteger, nullable=False),  # micro-currency, by the plan's price
+    Column("cost", BigInteger, nullable=False),  # nano-currency, what the operator pays
+    Column("revenue", BigInteger, nullable=False),  # nano-currency, by the plan's price
     Index("ix_usage_tenant_day", "tenant", "day"),
 )
 
@@ -200,8 +202,16 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("event", String(32), ForeignKey("events.id", ondelete="CASCADE"), nullable=False),
-    Column("webhook", String(32), ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column(
+        "event", String(32), ForeignKey("events.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column(
+        "webhook",
+        String(32),
+        ForeignKey("webhooks.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
     Column(*_TENANT, nullable=False),
     Column("status", String(16), nullable=False),  # pending, delivered, failed
     Column("attempts", Integer, nullable=False),

@@ -6,6 +6,7 @@ ValidationError whose locations name the field at fault.
 
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -114,7 +115,7 @@ class Plan(_Part):
     priority: Priority = Priority.INTERACTIVE
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
     reserve: Literal["soft", "hard"] = "soft"
-    prices: dict[Unit, Annotated[int, Field(ge=0)]] = {}
+    prices: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
     cost_weights: dict[
         Literal["input_tokens", "output_tokens", "images", "audio_seconds", "video_seconds"],
         Annotated[int, Field(ge=0, le=10**9)],
@@ -150,6 +151,6 @@ class Plan(_Part):
     def allows_priority(self, priority: Priority) -> bool:
         return _RANK[priority] >= _RANK[self.priority]
 
-    @property
+    @cached_property
     def weights(self) -> CostWeights:
         return CostWeights(**self.cost_weights)

@@ -5,7 +5,7 @@ processes.
 from dataclasses import dataclass
 
 from cluster.problems import Problem
-from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Caller, Priority
 from deployments.content.brief import Brief
 from deployments.contracts.generation import FinishReason, Usage
 
@@ -27,6 +27,7 @@ class Order:
     temperature: float = 0.7
     top_p: float = 0.95
     timeout_s: float = 60.0
+    priority: Priority = Priority.STANDARD
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def requests(order: Order) -> list[GenerateRequest]:
             messages=chat,
             sampling=_sampling(order, index),
             timeout_s=order.timeout_s,
+            priority=order.priority,
         )
         for index in range(order.variants)
     ]

@@ -94,7 +94,8 @@ class Chunk:
     """A piece of one choice's text. Never splits a UTF-8 character.
 
     `finish_reason` is set on the last chunk of each choice; `usage` on the very last chunk of
-    the stream.
+    the stream. `tokens` is how many generated tokens this chunk stands for, `prompt_tokens` those
+    of the prompt, on the stream's first chunk only: what a stream that is given up has cost.
     """
 
     index: int
@@ -102,6 +103,8 @@ class Chunk:
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
     usage: Usage | None = None
+    tokens: int = 0
+    prompt_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

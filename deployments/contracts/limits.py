@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.units import Amounts
+
 
 class BucketKind(StrEnum):
     RATE = "rate"
@@ -27,8 +30,8 @@ class BucketSpec:
     """A limit as the plan states it now; it travels with every ask, so authorities hold no plans.
 
     `rate` is credits a second (rate only). `until` is Unix seconds after which a budget's bucket
-    is worthless. `spent` is what the ledger knows of a budget; it only counts where the authority
-    has not met the bucket before.
+    is worthless. `spent` is what the ledger knows of a budget (-1: not asked yet); it only counts
+    where the authority has not met the bucket before.
     """
 
     key: str
@@ -47,8 +50,8 @@ class Ask:
     last ask whose grant arrived (0: none), so that an authority takes back what never arrived and
     ignores what comes late. `holding` is the unspent credits (slots: those open or kept), and
     `adjust` what has come back (+) or was overspent (-) since the grant `acked`; a credit given
-    back is no longer part of `holding`. `need` credits are waited for now; `want` >= need would
-    be used soon.
+    back is no longer part of `holding`. The first request in line takes `need`, all or nothing,
+    all that wait take `waiting` >= need together, and `want` >= waiting would be used soon.
     """
 
     spec: BucketSpec
@@ -57,6 +60,7 @@ class Ask:
     holding: int = 0
     adjust: int = 0
     need: int = 0
+    waiting: int = 0
     want: int = 0
 
 
@@ -66,7 +70,7 @@ class Grant:
 
     `level` is what the authority still has after the grant, for headers. `retry_after_s` is 0
     when something was granted or nothing was needed. `known` is False where a budget's bucket
-    was met for the first time, so that the replica states `spent` from a fresh ledger.
+    has not been opened, so that the replica states `spent` from a fresh ledger.
     """
 
     number: int
@@ -95,12 +99,46 @@ class Authority(Protocol):
     async def exchange(
         self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
     ) -> Exchange:
-        """Take reports, grant leases that end `ttl_s` after this step.
+        """Take reports, grant leases that end `ttl_s` after this step (slots: three times that).
 
-        `epoch` is the one this replica last saw ("" for none). Raises AuthorityDown.
+        The asks are all one tenant's; a key starts with `<tenant>|`. `epoch` is the one this
+        replica last saw of the tenant's shard ("" for none). Raises AuthorityDown.
         """
         ...
 
 
 class AuthorityDown(Exception):
     """The authority did not answer in time, or not at all."""
+
+
+class Reservation(Protocol):
+    """What one model call may take, set aside before it runs."""
+
+    def settle(self, actual: Amounts) -> None:
+        """Give back what was not used, or record what was used beyond it; once."""
+        ...
+
+
+class Permit(Protocol):
+    """One admitted request: it has spent a request credit and holds a slot until it closes."""
+
+    async def reserve(self, model: str, amounts: Amounts) -> Reservation:
+        """Raises RateLimited or QuotaExceeded naming the limit, InvalidRequest for an amount
+        that could never pass, Overloaded when a hard budget cannot be checked."""
+        ...
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """RateLimit-Policy, RateLimit and x-ratelimit-*, as of now."""
+        ...
+
+    def close(self) -> None:
+        """Free the slot; may be called again."""
+        ...
+
+
+class Limiter(Protocol):
+    """Decides whether a tenant's request may run now, by the plan it is on."""
+
+    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit:
+        """Raises RateLimited naming the limit."""
+        ...

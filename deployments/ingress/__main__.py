@@ -1,41 +1,36 @@
 """Prints the API's description: `python -m deployments.ingress > docs/openapi.json`."""
 
 import sys
-from pathlib import Path as FilePath
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import orjson
+from pydantic import SecretStr
 
-from cluster.auth.keys import KeyDirectory
 from cluster.clock import SystemClock
 from cluster.settings import Settings
-from cluster.version import VERSION
-from deployments.content.registry import Providers
+from deployments.contracts.generation import ServedModel
 from deployments.ingress.app import create_api
-from deployments.ingress.models import Models
+from deployments.ingress.assembly import assemble
+from deployments.ingress.offer import Offer
 from deployments.ingress.operations import operations
-from deployments.ingress.path import Path
-from deployments.ingress.services import Services
+from deployments.ingress.tenancy import Tenancy
+from deployments.limiter.memory_authority import MemoryAuthority
 
 
-def main() -> None:
-    """The description depends on code alone, so no model is needed for it."""
+def description(home: Path) -> bytes:
+    """It depends on code alone: nothing is started, and no model is ever called."""
     clock = SystemClock()
-    models = Models({}, clock)
-    path = Path(models)
-    services = Services(
-        settings=Settings(home=FilePath()),
-        authenticator=KeyDirectory(b"", []),
-        models=models,
-        path=path,
-        providers=Providers({"nano": path}, "nano"),
-        clock=clock,
-        version=VERSION,
-        access_log=lambda line: None,
-    )
+    settings = Settings(home=home, pepper=SecretStr("described, never served " * 2))
+    tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
+    served = {"nano": cast("ServedModel", None)}
+    services = assemble(settings, clock, tenancy, served, Offer("nano", {}, {}, {}), lambda _: None)
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    sys.stdout.buffer.write(orjson.dumps(api.openapi(), option=options))
+    return orjson.dumps(api.openapi(), option=options)
 
 
 if __name__ == "__main__":
-    main()
+    with TemporaryDirectory() as folder:
+        sys.stdout.buffer.write(description(Path(folder)))

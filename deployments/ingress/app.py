@@ -24,6 +24,7 @@ from deployments.ingress.openapi import (
 )
 from deployments.ingress.operations import Operations, operations
 from deployments.ingress.problems import from_http_exception, render
+from deployments.ingress.routes.administration import BODIES, administration_routes
 from deployments.ingress.routes.direct import DirectRoutes
 from deployments.ingress.routes.models import model_routes
 from deployments.ingress.routes.operations import (
@@ -79,16 +80,20 @@ def create_api(services: Services, known: Operations) -> FastAPI:
     api.include_router(system_routes(services))
     api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
+    api.include_router(administration_routes())
+    api.state.services = services
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
     api.add_exception_handler(RequestValidationError, _on_validation_error)
     api.add_exception_handler(Exception, _on_bug)
-    describe(api, [operation.schema for operation in known.values()])
+    describe(api, [*(operation.schema for operation in known.values()), *BODIES])
     return api
 
 
 def _endpoints(services: Services, known: Operations) -> dict[str, Endpoint]:
-    return {path: endpoint(services, known[name], dialect) for path, name, dialect, *_ in _ROUTES}
+    return {
+        path: endpoint(services, name, known[name], dialect) for path, name, dialect, *_ in _ROUTES
+    }
 
 
 def _operation_routes(services: Services, known: Operations) -> APIRouter:

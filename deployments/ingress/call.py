@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cluster.clock import Deadline
 from cluster.problems import DeadlineExceeded, Forbidden
-from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.caller import Caller, Priority, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Call:
     caller: Caller
     deadline: Deadline
     created: int
+    priority: Priority = Priority.STANDARD
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's key carries `scope`."""

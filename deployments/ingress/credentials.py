@@ -3,26 +3,39 @@
 from starlette.requests import Request
 
 from cluster.clock import Deadline
-from cluster.problems import Unauthenticated
-from cluster.tenants.caller import Caller
+from cluster.problems import InvalidRequest, Unauthenticated
+from cluster.tenants.caller import Caller, Priority
+from cluster.tenants.plan import Plan, RequestClass
 from deployments.ingress.call import Call
 from deployments.ingress.services import Services
 
+PRIORITY = "mobula-priority"
 
-def open_call(services: Services, request: Request) -> Call:
-    """Authenticate and start a call; raises Unauthenticated."""
+
+def open_call(
+    services: Services, request: Request, request_class: RequestClass = RequestClass.READ
+) -> Call:
+    """Authenticate and start a call; raises Unauthenticated, or InvalidRequest for its priority."""
     state = request.scope["state"]
     caller = services.authenticator.verify(bearer(request))
     state["tenant"], state["key_id"] = caller.tenant, caller.key_id
     deadline: Deadline = state["deadline"]
-    return _call(services, state["request_id"], caller, deadline)
+    asked = request.headers.get(PRIORITY)
+    return _call(services, state["request_id"], caller, deadline, request_class, asked)
 
 
-def call_by_handle(services: Services, api_key: str, request_id: str, timeout_s: float) -> Call:
-    """The same for a call that came through a Python handle; raises Unauthenticated."""
-    caller = services.authenticator.verify(api_key)
+def call_by_handle(
+    services: Services,
+    caller: Caller,
+    request_id: str,
+    timeout_s: float,
+    request_class: RequestClass,
+    priority: str | None = None,
+) -> Call:
+    """The same for a verified caller that came through a Python handle."""
     limit = min(timeout_s, services.settings.max_timeout_s)
-    return _call(services, request_id, caller, Deadline.after(limit, services.clock))
+    deadline = Deadline.after(limit, services.clock)
+    return _call(services, request_id, caller, deadline, request_class, priority)
 
 
 def bearer(request: Request) -> str:
@@ -33,5 +46,34 @@ def bearer(request: Request) -> str:
     return credential.strip()
 
 
-def _call(services: Services, request_id: str, caller: Caller, deadline: Deadline) -> Call:
-    return Call(request_id, caller, deadline, int(services.clock.wall()))
+def _call(
+    services: Services,
+    request_id: str,
+    caller: Caller,
+    deadline: Deadline,
+    request_class: RequestClass,
+    asked: str | None,
+) -> Call:
+    plan = services.plan_of(caller.tenant)
+    priority = _priority(plan, request_class, asked)
+    return Call(request_id, caller, deadline, int(services.clock.wall()), priority)
+
+
+def _priority(plan: Plan, request_class: RequestClass, asked: str | None) -> Priority:
+    """What the request asks for, else what is usual for its class; never above the plan's."""
+    if asked is None:
+        usual = Priority.BATCH if request_class is RequestClass.BATCH else Priority.STANDARD
+        return usual if plan.allows_priority(usual) else plan.priority
+    try:
+        priority = Priority(asked)
+    except ValueError:
+        raise InvalidRequest(
+            f"Priority must be one of {', '.join(Priority)}.", param="Mobula-Priority"
+        ) from None
+    if not plan.allows_priority(priority):
+        raise InvalidRequest(
+            f"Plan '{plan.id}' allows no priority above '{plan.priority}'.",
+            param="Mobula-Priority",
+            limit=str(plan.priority),
+        )
+    return priority

@@ -14,7 +14,18 @@ from deployments.ingress.problems import native_body, openai_body
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
 
 _REF = "#/components/schemas/{model}"
-PUBLIC = frozenset({"/healthz", "/readyz", "/health", "/version"})
+PUBLIC = frozenset(
+    {
+        "/healthz",
+        "/readyz",
+        "/health",
+        "/version",
+        "/.well-known/jwks.json",
+        "/api/v1/auth/login",
+        "/api/v1/auth/refresh",
+        "/api/v1/auth/logout",
+    }
+)
 
 DESCRIPTION = """Captions, posts and chat from the models of this cluster.
 
@@ -30,6 +41,7 @@ _DETAILS = {
     401: "The key is missing, malformed or unknown.",
     403: "The key lacks the scope that this route needs.",
     404: "No such model, or no such route.",
+    409: "It contradicts what there is, such as an id that is taken.",
     408: "The body did not arrive in time.",
     413: "The body is over the limit.",
     415: "The body is not JSON.",

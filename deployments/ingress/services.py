@@ -6,9 +6,13 @@ from typing import Any, Protocol
 
 from cluster.clock import Clock
 from cluster.settings import Settings
+from cluster.storage.database import StoreDown
+from cluster.tenants.administration import Administration
 from cluster.tenants.caller import Caller
+from cluster.tenants.plan import Plan
 from deployments.content.registry import Providers
 from deployments.contracts.generation import Generator
+from deployments.ingress.gate import Gate
 from deployments.ingress.models import Models
 
 
@@ -22,6 +26,7 @@ class Authenticator(Protocol):
 class Services:
     """The collaborators of `create_app`.
 
+    `plan_of` gives the plan that a tenant is on now; `gate` lets its calls in.
     `path` is the request path as a Generator: what operations call to get text.
     `providers` are the names under which content may be asked for. `access_log` takes
     one JSON line a request; `load` reports this replica's own figures for `/health`.
@@ -29,6 +34,8 @@ class Services:
 
     settings: Settings
     authenticator: Authenticator
+    plan_of: Callable[[str], Plan]
+    gate: Gate
     models: Models
     path: Generator
     providers: Providers
@@ -36,3 +43,10 @@ class Services:
     version: str
     access_log: Callable[[bytes], None]
     load: Callable[[], Mapping[str, Any]] = dict
+    office: Administration | None = None
+
+    def administration(self) -> Administration:
+        """Raises StoreDown where there is no store."""
+        if self.office is None:
+            raise StoreDown
+        return self.office

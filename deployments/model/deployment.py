@@ -49,7 +49,9 @@ class ModelReplica:
 
     async def load(self) -> ModelLoad:
         stats = self._model.engine.stats()
-        return ModelLoad(**{field.name: getattr(stats, field.name) for field in fields(ModelLoad)})
+        found = {field.name: getattr(stats, field.name) for field in fields(ModelLoad)}
+        found["waiting"] += self._model.admission.waiting
+        return ModelLoad(**found)
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._model.tune(Tunables.model_validate(user_config))

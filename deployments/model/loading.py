@@ -33,6 +33,7 @@ async def load_text_model(spec: ModelSpec, home: Path, clock: Clock) -> TextMode
         max_output_tokens=spec.max_output_tokens,
         max_running=spec.max_running,
         max_waiting=spec.max_waiting,
+        target_wait_s=spec.target_wait_s,
         stream_interval_s=spec.stream_interval_s,
     )
     return TextModel(engine, tokenizer, card, limits, clock)

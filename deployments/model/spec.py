@@ -67,7 +67,14 @@ class ModelSpec(BaseModel):
     max_waiting: int = Field(
         default=256,
         ge=0,
-        description="Sequences that may wait beyond those; more get 503 and Retry-After.",
+        description="Sequences that may wait beyond those; more get 429 or 503 and Retry-After.",
+    )
+    target_wait_s: float = Field(
+        default=2.0,
+        gt=0,
+        le=600,
+        description="Mean wait for a place above which requests are shed, the least important "
+        "first; batch requests may wait 15 times as long.",
     )
     threads: int | None = Field(
         default=None,
@@ -105,4 +112,5 @@ class Tunables(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_waiting: int | None = Field(default=None, ge=0)
+    target_wait_s: float | None = Field(default=None, gt=0, le=600)
     stream_interval_s: float | None = Field(default=None, ge=0, le=5)

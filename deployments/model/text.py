@@ -25,6 +25,7 @@ from deployments.contracts.generation import (
 from deployments.model.admission import Admission
 from deployments.model.choice import ChoiceText, Piece
 from deployments.model.merge import merged
+from deployments.model.place import Place
 from deployments.model.spec import Tunables
 from deployments.model.stats import Throughput
 from deployments.model.tokenizer import Tokenizer
@@ -44,6 +45,7 @@ class Limits:
     max_output_tokens: int = 4096
     max_running: int = 32
     max_waiting: int = 256
+    target_wait_s: float = 2.0
     stream_interval_s: float = 0.02
 
 
@@ -54,7 +56,9 @@ class TextModel:
         self, engine: Engine, tokenizer: Tokenizer, card: ModelCard, limits: Limits, clock: Clock
     ) -> None:
         self.engine = engine
-        self.admission = Admission(limits.max_running, limits.max_waiting, clock)
+        self.admission = Admission(
+            limits.max_running, limits.max_waiting, limits.target_wait_s, clock
+        )
         self.stream_interval_s = limits.stream_interval_s
         self._throughput = Throughput(clock)
         self._tokenizer = tokenizer
@@ -68,20 +72,19 @@ class TextModel:
         """Change what may change while requests run."""
         if tunables.max_waiting is not None:
             self.admission.max_waiting = tunables.max_waiting
+        if tunables.target_wait_s is not None:
+            self.admission.shedder.target_wait_s = tunables.target_wait_s
         if tunables.stream_interval_s is not None:
             self.stream_interval_s = tunables.stream_interval_s
 
     def load(self) -> dict[str, int | float]:
         """Sequences running and queued now, and tokens a second over the last second or more."""
-        return {
-            "running": self.admission.running,
-            "queued": self.admission.waiting,
-            "tokens_per_s": self._throughput.rate(self.engine.stats().tokens_out),
-        }
+        rate = self._throughput.rate(self.engine.stats().tokens_out)
+        return {**self.admission.load(), "tokens_per_s": rate}
 
     async def close(self) -> None:
-        """Refuse new requests and end the engine; open ones fail with Draining."""
-        self.admission.closed = True
+        """Refuse new requests and those that wait, end the engine; open ones fail with Draining."""
+        self.admission.close()
         await self.engine.stop()
 
     async def generate(self, request: GenerateRequest) -> Completion:
@@ -89,40 +92,47 @@ class TextModel:
 
         Tokens come in one batch where no stop string has to be watched for.
         """
-        with self.admission.place(request.n):
-            prompt, texts, found = await _Timer(request).wait(self._whole(request))
+        with self.admission.place(request) as place:
+            prompt, texts, found = await _Timer(request, place).wait(self._whole(request, place))
         choices = tuple(_choice(index, part) for index, part in enumerate(found))
         return Completion(choices, _usage(prompt, texts), self._card.id)
 
     async def _whole(
-        self, request: GenerateRequest
+        self, request: GenerateRequest, place: Place
     ) -> tuple[tuple[int, ...], list[ChoiceText], list[list[Piece]]]:
         """The prompt, and the pieces of every choice."""
-        prompt = await self._prompt(request)
+        prompt = await self._prompt(request, place)
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
         sequences = self._sequences(request, prompt, interval_s)
         texts = [self._text(request) for _ in sequences]
         found: list[list[Piece]] = [[] for _ in sequences]
-        async with aclosing(self._pieces(sequences, texts)) as pieces:
+        async with aclosing(self._pieces(sequences, texts, place)) as pieces:
             async for index, piece in pieces:
                 found[index].append(piece)
         return prompt, texts, found
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
-        timer = _Timer(request)
-        with self.admission.place(request.n):
-            prompt = await timer.wait(self._prompt(request))
+        with self.admission.place(request) as place:
+            timer = _Timer(request, place)
+            prompt = await timer.wait(self._prompt(request, place))
             sequences = self._sequences(request, prompt, self._interval_s())
             texts = [self._text(request) for _ in sequences]
-            left = len(sequences)
-            async with aclosing(self._pieces(sequences, texts)) as pieces:
+            left, told = len(sequences), _Told(len(prompt), texts)
+            async with aclosing(self._pieces(sequences, texts, place)) as pieces:
                 while left:
                     index, piece = await timer.wait(anext(pieces))
                     left -= piece.finish_reason is not None
                     if piece.text or piece.finish_reason or piece.logprobs:
                         usage = None if left else _usage(prompt, texts)
-                        yield Chunk(index, piece.text, piece.finish_reason, piece.logprobs, usage)
+                        yield Chunk(
+                            index,
+                            piece.text,
+                            piece.finish_reason,
+                            piece.logprobs,
+                            usage,
+                            *told.news(),
+                        )
 
     def _interval_s(self) -> float:
         """How long a new stream may hold tokens back.
@@ -132,11 +142,14 @@ class TextModel:
         """
         return max(self.stream_interval_s, self.admission.running / _CHUNKS_PER_S)
 
-    async def _prompt(self, request: GenerateRequest) -> tuple[int, ...]:
+    async def _prompt(self, request: GenerateRequest, place: Place) -> tuple[int, ...]:
         size = len(request.prompt or "") + sum(len(m.content) for m in request.messages)
         if size > _LONG_TEXT:
-            return tuple(await asyncio.to_thread(self._encode, request))
-        return tuple(self._encode(request))
+            ids = await asyncio.to_thread(self._encode, request)
+        else:
+            ids = self._encode(request)
+        place.read(len(ids))
+        return tuple(ids)
 
     def _encode(self, request: GenerateRequest) -> list[int]:
         if request.prompt is not None:
@@ -193,34 +206,56 @@ class TextModel:
         return ChoiceText(tokenizer.detokenizer(), request.sampling.stop, tokenizer.token_bytes)
 
     def _pieces(
-        self, sequences: Sequence[TokenRequest], texts: Sequence[ChoiceText]
+        self, sequences: Sequence[TokenRequest], texts: Sequence[ChoiceText], place: Place
     ) -> AsyncGenerator[tuple[int, Piece], None]:
         """(choice, piece) of every sequence as they come; each ends with a finish reason."""
         parts = [
-            self._one(index, sequence, text)
+            self._one(index, sequence, text, place)
             for index, (sequence, text) in enumerate(zip(sequences, texts, strict=True))
         ]
         return parts[0] if len(parts) == 1 else merged(parts)
 
     async def _one(
-        self, index: int, sequence: TokenRequest, text: ChoiceText
+        self, index: int, sequence: TokenRequest, text: ChoiceText, place: Place
     ) -> AsyncGenerator[tuple[int, Piece], None]:
+        await place.turn()
         async with aclosing(self.engine.generate(sequence)) as batches:
             async for tokens in batches:
+                place.wrote(len(tokens.ids))
                 piece = text.push(tokens)
-                yield index, piece
                 if piece.finish_reason is not None:
-                    return
-        raise ModelFailed(self._card.id, "The model ended without a reason.")
+                    break
+                yield index, piece
+            else:
+                raise ModelFailed(self._card.id, "The model ended without a reason.")
+        place.done()
+        yield index, piece
+
+
+class _Told:
+    """What a stream's chunks have said of its tokens so far."""
+
+    def __init__(self, prompt: int, texts: Sequence[ChoiceText]) -> None:
+        self._prompt = prompt
+        self._texts = texts
+        self._written = 0
+
+    def news(self) -> tuple[int, int]:
+        """Tokens written since the last chunk, and those of the prompt with the first."""
+        written = sum(text.tokens for text in self._texts)
+        prompt, self._prompt = self._prompt, 0
+        new, self._written = written - self._written, written
+        return new, prompt
 
 
 class _Timer:
     """A request's deadline.
 
-    It covers waiting for the model, never the time that a consumer takes.
+    It covers waiting for a place and for the model, never the time that a consumer takes.
     """
 
-    def __init__(self, request: GenerateRequest) -> None:
+    def __init__(self, request: GenerateRequest, place: Place) -> None:
+        self._place = place
         self._limit_s = request.timeout_s
         self._at = asyncio.get_running_loop().time() + request.timeout_s
 
@@ -230,7 +265,8 @@ class _Timer:
             async with asyncio.timeout_at(self._at):
                 return await work
         except TimeoutError as error:
-            raise DeadlineExceeded("model", round(self._limit_s, 3)) from error
+            stage = "model" if self._place.granted else "queue"
+            raise DeadlineExceeded(stage, round(self._limit_s, 3)) from error
 
 
 def _choice(index: int, pieces: Sequence[Piece]) -> Choice:

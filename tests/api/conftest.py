@@ -9,12 +9,17 @@ from starlette.types import ASGIApp
 
 from cluster.clock import SystemClock
 from cluster.settings import Settings
+from cluster.tenants.plan import Plan
 from deployments.content.registry import Providers
+from deployments.contracts.limits import Limiter
 from deployments.ingress.app import create_app
+from deployments.ingress.estimates import Estimates
+from deployments.ingress.gate import Gate
 from deployments.ingress.models import Models
 from deployments.ingress.path import Path
 from deployments.ingress.services import Services
-from tests.api.fakes import WordsModel
+from deployments.limiter.unlimited import Unlimited
+from tests.api.fakes import Records, WordsModel
 from tests.api.web import FixedKeys, MakeServices, client_of
 
 
@@ -30,14 +35,40 @@ def access_log() -> list[bytes]:
 
 
 @pytest.fixture
-def make_services(model: WordsModel, access_log: list[bytes], tmp_path: FilePath) -> MakeServices:
+def records() -> Records:
+    """What the application told its trail and its meter."""
+    return Records()
+
+
+@pytest.fixture
+def plan() -> Plan:
+    """The plan that every tenant is on."""
+    return Plan(id="default")
+
+
+@pytest.fixture
+def limiter() -> Limiter:
+    return Unlimited()
+
+
+@pytest.fixture
+def make_services(
+    model: WordsModel,
+    access_log: list[bytes],
+    records: Records,
+    plan: Plan,
+    limiter: Limiter,
+    tmp_path: FilePath,
+) -> MakeServices:
     def make(**settings: object) -> Services:
         clock = SystemClock()
         models = Models({"words": model}, clock)
-        path = Path(models)
+        path = Path(models, lambda _: plan, Estimates({}), records)
         return Services(
             settings=Settings(home=tmp_path, **settings),  # type: ignore[arg-type]
             authenticator=FixedKeys(),
+            plan_of=lambda _: plan,
+            gate=Gate(limiter, lambda _: plan, records, clock),
             models=models,
             path=path,
             providers=Providers({"words": path}, "words", {"house": "words"}),

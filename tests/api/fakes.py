@@ -3,7 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+from cluster.audit.record import AuditRecord
 from cluster.problems import ModelFailed, Overloaded, PromptTooLong
+from cluster.tenants.caller import Caller
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Amounts
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -16,6 +20,20 @@ from deployments.contracts.generation import (
 )
 
 CONTEXT = 64
+
+
+class Records:
+    """Keeps audit lines and usage in lists."""
+
+    def __init__(self) -> None:
+        self.lines: list[AuditRecord] = []
+        self.usage: list[tuple[str, str, Amounts]] = []
+
+    def note(self, record: AuditRecord) -> None:
+        self.lines.append(record)
+
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
+        self.usage.append((caller.tenant, model, amounts))
 
 
 class WordsModel:
@@ -85,7 +103,14 @@ class WordsModel:
                 if self.hold is not None:
                     await self.hold.wait()
                 text = word if at == 0 else f" {word}"
-                yield Chunk(index, text, logprobs=_logprob(request, text))
+                first = index == at == 0
+                yield Chunk(
+                    index,
+                    text,
+                    logprobs=_logprob(request, text),
+                    tokens=1,
+                    prompt_tokens=size if first else 0,
+                )
             last = index == request.n - 1
             usage = Usage(size, len(words) * request.n) if last else None
             yield Chunk(index, "", "stop", () if request.sampling.logprobs else None, usage)

@@ -46,14 +46,16 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert named <= document["components"]["schemas"].keys()
 
 
-def test_only_probes_and_facts_need_no_key(document: dict[str, Any]) -> None:
+def test_only_probes_facts_and_signing_in_need_no_key(document: dict[str, Any]) -> None:
     public = {
         path
         for path, item in document["paths"].items()
         for operation in item.values()
         if not operation["security"]
     }
-    assert public == {"/healthz", "/readyz", "/health", "/version"}
+    sign_in = {f"/api/v1/auth/{verb}" for verb in ("login", "refresh", "logout")}
+    facts = {"/healthz", "/readyz", "/health", "/version", "/.well-known/jwks.json"}
+    assert public == facts | sign_in
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])

@@ -1,4 +1,8 @@
-"""One real cluster for the whole tier: Ray, Serve, HAProxy, HTTP, with the echo and nano models."""
+"""One real cluster for the whole tier: Ray, Serve, HAProxy, HTTP, with the echo and nano models.
+
+The tier runs twice: `fast` stands on what is embedded, `plain` runs behind the default Serve proxy
+and stands on a Redis and a PostgreSQL.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -8,11 +12,14 @@ import pytest
 
 from cluster.ops.profile import PROFILES
 from load_tests.local_serve import LocalServe
+from tests.cluster.servers import production_servers
 
-# `plain` runs the tier behind the default Serve proxy instead of HAProxy.
 PROFILE = next(name for name in PROFILES if name == os.environ.get("MOBULA_TEST_PROFILE", "fast"))
+SETTINGS = production_servers() if PROFILE == "plain" else {}
+INGRESSES = 2
 
-LOCAL = LocalServe(profile=PROFILE)  # sets the environment before any test module imports Ray
+# Sets the environment before any test module imports Ray.
+LOCAL = LocalServe(profile=PROFILE, MOBULA_WEBHOOKS_PRIVATE_HOSTS="true", **SETTINGS)
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +34,11 @@ def cluster() -> Iterator[LocalServe]:
             {"id": "nano", "engine": "openvino", "num_cpus": 0.1},
         ]
         args = AppArgs.model_validate(
-            {"models": models, "content": {"default": "nano"}, "ingress": {"num_cpus": 0.1}}
+            {
+                "models": models,
+                "content": {"default": "nano"},
+                "ingress": {"num_cpus": 0.1, "replicas": INGRESSES},
+            }
         )
         local.run(build(args), "mobula", "/")
         yield local

@@ -8,7 +8,7 @@ import pytest
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from cluster.auth.keys import bootstrap
+from cluster.auth.bootstrap import bootstrap
 from cluster.problems import InvalidRequest, Malformed, Unauthenticated, UnknownModel
 from cluster.settings import Settings
 from graphs.app import build

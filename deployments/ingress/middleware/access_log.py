@@ -14,8 +14,8 @@ Write = Callable[[bytes], None]
 class AccessLog:
     """Logs method, path, status, milliseconds, bytes, caller and model once the answer ended.
 
-    Also answers with `X-Mobula-Overhead-Ms`: the time to the first byte that was not spent
-    waiting for a model.
+    Also answers with what is known at the first byte: `X-Mobula-Overhead-Ms`, the time that was
+    not spent waiting for a model, and the rate limit fields of the request's permit.
     """
 
     def __init__(self, app: ASGIApp, clock: Clock, write: Write) -> None:
@@ -39,7 +39,10 @@ class AccessLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 spent = self._clock.monotonic() - started - trace.waited_s()
-                message["headers"].append((b"x-mobula-overhead-ms", b"%.2f" % (spent * 1000)))
+                headers = message["headers"]
+                headers.append((b"x-mobula-overhead-ms", b"%.2f" % (spent * 1000)))
+                if "fields" in state:
+                    headers.extend(state["fields"]())
             elif message["type"] == "http.response.body":
                 sent_bytes += len(message.get("body", b""))
             await send(message)

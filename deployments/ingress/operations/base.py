@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from cluster.tenants.plan import RequestClass
 from deployments.ingress.call import Call
 from deployments.ingress.streaming import Events
 
@@ -15,9 +16,13 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class Operation(Protocol[Body]):
-    """`streams` says whether a body asks for events rather than one answer."""
+    """`streams` says whether a body asks for events rather than one answer.
+
+    `request_class` names the limits that its requests count against.
+    """
 
     schema: type[Body]
+    request_class: RequestClass
 
     def streams(self, body: Body) -> bool: ...
 

@@ -4,6 +4,7 @@ from contextlib import aclosing
 from typing import Any
 
 from cluster.tenants.caller import Scope
+from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -21,6 +22,7 @@ class Chat:
     """Body: ChatRequest. Answer: a `chat.completion`; events: `chat.completion.chunk`s."""
 
     schema = ChatRequest
+    request_class = RequestClass.GENERATE
 
     def __init__(self, path: Generator) -> None:
         self._path = path
@@ -71,6 +73,7 @@ def _request(call: Call, body: ChatRequest) -> GenerateRequest:
         messages=tuple(message.message() for message in body.messages),
         n=body.choices,
         timeout_s=call.timeout_s("ingress"),
+        priority=call.priority,
     )
 
 

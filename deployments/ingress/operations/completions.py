@@ -4,6 +4,7 @@ from contextlib import aclosing
 from typing import Any
 
 from cluster.tenants.caller import Scope
+from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import GenerateRequest, Generator, TokenLogprob, Usage
 from deployments.ingress.call import Call
 from deployments.ingress.operations.chat import usage_body
@@ -15,6 +16,7 @@ class Completions:
     """Body: CompletionRequest. Answer and events: `text_completion` objects."""
 
     schema = CompletionRequest
+    request_class = RequestClass.GENERATE
 
     def __init__(self, path: Generator) -> None:
         self._path = path
@@ -54,6 +56,7 @@ def _request(call: Call, body: CompletionRequest) -> GenerateRequest:
         prompt=body.text,
         n=body.choices,
         timeout_s=call.timeout_s("ingress"),
+        priority=call.priority,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from cluster.problems import Problem
 from cluster.tenants.caller import Scope
+from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
 from deployments.content.captions import batch_captions, generate_captions, stream_captions
 from deployments.content.platforms import platform
@@ -60,6 +61,7 @@ class _Single(Generic[One]):
     """One brief: ranked variants, whole or as events."""
 
     schema: type[One]
+    request_class = RequestClass.GENERATE
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
@@ -96,6 +98,7 @@ class _Batch(Generic[Many]):
     """Many briefs: a result or a problem for each."""
 
     schema: type[Many]
+    request_class = RequestClass.BATCH
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
@@ -175,6 +178,7 @@ def _order(call: Call, item: Item, model: str, request_id: str | None = None) ->
         variants=item.variants,
         seed=item.seed,
         timeout_s=call.timeout_s("ingress"),
+        priority=call.priority,
     )
 
 

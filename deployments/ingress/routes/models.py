@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.problems import Problem
+from cluster.problems import Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from deployments.contracts.generation import ModelCard
 from deployments.ingress.credentials import open_call
@@ -24,12 +24,14 @@ def model_routes(services: Services) -> APIRouter:
         "/models",
         response_model=ModelList,
         responses=problem_responses(401, 403, openai=True),
-        summary="List the served models",
+        summary="List the models of your plan",
     )
     async def list_models(request: Request) -> Response:
-        open_call(services, request).require(Scope.MODELS_READ)
+        call = open_call(services, request)
+        call.require(Scope.MODELS_READ)
+        plan = services.plan_of(call.caller.tenant)
         cards = await services.models.cards()
-        data = [_describe(model, card) for model, card in cards.items()]
+        data = [_describe(model, card) for model, card in cards.items() if plan.allows_model(model)]
         return JsonResponse(orjson.dumps({"object": "list", "data": data}))
 
     @router.get(
@@ -39,7 +41,10 @@ def model_routes(services: Services) -> APIRouter:
         summary="Describe one model",
     )
     async def get_model(request: Request, model: str) -> Response:
-        open_call(services, request).require(Scope.MODELS_READ)
+        call = open_call(services, request)
+        call.require(Scope.MODELS_READ)
+        if not services.plan_of(call.caller.tenant).allows_model(model):
+            raise UnknownModel(model)
         services.models.get(model)
         cards = await services.models.cards()
         return JsonResponse(orjson.dumps(_describe(model, cards[model])))

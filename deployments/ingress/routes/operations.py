@@ -14,6 +14,7 @@ from deployments.ingress.body import read_json
 from deployments.ingress.call import Call
 from deployments.ingress.credentials import open_call
 from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.passage import Passage
 from deployments.ingress.problems import native_body, openai_body
 from deployments.ingress.services import Services
 from deployments.ingress.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
@@ -35,17 +36,20 @@ OPENAI = Dialect(openai_body, SSE_DONE, named_errors=False, ndjson=False)
 NATIVE = Dialect(native_body, b"", named_errors=True, ndjson=True)
 
 
-def endpoint(services: Services, operation: Operation[Any], dialect: Dialect) -> Endpoint:
+def endpoint(
+    services: Services, name: str, operation: Operation[Any], dialect: Dialect
+) -> Endpoint:
     """The route function of one operation."""
 
     async def serve(request: Request) -> Response:
-        call = open_call(services, request)
+        call = open_call(services, request, operation.request_class)
         body = await read_json(request, operation.schema)
+        passage = Passage(services.gate, call, name, operation)
+        request.scope["state"]["fields"] = passage.headers
         request.state.model = getattr(body, "model", None)
         if operation.streams(body) or _asks_for_stream(request, dialect):
-            events = operation.events(call, body)
-            return AsgiResponse(_stream(request, call, events, dialect))
-        answer = await operation.answer(call, body)
+            return AsgiResponse(_stream(request, call, passage.events(body), dialect))
+        answer = await passage.answer(body)
         return JsonResponse(orjson.dumps(answer))
 
     return serve

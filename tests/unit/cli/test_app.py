@@ -12,7 +12,10 @@ from cluster.cli.demo import events
 from cluster.cli.doctor import examine
 from cluster.settings import ROOT, Settings
 
-COMMANDS = ("up", "down", "status", "demo", "test", "doctor", "keys", "models", "bench")
+COMMANDS = (
+    "up", "down", "status", "demo", "test", "doctor", "models", "bench", "tenants", "plans", "keys",
+    "users", "usage", "limits", "audit", "webhooks", "signing-keys",
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +52,25 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [("down", 0), ("status", 1), ("demo", 1), ("models", 1), ("keys show", 1)],
+    [
+        ("down", 0),
+        ("status", 1),
+        ("demo", 1),
+        ("models", 1),
+        ("keys show", 1),
+        ("keys list", 1),
+        ("keys create x", 1),
+        ("tenants list", 1),
+        ("plans list", 1),
+        ("users list", 1),
+        ("usage", 1),
+        ("limits", 1),
+        ("audit search", 1),
+        ("audit export", 1),
+        ("audit verify", 1),
+        ("webhooks list", 1),
+        ("signing-keys rotate", 1),
+    ],
 )
 def test_without_a_cluster_a_sentence_is_said(arguments: str, code: int) -> None:
     result = CliRunner().invoke(app, arguments)

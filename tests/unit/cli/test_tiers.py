@@ -1,10 +1,12 @@
 """Counting what pytest did, and choosing tiers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from cluster.cli import tiers
+from cluster.cli import servers, tiers
+from cluster.cli.servers import PACKAGES, Machine
 from cluster.cli.tiers import Outcome, available, counts
 
 REPORT = """<testsuites><testsuite>
@@ -50,3 +52,77 @@ def test_the_last_line_sums_up(
 
     assert tiers.run(["unit"], None, stop=False) == code
     assert capsys.readouterr().out.splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("tier", "asked"), [("contract", 1), ("cluster", 1), ("chaos", 1), ("unit", 0), ("api", 0)]
+)
+def test_servers_are_seen_to_before_the_tiers_that_need_them(
+    tier: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(servers, "ensure", lambda: order.append("servers"))
+
+    def run(*_: object) -> Outcome:
+        order.append("tests")
+        return Outcome(tier, 1, 0, 0, 1.0)
+
+    monkeypatch.setattr(tiers, "_pytest", run)
+    tiers.run([tier], None, stop=False)
+
+    assert order[: asked + 1] == ["servers"] * asked + ["tests"]
+
+
+class FakeMachine:
+    """A machine with some programs, on which apt-get may or may not work."""
+
+    def __init__(self, *programs: str, root: bool = True, works: bool = True) -> None:
+        self.programs, self.works = set(programs), works
+        self.commands: list[str] = []
+        self.machine = Machine(self.programs.__contains__, self.run, lambda: root)
+
+    def run(self, command: Sequence[str]) -> int:
+        self.commands.append(" ".join(command))
+        if self.works and command[1] == "install":
+            self.programs |= {name for name, each in PACKAGES.items() if each in command}
+        return 0 if self.works else 100
+
+
+def test_nothing_is_installed_where_nothing_is_missing() -> None:
+    fake = FakeMachine("redis-server", "initdb", "apt-get")
+
+    assert servers.ensure(fake.machine)
+    assert fake.commands == []
+
+
+def test_only_what_is_missing_is_installed_and_it_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fake = FakeMachine("initdb", "apt-get")
+
+    assert servers.ensure(fake.machine)
+    assert fake.commands[0].startswith("apt-get update")
+    assert fake.commands[1].endswith(" redis-server")
+    assert "installing redis-server with apt-get" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "fake",
+    [
+        pytest.param(FakeMachine("apt-get", root=False), id="not root"),
+        pytest.param(FakeMachine("initdb"), id="no apt-get"),
+    ],
+)
+def test_what_may_not_be_installed_is_only_said(
+    fake: FakeMachine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not servers.ensure(fake.machine)
+    assert fake.commands == []
+    assert "redis-server" in capsys.readouterr().out
+
+
+def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) -> None:
+    fake = FakeMachine("apt-get", works=False)
+
+    assert not servers.ensure(fake.machine)
+    assert "could not install redis-server and postgresql" in capsys.readouterr().out

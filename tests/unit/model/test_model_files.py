@@ -8,11 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from cluster.clock import ManualClock
-from cluster.problems import Draining
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Sampling
 from deployments.model import export
-from deployments.model.admission import Admission
 from deployments.model.catalog import NANO, find_model
 from deployments.model.deployment import ModelReplica
 from deployments.model.engines.factory import build_engine
@@ -117,28 +115,6 @@ async def test_a_context_over_the_models_own_is_refused(tmp_path: Path) -> None:
         await load_text_model(spec, tmp_path, ManualClock())
 
 
-def test_a_place_is_free_again_after_an_error() -> None:
-    admission = Admission(1, 0, ManualClock())
-
-    with pytest.raises(KeyError), admission.place(1):
-        raise KeyError
-
-    assert admission.running == 0
-
-
-def test_the_time_to_come_back_grows_with_the_queue() -> None:
-    clock = ManualClock()
-    admission = Admission(2, 8, clock)
-    for _ in range(60):
-        with admission.place(1):
-            clock.advance(4.0)
-    with admission.place(10):
-        assert admission._retry_after_s() == pytest.approx(20.0, rel=0.05)
-    admission.closed = True
-    with pytest.raises(Draining), admission.place(1):
-        pass
-
-
 def test_a_rate_is_measured_over_a_second_or_more() -> None:
     clock = ManualClock()
     throughput = Throughput(clock)
@@ -192,7 +168,16 @@ async def test_a_replica_serves_reports_and_leaves() -> None:
     assert completion.choices[0].text == "".join(chunk.text for chunk in chunks) == "Hello"
     assert (await replica.card()).engine == "echo"
     stats = await replica.record_autoscaling_stats()
-    assert stats.keys() == {"running", "queued", "tokens_per_s", "loop_lag_s"}
+    assert stats.keys() == {
+        "running",
+        "queued",
+        "queued_interactive",
+        "queued_standard",
+        "queued_batch",
+        "queue_wait_s",
+        "tokens_per_s",
+        "loop_lag_s",
+    }
     assert (await replica.record_routing_stats())["queued"] == 0
     leaving = replica.__del__()
     assert leaving is not None

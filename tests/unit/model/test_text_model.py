@@ -220,7 +220,7 @@ async def test_more_than_it_can_hold_is_refused_with_a_time_to_come_back() -> No
         with pytest.raises(Overloaded) as refused:
             await model.generate(_request())
 
-        assert refused.value.headers["Retry-After"] == "2"
+        assert refused.value.headers["Retry-After"] == "1"
         assert model.load()["queued"] == 1
     assert model.admission.running == model.admission.waiting == 0
 
@@ -284,7 +284,8 @@ async def test_a_closed_model_refuses_and_stops_its_engine() -> None:
 async def test_live_settings_change_what_may_wait() -> None:
     model = _model(EchoEngine(), max_running=1, max_waiting=0)
 
-    model.tune(Tunables(max_waiting=5, stream_interval_s=0.3))
+    model.tune(Tunables(max_waiting=5, stream_interval_s=0.3, target_wait_s=7.0))
 
     assert (model.admission.max_waiting, model.stream_interval_s) == (5, 0.3)
+    assert model.admission.shedder.target_wait_s == 7.0
     assert len((await model.generate(_request(n=4))).choices) == 4

@@ -1,0 +1,114 @@
+"""What an audit record may hold: short text, scalars, and never a secret.
+
+Flows in: a record from anywhere, client input in its fields included. Flows out: the same record
+if it is in order; else an error that names the field (`check`, for admin changes) or a record cut
+to fit (`fit`, for the data plane, where a hostile model name must not escape the trail).
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cluster.audit.record import AuditRecord, Scalar
+from cluster.problems import InvalidRequest
+
+LENGTHS = {  # characters, as in the table
+    "tenant": 63,
+    "actor": 80,
+    "action": 64,
+    "resource": 300,
+    "outcome": 32,
+    "request_id": 64,
+}
+MAX_DETAILS, MAX_NAME, MAX_TEXT = 32, 64, 500  # entries; characters of a name and of a value
+MAX_INT = 2**63 - 1
+# API keys, webhook secrets, JSON web tokens.
+SECRET = re.compile(
+    r"mob_[0-9A-Za-z]{4,32}_[0-9A-Za-z]{24,64}|whsec_[\w+/=-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
+)
+REDACTED = "[secret]"
+UNFIT = re.compile("[\x00\ud800-\udfff]")  # what no store takes as text
+
+
+class InvalidRecord(InvalidRequest):
+    """An audit record that may not be kept; `param` names the field, `limit` what it may be."""
+
+    slug, title = "invalid-audit-record", "The audit record may not be kept"
+
+    def __init__(self, field: str, limit: str) -> None:
+        super().__init__(f"Audit field '{field}' must be {limit}.", param=field, limit=limit)
+
+
+def check(record: AuditRecord) -> AuditRecord:
+    """The record as given. Raises InvalidRecord for its first field that is not in order."""
+    for field, limit in _faults(record):
+        raise InvalidRecord(field, limit)
+    return record
+
+
+def fit(record: AuditRecord) -> AuditRecord:
+    """The record, cut where it must be; `detail.clipped` then lists the fields at fault."""
+    faults = sorted({field for field, _ in _faults(record)})
+    if not faults:
+        return record
+    texts = {name: _clipped(getattr(record, name), limit) for name, limit in LENGTHS.items()}
+    at = record.at if _is_instant(record.at) else 0.0
+    items = list(dict(record.detail).items())[: MAX_DETAILS - 1]
+    detail = {_clipped(name, MAX_NAME): _scalar(value) for name, value in items}
+    detail["clipped"] = _clipped(",".join(faults), MAX_TEXT)
+    return replace(record, at=at, detail=detail, **texts)
+
+
+def detail_text(record: AuditRecord) -> str:
+    """`detail` as the store keeps it and the chain covers it: JSON, sorted by name, ASCII."""
+    return json.dumps(dict(record.detail), sort_keys=True) if record.detail else "{}"
+
+
+def _faults(record: AuditRecord) -> Iterator[tuple[str, str]]:
+    if not _is_instant(record.at):
+        yield "at", "finite Unix seconds"
+    for name, limit in LENGTHS.items():
+        if (fault := _text_fault(getattr(record, name), limit)) is not None:
+            yield name, fault
+    if len(record.detail) > MAX_DETAILS:
+        yield "detail", f"at most {MAX_DETAILS} entries"
+    for key, value in record.detail.items():
+        if (fault := _text_fault(key, MAX_NAME)) is not None:
+            yield "detail", f"named by {fault}"
+        elif (fault := _value_fault(value)) is not None:
+            yield f"detail.{key}", fault
+
+
+def _is_instant(at: object) -> bool:
+    return isinstance(at, int | float) and math.isfinite(at)
+
+
+def _text_fault(text: object, limit: int) -> str | None:
+    if not isinstance(text, str):
+        return "text"
+    if len(text) > limit:
+        return f"at most {limit} characters"
+    if UNFIT.search(text):
+        return "text without NUL or lone surrogates"
+    return "free of secrets" if SECRET.search(text) else None
+
+
+def _value_fault(value: object) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return None if -MAX_INT <= value <= MAX_INT else f"at most {MAX_INT} in size"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "finite"
+    return _text_fault(value, MAX_TEXT) if isinstance(value, str) else "text, number, bool or null"
+
+
+def _clipped(text: object, limit: int) -> str:
+    clean = UNFIT.sub("\ufffd", SECRET.sub(REDACTED, str(text)))
+    return clean if len(clean) <= limit else clean[: limit - 1] + "\u2026"
+
+
+def _scalar(value: Scalar) -> Scalar:
+    return value if _value_fault(value) is None else _clipped(value, MAX_TEXT)

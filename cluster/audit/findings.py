@@ -1,0 +1,44 @@
+"""What the verifier has to say: findings are alarms, notes are not."""
+
+from dataclasses import dataclass, field
+
+MAX_FINDINGS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`seq` is None where a whole chain or a file is meant; `writer` then names it."""
+
+    writer: str
+    seq: int | None
+    what: str
+
+    def __str__(self) -> str:
+        where = self.writer if self.seq is None else f"{self.writer} #{self.seq}"
+        return f"{where}: {self.what}"
+
+
+@dataclass(slots=True)
+class Report:
+    """`ok` means that nothing was changed; `findings` holds the first 1,000 of `alarms`."""
+
+    records: int = 0
+    writers: int = 0
+    checkpoints: int = 0
+    lost: int = 0  # records that the writers themselves counted as dropped
+    alarms: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.alarms == 0
+
+    def alarm(self, writer: str, seq: int | None, what: str) -> None:
+        self.alarms += 1
+        if len(self.findings) < MAX_FINDINGS:
+            self.findings.append(Finding(writer, seq, what))
+
+    def note(self, writer: str, what: str) -> None:
+        if len(self.notes) < MAX_FINDINGS:
+            self.notes.append(Finding(writer, None, what))

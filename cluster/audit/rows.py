@@ -1,0 +1,80 @@
+"""Links and heads in the relational store.
+
+Flows in: links of one writer, in order. Flows out: rows of `audit_records`, and the writer's row of
+`audit_heads`, which moves in the same transaction. Storing links twice changes nothing.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Dialect, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.audit.chain import GENESIS, Link
+from cluster.storage.tables import audit_heads, audit_records
+
+LOST = "audit.lost"
+
+
+class Head(NamedTuple):
+    """Where a writer's chain stands; `at` is the time of its last record."""
+
+    writer: str
+    seq: int
+    mac: bytes
+    lost: int
+    at: float
+
+
+async def heads(connection: AsyncConnection, writers: Iterable[str] | None = None) -> list[Head]:
+    """The heads of these writers, or of all."""
+    query = select(*(audit_heads.c[name] for name in Head._fields))
+    if writers is not None:
+        query = query.where(audit_heads.c.writer.in_(list(writers)))
+    return [Head(*row) for row in await connection.execute(query)]
+
+
+async def locked_head(connection: AsyncConnection, writer: str) -> Head:
+    """The writer's head, made if it is new, and nobody else's until this transaction ends."""
+    new = Head(writer, 0, GENESIS, 0, 0.0)
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(audit_heads).on_conflict_do_nothing()
+    await connection.execute(statement, new._asdict())
+    query = select(*(audit_heads.c[name] for name in Head._fields))
+    row = await connection.execute(query.where(audit_heads.c.writer == writer).with_for_update())
+    return Head(*row.one())
+
+
+async def store(connection: AsyncConnection, links: Sequence[Link]) -> None:
+    """Store the links of one writer that are not stored yet, and move its head."""
+    head = await locked_head(connection, links[0].writer)
+    fresh = [link for link in links if link.seq > head.seq]
+    if fresh:
+        await append(connection, head, fresh)
+
+
+async def append(connection: AsyncConnection, head: Head, links: Sequence[Link]) -> None:
+    """Store links that follow `head`, which this transaction has locked."""
+    last, lost = links[-1], sum(lost_in(link) for link in links)
+    statement, order = _insert(connection.dialect)
+    rows = [tuple(link[index] for index in order) for link in links]
+    await connection.exec_driver_sql(statement, rows)
+    await connection.execute(
+        audit_heads.update().where(audit_heads.c.writer == head.writer),
+        {"seq": last.seq, "mac": last.mac, "lost": head.lost + lost, "at": last.at},
+    )
+
+
+def lost_in(link: Link) -> int:
+    """How many records this link says were dropped."""
+    return int(json.loads(link.detail)["count"]) if link.action == LOST else 0
+
+
+@cache
+def _insert(dialect: Dialect) -> tuple[str, tuple[int, ...]]:
+    """The driver's own statement: `detail` is stored to the letter, and no loop time is spent."""
+    compiled: Any = insert(audit_records).compile(dialect=dialect)
+    return str(compiled), tuple(Link._fields.index(name) for name in compiled.positiontup)

@@ -1,0 +1,100 @@
+"""Where links wait on disk while the store is down: one append-only file a writer.
+
+Flows in: links in order. Flows out: the same links in order, to the writer itself when the store is
+back, or to whichever process of this folder next finds the file without an owner. A link that is
+spilled and stored is stored once, because its number is its own.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from cluster.audit.chain import Link
+
+SUFFIX = ".spill"
+MAX_BYTES = 256 << 20
+BATCH = 500
+
+
+class SpillFull(OSError):
+    """The file is as large as it may get."""
+
+
+class Spill:
+    """An open spill file. Its lock is held until `close`, or until the process ends."""
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        """Opens or makes the file. Raises BlockingIOError if another process owns it."""
+        self.path = path
+        self._max_bytes = max_bytes
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    @classmethod
+    def orphans(cls, folder: Path) -> Iterator[Self]:
+        """Files whose writer is gone, taken over by this process."""
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                yield cls(path)
+            except OSError:
+                continue
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def append(self, links: list[Link]) -> None:
+        """Keep links until they are stored. Raises OSError; then none of them is kept."""
+        lines = b"".join(_line(link) for link in links)
+        size = self.size
+        if size + len(lines) > self._max_bytes:
+            raise SpillFull(f"{self.path.name} has reached {self._max_bytes} bytes")
+        try:
+            written = os.write(self._fd, lines)
+            if written != len(lines):
+                raise OSError(f"wrote {written} of {len(lines)} bytes")
+            os.fsync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, size)
+            raise
+
+    def batches(self) -> Iterator[list[Link]]:
+        """The kept links in order. A line that a kill cut off is left out."""
+        with self.path.open("rb") as file:
+            batch: list[Link] = []
+            for line in file:
+                if (link := _link(line)) is not None:
+                    batch.append(link)
+                if len(batch) == BATCH:
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
+
+    def clear(self) -> None:
+        os.ftruncate(self._fd, 0)
+
+    def close(self) -> None:
+        """Let go of the file, and remove it if it is empty."""
+        if not self.size:
+            self.path.unlink(missing_ok=True)
+        os.close(self._fd)
+
+
+def _line(link: Link) -> bytes:
+    return json.dumps([*link[:-1], link.mac.hex()]).encode() + b"\n"
+
+
+def _link(line: bytes) -> Link | None:
+    try:
+        values = json.loads(line)
+        return Link._make([*values[:-1], bytes.fromhex(values[-1])])
+    except (ValueError, TypeError, IndexError):
+        return None

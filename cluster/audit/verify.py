@@ -1,0 +1,113 @@
+"""Whether anybody has changed the audit trail: every link, every head, every checkpoint.
+
+Flows in: a connection, the audit keys, the live checkpoint files and copies of them kept elsewhere.
+Flows out: a Report. Records stream, so memory does not grow with them; writers may go on writing.
+
+Found is any change to a stored record, and any that was removed, inserted, moved or reordered; a
+chain cut short, if a checkpoint or the head knows better; a chain that is gone; a checkpoint
+altered, removed or reordered. A chain and its checkpoints cut back together show only against a
+copy, and the very last line of a checkpoint file only if a later record tells of it.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.audit import raw
+from cluster.audit.chain import Link
+from cluster.audit.checkpoint_log import CheckpointLog, check_files
+from cluster.audit.checkpoints import Mark
+from cluster.audit.findings import Report
+from cluster.audit.keys import AuditKeys
+from cluster.audit.raw import Fault
+from cluster.audit.rows import Head
+from cluster.audit.walk import Expected, Walk
+
+
+async def verify(
+    connection: AsyncConnection,
+    keys: AuditKeys,
+    checkpoints: Sequence[Path],
+    copies: Sequence[Path] = (),
+) -> Report:
+    """Check everything. `checkpoints` are the live files of all nodes.
+
+    `connection` must not have read anything in its transaction yet, so that it sees everything
+    that the checkpoints tell of. Raises what the store raises.
+    """
+    report = Report()
+    logs = [CheckpointLog(path, keys.public) for path in checkpoints]
+    await asyncio.to_thread(_advance, logs)
+    walks = _Walks(keys.chain, await raw.heads(connection), logs, report)
+    async for batch in raw.links(connection):
+        await asyncio.to_thread(walks.take, batch)
+    walks.finish(await raw.heads(connection))
+    await asyncio.to_thread(_advance, logs)
+    await asyncio.to_thread(check_files, logs, walks.evidence, copies, report)
+    report.checkpoints = sum(log.number + 1 for log in logs)
+    return report
+
+
+def _advance(logs: Iterable[CheckpointLog]) -> None:
+    for log in logs:
+        log.advance()
+
+
+class _Walks:
+    """Hands each row to the walk along its writer's chain."""
+
+    def __init__(
+        self, key: bytes, heads: Sequence[Head | Fault], logs: list[CheckpointLog], report: Report
+    ) -> None:
+        self._key, self._report = key, report
+        self._heads = {head.writer: head for head in heads if isinstance(head, Head)}
+        self._marks: dict[str, Mark] = {}
+        self._anchors: dict[str, dict[int, str]] = {}
+        for fault in (head for head in heads if isinstance(head, Fault)):
+            report.alarm(fault.writer, None, f"head: {fault.what}")
+        for log in logs:
+            self._marks |= log.marks
+            for writer, anchors in log.anchors.items():
+                self._anchors.setdefault(writer, {}).update(anchors)
+        self._walk: Walk | None = None
+        self._ends: dict[str, Walk] = {}
+        self.evidence: dict[str, int] = {}
+
+    def take(self, batch: Sequence[Link | Fault]) -> None:
+        for link in batch:
+            self._report.records += 1
+            if isinstance(link, Fault):
+                self._report.alarm(link.writer, None, f"a record {link.what}")
+                continue
+            if self._walk is None or self._walk.writer != link.writer:
+                self._end()
+                self._walk = self._begin(link.writer)
+            self._walk.step(link)
+
+    def finish(self, heads: Sequence[Head | Fault]) -> None:
+        """Chains of which only a head or a checkpoint is left; then the heads, read once more."""
+        self._end()
+        for writer in sorted(self._heads.keys() | self._marks.keys()):
+            if writer not in self._ends:
+                self._walk = self._begin(writer)
+                self._end()
+        after = {head.writer: head for head in heads if isinstance(head, Head)}
+        for writer, walk in self._ends.items():
+            walk.compare_head(after.get(writer))
+
+    def _begin(self, writer: str) -> Walk:
+        self._report.writers += 1
+        anchors = self._anchors.get(writer, {})
+        expected = Expected(self._heads.get(writer), self._marks.get(writer), anchors)
+        return Walk(self._key, writer, expected, self._report)
+
+    def _end(self) -> None:
+        if self._walk is None:
+            return
+        self._walk.finish()
+        for log, number in self._walk.evidence.items():
+            self.evidence[log] = max(number, self.evidence.get(log, -1))
+        self._ends[self._walk.writer] = self._walk
+        self._walk = None

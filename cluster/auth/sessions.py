@@ -1,0 +1,186 @@
+"""Signing in, staying signed in, signing out.
+
+Flows in: an email and a password, or a refresh token. Flows out: an access token for the path and
+a refresh token for the next one. A refresh token works once; when a used one comes back, somebody
+stole it or its successor, so the whole family of that sign-in is revoked (RFC 9700, 4.14.2). Knows
+no HTTP; audit is the caller's.
+"""
+
+import hmac
+import re
+import uuid
+from dataclasses import dataclass, field
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.auth.keys import BASE62, NOBODY, digest, random_text
+from cluster.auth.passwords import Passwords, normalised_email
+from cluster.auth.records import RefreshToken, User
+from cluster.auth.repository import RefreshTokens, Users
+from cluster.auth.signing import Signing
+from cluster.auth.throttle import LoginThrottle
+from cluster.auth.tokens import INVALID, issue
+from cluster.clock import Clock
+from cluster.problems import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    Problem,
+    Unauthenticated,
+)
+from cluster.storage.database import Database
+from cluster.tenants.repository import Tenants
+
+SHAPE = re.compile(rf"mrt_([{BASE62}]{{20}})_[{BASE62}]{{43}}", re.ASCII)
+WRONG = "The email or the password is wrong."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A fresh pair of tokens; `expires_in` is the access token's life in seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    user: User
+
+
+class Sessions:
+    """One process's sign-ins. Make it on the loop that uses it."""
+
+    def __init__(
+        self,
+        database: Database,
+        pepper: bytes,
+        clock: Clock,
+        *,
+        access_token_s: int = 900,
+        refresh_token_s: int = 14 * 86_400,
+        passwords: Passwords | None = None,
+        throttle: LoginThrottle | None = None,
+    ) -> None:
+        self._database = database
+        self._pepper = pepper
+        self._clock = clock
+        self._access_s, self._refresh_s = access_token_s, refresh_token_s
+        self._passwords = passwords or Passwords()
+        self._throttle = throttle or LoginThrottle(clock)
+        self._signing = Signing(pepper, clock)
+        self._users, self._tokens = Users(clock), RefreshTokens(clock)
+        self._tenants = Tenants(clock)
+
+    async def login(self, email: str, password: str, address: str) -> SignedIn:
+        """`address` is where the attempt came from.
+
+        Raises Unauthenticated (whatever is wrong), RateLimited, Overloaded, or Forbidden when
+        the tenant is suspended.
+        """
+        email = _comparable(email)
+        self._throttle.attempt(email, address)
+        try:
+            signed_in = await self._login(email, password)
+        except Overloaded:
+            self._throttle.withdraw(email, address)
+            raise
+        self._throttle.succeeded(email, address)
+        return signed_in
+
+    async def _login(self, email: str, password: str) -> SignedIn:
+        async with self._database.read() as connection:
+            user = await self._users.find(connection, email)
+        verdict = await self._passwords.verify(user.password if user else None, password)
+        if user is None or not verdict.right or user.status != "active":
+            raise Unauthenticated(WRONG)
+        async with self._database.begin() as connection:
+            user = await self._still(connection, user)
+            if verdict.rehashed is not None:
+                await self._users.update(
+                    connection, user.tenant, user.id, password=verdict.rehashed, ends_sessions=False
+                )
+            await self._tokens.forget_expired(connection, user.tenant, user.id)
+            return await self._signed_in(connection, user, uuid.uuid4().hex)
+
+    async def refresh(self, refresh_token: str) -> SignedIn:
+        """A new pair for an unused token; raises Unauthenticated or Forbidden.
+
+        What is revoked stays revoked although the call fails.
+        """
+        async with self._database.begin() as connection:
+            outcome = await self._refreshed(connection, refresh_token)
+        if isinstance(outcome, Problem):
+            raise outcome
+        return outcome
+
+    async def logout(self, refresh_token: str) -> None:
+        """End the sign-in that the token belongs to; one that opens nothing is no error."""
+        async with self._database.begin() as connection:
+            token = await self._found(connection, refresh_token)
+            if token is not None:
+                await self._tokens.revoke_family(connection, token.tenant, token.family)
+
+    async def _refreshed(self, connection: AsyncConnection, presented: str) -> SignedIn | Problem:
+        token = await self._found(connection, presented)
+        now = self._clock.wall()
+        if token is None or token.revoked is not None or token.expires <= now:
+            return Unauthenticated(INVALID)
+        if token.used is not None:
+            await self._tokens.revoke_family(connection, token.tenant, token.family)
+            return Unauthenticated(INVALID)
+        try:
+            user = await self._still(connection, await self._owner(connection, token))
+        except Forbidden as problem:
+            return problem
+        except (NotFound, Unauthenticated):
+            return Unauthenticated(INVALID)
+        await self._tokens.use(connection, token.tenant, token.id)
+        return await self._signed_in(connection, user, token.family)
+
+    async def _found(self, connection: AsyncConnection, presented: str) -> RefreshToken | None:
+        shape = SHAPE.fullmatch(presented)
+        if shape is None:
+            return None
+        token = await self._tokens.find(connection, shape[1])
+        stored = NOBODY if token is None else token.digest
+        return token if hmac.compare_digest(digest(self._pepper, presented), stored) else None
+
+    async def _owner(self, connection: AsyncConnection, token: RefreshToken) -> User:
+        """Raises NotFound, or Unauthenticated when the token is older than it may be."""
+        user = await self._users.get(connection, token.tenant, token.user)
+        if token.created < user.valid_after:
+            raise Unauthenticated(INVALID)
+        return user
+
+    async def _still(self, connection: AsyncConnection, user: User) -> User:
+        """The user as of this transaction; raises Unauthenticated, NotFound or Forbidden."""
+        now = await self._users.get(connection, user.tenant, user.id)
+        if now.status != "active" or now.password != user.password:
+            raise Unauthenticated(INVALID)
+        tenant = await self._tenants.get(connection, user.tenant)
+        if tenant.status != "active":
+            raise Forbidden(f"Tenant '{tenant.id}' is suspended.")
+        return now
+
+    async def _signed_in(self, connection: AsyncConnection, user: User, family: str) -> SignedIn:
+        now, id = self._clock.wall(), random_text(20)
+        text = f"mrt_{id}_{random_text(43)}"
+        token = RefreshToken(
+            id=id,
+            family=family,
+            tenant=user.tenant,
+            user=user.id,
+            digest=digest(self._pepper, text),
+            created=now,
+            expires=now + self._refresh_s,
+        )
+        await self._tokens.add(connection, user.tenant, token)
+        access = issue(await self._signing.current(connection), user, now, self._access_s)
+        return SignedIn(access, text, self._access_s, user)
+
+
+def _comparable(email: str) -> str:
+    """The normalised email; of what is none, nobody's: it costs the same and finds no user."""
+    try:
+        return normalised_email(email)
+    except InvalidRequest:
+        return ""

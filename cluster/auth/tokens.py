@@ -1,0 +1,106 @@
+"""Access tokens: JWTs (RFC 7519, profile RFC 9068) signed with Ed25519 (RFC 8037), nothing else.
+
+Flows in: a user and a signer, or a presented token and the public keys. Flows out: the token, or
+its claims. Every refusal reads the same. Whether the user still exists is the directory's matter.
+"""
+
+import base64
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwt.types import Options
+
+from cluster.auth.records import User
+from cluster.auth.signing import Signer
+from cluster.problems import Unauthenticated
+from cluster.tenants.caller import Role
+
+INVALID = "The credential is not valid."  # whatever is wrong with it
+ALGORITHM, TYPE = "EdDSA", "at+jwt"
+ISSUER, AUDIENCE = "mobula", "mobula-api"
+LEEWAY_S = 5.0
+LONGEST_LIFE_S = 3_600.0
+MAX_LENGTH = 2_048
+REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "jti", "sub", "tenant", "role")
+_CHECKS: Options = {
+    "require": list(REQUIRED),
+    "strict_aud": True,
+    "verify_exp": False,  # by our clock, below
+    "verify_nbf": False,
+    "verify_iat": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a genuine token says; `issued` and `expires` are Unix seconds, `key` is its kid."""
+
+    user: str
+    tenant: str
+    role: Role
+    issued: float
+    expires: float
+    id: str
+    key: str
+
+
+def issue(signer: Signer, user: User, now: float, life_s: float) -> str:
+    """A token for `user` that lives for `life_s` seconds."""
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "iat": now,
+        "nbf": now,
+        "exp": now + life_s,
+        "jti": uuid.uuid4().hex,
+        "sub": user.id,
+        "tenant": user.tenant,
+        "role": user.role.value,
+    }
+    return jwt.encode(claims, signer.private, ALGORITHM, {"kid": signer.id, "typ": TYPE})
+
+
+def verify(token: str, public_key: Callable[[str], Ed25519PublicKey | None], now: float) -> Claims:
+    """The claims of a genuine token that is valid `now`; raises Unauthenticated."""
+    try:
+        if len(token) > MAX_LENGTH:
+            raise ValueError("too long")
+        header = jwt.get_unverified_header(token)
+        key = public_key(header["kid"]) if isinstance(header.get("kid"), str) else None
+        if key is None or header.get("typ") != TYPE or "crit" in header:
+            raise ValueError("a header that is not ours")
+        payload = jwt.decode(token, key, [ALGORITHM], _CHECKS, audience=AUDIENCE, issuer=ISSUER)
+        return _claims(payload, header["kid"], now)
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise Unauthenticated(INVALID) from error
+
+
+def _claims(payload: Mapping[str, Any], kid: str, now: float) -> Claims:
+    """Raises ValueError or TypeError for a claim of the wrong type or out of its time."""
+    issued, starts, expires = (_instant(payload[name]) for name in ("iat", "nbf", "exp"))
+    if max(issued, starts) > now + LEEWAY_S or expires <= now - LEEWAY_S:
+        raise ValueError("not now")
+    if expires - issued > LONGEST_LIFE_S + LEEWAY_S:
+        raise ValueError("lives too long")
+    texts = [payload[name] for name in ("sub", "tenant", "jti")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("not text")
+    user, tenant, id = texts
+    return Claims(user, tenant, Role(payload["role"]), issued, expires, id, kid)
+
+
+def _instant(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise TypeError("not a number")
+    return float(value)
+
+
+def jwk(kid: str, public: bytes) -> dict[str, str]:
+    """The public half as a JSON Web Key (RFC 7517); `public` is raw."""
+    x = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
+    return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": ALGORITHM, "kid": kid, "x": x}

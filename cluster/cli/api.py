@@ -1,0 +1,189 @@
+"""The running cluster's HTTP API, as the administrative commands use it.
+
+Flows in: a method, a path and values. Flows out: the answer's JSON, a table on the screen, or one
+sentence on standard error and exit code 1. Loads httpx only when something is asked.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from cluster.cli.screen import console, fail, plain
+
+if TYPE_CHECKING:
+    import httpx
+
+Row = dict[str, Any]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key", envvar="MOBULA_API_KEY", help="Act with this key. [default: the admin key]"
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Tenant = Annotated[
+    str | None, typer.Option("--tenant", "-t", help="[default: the tenant of the key]")
+]
+INSTANTS = frozenset({"created", "updated", "expires", "revoked", "last_used", "at"})
+WHOLE = frozenset({"id", "kind"})  # what could not be copied from two lines
+PAGE = 200
+
+
+def connect(key: str | None) -> "httpx.Client":
+    """A client of the cluster that runs here; ends the command if there is none."""
+    from cluster.cli.running import NOT_RUNNING, client, running_state
+    from cluster.settings import Settings
+
+    settings = Settings()
+    state = running_state(settings)
+    if state is None:
+        raise typer.Exit(fail(NOT_RUNNING))
+    http = client(state, settings)
+    if key is not None:
+        http.headers["Authorization"] = f"Bearer {key}"
+    return http
+
+
+class Api:
+    """One command's conversation. A refusal ends the command and says what was wrong."""
+
+    def __init__(self, http: "httpx.Client") -> None:
+        self._http = http
+
+    def get(self, *path: str, **query: Any) -> Any:
+        return self._ask("GET", path, query).json()
+
+    def post(self, *path: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("POST", path, {}, body).json()
+
+    def put(self, *path: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("PUT", path, {}, body).json()
+
+    def patch(self, *path: str, body: Mapping[str, Any]) -> Any:
+        return self._ask("PATCH", path, {}, _given(body)).json()
+
+    def delete(self, *path: str) -> None:
+        self._ask("DELETE", path, {})
+
+    def pages(self, *path: str, most: int | None = None, **query: Any) -> Iterator[Row]:
+        """Every entry of a listing, page after page; `most` of them at most."""
+        left, cursor = most if most is not None else sys.maxsize, None
+        while left > 0:
+            page = self.get(*path, **query, limit=min(PAGE, left), cursor=cursor)
+            yield from page["data"]
+            left, cursor = left - len(page["data"]), page["next_cursor"]
+            if cursor is None:
+                return
+
+    def text(self, media_type: str, *path: str, **query: Any) -> str:
+        """The answer in another form than JSON."""
+        return self._ask("GET", path, query, headers={"Accept": media_type}).text
+
+    def lines(self, *path: str, **query: Any) -> Iterator[str]:
+        """The lines of a streamed answer."""
+        with self._http.stream("GET", _url(path), params=_given(query)) as response:
+            if response.is_error:
+                response.read()
+                raise typer.Exit(_refused(response))
+            yield from response.iter_lines()
+
+    def tenant(self, named: str | None) -> str:
+        """The tenant to act in."""
+        return named or str(self.get("auth", "me")["tenant"])
+
+    def _ask(
+        self,
+        method: str,
+        path: Sequence[str],
+        query: Mapping[str, Any],
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> "httpx.Response":
+        response = self._http.request(
+            method, _url(path), params=_given(query), json=body, headers=headers
+        )
+        if response.is_error:
+            raise typer.Exit(_refused(response))
+        return response
+
+
+@contextmanager
+def api(key: str | None) -> Iterator[Api]:
+    """`connect` is looked up when called, so that tests put the application itself there."""
+    import httpx
+
+    try:
+        with connect(key) as http:
+            yield Api(http)
+    except httpx.HTTPError as error:
+        raise typer.Exit(fail(f"the cluster does not answer: {error}")) from None
+
+
+def _url(path: Sequence[str]) -> str:
+    return "/api/v1/" + "/".join(quote(part, safe="") for part in path)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _refused(response: "httpx.Response") -> int:
+    try:
+        problem = response.json()
+        faults = [f"{e.get('pointer', '')}: {e['detail']}" for e in problem.get("errors", ())]
+        return fail("\n".join(faults) or problem["detail"])
+    except (ValueError, KeyError):
+        return fail(f"HTTP {response.status_code}")
+
+
+def show(rows: Sequence[Row], columns: Sequence[str], as_json: bool) -> None:
+    """A table of `columns`, or everything as JSON."""
+    from rich.table import Table
+
+    if as_json:
+        plain(json.dumps(list(rows), indent=1))
+        return
+    table = Table()
+    for name in columns:
+        table.add_column(name, no_wrap=name in WHOLE, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(name, row.get(name)) for name in columns))
+    console.print(table)
+
+
+def show_one(row: Row, as_json: bool) -> None:
+    """Each member on a line, or everything as JSON."""
+    if as_json:
+        plain(json.dumps(row, indent=1))
+        return
+    width = max(map(len, row))
+    for name, value in row.items():
+        plain(f"{name:<{width}}  {_cell(name, value)}")
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name in INSTANTS and isinstance(value, int | float):
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def secret(prompt: str, *, twice: bool = False) -> str:
+    """A password from the terminal without echo, or the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    ask: Callable[..., str] = typer.prompt
+    return ask(prompt, hide_input=True, confirmation_prompt=twice)
+
+
+def new_app(help_text: str) -> typer.Typer:
+    return typer.Typer(help=help_text, no_args_is_help=True, pretty_exceptions_enable=False)

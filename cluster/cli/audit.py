@@ -1,0 +1,122 @@
+"""`mobula audit`: who did what, and whether the trail of it was tampered with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cluster.cli.api import Json, Key, Tenant, api, new_app, show
+from cluster.cli.screen import fail, plain, say
+
+if TYPE_CHECKING:
+    from cluster.audit.findings import Report
+    from cluster.settings import Settings
+
+audit = new_app("The audit trail.")
+COLUMNS = ("at", "tenant", "actor", "action", "resource", "outcome", "request_id")
+Actor = Annotated[str | None, typer.Option(help="`key:<id>` or `user:<id>`.")]
+Action = Annotated[str | None, typer.Option(help="Or how it begins, such as `key.`.")]
+Outcome = Annotated[str | None, typer.Option(help="`ok`, or a problem such as forbidden.")]
+Since = Annotated[float | None, typer.Option("--from", help="Unix seconds.")]
+Until = Annotated[float | None, typer.Option("--to", help="Unix seconds, not included.")]
+
+
+@audit.command()
+def search(
+    actor: Actor = None,
+    action: Action = None,
+    resource: Annotated[str | None, typer.Option(help="Such as `key:<id>`.")] = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 50,
+    tenant: Tenant = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Find records."""
+    query = {
+        "actor": actor,
+        "action": action,
+        "resource": resource,
+        "outcome": outcome,
+        "from": since,
+        "to": until,
+        "tenant": tenant,
+    }
+    with api(key) as cluster:
+        show(list(cluster.pages("audit", most=limit, **query)), COLUMNS, as_json)
+
+
+@audit.command()
+def export(
+    since: Since = None,
+    until: Until = None,
+    tenant: Tenant = None,
+    key: Key = None,
+) -> None:
+    """Print every record as a line of JSON, the newest first."""
+    with api(key) as cluster:
+        query = {"from": since, "to": until, "tenant": tenant}
+        for line in cluster.lines("audit", "export", **query):
+            plain(line)
+
+
+@audit.command()
+def verify(
+    copy: Annotated[
+        list[Path] | None,
+        typer.Option(help="A copy of a checkpoint file kept elsewhere; repeat for more."),
+    ] = None,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option(help="Checkpoint files of all nodes. [default: this home's]"),
+    ] = None,
+) -> None:
+    """Check every record in the store, with or without a cluster. Exit code 1 on any finding."""
+    report = _verified(checkpoints or (), copy or ())
+    for finding in report.findings:
+        plain(f"  {finding}")
+    for note in report.notes:
+        plain(f"  note: {note}")
+    counts = f"{report.records} records, {report.writers} writers, {report.checkpoints} checkpoints"
+    if not report.ok:
+        raise typer.Exit(fail(f"{report.alarms} findings in {counts}"))
+    say(f"[bold green]untouched[/] {counts}, {report.lost} records lost when they were written")
+
+
+def _verified(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "Report":
+    import asyncio
+
+    from cluster.problems import Problem
+    from cluster.settings import Settings
+
+    settings = Settings()
+    try:
+        return asyncio.run(_check(settings, checkpoints, copies))
+    except FileNotFoundError:
+        text = f"there is no store in {settings.home}; the first `mobula up` makes one"
+        raise typer.Exit(fail(text)) from None
+    except Problem as problem:
+        raise typer.Exit(fail(problem.detail)) from None
+
+
+async def _check(
+    settings: "Settings", checkpoints: Sequence[Path], copies: Sequence[Path]
+) -> "Report":
+    from cluster.audit.checkpoints import FILE
+    from cluster.audit.keys import AuditKeys
+    from cluster.audit.verify import verify as check
+    from cluster.auth.home import load_pepper, store_url
+    from cluster.storage.database import Database
+    from cluster.tenants.administration.records import AUDIT
+
+    home = settings.home
+    keys = AuditKeys.derive(load_pepper(home, settings))
+    database = Database(store_url(home, settings))
+    try:
+        async with database.read() as connection:
+            return await check(connection, keys, list(checkpoints) or [home / AUDIT / FILE], copies)
+    finally:
+        await database.close()

@@ -1,0 +1,19 @@
+"""`mobula signing-keys`: the keys that sign access tokens."""
+
+from cluster.cli.api import Key, api, new_app
+from cluster.cli.screen import say
+
+signing_keys = new_app("Keys that sign access tokens.")
+
+
+@signing_keys.callback()
+def about() -> None:
+    """Keys that sign access tokens."""
+
+
+@signing_keys.command()
+def rotate(key: Key = None) -> None:
+    """Roll over: the next key signs in a few seconds, tokens of the old one run out."""
+    with api(key) as cluster:
+        answer = cluster.post("auth", "signing-keys", "rotate", body={})
+        say(f"{answer['id']} signs from now on")

@@ -1,0 +1,234 @@
+"""Webhooks: where a tenant wants its events sent.
+
+Flows in: a transaction, the tenant, and what it asks for. Flows out: `Webhook` values, and a
+signing secret once, when it is made. Another tenant's webhook is not found. Checks a URL's form;
+call `Guard.target` before the transaction to also check where it leads, as every delivery does.
+Never commits and publishes nothing.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.clock import Clock
+from cluster.events.kinds import is_pattern
+from cluster.events.signing import Keyring
+from cluster.net.ssrf import Guard
+from cluster.problems import Conflict, InvalidRequest, NotFound
+from cluster.storage.pages import is_id
+from cluster.storage.tables import deliveries, events, tenants, webhooks
+
+MAX_WEBHOOKS = 20  # of one tenant
+MAX_KINDS = 50  # patterns of one webhook
+GRACE_S = 86_400.0  # a rotated secret signs beside the new one for this long
+MAX_GRACE_S = 7 * 86_400.0
+MAX_LISTED = 500
+
+Status = Literal["active", "disabled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """`kinds` are patterns (kinds.py); instants are Unix seconds."""
+
+    id: str
+    tenant: str
+    url: str
+    kinds: tuple[str, ...]
+    status: str
+    created: float
+    updated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How sending one event to one webhook stands; `next` is when it is (or was) due."""
+
+    id: str
+    event: str
+    kind: str
+    status: str
+    attempts: int
+    next: float
+    last_error: str | None
+
+
+class Webhooks:
+    """The repository of webhooks."""
+
+    def __init__(self, keyring: Keyring, guard: Guard, clock: Clock) -> None:
+        self._keyring = keyring
+        self._guard = guard
+        self._clock = clock
+
+    async def create(
+        self, connection: AsyncConnection, tenant: str, url: str, kinds: Sequence[str]
+    ) -> tuple[Webhook, str]:
+        """The webhook and its secret, to show once.
+
+        Raises UnsafeUrl, InvalidRequest (`kinds`), Conflict over MAX_WEBHOOKS, NotFound (tenant).
+        """
+        self._guard.check(url)
+        wanted = _wanted(kinds)
+        await _hold_tenant(connection, tenant)
+        if len(await self.list(connection, tenant)) >= MAX_WEBHOOKS:
+            raise Conflict(f"A tenant has at most {MAX_WEBHOOKS} webhooks.", limit=MAX_WEBHOOKS)
+        now, id_ = self._clock.wall(), f"wh_{secrets.token_hex(12)}"
+        secret, sealed = self._keyring.new(id_)
+        webhook = Webhook(id_, tenant, url, wanted, "active", now, now)
+        await connection.execute(insert(webhooks).values(**_row(webhook), secret=sealed))
+        return webhook, secret
+
+    async def list(self, connection: AsyncConnection, tenant: str) -> Sequence[Webhook]:
+        """All of the tenant's, the oldest first."""
+        found = await connection.execute(
+            select(webhooks)
+            .where(webhooks.c.tenant == tenant)
+            .order_by(webhooks.c.created, webhooks.c.id)
+        )
+        return [_webhook(row) for row in found]
+
+    async def get(self, connection: AsyncConnection, tenant: str, id_: str) -> Webhook:
+        """Raises NotFound, also for another tenant's."""
+        return _webhook(await self._find(connection, tenant, id_))
+
+    async def update(
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        id_: str,
+        *,
+        url: str | None = None,
+        kinds: Sequence[str] | None = None,
+        status: Status | None = None,
+    ) -> Webhook:
+        """Change what is given; disabling gives up what is pending. Raises as create and get."""
+        changes: dict[str, Any] = {"updated": self._clock.wall()}
+        if url is not None:
+            changes["url"] = self._guard.check(url).url
+        if kinds is not None:
+            changes["kinds"] = list(_wanted(kinds))
+        if status is not None:
+            changes["status"] = _status(status)
+        await self._find(connection, tenant, id_)
+        await self._change(connection, tenant, id_, changes)
+        if status == "disabled":
+            await give_up(connection, tenant, id_, "the webhook was disabled")
+        return await self.get(connection, tenant, id_)
+
+    async def rotate(
+        self, connection: AsyncConnection, tenant: str, id_: str, grace_s: float = GRACE_S
+    ) -> tuple[Webhook, str]:
+        """A new secret; both sign for `grace_s` seconds (0: the old one ends now)."""
+        if not 0 <= grace_s <= MAX_GRACE_S:
+            raise InvalidRequest(f"grace_s: must be 0 to {MAX_GRACE_S:g}.", param="grace_s")
+        now, row = self._clock.wall(), await self._find(connection, tenant, id_, hold=True)
+        secret, sealed = self._keyring.rotated(id_, row.secret, now, grace_s)
+        await self._change(connection, tenant, id_, {"secret": sealed, "updated": now})
+        return await self.get(connection, tenant, id_), secret
+
+    async def delete(self, connection: AsyncConnection, tenant: str, id_: str) -> None:
+        """With its deliveries. Raises NotFound."""
+        await self._find(connection, tenant, id_)
+        await connection.execute(
+            delete(webhooks).where(webhooks.c.tenant == tenant, webhooks.c.id == id_)
+        )
+
+    async def deliveries(
+        self, connection: AsyncConnection, tenant: str, id_: str, limit: int = 100
+    ) -> Sequence[Delivery]:
+        """The newest first, at most MAX_LISTED. Raises NotFound."""
+        await self._find(connection, tenant, id_)
+        columns = [deliveries.c[name] for name in ("id", "event", "status", "attempts", "next")]
+        found = await connection.execute(
+            select(*columns, deliveries.c.last_error, events.c.kind)
+            .join(events, events.c.id == deliveries.c.event)
+            .where(deliveries.c.tenant == tenant, deliveries.c.webhook == id_)
+            .order_by(events.c.at.desc(), deliveries.c.id)
+            .limit(min(limit, MAX_LISTED))
+        )
+        return [Delivery(**row._mapping) for row in found]
+
+    async def _find(
+        self, connection: AsyncConnection, tenant: str, id_: str, hold: bool = False
+    ) -> Row[Any]:
+        if not is_id(id_):
+            raise _not_found(id_)
+        query = select(webhooks).where(webhooks.c.tenant == tenant, webhooks.c.id == id_)
+        row = (
+            await connection.execute(query.with_for_update(key_share=True) if hold else query)
+        ).first()
+        if row is None:
+            raise _not_found(id_)
+        return row
+
+    async def _change(
+        self, connection: AsyncConnection, tenant: str, id_: str, changes: dict[str, Any]
+    ) -> None:
+        mine = (webhooks.c.tenant == tenant, webhooks.c.id == id_)
+        await connection.execute(update(webhooks).where(*mine).values(changes))
+
+
+async def find_secret(connection: AsyncConnection, tenant: str, id_: str) -> bytes:
+    """The sealed signing keys. Raises NotFound."""
+    query = select(webhooks.c.secret).where(webhooks.c.tenant == tenant, webhooks.c.id == id_)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise _not_found(id_)
+    return bytes(row.secret)
+
+
+async def give_up(connection: AsyncConnection, tenant: str, webhook: str, why: str) -> None:
+    """Fail everything that is still pending for the webhook."""
+    await connection.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.tenant == tenant,
+            deliveries.c.webhook == webhook,
+            deliveries.c.status == "pending",
+        )
+        .values(status="failed", locked=None, last_error=why)
+    )
+
+
+def _not_found(id_: str) -> NotFound:
+    return NotFound(f"No webhook '{id_[:64]}'.", param="webhook")
+
+
+async def _hold_tenant(connection: AsyncConnection, tenant: str) -> None:
+    """Two creates at once must not both take the last place. Raises NotFound."""
+    held = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update()
+    if not is_id(tenant) or (await connection.execute(held)).first() is None:
+        raise NotFound(f"No tenant '{tenant[:64]}'.", param="tenant")
+
+
+def _wanted(kinds: Sequence[str]) -> tuple[str, ...]:
+    if not 1 <= len(kinds) <= MAX_KINDS:
+        raise InvalidRequest(f"kinds: must hold 1 to {MAX_KINDS} kinds.", param="kinds")
+    for index, kind in enumerate(kinds):
+        if not is_pattern(kind):
+            raise InvalidRequest(
+                f"kinds.{index}: '{kind[:64]}' names no event; write such as key.created or key.*.",
+                param=f"kinds.{index}",
+            )
+    return tuple(dict.fromkeys(kinds))
+
+
+def _status(status: str) -> str:
+    if status not in ("active", "disabled"):
+        raise InvalidRequest("status: must be active or disabled.", param="status")
+    return status
+
+
+def _row(webhook: Webhook) -> dict[str, Any]:
+    row = {name: getattr(webhook, name) for name in Webhook.__slots__}
+    return {**row, "kinds": list(webhook.kinds)}
+
+
+def _webhook(row: Row[Any]) -> Webhook:
+    values = {name: getattr(row, name) for name in Webhook.__slots__}
+    return Webhook(**{**values, "kinds": tuple(row.kinds)})

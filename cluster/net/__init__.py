@@ -1,0 +1,1 @@
+"""Reaching out: URLs that tenants name are checked before anything is sent to them."""

@@ -1,0 +1,202 @@
+"""The guard against server-side request forgery: a tenant's URL may only reach public hosts.
+
+Flows in: a URL that a tenant gave. Flows out: a `Target`, whose addresses were all checked and
+which is what one connects to, so that a name cannot change its address in between; or UnsafeUrl.
+Strict on purpose: what two parsers could read in two ways is refused. Sends nothing.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
+
+from cluster.net.addresses import Address, forbidden
+from cluster.problems import InvalidRequest
+
+MAX_URL = 2_000
+MAX_HOST = 253
+RESOLVE_S = 5.0
+RESOLVER_THREADS = 16  # the guard's own: a name server that hangs must not stall other work
+DEFAULT_PORTS = {"https": 443, "http": 80}
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+_URL = re.compile(r"([a-z]+)://([^/?#]*)([/?][^#]*)?", re.ASCII)
+_PORT = re.compile(r":([0-9]{1,5})$", re.ASCII)
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+_NUMERIC = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_V4 = re.compile(r"(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}", re.ASCII)
+
+
+class UnsafeUrl(InvalidRequest):
+    """The URL is not one that this server may reach; `reason` says why."""
+
+    slug, title = "unsafe-url", "The URL may not be reached"
+
+    def __init__(self, reason: str, param: str = "url") -> None:
+        super().__init__(f"{param}: {reason}.", param=param, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A URL taken apart; `host` is lower case, an IPv6 address without its brackets."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+    address: Address | None  # where the host is one
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect: addresses in the resolver's order, each one checked."""
+
+    location: Location
+    addresses: tuple[Address, ...]
+
+
+class Guard:
+    """Decides what may be reached.
+
+    With `private_hosts` (MOBULA_WEBHOOKS_PRIVATE_HOSTS) plain http, every port, and loopback and
+    private addresses are allowed; link-local, metadata, multicast and reserved ones never are.
+    """
+
+    def __init__(self, private_hosts: bool = False, resolve: Resolve | None = None) -> None:
+        self._private = private_hosts
+        self._threads: ThreadPoolExecutor | None = None
+        self._resolve = resolve or self._ask_system
+
+    def check(self, url: str, param: str = "url") -> Location:
+        """What can be said without resolving. Raises UnsafeUrl."""
+        try:
+            location = _location(url)
+            self._check_policy(location)
+            if location.address is not None:
+                self._check_address(location.address, literal=True)
+        except UnsafeUrl as unsafe:
+            raise UnsafeUrl(unsafe.extensions["reason"], param) from None
+        return location
+
+    async def target(self, url: str, param: str = "url") -> Target:
+        """Check, resolve once, check every address. Raises UnsafeUrl."""
+        location = self.check(url, param)
+        if location.address is not None:
+            return Target(location, (location.address,))
+        try:
+            addresses = await self._addresses(location)
+            for address in addresses:
+                self._check_address(address, literal=False)
+        except UnsafeUrl as unsafe:
+            raise UnsafeUrl(unsafe.extensions["reason"], param) from None
+        return Target(location, addresses)
+
+    def close(self) -> None:
+        """Let go of the resolver's threads without waiting for them."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _check_policy(self, location: Location) -> None:
+        if self._private:
+            return
+        if location.scheme != "https":
+            raise UnsafeUrl("must be https")
+        if location.port != 443 and location.port < 1024:
+            raise UnsafeUrl(f"port {location.port} is not allowed; use 443 or 1024 to 65535")
+        if location.address is None and "." not in location.host:
+            raise UnsafeUrl("the host must be a full domain name")
+
+    def _check_address(self, address: Address, *, literal: bool) -> None:
+        """A name's reason is kept vague, so that it does not map the network behind us."""
+        reach = forbidden(address)
+        if reach is None or (self._private and reach.is_private):
+            return
+        if literal:
+            raise UnsafeUrl(f"the host is {reach}")
+        raise UnsafeUrl("the host resolves to an address that is not public")
+
+    async def _addresses(self, location: Location) -> tuple[Address, ...]:
+        try:
+            async with asyncio.timeout(RESOLVE_S):
+                found = await self._resolve(location.host, location.port)
+            addresses = tuple(dict.fromkeys(ip_address(text) for text in found))
+        except (OSError, ValueError) as error:  # TimeoutError is an OSError
+            raise UnsafeUrl("the host does not resolve") from error
+        if not addresses:
+            raise UnsafeUrl("the host does not resolve")
+        return addresses
+
+    async def _ask_system(self, host: str, port: int) -> list[str]:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(RESOLVER_THREADS, "resolver")
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found: list[Any] = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [entry[4][0] for entry in found]
+
+
+def _location(url: str) -> Location:
+    if len(url) > MAX_URL:
+        raise UnsafeUrl(f"has {len(url)} characters; the limit is {MAX_URL}")
+    if not all("!" <= character <= "~" for character in url) or "\\" in url:
+        raise UnsafeUrl(
+            "may hold only printable ASCII without spaces or backslashes; write an international "
+            "name in its xn-- form"
+        )
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        raise UnsafeUrl("must read https://host/path, in lower case up to the host, no fragment")
+    scheme, authority = parts[1], parts[2]
+    if scheme not in DEFAULT_PORTS:
+        raise UnsafeUrl("must be https")
+    if "@" in authority:
+        raise UnsafeUrl("may not hold a user name or password")
+    host, port = _host_and_port(authority, DEFAULT_PORTS[scheme])
+    address = _literal(host)
+    return Location(url, scheme, host.strip("[]").lower(), port, address)
+
+
+def _host_and_port(authority: str, default: int) -> tuple[str, int]:
+    found = _PORT.search(authority)
+    host = authority[: found.start()] if found else authority
+    port = int(found[1]) if found else default
+    if not 1 <= port <= 65535:
+        raise UnsafeUrl(f"port {port} is not between 1 and 65535")
+    return host, port
+
+
+def _literal(host: str) -> Address | None:
+    """The address that the host is, None for a domain name. Raises UnsafeUrl for neither."""
+    if host.startswith("["):
+        return _ipv6(host)
+    name = host.lower()
+    if _V4.fullmatch(name):
+        return _ipv4(name)
+    labels = name.split(".")
+    if len(name) > MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
+        raise UnsafeUrl("the host is not a valid domain name or address")
+    if _NUMERIC.fullmatch(labels[-1]):
+        raise UnsafeUrl("an IPv4 address must be four decimal numbers, such as 192.0.2.1")
+    return None
+
+
+def _ipv4(text: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        raise UnsafeUrl("the host is not a valid IPv4 address") from None
+
+
+def _ipv6(host: str) -> IPv6Address:
+    try:
+        address = IPv6Address(host[1:-1] if host.endswith("]") else "")
+    except ValueError:
+        raise UnsafeUrl("the host is not a valid IPv6 address") from None
+    if address.scope_id is not None:
+        raise UnsafeUrl("an IPv6 address may not name a zone")
+    return address

@@ -1,0 +1,37 @@
+"""Who administers, and what they may hand on to others.
+
+Nobody gives away more than they have: scopes by the caller's own scopes, roles by rank.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cluster.problems import Forbidden
+from cluster.tenants.caller import Caller, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An authenticated caller in one request."""
+
+    caller: Caller
+    request_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """As the audit trail names it: `key:<id>` or `user:<id>`."""
+        return f"{self.caller.kind}:{self.caller.key_id}"
+
+    @property
+    def operates(self) -> bool:
+        return Scope.ADMIN in self.caller.scopes
+
+    def cover(self, scopes: Iterable[Scope], what: str) -> None:
+        """Raises Forbidden unless the caller has every one of `scopes`; names one it lacks."""
+        lacking = sorted(scope for scope in scopes if not self.caller.allows(scope))
+        if lacking:
+            raise Forbidden(
+                f"{what} has the scope '{lacking[0]}', which you lack.",
+                required_scope=str(lacking[0]),
+                param="scopes",
+            )

@@ -1,0 +1,77 @@
+"""Batches of usage in the relational store: each applied once.
+
+Flows in: a numbered batch of increments. Flows out: rows of `usage` that grew by them, and the
+batch's own row in `usage_batches`, in one transaction. Cost and revenue are nano-currency.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Dialect, and_, delete, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.storage.tables import usage, usage_batches
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KEPT_S = 7 * 86_400.0  # how long the last batch of a process that is gone is remembered
+PRUNE_EVERY = 64  # batches
+_SUMS = ("amount", "cost", "revenue")
+
+
+class Increment(NamedTuple):
+    """What a row of `usage` grows by."""
+
+    tenant: str
+    key: str
+    model: str
+    day: str
+    unit: str
+    amount: int
+    cost: int
+    revenue: int
+
+
+def day_name(day: int) -> str:
+    """The UTC date of a day counted from the Unix epoch, such as 2026-11-21."""
+    return (EPOCH + timedelta(days=day)).date().isoformat()
+
+
+async def apply(
+    connection: AsyncConnection, writer: str, seq: int, at: float, batch: Sequence[Increment]
+) -> bool:
+    """Apply batch `seq` of `writer`; False if it had been applied already."""
+    mine = usage_batches.c.writer == writer
+    this = select(usage_batches.c.seq).where(mine, usage_batches.c.seq == seq)
+    known = await connection.execute(this)
+    if known.first() is not None:
+        return False
+    await connection.execute(insert(usage_batches), {"writer": writer, "seq": seq, "at": at})
+    statement, order = _upsert(connection.dialect)
+    rows = [tuple(each[index] for index in order) for each in batch]
+    await connection.exec_driver_sql(statement, rows)
+    if seq % PRUNE_EVERY == 1:
+        await _prune(connection, writer, seq, at)
+    return True
+
+
+async def _prune(connection: AsyncConnection, writer: str, seq: int, now: float) -> None:
+    """Forget batches that nobody can send again."""
+    own = and_(usage_batches.c.writer == writer, usage_batches.c.seq < seq)
+    old = and_(usage_batches.c.writer != writer, usage_batches.c.at < now - KEPT_S)
+    await connection.execute(delete(usage_batches).where(or_(own, old)))
+
+
+@cache
+def _upsert(dialect: Dialect) -> tuple[str, tuple[int, ...]]:
+    """The driver's own statement, so that a large batch takes no time on the loop."""
+    make: Any = sqlite.insert if dialect.name == "sqlite" else postgresql.insert
+    statement = make(usage)
+    statement = statement.on_conflict_do_update(
+        index_elements=list(usage.primary_key.columns),
+        set_={name: usage.c[name] + statement.excluded[name] for name in _SUMS},
+    )
+    compiled: Any = statement.compile(dialect=dialect)
+    return str(compiled), tuple(Increment._fields.index(name) for name in compiled.positiontup)

@@ -1,0 +1,119 @@
+"""Who may enter an administrative route: dependencies named for what they grant.
+
+Flows in: a request. Flows out: an `Entry`, the authenticated call and the tenant that it may act
+in; or Unauthenticated (401), NotFound (404) or Forbidden (403). Another tenant's name is refused
+before anything is looked up, in the same words as one that does not exist, whatever the caller's
+scopes. What a caller may grant to others is decided in cluster/tenants/administration.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Query, Request
+
+from cluster.problems import NotFound
+from cluster.tenants.administration import Actor, Administration
+from cluster.tenants.caller import Scope
+from cluster.tenants.plan import Id, RequestClass
+from deployments.ingress.call import Call
+from deployments.ingress.credentials import open_call
+from deployments.ingress.services import Services
+
+MAX_RESOURCE = 300  # characters, as in the audit trail
+Admitted = AsyncIterator[Call]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An allowed call: who acts, in which tenant, on which administration."""
+
+    call: Call
+    tenant: str
+    office: Administration
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(self.call.caller, self.call.request_id)
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+async def authenticated(request: Request) -> Call:
+    """Raises Unauthenticated."""
+    return open_call(services_of(request), request, _class_of(request))
+
+
+async def admitted(request: Request, call: Annotated[Call, Depends(authenticated)]) -> Admitted:
+    """Through the tenant's gate: counted against its limits, and kept in its audit trail."""
+    action, resource = f"admin.{request.method.lower()}", request.scope["path"][:MAX_RESOURCE]
+    gate = services_of(request).gate
+    async with gate.admitted(call, _class_of(request), action, resource) as permit:
+        request.scope["state"]["fields"] = permit.headers
+        yield call
+
+
+def _class_of(request: Request) -> RequestClass:
+    return RequestClass.READ if request.method in ("GET", "HEAD") else RequestClass.ADMIN
+
+
+AnyCaller = Annotated[Call, Depends(admitted)]
+TenantInPath = Annotated[Id, Path(description="The tenant's id.")]
+TenantInQuery = Annotated[
+    Id | None, Query(description="The operator may name any tenant; others only their own.")
+]
+
+
+def _in_path(scope: Scope) -> Callable[..., Awaitable[Entry]]:
+    """Grants `scope` in the tenant that the path names."""
+
+    async def enter(request: Request, call: AnyCaller, tenant: TenantInPath) -> Entry:
+        return await _enter(request, call, tenant, scope)
+
+    return enter
+
+
+def _in_query(scope: Scope) -> Callable[..., Awaitable[Entry]]:
+    """Grants `scope` in the tenant that `?tenant=` names, or the caller's own."""
+
+    async def enter(request: Request, call: AnyCaller, tenant: TenantInQuery = None) -> Entry:
+        return await _enter(request, call, tenant or call.caller.tenant, scope)
+
+    return enter
+
+
+async def _anyone(request: Request, call: AnyCaller) -> Entry:
+    return Entry(call, call.caller.tenant, services_of(request).administration())
+
+
+async def _operator(request: Request, call: AnyCaller) -> Entry:
+    return await _enter(request, call, call.caller.tenant, Scope.ADMIN)
+
+
+async def _enter(request: Request, call: Call, tenant: str, scope: Scope) -> Entry:
+    if tenant != call.caller.tenant and not call.caller.allows(Scope.ADMIN):
+        raise NotFound(f"There is no tenant '{tenant}'.", param="tenant")
+    call.require(scope)
+    office = services_of(request).administration()
+    if tenant != call.caller.tenant:
+        await office.tenants.get(tenant)
+    return Entry(call, tenant, office)
+
+
+Anyone = Annotated[Entry, Depends(_anyone)]
+Operator = Annotated[Entry, Depends(_operator)]
+ReadsTenant = Annotated[Entry, Depends(_in_path(Scope.TENANT_READ))]
+WritesTenant = Annotated[Entry, Depends(_in_path(Scope.TENANT_WRITE))]
+ReadsKeys = Annotated[Entry, Depends(_in_path(Scope.KEYS_READ))]
+WritesKeys = Annotated[Entry, Depends(_in_path(Scope.KEYS_WRITE))]
+ReadsUsers = Annotated[Entry, Depends(_in_path(Scope.USERS_READ))]
+WritesUsers = Annotated[Entry, Depends(_in_path(Scope.USERS_WRITE))]
+ReadsWebhooks = Annotated[Entry, Depends(_in_path(Scope.WEBHOOKS_READ))]
+WritesWebhooks = Annotated[Entry, Depends(_in_path(Scope.WEBHOOKS_WRITE))]
+OperatesTenant = Annotated[Entry, Depends(_in_path(Scope.ADMIN))]
+ReadsUsage = Annotated[Entry, Depends(_in_query(Scope.USAGE_READ))]
+ReadsAudit = Annotated[Entry, Depends(_in_query(Scope.AUDIT_READ))]
+ReadsEvents = Annotated[Entry, Depends(_in_query(Scope.WEBHOOKS_READ))]

@@ -1,0 +1,76 @@
+"""`/api/v1/plans`: what tenants may use."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from cluster.problems import Malformed
+from cluster.tenants.plan import Id, Plan
+from deployments.ingress.body import read_json
+from deployments.ingress.openapi import request_body
+from deployments.ingress.permissions import Anyone, Operator
+from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.schemas.admin import PageQuery, PlanPage
+
+router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
+PlanId = Annotated[Id, Path(description="The plan's id.")]
+
+
+@router.get("", response_model=PlanPage, responses=LOOK, summary="List plans")
+async def list_plans(entry: Anyone, query: Annotated[PageQuery, Query()]) -> PlanPage:
+    """The operator sees every plan, others their own."""
+    found = await entry.office.plans.list(entry.actor, query.limit, query.cursor)
+    return PlanPage(data=list(found.items), next_cursor=found.next)
+
+
+@router.get("/{plan}", response_model=Plan, responses=LOOK, summary="Show a plan")
+async def get_plan(entry: Anyone, plan: PlanId) -> Plan:
+    return await entry.office.plans.get(entry.actor, plan)
+
+
+@router.put(
+    "/{plan}",
+    response_model=Plan,
+    responses={201: {"model": Plan, "description": "The plan is new."}, **CHANGE},
+    summary="Add or replace a plan",
+    openapi_extra=request_body(Plan),
+)
+async def put_plan(entry: Operator, plan: PlanId, request: Request, response: Response) -> Plan:
+    body = await _read(request)
+    if body.id != plan:
+        raise Malformed.at("/id", f"The path names the plan '{plan}'.", "value_error")
+    stored, is_new = await entry.office.plans.put(entry.actor, body)
+    response.status_code = 201 if is_new else 200
+    return stored
+
+
+@router.delete(
+    "/{plan}", status_code=204, responses=CHANGE, summary="Remove a plan that no tenant is on"
+)
+async def delete_plan(entry: Operator, plan: PlanId) -> Response:
+    await entry.office.plans.delete(entry.actor, plan)
+    return Response(status_code=204)
+
+
+async def _read(request: Request) -> Plan:
+    """A plan that contradicts itself is refused with a pointer to the field at fault."""
+    try:
+        return await read_json(request, Plan)
+    except Malformed as malformed:
+        faults: list[dict[str, Any]] = malformed.extensions["errors"]
+        raise Malformed([_pointed(fault) for fault in faults]) from None
+
+
+def _pointed(fault: dict[str, Any]) -> dict[str, Any]:
+    """The plan's own checks name their field in front: `Value error, budgets.tokens.day: ...`.
+
+    Pydantic's mark for a fault in a name and not in its value, `[key]`, leads nowhere in the body.
+    """
+    fault = {**fault, "pointer": fault["pointer"].removesuffix("/[key]")}
+    field, colon, detail = fault["detail"].removeprefix("Value error, ").partition(": ")
+    if fault["type"] != "value_error" or not colon:
+        return fault
+    depth = 1 if field.startswith("models_rates.") else -1  # a model's name may hold dots
+    steps = [step.replace("~", "~0").replace("/", "~1") for step in field.split(".", depth)]
+    return {**fault, "pointer": "/".join([fault["pointer"], *steps]), "detail": detail}

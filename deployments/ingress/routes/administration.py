@@ -1,0 +1,61 @@
+"""Every administrative route, and the bodies that they take."""
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+
+from cluster.tenants.plan import Plan
+from deployments.ingress.routes import (
+    admin_keys,
+    admin_plans,
+    admin_tenants,
+    admin_users,
+    audit,
+    auth,
+    usage,
+    webhooks,
+)
+from deployments.ingress.routes.described import NO_STORE
+from deployments.ingress.schemas.admin import (
+    KeyChange,
+    KeyCreate,
+    KeyRotation,
+    Nothing,
+    TenantChange,
+    TenantCreate,
+    UserChange,
+    UserCreate,
+)
+from deployments.ingress.schemas.auth import Login, Refresh
+from deployments.ingress.schemas.records import WebhookChange, WebhookCreate, WebhookRotation
+
+BODIES: tuple[type[BaseModel], ...] = (
+    Login,
+    Refresh,
+    Nothing,
+    Plan,
+    TenantCreate,
+    TenantChange,
+    KeyCreate,
+    KeyChange,
+    KeyRotation,
+    UserCreate,
+    UserChange,
+    WebhookCreate,
+    WebhookChange,
+    WebhookRotation,
+)
+
+
+async def not_stored(response: Response) -> None:
+    """Answers hold secrets and people: no cache on the way keeps them."""
+    response.headers["Cache-Control"] = NO_STORE["Cache-Control"]
+
+
+def administration_routes() -> APIRouter:
+    """The services are those of the application's state; see permissions.py."""
+    router = APIRouter(dependencies=[Depends(not_stored)])
+    parts = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks, usage, audit)
+    for part in parts:
+        router.include_router(part.router)
+    router.include_router(webhooks.events)
+    return router

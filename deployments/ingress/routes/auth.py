@@ -1,0 +1,115 @@
+"""`/api/v1/auth` and `/.well-known/jwks.json`: signing in, staying signed in, signing out."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from cluster.auth.sessions import SignedIn
+from cluster.tenants.administration.signing_in import SigningIn
+from deployments.ingress.body import read_json
+from deployments.ingress.openapi import request_body
+from deployments.ingress.permissions import Anyone, Operator, services_of
+from deployments.ingress.routes.described import LOOK, MAKE, OPEN
+from deployments.ingress.schemas.admin import Nothing
+from deployments.ingress.schemas.auth import (
+    JwksAnswer,
+    Login,
+    MeAnswer,
+    Refresh,
+    SigningKeyAnswer,
+    TokensAnswer,
+)
+
+router = APIRouter(tags=["auth"])
+
+
+@router.post(
+    "/api/v1/auth/login",
+    response_model=TokensAnswer,
+    responses=OPEN,
+    summary="Exchange an email and a password for tokens",
+    openapi_extra=request_body(Login),
+)
+async def login(request: Request) -> TokensAnswer:
+    """Send the access token as `Authorization: Bearer ...`, like a key."""
+    body = await read_json(request, Login)
+    password = body.password.get_secret_value()
+    return _answer(await _sessions(request).login(body.email, password, *_whence(request)))
+
+
+@router.post(
+    "/api/v1/auth/refresh",
+    response_model=TokensAnswer,
+    responses=OPEN,
+    summary="Exchange a refresh token for a new pair",
+    openapi_extra=request_body(Refresh),
+)
+async def refresh(request: Request) -> TokensAnswer:
+    """A refresh token that comes twice ends every session that came from it."""
+    body = await read_json(request, Refresh)
+    return _answer(await _sessions(request).refresh(body.refresh_token, *_whence(request)))
+
+
+@router.post(
+    "/api/v1/auth/logout",
+    status_code=204,
+    responses=OPEN,
+    summary="End a session",
+    openapi_extra=request_body(Refresh),
+)
+async def logout(request: Request) -> Response:
+    """Whether or not the token was still good."""
+    body = await read_json(request, Refresh)
+    await _sessions(request).logout(body.refresh_token, *_whence(request))
+    return Response(status_code=204)
+
+
+@router.get("/api/v1/auth/me", response_model=MeAnswer, responses=LOOK, summary="Who am I")
+async def me(entry: Anyone) -> MeAnswer:
+    caller = entry.call.caller
+    scopes = sorted(caller.scopes)
+    about = MeAnswer(
+        tenant=caller.tenant, kind=caller.kind, id=caller.key_id, scopes=scopes, plan=caller.plan
+    )
+    if caller.kind == "key":
+        return about
+    user = await entry.office.users.get(caller.tenant, caller.key_id)
+    return about.model_copy(update={"email": user.email, "role": user.role})
+
+
+@router.get(
+    "/.well-known/jwks.json", response_model=JwksAnswer, summary="Keys that verify access tokens"
+)
+async def jwks(request: Request) -> JwksAnswer:
+    return JwksAnswer.model_validate(_sessions(request).jwks())
+
+
+@router.post(
+    "/api/v1/auth/signing-keys/rotate",
+    status_code=201,
+    response_model=SigningKeyAnswer,
+    responses=MAKE,
+    summary="Roll the signing keys over",
+    openapi_extra=request_body(Nothing),
+)
+async def rotate_signing_key(entry: Operator, request: Request) -> SigningKeyAnswer:
+    """The new key signs in a few seconds; tokens of the old one stay good until they expire."""
+    await read_json(request, Nothing)
+    return SigningKeyAnswer(id=await entry.office.sessions.rotate(entry.actor))
+
+
+def _sessions(request: Request) -> SigningIn:
+    return services_of(request).administration().sessions
+
+
+def _whence(request: Request) -> tuple[str, str]:
+    """The client's address and the request's id."""
+    address = request.client.host if request.client is not None else ""
+    return address, request.scope["state"]["request_id"]
+
+
+def _answer(made: SignedIn) -> TokensAnswer:
+    return TokensAnswer(
+        access_token=made.access_token,
+        refresh_token=made.refresh_token,
+        expires_in=made.expires_in,
+    )

@@ -1,0 +1,60 @@
+"""What callers send and get to sign in, stay signed in and sign out."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from cluster.tenants.caller import Role, Scope
+from deployments.ingress.schemas.admin import Email, Password, Strict, example
+
+RefreshToken = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class Login(Strict):
+    """Body of `POST /api/v1/auth/login`."""
+
+    model_config = example(email="ana@acme.example", password="a long passphrase")
+
+    email: Email
+    password: Password
+
+
+class Refresh(Strict):
+    """Body of `POST /api/v1/auth/refresh` and `/logout`; a token can be used once."""
+
+    model_config = example(refresh_token="mrt_0123456789ab_...")
+
+    refresh_token: RefreshToken
+
+
+class TokensAnswer(BaseModel):
+    """A new pair; `expires_in` is the access token's life in seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: int
+
+
+class MeAnswer(BaseModel):
+    """Who the presented credential is. `email` and `role` are a user's."""
+
+    tenant: str
+    kind: Literal["key", "user"]
+    id: str
+    scopes: list[Scope]
+    plan: str
+    email: str | None = None
+    role: Role | None = None
+
+
+class JwksAnswer(BaseModel):
+    """Public keys that verify access tokens (RFC 7517)."""
+
+    keys: list[dict[str, Any]]
+
+
+class SigningKeyAnswer(BaseModel):
+    """The `kid` of the next signing key."""
+
+    id: str

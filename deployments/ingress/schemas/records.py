@@ -1,0 +1,179 @@
+"""What callers send and get about usage, the audit trail, events and webhooks.
+
+Instants are Unix seconds, days are UTC, money is in millionths of the plan's currency.
+"""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cluster.tenants.plan import Id
+from deployments.ingress.schemas.admin import Change, PageAnswer, PageQuery, Strict, example
+
+MAX_GRACE_S = 7 * 86_400
+Group = Literal["day", "key", "model", "unit", "tenant"]
+Url = Annotated[str, Field(min_length=1, max_length=2000)]
+Kinds = Annotated[
+    list[Annotated[str, Field(max_length=64)]],
+    Field(min_length=1, max_length=50, description="`key.created`, a family `key.*`, or `*`."),
+]
+Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Instant = Annotated[float, Field(ge=0, le=1e11)]
+
+
+class UsageQuery(BaseModel):
+    """Which days (both included; by default this month up to today), and how to split them.
+
+    Grouped by tenant, and naming none, the operator sees all tenants.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: Id | None = None
+    since: Annotated[date | None, Field(alias="from")] = None
+    until: Annotated[date | None, Field(alias="to")] = None
+    group_by: Annotated[list[Group], Field(max_length=5)] = []
+
+
+class UsageRow(BaseModel):
+    """Exact amounts by unit, for one combination of what was grouped by."""
+
+    group: dict[str, str]
+    amounts: dict[str, int]
+    cost: int
+    revenue: int
+
+
+class UsageAnswer(BaseModel):
+    """What was used from one day to another."""
+
+    since: Annotated[str, Field(serialization_alias="from")]
+    until: Annotated[str, Field(serialization_alias="to")]
+    data: list[UsageRow]
+
+
+class AuditFilter(BaseModel):
+    """Which records; `from` and `to` are Unix seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: Id | None = None
+    actor: Text | None = None
+    action: Text | None = None
+    resource: Text | None = None
+    outcome: Text | None = None
+    request_id: Text | None = None
+    since: Annotated[Instant | None, Field(alias="from")] = None
+    until: Annotated[Instant | None, Field(alias="to")] = None
+
+
+class AuditQuery(PageQuery, AuditFilter):
+    """One page of them."""
+
+
+class AuditAnswer(BaseModel):
+    """One record, and its place in the chain of the process that wrote it."""
+
+    writer: str
+    seq: int
+    at: float
+    tenant: str
+    actor: str
+    action: str
+    resource: str
+    outcome: str
+    request_id: str
+    detail: dict[str, Any]
+    mac: str
+
+
+class AuditPage(PageAnswer):
+    data: list[AuditAnswer]
+
+
+class VerifyAnswer(BaseModel):
+    """Whether every record is as it was written; `findings` says where not."""
+
+    ok: bool
+    records: int
+    writers: int
+    checkpoints: int
+    lost: int
+    alarms: int
+    findings: list[str]
+
+
+class EventQuery(PageQuery):
+    tenant: Id | None = None
+
+
+class EventAnswer(BaseModel):
+    """Something that happened in the tenant."""
+
+    id: str
+    tenant: str
+    kind: str
+    at: float
+    data: dict[str, Any]
+
+
+class EventPage(PageAnswer):
+    data: list[EventAnswer]
+
+
+class WebhookCreate(Strict):
+    """Body of `POST /api/v1/tenants/{tenant}/webhooks`."""
+
+    model_config = example(url="https://hooks.acme.example/mobula", kinds=["key.*", "limit.hit"])
+
+    url: Url
+    kinds: Kinds = ["*"]
+
+
+class WebhookChange(Change):
+    """Body of `PATCH .../webhooks/{webhook}`."""
+
+    model_config = example(status="disabled")
+
+    url: Url | None = None
+    kinds: Kinds | None = None
+    status: Literal["active", "disabled"] | None = None
+
+
+class WebhookRotation(Strict):
+    """Body of `POST .../webhooks/{webhook}/rotate`: how long the old secret signs as well."""
+
+    model_config = example(grace_s=86_400)
+
+    grace_s: Annotated[int, Field(ge=0, le=MAX_GRACE_S)] = 86_400
+
+
+class WebhookAnswer(BaseModel):
+    """One webhook, without its secret."""
+
+    id: str
+    tenant: str
+    url: str
+    kinds: list[str]
+    status: Literal["active", "disabled"]
+    created: float
+    updated: float
+
+
+class NewWebhookAnswer(WebhookAnswer):
+    """`secret` verifies signatures; it is shown this once."""
+
+    secret: str
+
+
+class WebhookPage(PageAnswer):
+    data: list[WebhookAnswer]
+
+
+class TestEventAnswer(BaseModel):
+    """The id of the event that was sent."""
+
+    __test__ = False
+
+    event: str

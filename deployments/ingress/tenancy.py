@@ -1,0 +1,135 @@
+"""Everything one ingress replica keeps about tenants, opened and closed as one.
+
+Flows in: settings, the limits' authority, what models cost. Flows out: whose a credential is, what
+their plan allows, and where usage, audit lines and events go. Knows no HTTP.
+"""
+
+import logging
+import secrets
+from collections.abc import Mapping
+from random import SystemRandom
+from typing import Any
+
+from cluster.audit.keys import AuditKeys
+from cluster.audit.trail import AuditTrail
+from cluster.auth.home import load_pepper, store_url
+from cluster.clock import Clock
+from cluster.events.bus import EventBus
+from cluster.events.deliverer import Deliverer
+from cluster.events.signing import Keyring
+from cluster.net.ssrf import Guard
+from cluster.net.transport import PinnedTransport
+from cluster.settings import Settings
+from cluster.storage.database import Database
+from cluster.tenants.administration import administration
+from cluster.tenants.administration.records import AUDIT
+from cluster.tenants.caller import Caller
+from cluster.tenants.directory import Directory
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Amounts, Unit
+from cluster.usage.ledger import Ledger, UsageEntry
+from cluster.usage.prices import NO_PRICES, Prices
+from cluster.usage.report import spent
+from deployments.contracts.limits import Authority
+from deployments.ingress.limit_news import LimitNews
+from deployments.limiter.tenant_limiter import TenantLimiter
+
+log = logging.getLogger("mobula.ingress")
+
+
+class Tenancy:
+    """Make one a replica, `start` it on the loop that serves, `close` it there."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        authority: Authority,
+        costs: Mapping[str, Prices],
+        clock: Clock,
+        patience_s: float = 0.5,
+    ) -> None:
+        """`costs` is what 1,000 of a unit cost the operator, in micro-currency, by model id.
+        `patience_s` is the longest that a request waits for the authority before it counts as away.
+
+        Raises FileNotFoundError before the first `up`.
+        """
+        pepper = load_pepper(settings.home, settings)
+        name = f"ingress-{secrets.token_hex(6)}"
+        self.database = Database(store_url(settings.home, settings))
+        self.directory = Directory(self.database, pepper, clock)
+        folder = settings.home / AUDIT
+        self.trail = AuditTrail(self.database, name, AuditKeys.derive(pepper), folder, clock)
+        self.ledger = Ledger(self.database, name, clock)
+        guard = Guard(settings.webhooks_private_hosts)
+        transport, keyring = PinnedTransport(guard), Keyring(pepper)
+        self.deliverer = Deliverer(self.database, transport, keyring, clock, SystemRandom())
+        self.bus = EventBus(self.database, clock, self.deliverer.wake)
+        news = LimitNews(self.bus, self.plan_of, name)
+        self.limiter = TenantLimiter(
+            authority, name, clock, self._spent, news, patience_s=patience_s
+        )
+        self.office = administration(
+            self.database,
+            self.directory,
+            self.trail,
+            self._tell,
+            guard,
+            settings,
+            pepper,
+            folder,
+            clock,
+        )
+        self._costs = costs
+        self._clock = clock
+
+    async def start(self) -> None:
+        """Load the directory, then let everything run that runs in the background."""
+        await self.directory.start()
+        await self.trail.start()
+        await self.ledger.start()
+        await self.bus.start()
+        await self.deliverer.start()
+        await self.limiter.start()
+
+    async def close(self) -> None:
+        """Write and give back whatever is held. One part that fails does not keep the others."""
+        parts = (self.limiter, self.deliverer, self.bus, self.ledger, self.trail, self.directory)
+        for part in parts:
+            try:
+                await part.close()
+            except Exception:
+                log.exception("%s did not close well", type(part).__name__)
+        await self.database.close()
+
+    def verify(self, credential: str) -> Caller:
+        """Raises Unauthenticated, or Forbidden for a suspended tenant."""
+        return self.directory.verify(credential)
+
+    def plan_of(self, tenant: str) -> Plan:
+        """The plan that a tenant is on now."""
+        return self.directory.tenant(tenant).plan
+
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
+        """Enter one model call in the ledger."""
+        self.ledger.add(
+            UsageEntry(
+                at=self._clock.wall(),
+                tenant=caller.tenant,
+                key=caller.key_id,
+                model=model,
+                amounts=amounts,
+                cost_units=plan.weights.cost(amounts),
+                prices=plan.prices,
+                costs=self._costs.get(model, NO_PRICES),
+            )
+        )
+
+    def _tell(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
+        """Of an event that a change has written: its webhooks need not wait for the next poll."""
+        self.bus.tell(tenant, kind, data)
+        self.deliverer.wake()
+
+    async def _spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+        await self.ledger.flush()
+        async with self.database.read() as connection:
+            return await spent(connection, tenant, unit, first_day, last_day)

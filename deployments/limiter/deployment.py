@@ -1,0 +1,28 @@
+"""The Serve replica that owns the embedded authority: exactly one, for all ingress replicas.
+
+In: exchanges over a handle. Out: grants. A plain class; graphs/ makes the deployment of it.
+"""
+
+from collections.abc import Sequence
+
+from cluster.clock import SystemClock
+from deployments.contracts.limits import Ask, Exchange
+from deployments.limiter.memory_authority import MemoryAuthority
+
+
+class LimiterReplica:
+    """Its death loses the state; the next one's epoch tells the ingress replicas so."""
+
+    def __init__(self) -> None:
+        self._authority = MemoryAuthority(SystemClock())
+
+    async def exchange(
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
+    ) -> Exchange:
+        return await self._authority.exchange(replica, epoch, ttl_s, asks)
+
+    async def record_autoscaling_stats(self) -> dict[str, int | float]:
+        return {"buckets": self._authority.buckets}
+
+    async def check_health(self) -> None:
+        """Healthy as long as this event loop answers."""

@@ -1,0 +1,115 @@
+"""A plan as limits: which buckets a request of a class, and a call of a model, must pass.
+
+In: a plan, a request class, a model, the time. Out: Limits with their names and buckets. Knows
+nothing of what is left in them.
+"""
+
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cluster.tenants.plan import Budget, Plan, Rate, Rates, RequestClass
+from cluster.tenants.units import Unit
+from deployments.contracts.limits import BucketKind, BucketSpec
+
+SHARDS = 64  # groups of tenants whose state is lost together; as many hash tags in Redis
+_MODEL_UNITS = (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit of a plan. `name` is what callers are told; `quota` is allowed each `window_s`.
+
+    `first_day` and `last_day` are a budget's period, as in the usage ledger.
+    """
+
+    name: str
+    unit: Unit
+    spec: BucketSpec
+    quota: int
+    window_s: int = 0
+    shadow: bool = False
+    first_day: str = ""
+    last_day: str = ""
+
+
+def shard(tenant: str) -> int:
+    """The group of tenants that `tenant` shares an epoch with."""
+    return zlib.crc32(tenant.encode()) % SHARDS
+
+
+def admission_limits(tenant: str, plan: Plan, request_class: RequestClass) -> list[Limit]:
+    """What a request must pass before anything is known of its size."""
+    found = []
+    rate = plan.rates.get(request_class, Rates()).requests
+    if rate is not None:
+        key, name = f"{tenant}|{request_class}", str(request_class)
+        found.append(_rate(key, name, Unit.REQUESTS, rate))
+    slots = plan.concurrency
+    if slots is not None:
+        spec = BucketSpec(f"{tenant}|slots", BucketKind.SLOTS, slots.limit)
+        shadow = slots.mode == "shadow"
+        found.append(Limit("concurrency", Unit.REQUESTS, spec, slots.limit, shadow=shadow))
+    return found
+
+
+def reservation_limits(
+    tenant: str, plan: Plan, request_class: RequestClass, model: str, wall: float
+) -> list[Limit]:
+    """What a call of `model` must pass with all of its amounts at once."""
+    found = []
+    of_class = plan.rates.get(request_class, Rates())
+    for unit in (Unit.TOKENS, Unit.COST_UNITS):
+        rate: Rate | None = getattr(of_class, unit.value)
+        if rate is not None:
+            found.append(_rate(f"{tenant}|{request_class}", str(request_class), unit, rate))
+    of_model = plan.models_rates.get(model, Rates())
+    for unit in _MODEL_UNITS:
+        rate = getattr(of_model, unit.value)
+        if rate is not None:
+            found.append(_rate(f"{tenant}|model:{model}", model, unit, rate))
+    for unit, budget in plan.budgets.items():
+        found.extend(_budgets(tenant, unit, budget, wall))
+    return found
+
+
+def next_day(wall: float) -> float:
+    """Unix seconds of the next midnight in UTC, when budgets change their buckets."""
+    day = datetime.fromtimestamp(wall, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (day + timedelta(days=1)).timestamp()
+
+
+def _rate(key: str, name: str, unit: Unit, rate: Rate) -> Limit:
+    spec = BucketSpec(f"{key}|{unit}", BucketKind.RATE, rate.capacity, rate.per_second)
+    shadow = rate.mode == "shadow"
+    return Limit(f"{name}-{unit}", unit, spec, rate.limit, rate.window_s, shadow)
+
+
+def _budgets(tenant: str, unit: Unit, budget: Budget, wall: float) -> list[Limit]:
+    today = datetime.fromtimestamp(wall, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    month = today.replace(day=1)
+    tomorrow = today + timedelta(days=1)
+    next_month = (month + timedelta(days=32)).replace(day=1)
+    periods = ((budget.day, "day", today, tomorrow), (budget.month, "month", month, next_month))
+    return [
+        _budget(tenant, unit, amount, period, first, end)
+        for amount, period, first, end in periods
+        if amount is not None
+    ]
+
+
+def _budget(
+    tenant: str, unit: Unit, amount: int, period: str, first: datetime, end: datetime
+) -> Limit:
+    label = first.strftime("%Y-%m-%d" if period == "day" else "%Y-%m")
+    spec = BucketSpec(
+        f"{tenant}|budget|{unit}|{label}",
+        BucketKind.BUDGET,
+        amount,
+        until=end.timestamp(),
+        spent=-1,
+    )
+    last = (end - timedelta(days=1)).strftime("%Y-%m-%d")
+    window = int((end - first).total_seconds())
+    first_day = first.strftime("%Y-%m-%d")
+    return Limit(f"{unit}-{period}", unit, spec, amount, window, first_day=first_day, last_day=last)

@@ -1,0 +1,101 @@
+"""Deciding without the authority: what is admitted, and what it may cost in exactness.
+
+Credits in hand are spent until their lease ends. Beyond them nothing is admitted for one lease
+time, so that a lost message or two cost no exactness. After it:
+
+    rate     a local bucket of rate r/N that starts empty and holds one request, N being the
+             replicas last seen; what it admits is reported as debt at the next exchange
+    slots    limit/N places, at least one, less those open here
+    budget   refused with Overloaded (503): a hard budget is never guessed
+
+Over-admission, for a rate limit (b, r) and an outage of T seconds: in every interval inside it at
+most b + r*t plus one request for each replica (N was right). When the authority comes back with
+its state, until the last replica has reported (one tick, about a fifth of a lease time, after
+its first good exchange) the debt still unreported, at most r*T and at most b, may be admitted
+twice. Back without state, rate buckets start empty and debited; slots and budgets are refused for
+three lease times. After that every limit is exact again.
+Slots: at most N above the limit where it is below N, and those open before the outage besides.
+"""
+
+from deployments.contracts.limits import BucketKind
+from deployments.limiter.account import Account, Parts
+from deployments.limiter.events import Announcer
+from deployments.limiter.purse import Purse
+from deployments.limiter.refusals import refusal, unsure
+
+
+class LocalBucket:
+    """r/N credits a second, up to the largest request met, from nothing."""
+
+    __slots__ = ("at", "largest", "level")
+
+    def __init__(self, since: float) -> None:
+        self.level = 0.0
+        self.at = since
+        self.largest = 1
+
+    def lacks_s(self, amount: int, rate: float, now: float) -> float:
+        """Seconds until `amount` may pass; 0 when it may now."""
+        self.largest = max(self.largest, amount)
+        self.level = min(self.largest, self.level + rate * max(0.0, now - self.at))
+        self.at = max(self.at, now)
+        return max(0.0, amount - self.level) / rate
+
+
+class Outage:
+    """`since` is when the authority was lost, on the monotonic clock; None while it answers."""
+
+    def __init__(self, announcer: Announcer, ttl_s: float) -> None:
+        self._announcer = announcer
+        self._ttl_s = ttl_s
+        self._buckets: dict[str, LocalBucket] = {}
+        self.since: float | None = None
+        self.replicas = 1
+
+    def begin(self, now: float) -> None:
+        if self.since is None:
+            self.since = now
+            self._announcer.authority("authority_down")
+
+    def end(self) -> None:
+        if self.since is not None:
+            self.since = None
+            self._buckets.clear()
+            self._announcer.authority("authority_up")
+
+    def admit(self, account: Account, parts: Parts, now: float) -> Parts:
+        """Take all parts by the local rules, or raise the refusal of the first that lacks."""
+        lacking = [part for part in parts if part[0].available(now) < part[1]]
+        dropped = set()
+        for purse, amount in lacking:
+            retry_s = self._lacks_s(purse, amount, now)
+            if retry_s <= 0:
+                continue
+            self._announcer.hit(account.tenant, purse, now)
+            if not purse.limit.shadow:
+                raise refusal(purse.limit, amount, retry_s)
+            dropped.add(purse)
+        unleased = {purse for purse, _ in lacking}
+        taken = tuple(part for part in parts if part[0] not in dropped)
+        for purse, amount in taken:
+            if purse in unleased:
+                self._spend(purse, amount)
+            else:
+                purse.spend(amount)
+        return taken
+
+    def _spend(self, purse: Purse, amount: int) -> None:
+        purse.spend_unleased(amount)
+        if purse.kind is BucketKind.RATE:
+            self._buckets[purse.limit.spec.key].level -= amount
+
+    def _lacks_s(self, purse: Purse, amount: int, now: float) -> float:
+        spec = purse.limit.spec
+        if purse.kind is BucketKind.BUDGET:
+            raise unsure(purse.limit)
+        begins = self._ttl_s + (now if self.since is None else self.since)
+        if purse.kind is BucketKind.SLOTS:
+            allowed = max(1, spec.capacity // self.replicas)
+            return 0.0 if now >= begins and purse.open < allowed else self._ttl_s
+        bucket = self._buckets.setdefault(spec.key, LocalBucket(begins))
+        return bucket.lacks_s(amount, spec.rate / self.replicas, now)

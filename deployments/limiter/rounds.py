@@ -1,0 +1,265 @@
+"""Exchanges with the authority, one at a time for each tenant, and life without it.
+
+In: accounts with requests that wait. Out: their credits, or refusals. Every wait ends after one
+exchange, or after `patience_s` when the authority does not answer; from then on nobody waits for
+it until it answers in time again.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+
+from cluster.clock import Clock
+from cluster.problems import Overloaded, Problem
+from cluster.tenants.units import Unit
+from deployments.contracts.limits import Authority, AuthorityDown, BucketKind, Exchange
+from deployments.limiter.account import Account, Parts, Waiter
+from deployments.limiter.events import Announcer
+from deployments.limiter.outage import Outage
+from deployments.limiter.purse import Purse
+from deployments.limiter.refusals import refusal, too_large, unsure
+
+_ROUNDS = 4  # exchanges after which a request that others overtook is refused
+_LEARNING_S = 0.01  # a budget refused for longer than this waits for the ledger, not for us
+
+Spent = Callable[[str, Unit, str, str], Awaitable[int]]
+
+
+class Rounds:
+    """Carries asks of accounts and hands out what comes back, in the order of arrival."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        replica: str,
+        clock: Clock,
+        spent: Spent,
+        announcer: Announcer,
+        ttl_s: float,
+        patience_s: float,
+    ) -> None:
+        self._authority = authority
+        self._replica = replica
+        self.clock = clock
+        self._spent = spent
+        self._announcer = announcer
+        self._ttl_s = ttl_s
+        self._patience_s = patience_s
+        self._numbers = itertools.count(1)
+        self._epochs: dict[int, str] = {}
+        self.accounts: dict[str, Account] = {}
+        self.outage = Outage(announcer, ttl_s)
+        self.exchanges = 0
+
+    async def take(self, account: Account, parts: Parts, now: float) -> Parts:
+        """The parts that were taken: all, but for limits in shadow mode that had no room."""
+        if not account.take(parts, now):
+            return await self._acquire(account, parts, now)
+        for purse, _ in parts:
+            if purse.holding <= purse.low and self.outage.since is None:
+                self.start(account)
+        return parts
+
+    async def _acquire(self, account: Account, parts: Parts, now: float) -> Parts:
+        parts = self._passable(account, parts, now)
+        if account.take(parts, now):
+            return parts
+        if self.outage.since is not None:
+            account.probe = True
+            return self.outage.admit(account, parts, now)
+        waiter = Waiter(parts, asyncio.get_running_loop().create_future())
+        account.join(waiter)
+        self.start(account)
+        try:
+            return await waiter.future
+        except asyncio.CancelledError:
+            self._abandon(account, waiter)
+            raise
+
+    def start(self, account: Account) -> None:
+        """Begin an exchange unless one is under way, which then is followed by another."""
+        if account.task is None:
+            account.task = asyncio.create_task(self._run(account))
+
+    def probe(self) -> None:
+        """While the authority is away: one exchange at a time, of anyone who needs it."""
+        accounts = self.accounts.values()
+        if any(account.task is not None for account in accounts):
+            return
+        now = self.clock.monotonic()
+        for account in accounts:
+            if account.probe or account.due(now):
+                account.probe = False
+                self.start(account)
+                return
+
+    async def _run(self, account: Account) -> None:
+        try:
+            while await self._round(account) and account.waiters:
+                pass
+        finally:
+            account.task = None
+            for waiter in list(account.waiters):  # only after an error of our own
+                account.leave(waiter)
+                if not waiter.future.done():
+                    waiter.future.set_exception(Overloaded("Limits cannot be checked right now."))
+
+    async def _round(self, account: Account) -> bool:
+        """One exchange; False when there was none."""
+        sent_at = self.clock.monotonic()
+        asks = account.asks(self._numbers, sent_at)
+        if not asks:
+            return False
+        asked = [account.purses[ask.spec.key] for ask in asks]
+        epoch = self._epochs.get(account.shard, "")
+        timer = asyncio.get_running_loop().call_later(self._patience_s, self._overdue, account)
+        self.exchanges += 1
+        try:
+            exchange = await self._authority.exchange(self._replica, epoch, self._ttl_s, asks)
+        except AuthorityDown:
+            self._give_up(account)
+            return False
+        finally:
+            timer.cancel()
+        now = self.clock.monotonic()
+        self._arrived(account, exchange, now - sent_at)
+        account.spent.clear()
+        unsure_of: dict[Purse, float] = {}
+        for purse, grant in zip(asked, exchange.grants, strict=True):
+            purse.receive(grant, now)
+            if not grant.known and purse.waiting:
+                unsure_of[purse] = grant.retry_after_s
+        await self._state_spent(account, unsure_of)
+        self._resolve(account, set(asked), unsure_of)
+        for purse in asked:
+            if purse.kind is BucketKind.BUDGET and purse not in unsure_of:
+                self._announcer.budget(account.tenant, purse, now)
+        return True
+
+    def _arrived(self, account: Account, exchange: Exchange, took_s: float) -> None:
+        known = self._epochs.get(account.shard, "")
+        self._epochs[account.shard] = exchange.epoch
+        if known and known != exchange.epoch:
+            for other in self.accounts.values():
+                if other.shard == account.shard:
+                    for purse in other.purses.values():
+                        purse.void()
+        self.outage.replicas = max(1, exchange.replicas)
+        if took_s <= self._patience_s:
+            self.outage.end()
+
+    async def _state_spent(self, account: Account, unsure_of: dict[Purse, float]) -> None:
+        """Fetch what the ledger knows of budgets that the authority has not opened yet."""
+        for purse, retry_s in list(unsure_of.items()):
+            limit = purse.limit
+            if retry_s > _LEARNING_S:
+                continue
+            try:
+                account.spent[limit.spec.key] = await self._spent(
+                    account.tenant, limit.unit, limit.first_day, limit.last_day
+                )
+            except Exception:  # noqa: BLE001 - no figure, whatever the cause: refused
+                unsure_of[purse] = 2.0
+
+    def _resolve(self, account: Account, asked: set[Purse], unsure_of: dict[Purse, float]) -> None:
+        now = self.clock.monotonic()
+        for waiter in list(account.waiters):
+            lacking = [part for part in waiter.parts if part[0].available(now) < part[1]]
+            try:
+                keep = self._judge(account, waiter, lacking, asked, unsure_of, now)
+            except Problem as problem:
+                account.leave(waiter)
+                if not waiter.future.done():
+                    waiter.future.set_exception(problem)
+                continue
+            if keep is not None:
+                self._hand_over(account, waiter, keep)
+
+    def _hand_over(self, account: Account, waiter: Waiter, parts: Parts) -> None:
+        account.leave(waiter)
+        if not waiter.future.done():
+            for purse, amount in parts:
+                purse.spend(amount)
+            waiter.future.set_result(parts)
+
+    def _judge(
+        self,
+        account: Account,
+        waiter: Waiter,
+        lacking: list[tuple[Purse, int]],
+        asked: set[Purse],
+        unsure_of: dict[Purse, float],
+        now: float,
+    ) -> Parts | None:
+        """The parts to take now, or None to wait for the next round. Raises the refusal."""
+        dropped = set()
+        for purse, amount in lacking:
+            room = purse.holding + purse.level
+            if purse in unsure_of and unsure_of[purse] > _LEARNING_S:
+                raise unsure(purse.limit, unsure_of[purse])
+            fresh = waiter.rounds == 0 or purse not in asked or purse in unsure_of
+            if (fresh or amount <= room) and waiter.rounds < _ROUNDS:
+                return None
+            self._deny(account, purse, amount, room, now)
+            dropped.add(purse)
+        return tuple(part for part in waiter.parts if part[0] not in dropped)
+
+    def _deny(self, account: Account, purse: Purse, amount: int, room: int, now: float) -> None:
+        """Remember and tell that a limit has no room. Raises unless it is in shadow mode."""
+        spec = purse.limit.spec
+        retry_s = self._ttl_s
+        if purse.kind is BucketKind.RATE:
+            retry_s = max(purse.retry_s, (amount - room) / spec.rate, 0.001)
+        elif purse.kind is BucketKind.BUDGET:
+            retry_s = max(1.0, spec.until - self.clock.wall())
+        purse.deny(amount, retry_s, now)
+        self._announcer.hit(account.tenant, purse, now)
+        if not purse.limit.shadow:
+            raise refusal(purse.limit, amount, retry_s)
+
+    def _passable(self, account: Account, parts: Parts, now: float) -> Parts:
+        """What is worth asking for: raises what is certain, drops what is only observed."""
+        kept = []
+        for part in parts:
+            purse, amount = part
+            over = amount > purse.limit.spec.capacity
+            if not over and not purse.refused(amount, now) or purse.available(now) >= amount:
+                kept.append(part)
+            else:
+                self._announcer.hit(account.tenant, purse, now)
+                if not purse.limit.shadow:
+                    retry_s = max(0.001, purse.retry_at - now)
+                    raise (
+                        too_large(purse.limit, amount)
+                        if over
+                        else refusal(purse.limit, amount, retry_s)
+                    )
+        return tuple(kept)
+
+    def _overdue(self, account: Account) -> None:
+        """The patience is over; one more turn of the loop, in case the answer is here."""
+        task = account.task
+        if task is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.002, lambda: self._give_up(account) if account.task is task else 0)
+
+    def _give_up(self, account: Account) -> None:
+        """Nobody waits any longer; the late answer still counts when it comes."""
+        now = self.clock.monotonic()
+        self.outage.begin(now)
+        for waiter in list(account.waiters):
+            account.leave(waiter)
+            if waiter.future.done():
+                continue
+            try:
+                waiter.future.set_result(self.outage.admit(account, waiter.parts, now))
+            except Problem as problem:
+                waiter.future.set_exception(problem)
+
+    def _abandon(self, account: Account, waiter: Waiter) -> None:
+        """The caller left: out of the line, or back with what it was just given."""
+        if waiter in account.waiters:
+            account.leave(waiter)
+        elif not waiter.future.cancelled() and waiter.future.exception() is None:
+            for purse, amount in waiter.future.result():
+                purse.give_back(amount, 0, purse.voids)

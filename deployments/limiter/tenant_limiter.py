@@ -1,0 +1,114 @@
+"""The tenant limiter of one ingress replica: decides in process, by credits leased ahead.
+
+In: tenants with their plans, from one event loop. Out: Permits, or problems that name the limit
+that bound. Algorithm: GCRA's conformance (rate, burst) over leased whole credits, as
+contracts/limits.py describes; outage.py says what holds while the authority is away.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from cluster.clock import Clock
+from cluster.tenants.plan import Plan, RequestClass
+from deployments.contracts.limits import Authority
+from deployments.limiter.account import Account
+from deployments.limiter.events import Announcer, LimitEvent
+from deployments.limiter.permit import Permit
+from deployments.limiter.rounds import Rounds, Spent
+
+
+class TenantLimiter:
+    """`replica` names this process among all that share the authority, and is never reused.
+
+    `spent` gives a budget's use by the ledger (tenant, unit, first day, last day); the ledger must
+    be written at least every three lease times. `ttl_s` is the lease time; `patience_s` the
+    longest that a request waits for the authority.
+    """
+
+    def __init__(
+        self,
+        authority: Authority,
+        replica: str,
+        clock: Clock,
+        spent: Spent,
+        observe: Callable[[LimitEvent], None],
+        *,
+        ttl_s: float = 1.0,
+        patience_s: float = 0.04,
+    ) -> None:
+        announcer = Announcer(observe, clock)
+        self._clock = clock
+        self._ttl_s = ttl_s
+        self._rounds = Rounds(authority, replica, clock, spent, announcer, ttl_s, patience_s)
+        self._accounts = self._rounds.accounts
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to renew leases and report in the background."""
+        self._ticking = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Return everything held. Open permits may still be settled, but nobody is told."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticking
+        accounts = list(self._accounts.values())
+        await self._finish(accounts)
+        for account in accounts:
+            for purse in account.purses.values():
+                purse.retire()
+            self._rounds.start(account)
+        await self._finish(accounts)
+
+    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit:
+        """Spend one request credit and take a slot, both or neither. Suspends only without
+        credits in hand. Raises RateLimited."""
+        account = self._accounts.get(tenant)
+        if account is None:
+            account = self._accounts[tenant] = Account(tenant, plan, self._ttl_s)
+        elif account.plan is not plan:
+            account.follow(plan)
+        now = self._clock.monotonic()
+        parts = account.admission(request_class, now)
+        taken = await self._rounds.take(account, parts, now)
+        return Permit(self._rounds, account, request_class, taken)
+
+    def tick(self) -> None:
+        """Start the exchanges that are due, and forget tenants that say nothing any more."""
+        now = self._clock.monotonic()
+        if self._rounds.outage.since is not None:
+            self._rounds.probe()
+            return
+        for account in list(self._accounts.values()):
+            if account.task is not None or account.waiters:
+                continue
+            if account.due(now):
+                self._rounds.start(account)
+            elif account.tidy():
+                del self._accounts[account.tenant]
+
+    @property
+    def accounts(self) -> int:
+        """Tenants that this replica remembers now."""
+        return len(self._accounts)
+
+    @property
+    def exchanges(self) -> int:
+        """Calls of the authority so far."""
+        return self._rounds.exchanges
+
+    @property
+    def authority_is_up(self) -> bool:
+        return self._rounds.outage.since is None
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._ttl_s / 5)
+            self.tick()
+
+    async def _finish(self, accounts: list[Account]) -> None:
+        running = [account.task for account in accounts if account.task is not None]
+        if running:
+            await asyncio.wait(running)

@@ -1,0 +1,86 @@
+"""A request's places in the queue, for the task that runs it.
+
+In: the queue's grants and refusals. Out: turns to await. The only part of admission that knows
+asyncio.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from cluster.tenants.caller import Priority
+from cluster.tenants.units import CostWeights
+from deployments.model.backlog import Entry, Tenant
+from deployments.model.fair_queue import FairQueue
+
+_COST = CostWeights()
+
+
+class Place(Entry):
+    """Use it with `with`: at the end, however that comes, every place is free again.
+
+    Each choice awaits its own `turn`, so that the choices of one request need not start together
+    and no place is held back for them; `done` frees the place of a choice that has ended.
+    """
+
+    __slots__ = ("_claimed", "_left", "_queue", "_turns")
+
+    def __init__(
+        self,
+        queue: FairQueue,
+        left: Callable[["Place"], None],
+        tenant: Tenant,
+        priority: Priority,
+        places: int,
+        since: float,
+        timeout_s: float,
+    ) -> None:
+        super().__init__(tenant, priority, places, since, timeout_s)
+        self._queue = queue
+        self._left = left
+        self._claimed = 0
+        self._turns: list[asyncio.Future[None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._left(self)
+
+    async def turn(self) -> None:
+        """Wait until one more choice may run; at once if a place is free.
+
+        Raises Overloaded, RateLimited, Draining or DeadlineExceeded where the queue gave it up.
+        """
+        self._claimed += 1
+        mine = self._claimed
+        while self.granted < mine:
+            if self.refusal is not None:
+                raise self.refusal
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._turns.append(turn)
+            await turn
+
+    def changed(self) -> None:
+        turns, self._turns = self._turns, []
+        for turn in turns:
+            if not turn.done():
+                turn.set_result(None)
+
+    def read(self, tokens: int) -> None:
+        """The prompt has so many tokens."""
+        self._queue.charge(self, tokens * _COST.input_tokens)
+
+    def wrote(self, tokens: int) -> None:
+        """A choice grew by so many tokens."""
+        self._queue.charge(self, tokens * _COST.output_tokens)
+
+    def done(self) -> None:
+        """One choice has ended."""
+        self._queue.finish(self)

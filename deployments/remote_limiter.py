@@ -1,0 +1,32 @@
+"""The one caller of the Limiter deployment's handle: an Authority on the far side of a hop."""
+
+import asyncio
+from collections.abc import Sequence
+
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from deployments.contracts.limits import Ask, AuthorityDown, Exchange
+
+
+class RemoteAuthority:
+    """`timeout_s` bounds one exchange; what is over, or lost on the way, is AuthorityDown."""
+
+    def __init__(self, handle: DeploymentHandle, timeout_s: float = 1.0) -> None:
+        pickled = handle.options(request_serialization="pickle", response_serialization="pickle")
+        self._exchange = pickled.exchange
+        self._timeout_s = timeout_s
+
+    async def exchange(
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
+    ) -> Exchange:
+        response = self._exchange.remote(replica, epoch, ttl_s, tuple(asks))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await response
+        except TimeoutError:
+            response.cancel()
+            raise AuthorityDown(f"no answer in {self._timeout_s:g} s") from None
+        except (RayError, RayServeException) as error:
+            raise AuthorityDown(type(error).__name__) from None

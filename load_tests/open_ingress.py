@@ -1,0 +1,66 @@
+"""The ingress with nothing of tenancy in it: what authentication, limits, usage and audit cost.
+
+It answers under a prefix of its own and lets everybody in. Never deploy it outside a benchmark.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cluster.audit.record import AuditRecord
+from cluster.clock import Clock
+from cluster.settings import Settings
+from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Scope as Grant
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Amounts
+from deployments.ingress.deployment import Ingress
+from deployments.ingress.offer import Offer
+from deployments.ingress.tenancy import Tenancy
+from deployments.limiter.unlimited import Unlimited
+
+PREFIX = "/open"
+_ANYBODY = Caller("default", "anybody", frozenset({Grant.ADMIN}))
+_PLAN = Plan(id="default")
+
+
+class OpenTenancy(Tenancy):
+    """Checks nothing, limits nothing, writes nothing down."""
+
+    def __init__(self, settings: Settings, offer: Offer, clock: Clock) -> None:
+        self.limiter = Unlimited()  # type: ignore[assignment]
+        self.office = None  # type: ignore[assignment]
+        self.trail = self  # type: ignore[assignment]
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def verify(self, credential: str) -> Caller:
+        return _ANYBODY
+
+    def plan_of(self, tenant: str) -> Plan:
+        return _PLAN
+
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
+        pass
+
+    def note(self, record: AuditRecord) -> None:
+        pass
+
+
+class OpenIngress(Ingress):
+    """The same path, gate and layers over the open tenancy."""
+
+    def _open_tenancy(self, settings: Settings, offer: Offer, clock: Clock) -> Tenancy:
+        return OpenTenancy(settings, offer, clock)
+
+    async def __serve_build_asgi_app__(self) -> ASGIApp:
+        app = await super().__serve_build_asgi_app__()
+
+        async def strip_prefix(scope: Scope, receive: Receive, send: Send) -> None:
+            if "path" in scope:
+                scope = {**scope, "root_path": "", "path": scope["path"].removeprefix(PREFIX)}
+            await app(scope, receive, send)
+
+        return strip_prefix

@@ -1,0 +1,177 @@
+"""The administrative commands against the application, over HTTP."""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cluster.cli import api
+from cluster.cli.app import app
+from tests.api.administration.conftest import NewWorld
+from tests.api.administration.world import HOOK, PASSWORD, World
+
+Run = Callable[..., Result]
+
+
+class Served:
+    """A world served on a free port from a thread of its own, with a loop of its own."""
+
+    def __init__(self, new_world: NewWorld) -> None:
+        self.url = ""
+        self.world: World | None = None
+        self._new_world = new_world
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    def __enter__(self) -> "Served":
+        self._thread.start()
+        assert self._up.wait(30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+
+    async def _serve(self) -> None:
+        async with self._new_world() as self.world:
+            listening = socket.create_server(("127.0.0.1", 0))  # clients wait in its queue
+            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+            config = uvicorn.Config(self.world.app, log_level="error", lifespan="off")
+            self._server = uvicorn.Server(config)
+            self._up.set()
+            await self._server.serve([listening])
+
+
+@pytest.fixture
+def run(new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Runs `mobula <words>` as the operator, or with `key`."""
+    with Served(new_world) as server:
+        assert server.world is not None
+        credentials = server.world.credentials
+
+        def connect(key: str | None) -> httpx.Client:
+            headers = {"Authorization": f"Bearer {key or credentials['operator']}"}
+            return httpx.Client(base_url=server.url, headers=headers, timeout=30)
+
+        monkeypatch.setattr(api, "connect", connect)
+
+        def run(words: str, *more: str, code: int = 0, **options: Any) -> Result:
+            result = CliRunner().invoke(app, [*words.split(), *more], **options)
+            assert "Traceback" not in result.output
+            assert result.exit_code == code, result.output
+            return result
+
+        yield run
+
+
+def test_tenants(run: Run) -> None:
+    run("tenants create newco --plan team", "--name", "New Co")
+    run("tenants update newco --name Renamed")
+    rows = json.loads(run("tenants list --json").stdout)
+    run("tenants suspend newco")
+
+    assert [row["id"] for row in rows] == ["acme", "default", "newco", "other"]
+    assert "Renamed" in run("tenants show newco").stdout
+    assert "suspended" in run("tenants list").stdout
+    assert "already" in run("tenants create newco", code=1).stderr
+
+
+def test_plans(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text("id: gold\nweight: 3\nbudgets: {tokens: {day: 100, month: 1000}}\n")
+    run("plans put", str(file))
+    shown = json.loads(run("plans show gold").stdout)
+    file.write_text("id: gold\nbudgets: {tokens: {day: 100, month: 10}}\n")
+    refused = run("plans put", str(file), code=1)
+
+    assert shown["budgets"]["tokens"]["month"] == 1000
+    assert "/budgets/tokens/month" in refused.stderr
+    assert "gold" in run("plans list").stdout
+    run("plans delete gold")
+    assert "no plan" in run("plans show gold", code=1).stderr
+
+
+def test_a_file_that_is_no_plan_is_refused(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    file.write_text("[1]")
+
+    assert "is not a plan" in run("plans put", str(file), code=1).stderr
+    assert "none.json" in run("plans put", str(tmp_path / "none.json"), code=1).stderr
+
+
+def test_keys(run: Run) -> None:
+    made = json.loads(run("keys create ci -t acme -s generate -s models:read --json").stdout)
+    rotated = json.loads(run(f"keys rotate {made['id']} -t acme --grace 60 --json").stdout)
+    run(f"keys revoke {rotated['id']} -t acme")
+    rows = json.loads(run("keys list -t acme --json").stdout)
+
+    status = {row["id"]: row["status"] for row in rows}
+    assert made["key"].startswith(f"mob_{made['id']}_")
+    assert (status[made["id"]], status[rotated["id"]]) == ("active", "revoked")
+    assert made["key"] not in json.dumps(rows)
+    assert "no key" in run("keys revoke aaaaaaaaaaaa -t acme", code=1).stderr
+
+
+def test_a_key_acts_in_its_own_tenant(run: Run) -> None:
+    made = json.loads(run("keys create ops -t acme -s keys:read -s keys:write --json").stdout)
+    rows = json.loads(run("keys list --json --key", made["key"]).stdout)
+    by_environment = run("keys list --json", env={"MOBULA_API_KEY": made["key"]})
+
+    assert {row["tenant"] for row in rows} == {"acme"}
+    assert json.loads(by_environment.stdout) == rows
+    assert "lacks the scope" in run("tenants list --key", made["key"], code=1).stderr
+
+
+def test_users(run: Run) -> None:
+    arguments = "users create new@acme.example --role developer -t acme --json"
+    made = json.loads(run(arguments, input=f"{PASSWORD}\n").stdout)
+    changed = run(f"users update {made['id']} --role viewer -t acme --json")
+    run(f"users update {made['id']} --password -t acme", input="another good passphrase\n")
+    run(f"users delete {made['id']} -t acme")
+
+    assert json.loads(changed.stdout)["role"] == "viewer"
+    assert "new@acme.example" not in run("users list -t acme").stdout
+    assert "12" in run("users create x@acme.example -t acme", input="short\n", code=1).stderr
+
+
+def test_usage_and_limits(run: Run) -> None:
+    assert json.loads(run("usage --group-by day --group-by key --json").stdout) == []
+    assert "cost" in run("usage --csv --tenant acme").stdout
+    assert "team" in run("limits -t acme").stdout
+    assert "unknown" not in run("usage --from nonsense", code=1).stderr.lower()
+
+
+def test_audit(run: Run) -> None:
+    rows = json.loads(run("audit search --action tenant. --tenant acme --json").stdout)
+    lines = run("audit export --tenant acme").stdout.splitlines()
+
+    assert [row["action"] for row in rows] == ["tenant.create"]
+    assert len(lines) > 5
+    assert all(json.loads(line)["mac"] for line in lines)
+
+
+def test_webhooks(run: Run) -> None:
+    made = json.loads(run("webhooks create", HOOK, "-t", "acme", "--json").stdout)
+    run(f"webhooks update {made['id']} --status disabled -t acme")
+    rotated = json.loads(run(f"webhooks rotate {made['id']} -t acme --json").stdout)
+
+    assert made["secret"].startswith("whsec_")
+    assert rotated["secret"] != made["secret"]
+    assert made["id"] in run("webhooks list -t acme").stdout
+    run(f"webhooks update {made['id']} --status active -t acme")
+    assert "is on its way" in run(f"webhooks test {made['id']} -t acme").stdout
+    assert "webhook.test" in run("webhooks events -t acme --limit 3").stdout
+    run(f"webhooks delete {made['id']} -t acme")
+
+
+def test_signing_keys(run: Run) -> None:
+    assert "signs from now on" in run("signing-keys rotate").stdout

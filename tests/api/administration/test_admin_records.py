@@ -1,0 +1,238 @@
+"""Usage, audit, events and webhooks by HTTP."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from cluster.clock import SystemClock
+from cluster.tenants.units import Amounts
+from cluster.usage.ledger import Ledger, UsageEntry
+from tests.api.administration.world import HOOK, World
+from tests.api.web import client_of
+
+DAY = 1_795_000_000.0  # 2026-11-18
+SPAN = {"from": "2026-11-01", "to": "2026-11-30"}
+HOOKS = "/api/v1/tenants/acme/webhooks"
+
+
+@pytest.fixture
+async def used(world: World) -> World:
+    ledger = Ledger(world.database, "test", SystemClock())
+    entry = UsageEntry(DAY, "acme", "k1", "nano", Amounts(10, 5))
+    ledger.add(entry)
+    ledger.add(replace(entry, key="k2", model="=cmd|' /C calc'!A0"))
+    ledger.add(replace(entry, tenant="other"))
+    await ledger.flush()
+    await ledger.close()
+    return world
+
+
+async def usage(world: World, caller: str, **query: Any) -> Any:
+    return await world.ask(caller, "GET", "/api/v1/usage", params=SPAN | query)
+
+
+async def test_usage_is_exact_and_the_tenants_own(used: World) -> None:
+    [row] = (await usage(used, "viewer")).json()["data"]
+
+    assert row["amounts"]["input_tokens"] == 20
+    assert row["amounts"]["output_tokens"] == 10
+    assert row["amounts"]["requests"] == 2
+
+
+async def test_usage_is_grouped_as_asked(used: World) -> None:
+    data = (await usage(used, "billing", group_by=["key", "day"])).json()["data"]
+
+    assert [row["group"] for row in data] == [
+        {"day": "2026-11-18", "key": "k1"},
+        {"day": "2026-11-18", "key": "k2"},
+    ]
+
+
+async def test_grouped_by_tenant_the_operator_sees_all_and_others_themselves(
+    used: World,
+) -> None:
+    async def tenants(caller: str) -> list[str]:
+        data = (await usage(used, caller, group_by="tenant")).json()["data"]
+        return [row["group"]["tenant"] for row in data]
+
+    assert await tenants("operator") == ["acme", "other"]
+    assert await tenants("viewer") == ["acme"]
+    assert await tenants("stranger") == ["other"]
+
+
+async def test_usage_comes_as_csv_without_formulas(used: World) -> None:
+    answer = await used.ask(
+        "viewer",
+        "GET",
+        "/api/v1/usage",
+        params=SPAN | {"group_by": "model"},
+        headers={"Accept": "text/csv"},
+    )
+
+    lines = answer.text.splitlines()
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert lines[0].startswith("model,")
+    assert lines[1].startswith("'=cmd")
+    assert lines[2].startswith("nano,")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"from": "2026-12-01", "to": "2026-11-01"},
+        {"from": "2020-01-01", "to": "2026-11-01"},
+        {"from": "yesterday"},
+        {"group_by": "secret"},
+        {"since": "2026-11-01"},
+        {"tenant": "a'; --"},
+    ],
+    ids=lambda query: " ".join(query.values()),
+)
+async def test_an_odd_question_about_usage_is_refused(world: World, query: dict[str, str]) -> None:
+    answer = await world.ask("owner", "GET", "/api/v1/usage", params=query)
+
+    assert answer.status_code in (400, 422)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def search(world: World, caller: str = "owner", **query: str) -> list[Any]:
+    answer = await world.ask(caller, "GET", "/api/v1/audit", params={"limit": "200", **query})
+    assert answer.status_code == 200
+    return list(answer.json()["data"])
+
+
+async def test_every_change_leaves_one_record_by_who_made_it(world: World) -> None:
+    body = {"name": "mine", "scopes": ["generate"]}
+    made = await world.ask("developer", "POST", "/api/v1/tenants/acme/keys", json=body)
+    [record] = await search(world, resource=f"key:{made.json()['id']}")
+
+    assert (record["action"], record["outcome"]) == ("key.create", "ok")
+    assert record["request_id"] == made.headers["x-request-id"]
+    assert record["actor"].startswith("user:")
+    assert record["detail"] == {"scopes": "generate"}
+
+
+async def test_the_trail_is_read_in_pages_and_exported_whole(world: World) -> None:
+    everything = [(r["writer"], r["seq"]) for r in await search(world)]
+    pages: list[tuple[str, int]] = []
+    query = {"limit": "4"}
+    while True:
+        answer = (await world.ask("owner", "GET", "/api/v1/audit", params=query)).json()
+        pages += [(record["writer"], record["seq"]) for record in answer["data"]]
+        if answer["next_cursor"] is None:
+            break
+        query["cursor"] = answer["next_cursor"]
+    exported = await world.ask("owner", "GET", "/api/v1/audit/export")
+
+    assert len(everything) >= 10
+    assert pages == everything
+    lines = [json.loads(line) for line in exported.text.splitlines()]
+    assert [(line["writer"], line["seq"]) for line in lines] == everything
+
+
+async def test_the_operator_verifies_the_trail(world: World) -> None:
+    good = (await world.ask("operator", "GET", "/api/v1/audit/verify")).json()
+    async with world.database.begin() as connection:
+        await connection.execute(
+            text("UPDATE audit_records SET actor = 'key:x' WHERE action = 'tenant.create'")
+        )
+    bad = (await world.ask("operator", "GET", "/api/v1/audit/verify")).json()
+
+    assert good["ok"], good["findings"]
+    assert good["records"] > 10
+    assert not bad["ok"]
+    assert bad["alarms"] >= 2
+    assert bad["findings"]
+
+
+async def test_events_tell_of_changes_newest_first_in_pages(world: World) -> None:
+    body = {"name": "mine", "scopes": ["generate"]}
+    made = await world.ask("owner", "POST", "/api/v1/tenants/acme/keys", json=body)
+    seen: list[Any] = []
+    query: dict[str, str] = {"limit": "3"}
+    while True:
+        page = (await world.ask("owner", "GET", "/api/v1/events", params=query)).json()
+        seen += page["data"]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+
+    assert seen[0]["kind"] == "key.created"
+    assert seen[0]["data"]["id"] == made.json()["id"]
+    assert len({event["id"] for event in seen}) == len(seen) > 5
+    assert {event["tenant"] for event in seen} == {"acme"}
+    assert world.told == [("acme", "key.created", world.told[0][2])]
+
+
+@pytest.mark.parametrize("cursor", ["abc", "W10", "WzEsMl0", "bnVsbA", "e30"])
+@pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/audit"])
+async def test_a_forged_cursor_is_400(world: World, path: str, cursor: str) -> None:
+    answer = await world.ask("owner", "GET", path, params={"cursor": cursor})
+
+    assert answer.status_code in (200, 400)  # a well-formed one leads somewhere, or nowhere
+    assert "Traceback" not in answer.text
+
+
+async def test_a_webhook_s_secret_is_shown_once(world: World) -> None:
+    made = (await world.ask("owner", "POST", HOOKS, json={"url": HOOK})).json()
+    shown = await world.ask("owner", "GET", f"{HOOKS}/{made['id']}")
+    rotated = await world.ask("owner", "POST", f"{HOOKS}/{made['id']}/rotate", json={})
+
+    assert made["secret"].startswith("whsec_")
+    assert made["kinds"] == ["*"]
+    assert "secret" not in shown.json()
+    assert rotated.json()["secret"] != made["secret"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.com/",
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://2130706433/",
+        "https://user:pw@hooks.example.com/",
+        "file:///etc/passwd",
+        "https://localhost/",
+        "https://hooks.example.com\r\nX-Evil: 1/",
+    ],
+)
+async def test_a_webhook_leads_to_public_https_only(world: World, url: str) -> None:
+    made = await world.ask("owner", "POST", HOOKS, json={"url": url})
+    path = f"{HOOKS}/{world.ids['webhook']}"
+    changed = await world.ask("owner", "PATCH", path, json={"url": url})
+
+    assert (made.status_code, changed.status_code) == (400, 400)
+    assert made.json()["param"] == "url"
+
+
+async def test_an_unknown_kind_of_event_is_refused(world: World) -> None:
+    answer = await world.ask("owner", "POST", HOOKS, json={"url": HOOK, "kinds": ["key.melted"]})
+
+    assert answer.status_code == 400
+    assert answer.json()["param"] == "kinds.0"
+
+
+async def test_a_test_event_is_written(world: World) -> None:
+    path = f"{HOOKS}/{world.ids['webhook']}/test"
+    sent = await world.ask("owner", "POST", path, json={})
+
+    newest = (await world.ask("owner", "GET", "/api/v1/events")).json()["data"][0]
+    assert newest["id"] == sent.json()["event"]
+    assert newest["kind"] == "webhook.test"
+
+
+async def test_without_a_store_administration_is_503_and_says_so(world: World) -> None:
+    from deployments.ingress.app import create_app
+
+    app = create_app(replace(world.services, office=None))
+    async with client_of(app, world.credentials["owner"]) as client:
+        answer = await client.get("/api/v1/tenants/acme")
+
+    assert answer.status_code == 503
+    assert answer.json()["type"].endswith("/store-unavailable")
+    assert answer.headers["retry-after"] == "2"

@@ -1,0 +1,114 @@
+"""Signing in by HTTP: one answer for every failure, refresh tokens that work once, a trail."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.administration.world import PASSWORD, World
+
+LOGIN, REFRESH, LOGOUT = (f"/api/v1/auth/{verb}" for verb in ("login", "refresh", "logout"))
+EMAIL = "developer@acme.example"
+
+
+async def login(world: World) -> Any:
+    body = {"email": EMAIL, "password": PASSWORD}
+    return (await world.ask("anonymous", "POST", LOGIN, json=body)).json()
+
+
+async def refresh(world: World, token: str) -> Any:
+    return await world.ask("anonymous", "POST", REFRESH, json={"refresh_token": token})
+
+
+async def test_a_user_signs_in_and_is_known(world: World) -> None:
+    tokens = await login(world)
+    world.credentials["me"] = tokens["access_token"]
+    me = (await world.ask("me", "GET", "/api/v1/auth/me")).json()
+
+    assert tokens["token_type"] == "Bearer"
+    assert tokens["expires_in"] == 900
+    assert (me["tenant"], me["kind"], me["email"]) == ("acme", "user", EMAIL)
+    assert (me["role"], me["plan"]) == ("developer", "team")
+    assert "keys:write" in me["scopes"]
+
+
+async def test_a_key_is_known_too(world: World) -> None:
+    me = (await world.ask("generate", "GET", "/api/v1/auth/me")).json()
+
+    assert (me["tenant"], me["kind"], me["scopes"]) == ("acme", "key", ["generate"])
+    assert me["email"] is None
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [(EMAIL, "wrong password"), ("nobody@acme.example", PASSWORD), (EMAIL.upper(), "x")],
+)
+async def test_every_failed_sign_in_reads_the_same(world: World, email: str, password: str) -> None:
+    body = {"email": email, "password": password}
+    answer = await world.ask("anonymous", "POST", LOGIN, json=body)
+
+    assert answer.status_code == 401
+    assert answer.json()["detail"] == "The email or the password is wrong."
+
+
+async def test_guessing_is_slowed_down(world: World) -> None:
+    body = {"email": EMAIL, "password": "a wrong guess"}
+    answers = [await world.ask("anonymous", "POST", LOGIN, json=body) for _ in range(11)]
+
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+
+
+async def test_a_refresh_token_works_once_and_its_reuse_ends_the_family(world: World) -> None:
+    first = (await login(world))["refresh_token"]
+    second = (await refresh(world, first)).json()["refresh_token"]
+
+    assert second != first
+    assert (await refresh(world, first)).status_code == 401
+    assert (await refresh(world, second)).status_code == 401
+
+
+async def test_who_signed_out_cannot_refresh(world: World) -> None:
+    token = (await login(world))["refresh_token"]
+    answer = await world.ask("anonymous", "POST", LOGOUT, json={"refresh_token": token})
+
+    assert answer.status_code == 204
+    assert (await refresh(world, token)).status_code == 401
+    again = await world.ask("anonymous", "POST", LOGOUT, json={"refresh_token": "nonsense"})
+    assert again.status_code == 204
+
+
+async def test_sign_ins_are_in_the_trail(world: World) -> None:
+    await login(world)
+    body = {"email": "typed-the-password-here", "password": "x"}
+    await world.ask("anonymous", "POST", LOGIN, json=body)
+    await world.ask("anonymous", "POST", LOGIN, json={**body, "email": EMAIL})
+    await world.trail.flush()
+
+    query = {"action": "auth.login", "limit": "200"}
+    own = (await world.ask("owner", "GET", "/api/v1/audit", params=query)).json()["data"]
+    none = {"action": "auth.login", "tenant": "default"}
+    assert own[0]["outcome"] == "ok"
+    assert own[0]["actor"].startswith("user:")
+    assert own[0]["detail"]["address"] == "127.0.0.1"
+    others = await world.ask("operator", "GET", "/api/v1/audit", params=none)
+    assert others.json()["data"] == []
+    async with world.database.read() as connection:
+        rows = (await connection.exec_driver_sql("SELECT * FROM audit_records")).all()
+    assert "typed-the-password-here" not in repr(rows)
+
+
+async def test_jwks_holds_public_halves_only(world: World) -> None:
+    keys = (await world.ask("anonymous", "GET", "/.well-known/jwks.json")).json()["keys"]
+
+    assert keys
+    assert all("d" not in key and key["crv"] == "Ed25519" for key in keys)
+
+
+async def test_tokens_outlive_a_roll_over_of_signing_keys(world: World) -> None:
+    before = (await login(world))["access_token"]
+    rotated = await world.ask("operator", "POST", "/api/v1/auth/signing-keys/rotate", json={})
+    world.credentials["me"] = before
+
+    keys = (await world.ask("anonymous", "GET", "/.well-known/jwks.json")).json()["keys"]
+    assert rotated.json()["id"] in {key["kid"] for key in keys}
+    assert (await world.ask("me", "GET", "/api/v1/auth/me")).status_code == 200

@@ -1,0 +1,162 @@
+"""Every route of the application, asked by every kind of caller: one table, nothing left out.
+
+`generate` is a key of acme with that scope alone; `stranger` owns another tenant and asks for
+acme's things. A new route that is missing here fails the first test.
+"""
+
+from typing import Any
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from deployments.ingress.app import create_api
+from deployments.ingress.operations import operations
+from deployments.ingress.services import Services
+from tests.api.administration.conftest import NewWorld
+from tests.api.administration.world import CALLERS, HOOK, PASSWORD, World
+from tests.api.web import MakeServices
+
+TABLE = """
+                                                        anon own adm dev vie bil gen ope str
+GET    /healthz                                         200  200 200 200 200 200 200 200 200
+GET    /readyz                                          200  200 200 200 200 200 200 200 200
+GET    /health                                          200  200 200 200 200 200 200 200 200
+GET    /version                                         200  200 200 200 200 200 200 200 200
+GET    /docs                                            200  200 200 200 200 200 200 200 200
+GET    /docs/oauth2-redirect                            200  200 200 200 200 200 200 200 200
+GET    /redoc                                           200  200 200 200 200 200 200 200 200
+GET    /openapi.json                                    200  200 200 200 200 200 200 200 200
+GET    /.well-known/jwks.json                           200  200 200 200 200 200 200 200 200
+GET    /v1/models                                       401  200 200 200 200 403 403 200 200
+GET    /v1/models/{model:path}                          401  200 200 200 200 403 403 200 200
+POST   /v1/chat/completions                             401  200 200 200 403 403 200 200 200
+POST   /v1/completions                                  401  200 200 200 403 403 200 200 200
+POST   /api/v1/captions                                 401  200 200 200 403 403 200 200 200
+POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
+POST   /api/v1/posts/batch                              401  200 200 200 403 403 200 200 200
+POST   /api/v1/auth/login                               200  200 200 200 200 200 200 200 200
+POST   /api/v1/auth/refresh                             200  200 200 200 200 200 200 200 200
+POST   /api/v1/auth/logout                              204  204 204 204 204 204 204 204 204
+GET    /api/v1/auth/me                                  401  200 200 200 200 200 200 200 200
+POST   /api/v1/auth/signing-keys/rotate                 401  403 403 403 403 403 403 201 403
+GET    /api/v1/tenants                                  401  403 403 403 403 403 403 200 403
+POST   /api/v1/tenants                                  401  403 403 403 403 403 403 201 403
+GET    /api/v1/tenants/{tenant}                         401  200 200 200 200 200 403 200 404
+PATCH  /api/v1/tenants/{tenant}                         401  200 403 403 403 403 403 200 404
+DELETE /api/v1/tenants/{tenant}                         401  403 403 403 403 403 403 204 404
+GET    /api/v1/tenants/{tenant}/limits                  401  200 200 200 200 200 403 200 404
+GET    /api/v1/plans                                    401  200 200 200 200 200 200 200 200
+GET    /api/v1/plans/{plan}                             401  200 200 200 200 200 200 200 404
+PUT    /api/v1/plans/{plan}                             401  403 403 403 403 403 403 200 403
+DELETE /api/v1/plans/{plan}                             401  403 403 403 403 403 403 204 403
+GET    /api/v1/tenants/{tenant}/keys                    401  200 200 200 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/keys                    401  201 201 201 403 403 403 201 404
+GET    /api/v1/tenants/{tenant}/keys/{key}              401  200 200 200 403 403 403 200 404
+PATCH  /api/v1/tenants/{tenant}/keys/{key}              401  200 200 200 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/keys/{key}/rotate       401  201 201 201 403 403 403 201 404
+DELETE /api/v1/tenants/{tenant}/keys/{key}              401  204 204 204 403 403 403 204 404
+GET    /api/v1/tenants/{tenant}/users                   401  200 200 403 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/users                   401  201 201 403 403 403 403 201 404
+GET    /api/v1/tenants/{tenant}/users/{user}            401  200 200 403 403 403 403 200 404
+PATCH  /api/v1/tenants/{tenant}/users/{user}            401  200 200 403 403 403 403 200 404
+DELETE /api/v1/tenants/{tenant}/users/{user}            401  204 204 403 403 403 403 204 404
+GET    /api/v1/tenants/{tenant}/webhooks                401  200 200 200 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/webhooks                401  201 201 201 403 403 403 201 404
+GET    /api/v1/tenants/{tenant}/webhooks/{webhook}      401  200 200 200 403 403 403 200 404
+PATCH  /api/v1/tenants/{tenant}/webhooks/{webhook}      401  200 200 200 403 403 403 200 404
+POST   /api/v1/tenants/{tenant}/webhooks/{webhook}/rotate  401  201 201 201 403 403 403 201 404
+POST   /api/v1/tenants/{tenant}/webhooks/{webhook}/test    401  202 202 202 403 403 403 202 404
+DELETE /api/v1/tenants/{tenant}/webhooks/{webhook}      401  204 204 204 403 403 403 204 404
+GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
+GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
+GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
+GET    /api/v1/audit/export?tenant=acme                 401  200 200 403 403 200 403 200 404
+GET    /api/v1/audit/verify                             401  403 403 403 403 403 403 200 403
+"""
+Row = tuple[str, str, dict[str, int]]
+
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/chat/completions": {
+        "model": "words",
+        "messages": [{"role": "user", "content": "hi"}],
+    },
+    "POST /v1/completions": {"model": "words", "prompt": "hi"},
+    "POST /api/v1/captions": {"topic": "tea"},
+    "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
+    "POST /api/v1/posts": {"topic": "tea"},
+    "POST /api/v1/posts/batch": {"items": [{"topic": "tea"}]},
+    "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
+    "POST /api/v1/auth/signing-keys/rotate": {},
+    "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
+    "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
+    "PUT /api/v1/plans/{plan}": {"id": "team"},
+    "POST /api/v1/tenants/{tenant}/keys": {"name": "new", "scopes": ["generate"]},
+    "PATCH /api/v1/tenants/{tenant}/keys/{key}": {"name": "renamed"},
+    "POST /api/v1/tenants/{tenant}/keys/{key}/rotate": {"grace_s": 0},
+    "POST /api/v1/tenants/{tenant}/users": {
+        "email": "new@acme.example",
+        "password": PASSWORD,
+        "role": "viewer",
+    },
+    "PATCH /api/v1/tenants/{tenant}/users/{user}": {"role": "billing"},
+    "POST /api/v1/tenants/{tenant}/webhooks": {"url": HOOK},
+    "PATCH /api/v1/tenants/{tenant}/webhooks/{webhook}": {"status": "disabled"},
+    "POST /api/v1/tenants/{tenant}/webhooks/{webhook}/rotate": {},
+    "POST /api/v1/tenants/{tenant}/webhooks/{webhook}/test": {},
+}
+
+
+def rows() -> list[Row]:
+    lines = [line.split() for line in TABLE.strip().splitlines()[1:]]
+    return [
+        (method, path, dict(zip(CALLERS, map(int, statuses), strict=True)))
+        for method, path, *statuses in lines
+    ]
+
+
+def routes_of(services: Services) -> set[tuple[str, str]]:
+    api = create_api(services, operations(services))
+    return {
+        (method, str(route.path))
+        for route in iter_route_contexts(api.routes)
+        for method in (route.methods or {"?"})
+        if method != "HEAD"
+    }
+
+
+def test_the_table_names_every_route(make_services: MakeServices) -> None:
+    listed = [(method, path.partition("?")[0]) for method, path, _ in rows()]
+
+    assert sorted(listed) == sorted(routes_of(make_services()))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"), [pytest.param(*row, id=f"{row[0]} {row[1]}") for row in rows()]
+)
+async def test_every_caller_gets_what_the_table_says(
+    method: str, path: str, expected: dict[str, int], new_world: NewWorld
+) -> None:
+    got: dict[str, int] = {}
+    async with new_world() as shared:  # who reads or is refused changes nothing
+        for caller in CALLERS:
+            if method == "GET" or expected[caller] >= 400:
+                got[caller] = await status(shared, caller, method, path)
+    for caller in CALLERS:
+        if caller not in got:
+            async with new_world() as fresh:
+                got[caller] = await status(fresh, caller, method, path)
+
+    assert got == expected
+
+
+async def status(world: World, caller: str, method: str, path: str) -> int:
+    body = BODIES.get(f"{method} {path}")
+    if path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
+        made = await world.office.sessions.login("viewer@acme.example", PASSWORD, "test", "")
+        body = {"refresh_token": made.refresh_token}
+    plan = "spare" if method == "DELETE" else "team"
+    where = path.replace("{model:path}", "words").format(**world.ids, plan=plan)
+    answer = await world.ask(caller, method, where, json=body)
+    assert PASSWORD not in answer.text
+    return answer.status_code

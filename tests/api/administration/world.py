@@ -1,0 +1,183 @@
+"""The application over a real store: two tenants, a user of every role, and keys."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from argon2 import PasswordHasher
+from starlette.types import ASGIApp
+
+from cluster.audit.keys import AuditKeys
+from cluster.audit.trail import AuditTrail
+from cluster.auth.bootstrap import bootstrap
+from cluster.auth.home import load_pepper, store_url
+from cluster.auth.passwords import Passwords
+from cluster.clock import SystemClock
+from cluster.events.bus import EventBus
+from cluster.net.ssrf import Guard
+from cluster.settings import Settings
+from cluster.storage.database import Database
+from cluster.tenants.administration import Actor, Administration, administration
+from cluster.tenants.caller import Caller, Role, Scope
+from cluster.tenants.directory import Directory
+from cluster.tenants.plan import Plan
+from deployments.ingress.app import create_app
+from deployments.ingress.gate import Gate
+from deployments.ingress.services import Services
+from deployments.limiter.unlimited import Unlimited
+from tests.api.web import MakeServices, client_of
+
+PASSWORD = "correct horse battery"
+OPERATOR = Actor(Caller("default", "test", frozenset({Scope.ADMIN})))
+HOOK = "https://hooks.example.com/mobula"
+CALLERS = (
+    "anonymous", "owner", "admin", "developer", "viewer", "billing", "generate", "operator",
+    "stranger",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seed:
+    """A filled home, to be copied, and what opens it."""
+
+    home: Path
+    credentials: Mapping[str, str]  # API keys by the names of CALLERS
+    ids: Mapping[str, str]  # of acme: key, user, webhook
+
+
+@dataclass
+class World:
+    """One running application and what lies behind it."""
+
+    app: ASGIApp
+    services: Services
+    office: Administration
+    database: Database
+    trail: AuditTrail
+    ids: Mapping[str, str]
+    credentials: dict[str, str]
+    told: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+
+    def client(self, caller: str = "owner") -> httpx.AsyncClient:
+        """A client that presents the credential of `caller`, a name of CALLERS."""
+        return client_of(self.app, self.credentials.get(caller))
+
+    async def ask(self, caller: str, method: str, path: str, **rest: Any) -> httpx.Response:
+        async with self.client(caller) as client:
+            return await client.request(method, path, **rest)
+
+    async def sign_in(self, role: str) -> None:
+        """From now on the role of acme acts with an access token."""
+        body = {"email": f"{role}@acme.example", "password": PASSWORD}
+        answer = await self.ask("anonymous", "POST", "/api/v1/auth/login", json=body)
+        self.credentials[role] = answer.json()["access_token"]
+
+
+Open = Callable[..., Any]
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Every host name leads to one public address; nothing is asked of the network."""
+    return ["93.184.215.14"]
+
+
+def cheap() -> Passwords:
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, told: list[tuple[str, str, Mapping[str, Any]]]
+) -> AsyncIterator[tuple[Database, Directory, AuditTrail, Administration]]:
+    """What stands behind the application."""
+    home, clock = settings.home, SystemClock()
+    pepper = load_pepper(home, settings)
+    database = Database(store_url(home, settings))
+    directory = Directory(database, pepper, clock)
+    await directory.refresh()
+    folder = home / "audit"
+    trail = AuditTrail(database, "test", AuditKeys.derive(pepper), folder, clock)
+    bus = EventBus(database, clock)
+
+    def tell(tenant: str, kind: str, data: Mapping[str, Any]) -> None:
+        told.append((tenant, kind, data))
+        bus.tell(tenant, kind, data)
+
+    office = administration(
+        database, directory, trail, tell, Guard(resolve=resolve), settings, pepper, folder, clock,
+        cheap(),
+    )  # fmt: skip
+    try:
+        yield database, directory, trail, office
+    finally:
+        await trail.close()
+        await directory.close()
+        await database.close()
+
+
+async def seeded(settings: Settings) -> Seed:
+    """Fill a store: tenants acme (plan team) and other (plan default), users, keys, a webhook."""
+    operator = bootstrap(settings.home, settings)
+    assert operator is not None
+    credentials, ids = {"operator": operator}, {}
+    async with opened(settings, []) as (_, _, _, office):
+        for plan in (Plan(id="team"), Plan(id="spare")):
+            await office.plans.put(OPERATOR, plan)
+        await office.tenants.create(OPERATOR, "acme", "Acme", "team")
+        await office.tenants.create(OPERATOR, "other", "Other", "default")
+        for role in Role:
+            email = f"{role}@acme.example"
+            await office.users.create(OPERATOR, "acme", email, PASSWORD, role)
+        stranger = ("other", "stranger@other.example", PASSWORD, Role.OWNER)
+        await office.users.create(OPERATOR, *stranger)
+        user = await office.users.create(
+            OPERATOR, "acme", "target@acme.example", PASSWORD, Role.VIEWER
+        )
+        life = 86_400.0
+        key, _ = await office.keys.create(OPERATOR, "acme", "plain", [Scope.GENERATE], life)
+        _, target = await office.keys.create(OPERATOR, "acme", "target", [Scope.GENERATE], life)
+        webhook, _ = await office.webhooks.create(OPERATOR, "acme", HOOK, ["key.*"])
+        credentials["generate"] = key
+        ids = {"tenant": "acme", "key": target.id, "user": user.id, "webhook": webhook.id}
+        for role in (*Role, "stranger"):
+            email = f"{role}@{'other' if role == 'stranger' else 'acme'}.example"
+            made = await office.sessions.login(email, PASSWORD, "test", "seed")
+            credentials[str(role)] = made.access_token
+    return Seed(settings.home, credentials, ids)
+
+
+@asynccontextmanager
+async def world_of(seed: Seed, home: Path, make_services: MakeServices) -> AsyncIterator[World]:
+    """The application on a copy of the seed's home."""
+    shutil.copytree(seed.home, home)
+    async with serving(seed, Settings(home=home), make_services) as world:
+        yield world
+
+
+@asynccontextmanager
+async def serving(
+    seed: Seed, settings: Settings, make_services: MakeServices
+) -> AsyncIterator[World]:
+    """The application on a seeded store."""
+    told: list[tuple[str, str, Mapping[str, Any]]] = []
+    async with opened(settings, told) as (database, directory, trail, office):
+
+        def plan_of(tenant: str) -> Plan:
+            return directory.tenant(tenant).plan
+
+        bare = make_services()
+        services = replace(
+            bare,
+            authenticator=directory,
+            plan_of=plan_of,
+            gate=Gate(Unlimited(), plan_of, trail, bare.clock),
+            office=office,
+        )
+        yield World(
+            create_app(services), services, office, database, trail, seed.ids,
+            dict(seed.credentials), told,
+        )  # fmt: skip

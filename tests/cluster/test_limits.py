@@ -1,0 +1,177 @@
+"""Limits over real HTTP with several ingress replicas: exact together, not each for itself."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from load_tests.local_serve import LocalServe
+from tests.cluster.polling import eventually
+from tests.cluster.tenants import Tenant, make_tenant, put_plan
+
+CHAT = {"model": "echo", "messages": [{"role": "user", "content": "one two three"}]}
+CLIENTS = 24
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One request: seconds when it was sent and when its answer was there."""
+
+    sent: float
+    done: float
+    status: int
+
+
+async def shoot(client: httpx.AsyncClient, tenant: Tenant, **body: object) -> Shot:
+    sent = time.monotonic()
+    answer = await client.post(
+        "/v1/chat/completions", json={**CHAT, **body}, headers=tenant.headers
+    )
+    return Shot(sent, time.monotonic(), answer.status_code)
+
+
+async def fire(url: str, tenant: Tenant, seconds: float, rate: float) -> list[Shot]:
+    """Offer `rate` requests a second from many connections, whatever the answers are."""
+    shots: list[asyncio.Task[Shot]] = []
+    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+        start = time.monotonic()
+        for number in itertools.count():
+            due = start + number / rate
+            if due > start + seconds:
+                break
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            shots.append(asyncio.create_task(shoot(client, tenant)))
+        return list(await asyncio.gather(*shots))
+
+
+def worst_excess(shots: list[Shot], rate: float, burst: int) -> float:
+    """The most requests above `burst + rate * length` that were surely let in within a window.
+
+    A request was let in between its sending and its answer, so a window holds for sure what was
+    sent after its begin and answered before its end.
+    """
+    admitted = sorted((s for s in shots if s.status == 200), key=lambda shot: shot.sent)
+    worst = float("-inf")
+    for at, first in enumerate(admitted):
+        ends = sorted(shot.done for shot in admitted[at:])
+        for count, end in enumerate(ends, start=1):
+            worst = max(worst, count - burst - rate * (end - first.sent))
+    return worst
+
+
+@pytest.fixture
+async def anonymous(cluster: LocalServe) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=cluster.url, timeout=30) as client:
+        yield client
+
+
+async def test_three_times_the_limit_never_gets_more_than_the_limit_in_any_window(
+    client: httpx.AsyncClient, cluster: LocalServe
+) -> None:
+    rate, burst, seconds = 20, 20, 6.0
+    limit = {"limit": rate, "per": "second", "burst": burst}
+    tenant = await make_tenant(client, rates={"generate": {"requests": limit}})
+
+    shots = await fire(cluster.url, tenant, seconds, 3 * rate)
+
+    assert {shot.status for shot in shots} <= {200, 429}
+    assert worst_excess(shots, rate, burst) <= 0
+    admitted = sum(shot.status == 200 for shot in shots)
+    assert admitted >= 0.8 * rate * seconds
+
+
+async def test_a_refusal_says_which_limit_bound_and_when_to_come_back(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    limit = {"limit": 2, "per": "minute", "burst": 1}
+    tenant = await make_tenant(client, rates={"generate": {"requests": limit}})
+
+    first = await anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
+    second = await anonymous.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
+
+    assert first.status_code == 200
+    assert first.headers["RateLimit-Policy"].startswith('"generate-requests";q=2;w=60')
+    assert first.headers["x-ratelimit-limit-requests"] == "2"
+    assert second.status_code == 429
+    assert 1 <= int(second.headers["Retry-After"]) <= 30
+    assert "generate-requests" in second.json()["error"]["message"]
+
+
+async def test_a_budget_is_spent_to_the_unit_by_racing_clients(
+    client: httpx.AsyncClient, cluster: LocalServe
+) -> None:
+    budget, clients = 150, 64
+    tenant = await make_tenant(client, budgets={"requests": {"day": budget}})
+    limits = httpx.Limits(max_connections=clients)
+    async with httpx.AsyncClient(base_url=cluster.url, limits=limits, timeout=30) as racing:
+
+        async def race() -> int:
+            won = refused = 0
+            while refused < 3:
+                shot = await shoot(racing, tenant)
+                won += shot.status == 200
+                refused += shot.status != 200
+            return won
+
+        won = sum(await asyncio.gather(*(race() for _ in range(clients))))
+
+        async def last_units() -> bool:
+            """What one replica still held goes back and can be spent by the other."""
+            nonlocal won
+            won += (await shoot(racing, tenant)).status == 200
+            return won >= budget
+
+        await eventually(last_units)
+    assert won == budget
+
+
+async def test_streams_that_are_given_up_leave_no_slot_behind(
+    client: httpx.AsyncClient, cluster: LocalServe
+) -> None:
+    streams, slots = 400, 8
+    tenant = await make_tenant(client, concurrency={"limit": slots})
+    body = {**CHAT, "model": "slow", "stream": True, "max_tokens": 100}
+    limits = httpx.Limits(max_connections=CLIENTS)
+    async with httpx.AsyncClient(base_url=cluster.url, limits=limits, timeout=30) as leaving:
+
+        async def leave() -> None:
+            send = leaving.stream("POST", "/v1/chat/completions", json=body, headers=tenant.headers)
+            async with send as answer:
+                async for _ in answer.aiter_lines():
+                    return
+
+        await asyncio.gather(*(leave() for _ in range(streams)))
+
+        async def every_slot_is_free() -> bool:
+            held = [
+                leaving.post(
+                    "/v1/chat/completions",
+                    json={**body, "stream": False, "max_tokens": 8},
+                    headers=tenant.headers,
+                )
+                for _ in range(slots)
+            ]
+            answers = await asyncio.gather(*held)
+            return all(answer.status_code == 200 for answer in answers)
+
+        await eventually(every_slot_is_free, timeout_s=15)
+
+
+async def test_a_plan_that_changes_binds_at_once_everywhere(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    tenant = await make_tenant(client)
+    assert (await shoot(anonymous, tenant)).status == 200
+
+    await put_plan(client, tenant.plan, {"models": ["nano"]})
+
+    async def refused_everywhere() -> bool:
+        shots = await asyncio.gather(*(shoot(anonymous, tenant) for _ in range(8)))
+        return all(shot.status == 404 for shot in shots)
+
+    await eventually(refused_everywhere, timeout_s=2)

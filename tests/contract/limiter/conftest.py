@@ -1,0 +1,58 @@
+"""Both authorities behind one fixture, and ways to let their time pass and lose their state."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from cluster.clock import ManualClock
+from deployments.contracts.limits import Ask, Authority, Exchange
+from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.redis_authority import RedisAuthority
+from tests.servers.fixtures import redis_server, redis_session
+from tests.servers.redis_server import RedisServer
+
+__all__ = ["redis_server", "redis_session"]
+
+
+class Restartable:
+    """A MemoryAuthority that can die and be started again."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.restart()
+
+    def restart(self) -> None:
+        self._authority = MemoryAuthority(self._clock)
+
+    async def exchange(
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
+    ) -> Exchange:
+        return await self._authority.exchange(replica, epoch, ttl_s, asks)
+
+
+@dataclass
+class Subject:
+    """An authority, a way to let its time pass, and one to take its state away."""
+
+    authority: Authority
+    pass_time: Callable[[float], Awaitable[None]]
+    lose_state: Callable[[], None]
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    if request.param == "memory":
+        clock = ManualClock()
+        memory = Restartable(clock)
+
+        async def advance(seconds: float) -> None:
+            clock.advance(seconds)
+
+        yield Subject(memory, advance, memory.restart)
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    redis = RedisAuthority(server.url, timeout_s=5.0)
+    yield Subject(redis, asyncio.sleep, server.flush)
+    await redis.close()

@@ -1,0 +1,215 @@
+"""The ledger is exact: beside other ledgers, through outages and repeats, across midnight."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+
+from cluster.clock import ManualClock
+from cluster.problems import InvalidRequest
+from cluster.storage.database import Database
+from cluster.storage.tables import usage_batches
+from cluster.tenants.units import Amounts, Unit
+from cluster.usage import ledger as ledger_module
+from cluster.usage.increments import PRUNE_EVERY
+from cluster.usage.ledger import Ledger, UsageEntry
+from cluster.usage.report import UsageRow, spent, usage_report
+
+DAY = "2023-11-14"  # of ManualClock's beginning, 22:13:20 UTC
+ALWAYS = ("2023-01-01", "2024-01-01")
+
+
+def entry(clock: ManualClock, tenant: str = "acme", **fields: object) -> UsageEntry:
+    return UsageEntry(clock.wall(), tenant, "abc", "nano", **{"amounts": Amounts(), **fields})  # type: ignore[arg-type]
+
+
+async def report(database: Database, tenant: str | None, *group_by: str) -> list[UsageRow]:
+    async with database.read() as connection:
+        return await usage_report(connection, tenant, *ALWAYS, group_by)
+
+
+async def tokens(database: Database, tenant: str) -> int:
+    async with database.read() as connection:
+        return await spent(connection, tenant, Unit.TOKENS, *ALWAYS)
+
+
+async def test_ledgers_beside_each_other_add_up_to_the_unit(
+    database: Database, clock: ManualClock
+) -> None:
+    ledgers = [Ledger(database, f"ingress-{number}", clock) for number in range(4)]
+    expected = {f"tenant-{number}": 0 for number in range(7)}
+    source = random.Random(5)
+
+    async def work(ledger: Ledger) -> None:
+        for _ in range(10):
+            for _ in range(50):
+                tenant = source.choice(list(expected))
+                amounts = Amounts(source.randrange(500), source.randrange(90))
+                expected[tenant] += amounts.tokens
+                ledger.add(entry(clock, tenant, amounts=amounts, cost_units=3))
+            assert await ledger.flush()
+
+    await asyncio.gather(*(work(ledger) for ledger in ledgers))
+    for ledger in ledgers:
+        await ledger.close()
+
+    assert {tenant: await tokens(database, tenant) for tenant in expected} == expected
+    (total,) = await report(database, None)
+    assert total.amounts[Unit.REQUESTS] == 4 * 10 * 50
+    assert total.amounts[Unit.COST_UNITS] == 3 * 4 * 10 * 50
+
+
+async def test_a_batch_whose_commit_was_not_answered_counts_once(
+    database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    ledger.add(entry(clock, amounts=Amounts(10, 5)))
+    applied = ledger._apply
+
+    async def applied_but_not_answered() -> bool:
+        await applied()
+        return False
+
+    monkeypatch.setattr(ledger, "_apply", applied_but_not_answered)
+    assert not await ledger.flush()
+    ledger.add(entry(clock, amounts=Amounts(100, 50)))
+    monkeypatch.undo()
+    assert await ledger.flush()
+
+    assert await tokens(database, "acme") == 165
+
+
+async def test_nothing_is_lost_while_the_store_is_down(
+    database: Database, clock: ManualClock, unreachable: Callable[[], Database]
+) -> None:
+    ledger = Ledger(unreachable(), "ingress", clock)
+    for _ in range(5):
+        ledger.add(entry(clock, amounts=Amounts(1, 1)))
+        assert not await ledger.flush()
+
+    ledger._database = database
+    await ledger.close()
+    assert await tokens(database, "acme") == 10
+
+
+async def test_a_clean_close_writes_everything(database: Database, clock: ManualClock) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    await ledger.start()
+    ledger.add(entry(clock, amounts=Amounts(7)))
+    await ledger.close()
+    assert await tokens(database, "acme") == 7
+
+
+async def test_a_close_without_a_store_says_what_it_could_not_write(
+    clock: ManualClock,
+    unreachable: Callable[[], Database],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(ledger_module, "CLOSE_S", 0.05)
+    ledger = Ledger(unreachable(), "ingress", clock)
+    ledger.add(entry(clock, amounts=Amounts(7)))
+    await ledger.close()
+    assert "'input_tokens', 7" in caplog.text
+
+
+async def test_a_kill_loses_only_what_came_after_the_last_flush(
+    database: Database, clock: ManualClock
+) -> None:
+    killed = Ledger(database, "ingress", clock)
+    killed.add(entry(clock, amounts=Amounts(100)))
+    await killed.flush()
+    killed.add(entry(clock, amounts=Amounts(1)))
+
+    assert await tokens(database, "acme") == 100
+
+
+async def test_a_day_ends_at_midnight_utc(database: Database, clock: ManualClock) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    clock.advance(6_399.5)  # 23:59:59.5
+    ledger.add(entry(clock, amounts=Amounts(1)))
+    clock.advance(0.5)
+    ledger.add(entry(clock, amounts=Amounts(10)))
+    await ledger.close()
+
+    rows = await report(database, "acme", "day")
+    assert [(row.group["day"], row.amounts[Unit.INPUT_TOKENS]) for row in rows] == [
+        (DAY, 1),
+        ("2023-11-15", 10),
+    ]
+    async with database.read() as connection:
+        assert await spent(connection, "acme", Unit.TOKENS, DAY, DAY) == 1
+
+
+async def test_small_amounts_of_money_do_not_drift(database: Database, clock: ManualClock) -> None:
+    """A micro-unit for 1,000 tokens, a token at a time: every rounding would show."""
+    ledger = Ledger(database, "ingress", clock)
+    prices, costs = {Unit.INPUT_TOKENS: 3}, {Unit.INPUT_TOKENS: 1}
+    for number in range(3_000):
+        ledger.add(entry(clock, amounts=Amounts(1), prices=prices, costs=costs))
+        if number % 300 == 0:
+            await ledger.flush()
+    await ledger.close()
+
+    (row,) = await report(database, "acme")
+    assert (row.cost, row.revenue) == (3, 9)
+
+
+async def test_a_new_price_counts_from_its_first_request(
+    database: Database, clock: ManualClock
+) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    ledger.add(entry(clock, amounts=Amounts(1_000), prices={Unit.TOKENS: 5}))
+    ledger.add(entry(clock, amounts=Amounts(1_000), prices={Unit.TOKENS: 7}))
+    await ledger.close()
+    (row,) = await report(database, "acme")
+    assert row.revenue == 12
+
+
+async def test_reports_group_by_what_is_asked_and_keep_tenants_apart(
+    database: Database, clock: ManualClock
+) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    ledger.add(entry(clock, "acme", amounts=Amounts(1, 2)))
+    ledger.add(entry(clock, "other", amounts=Amounts(5)))
+    await ledger.close()
+
+    units = await report(database, "acme", "unit", "model")
+    assert [row.group["unit"] for row in units] == ["input_tokens", "output_tokens", "requests"]
+    assert {row.group["model"] for row in units} == {"nano"}
+    assert [row.group["tenant"] for row in await report(database, None, "tenant")] == [
+        "acme",
+        "other",
+    ]
+    assert await report(database, "nobody", "key") == []
+    with pytest.raises(InvalidRequest, match="group_by"):
+        await report(database, "acme", "tenant; DROP TABLE usage")
+
+
+async def test_batches_that_nobody_can_send_again_are_forgotten(
+    database: Database, clock: ManualClock
+) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    for _ in range(PRUNE_EVERY + 1):
+        ledger.add(entry(clock))
+        await ledger.flush()
+    async with database.read() as connection:
+        count = select(func.count()).select_from(usage_batches)
+        assert (await connection.execute(count)).scalar_one() == 1
+
+
+async def test_a_flush_ends_although_usage_keeps_coming(
+    database: Database, clock: ManualClock
+) -> None:
+    ledger = Ledger(database, "ingress", clock)
+    ledger.add(entry(clock))
+    flush = asyncio.ensure_future(ledger.flush())
+    batches = 0
+    while not flush.done():
+        ledger.add(entry(clock))
+        await asyncio.sleep(0)
+        batches = max(batches, ledger._seq)
+    assert batches == 1
+    await ledger.close()

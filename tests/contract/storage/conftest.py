@@ -1,0 +1,145 @@
+"""Both stores, empty, or migrated with plans and tenants."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from cluster.auth.keys import Keys
+from cluster.auth.passwords import Passwords
+from cluster.auth.records import User
+from cluster.auth.repository import Users
+from cluster.auth.signing import Signing
+from cluster.clock import ManualClock
+from cluster.storage.blocking import run_to_end
+from cluster.storage.database import Database
+from cluster.storage.migrate import migrate
+from cluster.tenants.caller import Role, Scope
+from cluster.tenants.directory import Directory
+from cluster.tenants.plan import Plan
+from cluster.tenants.repository import Plans, Tenants
+from tests.servers.fixtures import postgres_server, postgres_url, redis_server, redis_session
+from tests.servers.postgres import PostgresServer
+
+__all__ = ["postgres_server", "postgres_url", "redis_server", "redis_session"]
+
+PEPPER = b"p" * 32
+PASSWORD = "correct horse battery"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store without tables."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite+aiosqlite:///{tmp_path / 'mobula.db'}"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "mobula.db"
+    _made(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    return _made(postgres_server.new_database())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated store with the plans `free` and `pro`, the tenants `acme` and `other` on free."""
+    if request.param == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        return server.new_database(like=request.getfixturevalue("postgres_template"))
+    path = tmp_path / "mobula.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite+aiosqlite:///{path}"
+
+
+def _made(url: str) -> str:
+    migrate(url)
+    run_to_end(_fill(url, ManualClock()))
+    return url
+
+
+async def _fill(url: str, clock: ManualClock) -> None:
+    database = Database(url)
+    async with database.begin() as connection:
+        for plan in (Plan(id="free"), Plan(id="pro", weight=3.0)):
+            await Plans(clock).create(connection, plan)
+        for tenant in ("acme", "other"):
+            await Tenants(clock).create(connection, tenant, tenant.title(), "free")
+        await Signing(PEPPER, clock).ensure(connection)
+    await database.close()
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def directory(database: Database, clock: ManualClock) -> AsyncIterator[Directory]:
+    """Loaded, and refreshed by hand."""
+    directory = Directory(database, PEPPER, clock)
+    await directory.refresh()
+    yield directory
+    await directory.close()
+
+
+@pytest.fixture
+def passwords() -> Passwords:
+    return Passwords(CHEAP)
+
+
+@pytest.fixture
+async def ana(database: Database, clock: ManualClock) -> User:
+    """A developer of acme."""
+    return await add_user(database, clock, "acme", "ana@acme.example", Role.DEVELOPER)
+
+
+async def add_user(
+    database: Database, clock: ManualClock, tenant: str, email: str, role: Role
+) -> User:
+    name, now = email.partition("@")[0], clock.wall()
+    hashed = CHEAP.hash(PASSWORD)
+    user = User(name, tenant, email, hashed, role, "active", now, now, now)
+    async with database.begin() as connection:
+        await Users(clock).add(connection, tenant, user)
+    return user
+
+
+async def add_key(
+    database: Database, clock: ManualClock, tenant: str = "acme", expires: float | None = None
+) -> tuple[str, str]:
+    """A key that may generate, and its id."""
+    async with database.begin() as connection:
+        key, record = await Keys(PEPPER, clock).create(
+            connection,
+            tenant,
+            name="back end",
+            scopes=[Scope.GENERATE],
+            created_by="system",
+            expires=expires,
+        )
+    return key, record.id
+
+
+async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Poll; raises TimeoutError when it does not come true."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - what is awaited has no event
+            await asyncio.sleep(0.01)

@@ -1,0 +1,76 @@
+"""Migrations build the tables of the code, once, whoever else is at it."""
+
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from cluster.settings import ROOT
+from cluster.storage.database import Database, StoreDown
+from cluster.storage.migrate import StoreIsNewer, migrate
+from cluster.storage.tables import metadata
+
+
+def _differences(connection: Connection) -> list[object]:
+    options = {"compare_type": True, "compare_server_default": True}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+
+async def test_a_migrated_store_has_exactly_the_tables_of_the_code(empty_url: str) -> None:
+    migrate(empty_url)
+
+    database = Database(empty_url)
+    async with database.begin() as connection:
+        assert await connection.run_sync(_differences) == []
+    await database.close()
+
+
+async def test_the_comparison_would_see_a_missing_column(empty_url: str) -> None:
+    migrate(empty_url)
+
+    database = Database(empty_url)
+    async with database.begin() as connection:
+        await connection.execute(text("ALTER TABLE plans DROP COLUMN version"))
+        assert await connection.run_sync(_differences) != []
+    await database.close()
+
+
+async def test_migrating_again_keeps_what_is_there(url: str) -> None:
+    migrate(url)
+
+    database = Database(url)
+    async with database.read() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM tenants"))).scalar() == 2
+    await database.close()
+
+
+def test_processes_that_migrate_at_once_all_succeed(empty_url: str) -> None:
+    code = f"from cluster.storage.migrate import migrate; migrate({empty_url!r})"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+
+    ends = [(process.communicate()[1], process.returncode) for process in started]
+
+    assert ends == [("", 0)] * 4
+
+
+async def test_a_store_of_newer_code_is_refused_by_name(url: str) -> None:
+    database = Database(url)
+    async with database.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.close()
+
+    with pytest.raises(StoreIsNewer, match="'9999'.*newer"):
+        migrate(url)
+
+
+def test_a_store_that_is_not_there_is_down() -> None:
+    with pytest.raises(StoreDown):
+        migrate("postgresql+asyncpg://mobula@127.0.0.1:1/none")
+    with pytest.raises(StoreDown):
+        migrate("sqlite+aiosqlite:////nowhere/at/all/mobula.db")

@@ -1,0 +1,46 @@
+"""A store that goes away: directories go on with what they knew, and catch up afterwards."""
+
+import pytest
+
+from cluster.auth.keys import Keys
+from cluster.clock import ManualClock
+from cluster.problems import Unauthenticated
+from cluster.storage.database import Database, StoreDown
+from cluster.tenants.directory import Directory
+from tests.contract.storage.conftest import PEPPER, add_key, until
+from tests.servers.postgres import PostgresServer
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer, postgres_template: str) -> str:
+    """Only PostgreSQL can be away."""
+    return postgres_server.new_database(like=postgres_template)
+
+
+async def test_requests_are_authenticated_while_the_store_is_down(
+    database: Database, clock: ManualClock, postgres_server: PostgresServer
+) -> None:
+    key, id = await add_key(database, clock)
+    directory = Directory(database, PEPPER, clock)
+    await directory.start()
+    postgres_server.stop()
+    try:
+        await until(lambda: directory.failures >= 2)
+        clock.advance(1)
+        assert directory.verify(key).tenant == "acme"
+        assert directory.age_s >= 1
+        with pytest.raises(StoreDown):
+            await directory.refresh()
+        with pytest.raises(StoreDown):
+            await Directory(database, PEPPER, clock).start()
+        with pytest.raises(StoreDown):
+            await directory.tidy()
+    finally:
+        postgres_server.start()
+    async with database.begin() as connection:
+        await Keys(PEPPER, clock).revoke(connection, "acme", id)
+    await until(lambda: directory.age_s == 0)
+    await directory.refresh()
+    with pytest.raises(Unauthenticated):
+        directory.verify(key)
+    await directory.close()

@@ -1,0 +1,262 @@
+"""Signing in and staying signed in, over both stores."""
+
+import asyncio
+
+import pytest
+from argon2 import PasswordHasher
+from sqlalchemy import func, select
+
+from cluster.auth.passwords import Passwords
+from cluster.auth.records import User
+from cluster.auth.repository import Users
+from cluster.auth.sessions import Sessions
+from cluster.auth.signing import KNOWN_AFTER_S, LONGEST_TOKEN_S, Signing
+from cluster.auth.tokens import verify
+from cluster.clock import ManualClock
+from cluster.problems import Forbidden, RateLimited, Unauthenticated
+from cluster.storage.database import Database
+from cluster.storage.tables import refresh_tokens, signing_keys
+from cluster.tenants.directory import Directory
+from cluster.tenants.repository import Tenants
+from tests.contract.storage.conftest import PASSWORD, PEPPER
+
+HERE = "10.0.0.1"
+
+
+@pytest.fixture
+def sessions(database: Database, clock: ManualClock, passwords: Passwords) -> Sessions:
+    return Sessions(database, PEPPER, clock, access_token_s=900, passwords=passwords)
+
+
+@pytest.fixture
+async def directory(database: Database, clock: ManualClock) -> Directory:
+    return Directory(database, PEPPER, clock)
+
+
+async def test_signing_in_gives_tokens_that_name_the_user(
+    sessions: Sessions, directory: Directory, ana: User
+) -> None:
+    signed_in = await sessions.login(" ANA@Acme.example ", PASSWORD, HERE)
+    await directory.refresh()
+
+    caller = directory.verify(signed_in.access_token)
+
+    assert (caller.kind, caller.key_id, caller.tenant) == ("user", "ana", "acme")
+    assert signed_in.expires_in == 900
+    assert signed_in.access_token not in repr(signed_in)
+    assert signed_in.refresh_token not in repr(signed_in)
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        pytest.param("ana@acme.example", "wrong horse battery", id="wrong password"),
+        pytest.param("ana@acme.example", PASSWORD + "\x00", id="nul"),
+        pytest.param("ana@acme.example", "\ud800" * 20, id="surrogates"),
+        pytest.param("ana@acme.example", "x" * 100_000, id="huge"),
+        pytest.param("ana@acme.example", "", id="empty"),
+        pytest.param("bob@acme.example", PASSWORD, id="unknown user"),
+        pytest.param("' OR 1=1 --", PASSWORD, id="sql"),
+        pytest.param("ana@acme.example\x00", PASSWORD, id="nul in email"),
+    ],
+)
+async def test_every_refused_sign_in_reads_the_same(
+    sessions: Sessions, ana: User, email: str, password: str
+) -> None:
+    with pytest.raises(Unauthenticated) as refused:
+        await sessions.login(email, password, HERE)
+    assert refused.value.detail == "The email or the password is wrong."
+
+
+async def test_a_disabled_user_and_a_suspended_tenant_cannot_sign_in(
+    sessions: Sessions, database: Database, clock: ManualClock, ana: User
+) -> None:
+    async with database.begin() as connection:
+        await Tenants(clock).update(connection, "acme", status="suspended")
+    with pytest.raises(Forbidden, match="suspended"):
+        await sessions.login(ana.email, PASSWORD, HERE)
+    with pytest.raises(Unauthenticated):
+        await sessions.login(ana.email, "wrong horse battery", HERE)
+
+    async with database.begin() as connection:
+        await Users(clock).update(connection, "acme", ana.id, status="disabled")
+    with pytest.raises(Unauthenticated):
+        await sessions.login(ana.email, PASSWORD, HERE)
+
+
+async def test_ten_failures_in_five_minutes_close_the_door_for_that_address(
+    sessions: Sessions, clock: ManualClock, ana: User
+) -> None:
+    for _ in range(10):
+        with pytest.raises(Unauthenticated):
+            await sessions.login(ana.email, "wrong horse battery", HERE)
+
+    with pytest.raises(RateLimited) as refused:
+        await sessions.login(ana.email, PASSWORD, HERE)
+    assert refused.value.headers["Retry-After"] == "300"
+    await sessions.login(ana.email, PASSWORD, "10.0.0.2")
+
+    clock.advance(300)
+    await sessions.login(ana.email, PASSWORD, HERE)
+
+
+async def test_a_refresh_token_works_once_and_its_successor_after_it(
+    sessions: Sessions, ana: User
+) -> None:
+    first = await sessions.login(ana.email, PASSWORD, HERE)
+    second = await sessions.refresh(first.refresh_token)
+    third = await sessions.refresh(second.refresh_token)
+
+    assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
+
+
+async def test_a_used_token_that_comes_back_ends_the_whole_family(
+    sessions: Sessions, ana: User
+) -> None:
+    first = await sessions.login(ana.email, PASSWORD, HERE)
+    other = await sessions.login(ana.email, PASSWORD, HERE)
+    second = await sessions.refresh(first.refresh_token)
+
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(first.refresh_token)
+
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(second.refresh_token)
+    await sessions.refresh(other.refresh_token)
+
+
+async def test_of_racing_refreshes_one_wins_and_the_family_ends(
+    sessions: Sessions, ana: User
+) -> None:
+    first = await sessions.login(ana.email, PASSWORD, HERE)
+    attempts = [sessions.refresh(first.refresh_token) for _ in range(4)]
+    ends = await asyncio.gather(*attempts, return_exceptions=True)
+
+    won = [end for end in ends if not isinstance(end, BaseException)]
+    assert len(won) == 1
+    assert all(isinstance(end, Unauthenticated) for end in ends if end not in won)
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(won[0].refresh_token)
+
+
+async def test_refresh_tokens_end_by_time_by_sign_out_and_with_the_users_sessions(
+    sessions: Sessions, database: Database, clock: ManualClock, ana: User
+) -> None:
+    left, changed, old = [await sessions.login(ana.email, PASSWORD, HERE) for _ in range(3)]
+
+    await sessions.logout(left.refresh_token)
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(left.refresh_token)
+
+    old = await sessions.refresh(old.refresh_token)
+    clock.advance(14 * 86_400)
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(old.refresh_token)
+
+    changed = await sessions.login(ana.email, PASSWORD, HERE)
+    clock.advance(1)
+    async with database.begin() as connection:
+        await Users(clock).update(connection, "acme", ana.id, password="$argon2id$other")
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(changed.refresh_token)
+
+
+@pytest.mark.parametrize(
+    "token", ["", "mrt_", "mrt_" + "a" * 20 + "_" + "b" * 43, "\x00", "é" * 70, "x" * 99_999]
+)
+async def test_what_is_no_refresh_token_is_refused(sessions: Sessions, token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(token)
+    await sessions.logout(token)
+
+
+async def test_the_store_holds_no_token(sessions: Sessions, database: Database, ana: User) -> None:
+    signed_in = await sessions.login(ana.email, PASSWORD, HERE)
+    async with database.read() as connection:
+        row = (await connection.execute(select(refresh_tokens))).one()
+
+    assert signed_in.refresh_token.rpartition("_")[2] not in str(row)
+    assert signed_in.refresh_token.encode() not in row.digest
+
+
+async def test_expired_tokens_are_forgotten_at_the_next_sign_in(
+    sessions: Sessions, database: Database, clock: ManualClock, ana: User
+) -> None:
+    for _ in range(3):
+        await sessions.login(ana.email, PASSWORD, HERE)
+        clock.advance(15 * 86_400)
+    await sessions.login(ana.email, PASSWORD, HERE)
+
+    async with database.read() as connection:
+        count = select(func.count()).select_from(refresh_tokens)
+        assert (await connection.execute(count)).scalar() == 1
+
+
+async def test_a_hash_of_older_parameters_is_made_anew_and_sessions_go_on(
+    database: Database, clock: ManualClock, ana: User
+) -> None:
+    dearer = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    sessions = Sessions(database, PEPPER, clock, passwords=dearer)
+    before = await sessions.login(ana.email, PASSWORD, HERE)
+    async with database.read() as connection:
+        stored = await Users(clock).get(connection, "acme", ana.id)
+
+    assert "m=16,t=2" in stored.password
+    assert stored.valid_after == ana.valid_after
+    await sessions.refresh(before.refresh_token)
+    await sessions.login(ana.email, PASSWORD, HERE)
+
+
+async def test_a_new_signing_key_waits_until_everybody_knows_it(
+    sessions: Sessions, database: Database, directory: Directory, clock: ManualClock, ana: User
+) -> None:
+    old = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
+    await directory.refresh()
+    async with database.begin() as connection:
+        new_id = await Signing(PEPPER, clock).rotate(connection)
+
+    early = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
+    directory.verify(early)  # signed by the key that this directory knows already
+    clock.advance(KNOWN_AFTER_S)
+    late = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
+    with pytest.raises(Unauthenticated):
+        directory.verify(late)
+    await directory.refresh()
+
+    assert [directory.verify(token).key_id for token in (old, early, late)] == ["ana"] * 3
+    assert [key["kid"] for key in directory.jwks()["keys"]][-1] == new_id
+
+
+async def test_a_retired_key_is_believed_no_longer_than_a_token_lives(
+    database: Database, directory: Directory, clock: ManualClock, ana: User, passwords: Passwords
+) -> None:
+    sessions = Sessions(database, PEPPER, clock, access_token_s=3600, passwords=passwords)
+    async with database.begin() as connection:
+        await Signing(PEPPER, clock).rotate(connection)
+    token = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
+    await directory.refresh()
+    assert len(directory.jwks()["keys"]) == 2
+
+    clock.advance(KNOWN_AFTER_S + LONGEST_TOKEN_S)
+
+    assert len(directory.jwks()["keys"]) == 1
+    with pytest.raises(Unauthenticated):
+        directory.verify(token)
+    async with database.begin() as connection:
+        await Signing(PEPPER, clock).rotate(connection)
+        count = select(func.count()).select_from(signing_keys)
+        assert (await connection.execute(count)).scalar() == 2
+
+
+async def test_the_published_keys_verify_tokens_and_hold_nothing_private(
+    sessions: Sessions, directory: Directory, clock: ManualClock, ana: User
+) -> None:
+    import jwt
+
+    token = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
+    await directory.refresh()
+    published = directory.jwks()
+
+    keys = {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(published).keys}
+    assert verify(token, keys.get, clock.wall()).user == "ana"
+    assert all(set(key) == {"kty", "crv", "use", "alg", "kid", "x"} for key in published["keys"])

@@ -1,0 +1,120 @@
+"""A private PostgreSQL on a unix socket, with a fresh database for whoever asks.
+
+Flows out: SQLAlchemy URLs. PostgreSQL refuses to run as root, so root hands it to another user.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import make_url
+
+from tests.servers.process import ServerProcess, program
+
+OWNER = "mobula"
+
+
+class PostgresServer:
+    """Use as a context manager. `url` names an empty database of the server."""
+
+    def __init__(self) -> None:
+        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+        self._programs = {name: program(name, folders) for name in ("initdb", "postgres", "psql")}
+        self._user = _unprivileged() if os.geteuid() == 0 else None
+        self._folder = Path(tempfile.mkdtemp(prefix="m-pg-"))  # sockets allow 107 characters
+        self._numbers = count(1)
+        self._process: ServerProcess | None = None
+        self.url = self._url("postgres")
+
+    def __enter__(self) -> Self:
+        if self._user is not None:
+            shutil.chown(self._folder, self._user)
+        options = ["--username", OWNER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
+        self._run("initdb", "--no-sync", "--pgdata", str(self._folder / "data"), *options)
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.signal(signal.SIGQUIT)  # nothing of it is kept
+        self.stop()
+        shutil.rmtree(self._folder)
+
+    def start(self) -> None:
+        """Also after `stop`: what was committed is still there."""
+        settings = ("listen_addresses=", "fsync=off", "max_connections=200", "shared_buffers=32MB")
+        words = [word for setting in settings for word in ("-c", setting)]
+        command = [self._programs["postgres"], "-D", str(self._folder / "data")]
+        command += ["-k", str(self._folder), *words]
+        log = self._folder / "log"
+        self._process = ServerProcess(command, log, stop=signal.SIGINT, user=self._user)
+        self._process.wait_until(self._answers)
+
+    def stop(self) -> None:
+        """End it and drop every connection; again is harmless."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def freeze(self) -> None:
+        """The listening process stops; sessions that are open go on."""
+        assert self._process is not None, "PostgreSQL is stopped"
+        self._process.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.signal(signal.SIGCONT)
+
+    def new_database(self, like: str | None = None) -> str:
+        """The URL of a database that is nobody else's: empty, or a copy of another's.
+
+        Nobody may be connected to the one that is copied.
+        """
+        name = f"test_{next(self._numbers)}"
+        template = "template1" if like is None else make_url(like).database
+        self._sql(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self._url(name)
+
+    def _url(self, name: str) -> str:
+        return f"postgresql+asyncpg://{OWNER}@/{name}?host={self._folder}"
+
+    def _sql(self, statement: str) -> None:
+        where = ["--host", str(self._folder), "--username", OWNER, "--dbname", "postgres"]
+        self._run("psql", "--no-psqlrc", "--quiet", *where, "--command", statement)
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [self._programs[name], *arguments]
+        done = subprocess.run(
+            command, user=self._user, cwd="/", capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{name} failed: {done.stderr}")
+
+    def _answers(self) -> bool:
+        """The socket accepts before recovery is over; a statement tells the truth."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(self._folder / ".s.PGSQL.5432")) != 0:
+                return False
+        try:
+            self._sql("SELECT 1")
+        except RuntimeError:
+            return False
+        return True
+
+
+def _unprivileged() -> str:
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)

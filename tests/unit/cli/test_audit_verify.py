@@ -1,0 +1,75 @@
+"""`mobula audit verify`: the store is checked where it lies, without a cluster."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from typer.testing import CliRunner
+
+from cluster.audit.keys import AuditKeys
+from cluster.audit.record import AuditRecord
+from cluster.audit.trail import AuditTrail
+from cluster.auth.bootstrap import bootstrap
+from cluster.auth.home import load_pepper, store_url
+from cluster.cli.app import app
+from cluster.clock import SystemClock
+from cluster.settings import Settings
+from cluster.storage.database import Database
+from cluster.tenants.administration.records import AUDIT
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "home"
+    monkeypatch.setenv("MOBULA_HOME", str(home))
+    return home
+
+
+async def fill(home: Path, statement: str | None = None) -> None:
+    settings = Settings(home=home)
+    keys = AuditKeys.derive(load_pepper(home, settings))
+    database = Database(store_url(home, settings))
+    trail = AuditTrail(database, "test", keys, home / AUDIT, SystemClock())
+    for number in range(20):
+        trail.note(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
+    await trail.close()
+    if statement is not None:
+        async with database.begin() as connection:
+            await connection.execute(text(statement))
+    await database.close()
+
+
+def test_an_untouched_trail_passes(home: Path) -> None:
+    bootstrap(home, Settings(home=home))
+    asyncio.run(fill(home))
+    result = CliRunner().invoke(app, ["audit", "verify"])
+
+    assert result.exit_code == 0, result.output
+    assert "untouched" in result.output
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_records SET actor = 'key:x' WHERE seq = 7",
+        "DELETE FROM audit_records WHERE seq = 7",
+        "DELETE FROM audit_records WHERE seq > 15",
+        "UPDATE audit_records SET seq = 1000 WHERE seq = 7",
+    ],
+)
+def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement: str) -> None:
+    bootstrap(home, Settings(home=home))
+    asyncio.run(fill(home, statement))
+    result = CliRunner().invoke(app, ["audit", "verify"])
+
+    assert result.exit_code == 1
+    assert "findings in" in result.output
+
+
+def test_without_a_store_a_sentence_is_said(home: Path) -> None:
+    result = CliRunner().invoke(app, ["audit", "verify"])
+
+    assert result.exit_code == 1
+    assert "no store" in result.output
+    assert "Traceback" not in result.output

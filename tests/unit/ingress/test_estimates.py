@@ -1,0 +1,62 @@
+"""What is reserved before a call: never too little for hard plans, about right for soft ones."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.plan import Plan
+from deployments.contracts.generation import GenerateRequest, Message, Sampling
+from deployments.ingress.estimates import DEFAULT_OUTPUT_CAP, Estimates
+
+HARD, SOFT = Plan(id="p", reserve="hard"), Plan(id="p")
+CALLER = Caller("acme", "k", frozenset({Scope.GENERATE}))
+
+
+def request(text: str = "hello", max_tokens: int | None = None, n: int = 1) -> GenerateRequest:
+    return GenerateRequest(
+        request_id="r",
+        caller=CALLER,
+        model="nano",
+        sampling=Sampling(max_tokens=max_tokens),
+        messages=(Message("user", text),),
+        n=n,
+    )
+
+
+@given(text=st.text(max_size=200))
+def test_a_hard_plan_reserves_a_token_for_each_byte_of_the_prompt(text: str) -> None:
+    assert Estimates({}).of(request(text), HARD).input_tokens >= len(text.encode())
+
+
+@pytest.mark.parametrize(
+    ("asked", "caps", "reserved"),
+    [
+        pytest.param(50, {}, 100, id="what the request allows"),
+        pytest.param(None, {"nano": 300}, 600, id="what the model allows"),
+        pytest.param(None, {}, 2 * DEFAULT_OUTPUT_CAP, id="the usual cap"),
+    ],
+)
+def test_a_hard_plan_reserves_the_longest_answer_of_every_choice(
+    asked: int | None, caps: dict[str, int], reserved: int
+) -> None:
+    assert Estimates(caps).of(request(max_tokens=asked, n=2), HARD).output_tokens == reserved
+
+
+def test_a_soft_plan_reserves_what_answers_usually_take() -> None:
+    estimates = Estimates({})
+    for _ in range(100):
+        estimates.learn(request(), 40)
+
+    assert 40 <= estimates.of(request(), SOFT).output_tokens <= 45
+    assert estimates.of(request(max_tokens=10), SOFT).output_tokens == 10
+
+
+def test_each_tenant_is_learnt_by_itself() -> None:
+    estimates = Estimates({})
+    estimates.learn(request(), 4)
+    other = replace(request(), caller=replace(CALLER, tenant="other"))
+
+    assert estimates.of(other, SOFT).output_tokens > estimates.of(request(), SOFT).output_tokens

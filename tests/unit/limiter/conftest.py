@@ -1,0 +1,78 @@
+"""A limiter on an authority in the same process, with budgets from a ledger in a dictionary."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from cluster.clock import ManualClock
+from cluster.problems import RateLimited
+from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.units import Unit
+from deployments.contracts.limits import Authority
+from deployments.limiter.events import LimitEvent
+from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.permit import Permit
+from deployments.limiter.tenant_limiter import TenantLimiter
+
+GENERATE = RequestClass.GENERATE
+
+
+def plan(**fields: object) -> Plan:
+    return Plan.model_validate({"id": "p", **fields})
+
+
+def per_second(limit: int, burst: int | None = None, **more: object) -> dict[str, object]:
+    return {"limit": limit, "per": "second", "burst": burst or limit, **more}
+
+
+@dataclass
+class Bench:
+    """What tests of limiters share: time, the authority, the ledger, what was observed."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    ledger: dict[str, int] = field(default_factory=dict)
+    events: list[LimitEvent] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.authority = MemoryAuthority(self.clock)
+
+    async def spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+        return self.ledger.get(f"{tenant}|{unit}|{first_day}|{last_day}", 0)
+
+    def limiter(self, replica: str = "r1", authority: Authority | None = None) -> TenantLimiter:
+        return TenantLimiter(
+            authority or self.authority, replica, self.clock, self.spent, self.events.append
+        )
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def limiter(bench: Bench) -> TenantLimiter:
+    return bench.limiter()
+
+
+async def tick(bench: Bench, *limiters: TenantLimiter, seconds: float = 0.2) -> None:
+    """Let time pass and what is due in the background happen."""
+    bench.clock.advance(seconds)
+    for limiter in limiters:
+        limiter.tick()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def admitted(limiter: TenantLimiter, of: Plan, count: int) -> list[Permit]:
+    permits = []
+    for _ in range(count):
+        try:
+            permits.append(await limiter.admit("acme", of, GENERATE))
+        except RateLimited:
+            continue
+    return permits

@@ -1,0 +1,112 @@
+"""The promise of the limiter, in simulated time: never one request too many, in any interval.
+
+Everything that may go wrong with leases while the authority is up goes wrong here: replies lost,
+late or overtaken, replicas killed, added and closed, clocks that jump.
+"""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deployments.limiter.memory_authority import MemoryAuthority
+from load_tests.limit_fleet import Fleet, Network, overshoot
+from load_tests.simulate_limits import Scenario, simulate
+from load_tests.virtual_time import LoopClock, run_virtually
+from tests.unit.limiter.conftest import per_second, plan
+
+EXACT = 1e-4  # of a credit; floating point over seconds
+SHAPES = st.sampled_from(["smooth", "bursty", "shifting"])
+FAULTS = st.sampled_from(["kill", "grow", "shrink", "wall+", "wall-", "forward"])
+
+
+async def disturb(fleet: Fleet, fault: str, rng: random.Random) -> None:
+    member = rng.choice(fleet.members)
+    match fault:
+        case "kill" if len(fleet.members) > 1:
+            fleet.kill(rng.randrange(len(fleet.members)))
+        case "grow":
+            await fleet.grow(min(16, 2 * len(fleet.members)))
+        case "shrink":
+            await fleet.shrink(max(1, len(fleet.members) // 4))
+        case "wall+":
+            member.clock.wall_ahead_s += 60
+        case "wall-":
+            member.clock.wall_ahead_s -= 60
+        case "forward":
+            member.clock.ahead_s += 60
+
+
+def pause_s(shape: str, offered: float, at: float, rng: random.Random) -> float:
+    wait = rng.expovariate(offered)
+    return wait + (0.8 if shape == "bursty" and rng.random() < 0.02 else 0) if at else wait
+
+
+async def run(
+    replicas: int, rate: int, capacity: int, shape: str, faults: list[str], seed: int
+) -> float:
+    rng = random.Random(seed)
+    loop = asyncio.get_running_loop()
+    network = Network(seed, latency_s=rng.choice([0.0005, 0.002, 0.008]), lost=0.05, late=0.05)
+    limited = plan(rates={"generate": {"requests": per_second(rate, capacity)}})
+    fleet = Fleet(MemoryAuthority(LoopClock(loop)), network, limited)
+    await fleet.grow(replicas)
+    tasks = []
+    for number in range(400):
+        await asyncio.sleep(pause_s(shape, 3.0 * rate, loop.time(), rng))
+        aim = number // 100 if shape == "shifting" else rng.randrange(16)
+        tasks.append(asyncio.create_task(fleet.request(aim)))
+        if faults and number % (400 // len(faults)) == 399 // len(faults):
+            await disturb(fleet, faults[number * len(faults) // 400], rng)
+    await asyncio.wait(tasks, timeout=5)
+    over = overshoot(fleet.admitted, rate, capacity)
+    await fleet.close()
+    return over
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    replicas=st.integers(1, 16),
+    rate=st.sampled_from([1, 7, 50, 500]),
+    capacity=st.sampled_from([1, 3, 20, 64, 400]),
+    shape=SHAPES,
+    faults=st.lists(FAULTS, max_size=4),
+    seed=st.integers(0, 2**32),
+)
+def test_no_interval_ever_admits_more_than_its_limit(
+    replicas: int, rate: int, capacity: int, shape: str, faults: list[str], seed: int
+) -> None:
+    assert run_virtually(run(replicas, rate, capacity, shape, faults, seed)) <= EXACT
+
+
+@pytest.mark.parametrize("shape", ["uniform", "zipf", "shifting", "at once"])
+@pytest.mark.parametrize("load", [0.9, 3.0])
+@pytest.mark.parametrize("replicas", [1, 4, 16])
+def test_nearly_all_that_one_bucket_would_admit_is_admitted(
+    shape: str, load: float, replicas: int
+) -> None:
+    outcome = simulate(Scenario(shape, replicas, 500, 64 * replicas, load, seconds=6))
+
+    assert outcome.overshoot <= EXACT
+    assert outcome.efficiency >= 0.95
+
+
+@pytest.mark.parametrize("load", [0.9, 3.0])
+@pytest.mark.parametrize("replicas", [1, 4, 16])
+def test_what_lies_stranded_when_half_second_bursts_end_is_little(
+    load: float, replicas: int
+) -> None:
+    outcome = simulate(Scenario("bursty", replicas, 500, 64 * replicas, load, seconds=8))
+
+    assert outcome.overshoot <= EXACT
+    assert outcome.efficiency >= 0.92
+
+
+@pytest.mark.parametrize(("replicas", "load"), [(1, 0.9), (4, 0.9), (8, 0.9), (16, 0.9), (8, 3)])
+def test_one_exchange_serves_ten_admitted_requests(replicas: int, load: float) -> None:
+    outcome = simulate(Scenario("uniform", replicas, 500, 64 * replicas, load, seconds=12))
+
+    assert outcome.calls <= 0.1
+    assert outcome.waited <= 0.1
