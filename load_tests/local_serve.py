@@ -104,6 +104,20 @@ class LocalServe:
         args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
         self.run(compose(args, OpenIngress), "open", PREFIX)
 
+    def kill_one(self, deployment: str) -> None:
+        """End one replica of a deployment of Mobula as a crash would: it gets to do nothing more.
+
+        Raises LookupError when none runs.
+        """
+        import ray
+
+        start = f"SERVE_REPLICA::mobula#{deployment}#"
+        for actor in ray.util.list_named_actors(all_namespaces=True):
+            if actor["name"].startswith(start):
+                ray.kill(ray.get_actor(**actor))
+                return
+        raise LookupError(f"no replica of '{deployment}' runs")
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

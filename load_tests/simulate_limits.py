@@ -69,11 +69,16 @@ def bursty(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
 
 
 def at_once(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
-    """Twice the burst within 10 ms each 3 s, half of it at one replica, and a trickle between."""
+    """Twice the burst within 10 ms each 3 s, half of it at one replica."""
     for start in range(0, int(s.seconds), 3):
         for number in range(2 * s.capacity):
             replica = start % s.replicas if number % 2 else rng.randrange(s.replicas)
             yield start + rng.uniform(0.0, 0.01), replica
+
+
+def on_top(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
+    """The same, over a fifth of the limit arriving all the time."""
+    yield from at_once(s, rng)
     for at, replica in uniform(s, rng):
         if rng.random() < 0.2 / s.load:
             yield at, replica
@@ -85,6 +90,7 @@ SHAPES: dict[str, Callable[[Scenario, random.Random], Iterator[Arrival]]] = {
     "shifting": shifting,
     "bursty": bursty,
     "at once": at_once,
+    "on top": on_top,
 }
 
 

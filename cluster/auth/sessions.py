@@ -21,6 +21,8 @@ from cluster.auth.signing import Signing
 from cluster.auth.throttle import LoginThrottle
 from cluster.auth.tokens import INVALID, issue
 from cluster.clock import Clock
+from cluster.events.kinds import EventKind
+from cluster.events.outbox import publish
 from cluster.problems import (
     Forbidden,
     InvalidRequest,
@@ -126,6 +128,8 @@ class Sessions:
             return Unauthenticated(INVALID)
         if token.used is not None:
             await self._tokens.revoke_family(connection, token.tenant, token.family)
+            data = {"user": token.user, "family": token.family}
+            await publish(connection, self._clock, token.tenant, EventKind.REFRESH_REUSED, data)
             return Unauthenticated(INVALID)
         try:
             user = await self._still(connection, await self._owner(connection, token))

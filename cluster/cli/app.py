@@ -174,6 +174,14 @@ def bench_fairness(context: typer.Context) -> None:
     raise typer.Exit(main_of("load_tests.bench_fairness", context.args))
 
 
+@bench.command("limits", context_settings=PASS_THROUGH)
+def bench_limits(context: typer.Context) -> None:
+    """Slots that streams leave behind when they are given up, and when a replica is killed."""
+    from cluster.cli.delegate import main_of
+
+    raise typer.Exit(main_of("load_tests.bench_limits", context.args))
+
+
 @bench.command("up")
 def bench_up(
     rounds: Annotated[int, typer.Option(help="Starts of each kind, interleaved.")] = 3,

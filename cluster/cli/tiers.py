@@ -21,6 +21,9 @@ LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "cluster", "chaos", "browser")
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
 AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
+# Tiers whose tests stand alone: a worker for each core, which takes whole files.
+SPREAD = ("unit", "contract", "api")
+WORKERS = ("-n", "logical", "--dist", "loadfile")
 ON_REQUEST = ("gpu",)  # run only when it is named
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -90,6 +93,7 @@ def _pytest(
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += ["-k", keyword] if keyword else []
         options += ["-x"] if stop else []
+        options += WORKERS if tier in SPREAD else []
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:

@@ -56,6 +56,7 @@ class Ingress:
         return Tenancy(settings, self._authority, offer.costs, clock, patience_s)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
+        await self._authority.warm_up()
         await self._tenancy.start()
         return create_app(self._services, behind_serve=True)
 
@@ -75,8 +76,7 @@ class Ingress:
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
         await self._tenancy.close()
-        if isinstance(self._authority, RedisAuthority):
-            await self._authority.close()
+        await self._authority.close()
         self._journal.close()
 
 
@@ -84,6 +84,6 @@ def _authority(
     limits: DeploymentHandle | None, settings: Settings
 ) -> RemoteAuthority | RedisAuthority:
     if limits is not None:
-        return RemoteAuthority(limits)
+        return RemoteAuthority(limits, timeout_s=1.0)
     assert settings.redis_url is not None, "graphs/limits.py has checked it"
     return RedisAuthority(settings.redis_url.get_secret_value())

@@ -1,7 +1,8 @@
 """Deciding without the authority: what is admitted, and what it may cost in exactness.
 
 Credits in hand are spent until their lease ends. Beyond them nothing is admitted for one lease
-time, so that a lost message or two cost no exactness. After it:
+time and three exchanges that failed, so that a lost message or two, or a process that was stopped
+and goes on, cost no exactness. After that:
 
     rate     a local bucket of rate r/N that starts empty and holds one request, N being the
              replicas last seen; what it admits is reported as debt at the next exchange
@@ -22,6 +23,8 @@ from deployments.limiter.account import Account, Parts
 from deployments.limiter.events import Announcer
 from deployments.limiter.purse import Purse
 from deployments.limiter.refusals import refusal, unsure
+
+_MISSES = 3
 
 
 class LocalBucket:
@@ -50,6 +53,7 @@ class Outage:
         self._ttl_s = ttl_s
         self._buckets: dict[str, LocalBucket] = {}
         self.since: float | None = None
+        self.misses = 0  # exchanges that failed or came late, one after the other
         self.replicas = 1
 
     def begin(self, now: float) -> None:
@@ -58,6 +62,7 @@ class Outage:
             self._announcer.authority("authority_down")
 
     def end(self) -> None:
+        self.misses = 0
         if self.since is not None:
             self.since = None
             self._buckets.clear()
@@ -93,7 +98,9 @@ class Outage:
         spec = purse.limit.spec
         if purse.kind is BucketKind.BUDGET:
             raise unsure(purse.limit)
-        begins = self._ttl_s + (now if self.since is None else self.since)
+        if self.since is None or self.misses < _MISSES:
+            return self._ttl_s
+        begins = self._ttl_s + self.since
         if purse.kind is BucketKind.SLOTS:
             allowed = max(1, spec.capacity // self.replicas)
             return 0.0 if now >= begins and purse.open < allowed else self._ttl_s

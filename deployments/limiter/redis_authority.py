@@ -8,6 +8,7 @@ failover that loses the last writes may admit once more what they recorded.
 import hashlib
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ class RedisAuthority:
         except (RedisError, OSError, TimeoutError) as error:
             raise AuthorityDown(type(error).__name__) from None
         return _exchange(asks, answer)
+
+    async def warm_up(self) -> None:
+        """Connect before the first request does; a Redis that is away is met again later."""
+        with suppress(RedisError, OSError, TimeoutError):
+            redis: Any = self._redis
+            await redis.ping()
 
     async def close(self) -> None:
         await self._redis.aclose()

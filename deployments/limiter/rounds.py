@@ -117,6 +117,7 @@ class Rounds:
         try:
             exchange = await self._authority.exchange(self._replica, epoch, self._ttl_s, asks)
         except AuthorityDown:
+            self.outage.misses += 1
             self._give_up(account)
             return False
         finally:
@@ -147,6 +148,8 @@ class Rounds:
         self.outage.replicas = max(1, exchange.replicas)
         if took_s <= self._patience_s:
             self.outage.end()
+        else:
+            self.outage.misses += 1
 
     async def _state_spent(self, account: Account, unsure_of: dict[Purse, float]) -> None:
         """Fetch what the ledger knows of budgets that the authority has not opened yet."""

@@ -1,67 +1,15 @@
 """Limits over real HTTP with several ingress replicas: exact together, not each for itself."""
 
 import asyncio
-import itertools
-import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
 from load_tests.local_serve import LocalServe
 from tests.cluster.polling import eventually
-from tests.cluster.tenants import Tenant, make_tenant, put_plan
-
-CHAT = {"model": "echo", "messages": [{"role": "user", "content": "one two three"}]}
-CLIENTS = 24
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One request: seconds when it was sent and when its answer was there."""
-
-    sent: float
-    done: float
-    status: int
-
-
-async def shoot(client: httpx.AsyncClient, tenant: Tenant, **body: object) -> Shot:
-    sent = time.monotonic()
-    answer = await client.post(
-        "/v1/chat/completions", json={**CHAT, **body}, headers=tenant.headers
-    )
-    return Shot(sent, time.monotonic(), answer.status_code)
-
-
-async def fire(url: str, tenant: Tenant, seconds: float, rate: float) -> list[Shot]:
-    """Offer `rate` requests a second from many connections, whatever the answers are."""
-    shots: list[asyncio.Task[Shot]] = []
-    limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
-        start = time.monotonic()
-        for number in itertools.count():
-            due = start + number / rate
-            if due > start + seconds:
-                break
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            shots.append(asyncio.create_task(shoot(client, tenant)))
-        return list(await asyncio.gather(*shots))
-
-
-def worst_excess(shots: list[Shot], rate: float, burst: int) -> float:
-    """The most requests above `burst + rate * length` that were surely let in within a window.
-
-    A request was let in between its sending and its answer, so a window holds for sure what was
-    sent after its begin and answered before its end.
-    """
-    admitted = sorted((s for s in shots if s.status == 200), key=lambda shot: shot.sent)
-    worst = float("-inf")
-    for at, first in enumerate(admitted):
-        ends = sorted(shot.done for shot in admitted[at:])
-        for count, end in enumerate(ends, start=1):
-            worst = max(worst, count - burst - rate * (end - first.sent))
-    return worst
+from tests.cluster.shots import CHAT, CLIENTS, fire, shoot, worst_excess
+from tests.cluster.tenants import make_tenant, put_plan
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cluster.auth.tokens import verify
 from cluster.clock import ManualClock
 from cluster.problems import Forbidden, RateLimited, Unauthenticated
 from cluster.storage.database import Database
-from cluster.storage.tables import refresh_tokens, signing_keys
+from cluster.storage.tables import events, refresh_tokens, signing_keys
 from cluster.tenants.directory import Directory
 from cluster.tenants.repository import Tenants
 from tests.contract.storage.conftest import PASSWORD, PEPPER
@@ -123,6 +123,19 @@ async def test_a_used_token_that_comes_back_ends_the_whole_family(
     with pytest.raises(Unauthenticated):
         await sessions.refresh(second.refresh_token)
     await sessions.refresh(other.refresh_token)
+
+
+async def test_a_token_that_comes_back_is_told_to_the_tenant(
+    sessions: Sessions, database: Database, ana: User
+) -> None:
+    signed_in = await sessions.login(ana.email, PASSWORD, HERE)
+    await sessions.refresh(signed_in.refresh_token)
+    with pytest.raises(Unauthenticated):
+        await sessions.refresh(signed_in.refresh_token)
+
+    async with database.read() as connection:
+        told = (await connection.execute(select(events).where(events.c.tenant == "acme"))).all()
+    assert [(event.kind, event.data["user"]) for event in told] == [("auth.refresh_reused", "ana")]
 
 
 async def test_of_racing_refreshes_one_wins_and_the_family_ends(

@@ -87,21 +87,22 @@ def test_no_interval_ever_admits_more_than_its_limit(
 def test_nearly_all_that_one_bucket_would_admit_is_admitted(
     shape: str, load: float, replicas: int
 ) -> None:
-    outcome = simulate(Scenario(shape, replicas, 500, 64 * replicas, load, seconds=6))
+    outcome = simulate(Scenario(shape, replicas, 500, 64 * replicas, load, seconds=12))
 
     assert outcome.overshoot <= EXACT
     assert outcome.efficiency >= 0.95
 
 
-@pytest.mark.parametrize("load", [0.9, 3.0])
+@pytest.mark.parametrize("shape", ["bursty", "on top"])
 @pytest.mark.parametrize("replicas", [1, 4, 16])
-def test_what_lies_stranded_when_half_second_bursts_end_is_little(
-    load: float, replicas: int
+def test_little_is_lost_to_credits_in_the_wrong_place_or_spent_and_not_yet_reported(
+    shape: str, replicas: int
 ) -> None:
-    outcome = simulate(Scenario("bursty", replicas, 500, 64 * replicas, load, seconds=8))
+    load = 0.9
+    outcome = simulate(Scenario(shape, replicas, 500, 64 * replicas, load, seconds=12))
 
     assert outcome.overshoot <= EXACT
-    assert outcome.efficiency >= 0.92
+    assert outcome.efficiency >= 0.9
 
 
 @pytest.mark.parametrize(("replicas", "load"), [(1, 0.9), (4, 0.9), (8, 0.9), (16, 0.9), (8, 3)])

@@ -1,0 +1,108 @@
+"""A cluster in a process of its own, which ends replicas when it is told to.
+
+Flows in: commands, one a line. Flows out: where the cluster answers, then a line for each command
+that is done. The environment of a cluster would spoil the launcher's tests of this tier, hence the
+process. It ends when its standard input does, also because the tests were killed.
+"""
+
+import json
+import subprocess
+import sys
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from cluster.settings import ROOT, process_environment
+
+Authority = Literal["embedded", "redis"]
+MODELS = [
+    {"id": "echo", "engine": "echo", "num_cpus": 0.1},
+    {"id": "slow", "engine": "echo", "num_cpus": 0.1, "tokens_per_second": 20},
+]
+MARK = "chaos: "  # what is ours on standard output
+
+
+class ClusterProcess:
+    """Use as a context manager; `authority` keeps the limits until `keep_limits_in` changes it."""
+
+    def __init__(self, redis_url: str, authority: Authority) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.chaos.cluster_process", authority],
+            cwd=ROOT, env=process_environment({"MOBULA_REDIS_URL": redis_url}), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        try:
+            found = json.loads(self._answer())
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        self.url: str = found["url"]
+        self.key: str = found["key"]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate(timeout=60)
+
+    def kill_one(self, deployment: str) -> None:
+        """End one replica of a deployment as a crash would."""
+        self._tell("kill", deployment)
+
+    def keep_limits_in(self, authority: Authority) -> None:
+        """Deploy anew with another authority, and wait until that is up."""
+        self._tell("authority", authority)
+
+    def _tell(self, *words: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(" ".join(words) + "\n")
+        self._process.stdin.flush()
+        self._answer()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith(MARK):
+                return line.removeprefix(MARK)
+        raise AssertionError("the cluster's process ended")
+
+
+def main(authority: str) -> None:
+    from load_tests.local_serve import LocalServe
+
+    with LocalServe() as local:
+        deploy(local, authority)
+        say(json.dumps({"url": local.url, "key": local.key}))
+        commands: dict[str, Any] = {
+            "kill": local.kill_one,
+            "authority": lambda found: deploy(local, found),
+        }
+        for line in sys.stdin:
+            name, argument = line.split()
+            commands[name](argument)
+            say("done")
+
+
+def deploy(local: Any, authority: str) -> None:
+    from graphs.app import build
+    from graphs.args import AppArgs
+
+    args = {
+        "models": MODELS,
+        "ingress": {"num_cpus": 0.1, "replicas": 2},
+        "limiter": {"authority": authority},
+    }
+    local.run(build(AppArgs.model_validate(args)), "mobula", "/")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{MARK}{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

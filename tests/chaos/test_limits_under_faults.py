@@ -1,0 +1,261 @@
+"""Limits while what keeps them is frozen, killed, flushed, slow, or while replicas are killed.
+
+One cluster with two ingress replicas; its limits stand on a Redis first and on the Limiter replica
+then. The bounds are those that deployments/limiter/outage.py states. Figures are printed, and only
+bounds that hold on a busy machine are asserted; what a request costs is the benchmarks' matter.
+"""
+
+import asyncio
+import statistics
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from load_tests.bench_limits import leaked
+from tests.chaos.cluster_process import ClusterProcess
+from tests.cluster.polling import eventually
+from tests.cluster.shots import CHAT, Shot, fire, shoot, worst_excess
+from tests.cluster.tenants import Tenant, make_tenant
+from tests.servers.redis_server import RedisServer
+
+REPLICAS = 2
+RATE, BURST = 20, 20
+LOAD = 3 * RATE
+FELT_S = 0.5  # what a fault may add to the slowest requests, on a machine that does other things
+
+SLOTS, STREAMS = 16, 500
+LIMIT = {"generate": {"requests": {"limit": RATE, "per": "second", "burst": BURST}}}
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def cluster(redis_server: RedisServer) -> Iterator[ClusterProcess]:
+    with ClusterProcess(redis_server.url, "redis") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def embedded(cluster: ClusterProcess) -> ClusterProcess:
+    """From here on the Limiter replica keeps the limits."""
+    cluster.keep_limits_in("embedded")
+    return cluster
+
+
+@pytest.fixture
+async def operator(cluster: ClusterProcess) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {cluster.key}"}
+    async with httpx.AsyncClient(base_url=cluster.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def tenant(operator: httpx.AsyncClient) -> Tenant:
+    """Lets RATE requests a second pass, BURST at once."""
+    return await make_tenant(operator, rates=LIMIT)
+
+
+def admitted(shots: Sequence[Shot]) -> int:
+    return sum(shot.status == 200 for shot in shots)
+
+
+def p99(shots: Sequence[Shot]) -> float:
+    return statistics.quantiles((shot.took for shot in shots), n=100)[-1]
+
+
+def report(fault: str, *phases: Sequence[Shot]) -> None:
+    """The figures of a fault, phase by phase."""
+    for number, shots in enumerate(phases):
+        took = [shot.took for shot in shots]
+        excess = worst_excess(shots, RATE, BURST)
+        print(  # noqa: T201
+            f"{fault} {number}: {len(shots)} sent, {admitted(shots)} in, excess {excess:+.1f}, "
+            f"median {1e3 * statistics.median(took):.1f} ms, p99 {1e3 * p99(shots):.1f} ms"
+        )
+    whole = [shot for shots in phases for shot in shots]
+    print(f"{fault}: excess over all {worst_excess(whole, RATE, BURST):+.1f}")  # noqa: T201
+
+
+async def test_a_frozen_redis_is_not_felt_and_costs_no_more_than_is_stated(
+    cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
+) -> None:
+    frozen_s = 4.0
+    before = await fire(cluster.url, tenant, 3.0, LOAD)
+    redis_server.freeze()
+    during = await fire(cluster.url, tenant, frozen_s, LOAD)
+    redis_server.thaw()
+    back = await fire(cluster.url, tenant, 1.5, LOAD)
+    after = await fire(cluster.url, tenant, 3.0, LOAD)
+
+    report("frozen", before, during, back, after)
+    assert {shot.status for shot in [*before, *during, *back, *after]} <= {200, 429}
+    assert p99(during) - p99(before) <= FELT_S
+    assert admitted(during) > 0
+    assert worst_excess([*before, *during], RATE, BURST) <= REPLICAS
+    debt = min(BURST, RATE * frozen_s)
+    assert worst_excess([*during, *back, *after], RATE, BURST) <= REPLICAS + debt
+    assert worst_excess(after, RATE, BURST) <= 0
+
+
+async def test_hard_budgets_refuse_while_redis_is_frozen(
+    cluster: ClusterProcess, operator: httpx.AsyncClient, redis_server: RedisServer
+) -> None:
+    tenant = await make_tenant(operator, budgets={"requests": {"day": 1000}})
+    await eventually(lambda: answers(operator, tenant, 200))
+    redis_server.freeze()
+    try:
+        await eventually(lambda: answers(operator, tenant, 503))
+        refused = await operator.post("/v1/chat/completions", json=CHAT, headers=tenant.headers)
+    finally:
+        redis_server.thaw()
+
+    assert refused.status_code == 503
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "requests-day" in refused.json()["error"]["message"]
+    await eventually(lambda: answers(operator, tenant, 200))
+
+
+async def answers(client: httpx.AsyncClient, tenant: Tenant, status: int) -> bool:
+    """Whether every replica answers so now, as far as a balancer lets one choose."""
+    shots = await asyncio.gather(*(shoot(client, tenant) for _ in range(8)))
+    return {shot.status for shot in shots} == {status}
+
+
+async def test_a_redis_that_comes_back_empty_gives_no_second_burst(
+    cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
+) -> None:
+    before = await fire(cluster.url, tenant, 2.5, LOAD)
+    redis_server.kill()
+    during = await fire(cluster.url, tenant, 2.0, LOAD)
+    redis_server.restart()
+    after = await fire(cluster.url, tenant, 4.0, LOAD)
+
+    report("killed", before, during, after)
+    assert {shot.status for shot in [*before, *during, *after]} <= {200, 429}
+    assert worst_excess([*before, *during, *after], RATE, BURST) <= REPLICAS
+    assert worst_excess(after, RATE, burst=0) <= REPLICAS
+    assert admitted(after) >= 0.5 * RATE * 4.0
+
+
+async def test_a_flushed_redis_gives_no_second_burst(
+    cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
+) -> None:
+    before = await fire(cluster.url, tenant, 2.0, LOAD)
+    redis_server.flush()
+    after = await fire(cluster.url, tenant, 3.0, LOAD)
+
+    report("flushed", before, after)
+    assert {shot.status for shot in [*before, *after]} <= {200, 429}
+    assert worst_excess([*before, *after], RATE, BURST) <= REPLICAS
+    assert admitted(after) >= 0.5 * RATE * 3.0
+
+
+async def test_a_slow_redis_is_not_felt(
+    cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
+) -> None:
+    slow_s = 3.0
+    before = await fire(cluster.url, tenant, 2.0, LOAD)
+    async with slowed(redis_server, pause_ms=180):
+        during = await fire(cluster.url, tenant, slow_s, LOAD)
+    back = await fire(cluster.url, tenant, 1.5, LOAD)
+    after = await fire(cluster.url, tenant, 2.0, LOAD)
+
+    report("slow", before, during, back, after)
+    assert {shot.status for shot in [*before, *during, *back, *after]} <= {200, 429}
+    assert p99(during) - p99(before) <= FELT_S
+    debt = min(BURST, RATE * slow_s)
+    assert worst_excess([*before, *during, *back], RATE, BURST) <= REPLICAS + debt
+    assert worst_excess(after, RATE, BURST) <= 0
+
+
+@asynccontextmanager
+async def slowed(redis_server: RedisServer, pause_ms: int) -> AsyncIterator[None]:
+    """Every command waits up to `pause_ms`: one pause follows the other."""
+
+    async def pause() -> None:
+        async with Redis.from_url(redis_server.url) as client:
+            while True:
+                await client.client_pause(pause_ms)
+
+    pausing = asyncio.create_task(pause())
+    try:
+        yield
+    finally:
+        pausing.cancel()
+        await asyncio.wait([pausing])
+
+
+async def test_a_killed_limiter_is_replaced_and_gives_no_second_burst(
+    embedded: ClusterProcess, tenant: Tenant
+) -> None:
+    before = await fire(embedded.url, tenant, 2.5, LOAD)
+    embedded.kill_one("Limiter")
+    during = await fire(embedded.url, tenant, 4.0, LOAD)
+    after = await fire(embedded.url, tenant, 4.0, LOAD)
+
+    report("limiter killed", before, during, after)
+    assert {shot.status for shot in [*before, *during, *after]} <= {200, 429}
+    assert admitted(during) > 0
+    assert worst_excess([*before, *during, *after], RATE, BURST) <= REPLICAS
+    assert worst_excess(after, RATE, BURST) <= 0
+    assert admitted(after) >= 0.5 * RATE * 4.0
+
+
+async def test_a_killed_ingress_replica_overspends_no_budget(
+    embedded: ClusterProcess, operator: httpx.AsyncClient
+) -> None:
+    budget, clients = 300, 32
+    tenant = await make_tenant(operator, budgets={"requests": {"day": budget}})
+    won, lost = 0, 0
+    limits = httpx.Limits(max_connections=clients)
+    async with httpx.AsyncClient(base_url=embedded.url, limits=limits, timeout=30) as racing:
+
+        async def race() -> None:
+            nonlocal won, lost
+            refused = 0
+            while refused < 3:
+                status = (await shoot(racing, tenant)).status
+                won += status == 200
+                lost += status not in (200, 429)
+                refused += status == 429
+
+        async def kill() -> None:
+            await eventually(lambda: won > budget // 4)
+            await asyncio.to_thread(embedded.kill_one, "Ingress")
+
+        await asyncio.gather(kill(), *(race() for _ in range(clients)))
+
+    print(f"budget {budget}: {won} won, {lost} broke")  # noqa: T201
+    assert budget // 4 < won <= budget
+    usage = await operator.get("/api/v1/usage", params={"tenant": tenant.id})
+    assert sum(row["amounts"]["requests"] for row in usage.json()["data"]) <= budget
+
+
+async def test_streams_given_up_and_a_killed_replica_leave_no_slot_behind(
+    embedded: ClusterProcess, operator: httpx.AsyncClient
+) -> None:
+    async def kill() -> None:
+        await asyncio.to_thread(embedded.kill_one, "Ingress")
+
+    row = await leaked(embedded.url, embedded.key, STREAMS, SLOTS, kill)
+
+    print(row)  # noqa: T201
+    assert row["held"] == SLOTS
+    assert row["passed"]
+
+
+async def test_the_audit_trail_verifies_after_replicas_were_killed(
+    embedded: ClusterProcess, operator: httpx.AsyncClient
+) -> None:
+    verdict = (await operator.get("/api/v1/audit/verify")).json()
+
+    assert verdict["ok"], verdict["findings"]
+    assert verdict["alarms"] == 0
+    assert any("killed" in str(note) for note in verdict["notes"])
