@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     access_token_s: Annotated[int, Field(ge=60, le=3600)] = 900
     refresh_token_s: Annotated[int, Field(ge=600, le=90 * 86_400)] = 14 * 86_400
 
+    # Audit records older than this are removed once a day; None keeps them for ever.
+    audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+
     # Webhooks may reach hosts in private networks (never wise on a shared network).
     webhooks_private_hosts: bool = False
 

@@ -1,7 +1,8 @@
 """The one caller of Serve handles to models.
 
 Flows in: a GenerateRequest. Flows out: the replica's answer or chunks, within the deadline, with
-Ray's failures as problems. Leaving a call in the middle cancels it on the replica.
+Ray's failures as problems. The replica's own problems come as answers and are raised here. Leaving
+a call in the middle cancels it on the replica.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from cluster.problems import DeadlineExceeded
+from cluster.problems import DeadlineExceeded, Problem
 from cluster.resilience.failures import from_ray
 from deployments.contracts.generation import (
     Chunk,
@@ -55,7 +56,7 @@ class RemoteModel:
         response = self._generate.remote(request)
         try:
             async with asyncio.timeout(request.timeout_s):
-                return await response
+                answer: Completion | Problem = await response
         except TimeoutError:
             response.cancel()
             raise DeadlineExceeded(self._model, request.timeout_s) from None
@@ -64,12 +65,18 @@ class RemoteModel:
             raise
         except _REMOTE as error:
             raise from_ray(error, self._model) from None
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         response = self._stream.remote(request)
         ended = False
         try:
             async for chunk in response:
+                if isinstance(chunk, Problem):
+                    ended = True
+                    raise chunk
                 yield chunk
             ended = True
         except _REMOTE as error:

@@ -27,7 +27,7 @@ from load_tests.machine import describe_machine
 from load_tests.operator import make_tenant
 
 LEASE_S = SLOTS_LEASE * 1.0  # of slots, at the limiter's lease time of one second
-PATIENCE_S = 2.0  # refusals for so long mean that no slot is free
+PATIENCE_S = 4.0  # refusals for so long mean that no slot is free
 PACE = 20.0  # tokens/s of a stream
 MODEL = {"id": "slow", "engine": "echo", "tokens_per_second": PACE, "num_cpus": 0.1}
 BODY = {

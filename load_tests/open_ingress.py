@@ -45,6 +45,9 @@ class OpenTenancy(Tenancy):
     def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
         pass
 
+    def load(self) -> dict[str, int | float | bool]:
+        return {}
+
     def note(self, record: AuditRecord) -> None:
         pass
 

@@ -2,10 +2,10 @@
 
 Flows in: an instant. Flows out: the number of records removed. A chain is cut only at a place
 that a checkpoint signed before that instant; the cut is signed first, as a checkpoint of its own,
-and the chains start from there afterwards. Not to be run while a verification runs.
+and the chains start from there afterwards. The caller holds Lock.AUDIT_START, so that one process
+at a time cuts, and none while a verification reads.
 """
 
-import asyncio
 import math
 from pathlib import Path
 
@@ -20,18 +20,24 @@ from cluster.problems import Conflict
 from cluster.storage.tables import audit_records
 
 
-async def cuts(
-    connection: AsyncConnection, keys: AuditKeys, folder: Path, before: float
-) -> list[Mark]:
-    """Where chains may be cut. Raises Conflict if the checkpoint file itself is at fault."""
+def marks_before(keys: AuditKeys, folder: Path, before: float) -> list[Mark]:
+    """Where each chain of this node last stood before then; reads the whole file.
+
+    Raises Conflict if the checkpoint file itself is at fault.
+    """
     log = CheckpointLog(folder / checkpoints.FILE, keys.public, until=before)
-    await asyncio.to_thread(log.advance)
+    log.advance()
     if log.faults:
         raise Conflict(f"The checkpoints cannot be trusted: {log.faults[0]}. Verify the trail.")
+    return list(log.marks.values())
+
+
+async def cuts(connection: AsyncConnection, marks: list[Mark]) -> list[Mark]:
+    """Those marks up to which there still are records."""
     column = audit_records.c
     first = select(column.writer, func.min(column.seq)).group_by(column.writer)
     starts = {row[0]: row[1] for row in await connection.execute(first)}
-    return [mark for mark in log.marks.values() if starts.get(mark.writer, math.inf) <= mark.seq]
+    return [mark for mark in marks if starts.get(mark.writer, math.inf) <= mark.seq]
 
 
 async def remove(connection: AsyncConnection, marks: list[Mark]) -> int:

@@ -15,6 +15,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,10 +26,12 @@ from cluster.audit.chain import Chain, Link
 from cluster.audit.fields import check, fit
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord, Scalar
+from cluster.audit.retention import Retention
 from cluster.audit.spill import SUFFIX, Spill
 from cluster.clock import Clock
 from cluster.problems import Problem
 from cluster.storage.database import Database
+from cluster.storage.locks import Lock, hold
 
 FLUSH_S = 0.5
 CHECKPOINT_S, CHECKPOINT_RECORDS = 30.0, 5_000
@@ -47,9 +50,18 @@ class AuditTrail:
     """Make one a process, `start` it, `close` it. `writer` names what the process is."""
 
     def __init__(
-        self, database: Database, writer: str, key: AuditKeys, folder: Path, clock: Clock
+        self,
+        database: Database,
+        writer: str,
+        key: AuditKeys,
+        folder: Path,
+        clock: Clock,
+        retention_days: int | None = None,
     ) -> None:
-        """Raises ValueError if `writer` is longer than 40 characters."""
+        """Records are kept for `retention_days`; None: for ever.
+
+        Raises ValueError if `writer` is longer than 40 characters.
+        """
         if not 1 <= len(writer) <= MAX_NAME:
             raise ValueError(f"writer: must have 1 to {MAX_NAME} characters")
         self.writer = f"{writer}-{secrets.token_hex(8)}"
@@ -70,7 +82,8 @@ class AuditTrail:
         self._checkpointed = clock.monotonic() - CHECKPOINT_S
         self._closed = False
         self._drain: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._retention = Retention(self.prune, retention_days, clock)
+        self._tasks: list[asyncio.Task[None]] = []
 
     def note(self, record: AuditRecord) -> None:
         """Take a record of the data plane. Never fails: what does not fit is cut or counted."""
@@ -92,26 +105,36 @@ class AuditTrail:
         first = [] if head.seq else [self._record(OPENED)]
         await rows.append(connection, head, [chain.link(each) for each in (*first, record)])
 
-    async def prune(self, before: float) -> int:
-        """Remove old records, up to the last checkpoint before `before` (Unix seconds).
+    async def prune(self, before: float, by: AuditRecord | None = None) -> int:
+        """Remove old records, up to this node's last checkpoint before `before` (Unix seconds).
 
-        Returns how many. Raises Conflict if the checkpoints are at fault, StoreDown, OSError.
+        Returns how many. `by` says who wanted it; it is kept in the same transaction, with that
+        figure in its detail. Raises Conflict if the checkpoints are at fault, StoreDown, OSError.
         """
+        marks = await asyncio.to_thread(prune.marks_before, self._keys, self._folder, before)
+        async with self._database.read() as connection:
+            marks = await prune.cuts(connection, marks)
+        if not marks and by is None:
+            return 0
         async with self._database.begin() as connection:
-            marks = await prune.cuts(connection, self._keys, self._folder, before)
-            if not marks:
-                return 0
-            now = self._clock.wall()
-            cut = await asyncio.to_thread(prune.sign, self._folder, self._keys, marks, now)
-            removed = await prune.remove(connection, marks)
-            told: dict[str, Scalar] = {"log": cut.log, "number": cut.number, "removed": removed}
-            await self.append(connection, self._record(PRUNED, **told))
+            await hold(connection, Lock.AUDIT_START)
+            removed = await self._cut(connection, await prune.cuts(connection, marks))
+            if by is not None:
+                detail = {**by.detail, "removed": removed}
+                await self.append(connection, replace(by, detail=detail))
         return removed
+
+    async def retain(self) -> int:
+        """What the trail does by itself once a day: remove what is older than its retention."""
+        return await self._retention.keep()
 
     async def start(self) -> None:
         """Flush every half second from now on; take over what killed processes left behind."""
         await asyncio.to_thread(self._adopt)
-        self._task = asyncio.create_task(self._run(), name="audit-trail")
+        self._tasks = [
+            asyncio.create_task(self._run(), name="audit-trail"),
+            asyncio.create_task(self._retention.run(), name="audit-retention"),
+        ]
 
     async def close(self) -> None:
         """Store or spill everything, end both chains, and leave a last checkpoint."""
@@ -159,10 +182,19 @@ class AuditTrail:
                 log.exception("the audit trail could not be flushed; it will try again")
 
     async def _stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _cut(self, connection: AsyncConnection, marks: list[checkpoints.Mark]) -> int:
+        if not marks:
+            return 0
+        now = self._clock.wall()
+        cut = await asyncio.to_thread(prune.sign, self._folder, self._keys, marks, now)
+        removed = await prune.remove(connection, marks)
+        told: dict[str, Scalar] = {"log": cut.log, "number": cut.number, "removed": removed}
+        await self.append(connection, self._record(PRUNED, **told))
+        return removed
 
     def _take(self, count: int) -> tuple[list[AuditRecord], list[AuditRecord]]:
         own, self._own = self._own, []

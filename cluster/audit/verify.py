@@ -10,7 +10,7 @@ copy, and the very last line of a checkpoint file only if a later record tells o
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,7 @@ from cluster.audit.keys import AuditKeys
 from cluster.audit.raw import Fault
 from cluster.audit.rows import Head
 from cluster.audit.walk import Expected, Walk
+from cluster.storage.locks import Lock, share
 
 
 async def verify(
@@ -31,23 +32,42 @@ async def verify(
     keys: AuditKeys,
     checkpoints: Sequence[Path],
     copies: Sequence[Path] = (),
+    *,
+    partial: bool = False,
 ) -> Report:
-    """Check everything. `checkpoints` are the live files of all nodes.
+    """Check everything. `checkpoints` are the live files of all nodes, or if `partial` of some:
+    what only the files of others can tell is then a note and no alarm.
 
     `connection` must not have read anything in its transaction yet, so that it sees everything
     that the checkpoints tell of. Raises what the store raises.
     """
     report = Report()
     logs = [CheckpointLog(path, keys.public) for path in checkpoints]
+    await share(connection, Lock.AUDIT_START)
     await asyncio.to_thread(_advance, logs)
-    walks = _Walks(keys.chain, await raw.heads(connection), logs, report)
+    marks = {writer: mark for log in logs for writer, mark in log.marks.items()}
+    heads = await raw.heads(connection)
+    await asyncio.to_thread(_advance, logs)  # whatever was pruned by then has its anchor by now
+    walks = _Walks(keys.chain, heads, marks, logs, report)
     async for batch in raw.links(connection):
         await asyncio.to_thread(walks.take, batch)
     walks.finish(await raw.heads(connection))
     await asyncio.to_thread(_advance, logs)
+    walks.tell_unseen(_leave_out_elsewhere(walks, logs, report) if partial else set())
     await asyncio.to_thread(check_files, logs, walks.evidence, copies, report)
     report.checkpoints = sum(log.number + 1 for log in logs)
     return report
+
+
+def _leave_out_elsewhere(
+    walks: "_Walks", logs: Iterable[CheckpointLog], report: Report
+) -> set[str]:
+    """Files of other nodes: told of, not given, and by no chain that a given file marks."""
+    elsewhere = walks.evidence.keys() - {log.log for log in logs} - walks.ours
+    for name in sorted(elsewhere):
+        del walks.evidence[name]
+        report.note(f"checkpoints {name}", "not checked here: the file is on another node")
+    return elsewhere
 
 
 def _advance(logs: Iterable[CheckpointLog]) -> None:
@@ -59,21 +79,27 @@ class _Walks:
     """Hands each row to the walk along its writer's chain."""
 
     def __init__(
-        self, key: bytes, heads: Sequence[Head | Fault], logs: list[CheckpointLog], report: Report
+        self,
+        key: bytes,
+        heads: Sequence[Head | Fault],
+        marks: Mapping[str, Mark],
+        logs: Sequence[CheckpointLog],
+        report: Report,
     ) -> None:
         self._key, self._report = key, report
         self._heads = {head.writer: head for head in heads if isinstance(head, Head)}
-        self._marks: dict[str, Mark] = {}
+        self._marks = marks
         self._anchors: dict[str, dict[int, str]] = {}
         for fault in (head for head in heads if isinstance(head, Fault)):
             report.alarm(fault.writer, None, f"head: {fault.what}")
         for log in logs:
-            self._marks |= log.marks
             for writer, anchors in log.anchors.items():
                 self._anchors.setdefault(writer, {}).update(anchors)
         self._walk: Walk | None = None
         self._ends: dict[str, Walk] = {}
+        self._unseen: list[tuple[str, int, str]] = []
         self.evidence: dict[str, int] = {}
+        self.ours: set[str] = set()  # files that chains tell of which a given file marks
 
     def take(self, batch: Sequence[Link | Fault]) -> None:
         for link in batch:
@@ -97,6 +123,14 @@ class _Walks:
         for writer, walk in self._ends.items():
             walk.compare_head(after.get(writer))
 
+    def tell_unseen(self, elsewhere: set[str]) -> None:
+        """Beginnings that are gone: alarms, unless another node may have pruned them."""
+        for writer, seq, what in self._unseen:
+            if elsewhere:
+                self._report.note(f"{writer} #{seq}", f"not checked here: {what}")
+            else:
+                self._report.alarm(writer, seq, what)
+
     def _begin(self, writer: str) -> Walk:
         self._report.writers += 1
         anchors = self._anchors.get(writer, {})
@@ -109,5 +143,8 @@ class _Walks:
         self._walk.finish()
         for log, number in self._walk.evidence.items():
             self.evidence[log] = max(number, self.evidence.get(log, -1))
+        if self._walk.expected.mark is not None:
+            self.ours |= self._walk.evidence.keys()
+        self._unseen += [(self._walk.writer, *each) for each in self._walk.unseen]
         self._ends[self._walk.writer] = self._walk
         self._walk = None

@@ -34,6 +34,7 @@ class Walk:
         self.end = Head(writer, 0, GENESIS, 0, 0.0)
         self.evidence: dict[str, int] = {}  # checkpoint file -> the last number this chain tells of
         self._key, self._report = key, report
+        self.unseen: list[tuple[int, str]] = []  # gone from the start, which pruning may explain
         self._action = ""
         self._pruned = False
 
@@ -56,7 +57,7 @@ class Walk:
         self._start_at_anchor_if_all_was_pruned()
         head, mark = self.expected.head, self.expected.mark
         if head is not None and self.end.seq < head.seq:
-            self._alarm(self.end.seq + 1, f"is missing, and all up to {head.seq}: cut off")
+            self._gone(f"is missing, and all up to {head.seq}: cut off")
         if mark is not None and self.end.seq < mark.seq:
             self._alarm(self.end.seq + 1, f"is missing, and all up to checkpoint {mark.seq}")
         if self._action not in (CLOSED, ""):
@@ -80,7 +81,14 @@ class Walk:
             self._pruned = True
             self.end = self.end._replace(seq=link.seq - 1, mac=bytes.fromhex(mac))
             return True
-        self._alarm(self.end.seq + 1, f"is missing, and all before {link.seq}")
+        return self._gone(f"is missing, and all before {link.seq}")
+
+    def _gone(self, what: str) -> bool:
+        """Without a checkpoint of this chain, who else has one may know that it was pruned."""
+        if self.end.seq == 0 and self.expected.mark is None and not self.expected.anchors:
+            self.unseen.append((1, what))
+        else:
+            self._alarm(self.end.seq + 1, what)
         return False
 
     def _compare(self, seq: int) -> None:

@@ -59,9 +59,9 @@ class Passwords:
         self._waiting = 0
         self._nobody: str | None = None
 
-    async def hash(self, password: str, email: str) -> str:
-        """The hash to keep. Raises InvalidRequest when the rules refuse the password."""
-        check_password(password, email)
+    async def hash(self, password: str, email: str, param: str = "password") -> str:
+        """The hash to keep. Raises InvalidRequest, naming `param`, when the rules refuse it."""
+        check_password(password, email, param)
         return await self._in_turn(self._hash, password)
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
@@ -103,16 +103,14 @@ class Passwords:
         return self._nobody
 
 
-def check_password(password: str, email: str) -> None:
+def check_password(password: str, email: str, param: str = "password") -> None:
     """Raises InvalidRequest unless it is long enough and not the email."""
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise InvalidRequest(
-            f"'password' is {MIN_LENGTH} to {MAX_LENGTH} characters.", param="password"
-        )
+        raise InvalidRequest(f"'{param}' is {MIN_LENGTH} to {MAX_LENGTH} characters.", param=param)
     if password.strip().lower() == email:
-        raise InvalidRequest("'password' is the email.", param="password")
+        raise InvalidRequest(f"'{param}' is the email.", param=param)
     if len(set(password)) < 4:
-        raise InvalidRequest("'password' repeats too few characters.", param="password")
+        raise InvalidRequest(f"'{param}' repeats too few characters.", param=param)
 
 
 def _encoded(password: str) -> bytes:

@@ -88,6 +88,21 @@ class Sessions:
         self._throttle.succeeded(email, address)
         return signed_in
 
+    async def confirm(self, user: User, password: str, address: str) -> None:
+        """Whether it is the user who asks; counted as an attempt to sign in.
+
+        Raises InvalidRequest (`current`) if the password is another, RateLimited, Overloaded.
+        """
+        self._throttle.attempt(user.email, address)
+        try:
+            verdict = await self._passwords.verify(user.password, password)
+        except Overloaded:
+            self._throttle.withdraw(user.email, address)
+            raise
+        if not verdict.right:
+            raise InvalidRequest("'current' is not your password.", param="current")
+        self._throttle.succeeded(user.email, address)
+
     async def _login(self, email: str, password: str) -> SignedIn:
         async with self._database.read() as connection:
             user = await self._users.find(connection, email)

@@ -1,4 +1,4 @@
-"""`mobula audit`: who did what, and whether the trail of it was tampered with."""
+"""`mobula audit`: who did what, whether the trail of it was tampered with, and its end."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +61,26 @@ def export(
         query = {"from": since, "to": until, "tenant": tenant}
         for line in cluster.lines("audit", "export", **query):
             plain(line)
+
+
+@audit.command()
+def prune(
+    before: Annotated[
+        str, typer.Option(help="A day (UTC), such as 2026-01-31, or Unix seconds; a day old.")
+    ],
+    key: Key = None,
+) -> None:
+    """Remove older records of every tenant, up to the last checkpoint before then."""
+    with api(key) as cluster:
+        answer = cluster.post("audit", "prune", body={"before": _instant(before)})
+        say(f"{answer['removed']} records removed")
+
+
+def _instant(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @audit.command()

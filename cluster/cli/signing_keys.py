@@ -13,7 +13,7 @@ def about() -> None:
 
 @signing_keys.command()
 def rotate(key: Key = None) -> None:
-    """Roll over: the next key signs in a few seconds, tokens of the old one run out."""
+    """Roll over: the next key signs in about 5 s, tokens of the old one run out."""
     with api(key) as cluster:
         answer = cluster.post("auth", "signing-keys", "rotate", body={})
-        say(f"{answer['id']} signs from now on")
+        say(f"{answer['id']} signs in about 5 s; tokens of the old key stay good until they expire")

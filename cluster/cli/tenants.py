@@ -9,6 +9,7 @@ from cluster.cli.screen import say
 
 tenants = new_app("Tenants of this cluster.")
 COLUMNS = ("id", "name", "plan", "status", "created")
+STATE = ("name", "kind", "unit", "capacity", "remaining", "reset_s")
 Id = Annotated[str, typer.Argument(help="The tenant's id.")]
 
 
@@ -67,4 +68,9 @@ def limits(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> Non
     """Show what a tenant may use, and how much of it is left."""
     with api(key) as cluster:
         answer = cluster.get("tenants", cluster.tenant(tenant), "limits")
-        show_one(answer if as_json else {**answer.pop("plan"), **answer}, as_json)
+    if as_json:
+        show_one(answer, as_json)
+        return
+    state = answer.pop("state")
+    show_one({**answer.pop("plan"), **answer}, as_json)
+    show(state, STATE, as_json)

@@ -9,6 +9,7 @@ from cluster.cli.screen import say
 
 webhooks = new_app("Webhooks: where a tenant's events go.")
 COLUMNS = ("id", "url", "kinds", "status", "created")
+DELIVERIES = ("kind", "status", "attempts", "next", "last_error", "event")
 EVENTS = ("at", "kind", "data", "id")
 Id = Annotated[str, typer.Argument(help="The webhook's id.")]
 
@@ -70,6 +71,20 @@ def send_test(webhook: Id, tenant: Tenant = None, key: Key = None) -> None:
     with api(key) as cluster:
         path = ("tenants", cluster.tenant(tenant), "webhooks", webhook, "test")
         say(f"event {cluster.post(*path, body={})['event']} is on its way")
+
+
+@webhooks.command()
+def deliveries(
+    webhook: Id,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, newest first.")] = 50,
+    tenant: Tenant = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List how sending to a webhook stands."""
+    with api(key) as cluster:
+        path = ("tenants", cluster.tenant(tenant), "webhooks", webhook, "deliveries")
+        show(list(cluster.pages(*path, most=limit)), DELIVERIES, as_json)
 
 
 @webhooks.command()

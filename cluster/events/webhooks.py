@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.clock import Clock
@@ -19,14 +19,14 @@ from cluster.events.kinds import is_pattern
 from cluster.events.signing import Keyring
 from cluster.net.ssrf import Guard
 from cluster.problems import Conflict, InvalidRequest, NotFound
-from cluster.storage.pages import is_id
+from cluster.storage.pages import USUAL, Page, cursor_at, is_id, place_of
 from cluster.storage.tables import deliveries, events, tenants, webhooks
 
 MAX_WEBHOOKS = 20  # of one tenant
 MAX_KINDS = 50  # patterns of one webhook
 GRACE_S = 86_400.0  # a rotated secret signs beside the new one for this long
 MAX_GRACE_S = 7 * 86_400.0
-MAX_LISTED = 500
+_DELIVERY = ("id", "event", "status", "attempts", "next", "last_error")
 
 Status = Literal["active", "disabled"]
 
@@ -139,19 +139,28 @@ class Webhooks:
         )
 
     async def deliveries(
-        self, connection: AsyncConnection, tenant: str, id_: str, limit: int = 100
-    ) -> Sequence[Delivery]:
-        """The newest first, at most MAX_LISTED. Raises NotFound."""
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        id_: str,
+        limit: int = USUAL,
+        cursor: str | None = None,
+    ) -> Page[Delivery]:
+        """By when their events happened, the newest first. Raises NotFound, InvalidRequest."""
         await self._find(connection, tenant, id_)
-        columns = [deliveries.c[name] for name in ("id", "event", "status", "attempts", "next")]
-        found = await connection.execute(
-            select(*columns, deliveries.c.last_error, events.c.kind)
+        order = (events.c.at, deliveries.c.id)
+        query: Select[Any] = (
+            select(*(deliveries.c[name] for name in _DELIVERY), events.c.kind, events.c.at)
             .join(events, events.c.id == deliveries.c.event)
             .where(deliveries.c.tenant == tenant, deliveries.c.webhook == id_)
-            .order_by(events.c.at.desc(), deliveries.c.id)
-            .limit(min(limit, MAX_LISTED))
         )
-        return [Delivery(**row._mapping) for row in found]
+        if cursor is not None:
+            query = query.where(tuple_(*order) < tuple_(*place_of(cursor)))
+        query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
+        rows = (await connection.execute(query)).all()
+        items = tuple(_delivery(row) for row in rows[:limit])
+        more = len(rows) > limit
+        return Page(items, cursor_at(rows[limit - 1].at, rows[limit - 1].id) if more else None)
 
     async def _find(
         self, connection: AsyncConnection, tenant: str, id_: str, hold: bool = False
@@ -232,3 +241,7 @@ def _row(webhook: Webhook) -> dict[str, Any]:
 def _webhook(row: Row[Any]) -> Webhook:
     values = {name: getattr(row, name) for name in Webhook.__slots__}
     return Webhook(**{**values, "kinds": tuple(row.kinds)})
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(**{name: getattr(row, name) for name in Delivery.__slots__})

@@ -17,9 +17,19 @@ class Lock(IntEnum):
     BOOTSTRAP = 0x6D6F6202
     CHANGES = 0x6D6F6203
     SIGNING_KEYS = 0x6D6F6204
+    AUDIT_START = 0x6D6F6205  # where the chains of the audit trail begin
 
 
 async def hold(connection: AsyncConnection, lock: Lock) -> None:
     """Wait for `lock` and keep it until the transaction of `connection` ends."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(lock.value)))
+
+
+async def share(connection: AsyncConnection, lock: Lock) -> None:
+    """Wait until nobody holds `lock`, and let nobody but others who share it have it meanwhile.
+
+    On SQLite nobody waits: a reader sees one state of the store.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock_shared(lock.value)))

@@ -1,5 +1,11 @@
-"""Listings in pages: ordered by id, continued after the last id of the page before."""
+"""Listings in pages: ordered by id, continued after the last id of the page before.
 
+What is listed by time is continued after a place, an instant and an id, as one opaque cursor.
+"""
+
+import base64
+import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +20,7 @@ from cluster.problems import InvalidRequest
 T = TypeVar("T")
 LARGEST, USUAL = 200, 50
 ID = re.compile(r"[0-9A-Za-z_-]{1,63}", re.ASCII)
+CURSOR = re.compile(r"[0-9A-Za-z_-]{1,120}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +55,22 @@ async def page(
     items = tuple(read(row) for row in rows[:limit])
     more = len(rows) > limit
     return Page(items, str(getattr(rows[limit - 1], column.key)) if more and column.key else None)
+
+
+def cursor_at(at: float, id: str) -> str:
+    """The cursor of a place; `place_of` reads it."""
+    return base64.urlsafe_b64encode(json.dumps([at, id]).encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> tuple[float, str]:
+    """Raises InvalidRequest for what no `cursor_at` made."""
+    try:
+        if CURSOR.fullmatch(cursor) is None:
+            raise ValueError
+        at, id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        place = (float(at), str(id))
+        if not math.isfinite(place[0]) or "\x00" in place[1]:
+            raise ValueError
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise InvalidRequest("cursor: is not one of ours.", param="cursor") from error
+    return place

@@ -17,6 +17,7 @@ from cluster.tenants.units import CostWeights, Unit
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Whole = Annotated[int, Field(ge=1, le=10**15)]
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+_PATTERN = set("*?[")
 _RANK = {Priority.INTERACTIVE: 0, Priority.STANDARD: 1, Priority.BATCH: 2}
 
 
@@ -82,10 +83,14 @@ class Slots(_Part):
 
 
 class Budget(_Part):
-    """Hard amounts for each calendar day and month (UTC); None: no budget."""
+    """Hard amounts for each calendar day and month (UTC); None: no budget.
+
+    In shadow mode they are counted and reported but refuse nothing.
+    """
 
     day: Whole | None = None
     month: Whole | None = None
+    mode: Literal["enforce", "shadow"] = "enforce"
 
     @model_validator(mode="after")
     def _month_holds_a_day(self) -> Self:
@@ -97,8 +102,9 @@ class Budget(_Part):
 class Plan(_Part):
     """Everything that a tenant on this plan may use.
 
-    `models` are patterns such as `nano` or `Qwen/*`; None allows every model. `priority` is the
-    most urgent priority that its requests may claim. `prices` are micro-currency for 1,000 of a
+    `models` are patterns such as `nano` or `Qwen/*`; None allows every model. The keys of
+    `models_rates` are exact ids, without `*`, `?` or `[`. `priority` is the most urgent priority
+    that its requests may claim. `prices` are micro-currency for 1,000 of a
     unit. `weight` is the share of a saturated model relative to other tenants. With `reserve`
     "hard" a request's whole `max_tokens` is reserved before it runs, with "soft" a typical
     answer.
@@ -125,6 +131,8 @@ class Plan(_Part):
     @model_validator(mode="after")
     def _model_rates_are_allowed(self) -> Self:
         for model in self.models_rates:
+            if _PATTERN & set(model):
+                raise ValueError(f"models_rates.{model}: is a pattern; name one model's exact id")
             if not self.allows_model(model):
                 raise ValueError(f"models_rates.{model}: the plan's models do not include it")
         if self.models is not None and not self.models:

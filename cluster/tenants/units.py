@@ -3,7 +3,7 @@
 Amounts are whole numbers, so that budgets are exact. Knows no plans and no prices.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -31,14 +31,17 @@ class Amounts:
     video_seconds: int = 0
 
     def __add__(self, other: "Amounts") -> "Amounts":
-        return Amounts(*(getattr(self, n) + getattr(other, n) for n in _NAMES))
+        return Amounts(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.images + other.images,
+            self.audio_seconds + other.audio_seconds,
+            self.video_seconds + other.video_seconds,
+        )
 
     @property
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
-
-
-_NAMES = tuple(field.name for field in fields(Amounts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,13 @@ class CostWeights:
 
     def cost(self, amounts: Amounts) -> int:
         """Cost units of `amounts`."""
-        return sum(getattr(self, name) * getattr(amounts, name) for name in _NAMES)
+        return (
+            self.input_tokens * amounts.input_tokens
+            + self.output_tokens * amounts.output_tokens
+            + self.images * amounts.images
+            + self.audio_seconds * amounts.audio_seconds
+            + self.video_seconds * amounts.video_seconds
+        )
 
 
 def amount_of(unit: Unit, amounts: Amounts, weights: CostWeights, requests: int = 0) -> int:

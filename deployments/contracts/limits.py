@@ -68,9 +68,10 @@ class Ask:
 class Grant:
     """The answer to one Ask: `credits` more (0 or >= need), else a time to try again.
 
-    `level` is what the authority still has after the grant, for headers. `retry_after_s` is 0
-    when something was granted or nothing was needed. `known` is False where a budget's bucket
-    has not been opened, so that the replica states `spent` from a fresh ledger.
+    `level` is what the authority still has after the grant, and `elsewhere` what other replicas
+    hold, by their last reports. `retry_after_s` is 0 when something was granted or nothing was
+    needed. `known` is False where a budget's bucket has not been opened, so that the replica
+    states `spent` from a fresh ledger.
     """
 
     number: int
@@ -78,6 +79,7 @@ class Grant:
     level: int = 0
     retry_after_s: float = 0.0
     known: bool = True
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,11 @@ class AuthorityDown(Exception):
 class Reservation(Protocol):
     """What one model call may take, set aside before it runs."""
 
-    def settle(self, actual: Amounts) -> None:
-        """Give back what was not used, or record what was used beyond it; once."""
+    def settle(self, actual: Amounts, *, requests: int = 1) -> None:
+        """Give back what was not used, or record what was used beyond it; once.
+
+        `requests` is 0 for a call that failed before it gave anything.
+        """
         ...
 
 

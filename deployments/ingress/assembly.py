@@ -43,5 +43,6 @@ def assemble(
         version=VERSION,
         access_log=access_log,
         office=tenancy.office,
-        load=path.load,
+        limits_view=tenancy.limits_view,
+        load=lambda: {**path.load(), **tenancy.load()},
     )

@@ -13,13 +13,12 @@ from typing import Protocol
 
 from cluster.audit.record import AuditRecord
 from cluster.clock import Clock
-from cluster.problems import to_problem
+from cluster.problems import Problem, to_problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan, RequestClass
 from deployments.contracts.limits import Limiter, Permit
 from deployments.ingress.call import Call
 
-current_permit: ContextVar[Permit | None] = ContextVar("current_permit", default=None)
 PlanOf = Callable[[str], Plan]
 
 
@@ -27,6 +26,19 @@ class Trail(Protocol):
     """Takes audit lines without waiting."""
 
     def note(self, record: AuditRecord) -> None: ...
+
+
+class Entrance:
+    """A call that was let in: its permit, and the models that it has come to."""
+
+    __slots__ = ("models", "permit")
+
+    def __init__(self, permit: Permit) -> None:
+        self.permit = permit
+        self.models: set[str] = set()
+
+
+current_entrance: ContextVar[Entrance | None] = ContextVar("current_entrance", default=None)
 
 
 class Gate:
@@ -43,13 +55,17 @@ class Gate:
     async def admitted(
         self, call: Call, request_class: RequestClass, action: str, resource: str
     ) -> AsyncIterator[Permit]:
-        """A slot for the body; whatever way it ends, the slot is freed and the line written."""
-        permit: Permit | None = None
+        """A slot for the body; whatever way it ends, the slot is freed and the line written.
+
+        `resource` is what the line names unless the call comes to models.
+        """
+        entrance: Entrance | None = None
         outcome = "ok"
         try:
             plan = self._plan_of(call.caller.tenant)
             permit = await self._limiter.admit(call.caller.tenant, plan, request_class)
-            current_permit.set(permit)
+            entrance = Entrance(permit)
+            current_entrance.set(entrance)
             yield permit
         except Exception as error:
             outcome = to_problem(error).slug
@@ -58,9 +74,14 @@ class Gate:
             outcome = "client-gone"
             raise
         finally:
-            if permit is not None:
-                permit.close()
+            if entrance is not None:
+                entrance.permit.close()
+                resource = ",".join(f"model:{m}" for m in sorted(entrance.models)) or resource
             self._trail.note(self._record(call, action, resource, outcome))
+
+    def refused(self, call: Call, action: str, problem: Problem) -> None:
+        """Write the line of a call that did not get as far as the gate."""
+        self._trail.note(self._record(call, action, "", problem.slug))
 
     def _record(self, call: Call, action: str, resource: str, outcome: str) -> AuditRecord:
         caller = call.caller

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from cluster.problems import InvalidRequest
+from cluster.problems import InvalidRequest, Problem
 from deployments.ingress.body import parse_json
 from deployments.ingress.credentials import call_by_handle
 from deployments.ingress.operations import operations
@@ -66,5 +66,9 @@ class HandleCalls:
             operation.request_class,
             priority,
         )
-        parsed = parse_json(body, operation.schema)
+        try:
+            parsed = parse_json(body, operation.schema)
+        except Problem as problem:
+            services.gate.refused(call, name, problem)
+            raise
         return Passage(services.gate, call, name, operation), parsed

@@ -29,7 +29,12 @@ class LimitNews:
 
     def __call__(self, event: LimitEvent) -> None:
         if event.kind in _HITS:
-            data = {"limit": event.limit}
+            data = {
+                "limit": event.limit,
+                "request_class": event.request_class,
+                "model": event.model,
+                "count": event.count,
+            }
             self._bus.post(event.tenant, _HITS[event.kind], data)
         elif event.kind in _AUTHORITY:
             data = {"replica": self._replica}

@@ -52,7 +52,15 @@ _DETAILS = {
     503: "Too busy, or the model is not up; wait for Retry-After.",
     504: "The deadline passed.",
 }
-GENERATION_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 500, 502, 503, 504)
+GENERATION_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 502, 503, 504)
+_WAIT = {
+    "headers": {
+        "Retry-After": {
+            "description": "Whole seconds to wait.",
+            "schema": {"type": "integer", "minimum": 1},
+        }
+    }
+}
 
 
 def problem_responses(*statuses: int, openai: bool = False) -> dict[int | str, dict[str, Any]]:
@@ -69,6 +77,7 @@ def problem_responses(*statuses: int, openai: bool = False) -> dict[int | str, d
                     "example": render(_example(status), "req_0123456789abcdef"),
                 }
             },
+            **(_WAIT if status in (429, 503) else {}),
         }
         for status in statuses
     }

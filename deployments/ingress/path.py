@@ -23,7 +23,7 @@ from deployments.contracts.generation import (
 )
 from deployments.contracts.limits import Reservation
 from deployments.ingress.estimates import Estimates
-from deployments.ingress.gate import current_permit
+from deployments.ingress.gate import current_entrance
 from deployments.ingress.models import Models
 from deployments.ingress.trace import current_trace
 
@@ -95,10 +95,13 @@ class Path:
         if request.model not in allowed:
             raise UnknownModel(request.model, allowed)
         model = self._models.get(request.model)
-        permit = current_permit.get()
-        if permit is None:
+        entrance = current_entrance.get()
+        if entrance is None:
             raise RuntimeError("a model call that no gate let in")
-        reservation = await permit.reserve(request.model, self._estimates.of(request, plan))
+        entrance.models.add(request.model)
+        reservation = await entrance.permit.reserve(
+            request.model, self._estimates.of(request, plan)
+        )
         return model, _Metered(self, request, plan, reservation)
 
     def record(self, request: GenerateRequest, plan: Plan, usage: Usage, *, whole: bool) -> None:
@@ -141,8 +144,9 @@ class _Metered:
             self._usage += Usage(chunk.prompt_tokens, chunk.tokens)
 
     def __exit__(self, *_: object) -> None:
-        self._reservation.settle(amounts_of(self._usage))
-        if self._usage.prompt_tokens or self._usage.completion_tokens:
+        used = bool(self._usage.prompt_tokens or self._usage.completion_tokens)
+        self._reservation.settle(amounts_of(self._usage), requests=int(used or self._whole))
+        if used:
             self._path.record(self._request, self._plan, self._usage, whole=self._whole)
 
 

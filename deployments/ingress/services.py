@@ -1,6 +1,6 @@
 """Everything the web app stands on, handed to it by whoever starts it (Serve, or a test)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from deployments.content.registry import Providers
 from deployments.contracts.generation import Generator
 from deployments.ingress.gate import Gate
 from deployments.ingress.models import Models
+from deployments.limiter.view import LimitView
 
 
 class Authenticator(Protocol):
@@ -29,7 +30,8 @@ class Services:
     `plan_of` gives the plan that a tenant is on now; `gate` lets its calls in.
     `path` is the request path as a Generator: what operations call to get text.
     `providers` are the names under which content may be asked for. `access_log` takes
-    one JSON line a request; `load` reports this replica's own figures for `/health`.
+    one JSON line a request; `load` reports this replica's own figures for `/health`;
+    `limits_view` says how a tenant's limits stand.
     """
 
     settings: Settings
@@ -44,6 +46,7 @@ class Services:
     access_log: Callable[[bytes], None]
     load: Callable[[], Mapping[str, Any]] = dict
     office: Administration | None = None
+    limits_view: Callable[[str], Awaitable[list[LimitView]]] | None = None
 
     def administration(self) -> Administration:
         """Raises StoreDown where there is no store."""

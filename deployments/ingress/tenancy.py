@@ -20,7 +20,7 @@ from cluster.events.signing import Keyring
 from cluster.net.ssrf import Guard
 from cluster.net.transport import PinnedTransport
 from cluster.settings import Settings
-from cluster.storage.database import Database
+from cluster.storage.database import Database, StoreDown
 from cluster.tenants.administration import administration
 from cluster.tenants.administration.records import AUDIT
 from cluster.tenants.caller import Caller
@@ -33,6 +33,7 @@ from cluster.usage.report import spent
 from deployments.contracts.limits import Authority
 from deployments.ingress.limit_news import LimitNews
 from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.limiter.view import LimitView
 
 log = logging.getLogger("mobula.ingress")
 
@@ -58,7 +59,8 @@ class Tenancy:
         self.database = Database(store_url(settings.home, settings))
         self.directory = Directory(self.database, pepper, clock)
         folder = settings.home / AUDIT
-        self.trail = AuditTrail(self.database, name, AuditKeys.derive(pepper), folder, clock)
+        keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
+        self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
         self.ledger = Ledger(self.database, name, clock)
         guard = Guard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), Keyring(pepper)
@@ -109,6 +111,10 @@ class Tenancy:
         """The plan that a tenant is on now."""
         return self.directory.tenant(tenant).plan
 
+    async def limits_view(self, tenant: str) -> list[LimitView]:
+        """How the limits of a tenant's plan stand. Raises NotFound."""
+        return await self.limiter.view(tenant, self.plan_of(tenant))
+
     def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
         """Enter one model call in the ledger."""
         self.ledger.add(
@@ -129,7 +135,18 @@ class Tenancy:
         self.bus.tell(tenant, kind, data)
         self.deliverer.wake()
 
+    def load(self) -> dict[str, int | float | bool]:
+        """What was lost or is out of date in this replica, for `/health`."""
+        return {
+            "audit_lost": self.trail.lost,
+            "events_lost": self.bus.lost,
+            "directory_age_s": round(self.directory.age_s, 3),
+            "directory_failures": self.directory.failures,
+            "limits_authority_is_up": self.limiter.authority_is_up,
+        }
+
     async def _spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
-        await self.ledger.flush()
+        if not await self.ledger.flush():
+            raise StoreDown
         async with self.database.read() as connection:
             return await spent(connection, tenant, unit, first_day, last_day)

@@ -14,6 +14,7 @@ from deployments.contracts.limits import Ask, BucketKind
 from deployments.limiter.limits import (
     Limit,
     admission_limits,
+    every_limit,
     next_day,
     reservation_limits,
     shard,
@@ -22,6 +23,7 @@ from deployments.limiter.purse import Purse
 
 Part = tuple[Purse, int]  # credits of one limit
 Parts = tuple[Part, ...]
+Source = tuple[RequestClass, str]  # who asks: a request's class, and the model it calls or ""
 
 
 @dataclass(eq=False, slots=True)
@@ -29,6 +31,7 @@ class Waiter:
     """A request in line. `rounds` is how many exchanges have asked for it."""
 
     parts: Parts
+    source: Source
     future: asyncio.Future[Parts]
     rounds: int = 0
 
@@ -46,6 +49,8 @@ class Account:
     task: asyncio.Task[None] | None = None
     spent: dict[str, int] = field(default_factory=dict)
     probe: bool = False
+    looking: set[Purse] = field(default_factory=set)  # to be asked for in the next exchange
+    permits: int = 0  # open ones, which may still reserve
     _admission: dict[RequestClass, Parts] = field(default_factory=dict)
     _reservation: dict[tuple[RequestClass, str], tuple[tuple[Purse, Unit], ...]] = field(
         default_factory=dict
@@ -89,6 +94,10 @@ class Account:
             self._reservation[key] = found
         return found
 
+    def every(self, now: float, wall: float) -> list[Purse]:
+        """The purses of all limits of the plan."""
+        return [self._purse(limit, now) for limit in every_limit(self.tenant, self.plan, wall)]
+
     def take(self, parts: Parts, now: float) -> bool:
         """Spend all parts or none. Whoever waits for a limit goes first."""
         for purse, amount in parts:
@@ -97,6 +106,19 @@ class Account:
         for purse, amount in parts:
             purse.spend(amount)
         return True
+
+    @staticmethod
+    def owe(parts: Parts, taken: Parts) -> Parts:
+        """Count what budgets in shadow mode let pass without room. The parts that may be settled.
+
+        Rates and slots only count what they would have let pass.
+        """
+        owed = tuple(
+            part for part in parts if part[0].kind is BucketKind.BUDGET and part not in taken
+        )
+        for purse, amount in owed:
+            purse.spend_unleased(amount)
+        return taken + owed
 
     def join(self, waiter: Waiter) -> None:
         self.waiters.append(waiter)
@@ -120,8 +142,12 @@ class Account:
         asking = [
             purse
             for purse in self.purses.values()
-            if purse in total or purse.holding <= purse.low or purse.due(now)
+            if purse in total
+            or purse in self.looking
+            or purse.holding <= purse.low
+            or purse.due(now)
         ]
+        self.looking.clear()
         spent = self.spent
         return [
             purse.ask(
@@ -145,7 +171,7 @@ class Account:
         for key in gone:
             del self.purses[key]
         self.forget_limits()
-        return not self.purses and not self.waiters
+        return not (self.purses or self.waiters or self.permits)
 
     def _past(self, key: str) -> bool:
         """Whether the bucket is of a period that nothing is reserved in any more."""
@@ -156,5 +182,5 @@ class Account:
         purse = self.purses.get(limit.spec.key)
         if purse is None:
             purse = self.purses[limit.spec.key] = Purse(limit, now, self.ttl_s)
-        purse.limit = limit
+        purse.follow(limit)
         return purse

@@ -5,7 +5,8 @@
 -- ARGV  1 replica  2 its epoch  3 lease seconds  4 an epoch to use if there is none
 --       then 12 for each bucket: kind capacity rate until spent number acked holding adjust need
 --       waiting want
--- Returns epoch, replicas, then for each bucket: credits, level, retry-after seconds, known.
+-- Returns epoch, replicas, then for each bucket: credits, level, retry-after seconds, known,
+-- elsewhere.
 
 local SLOTS_LEASE, GRACE_S, IDLE_S, LEASED, DUST, SEEN_FOR = 3, 60, 900, 0.5, 1e-6, 8
 local EPOCH_LIFE_S = 31 * 86400
@@ -161,7 +162,7 @@ local function grant(bucket, lease, ask)
   if ask.need > 0 and credits == 0 then
     retry = blocked > 0 and blocked or retry_of(bucket, ask)
   end
-  return credits, math.max(0, room - credits), retry
+  return credits, math.max(0, room - credits), retry, outstanding(bucket) - lease.held
 end
 
 local function keep(bucket, ask)
@@ -177,7 +178,7 @@ local function settle(key, ask)
   local packed = redis.call('GET', key)
   local bucket = packed and cmsgpack.unpack(packed) or opened(ask)
   local lease = bucket.leases[replica]
-  if lease and ask.number <= lease.number then return 0, room_of(bucket, ask), 0, true end
+  if lease and ask.number <= lease.number then return 0, room_of(bucket, ask), 0, true, 0 end
   forget(bucket, ask)
   pass_time(bucket, ask)
   lease = bucket.leases[replica]
@@ -186,10 +187,10 @@ local function settle(key, ask)
     bucket.leases[replica] = lease
   end
   report(bucket, lease, ask)
-  local credits, level, retry = grant(bucket, lease, ask)
+  local credits, level, retry, elsewhere = grant(bucket, lease, ask)
   local px = math.ceil(keep(bucket, ask) * 1000)
   redis.call('SET', key, cmsgpack.pack(bucket), 'PX', string.format('%.0f', px))
-  return credits, level, retry, bucket.known
+  return credits, level, retry, bucket.known, elsewhere
 end
 
 local FIELDS = {'capacity', 'rate', 'until', 'spent', 'number', 'acked', 'holding', 'adjust',
@@ -199,10 +200,11 @@ for i = 3, #KEYS do
   local base = 4 + (i - 3) * (#FIELDS + 1)
   local ask = {kind = ARGV[base + 1]}
   for j, field in ipairs(FIELDS) do ask[field] = tonumber(ARGV[base + 1 + j]) end
-  local credits, level, retry, known = settle(KEYS[i], ask)
+  local credits, level, retry, known, elsewhere = settle(KEYS[i], ask)
   answer[#answer + 1] = credits
   answer[#answer + 1] = level
   answer[#answer + 1] = string.format('%.6f', retry)
   answer[#answer + 1] = known and 1 or 0
+  answer[#answer + 1] = elsewhere
 end
 return answer

@@ -37,11 +37,16 @@ def rate_limit_headers(purses: Sequence[Purse], now: float, wall: float) -> Head
 
 
 def _state(purse: Purse, now: float, wall: float) -> _State:
-    spec = purse.limit.spec
     left = purse.remaining(now)
+    return purse, left, whole_in_s(purse, left, wall)
+
+
+def whole_in_s(purse: Purse, left: int, wall: float) -> int:
+    """Seconds until nothing of a limit is spent, if nothing more is; 0 for slots."""
+    spec = purse.limit.spec
     if purse.kind is BucketKind.BUDGET:
-        return purse, left, max(0, int(spec.until - wall))
-    return purse, left, -int((left - spec.capacity) // spec.rate) if spec.rate else 0
+        return max(0, int(spec.until - wall))
+    return -int((left - spec.capacity) // spec.rate) if spec.rate else 0
 
 
 @lru_cache(maxsize=4096)

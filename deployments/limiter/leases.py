@@ -172,7 +172,8 @@ def _grant(bucket: Bucket, lease: Lease, ask: Ask, step: Step) -> Grant:
     lease.expires = step.now + _life(ask.spec, step)
     denied = ask.need > 0 and credits == 0
     retry = (blocked or _retry_s(bucket, ask, step)) if denied else 0.0
-    return Grant(ask.number, credits, max(0, room - credits), retry, bucket.known)
+    elsewhere = _outstanding(bucket) - lease.held
+    return Grant(ask.number, credits, max(0, room - credits), retry, bucket.known, elsewhere)
 
 
 def _blocked_s(bucket: Bucket, spec: BucketSpec, step: Step) -> float:

@@ -73,6 +73,17 @@ def reservation_limits(
     return found
 
 
+def every_limit(tenant: str, plan: Plan, wall: float) -> list[Limit]:
+    """All that the plan sets now, each once."""
+    found = []
+    for request_class in RequestClass:
+        found += admission_limits(tenant, plan, request_class)
+        found += reservation_limits(tenant, plan, request_class, "", wall)
+    for model in plan.models_rates:
+        found += reservation_limits(tenant, plan, RequestClass.GENERATE, model, wall)
+    return list({limit.spec.key: limit for limit in found}.values())
+
+
 def next_day(wall: float) -> float:
     """Unix seconds of the next midnight in UTC, when budgets change their buckets."""
     day = datetime.fromtimestamp(wall, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -92,14 +103,21 @@ def _budgets(tenant: str, unit: Unit, budget: Budget, wall: float) -> list[Limit
     next_month = (month + timedelta(days=32)).replace(day=1)
     periods = ((budget.day, "day", today, tomorrow), (budget.month, "month", month, next_month))
     return [
-        _budget(tenant, unit, amount, period, first, end)
+        _budget(tenant, unit, amount, period, first, end, shadow=budget.mode == "shadow")
         for amount, period, first, end in periods
         if amount is not None
     ]
 
 
 def _budget(
-    tenant: str, unit: Unit, amount: int, period: str, first: datetime, end: datetime
+    tenant: str,
+    unit: Unit,
+    amount: int,
+    period: str,
+    first: datetime,
+    end: datetime,
+    *,
+    shadow: bool,
 ) -> Limit:
     label = first.strftime("%Y-%m-%d" if period == "day" else "%Y-%m")
     spec = BucketSpec(
@@ -112,4 +130,4 @@ def _budget(
     last = (end - timedelta(days=1)).strftime("%Y-%m-%d")
     window = int((end - first).total_seconds())
     first_day = first.strftime("%Y-%m-%d")
-    return Limit(f"{unit}-{period}", unit, spec, amount, window, first_day=first_day, last_day=last)
+    return Limit(f"{unit}-{period}", unit, spec, amount, window, shadow, first_day, last)

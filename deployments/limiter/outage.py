@@ -7,7 +7,8 @@ and goes on, cost no exactness. After that:
     rate     a local bucket of rate r/N that starts empty and holds one request, N being the
              replicas last seen; what it admits is reported as debt at the next exchange
     slots    limit/N places, at least one, less those open here
-    budget   refused with Overloaded (503): a hard budget is never guessed
+    budget   refused with Overloaded (503): a hard budget is never guessed; in shadow mode it
+             passes, as a debt
 
 Over-admission, for a rate limit (b, r) and an outage of T seconds: in every interval inside it at
 most b + r*t plus one request for each replica (N was right). When the authority comes back with
@@ -19,7 +20,7 @@ Slots: at most N above the limit where it is below N, and those open before the 
 """
 
 from deployments.contracts.limits import BucketKind
-from deployments.limiter.account import Account, Parts
+from deployments.limiter.account import Account, Parts, Source
 from deployments.limiter.events import Announcer
 from deployments.limiter.purse import Purse
 from deployments.limiter.refusals import refusal, unsure
@@ -68,7 +69,7 @@ class Outage:
             self._buckets.clear()
             self._announcer.authority("authority_up")
 
-    def admit(self, account: Account, parts: Parts, now: float) -> Parts:
+    def admit(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
         """Take all parts by the local rules, or raise the refusal of the first that lacks."""
         lacking = [part for part in parts if part[0].available(now) < part[1]]
         dropped = set()
@@ -76,10 +77,12 @@ class Outage:
             retry_s = self._lacks_s(purse, amount, now)
             if retry_s <= 0:
                 continue
-            self._announcer.hit(account.tenant, purse, now)
+            dropped.add(purse)
+            if purse.kind is BucketKind.BUDGET:  # in shadow mode: nobody can say whether it is over
+                continue
+            self._announcer.hit(account.tenant, purse, source, now)
             if not purse.limit.shadow:
                 raise refusal(purse.limit, amount, retry_s)
-            dropped.add(purse)
         unleased = {purse for purse, _ in lacking}
         taken = tuple(part for part in parts if part[0] not in dropped)
         for purse, amount in taken:
@@ -97,7 +100,9 @@ class Outage:
     def _lacks_s(self, purse: Purse, amount: int, now: float) -> float:
         spec = purse.limit.spec
         if purse.kind is BucketKind.BUDGET:
-            raise unsure(purse.limit)
+            if not purse.limit.shadow:
+                raise unsure(purse.limit)
+            return self._ttl_s
         if self.since is None or self.misses < _MISSES:
             return self._ttl_s
         begins = self._ttl_s + self.since

@@ -23,14 +23,14 @@ class Reservation:
         self._voids = tuple(purse.voids for purse, _ in parts)
         self.settled = False
 
-    def settle(self, actual: Amounts) -> None:
+    def settle(self, actual: Amounts, *, requests: int = 1) -> None:
         """Refund what was not used, owe what was used beyond; only the first call counts."""
         if self.settled:
             return
         self.settled = True
         weights = self._permit.account.plan.weights
         for (purse, reserved), voids in zip(self._parts, self._voids, strict=True):
-            used = amount_of(purse.limit.unit, actual, weights, requests=1)
+            used = amount_of(purse.limit.unit, actual, weights, requests)
             purse.give_back(reserved, used, voids)
 
     def keep(self) -> None:
@@ -56,6 +56,7 @@ class Permit:
         self._purses: list[Purse] = [purse for purse, _ in parts]
         self._reservations: list[Reservation] = []
         self._open = True
+        account.permits += 1
 
     async def reserve(self, model: str, amounts: Amounts) -> Reservation:
         """Set `amounts` of one call of `model` aside in every limit it passes, all or nothing.
@@ -75,7 +76,7 @@ class Permit:
             if (amount := amount_of(unit, amounts, weights, requests=1))
         )
         self._purses.extend(p for p, _ in found if p not in self._purses)
-        parts = await rounds.take(account, wanted, now)
+        parts = await rounds.take(account, wanted, (self._class, model), now)
         reservation = Reservation(self, parts)
         self._reservations.append(reservation)
         return reservation
@@ -90,6 +91,7 @@ class Permit:
         if not self._open:
             return
         self._open = False
+        self.account.permits -= 1
         for reservation in self._reservations:
             reservation.keep()
         for purse, amount in self._parts:

@@ -12,9 +12,9 @@ from deployments.limiter.leases import SLOTS_LEASE
 from deployments.limiter.limits import Limit
 
 _MARGIN = 0.95  # a lease ends here before it ends at the authority, however the clocks drift
-_REFUSE_S = 0.5  # a denial is believed at most this long,
-_REFUSE_PART = 0.24  # or while this part of the capacity refills
-_DOUBT, _GROWTH = 0.125, 1.4  # the first denial is believed for a part, each next for more
+_REFUSE_S = 0.5  # a denial is believed at most this long, and until its credit must be there,
+_REFUSE_PART = 0.24  # or, where that is sooner, while this part of the capacity refills:
+_DOUBT, _GROWTH = 0.125, 1.4  # the first denial for a part of that, each next for more
 _AHEAD = 1.0  # lease times of demand to hold
 _RENEW, _RENEW_SLOTS = 0.6, 0.33  # the part of a lease's life after which it is renewed
 _LOW = 0.1  # the share of that below which more is fetched ahead
@@ -39,11 +39,12 @@ class Purse:
         self.quiet = True  # the authority's record of us says nothing: we may forget it too
         self.voids = 0  # losses of state that this purse has seen
         self.level, self.level_at = limit.spec.capacity, now
+        self.elsewhere = 0  # what other replicas held at that time
+        self.known = self.kind is not BucketKind.BUDGET  # whether the authority knows the level
+        self.asked = limit.spec  # as the last ask stated it
         self.denied, self.denied_until, self.retry_at = 0, 0.0, 0.0
         self.retry_s = 0.0  # the authority's last word on when there is room
         self._asked_at = now
-        self.hit_at = -math.inf
-        self.warned = 0  # percent of a budget that was announced
         self.pins = 0  # spendings that may still be settled
         self._demand = 0.0
         self._taken = 0
@@ -52,6 +53,14 @@ class Purse:
         self._doubt = _DOUBT
         self._leased = 0  # places of slots that the authority knows of
         self._sent_at = now
+
+    def follow(self, limit: Limit) -> None:
+        """The plan states the limit anew: what the old terms refused may be asked for again."""
+        old, self.limit = self.limit.spec, limit
+        if limit.spec != old:
+            self.denied = 0
+            if self.kind is BucketKind.BUDGET:
+                self.level += limit.spec.capacity - old.capacity
 
     def available(self, now: float) -> int:
         """Credits to spend now; an expired lease is void."""
@@ -69,9 +78,9 @@ class Purse:
     def spend_unleased(self, amount: int) -> None:
         """Admit without credits while the authority is away: a debt to be reported."""
         self.pins += 1
-        if self.kind is BucketKind.SLOTS:
+        if self.kind is not BucketKind.RATE:
             self.open += amount
-        else:
+        if self.kind is not BucketKind.SLOTS:
             self.adjust -= amount
 
     def give_back(self, reserved: int, used: int, voids: int) -> None:
@@ -107,7 +116,7 @@ class Purse:
             calm = now - self.denied_until > 2 * longest
             self._doubt = _DOUBT if calm else min(1.0, _GROWTH * self._doubt)
             refuse = self._doubt * longest
-            refuse = max(min(retry_s, 60.0), refuse)
+            refuse = max(min(retry_s, _REFUSE_S), refuse)
         self.denied, self.denied_until = amount, now + refuse
         self.retry_at = now + retry_s
 
@@ -151,6 +160,7 @@ class Purse:
         self._wanted = max(lacking, lacking + target - max(0, held - waiting))
         taken = self.open if self.kind is BucketKind.SLOTS else 0
         self.number, self._reported, self._sent_at = number, self.adjust, now
+        self.asked = self.limit.spec
         self._leased = held + taken
         self.quiet = False
         return Ask(
@@ -177,6 +187,9 @@ class Purse:
         self._leased += grant.credits
         self.expires = self._sent_at + self.life_s * _MARGIN
         self.level, self.level_at = grant.level, now
+        if self.kind is BucketKind.BUDGET:
+            self.level += self.limit.spec.capacity - self.asked.capacity
+        self.elsewhere, self.known = grant.elsewhere, grant.known
         self.retry_s = grant.retry_after_s
         ahead = self.holding - self.waiting
         self.low = int(ahead * _LOW) if ahead > 1 and grant.level else -1
@@ -187,6 +200,7 @@ class Purse:
         self.holding = 0
         self.acked = 0
         self.voids += 1
+        self.known = self.kind is not BucketKind.BUDGET
         self.low = -1
         self.denied = 0
         owed = min(0, self.adjust - self._reported)
@@ -203,6 +217,20 @@ class Purse:
         spec = self.limit.spec
         level = self.level + spec.rate * (now - self.level_at) + self.holding
         return max(0, min(spec.capacity, int(level)))
+
+    @property
+    def scarce(self) -> bool:
+        """Whether a fifth or less of a budget may be left."""
+        left = self.level + self.elsewhere + self.adjust + self.holding
+        return 5 * left <= self.limit.spec.capacity
+
+    def left(self, now: float) -> int:
+        """What nobody has spent or set aside, as far as is known here; below 0: overspent."""
+        spec = self.limit.spec
+        level = self.level + spec.rate * (now - self.level_at)
+        if self.kind is not BucketKind.SLOTS:
+            level += self.elsewhere + self.adjust
+        return min(spec.capacity, math.floor(level) + self.available(now))
 
     def _target(self, now: float) -> int:
         """Credits to hold: what demand, averaged over a lease time, takes until the renewal."""

@@ -22,7 +22,7 @@ from deployments.limiter.limits import shard
 
 _SCRIPT = Path(__file__).with_name("gcra.lua").read_text()
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_PER_GRANT = 4
+_PER_GRANT = 5
 
 
 class RedisAuthority:
@@ -94,7 +94,7 @@ def _exchange(asks: Sequence[Ask], answer: list[Any]) -> Exchange:
     epoch, replicas, *rest = answer
     grants = []
     for ask, at in zip(asks, range(0, len(rest), _PER_GRANT), strict=True):
-        credits, level, retry, known = rest[at : at + _PER_GRANT]
+        credits, level, retry, known, elsewhere = rest[at : at + _PER_GRANT]
         is_known = bool(known) or ask.spec.kind is not BucketKind.BUDGET
-        grants.append(Grant(ask.number, credits, level, float(retry), is_known))
+        grants.append(Grant(ask.number, credits, level, float(retry), is_known, elsewhere))
     return Exchange(epoch.decode(), replicas, tuple(grants))

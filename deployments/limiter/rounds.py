@@ -13,7 +13,7 @@ from cluster.clock import Clock
 from cluster.problems import Overloaded, Problem
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import Authority, AuthorityDown, BucketKind, Exchange
-from deployments.limiter.account import Account, Parts, Waiter
+from deployments.limiter.account import Account, Parts, Source, Waiter
 from deployments.limiter.events import Announcer
 from deployments.limiter.outage import Outage
 from deployments.limiter.purse import Purse
@@ -51,23 +51,29 @@ class Rounds:
         self.outage = Outage(announcer, ttl_s)
         self.exchanges = 0
 
-    async def take(self, account: Account, parts: Parts, now: float) -> Parts:
+    async def take(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
         """The parts that were taken: all, but for limits in shadow mode that had no room."""
+        taken = parts
         if not account.take(parts, now):
-            return await self._acquire(account, parts, now)
-        for purse, _ in parts:
+            taken = await self._acquire(account, parts, source, now)
+            if len(taken) < len(parts):
+                taken = account.owe(parts, taken)
+            now = self.clock.monotonic()
+        for purse, _ in taken:
+            if purse.kind is BucketKind.BUDGET and purse.scarce:
+                self._announcer.budget(account.tenant, purse, now)
             if purse.holding <= purse.low and self.outage.since is None:
                 self.start(account)
-        return parts
+        return taken
 
-    async def _acquire(self, account: Account, parts: Parts, now: float) -> Parts:
-        parts = self._passable(account, parts, now)
+    async def _acquire(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
+        parts = self._passable(account, parts, source, now)
         if account.take(parts, now):
             return parts
         if self.outage.since is not None:
             account.probe = True
-            return self.outage.admit(account, parts, now)
-        waiter = Waiter(parts, asyncio.get_running_loop().create_future())
+            return self.outage.admit(account, parts, source, now)
+        waiter = Waiter(parts, source, asyncio.get_running_loop().create_future())
         account.join(waiter)
         self.start(account)
         try:
@@ -80,6 +86,22 @@ class Rounds:
         """Begin an exchange unless one is under way, which then is followed by another."""
         if account.task is None:
             account.task = asyncio.create_task(self._run(account))
+
+    async def look(self, account: Account, purses: list[Purse]) -> None:
+        """Ask what is left of limits, and take nothing; without the authority, ask nobody."""
+        await self._quiet(account)
+        await self._state_spent(account, {purse: 0.0 for purse in purses if not purse.known})
+        account.looking.update(purses)
+        for _ in range(_ROUNDS):
+            if not account.looking or self.outage.since is not None:
+                return
+            self.start(account)
+            await self._quiet(account)
+
+    async def _quiet(self, account: Account) -> None:
+        """Until the exchange under way has ended, or the patience."""
+        if account.task is not None:
+            await asyncio.wait({account.task}, timeout=self._patience_s)
 
     def probe(self) -> None:
         """While the authority is away: one exchange at a time, of anyone who needs it."""
@@ -133,7 +155,7 @@ class Rounds:
         await self._state_spent(account, unsure_of)
         self._resolve(account, set(asked), unsure_of)
         for purse in asked:
-            if purse.kind is BucketKind.BUDGET and purse not in unsure_of:
+            if purse.kind is BucketKind.BUDGET:
                 self._announcer.budget(account.tenant, purse, now)
         return True
 
@@ -199,28 +221,34 @@ class Rounds:
         for purse, amount in lacking:
             room = purse.holding + purse.level
             if purse in unsure_of and unsure_of[purse] > _LEARNING_S:
-                raise unsure(purse.limit, unsure_of[purse])
+                if not purse.limit.shadow:
+                    raise unsure(purse.limit, unsure_of[purse])
+                dropped.add(purse)
+                continue
             fresh = waiter.rounds == 0 or purse not in asked or purse in unsure_of
-            if (fresh or amount <= room) and waiter.rounds < _ROUNDS:
+            changed = purse.asked != purse.limit.spec
+            if (fresh or changed or amount <= room) and waiter.rounds < _ROUNDS:
                 return None
-            self._deny(account, purse, amount, room, now)
+            self._deny(account, waiter, purse, amount, now)
             dropped.add(purse)
         return tuple(part for part in waiter.parts if part[0] not in dropped)
 
-    def _deny(self, account: Account, purse: Purse, amount: int, room: int, now: float) -> None:
+    def _deny(
+        self, account: Account, waiter: Waiter, purse: Purse, amount: int, now: float
+    ) -> None:
         """Remember and tell that a limit has no room. Raises unless it is in shadow mode."""
-        spec = purse.limit.spec
+        spec, room = purse.limit.spec, purse.holding + purse.level
         retry_s = self._ttl_s
         if purse.kind is BucketKind.RATE:
             retry_s = max(purse.retry_s, (amount - room) / spec.rate, 0.001)
         elif purse.kind is BucketKind.BUDGET:
             retry_s = max(1.0, spec.until - self.clock.wall())
         purse.deny(amount, retry_s, now)
-        self._announcer.hit(account.tenant, purse, now)
+        self._announcer.hit(account.tenant, purse, waiter.source, now)
         if not purse.limit.shadow:
             raise refusal(purse.limit, amount, retry_s)
 
-    def _passable(self, account: Account, parts: Parts, now: float) -> Parts:
+    def _passable(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
         """What is worth asking for: raises what is certain, drops what is only observed."""
         kept = []
         for part in parts:
@@ -229,7 +257,7 @@ class Rounds:
             if not over and not purse.refused(amount, now) or purse.available(now) >= amount:
                 kept.append(part)
             else:
-                self._announcer.hit(account.tenant, purse, now)
+                self._announcer.hit(account.tenant, purse, source, now)
                 if not purse.limit.shadow:
                     retry_s = max(0.001, purse.retry_at - now)
                     raise (
@@ -255,7 +283,9 @@ class Rounds:
             if waiter.future.done():
                 continue
             try:
-                waiter.future.set_result(self.outage.admit(account, waiter.parts, now))
+                waiter.future.set_result(
+                    self.outage.admit(account, waiter.parts, waiter.source, now)
+                )
             except Problem as problem:
                 waiter.future.set_exception(problem)
 

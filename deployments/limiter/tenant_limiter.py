@@ -6,6 +6,7 @@ contracts/limits.py describes; outage.py says what holds while the authority is 
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -16,6 +17,7 @@ from deployments.limiter.account import Account
 from deployments.limiter.events import Announcer, LimitEvent
 from deployments.limiter.permit import Permit
 from deployments.limiter.rounds import Rounds, Spent
+from deployments.limiter.view import LimitView, limit_view
 
 
 class TenantLimiter:
@@ -37,7 +39,7 @@ class TenantLimiter:
         ttl_s: float = 1.0,
         patience_s: float = 0.04,
     ) -> None:
-        announcer = Announcer(observe, clock)
+        self._announcer = announcer = Announcer(observe, clock)
         self._clock = clock
         self._ttl_s = ttl_s
         self._rounds = Rounds(authority, replica, clock, spent, announcer, ttl_s, patience_s)
@@ -61,23 +63,29 @@ class TenantLimiter:
                 purse.retire()
             self._rounds.start(account)
         await self._finish(accounts)
+        self._announcer.flush(math.inf)
 
     async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit:
         """Spend one request credit and take a slot, both or neither. Suspends only without
         credits in hand. Raises RateLimited."""
-        account = self._accounts.get(tenant)
-        if account is None:
-            account = self._accounts[tenant] = Account(tenant, plan, self._ttl_s)
-        elif account.plan is not plan:
-            account.follow(plan)
+        account = self._account(tenant, plan)
         now = self._clock.monotonic()
         parts = account.admission(request_class, now)
-        taken = await self._rounds.take(account, parts, now)
+        taken = await self._rounds.take(account, parts, (request_class, ""), now)
         return Permit(self._rounds, account, request_class, taken)
 
+    async def view(self, tenant: str, plan: Plan) -> list[LimitView]:
+        """Every limit of the plan as it stands; asks the authority once and spends nothing."""
+        account = self._account(tenant, plan)
+        purses = account.every(self._clock.monotonic(), self._clock.wall())
+        await self._rounds.look(account, purses)
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        return [limit_view(purse, now, wall) for purse in purses]
+
     def tick(self) -> None:
-        """Start the exchanges that are due, and forget tenants that say nothing any more."""
+        """Start the exchanges that are due, tell of limits hit, forget tenants that say nothing."""
         now = self._clock.monotonic()
+        self._announcer.flush(now)
         if self._rounds.outage.since is not None:
             self._rounds.probe()
             return
@@ -102,6 +110,14 @@ class TenantLimiter:
     @property
     def authority_is_up(self) -> bool:
         return self._rounds.outage.since is None
+
+    def _account(self, tenant: str, plan: Plan) -> Account:
+        account = self._accounts.get(tenant)
+        if account is None:
+            account = self._accounts[tenant] = Account(tenant, plan, self._ttl_s)
+        elif account.plan is not plan:
+            account.follow(plan)
+        return account
 
     async def _run(self) -> None:
         while True:

@@ -13,7 +13,7 @@ class Unlimited:
     async def reserve(self, model: str, amounts: Amounts) -> "Unlimited":
         return self
 
-    def settle(self, actual: Amounts) -> None:
+    def settle(self, actual: Amounts, *, requests: int = 1) -> None:
         pass
 
     def headers(self) -> list[tuple[bytes, bytes]]:

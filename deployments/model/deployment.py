@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from cluster.clock import SystemClock
+from cluster.problems import Problem
 from cluster.settings import Settings
 from deployments.contracts.generation import (
     Chunk,
@@ -19,6 +20,7 @@ from deployments.contracts.generation import (
     ModelCard,
     ModelLoad,
 )
+from deployments.model.failures import as_answer
 from deployments.model.loading import load_text_model
 from deployments.model.loop_lag import LoopLag
 from deployments.model.spec import ModelSpec, Tunables
@@ -36,13 +38,21 @@ class ModelReplica:
         self._lag.start()
         self._serving = True
 
-    async def generate(self, request: GenerateRequest) -> Completion:
-        return await self._model.generate(request)
+    async def generate(self, request: GenerateRequest) -> Completion | Problem:
+        """Problems are answers here: of what is raised, Serve logs the whole traceback."""
+        try:
+            return await self._model.generate(request)
+        except Problem as problem:
+            return as_answer(problem)
 
-    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        async with aclosing(self._model.stream(request)) as chunks:
-            async for chunk in chunks:
-                yield chunk
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk | Problem, None]:
+        """A problem is the last item."""
+        try:
+            async with aclosing(self._model.stream(request)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except Problem as problem:
+            yield as_answer(problem)
 
     async def card(self) -> ModelCard:
         return self._model.card()

@@ -27,6 +27,7 @@ class Ledger:
         self.admitted: list[tuple[str, RequestClass]] = []
         self.reserved: list[Amounts] = []
         self.settled: list[Amounts] = []
+        self.calls = 0
         self.open = 0
         self.refuse_request: Exception | None = None
         self.refuse_tokens: Exception | None = None
@@ -44,8 +45,9 @@ class Ledger:
         self.reserved.append(amounts)
         return self
 
-    def settle(self, actual: Amounts) -> None:
+    def settle(self, actual: Amounts, *, requests: int = 1) -> None:
         self.settled.append(actual)
+        self.calls += requests
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         return [(b"ratelimit", b'"generate-requests";r=9;t=6')]
@@ -73,6 +75,7 @@ async def test_an_answer_is_admitted_settled_metered_and_written_down(
     assert answer.headers["RateLimit"] == '"generate-requests";r=9;t=6'
     assert ledger.admitted == [("acme", RequestClass.GENERATE)]
     assert ledger.settled == [used]
+    assert ledger.calls == 1
     assert ledger.open == 0
     assert records.usage == [("acme", "words", used)]
     line = records.lines[-1]
@@ -125,6 +128,7 @@ async def test_a_call_that_fails_before_its_first_token_costs_nothing(
 
     assert answer.status_code == 502
     assert ledger.settled == [Amounts()]
+    assert ledger.calls == 0
     assert records.usage == []
     assert records.lines[-1].outcome == "model-failed"
 
@@ -210,3 +214,39 @@ class TestPlan:
 
         assert answer.status_code == 400
         assert answer.json()["error"]["param"] == "Mobula-Priority"
+
+
+async def test_a_body_that_cannot_be_read_leaves_a_line_and_costs_nothing(
+    client: httpx.AsyncClient, ledger: Ledger, records: Records
+) -> None:
+    await client.post("/v1/chat/completions", json={"model": 5})
+
+    assert ledger.admitted == []
+    assert (records.lines[-1].action, records.lines[-1].outcome) == ("chat", "malformed-payload")
+
+
+async def test_listing_models_passes_the_gate(
+    client: httpx.AsyncClient, ledger: Ledger, records: Records
+) -> None:
+    answer = await client.get("/v1/models")
+
+    assert answer.headers["RateLimit"]
+    assert ledger.admitted == [("acme", RequestClass.READ)]
+    assert records.lines[-1].action == "models.list"
+
+
+async def test_a_line_names_the_model_that_a_call_came_to(
+    client: httpx.AsyncClient, records: Records
+) -> None:
+    await client.post("/api/v1/captions", json={"topic": "tea"})
+
+    assert records.lines[-1].resource == "model:words"
+
+
+async def test_a_refusal_carries_one_rate_limit_field(
+    client: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    ledger.refuse_tokens = RateLimited("slow down", 7, "generate-tokens")
+    answer = await client.post("/v1/chat/completions", json=CHAT)
+
+    assert answer.headers.get_list("RateLimit") == ['"generate-tokens";r=0;t=7']

@@ -40,6 +40,14 @@ def test_every_post_describes_its_body_with_an_example_and_its_problems(
             assert media["example"], (path, status)
 
 
+def test_routes_that_limits_guard_describe_429_and_retry_after(document: dict[str, Any]) -> None:
+    unlimited = {"/healthz", "/readyz", "/health", "/version", "/.well-known/jwks.json"}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if path not in unlimited:
+                assert "Retry-After" in operation["responses"]["429"]["headers"], (method, path)
+
+
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}

@@ -39,6 +39,7 @@ class ClusterProcess:
             raise
         self.url: str = found["url"]
         self.key: str = found["key"]
+        self.home: str = found["home"]
         return self
 
     def __exit__(
@@ -76,7 +77,7 @@ def main(authority: str) -> None:
 
     with LocalServe() as local:
         deploy(local, authority)
-        say(json.dumps({"url": local.url, "key": local.key}))
+        say(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
         commands: dict[str, Any] = {
             "kill": local.kill_one,
             "authority": lambda found: deploy(local, found),
@@ -85,6 +86,17 @@ def main(authority: str) -> None:
             name, argument = line.split()
             commands[name](argument)
             say("done")
+            import ray, time, os
+
+            open("/tmp/h_kills.log", "a").write(
+                f"{time.monotonic():.2f} {os.times().elapsed:.1f} {time.strftime('%H:%M:%S')} {line.strip()} {[a['name'] for a in ray.util.list_named_actors(all_namespaces=True)]}\n"
+            )
+        import subprocess as sp
+
+        sp.run(
+            f"rm -rf /tmp/h_logs; mkdir -p /tmp/h_logs; cp -rL {local._folder.name}/r/session_latest/logs /tmp/h_logs/; cp -r {local.home}/logs /tmp/h_logs/home",
+            shell=True,
+        )
 
 
 def deploy(local: Any, authority: str) -> None:

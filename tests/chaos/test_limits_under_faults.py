@@ -7,6 +7,10 @@ bounds that hold on a busy machine are asserted; what a request costs is the ben
 
 import asyncio
 import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +18,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
+from cluster.settings import ROOT, process_environment
 from load_tests.bench_limits import leaked
 from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
@@ -140,7 +145,7 @@ async def test_a_redis_that_comes_back_empty_gives_no_second_burst(
     report("killed", before, during, after)
     assert {shot.status for shot in [*before, *during, *after]} <= {200, 429}
     assert worst_excess([*before, *during, *after], RATE, BURST) <= REPLICAS
-    assert worst_excess(after, RATE, burst=0) <= REPLICAS
+    assert worst_excess(after, RATE, BURST // 2) <= 0
     assert admitted(after) >= 0.5 * RATE * 4.0
 
 
@@ -192,9 +197,17 @@ async def slowed(redis_server: RedisServer, pause_ms: int) -> AsyncIterator[None
         await asyncio.wait([pausing])
 
 
+async def settled(cluster: ClusterProcess, tenant: Tenant) -> bool:
+    """Whether the machine is done with what was just deployed or killed."""
+    shots = await fire(cluster.url, tenant, 0.5, RATE)
+    return statistics.median(shot.took for shot in shots) < FELT_S / 10
+
+
 async def test_a_killed_limiter_is_replaced_and_gives_no_second_burst(
-    embedded: ClusterProcess, tenant: Tenant
+    embedded: ClusterProcess, operator: httpx.AsyncClient, tenant: Tenant
 ) -> None:
+    other = await make_tenant(operator)
+    await eventually(lambda: settled(embedded, other), timeout_s=30)
     before = await fire(embedded.url, tenant, 2.5, LOAD)
     embedded.kill_one("Limiter")
     during = await fire(embedded.url, tenant, 4.0, LOAD)
@@ -204,36 +217,37 @@ async def test_a_killed_limiter_is_replaced_and_gives_no_second_burst(
     assert {shot.status for shot in [*before, *during, *after]} <= {200, 429}
     assert admitted(during) > 0
     assert worst_excess([*before, *during, *after], RATE, BURST) <= REPLICAS
-    assert worst_excess(after, RATE, BURST) <= 0
-    assert admitted(after) >= 0.5 * RATE * 4.0
+    assert worst_excess(after, RATE, BURST // 2) <= 0
+    assert admitted(after) >= 0.4 * RATE * 4.0
 
 
 async def test_a_killed_ingress_replica_overspends_no_budget(
     embedded: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:
-    budget, clients = 300, 32
+    budget, clients = 1500, 32
     tenant = await make_tenant(operator, budgets={"requests": {"day": budget}})
-    won, lost = 0, 0
+    shots: list[Shot] = []
     limits = httpx.Limits(max_connections=clients)
     async with httpx.AsyncClient(base_url=embedded.url, limits=limits, timeout=30) as racing:
 
         async def race() -> None:
-            nonlocal won, lost
             refused = 0
             while refused < 3:
-                status = (await shoot(racing, tenant)).status
-                won += status == 200
-                lost += status not in (200, 429)
-                refused += status == 429
+                shots.append(await shoot(racing, tenant))
+                refused += shots[-1].status == 429
 
-        async def kill() -> None:
-            await eventually(lambda: won > budget // 4)
+        async def kill() -> float:
+            await eventually(lambda: admitted(shots) > budget // 4)
             await asyncio.to_thread(embedded.kill_one, "Ingress")
+            return time.monotonic()
 
-        await asyncio.gather(kill(), *(race() for _ in range(clients)))
+        killed, *_ = await asyncio.gather(kill(), *(race() for _ in range(clients)))
 
-    print(f"budget {budget}: {won} won, {lost} broke")  # noqa: T201
-    assert budget // 4 < won <= budget
+    statuses = Counter(shot.status for shot in shots)
+    broken_s = max((s.done - killed for s in shots if s.status not in (200, 429)), default=0.0)
+    print(f"budget {budget}: {dict(statuses)}, the last broke {broken_s:.2f} s after the kill")  # noqa: T201
+    assert statuses[200] <= budget
+    assert sum(shot.status == 200 and shot.sent > killed for shot in shots) > 0
     usage = await operator.get("/api/v1/usage", params={"tenant": tenant.id})
     assert sum(row["amounts"]["requests"] for row in usage.json()["data"]) <= budget
 
@@ -241,6 +255,9 @@ async def test_a_killed_ingress_replica_overspends_no_budget(
 async def test_streams_given_up_and_a_killed_replica_leave_no_slot_behind(
     embedded: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:
+    other = await make_tenant(operator)
+    await eventually(lambda: settled(embedded, other), timeout_s=30)
+
     async def kill() -> None:
         await asyncio.to_thread(embedded.kill_one, "Ingress")
 
@@ -251,11 +268,13 @@ async def test_streams_given_up_and_a_killed_replica_leave_no_slot_behind(
     assert row["passed"]
 
 
-async def test_the_audit_trail_verifies_after_replicas_were_killed(
-    embedded: ClusterProcess, operator: httpx.AsyncClient
-) -> None:
-    verdict = (await operator.get("/api/v1/audit/verify")).json()
+def test_the_audit_trail_verifies_after_replicas_were_killed(embedded: ClusterProcess) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cluster.cli", "audit", "verify"],
+        env=process_environment({"MOBULA_HOME": embedded.home}), cwd=ROOT,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
-    assert verdict["ok"], verdict["findings"]
-    assert verdict["alarms"] == 0
-    assert any("killed" in str(note) for note in verdict["notes"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "untouched" in done.stdout
+    assert "was killed" in done.stdout

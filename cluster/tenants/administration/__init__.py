@@ -69,8 +69,10 @@ def administration(
         keys=Keys(desk, pepper),
         users=Users(desk, hashing),
         webhooks=Webhooks(desk, webhooks, guard),
-        records=Records(database, clock, AuditKeys.derive(pepper), checkpoints),
-        sessions=SigningIn(desk, _sessions(database, settings, pepper, clock, hashing), pepper),
+        records=Records(database, clock, AuditKeys.derive(pepper), checkpoints, trail),
+        sessions=SigningIn(
+            desk, _sessions(database, settings, pepper, clock, hashing), hashing, pepper
+        ),
     )
 
 

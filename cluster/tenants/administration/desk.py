@@ -34,6 +34,8 @@ class Trail(Protocol):
 
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None: ...
 
+    async def prune(self, before: float, by: AuditRecord | None = None) -> int: ...
+
 
 class Directory(Protocol):
     """cluster/tenants/directory.py: Directory."""

@@ -1,8 +1,5 @@
-"""Reading what was recorded: usage, the audit trail and events."""
+"""What was recorded: reading usage, the audit trail and events, and removing old audit records."""
 
-import base64
-import json
-import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,19 +11,22 @@ from cluster.audit import search
 from cluster.audit.checkpoints import FILE
 from cluster.audit.findings import Report
 from cluster.audit.keys import AuditKeys
+from cluster.audit.record import AuditRecord
 from cluster.audit.search import Filters
 from cluster.audit.verify import verify
 from cluster.clock import Clock
 from cluster.events.outbox import Event
 from cluster.problems import InvalidRequest
 from cluster.storage.database import Database
-from cluster.storage.pages import Page
+from cluster.storage.pages import Page, cursor_at, place_of
 from cluster.storage.tables import events
+from cluster.tenants.administration.actor import Actor
+from cluster.tenants.administration.desk import Trail
 from cluster.usage.report import UsageRow, usage_report
 
 AUDIT = "audit"  # the folder of checkpoints in the home
 MAX_DAYS = 400
-_CURSOR = re.compile(r"[0-9A-Za-z_-]{1,120}", re.ASCII)
+MIN_AGE_S = 86_400  # younger audit records are not removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,14 @@ class Records:
     """Every method takes the tenant whose records are read; None: every tenant's."""
 
     def __init__(
-        self, database: Database, clock: Clock, keys: AuditKeys, checkpoints: Path
+        self, database: Database, clock: Clock, keys: AuditKeys, checkpoints: Path, trail: Trail
     ) -> None:
         """`checkpoints` is the folder of the audit trail's checkpoint files."""
         self._database = database
         self._clock = clock
         self._keys = keys
         self._checkpoints = checkpoints
+        self._trail = trail
 
     async def usage(
         self, tenant: str | None, since: date | None, until: date | None, group_by: Collection[str]
@@ -80,33 +81,43 @@ class Records:
         return search.export(self._database, tenant, filters)
 
     async def verify(self) -> Report:
-        """Check every record of every tenant against chains and checkpoints."""
+        """Check every record of every tenant against chains and this node's checkpoints."""
         async with self._database.read() as connection:
-            return await verify(connection, self._keys, [self._checkpoints / FILE])
+            files = [self._checkpoints / FILE]
+            return await verify(connection, self._keys, files, partial=True)
+
+    async def prune(self, actor: Actor, before: float) -> int:
+        """Remove audit records of every tenant older than `before` (Unix seconds); how many.
+
+        Cuts chains where this node's checkpoints allow it. Raises InvalidRequest for less than a
+        day ago, Conflict if the checkpoints are at fault, StoreDown.
+        """
+        now = self._clock.wall()
+        if before > now - MIN_AGE_S:
+            raise InvalidRequest(
+                f"before: must be at least a day old ({MIN_AGE_S} seconds).",
+                param="before",
+                limit=MIN_AGE_S,
+            )
+        record = AuditRecord(
+            at=now,
+            tenant=actor.caller.tenant,
+            actor=actor.name,
+            action="audit.prune",
+            resource="audit:",
+            request_id=actor.request_id,
+            detail={"before": before},
+        )
+        return await self._trail.prune(before, record)
 
     async def events(self, tenant: str, limit: int, cursor: str | None) -> Page[Event]:
         """The newest first. Raises InvalidRequest for a cursor that is not one."""
         query = select(events).where(events.c.tenant == tenant)
         order = (events.c.at, events.c.id)
         if cursor is not None:
-            query = query.where(tuple_(*order) < tuple_(*_position(cursor)))
+            query = query.where(tuple_(*order) < tuple_(*place_of(cursor)))
         query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         found = tuple(Event(**row._mapping) for row in rows[:limit])
-        return Page(found, _cursor(found[-1]) if len(rows) > limit else None)
-
-
-def _cursor(event: Event) -> str:
-    place = json.dumps([event.at, event.id]).encode()
-    return base64.urlsafe_b64encode(place).decode().rstrip("=")
-
-
-def _position(cursor: str) -> tuple[float, str]:
-    try:
-        if _CURSOR.fullmatch(cursor) is None:
-            raise ValueError
-        at, event = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return float(at), str(event)
-    except (ValueError, TypeError) as error:
-        raise InvalidRequest("cursor: is not one of ours.", param="cursor") from error
+        return Page(found, cursor_at(found[-1].at, found[-1].id) if len(rows) > limit else None)

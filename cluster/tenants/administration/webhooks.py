@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from cluster.events.kinds import EventKind
-from cluster.events.webhooks import Status, Webhook
+from cluster.events.webhooks import Delivery, Status, Webhook
 from cluster.events.webhooks import Webhooks as Repository
 from cluster.net.ssrf import Guard
+from cluster.storage.pages import Page
 from cluster.tenants.administration.actor import Actor
 from cluster.tenants.administration.desk import Desk
 
@@ -26,6 +27,13 @@ class Webhooks:
         """Raises NotFound."""
         async with self._desk.database.read() as connection:
             return await self._webhooks.get(connection, tenant, webhook)
+
+    async def deliveries(
+        self, tenant: str, webhook: str, limit: int, cursor: str | None
+    ) -> Page[Delivery]:
+        """How sending stands, the newest event first. Raises NotFound, InvalidRequest."""
+        async with self._desk.database.read() as connection:
+            return await self._webhooks.deliveries(connection, tenant, webhook, limit, cursor)
 
     async def create(
         self, actor: Actor, tenant: str, url: str, kinds: Sequence[str]
@@ -70,7 +78,7 @@ class Webhooks:
         return made, secret
 
     async def test(self, actor: Actor, tenant: str, webhook: str) -> str:
-        """Send a test event to whoever of the tenant's webhooks wants it; returns its id."""
+        """Send a test event to this webhook alone, whatever it asks for; returns its id."""
         async with self._desk.change(actor, tenant, "webhook.test", f"webhook:{webhook}") as case:
             await self._webhooks.get(case.connection, tenant, webhook)
             return await case.tell(EventKind.WEBHOOK_TEST, {"id": webhook})

@@ -25,7 +25,18 @@ from deployments.ingress.middleware.trusted_hosts import TrustedHosts
 from deployments.ingress.services import Services
 
 STREAM_TYPES = ("application/x-ndjson",)  # beside text/event-stream, which GZip leaves by default
-EXPOSED_HEADERS = ("X-Request-ID", "Retry-After", "X-Mobula-Overhead-Ms")
+EXPOSED_HEADERS = (
+    "X-Request-ID",
+    "Retry-After",
+    "X-Mobula-Overhead-Ms",
+    "RateLimit",
+    "RateLimit-Policy",
+    *(
+        f"x-ratelimit-{what}-{unit}"
+        for what in ("limit", "remaining", "reset")
+        for unit in ("requests", "tokens")
+    ),
+)
 
 
 def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASGIApp:
@@ -54,6 +65,12 @@ def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         app,
         allow_origins=tuple(origins),
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-        allow_headers=("Authorization", "Content-Type", "X-Request-ID", "Mobula-Timeout"),
+        allow_headers=(
+            "Authorization",
+            "Content-Type",
+            "X-Request-ID",
+            "Mobula-Timeout",
+            "Mobula-Priority",
+        ),
         expose_headers=EXPOSED_HEADERS,
     )

@@ -1,19 +1,24 @@
 """Writes one JSON line for each HTTP request, with no prompt, no body and no credential in it."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.audit.fields import REDACTED, SECRET
 from cluster.clock import Clock
 from deployments.ingress.trace import Trace, current_trace
 
 Write = Callable[[bytes], None]
+_SECRET, _REDACTED = re.compile(SECRET.pattern.encode()), REDACTED.encode()
 
 
 class AccessLog:
     """Logs method, path, status, milliseconds, bytes, caller and model once the answer ended.
 
+    Path, model and request id are the client's words; a credential among them is blotted out.
     Also answers with what is known at the first byte: `X-Mobula-Overhead-Ms`, the time that was
     not spent waiting for a model, and the rate limit fields of the request's permit.
     """
@@ -41,8 +46,7 @@ class AccessLog:
                 spent = self._clock.monotonic() - started - trace.waited_s()
                 headers = message["headers"]
                 headers.append((b"x-mobula-overhead-ms", b"%.2f" % (spent * 1000)))
-                if "fields" in state:
-                    headers.extend(state["fields"]())
+                headers.extend(_limits(state, status))
             elif message["type"] == "http.response.body":
                 sent_bytes += len(message.get("body", b""))
             await send(message)
@@ -73,4 +77,10 @@ class AccessLog:
         }
         if "problem" in state:
             line["problem"] = state["problem"]
-        return orjson.dumps(line)
+        return _SECRET.sub(_REDACTED, orjson.dumps(line))
+
+
+def _limits(state: Mapping[str, Any], status: int) -> Iterable[tuple[bytes, bytes]]:
+    """Rate limit fields; a refusal names the limit that bound itself, and only that."""
+    fields = state["fields"]() if "fields" in state else ()
+    return (field for field in fields if status != 429 or field[0] != b"ratelimit")

@@ -13,10 +13,12 @@ from deployments.ingress.permissions import (
     Operator,
     ReadsTenant,
     WritesTenant,
+    services_of,
 )
 from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import (
     LimitsAnswer,
+    LimitState,
     PageQuery,
     TenantAnswer,
     TenantChange,
@@ -82,11 +84,14 @@ async def suspend_tenant(entry: OperatesTenant) -> Response:
     "/{tenant}/limits",
     response_model=LimitsAnswer,
     responses=LOOK,
-    summary="What the tenant may use",
+    summary="What the tenant may use, and what is left of it",
 )
-async def tenant_limits(entry: ReadsTenant) -> LimitsAnswer:
+async def tenant_limits(entry: ReadsTenant, request: Request) -> LimitsAnswer:
     plan = await entry.office.tenants.plan(entry.tenant)
-    return LimitsAnswer(tenant=entry.tenant, plan=plan)
+    view = services_of(request).limits_view
+    limits = await view(entry.tenant) if view else []
+    state = [LimitState.model_validate(limit) for limit in limits]
+    return LimitsAnswer(tenant=entry.tenant, plan=plan, state=state)
 
 
 def _answer(tenant: Tenant) -> TenantAnswer:

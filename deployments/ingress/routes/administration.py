@@ -25,12 +25,18 @@ from deployments.ingress.schemas.admin import (
     UserChange,
     UserCreate,
 )
-from deployments.ingress.schemas.auth import Login, Refresh
-from deployments.ingress.schemas.records import WebhookChange, WebhookCreate, WebhookRotation
+from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
+from deployments.ingress.schemas.records import (
+    AuditPrune,
+    WebhookChange,
+    WebhookCreate,
+    WebhookRotation,
+)
 
 BODIES: tuple[type[BaseModel], ...] = (
     Login,
     Refresh,
+    PasswordChange,
     Nothing,
     Plan,
     TenantCreate,
@@ -43,6 +49,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     WebhookCreate,
     WebhookChange,
     WebhookRotation,
+    AuditPrune,
 )
 
 

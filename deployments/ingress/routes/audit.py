@@ -1,20 +1,24 @@
-"""`/api/v1/audit`: who did what, the whole of it as a stream, and whether it was tampered with."""
+"""`/api/v1/audit`: who did what, all of it as a stream, whether it was tampered with, removal."""
 
 from dataclasses import asdict, fields
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
 from cluster.audit.search import Entry as AuditEntry
 from cluster.audit.search import Filters
+from deployments.ingress.body import read_json
+from deployments.ingress.openapi import request_body
 from deployments.ingress.permissions import Operator, ReadsAudit
-from deployments.ingress.routes.described import LOOK, NO_STORE
+from deployments.ingress.routes.described import CHANGE, LOOK, NO_STORE
 from deployments.ingress.schemas.records import (
     AuditAnswer,
     AuditFilter,
     AuditPage,
+    AuditPrune,
     AuditQuery,
+    PruneAnswer,
     VerifyAnswer,
 )
 from deployments.ingress.streaming import NDJSON
@@ -50,6 +54,7 @@ async def export(entry: ReadsAudit, query: Annotated[AuditFilter, Query()]) -> S
     summary="Check every record of every tenant",
 )
 async def verify(entry: Operator) -> VerifyAnswer:
+    """Against the checkpoints of the node that answers; `notes` says what others would tell."""
     report = await entry.office.records.verify()
     return VerifyAnswer(
         ok=report.ok,
@@ -59,7 +64,22 @@ async def verify(entry: Operator) -> VerifyAnswer:
         lost=report.lost,
         alarms=report.alarms,
         findings=[str(finding) for finding in report.findings],
+        notes=[str(note) for note in report.notes],
     )
+
+
+@router.post(
+    "/prune",
+    response_model=PruneAnswer,
+    responses=CHANGE,
+    summary="Remove old records of every tenant",
+    openapi_extra=request_body(AuditPrune),
+)
+async def prune(entry: Operator, request: Request) -> PruneAnswer:
+    """Up to this node's last checkpoint before then; chains of other nodes stay as they are."""
+    before = (await read_json(request, AuditPrune)).instant
+    removed = await entry.office.records.prune(entry.actor, before)
+    return PruneAnswer(removed=removed, before=before)
 
 
 def _filters(query: AuditFilter) -> Filters:

@@ -8,12 +8,13 @@ from cluster.tenants.administration.signing_in import SigningIn
 from deployments.ingress.body import read_json
 from deployments.ingress.openapi import request_body
 from deployments.ingress.permissions import Anyone, Operator, services_of
-from deployments.ingress.routes.described import LOOK, MAKE, OPEN
+from deployments.ingress.routes.described import CHANGE, LOOK, MAKE, OPEN
 from deployments.ingress.schemas.admin import Nothing
 from deployments.ingress.schemas.auth import (
     JwksAnswer,
     Login,
     MeAnswer,
+    PasswordChange,
     Refresh,
     SigningKeyAnswer,
     TokensAnswer,
@@ -76,6 +77,22 @@ async def me(entry: Anyone) -> MeAnswer:
     return about.model_copy(update={"email": user.email, "role": user.role})
 
 
+@router.post(
+    "/api/v1/auth/password",
+    status_code=204,
+    responses=CHANGE,
+    summary="Change your own password",
+    openapi_extra=request_body(PasswordChange),
+)
+async def change_password(entry: Anyone, request: Request) -> Response:
+    """Ends all your sessions, this one too: sign in anew. A key has no password (403)."""
+    body = await read_json(request, PasswordChange)
+    current, new = body.current.get_secret_value(), body.new.get_secret_value()
+    address, _ = _whence(request)
+    await entry.office.sessions.change_password(entry.actor, current, new, address)
+    return Response(status_code=204)
+
+
 @router.get(
     "/.well-known/jwks.json", response_model=JwksAnswer, summary="Keys that verify access tokens"
 )
@@ -92,7 +109,7 @@ async def jwks(request: Request) -> JwksAnswer:
     openapi_extra=request_body(Nothing),
 )
 async def rotate_signing_key(entry: Operator, request: Request) -> SigningKeyAnswer:
-    """The new key signs in a few seconds; tokens of the old one stay good until they expire."""
+    """The new key signs in about 5 s; tokens of the old one stay good until they expire."""
     await read_json(request, Nothing)
     return SigningKeyAnswer(id=await entry.office.sessions.rotate(entry.actor))
 

@@ -1,5 +1,7 @@
 """`/v1/models`: what a caller may name as `model`."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -8,6 +10,7 @@ from starlette.responses import Response
 
 from cluster.problems import Problem, UnknownModel
 from cluster.tenants.caller import Scope
+from cluster.tenants.plan import Plan, RequestClass
 from deployments.contracts.generation import ModelCard
 from deployments.ingress.credentials import open_call
 from deployments.ingress.openapi import problem_responses
@@ -23,33 +26,42 @@ def model_routes(services: Services) -> APIRouter:
     @router.get(
         "/models",
         response_model=ModelList,
-        responses=problem_responses(401, 403, openai=True),
+        responses=problem_responses(401, 403, 429, openai=True),
         summary="List the models of your plan",
     )
     async def list_models(request: Request) -> Response:
-        call = open_call(services, request)
-        call.require(Scope.MODELS_READ)
-        plan = services.plan_of(call.caller.tenant)
-        cards = await services.models.cards()
+        async with _admitted(services, request, "models.list", "models") as plan:
+            cards = await services.models.cards()
         data = [_describe(model, card) for model, card in cards.items() if plan.allows_model(model)]
         return JsonResponse(orjson.dumps({"object": "list", "data": data}))
 
     @router.get(
         "/models/{model:path}",
         response_model=Model,
-        responses=problem_responses(401, 403, 404, openai=True),
+        responses=problem_responses(401, 403, 404, 429, openai=True),
         summary="Describe one model",
     )
     async def get_model(request: Request, model: str) -> Response:
-        call = open_call(services, request)
-        call.require(Scope.MODELS_READ)
-        if not services.plan_of(call.caller.tenant).allows_model(model):
-            raise UnknownModel(model)
-        services.models.get(model)
-        cards = await services.models.cards()
+        async with _admitted(services, request, "models.show", f"model:{model[:200]}") as plan:
+            if not plan.allows_model(model):
+                raise UnknownModel(model)
+            services.models.get(model)
+            cards = await services.models.cards()
         return JsonResponse(orjson.dumps(_describe(model, cards[model])))
 
     return router
+
+
+@asynccontextmanager
+async def _admitted(
+    services: Services, request: Request, action: str, resource: str
+) -> AsyncIterator[Plan]:
+    """Through the tenant's gate; gives the plan that the caller is on."""
+    call = open_call(services, request)
+    async with services.gate.admitted(call, RequestClass.READ, action, resource) as permit:
+        request.scope["state"]["fields"] = permit.headers
+        call.require(Scope.MODELS_READ)
+        yield services.plan_of(call.caller.tenant)
 
 
 def _describe(model: str, card: ModelCard | Problem) -> dict[str, Any]:

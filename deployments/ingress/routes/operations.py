@@ -43,7 +43,11 @@ def endpoint(
 
     async def serve(request: Request) -> Response:
         call = open_call(services, request, operation.request_class)
-        body = await read_json(request, operation.schema)
+        try:
+            body = await read_json(request, operation.schema)
+        except Problem as problem:
+            services.gate.refused(call, name, problem)
+            raise
         passage = Passage(services.gate, call, name, operation)
         request.scope["state"]["fields"] = passage.headers
         request.state.model = getattr(body, "model", None)

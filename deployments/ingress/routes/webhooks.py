@@ -11,8 +11,10 @@ from deployments.ingress.body import read_json
 from deployments.ingress.openapi import request_body
 from deployments.ingress.permissions import ReadsEvents, ReadsWebhooks, WritesWebhooks
 from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
-from deployments.ingress.schemas.admin import Nothing
+from deployments.ingress.schemas.admin import Nothing, PageQuery
 from deployments.ingress.schemas.records import (
+    DeliveryAnswer,
+    DeliveryPage,
     EventAnswer,
     EventPage,
     EventQuery,
@@ -109,6 +111,20 @@ async def test_webhook(
     return TestEventAnswer(
         event=await entry.office.webhooks.test(entry.actor, entry.tenant, webhook)
     )
+
+
+@router.get(
+    "/{webhook}/deliveries",
+    response_model=DeliveryPage,
+    responses=LOOK,
+    summary="How sending a webhook's events stands, newest first",
+)
+async def list_deliveries(
+    entry: ReadsWebhooks, webhook: WebhookId, query: Annotated[PageQuery, Query()]
+) -> DeliveryPage:
+    found = await entry.office.webhooks.deliveries(entry.tenant, webhook, query.limit, query.cursor)
+    data = [DeliveryAnswer.model_validate(asdict(each)) for each in found.items]
+    return DeliveryPage(data=data, next_cursor=found.next)
 
 
 @router.delete("/{webhook}", status_code=204, responses=CHANGE, summary="Remove a webhook")

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Id, Plan
+from cluster.tenants.units import Unit
+from deployments.contracts.limits import BucketKind
 
 MAX_PAGE = 200
 KEY_LIFE_S = 10 * 365 * 86_400  # no key outlives ten years
@@ -110,11 +112,29 @@ class PlanPage(PageAnswer):
     data: list[Plan]
 
 
+class LimitState(BaseModel):
+    """One limit now, as the replica that answers knows it: other replicas' last second is missing.
+
+    `remaining` is null while nobody can say. A rate is full again in `reset_s` seconds if nothing
+    more is spent, and a budget's period ends then.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    kind: BucketKind
+    unit: Unit
+    capacity: int
+    remaining: int | None
+    reset_s: int
+
+
 class LimitsAnswer(BaseModel):
-    """What the tenant's plan allows."""
+    """What the tenant's plan allows, and what is left of it."""
 
     tenant: str
     plan: Plan
+    state: list[LimitState]
 
 
 class KeyCreate(Strict):

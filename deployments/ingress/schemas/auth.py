@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from cluster.tenants.caller import Role, Scope
-from deployments.ingress.schemas.admin import Email, Password, Strict, example
+from deployments.ingress.schemas.admin import Email, NewPassword, Password, Strict, example
 
 RefreshToken = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -25,6 +25,15 @@ class Refresh(Strict):
     model_config = example(refresh_token="mrt_0123456789ab_...")
 
     refresh_token: RefreshToken
+
+
+class PasswordChange(Strict):
+    """Body of `POST /api/v1/auth/password`: the password of today, and the one to come."""
+
+    model_config = example(current="a long passphrase", new="another long passphrase")
+
+    current: Password
+    new: NewPassword
 
 
 class TokensAnswer(BaseModel):

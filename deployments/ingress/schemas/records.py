@@ -3,7 +3,7 @@
 Instants are Unix seconds, days are UTC, money is in millionths of the plan's currency.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -93,7 +93,7 @@ class AuditPage(PageAnswer):
 
 
 class VerifyAnswer(BaseModel):
-    """Whether every record is as it was written; `findings` says where not."""
+    """Whether every record is as it was written; `findings` says where not, `notes` what else."""
 
     ok: bool
     records: int
@@ -102,6 +102,29 @@ class VerifyAnswer(BaseModel):
     lost: int
     alarms: int
     findings: list[str]
+    notes: list[str]
+
+
+class AuditPrune(Strict):
+    """Body of `POST /api/v1/audit/prune`: a day (UTC, from its start) or Unix seconds."""
+
+    model_config = example(before="2026-01-31")
+
+    before: Instant | date
+
+    @property
+    def instant(self) -> float:
+        """In Unix seconds."""
+        if isinstance(self.before, date):
+            return datetime.combine(self.before, time(), UTC).timestamp()
+        return float(self.before)
+
+
+class PruneAnswer(BaseModel):
+    """How many records were removed, and the instant in Unix seconds."""
+
+    removed: int
+    before: float
 
 
 class EventQuery(PageQuery):
@@ -169,6 +192,22 @@ class NewWebhookAnswer(WebhookAnswer):
 
 class WebhookPage(PageAnswer):
     data: list[WebhookAnswer]
+
+
+class DeliveryAnswer(BaseModel):
+    """How sending one event stands; `next` is when the next try is due, while it is pending."""
+
+    id: str
+    event: str
+    kind: str
+    status: Literal["pending", "delivered", "failed"]
+    attempts: int
+    next: float
+    last_error: str | None
+
+
+class DeliveryPage(PageAnswer):
+    data: list[DeliveryAnswer]
 
 
 class TestEventAnswer(BaseModel):

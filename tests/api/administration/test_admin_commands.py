@@ -147,6 +147,7 @@ def test_usage_and_limits(run: Run) -> None:
     assert json.loads(run("usage --group-by day --group-by key --json").stdout) == []
     assert "cost" in run("usage --csv --tenant acme").stdout
     assert "team" in run("limits -t acme").stdout
+    assert json.loads(run("limits -t acme --json").stdout)["state"] == []
     assert "unknown" not in run("usage --from nonsense", code=1).stderr.lower()
 
 
@@ -159,6 +160,16 @@ def test_audit(run: Run) -> None:
     assert all(json.loads(line)["mac"] for line in lines)
 
 
+@pytest.mark.parametrize("before", ["2024-01-31", "1700000000"])
+def test_old_audit_records_are_removed(run: Run, before: str) -> None:
+    assert "0 records removed" in run(f"audit prune --before {before}").stdout
+
+
+def test_young_audit_records_are_not_removed(run: Run) -> None:
+    assert "a day old" in run("audit prune --before 2999-01-01", code=1).stderr
+    assert "before" in run("audit prune --before yesterday", code=1).stderr
+
+
 def test_webhooks(run: Run) -> None:
     made = json.loads(run("webhooks create", HOOK, "-t", "acme", "--json").stdout)
     run(f"webhooks update {made['id']} --status disabled -t acme")
@@ -169,9 +180,10 @@ def test_webhooks(run: Run) -> None:
     assert made["id"] in run("webhooks list -t acme").stdout
     run(f"webhooks update {made['id']} --status active -t acme")
     assert "is on its way" in run(f"webhooks test {made['id']} -t acme").stdout
+    assert "webhook.test" in run(f"webhooks deliveries {made['id']} -t acme").stdout
     assert "webhook.test" in run("webhooks events -t acme --limit 3").stdout
     run(f"webhooks delete {made['id']} -t acme")
 
 
 def test_signing_keys(run: Run) -> None:
-    assert "signs from now on" in run("signing-keys rotate").stdout
+    assert "signs in about 5 s" in run("signing-keys rotate").stdout

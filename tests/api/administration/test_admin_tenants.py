@@ -106,6 +106,28 @@ async def test_a_new_plan_holds_for_the_next_request(world: World) -> None:
     assert world.services.plan_of("acme").rates["generate"].requests is not None  # type: ignore[index]
 
 
+async def test_a_tenant_sees_what_is_left_of_its_limits(world: World) -> None:
+    plan = {
+        "id": "team",
+        "rates": {"generate": {"requests": {"limit": 60, "burst": 5}}},
+        "budgets": {"tokens": {"day": 1000}},
+    }
+    await world.ask("operator", "PUT", f"{PLANS}/team", json=plan)
+    answer = await world.ask("viewer", "GET", f"{TENANTS}/acme/limits")
+
+    rate, budget = answer.json()["state"]
+    assert rate == {
+        "name": "generate-requests",
+        "kind": "rate",
+        "unit": "requests",
+        "capacity": 5,
+        "remaining": 5,
+        "reset_s": 0,
+    }
+    assert (budget["name"], budget["remaining"]) == ("tokens-day", 1000)
+    assert 0 <= budget["reset_s"] <= 86_400
+
+
 async def test_a_plan_is_added_once_and_replaced_after(world: World) -> None:
     codes = [
         (await world.ask("operator", "PUT", f"{PLANS}/fresh", json={"id": "fresh"})).status_code
@@ -148,6 +170,13 @@ async def test_a_tenant_sees_its_own_plan_only(world: World) -> None:
             {"models": ["nano"], "models_rates": {"Qwen/Qwen3-0.6B": {}}},
             "/models_rates/Qwen~1Qwen3-0.6B",
             id="rate-of-a-model-that-is-not-allowed",
+        ),
+        pytest.param({"models_rates": {"na*": {}}}, "/models_rates/na*", id="rate-of-a-pattern"),
+        pytest.param({"models_rates": {"n[a]": {}}}, "/models_rates/n[a]", id="rate-of-a-set"),
+        pytest.param(
+            {"budgets": {"tokens": {"day": 1, "mode": "loud"}}},
+            "/budgets/tokens/mode",
+            id="budget-mode",
         ),
         pytest.param(
             {

@@ -19,7 +19,6 @@ from sqlalchemy import event, text
 
 from cluster.problems import Problem, Unauthenticated
 from deployments.ingress.handles import HandleCalls
-from deployments.ingress.services import Services
 from tests.api.administration.test_matrix import BODIES
 from tests.api.administration.world import HOOK, PASSWORD, World
 from tests.api.fakes import WordsModel
@@ -92,7 +91,7 @@ async def test_nor_does_what_one_signs_in_with(world: World, injection: str) -> 
     with statements(world) as seen:
         for path, body in bodies:
             answer = await world.ask("anonymous", "POST", path, json=body)
-            assert answer.status_code in (204, 400, 401)
+            assert answer.status_code in (204, 401, 422)
 
     assert not any(word in statement for word in (injection, "o'owner") for statement in seen)
 
@@ -149,7 +148,6 @@ async def test_a_remembered_token_does_not_vouch_for_a_forged_one(world: World) 
     assert (await me(world, ".".join(owner))).status_code == 200
     assert (await me(world, ".".join(viewer))).status_code == 200
     head, payload, signature = owner
-    flipped = signature[:-4] + signature[-4:].translate(str.maketrans("ABCDabcd", "abcdABCD"))
     flipped = signature[:-6] + ("AAAAAA" if not signature.endswith("AAAAAA") else "BBBBBB")
     forged = [
         (head, payload, viewer[2]),
@@ -367,8 +365,9 @@ async def test_no_secret_is_written_anywhere(
 
     assert len(secrets) == 12
     assert len(access_log) > 15
-    assert len(caplog.records) > 50
-    logged = caplog.text + "".join(repr(record.__dict__) for record in caplog.records)
+    ours = [record for record in caplog.records if record.name != "httpx"]  # the test's client
+    assert len(ours) > 50
+    logged = "".join(repr(record.__dict__) + record.getMessage() for record in ours)
     for name, secret in secrets.items():
         assert secret not in logged, f"{name} was logged"
         assert not any(secret.encode() in line for line in access_log), f"{name} in the access log"
@@ -394,7 +393,10 @@ def home_of(world: World) -> Path:
 async def secrets_used(
     world: World,
 ) -> AsyncIterator[tuple[dict[str, str], list[httpx.Response]]]:
-    """Every kind of secret presented in every way; the answers that must not repeat them."""
+    """Every kind of secret presented in every way; the answers that must not repeat them.
+
+    An unknown model's name and a request's id are repeated to whoever sent them, and only there.
+    """
     keys = "/api/v1/tenants/acme/keys"
     body = {"email": "owner@acme.example", "password": PASSWORD}
     tokens = (await world.ask("anonymous", "POST", LOGIN, json=body)).json()
@@ -441,10 +443,11 @@ async def presented(
         world.credentials["tried"] = secrets[name]
         yield await world.ask("tried", "GET", ME)
         yield await world.ask("tried", "POST", CHAT, json=chat)
-        yield await world.ask("tried", "POST", CHAT, json={**chat, "model": secrets[name]})
+        await world.ask("tried", "POST", CHAT, json={**chat, "model": secrets[name]})
         yield await world.ask("tried", "POST", CHAT, content=f'{{"api_key": "{secrets[name]}"')
-        header = {"X-Request-ID": secrets[name], "X-Api-Key": secrets[name]}
-        yield await world.ask("anonymous", "GET", ME, headers=header)
+        await world.ask("anonymous", "GET", ME, headers={"X-Request-ID": secrets[name]})
+        await world.ask("anonymous", "GET", f"{ME}/{secrets[name]}")
+        yield await world.ask("anonymous", "GET", ME, headers={"X-Api-Key": secrets[name]})
         yield await world.ask("anonymous", "GET", ME, params={"api_key": secrets[name]})
         basic = {"Authorization": f"Basic {secrets[name]}"}
         yield await world.ask("anonymous", "GET", ME, headers=basic)

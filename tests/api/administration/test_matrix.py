@@ -39,6 +39,7 @@ POST   /api/v1/auth/login                               200  200 200 200 200 200
 POST   /api/v1/auth/refresh                             200  200 200 200 200 200 200 200 200
 POST   /api/v1/auth/logout                              204  204 204 204 204 204 204 204 204
 GET    /api/v1/auth/me                                  401  200 200 200 200 200 200 200 200
+POST   /api/v1/auth/password                            401  204 204 204 204 204 403 403 204
 POST   /api/v1/auth/signing-keys/rotate                 401  403 403 403 403 403 403 201 403
 GET    /api/v1/tenants                                  401  403 403 403 403 403 403 200 403
 POST   /api/v1/tenants                                  401  403 403 403 403 403 403 201 403
@@ -67,12 +68,14 @@ GET    /api/v1/tenants/{tenant}/webhooks/{webhook}      401  200 200 200 403 403
 PATCH  /api/v1/tenants/{tenant}/webhooks/{webhook}      401  200 200 200 403 403 403 200 404
 POST   /api/v1/tenants/{tenant}/webhooks/{webhook}/rotate  401  201 201 201 403 403 403 201 404
 POST   /api/v1/tenants/{tenant}/webhooks/{webhook}/test    401  202 202 202 403 403 403 202 404
+GET    /api/v1/tenants/{tenant}/webhooks/{webhook}/deliveries  401  200 200 200 403 403 403 200 404
 DELETE /api/v1/tenants/{tenant}/webhooks/{webhook}      401  204 204 204 403 403 403 204 404
 GET    /api/v1/events?tenant=acme                       401  200 200 200 403 403 403 200 404
 GET    /api/v1/usage?tenant=acme                        401  200 200 200 200 200 403 200 404
 GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200 403 200 404
 GET    /api/v1/audit/export?tenant=acme                 401  200 200 403 403 200 403 200 404
 GET    /api/v1/audit/verify                             401  403 403 403 403 403 403 200 403
+POST   /api/v1/audit/prune                              401  403 403 403 403 403 403 200 403
 """
 Row = tuple[str, str, dict[str, int]]
 
@@ -87,7 +90,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/posts": {"topic": "tea"},
     "POST /api/v1/posts/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/auth/login": {"email": "viewer@acme.example", "password": PASSWORD},
+    "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
     "POST /api/v1/auth/signing-keys/rotate": {},
+    "POST /api/v1/audit/prune": {"before": "2026-01-31"},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
     "PUT /api/v1/plans/{plan}": {"id": "team"},

@@ -28,6 +28,8 @@ from cluster.tenants.plan import Plan
 from deployments.ingress.app import create_app
 from deployments.ingress.gate import Gate
 from deployments.ingress.services import Services
+from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import Unlimited
 from tests.api.web import MakeServices, client_of
 
@@ -58,6 +60,7 @@ class World:
     office: Administration
     database: Database
     trail: AuditTrail
+    home: Path
     ids: Mapping[str, str]
     credentials: dict[str, str]
     told: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
@@ -169,15 +172,22 @@ async def serving(
         def plan_of(tenant: str) -> Plan:
             return directory.tenant(tenant).plan
 
+        async def unspent(*_: object) -> int:
+            return 0
+
         bare = make_services()
+        limiter = TenantLimiter(
+            MemoryAuthority(bare.clock), "test", bare.clock, unspent, lambda _: None
+        )
         services = replace(
             bare,
             authenticator=directory,
             plan_of=plan_of,
             gate=Gate(Unlimited(), plan_of, trail, bare.clock),
             office=office,
+            limits_view=lambda tenant: limiter.view(tenant, plan_of(tenant)),
         )
         yield World(
-            create_app(services), services, office, database, trail, seed.ids,
+            create_app(services), services, office, database, trail, settings.home, seed.ids,
             dict(seed.credentials), told,
         )  # fmt: skip

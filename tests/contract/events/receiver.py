@@ -128,7 +128,8 @@ class Bench:
 
     async def deliveries(self, webhook: Webhook) -> Sequence[Delivery]:
         async with self.database.read() as connection:
-            return await self.webhooks.deliveries(connection, webhook.tenant, webhook.id)
+            page = await self.webhooks.deliveries(connection, webhook.tenant, webhook.id, 200)
+            return list(page.items)
 
     async def get(self, webhook: Webhook) -> Webhook:
         async with self.database.read() as connection:

@@ -79,6 +79,16 @@ async def test_need_is_all_or_nothing(a: Replica) -> None:
     assert await a.credits(rate(10), need=3, waiting=3, want=3) == 3
 
 
+async def test_a_grant_tells_what_other_replicas_hold(a: Replica, b: Replica) -> None:
+    await a.ask(budget(), need=30, waiting=30, want=30)
+    await b.ask(budget(), need=20, waiting=20, want=20)
+
+    grant = (await a.ask(budget(), holding=10, need=5, waiting=5, want=5)).grants[0]
+    assert (grant.level, grant.elsewhere) == (45, 20)
+    grant = (await b.ask(budget(), holding=0)).grants[0]
+    assert (grant.level, grant.elsewhere) == (45, 15)
+
+
 async def test_those_in_line_get_what_there_is_once_the_first_fits(a: Replica) -> None:
     await a.ask(rate(10), need=7, want=7)
 

@@ -37,8 +37,14 @@ class Audit:
         self.keys = AuditKeys.derive(b"pepper")
         self.checkpoints = folder / "checkpoints.jsonl"
 
-    def trail(self, name: str = "ingress", database: Database | None = None) -> AuditTrail:
-        return AuditTrail(database or self.database, name, self.keys, self.folder, self.clock)
+    def trail(
+        self,
+        name: str = "ingress",
+        database: Database | None = None,
+        retention_days: int | None = None,
+    ) -> AuditTrail:
+        database = database or self.database
+        return AuditTrail(database, name, self.keys, self.folder, self.clock, retention_days)
 
     async def verify(self, *copies: Path) -> Report:
         async with self.database.read() as connection:

@@ -1,6 +1,7 @@
 """A limiter on an authority in the same process, with budgets from a ledger in a dictionary."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,7 @@ from cluster.clock import ManualClock
 from cluster.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
-from deployments.contracts.limits import Authority
+from deployments.contracts.limits import Ask, Authority, AuthorityDown, Exchange
 from deployments.limiter.events import LimitEvent
 from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.permit import Permit
@@ -24,6 +25,27 @@ def plan(**fields: object) -> Plan:
 
 def per_second(limit: int, burst: int | None = None, **more: object) -> dict[str, object]:
     return {"limit": limit, "per": "second", "burst": burst or limit, **more}
+
+
+class Gated:
+    """An authority that answers only while `open`."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.behind = authority
+        self.open = asyncio.Event()
+        self.open.set()
+        self.asked = asyncio.Event()
+        self.down = False
+
+    async def exchange(
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
+    ) -> Exchange:
+        exchange = await self.behind.exchange(replica, epoch, ttl_s, asks)
+        self.asked.set()
+        await self.open.wait()
+        if self.down:
+            raise AuthorityDown("not now")
+        return exchange
 
 
 @dataclass

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from cluster.problems import QuotaExceeded
+from cluster.problems import RateLimited
+from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import Amounts
 from deployments.contracts.limits import Ask, BucketKind, BucketSpec
 from deployments.limiter.tenant_limiter import TenantLimiter
@@ -33,14 +34,49 @@ async def test_a_limit_in_shadow_mode_is_observed_and_refuses_nothing(
     assert {event.limit for event in bench.events} == {"generate-requests", "concurrency"}
 
 
-async def test_a_hit_is_told_once_a_second(bench: Bench, limiter: TenantLimiter) -> None:
-    limited = plan(rates={"generate": {"requests": {"limit": 1, "per": "hour", "burst": 1}}})
+ONE_AN_HOUR = {"limit": 1, "per": "hour", "burst": 1}
+
+
+async def test_hits_are_told_once_a_second_with_their_count(
+    bench: Bench, limiter: TenantLimiter
+) -> None:
+    limited = plan(rates={"generate": {"requests": ONE_AN_HOUR}})
     await admitted(limiter, limited, 50)
-    assert bench.kinds() == ["limit_hit"]
+    assert [(event.kind, event.count) for event in bench.events] == [("limit_hit", 1)]
 
     bench.clock.advance(1.0)
     await admitted(limiter, limited, 50)
-    assert bench.kinds() == ["limit_hit", "limit_hit"]
+    assert [event.count for event in bench.events] == [1, 49]
+
+
+async def test_hits_of_the_last_second_are_told_without_another(
+    bench: Bench, limiter: TenantLimiter
+) -> None:
+    limited = plan(rates={"generate": {"requests": ONE_AN_HOUR}})
+    await admitted(limiter, limited, 50)
+    await tick(bench, limiter, seconds=1.0)
+    assert [event.count for event in bench.events] == [1, 48]
+
+    await admitted(limiter, limited, 2)
+    await limiter.close()
+    assert sum(event.count for event in bench.events) == 51
+
+
+async def test_a_hit_names_the_class_and_the_model(bench: Bench, limiter: TenantLimiter) -> None:
+    limited = plan(
+        rates={"embed": {"requests": ONE_AN_HOUR}}, models_rates={"nano": {"requests": ONE_AN_HOUR}}
+    )
+    permit = await limiter.admit("acme", limited, RequestClass.EMBED)
+    await permit.reserve("nano", Amounts(1, 0))
+    with pytest.raises(RateLimited):
+        await permit.reserve("nano", Amounts(1, 0))
+    with pytest.raises(RateLimited):
+        await limiter.admit("acme", limited, RequestClass.EMBED)
+
+    assert [(event.limit, event.request_class, event.model) for event in bench.events] == [
+        ("nano-requests", "embed", "nano"),
+        ("embed-requests", "embed", ""),
+    ]
 
 
 async def test_a_budget_is_announced_at_80_and_at_100_percent(
@@ -51,9 +87,10 @@ async def test_a_budget_is_announced_at_80_and_at_100_percent(
     assert bench.kinds() == []
     await permit.reserve("nano", Amounts(1, 0))
     assert bench.kinds() == ["budget_80"]
-    with pytest.raises(QuotaExceeded):
-        await permit.reserve("nano", Amounts(21, 0))
-    assert bench.kinds() == ["budget_80", "budget_100", "limit_hit"]
+    await permit.reserve("nano", Amounts(19, 0))
+    assert bench.kinds() == ["budget_80"]
+    await permit.reserve("nano", Amounts(1, 0))
+    assert bench.kinds() == ["budget_80", "budget_100"]
 
 
 async def test_an_observer_that_fails_does_not_reach_the_request(bench: Bench) -> None:

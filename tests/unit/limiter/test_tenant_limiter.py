@@ -203,11 +203,22 @@ async def test_a_new_day_has_a_new_budget_and_the_month_goes_on(
     await permit.reserve("nano", Amounts(60, 0))
 
 
-async def test_a_changed_plan_holds_at_once(limiter: TenantLimiter) -> None:
-    tight = plan(rates={"generate": {"requests": {"limit": 1, "per": "hour", "burst": 1}}})
-    await admitted(limiter, tight, 2)
+async def test_a_call_that_failed_before_it_gave_anything_costs_no_request(
+    bench: Bench, limiter: TenantLimiter
+) -> None:
+    limited = plan(
+        budgets={"requests": {"day": 2}},
+        models_rates={"nano": {"requests": {"limit": 2, "per": "hour", "burst": 2}}},
+    )
+    permit = await limiter.admit("acme", limited, GENERATE)
+    for _ in range(5):
+        (await permit.reserve("nano", Amounts(5, 0))).settle(Amounts(), requests=0)
+        await tick(bench, limiter, seconds=0.6)
 
-    assert len(await admitted(limiter, plan(), 5)) == 5
+    for _ in range(2):
+        (await permit.reserve("nano", Amounts(5, 0))).settle(Amounts(5, 0))
+    with pytest.raises(RateLimited):
+        await permit.reserve("nano", Amounts(5, 0))
 
 
 async def test_a_caller_that_leaves_while_waiting_takes_nothing(

@@ -1,0 +1,53 @@
+"""What a limiter tells becomes events of the catalogue, with all that it said."""
+
+from pathlib import Path
+
+from cluster.clock import ManualClock
+from cluster.events.bus import EventBus, Notice
+from cluster.storage.database import Database
+from cluster.tenants.plan import Plan
+from deployments.ingress.limit_news import LimitNews
+from deployments.limiter.events import LimitEvent
+
+BUCKET = "acme|budget|tokens|2026-11-21"
+
+
+async def told(tmp_path: Path, event: LimitEvent) -> Notice:
+    """The notice that an observer of the bus gets."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'events.db'}")
+    bus = EventBus(database, ManualClock())
+    plan = Plan.model_validate({"id": "p", "budgets": {"tokens": {"day": 100}}})
+    notices = bus.subscribe()
+    LimitNews(bus, lambda _: plan, "r1")(event)
+    await database.close()
+    return await anext(notices)
+
+
+async def test_a_hit_carries_its_count_class_and_model(tmp_path: Path) -> None:
+    event = LimitEvent(
+        "limit_hit", 0.0, "acme", "nano-tokens", count=49, request_class="generate", model="nano"
+    )
+    notice = await told(tmp_path, event)
+
+    assert (notice.tenant, notice.kind) == ("acme", "limit.hit")
+    assert notice.data == {
+        "limit": "nano-tokens",
+        "request_class": "generate",
+        "model": "nano",
+        "count": 49,
+    }
+
+
+async def test_a_budget_s_level_says_what_is_spent_of_it(tmp_path: Path) -> None:
+    event = LimitEvent("budget_80", 0.0, "acme", "tokens-day", BUCKET, remaining=17)
+    notice = await told(tmp_path, event)
+
+    assert notice.kind == "budget.threshold"
+    assert notice.data == {
+        "unit": "tokens",
+        "period": "day",
+        "window": "2026-11-21",
+        "percent": 80,
+        "spent": 83,
+        "budget": 100,
+    }
