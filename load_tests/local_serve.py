@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,7 @@ from cluster.ops.profile import Profile, environment
 from cluster.settings import Settings
 from cluster.storage.files import write_private
 
+WHOLE_S = 60.0
 LOGICAL_CPUS = 16  # replicas here are placed by count, not by share
 
 
@@ -105,18 +107,32 @@ class LocalServe:
         self.run(compose(args, OpenIngress), "open", PREFIX)
 
     def kill_one(self, deployment: str) -> None:
-        """End one replica of a deployment of Mobula as a crash would: it gets to do nothing more.
+        """End one replica of a deployment of Mobula as a crash would, once all of them are up."""
+        import ray
 
-        Raises LookupError when none runs.
-        """
+        self.wait_until_whole(deployment)
+        ray.kill(ray.get_actor(**self._replicas(deployment)[0]))
+
+    def wait_until_whole(self, deployment: str) -> None:
+        """Until every replica of a deployment of Mobula is up; TimeoutError after a minute."""
+        from ray import serve
+
+        until = time.monotonic() + WHOLE_S
+        while time.monotonic() < until:
+            found = serve.status().applications["mobula"].deployments[deployment]
+            alive = len(self._replicas(deployment))  # a killed one is gone at once, here
+            if found.status == "HEALTHY" and found.replica_states == {"RUNNING": alive}:
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"'{deployment}' is not whole after {WHOLE_S:g} s")
+
+    @staticmethod
+    def _replicas(deployment: str) -> list[dict[str, str]]:
         import ray
 
         start = f"SERVE_REPLICA::mobula#{deployment}#"
-        for actor in ray.util.list_named_actors(all_namespaces=True):
-            if actor["name"].startswith(start):
-                ray.kill(ray.get_actor(**actor))
-                return
-        raise LookupError(f"no replica of '{deployment}' runs")
+        actors = ray.util.list_named_actors(all_namespaces=True)
+        return [actor for actor in actors if actor["name"].startswith(start)]
 
     def __exit__(
         self,

@@ -54,6 +54,11 @@ class ClusterProcess:
         """End one replica of a deployment as a crash would."""
         self._tell("kill", deployment)
 
+    def wait_until_whole(self) -> None:
+        """Until what was killed before is replaced."""
+        self._tell("whole", "Limiter")
+        self._tell("whole", "Ingress")
+
     def keep_limits_in(self, authority: Authority) -> None:
         """Deploy anew with another authority, and wait until that is up."""
         self._tell("authority", authority)
@@ -80,23 +85,13 @@ def main(authority: str) -> None:
         say(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
         commands: dict[str, Any] = {
             "kill": local.kill_one,
+            "whole": local.wait_until_whole,
             "authority": lambda found: deploy(local, found),
         }
         for line in sys.stdin:
             name, argument = line.split()
             commands[name](argument)
             say("done")
-            import ray, time, os
-
-            open("/tmp/h_kills.log", "a").write(
-                f"{time.monotonic():.2f} {os.times().elapsed:.1f} {time.strftime('%H:%M:%S')} {line.strip()} {[a['name'] for a in ray.util.list_named_actors(all_namespaces=True)]}\n"
-            )
-        import subprocess as sp
-
-        sp.run(
-            f"rm -rf /tmp/h_logs; mkdir -p /tmp/h_logs; cp -rL {local._folder.name}/r/session_latest/logs /tmp/h_logs/; cp -r {local.home}/logs /tmp/h_logs/home",
-            shell=True,
-        )
 
 
 def deploy(local: Any, authority: str) -> None:

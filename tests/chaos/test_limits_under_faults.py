@@ -197,17 +197,23 @@ async def slowed(redis_server: RedisServer, pause_ms: int) -> AsyncIterator[None
         await asyncio.wait([pausing])
 
 
-async def settled(cluster: ClusterProcess, tenant: Tenant) -> bool:
-    """Whether the machine is done with what was just deployed or killed."""
-    shots = await fire(cluster.url, tenant, 0.5, RATE)
-    return statistics.median(shot.took for shot in shots) < FELT_S / 10
+async def until_calm(cluster: ClusterProcess, operator: httpx.AsyncClient) -> None:
+    """What was deployed or killed before is up, and the limits' authority answers in time."""
+    await asyncio.to_thread(cluster.wait_until_whole)
+    tenant = await make_tenant(operator, budgets={"requests": {"day": 10_000}})
+    await eventually(lambda: answers(operator, tenant, 200), timeout_s=30)
+
+    async def calm() -> bool:
+        shots = await fire(cluster.url, tenant, 0.5, RATE)
+        return statistics.median(shot.took for shot in shots) < FELT_S / 10
+
+    await eventually(calm, timeout_s=30)
 
 
 async def test_a_killed_limiter_is_replaced_and_gives_no_second_burst(
     embedded: ClusterProcess, operator: httpx.AsyncClient, tenant: Tenant
 ) -> None:
-    other = await make_tenant(operator)
-    await eventually(lambda: settled(embedded, other), timeout_s=30)
+    await until_calm(embedded, operator)
     before = await fire(embedded.url, tenant, 2.5, LOAD)
     embedded.kill_one("Limiter")
     during = await fire(embedded.url, tenant, 4.0, LOAD)
@@ -224,6 +230,7 @@ async def test_a_killed_limiter_is_replaced_and_gives_no_second_burst(
 async def test_a_killed_ingress_replica_overspends_no_budget(
     embedded: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:
+    await until_calm(embedded, operator)
     budget, clients = 1500, 32
     tenant = await make_tenant(operator, budgets={"requests": {"day": budget}})
     shots: list[Shot] = []
@@ -255,8 +262,7 @@ async def test_a_killed_ingress_replica_overspends_no_budget(
 async def test_streams_given_up_and_a_killed_replica_leave_no_slot_behind(
     embedded: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:
-    other = await make_tenant(operator)
-    await eventually(lambda: settled(embedded, other), timeout_s=30)
+    await until_calm(embedded, operator)
 
     async def kill() -> None:
         await asyncio.to_thread(embedded.kill_one, "Ingress")

@@ -35,10 +35,6 @@ async def shoot(client: httpx.AsyncClient, tenant: Tenant, **body: object) -> Sh
         )
     except httpx.TransportError:
         return Shot(sent, time.monotonic(), 0)
-    if answer.status_code == 503:
-        open("/tmp/h_503.log", "a").write(
-            f"{time.monotonic():.2f} {answer.text[:160]} {dict(answer.headers)}\n"
-        )
     return Shot(sent, time.monotonic(), answer.status_code)
 
 
