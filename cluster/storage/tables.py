@@ -118,8 +118,33 @@ changes = Table(
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("at", Float, nullable=False),
-    Column("kind", String(16), nullable=False),  # plan, tenant, key, user, signing_key
+    Column("kind", String(16), nullable=False),  # plan, tenant, key, user, signing_key, cache
     Column("id", String(63), nullable=False),
+)
+
+# What cached answers are worthless, unless they were computed since; cluster/invalidation.
+cache_invalidations = Table(
+    "cache_invalidations",
+    metadata,
+    Column(*_TENANT, primary_key=True),  # empty: every tenant's
+    Column("kind", String(16), primary_key=True),  # all, tenant, model, tag, prefix
+    Column("name", String(200), primary_key=True),
+    Column("seq", BigInteger, nullable=False, index=True),  # of its row in `changes`
+    Column("at", Float, nullable=False),
+)
+
+# POSTs that a client may send again without their running twice; cluster/idempotency.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column(*_TENANT, primary_key=True),
+    Column("id", String(64), primary_key=True),  # keyed hash of credential, route and key
+    Column("fingerprint", LargeBinary, nullable=False),  # keyed hash of the request
+    Column("holder", String(32), nullable=False),  # who runs it, or ran it: the fence
+    Column("leased", Float, nullable=False),  # until then, unless it ended
+    Column("status", Integer),  # of the answer; none while it runs
+    Column("answer", LargeBinary),  # sealed under the tenant's secret
+    Column("expires", Float, nullable=False, index=True),
 )
 
 usage = Table(

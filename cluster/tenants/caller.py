@@ -20,6 +20,8 @@ class Scope(StrEnum):
     AUDIT_READ = "audit:read"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
+    CACHE_READ = "cache:read"
+    CACHE_WRITE = "cache:write"
     ADMIN = "admin"  # operates the cluster: every scope, in every tenant
 
 

@@ -21,6 +21,17 @@ _PATTERN = set("*?[")
 _RANK = {Priority.INTERACTIVE: 0, Priority.STANDARD: 1, Priority.BATCH: 2}
 
 
+class Feature(StrEnum):
+    """What a plan may switch on beside limits.
+
+    `cache-sampled`: answers drawn at random may be kept and given again. `semantic-cache`: a kept
+    answer to a request of the same meaning may be given.
+    """
+
+    CACHE_SAMPLED = "cache-sampled"
+    SEMANTIC_CACHE = "semantic-cache"
+
+
 class RequestClass(StrEnum):
     """Requests that share a limit: what an operation is, not which route brought it."""
 
@@ -117,7 +128,7 @@ class Plan(_Part):
     concurrency: Slots | None = None
     budgets: dict[Unit, Budget] = {}
     models: tuple[str, ...] | None = None
-    features: frozenset[str] = frozenset()
+    features: frozenset[Feature] = frozenset()
     priority: Priority = Priority.INTERACTIVE
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
     reserve: Literal["soft", "hard"] = "soft"

@@ -20,7 +20,7 @@ from cluster.storage.pages import USUAL, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 
-Kind = Literal["plan", "tenant", "key", "user", "signing_key"]
+Kind = Literal["plan", "tenant", "key", "user", "signing_key", "cache"]
 Status = Literal["active", "suspended"]
 CHANGES_KEPT_S = 86_400.0  # a directory that slept longer loads everything
 
@@ -48,16 +48,18 @@ class Tenant:
     updated: float
 
 
-async def record_change(connection: AsyncConnection, clock: Clock, kind: Kind, id: str) -> None:
-    """Tell every directory, once the transaction commits, that this row changed.
+async def record_change(connection: AsyncConnection, clock: Clock, kind: Kind, id: str) -> int:
+    """Tell every directory, once the transaction commits, that this row changed. Returns its `seq`.
 
     The lock makes the order of `seq` the order of commits: a reader that has seen one number will
     never be shown a smaller one.
     """
     await hold(connection, Lock.CHANGES)
     now = clock.wall()
-    await connection.execute(insert(changes).values(at=now, kind=kind, id=id))
+    made = insert(changes).values(at=now, kind=kind, id=id).returning(changes.c.seq)
+    seq = int((await connection.execute(made)).scalar_one())
     await connection.execute(delete(changes).where(changes.c.at < now - CHANGES_KEPT_S))
+    return seq
 
 
 class Plans:

@@ -18,6 +18,7 @@ from cluster.net.ssrf import Guard
 from cluster.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.administration.actor import Actor
+from cluster.tenants.administration.cache import Cache, Feed
 from cluster.tenants.administration.desk import Desk, Directory, Tell, Trail
 from cluster.tenants.administration.keys import Keys
 from cluster.tenants.administration.plans import Plans
@@ -41,6 +42,7 @@ class Administration:
     webhooks: Webhooks
     records: Records
     sessions: SigningIn
+    cache: Cache
 
 
 def administration(
@@ -54,11 +56,13 @@ def administration(
     checkpoints: Path,
     clock: Clock,
     passwords: Passwords | None = None,
+    invalidations: Feed | None = None,
 ) -> Administration:
     """Put together over one process's store, directory, trail and events.
 
-    `tell` is told of committed events (EventBus.tell); `checkpoints` is the trail's folder. Call
-    it on the loop that will use it.
+    `tell` is told of committed events (EventBus.tell); `checkpoints` is the trail's folder;
+    `invalidations` is this process's feed, where it keeps answers. Call it on the loop that will
+    use it.
     """
     hashing = passwords or Passwords()
     desk = Desk(database, trail, directory, clock, tell)
@@ -73,6 +77,7 @@ def administration(
         sessions=SigningIn(
             desk, _sessions(database, settings, pepper, clock, hashing), hashing, pepper
         ),
+        cache=Cache(desk, invalidations),
     )
 
 
