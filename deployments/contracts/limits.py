@@ -127,9 +127,12 @@ class Reservation(Protocol):
 class Permit(Protocol):
     """One admitted request: it has spent a request credit and holds a slot until it closes."""
 
-    async def reserve(self, model: str, amounts: Amounts) -> Reservation:
+    async def reserve(
+        self, model: str, amounts: Amounts, *, lasting: bool = False
+    ) -> Reservation:
         """Raises RateLimited or QuotaExceeded naming the limit, InvalidRequest for an amount
-        that could never pass, Overloaded when a hard budget cannot be checked."""
+        that could never pass, Overloaded when a hard budget cannot be checked. A lasting
+        reservation outlives its permit: whoever asked for it settles it, whatever happens."""
         ...
 
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -146,4 +149,8 @@ class Limiter(Protocol):
 
     async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit:
         """Raises RateLimited naming the limit."""
+        ...
+
+    def admit_now(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit | None:
+        """The same where it takes no waiting; None, and nothing is spent, where it does."""
         ...

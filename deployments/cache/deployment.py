@@ -1,0 +1,56 @@
+"""The Serve replica that owns one shard of the embedded shared tier.
+
+In: a SharedTier's calls over a handle (deployments/remote_cache.py). Out: their answers. A plain
+class; graphs/ makes deployments `Cache-0` ... of it, each with exactly one replica: two would claim
+one key twice. Followers wait inside their calls, so `max_ongoing_requests` must be large.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from cluster.clock import SystemClock
+from deployments.cache.shelf import Shelf
+from deployments.contracts.cache import Busy, Claimed, Progress
+
+
+class CacheReplica:
+    """Its death loses what it held and every claim: leaders learn it by -1 and False, followers
+    by `gone`. `max_bytes` bounds the answers.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._shelf = Shelf(max_bytes, SystemClock())
+
+    async def get(self, key: bytes) -> bytes | None:
+        return await self._shelf.get(key)
+
+    async def put(self, key: bytes, sealed: bytes, ttl_s: float) -> None:
+        await self._shelf.put(key, sealed, ttl_s)
+
+    async def remove(self, key: bytes) -> None:
+        await self._shelf.remove(key)
+
+    async def look(self, key: bytes, lease_s: float) -> bytes | Claimed | Busy | None:
+        return await self._shelf.look(key, lease_s)
+
+    async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
+        return await self._shelf.publish(key, token, frames, lease_s)
+
+    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> Progress:
+        return await self._shelf.follow(key, token, seen, wait_s)
+
+    async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
+        return await self._shelf.store(key, token, sealed, ttl_s)
+
+    async def release(self, key: bytes, token: int) -> None:
+        await self._shelf.release(key, token)
+
+    async def figures(self) -> Mapping[str, int]:
+        """As Shelf.figures."""
+        return self._shelf.figures()
+
+    async def record_autoscaling_stats(self) -> dict[str, int | float]:
+        return {**self._shelf.figures()}
+
+    async def check_health(self) -> None:
+        """Healthy as long as this event loop answers; overdue claims are dropped on the way."""
+        self._shelf.figures()

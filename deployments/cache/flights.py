@@ -1,0 +1,208 @@
+"""Single flight in one process: who asks for an answer that is on its way waits for that one.
+
+In: Asks. Out: Completions and streams of chunks. The work of a flight runs in a task of its own, in
+the context of whoever started it, so a caller who leaves never ends it while others wait; when the
+last one leaves, it is cancelled. What the work does is not known here.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import Context
+
+from cluster.clock import Clock
+from cluster.problems import ClientGone, DeadlineExceeded, Draining, Forbidden, RateLimited
+from deployments.cache.ask import Ask
+from deployments.cache.flight import Flight
+from deployments.contracts.generation import Chunk, Completion
+
+logger = logging.getLogger("mobula.cache")
+
+Work = Callable[[Flight], Awaitable[None]]
+
+_OTHERS = (DeadlineExceeded, RateLimited, Forbidden, ClientGone)  # may concern the starter only
+_TRIES = 3
+_CANCELLING_S = 1.0
+_STARTER_GRACE_S = 0.1  # in which the stage that ran out of time may say so itself
+
+
+class Flights:
+    """The flights of this process. `work` lands or fails each one."""
+
+    def __init__(self, work: Work, clock: Clock) -> None:
+        self._work = work
+        self._clock = clock
+        self._flying: dict[bytes, Flight] = {}
+        self._tasks: dict[asyncio.Task[None], Flight] = {}
+        self._counts = dict.fromkeys(("started", "joined", "cancelled", "failed"), 0)
+        self._closed = False
+
+    def waiter(self, ask: Ask) -> "Waiter":
+        """One caller, who has not begun to wait."""
+        return Waiter(self, ask)
+
+    def flying(self, key: bytes) -> Flight | None:
+        """The open flight that later callers for `key` join."""
+        flight = self._flying.get(key)
+        return None if flight is None or flight.ended else flight
+
+    def refresh(self, ask: Ask, context: Context | None = None) -> bool:
+        """Start a flight that nobody waits for, in a copy of `context` (default: the caller's).
+
+        False, and nothing is started, if one for the same key is open.
+        """
+        if self._closed or self.flying(ask.key) is not None:
+            return False
+        self._start(ask, background=True, context=context)
+        return True
+
+    def figures(self) -> dict[str, int]:
+        """Counts since the start, and the flights `open` now, those that still save included."""
+        return {**self._counts, "open": len(self._tasks)}
+
+    async def close(self) -> None:
+        """End everything; those who wait get Draining, and what was answered is still saved."""
+        self._closed = True
+        for ended in (False, True):
+            for task, flight in self._tasks.items():
+                if flight.ended is ended:
+                    task.cancel()
+            if self._tasks:
+                await asyncio.wait(tuple(self._tasks), timeout=_CANCELLING_S)
+
+    def board(self, ask: Ask) -> tuple[Flight, bool]:
+        """The flight to wait for, and whether others started it."""
+        flight = self._flying.get(ask.key)
+        if flight is not None and flight.admits(ask):
+            self._counts["joined"] += 1
+            return flight, True
+        return self._start(ask), False
+
+    async def leave(self, flight: Flight) -> None:
+        """One waiter less; the last one takes the work along."""
+        flight.waiters -= 1
+        if not flight.forsaken:
+            return
+        self._forget(flight)
+        tasks = [task for task, other in self._tasks.items() if other is flight]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CANCELLING_S)
+
+    def _start(
+        self, ask: Ask, *, background: bool = False, context: Context | None = None
+    ) -> Flight:
+        if self._closed:
+            raise Draining("This replica is shutting down.")
+        flight = Flight(
+            ask,
+            self._clock.wall(),
+            overtakes=self.flying(ask.key) is not None,
+            background=background,
+        )
+        if not ask.only_if_cached:
+            self._flying[ask.key] = flight
+        task = asyncio.create_task(
+            self._run(flight), context=None if context is None else context.copy()
+        )
+        self._tasks[task] = flight
+        task.add_done_callback(self._done)
+        self._counts["started"] += 1
+        return flight
+
+    async def _run(self, flight: Flight) -> None:
+        try:
+            await self._work(flight)
+            if not flight.ended:
+                raise RuntimeError("the work of a flight ended without an answer")
+        except Exception as error:
+            if flight.ended:
+                logger.exception("an answer was given, but not saved")
+                return
+            self._counts["failed"] += 1
+            if flight.background:
+                logger.debug("refreshing an answer failed", exc_info=error)
+            flight.fail(error)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        flight = self._tasks.pop(task)
+        self._forget(flight)
+        if task.cancelled():
+            self._counts["cancelled"] += 1
+        if not flight.ended:
+            flight.fail(Draining("This replica is shutting down."))
+
+    def _forget(self, flight: Flight) -> None:
+        if self._flying.get(flight.ask.key) is flight:
+            del self._flying[flight.ask.key]
+
+
+class Waiter:
+    """One caller's wait for one answer; use it once.
+
+    `flight` is the last one it waited for, which tells how the answer was come by; `collapsed`:
+    another caller started that. When a flight fails in a way that may concern only its starter, or
+    gives an answer too old for this caller, the waiter takes another one while it has time.
+    """
+
+    def __init__(self, flights: Flights, ask: Ask) -> None:
+        self._flights = flights
+        self._ask = ask
+        self._tries = _TRIES
+        self._at = asyncio.get_running_loop().time() + ask.request.timeout_s
+        self.flight: Flight | None = None
+        self.collapsed = False
+
+    async def whole(self) -> Completion:
+        """The answer. Raises what the flight raises, and DeadlineExceeded."""
+        while True:
+            async with self._aboard() as flight:
+                async with self._in_time():
+                    await flight.end()
+                if not self._another(flight):
+                    return flight.answer()
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """The answer's chunks from the first on. Raises like `whole`; close it to leave early."""
+        seen = 0
+        while not seen:
+            async with self._aboard() as flight:
+                async with self._in_time():
+                    await flight.more(seen)
+                if self._another(flight):
+                    continue
+                while seen < len(flight.log):
+                    seen += 1
+                    yield flight.chunk(seen - 1)
+                    async with self._in_time():
+                        await flight.more(seen)
+                flight.answer()
+
+    @asynccontextmanager
+    async def _aboard(self) -> AsyncIterator[Flight]:
+        self._tries -= 1
+        flight, self.collapsed = self._flights.board(self._ask)
+        self.flight = flight
+        flight.waiters += 1
+        try:
+            yield flight
+        finally:
+            await self._flights.leave(flight)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout_at(self._at + (0 if self.collapsed else _STARTER_GRACE_S)):
+                yield
+        except TimeoutError:
+            raise DeadlineExceeded("cache", round(self._ask.request.timeout_s, 3)) from None
+
+    def _another(self, flight: Flight) -> bool:
+        """Whether to try once more, when nothing was told yet."""
+        if not (self.collapsed and self._tries):
+            return False
+        if flight.entry is not None:
+            return not self._ask.usable(flight.entry)
+        return isinstance(flight.error, _OTHERS)

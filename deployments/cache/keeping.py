@@ -1,0 +1,76 @@
+"""What the cache of one replica stands on, and how good a kept answer is by all of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+from cluster.clock import Clock
+from deployments.cache.ask import Sealing
+from deployments.cache.counts import Counts
+from deployments.cache.flights import Flights
+from deployments.cache.freshness import Freshness, State
+from deployments.cache.keys import answer_key
+from deployments.cache.memory import MemoryTier
+from deployments.cache.refusals import Refusals
+from deployments.contracts.cache import Entry
+from deployments.contracts.generation import GenerateRequest
+
+
+class News(Protocol):
+    """What was invalidated (cluster/invalidation/feed.py)."""
+
+    @property
+    def trustworthy(self) -> bool: ...
+
+    @property
+    def generations(self) -> "Generations": ...
+
+
+class Generations(Protocol):
+    """cluster/invalidation/generations.py."""
+
+    @property
+    def latest(self) -> int: ...
+
+    def good(self, tenant: str, model: str, tags: tuple[str, ...], as_of: int) -> bool: ...
+
+
+class Secrets(Protocol):
+    """Of tenants: what keys their answers' names, and what seals their answers."""
+
+    def of(self, tenant: str) -> bytes: ...
+
+    def sealer(self, tenant: str) -> Sealing: ...
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """`states` gives what makes a model answer as it does; None: not known yet."""
+
+    memory: MemoryTier | None
+    flights: Flights
+    freshness: Freshness
+    news: News
+    secrets: Secrets
+    states: Callable[[str], str | None]
+    clock: Clock
+    random: Random
+    refusals: Refusals
+    counts: Counts = field(default_factory=Counts)
+
+    def key(self, request: GenerateRequest, tags: Sequence[str], state: str) -> bytes:
+        """The name of the answer. Its tags are part of it: whoever gave a tag can rely on it."""
+        tagged = " ".join([state, *sorted(set(tags))])
+        return answer_key(self.secrets.of(request.caller.tenant), request, tagged)
+
+    def state(self, entry: Entry) -> State:
+        """How good a kept answer is now; what was invalidated is dead."""
+        if not self.good(entry):
+            return "dead"
+        return self.freshness.state(entry, self.clock.wall(), self.random)
+
+    def good(self, entry: Entry) -> bool:
+        """Whether nothing was invalidated that the answer belongs to."""
+        generations = self.news.generations
+        return generations.good(entry.tenant, entry.model, entry.tags, entry.as_of)

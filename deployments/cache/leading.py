@@ -1,0 +1,102 @@
+"""The leader's side of a claim: keep it alive while the answer is computed, and tell its followers.
+
+In: a flight's log, as it grows. Out: renewals, and sealed frames once somebody follows. Knows
+nothing of how the answer is come by.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from deployments.cache.flight import Flight
+from deployments.contracts.cache import SharedTier, TierDown
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds: a claim lasts `lease_s` and is renewed every `beat_s`; a follower asks again after
+    `wait_s`.
+    """
+
+    lease_s: float = 2.0
+    beat_s: float = 0.25
+    wait_s: float = 1.0
+
+
+class Lead:
+    """The right to compute the answer of `flight` for all replicas, as `token` under `place`.
+
+    The first frame is the sealed outline of the answer, by which a follower sees whether the
+    answer will do; each one after it is sealed chunks.
+    """
+
+    def __init__(
+        self, shared: SharedTier, place: bytes, token: int, flight: Flight, pace: Pace
+    ) -> None:
+        self.place = place
+        self.followers = 0
+        self.held = True
+        self._shared = shared
+        self._token = token
+        self._flight = flight
+        self._pace = pace
+        self._published = 0
+        self._silent = False
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Renews the claim while the body runs."""
+        beat = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+            with suppress(asyncio.CancelledError):
+                await beat
+
+    async def publish(self) -> None:
+        """Renew, and tell those who follow what is new."""
+        frames, told = self._frames(), len(self._flight.log)
+        # Until it is known whether frames arrived, none after them would be in place.
+        self._silent = self._silent or bool(frames)
+        try:
+            self.followers = await self._shared.publish(
+                self.place, self._token, frames, self._pace.lease_s
+            )
+        except TierDown:
+            return
+        if frames:
+            self._published, self._silent = told, False
+        self.held = self.followers >= 0
+
+    async def store(self, sealed: bytes, ttl_s: float) -> None:
+        """End the claim with the answer. Raises TierDown."""
+        self.held = False
+        await self._shared.store(self.place, self._token, sealed, ttl_s)
+
+    async def release(self) -> None:
+        """End the claim without one. Raises TierDown."""
+        self.held = False
+        await self._shared.release(self.place, self._token)
+
+    async def _beat(self) -> None:
+        while self.held:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pace.beat_s):
+                    await self._news()
+            await self.publish()
+
+    async def _news(self) -> None:
+        if self.followers and not self._silent:
+            await self._flight.more(self._published)
+        else:
+            await asyncio.sleep(self._pace.beat_s)
+
+    def _frames(self) -> list[bytes]:
+        flight, ask = self._flight, self._flight.ask
+        new = tuple(flight.log[self._published :])
+        if not (self.followers and new) or self._silent:
+            return []
+        head = [] if self._published else [ask.sealer.seal(ask.key, flight.outline)]
+        return [*head, ask.sealer.seal_frames(ask.key, new)]

@@ -1,0 +1,120 @@
+"""Completions as streams, and streams as Completions.
+
+In and out: the values of deployments/contracts/generation.py. What was streamed and gathered again
+is the same answer; only where the stream was cut into chunks is lost.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from cluster.problems import ModelFailed
+from deployments.contracts.generation import (
+    Choice,
+    Chunk,
+    Completion,
+    FinishReason,
+    TokenLogprob,
+    Usage,
+)
+
+
+class Differs(Exception):
+    """An answer does not begin with what was already told of it."""
+
+
+class Gathering:
+    """Feed it a stream's chunks in order; it gives the Completion that they are."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._parts: dict[int, _Part] = {}
+        self._usage: Usage | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        self._parts.setdefault(chunk.index, _Part()).add(chunk)
+        self._usage = chunk.usage or self._usage
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stream's last chunk is in."""
+        return self._usage is not None
+
+    def completion(self) -> Completion:
+        """Raises ModelFailed when the stream broke off."""
+        choices = tuple(part.choice(index) for index, part in sorted(self._parts.items()))
+        whole = tuple(choice for choice in choices if choice is not None)
+        if self._usage is None or len(whole) < len(choices):
+            raise ModelFailed(self._model, "The model's stream broke off.")
+        return Completion(whole, self._usage, self._model)
+
+
+class _Part:
+    """What has been told of one choice."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.logprobs: list[tuple[TokenLogprob, ...]] = []
+        self.finish_reason: FinishReason | None = None
+
+    def add(self, chunk: Chunk) -> None:
+        self.texts.append(chunk.text)
+        if chunk.logprobs is not None:
+            self.logprobs.append(chunk.logprobs)
+        self.finish_reason = chunk.finish_reason or self.finish_reason
+
+    def choice(self, index: int) -> Choice | None:
+        if self.finish_reason is None:
+            return None
+        logprobs = tuple(chain.from_iterable(self.logprobs)) if self.logprobs else None
+        return Choice(index, "".join(self.texts), self.finish_reason, logprobs)
+
+    def rest(self, choice: Choice) -> Chunk | None:
+        """What is still to be told of `choice`; None if it was told to its end."""
+        text = "".join(self.texts)
+        ended = self.finish_reason is not None
+        if not choice.text.startswith(text) or (ended and choice.text != text):
+            raise Differs
+        told = sum(map(len, self.logprobs))
+        logprobs = None if choice.logprobs is None else choice.logprobs[told:]
+        if ended:
+            return None
+        return Chunk(choice.index, choice.text[len(text) :], choice.finish_reason, logprobs)
+
+
+def chunks_of(completion: Completion) -> Iterator[Chunk]:
+    """The answer as a stream: one chunk for each choice."""
+    return rest_of((), completion)
+
+
+def rest_of(told: Iterable[Chunk], completion: Completion) -> Iterator[Chunk]:
+    """The chunks that make `completion` of a stream that has begun with `told`.
+
+    How many tokens each choice took is not known of a Completion, so they are shared out evenly.
+    Raises Differs.
+    """
+    parts: dict[int, _Part] = {}
+    spent = Usage()
+    for chunk in told:
+        parts.setdefault(chunk.index, _Part()).add(chunk)
+        spent += Usage(chunk.prompt_tokens, chunk.tokens)
+    rests = [parts.get(choice.index, _Part()).rest(choice) for choice in completion.choices]
+    return _counted([rest for rest in rests if rest is not None], spent, completion.usage)
+
+
+def _counted(chunks: Sequence[Chunk], spent: Usage, usage: Usage) -> Iterator[Chunk]:
+    """`chunks` with the tokens that were not yet `spent`, and the usage on the last."""
+    prompt = usage.prompt_tokens if spent == Usage() else 0
+    left = max(0, usage.completion_tokens - spent.completion_tokens)
+    for number, chunk in enumerate(chunks):
+        share = left // (len(chunks) - number)
+        last = number == len(chunks) - 1
+        yield Chunk(
+            chunk.index,
+            chunk.text,
+            chunk.finish_reason,
+            chunk.logprobs,
+            usage if last else None,
+            share,
+            prompt if number == 0 else 0,
+        )
+        left -= share

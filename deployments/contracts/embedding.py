@@ -1,0 +1,64 @@
+"""Text embeddings as they cross stages: texts in, one vector for each out.
+
+These values are pickled between processes on every call; vectors travel as one array, which
+pickle's protocol 5 copies once. They know nothing of HTTP or of token ids.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.tenants.caller import Caller, Priority
+from deployments.contracts.generation import ModelCard, ModelLoad
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """One call of an embedding model: 1 or more `texts`, none of them empty.
+
+    `dimensions` asks for shorter vectors; only some models have them. `timeout_s` is what is left
+    of the caller's deadline at the moment of sending.
+    """
+
+    request_id: str
+    caller: Caller
+    model: str
+    texts: tuple[str, ...]
+    timeout_s: float = 60.0
+    priority: Priority = Priority.STANDARD
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """`vectors[i]` is the vector of text i: float32, of shape (texts, dimensions).
+
+    `tokens` is counted over all texts by the model's own tokenizer, special tokens included.
+    """
+
+    vectors: Vectors
+    tokens: int
+    model: str
+
+
+class Embedder(Protocol):
+    """Whatever turns texts into vectors: a model in this process, or a handle to one."""
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Raises Problems: UnknownModel; InvalidRequest, which names the text that is empty or too
+        long; UnsupportedParameter for dimensions that the model does not have; Overloaded;
+        ModelFailed; DeadlineExceeded. Cancelling the call takes its texts out of the queue.
+        """
+        ...
+
+
+class ServedEmbedder(Embedder, Protocol):
+    """An embedder that can describe itself. Both raise Overloaded while no replica is up."""
+
+    async def card(self) -> ModelCard: ...
+
+    async def load(self) -> ModelLoad: ...

@@ -1,0 +1,96 @@
+"""Every tier behind one fixture, every shared tier behind another. Time is real: tests poll."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from cluster.clock import SystemClock
+from deployments.cache.archive import Archive
+from deployments.cache.redis_tier import RedisTier
+from deployments.cache.sharded import ShardedTier
+from deployments.cache.shelf import Shelf
+from deployments.contracts.cache import SharedTier, Tier
+from tests.contract.cache.on_disk import archive, clock, opened
+from tests.contract.cache.on_redis import hasty, pair, patient
+from tests.servers.fixtures import redis_server, redis_session
+from tests.servers.redis_server import RedisServer
+
+__all__ = [
+    "archive",
+    "clock",
+    "hasty",
+    "opened",
+    "pair",
+    "patient",
+    "redis_server",
+    "redis_session",
+]
+
+MB = 1 << 20
+SHARED = ("shelf", "sharded", "redis")
+
+
+@dataclass
+class Subject:
+    """A shared tier, and a way to count what it keeps: answers, claims, logs, followers."""
+
+    tier: SharedTier
+    kept: Callable[[], Awaitable[int]]
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+    """Poll until the condition holds."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)
+
+
+def embedded(tier: SharedTier) -> Subject:
+    async def kept() -> int:
+        figures = tier.figures()
+        return figures["entries"] + figures["claims"] + figures["log_bytes"]
+
+    return Subject(tier, kept)
+
+
+def on_redis(server: RedisServer) -> Subject:
+    async def kept() -> int:
+        async with Redis.from_url(server.url) as client:
+            return int(await client.dbsize())
+
+    return Subject(RedisTier(server.url, SystemClock(), timeout_s=5.0), kept)
+
+
+def subject_of(kind: str, request: pytest.FixtureRequest) -> Subject:
+    if kind == "redis":
+        return on_redis(request.getfixturevalue("redis_server"))
+    shelves = [Shelf(32 * MB, SystemClock()) for _ in range(3)]
+    return embedded(shelves[0] if kind == "shelf" else ShardedTier(shelves, SystemClock()))
+
+
+@pytest.fixture(params=SHARED)
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    found = subject_of(request.param, request)
+    yield found
+    await found.tier.close()
+
+
+@pytest.fixture
+def shared(subject: Subject) -> SharedTier:
+    return subject.tier
+
+
+@pytest.fixture(params=[*SHARED, "archive"])
+async def tier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tier]:
+    if request.param == "archive":
+        found: Tier = Archive(str(tmp_path / "l3"), 64 * MB, SystemClock(), timeout_s=5.0)
+    else:
+        found = subject_of(request.param, request).tier
+    yield found
+    await found.close()

@@ -1,0 +1,267 @@
+"""Which requests share an answer's name, and which never do."""
+
+import time
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cluster.problems import InvalidRequest
+from cluster.tenants.caller import Caller, Priority, Scope
+from deployments.cache.keys import alias_key, answer_key, frame_key
+from deployments.contracts.generation import GenerateRequest, Message, Sampling
+
+SECRET = bytes(range(32))
+STATE = "echo:r1"
+
+TEXT = st.text(st.sampled_from("ab\x00\x91\xc0é\u0301"), max_size=4)
+SAMPLING = st.builds(
+    Sampling,
+    max_tokens=st.none() | st.integers(1, 3),
+    temperature=st.sampled_from([0.0, 0.5, 1.0]),
+    top_p=st.sampled_from([0.5, 1.0]),
+    top_k=st.integers(0, 2),
+    stop=st.lists(TEXT, max_size=3).map(tuple),
+    seed=st.none() | st.integers(0, 2),
+    presence_penalty=st.sampled_from([0.0, 0.5]),
+    frequency_penalty=st.sampled_from([0.0, 0.5]),
+    logprobs=st.none() | st.integers(0, 1),
+    ignore_eos=st.booleans(),
+)
+MESSAGES = st.lists(
+    st.builds(Message, st.sampled_from(["system", "user", "assistant"]), TEXT), max_size=4
+).map(tuple)
+REQUESTS = st.builds(
+    GenerateRequest,
+    request_id=TEXT,
+    caller=st.builds(Caller, TEXT, TEXT, st.just(frozenset())),
+    model=TEXT,
+    sampling=SAMPLING,
+    messages=MESSAGES,
+    prompt=st.none() | TEXT,
+    n=st.integers(1, 3),
+    timeout_s=st.floats(1, 60),
+    priority=st.sampled_from(Priority),
+)
+
+CHAT = GenerateRequest(
+    request_id="r",
+    caller=Caller("t", "k", frozenset()),
+    model="m",
+    sampling=Sampling(seed=1),
+    messages=(Message("system", "be kind"), Message("user", "hello"), Message("user", "again")),
+)
+
+
+def relevant(request: GenerateRequest, state: str) -> Any:
+    """All that an answer depends on, as Python compares it."""
+    return (
+        request.caller.tenant,
+        request.model,
+        state,
+        request.sampling,
+        request.messages,
+        request.prompt,
+        request.n,
+    )
+
+
+@given(REQUESTS, TEXT, REQUESTS, TEXT)
+def test_two_requests_share_a_name_only_if_all_that_matters_is_equal(
+    one: GenerateRequest, state: str, other: GenerateRequest, other_state: str
+) -> None:
+    same = relevant(one, state) == relevant(other, other_state)
+
+    assert (answer_key(SECRET, one, state) == answer_key(SECRET, other, other_state)) == same
+
+
+CHANGES: dict[str, list[Any]] = {
+    "max_tokens": [None, 1, 2],
+    "temperature": [0.0, 0.3, 0.30000000000000004],
+    "top_p": [0.5, 1.0],
+    "top_k": [0, 1],
+    "stop": [(), ("",), ("ab",), ("a", "b"), ("b", "a")],
+    "seed": [None, 0, 1, 2**31 - 1],
+    "presence_penalty": [0.0, 0.5, -0.5],
+    "frequency_penalty": [0.0, 0.5],
+    "logprobs": [None, 0, 1],
+    "ignore_eos": [False, True],
+}
+
+
+def test_every_way_to_sample_is_covered_here() -> None:
+    assert {field.name for field in fields(Sampling)} == CHANGES.keys()
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_another_way_to_sample_has_another_name(field: str) -> None:
+    requests = [
+        replace(CHAT, sampling=replace(CHAT.sampling, **{field: value})) for value in CHANGES[field]
+    ]
+
+    assert len({answer_key(SECRET, request, STATE) for request in requests}) == len(requests)
+    assert len({frame_key(SECRET, request, STATE) for request in requests}) == len(requests)
+
+
+RELEVANT: dict[str, Any] = {
+    "caller": replace(CHAT.caller, tenant="u"),
+    "model": "m2",
+    "sampling": Sampling(seed=2),
+    "messages": CHAT.messages[1:],
+    "prompt": "",
+    "n": 2,
+}
+IRRELEVANT: dict[str, Any] = {
+    "request_id": "r2",
+    "timeout_s": 1.0,
+    "priority": Priority.BATCH,
+    "caller": Caller("t", "k2", frozenset(Scope), "gold", "user", 9.0),
+}
+
+
+def test_a_new_field_of_a_request_must_be_judged_here() -> None:
+    assert {field.name for field in fields(GenerateRequest)} == RELEVANT.keys() | IRRELEVANT.keys()
+    assert {field.name for field in fields(Message)} == {"role", "content"}
+
+
+@pytest.mark.parametrize("field", RELEVANT)
+def test_what_the_answer_depends_on_changes_its_name(field: str) -> None:
+    other = replace(CHAT, **{field: RELEVANT[field]})
+
+    assert answer_key(SECRET, other, STATE) != answer_key(SECRET, CHAT, STATE)
+    assert frame_key(SECRET, other, STATE) != frame_key(SECRET, CHAT, STATE)
+
+
+@pytest.mark.parametrize("field", IRRELEVANT)
+def test_who_asked_and_how_urgently_does_not(field: str) -> None:
+    other = replace(CHAT, **{field: IRRELEVANT[field]})
+
+    assert answer_key(SECRET, other, STATE) == answer_key(SECRET, CHAT, STATE)
+    assert frame_key(SECRET, other, STATE) == frame_key(SECRET, CHAT, STATE)
+
+
+def test_another_state_of_the_model_and_another_secret_change_the_name() -> None:
+    names = {
+        answer_key(SECRET, CHAT, STATE),
+        answer_key(SECRET, CHAT, "echo:r2"),
+        answer_key(b"x" * 32, CHAT, STATE),
+        frame_key(SECRET, CHAT, STATE),
+        frame_key(SECRET, CHAT, "echo:r2"),
+        frame_key(b"x" * 32, CHAT, STATE),
+    }
+
+    assert len(names) == 6
+    assert all(len(name) == 32 for name in names)
+
+
+def chat(*messages: tuple[str, str], **fields: Any) -> GenerateRequest:
+    turns = tuple(Message(role, text) for role, text in messages)  # type: ignore[arg-type]
+    return replace(CHAT, messages=turns, **fields)
+
+
+def test_text_cannot_be_shifted_from_one_place_to_another() -> None:
+    requests = [
+        chat(("user", "ab"), ("user", "")),
+        chat(("user", "a"), ("user", "b")),
+        chat(("user", ""), ("user", "ab")),
+        chat(("user", "ab")),
+        chat(("user", "a"), ("assistant", "b")),
+        chat(("assistant", "a"), ("user", "b")),
+        chat(("user", 'a"},{"role":"user","content":"b')),
+        chat(("user", "a\x92\xa4user\xa1b")),
+        chat(prompt="ab"),
+        chat(prompt=""),
+        chat(),
+        chat(model="ma", prompt="b"),
+    ]
+
+    assert len({answer_key(SECRET, request, STATE) for request in requests}) == len(requests)
+    assert answer_key(SECRET, chat(model="m1"), "2") != answer_key(SECRET, chat(model="m"), "12")
+
+
+@given(st.sampled_from(["temperature", "top_p", "presence_penalty"]), st.sampled_from([0, 1]))
+def test_a_number_is_the_same_however_it_is_written(field: str, number: int) -> None:
+    def name(value: float) -> bytes:
+        sampling = replace(CHAT.sampling, **{field: value})  # type: ignore[arg-type]
+        return answer_key(SECRET, replace(CHAT, sampling=sampling), STATE)
+
+    assert name(number) == name(float(number))
+    assert name(-0.0) == name(0.0) == name(0)
+
+
+def test_unicode_is_taken_as_it_is() -> None:
+    composed, decomposed = chat(("user", "é")), chat(("user", "e\u0301"))
+
+    assert answer_key(SECRET, composed, STATE) != answer_key(SECRET, decomposed, STATE)
+
+
+@given(REQUESTS, TEXT, REQUESTS, TEXT)
+def test_a_frame_is_shared_by_requests_that_differ_in_the_last_question_only(
+    one: GenerateRequest, text: str, other: GenerateRequest, other_text: str
+) -> None:
+    asked, differently = asking(one, text), asking(one, other_text)
+    assume(relevant(asking(other, text), STATE) != relevant(asked, STATE))
+
+    frame = frame_key(SECRET, asked, STATE)
+
+    assert frame == frame_key(SECRET, differently, STATE)
+    assert frame != frame_key(SECRET, asking(other, text), STATE)
+    assert frame != answer_key(SECRET, asked, STATE)
+
+
+def asking(request: GenerateRequest, text: str) -> GenerateRequest:
+    """The request with its last user message, or else its prompt, replaced."""
+    messages = list(request.messages)
+    for place in reversed(range(len(messages))):
+        if messages[place].role == "user":
+            messages[place] = Message("user", text)
+            break
+    prompt = None if request.prompt is None else text
+    return replace(request, messages=tuple(messages), prompt=prompt)
+
+
+def test_an_alias_is_of_one_operation_and_of_exact_bytes() -> None:
+    aliases = {
+        alias_key(SECRET, "chat", b'{"a": 1}'),
+        alias_key(SECRET, "chat", b'{"a":1}'),
+        alias_key(SECRET, "chat{", b'"a":1}'),
+        alias_key(SECRET, "complete", b'{"a":1}'),
+        alias_key(b"x" * 32, "chat", b'{"a":1}'),
+    }
+
+    assert len(aliases) == 5
+    assert alias_key(SECRET, "chat", b"{}") == alias_key(SECRET, "chat", b"{}")
+
+
+@pytest.mark.parametrize("name", [answer_key, frame_key])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param(chat(("assistant", "\ud800")), id="half a surrogate pair"),
+        pytest.param(replace(CHAT, sampling=Sampling(seed=2**64)), id="a number beyond 64 bits"),
+    ],
+)
+def test_what_cannot_be_written_down_is_refused(name: Any, request_: GenerateRequest) -> None:
+    with pytest.raises(InvalidRequest):
+        name(SECRET, request_, STATE)
+
+
+def test_a_short_secret_is_an_error() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        answer_key(b"", CHAT, STATE)
+
+
+def test_a_name_costs_microseconds(capsys: pytest.CaptureFixture[str]) -> None:
+    usual = chat(("system", "You write captions. " * 10), ("user", "word " * 100))
+    rounds = []
+    for _ in range(20):
+        began = time.perf_counter()
+        for _ in range(100):
+            answer_key(SECRET, usual, STATE)
+        rounds.append((time.perf_counter() - began) * 10_000)
+
+    with capsys.disabled():
+        print(f"\nanswer_key of a usual chat: {min(rounds):.1f} us")  # noqa: T201
+    assert min(rounds) < 50  # about 5 on an idle machine
