@@ -6,6 +6,7 @@ from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.chat import Chat
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
+from deployments.ingress.operations.embeddings import TextEmbeddings
 from deployments.ingress.services import Services
 
 Operations = dict[str, Operation[Any]]
@@ -17,6 +18,7 @@ def operations(services: Services) -> Operations:
     return {
         "chat": Chat(path),
         "completions": Completions(path),
+        "embeddings": TextEmbeddings(services.embeddings),
         "captions": Captions(providers),
         "captions.batch": CaptionBatch(providers),
         "posts": Posts(providers),

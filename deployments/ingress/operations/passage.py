@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
-from deployments.contracts.limits import Permit
 from deployments.ingress.call import Call
-from deployments.ingress.gate import Gate
+from deployments.ingress.gate import Entrance, Gate
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.streaming import Events
 
@@ -19,27 +18,27 @@ class Passage:
         self._call = call
         self._name = name
         self._operation = operation
-        self._permit: Permit | None = None
+        self.entrance: Entrance | None = None
 
     async def answer(self, body: Any) -> Mapping[str, Any]:
         """The operation's answer. Raises what the limiter and the operation raise."""
-        async with self._admitted(body) as self._permit:
+        async with self._admitted(body) as self.entrance:
             return await self._operation.answer(self._call, body)
 
     async def events(self, body: Any) -> Events:
         """The operation's events; refusals are raised before the first."""
         async with (
-            self._admitted(body) as self._permit,
+            self._admitted(body) as self.entrance,
             aclosing(self._operation.events(self._call, body)) as events,
         ):
             async for event in events:
                 yield event
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Rate limit fields for the answer; none before the call was admitted."""
-        return [] if self._permit is None else self._permit.headers()
+        """Fields about limits and the cache for the answer; none before the call was admitted."""
+        return [] if self.entrance is None else self.entrance.headers()
 
-    def _admitted(self, body: Any) -> AbstractAsyncContextManager[Permit]:
+    def _admitted(self, body: Any) -> AbstractAsyncContextManager[Entrance]:
         model = getattr(body, "model", None)
         resource = "" if model is None else f"model:{model[:200]}"
         return self._gate.admitted(self._call, self._operation.request_class, self._name, resource)

@@ -1,0 +1,67 @@
+"""The request path of one embedding call: allow -> reserve -> embed -> settle and record.
+
+Flows in: an EmbedRequest of a call that has passed the gate. Flows out: what the model answers. It
+is itself an Embedder. Beside path.py, which does the same for text.
+"""
+
+from collections.abc import Callable
+
+from cluster.problems import Forbidden, UnknownModel
+from cluster.tenants.caller import Scope
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Amounts
+from deployments.contracts.embedding import Embeddings, EmbedRequest, ServedEmbedder
+from deployments.contracts.limits import Reservation
+from deployments.ingress.gate import current_entrance
+from deployments.ingress.models import Models
+from deployments.ingress.path import Meter
+
+_BYTES_PER_TOKEN = 3
+_SPECIAL_TOKENS = 2  # what a tokenizer puts around each text
+
+
+class EmbeddingPath:
+    """Takes one request through every stage between a caller and an embedding model."""
+
+    def __init__(self, models: Models, plan_of: Callable[[str], Plan], meter: Meter) -> None:
+        """`plan_of` gives the plan that a tenant is on now."""
+        self._models = models
+        self._plan_of = plan_of
+        self._meter = meter
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """A call that fails costs nothing."""
+        model, plan = self._allowed(request)
+        reservation = await _reserve(request, plan)
+        used, whole = Amounts(), False
+        try:
+            found = await model.embed(request)
+            used, whole = Amounts(input_tokens=found.tokens), True
+        finally:
+            reservation.settle(used, requests=int(whole))
+        self._meter.add(request.caller, plan, request.model, used)
+        return found
+
+    def _allowed(self, request: EmbedRequest) -> tuple[ServedEmbedder, Plan]:
+        if not request.caller.allows(Scope.GENERATE):
+            raise Forbidden("This key may not generate.", required_scope=str(Scope.GENERATE))
+        plan = self._plan_of(request.caller.tenant)
+        allowed = tuple(filter(plan.allows_model, self._models.embedder_ids))
+        if request.model not in allowed:
+            raise UnknownModel(request.model, allowed)
+        return self._models.embedder(request.model), plan
+
+
+async def _reserve(request: EmbedRequest, plan: Plan) -> Reservation:
+    entrance = current_entrance.get()
+    if entrance is None:
+        raise RuntimeError("a model call that no gate let in")
+    entrance.models.add(request.model)
+    return await entrance.permit.reserve(request.model, estimate(request, plan))
+
+
+def estimate(request: EmbedRequest, plan: Plan) -> Amounts:
+    """Tokens to reserve: on "hard" plans one for each byte, which no text exceeds."""
+    size = sum(len(text.encode()) for text in request.texts)
+    text_tokens = size if plan.reserve == "hard" else size // _BYTES_PER_TOKEN
+    return Amounts(input_tokens=text_tokens + _SPECIAL_TOKENS * len(request.texts))

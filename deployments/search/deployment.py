@@ -1,0 +1,68 @@
+"""The Serve replica of one embedding model.
+
+In: an EmbeddingSpec and calls over a handle. Out: Embeddings, stats. A plain class: graphs/ makes
+the deployment of it. What Serve calls is async, so that it runs on the replica's event loop and
+not in a pool of threads.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from cluster.clock import SystemClock
+from cluster.problems import Problem
+from deployments.contracts.embedding import Embeddings, EmbedRequest
+from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.model.failures import as_answer
+from deployments.model.loop_lag import LoopLag
+from deployments.search.serving import load_embedding_model
+from deployments.search.spec import EmbeddingSpec
+
+_UNHEALTHY_LAG_S = 5.0
+
+
+class EmbedderReplica:
+    """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
+
+    async def __init__(self, spec: EmbeddingSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
+        spec = EmbeddingSpec.model_validate(spec)
+        self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
+        self._lag = LoopLag()
+        self._lag.start()
+        self._serving = True
+
+    async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
+        """Problems are answers here: of what is raised, Serve logs the whole traceback."""
+        try:
+            return await self._model.embed(request)
+        except Problem as problem:
+            return as_answer(problem)
+
+    async def card(self) -> ModelCard:
+        return await self._model.card()
+
+    async def load(self) -> ModelLoad:
+        return await self._model.load()
+
+    async def check_health(self) -> None:
+        """Raises RuntimeError when the event loop is far behind."""
+        if self._lag.worst() > _UNHEALTHY_LAG_S:
+            raise RuntimeError(f"the event loop was {self._lag.worst():.1f} s late")
+
+    async def record_autoscaling_stats(self) -> dict[str, int | float]:
+        batcher = self._model.batcher
+        return {
+            "running": batcher.running,
+            "queued": batcher.waiting,
+            "loop_lag_s": self._lag.worst(),
+        }
+
+    async def close(self) -> None:
+        """Refuse new work; Serve has let open requests finish before."""
+        self._serving = False
+        self._lag.stop()
+        await self._model.close()
+
+    def __del__(self) -> Coroutine[Any, Any, None] | None:
+        """Serve calls this on the loop when it stops a replica, and awaits what it returns."""
+        return self.close() if getattr(self, "_serving", False) else None
