@@ -6,6 +6,7 @@ Every method raises `cluster.problems.Problem`s.
 """
 
 import asyncio
+import base64
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Final, TypeVar, cast
 
+import numpy as np
 import orjson
 import ray
+from numpy.typing import NDArray
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
@@ -123,6 +126,14 @@ class AsyncMobula:
         """A result or an error for each brief, in order."""
         return _results(await self._call("posts.batch", {"items": [dict(i) for i in items]}))
 
+    async def embed(
+        self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
+    ) -> NDArray[np.float32]:
+        """One vector a text, of shape (texts, dimensions); `options` as in the HTTP body."""
+        given = [texts] if isinstance(texts, str) else list(texts)
+        body = {"model": model, "input": given, **options, "encoding_format": "base64"}
+        return _vectors(await self._call("embeddings", body))
+
     async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await _elsewhere(self._call_here(operation, body))
 
@@ -210,6 +221,11 @@ class Mobula:
     def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return _run(self._client.post_batch(items))
 
+    def embed(
+        self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
+    ) -> NDArray[np.float32]:
+        return _run(self._client.embed(texts, model=model, **options))
+
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
@@ -260,6 +276,11 @@ def _pieces(chunk: Mapping[str, Any]) -> list[str]:
         for choice in chunk["choices"]
         if choice["index"] == 0 and choice["delta"].get("content")
     ]
+
+
+def _vectors(raw: dict[str, Any]) -> NDArray[np.float32]:
+    rows = [base64.b64decode(item["embedding"]) for item in raw["data"]]
+    return np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1).astype(np.float32)
 
 
 def _results(raw: dict[str, Any]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@
       UnsupportedMedia          415 unsupported-media-type
       UntrustedHost             421 untrusted-host
       Malformed                 422 malformed-payload      not the schema; a pointer for each error
+      IdempotencyKeyReused      422 idempotency-key-reused the key stands for another request
       RateLimited               429 rate-limited           Retry-After; names the limit that bound
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is spent
       ClientGone                499 client-gone            nobody is left to read the answer
@@ -22,6 +23,7 @@
       Overloaded                503 overloaded             Retry-After
         Draining                503 draining
       DeadlineExceeded          504 deadline-exceeded      names the stage that ran out
+      NotCached                 504 not-cached             only-if-cached, and it is not
 
 A problem raised in a Ray replica reaches the caller as a subclass of both its own class and
 RayTaskError, whose `str` is a remote traceback: bodies are built from `slug`, `title` and
@@ -181,6 +183,10 @@ class Malformed(Problem):
         return cls([{"pointer": pointer, "detail": detail, "type": kind}])
 
 
+class IdempotencyKeyReused(Problem):
+    status, slug, title = 422, "idempotency-key-reused", "The key stands for another request"
+
+
 class RateLimited(Problem):
     """`limit` names the limit that bound, as in RateLimit-Policy."""
 
@@ -233,6 +239,15 @@ class DeadlineExceeded(Problem):
     def __init__(self, stage: str, limit_s: float | None = None) -> None:
         limit = "" if limit_s is None else f" of {limit_s:g} s"
         super().__init__(f"The deadline{limit} passed in stage '{stage}'.", stage=stage)
+
+
+class NotCached(Problem):
+    """RFC 9111 section 5.2.1.7."""
+
+    status, slug, title = 504, "not-cached", "No kept answer"
+
+    def __init__(self, why: str = "There is no kept answer to this request.") -> None:
+        super().__init__(why)
 
 
 def to_problem(error: BaseException) -> Problem:

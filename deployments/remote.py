@@ -8,6 +8,7 @@ a call in the middle cancels it on the replica.
 import asyncio
 from collections.abc import AsyncGenerator
 
+from grpc import RpcError
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
@@ -24,7 +25,7 @@ from deployments.contracts.generation import (
 
 # Our values are plain classes of importable modules: cloudpickle, Serve's default, costs more.
 _PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}
-_REMOTE = (RayError, RayServeException)
+_REMOTE = (RayError, RayServeException, RpcError)
 
 
 class RemoteModel:

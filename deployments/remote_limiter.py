@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from grpc import RpcError
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
@@ -39,5 +40,5 @@ class RemoteAuthority:
         except TimeoutError:
             response.cancel()
             raise AuthorityDown(f"no answer in {self._timeout_s:g} s") from None
-        except (RayError, RayServeException) as error:
+        except (RayError, RayServeException, RpcError) as error:
             raise AuthorityDown(type(error).__name__) from None

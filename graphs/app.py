@@ -9,9 +9,10 @@ from ray.serve import Application
 
 from deployments.ingress.deployment import Ingress
 from graphs.args import AppArgs
+from graphs.cache import cache_config, shelves
 from graphs.limits import limiter
 from graphs.options import ingress_options
-from graphs.text import offer, text_models
+from graphs.text import embedders, offer, text_models
 
 
 def build(args: AppArgs) -> Application:
@@ -25,4 +26,12 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     limits = limiter(args.limiter)
     models = text_models(args.models)
     ingress = serve.deployment(serve.ingress()(ingress_class), **ingress_options(args.ingress))
-    return ingress.bind(models, limits, offer(args))
+    replicas = args.ingress.replicas
+    return ingress.bind(
+        models,
+        embedders(args.embeddings),
+        limits,
+        shelves(args.cache, replicas),
+        offer(args),
+        cache_config(args.cache, replicas),
+    )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cluster.tenants.units import Unit
 from deployments.model.spec import ModelSpec
+from deployments.search.spec import EmbeddingSpec
 
 
 class _Args(BaseModel):
@@ -31,6 +32,20 @@ class ModelArgs(ModelSpec):
         return ModelSpec.model_validate(self.model_dump(include=set(ModelSpec.model_fields)))
 
 
+class EmbeddingArgs(EmbeddingSpec):
+    """An embedding model, its replicas and its costs, as those of a text model."""
+
+    replicas: Annotated[int, Field(ge=1, le=1024)] = 1
+    num_cpus: Annotated[float, Field(ge=0)] = 0.5
+    num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
+
+    def spec(self) -> EmbeddingSpec:
+        return EmbeddingSpec.model_validate(
+            self.model_dump(include=set(EmbeddingSpec.model_fields))
+        )
+
+
 class IngressArgs(_Args):
     """The HTTP stage. One replica uses one core fully at roughly a thousand requests/s."""
 
@@ -49,6 +64,41 @@ class LimiterArgs(_Args):
     num_cpus: Annotated[float, Field(ge=0)] = 0.1
 
 
+class SemanticArgs(_Args):
+    """Answers to requests of the same meaning, for tenants whose plan has `semantic-cache`.
+
+    `model` is an embedding model's id (None: off); at most `error` of such answers may be wrong.
+    """
+
+    model: str | None = None
+    error: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+
+
+class CacheArgs(_Args):
+    """Answers that are kept, so that equal requests of a tenant need no model.
+
+    Each ingress replica has `memory_mib` of its own (0: none). They share `shared_mib` in `shards`
+    deployments of ours (embedded) or a Redis (needs MOBULA_REDIS_URL); `auto` is Redis where that
+    is set, embedded for several ingress replicas, off for one. `archive` is a folder in the home
+    or an object store's URL, which survives restarts and holds `archive_mib`; what is kept there
+    and in Redis is sealed under each tenant's secret. An answer is fresh for `fresh_s` seconds, is
+    served while it is computed anew until `stale_s`, and where computing fails until `error_s`.
+    """
+
+    enabled: bool = True
+    memory_mib: Annotated[int, Field(ge=0, le=1_048_576)] = 128
+    shared: Literal["auto", "embedded", "redis", "off"] = "auto"
+    shared_mib: Annotated[int, Field(ge=1, le=1_048_576)] = 256
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    num_cpus: Annotated[float, Field(ge=0)] = 0.1
+    archive: str | None = None
+    archive_mib: Annotated[int, Field(ge=1, le=1_073_741_824)] = 1024
+    fresh_s: Annotated[float, Field(gt=0, le=2_592_000)] = 3_600.0
+    stale_s: Annotated[float, Field(gt=0, le=2_592_000)] = 86_400.0
+    error_s: Annotated[float, Field(gt=0, le=2_592_000)] = 259_200.0
+    semantic: SemanticArgs = SemanticArgs()
+
+
 class ContentArgs(_Args):
     """Which model writes captions and posts.
 
@@ -64,16 +114,30 @@ class AppArgs(_Args):
     """The whole graph."""
 
     models: Annotated[tuple[ModelArgs, ...], Field(min_length=1)]
+    embeddings: tuple[EmbeddingArgs, ...] = ()
     ingress: IngressArgs = IngressArgs()
     limiter: LimiterArgs = LimiterArgs()
+    cache: CacheArgs = CacheArgs()
     content: ContentArgs = ContentArgs()
 
     @model_validator(mode="after")
     def _models_are_distinct(self) -> Self:
-        ids = [model.id for model in self.models]
+        ids = [m.id for m in self.models] + [m.id for m in self.embeddings]
         twice = sorted({model for model in ids if ids.count(model) > 1})
         if twice:
-            raise ValueError(f"models: each id may appear once; twice: {', '.join(twice)}")
+            raise ValueError(
+                f"models, embeddings: each id may appear once; twice: {', '.join(twice)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _semantic_model_embeds(self) -> Self:
+        model, ids = self.cache.semantic.model, {model.id for model in self.embeddings}
+        if model is not None and model not in ids:
+            raise ValueError(
+                f"cache.semantic.model: '{model}' is not among embeddings: "
+                f"{', '.join(sorted(ids)) or 'none'}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ Queues in front of a model are ours (deployments/model); Serve's are bounded and
 import re
 from typing import Any
 
-from graphs.args import IngressArgs, LimiterArgs, ModelArgs
+from graphs.args import CacheArgs, EmbeddingArgs, IngressArgs, LimiterArgs, ModelArgs
 
 HEALTH = {"health_check_period_s": 2.0, "health_check_timeout_s": 5.0}
 LOGGING = {"enable_access_log": False}  # ours says more and costs less (cluster/journal.py)
@@ -43,7 +43,20 @@ def limiter_options(args: LimiterArgs) -> dict[str, Any]:
     }
 
 
-def model_options(args: ModelArgs) -> dict[str, Any]:
+def shelf_options(args: CacheArgs, number: int) -> dict[str, Any]:
+    """One replica each: two would claim one key twice."""
+    return {
+        "name": f"Cache-{number}",
+        "num_replicas": 1,
+        "ray_actor_options": {"num_cpus": args.num_cpus},
+        "max_ongoing_requests": MAX_ONGOING,
+        "graceful_shutdown_timeout_s": 5.0,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }
+
+
+def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
     return {
         "name": model_name(args.id),
         "num_replicas": args.replicas,

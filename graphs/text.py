@@ -1,11 +1,12 @@
-"""The text stages: one deployment for each configured model."""
+"""The text stages: one deployment for each configured model, of text or of embeddings."""
 
 from ray import serve
 from ray.serve import Application
 
 from deployments.ingress.offer import Offer
 from deployments.model.deployment import ModelReplica
-from graphs.args import AppArgs, ModelArgs
+from deployments.search.deployment import EmbedderReplica
+from graphs.args import AppArgs, EmbeddingArgs, ModelArgs
 from graphs.options import model_options
 
 
@@ -17,11 +18,19 @@ def text_models(models: tuple[ModelArgs, ...]) -> dict[str, Application]:
     }
 
 
+def embedders(models: tuple[EmbeddingArgs, ...]) -> dict[str, Application]:
+    """Embedding model id -> its bound deployment."""
+    return {
+        model.id: serve.deployment(EmbedderReplica, **model_options(model)).bind(model.spec())
+        for model in models
+    }
+
+
 def offer(args: AppArgs) -> Offer:
     """What the ingress may say of the models."""
     return Offer(
         default_provider=args.default_provider,
         providers=args.content.providers,
         output_caps={model.id: model.max_output_tokens for model in args.models},
-        costs={model.id: model.costs for model in args.models},
+        costs={m.id: m.costs for m in args.models} | {m.id: m.costs for m in args.embeddings},
     )

@@ -16,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 from cluster.auth.bootstrap import bootstrap
-from cluster.ops.ports import Ports
+from cluster.ops.ports import BLOCK, Ports
 from cluster.ops.processes import end_all, members
 from cluster.ops.profile import Profile, environment
 from cluster.settings import Settings
@@ -103,7 +105,10 @@ class LocalServe:
         from load_tests.open_ingress import PREFIX, OpenIngress
 
         spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
-        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
+        off = {"enabled": False}
+        args = AppArgs.model_validate(
+            {"models": [spec], "ingress": {"num_cpus": 0.1}, "cache": off}
+        )
         self.run(compose(args, OpenIngress), "open", PREFIX)
 
     def kill_one(self, deployment: str) -> None:
@@ -112,6 +117,27 @@ class LocalServe:
 
         self.wait_until_whole(deployment)
         ray.kill(ray.get_actor(**self._replicas(deployment)[0]))
+
+    def ingress_addresses(self) -> dict[str, int]:
+        """The URL of each ingress replica's own port, and its process."""
+        ports = range(self._ports.replicas, self._ports.replicas + BLOCK)
+        found: dict[str, int] = {}
+        for process in members(self._id):
+            with contextlib.suppress(psutil.Error):
+                for socket in process.net_connections("tcp"):
+                    if socket.status == psutil.CONN_LISTEN and socket.laddr.port in ports:
+                        found[f"http://127.0.0.1:{socket.laddr.port}"] = process.pid
+        return found
+
+    def wait_for_ingress(self, replicas: int) -> dict[str, int]:
+        """Those addresses, once so many are up; TimeoutError after a minute."""
+        self.wait_until_whole("Ingress")
+        until = time.monotonic() + WHOLE_S
+        while len(found := self.ingress_addresses()) < replicas:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{len(found)} of {replicas} ingress replicas listen")
+            time.sleep(0.1)
+        return found
 
     def wait_until_whole(self, deployment: str) -> None:
         """Until every replica of a deployment of Mobula is up; TimeoutError after a minute."""

@@ -29,6 +29,8 @@ class OpenTenancy(Tenancy):
         self.limiter = Unlimited()  # type: ignore[assignment]
         self.office = None  # type: ignore[assignment]
         self.trail = self  # type: ignore[assignment]
+        self.idempotency = None  # type: ignore[assignment]
+        self.invalidations = None  # type: ignore[assignment]
 
     async def start(self) -> None:
         pass

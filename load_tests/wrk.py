@@ -15,6 +15,9 @@ _SCRIPT = """
 wrk.method = "POST"
 wrk.body = [==[{body}]==]
 {headers}
+done = function(summary, latency, requests)
+  io.write(string.format("     95%%   %.2fus\\n", latency:percentile(95)))
+end
 """
 
 
@@ -26,6 +29,7 @@ class Load:
     p50_ms: float
     p99_ms: float
     errors: int
+    p95_ms: float = float("nan")
 
 
 def require_wrk() -> str:
@@ -66,7 +70,8 @@ def parse(text: str) -> Load:
     socket = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
     errors = int(refused[1]) if refused else 0
     errors += sum(map(int, socket.groups())) if socket else 0
-    return Load(float(rate[1]), _latency(text, "50%"), _latency(text, "99%"), errors)
+    p50, p95, p99 = (_latency(text, quantile) for quantile in ("50%", "95%", "99%"))
+    return Load(float(rate[1]), p50, p99, errors, p95)
 
 
 def _latency(text: str, quantile: str) -> float:

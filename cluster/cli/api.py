@@ -59,8 +59,8 @@ class Api:
     def get(self, *path: str, **query: Any) -> Any:
         return self._ask("GET", path, query).json()
 
-    def post(self, *path: str, body: Mapping[str, Any]) -> Any:
-        return self._ask("POST", path, {}, body).json()
+    def post(self, *path: str, body: Mapping[str, Any], **query: Any) -> Any:
+        return self._ask("POST", path, query, body).json()
 
     def put(self, *path: str, body: Mapping[str, Any]) -> Any:
         return self._ask("PUT", path, {}, body).json()

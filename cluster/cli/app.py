@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.audit import audit
+from cluster.cli.cache import cache
 from cluster.cli.keys import keys
 from cluster.cli.plans import plans
 from cluster.cli.signing_keys import signing_keys
@@ -31,6 +32,7 @@ app.add_typer(users, name="users")
 app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(signing_keys, name="signing-keys")
+app.add_typer(cache, name="cache")
 app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)
@@ -180,6 +182,14 @@ def bench_limits(context: typer.Context) -> None:
     from cluster.cli.delegate import main_of
 
     raise typer.Exit(main_of("load_tests.bench_limits", context.args))
+
+
+@bench.command("cache", context_settings=PASS_THROUGH)
+def bench_cache(context: typer.Context) -> None:
+    """Kept answers: speed, latency, coalescing, invalidation, and what timing gives away."""
+    from cluster.cli.delegate import main_of
+
+    raise typer.Exit(main_of("load_tests.bench_cache", context.args))
 
 
 @bench.command("up")

@@ -7,6 +7,7 @@ in its plain class, or the one that stands for the failure in between.
 from collections.abc import Callable
 from typing import Any
 
+from grpc import RpcError
 from ray.exceptions import (
     GetTimeoutError,
     RayActorError,
@@ -58,6 +59,10 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any, str], Proble
         lambda _, target: ModelFailed(target, f"A replica of '{target}' died during the call."),
     ),
     ((RayTaskError,), lambda _, target: ModelFailed(target)),
+    (
+        (RpcError,),  # Serve hands on what gRPC raises, such as for a message over its limit
+        lambda _, target: ModelFailed(target, f"The answer of '{target}' could not be carried."),
+    ),
     (
         (RayError, RayServeException),
         lambda _, target: Overloaded(f"'{target}' cannot be reached.", retry_after_s=2.0),

@@ -1,15 +1,18 @@
 """Prints the API's description: `python -m deployments.ingress > docs/openapi.json`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 import orjson
 from pydantic import SecretStr
 
 from cluster.clock import SystemClock
 from cluster.settings import Settings
+from deployments.cache.config import OFF
+from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.ingress.app import create_api
 from deployments.ingress.assembly import assemble
@@ -19,13 +22,24 @@ from deployments.ingress.tenancy import Tenancy
 from deployments.limiter.memory_authority import MemoryAuthority
 
 
+class Described:
+    """What an ingress has behind it, by name only."""
+
+    models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
+    embedders: Mapping[str, ServedEmbedder] = {}
+    shared = None
+
+    async def ask(self, method: str, *arguments: Any) -> list[Any]:
+        return []
+
+
 def description(home: Path) -> bytes:
     """It depends on code alone: nothing is started, and no model is ever called."""
     clock = SystemClock()
     settings = Settings(home=home, pepper=SecretStr("described, never served " * 2))
     tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
-    served = {"nano": cast("ServedModel", None)}
-    services = assemble(settings, clock, tenancy, served, Offer("nano", {}, {}, {}), lambda _: None)
+    stages, offer = Described(), Offer("nano", {}, {}, {})
+    services, _ = assemble(settings, clock, tenancy, stages, offer, OFF, stages, lambda _: None)
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from cluster.problems import Malformed, Problem, to_problem
+from deployments.ingress.fast_path import FastPath, HotRoute
 from deployments.ingress.middleware import wrap
 from deployments.ingress.openapi import (
     GENERATION_PROBLEMS,
@@ -37,6 +38,7 @@ from deployments.ingress.routes.operations import (
 from deployments.ingress.routes.system import system_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
+from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.services import Services
 from deployments.ingress.streaming import NDJSON, SSE
 
@@ -46,6 +48,7 @@ logger = logging.getLogger("mobula.ingress")
 _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ("/v1/chat/completions", "chat", OPENAI, "openai", "Chat with a model", ChatCompletion),
     ("/v1/completions", "completions", OPENAI, "openai", "Continue a prompt", TextCompletion),
+    ("/v1/embeddings", "embeddings", OPENAI, "openai", "Turn texts into vectors", EmbeddingList),
     ("/api/v1/captions", "captions", NATIVE, "captions", "Write captions", CaptionAnswer),
     (
         "/api/v1/captions/batch",
@@ -66,12 +69,20 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ),
 )
 
+_HOT = {
+    "/v1/chat/completions": HotRoute("chat", b'{"id":"chatcmpl-'),
+    "/v1/completions": HotRoute("completions", b'{"id":"cmpl-'),
+}
+
 
 def create_app(services: Services, *, behind_serve: bool = False) -> ASGIApp:
     """The application with every layer around it."""
     known = operations(services)
     api = DirectRoutes(create_api(services, known), _endpoints(services, known))
-    return wrap(api, services, behind_serve=behind_serve)
+    app = wrap(api, services, behind_serve=behind_serve)
+    if services.cache is None:
+        return app
+    return FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
 
 
 def create_api(services: Services, known: Operations) -> FastAPI:

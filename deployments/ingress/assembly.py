@@ -4,12 +4,19 @@ Flows in: the tenants' side and the models' side. Flows out: the Services of `cr
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from cluster.clock import Clock
 from cluster.settings import Settings
 from cluster.version import VERSION
+from deployments.cache.config import CacheConfig
+from deployments.cache.stats import cache_stats
 from deployments.content.registry import Providers
+from deployments.contracts.cache import CacheStats, SharedTier
+from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.ingress.caches import Caches
+from deployments.ingress.embedding_path import EmbeddingPath
 from deployments.ingress.estimates import Estimates
 from deployments.ingress.gate import Gate
 from deployments.ingress.models import Models
@@ -19,30 +26,65 @@ from deployments.ingress.services import Services
 from deployments.ingress.tenancy import Tenancy
 
 
+class Peers(Protocol):
+    """All replicas like this one, asked for figures (deployments/remote_peers.py)."""
+
+    async def ask(self, method: str, *arguments: Any) -> list[Any]: ...
+
+
+class Stages(Protocol):
+    """What lies behind the ingress (deployments/remote_stages.py)."""
+
+    @property
+    def models(self) -> Mapping[str, ServedModel]: ...
+
+    @property
+    def embedders(self) -> Mapping[str, ServedEmbedder]: ...
+
+    @property
+    def shared(self) -> SharedTier | None: ...
+
+
 def assemble(
     settings: Settings,
     clock: Clock,
     tenancy: Tenancy,
-    served: Mapping[str, ServedModel],
+    stages: Stages,
     offer: Offer,
+    cache: CacheConfig,
+    peers: Peers,
     access_log: Callable[[bytes], None],
-) -> Services:
-    """Nothing is started here."""
-    models = Models(served, clock)
-    path = Path(models, tenancy.plan_of, Estimates(offer.output_caps), tenancy)
-    generators = dict.fromkeys(served, path)
-    return Services(
+) -> tuple[Services, Caches]:
+    """Nothing is started here: the caches are to be, once the tenancy is."""
+    models = Models(stages.models, clock, stages.embedders)
+    news, shared = tenancy.invalidations, stages.shared
+    caches = Caches(cache, models, tenancy.secret_of, news, shared, settings.home, clock)
+    estimates = Estimates(offer.output_caps)
+    path = Path(models, tenancy.plan_of, estimates, tenancy, caches.answers)
+    generators = dict.fromkeys(models.ids, path)
+
+    async def stats(tenant: str | None) -> CacheStats:
+        reports = await peers.ask("cache_report", tenant)
+        return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
+
+    services = Services(
         settings=settings,
         authenticator=tenancy,
         plan_of=tenancy.plan_of,
         gate=Gate(tenancy.limiter, tenancy.plan_of, tenancy.trail, clock),
         models=models,
         path=path,
+        embeddings=EmbeddingPath(models, tenancy.plan_of, tenancy),
         providers=Providers(generators, offer.default_provider, offer.providers),
         clock=clock,
         version=VERSION,
         access_log=access_log,
         office=tenancy.office,
         limits_view=tenancy.limits_view,
+        idempotency=tenancy.idempotency,
+        cache=caches if caches.answers is not None else None,
+        record_kept=path.hit,
+        cache_stats=stats,
         load=lambda: {**path.load(), **tenancy.load()},
     )
+    return services, caches

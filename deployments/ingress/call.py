@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from cluster.clock import Deadline
 from cluster.problems import DeadlineExceeded, Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
+from deployments.contracts.cache import NO_DIRECTIVES, Directives
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One authenticated call, by HTTP or by handle.
 
-    `created` is Unix seconds; `deadline` is on this process's clock.
+    `created` is Unix seconds; `deadline` is on this process's clock; `directives` are its wishes of
+    the cache.
     """
 
     request_id: str
@@ -19,6 +21,7 @@ class Call:
     deadline: Deadline
     created: int
     priority: Priority = Priority.STANDARD
+    directives: Directives = NO_DIRECTIVES
 
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's key carries `scope`."""

@@ -6,6 +6,8 @@ from cluster.clock import Deadline
 from cluster.problems import InvalidRequest, Unauthenticated
 from cluster.tenants.caller import Caller, Priority
 from cluster.tenants.plan import Plan, RequestClass
+from deployments.contracts.cache import NO_DIRECTIVES, Directives
+from deployments.ingress.caching import directives
 from deployments.ingress.call import Call
 from deployments.ingress.services import Services
 
@@ -15,13 +17,17 @@ PRIORITY = "mobula-priority"
 def open_call(
     services: Services, request: Request, request_class: RequestClass = RequestClass.READ
 ) -> Call:
-    """Authenticate and start a call; raises Unauthenticated, or InvalidRequest for its priority."""
+    """Authenticate and start a call; raises Unauthenticated, or InvalidRequest that names a header.
+
+    Whoever has authenticated the request before has left its caller in the state.
+    """
     state = request.scope["state"]
-    caller = services.authenticator.verify(bearer(request))
+    caller = state.get("caller") or services.authenticator.verify(bearer(request))
     state["tenant"], state["key_id"] = caller.tenant, caller.key_id
     deadline: Deadline = state["deadline"]
     asked = request.headers.get(PRIORITY)
-    return _call(services, state["request_id"], caller, deadline, request_class, asked)
+    wishes = directives(request.scope["headers"])
+    return _call(services, state["request_id"], caller, deadline, request_class, asked, wishes)
 
 
 def call_by_handle(
@@ -53,10 +59,11 @@ def _call(
     deadline: Deadline,
     request_class: RequestClass,
     asked: str | None,
+    wishes: Directives = NO_DIRECTIVES,
 ) -> Call:
     plan = services.plan_of(caller.tenant)
     priority = _priority(plan, request_class, asked)
-    return Call(request_id, caller, deadline, int(services.clock.wall()), priority)
+    return Call(request_id, caller, deadline, int(services.clock.wall()), priority, wishes)
 
 
 def _priority(plan: Plan, request_class: RequestClass, asked: str | None) -> Priority:

@@ -16,7 +16,9 @@ from cluster.clock import Clock
 from cluster.problems import Problem, to_problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan, RequestClass
+from deployments.contracts.cache import NO_DIRECTIVES, Directives, Served
 from deployments.contracts.limits import Limiter, Permit
+from deployments.ingress.caching import cache_fields
 from deployments.ingress.call import Call
 
 PlanOf = Callable[[str], Plan]
@@ -29,13 +31,21 @@ class Trail(Protocol):
 
 
 class Entrance:
-    """A call that was let in: its permit, and the models that it has come to."""
+    """A call that was let in: its permit, the models that it has come to, and what the cache made
+    of each request for them.
+    """
 
-    __slots__ = ("models", "permit")
+    __slots__ = ("directives", "models", "permit", "served")
 
-    def __init__(self, permit: Permit) -> None:
+    def __init__(self, permit: Permit, directives: Directives = NO_DIRECTIVES) -> None:
         self.permit = permit
+        self.directives = directives
         self.models: set[str] = set()
+        self.served: list[Served] = []
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Fields about limits and the cache, as of now."""
+        return [*self.permit.headers(), *cache_fields(self.served)]
 
 
 current_entrance: ContextVar[Entrance | None] = ContextVar("current_entrance", default=None)
@@ -54,7 +64,7 @@ class Gate:
     @asynccontextmanager
     async def admitted(
         self, call: Call, request_class: RequestClass, action: str, resource: str
-    ) -> AsyncIterator[Permit]:
+    ) -> AsyncIterator[Entrance]:
         """A slot for the body; whatever way it ends, the slot is freed and the line written.
 
         `resource` is what the line names unless the call comes to models.
@@ -64,9 +74,9 @@ class Gate:
         try:
             plan = self._plan_of(call.caller.tenant)
             permit = await self._limiter.admit(call.caller.tenant, plan, request_class)
-            entrance = Entrance(permit)
+            entrance = Entrance(permit, call.directives)
             current_entrance.set(entrance)
-            yield permit
+            yield entrance
         except Exception as error:
             outcome = to_problem(error).slug
             raise
@@ -77,17 +87,29 @@ class Gate:
             if entrance is not None:
                 entrance.permit.close()
                 resource = ",".join(f"model:{m}" for m in sorted(entrance.models)) or resource
-            self._trail.note(self._record(call, action, resource, outcome))
+            self._note(call.caller, call.request_id, action, resource, outcome)
+
+    def at_once(self, caller: Caller, plan: Plan, request_class: RequestClass) -> Permit | None:
+        """A permit for an answer that is in hand; None where getting one takes waiting.
+
+        Whoever takes one closes it, and tells of it by `passed`.
+        """
+        return self._limiter.admit_now(caller.tenant, plan, request_class)
+
+    def passed(self, caller: Caller, request_id: str, action: str, resource: str) -> None:
+        """Write the line of a call that was let in at once, and answered."""
+        self._note(caller, request_id, action, resource, "ok")
 
     def refused(self, call: Call, action: str, problem: Problem) -> None:
         """Write the line of a call that did not get as far as the gate."""
-        self._trail.note(self._record(call, action, "", problem.slug))
+        self._note(call.caller, call.request_id, action, "", problem.slug)
 
-    def _record(self, call: Call, action: str, resource: str, outcome: str) -> AuditRecord:
-        caller = call.caller
-        at = self._clock.wall()
-        return AuditRecord(
-            at, caller.tenant, actor(caller), action, resource, outcome, call.request_id
+    def _note(
+        self, caller: Caller, request_id: str, action: str, resource: str, outcome: str
+    ) -> None:
+        at, tenant = self._clock.wall(), caller.tenant
+        self._trail.note(
+            AuditRecord(at, tenant, actor(caller), action, resource, outcome, request_id)
         )
 
 

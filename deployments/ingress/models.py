@@ -1,7 +1,8 @@
 """The models that this cluster serves, by id.
 
-Flows in: a `ServedModel` per configured id. Flows out: the one that a request names, and cards
-for listing. Cards are kept for a moment so that listing does not cost a hop a model each time.
+Flows in: a `ServedModel` per configured id, and a `ServedEmbedder` per embedding model. Flows out:
+the one that a request names, and cards for listing. Cards are kept for a moment so that listing
+does not cost a hop a model each time.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 
 from cluster.clock import Clock
 from cluster.problems import Problem, UnknownModel, to_problem
+from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
 
 CARD_TTL_S = 2.0
@@ -18,17 +20,36 @@ CARD_TIMEOUT_S = 2.0
 class Models:
     """Looks models up and says which of them answer."""
 
-    def __init__(self, served: Mapping[str, ServedModel], clock: Clock) -> None:
+    def __init__(
+        self,
+        served: Mapping[str, ServedModel],
+        clock: Clock,
+        embedders: Mapping[str, ServedEmbedder] | None = None,
+    ) -> None:
         self._served = dict(served)
+        self._embedders = dict(embedders or {})
+        self._all: dict[str, ServedModel | ServedEmbedder] = {**self._served, **self._embedders}
         self._clock = clock
         self._cards: dict[str, tuple[float, ModelCard]] = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
+        """Of the text models."""
         return tuple(self._served)
 
+    @property
+    def embedder_ids(self) -> tuple[str, ...]:
+        return tuple(self._embedders)
+
+    def embedder(self, model: str) -> ServedEmbedder:
+        """Raises UnknownModel, which names the embedding models that there are."""
+        try:
+            return self._embedders[model]
+        except KeyError:
+            raise UnknownModel(model, self.embedder_ids) from None
+
     def get(self, model: str) -> ServedModel:
-        """Raises UnknownModel, which names the models that there are."""
+        """Raises UnknownModel, which names the text models that there are."""
         try:
             return self._served[model]
         except KeyError:
@@ -36,7 +57,9 @@ class Models:
 
     async def card(self, model: str) -> ModelCard:
         """Raises UnknownModel, or Overloaded when the model does not answer."""
-        served = self.get(model)
+        served = self._all.get(model)
+        if served is None:
+            raise UnknownModel(model, tuple(self._all))
         kept = self._cards.get(model)
         if kept is not None and self._clock.monotonic() - kept[0] < CARD_TTL_S:
             return kept[1]
@@ -47,18 +70,18 @@ class Models:
 
     async def cards(self) -> dict[str, ModelCard | Problem]:
         """A card for each model that answers, and the problem of each that does not."""
-        found = await asyncio.gather(*map(self._card_or_problem, self._served))
-        return dict(zip(self._served, found, strict=True))
+        found = await asyncio.gather(*map(self._card_or_problem, self._all))
+        return dict(zip(self._all, found, strict=True))
 
     async def loads(self) -> dict[str, ModelLoad | Problem]:
         """What one replica of each model is doing, or the problem of asking it."""
-        found = await asyncio.gather(*map(self._load_or_problem, self._served))
-        return dict(zip(self._served, found, strict=True))
+        found = await asyncio.gather(*map(self._load_or_problem, self._all))
+        return dict(zip(self._all, found, strict=True))
 
     async def _load_or_problem(self, model: str) -> ModelLoad | Problem:
         try:
             async with asyncio.timeout(CARD_TIMEOUT_S):
-                return await self._served[model].load()
+                return await self._all[model].load()
         except TimeoutError:
             return _silent(model)
         except Exception as error:  # noqa: BLE001 - one bad model must not hide the others

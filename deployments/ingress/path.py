@@ -1,4 +1,4 @@
-"""The request path of one model call: allow -> reserve -> generate -> settle and record.
+"""The request path of one model call: allow -> look up -> reserve -> generate -> settle and record.
 
 Flows in: a GenerateRequest from any operation, by HTTP or by handle, of a call that has passed the
 gate. Flows out: what the model answers. It is itself a Generator, so content pipelines run over it
@@ -12,8 +12,10 @@ from typing import Protocol, Self
 
 from cluster.problems import Forbidden, UnknownModel
 from cluster.tenants.caller import Caller, Scope
-from cluster.tenants.plan import Plan
+from cluster.tenants.plan import Feature, Plan
 from cluster.tenants.units import Amounts
+from deployments.cache.answers import AnswerCache
+from deployments.cache.case import Visit
 from deployments.contracts.generation import (
     Chunk,
     Completion,
@@ -23,9 +25,11 @@ from deployments.contracts.generation import (
 )
 from deployments.contracts.limits import Reservation
 from deployments.ingress.estimates import Estimates
-from deployments.ingress.gate import current_entrance
+from deployments.ingress.gate import Entrance, current_entrance
 from deployments.ingress.models import Models
 from deployments.ingress.trace import current_trace
+
+_NOTHING = Amounts()
 
 
 class Meter(Protocol):
@@ -36,9 +40,10 @@ class Meter(Protocol):
 
 @dataclass(slots=True)
 class Tally:
-    """What this replica has answered since it started."""
+    """What this replica has answered since it started: `calls` by models, `kept` without."""
 
     calls: int = 0
+    kept: int = 0
     failed: int = 0
     open: int = 0
     prompt_tokens: int = 0
@@ -58,51 +63,68 @@ class Path:
         plan_of: Callable[[str], Plan],
         estimates: Estimates,
         meter: Meter,
+        cache: AnswerCache | None = None,
     ) -> None:
-        """`plan_of` gives the plan that a tenant is on now."""
+        """`plan_of` gives the plan that a tenant is on now. Without a cache, models answer all."""
         self._models = models
         self._plan_of = plan_of
         self._estimates = estimates
         self._meter = meter
+        self._cache = cache
         self.tally = Tally()
 
     async def generate(self, request: GenerateRequest) -> Completion:
-        model, metered = await self._admit(request)
-        with metered, _Recording(self.tally) as recording:
-            completion = await model.generate(request)
-            recording.answered()
-            metered.whole(completion.usage)
+        call = self._admit(request)
+        if self._cache is None:
+            return await call.generate(request)
+        visit = call.visit()
+        completion = await self._cache.generate(request, call, visit)
+        self._kept(request, call, visit)
         return completion
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        model, metered = await self._admit(request)
-        with metered, _Recording(self.tally) as recording:
-            async with aclosing(model.stream(request)) as chunks:
-                async for chunk in chunks:
-                    recording.answered()
-                    metered.piece(chunk)
-                    yield chunk
+        call = self._admit(request)
+        if self._cache is None:
+            chunks = call.stream(request)
+        else:
+            visit = call.visit()
+            chunks = self._cache.stream(request, call, visit)
+        async with aclosing(chunks) as pieces:
+            async for chunk in pieces:
+                yield chunk
+        if self._cache is not None:
+            self._kept(request, call, visit)
 
     def load(self) -> dict[str, int]:
         """The tally, for `/health`."""
         return asdict(self.tally)
 
-    async def _admit(self, request: GenerateRequest) -> tuple[ServedModel, "_Metered"]:
+    def _admit(self, request: GenerateRequest) -> "ModelCall":
         if not request.caller.allows(Scope.GENERATE):
             raise Forbidden("This key may not generate.", required_scope=str(Scope.GENERATE))
         plan = self._plan_of(request.caller.tenant)
-        allowed = tuple(filter(plan.allows_model, self._models.ids))
-        if request.model not in allowed:
-            raise UnknownModel(request.model, allowed)
-        model = self._models.get(request.model)
+        if request.model not in self._models.ids or not plan.allows_model(request.model):
+            raise UnknownModel(request.model, tuple(filter(plan.allows_model, self._models.ids)))
         entrance = current_entrance.get()
         if entrance is None:
             raise RuntimeError("a model call that no gate let in")
         entrance.models.add(request.model)
-        reservation = await entrance.permit.reserve(
-            request.model, self._estimates.of(request, plan)
-        )
-        return model, _Metered(self, request, plan, reservation)
+        return ModelCall(self, self._models.get(request.model), plan, entrance)
+
+    def estimate(self, request: GenerateRequest, plan: Plan) -> Amounts:
+        """What the call will take, to reserve it."""
+        return self._estimates.of(request, plan)
+
+    def _kept(self, request: GenerateRequest, call: "ModelCall", visit: Visit) -> None:
+        """A request that nothing was computed for still is one in the ledger."""
+        served = visit.last
+        if served is not None and (served.forwarded is None or served.collapsed):
+            self.hit(request.caller, call.plan, request.model)
+
+    def hit(self, caller: Caller, plan: Plan, model: str) -> None:
+        """Record a request that was answered without the model."""
+        self.tally.kept += 1
+        self._meter.add(caller, plan, model, _NOTHING)
 
     def record(self, request: GenerateRequest, plan: Plan, usage: Usage, *, whole: bool) -> None:
         """Usage of a call that ended; a whole one teaches the estimates."""
@@ -110,6 +132,48 @@ class Path:
         if whole:
             self._estimates.learn(request, usage.completion_tokens)
         self._meter.add(request.caller, plan, request.model, amounts_of(usage))
+
+
+class ModelCall:
+    """One request's way to its model: reserve -> generate -> settle and record. A Generator.
+
+    The cache may let it run on after the request has left, for others who wait for the answer.
+    """
+
+    __slots__ = ("_entrance", "_model", "_path", "plan")
+
+    def __init__(self, path: Path, model: ServedModel, plan: Plan, entrance: Entrance) -> None:
+        self._path = path
+        self._model = model
+        self._entrance = entrance
+        self.plan = plan
+
+    async def generate(self, request: GenerateRequest) -> Completion:
+        with await self._metered(request) as metered, _Recording(self._path.tally) as recording:
+            completion = await self._model.generate(request)
+            recording.answered()
+            metered.whole(completion.usage)
+        return completion
+
+    async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        with await self._metered(request) as metered, _Recording(self._path.tally) as recording:
+            async with aclosing(self._model.stream(request)) as chunks:
+                async for chunk in chunks:
+                    recording.answered()
+                    metered.piece(chunk)
+                    yield chunk
+
+    def visit(self) -> Visit:
+        """What the cache has to know of the call."""
+        entrance = self._entrance
+        sampled = Feature.CACHE_SAMPLED in self.plan.features
+        return Visit(entrance.served, entrance.directives, sampled, current_trace.get())
+
+    async def _metered(self, request: GenerateRequest) -> "_Metered":
+        amounts = self._path.estimate(request, self.plan)
+        permit = self._entrance.permit
+        reservation = await permit.reserve(request.model, amounts, lasting=True)
+        return _Metered(self._path, request, self.plan, reservation)
 
 
 class _Metered:

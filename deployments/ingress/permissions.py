@@ -51,8 +51,8 @@ async def admitted(request: Request, call: Annotated[Call, Depends(authenticated
     """Through the tenant's gate: counted against its limits, and kept in its audit trail."""
     action, resource = f"admin.{request.method.lower()}", request.scope["path"][:MAX_RESOURCE]
     gate = services_of(request).gate
-    async with gate.admitted(call, _class_of(request), action, resource) as permit:
-        request.scope["state"]["fields"] = permit.headers
+    async with gate.admitted(call, _class_of(request), action, resource) as entrance:
+        request.scope["state"]["fields"] = entrance.headers
         yield call
 
 
@@ -117,3 +117,5 @@ OperatesTenant = Annotated[Entry, Depends(_in_path(Scope.ADMIN))]
 ReadsUsage = Annotated[Entry, Depends(_in_query(Scope.USAGE_READ))]
 ReadsAudit = Annotated[Entry, Depends(_in_query(Scope.AUDIT_READ))]
 ReadsEvents = Annotated[Entry, Depends(_in_query(Scope.WEBHOOKS_READ))]
+ReadsCache = Annotated[Entry, Depends(_in_query(Scope.CACHE_READ))]
+WritesCache = Annotated[Entry, Depends(_in_query(Scope.CACHE_WRITE))]

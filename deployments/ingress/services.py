@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cluster.clock import Clock
+from cluster.idempotency.store import IdempotencyStore
 from cluster.settings import Settings
 from cluster.storage.database import StoreDown
 from cluster.tenants.administration import Administration
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from deployments.content.registry import Providers
+from deployments.contracts.cache import CacheStats
+from deployments.contracts.embedding import Embedder
 from deployments.contracts.generation import Generator
+from deployments.ingress.caches import Caches
 from deployments.ingress.gate import Gate
 from deployments.ingress.models import Models
 from deployments.limiter.view import LimitView
@@ -28,10 +32,13 @@ class Services:
     """The collaborators of `create_app`.
 
     `plan_of` gives the plan that a tenant is on now; `gate` lets its calls in.
-    `path` is the request path as a Generator: what operations call to get text.
+    `path` is the request path as a Generator: what operations call to get text; `embeddings` is
+    that of embeddings.
     `providers` are the names under which content may be asked for. `access_log` takes
     one JSON line a request; `load` reports this replica's own figures for `/health`;
-    `limits_view` says how a tenant's limits stand.
+    `limits_view` says how a tenant's limits stand, `cache_stats` how the cache does for a tenant
+    (None: for all of them). `record_kept` enters a request for a model that was answered from
+    `cache` without it.
     """
 
     settings: Settings
@@ -40,6 +47,7 @@ class Services:
     gate: Gate
     models: Models
     path: Generator
+    embeddings: Embedder
     providers: Providers
     clock: Clock
     version: str
@@ -47,6 +55,10 @@ class Services:
     load: Callable[[], Mapping[str, Any]] = dict
     office: Administration | None = None
     limits_view: Callable[[str], Awaitable[list[LimitView]]] | None = None
+    idempotency: IdempotencyStore | None = None
+    cache: Caches | None = None
+    record_kept: Callable[[Caller, Plan, str], None] = lambda *_: None
+    cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None
 
     def administration(self) -> Administration:
         """Raises StoreDown where there is no store."""

@@ -17,6 +17,8 @@ from cluster.clock import Clock
 from cluster.events.bus import EventBus
 from cluster.events.deliverer import Deliverer
 from cluster.events.signing import Keyring
+from cluster.idempotency.store import IdempotencyStore
+from cluster.invalidation.feed import InvalidationFeed
 from cluster.net.ssrf import Guard
 from cluster.net.transport import PinnedTransport
 from cluster.settings import Settings
@@ -70,6 +72,8 @@ class Tenancy:
         self.limiter = TenantLimiter(
             authority, name, clock, self._spent, news, patience_s=patience_s
         )
+        self.invalidations = InvalidationFeed(self.database, clock)
+        self.idempotency = IdempotencyStore(self.database, self.secret_of, clock)
         self.office = administration(
             self.database,
             self.directory,
@@ -80,6 +84,7 @@ class Tenancy:
             pepper,
             folder,
             clock,
+            invalidations=self.invalidations,
         )
         self._costs = costs
         self._clock = clock
@@ -91,12 +96,22 @@ class Tenancy:
         await self.ledger.start()
         await self.bus.start()
         await self.deliverer.start()
+        await self.invalidations.start()
+        await self.idempotency.start()
         await self.limiter.start()
 
     async def close(self) -> None:
         """Write and give back whatever is held. One part that fails does not keep the others."""
-        parts = (self.limiter, self.deliverer, self.bus, self.ledger, self.trail, self.directory)
-        for part in parts:
+        for part in (
+            self.limiter,
+            self.deliverer,
+            self.bus,
+            self.idempotency,
+            self.invalidations,
+            self.ledger,
+            self.trail,
+            self.directory,
+        ):
             try:
                 await part.close()
             except Exception:
@@ -110,6 +125,10 @@ class Tenancy:
     def plan_of(self, tenant: str) -> Plan:
         """The plan that a tenant is on now."""
         return self.directory.tenant(tenant).plan
+
+    def secret_of(self, tenant: str) -> bytes:
+        """What keys and seals whatever is kept for a tenant alone. Raises NotFound."""
+        return self.directory.tenant(tenant).secret
 
     async def limits_view(self, tenant: str) -> list[LimitView]:
         """How the limits of a tenant's plan stand. Raises NotFound."""
@@ -142,6 +161,7 @@ class Tenancy:
             "events_lost": self.bus.lost,
             "directory_age_s": round(self.directory.age_s, 3),
             "directory_failures": self.directory.failures,
+            "invalidations_age_s": round(min(self.invalidations.age_s, 1e9), 3),
             "limits_authority_is_up": self.limiter.authority_is_up,
         }
 

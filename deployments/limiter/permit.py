@@ -58,8 +58,9 @@ class Permit:
         self._open = True
         account.permits += 1
 
-    async def reserve(self, model: str, amounts: Amounts) -> Reservation:
+    async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> Reservation:
         """Set `amounts` of one call of `model` aside in every limit it passes, all or nothing.
+        A lasting reservation is not ended by `close`.
 
         Raises RateLimited, QuotaExceeded, InvalidRequest (more than ever passes) or Overloaded
         (a budget that cannot be checked now); each names the limit.
@@ -78,7 +79,8 @@ class Permit:
         self._purses.extend(p for p, _ in found if p not in self._purses)
         parts = await rounds.take(account, wanted, (self._class, model), now)
         reservation = Reservation(self, parts)
-        self._reservations.append(reservation)
+        if not lasting:
+            self._reservations.append(reservation)
         return reservation
 
     def headers(self) -> Headers:

@@ -1,8 +1,7 @@
 """Exchanges with the authority, one at a time for each tenant, and life without it.
 
 In: accounts with requests that wait. Out: their credits, or refusals. Every wait ends after one
-exchange, or after `patience_s` when the authority does not answer; from then on nobody waits for
-it until it answers in time again.
+exchange, or after `patience_s` without an answer; then nobody waits until one comes in time again.
 """
 
 import asyncio
@@ -53,18 +52,28 @@ class Rounds:
 
     async def take(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
         """The parts that were taken: all, but for limits in shadow mode that had no room."""
-        taken = parts
-        if not account.take(parts, now):
-            taken = await self._acquire(account, parts, source, now)
-            if len(taken) < len(parts):
-                taken = account.owe(parts, taken)
-            now = self.clock.monotonic()
+        if self.take_now(account, parts, now):
+            return parts
+        taken = await self._acquire(account, parts, source, now)
+        if len(taken) < len(parts):
+            taken = account.owe(parts, taken)
+        self._look_after(account, taken, self.clock.monotonic())
+        return taken
+
+    def take_now(self, account: Account, parts: Parts, now: float) -> bool:
+        """Spend credits in hand: all parts, or none and False."""
+        taken = account.take(parts, now)
+        if taken:
+            self._look_after(account, parts, now)
+        return taken
+
+    def _look_after(self, account: Account, taken: Parts, now: float) -> None:
+        """Tell of budgets that run out, and ask for more of what is low."""
         for purse, _ in taken:
             if purse.kind is BucketKind.BUDGET and purse.scarce:
                 self._announcer.budget(account.tenant, purse, now)
             if purse.holding <= purse.low and self.outage.since is None:
                 self.start(account)
-        return taken
 
     async def _acquire(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
         parts = self._passable(account, parts, source, now)
@@ -105,11 +114,10 @@ class Rounds:
 
     def probe(self) -> None:
         """While the authority is away: one exchange at a time, of anyone who needs it."""
-        accounts = self.accounts.values()
-        if any(account.task is not None for account in accounts):
+        if any(account.task is not None for account in self.accounts.values()):
             return
         now = self.clock.monotonic()
-        for account in accounts:
+        for account in self.accounts.values():
             if account.probe or account.due(now):
                 account.probe = False
                 self.start(account)
@@ -196,9 +204,9 @@ class Rounds:
                 account.leave(waiter)
                 if not waiter.future.done():
                     waiter.future.set_exception(problem)
-                continue
-            if keep is not None:
-                self._hand_over(account, waiter, keep)
+            else:
+                if keep is not None:
+                    self._hand_over(account, waiter, keep)
 
     def _hand_over(self, account: Account, waiter: Waiter, parts: Parts) -> None:
         account.leave(waiter)
@@ -237,8 +245,7 @@ class Rounds:
         self, account: Account, waiter: Waiter, purse: Purse, amount: int, now: float
     ) -> None:
         """Remember and tell that a limit has no room. Raises unless it is in shadow mode."""
-        spec, room = purse.limit.spec, purse.holding + purse.level
-        retry_s = self._ttl_s
+        spec, room, retry_s = purse.limit.spec, purse.holding + purse.level, self._ttl_s
         if purse.kind is BucketKind.RATE:
             retry_s = max(purse.retry_s, (amount - room) / spec.rate, 0.001)
         elif purse.kind is BucketKind.BUDGET:
@@ -259,12 +266,9 @@ class Rounds:
             else:
                 self._announcer.hit(account.tenant, purse, source, now)
                 if not purse.limit.shadow:
-                    retry_s = max(0.001, purse.retry_at - now)
-                    raise (
-                        too_large(purse.limit, amount)
-                        if over
-                        else refusal(purse.limit, amount, retry_s)
-                    )
+                    if over:
+                        raise too_large(purse.limit, amount)
+                    raise refusal(purse.limit, amount, max(0.001, purse.retry_at - now))
         return tuple(kept)
 
     def _overdue(self, account: Account) -> None:
@@ -280,14 +284,12 @@ class Rounds:
         self.outage.begin(now)
         for waiter in list(account.waiters):
             account.leave(waiter)
-            if waiter.future.done():
-                continue
-            try:
-                waiter.future.set_result(
-                    self.outage.admit(account, waiter.parts, waiter.source, now)
-                )
-            except Problem as problem:
-                waiter.future.set_exception(problem)
+            if not waiter.future.done():
+                try:
+                    parts = self.outage.admit(account, waiter.parts, waiter.source, now)
+                    waiter.future.set_result(parts)
+                except Problem as problem:
+                    waiter.future.set_exception(problem)
 
     def _abandon(self, account: Account, waiter: Waiter) -> None:
         """The caller left: out of the line, or back with what it was just given."""

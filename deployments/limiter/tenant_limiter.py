@@ -74,6 +74,15 @@ class TenantLimiter:
         taken = await self._rounds.take(account, parts, (request_class, ""), now)
         return Permit(self._rounds, account, request_class, taken)
 
+    def admit_now(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit | None:
+        """The same out of credits in hand; None, and nothing is spent, where they do not do."""
+        account = self._account(tenant, plan)
+        now = self._clock.monotonic()
+        parts = account.admission(request_class, now)
+        if not self._rounds.take_now(account, parts, now):
+            return None
+        return Permit(self._rounds, account, request_class, parts)
+
     async def view(self, tenant: str, plan: Plan) -> list[LimitView]:
         """Every limit of the plan as it stands; asks the authority once and spends nothing."""
         account = self._account(tenant, plan)

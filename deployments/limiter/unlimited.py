@@ -10,7 +10,10 @@ class Unlimited:
     async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "Unlimited":
         return self
 
-    async def reserve(self, model: str, amounts: Amounts) -> "Unlimited":
+    def admit_now(self, tenant: str, plan: Plan, request_class: RequestClass) -> "Unlimited":
+        return self
+
+    async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> "Unlimited":
         return self
 
     def settle(self, actual: Amounts, *, requests: int = 1) -> None:

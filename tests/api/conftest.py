@@ -13,19 +13,25 @@ from cluster.tenants.plan import Plan
 from deployments.content.registry import Providers
 from deployments.contracts.limits import Limiter
 from deployments.ingress.app import create_app
+from deployments.ingress.embedding_path import EmbeddingPath
 from deployments.ingress.estimates import Estimates
 from deployments.ingress.gate import Gate
 from deployments.ingress.models import Models
 from deployments.ingress.path import Path
 from deployments.ingress.services import Services
 from deployments.limiter.unlimited import Unlimited
-from tests.api.fakes import Records, WordsModel
+from tests.api.fakes import LettersEmbedder, Records, WordsModel
 from tests.api.web import FixedKeys, MakeServices, client_of
 
 
 @pytest.fixture
 def model() -> WordsModel:
     return WordsModel()
+
+
+@pytest.fixture
+def embedder() -> LettersEmbedder:
+    return LettersEmbedder()
 
 
 @pytest.fixture
@@ -54,6 +60,7 @@ def limiter() -> Limiter:
 @pytest.fixture
 def make_services(
     model: WordsModel,
+    embedder: LettersEmbedder,
     access_log: list[bytes],
     records: Records,
     plan: Plan,
@@ -62,7 +69,7 @@ def make_services(
 ) -> MakeServices:
     def make(**settings: object) -> Services:
         clock = SystemClock()
-        models = Models({"words": model}, clock)
+        models = Models({"words": model}, clock, {"letters": embedder})
         path = Path(models, lambda _: plan, Estimates({}), records)
         return Services(
             settings=Settings(home=tmp_path, **settings),  # type: ignore[arg-type]
@@ -71,6 +78,7 @@ def make_services(
             gate=Gate(limiter, lambda _: plan, records, clock),
             models=models,
             path=path,
+            embeddings=EmbeddingPath(models, lambda _: plan, records),
             providers=Providers({"words": path}, "words", {"house": "words"}),
             clock=clock,
             version="9.9.9",

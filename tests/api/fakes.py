@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+import numpy as np
+
 from cluster.audit.record import AuditRecord
 from cluster.problems import ModelFailed, Overloaded, PromptTooLong
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Amounts
+from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -114,6 +117,29 @@ class WordsModel:
             last = index == request.n - 1
             usage = Usage(size, len(words) * request.n) if last else None
             yield Chunk(index, "", "stop", () if request.sampling.logprobs else None, usage)
+
+
+class LettersEmbedder:
+    """A text's vector is how often it has the letters a to d; one word is one token."""
+
+    def __init__(self) -> None:
+        self.requests: list[EmbedRequest] = []
+        self.problem: Exception | None = None
+
+    async def card(self) -> ModelCard:
+        return ModelCard("letters", "fake", "letters", "rev1", CONTEXT, 1_700_000_000)
+
+    async def load(self) -> ModelLoad:
+        asked = len(self.requests)
+        return ModelLoad(0, 0, asked, asked, 0, 0, 0, 0)
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        self.requests.append(request)
+        if self.problem is not None:
+            raise self.problem
+        rows = [[text.count(letter) for letter in "abcd"] for text in request.texts]
+        tokens = sum(len(text.split()) for text in request.texts)
+        return Embeddings(np.array(rows, dtype=np.float32), tokens, "letters")
 
 
 def _logprob(request: GenerateRequest, text: str) -> tuple[TokenLogprob, ...] | None:

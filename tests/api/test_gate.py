@@ -39,7 +39,7 @@ class Ledger:
         self.open += 1
         return self
 
-    async def reserve(self, model: str, amounts: Amounts) -> "Ledger":
+    async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> "Ledger":
         if self.refuse_tokens:
             raise self.refuse_tokens
         self.reserved.append(amounts)

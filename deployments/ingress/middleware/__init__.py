@@ -1,10 +1,11 @@
 """The layers around the application, outermost first. Each is pure ASGI and does one thing.
 
-    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> TrustedHosts -> GZip
+    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> TrustedHosts -> ETags -> GZip
       -> Concurrency -> ServeHeaders -> Deadlines -> BodyLimit -> FastAPI
 
 Problems stands outside the layers that refuse, so a layer refuses by raising; CORS stands
-outside Problems, so a browser may read a refusal.
+outside Problems, so a browser may read a refusal; ETags stands outside GZip, so that each coding of
+an answer has a tag of its own.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from deployments.ingress.middleware.access_log import AccessLog
 from deployments.ingress.middleware.body_limit import BodyLimit
 from deployments.ingress.middleware.concurrency import Concurrency
 from deployments.ingress.middleware.deadlines import Deadlines
+from deployments.ingress.middleware.etags import ETags
 from deployments.ingress.middleware.problems import Problems
 from deployments.ingress.middleware.request_id import RequestId
 from deployments.ingress.middleware.security_headers import SecurityHeaders
@@ -29,6 +31,10 @@ EXPOSED_HEADERS = (
     "X-Request-ID",
     "Retry-After",
     "X-Mobula-Overhead-Ms",
+    "ETag",
+    "Age",
+    "Cache-Status",
+    "Idempotency-Replayed",
     "RateLimit",
     "RateLimit-Policy",
     *(
@@ -49,6 +55,7 @@ def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASG
     app = GZipMiddleware(
         app, compresslevel=5, exclude_content_types=DEFAULT_EXCLUDED_CONTENT_TYPES + STREAM_TYPES
     )
+    app = ETags(app)
     app = TrustedHosts(app, settings.allowed_hosts)
     app = Problems(app)
     app = _cors(app, settings.cors_origins)
@@ -71,6 +78,11 @@ def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
             "X-Request-ID",
             "Mobula-Timeout",
             "Mobula-Priority",
+            "Mobula-Cache",
+            "Mobula-Cache-Tags",
+            "Cache-Control",
+            "If-None-Match",
+            "Idempotency-Key",
         ),
         expose_headers=EXPOSED_HEADERS,
     )

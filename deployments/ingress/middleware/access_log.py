@@ -55,29 +55,29 @@ class AccessLog:
             await self._app(scope, receive, counting)
         finally:
             elapsed_ms = (self._clock.monotonic() - started) * 1000
-            self._write(self._line(scope, state, status, elapsed_ms, sent_bytes))
+            self._write(access_line(self._clock, scope, status, elapsed_ms, sent_bytes))
 
-    def _line(
-        self, scope: Scope, state: dict[str, object], status: int, ms: float, size: int
-    ) -> bytes:
-        client = scope.get("client")
-        line = {
-            "ts": round(self._clock.wall(), 3),
-            "event": "request",
-            "request_id": state.get("request_id"),
-            "method": scope["method"],
-            "path": scope["path"],
-            "status": status,
-            "ms": round(ms, 2),
-            "bytes": size,
-            "tenant": state.get("tenant"),
-            "key": state.get("key_id"),
-            "model": state.get("model"),
-            "client": client[0] if client else None,
-        }
-        if "problem" in state:
-            line["problem"] = state["problem"]
-        return _SECRET.sub(_REDACTED, orjson.dumps(line))
+
+def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
+    """What is logged of an answer of `size` bytes that took `ms`."""
+    client, state = scope.get("client"), scope["state"]
+    line = {
+        "ts": round(clock.wall(), 3),
+        "event": "request",
+        "request_id": state.get("request_id"),
+        "method": scope["method"],
+        "path": scope["path"],
+        "status": status,
+        "ms": round(ms, 2),
+        "bytes": size,
+        "tenant": state.get("tenant"),
+        "key": state.get("key_id"),
+        "model": state.get("model"),
+        "client": client[0] if client else None,
+    }
+    if "problem" in state:
+        line["problem"] = state["problem"]
+    return _SECRET.sub(_REDACTED, orjson.dumps(line))
 
 
 def _limits(state: Mapping[str, Any], status: int) -> Iterable[tuple[bytes, bytes]]:

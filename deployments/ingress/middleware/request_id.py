@@ -23,8 +23,8 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = _given(scope)
-        request_id = given or f"req_{uuid.uuid4().hex}"
+        given = given_id(scope)
+        request_id = given or new_id()
         scope.setdefault("state", {})["request_id"] = request_id
         if given is not None and self._outer_echoes:
             await self._app(scope, receive, send)
@@ -39,7 +39,12 @@ class RequestId:
         await self._app(scope, receive, send_with_id)
 
 
-def _given(scope: Scope) -> str | None:
+def new_id() -> str:
+    return f"req_{uuid.uuid4().hex}"
+
+
+def given_id(scope: Scope) -> str | None:
+    """The client's own id if it is sane."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             return value.decode() if _SANE.fullmatch(value) else None

@@ -9,6 +9,7 @@ _ALWAYS = [
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
 _API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+API_HEADERS = (*_ALWAYS, _API_POLICY)
 _PAGES = ("/docs", "/redoc")
 
 
@@ -22,7 +23,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        added = _ALWAYS if scope["path"].startswith(_PAGES) else [*_ALWAYS, _API_POLICY]
+        added = _ALWAYS if scope["path"].startswith(_PAGES) else API_HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -17,11 +17,16 @@ class TrustedHosts:
         self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._any:
-            host = _host(scope)
-            if host not in self._exact and not (self._suffixes and host.endswith(self._suffixes)):
-                raise UntrustedHost(f"Host '{host[:100]}' is not served here.")
+        if scope["type"] == "http" and not self.trusts(scope):
+            raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
         await self._app(scope, receive, send)
+
+    def trusts(self, scope: Scope) -> bool:
+        """Whether the host that an HTTP scope names is served here."""
+        if self._any:
+            return True
+        host = _host(scope)
+        return host in self._exact or bool(self._suffixes and host.endswith(self._suffixes))
 
 
 def _host(scope: Scope) -> str:

@@ -11,6 +11,7 @@ from deployments.ingress.routes import (
     admin_users,
     audit,
     auth,
+    cache,
     usage,
     webhooks,
 )
@@ -26,6 +27,7 @@ from deployments.ingress.schemas.admin import (
     UserCreate,
 )
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
+from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookChange,
@@ -50,6 +52,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     WebhookChange,
     WebhookRotation,
     AuditPrune,
+    InvalidationCreate,
 )
 
 
@@ -61,8 +64,8 @@ async def not_stored(response: Response) -> None:
 def administration_routes() -> APIRouter:
     """The services are those of the application's state; see permissions.py."""
     router = APIRouter(dependencies=[Depends(not_stored)])
-    parts = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks, usage, audit)
-    for part in parts:
+    people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
+    for part in (*people, usage, audit, cache):
         router.include_router(part.router)
     router.include_router(webhooks.events)
     return router

@@ -45,8 +45,9 @@ def model_routes(services: Services) -> APIRouter:
         async with _admitted(services, request, "models.show", f"model:{model[:200]}") as plan:
             if not plan.allows_model(model):
                 raise UnknownModel(model)
-            services.models.get(model)
             cards = await services.models.cards()
+            if model not in cards:
+                raise UnknownModel(model, tuple(cards))
         return JsonResponse(orjson.dumps(_describe(model, cards[model])))
 
     return router

@@ -11,8 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.problems import Problem
 from deployments.ingress.body import read_json
+from deployments.ingress.caches import Caches
 from deployments.ingress.call import Call
 from deployments.ingress.credentials import open_call
+from deployments.ingress.idempotency import Once, key_of
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.passage import Passage
 from deployments.ingress.problems import native_body, openai_body
@@ -43,20 +45,37 @@ def endpoint(
 
     async def serve(request: Request) -> Response:
         call = open_call(services, request, operation.request_class)
+        state, asked = request.scope["state"], operation
         try:
             body = await read_json(request, operation.schema)
+            if (key := key_of(request.scope["headers"])) is not None:
+                raw = await request.body()
+                asked = Once(operation, services.idempotency, name, key, raw, state)
         except Problem as problem:
             services.gate.refused(call, name, problem)
             raise
-        passage = Passage(services.gate, call, name, operation)
-        request.scope["state"]["fields"] = passage.headers
+        passage = Passage(services.gate, call, name, asked)
+        state["fields"] = passage.headers
         request.state.model = getattr(body, "model", None)
         if operation.streams(body) or _asks_for_stream(request, dialect):
             return AsgiResponse(_stream(request, call, passage.events(body), dialect))
         answer = await passage.answer(body)
-        return JsonResponse(orjson.dumps(answer))
+        sent = orjson.dumps(answer)
+        if "alias" in state and services.cache is not None:
+            _learn(services.cache, state["alias"], name, answer, sent, passage)
+        return JsonResponse(sent)
 
     return serve
+
+
+def _learn(
+    cache: Caches, alias: bytes, name: str, answer: Mapping[str, Any], sent: bytes, passage: Passage
+) -> None:
+    """Let the fast path know an answer that one kept model call gave."""
+    served = [] if passage.entrance is None else passage.entrance.served
+    if len(served) == 1 and served[0].key:
+        tokens = answer.get("usage", {}).get("total_tokens", 0)
+        cache.learn(alias, name, answer.get("id", ""), sent, tokens, served[0].key)
 
 
 class JsonResponse(Response):

@@ -1,6 +1,7 @@
 """Probes and facts: is the process alive, can it serve, how is everything, what is it."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version as installed
 from typing import Any
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from cluster.problems import Overloaded, Problem
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.ingress.openapi import problem_responses
+from deployments.ingress.routes.described import NO_STORE
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.schemas.answers import Alive, Health, Ready, Version
 from deployments.ingress.services import Services
@@ -23,7 +25,7 @@ def system_routes(services: Services) -> APIRouter:
 
     @router.get("/healthz", response_model=Alive, summary="Is this process alive")
     async def healthz(request: Request) -> Response:
-        return JsonResponse(b'{"status":"ok"}')
+        return JsonResponse(b'{"status":"ok"}', headers=NO_STORE)
 
     @router.get(
         "/readyz",
@@ -36,7 +38,7 @@ def system_routes(services: Services) -> APIRouter:
         missing = [model for model, card in cards.items() if isinstance(card, Problem)]
         if missing:
             raise Overloaded(f"Not ready: {', '.join(missing)}.", retry_after_s=1, models=missing)
-        return _json({"status": "ready", "models": sorted(cards)})
+        return _json({"status": "ready", "models": sorted(cards)}, NO_STORE)
 
     @router.get("/health", response_model=Health, summary="How every part is doing")
     async def health(request: Request) -> Response:
@@ -48,7 +50,8 @@ def system_routes(services: Services) -> APIRouter:
                 "version": services.version,
                 "models": {m: _condition(card, loads[m]) for m, card in cards.items()},
                 "replica": dict(services.load()),
-            }
+            },
+            NO_STORE,
         )
 
     @router.get("/version", response_model=Version, summary="What is running")
@@ -72,5 +75,5 @@ def _condition(card: ModelCard | Problem, load: ModelLoad | Problem) -> dict[str
     return about if isinstance(load, Problem) else {**about, "load": asdict(load)}
 
 
-def _json(value: dict[str, Any]) -> Response:
-    return JsonResponse(orjson.dumps(value))
+def _json(value: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    return JsonResponse(orjson.dumps(value), headers=headers)

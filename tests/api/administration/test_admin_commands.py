@@ -187,3 +187,17 @@ def test_webhooks(run: Run) -> None:
 
 def test_signing_keys(run: Run) -> None:
     assert "signs in about 5 s" in run("signing-keys rotate").stdout
+
+
+def test_cache(run: Run) -> None:
+    made = json.loads(run("cache clear -t acme --tag post:17 --json").stdout)
+    every = json.loads(run("cache clear --all --json").stdout)
+    own = run("cache clear")
+
+    assert (made["tenant"], made["kind"], made["name"]) == ("acme", "tag", "post:17")
+    assert (every["tenant"], every["kind"]) == (None, "all")
+    assert "tenant" in own.stdout
+    assert json.loads(run("cache stats -t acme --json").stdout)["tenant"] == "acme"
+    assert "off" in run("cache stats --all").stdout
+    assert "give one of" in run("cache clear --tag a --model b", code=1).stderr
+    assert "1 to 100" in run("cache clear --tag", "a b", code=1).stderr

@@ -31,6 +31,7 @@ GET    /v1/models                                       401  200 200 200 200 403
 GET    /v1/models/{model:path}                          401  200 200 200 200 403 403 200 200
 POST   /v1/chat/completions                             401  200 200 200 403 403 200 200 200
 POST   /v1/completions                                  401  200 200 200 403 403 200 200 200
+POST   /v1/embeddings                                   401  200 200 200 403 403 200 200 200
 POST   /api/v1/captions                                 401  200 200 200 403 403 200 200 200
 POST   /api/v1/captions/batch                           401  200 200 200 403 403 200 200 200
 POST   /api/v1/posts                                    401  200 200 200 403 403 200 200 200
@@ -76,6 +77,9 @@ GET    /api/v1/audit?tenant=acme                        401  200 200 403 403 200
 GET    /api/v1/audit/export?tenant=acme                 401  200 200 403 403 200 403 200 404
 GET    /api/v1/audit/verify                             401  403 403 403 403 403 403 200 403
 POST   /api/v1/audit/prune                              401  403 403 403 403 403 403 200 403
+GET    /api/v1/cache/stats?tenant=acme                  401  200 200 200 200 403 403 200 404
+POST   /api/v1/cache/invalidations?tenant=acme          401  200 200 200 403 403 403 200 404
+DELETE /api/v1/cache?tenant=acme                        401  200 200 200 403 403 403 200 404
 """
 Row = tuple[str, str, dict[str, int]]
 
@@ -85,6 +89,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "messages": [{"role": "user", "content": "hi"}],
     },
     "POST /v1/completions": {"model": "words", "prompt": "hi"},
+    "POST /v1/embeddings": {"model": "letters", "input": "hi"},
     "POST /api/v1/captions": {"topic": "tea"},
     "POST /api/v1/captions/batch": {"items": [{"topic": "tea"}]},
     "POST /api/v1/posts": {"topic": "tea"},
@@ -93,6 +98,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/auth/password": {"current": PASSWORD, "new": "another good passphrase"},
     "POST /api/v1/auth/signing-keys/rotate": {},
     "POST /api/v1/audit/prune": {"before": "2026-01-31"},
+    "POST /api/v1/cache/invalidations?tenant=acme": {"tag": "post:17"},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
     "PUT /api/v1/plans/{plan}": {"id": "team"},

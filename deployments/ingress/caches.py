@@ -1,0 +1,166 @@
+"""Every tier of the cache of one ingress replica, opened and closed as one.
+
+Flows in: what the operator settled, the tenants' side, the models. Flows out: the AnswerCache that
+the path asks, and figures.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import SystemRandom
+
+from cluster.clock import Clock
+from cluster.tenants.plan import Feature, Plan
+from deployments.cache.answers import AnswerCache
+from deployments.cache.archive import Archive
+from deployments.cache.ask import Sealing
+from deployments.cache.codec import Sealer
+from deployments.cache.config import CacheConfig
+from deployments.cache.counts import TenantCounts
+from deployments.cache.flights import Flights
+from deployments.cache.freshness import Freshness
+from deployments.cache.held import Held
+from deployments.cache.keeping import Keeping, News
+from deployments.cache.keys import alias_key
+from deployments.cache.memory import MemoryTier
+from deployments.cache.refusals import Refusals
+from deployments.cache.retrieval import Retrieval
+from deployments.cache.stats import ReplicaReport
+from deployments.contracts.cache import Entry, Served, SharedTier, Tier
+from deployments.ingress.model_states import ModelStates
+from deployments.ingress.models import Models
+
+_TOKENS = 8  # bytes of the number of tokens with which a view begins
+_MOST_SEALERS = 10_000
+
+
+class TenantSecrets:
+    """The directory's secrets, and a sealer for each that was used lately."""
+
+    def __init__(self, secret_of: Callable[[str], bytes]) -> None:
+        self._secret_of = secret_of
+        self._sealers: dict[bytes, Sealer] = {}
+
+    def of(self, tenant: str) -> bytes:
+        """Raises NotFound."""
+        return self._secret_of(tenant)
+
+    def sealer(self, tenant: str) -> Sealing:
+        """Raises NotFound."""
+        secret = self._secret_of(tenant)
+        sealer = self._sealers.get(secret)
+        if sealer is None:
+            if len(self._sealers) >= _MOST_SEALERS:
+                del self._sealers[next(iter(self._sealers))]
+            sealer = self._sealers[secret] = Sealer(secret)
+        return sealer
+
+
+class Caches:
+    """Make one a replica, `start` it on the loop that serves, `close` it there.
+
+    `answers` is None where every tier is off.
+    """
+
+    def __init__(
+        self,
+        config: CacheConfig,
+        models: Models,
+        secret_of: Callable[[str], bytes],
+        news: News,
+        shared: SharedTier | None,
+        home: Path,
+        clock: Clock,
+    ) -> None:
+        self.states = ModelStates(models)
+        self.memory = MemoryTier(config.memory_bytes, clock) if config.memory_bytes else None
+        self.shared = shared
+        self.archive: Tier | None = None
+        if config.archive is not None:
+            self.archive = Archive(_place(config.archive, home), config.archive_bytes, clock)
+        self.answers: AnswerCache | None = None
+        if not (self.memory or self.shared or self.archive):
+            return
+        self._retrieval = Retrieval(shared, self.archive, clock)
+        self._flights = Flights(self._retrieval, clock)
+        self.keeping = Keeping(
+            memory=self.memory,
+            flights=self._flights,
+            freshness=Freshness(config.fresh_s, config.stale_s, config.error_s),
+            news=news,
+            secrets=TenantSecrets(secret_of),
+            states=self.states.get,
+            clock=clock,
+            random=SystemRandom(),
+            refusals=Refusals(clock),
+        )
+        self.answers = AnswerCache(self.keeping)
+
+    async def start(self) -> None:
+        if self.answers is not None:
+            await self.states.start()
+
+    async def close(self) -> None:
+        """End what is under way and write what waits to be written."""
+        if self.answers is None:
+            return
+        await self.states.close()
+        await self._flights.close()
+        await self._retrieval.close()
+        for tier in (self.archive, self.shared):
+            if tier is not None:
+                await tier.close()
+
+    def alias(self, tenant: str, plan: Plan, operation: str, body: bytes) -> bytes:
+        """The name of these bytes, sent to this operation under what holds now."""
+        sampled = Feature.CACHE_SAMPLED in plan.features
+        under = f"{operation} {sampled} {self.states.version}"
+        return alias_key(self.keeping.secrets.of(tenant), under, body)
+
+    def recall(self, alias: bytes) -> Held | None:
+        """A fresh answer in memory that these bytes have led to before."""
+        if self.memory is None or not self.keeping.news.trustworthy:
+            return None
+        held = self.memory.get_by_alias(alias)
+        return held if held is not None and self.keeping.state(held.entry) == "fresh" else None
+
+    def hit(self, entry: Entry) -> Served:
+        """How an answer from memory is told of."""
+        age_s = max(0.0, self.keeping.clock.wall() - entry.created)
+        return Served(detail="l1", age_s=age_s, ttl_s=entry.lives.soft - age_s)
+
+    def count(self, tenant: str, tokens: int) -> None:
+        """An answer of so many tokens came from memory."""
+        counts = self.keeping.counts.of(tenant)
+        counts.l1 += 1
+        counts.tokens_saved += tokens
+
+    def learn(
+        self, alias: bytes, operation: str, id: str, answer: bytes, tokens: int, key: bytes
+    ) -> None:
+        """These bytes lead to what is kept under `key`, which is sent as `answer` with another id.
+
+        Nothing is learned of an answer that does not begin with its id.
+        """
+        start = b'{"id":"' + id.encode() + b'"'
+        held = self.memory.get(key) if self.memory is not None else None
+        if self.memory is None or held is None or not answer.startswith(start):
+            return
+        view = tokens.to_bytes(_TOKENS) + answer[len(start) :]
+        if operation in held.views or self.memory.add_view(held, operation, view):
+            self.memory.put_alias(alias, key)
+
+    def report(self, tenant: str | None) -> ReplicaReport:
+        """What this replica's cache did, for one tenant or for all, and what it holds."""
+        counts = TenantCounts() if self.answers is None else self.keeping.counts.total(tenant)
+        tiers = {"l1": self.memory, "l2": self.shared, "l3": self.archive}
+        held = {name: dict(tier.figures()) for name, tier in tiers.items() if tier is not None}
+        return ReplicaReport(counts, held)
+
+
+def split_view(view: bytes) -> tuple[int, bytes]:
+    """The tokens of an answer that is kept as it is sent, and all of it that follows its id."""
+    return int.from_bytes(view[:_TOKENS]), view[_TOKENS:]
+
+
+def _place(archive: str, home: Path) -> str:
+    return archive if "://" in archive else str(home / archive)

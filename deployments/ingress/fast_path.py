@@ -1,0 +1,191 @@
+"""Kept answers to requests whose bytes were seen before, without a router and without parsing.
+
+    headers -> caller -> name of the body -> memory (L1) -> one credit -> answer -> records
+
+Flows in: POSTs to the hot routes. Flows out: answers that memory has; everything else goes on to
+the whole application, which takes over the caller and the body that were read here. A body's bytes
+lead to an answer only after the whole application has led them there (`learn`), under the same
+tenant, route, models and plan; what may change since then is checked on every request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cluster.problems import Problem
+from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Scope as Grant
+from cluster.tenants.plan import Plan, RequestClass
+from deployments.cache.held import Held
+from deployments.ingress.caches import Caches, split_view
+from deployments.ingress.caching import cache_fields
+from deployments.ingress.middleware.access_log import access_line
+from deployments.ingress.middleware.request_id import given_id, new_id
+from deployments.ingress.middleware.security_headers import API_HEADERS
+from deployments.ingress.middleware.trusted_hosts import TrustedHosts
+from deployments.ingress.services import Services
+
+# Headers that ask for something which only the whole application does.
+_ASKING = frozenset(
+    (
+        b"cache-control",
+        b"content-encoding",
+        b"idempotency-key",
+        b"mobula-cache",
+        b"mobula-cache-tags",
+        b"mobula-priority",
+        b"mobula-timeout",
+        b"origin",
+        b"x-request-disconnect-disabled",
+        b"x-request-timeout-seconds",
+    )
+)
+_JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
+_BEARER = frozenset((b"Bearer ", b"bearer "))
+_WHOLE = 16 << 10  # larger answers may be worth compressing
+
+Headers = list[tuple[bytes, bytes]]
+
+
+Answer = tuple[Message, Message]
+
+
+@dataclass(frozen=True, slots=True)
+class HotRoute:
+    """A POST route with kept answers: its operation, and what its answers' ids begin with."""
+
+    operation: str
+    prefix: bytes
+    request_class: RequestClass = RequestClass.GENERATE
+
+
+class FastPath:
+    """`app` is the whole application. Without memory nothing is ever found here."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        services: Services,
+        caches: Caches,
+        routes: Mapping[str, HotRoute],
+        *,
+        behind_serve: bool,
+    ) -> None:
+        self._app = app
+        self._services = services
+        self._caches = caches
+        self._routes = dict(routes)
+        self._behind_serve = behind_serve
+        self._hosts = TrustedHosts(app, services.settings.allowed_hosts)
+        self._limit = services.settings.max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        key = None if route is None else self._key(scope)
+        if route is None or key is None:
+            await self._app(scope, receive, send)
+            return
+        started = self._services.clock.monotonic()
+        message = await receive()
+        answer = None
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            answer = self._answer(scope, route, key, message.get("body", b""), started)
+        if answer is None:
+            await self._app(scope, _again(message, receive), send)
+            return
+        for part in answer:
+            await send(part)
+
+    def _key(self, scope: Scope) -> str | None:
+        """The credential of a request that asks for nothing special."""
+        if scope["method"] != "POST" or not self._hosts.trusts(scope):
+            return None
+        key, json = None, False
+        for name, value in scope["headers"]:
+            if name in _ASKING:
+                return None
+            if name == b"authorization" and value[:7] in _BEARER:
+                key = value[7:]
+            elif name == b"content-type":
+                json = value in _JSON
+        return key.decode("latin-1") if key and json else None
+
+    def _answer(
+        self, scope: Scope, route: HotRoute, key: str, body: bytes, started: float
+    ) -> Answer | None:
+        services = self._services
+        try:
+            caller = services.authenticator.verify(key)
+            plan = services.plan_of(caller.tenant)
+        except Problem:
+            return None  # the whole application refuses it
+        state = scope.setdefault("state", {})
+        state["caller"] = caller
+        held = self._find(state, route, caller, plan, body)
+        if held is None:
+            return None
+        permit = services.gate.at_once(caller, plan, route.request_class)
+        if permit is None:
+            return None
+        fields = [*permit.headers(), *cache_fields((self._caches.hit(held.entry),))]
+        permit.close()
+        return self._told(scope, route, caller, plan, held, fields, started)
+
+    def _find(
+        self, state: dict[str, Any], route: HotRoute, caller: Caller, plan: Plan, body: bytes
+    ) -> Held | None:
+        """A fresh answer to these very bytes, which this caller may have."""
+        if len(body) > self._limit or not caller.allows(Grant.GENERATE):
+            return None
+        state["alias"] = alias = self._caches.alias(caller.tenant, plan, route.operation, body)
+        held = self._caches.recall(alias)
+        if held is None or not plan.allows_model(held.entry.model):
+            return None
+        view = held.views.get(route.operation)
+        return None if view is None or len(view) > _WHOLE else held
+
+    def _told(
+        self,
+        scope: Scope,
+        route: HotRoute,
+        caller: Caller,
+        plan: Plan,
+        held: Held,
+        fields: Headers,
+        started: float,
+    ) -> Answer:
+        services, state, model = self._services, scope["state"], held.entry.model
+        given = given_id(scope)
+        request_id = given or new_id()
+        state |= {"request_id": request_id, "tenant": caller.tenant, "key_id": caller.key_id}
+        state["model"] = model
+        tokens, tail = split_view(held.views[route.operation])
+        body = b"".join((route.prefix, request_id.encode(), b'"', tail))
+        services.gate.passed(caller, request_id, route.operation, f"model:{model}")
+        services.record_kept(caller, plan, model)
+        self._caches.count(caller.tenant, tokens)
+        spent_ms = (services.clock.monotonic() - started) * 1000
+        services.access_log(access_line(services.clock, scope, 200, spent_ms, len(body)))
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-mobula-overhead-ms", b"%.2f" % spent_ms),
+            *API_HEADERS,
+            *fields,
+        ]
+        if given is None or not self._behind_serve:
+            headers.append((b"x-request-id", request_id.encode()))
+        start = {"type": "http.response.start", "status": 200, "headers": headers}
+        return start, {"type": "http.response.body", "body": body}
+
+
+def _again(message: Message, receive: Receive) -> Receive:
+    """A `receive` that gives `message` first."""
+    first: list[Message] = [message]
+
+    async def receive_again() -> Message:
+        return first.pop() if first else await receive()
+
+    return receive_again

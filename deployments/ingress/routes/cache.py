@@ -1,0 +1,79 @@
+"""`/api/v1/cache`: making cached answers worthless, and how the cache does."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from cluster.invalidation.target import EVERYBODY
+from cluster.tenants.administration.cache import VISIBLE_WITHIN_S
+from cluster.tenants.caller import Scope
+from deployments.contracts.cache import CacheStats
+from deployments.ingress.body import read_json
+from deployments.ingress.openapi import request_body
+from deployments.ingress.permissions import Entry, ReadsCache, WritesCache, services_of
+from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.schemas.cache import (
+    CacheAnswer,
+    CacheFigures,
+    InvalidationAnswer,
+    InvalidationCreate,
+    InvalidationQuery,
+    What,
+    WhoseQuery,
+)
+
+router = APIRouter(prefix="/api/v1/cache", tags=["cache"])
+
+
+@router.post(
+    "/invalidations",
+    response_model=InvalidationAnswer,
+    responses=CHANGE,
+    summary="Invalidate what is stored under a tag or a prefix, of a model, or everything",
+    openapi_extra=request_body(InvalidationCreate),
+)
+async def invalidate(
+    entry: WritesCache, query: Annotated[WhoseQuery, Query()], request: Request
+) -> InvalidationAnswer:
+    """Answers whose computing began before are served no more, on any replica."""
+    return await _invalidate(entry, query, await read_json(request, InvalidationCreate))
+
+
+@router.delete(
+    "",
+    response_model=InvalidationAnswer,
+    responses=CHANGE,
+    summary="The same by query; without one, everything of the tenant",
+)
+async def clear(
+    entry: WritesCache, query: Annotated[InvalidationQuery, Query()]
+) -> InvalidationAnswer:
+    return await _invalidate(entry, query, query)
+
+
+@router.get(
+    "/stats", response_model=CacheAnswer, responses=LOOK, summary="How the cache does, by tier"
+)
+async def stats(
+    entry: ReadsCache, query: Annotated[WhoseQuery, Query()], request: Request
+) -> CacheAnswer:
+    """Counted since the replicas started. Where nothing is cached, everything is 0 and off."""
+    if query.all_tenants:
+        entry.call.require(Scope.ADMIN)
+    tenant = None if query.all_tenants else entry.tenant
+    ask = services_of(request).cache_stats
+    figures = CacheFigures.model_validate(await ask(tenant) if ask else CacheStats())
+    return CacheAnswer(tenant=tenant, **figures.model_dump())
+
+
+async def _invalidate(entry: Entry, whose: WhoseQuery, what: What) -> InvalidationAnswer:
+    tenant = None if whose.all_tenants else entry.tenant
+    target = what.target(EVERYBODY if tenant is None else tenant)
+    made = await entry.office.cache.invalidate(entry.actor, tenant, target)
+    return InvalidationAnswer(
+        tenant=tenant,
+        kind=made.kind,
+        name=made.name,
+        seq=made.seq,
+        visible_within_s=VISIBLE_WITHIN_S,
+    )

@@ -1,0 +1,63 @@
+"""The far sides of an ingress replica's handles and servers: models, limits, the shared cache.
+
+In: handles and settings. Out: what the ingress knows them as.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from ray.serve.handle import DeploymentHandle
+
+from cluster.clock import Clock
+from cluster.settings import Settings
+from deployments.cache.config import CacheConfig
+from deployments.cache.redis_tier import RedisTier
+from deployments.limiter.redis_authority import RedisAuthority
+from deployments.remote import RemoteModel
+from deployments.remote_cache import RemoteCache
+from deployments.remote_embedder import RemoteEmbedder
+from deployments.remote_limiter import RemoteAuthority
+
+# How long a request waits for the limits' authority before that counts as away. A Redis that hangs
+# must not be felt; our own replica is watched by Serve, and slow only while it starts.
+_PATIENCE_S = {RedisAuthority: 0.1, RemoteAuthority: 0.8}
+
+
+class RemoteStages:
+    """`limits` None: a Redis keeps them; no `shelves`: the shared cache is that Redis, or off."""
+
+    def __init__(
+        self,
+        models: Mapping[str, DeploymentHandle],
+        embedders: Mapping[str, DeploymentHandle],
+        limits: DeploymentHandle | None,
+        shelves: Sequence[DeploymentHandle],
+        cache: CacheConfig,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.models = {model: RemoteModel(model, handle) for model, handle in models.items()}
+        self.embedders = {id: RemoteEmbedder(id, handle) for id, handle in embedders.items()}
+        self.authority: RemoteAuthority | RedisAuthority
+        self.shared: RemoteCache | RedisTier | None = None
+        redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
+        if limits is not None:
+            self.authority = RemoteAuthority(limits, timeout_s=1.0)
+        else:
+            self.authority = RedisAuthority(redis)
+        if shelves:
+            self.shared = RemoteCache(shelves)
+        elif cache.redis:
+            self.shared = RedisTier(redis, clock)
+        self.patience_s = _PATIENCE_S[type(self.authority)]
+
+    async def warm_up(self) -> None:
+        """Meet whoever is met before the first request."""
+        await self.authority.warm_up()
+        if isinstance(self.shared, RemoteCache):
+            await self.shared.warm_up()
+
+    async def close(self) -> None:
+        """What caches have to close themselves is not closed here."""
+        with contextlib.suppress(OSError):
+            await self.authority.close()

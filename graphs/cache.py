@@ -1,0 +1,52 @@
+"""The cache's shared tier: deployments of our own, a Redis, or none; what the ingress is told."""
+
+from ray import serve
+from ray.serve import Application
+
+from cluster.settings import Settings
+from deployments.cache.config import OFF, CacheConfig
+from deployments.cache.deployment import CacheReplica
+from graphs.args import CacheArgs
+from graphs.options import shelf_options
+
+_MIB = 1 << 20
+
+
+def shelves(args: CacheArgs, ingresses: int) -> list[Application]:
+    """One deployment for each shard; none where a Redis is the shared tier, or nothing is."""
+    if shared_tier(args, ingresses) != "embedded":
+        return []
+    size = args.shared_mib * _MIB // args.shards
+    return [
+        serve.deployment(CacheReplica, **shelf_options(args, number)).bind(size)
+        for number in range(args.shards)
+    ]
+
+
+def cache_config(args: CacheArgs, ingresses: int) -> CacheConfig:
+    """Raises ValueError if Redis has no URL."""
+    if not args.enabled:
+        return OFF
+    return CacheConfig(
+        memory_bytes=args.memory_mib * _MIB,
+        redis=shared_tier(args, ingresses) == "redis",
+        archive=args.archive,
+        archive_bytes=args.archive_mib * _MIB,
+        fresh_s=args.fresh_s,
+        stale_s=max(args.fresh_s, args.stale_s),
+        error_s=max(args.fresh_s, args.stale_s, args.error_s),
+        semantic_model=args.semantic.model,
+        semantic_error=args.semantic.error,
+    )
+
+
+def shared_tier(args: CacheArgs, ingresses: int) -> str:
+    """`embedded`, `redis` or `off`. One ingress replica has nobody to share with."""
+    has_redis = Settings().redis_url is not None
+    if args.shared == "redis" and not has_redis:
+        raise ValueError("cache.shared is redis, but MOBULA_REDIS_URL is not set")
+    if not args.enabled or args.shared != "auto":
+        return args.shared if args.enabled else "off"
+    if has_redis:
+        return "redis"
+    return "embedded" if ingresses > 1 else "off"

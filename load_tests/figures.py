@@ -1,0 +1,51 @@
+"""What a benchmark found against what it should find. In: figures. Out: verdicts, a table, JSON."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of one part; without a bound it is only told."""
+
+    part: str
+    name: str
+    value: float
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def met(self) -> bool:
+        """Whether it keeps its bounds; what is not a number keeps none."""
+        low = self.at_least is None or self.value >= self.at_least
+        return low and (self.at_most is None or self.value <= self.at_most)
+
+    @property
+    def target(self) -> str:
+        bounds = ((">=", self.at_least), ("<=", self.at_most))
+        return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
+
+    def row(self) -> dict[str, object]:
+        return {**asdict(self), "met": self.met}
+
+
+def all_met(figures: Sequence[Figure]) -> bool:
+    """Whether there are figures, and each keeps its bounds."""
+    return bool(figures) and all(figure.met for figure in figures)
+
+
+def table_of(figures: Sequence[Figure]) -> Table:
+    table = Table("part", "figure", "value", "target", "")
+    for figure in figures:
+        verdict = "met" if figure.met else "MISSED"
+        value = f"{_rounded(figure.value)} {figure.unit}".rstrip()
+        shown = verdict if figure.target else ""
+        table.add_row(figure.part, figure.name, value, figure.target, shown)
+    return table
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

@@ -1,0 +1,69 @@
+"""The web application with a memory tier, for two tenants."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path as FilePath
+
+import httpx
+import pytest
+
+from cluster.clock import SystemClock
+from cluster.invalidation.generations import Generations
+from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.plan import Plan
+from deployments.cache.config import CacheConfig
+from deployments.content.registry import Providers
+from deployments.ingress.app import create_app
+from deployments.ingress.caches import Caches
+from deployments.ingress.estimates import Estimates
+from deployments.ingress.path import Path
+from tests.api.caching.answers import OTHER_KEY, News
+from tests.api.fakes import Records
+from tests.api.web import CALLERS, MakeServices, client_of
+
+
+@pytest.fixture
+def news() -> News:
+    return News(Generations())
+
+
+@pytest.fixture
+def plans() -> dict[str, Plan]:
+    """Plans by tenant; a test may change them."""
+    return {"acme": Plan(id="default"), "other": Plan(id="default")}
+
+
+@pytest.fixture
+async def caches(
+    make_services: MakeServices, news: News, tmp_path: FilePath
+) -> AsyncIterator[Caches]:
+    models = make_services().models
+    config = CacheConfig(memory_bytes=1 << 20)
+    secrets = {"acme": b"a" * 32, "other": b"b" * 32}
+    made = Caches(config, models, secrets.__getitem__, news, None, tmp_path, SystemClock())
+    await made.states.refresh()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def web(
+    make_services: MakeServices,
+    caches: Caches,
+    plans: dict[str, Plan],
+    records: Records,
+    monkeypatch: pytest.MonkeyPatch,
+) -> httpx.AsyncClient:
+    caller = Caller("other", "theirs", frozenset({Scope.ADMIN}))
+    monkeypatch.setitem(CALLERS, OTHER_KEY, caller)
+    services = make_services()
+    path = Path(services.models, plans.__getitem__, Estimates({}), records, caches.answers)
+    services = replace(
+        services,
+        path=path,
+        providers=Providers({"words": path}, "words", {}),
+        plan_of=plans.__getitem__,
+        cache=caches,
+        record_kept=path.hit,
+    )
+    return client_of(create_app(services))

@@ -1,0 +1,72 @@
+"""Applications over one store, on SQLite and on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from cluster.clock import ManualClock
+from cluster.idempotency.store import IdempotencyStore
+from cluster.storage.database import Database
+from cluster.storage.tables import metadata
+from deployments.ingress.app import create_app
+from tests.api.idempotency.replays import NewReplica, ThreeKeys
+from tests.api.web import MakeServices, client_of
+from tests.servers.fixtures import postgres_server, postgres_url  # noqa: F401
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'idempotency.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url)
+    async with database.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Of the store alone: requests keep their real deadlines."""
+    return ManualClock()
+
+
+@pytest.fixture
+def replica(
+    make_services: MakeServices, url: str, database: Database, clock: ManualClock
+) -> NewReplica:
+    """As many applications over one store as a test wants."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ASGIApp]:
+        own = Database(url)
+        store = IdempotencyStore(own, lambda tenant: tenant.encode().ljust(32, b"s"), clock)
+        services = replace(make_services(), authenticator=ThreeKeys(), idempotency=store)
+        yield create_app(services)
+        await store.close()
+        await own.close()
+
+    return opened
+
+
+@pytest.fixture
+async def app(replica: NewReplica) -> AsyncIterator[ASGIApp]:
+    async with replica() as app:
+        yield app
+
+
+@pytest.fixture
+async def client(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, "mob_one") as client:
+        yield client

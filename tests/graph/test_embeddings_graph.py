@@ -1,0 +1,62 @@
+"""Embeddings through the whole graph in Serve's local testing mode, by the installed model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from cluster.auth.bootstrap import bootstrap
+from cluster.problems import InvalidRequest, UnknownModel
+from cluster.settings import Settings
+from graphs.app import build
+from graphs.args import AppArgs
+
+ARGS = {"models": [{"id": "echo", "engine": "echo"}], "embeddings": [{"id": "minilm"}]}
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home: Path = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MOBULA_HOME", str(home))
+        key = bootstrap(home, Settings())
+        assert key is not None
+        yield key
+
+
+@pytest.fixture(scope="module")
+def handle(key: str) -> DeploymentHandle:
+    return serve.run(build(AppArgs.model_validate(ARGS)), _local_testing_mode=True)
+
+
+async def test_texts_become_vectors(handle: DeploymentHandle, key: str) -> None:
+    body = orjson.dumps({"model": "minilm", "input": ["hello world", "hello"]})
+
+    answer = await handle.call.remote(key, "embeddings", body, 30.0)
+
+    assert [len(item["embedding"]) for item in answer["data"]] == [384, 384]
+    assert answer["usage"] == {"prompt_tokens": 7, "total_tokens": 7}
+
+
+async def test_problems_of_the_replica_keep_their_type(handle: DeploymentHandle, key: str) -> None:
+    body = orjson.dumps({"model": "minilm", "input": "word " * 400})
+
+    with pytest.raises(InvalidRequest, match="takes 256"):
+        await handle.call.remote(key, "embeddings", body, 30.0)
+
+
+async def test_a_text_model_does_not_embed(handle: DeploymentHandle, key: str) -> None:
+    body = orjson.dumps({"model": "echo", "input": "hello"})
+
+    with pytest.raises(UnknownModel, match="minilm"):
+        await handle.call.remote(key, "embeddings", body, 30.0)
+
+
+def test_an_id_names_one_model_of_either_kind() -> None:
+    twice = {"models": [{"id": "same", "engine": "echo"}], "embeddings": [{"id": "same"}]}
+
+    with pytest.raises(ValueError, match="each id may appear once; twice: same"):
+        AppArgs.model_validate(twice)
