@@ -68,10 +68,13 @@ class SemanticArgs(_Args):
     """Answers to requests of the same meaning, for tenants whose plan has `semantic-cache`.
 
     `model` is an embedding model's id (None: off); at most `error` of such answers may be wrong.
+    Wrong is an answer of other words than the model's own, or where `alike` is given, one whose
+    vector's cosine with it is lower than that.
     """
 
     model: str | None = None
     error: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    alike: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class CacheArgs(_Args):

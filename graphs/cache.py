@@ -37,6 +37,7 @@ def cache_config(args: CacheArgs, ingresses: int) -> CacheConfig:
         error_s=max(args.fresh_s, args.stale_s, args.error_s),
         semantic_model=args.semantic.model,
         semantic_error=args.semantic.error,
+        semantic_alike=args.semantic.alike,
     )
 
 

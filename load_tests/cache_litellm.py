@@ -1,12 +1,13 @@
 """A kept chat completion of Mobula beside one of a LiteLLM proxy with its cache on.
 
 In: one cluster. LiteLLM is installed with pip into an environment of its own, and runs one worker
-on loopback with its in-memory cache; what it does not have it asks Mobula for. It asks for no key
-and counts nothing, so it has less to do than Mobula. Out: figures of interleaved rounds.
+on loopback with its in-memory cache and one key for all, which is the least it starts with; what it
+does not have it asks Mobula for. Out: figures of interleaved rounds.
 """
 
 import json
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -19,9 +20,9 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cluster.settings import Settings
+from cluster.settings import ROOT
 from load_tests.bench_path import PROMPT, limit_everything
-from load_tests.cache_setting import CHAT, ECHO, Setting, ask_until_hit, chat
+from load_tests.cache_setting import CHAT, ECHO, Setting, ask_until_hit, chat, headers_of
 from load_tests.figures import Figure
 from load_tests.free_port import free_port
 from load_tests.wrk import Load, run_wrk
@@ -35,19 +36,21 @@ KEPT = "x-litellm-cache-key"
 
 def litellm(setting: Setting) -> list[Figure]:
     setting.say(f"litellm: installing {PACKAGE} in an environment of its own ...")
-    python = _installed(Settings().home / "bench" / "litellm")
+    python = _installed(ROOT / ".mobula" / "bench" / "litellm")
     setting.deploy(ECHO)
     limit_everything(setting.url, setting.local.key)
     ask_until_hit(setting.url, BODY, setting.headers, "l1")
     loads: dict[str, list[Load]] = {"mobula": [], "litellm": []}
-    with _proxy(setting, python) as url:
+    key = f"sk-{secrets.token_hex(32)}"
+    keys = {"mobula": setting.local.key, "litellm": key}
+    with _proxy(setting, python, key) as url:
         for turn in range(setting.options.rounds + 1):  # the first warms up
             for name, address in (("mobula", setting.url), ("litellm", url)):
-                load = _measured(setting, address)
+                load = _measured(setting, address, keys[name])
                 if turn:
                     loads[name].append(load)
             setting.say(f"litellm: round {turn} of {setting.options.rounds} done")
-        _has_kept(url)
+        _has_kept(url, key)
     setting.raw["litellm"] = {name: [asdict(load) for load in each] for name, each in loads.items()}
     return figures(loads, _version(python))
 
@@ -63,11 +66,11 @@ def figures(loads: dict[str, list[Load]], version: str) -> list[Figure]:
     ]
 
 
-def _measured(setting: Setting, url: str) -> Load:
+def _measured(setting: Setting, url: str, key: str) -> Load:
     return run_wrk(
         url + CHAT,
         json.dumps(BODY, separators=(",", ":")).encode(),
-        setting.headers,
+        headers_of(key),
         connections=setting.options.connections,
         seconds=setting.options.seconds,
         scratch=setting.scratch,
@@ -90,13 +93,14 @@ def _version(python: Path) -> str:
 
 
 @contextmanager
-def _proxy(setting: Setting, python: Path) -> Iterator[str]:
+def _proxy(setting: Setting, python: Path, key: str) -> Iterator[str]:
     """The proxy's URL, once it answers from its cache."""
     upstream = {"model": "openai/echo", "api_base": f"{setting.url}/v1"}
     upstream["api_key"] = setting.local.key
     config = {
         "model_list": [{"model_name": "echo", "litellm_params": upstream}],
         "litellm_settings": {"cache": True, "cache_params": {"type": "local"}},
+        "general_settings": {"master_key": key},
     }
     path, port = setting.scratch / "litellm.yaml", free_port()
     path.write_text(json.dumps(config))  # JSON is YAML
@@ -108,7 +112,7 @@ def _proxy(setting: Setting, python: Path) -> Iterator[str]:
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait(url, process, setting.scratch / "litellm.log")
+        _wait(url, key, process, setting.scratch / "litellm.log")
         yield url
     finally:
         _end(process)
@@ -120,20 +124,21 @@ def _environment() -> dict[str, str]:
     return {**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(url: str, key: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """Until it answers from its cache; RuntimeError with the end of its log if it does not."""
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
         try:
-            _has_kept(url)
+            _has_kept(url, key)
             return
         except (httpx.HTTPError, RuntimeError):
             time.sleep(0.5)
     raise RuntimeError(f"litellm does not answer from its cache:\n{log.read_text()[-2000:]}")
 
 
-def _has_kept(url: str) -> None:
-    answer = httpx.post(url + CHAT, json=BODY, timeout=30).raise_for_status()
+def _has_kept(url: str, key: str) -> None:
+    answer = httpx.post(url + CHAT, json=BODY, headers=headers_of(key), timeout=30)
+    answer.raise_for_status()
     if KEPT not in answer.headers:
         raise RuntimeError("litellm did not answer from its cache")
 

@@ -25,7 +25,10 @@ def stats(
         return
     tiers = {name: found.pop(name) for name in TIERS}
     show([{"tier": name, **(tiers[name] or {"hits": "off"})} for name in TIERS], COLUMNS, False)
+    semantic = found.pop("semantic")
     show_one(found, False)
+    if semantic is not None:
+        show_one({"semantic": "", **semantic}, False)
 
 
 @cache.command()

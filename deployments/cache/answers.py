@@ -32,7 +32,7 @@ class AnswerCache:
         case = self._open(request, inner, visit, streaming=False)
         if case is None:
             return await inner.generate(request)
-        found = case.recall()
+        found = case.recall() or await case.recall_like()
         return await case.fetch() if found is None else found
 
     async def stream(
@@ -43,7 +43,7 @@ class AnswerCache:
         if case is None:
             chunks = inner.stream(request)
         else:
-            found = case.recall()
+            found = case.recall() or await case.recall_like()
             chunks = case.fetch_chunks() if found is None else _replayed(found)
         async with aclosing(chunks) as pieces:
             async for chunk in pieces:

@@ -16,6 +16,7 @@ from deployments.cache.codec import decode, encode
 from deployments.cache.flights import Waiter
 from deployments.cache.freshness import State
 from deployments.cache.keeping import Keeping
+from deployments.cache.meaning import Found
 from deployments.cache.policy import keepable
 from deployments.cache.replay import chunks_of
 from deployments.contracts.cache import NO_DIRECTIVES, Directives, Entry, Forwarded, Served
@@ -37,13 +38,14 @@ class Waiting(Protocol):
 class Visit:
     """What is known of the call that a request belongs to. `served` grows with every request.
 
-    `sampled`: the tenant's plan lets answers drawn at random be given again. `last` is of the
-    request that this visit was made for.
+    `sampled`: the tenant's plan lets answers drawn at random be given again. `semantic`: they
+    may be given to requests of the same meaning. `last` is of the request that this visit is for.
     """
 
     served: list[Served]
     directives: Directives = NO_DIRECTIVES
     sampled: bool = False
+    semantic: bool = False
     waiting: Waiting | None = None
     last: Served | None = None
 
@@ -67,6 +69,8 @@ class Case:
         self._waiting = visit.waiting
         self._counts = keeping.counts.of(request.caller.tenant)
         self._fallback: Entry | None = None
+        self._meaning = keeping.meaning if visit.semantic and not self._wishes.no_cache else None
+        self._found: Found | None = None
         self._reason: Forwarded = "request" if visit.directives.no_cache else "miss"
         self._as_of = keeping.news.generations.latest
         self._ask = Ask(
@@ -98,6 +102,21 @@ class Case:
                 self._counts.invalidated += 1
             return None
         return self._hit(held.entry, "l1")
+
+    async def recall_like(self) -> Completion | None:
+        """The answer to a request of the same meaning, if memory has one that may be given."""
+        if self._meaning is None:
+            return None
+        request, frame = self._ask.request, self._keeping.frame(self._ask)
+        found = self._found = await self._meaning.find(request, frame, self._usable)
+        if found is None or found.entry is None or not found.serves:
+            return None
+        if found.near is not None and found.near.check:
+            self._check(found)
+        self._told(found.entry, "semantic")
+        completion = decode(found.entry.body)
+        self._counts.hit("semantic", completion.usage)
+        return completion
 
     async def fetch(self) -> Completion:
         """The answer from further away, or computed, by this request's flight or another's."""
@@ -188,10 +207,8 @@ class Case:
     def _refresh(self, old: Entry) -> None:
         """Have it computed anew by one replica, at leisure and in nobody's time."""
         ask = replace(
-            self._ask,
-            request=replace(self._ask.request, priority=Priority.BATCH),
+            self._batch(),
             usable=lambda entry: entry.created > old.created and self._usable(entry),
-            streaming=False,
         )
         self._counts.refreshes += self._keeping.flights.refresh(ask, Context())
 
@@ -212,11 +229,27 @@ class Case:
         if flight.source in ("l2", "l3") and flight.entry is not None:
             self._hit(flight.entry, flight.source)
             return
+        if self._found is not None and self._meaning is not None and not waiter.collapsed:
+            self._meaning.learn(self._found, flight)
         served.forwarded = self._reason
         served.stored = flight.entry is not None
         served.collapsed = waiter.collapsed or flight.source == "peer"
         counts.misses += 1
         counts.coalesced += served.collapsed
+
+    def _check(self, found: Found) -> None:
+        """Compute what was answered from another request as well, and learn from it."""
+        ask = replace(self._batch(), usable=self._usable)
+        flights = self._keeping.flights
+        flights.refresh(ask, Context())
+        flight = flights.flying(ask.key)
+        if flight is not None and self._meaning is not None:
+            self._meaning.learn(found, flight)
+
+    def _batch(self) -> Ask:
+        """The same, at leisure."""
+        request = replace(self._ask.request, priority=Priority.BATCH)
+        return replace(self._ask, request=request, streaming=False)
 
     def _wait_begins(self) -> None:
         if self._waiting is not None:

@@ -11,7 +11,8 @@ class CacheConfig:
     `fresh_s`, is served while it is computed anew until `stale_s`, and where computing fails until
     `error_s`, all from its making. `semantic_model` is the embedding model by which answers to like
     requests are found for tenants that may use it (None: off), and `semantic_error` the share of
-    such answers that may be wrong.
+    such answers that may be wrong. Two answers say the same if they have the same words, or where
+    `semantic_alike` is given, vectors of at least that cosine.
     """
 
     memory_bytes: int = 0
@@ -23,6 +24,7 @@ class CacheConfig:
     error_s: float = 259_200.0
     semantic_model: str | None = None
     semantic_error: float = 0.01
+    semantic_alike: float | None = None
 
 
 OFF = CacheConfig()

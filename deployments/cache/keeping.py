@@ -6,11 +6,12 @@ from random import Random
 from typing import Protocol
 
 from cluster.clock import Clock
-from deployments.cache.ask import Sealing
+from deployments.cache.ask import Ask, Sealing
 from deployments.cache.counts import Counts
 from deployments.cache.flights import Flights
 from deployments.cache.freshness import Freshness, State
-from deployments.cache.keys import answer_key
+from deployments.cache.keys import answer_key, frame_key
+from deployments.cache.meaning import Meaning
 from deployments.cache.memory import MemoryTier
 from deployments.cache.refusals import Refusals
 from deployments.contracts.cache import Entry
@@ -58,11 +59,17 @@ class Keeping:
     random: Random
     refusals: Refusals
     counts: Counts = field(default_factory=Counts)
+    meaning: Meaning | None = None
 
     def key(self, request: GenerateRequest, tags: Sequence[str], state: str) -> bytes:
         """The name of the answer. Its tags are part of it: whoever gave a tag can rely on it."""
-        tagged = " ".join([state, *sorted(set(tags))])
-        return answer_key(self.secrets.of(request.caller.tenant), request, tagged)
+        return answer_key(self.secrets.of(request.caller.tenant), request, _tagged(state, tags))
+
+    def frame(self, ask: Ask) -> bytes:
+        """The name of all that a request shares with those it may be compared with by meaning."""
+        request = ask.request
+        state = self.states(request.model) or ""
+        return frame_key(self.secrets.of(request.caller.tenant), request, _tagged(state, ask.tags))
 
     def state(self, entry: Entry) -> State:
         """How good a kept answer is now; what was invalidated is dead."""
@@ -74,3 +81,7 @@ class Keeping:
         """Whether nothing was invalidated that the answer belongs to."""
         generations = self.news.generations
         return generations.good(entry.tenant, entry.model, entry.tags, entry.as_of)
+
+
+def _tagged(state: str, tags: Sequence[str]) -> str:
+    return " ".join([state, *sorted(set(tags))])

@@ -4,17 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployments.cache.counts import TenantCounts
-from deployments.contracts.cache import CacheStats, TierStats
+from deployments.cache.semantic.decision import upper_bound
+from deployments.cache.semantic.semantic_cache import Report
+from deployments.contracts.cache import CacheStats, SemanticStats, TierStats
 
 _TIERS = ("l1", "l2", "l3")
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaReport:
-    """`counts` are of one tenant or of all; `tiers` holds each tier's figures, of all tenants."""
+    """`counts` are of one tenant or of all; `tiers` holds each tier's figures, of all tenants;
+    `semantic` is of one tenant, where meaning is looked at."""
 
     counts: TenantCounts
     tiers: Mapping[str, Mapping[str, int]]
+    semantic: Report | None = None
 
 
 def cache_stats(reports: Sequence[ReplicaReport], *, whole: bool) -> CacheStats:
@@ -42,6 +46,7 @@ def cache_stats(reports: Sequence[ReplicaReport], *, whole: bool) -> CacheStats:
         stored=counts.stored,
         invalidated=counts.invalidated,
         tokens_saved=counts.tokens_saved,
+        semantic=_semantic([r.semantic for r in reports if r.semantic is not None]),
     )
 
 
@@ -70,6 +75,22 @@ def _tier(
         entries=_sum(held, "entries"),
         evictions=_sum(held, "evictions"),
         errors=_sum(held, "errors"),
+    )
+
+
+def _semantic(reports: Sequence[Report]) -> SemanticStats | None:
+    if not reports:
+        return None
+    checks, errors = sum(r.checks for r in reports), sum(r.errors for r in reports)
+    return SemanticStats(
+        entries=sum(r.entries for r in reports),
+        compared=sum(r.compared for r in reports),
+        hits=sum(r.hits for r in reports),
+        checks=checks,
+        errors=errors,
+        error=errors / checks if checks else None,
+        error_upper=upper_bound(errors, checks),
+        bound=max(r.bound for r in reports),
     )
 
 

@@ -186,6 +186,23 @@ class TierStats:
 
 
 @dataclass(frozen=True, slots=True)
+class SemanticStats:
+    """Answers given to requests of the same meaning: `compared` requests met a remembered one,
+    `hits` got its answer, `checks` of those were computed as well, `errors` came out otherwise.
+    `error` is their share, `error_upper` its one-sided 95 % upper bound, `bound` the promise.
+    """
+
+    entries: int
+    compared: int
+    hits: int
+    checks: int
+    errors: int
+    error: float | None
+    error_upper: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
 class CacheStats:
     """What the cache did, summed over `replicas`; a tier that is off is None.
 
@@ -206,3 +223,4 @@ class CacheStats:
     stored: int = 0
     invalidated: int = 0
     tokens_saved: int = 0
+    semantic: SemanticStats | None = None

@@ -127,9 +127,7 @@ class Reservation(Protocol):
 class Permit(Protocol):
     """One admitted request: it has spent a request credit and holds a slot until it closes."""
 
-    async def reserve(
-        self, model: str, amounts: Amounts, *, lasting: bool = False
-    ) -> Reservation:
+    async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> Reservation:
         """Raises RateLimited or QuotaExceeded naming the limit, InvalidRequest for an amount
         that could never pass, Overloaded when a hard budget cannot be checked. A lasting
         reservation outlives its permit: whoever asked for it settles it, whatever happens."""

@@ -21,9 +21,13 @@ from deployments.cache.freshness import Freshness
 from deployments.cache.held import Held
 from deployments.cache.keeping import Keeping, News
 from deployments.cache.keys import alias_key
+from deployments.cache.meaning import Meaning
 from deployments.cache.memory import MemoryTier
 from deployments.cache.refusals import Refusals
 from deployments.cache.retrieval import Retrieval
+from deployments.cache.semantic.embedding import vectors_of
+from deployments.cache.semantic.sameness import alike, equal
+from deployments.cache.semantic.semantic_cache import SemanticCache
 from deployments.cache.stats import ReplicaReport
 from deployments.contracts.cache import Entry, Served, SharedTier, Tier
 from deployments.ingress.model_states import ModelStates
@@ -77,6 +81,7 @@ class Caches:
         self.archive: Tier | None = None
         if config.archive is not None:
             self.archive = Archive(_place(config.archive, home), config.archive_bytes, clock)
+        self.meaning = _meaning(config, models, self.memory)
         self.answers: AnswerCache | None = None
         if not (self.memory or self.shared or self.archive):
             return
@@ -92,6 +97,7 @@ class Caches:
             clock=clock,
             random=SystemRandom(),
             refusals=Refusals(clock),
+            meaning=self.meaning,
         )
         self.answers = AnswerCache(self.keeping)
 
@@ -105,6 +111,8 @@ class Caches:
             return
         await self.states.close()
         await self._flights.close()
+        if self.meaning is not None:
+            await self.meaning.close()
         await self._retrieval.close()
         for tier in (self.archive, self.shared):
             if tier is not None:
@@ -154,7 +162,19 @@ class Caches:
         counts = TenantCounts() if self.answers is None else self.keeping.counts.total(tenant)
         tiers = {"l1": self.memory, "l2": self.shared, "l3": self.archive}
         held = {name: dict(tier.figures()) for name, tier in tiers.items() if tier is not None}
-        return ReplicaReport(counts, held)
+        semantic = None
+        if self.meaning is not None and tenant is not None:
+            semantic = self.meaning.report(tenant)
+        return ReplicaReport(counts, held, semantic)
+
+
+def _meaning(config: CacheConfig, models: Models, memory: MemoryTier | None) -> Meaning | None:
+    if config.semantic_model is None or memory is None:
+        return None
+    embed = vectors_of(models.embedder(config.semantic_model), config.semantic_model)
+    same = equal if config.semantic_alike is None else alike(embed, config.semantic_alike)
+    semantic = SemanticCache(embed, SystemRandom(), bound=config.semantic_error)
+    return Meaning(semantic, same, memory)
 
 
 def split_view(view: bytes) -> tuple[int, bytes]:

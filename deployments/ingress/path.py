@@ -166,8 +166,14 @@ class ModelCall:
     def visit(self) -> Visit:
         """What the cache has to know of the call."""
         entrance = self._entrance
-        sampled = Feature.CACHE_SAMPLED in self.plan.features
-        return Visit(entrance.served, entrance.directives, sampled, current_trace.get())
+        features = self.plan.features
+        return Visit(
+            entrance.served,
+            entrance.directives,
+            sampled=Feature.CACHE_SAMPLED in features,
+            semantic=Feature.SEMANTIC_CACHE in features,
+            waiting=current_trace.get(),
+        )
 
     async def _metered(self, request: GenerateRequest) -> "_Metered":
         amounts = self._path.estimate(request, self.plan)

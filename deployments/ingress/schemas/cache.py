@@ -102,6 +102,21 @@ class TierFigures(BaseModel):
     errors: int
 
 
+class SemanticFigures(BaseModel):
+    """Answers given to requests of the same meaning, and how many of those checked were wrong."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    entries: int
+    compared: int
+    hits: int
+    checks: int
+    errors: int
+    error: float | None
+    error_upper: float
+    bound: float
+
+
 class CacheFigures(BaseModel):
     """What the cache did, summed over `replicas`; a tier that is off is null."""
 
@@ -120,6 +135,7 @@ class CacheFigures(BaseModel):
     stored: int
     invalidated: int
     tokens_saved: int
+    semantic: SemanticFigures | None
 
 
 class CacheAnswer(CacheFigures):

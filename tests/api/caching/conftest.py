@@ -38,7 +38,7 @@ async def caches(
     make_services: MakeServices, news: News, tmp_path: FilePath
 ) -> AsyncIterator[Caches]:
     models = make_services().models
-    config = CacheConfig(memory_bytes=1 << 20)
+    config = CacheConfig(memory_bytes=1 << 22, semantic_model="letters", semantic_error=0.2)
     secrets = {"acme": b"a" * 32, "other": b"b" * 32}
     made = Caches(config, models, secrets.__getitem__, news, None, tmp_path, SystemClock())
     await made.states.refresh()
