@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from cluster.problems import Malformed, Problem, to_problem
+from cluster.tenants.plan import RequestClass
 from deployments.ingress.fast_path import FastPath, HotRoute
 from deployments.ingress.middleware import wrap
 from deployments.ingress.openapi import (
@@ -23,6 +24,7 @@ from deployments.ingress.openapi import (
     request_body,
     stream_content,
 )
+from deployments.ingress.openapi_headers import headers, parameters
 from deployments.ingress.operations import Operations, operations
 from deployments.ingress.problems import from_http_exception, render
 from deployments.ingress.routes.administration import BODIES, administration_routes
@@ -112,6 +114,7 @@ def _operation_routes(services: Services, known: Operations) -> APIRouter:
     endpoints = _endpoints(services, known)
     for path, name, dialect, tag, summary, answer in _ROUTES:
         operation = known[name]
+        cached = operation.request_class is not RequestClass.EMBED
         streams = (SSE, NDJSON) if dialect.ndjson else (SSE,)
         router.add_api_route(
             path,
@@ -123,10 +126,13 @@ def _operation_routes(services: Services, known: Operations) -> APIRouter:
             summary=summary,
             description=(operation.__doc__ or "").strip(),
             responses={
-                200: stream_content(answer, *streams),
+                200: stream_content(answer, *streams, headers=headers(cached=cached)),
                 **problem_responses(*GENERATION_PROBLEMS, openai=dialect is OPENAI),
             },
-            openapi_extra=request_body(operation.schema),
+            openapi_extra={
+                **request_body(operation.schema),
+                "parameters": parameters(cached=cached),
+            },
         )
     return router
 

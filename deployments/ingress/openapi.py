@@ -3,6 +3,7 @@
 Routes read their bodies themselves, so their schemas are hung in here; FastAPI describes the rest.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from cluster.problems import Problem
+from deployments.ingress.openapi_headers import HEADERS, PARAMETERS
 from deployments.ingress.problems import native_body, openai_body
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
 
@@ -41,7 +43,8 @@ _DETAILS = {
     401: "The key is missing, malformed or unknown.",
     403: "The key lacks the scope that this route needs.",
     404: "No such model, or no such route.",
-    409: "It contradicts what there is, such as an id that is taken.",
+    409: "It contradicts what there is: an id that is taken, or an Idempotency-Key whose first "
+    "request still runs.",
     408: "The body did not arrive in time.",
     413: "The body is over the limit.",
     415: "The body is not JSON.",
@@ -52,7 +55,7 @@ _DETAILS = {
     503: "Too busy, or the model is not up; wait for Retry-After.",
     504: "The deadline passed.",
 }
-GENERATION_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 502, 503, 504)
+GENERATION_PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 502, 503, 504)
 _WAIT = {
     "headers": {
         "Retry-After": {
@@ -89,10 +92,13 @@ def request_body(schema: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def stream_content(model: type[BaseModel], *media_types: str) -> dict[str, Any]:
+def stream_content(
+    model: type[BaseModel], *media_types: str, headers: Mapping[str, Any]
+) -> dict[str, Any]:
     """The 200 entry of a route that answers as JSON or as a stream."""
     content: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in media_types}
-    return {"model": model, "description": "The answer, whole or as a stream.", "content": content}
+    described = "The answer, whole or as a stream."
+    return {"model": model, "description": described, "content": content, "headers": headers}
 
 
 def describe(app: FastAPI, bodies: list[type[BaseModel]]) -> None:
@@ -116,6 +122,7 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
         described = schema.model_json_schema(ref_template=_REF)
         known.update(described.pop("$defs", {}))
         known[schema.__name__] = described
+    components["parameters"], components["headers"] = dict(PARAMETERS), dict(HEADERS)
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, item in document["paths"].items():
         for operation in item.values():

@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from cluster.settings import ROOT, process_environment
 
 Authority = Literal["embedded", "redis"]
+Shared = Literal["auto", "embedded", "redis", "off"]
 MODELS = [
     {"id": "echo", "engine": "echo", "num_cpus": 0.1},
     {"id": "slow", "engine": "echo", "num_cpus": 0.1, "tokens_per_second": 20},
@@ -63,11 +64,21 @@ class ClusterProcess:
         """Deploy anew with another authority, and wait until that is up."""
         self._tell("authority", authority)
 
-    def _tell(self, *words: str) -> None:
+    def keep_answers_in(self, shared: Shared) -> None:
+        """Deploy anew with another shared tier of the cache and the Limiter replica as authority,
+        and wait until that is up."""
+        self._tell("shared", shared)
+
+    def ingress_addresses(self, replicas: int) -> dict[str, int]:
+        """The URL of each ingress replica's own port, and its process, once so many are up."""
+        found: dict[str, int] = json.loads(self._tell("addresses", str(replicas)))
+        return found
+
+    def _tell(self, *words: str) -> str:
         assert self._process.stdin is not None
         self._process.stdin.write(" ".join(words) + "\n")
         self._process.stdin.flush()
-        self._answer()
+        return self._answer()
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
@@ -87,14 +98,15 @@ def main(authority: str) -> None:
             "kill": local.kill_one,
             "whole": local.wait_until_whole,
             "authority": lambda found: deploy(local, found),
+            "shared": lambda found: deploy(local, "embedded", found),
+            "addresses": lambda count: local.wait_for_ingress(int(count)),
         }
         for line in sys.stdin:
             name, argument = line.split()
-            commands[name](argument)
-            say("done")
+            say(json.dumps(commands[name](argument)))
 
 
-def deploy(local: Any, authority: str) -> None:
+def deploy(local: Any, authority: str, shared: str = "auto") -> None:
     from graphs.app import build
     from graphs.args import AppArgs
 
@@ -102,6 +114,7 @@ def deploy(local: Any, authority: str) -> None:
         "models": MODELS,
         "ingress": {"num_cpus": 0.1, "replicas": 2},
         "limiter": {"authority": authority},
+        "cache": {"shared": shared},
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 

@@ -68,4 +68,5 @@ def administration_routes() -> APIRouter:
     for part in (*people, usage, audit, cache):
         router.include_router(part.router)
     router.include_router(webhooks.events)
+    router.include_router(cache.metrics)
     return router

@@ -3,14 +3,18 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
 
 from cluster.invalidation.target import EVERYBODY
 from cluster.tenants.administration.cache import VISIBLE_WITHIN_S
 from cluster.tenants.caller import Scope
 from deployments.contracts.cache import CacheStats
 from deployments.ingress.body import read_json
+from deployments.ingress.exposition import exposition
 from deployments.ingress.openapi import request_body
-from deployments.ingress.permissions import Entry, ReadsCache, WritesCache, services_of
+from deployments.ingress.permissions import Entry, Operator, ReadsCache, WritesCache, services_of
 from deployments.ingress.routes.described import CHANGE, LOOK
 from deployments.ingress.schemas.cache import (
     CacheAnswer,
@@ -23,6 +27,7 @@ from deployments.ingress.schemas.cache import (
 )
 
 router = APIRouter(prefix="/api/v1/cache", tags=["cache"])
+metrics = APIRouter(tags=["system"])
 
 
 @router.post(
@@ -64,6 +69,19 @@ async def stats(
     ask = services_of(request).cache_stats
     figures = CacheFigures.model_validate(await ask(tenant) if ask else CacheStats())
     return CacheAnswer(tenant=tenant, **figures.model_dump())
+
+
+@metrics.get(
+    "/metrics",
+    response_class=PlainTextResponse,
+    responses=LOOK,
+    summary="Figures of all replicas, as Prometheus reads them",
+)
+async def scrape(entry: Operator, request: Request) -> Response:
+    """The operator's; give Prometheus a key with the scope `admin` as bearer token."""
+    ask = services_of(request).cache_stats
+    stats = await ask(None) if ask else CacheStats()
+    return Response(exposition(stats), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _invalidate(entry: Entry, whose: WhoseQuery, what: What) -> InvalidationAnswer:
