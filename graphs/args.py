@@ -36,7 +36,7 @@ class EmbeddingArgs(EmbeddingSpec):
     """An embedding model, its replicas and its costs, as those of a text model."""
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
-    num_cpus: Annotated[float, Field(ge=0)] = 0.5
+    num_cpus: Annotated[float, Field(ge=0)] = 0.25
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
     costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
 

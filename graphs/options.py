@@ -9,7 +9,9 @@ from typing import Any
 from graphs.args import CacheArgs, EmbeddingArgs, IngressArgs, LimiterArgs, ModelArgs
 
 HEALTH = {"health_check_period_s": 2.0, "health_check_timeout_s": 5.0}
-LOGGING = {"enable_access_log": False}  # ours says more and costs less (cluster/journal.py)
+# Our access log says more and costs less (cluster/journal.py); Serve's own makes a record of every
+# request before it drops it, unless the level forbids that.
+LOGGING = {"enable_access_log": False, "log_level": "WARNING"}
 MAX_ONGOING = 100_000  # admission is ours: never let Serve's own limit bind first
 
 

@@ -53,7 +53,7 @@ class AnswerCache:
         self, request: GenerateRequest, inner: Generator, visit: Visit, *, streaming: bool
     ) -> Case | None:
         """None for what may not be kept. Raises NotCached, and a refusal that is remembered."""
-        keeping, served = self._keeping, Served()
+        keeping, served = self._keeping, Served(forwarded="miss")
         visit.served.append(served)
         visit.last = served
         state = keeping.states(request.model)

@@ -43,6 +43,7 @@ class Lead:
         self._pace = pace
         self._published = 0
         self._silent = False
+        self._over = False
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -51,6 +52,7 @@ class Lead:
         try:
             yield
         finally:
+            self._over = True  # for a tier that loses the cancellation
             beat.cancel()
             with suppress(asyncio.CancelledError):
                 await beat
@@ -81,7 +83,7 @@ class Lead:
         await self._shared.release(self.place, self._token)
 
     async def _beat(self) -> None:
-        while self.held:
+        while self.held and not self._over:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.beat_s):
                     await self._news()

@@ -66,7 +66,7 @@ class RedisTier:
             url,
             max_connections=connections,
             timeout=timeout_s,
-            socket_timeout=timeout_s + LARGEST_BYTES / BYTES_PER_S,
+            socket_timeout=None,  # it swallows cancellations, and `_bounded` bounds every call
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
         )

@@ -56,7 +56,7 @@ class ModelStates:
                 await self.refresh()
             except Exception:
                 logger.exception("the states of the models could not be refreshed")
-            whole = len(self._states) == len(self._models.ids)
+            whole = self._states.keys() >= set(self._models.ids)
             await asyncio.sleep(POLL_S if whole else FIRST_POLL_S)
 
 

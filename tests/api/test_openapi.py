@@ -48,10 +48,24 @@ def test_routes_that_limits_guard_describe_429_and_retry_after(document: dict[st
                 assert "Retry-After" in operation["responses"]["429"]["headers"], (method, path)
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_routes_that_generate_describe_the_headers_of_keys_and_of_the_cache(
+    document: dict[str, Any],
+) -> None:
+    chat = document["paths"]["/v1/chat/completions"]["post"]
+    asked = {each["$ref"].rsplit("/", 1)[-1] for each in chat["parameters"]}
+    assert {"Idempotency-Key", "Cache-Control", "Mobula-Cache-Tags"} <= asked
+    assert {"Cache-Status", "Age"} <= chat["responses"]["200"]["headers"].keys()
+    assert "409" in chat["responses"]
+    embeddings = document["paths"]["/v1/embeddings"]["post"]
+    assert {"$ref": "#/components/parameters/Cache-Control"} not in embeddings["parameters"]
+
+
+@pytest.mark.parametrize("kind", ["schemas", "parameters", "headers"])
+def test_every_reference_leads_somewhere(document: dict[str, Any], kind: str) -> None:
     text = json.dumps(document)
-    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
-    assert named <= document["components"]["schemas"].keys()
+    named = {part.split('"')[0] for part in text.split(f"#/components/{kind}/")[1:]}
+    assert named
+    assert named <= document["components"][kind].keys()
 
 
 def test_only_probes_facts_and_signing_in_need_no_key(document: dict[str, Any]) -> None:

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
 
 VISITORS, PACE_S = 6, 0.02
+KEPT_ONLY = {"Cache-Control": "only-if-cached"}
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,14 @@ async def more(got: Sequence[Got], count: int) -> float:
     wanted = len(got) + count
     await eventually(lambda: len(got) >= wanted, timeout_s=30)
     return time.monotonic()
+
+
+async def up(cluster: ClusterProcess, client: httpx.AsyncClient) -> list[str]:
+    """Both ingress replicas, once they keep answers and share them."""
+    places = list(await asyncio.to_thread(cluster.ingress_addresses, 2))
+    for one, other in (places, places[::-1]):
+        await eventually(lambda one=one, other=other: shared(client, one, other), timeout_s=30)
+    return places
 
 
 async def shared(client: httpx.AsyncClient, one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 """Gives every request an id: the client's own if it is sane, a new one otherwise."""
 
 import re
-import uuid
+import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -40,7 +40,7 @@ class RequestId:
 
 
 def new_id() -> str:
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{secrets.token_hex(16)}"
 
 
 def given_id(scope: Scope) -> str | None:

@@ -2,14 +2,14 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ALWAYS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-]
+_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"))
 _API_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 API_HEADERS = (*_ALWAYS, _API_POLICY)
+_PAGE_HEADERS = (
+    *_ALWAYS,
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
 _PAGES = ("/docs", "/redoc")
 
 
@@ -23,7 +23,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        added = _ALWAYS if scope["path"].startswith(_PAGES) else API_HEADERS
+        added = _PAGE_HEADERS if scope["path"].startswith(_PAGES) else API_HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

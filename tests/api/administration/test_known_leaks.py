@@ -77,7 +77,9 @@ def asked_for(api: dict[str, Any]) -> Iterator[str]:
     """The names of every parameter and every field of a body, however deep."""
     for path in api["paths"].values():
         for operation in path.values():
-            yield from (found["name"] for found in operation.get("parameters", ()))
+            for found in operation.get("parameters", ()):
+                shared = found.get("$ref", "").rpartition("/")[2]
+                yield (api["components"]["parameters"][shared] if shared else found)["name"]
             yield from fields(operation.get("requestBody", {}), api, set())
 
 

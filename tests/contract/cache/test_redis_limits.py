@@ -149,3 +149,22 @@ async def test_callers_that_give_up_leave_nobody_with_their_answer(
     for _ in range(20):
         mixed = [rng.choice((impatient, patient))(number) for number in range(50)]
         await asyncio.gather(*mixed)
+
+
+async def test_a_call_that_is_cancelled_under_way_ends_so(
+    pair: tuple[RedisTier, RedisTier],
+) -> None:
+    """Whoever cancels a call waits for its end: one that went on would hold him up for ever."""
+    leader, _ = pair
+    found = await leader.look(KEY, lease_s=60)
+    assert isinstance(found, Claimed)
+    cancelled = 0
+    for turns in range(100):
+        call = asyncio.create_task(leader.publish(KEY, found.token, [b"frame"], lease_s=60))
+        for _ in range(turns % 5):
+            await asyncio.sleep(0)
+        if call.cancel():
+            cancelled += 1
+            with pytest.raises(asyncio.CancelledError):
+                await call
+    assert cancelled > 50
