@@ -47,6 +47,9 @@ class OpenTenancy(Tenancy):
     def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
         pass
 
+    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+        pass
+
     def load(self) -> dict[str, int | float | bool]:
         return {}
 

@@ -151,6 +151,12 @@ class Plan(_Part):
         return self
 
     @model_validator(mode="after")
+    def _budgets_are_of_what_is_used(self) -> Self:
+        if Unit.KEPT_REQUESTS in self.budgets:
+            raise ValueError("budgets.kept_requests: answers from the cache use nothing up")
+        return self
+
+    @model_validator(mode="after")
     def _budgets_outlast_bursts(self) -> Self:
         for name, rates in [*self.rates.items(), *self.models_rates.items()]:
             for unit in (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS):

@@ -36,6 +36,7 @@ UNITS = (
     Unit.AUDIO_SECONDS,
     Unit.VIDEO_SECONDS,
     Unit.COST_UNITS,
+    Unit.KEPT_REQUESTS,
 )
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class UsageEntry:
     amounts: Amounts
     cost_units: int = 0
     requests: int = 1
+    kept: int = 0
     prices: Prices = field(default_factory=lambda: NO_PRICES)
     costs: Prices = field(default_factory=lambda: NO_PRICES)
 
@@ -102,6 +104,7 @@ class Ledger:
         counts[4] += amounts.audio_seconds
         counts[5] += amounts.video_seconds
         counts[6] += entry.cost_units
+        counts[7] += entry.kept
 
     async def start(self) -> None:
         """Flush every second from now on."""

@@ -19,12 +19,15 @@ NO_PRICES: Prices = MappingProxyType({})
 _TOKENS = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
 
 
+_REQUESTS = (Unit.REQUESTS, Unit.KEPT_REQUESTS)
+
+
 def price_of(prices: Prices, unit: Unit) -> int:
     """Micro-currency for 1,000 of `unit`, so that the sum over all stored units is the price."""
     if unit is Unit.TOKENS:  # never stored: input and output tokens are
         return 0
-    if unit is Unit.REQUESTS or prices.get(Unit.COST_UNITS):
-        return prices.get(unit, 0) if unit in (Unit.REQUESTS, Unit.COST_UNITS) else 0
+    if unit in _REQUESTS or prices.get(Unit.COST_UNITS):
+        return prices.get(unit, 0) if unit in (*_REQUESTS, Unit.COST_UNITS) else 0
     if unit in _TOKENS:
         return prices.get(unit, prices.get(Unit.TOKENS, 0))
     return prices.get(unit, 0)

@@ -29,13 +29,13 @@ from deployments.ingress.gate import Entrance, current_entrance
 from deployments.ingress.models import Models
 from deployments.ingress.trace import current_trace
 
-_NOTHING = Amounts()
-
 
 class Meter(Protocol):
     """Takes exact usage without waiting."""
 
     def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None: ...
+
+    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class Path:
     def hit(self, caller: Caller, plan: Plan, model: str) -> None:
         """Record a request that was answered without the model."""
         self.tally.kept += 1
-        self._meter.add(caller, plan, model, _NOTHING)
+        self._meter.add_kept(caller, plan, model)
 
     def record(self, request: GenerateRequest, plan: Plan, usage: Usage, *, whole: bool) -> None:
         """Usage of a call that ended; a whole one teaches the estimates."""

@@ -37,6 +37,8 @@ from deployments.ingress.limit_news import LimitNews
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.view import LimitView
 
+NOTHING = Amounts()
+
 log = logging.getLogger("mobula.ingress")
 
 
@@ -136,17 +138,25 @@ class Tenancy:
 
     def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
         """Enter one model call in the ledger."""
-        self.ledger.add(
-            UsageEntry(
-                at=self._clock.wall(),
-                tenant=caller.tenant,
-                key=caller.key_id,
-                model=model,
-                amounts=amounts,
-                cost_units=plan.weights.cost(amounts),
-                prices=plan.prices,
-                costs=self._costs.get(model, NO_PRICES),
-            )
+        entry = self._entry(caller, plan, model, amounts)
+        entry.cost_units = plan.weights.cost(amounts)
+        self.ledger.add(entry)
+
+    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+        """Enter one request that was answered without a call of its model."""
+        entry = self._entry(caller, plan, model, NOTHING)
+        entry.requests, entry.kept = 0, 1
+        self.ledger.add(entry)
+
+    def _entry(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> UsageEntry:
+        return UsageEntry(
+            at=self._clock.wall(),
+            tenant=caller.tenant,
+            key=caller.key_id,
+            model=model,
+            amounts=amounts,
+            prices=plan.prices,
+            costs=self._costs.get(model, NO_PRICES),
         )
 
     def _tell(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:

@@ -5,40 +5,38 @@ read. In: the purses that a request passed. Out: raw header pairs; every number 
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
 from deployments.limiter.purse import Purse
 
 Headers = list[tuple[bytes, bytes]]
-_FAMILIES = ((Unit.REQUESTS, "requests"), (Unit.TOKENS, "tokens"))
-_State = tuple[Purse, int, int]  # with what remains, and the seconds until it is whole
+_FAMILIES = ((Unit.REQUESTS, b"requests"), (Unit.TOKENS, b"tokens"))
 
 
 def rate_limit_headers(purses: Sequence[Purse], now: float, wall: float) -> Headers:
     """All limits that applied; for each x-ratelimit family, the one with the least left."""
     if not purses:
         return []
-    states = [_state(purse, now, wall) for purse in purses]
-    policies, values = [], []
-    for purse, left, reset_s in states:
-        limit, slots = purse.limit, purse.kind is BucketKind.SLOTS
-        name, policy = _constant(limit.name, limit.quota, limit.window_s, slots)
-        policies.append(policy)
-        values.append(f"{name};r={left}" if slots else f"{name};r={left};t={reset_s}")
+    values: list[bytes] = []
+    least: dict[Unit, tuple[int, int, int]] = {}  # what is left, until whole, of what
+    for purse in purses:
+        limit, left = purse.limit, purse.remaining(now)
+        if purse.kind is BucketKind.SLOTS:
+            values.append(b"%b;r=%d" % (limit.quoted, left))
+            continue
+        reset_s = whole_in_s(purse, left, wall)
+        values.append(b"%b;r=%d;t=%d" % (limit.quoted, left, reset_s))
+        if limit.unit not in least or left < least[limit.unit][0]:
+            least[limit.unit] = left, reset_s, limit.quota
     headers = [
-        (b"ratelimit-policy", ", ".join(policies).encode()),
-        (b"ratelimit", ", ".join(values).encode()),
+        (b"ratelimit-policy", b", ".join([purse.limit.policy for purse in purses])),
+        (b"ratelimit", b", ".join(values)),
     ]
     for unit, family in _FAMILIES:
-        headers += _family(family, unit, states)
+        if unit in least:
+            headers += _family(family, *least[unit])
     return headers
-
-
-def _state(purse: Purse, now: float, wall: float) -> _State:
-    left = purse.remaining(now)
-    return purse, left, whole_in_s(purse, left, wall)
 
 
 def whole_in_s(purse: Purse, left: int, wall: float) -> int:
@@ -49,26 +47,9 @@ def whole_in_s(purse: Purse, left: int, wall: float) -> int:
     return -int((left - spec.capacity) // spec.rate) if spec.rate else 0
 
 
-@lru_cache(maxsize=4096)
-def _constant(name: str, quota: int, window_s: int, slots: bool) -> tuple[str, str]:
-    """The name as a structured-field string, printable ASCII without quotes, and its policy."""
-    quoted = '"' + "".join(c for c in name if " " <= c <= "~" and c not in '"\\') + '"'
-    unit = ';qu="concurrent-requests"' if slots else ""
-    window = f";w={window_s}" if window_s else ""
-    return quoted, f"{quoted};q={quota}{unit}{window}"
-
-
-def _family(family: str, unit: Unit, states: Sequence[_State]) -> Headers:
-    of_unit = [
-        state
-        for state in states
-        if state[0].limit.unit is unit and state[0].kind is not BucketKind.SLOTS
-    ]
-    if not of_unit:
-        return []
-    purse, left, reset_s = min(of_unit, key=lambda state: state[1])
+def _family(family: bytes, left: int, reset_s: int, quota: int) -> Headers:
     return [
-        (f"x-ratelimit-limit-{family}".encode(), b"%d" % purse.limit.quota),
-        (f"x-ratelimit-remaining-{family}".encode(), b"%d" % left),
-        (f"x-ratelimit-reset-{family}".encode(), b"%ds" % reset_s),
+        (b"x-ratelimit-limit-" + family, b"%d" % quota),
+        (b"x-ratelimit-remaining-" + family, b"%d" % left),
+        (b"x-ratelimit-reset-" + family, b"%ds" % reset_s),
     ]

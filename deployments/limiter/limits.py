@@ -5,7 +5,7 @@ nothing of what is left in them.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cluster.tenants.plan import Budget, Plan, Rate, Rates, RequestClass
@@ -20,7 +20,8 @@ _MODEL_UNITS = (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS)
 class Limit:
     """One limit of a plan. `name` is what callers are told; `quota` is allowed each `window_s`.
 
-    `first_day` and `last_day` are a budget's period, as in the usage ledger.
+    `first_day` and `last_day` are a budget's period, as in the usage ledger. `quoted` and `policy`
+    are the name and the limit as structured fields (RFC 9651), made once.
     """
 
     name: str
@@ -31,6 +32,15 @@ class Limit:
     shadow: bool = False
     first_day: str = ""
     last_day: str = ""
+    quoted: bytes = field(init=False, compare=False, repr=False)
+    policy: bytes = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        plain = "".join(c for c in self.name if " " <= c <= "~" and c not in '"\\')
+        unit = ';qu="concurrent-requests"' if self.spec.kind is BucketKind.SLOTS else ""
+        window = f";w={self.window_s}" if self.window_s else ""
+        object.__setattr__(self, "quoted", f'"{plain}"'.encode())
+        object.__setattr__(self, "policy", f'"{plain}";q={self.quota}{unit}{window}'.encode())
 
 
 def shard(tenant: str) -> int:

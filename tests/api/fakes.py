@@ -31,12 +31,16 @@ class Records:
     def __init__(self) -> None:
         self.lines: list[AuditRecord] = []
         self.usage: list[tuple[str, str, Amounts]] = []
+        self.kept: list[tuple[str, str]] = []
 
     def note(self, record: AuditRecord) -> None:
         self.lines.append(record)
 
     def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
         self.usage.append((caller.tenant, model, amounts))
+
+    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+        self.kept.append((caller.tenant, model))
 
 
 class WordsModel:

@@ -36,6 +36,7 @@ def cluster() -> Iterator[LocalServe]:
         args = AppArgs.model_validate(
             {
                 "models": models,
+                "embeddings": [{"id": "minilm", "num_cpus": 0.1}],
                 "content": {"default": "nano"},
                 "ingress": {"num_cpus": 0.1, "replicas": INGRESSES},
             }

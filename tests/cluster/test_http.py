@@ -24,7 +24,7 @@ async def test_the_cluster_is_ready_and_names_its_models(client: httpx.AsyncClie
     ready = await client.get("/readyz")
 
     assert ready.status_code == 200
-    assert ready.json()["models"] == ["echo", "nano", "slow"]
+    assert ready.json()["models"] == ["echo", "minilm", "nano", "slow"]
 
 
 async def test_the_request_id_is_sent_once(client: httpx.AsyncClient) -> None:

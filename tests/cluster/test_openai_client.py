@@ -20,8 +20,22 @@ async def api(cluster: LocalServe) -> AsyncIterator[openai.AsyncOpenAI]:
 
 async def test_it_lists_and_describes_models(api: openai.AsyncOpenAI) -> None:
     listed = {model.id async for model in api.models.list()}
-    assert listed == {"echo", "nano", "slow"}
+    assert listed == {"echo", "minilm", "nano", "slow"}
     assert (await api.models.retrieve("nano")).owned_by == "mobula"
+
+
+async def test_it_embeds(api: openai.AsyncOpenAI) -> None:
+    texts = ["A new coffee shop", "A cafe that just opened", "The tax form is due"]
+    answer = await api.embeddings.create(model="minilm", input=texts)
+
+    shop, cafe, tax = (item.embedding for item in answer.data)
+    assert len(shop) == 384
+    assert _cosine(shop, cafe) > _cosine(shop, tax) + 0.2
+    assert answer.usage.prompt_tokens > 10
+
+
+def _cosine(one: list[float], other: list[float]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))  # of length 1
 
 
 async def test_it_chats(api: openai.AsyncOpenAI) -> None:

@@ -1,21 +1,21 @@
 """The layers around the application, outermost first. Each is pure ASGI and does one thing.
 
-    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> TrustedHosts -> ETags -> GZip
-      -> Concurrency -> ServeHeaders -> Deadlines -> BodyLimit -> FastAPI
+    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> TrustedHosts -> ETags
+      -> Compression -> Concurrency -> ServeHeaders -> Deadlines -> BodyLimit -> FastAPI
 
 Problems stands outside the layers that refuse, so a layer refuses by raising; CORS stands
-outside Problems, so a browser may read a refusal; ETags stands outside GZip, so that each coding of
-an answer has a tag of its own.
+outside Problems, so a browser may read a refusal; ETags stands outside Compression, so that each
+coding of an answer has a tag of its own.
 """
 
 from collections.abc import Sequence
 
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp
 
 from deployments.ingress.middleware.access_log import AccessLog
 from deployments.ingress.middleware.body_limit import BodyLimit
+from deployments.ingress.middleware.compression import Compression
 from deployments.ingress.middleware.concurrency import Concurrency
 from deployments.ingress.middleware.deadlines import Deadlines
 from deployments.ingress.middleware.etags import ETags
@@ -26,7 +26,6 @@ from deployments.ingress.middleware.serve_headers import ServeHeaders
 from deployments.ingress.middleware.trusted_hosts import TrustedHosts
 from deployments.ingress.services import Services
 
-STREAM_TYPES = ("application/x-ndjson",)  # beside text/event-stream, which GZip leaves by default
 EXPOSED_HEADERS = (
     "X-Request-ID",
     "Retry-After",
@@ -52,9 +51,7 @@ def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASG
     app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s)
     app = ServeHeaders(app)
     app = Concurrency(app, settings.max_concurrent_requests)
-    app = GZipMiddleware(
-        app, compresslevel=5, exclude_content_types=DEFAULT_EXCLUDED_CONTENT_TYPES + STREAM_TYPES
-    )
+    app = Compression(app)
     app = ETags(app)
     app = TrustedHosts(app, settings.allowed_hosts)
     app = Problems(app)

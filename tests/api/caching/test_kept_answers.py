@@ -43,7 +43,8 @@ async def test_a_kept_answer_is_a_request_in_the_ledger_and_a_line_in_the_trail(
 ) -> None:
     for _ in range(3):
         await web.post(URL, json=CHAT)
-    assert [amounts.tokens for _, _, amounts in records.usage] == [6, 0, 0]
+    assert [amounts.tokens for _, _, amounts in records.usage] == [6]
+    assert records.kept == [("acme", "words")] * 2
     assert [line.resource for line in records.lines] == ["model:words"] * 3
     assert [line.outcome for line in records.lines] == ["ok"] * 3
     assert len(access_log) == 3
