@@ -20,6 +20,7 @@ from deployments.remote_limiter import RemoteAuthority
 
 # How long a request waits for the limits' authority before that counts as away. A Redis that hangs
 # must not be felt; our own replica is watched by Serve, and slow only while it starts.
+_ANSWERS_S = 0.1  # a Redis under load that is slower costs a computation more, not an answer
 _PATIENCE_S = {RedisAuthority: 0.1, RemoteAuthority: 0.8}
 
 
@@ -48,7 +49,7 @@ class RemoteStages:
         if shelves:
             self.shared = RemoteCache(shelves)
         elif cache.redis:
-            self.shared = RedisTier(redis, clock)
+            self.shared = RedisTier(redis, clock, timeout_s=_ANSWERS_S)
         self.patience_s = _PATIENCE_S[type(self.authority)]
 
     async def warm_up(self) -> None:
