@@ -20,8 +20,8 @@ from deployments.remote_limiter import RemoteAuthority
 
 # How long a request waits for the limits' authority before that counts as away. A Redis that hangs
 # must not be felt; our own replica is watched by Serve, and slow only while it starts.
-_ANSWERS_S = 0.1  # a Redis under load that is slower costs a computation more, not an answer
 _PATIENCE_S = {RedisAuthority: 0.1, RemoteAuthority: 0.8}
+_ANSWERS_S = 0.1  # the same for kept answers: a slower Redis costs a computation, not an answer
 
 
 class RemoteStages:
