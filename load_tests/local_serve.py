@@ -105,10 +105,7 @@ class LocalServe:
         from load_tests.open_ingress import PREFIX, OpenIngress
 
         spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
-        off = {"enabled": False}
-        args = AppArgs.model_validate(
-            {"models": [spec], "ingress": {"num_cpus": 0.1}, "cache": off}
-        )
+        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
         self.run(compose(args, OpenIngress), "open", PREFIX)
 
     def kill_one(self, deployment: str) -> None:

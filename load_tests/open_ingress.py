@@ -1,12 +1,14 @@
 """The ingress with nothing of tenancy in it: what authentication, limits, usage and audit cost.
 
-It answers under a prefix of its own and lets everybody in. Never deploy it outside a benchmark.
+The cache is on, as it is with tenancy. It answers under a prefix of its own and lets everybody in.
+Never deploy it outside a benchmark.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.audit.record import AuditRecord
 from cluster.clock import Clock
+from cluster.invalidation.generations import Generations
 from cluster.settings import Settings
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
@@ -22,6 +24,13 @@ _ANYBODY = Caller("default", "anybody", frozenset({Grant.ADMIN}))
 _PLAN = Plan(id="default")
 
 
+class Nothing:
+    """Was invalidated, and never will be."""
+
+    trustworthy = True
+    generations = Generations()
+
+
 class OpenTenancy(Tenancy):
     """Checks nothing, limits nothing, writes nothing down."""
 
@@ -30,13 +39,16 @@ class OpenTenancy(Tenancy):
         self.office = None  # type: ignore[assignment]
         self.trail = self  # type: ignore[assignment]
         self.idempotency = None  # type: ignore[assignment]
-        self.invalidations = None  # type: ignore[assignment]
+        self.invalidations = Nothing()  # type: ignore[assignment]
 
     async def start(self) -> None:
         pass
 
     async def close(self) -> None:
         pass
+
+    def secret_of(self, tenant: str) -> bytes:
+        return bytes(32)
 
     def verify(self, credential: str) -> Caller:
         return _ANYBODY

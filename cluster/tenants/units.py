@@ -70,14 +70,15 @@ class CostWeights:
         )
 
 
+_REQUESTS, _TOKENS, _COST_UNITS = Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS
+
+
 def amount_of(unit: Unit, amounts: Amounts, weights: CostWeights, requests: int = 0) -> int:
     """How much of `unit` the work takes."""
-    match unit:
-        case Unit.REQUESTS:
-            return requests
-        case Unit.TOKENS:
-            return amounts.tokens
-        case Unit.COST_UNITS:
-            return weights.cost(amounts)
-        case _:
-            return int(getattr(amounts, unit.value))
+    if unit is _REQUESTS:
+        return requests
+    if unit is _TOKENS:
+        return amounts.input_tokens + amounts.output_tokens
+    if unit is _COST_UNITS:
+        return weights.cost(amounts)
+    return int(getattr(amounts, unit.value))

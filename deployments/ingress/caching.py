@@ -62,6 +62,8 @@ def cache_fields(served: Sequence[Served]) -> list[Field]:
     if len(served) == 1 and served[0].forwarded is None:
         one = served[0]
         return _hit(one.age_s, one.ttl_s, one.detail)
+    if len(served) == 1 and served[0].forwarded == "bypass":
+        return [(b"cache-status", _bypass(served[0].detail))]
     forwarded = [each for each in served if each.forwarded is not None]
     if forwarded:
         return _forwarded(served, forwarded)
@@ -133,6 +135,11 @@ def _forwarded(served: Sequence[Served], forwarded: Sequence[Served]) -> list[Fi
     if hits or reasons != {"bypass"}:
         fields.append(_VARY)
     return fields
+
+
+@lru_cache(maxsize=256)
+def _bypass(detail: str) -> bytes:
+    return f"mobula;fwd=bypass{_parameter(detail)}".encode()
 
 
 def _details(served: Sequence[Served]) -> str:
