@@ -89,10 +89,11 @@ async def test_a_client_that_leaves_frees_the_model_whatever_headers_it_sent(
     headers = {"x-request-disconnect-disabled": "?1", "x-request-timeout-seconds": "0"}
     for stream in (True, False):
         body = ask("slow", stream=stream, max_tokens=400, ignore_eos=True)
-        sending = asyncio.create_task(client.post(CHAT, json=body, headers=headers))
-        await eventually(lambda: _open(client, 1))
-        sending.cancel()
-        await asyncio.gather(sending, return_exceptions=True)
+        async with httpx.AsyncClient(base_url=client.base_url, headers=client.headers) as leaving:
+            sending = asyncio.create_task(leaving.post(CHAT, json=body, headers=headers))
+            await eventually(lambda: _open(client, 1))
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
         await eventually(lambda: _open(client, 0))
 
