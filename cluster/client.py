@@ -27,7 +27,7 @@ from cluster.problems import Overloaded, Problem
 from cluster.resilience.failures import from_ray
 
 _REMOTE = (RayError, RayServeException, TimeoutError)
-_TARGET = "mobula"
+_TARGET, POLL_S = "mobula", 0.5
 _END: Final = object()
 
 Event = tuple[str | None, dict[str, Any]]
@@ -134,6 +134,14 @@ class AsyncMobula:
         body = {"model": model, "input": given, **options, "encoding_format": "base64"}
         return _vectors(await self._call("embeddings", body))
 
+    async def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
+        """The job that makes clips of a video, with `clips`, once it has ended or at once."""
+        job = await self._call("clips", {"video": video, **options})
+        while wait and job["state"] in ("queued", "running"):
+            await asyncio.sleep(POLL_S)
+            job = await self._call("jobs.get", {"job": job["id"]})
+        return job
+
     async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return await _elsewhere(self._call_here(operation, body))
 
@@ -225,6 +233,9 @@ class Mobula:
         self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
     ) -> NDArray[np.float32]:
         return _run(self._client.embed(texts, model=model, **options))
+
+    def clip(self, video: str, **options: Any) -> dict[str, Any]:
+        return _run(self._client.clip(video, **options))
 
 
 @cache

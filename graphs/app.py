@@ -13,6 +13,7 @@ from graphs.cache import cache_config, shelves
 from graphs.limits import limiter
 from graphs.options import ingress_options
 from graphs.text import embedders, offer, text_models
+from graphs.video import clipper, video_config
 
 
 def build(args: AppArgs) -> Application:
@@ -33,5 +34,6 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         limits,
         shelves(args.cache, replicas),
         offer(args),
-        cache_config(args.cache, replicas),
+        (cache_config(args.cache, replicas), video_config(args)),
+        clipper(args),
     )

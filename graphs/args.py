@@ -102,6 +102,39 @@ class CacheArgs(_Args):
     semantic: SemanticArgs = SemanticArgs()
 
 
+class VideoArgs(_Args):
+    """Clips of long recordings, made by jobs; docs/guides/video.md.
+
+    Each of `replicas` (more, up to `max_replicas`, while jobs wait) runs `jobs` at once, each with
+    `side_by_side` pieces of work, for which Ray counts `piece_cpus` each. `speech` is a model of
+    faster-whisper (extra `speech`), by folder or name: without one, a transcript has to be given.
+    Files are kept in `store`, a folder in the home or an object store's URL. `gpu`: encode on an
+    NVIDIA GPU where one works. `texts`: the default text model writes titles and descriptions.
+    """
+
+    enabled: bool = True
+    replicas: Annotated[int, Field(ge=1, le=1024)] = 1
+    max_replicas: Annotated[int, Field(ge=1, le=1024)] = 1
+    num_cpus: Annotated[float, Field(ge=0)] = 0.1
+    num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    jobs: Annotated[int, Field(ge=1, le=64)] = 1
+    side_by_side: Annotated[int, Field(ge=1, le=256)] = 2
+    piece_cpus: Annotated[float, Field(ge=0)] = 0.0
+    speech: str | None = None
+    gpu: bool = True
+    texts: bool = True
+    store: Annotated[str, Field(min_length=1, max_length=1000)] = "blobs"
+    max_form_mib: Annotated[int, Field(ge=1, le=10_240)] = 512
+
+    @model_validator(mode="after")
+    def _replicas_fit(self) -> Self:
+        if self.max_replicas > 1 and self.max_replicas < self.replicas:
+            raise ValueError(
+                f"video.max_replicas: {self.max_replicas} is less than replicas, {self.replicas}"
+            )
+        return self
+
+
 class ContentArgs(_Args):
     """Which model writes captions and posts.
 
@@ -122,6 +155,7 @@ class AppArgs(_Args):
     limiter: LimiterArgs = LimiterArgs()
     cache: CacheArgs = CacheArgs()
     content: ContentArgs = ContentArgs()
+    video: VideoArgs = VideoArgs()
 
     @model_validator(mode="after")
     def _models_are_distinct(self) -> Self:

@@ -6,7 +6,14 @@ Queues in front of a model are ours (deployments/model); Serve's are bounded and
 import re
 from typing import Any
 
-from graphs.args import CacheArgs, EmbeddingArgs, IngressArgs, LimiterArgs, ModelArgs
+from graphs.args import (
+    CacheArgs,
+    EmbeddingArgs,
+    IngressArgs,
+    LimiterArgs,
+    ModelArgs,
+    VideoArgs,
+)
 
 HEALTH = {"health_check_period_s": 2.0, "health_check_timeout_s": 5.0}
 # Our access log says more and costs less (cluster/journal.py); Serve's own makes a record of every
@@ -56,6 +63,31 @@ def shelf_options(args: CacheArgs, number: int) -> dict[str, Any]:
         "logging_config": LOGGING,
         **HEALTH,
     }
+
+
+def clipper_options(args: VideoArgs) -> dict[str, Any]:
+    """Jobs that run when a replica stops are given back and gone on with elsewhere."""
+    options: dict[str, Any] = {
+        "name": "Clipper",
+        "ray_actor_options": {"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
+        "max_ongoing_requests": MAX_ONGOING,
+        "graceful_shutdown_timeout_s": 15.0,
+        "logging_config": LOGGING,
+        **HEALTH,
+    }
+    if args.max_replicas <= args.replicas:
+        return {**options, "num_replicas": args.replicas}
+    scaling = {
+        "min_replicas": args.replicas,
+        "max_replicas": args.max_replicas,
+        "policy": {
+            "policy_function": "deployments.clipper.scaling:by_queue",
+            "policy_kwargs": {"jobs": args.jobs},
+        },
+        "upscale_delay_s": 2.0,
+        "downscale_delay_s": 120.0,
+    }
+    return {**options, "autoscaling_config": scaling}
 
 
 def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:

@@ -24,9 +24,10 @@ LENGTHS = {  # characters, as in the table
 }
 MAX_DETAILS, MAX_NAME, MAX_TEXT = 32, 64, 500  # entries; characters of a name and of a value
 MAX_INT = 2**63 - 1
-# API keys, webhook secrets, JSON web tokens.
+# API keys, webhook secrets, JSON web tokens, links to files, credentials of our own workers.
 SECRET = re.compile(
     r"mob_[0-9A-Za-z]{4,32}_[0-9A-Za-z]{24,64}|whsec_[\w+/=-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
+    r"|mob[df]_[\w-]{16,}"
 )
 REDACTED = "[secret]"
 UNFIT = re.compile("[\x00\ud800-\udfff]")  # what no store takes as text

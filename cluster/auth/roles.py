@@ -1,8 +1,8 @@
 """What a user may do, by their role. No role operates the cluster: `Scope.ADMIN` is for keys.
 
-viewer     sees the tenant, its models, its usage and how its cache does
+viewer     sees the tenant, its models, its usage, its videos and how its cache does
 billing    sees the tenant, its usage and its audit trail
-developer  a viewer who also generates, makes keys and webhooks, and empties the cache
+developer  a viewer who also generates, clips videos, makes keys and webhooks, empties the cache
 admin      a developer who also manages users and sees the audit trail
 owner      everything in the tenant, also the tenant itself
 """
@@ -11,7 +11,15 @@ from types import MappingProxyType
 
 from cluster.tenants.caller import Role, Scope
 
-_VIEWER = frozenset({Scope.MODELS_READ, Scope.TENANT_READ, Scope.USAGE_READ, Scope.CACHE_READ})
+_VIEWER = frozenset(
+    {
+        Scope.MODELS_READ,
+        Scope.TENANT_READ,
+        Scope.USAGE_READ,
+        Scope.CACHE_READ,
+        Scope.MEDIA_READ,
+    }
+)
 _BILLING = frozenset({Scope.TENANT_READ, Scope.USAGE_READ, Scope.AUDIT_READ})
 _DEVELOPER = _VIEWER | {
     Scope.GENERATE,
@@ -20,6 +28,7 @@ _DEVELOPER = _VIEWER | {
     Scope.WEBHOOKS_READ,
     Scope.WEBHOOKS_WRITE,
     Scope.CACHE_WRITE,
+    Scope.MEDIA_WRITE,
 }
 _ADMIN = _DEVELOPER | {Scope.USERS_READ, Scope.USERS_WRITE, Scope.AUDIT_READ}
 _OWNER = _ADMIN | {Scope.TENANT_WRITE}

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from cluster.cli.api import Key
 from cluster.cli.audit import audit
 from cluster.cli.cache import cache
+from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
 from cluster.cli.plans import plans
 from cluster.cli.signing_keys import signing_keys
@@ -33,6 +35,7 @@ app.add_typer(audit, name="audit")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
+app.add_typer(jobs, name="jobs")
 app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)
@@ -85,10 +88,55 @@ def status() -> None:
 
 @app.command()
 def demo() -> None:
-    """Stream captions from the running cluster, by HTTP and from a Ray job."""
+    """Captions from the running cluster, by HTTP and from a Ray job, and clips of a video."""
     from cluster.cli.demo import run
 
     raise typer.Exit(run())
+
+
+@app.command()
+def clip(
+    file: Annotated[Path, typer.Argument(help="The recording.")],
+    transcript: Annotated[
+        Path | None, typer.Option("--transcript", "-s", help="What is said: .srt, .vtt or .json.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where clips are saved.")] = Path(
+        "clips"
+    ),
+    count: Annotated[int, typer.Option("--count", "-n", help="Clips at most.")] = 5,
+    shortest: Annotated[float, typer.Option("--min", help="Seconds of the shortest.")] = 15.0,
+    longest: Annotated[float, typer.Option("--max", help="Seconds of the longest.")] = 60.0,
+    start: Annotated[float, typer.Option(help="Only from this second on.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Only up to this second.")] = None,
+    aspect: Annotated[
+        list[str] | None, typer.Option("--aspect", "-a", help="9:16, 1:1, 4:5, 16:9; repeat.")
+    ] = None,
+    quality: Annotated[str, typer.Option(help="draft, standard or final.")] = "standard",
+    captions: Annotated[str, typer.Option(help="A style, or none.")] = "karaoke",
+    framing: Annotated[str, typer.Option(help="auto, follow or fit.")] = "auto",
+    keyword: Annotated[
+        list[str] | None, typer.Option("--keyword", "-k", help="What attracts; repeat.")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="Such as en or pt-BR.")] = None,
+    key: Key = None,
+) -> None:
+    """Make clips of a recording: upload it, watch the job, save the clips as they are ready."""
+    from cluster.cli.clipping import run
+
+    options = {
+        "count": count,
+        "min_s": shortest,
+        "max_s": longest,
+        "start": start,
+        "end": end,
+        "aspects": aspect or ["9:16"],
+        "quality": quality,
+        "captions": captions,
+        "framing": framing,
+        "keywords": keyword or [],
+        "language": language,
+    }
+    raise typer.Exit(run(file, transcript, out, key, options))
 
 
 @app.command("test")

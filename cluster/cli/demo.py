@@ -1,7 +1,7 @@
 """`mobula demo`: what the running cluster does, shown in half a minute.
 
 Three captions stream at once over HTTP, then a batch, then the same from a Ray job by Python
-handles. Nothing here is special: it sends what any client would send.
+handles; then it makes a small video and has clips made of it. Nothing here is special: it sends what any client would send.
 """
 
 import re
@@ -19,6 +19,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cluster.auth.home import admin_key
+from cluster.cli.demo_video import run as clips
 from cluster.cli.running import NOT_RUNNING, client, running_state
 from cluster.cli.screen import Stages, console, fail, plain, say
 from cluster.clock import SystemClock
@@ -53,6 +54,8 @@ def run() -> int:
             _stream(http)
             _batch(http)
         _job(state, settings, key)
+        if clips(key, settings.home / "demo"):
+            return 1
     except (httpx.HTTPError, DashboardRefused, DemoFailed) as error:
         return fail(str(error))
     _where_next(state)

@@ -45,6 +45,11 @@ class EventKind(StrEnum):
     WEBHOOK_ROTATED = "webhook.rotated"
     WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_TEST = "webhook.test"
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_PARTIAL = "job.partial"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELED = "job.canceled"
+    CLIP_READY = "clip.ready"
 
 
 class Shape(BaseModel):
@@ -133,6 +138,29 @@ class WebhookDisabled(Thing):
     reason: Short
 
 
+class JobEnded(Thing):
+    """`work` is the job's kind, such as video.clips; `subject` what it was about: a video's id."""
+
+    work: Short
+    subject: Short = ""
+    attempts: Whole = 0
+
+
+class JobFailed(JobEnded):
+    """`problem` and `status` are the slug and status of why."""
+
+    problem: Short
+    status: Annotated[int, Field(ge=400, le=599)]
+
+
+class ClipReady(Shape):
+    """Clip `number` (from 1) of `job`, cut from `video`, can be fetched."""
+
+    job: Short
+    number: Annotated[int, Field(ge=1)]
+    video: Short = ""
+
+
 SHAPES: Mapping[EventKind, type[Shape]] = {
     EventKind.TENANT_CREATED: TenantCreated,
     EventKind.TENANT_UPDATED: Updated,
@@ -161,6 +189,11 @@ SHAPES: Mapping[EventKind, type[Shape]] = {
     EventKind.WEBHOOK_ROTATED: Thing,
     EventKind.WEBHOOK_DISABLED: WebhookDisabled,
     EventKind.WEBHOOK_TEST: Thing,
+    EventKind.JOB_SUCCEEDED: JobEnded,
+    EventKind.JOB_PARTIAL: JobEnded,
+    EventKind.JOB_FAILED: JobFailed,
+    EventKind.JOB_CANCELED: JobEnded,
+    EventKind.CLIP_READY: ClipReady,
 }
 FAMILIES = frozenset(kind.value.partition(".")[0] for kind in EventKind)
 

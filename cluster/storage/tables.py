@@ -245,3 +245,127 @@ deliveries = Table(
     Column("last_error", String(300)),
     Index("ix_deliveries_status_next", "status", "next"),
 )
+
+# Every stored object of a tenant, for quotas and retention; cluster/blobs.
+stored_objects = Table(
+    "stored_objects",
+    metadata,
+    Column(*_TENANT, ForeignKey("tenants.id"), primary_key=True),
+    Column("path", String(300), primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("media_type", String(100), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, index=True),  # none: until it is deleted
+    Column("place", String(32), nullable=False, unique=True),  # of its bytes, never used again
+)
+
+# Resumable uploads (tus 1.0); cluster/media.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*_TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("key", String(80), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("length", BigInteger),  # none: not known yet
+    Column("received", BigInteger, nullable=False),
+    Column("details", JSON, nullable=False),  # what the client said of it
+    Column("state", String(16), nullable=False),  # open, finishing, done, failed
+    Column("holder", String(32)),  # who writes to it now, until `locked`
+    Column("locked", Float),
+    Column("video", String(32)),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False, index=True),
+)
+
+videos = Table(
+    "videos",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*_TENANT, ForeignKey("tenants.id"), nullable=False),
+    Column("key", String(80), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("state", String(16), nullable=False),  # importing, ready, failed
+    Column("path", String(300), nullable=False),  # of its stored object
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("media", JSON, nullable=False),  # what the header says
+    Column("problem", JSON),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, index=True),
+    Index("ix_videos_tenant_created", "tenant", "created"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*_TENANT, ForeignKey("tenants.id"), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("key", String(80), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("stage", String(40), nullable=False),
+    Column("percent", Float, nullable=False),
+    Column("priority", Integer, nullable=False),  # 0 interactive, 1 standard, 2 batch
+    Column("cost", BigInteger, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("problem", JSON),
+    Column("attempts", Integer, nullable=False),
+    Column("max_attempts", Integer, nullable=False),
+    Column("next", Float, nullable=False),  # not to be tried before
+    Column("fence", Integer, nullable=False),
+    Column("worker", String(80)),
+    Column("leased", Float),  # until then, while it runs
+    Column("cancel_asked", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("events", Integer, nullable=False),  # the last one's number
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("keep_s", Float, nullable=False),
+    Column("expires", Float, index=True),
+    Column("request_id", String(64), nullable=False),
+    Index("ix_jobs_state_next", "state", "next"),
+    Index("ix_jobs_tenant_created", "tenant", "created"),
+)
+
+job_parts = Table(
+    "job_parts",
+    metadata,
+    Column("job", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column(*_TENANT, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+job_checkpoints = Table(
+    "job_checkpoints",
+    metadata,
+    Column("job", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("data", JSON, nullable=False),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+# How much of the workers each tenant has had: start-time fair queueing; deployments/jobs.
+job_shares = Table(
+    "job_shares",
+    metadata,
+    Column(*_TENANT, primary_key=True),
+    Column("finish", Float, nullable=False),  # virtual time, cost units by weight
+)

@@ -22,6 +22,8 @@ class Scope(StrEnum):
     WEBHOOKS_WRITE = "webhooks:write"
     CACHE_READ = "cache:read"
     CACHE_WRITE = "cache:write"
+    MEDIA_READ = "media:read"
+    MEDIA_WRITE = "media:write"
     ADMIN = "admin"  # operates the cluster: every scope, in every tenant
 
 

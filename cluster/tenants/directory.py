@@ -10,16 +10,18 @@ import contextlib
 import hashlib
 import hmac
 import logging
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from cluster.auth.delegation import PREFIX, Delegation
 from cluster.auth.keys import NOBODY, SHAPE
 from cluster.auth.signing import verifies
 from cluster.auth.tokens import INVALID, LEEWAY_S, MAX_LENGTH, Claims, jwk, verify
 from cluster.clock import Clock
 from cluster.problems import Forbidden, NotFound, Problem, Unauthenticated
 from cluster.storage.database import Database
-from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.last_used import LastUsed
 from cluster.tenants.snapshot import Holder, Snapshot, TenantEntry
 
@@ -39,6 +41,7 @@ class Directory:
     def __init__(self, database: Database, pepper: bytes, clock: Clock) -> None:
         self._database = database
         self._pepper = pepper
+        self._delegation = Delegation(pepper, clock)
         self._clock = clock
         self._snapshot = Snapshot()
         self._claims: dict[bytes, Claims] = {}  # by the SHA-256 of the whole token
@@ -97,6 +100,8 @@ class Directory:
         """Whose it is. Every Unauthenticated reads the same; Forbidden: the tenant is suspended."""
         if credential.startswith("mob_"):
             return self._key(credential)
+        if credential.startswith(PREFIX):
+            return self._delegate(credential)
         if len(credential) <= MAX_LENGTH and credential.count(".") == 2:
             return self._token(credential)
         raise Unauthenticated(INVALID)
@@ -134,6 +139,22 @@ class Directory:
         ):
             raise Unauthenticated(INVALID)
         return self._caller(user.holder)
+
+    def _delegate(self, presented: str) -> Caller:
+        """Whom one of our workers acts for: what they may do, as far as it is generating text."""
+        delegate = self._delegation.open(presented)
+        key, user = (
+            self._snapshot.keys.get(delegate.holder),
+            self._snapshot.users.get(delegate.holder),
+        )
+        entry = key or user
+        expired = key is not None and key.expires is not None and key.expires <= self._clock.wall()
+        inactive = user is not None and user.status != "active"
+        if entry is None or entry.holder.tenant != delegate.tenant or expired or inactive:
+            raise Unauthenticated(INVALID)
+        caller = self._caller(entry.holder)
+        allowed = frozenset({Scope.GENERATE} if caller.allows(Scope.GENERATE) else ())
+        return replace(caller, scopes=allowed)
 
     def _caller(self, holder: Holder) -> Caller:
         tenant = self._snapshot.tenants.get(holder.tenant)

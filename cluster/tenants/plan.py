@@ -110,6 +110,18 @@ class Budget(_Part):
         return self
 
 
+class MediaPlan(_Part):
+    """What a tenant's recordings and clips may take. `storage_bytes` holds all of them together;
+    one video may last `max_video_s` seconds; sources and clips are deleted after so many days.
+    Minutes of video are a budget (`video_seconds`).
+    """
+
+    storage_bytes: Whole | None = None
+    max_video_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
+    source_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
+    clip_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+
+
 class Plan(_Part):
     """Everything that a tenant on this plan may use.
 
@@ -129,6 +141,7 @@ class Plan(_Part):
     budgets: dict[Unit, Budget] = {}
     models: tuple[str, ...] | None = None
     features: frozenset[Feature] = frozenset()
+    media: MediaPlan = MediaPlan()
     priority: Priority = Priority.INTERACTIVE
     weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
     reserve: Literal["soft", "hard"] = "soft"

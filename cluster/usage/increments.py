@@ -49,12 +49,17 @@ async def apply(
     if known.first() is not None:
         return False
     await connection.execute(insert(usage_batches), {"writer": writer, "seq": seq, "at": at})
-    statement, order = _upsert(connection.dialect)
-    rows = [tuple(each[index] for index in order) for each in batch]
-    await connection.exec_driver_sql(statement, rows)
+    await add(connection, batch)
     if seq % PRUNE_EVERY == 1:
         await _prune(connection, writer, seq, at)
     return True
+
+
+async def add(connection: AsyncConnection, batch: Sequence[Increment]) -> None:
+    """Let rows grow, once a call; for who knows by other means that this happens once."""
+    statement, order = _upsert(connection.dialect)
+    rows = [tuple(each[index] for index in order) for each in batch]
+    await connection.exec_driver_sql(statement, rows)
 
 
 async def _prune(connection: AsyncConnection, writer: str, seq: int, now: float) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.clock import Clock
 from cluster.problems import Problem
@@ -169,6 +170,25 @@ class Ledger:
             log.warning("the usage ledger's store does not answer: %s", error)
             return False
         return True
+
+
+async def enter(connection: AsyncConnection, entry: UsageEntry) -> None:
+    """Write `entry` in the caller's transaction: for work whose end is a row of the same store."""
+    amounts = entry.amounts
+    counts = [
+        entry.requests,
+        amounts.input_tokens,
+        amounts.output_tokens,
+        amounts.images,
+        amounts.audio_seconds,
+        amounts.video_seconds,
+        entry.cost_units,
+        entry.kept,
+    ]
+    where = (entry.tenant, entry.key, entry.model, int(entry.at // DAY_S), 0, 0)
+    batch = _increments({where: _Cell(entry.prices, entry.costs, counts)})
+    if batch:
+        await increments.add(connection, batch)
 
 
 def _increments(cells: _Cells) -> list[Increment]:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from cluster.clock import SystemClock
 from cluster.settings import Settings
 from deployments.cache.config import OFF
+from deployments.clipper.config import VideoConfig
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.ingress.app import create_api
@@ -39,7 +40,8 @@ def description(home: Path) -> bytes:
     settings = Settings(home=home, pepper=SecretStr("described, never served " * 2))
     tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
     stages, offer = Described(), Offer("nano", {}, {}, {})
-    services, _ = assemble(settings, clock, tenancy, stages, offer, OFF, stages, lambda _: None)
+    parts = (OFF, VideoConfig())
+    services, _ = assemble(settings, clock, tenancy, stages, offer, parts, stages, lambda _: None)
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

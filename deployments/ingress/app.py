@@ -27,7 +27,11 @@ from deployments.ingress.openapi import (
 from deployments.ingress.openapi_headers import headers, parameters
 from deployments.ingress.operations import Operations, operations
 from deployments.ingress.problems import from_http_exception, render
-from deployments.ingress.routes.administration import BODIES, administration_routes
+from deployments.ingress.routes.administration import (
+    BODIES,
+    administration_routes,
+    download_routes,
+)
 from deployments.ingress.routes.direct import DirectRoutes
 from deployments.ingress.routes.models import model_routes
 from deployments.ingress.routes.operations import (
@@ -94,6 +98,7 @@ def create_api(services: Services, known: Operations) -> FastAPI:
     api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
     api.include_router(administration_routes())
+    api.include_router(download_routes())
     api.state.services = services
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)

@@ -11,6 +11,7 @@ from cluster.settings import Settings
 from cluster.version import VERSION
 from deployments.cache.config import CacheConfig
 from deployments.cache.stats import cache_stats
+from deployments.clipper.config import VideoConfig
 from deployments.content.registry import Providers
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.embedding import ServedEmbedder
@@ -19,6 +20,7 @@ from deployments.ingress.caches import Caches
 from deployments.ingress.embedding_path import EmbeddingPath
 from deployments.ingress.estimates import Estimates
 from deployments.ingress.gate import Gate
+from deployments.ingress.media import media_services
 from deployments.ingress.models import Models
 from deployments.ingress.offer import Offer
 from deployments.ingress.path import Path
@@ -51,11 +53,12 @@ def assemble(
     tenancy: Tenancy,
     stages: Stages,
     offer: Offer,
-    cache: CacheConfig,
+    parts: tuple[CacheConfig, VideoConfig],
     peers: Peers,
     access_log: Callable[[bytes], None],
 ) -> tuple[Services, Caches]:
     """Nothing is started here: the caches are to be, once the tenancy is."""
+    cache, video = parts
     models = Models(stages.models, clock, stages.embedders)
     news, shared = tenancy.invalidations, stages.shared
     caches = Caches(cache, models, tenancy.secret_of, news, shared, settings.home, clock)
@@ -85,6 +88,7 @@ def assemble(
         cache=caches if caches.answers is not None else None,
         record_kept=path.hit,
         cache_stats=stats,
+        media=media_services(settings, video, tenancy, clock),
         load=lambda: {**path.load(), **tenancy.load()},
     )
     return services, caches

@@ -17,6 +17,7 @@ from cluster.logs import configure_logging
 from cluster.settings import Settings
 from deployments.cache.config import CacheConfig
 from deployments.cache.stats import ReplicaReport
+from deployments.clipper.config import VideoConfig
 from deployments.ingress.app import create_app
 from deployments.ingress.assembly import assemble
 from deployments.ingress.handles import HandleCalls
@@ -36,23 +37,18 @@ class Ingress:
         limits: DeploymentHandle | None,
         shelves: Sequence[DeploymentHandle],
         offer: Offer,
-        cache: CacheConfig,
+        parts: tuple[CacheConfig, VideoConfig],
+        clipper: DeploymentHandle | None = None,
     ) -> None:
-        """`limits` and `shelves` lead to what is embedded, where no Redis stands for it."""
+        """`limits` and `shelves`: what is embedded. `clipper` is never called: jobs are rows."""
         settings, clock = Settings(), SystemClock()
         configure_logging(settings.log_level)
         self._journal = Journal(settings.home / "logs", f"access-{os.getpid()}")
-        self._stages = RemoteStages(models, embedders, limits, shelves, cache, settings, clock)
+        self._stages = RemoteStages(models, embedders, limits, shelves, parts[0], settings, clock)
         self._tenancy = self._open_tenancy(settings, offer, clock)
+        tenancy, log = self._tenancy, self._journal.write
         self._services, self._caches = assemble(
-            settings,
-            clock,
-            self._tenancy,
-            self._stages,
-            offer,
-            cache,
-            RemotePeers(),
-            self._journal.write,
+            settings, clock, tenancy, self._stages, offer, parts, RemotePeers(), log
         )
         self._handles = HandleCalls(self._services)
 

@@ -22,6 +22,7 @@ PUBLIC = frozenset(
         "/readyz",
         "/health",
         "/version",
+        "/files/{token}",
         "/.well-known/jwks.json",
         "/api/v1/auth/login",
         "/api/v1/auth/refresh",

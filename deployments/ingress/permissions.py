@@ -7,6 +7,7 @@ scopes. What a caller may grant to others is decided in cluster/tenants/administ
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -93,6 +94,14 @@ async def _operator(request: Request, call: AnyCaller) -> Entry:
     return await _enter(request, call, call.caller.tenant, Scope.ADMIN)
 
 
+@asynccontextmanager
+async def opening(request: Request, scope: Scope, tenant: str | None) -> AsyncIterator[Entry]:
+    """The same for an answer that goes on for hours: the slot is free where the body ends."""
+    call = await authenticated(request)
+    async with asynccontextmanager(admitted)(request, call):
+        yield await _enter(request, call, tenant or call.caller.tenant, scope)
+
+
 async def _enter(request: Request, call: Call, tenant: str, scope: Scope) -> Entry:
     if tenant != call.caller.tenant and not call.caller.allows(Scope.ADMIN):
         raise NotFound(f"There is no tenant '{tenant}'.", param="tenant")
@@ -119,3 +128,5 @@ ReadsAudit = Annotated[Entry, Depends(_in_query(Scope.AUDIT_READ))]
 ReadsEvents = Annotated[Entry, Depends(_in_query(Scope.WEBHOOKS_READ))]
 ReadsCache = Annotated[Entry, Depends(_in_query(Scope.CACHE_READ))]
 WritesCache = Annotated[Entry, Depends(_in_query(Scope.CACHE_WRITE))]
+ReadsMedia = Annotated[Entry, Depends(_in_query(Scope.MEDIA_READ))]
+WritesMedia = Annotated[Entry, Depends(_in_query(Scope.MEDIA_WRITE))]

@@ -17,6 +17,7 @@ from deployments.contracts.embedding import Embedder
 from deployments.contracts.generation import Generator
 from deployments.ingress.caches import Caches
 from deployments.ingress.gate import Gate
+from deployments.ingress.media import MediaServices
 from deployments.ingress.models import Models
 from deployments.limiter.view import LimitView
 
@@ -38,7 +39,7 @@ class Services:
     one JSON line a request; `load` reports this replica's own figures for `/health`;
     `limits_view` says how a tenant's limits stand, `cache_stats` how the cache does for a tenant
     (None: for all of them). `record_kept` enters a request for a model that was answered from
-    `cache` without it.
+    `cache` without it. `media` is what stands behind videos, jobs and files (None: off).
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class Services:
     idempotency: IdempotencyStore | None = None
     cache: Caches | None = None
     record_kept: Callable[[Caller, Plan, str], None] = lambda *_: None
+    media: MediaServices | None = None
     cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None
 
     def administration(self) -> Administration:

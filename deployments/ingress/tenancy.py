@@ -21,6 +21,7 @@ from cluster.idempotency.store import IdempotencyStore
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.net.ssrf import Guard
 from cluster.net.transport import PinnedTransport
+from cluster.problems import NotFound
 from cluster.settings import Settings
 from cluster.storage.database import Database, StoreDown
 from cluster.tenants.administration import administration
@@ -58,7 +59,7 @@ class Tenancy:
 
         Raises FileNotFoundError before the first `up`.
         """
-        pepper = load_pepper(settings.home, settings)
+        self.pepper = pepper = load_pepper(settings.home, settings)
         name = f"ingress-{secrets.token_hex(6)}"
         self.database = Database(store_url(settings.home, settings))
         self.directory = Directory(self.database, pepper, clock)
@@ -66,7 +67,7 @@ class Tenancy:
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
         self.ledger = Ledger(self.database, name, clock)
-        guard = Guard(settings.webhooks_private_hosts)
+        self.guard = guard = Guard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), Keyring(pepper)
         self.deliverer = Deliverer(self.database, transport, keyring, clock, SystemRandom())
         self.bus = EventBus(self.database, clock, self.deliverer.wake)
@@ -131,6 +132,13 @@ class Tenancy:
     def secret_of(self, tenant: str) -> bytes:
         """What keys and seals whatever is kept for a tenant alone. Raises NotFound."""
         return self.directory.tenant(tenant).secret
+
+    def is_active(self, tenant: str) -> bool:
+        """Whether anything may be served for the tenant now."""
+        try:
+            return self.directory.tenant(tenant).status == "active"
+        except NotFound:
+            return False
 
     async def limits_view(self, tenant: str) -> list[LimitView]:
         """How the limits of a tenant's plan stand. Raises NotFound."""

@@ -25,7 +25,24 @@ from deployments.ingress.middleware.security_headers import SecurityHeaders
 from deployments.ingress.middleware.serve_headers import ServeHeaders
 from deployments.ingress.middleware.trusted_hosts import TrustedHosts
 from deployments.ingress.services import Services
+from deployments.ingress.upload_limits import allowances
 
+TUS_EXPOSED = (
+    "Tus-Resumable",
+    "Tus-Version",
+    "Tus-Extension",
+    "Tus-Max-Size",
+    "Upload-Offset",
+    "Upload-Length",
+    "Upload-Expires",
+)
+TUS_ALLOWED = (
+    "Tus-Resumable",
+    "Upload-Length",
+    "Upload-Offset",
+    "Upload-Metadata",
+    "Upload-Checksum",
+)
 EXPOSED_HEADERS = (
     "X-Request-ID",
     "Retry-After",
@@ -34,6 +51,11 @@ EXPOSED_HEADERS = (
     "Age",
     "Cache-Status",
     "Idempotency-Replayed",
+    "Location",
+    "Content-Range",
+    "Accept-Ranges",
+    "Content-Disposition",
+    *TUS_EXPOSED,
     "RateLimit",
     "RateLimit-Policy",
     *(
@@ -47,8 +69,9 @@ EXPOSED_HEADERS = (
 def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASGIApp:
     """Put every layer around `app`; read upwards, the order in which a request meets them."""
     settings, clock = services.settings, services.clock
-    app = BodyLimit(app, settings.max_body_bytes)
-    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s)
+    more = () if services.media is None else allowances(services.media.intake.limits)
+    app = BodyLimit(app, settings.max_body_bytes, more)
+    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, more)
     app = ServeHeaders(app)
     app = Concurrency(app, settings.max_concurrent_requests)
     app = Compression(app)
@@ -68,7 +91,7 @@ def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     return CORSMiddleware(
         app,
         allow_origins=tuple(origins),
-        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=(
             "Authorization",
             "Content-Type",
@@ -80,6 +103,11 @@ def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
             "Cache-Control",
             "If-None-Match",
             "Idempotency-Key",
+            "Range",
+            "If-Range",
+            "Last-Event-ID",
+            "Prefer",
+            *TUS_ALLOWED,
         ),
         expose_headers=EXPOSED_HEADERS,
     )

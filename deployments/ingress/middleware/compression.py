@@ -8,6 +8,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddle
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 STREAM_TYPES = ("application/x-ndjson",)  # beside text/event-stream, which is left by default
+FILES = "/files/"  # sent as they are: a part of a file is a part of these very bytes
 
 
 class Compression:
@@ -19,7 +20,10 @@ class Compression:
         self._gzip = GZipMiddleware(app, compresslevel=5, exclude_content_types=left)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST" and not _takes_gzip(scope):
+        if scope["type"] == "http" and (
+            scope["path"].startswith(FILES)
+            or (scope["method"] == "POST" and not _takes_gzip(scope))
+        ):
             await self._app(scope, receive, send)
         else:
             await self._gzip(scope, receive, send)

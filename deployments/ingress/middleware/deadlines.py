@@ -4,31 +4,43 @@ A client may ask for another time in `Mobula-Timeout: <seconds>`, up to the oper
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.clock import Clock, Deadline
 from cluster.problems import DeadlineExceeded, InvalidRequest, RequestTimeout
+from deployments.ingress.middleware.allowances import Allowance, allowance_of
 
 HEADER = b"mobula-timeout"
+UNBOUND = "/files/"  # downloads take as long as they take; the route ends those that stall
 GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that does not
 
 
 class Deadlines:
-    """Sets `scope["state"]["deadline"]`.
+    """Sets `scope["state"]["deadline"]`, and `lift_deadline()` for an answer without an end.
 
     Raises RequestTimeout (408) when the body does not arrive in time and DeadlineExceeded (504)
-    when a stage does not answer in time; a stream that has begun ends itself, in-band.
+    when a stage does not answer in time; a stream that has begun ends itself, in-band. Those in
+    `allowances` have their own time where they ask for none.
     """
 
-    def __init__(self, app: ASGIApp, clock: Clock, default_s: float, maximum_s: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        clock: Clock,
+        default_s: float,
+        maximum_s: float,
+        allowances: Sequence[Allowance] = (),
+    ) -> None:
         self._app = app
         self._clock = clock
         self._default_s = default_s
         self._maximum_s = maximum_s
+        self._allowances = allowances
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"].startswith(UNBOUND):
             await self._app(scope, receive, send)
             return
         limit_s = self._limit(scope)
@@ -38,6 +50,7 @@ class Deadlines:
 
         try:
             async with asyncio.timeout(limit_s) as timeout:
+                scope["state"]["lift_deadline"] = lambda: timeout.reschedule(None)
 
                 async def receive_in_time() -> Message:
                     nonlocal body_done
@@ -57,7 +70,8 @@ class Deadlines:
         for name, value in scope["headers"]:
             if name == HEADER:
                 return self._asked(value)
-        return self._default_s
+        allowed = allowance_of(self._allowances, scope)
+        return allowed.body_s if allowed else self._default_s
 
     def _asked(self, value: bytes) -> float:
         try:

@@ -4,6 +4,7 @@ from typing import Any
 
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.chat import Chat
+from deployments.ingress.operations.clips import Clips, JobLook
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.embeddings import TextEmbeddings
@@ -23,4 +24,6 @@ def operations(services: Services) -> Operations:
         "captions.batch": CaptionBatch(providers),
         "posts": Posts(providers),
         "posts.batch": PostBatch(providers),
+        "clips": Clips(services.media, services.plan_of),
+        "jobs.get": JobLook(services.media),
     }

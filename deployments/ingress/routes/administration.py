@@ -12,7 +12,12 @@ from deployments.ingress.routes import (
     audit,
     auth,
     cache,
+    clips,
+    files,
+    jobs,
+    uploads,
     usage,
+    videos,
     webhooks,
 )
 from deployments.ingress.routes.described import NO_STORE
@@ -28,12 +33,14 @@ from deployments.ingress.schemas.admin import (
 )
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
+from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.records import (
     AuditPrune,
     WebhookChange,
     WebhookCreate,
     WebhookRotation,
 )
+from deployments.ingress.schemas.videos import VideoImport
 
 BODIES: tuple[type[BaseModel], ...] = (
     Login,
@@ -53,6 +60,8 @@ BODIES: tuple[type[BaseModel], ...] = (
     WebhookRotation,
     AuditPrune,
     InvalidationCreate,
+    ClipRequest,
+    VideoImport,
 )
 
 
@@ -65,8 +74,14 @@ def administration_routes() -> APIRouter:
     """The services are those of the application's state; see permissions.py."""
     router = APIRouter(dependencies=[Depends(not_stored)])
     people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
-    for part in (*people, usage, audit, cache):
+    media = (videos, uploads, clips, jobs)
+    for part in (*people, usage, audit, cache, *media):
         router.include_router(part.router)
     router.include_router(webhooks.events)
     router.include_router(cache.metrics)
     return router
+
+
+def download_routes() -> APIRouter:
+    """Apart from the others: their answers may be kept by whoever asked."""
+    return files.router

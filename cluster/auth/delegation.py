@@ -1,0 +1,69 @@
+"""Short-lived credentials with which our own workers act for whoever asked for a job.
+
+Flows in: a tenant and the id of the key or user that asked. Flows out: a credential that opens the
+same gate as any other, for a minute and for generating text only, while that key or user is valid.
+It is signed under the server's pepper (HMAC-SHA256) and stored nowhere.
+"""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+
+import msgspec
+
+from cluster.clock import Clock
+from cluster.problems import Unauthenticated
+
+PREFIX = "mobd_"
+LIFE_S = 60.0
+MAX_LENGTH = 512
+INVALID = "The credential is not valid."
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Whom the credential stands for; `expires` is Unix seconds."""
+
+    tenant: str
+    holder: str
+    expires: float
+
+
+class Delegation:
+    """Mints and opens such credentials."""
+
+    def __init__(self, pepper: bytes, clock: Clock) -> None:
+        self._key = hmac.digest(pepper, b"mobula/delegation", "sha256")
+        self._clock = clock
+
+    def mint(self, tenant: str, holder: str) -> str:
+        """`holder` is a key's or user's id."""
+        said = msgspec.json.encode(Delegate(tenant, holder, self._clock.wall() + LIFE_S))
+        return f"{PREFIX}{_text(said)}.{_text(self._mac(said))}"
+
+    def open(self, credential: str) -> Delegate:
+        """Raises Unauthenticated, in the same words whatever is wrong."""
+        try:
+            if len(credential) > MAX_LENGTH or not credential.startswith(PREFIX):
+                raise ValueError
+            said, mac = (_bytes(part) for part in credential[len(PREFIX) :].split("."))
+            if not hmac.compare_digest(mac, self._mac(said)):
+                raise ValueError
+            delegate = msgspec.json.decode(said, type=Delegate)
+            if delegate.expires <= self._clock.wall():
+                raise ValueError
+        except (ValueError, binascii.Error, msgspec.DecodeError):
+            raise Unauthenticated(INVALID) from None
+        return delegate
+
+    def _mac(self, said: bytes) -> bytes:
+        return hmac.digest(self._key, said, "sha256")
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)

@@ -1,0 +1,1 @@
+"""Files of tenants: bytes in a folder or a bucket, and an inventory of them in the database."""

@@ -1,0 +1,178 @@
+"""Rows of `stored_objects`: which files there are, and which bytes must still be removed.
+
+A file's row is named by its path. A row named UNNAMED and its place is no file: either room that is
+kept for bytes on their way, or bytes that are to be deleted. It goes after the bytes, so a crash at
+any point leaves a row by which they are found. Knows no store of bytes.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, literal, or_, select, tuple_
+from sqlalchemy import update as change
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.blobs.paths import UNNAMED
+from cluster.problems import NotFound
+from cluster.storage.tables import stored_objects as rows
+from cluster.storage.tables import tenants
+
+AT_ONCE = 200  # names in one statement
+COMING, GOING = "coming", "going"  # in place of a media type, which has a slash
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """A file as it was at one moment: `place` leads to these bytes and no others.
+
+    `created` and `expires` are Unix seconds; without `expires` it stays until it is deleted.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    media_type: str
+    created: float
+    expires: float | None
+    tenant: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """Bytes that are to be deleted."""
+
+    tenant: str
+    place: str
+
+
+async def lock(connection: AsyncConnection, tenant: str) -> None:
+    """One at a time reckons with a tenant's room. Raises NotFound."""
+    row = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)
+    if (await connection.execute(row)).first() is None:
+        raise NotFound(f"There is no tenant '{tenant[:63]}'.", param="tenant")
+
+
+async def taken(connection: AsyncConnection, tenant: str, beside: str = "") -> int:
+    """Bytes that a tenant has stored, or is storing, at other places than `beside`."""
+    mine = and_(rows.c.tenant == tenant, rows.c.place != beside)
+    total = await connection.execute(select(func.coalesce(func.sum(rows.c.bytes), 0)).where(mine))
+    return int(total.scalar_one())
+
+
+async def reserve(
+    connection: AsyncConnection, tenant: str, place: str, size: int, now: float, expires: float
+) -> None:
+    """Keep room for `size` bytes, under no name, until `expires`."""
+    await connection.execute(
+        insert(rows).values(
+            tenant=tenant,
+            path=UNNAMED + place,
+            bytes=size,
+            sha256="",
+            media_type=COMING,
+            created=now,
+            expires=expires,
+            place=place,
+        )
+    )
+
+
+async def resize(
+    connection: AsyncConnection, tenant: str, place: str, size: int, expires: float
+) -> bool:
+    """Whether the room was still kept, and now is for `size` bytes."""
+    done = await connection.execute(
+        change(rows).where(_coming(tenant, place)).values(bytes=size, expires=expires)
+    )
+    return done.rowcount == 1
+
+
+async def name(connection: AsyncConnection, file: StoredObject) -> bool:
+    """Make room a file; what had its name before is doomed. False if the room was lost."""
+    named = and_(rows.c.tenant == file.tenant, rows.c.path == file.path)
+    await doom(connection, named, file.created)
+    done = await connection.execute(
+        change(rows)
+        .where(_coming(file.tenant, file.place))
+        .values(
+            path=file.path,
+            bytes=file.bytes,
+            sha256=file.sha256,
+            media_type=file.media_type,
+            created=file.created,
+            expires=file.expires,
+        )
+    )
+    return done.rowcount == 1
+
+
+async def find(
+    connection: AsyncConnection, tenant: str, path: str, now: float
+) -> StoredObject | None:
+    """The file of that name that has not expired."""
+    row = await connection.execute(
+        select(rows).where(rows.c.tenant == tenant, rows.c.path == path, _unexpired(now))
+    )
+    found = row.first()
+    return None if found is None else StoredObject(**found._mapping)
+
+
+def named(tenant: str, paths: Sequence[str]) -> ColumnElement[bool]:
+    """These files; no more than AT_ONCE."""
+    return and_(rows.c.tenant == tenant, rows.c.path.in_(paths))
+
+
+def under(tenant: str, folder: str) -> ColumnElement[bool]:
+    """Every file whose path goes on after `folder` and a slash (LIKE would ignore case)."""
+    prefix = f"{folder}/"
+    starts = func.substr(rows.c.path, 1, len(prefix)) == prefix
+    return and_(rows.c.tenant == tenant, starts)
+
+
+def at(place: str) -> ColumnElement[bool]:
+    """Whatever is at that place."""
+    return rows.c.place == place
+
+
+async def doom(
+    connection: AsyncConnection, which: ColumnElement[bool], until: float
+) -> tuple[Doomed, ...]:
+    """Take the names and the room of rows away. Whoever does so deletes the bytes before `until`;
+    then another may.
+    """
+    unnamed = literal(UNNAMED).concat(rows.c.place)
+    values = {"path": unnamed, "sha256": "", "bytes": 0, "media_type": GOING, "expires": until}
+    statement = change(rows).where(which).values(**values)
+    gone = await connection.execute(statement.returning(rows.c.tenant, rows.c.place))
+    return tuple(Doomed(row.tenant, row.place) for row in gone)
+
+
+async def doom_expired(connection: AsyncConnection, now: float, until: float) -> tuple[Doomed, ...]:
+    """The same for up to AT_ONCE rows whose time is over, of every tenant; none twice at once."""
+    key = (rows.c.tenant, rows.c.path)
+    old = select(*key).where(rows.c.expires <= now).limit(AT_ONCE)
+    return await doom(connection, tuple_(*key).in_(old.with_for_update(skip_locked=True)), until)
+
+
+async def forget(connection: AsyncConnection, doomed: Sequence[Doomed]) -> None:
+    """Their bytes are gone."""
+    places = [each.place for each in doomed]
+    for at in range(0, len(places), AT_ONCE):
+        some = rows.c.place.in_(places[at : at + AT_ONCE])
+        await connection.execute(delete(rows).where(some, rows.c.media_type == GOING))
+
+
+async def known(connection: AsyncConnection, places: Collection[str]) -> frozenset[str]:
+    """Those of `places` (up to 500) that any row names."""
+    found = await connection.execute(select(rows.c.place).where(rows.c.place.in_(places)))
+    return frozenset(found.scalars())
+
+
+def _coming(tenant: str, place: str) -> ColumnElement[bool]:
+    unnamed = and_(rows.c.tenant == tenant, rows.c.path == UNNAMED + place)
+    return and_(unnamed, rows.c.media_type == COMING)
+
+
+def _unexpired(now: float) -> ColumnElement[bool]:
+    return or_(rows.c.expires.is_(None), rows.c.expires > now)

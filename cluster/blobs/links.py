@@ -1,0 +1,69 @@
+"""Links to files that need no credential: short-lived tokens which only we can make.
+
+In: a tenant, a path, a name to save it under. Out: a token for a URL, and the same again from it. A
+token is sealed by AES-SIV (RFC 5297) under a key derived from the pepper, so it tells nothing of
+what it opens; being deterministic it is the same for all who ask within a while, as the ETags of
+answers that hold links need. Whether the file is there, and its tenant active, others check.
+"""
+
+import base64
+import json
+import math
+from typing import NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from cluster.clock import Clock
+from cluster.problems import NotFound
+
+PREFIX = "mobf_"  # by it a token is known, and blotted out of logs
+MAX_TOKEN = 2048  # characters
+MAX_NAME = 200
+STEPS = 8  # in a life: how often the token changes
+
+_INFO = b"mobula/downloads"
+_KEY_BYTES = 64
+_CONTEXT = [b"1"]  # the form of what is sealed
+
+
+class DownloadLinks:
+    """`pepper` must be the same in every process that signs or opens."""
+
+    def __init__(self, pepper: bytes, clock: Clock) -> None:
+        self._cipher = AESSIV(HKDF(SHA256(), _KEY_BYTES, salt=None, info=_INFO).derive(pepper))
+        self._clock = clock
+
+    def sign(self, tenant: str, path: str, life_s: float, name: str) -> str:
+        """A token that opens for `life_s` seconds (more than 0), and up to an eighth longer.
+
+        `name` is cut to MAX_NAME characters.
+        """
+        if not 0 < life_s < math.inf:
+            raise ValueError("a link lives for more than 0 seconds, and not for ever")
+        step = life_s / STEPS
+        expires = round((math.floor(self._clock.wall() / step) + 1) * step + life_s, 3)
+        said = json.dumps([tenant, path, name[:MAX_NAME], expires], ensure_ascii=False)
+        sealed = self._cipher.encrypt(said.encode("utf-8", "replace"), _CONTEXT)
+        return PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def open(self, token: str) -> tuple[str, str, str]:
+        """Tenant, path and name. Raises NotFound, in the same words whatever is wrong with it."""
+        if not token.startswith(PREFIX) or len(token) > MAX_TOKEN:
+            refuse()
+        text = token.removeprefix(PREFIX)
+        try:
+            sealed = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+            tenant, path, name, expires = json.loads(self._cipher.decrypt(sealed, _CONTEXT))
+        except (InvalidTag, ValueError):
+            refuse()
+        if expires <= self._clock.wall():
+            refuse()
+        return tenant, path, name
+
+
+def refuse() -> NoReturn:
+    """For a link that was forged or has expired, and for all that a good one no longer opens."""
+    raise NotFound("There is no such file, or the link to it has expired.")

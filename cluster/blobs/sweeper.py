@@ -1,0 +1,107 @@
+"""Removes what has expired, what was to be deleted, and bytes that no row names.
+
+Any number of processes may sweep at once. A row is claimed for CLAIM_S by whoever takes its name
+away; its bytes go next, the row last. If that fails halfway, the claim ends and another goes on.
+Places are never used again, so what is deleted is never what was put meanwhile.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from cluster.blobs import inventory
+from cluster.blobs.inventory import AT_ONCE, Doomed
+from cluster.blobs.paths import ROOT, location, place_in
+from cluster.blobs.store import BlobStore
+from cluster.clock import Clock
+from cluster.problems import Problem
+from cluster.storage.database import Database
+
+CLAIM_S = 300.0
+SWEEP_S = 60.0  # between looks for what has expired
+ORPHANS_S = 6 * 3600.0  # between looks for bytes without a row, which list the whole store
+ORPHAN_AGE_S = 86_400.0  # younger ones are left alone
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many went: rows whose time was over, and bytes that no row named."""
+
+    expired: int
+    orphans: int
+
+
+class Sweeper:
+    """`start` it to sweep in the background, at moments that differ between processes."""
+
+    def __init__(self, database: Database, store: BlobStore, clock: Clock, random: Random) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._random = random
+        self._running: asyncio.Task[None] | None = None
+
+    async def sweep(self) -> Swept:
+        """Everything once. Raises StoreDown and BlobsDown."""
+        return Swept(await self.sweep_expired(), await self.sweep_orphans())
+
+    async def sweep_expired(self) -> int:
+        removed = 0
+        while True:
+            now = self._clock.wall()
+            async with self._database.begin() as connection:
+                doomed = await inventory.doom_expired(connection, now, now + CLAIM_S)
+            if not doomed:
+                return removed
+            await self.remove(doomed)
+            removed += len(doomed)
+
+    async def sweep_orphans(self) -> int:
+        before = self._clock.wall() - ORPHAN_AGE_S
+        await self._store.clear_abandoned(ROOT, before)
+        removed = 0
+        async for locations in self._store.older(ROOT, before):
+            places = {place: each for each in locations if (place := place_in(each))}
+            async with self._database.read() as connection:
+                known = await inventory.known(connection, places.keys())
+            orphans = [each for place, each in places.items() if place not in known]
+            await self._store.delete(orphans)
+            removed += len(orphans)
+        return removed
+
+    async def remove(self, doomed: Sequence[Doomed]) -> None:
+        """Delete the bytes, then the rows."""
+        for at in range(0, len(doomed), AT_ONCE):
+            some = doomed[at : at + AT_ONCE]
+            await self._store.delete([location(each.tenant, each.place) for each in some])
+            async with self._database.begin() as connection:
+                await inventory.forget(connection, some)
+
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._run(), name="files")
+
+    async def close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._running
+            self._running = None
+
+    async def _run(self) -> None:
+        listed = self._clock.monotonic() - self._random.uniform(0, ORPHANS_S)
+        while True:
+            await asyncio.sleep(SWEEP_S * self._random.uniform(0.5, 1.5))
+            try:
+                await self.sweep_expired()
+                if self._clock.monotonic() - listed >= ORPHANS_S:
+                    listed = self._clock.monotonic()
+                    await self.sweep_orphans()
+            except Problem as problem:
+                log.warning("expired files could not be removed: %s", problem.detail)
+            except Exception:
+                log.exception("expired files could not be removed; it will try again")

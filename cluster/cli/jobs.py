@@ -1,0 +1,52 @@
+"""`mobula jobs`: long work, such as clips of videos."""
+
+from typing import Annotated
+
+import typer
+
+from cluster.cli.api import Json, Key, api, new_app, show, show_one
+
+jobs = new_app("Jobs: long work, such as clips of videos.")
+COLUMNS = ("id", "kind", "state", "stage", "percent", "attempts", "created")
+Id = Annotated[str, typer.Argument(help="The job's id.")]
+
+
+@jobs.command("list")
+def list_jobs(
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    most: Annotated[int, typer.Option("--most", "-n", help="This many at most.")] = 50,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """List jobs, newest first."""
+    with api(key) as cluster:
+        show(list(cluster.pages("jobs", most=most, state=state)), COLUMNS, as_json)
+
+
+@jobs.command("show")
+def show_job(job: Id, key: Key = None, as_json: Json = False) -> None:
+    """Show how a job stands."""
+    with api(key) as cluster:
+        show_one(cluster.get("jobs", job), as_json)
+
+
+@jobs.command()
+def clips(job: Id, key: Key = None, as_json: Json = False) -> None:
+    """Show a job's clips, the best first."""
+    with api(key) as cluster:
+        rows = cluster.get("jobs", job, "clips")["data"]
+        show(rows, ("number", "state", "start", "end", "score", "excerpt"), as_json)
+
+
+@jobs.command()
+def cancel(job: Id, key: Key = None, as_json: Json = False) -> None:
+    """Cancel a job; what it had made goes, too."""
+    with api(key) as cluster:
+        show_one(cluster.post("jobs", job, "cancel", body={}), as_json)
+
+
+@jobs.command()
+def delete(job: Id, key: Key = None) -> None:
+    """Forget an ended job and its files."""
+    with api(key) as cluster:
+        cluster.delete("jobs", job)

@@ -1,0 +1,1 @@
+"""Long recordings become finished clips."""

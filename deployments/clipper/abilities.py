@@ -1,0 +1,70 @@
+"""What this installation can do with recordings, found out by doing it: for /capabilities.
+
+Each takes a fraction of a second and starts a process, so ask once and keep the answer.
+"""
+
+import tempfile
+from pathlib import Path
+
+from cluster.problems import Problem
+from deployments.clipper.sandbox import ChildLimits, Finished, Sandboxed, run
+from deployments.clipper.sandbox.binary import ffmpeg_binary, python_binary
+from deployments.contracts.media import Ability
+
+NVENC_LIMITS = ChildLimits(memory_bytes=None, cpu_s=20, wall_s=30.0, files=1024)
+_LIMITS = ChildLimits(memory_bytes=1 << 30, cpu_s=5, wall_s=20.0)
+_TRY_TO_ESCAPE = """
+import os, socket
+def told(name, attempt):
+    try:
+        attempt()
+        print(name, "open", sep="=")
+    except OSError:
+        print(name, "closed", sep="=")
+told("files", lambda: os.listdir("/"))
+told("network", lambda: socket.socket().close())
+told("processes", lambda: os.fork() or os._exit(0))
+"""
+
+
+def ffmpeg_version() -> Ability:
+    """Whether the render engine starts. Facts: `version`."""
+    try:
+        lines = _tried([ffmpeg_binary(), "-version"], _LIMITS).out.decode(errors="replace")
+    except (Problem, RuntimeError, OSError) as problem:
+        return Ability(False, f"ffmpeg does not start: {problem}")
+    version = lines.removeprefix("ffmpeg version ").split(" ", 1)[0]
+    return Ability(True, f"ffmpeg {version}", {"version": version})
+
+
+def nvenc_works() -> Ability:
+    """Whether a GPU encodes H.264, by encoding five pictures of 256x256 in the sandbox."""
+    source = ["-f", "lavfi", "-i", "testsrc2=size=256x256:rate=25:duration=0.2"]
+    encode = ["-c:v", "h264_nvenc", "-pix_fmt", "yuv420p", "-f", "null", "-"]
+    try:
+        _tried([ffmpeg_binary(), "-v", "error", "-nostdin", *source, *encode], NVENC_LIMITS)
+    except (Problem, RuntimeError, OSError) as problem:
+        said = " ".join(getattr(problem, "__notes__", ())).splitlines()[1:]
+        why = said[0].split("] ")[-1].strip() if said else "no GPU encoder"
+        return Ability(False, f"h264_nvenc does not encode here: {why[:200]}")
+    return Ability(True, "h264_nvenc encodes here", {"encoder": "h264_nvenc"})
+
+
+def sandbox_strength() -> Ability:
+    """What children are kept from on this kernel. Facts: `files`, `network` and `processes`, each
+    "closed" or "open". Time, memory, output and the private folder are limited everywhere."""
+    try:
+        finished = _tried([python_binary(), "-I", "-c", _TRY_TO_ESCAPE], _LIMITS)
+    except (Problem, OSError) as problem:
+        return Ability(False, f"no child can be started: {problem}")
+    lines = finished.out.decode(errors="replace").split()
+    facts = dict(line.split("=", 1) for line in lines if "=" in line)
+    loose = [name for name, state in facts.items() if state == "open"]
+    if loose:
+        return Ability(False, f"this kernel does not close off: {', '.join(loose)}", facts)
+    return Ability(True, "children see only their folder, no network, no processes", facts)
+
+
+def _tried(argv: list[str], limits: ChildLimits) -> Finished:
+    with tempfile.TemporaryDirectory() as folder:
+        return run(Sandboxed(argv=tuple(argv), folder=Path(folder), limits=limits))

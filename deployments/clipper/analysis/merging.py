@@ -1,0 +1,157 @@
+"""Features of a recording from those of its chunks: the same bits however it was split.
+
+What lies across a border is measured here, with the same functions, from what both sides handed
+over: the first frames' distances to those before them, and the boxes at samples that lack a
+neighbour in their chunk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.clipper.analysis.changes import LAGS, Changes
+from deployments.clipper.analysis.chunk import HEAD, ChunkFeatures, Heard
+from deployments.clipper.analysis.cuts import cuts, cuts_of_keyframes
+from deployments.clipper.analysis.pictures import Grid, Picture, around, difference
+from deployments.clipper.analysis.sampling import slot
+from deployments.clipper.analysis.subjects import NOTHING, Box, Sample, sample, subject
+from deployments.clipper.failures import MediaDamaged
+from deployments.contracts.media import Features, MediaInfo, Seconds, Sight, Values
+
+ANALYSIS_VERSION = 1
+FAST_VERSION = 1001  # keyframes only: other measures
+SHORT_S: Seconds = 0.5  # by this much a recording may fall short of its header
+
+
+def merge(info: MediaInfo, parts: Sequence[ChunkFeatures], heard: Heard | None) -> Features:
+    """`parts` in any order, all of one recording; none for one without pictures.
+
+    Raises MediaDamaged: nothing could be decoded.
+    """
+    parts = sorted(parts, key=lambda part: part.chunk.index)
+    filled = [part for part in parts if part["pts"].size]
+    if not filled and heard is None:
+        raise MediaDamaged("Neither a picture nor sound could be decoded.")
+    seen = _sight(filled) if filled else None
+    end = max(_end(filled), heard.end if heard else 0.0)
+    errors = sum(part.errors for part in parts) + (heard.errors if heard else 0)
+    lost = (info.video is not None and seen is None) or (bool(info.audio) and heard is None)
+    return Features(
+        version=FAST_VERSION if _fast(parts) else ANALYSIS_VERSION,
+        duration=end,
+        partial=lost or errors > 0 or end < info.duration - _slack(parts),
+        sight=seen,
+        hearing=heard.hearing if heard else None,
+    )
+
+
+def _fast(parts: Sequence[ChunkFeatures]) -> bool:
+    return any(part.chunk.mode == "fast" for part in parts)
+
+
+def _slack(parts: Sequence[ChunkFeatures]) -> Seconds:
+    """The last keyframe may be long before the end."""
+    return np.inf if _fast(parts) else SHORT_S
+
+
+def _end(parts: Sequence[ChunkFeatures]) -> Seconds:
+    return float(parts[-1].times()[-1]) + parts[-1].step if parts else 0.0
+
+
+def _sight(parts: Sequence[ChunkFeatures]) -> Sight:
+    times = np.concatenate([part.times() for part in parts])
+    rows, motion = _across(parts)
+    found = cuts_of_keyframes(rows) if _fast(parts) else cuts(rows)
+    subject_times, subjects = _subjects(parts)
+    return Sight(
+        times=times,
+        luma=np.concatenate([part["luma"] for part in parts]),
+        motion=motion,
+        change=np.nan_to_num(rows[:, 0]),
+        cuts=times[found],
+        subject_times=subject_times,
+        subjects=subjects,
+    )
+
+
+def _across(parts: Sequence[ChunkFeatures]) -> tuple[NDArray[np.float32], Values]:
+    """All rows of distances and all motion, with what the first frames of each chunk lacked."""
+    all_rows, all_motion = [], []
+    before: list[Grid] = []
+    last: Picture | None = None
+    for part in parts:
+        rows, motion = part["rows"].copy(), part["motion"].copy()
+        if before:
+            changes = Changes(before)
+            for number, value in enumerate(part["head"]):
+                rows[number] = changes.push(around(value))
+        if last is not None:
+            motion[0] = difference(part["edges"][0], last)
+        all_rows.append(rows)
+        all_motion.append(motion)
+        before = [*before, *part["tail"]][-LAGS:]
+        last = part["edges"][-1]
+    return np.concatenate(all_rows), np.concatenate(all_motion)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    """One sample; `box` is None where its chunk could not tell."""
+
+    time: Seconds
+    box: Box | None
+    face: Box
+    picture: Picture | None
+
+
+def _subjects(parts: Sequence[ChunkFeatures]) -> tuple[NDArray[np.float64], Values]:
+    samples = [kept for number, part in enumerate(parts) for kept in _kept(part, parts[:number])]
+    boxes = [_box(samples, number) for number in range(len(samples))]
+    times = np.array([kept.time for kept in samples], np.float64)
+    return times, np.array(boxes, np.float32).reshape(-1, NOTHING.size)
+
+
+def _kept(part: ChunkFeatures, earlier: Sequence[ChunkFeatures]) -> list[_Sampled]:
+    """The samples of one chunk, less its first if that fifth of a second had one before."""
+    count, sampled = len(part["sampled"]), part["sampled"]
+    heads = min(count, HEAD)
+    pictures = dict(enumerate(part["pictures"][:heads]))
+    tails = part["pictures"][heads:]
+    pictures |= {count - len(tails) + number: picture for number, picture in enumerate(tails)}
+    still = part.chunk.mode == "fast"
+    whole = range(count) if still else range(HEAD - 1, count - 1)
+    times = part.times()
+    kept = [
+        _Sampled(
+            time=float(times[sampled[number]]),
+            box=part["boxes"][number] if number in whole else None,
+            face=part["faces"][number],
+            picture=pictures.get(number),
+        )
+        for number in range(count)
+    ]
+    return kept[1:] if earlier and _same_slot(earlier[-1], part) else kept
+
+
+def _same_slot(before: ChunkFeatures, part: ChunkFeatures) -> bool:
+    last, first = (
+        slot(int(pts), part.time_base, part.origin) for pts in (before["pts"][-1], part["pts"][0])
+    )
+    return last == first
+
+
+def _box(samples: Sequence[_Sampled], number: int) -> Box:
+    here = samples[number]
+    if not np.isnan(here.face).any():
+        return here.face
+    if here.box is not None:
+        return here.box
+    before, now, after = (_sampled(samples, near) for near in (number - 1, number, number + 1))
+    return NOTHING.copy() if now is None else subject(before, now, after)
+
+
+def _sampled(samples: Sequence[_Sampled], number: int) -> Sample | None:
+    picture = samples[number].picture if 0 <= number < len(samples) else None
+    return None if picture is None else sample(picture)

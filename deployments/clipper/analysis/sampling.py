@@ -1,0 +1,74 @@
+"""Which frames to look for a subject in, and their boxes, as frames of one chunk come.
+
+In: small pictures with their time. Out: boxes for samples whose both neighbours are in the chunk,
+and the pictures at its borders, from which merging makes the rest. The first frame of a chunk is
+taken as a sample for the time being; merging knows whether it is one.
+"""
+
+from array import array
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.clipper.analysis.chunk import HEAD, SAMPLES_PER_S, TAIL
+from deployments.clipper.analysis.faces import Faces
+from deployments.clipper.analysis.pictures import Picture, upright
+from deployments.clipper.analysis.subjects import NOTHING, Sample, sample, subject
+
+
+def slot(pts: int, time_base: Fraction, origin: Fraction) -> int:
+    """The number of the fifth of a second that a time stamp lies in. The first frame in one is a
+    sample."""
+    return (pts * time_base - origin) * SAMPLES_PER_S // 1
+
+
+class Subjects:
+    """`still`: pictures are too far apart to see movement in them."""
+
+    def __init__(self, rotation: int, still: bool, faces: Faces | None) -> None:
+        self._rotation, self._still, self._faces = rotation, still, faces
+        self._slot: int | None = None
+        self._last: list[tuple[Sample, Picture]] = []
+        self._boxes = bytearray()
+        self._found = bytearray()
+        self._head: list[Picture] = []
+        self.sampled = array("q")
+
+    def push(self, frame: int, at: int, picture: Picture) -> None:
+        """The frame's number in the chunk, its `slot`, and its picture as it is stored."""
+        if at == self._slot:
+            return
+        self._slot = at
+        turned = np.ascontiguousarray(upright(picture, self._rotation))
+        self.sampled.append(frame)
+        if len(self._head) < HEAD:
+            self._head.append(turned)
+        self._found += (NOTHING if self._faces is None else self._faces.find(turned)).tobytes()
+        self._last = [*self._last[-2:], (sample(turned), turned)]
+        self._look()
+
+    def boxes(self) -> NDArray[np.float32]:
+        missing = len(self.sampled) - len(self._boxes) // NOTHING.nbytes
+        return _rows(bytes(self._boxes) + NOTHING.tobytes() * missing)
+
+    def faces(self) -> NDArray[np.float32]:
+        return _rows(bytes(self._found))
+
+    def pictures(self) -> Sequence[Picture]:
+        return [*self._head, *(picture for _, picture in self._last[-TAIL:])]
+
+    def _look(self) -> None:
+        """The sample before the newest, once it is certain that it and the one before it are."""
+        if self._still:
+            self._boxes += subject(None, self._last[-1][0], None).tobytes()
+        elif len(self.sampled) > HEAD:
+            before, now, after = (kept for kept, _ in self._last)
+            self._boxes += subject(before, now, after).tobytes()
+        elif len(self.sampled) < HEAD:
+            self._boxes += NOTHING.tobytes()
+
+
+def _rows(blob: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(blob, np.float32).reshape(-1, NOTHING.size)

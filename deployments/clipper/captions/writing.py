@@ -1,0 +1,75 @@
+"""Captions of one clip: a transcript in; ASS to burn in, SRT and VTT for the caller out.
+
+Pure: words -> pieces on the clip's timeline -> cues -> documents. Burnt-in cues are short groups in
+large letters; the files' cues are what players expect, up to two lines of 42 columns.
+"""
+
+from dataclasses import replace
+
+from deployments.clipper.captions import ass, subtitles
+from deployments.clipper.captions.glyphs import drawable
+from deployments.clipper.captions.grouping import Room, cues
+from deployments.clipper.captions.styles import Style, find
+from deployments.clipper.captions.timeline import Timeline
+from deployments.clipper.captions.words import Piece, pieces
+from deployments.contracts.clips import Captions
+from deployments.contracts.media import Seconds, Transcript
+
+_DOTTED = {"tr", "az"}  # languages whose capital of i is İ
+
+
+def captions(
+    transcript: Transcript,
+    start: Seconds,
+    end: Seconds,
+    style: str,
+    width: int,
+    height: int,
+    language: str | None = None,
+) -> Captions:
+    """Captions for `start` to `end` of the source on a picture of `width` x `height` pixels.
+
+    `language` (BCP 47; None: the transcript's) decides how capitals are made. `ass` is None for the
+    style `none` and where nothing can be drawn. Raises InvalidRequest for an unknown style and
+    ValueError unless start < end.
+    """
+    if not start < end:
+        raise ValueError("a clip ends after it starts")
+    return on_timeline(transcript, Timeline(((start, end),)), find(style), width, height, language)
+
+
+def on_timeline(
+    transcript: Transcript,
+    timeline: Timeline,
+    style: Style | None,
+    width: int,
+    height: int,
+    language: str | None = None,
+) -> Captions:
+    """Like `captions`, for a clip that keeps several stretches of its source."""
+    heard = pieces(transcript.words, timeline)
+    read = cues(heard, subtitles.reading_room(), timeline.duration)
+    burnt = None
+    if style is not None:
+        tongue = (language or transcript.language or "").lower().split("-")[0]
+        burnt = _burnt(heard, style, timeline.duration, width, height, tongue)
+    return Captions(burnt, subtitles.srt(read), subtitles.vtt(read))
+
+
+def _burnt(
+    heard: tuple[Piece, ...],
+    style: Style,
+    duration: Seconds,
+    width: int,
+    height: int,
+    tongue: str,
+) -> str | None:
+    shown = tuple(_capitals(piece, tongue) for piece in heard) if style.upper else heard
+    room = Room(ass.measure, ass.line_width(style, width, height), style.words, seconds=4.0)
+    found = cues(drawable(shown), room, duration)
+    return ass.document(found, style, width, height) if found else None
+
+
+def _capitals(piece: Piece, tongue: str) -> Piece:
+    text = piece.text.replace("i", "İ") if tongue in _DOTTED else piece.text
+    return replace(piece, text=text.upper())

@@ -1,0 +1,99 @@
+"""Words to publish a clip with: a title, a description, hashtags.
+
+Flows in: what is said in the clip, and for whom it is made. Flows out: ClipText, written by the
+text model through the same gate, limiter and cache as any request of that tenant, or by a template
+from the clip's own words where no model answers; `generated_by` says which.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from cluster.problems import Problem
+from deployments.content.cleanup import tags_in
+from deployments.contracts.clips import ClipText, Highlight
+
+TEMPLATE = "template"
+MAX_TITLE, MAX_TOPIC, MAX_TAGS = 80, 160, 5
+_WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
+_COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text().split())
+
+log = logging.getLogger("mobula.clipper")
+
+
+class Writer(Protocol):
+    """The text model, as one tenant's caller (deployments/remote_writer.py). Raises Problems."""
+
+    async def caption(
+        self, tenant: str, holder: str, topic: str, seed: int
+    ) -> Mapping[str, Any]: ...
+
+    async def ask(self, tenant: str, holder: str, prompt: str) -> str: ...
+
+
+def topic_of(text: str, keywords: tuple[str, ...] = ()) -> str:
+    """The words that say most of what the text is about, in the order in which they come."""
+    words = [word.lower() for word in _WORD.findall(text)]
+    counts = Counter(word for word in words if word not in _COMMON)
+    wanted = {word.lower() for word in keywords}
+    ranked = sorted(counts, key=lambda word: (word not in wanted, -counts[word], words.index(word)))
+    chosen = sorted(ranked[:4], key=words.index)
+    return " ".join(chosen)[:MAX_TOPIC]
+
+
+def title_of(text: str, name: str, number: int) -> str:
+    """The clip's first sentence, shortened between words; without one, the recording's name."""
+    first = re.split(r"(?<=[.!?…。！？])\s", text.strip(), maxsplit=1)[0]
+    if not first:
+        return f"{name.rpartition('.')[0] or name}, part {number}"[:MAX_TITLE]
+    if len(first) <= MAX_TITLE:
+        return first
+    return first[: MAX_TITLE - 1].rsplit(" ", 1)[0].rstrip(",;: ") + "…"
+
+
+def by_template(text: str, name: str, number: int, keywords: tuple[str, ...] = ()) -> ClipText:
+    """Made of nothing but the clip's own words."""
+    topic = topic_of(text, keywords)
+    tags = tuple(f"#{word.replace('-', '').replace(chr(39), '')}" for word in topic.split())
+    return ClipText(title_of(text, name, number), text.strip()[:300], tags[:MAX_TAGS], TEMPLATE)
+
+
+class Describing:
+    """`writer` None: no text model is asked."""
+
+    def __init__(self, writer: Writer | None) -> None:
+        self._writer = writer
+
+    async def describe(
+        self,
+        tenant: str,
+        holder: str,
+        clip: Highlight,
+        text: str,
+        name: str,
+        number: int,
+        seed: int,
+    ) -> ClipText:
+        """Never fails: where the model does, the template writes, and `detail` says why."""
+        plain = by_template(text or clip.excerpt, name, number)
+        topic = topic_of(text or clip.excerpt)
+        if self._writer is None or not topic:
+            return plain
+        try:
+            answer = await self._writer.caption(tenant, holder, topic, seed)
+        except Problem as problem:
+            log.info("a clip's text falls back to the template: %s", problem.slug)
+            return ClipText(
+                plain.title, plain.description, plain.hashtags, TEMPLATE, {"why": problem.slug}
+            )
+        return _written(answer, plain, topic)
+
+
+def _written(answer: Mapping[str, Any], plain: ClipText, topic: str) -> ClipText:
+    text = str(answer["variants"][0]["text"])
+    tags = tuple(f"#{tag}" for tag in tags_in(text))[:MAX_TAGS] or plain.hashtags
+    body = re.sub(r"\s*#\w+", "", text).strip()
+    return ClipText(plain.title, body, tags, str(answer["model"]), {"topic": topic})

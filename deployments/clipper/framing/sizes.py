@@ -1,0 +1,47 @@
+"""Sizes: a source's shape in, the crop's share of it and the output's pixels out."""
+
+from cluster.problems import InvalidRequest
+from deployments.contracts.clips import ASPECTS, AspectName, Quality
+from deployments.contracts.media import MediaInfo, VideoTrack
+
+SAME_SHAPE = 0.02
+_SHORT_SIDE: dict[Quality, int] = {"draft": 540, "standard": 720, "final": 1080}
+_ENLARGED: dict[Quality, float] = {"draft": 1.0, "standard": 1.0, "final": 2.0}
+_SMALLEST = 160  # hardware encoders refuse pictures narrower than about 146
+
+
+def picture(info: MediaInfo) -> VideoTrack:
+    """The video track. Raises InvalidRequest if the recording has none."""
+    if info.video is None:
+        raise InvalidRequest("The recording has no picture to make clips of.", param="aspects")
+    return info.video
+
+
+def crop_share(info: MediaInfo, aspect: AspectName) -> tuple[float, float]:
+    """Width and height of the largest crop of that aspect, as shares of the picture; (1, 1) where
+    the shapes differ by 2 % or less.
+    """
+    video, (wide, high) = picture(info), ASPECTS[aspect]
+    ratio = (wide * video.height) / (high * video.width)  # of the wanted shape to the source's
+    if abs(ratio - 1) <= SAME_SHAPE:
+        return 1.0, 1.0
+    return (ratio, 1.0) if ratio < 1 else (1.0, 1 / ratio)
+
+
+def output_size(
+    info: MediaInfo, aspect: AspectName, quality: Quality, fit: bool = False
+) -> tuple[int, int]:
+    """Width and height to encode, both even: a shorter side of 540 (draft), 720 or 1080 (final).
+
+    A crop with fewer pixels is not enlarged, in final at most to twice its size. Where `fit`, the
+    whole picture is shown, so that its pixels count and not the crop's.
+    """
+    video, (wide, high) = picture(info), ASPECTS[aspect]
+    width, height = (1.0, 1.0) if fit else crop_share(info, aspect)
+    sharp = max(width * video.width / wide, height * video.height / high) * min(wide, high)
+    short = min(_SHORT_SIDE[quality], max(_SMALLEST, sharp * _ENLARGED[quality]))
+    return _even(short * wide / min(wide, high)), _even(short * high / min(wide, high))
+
+
+def _even(length: float) -> int:
+    return 2 * round(length / 2)

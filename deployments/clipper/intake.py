@@ -1,0 +1,158 @@
+"""How bytes become a video: stored, probed in a sandboxed child, held against the plan, admitted.
+
+    store (expires soon) -> inspect (probe, limits) -> admit (row and source stay, one transaction)
+
+Flows in: bytes, from a form, an upload or a URL. Flows out: a ready Video, or the problem why not;
+then nothing stays: what was stored goes at once, or after some hours when this process was killed.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.blobs.failures import StorageFull
+from cluster.blobs.files import StoredObject, TenantFiles
+from cluster.clock import Clock
+from cluster.media.upload import Hold, video_id_of
+from cluster.media.uploads import UploadDesk
+from cluster.media.videos import Video, VideoCatalog, said_of, source_of
+from cluster.problems import Problem
+from cluster.storage.database import Database
+from cluster.tenants.plan import Plan
+from deployments.clipper.media_json import to_json
+from deployments.clipper.sandbox import private_folder
+from deployments.contracts.jobs import Also
+from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.jobs.retries import is_final
+
+UNCHECKED_S = 6 * 3600.0  # in which a source comes in and is admitted
+PROBES = 4  # at once in one process
+DAY_S = 86_400.0
+OCTETS = "application/octet-stream"  # what a client says it is proves nothing
+
+
+class Probe(Protocol):
+    """deployments/clipper/probe.py."""
+
+    def __call__(
+        self,
+        path: Path,
+        folder: Path,
+        limits: MediaLimits,
+        *,
+        cancel: Callable[[], bool] | None = None,
+    ) -> MediaInfo: ...
+
+
+async def _nothing(_: AsyncConnection) -> None:
+    """For an admission that nothing else goes with."""
+
+
+class Intake:
+    """`scratch` is the folder of private folders; where it shares a file system with the store,
+    looking at a recording copies nothing.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        files: TenantFiles,
+        videos: VideoCatalog,
+        uploads: UploadDesk,
+        probe: Probe,
+        plan_of: Callable[[str], Plan],
+        clock: Clock,
+        scratch: Path,
+        limits: MediaLimits | None = None,
+    ) -> None:
+        self.limits = limits or MediaLimits()
+        self._database = database
+        self._files = files
+        self._videos = videos
+        self._uploads = uploads
+        self._probe = probe
+        self._plan_of = plan_of
+        self._clock = clock
+        self._scratch = scratch
+        self._probes = asyncio.Semaphore(PROBES)
+
+    def limits_of(self, tenant: str) -> MediaLimits:
+        """Ours, or the plan's where it is stricter."""
+        longest = float(self._plan_of(tenant).media.max_video_s)
+        return replace(self.limits, max_duration_s=min(self.limits.max_duration_s, longest))
+
+    async def check_room(self, tenant: str, length: int) -> None:
+        """Whether so many bytes fit beside what is stored. Raises StorageFull."""
+        limit = self._plan_of(tenant).media.storage_bytes
+        if limit is None:
+            return
+        used = await self._files.used(tenant)
+        if used + length > limit:
+            raise StorageFull(limit, used, length)
+
+    def draft(self, tenant: str, key: str, name: str, id_: str) -> Video:
+        """A video without its file; nothing is written."""
+        now = self._clock.wall()
+        expires = now + self._plan_of(tenant).media.source_days * DAY_S
+        return Video(id_, tenant, key, name, "ready", source_of(id_), 0, "", {}, None, now, expires)
+
+    async def store(
+        self, tenant: str, id_: str, chunks: AsyncIterator[bytes], length: int | None = None
+    ) -> StoredObject:
+        """Keep a source until it is admitted. Raises as TenantFiles.put and the chunks do."""
+        return await self._files.put(
+            tenant, source_of(id_), chunks, OCTETS, self._clock.wall() + UNCHECKED_S,
+            largest=self.limits.max_bytes, length=length,
+        )  # fmt: skip
+
+    async def inspect(self, video: Video) -> Video:
+        """The video with what its stored source holds.
+
+        Raises the problems of deployments/clipper/failures.py: not a recording, over a limit,
+        damaged; and as TenantFiles.fetch.
+        """
+        async with self._probes:
+            with private_folder(self._scratch) as folder:
+                file = folder / "source"
+                stored = await self._files.fetch(video.tenant, video.path, file)
+                info = await self._look(file, folder, self.limits_of(video.tenant))
+        media = {**video.media, "info": to_json(info)}
+        return replace(video, bytes=stored.bytes, sha256=stored.sha256, media=media)
+
+    async def admit(self, video: Video, also: Also = _nothing) -> Video:
+        """Inspect it and make it ready; `also` writes in the same transaction."""
+        inspected = await self.inspect(video)
+        async with self._database.begin() as connection:
+            admitted = await self._videos.admit(connection, inspected)
+            await also(connection)
+        return admitted
+
+    async def finish(self, hold: Hold) -> Video:
+        """The video that a whole upload becomes; a refusal is final, and kept with the upload."""
+        upload, id_ = hold.upload, video_id_of(hold.upload.id)
+        video = self.draft(upload.tenant, upload.key, upload.name, id_)
+        try:
+            pieces = self._uploads.bytes_of(upload)
+            await self.store(upload.tenant, id_, pieces, upload.length)
+            return await self.admit(video, partial(self._uploads.done, hold=hold, video=id_))
+        except Problem as problem:
+            if is_final(problem):
+                await self._uploads.refuse(hold, said_of(problem))
+                await self._videos.discard(upload.tenant, id_)
+            raise
+
+    async def _look(self, file: Path, folder: Path, limits: MediaLimits) -> MediaInfo:
+        """The child of a request that is given up is stopped, too."""
+        given_up = threading.Event()
+        try:
+            look = partial(self._probe, file, folder, limits, cancel=given_up.is_set)
+            return await asyncio.to_thread(look)
+        except asyncio.CancelledError:
+            given_up.set()
+            raise

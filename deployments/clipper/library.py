@@ -1,0 +1,83 @@
+"""Recordings, uploads, jobs and files of one process, opened and closed as one.
+
+Flows in: settings, the store, whose plan is which. Flows out: what routes and workers stand on. The
+ingress and every Clipper replica have one each, over the same database and file store.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import SystemRandom
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.blobs.files import TenantFiles
+from cluster.blobs.store import BlobStore
+from cluster.clock import Clock
+from cluster.media.uploads import UploadDesk
+from cluster.media.videos import VideoCatalog
+from cluster.settings import Settings
+from cluster.storage.database import Database
+from cluster.tenants.plan import Plan
+from deployments.clipper.config import VideoConfig
+from deployments.clipper.importing import import_ended
+from deployments.clipper.intake import Intake
+from deployments.clipper.order import CLIPS
+from deployments.clipper.probe import probe
+from deployments.clipper.producing import clips_of
+from deployments.contracts.jobs import Job
+from deployments.jobs.store import JobStore
+
+SCRATCH = "scratch"  # in the home: private folders of jobs
+
+
+class Library:
+    """Make it on the loop that uses it. The database is its owner's."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        config: VideoConfig,
+        plan_of: Callable[[str], Plan],
+        clock: Clock,
+    ) -> None:
+        """Raises obstore's BaseError for a URL that is none."""
+        self.database = database
+        self.scratch = scratch_of(settings)
+        self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        where = config.store if "://" in config.store else str(settings.home / config.store)
+        self.files = TenantFiles(database, BlobStore(where), clock, plan_of)
+        self.videos = VideoCatalog(database, self.files, clock)
+        self.uploads = UploadDesk(database, self.files, clock)
+        self.intake = Intake(
+            database,
+            self.files,
+            self.videos,
+            self.uploads,
+            probe,
+            plan_of,
+            clock,
+            self.scratch,
+        )
+        self.jobs = JobStore(
+            database,
+            clock,
+            SystemRandom(),
+            at_end=self._at_end,
+            on_delete=self._on_delete,
+        )
+        self._import_ended = import_ended(self.videos)
+
+    async def _at_end(self, connection: AsyncConnection, job: Job) -> None:
+        """A job that failed or was cancelled leaves no clips that nobody pays for."""
+        await self._import_ended(connection, job)
+        if job.kind == CLIPS and job.state in ("failed", "canceled"):
+            await self.files.delete_under(job.tenant, clips_of(job.id), connection)
+
+    async def _on_delete(self, tenant: str, job: Job) -> None:
+        if job.kind == CLIPS:
+            await self.files.delete_under(tenant, clips_of(job.id))
+
+
+def scratch_of(settings: Settings) -> Path:
+    return settings.home / SCRATCH

@@ -1,0 +1,98 @@
+"""Looks into one recording: the part of the probe that runs in the sandbox, with PyAV.
+
+Flows in: the file's name in the working folder and the limits. Flows out: MediaInfo as plain JSON
+(fractions as text). Reads the header, the first packets, one picture, and the last packets.
+"""
+
+import re
+from dataclasses import asdict
+from typing import Any
+
+from av.stream import Disposition  # noqa: TID253 (runs as a child only)
+
+from deployments.clipper.failures import MediaTooLarge
+from deployments.clipper.probe_length import length, since_start
+from deployments.clipper.probe_picture import video_track
+from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.inputs import open_media
+from deployments.contracts.media import AudioTrack, SubtitleTrack
+
+_STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
+_TEXT = {
+    "ass", "ssa", "subrip", "srt", "mov_text", "webvtt", "text", "microdvd", "subviewer",
+    "subviewer1", "sami", "realtext", "mpl2", "jacosub", "pjs", "stl", "vplayer", "ttml",
+}  # fmt: skip
+
+
+def look(request: dict[str, Any]) -> dict[str, Any]:
+    name, limits = str(request["name"]), request["limits"]
+    with open_media(name) as container:
+        streams = len(container.streams)
+        if streams > limits["max_streams"]:
+            raise MediaTooLarge("max_streams", limits["max_streams"], streams)
+        video = main_video(container)
+        said = {
+            "container": container.format.name.split(",")[0],
+            "video": None if video is None else video_track(container, video, limits),
+            "audio": [asdict(track) for track in audio_tracks(container)],
+            "subtitles": [asdict(track) for track in subtitle_tracks(container)],
+        }
+    heard = bool(said["video"] or said["audio"])
+    return {**said, "duration": length(name) if heard else 0.0}
+
+
+def main_video(container: Any) -> Any:
+    """The largest of those marked as default, of all if none is; never a cover or a still."""
+    moving = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & _STILL
+    ]
+    chosen = [stream for stream in moving if stream.disposition & Disposition.default] or moving
+    return max(chosen, key=lambda stream: (_pixels(stream), -stream.index), default=None)
+
+
+def _pixels(stream: Any) -> int:
+    return int(stream.codec_context.width * stream.codec_context.height)
+
+
+def audio_tracks(container: Any) -> list[AudioTrack]:
+    return [
+        AudioTrack(
+            index=stream.index,
+            codec=stream.codec_context.codec.canonical_name,
+            channels=stream.codec_context.layout.nb_channels,
+            sample_rate=stream.codec_context.sample_rate,
+            language=language(stream),
+            start=since_start(container, stream),
+        )
+        for stream in container.streams.audio
+        if stream.codec_context is not None
+        and stream.codec_context.sample_rate > 0
+        and stream.codec_context.layout.nb_channels > 0
+    ]
+
+
+def subtitle_tracks(container: Any) -> list[SubtitleTrack]:
+    return [
+        SubtitleTrack(
+            index=stream.index,
+            codec=stream.codec_context.codec.canonical_name,
+            language=language(stream),
+            text=stream.codec_context.codec.canonical_name in _TEXT,
+        )
+        for stream in container.streams.subtitles
+        if stream.codec_context is not None
+    ]
+
+
+def language(stream: Any) -> str | None:
+    """As the file says (usually ISO 639-2: "eng"), lower case; None: unknown or not a language."""
+    said = stream.metadata.get("language", "")
+    known = _LANGUAGE.fullmatch(said) and said.lower() not in ("und", "unk", "mis", "mul", "zxx")
+    return said.lower() if known else None
+
+
+if __name__ == "__main__":
+    answer_with(look)

@@ -1,0 +1,278 @@
+"""One clip: from a highlight to stored files.
+
+    look closely -> frame each aspect -> captions -> one encode -> report -> words -> store
+
+Flows in: a highlight of a source, and what is said in it. Flows out: what a caller is told of the
+clip, as JSON; its files are the tenant's by then. Rendering again writes over the same files.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from cluster.blobs.files import TenantFiles
+from cluster.clock import Clock
+from deployments.clipper.captions import captions, why_left_out
+from deployments.clipper.crew import Crew
+from deployments.clipper.describing import Describing
+from deployments.clipper.framing import frame, output_size
+from deployments.clipper.order import Order
+from deployments.clipper.quality import inspect
+from deployments.clipper.render import render
+from deployments.clipper.sandbox import Cancel
+from deployments.clipper.seeing import Seeing
+from deployments.contracts.clips import (
+    AspectName,
+    Captions,
+    ClipPlan,
+    Highlight,
+    OutputPlan,
+    RenderedFile,
+)
+from deployments.contracts.media import Sight, Source, Transcript
+
+DAY_S = 86_400.0
+POLL_S = 0.5
+MEDIA_TYPES = {"video": "video/mp4", "thumbnail": "image/jpeg"}
+SUBTITLES = (("srt", "application/x-subrip"), ("vtt", "text/vtt"))
+
+Told = Callable[[float], Awaitable[None]]
+Encoder = Literal["x264", "nvenc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Which clip of which job: `number` from 1, `threads` for its encode (0: all cores)."""
+
+    tenant: str
+    job: str
+    holder: str
+    number: int
+    threads: int = 0
+
+    @property
+    def folder(self) -> str:
+        return f"{clips_of(self.job)}/{self.number}"
+
+
+def clips_of(job: str) -> str:
+    """Where all files of a job are."""
+    return f"clips/{job}"
+
+
+class Producing:
+    """Makes clips. `encoder` is what this node encodes with."""
+
+    def __init__(
+        self,
+        files: TenantFiles,
+        crew: Crew,
+        seeing: Seeing,
+        describing: Describing,
+        clock: Clock,
+        encoder: Encoder = "x264",
+    ) -> None:
+        self._files = files
+        self._crew = crew
+        self._seeing = seeing
+        self._describing = describing
+        self._clock = clock
+        self._encoder = encoder
+
+    async def clip(
+        self,
+        cut: Cut,
+        order: Order,
+        source: Source,
+        transcript: Transcript,
+        highlight: Highlight,
+        folder: Path,
+        told: Told,
+    ) -> dict[str, Any]:
+        """`told` gets shares from 0 to 1. Raises the problems of deployments/clipper/failures.py
+        and of the store."""
+        plan, words = await self._planned(cut, order, source, transcript, highlight, folder)
+        text = asyncio.create_task(self._text(cut, order, transcript, highlight))
+        try:
+            rendered = await self._rendered(plan, source, folder, told)
+            reported = await self._reported(plan, source, rendered, order, folder)
+            stored = await self._stored(cut, order, reported, words)
+            described = await text
+        finally:
+            text.cancel()
+        return {
+            **_said(highlight),
+            "text": None if described is None else asdict(described),
+            "captions": _about(_heard(transcript, highlight), order, words),
+            "partial": any(file.report is not None and file.report.partial for file in reported),
+            "files": stored,
+        }
+
+    async def _planned(
+        self,
+        cut: Cut,
+        order: Order,
+        source: Source,
+        transcript: Transcript,
+        highlight: Highlight,
+        folder: Path,
+    ) -> tuple[ClipPlan, Captions]:
+        sight = await self._seeing.stretch(source, folder, highlight.start, highlight.end)
+        heard = _heard(transcript, highlight)
+        found: tuple[ClipPlan, Captions] = await self._crew.do(
+            folder, planning, cut, order, heard, highlight, sight, self._encoder
+        )
+        return found
+
+    async def _rendered(
+        self, plan: ClipPlan, source: Source, folder: Path, told: Told
+    ) -> tuple[RenderedFile, ...]:
+        progress = folder / f"progress-{secrets.token_hex(4)}"
+        watching = asyncio.create_task(_watch(progress, told))
+        try:
+            return await self._crew.do(folder, rendering, plan, source, folder, progress)
+        finally:
+            watching.cancel()
+            await asyncio.to_thread(progress.unlink, missing_ok=True)
+
+    async def _reported(
+        self,
+        plan: ClipPlan,
+        source: Source,
+        rendered: Sequence[RenderedFile],
+        order: Order,
+        folder: Path,
+    ) -> list[RenderedFile]:
+        done = []
+        for file in rendered:
+            report = None
+            if file.kind == "video":
+                report = await self._crew.do(
+                    folder, inspecting, file, plan, source, folder, order.options.ssim
+                )
+            done.append(replace(file, report=report))
+        return done
+
+    async def _text(
+        self, cut: Cut, order: Order, transcript: Transcript, highlight: Highlight
+    ) -> Any:
+        if not order.options.texts:
+            return None
+        said = " ".join(word.text for word in _heard(transcript, highlight).words)
+        return await self._describing.describe(
+            cut.tenant, cut.holder, highlight, said, order.name, cut.number, order.options.seed
+        )
+
+    async def _stored(
+        self, cut: Cut, order: Order, rendered: Sequence[RenderedFile], words: Captions
+    ) -> list[dict[str, Any]]:
+        expires = self._clock.wall() + order.clip_days * DAY_S
+        stored = []
+        for file in rendered:
+            name = f"{cut.folder}/{file.aspect.replace(':', 'x')}{file.path.suffix}"
+            kept = await self._files.move_in(
+                cut.tenant, name, file.path, MEDIA_TYPES[file.kind], expires
+            )
+            said = {**asdict(file), "path": name, "media_type": kept.media_type}
+            stored.append(said | {"bytes": kept.bytes, "sha256": kept.sha256})
+        for kind, media_type in SUBTITLES:
+            text = getattr(words, kind)
+            if text and words.srt:
+                name = f"{cut.folder}/captions.{kind}"
+                raw = text.encode()
+                kept = await self._files.put(cut.tenant, name, raw, media_type, expires)
+                stored.append(
+                    {"kind": kind, "path": name, "media_type": media_type}
+                    | {"bytes": kept.bytes, "sha256": kept.sha256}
+                )
+        return stored
+
+
+def rendering(
+    plan: ClipPlan, source: Source, folder: Path, progress: Path, cancel: Cancel
+) -> tuple[RenderedFile, ...]:
+    """`render`, which tells how far it is in a file. A piece."""
+
+    def tell(share: float) -> None:
+        progress.write_text(f"{share:.4f}")
+
+    return render(plan, source, folder, tell, cancel)
+
+
+def inspecting(
+    file: RenderedFile, plan: ClipPlan, source: Source, folder: Path, ssim: bool, cancel: Cancel
+) -> Any:
+    """`inspect` of a rendered file. A piece."""
+    return inspect(file.path, plan, source, folder, cancel, ssim=ssim)
+
+
+async def _watch(progress: Path, told: Told) -> None:
+    while True:
+        await asyncio.sleep(POLL_S)
+        try:
+            await told(float(await asyncio.to_thread(progress.read_text)))
+        except (OSError, ValueError):
+            continue
+
+
+def planning(
+    cut: Cut,
+    order: Order,
+    transcript: Transcript,
+    highlight: Highlight,
+    sight: Sight | None,
+    encoder: Encoder,
+    cancel: Cancel,
+) -> tuple[ClipPlan, Captions]:
+    """How the clip is framed and captioned. A piece: a hostile transcript takes seconds, and in a
+    Serve replica `print` is not Python's, by which pysubs2 writes."""
+    options, start, end = order.options, highlight.start, highlight.end
+    words = captions(transcript, start, end, "none", 720, 1280, options.language)
+    outputs = tuple(_output(each, order, transcript, highlight, sight) for each in options.aspects)
+    plan = ClipPlan(
+        index=cut.number,
+        start=start,
+        end=end,
+        outputs=outputs,
+        quality=options.quality,
+        loudness=options.loudness,
+        encoder=encoder,
+        threads=cut.threads,
+    )
+    return plan, words
+
+
+def _output(
+    aspect: AspectName,
+    order: Order,
+    transcript: Transcript,
+    highlight: Highlight,
+    sight: Sight | None,
+) -> OutputPlan:
+    options, start, end = order.options, highlight.start, highlight.end
+    framing = frame(sight, order.info, start, end, aspect, options.framing)
+    width, height = output_size(order.info, aspect, options.quality, framing.fit)
+    burnt = captions(transcript, start, end, options.captions, width, height, options.language)
+    return OutputPlan(framing, width, height, burnt.ass)
+
+
+def _heard(transcript: Transcript, highlight: Highlight) -> Transcript:
+    """What is said in the clip."""
+    start, end = highlight.start, highlight.end
+    words = tuple(w for w in transcript.words if w.start < end and w.end > start)
+    return replace(transcript, words=words)
+
+
+def _said(highlight: Highlight) -> dict[str, Any]:
+    said = asdict(highlight)
+    return {**said, "duration": round(highlight.end - highlight.start, 3)}
+
+
+def _about(transcript: Transcript, order: Order, words: Captions) -> dict[str, Any]:
+    if not words.srt:
+        why = why_left_out(transcript) or transcript.why or "nothing is said in this clip"
+        return {"style": "none", "origin": transcript.origin, "why": why}
+    return {"style": order.options.captions, "origin": transcript.origin, "why": ""}

@@ -1,0 +1,87 @@
+"""Which promises a clip keeps: what was measured and its plan in, a report in words out."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from statistics import median
+
+from deployments.clipper.quality.measuring import Measured
+from deployments.clipper.render.loudness import QUIET
+from deployments.clipper.render.rates import DEFAULT
+from deployments.contracts.clips import ClipPlan, ClipReport
+
+OFFSET_MS = 10.0
+AAC_FRAME_MS = 1024 / 48
+LOUDNESS_LU = 1.0
+BLACK_SHARE = 0.5
+LEAST_SSIM = 0.9
+
+
+def judge(plan: ClipPlan, found: Measured, ssim: float | None, wants_sound: bool) -> ClipReport:
+    """The report of one file."""
+    rate = _rate(found)
+    expected = max(1, round((plan.end - plan.start) * rate))
+    frames = len(found.packets)
+    offset, drift = _sync_ms(found)
+    heard = found.heard
+    report = ClipReport(
+        frames=frames,
+        expected_frames=expected,
+        duration_s=round(frames / rate, 6),
+        av_offset_ms=offset,
+        av_drift_ms=drift,
+        loudness=None if heard is None else heard.integrated,
+        true_peak=None if heard is None else heard.true_peak,
+        black_frames=found.black,
+        ssim=ssim,
+        partial=frames < expected - 1 or found.decoded < frames,
+    )
+    problems = (*_of_picture(report, found), *_of_sound(report, plan, wants_sound))
+    return replace(report, problems=problems)
+
+
+def _rate(found: Measured) -> float:
+    lengths = [packet.lasts for packet in found.packets if packet.lasts > 0]
+    return 1 / median(lengths) if lengths else float(DEFAULT)
+
+
+def _sync_ms(found: Measured) -> tuple[float | None, float | None]:
+    """How much later sound begins than the picture, and by how much more it ends later."""
+    if found.sound is None or not found.packets:
+        return None, None
+    begins, ends = found.sound
+    last = max(packet.at + packet.lasts for packet in found.packets)
+    offset = 1000 * (begins - found.packets[0].at)
+    return round(offset, 3), round(1000 * (ends - last) - offset, 3)
+
+
+def _of_picture(report: ClipReport, found: Measured) -> Iterator[str]:
+    short = report.expected_frames - report.frames
+    if abs(short) > 1:
+        why = ": the recording ends early or is damaged there" if short > 0 else ""
+        yield f"{report.frames} frames instead of {report.expected_frames}{why}"
+    if found.decoded < report.frames:
+        yield f"only {found.decoded} of {report.frames} frames can be decoded"
+    if report.frames and report.black_frames > BLACK_SHARE * report.frames:
+        yield f"{report.black_frames} of {report.frames} frames are black"
+    if report.ssim is not None and report.ssim < LEAST_SSIM:
+        yield f"the picture is unlike its source (SSIM {report.ssim:.3f})"
+
+
+def _of_sound(report: ClipReport, plan: ClipPlan, wanted: bool) -> Iterator[str]:
+    if wanted and report.av_offset_ms is None:
+        yield "the sound is missing"
+    if report.av_offset_ms is not None and abs(report.av_offset_ms) > OFFSET_MS:
+        yield f"sound begins {report.av_offset_ms:.0f} ms after the picture"
+    if report.av_drift_ms is not None and abs(report.av_drift_ms) > AAC_FRAME_MS:
+        yield f"sound ends {report.av_drift_ms:.0f} ms after the picture"
+    if report.true_peak is not None and report.true_peak >= 0:
+        yield f"the true peak is {report.true_peak:+.1f} dBTP"
+    if _is_off(report.loudness, plan.loudness):
+        yield f"loudness is {report.loudness:.1f} LUFS instead of {plan.loudness:.1f}"
+
+
+def _is_off(loudness: float | None, wanted: float | None) -> bool:
+    """Silence and bare noise are left as they are, on purpose."""
+    if loudness is None or wanted is None or loudness < QUIET:
+        return False
+    return abs(loudness - wanted) > LOUDNESS_LU

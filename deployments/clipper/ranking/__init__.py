@@ -1,0 +1,7 @@
+"""Which moments of a recording are worth a clip, and why."""
+
+from deployments.clipper.ranking.ranker import rank
+from deployments.clipper.ranking.rerank import rerank
+from deployments.clipper.ranking.signals import WEIGHTS
+
+__all__ = ["WEIGHTS", "rank", "rerank"]

@@ -1,0 +1,56 @@
+"""What a stretch is worth, by signal and in all. In: signals, a stretch. Out: numbers 0 to 1.
+
+Each sub-score is the mean deviation over the stretch, saturated. They join as independent reasons
+do (noisy or): each more adds, none alone decides.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from deployments.clipper.ranking.calibration import saturated
+from deployments.clipper.ranking.candidates import mean_between
+from deployments.clipper.ranking.sentences import Sentence
+from deployments.clipper.ranking.signals import WEIGHTS, Signals
+
+SHARE = 0.6  # of certainty that a signal of weight 1 can give
+OPENING_S = 3.0
+OPENING = 0.03
+PAUSE = 0.02
+LONG_PAUSE_S = 1.0
+
+
+def sub_scores(
+    signals: Signals, sentences: tuple[Sentence, ...], start: float, end: float
+) -> dict[str, float]:
+    """By signal, with `opening` (how its first sentence grips) and `pause` (the quiet before)."""
+    at, to = np.array([start]), np.array([end])
+    scores = {
+        name: float(saturated(mean_between(curve, at, to))[0])
+        for name, curve in signals.curves.items()
+    }
+    if sentences:
+        scores["opening"] = max(
+            (s.hook.strength for s in sentences if start <= s.start <= start + OPENING_S),
+            default=0.0,
+        )
+        scores["pause"] = _pause(sentences, start)
+    return {name: round(value, 4) for name, value in scores.items()}
+
+
+def total(scores: Mapping[str, float]) -> float:
+    doubt = 1.0
+    for name, weight in WEIGHTS.items():
+        doubt *= 1.0 - min(1.0, SHARE * weight) * scores.get(name, 0.0)
+    doubt *= 1.0 - OPENING * scores.get("opening", 0.0)
+    doubt *= 1.0 - PAUSE * scores.get("pause", 0.0)
+    return round(1.0 - doubt, 4)
+
+
+def _pause(sentences: tuple[Sentence, ...], start: float) -> float:
+    """How long nobody spoke before the first word of the stretch, against a long pause."""
+    coming = [s.start for s in sentences if s.start >= start]
+    past = [s.end for s in sentences if s.start < start]
+    if not coming or not past:
+        return 0.0
+    return min(1.0, max(0.0, min(coming) - max(past)) / LONG_PAUSE_S)

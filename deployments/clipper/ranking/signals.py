@@ -1,0 +1,61 @@
+"""Every signal that speaks for a highlight, on one clock. In: features, sentences. Out: `Signals`.
+
+Each curve is in deviations from what is usual in this recording (0 to 8); a signal that cannot be
+told (no sound, no picture, no words) is absent, and its weight falls to the others.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from deployments.clipper.ranking.calibration import Curve, saturated
+from deployments.clipper.ranking.grid import Grid
+from deployments.clipper.ranking.pictures import seen
+from deployments.clipper.ranking.sentences import Sentence
+from deployments.clipper.ranking.sound import heard
+from deployments.clipper.ranking.speech import spoken
+from deployments.contracts.media import Features
+
+WEIGHTS: Mapping[str, float] = {
+    "energy": 0.6,
+    "bursts": 0.5,
+    "laughter": 0.7,
+    "motion": 1.0,
+    "cuts": 1.2,
+    "rate": 0.2,
+    "hook": 1.2,
+    "keywords": 0.6,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """`curves` by name in deviations; `appeal` is all of them together, saturated and weighted."""
+
+    grid: Grid
+    curves: Mapping[str, Curve]
+    appeal: Curve
+
+
+def signals_of(
+    features: Features,
+    sentences: tuple[Sentence, ...],
+    duration: float,
+    *,
+    keywords: bool = False,
+    without: Collection[str] = (),
+) -> Signals:
+    """`without` names signals to leave out (ablation)."""
+    grid = Grid.over(duration)
+    found = {
+        **heard(features.hearing, grid),
+        **seen(features.sight, grid),
+        **spoken(sentences, grid, keywords),
+    }
+    curves = {name: found[name] for name in WEIGHTS if name in found and name not in without}
+    appeal = np.sum(
+        [WEIGHTS[name] * saturated(curve) for name, curve in curves.items()] or [grid.zeros()],
+        axis=0,
+    )
+    return Signals(grid, curves, appeal)

@@ -1,0 +1,113 @@
+"""Renders one clip: a plan and its source in, files in the private folder out.
+
+1 the span (frames, rate, loudness), 2 the gain, 3 one ffmpeg run for all aspects and thumbnails,
+4 the best thumbnail of each, 5 sizes and hashes. A piece: picklable, blocks, runs anywhere.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal
+
+from deployments.clipper.captions.font import FONTS as FONT_FILES
+from deployments.clipper.failures import MediaDamaged
+from deployments.clipper.render.command import Command, command
+from deployments.clipper.render.levelling import level
+from deployments.clipper.render.picture import FONTS
+from deployments.clipper.render.running import bring, open_workspace
+from deployments.clipper.render.span import Span, find_span
+from deployments.clipper.sandbox import Cancel
+from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile
+from deployments.contracts.media import Source
+
+OnProgress = Callable[[float], None]
+_FONT_SUFFIXES = (".otf", ".ttf")
+
+
+def render(
+    plan: ClipPlan, source: Source, folder: Path, on_progress: OnProgress | None, cancel: Cancel
+) -> tuple[RenderedFile, ...]:
+    """The files of one clip: for each output of the plan, in its order, a video and a thumbnail.
+
+    `folder` is the job's private folder; `source` is linked into it unless it is there. Names begin
+    with `c<index>`, so clips of one job may be rendered beside each other. `on_progress` gets
+    shares from 0 to 1. A recording without sound gives videos without sound; one without picture
+    gives a moving waveform. Where the source ends early the clip is shorter (see quality/).
+
+    Raises MediaDamaged (nothing there to render), Interrupted (`cancel` said so), MediaTimeout,
+    MediaTooLarge, SandboxFailed. Whatever is raised, no file of this clip is left.
+    """
+    work = open_workspace(plan, source, folder, cancel)
+    try:
+        span = find_span(plan, source.info, work)
+        made = command(plan, source.info, span, level(plan, source.info, span, work), work)
+        _lay_out(made, folder)
+        work.run(made.argv, _progress(span, on_progress))
+        return tuple(_collected(plan, made, folder))
+    except BaseException:
+        _clear(folder.glob(f"c{plan.index}o*.mp4"))
+        _clear(folder.glob(f"c{plan.index}o*.jpg"))
+        raise
+    finally:
+        _clear(folder.glob(f"c{plan.index}o*p*.cmd"))
+        _clear(folder.glob(f"c{plan.index}o*.ass"))
+        _clear(folder.glob(f"c{plan.index}o*-*.jpg"))
+
+
+def _lay_out(made: Command, folder: Path) -> None:
+    """The files that the graph reads: commands, captions, fonts."""
+    for name, text in made.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    fonts = folder / FONTS
+    fonts.mkdir(exist_ok=True)
+    for font in FONT_FILES.iterdir():
+        if font.suffix.lower() in _FONT_SUFFIXES:
+            bring(font, fonts)
+
+
+def _progress(span: Span, on_progress: OnProgress | None) -> Callable[[str], None] | None:
+    """ffmpeg's progress lines (`out_time_us=1234`) as shares of the clip."""
+    if on_progress is None:
+        return None
+    tell = on_progress
+
+    def on_line(line: str) -> None:
+        name, _, value = line.partition("=")
+        if name == "out_time_us" and value.isdecimal():
+            tell(min(1.0, int(value) / 1e6 / span.duration))
+
+    return on_line
+
+
+def _collected(plan: ClipPlan, made: Command, folder: Path) -> list[RenderedFile]:
+    found: list[RenderedFile] = []
+    for output, picture, candidates in zip(
+        plan.outputs, made.pictures, made.candidates, strict=True
+    ):
+        found.append(_described("video", output, folder / picture))
+        best = _best(folder, candidates.replace("%d", "*"))
+        best = best.replace(folder / Path(picture).with_suffix(".jpg"))
+        found.append(_described("thumbnail", output, best))
+    return found
+
+
+def _best(folder: Path, pattern: str) -> Path:
+    """The candidate with the most detail, which is the largest at a constant quality: not black,
+    not blurred, not in the middle of a fade."""
+    candidates = sorted(folder.glob(pattern))
+    if not candidates:
+        raise MediaDamaged("No picture of the clip's span could be decoded.")
+    return max(candidates, key=lambda path: path.stat().st_size)
+
+
+def _described(kind: Literal["video", "thumbnail"], output: OutputPlan, path: Path) -> RenderedFile:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    aspect = output.framing.aspect
+    return RenderedFile(kind, aspect, path, size, digest, output.width, output.height)
+
+
+def _clear(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

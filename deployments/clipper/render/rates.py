@@ -1,0 +1,45 @@
+"""The constant frame rate of a clip, from what its source has: pure arithmetic.
+
+A steady source keeps its rate (halved until it is at most 60). One with a varying rate gets the
+standard rate nearest to that of its quick stretches, so that bursts stay smooth.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+
+from deployments.contracts.media import Seconds
+
+STANDARD = tuple(
+    Fraction(*rate)
+    for rate in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (48, 1), (50, 1))
+    + ((60000, 1001), (60, 1))
+)
+DEFAULT = Fraction(30)
+FASTEST = Fraction(60)
+SLOWEST = Fraction(1)
+_SAME = 0.0005
+_QUICK = 0.1
+
+
+def output_rate(average: Fraction, vfr: bool, times: Sequence[Seconds]) -> Fraction:
+    """The rate for a source of `average` frames a second, whose frames in and around the clip are
+    shown at `times` (any order)."""
+    gaps = sorted(after - before for before, after in pairwise(sorted(times)) if after > before)
+    if not vfr and SLOWEST <= average <= 1000:
+        return _standard_if_close(_halved(average))
+    if not gaps:
+        return DEFAULT
+    quick = 1 / gaps[int(_QUICK * len(gaps))]
+    return min(STANDARD, key=lambda rate: (abs(float(rate) - quick), rate))
+
+
+def _halved(rate: Fraction) -> Fraction:
+    while rate > FASTEST * (1 + Fraction(_SAME)):
+        rate /= 2
+    return rate
+
+
+def _standard_if_close(rate: Fraction) -> Fraction:
+    nearest = min(STANDARD, key=lambda standard: abs(standard - rate))
+    return nearest if abs(nearest - rate) <= nearest * _SAME else rate.limit_denominator(1001)

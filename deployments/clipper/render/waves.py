@@ -1,0 +1,36 @@
+"""The picture of a recording that has none: its sound as a moving line on a dark ground."""
+
+from collections.abc import Sequence
+
+from deployments.clipper.render.colour import flattened, to_sdr
+from deployments.clipper.render.layout import Stream
+from deployments.clipper.render.picture import Drawing, captioned
+from deployments.clipper.render.span import Span
+from deployments.contracts.clips import OutputPlan
+
+_LINE = "0x4CC3FF"
+_SHARE = 3  # the wave takes one part in three of the height
+
+
+def waves(
+    sound: Sequence[Stream], span: Span, outputs: Sequence[OutputPlan], stem: str
+) -> tuple[Drawing, ...]:
+    """A drawing for each of `outputs`, from a copy of the sound for each."""
+    return tuple(
+        captioned(_wave(copy, span, output), {}, output, span.frames, f"{stem}o{number}")
+        for number, (copy, output) in enumerate(zip(sound, outputs, strict=True))
+    )
+
+
+def _wave(sound: Stream, span: Span, output: OutputPlan) -> Stream:
+    height = max(2, output.height // _SHARE // 2 * 2)
+    rate = f"{span.rate.numerator}/{span.rate.denominator}"
+    drawn = sound.filter(
+        "showwaves", s=f"{output.width}x{height}", mode="cline", rate=rate, colors=_LINE
+    )
+    ground = {"w": output.width, "h": output.height, "x": 0, "y": (output.height - height) // 2}
+    picture = flattened(drawn, "rgba").filter("pad", **ground).filter("setsar", 1)
+    lifted = picture.filter("lutyuv", y="max(val,36)")
+    timed = lifted.filter("setpts", f"N/({rate})/TB")
+    held = timed.filter("tpad", stop_mode="clone", stop=2)
+    return to_sdr(held.filter("trim", end_frame=span.frames), "sdr")

@@ -1,0 +1,48 @@
+"""Where the programs are that children run, and what they need to read to start."""
+
+import sys
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+_SYSTEM = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/nix/store",
+    "/proc",
+    "/sys/devices/system/cpu",
+    "/etc/ld.so.cache",
+    "/etc/fonts",
+    "/etc/localtime",
+    "/dev/urandom",
+    "/dev/random",
+)
+_DEVICES = ("/dev/null", "/dev/zero")
+
+
+@cache
+def ffmpeg_binary() -> str:
+    """The absolute path of the ffmpeg that the pinned imageio-ffmpeg brings."""
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    return str(Path(get_ffmpeg_exe()).resolve())
+
+
+def python_binary() -> str:
+    return sys.executable
+
+
+@cache
+def readable_by_all() -> tuple[str, ...]:
+    """What every child may read: the system's programs and libraries, and this Python's."""
+    own = (sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parent))
+    return tuple(path for path in dict.fromkeys(_SYSTEM + own) if Path(path).exists())
+
+
+@cache
+def writable_by_all() -> tuple[str, ...]:
+    """Devices without memory, and those of a GPU."""
+    gpu = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
+    return tuple(path for path in (*_DEVICES, *gpu) if Path(path).exists())

@@ -1,0 +1,51 @@
+"""What a child's ending means: its exit status, signal, usage and last words in, a problem out."""
+
+import logging
+import signal
+
+from cluster.problems import Problem
+from deployments.clipper.failures import MediaDamaged, MediaTooLarge, NoRoom, SandboxFailed
+from deployments.clipper.sandbox.launcher import FAILED
+from deployments.clipper.sandbox.limits import ChildLimits, Finished, Sandboxed
+
+logger = logging.getLogger("mobula.clipper")
+_NO_ROOM = "No space left on device"
+_NO_MEMORY = ("Cannot allocate memory", "MemoryError", "bad_alloc", "Unable to allocate")
+
+
+def judged(finished: Finished, command: Sandboxed) -> Finished:
+    """`finished`, if it ended well or may fail; raises what it died of otherwise."""
+    if finished.status == 0:
+        return finished
+    problem = _limit_hit(finished, command.limits) or _crash(finished)
+    if problem is None and command.allow_failure:
+        return finished
+    problem = problem or MediaDamaged(exit_status=finished.status)
+    raise noted(problem, command, finished)
+
+
+def noted(problem: Problem, command: Sandboxed, finished: Finished) -> Problem:
+    """The problem with the child's last words as a note; one of our own making is logged too."""
+    words = f"{command.argv[0]}: status {finished.status}\n{finished.err}"
+    problem.add_note(words)
+    if isinstance(problem, SandboxFailed):
+        logger.error("a media child failed: %s", words)
+    return problem
+
+
+def _limit_hit(finished: Finished, limits: ChildLimits) -> Problem | None:
+    if finished.status == -signal.SIGXCPU or finished.cpu_s >= limits.cpu_s:
+        return MediaTooLarge("cpu_s", limits.cpu_s)
+    if finished.status == -signal.SIGXFSZ:
+        return MediaTooLarge("output_bytes", limits.output_bytes)
+    if limits.memory_bytes and any(word in finished.err for word in _NO_MEMORY):
+        return MediaTooLarge("memory_bytes", limits.memory_bytes)
+    return NoRoom() if _NO_ROOM in finished.err else None
+
+
+def _crash(finished: Finished) -> Problem | None:
+    if finished.status == FAILED or finished.status == -signal.SIGKILL:
+        return SandboxFailed()
+    if finished.status < 0:
+        return MediaDamaged("The recording crashed the decoder.", signal=-finished.status)
+    return None

@@ -1,0 +1,20 @@
+"""What is said in a recording: sidecar files, embedded subtitles or a speech model in, words out.
+
+Words are in order and do not overlap. Everything read here was written by strangers.
+"""
+
+from deployments.clipper.transcript.embedded import embedded_transcript
+from deployments.clipper.transcript.failures import TranscriptRefused
+from deployments.clipper.transcript.parsing import MAX_BYTES, Kind, parse_transcript
+from deployments.clipper.transcript.speech import Speech, Whisper, speech_ability
+
+__all__ = [
+    "MAX_BYTES",
+    "Kind",
+    "Speech",
+    "TranscriptRefused",
+    "Whisper",
+    "embedded_transcript",
+    "parse_transcript",
+    "speech_ability",
+]

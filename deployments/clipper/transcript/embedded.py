@@ -1,0 +1,60 @@
+"""Subtitles within a recording: a source in, its words out. ffmpeg converts them in the sandbox."""
+
+import secrets
+from pathlib import Path
+
+from deployments.clipper.failures import MediaDamaged, MediaTooLarge
+from deployments.clipper.sandbox import Cancel, ChildLimits, Sandboxed, run
+from deployments.clipper.sandbox.binary import ffmpeg_binary
+from deployments.clipper.sandbox.inputs import ffmpeg_input
+from deployments.clipper.transcript.failures import TranscriptRefused
+from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
+from deployments.contracts.media import Source, SubtitleTrack, Transcript
+
+
+def embedded_transcript(
+    source: Source, folder: Path, cancel: Cancel | None = None, language: str | None = None
+) -> Transcript | None:
+    """The words of the first text subtitles, of `language` if there are such. None: there are none,
+    or none that can be read. Raises MediaTimeout, SandboxFailed and Interrupted.
+    """
+    track = _chosen([track for track in source.info.subtitles if track.text], language)
+    if track is None:
+        return None
+    try:
+        srt = _converted(source, track, folder, cancel)
+        found = parse_transcript(srt, "srt", origin="embedded", language=track.language)
+    except (MediaDamaged, MediaTooLarge, TranscriptRefused):
+        return None
+    return found if found.words else None
+
+
+def _chosen(tracks: list[SubtitleTrack], language: str | None) -> SubtitleTrack | None:
+    """Languages are told by two letters or three: en, eng."""
+    wanted = (language or "")[:2].lower()
+    same = [t for t in tracks if wanted and (t.language or "").lower().startswith(wanted)]
+    return next(iter([*same, *tracks]), None)
+
+
+def _converted(source: Source, track: SubtitleTrack, folder: Path, cancel: Cancel | None) -> bytes:
+    token = secrets.token_hex(8)
+    link, out = folder / f"source-{token}", folder / f"subtitles-{token}.srt"
+    options = ["-map", f"0:{track.index}", "-c:s", "srt", "-f", "srt", out.name]
+    link.symlink_to(source.path.resolve())
+    try:
+        run(
+            Sandboxed(
+                (ffmpeg_binary(), "-v", "error", "-nostdin", *ffmpeg_input(link.name), *options),
+                folder,
+                ChildLimits(output_bytes=MAX_BYTES),
+                cancel=cancel,
+                readable=(source.path.resolve(),),
+            )
+        )
+        with out.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise MediaDamaged("The subtitles could not be read.") from error
+    finally:
+        link.unlink(missing_ok=True)
+        out.unlink(missing_ok=True)

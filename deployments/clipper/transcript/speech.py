@@ -1,0 +1,117 @@
+"""Speech models: a port, and faster-whisper behind it, in a sandboxed child of its own.
+
+The model is a folder on this machine (CTranslate2 format), or the name of one that was downloaded
+before: nothing is fetched while a job waits. Needs the extra `speech`.
+"""
+
+import math
+import secrets
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from deployments.clipper.failures import MediaDamaged
+from deployments.clipper.sandbox import Cancel, ChildLimits, OnLine, python_child
+from deployments.clipper.transcript.parsing import parse_transcript
+from deployments.contracts.media import Ability, Source, Transcript
+
+_CHILD = "deployments.clipper.transcript.speaking"
+HOW = "install the extra 'speech' and name a model"
+
+
+class Speech(Protocol):
+    def transcribe(
+        self,
+        source: Source,
+        folder: Path,
+        cancel: Cancel | None = None,
+        *,
+        language: str | None = None,
+        on_line: OnLine | None = None,
+    ) -> Transcript:
+        """The words of the source's first audio track. Blocks. `on_line` gets the share done."""
+        ...
+
+
+class Whisper:
+    """`model` is a folder or a known name; `threads` and `device` are the engine's."""
+
+    def __init__(self, model: str, threads: int = 2, device: str = "cpu") -> None:
+        self._model, self._threads, self._device = model, threads, device
+
+    def transcribe(
+        self,
+        source: Source,
+        folder: Path,
+        cancel: Cancel | None = None,
+        *,
+        language: str | None = None,
+        on_line: OnLine | None = None,
+    ) -> Transcript:
+        if not source.info.audio:
+            return Transcript((), "none", language, "the recording has no sound")
+        token = secrets.token_hex(8)
+        link, out = folder / f"source-{token}", folder / f"speech-{token}.json"
+        try:
+            model = model_folder(self._model)
+        except (FileNotFoundError, ImportError) as error:
+            return Transcript((), "none", language, str(error))
+        request = {
+            "name": link.name,
+            "stream": source.info.audio[0].index,
+            "model": str(model),
+            "language": language,
+            "duration": source.info.duration,
+            "threads": self._threads,
+            "device": self._device,
+            "out": out.name,
+        }
+        link.symlink_to(source.path.resolve())
+        try:
+            python_child(
+                _CHILD,
+                request,
+                folder,
+                limits=self._limits(source.info.duration),
+                threads=self._threads,
+                cancel=cancel,
+                on_line=on_line,
+                readable=(source.path.resolve(), model),
+            )
+            return parse_transcript(out.read_bytes(), "json", origin="speech", language=language)
+        except FileNotFoundError as error:
+            raise MediaDamaged("Nothing could be heard in the recording.") from error
+        finally:
+            link.unlink(missing_ok=True)
+            out.unlink(missing_ok=True)
+
+    def _limits(self, duration: float) -> ChildLimits:
+        cpu_s = math.ceil(300 + 20 * duration)
+        memory = None if self._device != "cpu" else 12 << 30
+        return ChildLimits(memory_bytes=memory, cpu_s=cpu_s, wall_s=float(cpu_s), files=256)
+
+
+def model_folder(model: str) -> Path:
+    """Where the model lies on this machine. Raises FileNotFoundError, ImportError."""
+    path = Path(model).expanduser()
+    if (path / "model.bin").is_file():
+        return path.resolve()
+    download: Any = import_module("faster_whisper").download_model
+    try:
+        return Path(download(model, local_files_only=True)).resolve()
+    except Exception as error:
+        raise FileNotFoundError(f"no speech model '{model}' on this machine") from error
+
+
+def speech_ability(model: str | None) -> Ability:
+    """Whether speech is turned into words, for /capabilities, and if not, why."""
+    if not find_spec("faster_whisper"):
+        return Ability(False, f"faster-whisper is not installed; {HOW}.")
+    if not model:
+        return Ability(False, f"no speech model is set up; {HOW}.")
+    try:
+        model_folder(model)
+    except (FileNotFoundError, ImportError) as error:
+        return Ability(False, f"{error}.")
+    return Ability(True, "Speech is turned into words by faster-whisper.", {"model": model})

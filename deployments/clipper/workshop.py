@@ -1,0 +1,136 @@
+"""All that a Clipper replica is: a worker over the queue, and what its handlers stand on.
+
+Flows in: settings, a crew, a writer. Flows out: jobs done. Knows no Ray.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+
+from cluster.auth.home import load_pepper, store_url
+from cluster.clock import Clock
+from cluster.media.download import Downloads
+from cluster.net.ssrf import Guard
+from cluster.net.transport import PinnedTransport
+from cluster.problems import Problem
+from cluster.settings import Settings
+from cluster.storage.database import Database
+from cluster.tenants.directory import Directory
+from cluster.tenants.plan import Plan
+from deployments.clipper.abilities import nvenc_works
+from deployments.clipper.clipping import Clipping, Stages
+from deployments.clipper.config import VideoConfig
+from deployments.clipper.crew import Crew
+from deployments.clipper.describing import Describing, Writer
+from deployments.clipper.importing import IMPORT, Importing
+from deployments.clipper.library import Library
+from deployments.clipper.order import CLIPS
+from deployments.clipper.producing import Producing
+from deployments.clipper.sandbox import clear_abandoned
+from deployments.clipper.seeing import Seeing
+from deployments.clipper.transcribing import Transcribing
+from deployments.clipper.transcript import Speech, Whisper
+from deployments.jobs.reading import QueueDepth
+from deployments.jobs.worker import Worker
+
+KINDS = (CLIPS, IMPORT)
+SWEEP_S = 300.0
+
+log = logging.getLogger("mobula.clipper")
+
+
+class Workshop:
+    """Make it, `start` it on the loop that works, `close` it there."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        config: VideoConfig,
+        crew: Crew,
+        writer: Writer | None,
+        clock: Clock,
+    ) -> None:
+        """Raises FileNotFoundError before the first `up`."""
+        self._config, self._crew, self._clock = config, crew, clock
+        self._database = Database(store_url(settings.home, settings))
+        pepper = load_pepper(settings.home, settings)
+        self._directory = Directory(self._database, pepper, clock)
+        self.library = Library(settings, self._database, config, self._plan_of, clock)
+        guard = Guard(settings.webhooks_private_hosts)
+        self._downloads = Downloads(PinnedTransport(guard))
+        self._writer = writer if config.writer else None
+        self._worker: Worker | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Find out what this node can do, then take jobs."""
+        await self._directory.start()
+        await asyncio.to_thread(clear_abandoned, self.library.scratch)
+        gpu = self._config.gpu and (await asyncio.to_thread(nvenc_works)).available
+        await self.library.files.start()
+        name = f"clipper-{secrets.token_hex(6)}"
+        handlers = (self._clipping(gpu), self._importing())
+        self._worker = Worker(
+            self.library.jobs, handlers, name, self._clock, concurrency=self._config.jobs
+        )
+        await self._worker.start()
+        self._sweeping = asyncio.create_task(self._sweep(), name="media-sweep")
+
+    async def close(self) -> None:
+        """Jobs that run are given back, to be gone on with elsewhere."""
+        if self._worker is not None:
+            await self._worker.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeping
+        await self.library.files.close()
+        await self._downloads.close()
+        await self._crew.close()
+        await self._directory.close()
+        await self._database.close()
+
+    def wake(self) -> None:
+        """There is a new job."""
+        if self._worker is not None:
+            self._worker.wake()
+
+    async def depth(self) -> QueueDepth:
+        """How many jobs wait and run, in all replicas. Raises StoreDown."""
+        return await self.library.jobs.depth(KINDS)
+
+    def _plan_of(self, tenant: str) -> Plan:
+        return self._directory.tenant(tenant).plan
+
+    def _clipping(self, gpu: bool) -> Clipping:
+        config, library, crew = self._config, self.library, self._crew
+        speech: Speech | None = Whisper(config.speech) if config.speech else None
+        seeing = Seeing(library.files, crew, self._clock, config.side_by_side)
+        producing = Producing(
+            library.files,
+            crew,
+            seeing,
+            Describing(self._writer),
+            self._clock,
+            "nvenc" if gpu else "x264",
+        )
+        transcribing = Transcribing(library.files, crew, speech)
+        stages = Stages(library.files, transcribing, seeing, producing)
+        return Clipping(stages, self._plan_of, self._clock, library.scratch, config.side_by_side)
+
+    def _importing(self) -> Importing:
+        library = self.library
+        return Importing(library.intake, library.videos, library.files, self._downloads)
+
+    async def _sweep(self) -> None:
+        """Forget recordings and uploads whose time is over."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            try:
+                await self.library.videos.sweep()
+                await self.library.uploads.sweep()
+            except Problem as problem:
+                log.warning("expired recordings could not be removed: %s", problem.detail)
+            except Exception:
+                log.exception("expired recordings could not be removed; it will try again")

@@ -1,0 +1,180 @@
+"""Clips as they cross stages: what is wanted, what was found, how it is cut, and how it came out.
+
+Times are seconds of the source (deployments/contracts/media.py) unless said otherwise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from deployments.contracts.media import Seconds
+
+AspectName = Literal["9:16", "1:1", "4:5", "16:9"]
+Quality = Literal["draft", "standard", "final"]
+
+ASPECTS: Mapping[AspectName, tuple[int, int]] = {
+    "9:16": (9, 16),
+    "1:1": (1, 1),
+    "4:5": (4, 5),
+    "16:9": (16, 9),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """What a caller wants. Checked at the edge; ranges are in ingress/schemas/clips.py.
+
+    At most `count` clips of `min_s` to `max_s` seconds, from `start` to `end` of the source (None:
+    its end). `captions` is a style's name or "none". `framing`: follow what moves, fit the whole
+    picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` attract.
+    """
+
+    count: int = 5
+    min_s: Seconds = 15.0
+    max_s: Seconds = 60.0
+    start: Seconds = 0.0
+    end: Seconds | None = None
+    aspects: tuple[AspectName, ...] = ("9:16",)
+    quality: Quality = "standard"
+    captions: str = "karaoke"
+    framing: Literal["auto", "follow", "fit"] = "auto"
+    keywords: tuple[str, ...] = ()
+    language: str | None = None
+    loudness: float = -14.0
+    texts: bool = True
+    rerank: bool = False
+    ssim: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a stretch was chosen: which `signal` stood out from `start` to `end`, and how, in words
+    a reader understands ("loudness 2.9 above the usual", "says 'how to'")."""
+
+    signal: str
+    start: Seconds
+    end: Seconds
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Highlight:
+    """A stretch worth a clip. `score` and each of `scores` are 0 to 1, calibrated within its
+    recording; `excerpt` is the beginning of what is said in it."""
+
+    start: Seconds
+    end: Seconds
+    score: float
+    scores: Mapping[str, float]
+    evidence: tuple[Evidence, ...]
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CropKey:
+    """From `time` on (seconds of the source) the crop's left upper corner moves in a straight line
+    to the next key's; x and y are shares of the source picture in display space. `jump`: it is
+    there at once (a cut), instead of moving there from the key before."""
+
+    time: Seconds
+    x: float
+    y: float
+    jump: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """How one aspect is cut out of the picture: a crop of `width` x `height` (shares of the source
+    picture) that follows `keys`, or, where `fit`, the whole picture over a blurred copy of itself.
+    `fits` are stretches (start, end) within a followed clip in which the whole picture is shown.
+    """
+
+    aspect: AspectName
+    fit: bool
+    width: float = 1.0
+    height: float = 1.0
+    keys: tuple[CropKey, ...] = ()
+    fits: tuple[tuple[Seconds, Seconds], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """Captions of one clip for one picture size; times inside are the clip's own, from 0.
+
+    `ass` is burnt in (None: nothing is), `srt` and `vtt` are files for the caller.
+    """
+
+    ass: str | None
+    srt: str
+    vtt: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """One picture of a clip. `width`, `height` are even."""
+
+    framing: Framing
+    width: int
+    height: int
+    ass: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPlan:
+    """Everything that rendering one clip needs; equal plans give equivalent files."""
+
+    index: int
+    start: Seconds
+    end: Seconds
+    outputs: tuple[OutputPlan, ...]
+    quality: Quality = "standard"
+    loudness: float | None = -14.0
+    encoder: Literal["x264", "nvenc"] = "x264"
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClipReport:
+    """What was measured on a finished file. `av_offset_ms`: how much later sound starts than the
+    picture. `loudness` is LUFS, `true_peak` dBTP. `partial`: the source was damaged or ended early.
+    `problems` names each promise that the file does not keep; empty for a good one.
+    """
+
+    frames: int
+    expected_frames: int
+    duration_s: Seconds
+    av_offset_ms: float | None
+    av_drift_ms: float | None
+    loudness: float | None
+    true_peak: float | None
+    black_frames: int
+    ssim: float | None
+    partial: bool
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """A file in the job's private folder. `kind`: video, thumbnail."""
+
+    kind: Literal["video", "thumbnail"]
+    aspect: AspectName
+    path: Path
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+    report: ClipReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipText:
+    """Words to publish a clip with, and who wrote them: a model's id, or `template`."""
+
+    title: str
+    description: str
+    hashtags: tuple[str, ...]
+    generated_by: str
+    detail: Mapping[str, Any] = field(default_factory=dict)

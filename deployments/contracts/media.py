@@ -1,0 +1,190 @@
+"""Recordings as they cross stages: what a file holds, what was heard and seen in it, what was said.
+
+All times are seconds on the source's own timeline: 0 is the container's start time, as ffmpeg's
+`-ss` counts it. All pictures are upright and have square pixels (display space): a phone's portrait
+recording is taller than wide here, whatever its rotation flag says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Seconds = float
+Times = NDArray[np.float64]
+Values = NDArray[np.float32]
+Hdr = Literal["sdr", "pq", "hlg"]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTrack:
+    """`index` is the stream's number in the file. `width`, `height` are in display space;
+    `coded_width`, `coded_height` are as stored. `rotation` is the clockwise turn in degrees (0, 90,
+    180, 270) that makes a stored picture upright. `fps` is the average; `frames` is the header's.
+    """
+
+    index: int
+    codec: str
+    width: int
+    height: int
+    coded_width: int
+    coded_height: int
+    rotation: int
+    sar: Fraction
+    fps: Fraction
+    vfr: bool
+    frames: int | None
+    pixel_format: str
+    bits: int
+    hdr: Hdr
+    interlaced: bool
+    start: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    index: int
+    codec: str
+    channels: int
+    sample_rate: int
+    language: str | None = None
+    start: Seconds = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleTrack:
+    """`text` is whether it holds text rather than pictures."""
+
+    index: int
+    codec: str
+    language: str | None
+    text: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What the header says of a file. `video` is never cover art; `duration` may be a lie, which
+    decoding finds out (`Features.partial`).
+    """
+
+    container: str
+    duration: Seconds
+    bytes: int
+    video: VideoTrack | None
+    audio: tuple[AudioTrack, ...] = ()
+    subtitles: tuple[SubtitleTrack, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A recording in a job's private folder: `path`, what it holds, and the hash of its bytes."""
+
+    path: Path
+    info: MediaInfo
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What was seen, a value for each decoded frame, in order of `times` (float64, rising).
+
+    `luma` is the mean brightness, 0 to 1. `motion` is the mean absolute difference of brightness to
+    the frame before, 0 to 1 (the first: 0). `change` is how unlike the frame before it is, in the
+    measure that finds cuts. `cuts` are the times of first frames of new shots (never the very first
+    frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), say where
+    what the eye would follow is: centre x, centre y, width, height as shares of the picture, and
+    confidence 0 to 1; NaN where nothing stands out.
+    """
+
+    times: Times
+    luma: Values
+    motion: Values
+    change: Values
+    cuts: Times
+    subject_times: Times
+    subjects: Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hearing:
+    """What was heard. Value i of `level` (dBFS, RMS over all channels, -120 for digital silence),
+    `speech` (likelihood 0 to 1) and `novelty` (rise of the spectrum's energy, >= 0) covers
+    `start + i * hop_s` seconds and the hop after. `silences` is of shape (n, 2): start and end of
+    each stretch without sound. `loudness` is integrated (LUFS, EBU R 128), None for silence.
+    """
+
+    start: Seconds
+    hop_s: Seconds
+    level: Values
+    speech: Values
+    novelty: Values
+    silences: Times
+    loudness: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """All that one decode of a recording gave. They are the same however it was split for decoding.
+
+    `duration` is what could be decoded; `partial` says that this is less than the header promised,
+    or that parts were damaged. `version` names the measures: others are not to be compared.
+    """
+
+    version: int
+    duration: Seconds
+    partial: bool
+    sight: Sight | None
+    hearing: Hearing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """`estimated`: the source gave times for its line only, and these were spread over it.
+    `ends_sentence` is set on the last word of each.
+    """
+
+    start: Seconds
+    end: Seconds
+    text: str
+    ends_sentence: bool = False
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What is said, in order, without overlaps. Empty words with `origin` none say `why`."""
+
+    words: tuple[Word, ...]
+    origin: Literal["sidecar", "embedded", "speech", "none"]
+    language: str | None = None
+    why: str = ""
+
+
+NO_TRANSCRIPT = Transcript(
+    (), "none", None, "no transcript was given and no speech model is set up"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLimits:
+    """What a recording may be; refusals name the field and its limit."""
+
+    max_bytes: int = 8 << 30
+    max_duration_s: Seconds = 4 * 3600.0
+    max_pixels: int = 8192 * 4320
+    max_streams: int = 32
+    max_fps: float = 240.0
+    min_duration_s: Seconds = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Whether this installation can do something, and if not, why."""
+
+    available: bool
+    detail: str
+    facts: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,125 @@
+"""What the routes of videos, uploads, jobs, clips and files stand on, and what they show of clips.
+
+Flows in: a library, and what keeps URLs harmless. Flows out: collaborators by name.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cluster.blobs.files import TenantFiles
+from cluster.blobs.links import DownloadLinks
+from cluster.clock import Clock
+from cluster.media.uploads import UploadDesk
+from cluster.media.videos import VideoCatalog
+from cluster.net.ssrf import Guard
+from cluster.settings import Settings
+from cluster.storage.database import Database
+from cluster.tenants.plan import Plan
+from deployments.clipper.abilities import ffmpeg_version, nvenc_works, sandbox_strength
+from deployments.clipper.analysis import face_ability
+from deployments.clipper.config import VideoConfig
+from deployments.clipper.intake import Intake
+from deployments.clipper.library import Library
+from deployments.clipper.transcript import parse_transcript, speech_ability
+from deployments.contracts.jobs import Part
+from deployments.contracts.media import Ability, Transcript
+from deployments.jobs.store import JobStore
+
+LINK_S = 3600.0
+_NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "captions"}
+
+
+class Grounds(Protocol):
+    """What the ingress knows of tenants (deployments/ingress/tenancy.py)."""
+
+    @property
+    def database(self) -> Database: ...
+    @property
+    def guard(self) -> Guard: ...
+    @property
+    def pepper(self) -> bytes: ...
+    def plan_of(self, tenant: str) -> Plan: ...
+    def is_active(self, tenant: str) -> bool: ...
+
+
+def media_services(
+    settings: Settings, config: VideoConfig, grounds: Grounds, clock: Clock
+) -> "MediaServices | None":
+    """None where video is off. Nothing runs here: Clipper replicas work and sweep."""
+    if not config.enabled:
+        return None
+    library = Library(settings, grounds.database, config, grounds.plan_of, clock)
+    return MediaServices(
+        database=grounds.database,
+        files=library.files,
+        links=DownloadLinks(grounds.pepper, clock),
+        is_active=grounds.is_active,
+        videos=library.videos,
+        uploads=library.uploads,
+        intake=library.intake,
+        jobs=library.jobs,
+        guard=grounds.guard,
+        max_form_bytes=config.max_form_bytes,
+        speech=config.speech,
+        writer=config.writer,
+    )
+
+
+@dataclass(frozen=True)
+class MediaServices:
+    """`is_active` says whether a tenant may still be served; `speech` is the model that is set up.
+
+    `parse_transcript` reads a file of a kind (srt, vtt, json) or raises a problem.
+    """
+
+    database: Database
+    files: TenantFiles
+    links: DownloadLinks
+    is_active: Callable[[str], bool]
+    videos: VideoCatalog
+    uploads: UploadDesk
+    intake: Intake
+    jobs: JobStore
+    guard: Guard
+    max_form_bytes: int
+    speech: str | None = None
+    writer: str | None = None
+    parse_transcript: Callable[..., Transcript] = parse_transcript
+    _abilities: dict[str, Ability] = field(default_factory=dict)
+
+    async def abilities(self) -> Mapping[str, Ability]:
+        """Found out when first asked for: each starts a process."""
+        if not self._abilities:
+            found = await asyncio.to_thread(self._find_out)
+            self._abilities.update(found)
+        return self._abilities
+
+    def clip(self, tenant: str, part: Part) -> dict[str, Any]:
+        """A part of a job as callers see it: links instead of paths."""
+        data = dict(part.data)
+        data["files"] = [self._file(tenant, part, file) for file in data.get("files", ())]
+        duration = round(data["end"] - data["start"], 3)
+        return {"duration": duration, **data, "number": part.number, "state": part.state}
+
+    def _file(self, tenant: str, part: Part, file: Mapping[str, Any]) -> dict[str, Any]:
+        path = str(file["path"])
+        name = f"{_NAMES[file['kind']]}-{part.number}-{path.rpartition('/')[2]}"
+        url = f"/files/{self.links.sign(tenant, path, LINK_S, name)}"
+        return {**{key: value for key, value in file.items() if key != "path"}, "url": url}
+
+    def _find_out(self) -> dict[str, Ability]:
+        writer = (
+            Ability(True, f"Titles and descriptions come from '{self.writer}'.")
+            if self.writer
+            else Ability(False, "No text model is set up; a template writes titles.")
+        )
+        return {
+            "render": ffmpeg_version(),
+            "gpu_encode": nvenc_works(),
+            "sandbox": sandbox_strength(),
+            "speech_to_text": speech_ability(self.speech),
+            "face_detection": face_ability(),
+            "texts": writer,
+        }

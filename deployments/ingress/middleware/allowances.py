@@ -1,0 +1,34 @@
+"""Which requests may bring more than others, and take longer to bring it.
+
+A table of them is handed to the layers that bound bodies; a request that is in no row of it has
+the usual bounds.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from cluster.problems import PayloadTooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """`methods` on paths that match `path` wholly: bodies of `max_bytes`, which may take `body_s`
+    seconds to come, and their answer as long. `too_large` makes the refusal.
+    """
+
+    methods: frozenset[str]
+    path: re.Pattern[str]
+    max_bytes: int
+    body_s: float
+    too_large: Callable[[int], PayloadTooLarge] = PayloadTooLarge
+
+
+def allowance_of(allowances: Sequence[Allowance], scope: Scope) -> Allowance | None:
+    """The first that the request is in."""
+    for each in allowances:
+        if scope["method"] in each.methods and each.path.fullmatch(scope["path"]):
+            return each
+    return None

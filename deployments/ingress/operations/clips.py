@@ -1,0 +1,157 @@
+"""`clips`: order clips of a video, by HTTP or handle; `jobs.get`: how an order stands.
+
+An order is held against the recording before anything is charged, its seconds of video are set
+aside in the tenant's limits, and its job is written in one transaction.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from cluster.media.videos import Video, transcript_of
+from cluster.problems import Conflict, InvalidRequest
+from cluster.storage.database import StoreDown
+from cluster.tenants.caller import Scope
+from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.units import Amounts
+from deployments.clipper.captions.styles import find
+from deployments.clipper.clipping import LEDGER
+from deployments.clipper.media_json import from_json
+from deployments.clipper.order import CLIPS, Order, to_spec
+from deployments.contracts.clips import ClipOptions
+from deployments.contracts.jobs import Job, NewJob
+from deployments.contracts.media import MediaInfo
+from deployments.ingress.call import Call
+from deployments.ingress.gate import current_entrance
+from deployments.ingress.media import MediaServices
+from deployments.ingress.schemas.clips import ClipOrder, JobQueryBody
+from deployments.ingress.streaming import Events
+
+DAY_S = 86_400.0
+NOTHING = Amounts()
+
+
+class Clips:
+    """Body: ClipOrder. Answer: the job. It is made of the video as it is now."""
+
+    schema = ClipOrder
+    request_class = RequestClass.MEDIA
+
+    def __init__(self, media: MediaServices | None, plan_of: Callable[[str], Plan]) -> None:
+        self._media = media
+        self._plan_of = plan_of
+
+    def streams(self, body: ClipOrder) -> bool:
+        return False
+
+    async def answer(self, call: Call, body: ClipOrder) -> dict[str, Any]:
+        call.require(Scope.MEDIA_WRITE)
+        media = _there(self._media)
+        tenant = call.caller.tenant
+        plan, video = self._plan_of(tenant), await media.videos.get(tenant, body.video)
+        order = _order(video, body.options(), plan)
+        amounts = Amounts(video_seconds=order.video_seconds)
+        entrance = current_entrance.get()
+        if entrance is None:
+            raise RuntimeError("an order that no gate let in")
+        reserved = await entrance.permit.reserve(LEDGER, amounts)
+        try:
+            job = await self._accepted(media, call, order, plan)
+        except BaseException:
+            reserved.settle(NOTHING, requests=0)
+            raise
+        reserved.settle(amounts, requests=0)
+        return job_said(job)
+
+    async def events(self, call: Call, body: ClipOrder) -> Events:
+        """One event, the job: /api/v1/jobs/{job}/events has the rest."""
+        yield None, await self.answer(call, body)
+
+    async def _accepted(self, media: MediaServices, call: Call, order: Order, plan: Plan) -> Job:
+        caller = call.caller
+        new = NewJob(
+            tenant=caller.tenant,
+            kind=CLIPS,
+            key=caller.key_id,
+            spec=to_spec(order),
+            subject=order.video,
+            cost=max(1, plan.weights.cost(Amounts(video_seconds=order.video_seconds))),
+            weight=caller.weight,
+            priority=call.priority,
+            keep_s=plan.media.clip_days * DAY_S,
+            request_id=call.request_id,
+        )
+        async with media.database.begin() as connection:
+            await media.videos.hold(connection, caller.tenant, order.video)
+            return await media.jobs.create(connection, new)
+
+
+class JobLook:
+    """Body: JobQueryBody. Answer: the job, with links to the clips that are ready."""
+
+    schema = JobQueryBody
+    request_class = RequestClass.READ
+
+    def __init__(self, media: MediaServices | None) -> None:
+        self._media = media
+
+    def streams(self, body: JobQueryBody) -> bool:
+        return False
+
+    async def answer(self, call: Call, body: JobQueryBody) -> dict[str, Any]:
+        call.require(Scope.MEDIA_READ)
+        media, tenant = _there(self._media), call.caller.tenant
+        job = await media.jobs.get(tenant, body.job)
+        parts = await media.jobs.parts(tenant, body.job)
+        return {**job_said(job), "clips": [media.clip(tenant, part) for part in parts]}
+
+    async def events(self, call: Call, body: JobQueryBody) -> Events:
+        yield None, await self.answer(call, body)
+
+
+def job_said(job: Job) -> dict[str, Any]:
+    """A job as answers show it: not what it was told, which names paths."""
+    said = asdict(job)
+    del said["spec"]
+    return {"object": "job", **said, "priority": str(job.priority)}
+
+
+def _there(media: MediaServices | None) -> MediaServices:
+    if media is None:
+        raise StoreDown
+    return media
+
+
+def _order(video: Video, options: ClipOptions, plan: Plan) -> Order:
+    """Raises Conflict (the video is not ready) and InvalidRequest, naming the field."""
+    if video.state != "ready" or video.info is None:
+        raise Conflict(f"Video '{video.id}' is {video.state}; clips need one that is ready.")
+    info = from_json(video.info)
+    find(options.captions)
+    said = video.transcript
+    return Order(
+        video=video.id,
+        name=video.name,
+        path=video.path,
+        sha256=video.sha256,
+        info=info,
+        options=options,
+        video_seconds=_seconds(info, options),
+        clip_days=plan.media.clip_days,
+        transcript=None if said is None else (transcript_of(video.id), str(said["kind"])),
+    )
+
+
+def _seconds(info: MediaInfo, options: ClipOptions) -> int:
+    """Whole seconds of the recording that are looked at."""
+    if info.video is None:
+        raise InvalidRequest("aspects: the recording has no picture to clip.", param="aspects")
+    end = info.duration if options.end is None else min(options.end, info.duration)
+    if options.start >= end:
+        raise InvalidRequest(
+            f"start: {options.start:g} is not before the recording's end, {info.duration:g}.",
+            param="start",
+            limit=info.duration,
+        )
+    return max(1, math.ceil(end - options.start))

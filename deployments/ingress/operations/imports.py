@@ -1,0 +1,61 @@
+"""`videos.import`: fetch a recording from a URL, by a job.
+
+The URL is checked before anything is written; the video's row and its job are written in one
+transaction, so neither is there without the other.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from cluster.media.videos import Video, new_id
+from cluster.tenants.plan import RequestClass
+from deployments.clipper.importing import IMPORT
+from deployments.contracts.jobs import NewJob
+from deployments.ingress.call import Call
+from deployments.ingress.media import MediaServices
+from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
+from deployments.ingress.streaming import Events
+from deployments.ingress.tus import name_of
+
+
+class Imports:
+    """Body: VideoImport. Answer: ImportAnswer. Its caller was allowed to before."""
+
+    schema = VideoImport
+    request_class = RequestClass.MEDIA
+
+    def __init__(self, media: MediaServices) -> None:
+        self._media = media
+
+    def streams(self, body: VideoImport) -> bool:
+        return False
+
+    async def answer(self, call: Call, body: VideoImport) -> dict[str, Any]:
+        """Raises UnsafeUrl and StoreDown."""
+        media = self._media
+        url = (await media.guard.target(body.url)).location.url
+        name = name_of(body.name, url.partition("?")[0])
+        draft = media.intake.draft(call.caller.tenant, call.caller.key_id, name, new_id())
+        video = replace(draft, state="importing")
+        async with media.database.begin() as connection:
+            await media.videos.add(connection, video)
+            job = await media.jobs.create(connection, _job(call, video, url))
+        said = ImportAnswer(video=VideoAnswer.of(video), job=job.id)
+        return said.model_dump(mode="json")
+
+    async def events(self, call: Call, body: VideoImport) -> Events:
+        """One event, the answer: the job has events of its own."""
+        yield None, await self.answer(call, body)
+
+
+def _job(call: Call, video: Video, url: str) -> NewJob:
+    return NewJob(
+        tenant=video.tenant,
+        kind=IMPORT,
+        key=video.key,
+        spec={"video": video.id, "url": url},
+        subject=video.id,
+        weight=call.caller.weight,
+        priority=call.priority,
+        request_id=call.request_id,
+    )

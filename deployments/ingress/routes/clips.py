@@ -1,0 +1,116 @@
+"""`/api/v1/videos/{video}/clips`, `/api/v1/jobs/{job}/clips` and `/api/v1/capabilities`."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from cluster.problems import Problem
+from cluster.storage.database import StoreDown
+from cluster.tenants.caller import Scope
+from deployments.clipper.captions import styles
+from deployments.contracts.clips import ASPECTS
+from deployments.ingress.body import read_json
+from deployments.ingress.credentials import open_call
+from deployments.ingress.idempotency import Once, key_of
+from deployments.ingress.media import MediaServices
+from deployments.ingress.openapi import request_body
+from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.clips import Clips
+from deployments.ingress.operations.passage import Passage
+from deployments.ingress.permissions import AnyCaller, ReadsMedia, services_of
+from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.schemas.clips import (
+    CapabilitiesAnswer,
+    ClipAnswer,
+    ClipOrder,
+    ClipRequest,
+    ClipsAnswer,
+)
+from deployments.ingress.schemas.jobs import JobAnswer
+
+router = APIRouter(prefix="/api/v1", tags=["clips"])
+RETRY_AFTER_S = "2"
+
+_ID = r"^[0-9A-Za-z_-]{4,63}$"
+VideoId = Annotated[str, Path(pattern=_ID, description="The video's id.")]
+JobId = Annotated[str, Path(pattern=_ID, description="The job's id.")]
+Number = Annotated[int, Path(ge=1, le=10_000, description="The clip's number, from 1.")]
+
+
+@router.post(
+    "/videos/{video}/clips",
+    status_code=202,
+    response_model=JobAnswer,
+    responses=CHANGE,
+    summary="Make clips of a video",
+    openapi_extra=request_body(ClipRequest),
+)
+async def create_clips(video: VideoId, request: Request) -> Response:
+    """Answers with the job, whose address is in `Location`. With an `Idempotency-Key` the same
+    request makes one job, however often it is sent.
+    """
+    services = services_of(request)
+    operation: Operation[Any] = Clips(services.media, services.plan_of)
+    call, state = open_call(services, request, operation.request_class), request.scope["state"]
+    name = f"clips:{video}"
+    try:
+        wanted = await read_json(request, ClipRequest)
+        if (key := key_of(request.scope["headers"])) is not None:
+            raw = await request.body()
+            operation = Once(operation, services.idempotency, name, key, raw, state)
+    except Problem as problem:
+        services.gate.refused(call, "clips", problem)
+        raise
+    passage = Passage(services.gate, call, "clips", operation)
+    state["fields"] = passage.headers
+    answer = await passage.answer(ClipOrder(video=video, **wanted.model_dump()))
+    said = JobAnswer.model_validate(answer).model_dump_json()
+    headers = {"Location": f"/api/v1/jobs/{answer['id']}", "Retry-After": RETRY_AFTER_S}
+    return Response(said, 202, headers, "application/json")
+
+
+@router.get(
+    "/jobs/{job}/clips",
+    response_model=ClipsAnswer,
+    responses=LOOK,
+    summary="The clips of a job, with links to their files",
+)
+async def list_clips(entry: ReadsMedia, job: JobId, request: Request) -> ClipsAnswer:
+    """Of use while the job runs: each clip is there as soon as it is ready."""
+    media = _media(request)
+    found = await media.jobs.get(entry.tenant, job)
+    clips = [
+        ClipAnswer.model_validate(media.clip(entry.tenant, part))
+        for part in await media.jobs.parts(entry.tenant, job)
+    ]
+    return ClipsAnswer(job=job, video=found.subject, state=found.state, data=clips)
+
+
+@router.get(
+    "/capabilities",
+    response_model=CapabilitiesAnswer,
+    responses=LOOK,
+    summary="What this installation can do with recordings, and why not",
+)
+async def capabilities(call: AnyCaller, request: Request) -> CapabilitiesAnswer:
+    call.require(Scope.MEDIA_READ)
+    media = _media(request)
+    limits = media.intake.limits_of(call.caller.tenant)
+    return CapabilitiesAnswer.model_validate(
+        {
+            "abilities": {name: asdict(each) for name, each in (await media.abilities()).items()},
+            "aspects": list(ASPECTS),
+            "qualities": ["draft", "standard", "final"],
+            "caption_styles": list(styles()),
+            "limits": asdict(limits) | {"max_form_bytes": media.max_form_bytes},
+        }
+    )
+
+
+def _media(request: Request) -> MediaServices:
+    media = services_of(request).media
+    if media is None:
+        raise StoreDown
+    return media

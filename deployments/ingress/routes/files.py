@@ -1,0 +1,170 @@
+"""`/files/{token}`: a stored file to whoever has a link to it, whole or in parts.
+
+The token is the right to it, so no key is asked for; a browser's video element plays from here. The
+file is sent block by block as the client takes it; a client that takes nothing for STALL_S is cut
+off.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Annotated, Any, Protocol
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from cluster.blobs.files import StoredObject, TenantFiles
+from cluster.blobs.links import DownloadLinks, refuse
+from cluster.problems import NotFound
+from cluster.storage.database import StoreDown
+from deployments.ingress.downloads import disposition, etag, holds, part_asked
+from deployments.ingress.openapi import problem_responses
+from deployments.ingress.permissions import services_of
+
+STALL_S = 60.0  # for one block
+
+router = APIRouter(tags=["files"])
+
+
+class Downloads(Protocol):
+    """`is_active` says whether a tenant may still be served."""
+
+    @property
+    def files(self) -> TenantFiles: ...
+    @property
+    def links(self) -> DownloadLinks: ...
+    @property
+    def is_active(self) -> Callable[[str], bool]: ...
+
+
+_BYTES: dict[str, Any] = {
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file, in its own media type.", "content": _BYTES},
+    206: {"description": "The part that Range asks for.", "content": _BYTES},
+    304: {"description": "The client has it already."},
+    416: {"description": "The range lies behind the file's end; Content-Range tells its size."},
+    **problem_responses(404, 422, 500, 503, 504),
+}
+Token = Annotated[str, Path(description="From the answer that told of the file.")]
+
+
+@router.get(
+    "/files/{token}",
+    responses=_ANSWERS,
+    response_class=Response,
+    summary="Download a file by its link",
+)
+async def download(token: Token, request: Request) -> Response:
+    """Range (one), If-Range and If-None-Match are honoured; the ETag is the SHA-256 of the file."""
+    downloads = _downloads(request)
+    file, headers = await _opened(downloads, token)
+    if holds(_list_field(request, "if-none-match"), headers["ETag"]):
+        return _not_modified(headers)
+    part = part_asked(request.headers, headers["ETag"], file.bytes)
+    if part is None:
+        headers["Content-Length"] = str(file.bytes)
+        return Blocks(downloads.files.read(file), 200, headers, file.media_type)
+    headers |= {
+        "Content-Length": str(part.end - part.start),
+        "Content-Range": part.content_range,
+    }
+    blocks = downloads.files.read(file, part.start, part.end)
+    return Blocks(blocks, 206, headers, file.media_type)
+
+
+@router.head("/files/{token}", include_in_schema=False)
+async def look(token: Token, request: Request) -> Response:
+    """As the download of the whole, without its bytes."""
+    file, headers = await _opened(_downloads(request), token)
+    if holds(_list_field(request, "if-none-match"), headers["ETag"]):
+        return _not_modified(headers)
+    sized = {**headers, "Content-Length": str(file.bytes), "Content-Type": file.media_type}
+    return Response(headers=sized)
+
+
+class Blocks(Response):
+    """An answer of blocks, each made when the one before is on its way.
+
+    Raises TimeoutError when the client takes nothing for STALL_S, which cuts the connection.
+    """
+
+    def __init__(
+        self, blocks: AsyncGenerator[bytes], status: int, headers: dict[str, str], media_type: str
+    ) -> None:
+        self.status_code = status
+        self.background = None
+        self.init_headers({**headers, "Content-Type": media_type})
+        self._blocks = blocks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pump = asyncio.ensure_future(self._pump(send))
+        watcher = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait((pump, watcher), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watcher.cancel()
+            pump.cancel()
+            await asyncio.wait((pump, watcher))
+        if not pump.cancelled():
+            pump.result()
+
+    async def _pump(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        async with aclosing(self._blocks) as blocks:
+            async for block in blocks:
+                async with asyncio.timeout(STALL_S):
+                    await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _downloads(request: Request) -> Downloads:
+    found: Downloads | None = getattr(services_of(request), "media", None)
+    if found is None:
+        raise StoreDown
+    return found
+
+
+async def _opened(downloads: Downloads, token: str) -> tuple[StoredObject, dict[str, str]]:
+    """The file of a link, and what is said of it. Every NotFound reads the same."""
+    tenant, path, name = downloads.links.open(token)
+    if not downloads.is_active(tenant):
+        refuse()
+    try:
+        file = await downloads.files.stat(tenant, path)
+    except NotFound:
+        refuse()
+    return file, _headers(file, name)
+
+
+def _headers(file: StoredObject, name: str) -> dict[str, str]:
+    modified = datetime.fromtimestamp(int(file.created), UTC)
+    return {
+        "ETag": etag(file.sha256),
+        "Last-Modified": format_datetime(modified, usegmt=True),
+        "Accept-Ranges": "bytes",
+        "Content-Disposition": disposition(name),
+        "Cache-Control": "private, no-cache, no-transform",
+        "Referrer-Policy": "no-referrer",
+    }
+
+
+def _list_field(request: Request, name: str) -> str | None:
+    """A field that may come in several lines."""
+    lines = request.headers.getlist(name)
+    return ", ".join(lines) if lines else None
+
+
+def _not_modified(headers: dict[str, str]) -> Response:
+    kept = ("ETag", "Cache-Control", "Last-Modified")
+    return Response(status_code=304, headers={name: headers[name] for name in kept})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

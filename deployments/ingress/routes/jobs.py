@@ -1,0 +1,237 @@
+"""`/api/v1/jobs`: how long work stands, as it happens if wanted; cancelling and forgetting it."""
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from starlette.responses import Response
+
+from cluster.problems import Forbidden
+from cluster.storage.database import StoreDown
+from cluster.tenants.caller import Scope
+from deployments.contracts.jobs import ENDED, Job, JobEvent
+from deployments.ingress.body import read_json
+from deployments.ingress.credentials import bearer
+from deployments.ingress.feed import KEEP_ALIVE, Feed, feed_frame
+from deployments.ingress.openapi import request_body
+from deployments.ingress.permissions import (
+    ReadsMedia,
+    TenantInQuery,
+    WritesMedia,
+    opening,
+    services_of,
+)
+from deployments.ingress.routes.described import CHANGE, LOOK, NO_STORE
+from deployments.ingress.schemas.admin import Nothing
+from deployments.ingress.schemas.jobs import JobAnswer, JobDetail, JobPage, JobQuery
+from deployments.ingress.streaming import SSE
+from deployments.jobs.follow import BEAT_S, Reset, follow, is_over
+from deployments.jobs.store import JobStore
+
+router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
+
+RETRY_AFTER_S = 2
+LONGEST_WAIT_S = 30.0
+SPARE_S = 2.0  # of the request's deadline, for the answer itself
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
+_TAG = re.compile(r'(?:W/)?("[^"]*")|(\*)')
+
+JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
+Seq = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="The last event seen.")]
+LastEventId = Annotated[
+    str | None,
+    Header(alias="Last-Event-ID", max_length=20, description="The same, as browsers say it."),
+]
+Condition = Annotated[str | None, Header(alias="If-None-Match", max_length=2_000)]
+Prefer = Annotated[
+    str | None,
+    Header(
+        max_length=200,
+        description="RFC 7240: `wait=N` answers within N seconds (at most 30), earlier if the job "
+        "ends, or, beside If-None-Match, changes.",
+    ),
+]
+
+
+@router.get("", response_model=JobPage, responses=LOOK, summary="List jobs, newest first")
+async def list_jobs(
+    entry: ReadsMedia, query: Annotated[JobQuery, Query()], request: Request
+) -> JobPage:
+    found = await _jobs(request).page(
+        entry.tenant,
+        state=query.state,
+        kind=query.kind,
+        subject=query.subject,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return JobPage(data=[_answer(each) for each in found.items], next_cursor=found.next)
+
+
+@router.get(
+    "/{job}",
+    response_model=JobDetail,
+    responses={304: {"description": "It is as it was."}, **LOOK},
+    summary="Show a job",
+)
+async def get_job(
+    job: JobId,
+    request: Request,
+    tenant: TenantInQuery = None,
+    condition: Condition = None,
+    prefer: Prefer = None,
+) -> Response:
+    """While it runs, `Retry-After` says when to ask again, and `ETag` spares the answer."""
+    jobs = _jobs(request)
+    async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+        found = await jobs.get(entry.tenant, job)
+    wait_s = _wait_s(request, prefer)
+    if wait_s:
+        found = await _awaited(jobs, found, request, condition, wait_s)
+    headers = _headers(request, found)
+    if wait_s:
+        headers["Preference-Applied"] = f"wait={wait_s:g}"
+    if _holds(condition, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    parts = [asdict(part) for part in await jobs.parts(found.tenant, job)]
+    detail = JobDetail.model_validate({**asdict(found), "parts": parts})
+    return Response(detail.model_dump_json(), media_type="application/json", headers=headers)
+
+
+@router.get(
+    "/{job}/events",
+    response_class=Response,
+    responses={
+        200: {"content": {SSE: {"schema": {"type": "string"}}}},
+        204: {"description": "It has ended, and its last event was seen: do not come back."},
+        **LOOK,
+    },
+    summary="What happens to a job, as server-sent events",
+)
+async def follow_job(
+    job: JobId,
+    request: Request,
+    tenant: TenantInQuery = None,
+    after: Seq = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """From the event after `Last-Event-ID` or `after` on, until the job ends: `queued`, `started`,
+    `progress`, `part`, `retrying`, and `succeeded`, `partial`, `failed` or `canceled`. `reset`:
+    events that were asked for are no longer kept. The stream outlasts the request's deadline.
+    """
+    jobs = _jobs(request)
+    async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+        seen = _seen(after, last_event_id)
+        if await is_over(jobs, entry.tenant, job, seen):
+            return Response(status_code=204, headers=NO_STORE)
+        frames = _frames(jobs, entry.tenant, job, seen)
+        await anext(frames)  # takes its seat
+    return Feed(frames, lambda: _check(request))
+
+
+@router.post(
+    "/{job}/cancel",
+    response_model=JobAnswer,
+    responses=CHANGE,
+    summary="Cancel a job",
+    openapi_extra={"requestBody": {**request_body(Nothing)["requestBody"], "required": False}},
+)
+async def cancel_job(entry: WritesMedia, job: JobId, request: Request) -> JobAnswer:
+    """May be repeated. One that runs is `canceled` when its worker has let go, a second later."""
+    if await request.body():
+        await read_json(request, Nothing)
+    return _answer(await _jobs(request).cancel(entry.tenant, job))
+
+
+@router.delete(
+    "/{job}", status_code=204, responses=CHANGE, summary="Forget an ended job and its files"
+)
+async def delete_job(entry: WritesMedia, job: JobId, request: Request) -> Response:
+    await _jobs(request).delete(entry.tenant, job)
+    return Response(status_code=204)
+
+
+def _jobs(request: Request) -> JobStore:
+    media = services_of(request).media
+    if media is None:
+        raise StoreDown
+    return media.jobs
+
+
+def _answer(job: Job) -> JobAnswer:
+    return JobAnswer.model_validate(asdict(job))
+
+
+def _check(request: Request) -> None:
+    """Raises Unauthenticated or Forbidden once the credential may no longer look."""
+    caller = services_of(request).authenticator.verify(bearer(request))
+    if not caller.allows(Scope.MEDIA_READ):
+        raise Forbidden(f"This key lacks the scope '{Scope.MEDIA_READ}'.")
+
+
+async def _awaited(
+    jobs: JobStore, found: Job, request: Request, condition: str | None, wait_s: float
+) -> Job:
+    """The job once it has ended, or is no longer what the client holds, or time is up."""
+    clock = services_of(request).clock
+    until = clock.monotonic() + wait_s
+    tag, seen = _tag(request, found), 0
+    while found.state not in ENDED and (left := until - clock.monotonic()) > 0:
+        if condition is not None and not _holds(condition, tag):
+            break
+        if not await jobs.watch.until_news(found.tenant, found.id, seen, left):
+            break
+        found = await jobs.get(found.tenant, found.id)
+        tag = _tag(request, found)
+    return found
+
+
+async def _frames(jobs: JobStore, tenant: str, job: str, after: int) -> AsyncGenerator[bytes, None]:
+    """The first, empty one is there as soon as the stream has its seat."""
+    with jobs.watch.seat(tenant):
+        yield b""
+        async with aclosing(follow(jobs, tenant, job, after, BEAT_S)) as events:
+            async for event in events:
+                yield _frame(event)
+
+
+def _frame(event: JobEvent | Reset | None) -> bytes:
+    if event is None:
+        return KEEP_ALIVE
+    if isinstance(event, Reset):
+        return feed_frame("reset", {"after": event.after})
+    return feed_frame(event.kind, {"job": event.job, "at": event.at, **event.data}, event.seq)
+
+
+def _seen(after: int | None, last_event_id: str | None) -> int:
+    """A browser that comes back knows better than the address that it was given."""
+    if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
+        return min(int(last_event_id), 2**31 - 1)
+    return after or 0
+
+
+def _wait_s(request: Request, prefer: str | None) -> float:
+    asked = _WAIT.search(prefer or "")
+    left = request.scope["state"]["deadline"].remaining() - SPARE_S
+    return max(0.0, min(float(asked.group(1)), LONGEST_WAIT_S, left)) if asked else 0.0
+
+
+def _headers(request: Request, job: Job) -> dict[str, Any]:
+    headers = {"ETag": _tag(request, job), "Cache-Control": "private, no-cache"}
+    if job.state not in ENDED:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return headers
+
+
+def _tag(request: Request, job: Job) -> str:
+    """Strong, so each coding of the answer has its own (RFC 9110 section 8.8.3.3)."""
+    coding = "-gzip" if "gzip" in request.headers.get("accept-encoding", "") else ""
+    return f'"{job.id}-{job.version}{coding}"'
+
+
+def _holds(condition: str | None, tag: str) -> bool:
+    """Whether the client has this very answer (RFC 9110 section 13.1.2)."""
+    return any(mine == tag or any_ for mine, any_ in _TAG.findall(condition or ""))

@@ -1,0 +1,198 @@
+"""`/api/v1/uploads`: recordings in pieces, by tus 1.0.0 (https://tus.io/protocols/resumable-upload).
+
+An upload whose last byte has come is made a video at once, in the answer to its last piece. If that
+was cut off, whoever asks for it next (HEAD, or an empty PATCH) finishes it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cluster.media.slices import ALGORITHMS
+from cluster.media.upload import OverLength, Upload
+from cluster.problems import MethodNotAllowed, Problem
+from deployments.contracts.media import MediaLimits
+from deployments.ingress import tus
+from deployments.ingress.media_entry import Entry, LooksAtUpload, ReadsMedia, WritesMedia
+from deployments.ingress.permissions import services_of
+from deployments.ingress.pieces import Piece
+from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.schemas.videos import UploadAnswer
+
+_VERSIONED = frozenset({"POST", "PATCH", "HEAD", "DELETE"})
+_PIECE: dict[str, Any] = {
+    "requestBody": {
+        "content": {tus.PIECE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_WHY = {
+    410: "The upload has expired, or what it brought was refused.",
+    412: "Another version of tus.",
+    423: "Another request writes to the upload; ask for its offset again.",
+    460: "The piece is not what its checksum says; nothing of it was kept.",
+}
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
+_TUS: dict[int | str, dict[str, Any]] = {
+    status: {"description": why, "content": _PROBLEM} for status, why in _WHY.items()
+}
+UploadId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{4,63}$", description="The upload's id.")]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class TusRoute(APIRoute):
+    """Every answer names the protocol's version, refusals too, and every request has to."""
+
+    def get_route_handler(self) -> Handler:  # type: ignore[override]
+        serve = super().get_route_handler()
+
+        async def versioned(request: Request) -> Response:
+            try:
+                if request.method in _VERSIONED:
+                    tus.check_version(request.headers)
+                return await serve(request)
+            finally:
+                state = request.scope["state"]
+                fields = state.get("fields", list)
+                state["fields"] = lambda: [*fields(), tus.RESUMABLE]
+
+        return versioned
+
+
+router = APIRouter(prefix="/api/v1/uploads", tags=["uploads"], route_class=TusRoute)
+
+
+@router.options("", include_in_schema=False)
+@router.options("/{upload}", include_in_schema=False)
+async def describe_uploads(request: Request) -> Response:
+    """What this server can do; needs no key."""
+    media = services_of(request).media
+    limits = media.intake.limits if media else MediaLimits()
+    said = {
+        "Tus-Version": tus.VERSION,
+        "Tus-Extension": tus.EXTENSIONS,
+        "Tus-Max-Size": str(limits.max_bytes),
+        "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
+    }
+    return Response(status_code=204, headers=said)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_class=Response,
+    responses={**MAKE, **_TUS},
+    summary="Begin an upload (tus: creation)",
+    openapi_extra=_PIECE,
+)
+async def create_upload(entry: WritesMedia, request: Request) -> Response:
+    """`Upload-Length` is needed. Of `Upload-Metadata`, `filename` or `name` becomes the video's
+    name. A body of `application/offset+octet-stream` is its first piece. `Location` leads to it.
+    """
+    length = tus.length_of(request.headers, entry.media.intake.limits.max_bytes)
+    metadata, said = tus.metadata_of(request.headers)
+    with_piece = tus.brings_piece(request.headers)
+    await entry.media.intake.check_room(entry.tenant, length)
+    name = tus.name_of(said.get("name"), said.get("filename"))
+    made = await entry.media.uploads.create(entry.tenant, entry.key, name, length, metadata)
+    if with_piece:
+        made = await _first_piece(entry, request, made)
+    headers = {**tus.headers_of(made), "Location": f"/api/v1/uploads/{made.id}"}
+    return Response(status_code=201, headers=headers)
+
+
+@router.head("/{upload}", responses={**LOOK, **_TUS}, summary="How far an upload has come (tus)")
+async def look_at_upload(entry: LooksAtUpload, upload: UploadId) -> Response:
+    found = await entry.media.uploads.usable(entry.tenant, upload)
+    if found.state == "finishing":
+        found = await _finish(entry, found)
+    headers = {**tus.headers_of(found), "Upload-Length": str(found.length)}
+    if found.metadata:
+        headers["Upload-Metadata"] = found.metadata
+    return Response(headers=headers)
+
+
+@router.get("/{upload}", response_model=UploadAnswer, responses=LOOK, summary="Show an upload")
+async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
+    """Also one that is over, with why it became no video. Not part of tus."""
+    return UploadAnswer.of(await entry.media.uploads.get(entry.tenant, upload))
+
+
+@router.patch(
+    "/{upload}",
+    status_code=204,
+    response_class=Response,
+    responses={**CHANGE, **_TUS},
+    summary="Send the next piece of an upload (tus)",
+    openapi_extra=_PIECE,
+)
+async def append_piece(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+    """What comes is kept, also if the connection breaks. With `Upload-Checksum` all of the piece
+    is, or nothing. The answer to the last one names the video in `Mobula-Video`; if it is none,
+    the problem says why, and the upload is over.
+    """
+    tus.check_piece(request.headers)
+    taken = await _take(entry, request, upload, tus.offset_of(request.headers))
+    return Response(status_code=204, headers=tus.headers_of(taken))
+
+
+@router.delete(
+    "/{upload}",
+    status_code=204,
+    response_class=Response,
+    responses=CHANGE,
+    summary="End an upload (tus: termination)",
+)
+async def delete_upload(entry: WritesMedia, upload: UploadId) -> Response:
+    """What has come of it is deleted; a video that it became stays."""
+    await entry.media.uploads.delete(entry.tenant, upload)
+    return Response(status_code=204)
+
+
+@router.post("/{upload}", include_in_schema=False)
+async def overridden(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+    """For clients that can send no PATCH or DELETE, as tus asks."""
+    method = request.headers.get("x-http-method-override", "")
+    if method == "PATCH":
+        return await append_piece(entry, upload, request)
+    if method == "DELETE":
+        return await delete_upload(entry, upload)
+    raise MethodNotAllowed("Send PATCH, or POST with X-HTTP-Method-Override: PATCH or DELETE.")
+
+
+async def _first_piece(entry: Entry, request: Request, made: Upload) -> Upload:
+    """If it is refused, nobody learns where the upload is, so it goes."""
+    try:
+        return await _take(entry, request, made.id, 0)
+    except BaseException:
+        with suppress(Problem):
+            await asyncio.shield(entry.media.uploads.delete(entry.tenant, made.id))
+        raise
+
+
+async def _take(entry: Entry, request: Request, id_: str, offset: int) -> Upload:
+    """One piece, and the video if it was the last. Raises what broke the piece off."""
+    uploads, checksum = entry.media.uploads, tus.checksum_of(request.headers)
+    async with uploads.held(entry.tenant, id_, offset) as hold:
+        if offset + tus.declared(request.headers) > hold.upload.length:
+            raise OverLength(hold.upload.length)
+        piece = Piece(request, keep_broken=checksum is None)
+        await uploads.append(hold, piece.chunks(), checksum)
+        if hold.upload.state == "finishing":
+            await entry.media.intake.finish(hold)
+        elif piece.broken is not None:
+            raise piece.broken
+    return await uploads.get(entry.tenant, id_)
+
+
+async def _finish(entry: Entry, upload: Upload) -> Upload:
+    """What an earlier request was cut off from."""
+    async with entry.media.uploads.held(entry.tenant, upload.id, upload.length) as hold:
+        if hold.upload.state == "finishing":
+            await entry.media.intake.finish(hold)
+    return await entry.media.uploads.get(entry.tenant, upload.id)

@@ -1,0 +1,242 @@
+"""`/api/v1/videos`: recordings that a tenant has brought, by form or by URL.
+
+Larger files come in pieces: uploads.py.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from cluster.idempotency.store import HEADER as IDEMPOTENCY_KEY
+from cluster.media.videos import Video, new_id
+from cluster.problems import (
+    ClientGone,
+    Malformed,
+    PayloadTooLarge,
+    UnsupportedMedia,
+    UnsupportedParameter,
+)
+from deployments.ingress.body import JSON, parse_json
+from deployments.ingress.idempotency import Once, key_of
+from deployments.ingress.media_entry import Entry, ReadsMedia, WritesMedia
+from deployments.ingress.multipart import FORM, Form, FormPart
+from deployments.ingress.operations.base import Operation
+from deployments.ingress.operations.imports import Imports
+from deployments.ingress.permissions import services_of
+from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.schemas.videos import (
+    ImportAnswer,
+    VideoAnswer,
+    VideoImport,
+    VideoPage,
+    VideoQuery,
+)
+from deployments.ingress.transcripts import Sidecar, keep_file, put_beside, sidecar
+from deployments.ingress.tus import MAX_NAME, name_of
+from deployments.ingress.upload_limits import (
+    MAX_IMPORT_BYTES,
+    MAX_TRANSCRIPT_BYTES,
+    FormTooLarge,
+)
+
+RETRY_AFTER_S = "1"
+
+router = APIRouter(prefix="/api/v1/videos", tags=["videos"])
+VideoId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{4,63}$", description="The video's id.")]
+
+_FILE = {"type": "string", "format": "binary"}
+_BRINGS: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            FORM: {
+                "schema": {
+                    "type": "object",
+                    "properties": {"file": _FILE, "transcript": _FILE, "name": {"type": "string"}},
+                    "required": ["file"],
+                }
+            },
+            JSON: {"schema": {"$ref": "#/components/schemas/VideoImport"}},
+        },
+    }
+}
+_TRANSCRIPT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"type": "string"}} for kind in ("application/x-subrip", "text/vtt")
+        }
+        | {JSON: {"schema": {"type": "object"}}},
+    }
+}
+
+
+@router.get("", response_model=VideoPage, responses=LOOK, summary="List videos, newest first")
+async def list_videos(entry: ReadsMedia, query: Annotated[VideoQuery, Query()]) -> VideoPage:
+    found = await entry.media.videos.page(
+        entry.tenant, state=query.state, limit=query.limit, cursor=query.cursor
+    )
+    return VideoPage(data=[VideoAnswer.of(each) for each in found.items], next_cursor=found.next)
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=VideoAnswer,
+    responses={
+        **MAKE,
+        202: {"model": ImportAnswer, "description": "It is being fetched; `Location`: the job."},
+    },
+    summary="Bring a video, in a form or by its URL",
+    openapi_extra=_BRINGS,
+)
+async def create_video(entry: WritesMedia, request: Request) -> Response:
+    """A form has the field `file`, and may have `transcript` (SRT, VTT or JSON) and `name`. JSON
+    names a `url`, which is fetched by a job; with an `Idempotency-Key`, by one job however often
+    it is sent. Either way it is a video only if it can be one: what it holds is looked at before
+    anything is charged.
+    """
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == JSON:
+        return await _import(entry, request)
+    if kind != FORM:
+        raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
+    if key_of(request.scope["headers"]) is not None:
+        raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read only once.")
+    video = await _bring(entry, Form(_body(request), content_type))
+    said = VideoAnswer.of(video).model_dump(mode="json")
+    return JSONResponse(said, 201, {"Location": f"/api/v1/videos/{video.id}"})
+
+
+@router.get("/{video}", response_model=VideoAnswer, responses=LOOK, summary="Show a video")
+async def get_video(entry: ReadsMedia, video: VideoId) -> VideoAnswer:
+    return VideoAnswer.of(await entry.media.videos.get(entry.tenant, video))
+
+
+@router.put(
+    "/{video}/transcript",
+    response_model=VideoAnswer,
+    responses=CHANGE,
+    summary="Put a transcript beside a video",
+    openapi_extra=_TRANSCRIPT,
+)
+async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
+    """SRT, VTT or JSON of at most 5 MiB, in place of any before."""
+    media = entry.media
+    await media.videos.get(entry.tenant, video)
+    raw = await _whole(request, MAX_TRANSCRIPT_BYTES)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    found = await sidecar(raw, kind)
+    async with media.database.begin() as connection:
+        held = await media.videos.hold(connection, entry.tenant, video)
+        changed = await put_beside(connection, media.videos, media.files, held, found)
+    return VideoAnswer.of(changed)
+
+
+@router.delete(
+    "/{video}",
+    status_code=204,
+    response_class=Response,
+    responses=CHANGE,
+    summary="Delete a video and its files",
+)
+async def delete_video(entry: WritesMedia, video: VideoId) -> Response:
+    """Clips made of it stay. Refused with 409 while a job works on it."""
+    await entry.media.videos.delete(entry.tenant, video)
+    return Response(status_code=204)
+
+
+@dataclass(slots=True)
+class _Brought:
+    """What a form held."""
+
+    has_file: bool = False
+    filename: str | None = None
+    name: str | None = None
+    beside: Sidecar | None = None
+
+
+async def _bring(entry: Entry, form: Form) -> Video:
+    """The video that a form becomes; otherwise nothing of it stays."""
+    media, id_ = entry.media, new_id()
+    try:
+        brought = await _read(entry, form, id_)
+        name = name_of(brought.name, brought.filename)
+        video = media.intake.draft(entry.tenant, entry.key, name, id_)
+        beside = brought.beside
+        if beside is None:
+            return await media.intake.admit(video)
+
+        async def keep(connection: AsyncConnection) -> None:
+            await keep_file(connection, media.files, video, beside)
+
+        return await media.intake.admit(replace(video, media={"transcript": beside.said}), keep)
+    except BaseException:
+        await asyncio.shield(media.videos.discard(entry.tenant, id_))
+        raise
+
+
+async def _read(entry: Entry, form: Form, id_: str) -> _Brought:
+    brought = _Brought()
+    async for part in form.parts():
+        if part.name == "file" and not brought.has_file:
+            chunks = _bounded(part, entry.media.max_form_bytes)
+            await entry.media.intake.store(entry.tenant, id_, chunks)
+            brought.has_file, brought.filename = True, part.filename
+        elif part.name == "transcript" and brought.beside is None:
+            data = await part.whole(MAX_TRANSCRIPT_BYTES)
+            brought.beside = await sidecar(data, part.content_type, part.filename)
+        elif part.name == "name" and brought.name is None:
+            brought.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
+        else:
+            raise Malformed.at(
+                f"/{part.name[:40]}", "is not a field of this form, or comes twice", "extra"
+            )
+    if not brought.has_file:
+        raise Malformed.at("/file", "is missing", "missing")
+    return brought
+
+
+async def _import(entry: Entry, request: Request) -> Response:
+    raw, state = await _whole(request, MAX_IMPORT_BYTES), request.scope["state"]
+    body = parse_json(raw, VideoImport)
+    operation: Operation[VideoImport] = Imports(entry.media)
+    if (key := key_of(request.scope["headers"])) is not None:
+        store = services_of(request).idempotency
+        operation = Once(operation, store, "videos.import", key, raw, state)
+    said = await operation.answer(entry.call, body)
+    headers = {"Location": f"/api/v1/jobs/{said['job']}", "Retry-After": RETRY_AFTER_S}
+    return JSONResponse(said, 202, headers)
+
+
+async def _bounded(part: FormPart, limit: int) -> AsyncIterator[bytes]:
+    received = 0
+    async for chunk in part.chunks:
+        received += len(chunk)
+        if received > limit:
+            raise FormTooLarge(limit)
+        yield chunk
+
+
+async def _body(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise ClientGone("The client left before its body arrived.") from None
+
+
+async def _whole(request: Request, limit: int) -> bytes:
+    held = bytearray()
+    async for chunk in _body(request):
+        held += chunk
+        if len(held) > limit:
+            raise PayloadTooLarge(limit)
+    return bytes(held)

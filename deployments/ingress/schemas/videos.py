@@ -1,0 +1,156 @@
+"""What callers send and get about uploads and videos. Instants are Unix seconds."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from cluster.media.upload import Upload
+from cluster.media.videos import Video
+from deployments.ingress.schemas.admin import Label, PageAnswer, PageQuery, Strict, example
+from deployments.ingress.schemas.records import Url
+
+State = Literal["importing", "ready", "failed"]
+
+
+class VideoImport(Strict):
+    """Body of `POST /api/v1/videos` as JSON: fetch the recording from `url`."""
+
+    model_config = example(url="https://cdn.acme.example/talks/opening.mp4", name="Opening talk")
+
+    url: Url
+    name: Label | None = None
+
+
+class VideoQuery(PageQuery):
+    """Which videos."""
+
+    state: State | None = None
+
+
+class PictureAnswer(BaseModel):
+    """The picture, upright and with square pixels."""
+
+    codec: str
+    width: int
+    height: int
+    fps: float
+    variable_fps: bool
+    rotation: int
+    hdr: str
+
+
+class SoundAnswer(BaseModel):
+    """One audio track."""
+
+    codec: str
+    channels: int
+    sample_rate: int
+    language: str | None
+
+
+class SubtitlesAnswer(BaseModel):
+    """One subtitle track; `text` is whether it holds text rather than pictures."""
+
+    codec: str
+    language: str | None
+    text: bool
+
+
+class MediaAnswer(BaseModel):
+    """What the file's header says."""
+
+    container: str
+    duration_s: float
+    picture: PictureAnswer | None
+    sound: list[SoundAnswer]
+    subtitles: list[SubtitlesAnswer]
+
+
+class TranscriptAnswer(BaseModel):
+    """What was put beside the video."""
+
+    kind: Literal["srt", "vtt", "json"]
+    bytes: int
+    words: int
+    language: str | None
+
+
+class VideoAnswer(BaseModel):
+    """One video. `media` is there once it is ready; `problem` says why an import failed."""
+
+    id: str
+    name: str
+    state: State
+    bytes: int
+    sha256: str
+    media: MediaAnswer | None
+    transcript: TranscriptAnswer | None
+    problem: dict[str, Any] | None
+    created: float
+    expires: float | None
+
+    @classmethod
+    def of(cls, video: Video) -> "VideoAnswer":
+        return cls(
+            id=video.id,
+            name=video.name,
+            state=video.state,
+            bytes=video.bytes,
+            sha256=video.sha256,
+            media=None if video.info is None else _media(video.info),
+            transcript=None if video.transcript is None else _transcript(video.transcript),
+            problem=None if video.problem is None else dict(video.problem),
+            created=video.created,
+            expires=video.expires,
+        )
+
+
+class ImportAnswer(BaseModel):
+    """The video that is being fetched, and the job that does it: `/api/v1/jobs/{job}`."""
+
+    video: VideoAnswer
+    job: str
+
+
+class VideoPage(PageAnswer):
+    data: list[VideoAnswer]
+
+
+class UploadAnswer(BaseModel):
+    """One upload. `video` is what it became; `problem` says why it became none."""
+
+    id: str
+    name: str
+    state: Literal["open", "finishing", "done", "failed"]
+    length: Annotated[int, Field(description="Bytes in all.")]
+    received: Annotated[int, Field(description="Bytes that have come.")]
+    video: str | None
+    problem: dict[str, Any] | None
+    created: float
+    expires: float
+
+    @classmethod
+    def of(cls, upload: Upload) -> "UploadAnswer":
+        said = {name: getattr(upload, name) for name in cls.model_fields}
+        return cls.model_validate(said)
+
+
+def _media(info: Mapping[str, Any]) -> MediaAnswer:
+    return MediaAnswer(
+        container=info["container"],
+        duration_s=info["duration"],
+        picture=None if info["video"] is None else _picture(info["video"]),
+        sound=[SoundAnswer.model_validate(track) for track in info["audio"]],
+        subtitles=[SubtitlesAnswer.model_validate(track) for track in info["subtitles"]],
+    )
+
+
+def _picture(track: Mapping[str, Any]) -> PictureAnswer:
+    fps = round(float(Fraction(*track["fps"])), 3)
+    return PictureAnswer.model_validate({**track, "fps": fps, "variable_fps": track["vfr"]})
+
+
+def _transcript(said: Mapping[str, Any]) -> TranscriptAnswer:
+    return TranscriptAnswer.model_validate(said)

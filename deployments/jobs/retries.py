@@ -1,0 +1,53 @@
+"""What a failure means for a job: the end, or another try later. Pure.
+
+Flows in: a Problem, how often it was tried, randomness. Flows out: seconds to wait or none, and the
+problem as a job keeps it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from cluster.problems import Problem
+
+_WORTH_A_TRY = frozenset({408, 409, 429})  # of the 4xx: they may pass by themselves
+
+
+class LeaseExpired(Problem):
+    """Its worker died in the last attempt that it had."""
+
+    slug, title = "attempts-used-up", "The work was tried as often as it may be"
+
+    def __init__(self, attempts: int) -> None:
+        super().__init__(f"The worker did not come back in attempt {attempts}, the last.")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """After attempt n: 2^n seconds, at most `longest_s`, and up to `jitter` of that more."""
+
+    longest_s: float = 300.0
+    jitter: float = 0.25
+
+    def pause(self, attempts: int, problem: Problem, random: Random) -> float:
+        """Seconds until the next attempt; never less than the problem's own Retry-After."""
+        pause = min(2.0 ** min(attempts, 30), self.longest_s)
+        asked = float(problem.extensions.get("retry_after_s") or 0.0)
+        return max(pause, asked) * (1 + random.uniform(0, self.jitter))
+
+
+def is_final(problem: Problem) -> bool:
+    """Whether another attempt could only fail in the same way."""
+    return 400 <= problem.status < 500 and problem.status not in _WORTH_A_TRY
+
+
+def kept(problem: Problem, *, retryable: bool) -> Mapping[str, Any]:
+    """The problem as a job's row has it: constant texts and the detail, never a traceback."""
+    return {
+        "slug": problem.slug,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "retryable": retryable,
+    }

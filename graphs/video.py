@@ -1,0 +1,32 @@
+"""Video: the workers over the queue of jobs, and what the ingress is told about them."""
+
+from ray import serve
+from ray.serve import Application
+
+from deployments.clipper.config import VideoConfig
+from deployments.clipper.deployment import ClipperReplica
+from graphs.args import AppArgs
+from graphs.options import clipper_options
+
+
+def video_config(args: AppArgs) -> VideoConfig:
+    video = args.video
+    model = args.content.providers.get(args.default_provider, args.default_provider)
+    return VideoConfig(
+        enabled=video.enabled,
+        jobs=video.jobs,
+        side_by_side=video.side_by_side,
+        piece_cpus=video.piece_cpus,
+        speech=video.speech,
+        writer=model if video.texts else None,
+        gpu=video.gpu,
+        store=video.store,
+        max_form_bytes=video.max_form_mib << 20,
+    )
+
+
+def clipper(args: AppArgs) -> Application | None:
+    """The bound deployment, or None where video is off."""
+    if not args.video.enabled:
+        return None
+    return serve.deployment(ClipperReplica, **clipper_options(args.video)).bind(video_config(args))

@@ -1,0 +1,62 @@
+"""The web application with stored files behind it, on SQLite and a folder."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from sqlalchemy import insert
+from starlette.types import ASGIApp
+
+from cluster.blobs.files import TenantFiles
+from cluster.blobs.links import DownloadLinks
+from cluster.blobs.store import BlobStore
+from cluster.clock import ManualClock
+from cluster.storage.database import Database
+from cluster.storage.tables import metadata, plans, tenants
+from cluster.tenants.plan import Plan
+from deployments.ingress.app import create_api
+from deployments.ingress.middleware import wrap
+from deployments.ingress.operations import operations
+from deployments.ingress.routes.files import router
+from tests.api.files.linked_media import DATA, LIFE_S, Media, WithMedia
+from tests.api.web import MakeServices, client_of
+
+
+@pytest.fixture
+async def media(tmp_path: Path) -> AsyncIterator[Media]:
+    """Holds `clip` of the tenant `acme`: DATA."""
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'files.db'}")
+    plan = {"id": "default", "document": {}, "version": 1, "created": 0.0, "updated": 0.0}
+    row = {"plan": "default", "status": "active", "secret": b"s", "created": 0.0, "updated": 0.0}
+    async with database.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.execute(insert(plans), [plan])
+        await connection.execute(insert(tenants), [{**row, "id": "acme", "name": "Acme"}])
+    clock, store = ManualClock(), BlobStore(str(tmp_path / "blobs"))
+    files = TenantFiles(database, store, clock, lambda _: Plan(id="default"))
+    await files.put("acme", "clip", DATA, "video/mp4", clock.wall() + 10 * LIFE_S)
+    yield Media(files, DownloadLinks(b"p" * 32, clock), clock)
+    await database.close()
+
+
+@pytest.fixture
+def with_media(make_services: MakeServices) -> WithMedia:
+    """Every layer and error handler of the real application."""
+
+    def make(media: Media | None) -> ASGIApp:
+        services = make_services()
+        api = create_api(services, operations(services))
+        api.include_router(router)
+        api.state.services = SimpleNamespace(media=media)
+        return wrap(api, services)
+
+    return make
+
+
+@pytest.fixture
+async def client(with_media: WithMedia, media: Media) -> AsyncIterator[httpx.AsyncClient]:
+    """Presents no key."""
+    async with client_of(with_media(media), key=None) as client:
+        yield client

@@ -1,0 +1,1 @@
+"""Modules that tests run inside the sandbox."""

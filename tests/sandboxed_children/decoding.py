@@ -1,0 +1,58 @@
+"""Probes and wholly decodes files one after another: `{"names": [...], "limits": {...}}` in.
+
+Prints a line when it begins a file and one when it is done, so that a crash is known to be of the
+file it was at: `begin NAME`, `end NAME KIND KIB`. KIND is `decoded`, or the kind of the problem.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+
+from deployments.clipper.probe_child import look
+from deployments.clipper.sandbox.child import answer_with, said
+from deployments.clipper.sandbox.inputs import open_media
+
+
+def decode_all(request: dict[str, Any]) -> dict[str, Any]:
+    kinds: dict[str, str] = {}
+    for name in request["names"]:
+        sys.stdout.write(f"begin {name}\n")
+        told = said(look_and_decode, {"name": name, "limits": request["limits"]})
+        kinds[name] = told["problem"]["kind"] if "problem" in told else "decoded"
+        sys.stdout.write(f"end {name} {kinds[name]} {peak_kib()}\n")
+    return kinds
+
+
+def peak_kib() -> int:
+    """The most memory that this process ever had (rusage would count its parent's too)."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
+
+
+def look_and_decode(request: dict[str, Any]) -> dict[str, Any]:
+    return {**look(request), "frames": decode(request["name"])}
+
+
+def decode(name: str) -> int:
+    """Every frame of every stream; a damaged packet is left out, as analysis does."""
+    frames = 0
+    with open_media(name) as container:
+        both = (*container.streams.video, *container.streams.audio)
+        streams = [stream for stream in both if stream.codec_context is not None]
+        packets = container.demux(*streams) if streams else iter(())
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return frames
+                frames += len(packet.decode())
+            except MemoryError:
+                raise
+            except av.FFmpegError:
+                continue
+
+
+if __name__ == "__main__":
+    answer_with(decode_all)

@@ -1,0 +1,60 @@
+"""Captions drawn by ffmpeg and libass on a black picture, as arrays; and speech to caption."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.clipper.captions import FONTS, safe_area
+from deployments.contracts.media import Transcript, Word
+
+FPS = 20
+
+
+def speech(text: str, *, start: float = 0.0, each: float = 0.4) -> Transcript:
+    """`text`, a word every `each` seconds; sentences end with . ! or ?"""
+    words = [
+        Word(start + i * each, start + (i + 0.9) * each, word, word[-1] in ".!?")
+        for i, word in enumerate(text.split(" "))
+    ]
+    return Transcript(tuple(words), "sidecar", "en")
+
+
+def said(*words: tuple[float, float, str]) -> Transcript:
+    """Words with their times; a full stop ends a sentence."""
+    made = (Word(start, end, text, text.endswith(".")) for start, end, text in words)
+    return Transcript(tuple(made), "sidecar", None)
+
+
+def draw(
+    ass: str, folder: Path, width: int = 180, height: int = 320, seconds: float = 1.0
+) -> tuple[NDArray[np.uint8], str]:
+    """Frames of shape (n, height, width, 3), `FPS` a second, and what libass logged."""
+    (folder / "c.ass").write_text(ass)
+    if not (folder / "fonts").exists():
+        (folder / "fonts").symlink_to(FONTS)
+    black = f"color=black:s={width}x{height}:r={FPS}:d={seconds},format=rgb24"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "verbose", "-f", "lavfi", "-i", black]
+    command += ["-vf", "ass=c.ass:fontsdir=fonts", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=60)
+    frames = np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
+    return frames, done.stderr.decode()
+
+
+def drawn_outside(frames: NDArray[np.uint8]) -> int:
+    """How many pixels outside the safe area are not black."""
+    _, height, width, _ = frames.shape
+    area = safe_area(width, height)
+    rows = slice(round(area.top * height), round(area.bottom * height))
+    columns = slice(round(area.left * width), round(area.right * width))
+    outside = frames.copy()
+    outside[:, rows, columns] = 0
+    return int(np.count_nonzero(outside))
+
+
+def near(frame: NDArray[np.uint8], colour: Sequence[int]) -> int:
+    """How many pixels have about that colour."""
+    return int((np.abs(frame.astype(int) - np.array(colour)).max(axis=-1) < 30).sum())

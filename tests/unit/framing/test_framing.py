@@ -1,0 +1,171 @@
+"""Framing: what is kept in the picture, what stands still, and when the whole picture is shown."""
+
+import math
+
+import pytest
+
+from cluster.problems import InvalidRequest
+from deployments.clipper.framing import frame
+from deployments.contracts.clips import CropKey, Framing
+from deployments.contracts.media import MediaInfo
+from footage import inside, place, recording, sight
+
+NAN = math.nan
+
+
+def sway(time: float) -> float:
+    return 0.5 + 0.35 * math.sin(time / 2)
+
+
+def test_a_still_subject_gets_one_place_with_it_in_the_middle() -> None:
+    framing = frame(sight(lambda _: 0.7), recording(), 5, 25, "9:16", "auto")
+
+    assert framing.keys == (CropKey(5, pytest.approx(0.7 - framing.width / 2, abs=1e-6), 0.0),)
+    assert (framing.width, framing.height) == (pytest.approx(81 / 256), 1.0)
+    assert not framing.fit
+    assert framing.fits == ()
+
+
+def test_a_subject_that_fidgets_within_the_crop_does_not_move_it() -> None:
+    jitter = sight(lambda time: 0.6 + 0.05 * math.sin(9 * time))
+    assert len(frame(jitter, recording(), 0, 30, "9:16", "auto").keys) == 1
+
+
+def test_a_subject_at_the_edge_does_not_push_the_crop_out_of_the_picture() -> None:
+    framing = frame(sight(lambda _: 0.99), recording(), 0, 10, "9:16", "auto")
+    assert framing.keys[0].x == pytest.approx(1 - framing.width)
+
+
+def test_a_moving_subject_is_wholly_inside_nearly_always() -> None:
+    framing = frame(sight(sway), recording(), 2, 42, "9:16", "auto")
+
+    assert inside(framing, sway, 0.12, 2, 42) >= 0.97
+    assert len(framing.keys) < 3 * 40
+
+
+def test_a_pan_begins_before_the_subject_leaves() -> None:
+    def late(time: float) -> float:
+        return 0.3 if time < 5 else min(0.8, 0.3 + 0.35 * (time - 5))
+
+    framing = frame(sight(late), recording(), 0, 12, "9:16", "auto")
+
+    assert inside(framing, late, 0.12, 0, 12) >= 0.97
+    assert place(framing, 0) == pytest.approx(place(framing, 4), abs=1e-9)
+
+
+def test_a_subject_that_jumps_is_followed_at_top_speed_and_no_faster() -> None:
+    jumping = sight(lambda time: 0.2 if time < 10 else 0.8)
+    framing = frame(jumping, recording(), 0, 20, "9:16", "auto")
+    speeds = [
+        abs(after.x - before.x) / (after.time - before.time)
+        for before, after in zip(framing.keys, framing.keys[1:], strict=False)
+    ]
+
+    assert 0.3 < max(speeds) <= 0.4 + 1e-9
+    assert place(framing, 9.3) == pytest.approx(0.2 - framing.width / 2, abs=0.05)
+    assert place(framing, 12.5) == pytest.approx(0.8 - framing.width / 2, abs=0.05)
+
+
+def test_one_wrong_sighting_does_not_move_the_crop() -> None:
+    glitch = sight(lambda time: 0.9 if abs(time - 8) < 0.05 else 0.3)
+    assert len(frame(glitch, recording(), 0, 20, "9:16", "auto").keys) == 1
+
+
+def test_the_crop_jumps_at_a_cut_and_stands_on_both_sides() -> None:
+    dialogue = sight(lambda time: 0.25 if time < 7.04 else 0.75, cuts=(7.04,))
+    framing = frame(dialogue, recording(), 0, 15, "9:16", "auto")
+
+    assert [(key.time, key.jump) for key in framing.keys] == [(0, False), (7.04, True)]
+    assert place(framing, 7.039) == framing.keys[0].x
+    assert place(framing, 7.04) == framing.keys[1].x
+
+
+def test_a_pan_ends_before_the_cut() -> None:
+    walk = sight(lambda time: 0.2 + 0.1 * (time % 6), cuts=(6.0,))
+    framing = frame(walk, recording(), 0, 12, "9:16", "auto")
+    cut = next(i for i, key in enumerate(framing.keys) if key.jump)
+
+    assert framing.keys[cut].time == 6.0
+    assert 5.9 < framing.keys[cut - 1].time < 6.0
+
+
+def test_where_nothing_is_known_for_a_while_the_crop_stays() -> None:
+    away = sight(lambda time: NAN if 4 < time < 8 else 0.7)
+    assert len(frame(away, recording(), 0, 12, "9:16", "auto").keys) == 1
+
+
+def test_a_tall_source_pans_up_and_down() -> None:
+    rise = sight(lambda time: 0.2 + 0.06 * time, axis=1, size=0.1)
+    framing = frame(rise, recording(1080, 1920), 0, 10, "16:9", "auto")
+
+    assert (framing.width, framing.height) == (1.0, pytest.approx(81 / 256))
+    assert {key.x for key in framing.keys} == {0.0}
+    assert place(framing, 10, axis=1) > place(framing, 0, axis=1) + 0.3
+
+
+@pytest.mark.parametrize("mode", ["auto", "follow", "fit"])
+def test_a_source_of_the_same_shape_is_shown_whole(mode: str) -> None:
+    framing = frame(sight(sway), recording(1080, 1910), 3, 9, "9:16", mode)
+    assert framing == Framing("9:16", False, 1.0, 1.0, (CropKey(3, 0.0, 0.0),))
+
+
+def test_fit_shows_the_whole_picture_over_its_copy() -> None:
+    assert frame(sight(sway), recording(), 0, 9, "1:1", "fit") == Framing("1:1", True)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(None, id="nothing was looked at"),
+        pytest.param(sight(lambda _: NAN), id="nothing stands out"),
+        pytest.param(sight(sway, confidence=0.1), id="nothing is sure"),
+        pytest.param(sight(lambda _: 0.5, size=0.6), id="wider than the crop"),
+        pytest.param(sight(lambda time: 0.1 if time % 2 < 1 else 0.9), id="too quick to follow"),
+    ],
+)
+def test_what_cannot_be_followed_is_fitted_or_cropped_on_demand(seen) -> None:
+    assert frame(seen, recording(), 0, 20, "9:16", "auto") == Framing("9:16", True)
+
+    followed = frame(seen, recording(), 0, 20, "9:16", "follow")
+    assert not followed.fit
+    assert followed.fits == ()
+    assert all(0 <= key.x <= 1 - followed.width + 1e-9 for key in followed.keys)
+
+
+def test_following_nothing_known_is_a_crop_in_the_middle() -> None:
+    framing = frame(None, recording(), 4, 9, "9:16", "follow")
+    assert framing.keys == (CropKey(4, (1 - framing.width) / 2, 0.0),)
+
+
+def test_only_the_shots_that_need_it_are_fitted() -> None:
+    slides = sight(lambda time: NAN if 10 <= time < 16 else 0.4, cuts=(10, 16))
+    framing = frame(slides, recording(), 0, 30, "9:16", "auto")
+
+    assert not framing.fit
+    assert framing.fits == ((10, 16),)
+
+
+def test_a_stretch_too_short_to_be_seen_takes_its_neighbours_kind() -> None:
+    flash = sight(lambda time: NAN if 10 <= time < 11 else 0.4, cuts=(10, 11))
+    assert frame(flash, recording(), 0, 30, "9:16", "auto").fits == ()
+
+    glimpse = sight(lambda time: 0.4 if 10 <= time < 11 or time > 20 else NAN, cuts=(10, 11, 20))
+    assert frame(glimpse, recording(), 0, 40, "9:16", "auto").fits == ((0, 20),)
+
+
+def test_a_clip_that_is_mostly_fitted_is_fitted_throughout() -> None:
+    slides = sight(lambda time: 0.4 if 10 <= time < 13 else NAN, cuts=(10, 13))
+    assert frame(slides, recording(), 0, 30, "9:16", "auto") == Framing("9:16", True)
+
+
+def test_a_strobe_of_cuts_is_framed_too() -> None:
+    cuts = [i / 30 for i in range(1, 300)]
+    framing = frame(sight(sway, cuts=cuts), recording(), 0, 10, "9:16", "follow")
+    assert len(framing.keys) == 300
+
+
+def test_a_recording_without_a_picture_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="no picture"):
+        frame(None, MediaInfo("wav", 5.0, 1, None), 0, 5, "9:16", "auto")
+    with pytest.raises(ValueError, match="ends after"):
+        frame(None, recording(), 5, 5, "9:16", "auto")

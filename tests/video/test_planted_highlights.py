@@ -1,0 +1,44 @@
+"""Planted moments are found in real files, through the real analysis. Two short recordings.
+
+The targets here are looser than the benchmark's, which looks at ten long ones.
+"""
+
+import pytest
+
+from load_tests.highlights import scorer
+from load_tests.highlights.metrics import Span, recall
+from load_tests.highlights.suite import Sample, clips_of, sample
+
+SEEDS = (2, 5)
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return sample(request.param, tmp_path_factory.mktemp("planted"))
+
+
+def test_planted_moments_are_found_and_no_decoy(planted: Sample) -> None:
+    clips = clips_of(planted.ranked())
+    true: list[Span] = [(one.start, one.end) for one in planted.truth.planted]
+    assert recall([clip.span for clip in clips], true) >= 0.75
+    assert scorer.found(planted.truth, clips)["map"] >= 0.5
+    assert not any(scorer.decoyed(planted.truth, clips))
+
+
+def test_no_clip_cuts_a_word_or_leaves_the_band(planted: Sample) -> None:
+    clips = clips_of(planted.ranked())
+    edges, inside, near = scorer.cut_words(planted.truth.words, clips)
+    assert inside == 0
+    assert near <= 0.25 * edges
+    assert scorer.lengths_kept(clips, planted.options.min_s, planted.options.max_s) == 1
+    assert scorer.most_overlap(clips) <= 0.3
+
+
+def test_silences_and_cuts_are_where_they_were_planted(planted: Sample) -> None:
+    assert scorer.silence_f1(planted.truth, planted.features) >= 0.98
+    assert scorer.cut_f1(planted.truth, planted.features, 0) >= 0.98
+
+
+@pytest.mark.parametrize("lost", ["energy", "motion", "cuts", "hook"])
+def test_a_lost_signal_makes_no_crash(planted: Sample, lost: str) -> None:
+    assert len(planted.ranked(lost)) == len(planted.truth.planted)
