@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import httpx
 
-from cluster.net.ssrf import UnsafeUrl
 from cluster.net.transport import PinnedTransport, guarded_client
 from cluster.problems import InvalidRequest, PayloadTooLarge, Problem
 
@@ -145,6 +144,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, httpx.InvalidURL):
         return "is not a valid URL"
     return "the connection broke before the file was whole"
-
-
-__all__ = ["Downloads", "Incoming", "SourceRefused", "SourceTooLarge", "UnsafeUrl"]

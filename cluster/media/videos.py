@@ -24,6 +24,7 @@ from cluster.storage.pages import LARGEST, USUAL, Page, cursor_at, is_id, place_
 from cluster.storage.tables import jobs, stored_objects, videos
 
 SWEPT = 200  # rows of one sweep
+GRACE_S = 86_400.0
 
 VideoState = Literal["importing", "ready", "failed"]
 
@@ -51,6 +52,15 @@ class SourceLost(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The recording took too long to be checked; send it again.")
+
+
+class VideoMade(Conflict):
+    """Another was faster to make it."""
+
+    slug, title = "video-made", "The video is there already"
+
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"Video '{id_}' is ready already.", video=id_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,11 @@ def source_of(id_: str) -> str:
 
 def transcript_of(id_: str) -> str:
     return f"videos/{id_}/transcript"
+
+
+def objects_expire(video: Video) -> float | None:
+    """When its objects go by themselves: a job that began in time can still read them."""
+    return None if video.expires is None else video.expires + GRACE_S
 
 
 def said_of(problem: Problem) -> dict[str, Any]:
@@ -159,14 +174,16 @@ class VideoCatalog:
     async def admit(self, connection: AsyncConnection, video: Video) -> Video:
         """It is ready, and its source, stored until soon, stays as long as it does.
 
-        Raises NoSuchVideo when an import's video was deleted meanwhile, and SourceLost.
+        Raises NoSuchVideo when an import's video was deleted meanwhile, and SourceLost when what
+        is stored is not what was looked at.
         """
-        kept = (
-            update(stored_objects)
-            .where(stored_objects.c.tenant == video.tenant, stored_objects.c.path == video.path)
-            .values(expires=video.expires)
+        source = (
+            stored_objects.c.tenant == video.tenant,
+            stored_objects.c.path == video.path,
+            stored_objects.c.sha256 == video.sha256,
         )
-        if (await connection.execute(kept)).rowcount != 1:
+        lasting = update(stored_objects).where(*source).values(expires=objects_expire(video))
+        if (await connection.execute(lasting)).rowcount != 1:
             raise SourceLost
         ready = replace(video, state="ready", problem=None)
         if video.state == "importing":
@@ -174,6 +191,12 @@ class VideoCatalog:
             return await self.change(connection, video, **values)
         await self.add(connection, ready)
         return ready
+
+    async def check_unmade(self, connection: AsyncConnection, tenant: str, id_: str) -> None:
+        """Raises VideoMade for one that is ready: nobody puts another source under it."""
+        with suppress(NoSuchVideo):
+            if (await self.hold(connection, tenant, id_)).state == "ready":
+                raise VideoMade(id_)
 
     async def fail(
         self, connection: AsyncConnection, tenant: str, id_: str, said: Mapping[str, Any]

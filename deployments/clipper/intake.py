@@ -105,11 +105,17 @@ class Intake:
     async def store(
         self, tenant: str, id_: str, chunks: AsyncIterator[bytes], length: int | None = None
     ) -> StoredObject:
-        """Keep a source until it is admitted. Raises as TenantFiles.put and the chunks do."""
-        return await self._files.put(
+        """Keep a source until it is admitted.
+
+        Raises as TenantFiles.put and the chunks do, and VideoMade when it comes too late.
+        """
+        staged = await self._files.stage(
             tenant, source_of(id_), chunks, OCTETS, self._clock.wall() + UNCHECKED_S,
             largest=self.limits.max_bytes, length=length,
         )  # fmt: skip
+        async with self._database.begin() as connection:
+            await self._videos.check_unmade(connection, tenant, id_)
+            return await self._files.keep(staged, connection)
 
     async def inspect(self, video: Video) -> Video:
         """The video with what its stored source holds.
@@ -129,9 +135,8 @@ class Intake:
         """Inspect it and make it ready; `also` writes in the same transaction."""
         inspected = await self.inspect(video)
         async with self._database.begin() as connection:
-            admitted = await self._videos.admit(connection, inspected)
             await also(connection)
-        return admitted
+            return await self._videos.admit(connection, inspected)
 
     async def finish(self, hold: Hold) -> Video:
         """The video that a whole upload becomes; a refusal is final, and kept with the upload."""

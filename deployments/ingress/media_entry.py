@@ -1,7 +1,7 @@
 """Who may enter a route that brings recordings, and what stands behind it.
 
 Flows in: a request. Flows out: an `Entry` for as long as it is served: the call, let in through the
-tenant's gate, and the collaborators; or Unauthenticated (401), Forbidden (403), StoreDown (503).
+tenant's gate, and the collaborators; or Unauthenticated (401), Forbidden (403), VideoOff (404).
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +10,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from cluster.storage.database import StoreDown
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
+from deployments.clipper.failures import VideoOff
 from deployments.ingress.call import Call
 from deployments.ingress.credentials import open_call
 from deployments.ingress.media import MediaServices
@@ -47,7 +47,7 @@ def _entering(scope: Scope, request_class: RequestClass) -> Callable[..., AsyncI
             request.scope["state"]["fields"] = entrance.headers
             call.require(scope)
             if services.media is None:
-                raise StoreDown
+                raise VideoOff
             yield Entry(call, services.media)
 
     return enter

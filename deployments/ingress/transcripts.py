@@ -11,7 +11,7 @@ from typing import Any, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs.files import TenantFiles
-from cluster.media.videos import Video, VideoCatalog, transcript_of
+from cluster.media.videos import Video, VideoCatalog, objects_expire, transcript_of
 from cluster.problems import Conflict, UnsupportedMedia
 from deployments.clipper.transcript import Kind, TranscriptRefused, parse_transcript
 
@@ -55,9 +55,8 @@ async def keep_file(
 ) -> None:
     """In place of any before; it lives as long as the video."""
     path, media_type = transcript_of(video.id), MEDIA_TYPES[found.kind]
-    await files.put(
-        video.tenant, path, found.data, media_type, video.expires, connection=connection
-    )
+    expires = objects_expire(video)
+    await files.put(video.tenant, path, found.data, media_type, expires, connection=connection)
 
 
 async def put_beside(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.clipper.analysis.attention import attended
 from deployments.clipper.analysis.changes import LAGS, Changes
 from deployments.clipper.analysis.chunk import HEAD, ChunkFeatures, Heard
 from deployments.clipper.analysis.cuts import cuts, cuts_of_keyframes
@@ -18,7 +19,7 @@ from deployments.clipper.analysis.pictures import Grid, Picture, around, differe
 from deployments.clipper.analysis.sampling import slot
 from deployments.clipper.analysis.subjects import NOTHING, Box, Sample, sample, subject
 from deployments.clipper.failures import MediaDamaged
-from deployments.contracts.media import Features, MediaInfo, Seconds, Sight, Values
+from deployments.contracts.media import Features, MediaInfo, Seconds, Sight, Times, Values
 
 ANALYSIS_VERSION = 1
 FAST_VERSION = 1001  # keyframes only: other measures
@@ -64,13 +65,14 @@ def _sight(parts: Sequence[ChunkFeatures]) -> Sight:
     times = np.concatenate([part.times() for part in parts])
     rows, motion = _across(parts)
     found = cuts_of_keyframes(rows) if _fast(parts) else cuts(rows)
-    subject_times, subjects = _subjects(parts)
+    cut_times = times[found]
+    subject_times, subjects = _subjects(parts, cut_times)
     return Sight(
         times=times,
         luma=np.concatenate([part["luma"] for part in parts]),
         motion=motion,
         change=np.nan_to_num(rows[:, 0]),
-        cuts=times[found],
+        cuts=cut_times,
         subject_times=subject_times,
         subjects=subjects,
     )
@@ -106,11 +108,12 @@ class _Sampled:
     picture: Picture | None
 
 
-def _subjects(parts: Sequence[ChunkFeatures]) -> tuple[NDArray[np.float64], Values]:
+def _subjects(parts: Sequence[ChunkFeatures], cut_times: Times) -> tuple[Times, Values]:
     samples = [kept for number, part in enumerate(parts) for kept in _kept(part, parts[:number])]
-    boxes = [_box(samples, number) for number in range(len(samples))]
     times = np.array([kept.time for kept in samples], np.float64)
-    return times, np.array(boxes, np.float32).reshape(-1, NOTHING.size)
+    boxes = np.array([_box(samples, number) for number in range(len(samples))], np.float32)
+    faces = np.array([kept.face for kept in samples], np.float32)
+    return times, attended(times, boxes, faces, cut_times)
 
 
 def _kept(part: ChunkFeatures, earlier: Sequence[ChunkFeatures]) -> list[_Sampled]:
@@ -144,8 +147,6 @@ def _same_slot(before: ChunkFeatures, part: ChunkFeatures) -> bool:
 
 def _box(samples: Sequence[_Sampled], number: int) -> Box:
     here = samples[number]
-    if not np.isnan(here.face).any():
-        return here.face
     if here.box is not None:
         return here.box
     before, now, after = (_sampled(samples, near) for near in (number - 1, number, number + 1))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deployments.clipper.analysis.chunk import HEAD, SAMPLES_PER_S, TAIL
 from deployments.clipper.analysis.faces import Faces
 from deployments.clipper.analysis.pictures import Picture, upright
-from deployments.clipper.analysis.subjects import NOTHING, Sample, sample, subject
+from deployments.clipper.analysis.subjects import NOTHING, Box, Sample, sample, subject
 
 
 def slot(pts: int, time_base: Fraction, origin: Fraction) -> int:
@@ -45,7 +45,7 @@ class Subjects:
         self.sampled.append(frame)
         if len(self._head) < HEAD:
             self._head.append(turned)
-        self._found += (NOTHING if self._faces is None else self._faces.find(turned)).tobytes()
+        self._found += self._face(at, turned).tobytes()
         self._last = [*self._last[-2:], (sample(turned), turned)]
         self._look()
 
@@ -58,6 +58,12 @@ class Subjects:
 
     def pictures(self) -> Sequence[Picture]:
         return [*self._head, *(picture for _, picture in self._last[-TAIL:])]
+
+    def _face(self, at: int, picture: Picture) -> Box:
+        """Looked for once a second: that costs as much as decoding a few frames."""
+        if self._faces is None or at % SAMPLES_PER_S:
+            return NOTHING
+        return self._faces.find(picture)
 
     def _look(self) -> None:
         """The sample before the newest, once it is certain that it and the one before it are."""

@@ -96,7 +96,7 @@ def speech(sounds: Sounds, level: Values) -> Values:
     return np.where(level < AUDIBLE_DB, 0, likely).astype(np.float32)
 
 
-def _likely(odds: Values) -> Values:
+def _likely(odds: NDArray[Any]) -> Values:
     return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
 

@@ -1,19 +1,20 @@
 """What a stretch is worth, by signal and in all. In: signals, a stretch. Out: numbers 0 to 1.
 
-Each sub-score is the mean deviation over the stretch, saturated. They join as independent reasons
-do (noisy or): each more adds, none alone decides.
+Each sub-score is the mean deviation over the stretch, above what lies around it, saturated. They
+join as independent reasons do (noisy or): each more adds, none alone decides.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from deployments.clipper.ranking.calibration import saturated
-from deployments.clipper.ranking.candidates import mean_between
+from deployments.clipper.ranking.calibration import Curve, saturated
+from deployments.clipper.ranking.candidates import AROUND_S, mean_between
+from deployments.clipper.ranking.grid import STEP_S
 from deployments.clipper.ranking.sentences import Sentence
 from deployments.clipper.ranking.signals import WEIGHTS, Signals
 
-SHARE = 0.6  # of certainty that a signal of weight 1 can give
+SHARE = 0.5  # of certainty that a signal of weight 1 can give
 OPENING_S = 3.0
 OPENING = 0.03
 PAUSE = 0.02
@@ -24,10 +25,8 @@ def sub_scores(
     signals: Signals, sentences: tuple[Sentence, ...], start: float, end: float
 ) -> dict[str, float]:
     """By signal, with `opening` (how its first sentence grips) and `pause` (the quiet before)."""
-    at, to = np.array([start]), np.array([end])
     scores = {
-        name: float(saturated(mean_between(curve, at, to))[0])
-        for name, curve in signals.curves.items()
+        name: float(saturated(_risen(curve, start, end))) for name, curve in signals.curves.items()
     }
     if sentences:
         scores["opening"] = max(
@@ -45,6 +44,17 @@ def total(scores: Mapping[str, float]) -> float:
     doubt *= 1.0 - OPENING * scores.get("opening", 0.0)
     doubt *= 1.0 - PAUSE * scores.get("pause", 0.0)
     return round(1.0 - doubt, 4)
+
+
+def _risen(curve: Curve, start: float, end: float) -> Curve:
+    """How far the stretch's mean is above that of the seconds around it, in deviations."""
+    last = curve.size * STEP_S
+    inside, left, right = mean_between(
+        curve,
+        np.array([start, max(0.0, start - AROUND_S), end]),
+        np.array([end, start, min(last, end + AROUND_S)]),
+    )
+    return np.maximum(inside - (left + right) / 2, 0.0)
 
 
 def _pause(sentences: tuple[Sentence, ...], start: float) -> float:

@@ -18,14 +18,14 @@ from deployments.clipper.ranking.speech import spoken
 from deployments.contracts.media import Features
 
 WEIGHTS: Mapping[str, float] = {
-    "energy": 0.6,
+    "energy": 0.7,
     "bursts": 0.5,
-    "laughter": 0.7,
-    "motion": 1.0,
-    "cuts": 1.2,
+    "laughter": 1.0,
+    "motion": 0.9,
+    "cuts": 1.3,
     "rate": 0.2,
-    "hook": 1.2,
-    "keywords": 0.6,
+    "hook": 1.3,
+    "keywords": 0.5,
 }
 
 

@@ -26,6 +26,7 @@ LIVELY_DB = 2.0  # mean change of the level in half a second; constant music has
 STEP_DB = 6.0
 RISE_DB = 2.0  # the smallest rise that counts as one deviation
 LAUGHTER_HZ = (3.7, 6.5)
+SLOWER_HZ = 2.5  # swings that come with single bursts and words are not looked at
 MODULATION_S = 2.0
 STRONG_DB = 20.0  # over the usual swing; more is not better
 COARSEST_HOP_S = 0.06  # laughter's modulation is not seen in coarser levels
@@ -83,7 +84,7 @@ def _laughter(level: Curve, hearing: Hearing, grid: Grid) -> Curve:
     swings = np.abs(np.fft.rfft((windows - windows.mean(1, keepdims=True)) * shape, axis=1)) ** 2
     rates = np.fft.rfftfreq(width, hearing.hop_s)
     line = _peak(swings[:, (rates >= LAUGHTER_HZ[0]) & (rates <= LAUGHTER_HZ[1])])
-    rest = swings[:, (rates > 0.4) & (rates <= 12.0)].sum(1)
+    rest = swings[:, (rates > SLOWER_HZ) & (rates <= 12.0)].sum(1)
     centres = hearing.start + (np.arange(len(windows)) * stride + width / 2) * hearing.hop_s
     regular = grid.medians(centres, line / np.maximum(rest, 1e-12))
     strong = grid.medians(centres, 10 * np.log10(line + 1e-9))

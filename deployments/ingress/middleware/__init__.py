@@ -34,7 +34,10 @@ TUS_EXPOSED = (
     "Tus-Max-Size",
     "Upload-Offset",
     "Upload-Length",
+    "Upload-Metadata",
     "Upload-Expires",
+    "Tus-Checksum-Algorithm",
+    "Mobula-Video",
 )
 TUS_ALLOWED = (
     "Tus-Resumable",
@@ -42,6 +45,7 @@ TUS_ALLOWED = (
     "Upload-Offset",
     "Upload-Metadata",
     "Upload-Checksum",
+    "X-HTTP-Method-Override",
 )
 EXPOSED_HEADERS = (
     "X-Request-ID",
@@ -52,6 +56,7 @@ EXPOSED_HEADERS = (
     "Cache-Status",
     "Idempotency-Replayed",
     "Location",
+    "Preference-Applied",
     "Content-Range",
     "Accept-Ranges",
     "Content-Disposition",
@@ -69,7 +74,8 @@ EXPOSED_HEADERS = (
 def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASGIApp:
     """Put every layer around `app`; read upwards, the order in which a request meets them."""
     settings, clock = services.settings, services.clock
-    more = () if services.media is None else allowances(services.media.intake.limits)
+    media = services.media
+    more = () if media is None else allowances(media.intake.limits, media.max_form_bytes)
     app = BodyLimit(app, settings.max_body_bytes, more)
     app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, more)
     app = ServeHeaders(app)

@@ -11,12 +11,12 @@ from typing import Any
 
 from cluster.media.videos import Video, transcript_of
 from cluster.problems import Conflict, InvalidRequest
-from cluster.storage.database import StoreDown
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Amounts
 from deployments.clipper.captions.styles import find
 from deployments.clipper.clipping import LEDGER
+from deployments.clipper.failures import VideoOff
 from deployments.clipper.media_json import from_json
 from deployments.clipper.order import CLIPS, Order, to_spec
 from deployments.contracts.clips import ClipOptions
@@ -119,7 +119,7 @@ def job_said(job: Job) -> dict[str, Any]:
 
 def _there(media: MediaServices | None) -> MediaServices:
     if media is None:
-        raise StoreDown
+        raise VideoOff
     return media
 
 

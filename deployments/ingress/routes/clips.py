@@ -7,9 +7,9 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from cluster.problems import Problem
-from cluster.storage.database import StoreDown
 from cluster.tenants.caller import Scope
 from deployments.clipper.captions import styles
+from deployments.clipper.failures import VideoOff
 from deployments.contracts.clips import ASPECTS
 from deployments.ingress.body import read_json
 from deployments.ingress.credentials import open_call
@@ -112,5 +112,5 @@ async def capabilities(call: AnyCaller, request: Request) -> CapabilitiesAnswer:
 def _media(request: Request) -> MediaServices:
     media = services_of(request).media
     if media is None:
-        raise StoreDown
+        raise VideoOff
     return media

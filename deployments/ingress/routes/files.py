@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from cluster.blobs.files import StoredObject, TenantFiles
 from cluster.blobs.links import DownloadLinks, refuse
 from cluster.problems import NotFound
-from cluster.storage.database import StoreDown
+from deployments.clipper.failures import VideoOff
 from deployments.ingress.downloads import disposition, etag, holds, part_asked
 from deployments.ingress.openapi import problem_responses
 from deployments.ingress.permissions import services_of
@@ -126,7 +126,7 @@ class Blocks(Response):
 def _downloads(request: Request) -> Downloads:
     found: Downloads | None = getattr(services_of(request), "media", None)
     if found is None:
-        raise StoreDown
+        raise VideoOff
     return found
 
 

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from cluster.problems import Forbidden
-from cluster.storage.database import StoreDown
 from cluster.tenants.caller import Scope
+from deployments.clipper.failures import VideoOff
 from deployments.contracts.jobs import ENDED, Job, JobEvent
 from deployments.ingress.body import read_json
 from deployments.ingress.credentials import bearer
@@ -157,7 +157,7 @@ async def delete_job(entry: WritesMedia, job: JobId, request: Request) -> Respon
 def _jobs(request: Request) -> JobStore:
     media = services_of(request).media
     if media is None:
-        raise StoreDown
+        raise VideoOff
     return media.jobs
 
 

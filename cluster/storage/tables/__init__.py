@@ -1,0 +1,57 @@
+"""Every table, for SQLite and PostgreSQL alike. Migrations build them; repositories query them.
+
+Instants are Unix seconds (float), ids are text, amounts are whole numbers, documents are JSON.
+Every table of a tenant's data has a `tenant` column, and every query on it names one.
+"""
+
+from cluster.storage.tables.access import (
+    api_keys,
+    changes,
+    plans,
+    refresh_tokens,
+    signing_keys,
+    tenants,
+    users,
+)
+from cluster.storage.tables.base import metadata
+from cluster.storage.tables.media import stored_objects, uploads, videos
+from cluster.storage.tables.requests import (
+    audit_heads,
+    audit_records,
+    cache_invalidations,
+    deliveries,
+    events,
+    idempotency_keys,
+    usage,
+    usage_batches,
+    webhooks,
+)
+from cluster.storage.tables.work import job_checkpoints, job_events, job_parts, job_shares, jobs
+
+__all__ = [
+    "api_keys",
+    "audit_heads",
+    "audit_records",
+    "cache_invalidations",
+    "changes",
+    "deliveries",
+    "events",
+    "idempotency_keys",
+    "job_checkpoints",
+    "job_events",
+    "job_parts",
+    "job_shares",
+    "jobs",
+    "metadata",
+    "plans",
+    "refresh_tokens",
+    "signing_keys",
+    "stored_objects",
+    "tenants",
+    "uploads",
+    "usage",
+    "usage_batches",
+    "users",
+    "videos",
+    "webhooks",
+]

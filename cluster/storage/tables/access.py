@@ -1,0 +1,108 @@
+"""Who may call: plans, tenants, credentials, and what tells replicas of changes to them."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from cluster.storage.tables.base import TENANT, metadata
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("document", JSON, nullable=False),  # cluster/tenants/plan.py: Plan
+    Column("version", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("plan", String(63), ForeignKey("plans.id"), nullable=False),
+    Column("status", String(16), nullable=False),  # active, suspended
+    Column("secret", LargeBinary, nullable=False),  # keys everything derived for this tenant
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),  # the public part of mob_<id>_<secret>
+    Column(*TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("name", String(200), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("bootstrap", Boolean, nullable=False, default=False),
+    Column("created", Float, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+    Column("replaced_by", String(32)),  # set by rotation; `expires` is then the grace's end
+    Column("last_used", Float),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("email", String(254), nullable=False),
+    Column("password", String(300), nullable=False),  # argon2id, encoded
+    Column("role", String(16), nullable=False),
+    Column("status", String(16), nullable=False),  # active, disabled
+    Column("valid_after", Float, nullable=False),  # tokens issued before this are void
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+    UniqueConstraint("email"),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("family", String(32), nullable=False, index=True),
+    Column(*TENANT, nullable=False),
+    Column(
+        "user", String(32), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("used", Float),
+    Column("revoked", Float),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("id", String(32), primary_key=True),  # JWK kid
+    Column("purpose", String(16), nullable=False),  # tokens
+    Column("private", LargeBinary, nullable=False),  # encrypted under the pepper
+    Column("public", LargeBinary, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("retires", Float),  # signs until then; verifies for a token's life longer
+)
+
+# One row for each change that replicas' directories must see; `seq` is what they poll.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),  # plan, tenant, key, user, signing_key, cache
+    Column("id", String(63), nullable=False),
+)

@@ -1,0 +1,140 @@
+"""What requests leave behind: kept answers, usage, the audit trail, events and webhooks."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+)
+
+from cluster.storage.tables.base import TENANT, metadata
+
+# What cached answers are worthless, unless they were computed since; cluster/invalidation.
+cache_invalidations = Table(
+    "cache_invalidations",
+    metadata,
+    Column(*TENANT, primary_key=True),  # empty: every tenant's
+    Column("kind", String(16), primary_key=True),  # all, tenant, model, tag, prefix
+    Column("name", String(200), primary_key=True),
+    Column("seq", BigInteger, nullable=False, index=True),  # of its row in `changes`
+    Column("at", Float, nullable=False),
+)
+
+# POSTs that a client may send again without their running twice; cluster/idempotency.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column(*TENANT, primary_key=True),
+    Column("id", String(64), primary_key=True),  # keyed hash of credential, route and key
+    Column("fingerprint", LargeBinary, nullable=False),  # keyed hash of the request
+    Column("holder", String(32), nullable=False),  # who runs it, or ran it: the fence
+    Column("leased", Float, nullable=False),  # until then, unless it ended
+    Column("status", Integer),  # of the answer; none while it runs
+    Column("answer", LargeBinary),  # sealed under the tenant's secret
+    Column("expires", Float, nullable=False, index=True),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column(*TENANT, primary_key=True),
+    Column("key", String(32), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("day", String(10), primary_key=True),  # 2026-11-21, UTC
+    Column("unit", String(20), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),  # nano-currency, what the operator pays
+    Column("revenue", BigInteger, nullable=False),  # nano-currency, by the plan's price
+    Index("ix_usage_tenant_day", "tenant", "day"),
+)
+
+# A batch is applied once: its row and its amounts commit together.
+usage_batches = Table(
+    "usage_batches",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("at", Float, nullable=False),
+)
+
+audit_records = Table(
+    "audit_records",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column(*TENANT, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("resource", String(300), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Index("ix_audit_records_tenant_at", "tenant", "at"),
+)
+
+# Where each writer's chain stands; moves in the same transaction as its records.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("writer", String(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("lost", BigInteger, nullable=False),  # records counted but not kept
+    Column("at", Float, nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
+    Column("url", String(2000), nullable=False),
+    Column("kinds", JSON, nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # encrypted under the pepper
+    Column("status", String(16), nullable=False),  # active, disabled
+    Column("created", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+# The outbox: written with the change it tells of, delivered afterwards.
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(*TENANT, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("ix_events_tenant_at", "tenant", "at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column(
+        "event", String(32), ForeignKey("events.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column(
+        "webhook",
+        String(32),
+        ForeignKey("webhooks.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column(*TENANT, nullable=False),
+    Column("status", String(16), nullable=False),  # pending, delivered, failed
+    Column("attempts", Integer, nullable=False),
+    Column("next", Float, nullable=False),
+    Column("locked", Float),  # a deliverer holds it until then
+    Column("last_error", String(300)),
+    Index("ix_deliveries_status_next", "status", "next"),
+)

@@ -1,0 +1,161 @@
+"""The application with recordings: two tenants, real stores, files that are videos or are not."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from sqlalchemy import insert
+from starlette.types import ASGIApp
+
+from cluster.blobs.files import TenantFiles
+from cluster.blobs.links import DownloadLinks
+from cluster.blobs.store import BlobStore
+from cluster.clock import ManualClock
+from cluster.idempotency.store import IdempotencyStore
+from cluster.media.uploads import UploadDesk
+from cluster.media.videos import VideoCatalog
+from cluster.net.ssrf import Guard
+from cluster.problems import Unauthenticated
+from cluster.storage.database import Database
+from cluster.storage.tables import metadata, plans, tenants
+from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.plan import MediaPlan, Plan
+from deployments.clipper.failures import MediaRefused
+from deployments.clipper.importing import import_ended
+from deployments.clipper.intake import Intake, Probe
+from deployments.clipper.probe import admitted
+from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits
+from deployments.ingress.app import create_api
+from deployments.ingress.media import MediaServices
+from deployments.ingress.middleware import wrap
+from deployments.ingress.operations import operations
+from deployments.ingress.services import Services
+from deployments.jobs.store import JobStore
+from tests.api.web import client_of
+
+WRITER, READER, STRANGER, PLAIN = "mob_writer_s", "mob_reader_s", "mob_stranger_s", "mob_plain_s"
+BOTH = frozenset({Scope.MEDIA_READ, Scope.MEDIA_WRITE})
+CALLERS = {
+    WRITER: Caller("acme", "writer", BOTH),
+    READER: Caller("acme", "reader", frozenset({Scope.MEDIA_READ})),
+    PLAIN: Caller("acme", "plain", frozenset({Scope.GENERATE})),
+    STRANGER: Caller("other", "stranger", BOTH),
+}
+SECONDS = b"FILM:"  # a file that starts so is a film of as many seconds as follow
+PUBLIC = "93.184.215.14"
+
+
+def film(seconds: float = 2.0, size: int = 64) -> bytes:
+    """What `look` takes for a recording."""
+    return (SECONDS + f"{seconds};".encode()).ljust(size, b".")
+
+
+def look(
+    path: Path, folder: Path, limits: MediaLimits, *, cancel: Callable[[], bool] | None = None
+) -> MediaInfo:
+    """A probe that starts no process; its limits are the real one's."""
+    data = path.read_bytes()
+    if not data.startswith(SECONDS):
+        raise MediaRefused
+    seconds = float(data.removeprefix(SECONDS).partition(b";")[0])
+    return admitted(
+        MediaInfo("film", seconds, len(data), None, (AudioTrack(0, "aac", 2, 48_000),)), limits
+    )
+
+
+class Keys:
+    """Knows the callers above."""
+
+    def verify(self, presented: str) -> Caller:
+        try:
+            return CALLERS[presented]
+        except KeyError:
+            raise Unauthenticated("This key is not known.") from None
+
+
+@dataclass
+class World:
+    """One running application and what lies behind it. `plan` may be set before a request."""
+
+    app: ASGIApp
+    clock: ManualClock
+    media: MediaServices
+    jobs: JobStore
+    folder: Path
+    plan: Plan
+
+    def client(self, key: str | None = WRITER) -> httpx.AsyncClient:
+        return client_of(self.app, key)
+
+    async def stored(self, tenant: str = "acme") -> int:
+        """Bytes that count against the plan."""
+        return await self.media.files.used(tenant)
+
+
+async def public(host: str, port: int) -> list[str]:
+    """Names lead to a public address, but for those that say otherwise."""
+    return ["10.0.0.7"] if host.startswith("inside.") else [PUBLIC]
+
+
+async def filled(url: str) -> Database:
+    """A store with the tenants acme and other."""
+    database = Database(url)
+    plan = {"id": "default", "document": {}, "version": 1, "created": 0.0, "updated": 0.0}
+    row = {"plan": "default", "status": "active", "secret": b"s", "created": 0.0, "updated": 0.0}
+    async with database.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.execute(insert(plans), [plan])
+        rows = [{**row, "id": name, "name": name} for name in ("acme", "other")]
+        await connection.execute(insert(tenants), rows)
+    return database
+
+
+def application(services: Services) -> ASGIApp:
+    """Routes are made once, which takes longer than a test; one world is open at a time."""
+    if not _made:
+        _made.append(create_api(services, operations(services)))
+    _made[0].state.services = services
+    return wrap(_made[0], services)
+
+
+_made: list[FastAPI] = []
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, bare: Services, probe: Probe = look, **wishes: Any
+) -> AsyncIterator[World]:
+    """The application on a new store in `folder`."""
+    clock, plan = ManualClock(), Plan(id="default", media=MediaPlan(**wishes))
+    database = await filled(f"sqlite+aiosqlite:///{folder / 'media.db'}")
+    world: list[World] = []
+
+    def plan_of(_: str) -> Plan:
+        return world[0].plan
+
+    files = TenantFiles(database, BlobStore(str(folder / "blobs")), clock, plan_of)
+    catalog = VideoCatalog(database, files, clock)
+    desk = UploadDesk(database, files, clock, slice_bytes=8192)
+    intake = Intake(
+        database, files, catalog, desk, probe, plan_of, clock, folder / "scratch",
+        MediaLimits(max_bytes=1 << 20),
+    )  # fmt: skip
+    jobs = JobStore(database, clock, Random(7), at_end=import_ended(catalog))
+    media = MediaServices(
+        database, files, DownloadLinks(b"p" * 32, clock), lambda _: True, catalog, desk, intake,
+        jobs, Guard(resolve=public), max_form_bytes=4096,
+    )  # fmt: skip
+    once = IdempotencyStore(database, lambda tenant: tenant.encode().ljust(32, b"s"), clock)
+    services = replace(bare, authenticator=Keys(), clock=clock, media=media, idempotency=once)
+    world.append(World(application(services), clock, media, jobs, folder, plan))
+    try:
+        yield world[0]
+    finally:
+        await once.close()
+        await files.close()
+        await database.close()
