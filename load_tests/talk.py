@@ -58,20 +58,24 @@ def make(
     file: Path, seconds: int, width: int = 1920, height: int = 1080, seed: int = 0, fps: int = 30
 ) -> None:
     """H.264 and AAC, a keyframe every three seconds. Raises CalledProcessError."""
-    size, side = f"{width}x{height}", height // 3
-    wall = f"gradients=s={size}:r={fps}:speed=0.004:seed={seed}:d={seconds}"
+    side = height // 3
+    wall = f"gradients=s=480x270:r={fps}:speed=0.004:seed={seed}:d={seconds}"
+    wall += f",format=yuv420p,noise=c0s=4:c0f=t,hue='H=2*PI*mod(floor(t/{SHOT_S})*0.31,1)'"
+    wall += f",scale={width}:{height}:flags=fast_bilinear"
     speaker = f"color=c=0xffd9b3:s={side * 3 // 4}x{side}:r={fps}:d={seconds}"
     place = f"x='(W-w)*(0.2+0.6*mod(floor(t/{SHOT_S})*0.37,1))+W*0.02*sin(t*1.7)'"
     picture = (
-        f"{wall}[wall];{speaker}[speaker];[wall][speaker]overlay={place}:y='H*0.4+H*0.01*sin(t*3)',"
-        f"noise=alls=6:allf=t,hue='H=2*PI*mod(floor(t/{SHOT_S})*0.31,1)'[out]"
+        f"{wall}[wall];{speaker}[speaker];"
+        f"[wall][speaker]overlay={place}:y='H*0.4+H*0.01*sin(t*3)'[out]"
     )
     louder = "+".join(f"between(t,{a:.1f},{b:.1f})" for a, b in highlights(seconds, seed)) or "0"
     voice = (
         f"aevalsrc='(0.1+0.25*({louder}))*sin(2*PI*(160+25*sin(4*t))*t)*max(0,sin(2*PI*2.2*t))"
         f"*lt(mod(t,7),6.2)':s=48000:d={seconds}"
     )
-    encode = ["-c:v", "libx264", "-preset", "superfast", "-crf", "24", "-g", str(3 * fps)]
+    rate = max(200, width * height // 500)  # kbit/s: 4 Mbit/s for 1080p
+    encode = ["-c:v", "libx264", "-preset", "superfast", "-b:v", f"{rate}k", "-maxrate", f"{rate}k"]
+    encode += ["-bufsize", f"{2 * rate}k", "-g", str(3 * fps)]
     maps = ["-map", "[out]", "-map", "0:a", "-pix_fmt", "yuv420p", "-c:a", "aac"]
     sources = ["-f", "lavfi", "-i", voice, "-filter_complex", picture]
     subprocess.run(

@@ -18,7 +18,7 @@ from cluster.clock import SystemClock
 from cluster.settings import ROOT, process_environment
 
 LINT = "lint"
-ORDER = ("unit", "contract", "api", "graph", "cluster", "chaos", "browser")
+ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
 AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
 # Tiers whose tests stand alone: a worker for each core, which takes whole files.

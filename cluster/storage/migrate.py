@@ -1,6 +1,6 @@
 """Bringing the store to the tables of this code: `migrate(url)` before anything else uses it.
 
-Flows in: a SQLAlchemy URL. Flows out: a store whose tables are those of cluster/storage/tables.py.
+Flows in: a SQLAlchemy URL. Flows out: a store whose tables are those of cluster/storage/tables.
 All of it is one transaction under a lock of the store, so of several processes that start at once
 one does the work and the others find it done.
 """

@@ -21,6 +21,7 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.units import Amounts
 from cluster.usage.ledger import UsageEntry
 from deployments.clipper.crew import together
+from deployments.clipper.describing import Describing
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.order import CLIPS, Order, from_spec
 from deployments.clipper.producing import Cut, Producing
@@ -46,6 +47,7 @@ class Stages:
     transcribing: Transcribing
     seeing: Seeing
     producing: Producing
+    describing: Describing
 
 
 class Clipping:
@@ -119,6 +121,9 @@ class Clipping:
         features = await self._stages.seeing.features(work.job.tenant, source, folder, depth, told)
         await work.report("ranking", SEEN)
         chosen = await asyncio.to_thread(rank, features, transcript, order.options)
+        if order.options.rerank:
+            job = work.job
+            chosen = await self._stages.describing.ordered(job.tenant, job.key, chosen)
         facts = {
             "analysis": depth,
             "duration": round(features.duration, 3),

@@ -1,4 +1,4 @@
-"""Words to publish a clip with: a title, a description, hashtags.
+"""Words to publish a clip with: a title, a description, hashtags; and which clip comes first.
 
 Flows in: what is said in the clip, and for whom it is made. Flows out: ClipText, written by the
 text model through the same gate, limiter and cache as any request of that tenant, or by a template
@@ -8,11 +8,13 @@ from the clip's own words where no model answers; `generated_by` says which.
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from cluster.problems import Problem
+from deployments.clipper.ranking import rerank
 from deployments.content.cleanup import tags_in
 from deployments.contracts.clips import ClipText, Highlight
 
@@ -90,6 +92,18 @@ class Describing:
                 plain.title, plain.description, plain.hashtags, TEMPLATE, {"why": problem.slug}
             )
         return _written(answer, plain, topic)
+
+    async def ordered(
+        self, tenant: str, holder: str, clips: Sequence[Highlight]
+    ) -> tuple[Highlight, ...]:
+        """In the order that the text model prefers. Never fails: without an answer, as they are."""
+        if self._writer is None:
+            return tuple(clips)
+        try:
+            return await rerank(clips, partial(self._writer.ask, tenant, holder))
+        except Problem as problem:
+            log.info("clips keep the order of their scores: %s", problem.slug)
+            return tuple(clips)
 
 
 def _written(answer: Mapping[str, Any], plain: ClipText, topic: str) -> ClipText:

@@ -26,7 +26,7 @@ from deployments.clipper.describing import Describing, Writer
 from deployments.clipper.importing import IMPORT, Importing
 from deployments.clipper.library import Library
 from deployments.clipper.order import CLIPS
-from deployments.clipper.producing import Producing
+from deployments.clipper.producing import Encoder, Producing
 from deployments.clipper.sandbox import clear_abandoned
 from deployments.clipper.seeing import Seeing
 from deployments.clipper.transcribing import Transcribing
@@ -107,16 +107,11 @@ class Workshop:
         config, library, crew = self._config, self.library, self._crew
         speech: Speech | None = Whisper(config.speech) if config.speech else None
         seeing = Seeing(library.files, crew, self._clock, config.side_by_side)
-        producing = Producing(
-            library.files,
-            crew,
-            seeing,
-            Describing(self._writer),
-            self._clock,
-            "nvenc" if gpu else "x264",
-        )
+        describing = Describing(self._writer)
+        encoder: Encoder = "nvenc" if gpu else "x264"
+        producing = Producing(library.files, crew, seeing, describing, self._clock, encoder)
         transcribing = Transcribing(library.files, crew, speech)
-        stages = Stages(library.files, transcribing, seeing, producing)
+        stages = Stages(library.files, transcribing, seeing, producing, describing)
         return Clipping(stages, self._plan_of, self._clock, library.scratch, config.side_by_side)
 
     def _importing(self) -> Importing:

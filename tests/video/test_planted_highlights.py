@@ -3,10 +3,14 @@
 The targets here are looser than the benchmark's, which looks at ten long ones.
 """
 
+from pathlib import Path
+
 import pytest
 
 from load_tests.highlights import scorer
+from load_tests.highlights.analysed import features_of
 from load_tests.highlights.metrics import Span, recall
+from load_tests.highlights.recording import write
 from load_tests.highlights.suite import Sample, clips_of, sample
 
 SEEDS = (2, 5)
@@ -42,3 +46,12 @@ def test_silences_and_cuts_are_where_they_were_planted(planted: Sample) -> None:
 @pytest.mark.parametrize("lost", ["energy", "motion", "cuts", "hook"])
 def test_a_lost_signal_makes_no_crash(planted: Sample, lost: str) -> None:
     assert len(planted.ranked(lost)) == len(planted.truth.planted)
+
+
+def test_the_number_of_parts_of_the_analysis_changes_nothing(tmp_path: Path) -> None:
+    recording = write(SEEDS[0], tmp_path)
+    one, three = (
+        Sample(recording.truth, features_of(recording.video, parts=parts), 0.0, 0.0)
+        for parts in (1, 3)
+    )
+    assert one.ranked() == three.ranked()

@@ -1,15 +1,35 @@
 """What is seen and heard in a recording: a source in, its features out.
 
 `pieces` has what runs anywhere (`chunks`, `analyse_chunk`, `hear`), each in a sandboxed child;
-`merging.merge` makes features of the results, `keeping` files of those. Modules named as children
-import PyAV and are run, not imported.
+`merging.merge` makes features of the results, `keeping` files of those. Names are loaded when they
+are first used: each child starts by importing this package, and needs a part of it.
 """
 
-from deployments.clipper.analysis.chunk import Chunk, ChunkFeatures, Heard, Mode
-from deployments.clipper.analysis.faces import face_ability
-from deployments.clipper.analysis.keeping import load, save
-from deployments.clipper.analysis.merging import ANALYSIS_VERSION, merge
-from deployments.clipper.analysis.pieces import analyse_chunk, chunks, hear, whole
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deployments.clipper.analysis.chunk import Chunk, ChunkFeatures, Heard, Mode
+    from deployments.clipper.analysis.faces import face_ability
+    from deployments.clipper.analysis.keeping import load, save
+    from deployments.clipper.analysis.merging import ANALYSIS_VERSION, merge
+    from deployments.clipper.analysis.pieces import analyse_chunk, chunks, hear, whole
+
+_HOMES = {
+    "Chunk": "chunk",
+    "ChunkFeatures": "chunk",
+    "Heard": "chunk",
+    "Mode": "chunk",
+    "face_ability": "faces",
+    "load": "keeping",
+    "save": "keeping",
+    "ANALYSIS_VERSION": "merging",
+    "merge": "merging",
+    "analyse_chunk": "pieces",
+    "chunks": "pieces",
+    "hear": "pieces",
+    "whole": "pieces",
+}
 
 __all__ = [
     "ANALYSIS_VERSION",
@@ -26,3 +46,9 @@ __all__ = [
     "save",
     "whole",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -33,7 +33,7 @@ LAYOUT: Layout = {
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """Frames with presentation times from `begin` to before `end` (in units of the stream; None:
-    the recording's own), decoded with `threads` threads (0: as many as there are cores).
+    the recording's own), decoded with `threads` threads (0: several, as its pictures allow).
 
     `share` is about how much of the recording that is. With `fast`, keyframes only.
     """

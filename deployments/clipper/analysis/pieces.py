@@ -5,6 +5,7 @@ features of these. The children's files are checked before they are believed.
 """
 
 import math
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _BORDERS = "deployments.clipper.analysis.borders"
 _LOOKING = "deployments.clipper.analysis.looking"
 _LISTENING = "deployments.clipper.analysis.listening"
 _SOUND: Layout = dict.fromkeys(("level", "speech", "novelty"), ("<f4", ("n",)))
+_PICTURES_HELD = 48
+_LARGE = 4096 * 2304
 _STANDARD_RATE = 1920 * 1080 * 30  # pixels a second that one core decodes about 5 times as fast
 
 
@@ -65,17 +68,18 @@ def analyse_chunk(
     video = source.info.video
     if video is None:
         raise ValueError("a recording without pictures has no chunks")
+    pixels = video.coded_width * video.coded_height
     request = {
         "stream": video.index,
         "begin": chunk.begin,
         "end": chunk.end,
         "size": picture_size(video.coded_width, video.coded_height),
         "rotation": video.rotation,
-        "threads": chunk.threads,
+        "threads": chunk.threads or _threads(pixels),
         "mode": chunk.mode,
     }
-    rate = video.coded_width * video.coded_height * max(1.0, float(video.fps))
-    limits = _limits(source.info.duration * chunk.share, rate / _STANDARD_RATE)
+    effort = pixels * max(1.0, float(video.fps)) / _STANDARD_RATE
+    limits = _limits(source.info.duration * chunk.share, effort, pixels)
     said, arrays = _child(_LOOKING, source, request, folder, limits, LAYOUT, cancel)
     return _believed(chunk, said, arrays)
 
@@ -154,10 +158,21 @@ def _linked(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
         link.unlink(missing_ok=True)
 
 
-def _limits(duration: Seconds, effort: float) -> ChildLimits:
-    """Room for a recording that takes four times as long as it lasts, on a busy machine."""
+def _limits(duration: Seconds, effort: float, pixels: int = 0) -> ChildLimits:
+    """Room for a recording that takes four times as long as it lasts, on a busy machine, and for
+    the pictures that a decoder holds."""
     cpu_s = math.ceil(60 + 4 * duration * max(0.2, effort))
-    return ChildLimits(cpu_s=cpu_s, wall_s=60.0 + 4.0 * cpu_s, output_bytes=1 << 30)
+    return ChildLimits(
+        memory_bytes=(2 << 30) + _PICTURES_HELD * 3 * pixels,
+        cpu_s=cpu_s,
+        wall_s=60.0 + 4.0 * cpu_s,
+        output_bytes=1 << 30,
+    )
+
+
+def _threads(pixels: int) -> int:
+    """Each thread of a decoder holds pictures of its own."""
+    return min(os.cpu_count() or 1, 4 if pixels <= _LARGE else 2)
 
 
 def _believed(chunk: Chunk, said: dict[str, Any], arrays: dict[str, Any]) -> ChunkFeatures:

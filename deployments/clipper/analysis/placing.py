@@ -15,6 +15,7 @@ from deployments.clipper.analysis.decoding import Decoding, first_second
 from deployments.clipper.analysis.voice import RATE
 
 BLOCK_S = 2.0
+LEAST_RATE, MOST_RATE = 4_000, 192_000  # others are resampled
 JITTER_S = 0.02  # time stamps may be off by this much
 PAST_END_S = 60.0  # a header may be wrong by this much before times count as damaged
 
@@ -60,7 +61,8 @@ class Placed:
     def _evened(self, frame: Any) -> list[Any]:
         """The frame as planar floats, in the rate and layout that the first one has."""
         if self._even is None:
-            self.rate, self._layout = frame.sample_rate, frame.layout
+            self.rate = min(max(frame.sample_rate, LEAST_RATE), MOST_RATE)
+            self._layout = frame.layout
             self.channels = tuple(channel.name for channel in frame.layout.channels)
             self._even = self._resampler()
         frame.pts = None

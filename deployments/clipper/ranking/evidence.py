@@ -20,7 +20,7 @@ NOTES: Mapping[str, Callable[[float], str]] = {
     "bursts": lambda most: f"sudden rises of sound, {most:.1f} deviations above the usual",
     "laughter": lambda most: f"sound that swings as laughter does, {most:.1f} above the usual",
     "motion": lambda most: f"something moves, {most:.1f} deviations above what is around",
-    "cuts": lambda most: f"cut faster than usual, by up to {most:.0f} cuts in 5 s",
+    "cuts": lambda most: f"cut faster than usual, {most:.1f} deviations",
     "rate": lambda most: f"spoken faster than usual, {most:.1f} deviations",
 }
 

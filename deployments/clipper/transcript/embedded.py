@@ -1,6 +1,5 @@
 """Subtitles within a recording: a source in, its words out. ffmpeg converts them in the sandbox."""
 
-import secrets
 from pathlib import Path
 
 from deployments.clipper.failures import MediaDamaged, MediaTooLarge
@@ -8,6 +7,7 @@ from deployments.clipper.sandbox import Cancel, ChildLimits, Sandboxed, run
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.clipper.sandbox.inputs import ffmpeg_input
 from deployments.clipper.transcript.failures import TranscriptRefused
+from deployments.clipper.transcript.leavings import left, lent
 from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
 from deployments.contracts.media import Source, SubtitleTrack, Transcript
 
@@ -37,11 +37,8 @@ def _chosen(tracks: list[SubtitleTrack], language: str | None) -> SubtitleTrack 
 
 
 def _converted(source: Source, track: SubtitleTrack, folder: Path, cancel: Cancel | None) -> bytes:
-    token = secrets.token_hex(8)
-    link, out = folder / f"source-{token}", folder / f"subtitles-{token}.srt"
-    options = ["-map", f"0:{track.index}", "-c:s", "srt", "-f", "srt", out.name]
-    link.symlink_to(source.path.resolve())
-    try:
+    with lent(source.path, folder, ".srt") as (link, out):
+        options = ["-map", f"0:{track.index}", "-c:s", "srt", "-f", "srt", out.name]
         run(
             Sandboxed(
                 (ffmpeg_binary(), "-v", "error", "-nostdin", *ffmpeg_input(link.name), *options),
@@ -51,10 +48,7 @@ def _converted(source: Source, track: SubtitleTrack, folder: Path, cancel: Cance
                 readable=(source.path.resolve(),),
             )
         )
-        with out.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise MediaDamaged("The subtitles could not be read.") from error
-    finally:
-        link.unlink(missing_ok=True)
-        out.unlink(missing_ok=True)
+        srt = left(out, MAX_BYTES + 1)
+    if srt is None:
+        raise MediaDamaged("The subtitles could not be read.")
+    return srt

@@ -5,7 +5,6 @@ before: nothing is fetched while a job waits. Needs the extra `speech`.
 """
 
 import math
-import secrets
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any, Protocol
 
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.sandbox import Cancel, ChildLimits, OnLine, python_child
-from deployments.clipper.transcript.parsing import parse_transcript
+from deployments.clipper.transcript.leavings import left, lent
+from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
 from deployments.contracts.media import Ability, Source, Transcript
 
 _CHILD = "deployments.clipper.transcript.speaking"
@@ -51,40 +51,35 @@ class Whisper:
     ) -> Transcript:
         if not source.info.audio:
             return Transcript((), "none", language, "the recording has no sound")
-        token = secrets.token_hex(8)
-        link, out = folder / f"source-{token}", folder / f"speech-{token}.json"
         try:
             model = model_folder(self._model)
         except (FileNotFoundError, ImportError) as error:
             return Transcript((), "none", language, str(error))
-        request = {
-            "name": link.name,
+        with lent(source.path, folder, ".json") as (link, out):
+            python_child(
+                _CHILD,
+                {**self._request(source, model, language), "name": link.name, "out": out.name},
+                folder,
+                limits=self._limits(source.info.duration),
+                threads=self._threads,
+                cancel=cancel,
+                on_line=on_line,
+                readable=(source.path.resolve(), *_places(model)),
+            )
+            said = left(out, MAX_BYTES + 1)
+        if said is None:
+            raise MediaDamaged("Nothing could be heard in the recording.")
+        return parse_transcript(said, "json", origin="speech", language=language)
+
+    def _request(self, source: Source, model: Path, language: str | None) -> dict[str, Any]:
+        return {
             "stream": source.info.audio[0].index,
             "model": str(model),
             "language": language,
             "duration": source.info.duration,
             "threads": self._threads,
             "device": self._device,
-            "out": out.name,
         }
-        link.symlink_to(source.path.resolve())
-        try:
-            python_child(
-                _CHILD,
-                request,
-                folder,
-                limits=self._limits(source.info.duration),
-                threads=self._threads,
-                cancel=cancel,
-                on_line=on_line,
-                readable=(source.path.resolve(), model),
-            )
-            return parse_transcript(out.read_bytes(), "json", origin="speech", language=language)
-        except FileNotFoundError as error:
-            raise MediaDamaged("Nothing could be heard in the recording.") from error
-        finally:
-            link.unlink(missing_ok=True)
-            out.unlink(missing_ok=True)
 
     def _limits(self, duration: float) -> ChildLimits:
         cpu_s = math.ceil(300 + 20 * duration)
@@ -102,6 +97,11 @@ def model_folder(model: str) -> Path:
         return Path(download(model, local_files_only=True)).resolve()
     except Exception as error:
         raise FileNotFoundError(f"no speech model '{model}' on this machine") from error
+
+
+def _places(model: Path) -> tuple[Path, ...]:
+    """What has to be readable: a downloaded model consists of links to files beside it."""
+    return (model, model.parents[1]) if model.parent.name == "snapshots" else (model,)
 
 
 def speech_ability(model: str | None) -> Ability:

@@ -182,7 +182,7 @@ async def _take(entry: Entry, request: Request, id_: str, offset: int) -> Upload
         if offset + tus.declared(request.headers) > hold.upload.length:
             raise OverLength(hold.upload.length)
         piece = Piece(request, keep_broken=checksum is None)
-        await uploads.append(hold, piece.chunks(), checksum)
+        await piece.kept_by(uploads.append(hold, piece.chunks(), checksum))
         if hold.upload.state == "finishing":
             await entry.media.intake.finish(hold)
         elif piece.broken is not None:

@@ -1,0 +1,125 @@
+"""Recordings in, features out, through the sandbox: the same however many chunks they are cut into,
+on the source's timeline, and as much as can be saved of a damaged one.
+
+Each shows a flash and a beep at every even second (tests/media_fixtures).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deployments.clipper.analysis import analyse_chunk, chunks, hear, load, merge, save, whole
+from deployments.clipper.failures import Interrupted, MediaDamaged
+from deployments.contracts.media import Features, Source
+
+SourceOf = Callable[[str], Source]
+Analysed = Callable[[str, int], Features]
+
+
+def saved(features: Features, work: Path) -> bytes:
+    path = work / "saved.npz"
+    save(features, path)
+    return path.read_bytes()
+
+
+def beeps(features: Features) -> list[float]:
+    """When beeps set in, seconds."""
+    assert features.hearing is not None
+    loud = np.concatenate(([False], features.hearing.level > -30))
+    onsets = np.flatnonzero(loud[1:] & ~loud[:-1])
+    return [features.hearing.start + float(at) * features.hearing.hop_s for at in onsets]
+
+
+def flashes(features: Features) -> list[float]:
+    """When flashes set in after the first, seconds."""
+    assert features.sight is not None
+    jumps = np.flatnonzero(np.diff(features.sight.luma) > 0.15)
+    return [float(features.sight.times[at + 1]) for at in jumps]
+
+
+def test_features_are_the_same_from_one_chunk_and_from_many(
+    analysed: Analysed, source_of: SourceOf, work: Path
+) -> None:
+    assert len(chunks(source_of("plain"), work, 3)) == 3
+    assert saved(analysed("plain", 3), work) == saved(analysed("plain", 1), work)
+
+
+def test_every_frame_is_seen_at_its_own_time(analysed: Analysed) -> None:
+    features = analysed("plain", 1)
+    sight = features.sight
+
+    assert sight is not None
+    assert sight.times == pytest.approx(np.arange(180) / 30)
+    assert flashes(features) == pytest.approx([2.0, 4.0])
+    assert len(sight.subject_times) == len(sight.subjects) == 30
+    assert np.diff(sight.subject_times) == pytest.approx(0.2)
+    assert not features.partial
+    assert sight.cuts.size == 0
+
+
+def test_sound_is_heard_at_its_own_time(analysed: Analysed) -> None:
+    features = analysed("plain", 1)
+    hearing = features.hearing
+
+    assert hearing is not None
+    assert beeps(features) == pytest.approx([0, 2, 4], abs=0.011)
+    assert hearing.silences[:2] == pytest.approx(np.array([[0.05, 2.0], [2.05, 4.0]]), abs=0.021)
+    assert hearing.level.max() == pytest.approx(20 * np.log10(0.8 / np.sqrt(2)), abs=0.5)
+    assert hearing.loudness == pytest.approx(-14.0, abs=0.2)
+
+
+def test_of_a_truncated_file_what_is_there_is_kept(analysed: Analysed) -> None:
+    features = analysed("truncated", 1)
+
+    assert features.partial
+    assert 2 < features.duration < 5
+    assert beeps(features) == pytest.approx([0, 2], abs=0.011)
+    assert flashes(features) == pytest.approx([2.0])
+
+
+def test_a_recording_without_pictures_has_no_chunks(
+    analysed: Analysed, source_of: SourceOf, work: Path
+) -> None:
+    features = analysed("audio_only", 1)
+
+    assert chunks(source_of("audio_only"), work, 4) == ()
+    assert features.sight is None
+    assert beeps(features) == pytest.approx([0, 2, 4], abs=0.011)
+    with pytest.raises(ValueError, match="pictures"):
+        analyse_chunk(source_of("audio_only"), whole(), work)
+
+
+def test_keyframes_alone_are_fewer_and_of_another_version(
+    analysed: Analysed, source_of: SourceOf, work: Path
+) -> None:
+    seen = [analyse_chunk(source_of("plain"), whole("fast"), work)]
+    features = merge(source_of("plain").info, seen, None)
+
+    assert features.sight is not None
+    assert features.sight.times == pytest.approx([0, 1.6, 3.2, 4.8])
+    assert features.version != analysed("plain", 1).version
+
+
+def test_what_was_analysed_comes_back_from_its_file(analysed: Analysed, work: Path) -> None:
+    path = work / "features.npz"
+    save(analysed("plain", 1), path)
+    assert saved(load(path), work) == path.read_bytes()
+
+
+def test_nothing_is_left_in_the_folder(analysed: Analysed, work: Path) -> None:
+    analysed("plain", 1)
+    assert not [path for path in work.iterdir() if path.name.startswith(("source-", "measures-"))]
+
+
+def test_a_cancelled_analysis_stops(source_of: SourceOf, work: Path) -> None:
+    with pytest.raises(Interrupted):
+        analyse_chunk(source_of("plain"), whole(), work, lambda: True)
+    with pytest.raises(Interrupted):
+        hear(source_of("plain"), work, lambda: True)
+
+
+def test_neither_pictures_nor_sound_is_refused(source_of: SourceOf) -> None:
+    with pytest.raises(MediaDamaged):
+        merge(source_of("plain").info, [], None)

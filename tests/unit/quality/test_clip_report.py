@@ -1,0 +1,93 @@
+"""What a report makes of measurements: each broken promise in words, and no others."""
+
+import pytest
+
+from deployments.clipper.quality.judging import judge
+from deployments.clipper.quality.measuring import Measured
+from deployments.clipper.render.loudness import Loudness
+from deployments.clipper.render.packets import Packet
+from deployments.contracts.clips import ClipReport
+from tests.media_fixtures.plans import clip
+
+GOOD = Loudness(-14.2, -1.1)
+
+
+def report(
+    frames: int = 60,
+    decoded: int | None = None,
+    black: int = 0,
+    sound: tuple[float, float] | None = (0.0, 2.0),
+    heard: Loudness | None = GOOD,
+    ssim: float | None = None,
+    wants_sound: bool = True,
+) -> ClipReport:
+    packets = tuple(Packet(number / 30, 1 / 30, number == 0) for number in range(frames))
+    found = Measured(packets, frames if decoded is None else decoded, black, sound, heard)
+    return judge(clip(start=1.0, end=3.0), found, ssim, wants_sound)
+
+
+def test_a_good_clip_has_no_problems() -> None:
+    good = report(ssim=0.98)
+    assert good.problems == ()
+    assert (good.frames, good.expected_frames, good.duration_s) == (60, 60, 2.0)
+    assert (good.av_offset_ms, good.av_drift_ms) == (0, 0)
+    assert (good.loudness, good.true_peak, good.ssim) == (-14.2, -1.1, 0.98)
+    assert not good.partial
+
+
+@pytest.mark.parametrize("frames", [59, 61])
+def test_one_frame_more_or_less_is_rounding(frames: int) -> None:
+    assert report(frames=frames, sound=(0.0, frames / 30)).problems == ()
+
+
+def test_a_clip_that_ends_early_is_partial() -> None:
+    short = report(frames=40, sound=(0.0, 40 / 30))
+    assert short.partial
+    assert short.problems == (
+        "40 frames instead of 60: the recording ends early or is damaged there",
+    )
+
+
+def test_frames_that_cannot_be_decoded_make_it_partial() -> None:
+    broken = report(decoded=58)
+    assert broken.partial
+    assert broken.problems == ("only 58 of 60 frames can be decoded",)
+
+
+@pytest.mark.parametrize(
+    ("sound", "said"),
+    [
+        ((0.02, 2.02), "sound begins 20 ms after the picture"),
+        ((-0.05, 1.95), "sound begins -50 ms after the picture"),
+        ((0.0, 1.9), "sound ends -100 ms after the picture"),
+        (None, "the sound is missing"),
+    ],
+)
+def test_sound_off_its_picture_is_told(sound: tuple[float, float] | None, said: str) -> None:
+    assert report(sound=sound).problems == (said,)
+
+
+def test_a_silent_recording_needs_no_sound() -> None:
+    assert report(sound=None, heard=None, wants_sound=False).problems == ()
+
+
+def test_a_clip_at_another_loudness_is_told_but_silence_is_not() -> None:
+    assert report(heard=Loudness(-16.0, -3.0)).problems == (
+        "loudness is -16.0 LUFS instead of -14.0",
+    )
+    assert report(heard=Loudness(-60.0, -50.0)).problems == ()
+    assert report(heard=Loudness(None, None)).problems == ()
+
+
+def test_a_true_peak_over_full_scale_is_told() -> None:
+    assert report(heard=Loudness(-14.0, 0.3)).problems == ("the true peak is +0.3 dBTP",)
+
+
+def test_a_black_picture_is_told() -> None:
+    assert report(black=31).problems == ("31 of 60 frames are black",)
+    assert report(black=10).black_frames == 10
+    assert report(black=10).problems == ()
+
+
+def test_a_picture_unlike_its_source_is_told() -> None:
+    assert report(ssim=0.5).problems == ("the picture is unlike its source (SSIM 0.500)",)

@@ -1,0 +1,3 @@
+"""Recordings made for tests of what is rendered from them."""
+
+from tests.media_fixtures.fixtures import recording  # noqa: F401
