@@ -2,9 +2,9 @@
 
     fetch -> transcript -> analyse -> rank -> make each clip, the best first -> done
 
-Flows in: an order. Flows out: a part for each clip, of use as soon as it is ready, and a charge for
-the seconds of video. Killed anywhere, another attempt takes the choice of clips and every finished
-clip from the store and goes on with the rest.
+Flows in: an order. Flows out: a part for each clip, of use as soon as it is ready. Killed anywhere,
+another attempt takes the choice of clips and every finished clip from the store and goes on with
+the rest.
 """
 
 import asyncio
@@ -18,8 +18,6 @@ from cluster.blobs.files import TenantFiles
 from cluster.clock import Clock
 from cluster.problems import NotFound, Problem
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
-from cluster.usage.ledger import UsageEntry
 from deployments.clipper.crew import together
 from deployments.clipper.describing import Describing
 from deployments.clipper.failures import MediaDamaged
@@ -30,10 +28,9 @@ from deployments.clipper.sandbox import private_folder
 from deployments.clipper.seeing import Seeing, depth_for
 from deployments.clipper.transcribing import Transcribing
 from deployments.contracts.clips import Evidence, Highlight
-from deployments.contracts.jobs import Job, Result, Work
+from deployments.contracts.jobs import Result, Work
 from deployments.contracts.media import Source, Transcript
 
-LEDGER = "clipper"  # what usage reports call this work
 SEEN, RANKED = 25.0, 28.0  # percent
 
 log = logging.getLogger("mobula.clipper")
@@ -90,7 +87,6 @@ class Clipping:
         return Result(
             "partial" if failed or facts["partial"] else "succeeded",
             {"video": order.video, "clips": made, "failed": failed, **facts},
-            self._charge(work.job, order),
         )
 
     async def _chosen(
@@ -161,20 +157,6 @@ class Clipping:
 
         await together(*(seated(number, highlight) for number, highlight in left[1:]))
         return making.done - making.failed
-
-    def _charge(self, job: Job, order: Order) -> UsageEntry:
-        plan = self._plan_of(job.tenant)
-        amounts = Amounts(video_seconds=order.video_seconds)
-        return UsageEntry(
-            at=self._clock.wall(),
-            tenant=job.tenant,
-            key=job.key,
-            model=LEDGER,
-            amounts=amounts,
-            cost_units=plan.weights.cost(amounts),
-            requests=0,
-            prices=plan.prices,
-        )
 
     @property
     def producing(self) -> Producing:

@@ -18,6 +18,8 @@ from cluster.media.videos import VideoCatalog
 from cluster.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
+from cluster.usage.ledger import enter
+from deployments.clipper.charging import refund
 from deployments.clipper.config import VideoConfig
 from deployments.clipper.importing import import_ended
 from deployments.clipper.intake import Intake
@@ -69,9 +71,11 @@ class Library:
         self._import_ended = import_ended(self.videos)
 
     async def _at_end(self, connection: AsyncConnection, job: Job) -> None:
-        """A job that failed or was cancelled leaves no clips that nobody pays for."""
+        """A job that failed or was cancelled leaves no clips, and costs nothing."""
         await self._import_ended(connection, job)
         if job.kind == CLIPS and job.state in ("failed", "canceled"):
+            if (back := refund(job)) is not None:
+                await enter(connection, back)
             await self.files.delete_under(job.tenant, clips_of(job.id), connection)
 
     async def _on_delete(self, tenant: str, job: Job) -> None:

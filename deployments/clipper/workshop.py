@@ -6,6 +6,7 @@ Flows in: settings, a crew, a writer. Flows out: jobs done. Knows no Ray.
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 
 from cluster.auth.home import load_pepper, store_url
@@ -69,7 +70,7 @@ class Workshop:
         await asyncio.to_thread(clear_abandoned, self.library.scratch)
         gpu = self._config.gpu and (await asyncio.to_thread(nvenc_works)).available
         await self.library.files.start()
-        name = f"clipper-{secrets.token_hex(6)}"
+        name = f"clipper-{os.getpid()}-{secrets.token_hex(6)}"
         handlers = (self._clipping(gpu), self._importing())
         self._worker = Worker(
             self.library.jobs, handlers, name, self._clock, concurrency=self._config.jobs
@@ -119,10 +120,11 @@ class Workshop:
         return Importing(library.intake, library.videos, library.files, self._downloads)
 
     async def _sweep(self) -> None:
-        """Forget recordings and uploads whose time is over."""
+        """Forget recordings and uploads whose time is over, and folders that nobody works in."""
         while True:
             await asyncio.sleep(SWEEP_S)
             try:
+                await asyncio.to_thread(clear_abandoned, self.library.scratch)
                 await self.library.videos.sweep()
                 await self.library.uploads.sweep()
             except Problem as problem:

@@ -60,6 +60,8 @@ class Ingress:
         await self._stages.warm_up()
         await self._tenancy.start()
         await self._caches.start()
+        if self._services.media is not None:
+            await self._services.media.start()
         return create_app(self._services, behind_serve=True)
 
     async def call(self, *arguments: Any) -> Any:
@@ -80,6 +82,8 @@ class Ingress:
 
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
+        if self._services.media is not None:
+            await self._services.media.close()
         await self._caches.close()
         await self._tenancy.close()
         await self._stages.close()

@@ -25,6 +25,7 @@ from deployments.clipper.library import Library
 from deployments.clipper.transcript import parse_transcript, speech_ability
 from deployments.contracts.jobs import Part
 from deployments.contracts.media import Ability, Transcript
+from deployments.ingress.refunds import Budgets, Refunds
 from deployments.jobs.store import JobStore
 
 LINK_S = 3600.0
@@ -34,6 +35,8 @@ _NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "capti
 class Grounds(Protocol):
     """What the ingress knows of tenants (deployments/ingress/tenancy.py)."""
 
+    @property
+    def limiter(self) -> Budgets: ...
     @property
     def database(self) -> Database: ...
     @property
@@ -64,6 +67,7 @@ def media_services(
         max_form_bytes=config.max_form_bytes,
         speech=config.speech,
         writer=config.writer,
+        refunds=Refunds(grounds.database, grounds.limiter, grounds.plan_of, clock),
     )
 
 
@@ -86,8 +90,17 @@ class MediaServices:
     max_form_bytes: int
     speech: str | None = None
     writer: str | None = None
+    refunds: Refunds | None = None
     parse_transcript: Callable[..., Transcript] = parse_transcript
     _abilities: dict[str, Ability] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        if self.refunds is not None:
+            await self.refunds.start()
+
+    async def close(self) -> None:
+        if self.refunds is not None:
+            await self.refunds.close()
 
     async def abilities(self) -> Mapping[str, Ability]:
         """Found out when first asked for: each starts a process."""

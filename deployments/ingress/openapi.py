@@ -132,7 +132,8 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
 
 
 def _example(status: int) -> Problem:
-    problem = next(cls for cls in _tree(Problem) if cls.status == status)
+    general = (cls for cls in _tree(Problem) if cls.__module__ == Problem.__module__)
+    problem = next(cls for cls in general if cls.status == status)
     example = Problem.__new__(problem)
     Problem.__init__(example, _DETAILS[status])
     return example

@@ -12,7 +12,8 @@ from contextlib import suppress
 
 from cluster.clock import Clock
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.contracts.limits import Authority
+from cluster.tenants.units import Amounts, amount_of
+from deployments.contracts.limits import Authority, BucketKind
 from deployments.limiter.account import Account
 from deployments.limiter.events import Announcer, LimitEvent
 from deployments.limiter.permit import Permit
@@ -82,6 +83,19 @@ class TenantLimiter:
         if not self._rounds.take_now(account, parts, now):
             return None
         return Permit(self._rounds, account, request_class, parts)
+
+    def restore(
+        self, tenant: str, plan: Plan, request_class: RequestClass, model: str, amounts: Amounts
+    ) -> None:
+        """Give budgets back what was settled as used and was not used after all. Rates, which have
+        refilled meanwhile, are left alone."""
+        account = self._account(tenant, plan)
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        for purse, unit in account.reservation(request_class, model, now, wall):
+            unused = amount_of(unit, amounts, plan.weights)
+            if purse.kind is BucketKind.BUDGET and unused:
+                purse.spend(0)
+                purse.give_back(0, -unused, purse.voids)
 
     async def view(self, tenant: str, plan: Plan) -> list[LimitView]:
         """Every limit of the plan as it stands; asks the authority once and spends nothing."""

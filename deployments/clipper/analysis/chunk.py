@@ -13,7 +13,8 @@ from deployments.contracts.media import Hearing, Seconds
 
 Mode = Literal["exact", "fast"]
 SAMPLES_PER_S = 5
-HEAD, TAIL = 3, 2  # sampled pictures that a chunk hands over at its borders
+REACH = SAMPLES_PER_S  # samples before and after one that its subject is told from
+HEAD, TAIL = 2 * REACH + 1, 2 * REACH  # sampled pictures that a chunk hands over at its borders
 
 LAYOUT: Layout = {
     "pts": ("<i8", ("n",)),
@@ -53,7 +54,7 @@ class ChunkFeatures:
     `pts` (n) rises. `luma`, `motion` (n) and `rows` (n, LAGS) are as in `changes.Frames`, with its
     `head` and `tail`; `edges` are its first and last small picture. `sampled` (s) are the numbers
     of the frames at which a subject was looked for, `boxes` and `faces` (s, 5) what was found;
-    `pictures` are those of the first HEAD and the last TAIL of them, which lack a neighbour.
+    `pictures` are those of the first HEAD and the last TAIL of them, which lack neighbours.
     `step` is how long the last frame is shown.
     """
 

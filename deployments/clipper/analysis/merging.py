@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deployments.clipper.analysis.attention import attended
 from deployments.clipper.analysis.changes import LAGS, Changes
-from deployments.clipper.analysis.chunk import HEAD, ChunkFeatures, Heard
+from deployments.clipper.analysis.chunk import HEAD, REACH, ChunkFeatures, Heard
 from deployments.clipper.analysis.cuts import cuts, cuts_of_keyframes
 from deployments.clipper.analysis.pictures import Grid, Picture, around, difference
 from deployments.clipper.analysis.sampling import slot
@@ -124,7 +124,7 @@ def _kept(part: ChunkFeatures, earlier: Sequence[ChunkFeatures]) -> list[_Sample
     tails = part["pictures"][heads:]
     pictures |= {count - len(tails) + number: picture for number, picture in enumerate(tails)}
     still = part.chunk.mode == "fast"
-    whole = range(count) if still else range(HEAD - 1, count - 1)
+    whole = range(count) if still else range(REACH + 1, count - REACH)
     times = part.times()
     kept = [
         _Sampled(
@@ -150,7 +150,8 @@ def _box(samples: Sequence[_Sampled], number: int) -> Box:
     if here.box is not None:
         return here.box
     before, now, after = (_sampled(samples, near) for near in (number - 1, number, number + 1))
-    return NOTHING.copy() if now is None else subject(before, now, after)
+    far = [_sampled(samples, number + reach) for reach in (-REACH, REACH)]
+    return NOTHING.copy() if now is None else subject(before, now, after, far)
 
 
 def _sampled(samples: Sequence[_Sampled], number: int) -> Sample | None:

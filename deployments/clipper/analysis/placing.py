@@ -42,20 +42,20 @@ class Placed:
     def blocks(self) -> Iterator[Block]:
         """Of about BLOCK_S."""
         waiting: list[Block] = []
+        begun = 0
         for piece in self._pieces():
             waiting.append(piece)
-            if sum(kept.shape[1] for kept in waiting) >= BLOCK_S * self.rate:
-                yield np.concatenate(waiting, axis=1)
-                waiting = []
+            if self._count - begun >= BLOCK_S * self.rate:
+                yield _finite(waiting)
+                waiting, begun = [], self._count
         if waiting:
-            yield np.concatenate(waiting, axis=1)
+            yield _finite(waiting)
 
     def _pieces(self) -> Iterator[Block]:
         for frame in self._decoding.frames():
             time = None if frame.pts is None else frame.pts * self._base - self._origin
             for even in self._evened(frame):
-                samples = np.nan_to_num(even.to_ndarray(), posinf=0.0, neginf=0.0)
-                yield from self._in_place(samples, time)
+                yield from self._in_place(even.to_ndarray(), time)
                 time = None
 
     def _evened(self, frame: Any) -> list[Any]:
@@ -92,8 +92,13 @@ class Placed:
         yield samples
 
     def _silence(self, count: int, channels: int) -> Iterator[Block]:
-        self._count += count
         while count > 0:
             size = min(count, int(BLOCK_S * self.rate))
+            self._count += size
             yield np.zeros((channels, size), np.float32)
             count -= size
+
+
+def _finite(pieces: list[Block]) -> Block:
+    """One block; what is no number is silent."""
+    return np.nan_to_num(np.concatenate(pieces, axis=1), posinf=0.0, neginf=0.0)

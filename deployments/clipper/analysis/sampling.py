@@ -1,6 +1,6 @@
 """Which frames to look for a subject in, and their boxes, as frames of one chunk come.
 
-In: small pictures with their time. Out: boxes for samples whose both neighbours are in the chunk,
+In: small pictures with their time. Out: boxes for samples whose neighbours are all in the chunk,
 and the pictures at its borders, from which merging makes the rest. The first frame of a chunk is
 taken as a sample for the time being; merging knows whether it is one.
 """
@@ -12,7 +12,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.analysis.chunk import HEAD, SAMPLES_PER_S, TAIL
+from deployments.clipper.analysis.chunk import HEAD, REACH, SAMPLES_PER_S, TAIL
 from deployments.clipper.analysis.faces import Faces
 from deployments.clipper.analysis.pictures import Picture, upright
 from deployments.clipper.analysis.subjects import NOTHING, Box, Sample, sample, subject
@@ -46,7 +46,7 @@ class Subjects:
         if len(self._head) < HEAD:
             self._head.append(turned)
         self._found += self._face(at, turned).tobytes()
-        self._last = [*self._last[-2:], (sample(turned), turned)]
+        self._last = [*self._last[-2 * REACH :], (sample(turned), turned)]
         self._look()
 
     def boxes(self) -> NDArray[np.float32]:
@@ -66,13 +66,15 @@ class Subjects:
         return self._faces.find(picture)
 
     def _look(self) -> None:
-        """The sample before the newest, once it is certain that it and the one before it are."""
+        """The sample `REACH` before the newest; the first have neighbours in another chunk."""
+        count = len(self.sampled)
         if self._still:
             self._boxes += subject(None, self._last[-1][0], None).tobytes()
-        elif len(self.sampled) > HEAD:
-            before, now, after = (kept for kept, _ in self._last)
-            self._boxes += subject(before, now, after).tobytes()
-        elif len(self.sampled) < HEAD:
+        elif count > 2 * REACH + 1:
+            kept = [one for one, _ in self._last]
+            before, now, after = kept[REACH - 1 : REACH + 2]
+            self._boxes += subject(before, now, after, (kept[0], kept[-1])).tobytes()
+        elif count > REACH:
             self._boxes += NOTHING.tobytes()
 
 

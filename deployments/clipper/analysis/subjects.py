@@ -1,11 +1,12 @@
 """Where the eye would follow: one box for a small picture, from the pictures around it.
 
-In: gray pictures a fifth of a second apart. Out: centre, size and confidence, as shares of the
+In: gray pictures a fifth of a second and a second apart. Out: centre, size and confidence, as shares of the
 picture. The camera's own movement is found by phase correlation (Kuglin and Hines, 1975) and taken
-out; what then still differs from the picture before and after is what moves by itself. Where
-nothing does, what differs from its surroundings stands out a little. Knows nothing of time.
+out; what then still differs from the picture before and after is what moves by itself: what is too
+slow to be seen in a fifth of a second is in a whole one. Where nothing moves, what differs from its surroundings stands out a little. Knows nothing of time.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,9 @@ BLOCK = 5  # pixels of the halved picture to a side of a cell
 NOISE = 10  # differences up to this much are noise
 LARGEST_SHIFT = 0.25  # of the picture; a larger one is no camera movement
 OTHER_SHOT = 0.3  # of the picture differs beyond noise: the other picture is of another shot
+LEAST_GAIN = 0.5  # mean per pixel of a cell that tells a better fit from noise
 LEAST_MOVING = 2.5  # summed difference in a cell, mean per pixel, that counts as movement
+SLOW_CONFIDENCE = 0.6
 STILL_CONFIDENCE = 0.3
 TOGETHER = 0.7  # of what stands out in a still picture lies in one place
 ROUNDS = 6
@@ -47,11 +50,20 @@ def _window(rows: int, columns: int) -> NDArray[np.float64]:
     return np.outer(np.hanning(rows + 2)[1:-1], np.hanning(columns + 2)[1:-1])
 
 
-def subject(before: Sample | None, now: Sample, after: Sample | None) -> Box:
-    """Centre x, y, width, height and confidence, shape (5,); NaN where nothing stands out."""
-    moving = sum((_moved(now, other) for other in (before, after) if other is not None), _none(now))
-    if moving.max(initial=0.0) >= LEAST_MOVING:
-        return _box(moving, 1.0)
+def subject(
+    before: Sample | None,
+    now: Sample,
+    after: Sample | None,
+    far: Sequence[Sample | None] = (),
+) -> Box:
+    """Centre x, y, width, height and confidence, shape (5,); NaN where nothing stands out.
+
+    `before` and `after` are the samples beside `now`, `far` those about a second away.
+    """
+    for others, trust in (((before, after), 1.0), (far, SLOW_CONFIDENCE)):
+        moving = sum((_moved(now, each) for each in others if each is not None), _none(now))
+        if moving.max(initial=0.0) >= LEAST_MOVING:
+            return _box(moving, trust)
     contrast = _contrast(now.plane)
     if contrast.max(initial=0.0) > 0:
         box = _box(contrast, STILL_CONFIDENCE)
@@ -76,11 +88,14 @@ def shift(now: Sample, other: Sample) -> tuple[int, int]:
 
 
 def _better(now: Plane, other: Plane, found: tuple[int, int]) -> tuple[int, int]:
-    """`found`, if it explains the picture better than standing still does."""
+    """`found`, if it explains more of the picture better than standing still does: a shift that
+    fits one place and spoils others is that of what moves there, not the camera's."""
     if found == (0, 0):
         return found
-    moved = np.abs(now - np.roll(other, found, (0, 1))).mean()
-    return found if moved < np.abs(now - other).mean() else (0, 0)
+    still = _cells(np.abs(now - other))
+    gain = still - _cells(np.abs(now - np.roll(other, found, (0, 1))))
+    better, worse = (np.count_nonzero(side > LEAST_GAIN) for side in (gain, -gain))
+    return found if better > worse and gain.mean() > 0 else (0, 0)
 
 
 def _moved(now: Sample, other: Sample) -> Cells:

@@ -14,8 +14,9 @@ from cluster.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Amounts
+from cluster.usage.ledger import enter
 from deployments.clipper.captions.styles import find
-from deployments.clipper.clipping import LEDGER
+from deployments.clipper.charging import CHARGE, LEDGER, charge, charge_said
 from deployments.clipper.failures import VideoOff
 from deployments.clipper.media_json import from_json
 from deployments.clipper.order import CLIPS, Order, to_spec
@@ -69,12 +70,13 @@ class Clips:
         yield None, await self.answer(call, body)
 
     async def _accepted(self, media: MediaServices, call: Call, order: Order, plan: Plan) -> Job:
-        caller = call.caller
+        caller, seconds = call.caller, order.video_seconds
+        charged = charge(caller.tenant, caller.key_id, plan, seconds, float(call.created))
         new = NewJob(
             tenant=caller.tenant,
             kind=CLIPS,
             key=caller.key_id,
-            spec=to_spec(order),
+            spec={**to_spec(order), CHARGE: charge_said(charged)},
             subject=order.video,
             cost=max(1, plan.weights.cost(Amounts(video_seconds=order.video_seconds))),
             weight=caller.weight,
@@ -84,6 +86,7 @@ class Clips:
         )
         async with media.database.begin() as connection:
             await media.videos.hold(connection, caller.tenant, order.video)
+            await enter(connection, charged)
             return await media.jobs.create(connection, new)
 
 

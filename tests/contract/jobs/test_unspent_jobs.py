@@ -1,0 +1,30 @@
+"""Jobs that used nothing are told to one asker, once."""
+
+from cluster.problems import InvalidRequest
+from deployments.contracts.jobs import Result
+from deployments.jobs.unspent import any_unspent, take_unspent
+from tests.contract.jobs.office import KIND, Office
+
+
+async def test_a_job_that_failed_or_was_cancelled_is_told_once(office: Office) -> None:
+    failed, canceled, done = await office.add(), await office.add(), await office.add()
+    await office.store.cancel(canceled.tenant, canceled.id)
+    first, second = await office.claim(), await office.claim()
+    await office.store.fail(first, InvalidRequest("It cannot be."))
+    await office.store.finish(second, Result("succeeded"))
+
+    async with office.database.begin() as connection:
+        told = [job.id for job in await take_unspent(connection, KIND, 0.0)]
+        again = await take_unspent(connection, KIND, 0.0)
+    assert sorted(told) == sorted([failed.id, canceled.id])
+    assert done.id not in told
+    assert again == []
+
+
+async def test_one_that_ended_before_is_not_told(office: Office) -> None:
+    job = await office.add()
+    await office.store.cancel(job.tenant, job.id)
+
+    async with office.database.read() as connection:
+        assert await any_unspent(connection, KIND, office.clock.wall() - 1)
+        assert not await any_unspent(connection, KIND, office.clock.wall() + 1)
