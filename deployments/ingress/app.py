@@ -5,12 +5,14 @@ handler is in place; it runs under Serve and, with fakes, under a test client.
 """
 
 import logging
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from cluster.problems import Malformed, Problem, to_problem
@@ -97,8 +99,7 @@ def create_api(services: Services, known: Operations) -> FastAPI:
     api.include_router(system_routes(services))
     api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
-    api.include_router(administration_routes())
-    api.include_router(download_routes())
+    api.router.routes.extend(_shared_routes())
     api.state.services = services
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
@@ -106,6 +107,16 @@ def create_api(services: Services, known: Operations) -> FastAPI:
     api.add_exception_handler(Exception, _on_bug)
     describe(api, [*(operation.schema for operation in known.values()), *BODIES])
     return api
+
+
+@cache
+def _shared_routes() -> tuple[BaseRoute, ...]:
+    """Routes that find their services in the application's state: one set serves every app."""
+    made = FastAPI()
+    made.router.routes.clear()
+    made.include_router(administration_routes())
+    made.include_router(download_routes())
+    return tuple(made.router.routes)
 
 
 def _endpoints(services: Services, known: Operations) -> dict[str, Endpoint]:
