@@ -1,7 +1,8 @@
 """`mobula demo`: what the running cluster does, shown in half a minute.
 
 Three captions stream at once over HTTP, then a batch, then the same from a Ray job by Python
-handles; then it makes a small video and has clips made of it. Nothing here is special: it sends what any client would send.
+handles; then it makes a small video and has clips made of it. Nothing here is special: it sends
+what any client would send.
 """
 
 import re

@@ -20,7 +20,7 @@ says went wrong is rebuilt from `WIRE` by name and never unpickled.
 from collections.abc import Mapping
 from typing import Any
 
-from cluster.problems import DeadlineExceeded, InvalidRequest, NotFound, Overloaded, Problem
+from cluster.problems import DeadlineExceeded, InvalidRequest, Overloaded, Problem
 
 MAX_DETAIL = 400
 
@@ -137,12 +137,3 @@ def _plain(extensions: Mapping[Any, Any]) -> dict[str, Any]:
         for key, value in short
         if value is None or isinstance(value, str | int | float)
     }
-
-
-class VideoOff(NotFound):
-    """The operator has switched video off."""
-
-    slug, title = "video-off", "There is no video here"
-
-    def __init__(self) -> None:
-        super().__init__("Video is switched off on this cluster.")

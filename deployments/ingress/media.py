@@ -14,6 +14,7 @@ from cluster.clock import Clock
 from cluster.media.uploads import UploadDesk
 from cluster.media.videos import VideoCatalog
 from cluster.net.ssrf import Guard
+from cluster.problems import NotFound
 from cluster.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
@@ -30,6 +31,15 @@ from deployments.jobs.store import JobStore
 
 LINK_S = 3600.0
 _NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "captions"}
+
+
+class VideoOff(NotFound):
+    """The operator has switched video off."""
+
+    slug, title = "video-off", "There is no video here"
+
+    def __init__(self) -> None:
+        super().__init__("Video is switched off on this cluster.")
 
 
 class Grounds(Protocol):

@@ -12,10 +12,9 @@ from fastapi import Depends, Request
 
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
-from deployments.clipper.failures import VideoOff
 from deployments.ingress.call import Call
 from deployments.ingress.credentials import open_call
-from deployments.ingress.media import MediaServices
+from deployments.ingress.media import MediaServices, VideoOff
 from deployments.ingress.permissions import MAX_RESOURCE, services_of
 
 

@@ -4,7 +4,7 @@ Names are the questions of notes/video.md: Q1 finding, Q2 order, Q3 decoys, Q5 b
 and cuts, Q7 lengths and overlaps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -107,8 +107,11 @@ def silence_f1(truth: Truth, features: Features) -> float:
 
 def cut_f1(truth: Truth, features: Features, frames: int) -> float:
     """Q6: hard cuts found within this many frames."""
-    told = features.sight.cuts if features.sight is not None else np.array([])
-    true = np.array(truth.cuts)
+    return cuts_f1(truth, features.sight.cuts if features.sight is not None else (), frames)
+
+
+def cuts_f1(truth: Truth, cuts: Iterable[float], frames: int) -> float:
+    told, true = np.array([*cuts]), np.array(truth.cuts)
     slack = (frames + 0.25) / truth.fps
     return f1(len(told), len(true), _near(told, true, slack), _near(true, told, slack))
 

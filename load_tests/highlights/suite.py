@@ -1,67 +1,28 @@
 """Runs the ranker and what it is compared with over planted recordings. In: seeds. Out: figures.
 
-Every question of notes/video.md section 3 that a ranking can answer (Q8 is the framing's), beside
-random clips, evenly spread ones and the loudest windows, which know how many moments there are too.
+Every question of notes/video.md section 3 (Q6 and Q8: pictured.py), beside random clips, evenly
+spread ones and the loudest windows, which know how many moments there are too.
 """
 
 import json
-import time
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from random import Random
-from statistics import fmean
+from statistics import fmean, stdev
 
 import numpy as np
 
 from deployments.clipper.ranking import WEIGHTS, rank
-from deployments.contracts.clips import ClipOptions, Highlight
-from deployments.contracts.media import NO_TRANSCRIPT, Features
+from deployments.contracts.clips import Highlight
+from deployments.contracts.media import NO_TRANSCRIPT
 from load_tests.figures import Figure
-from load_tests.highlights import baselines, scorer
-from load_tests.highlights.analysed import features_of
-from load_tests.highlights.recording import write
+from load_tests.highlights import baselines, pictured, scorer
+from load_tests.highlights.samples import LONGEST_S, SHORTEST_S, Sample
 from load_tests.highlights.scorer import Clip
-from load_tests.highlights.truth import Truth, load
 
-SHORTEST_S, LONGEST_S = 10.0, 40.0
 DRAWS = 20  # of random clips, averaged
 NEVER = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One planted recording, analysed."""
-
-    truth: Truth
-    features: Features
-    written_s: float
-    analysed_s: float
-
-    @property
-    def options(self) -> ClipOptions:
-        return ClipOptions(
-            count=len(self.truth.planted),
-            min_s=SHORTEST_S,
-            max_s=LONGEST_S,
-            keywords=self.truth.keywords,
-        )
-
-    def ranked(self, *without: str) -> tuple[Highlight, ...]:
-        return rank(self.features, self.truth.transcript, self.options, without=without)
-
-
-def sample(seed: int, folder: Path) -> Sample:
-    """Written and analysed in `folder`, or read from there if it is the same plan as before."""
-    kept, told = folder / f"planted-{seed}.npz", folder / f"planted-{seed}.json"
-    began = time.monotonic()
-    if kept.exists() and told.exists():
-        return Sample(load(told), features_of(kept, kept), 0.0, 0.0)
-    recording = write(seed, folder)
-    written = time.monotonic()
-    features = features_of(recording.video, kept)
-    recording.video.unlink()
-    return Sample(recording.truth, features, written - began, time.monotonic() - written)
 
 
 def clips_of(highlights: Iterable[Highlight]) -> list[Clip]:
@@ -117,18 +78,25 @@ def _finding(means: dict[str, dict[str, float]]) -> list[Figure]:
 def _order(samples: Sequence[Sample]) -> list[Figure]:
     clips = [clips_of(one.ranked()) for one in samples]
     pairs = list(zip(samples, clips, strict=True))
+    taus = _taus(pairs, "intensity")
     decoys = [scorer.decoyed(one.truth, found) for one, found in pairs]
     return [
-        Figure("Q2", "tau, score and intensity", _tau(pairs, "intensity"), at_least=0.7),
-        Figure("Q2", "tau, score and grade", _tau(pairs, "grade")),
+        Figure("Q2", "tau, score and intensity", fmean(taus), at_least=0.7),
+        Figure("Q2", "its standard error", _error(taus)),
+        Figure("Q2", "tau, score and grade", fmean(_taus(pairs, "grade"))),
         Figure("Q3", "decoy first", fmean(any(each[:1]) for each in decoys), at_most=0.05),
         Figure("Q3", "decoys among all clips", fmean(sum(decoys, [])), at_most=0.05),
     ]
 
 
-def _tau(pairs: Sequence[tuple[Sample, list[Clip]]], of: str) -> float:
+def _taus(pairs: Sequence[tuple[Sample, list[Clip]]], of: str) -> list[float]:
     taus = (scorer.ordered(one.truth, clips, of) for one, clips in pairs)
-    return fmean(tau for tau in taus if tau is not None)
+    return [tau for tau in taus if tau is not None]
+
+
+def _error(values: Sequence[float]) -> float:
+    """Of their mean; not a number for one alone."""
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def _lifts(means: dict[str, dict[str, float]]) -> list[Figure]:
@@ -162,20 +130,11 @@ def _borders(samples: Sequence[Sample]) -> list[Figure]:
 
 
 def _analysis(samples: Sequence[Sample]) -> list[Figure]:
-    def mean(score: Callable[[Sample], float]) -> float:
-        return fmean(map(score, samples))
-
+    silence = fmean(scorer.silence_f1(one.truth, one.features) for one in samples)
     return [
-        Figure(
-            "Q6",
-            "silence F1, 10 ms",
-            mean(lambda s: scorer.silence_f1(s.truth, s.features)),
-            at_least=0.98,
-        ),
-        Figure(
-            "Q6", "hard cut F1, 0 frames", mean(lambda s: scorer.cut_f1(s.truth, s.features, 0))
-        ),
-        Figure("Q6", "hard cut F1, 1 frame", mean(lambda s: scorer.cut_f1(s.truth, s.features, 1))),
+        Figure("Q6", "silence F1, 10 ms", silence, at_least=0.98),
+        *pictured.cuts(samples),
+        *pictured.framing(samples),
     ]
 
 

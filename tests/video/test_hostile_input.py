@@ -61,9 +61,10 @@ TYPED = {*WIRE, "decoded", "memory", "damaged"}
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Private, and afterwards no process of ours is left."""
+    before = set(psutil.Process().children(recursive=True))  # such as another test's server
     with private_folder(tmp_path / "work") as made:
         yield made
-    assert psutil.Process().children(recursive=True) == []
+    assert set(psutil.Process().children(recursive=True)) - before == set()
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,8 @@ def test_a_picture_bomb_is_refused_before_it_is_unpacked(folder: Path) -> None:
                 allow_failure=True,
             )
         )
-        assert finished.rss_bytes < 200 << 20
+        idle = run(Sandboxed((ffmpeg_binary(), "-version"), folder, DECODE_LIMITS))
+        assert finished.rss_bytes < max(200 << 20, 1.1 * idle.rss_bytes)  # a fork starts with ours
 
 
 def test_the_largest_picture_that_is_accepted_fits_into_the_probe(folder: Path) -> None:

@@ -11,7 +11,8 @@ from load_tests.highlights import scorer
 from load_tests.highlights.analysed import features_of
 from load_tests.highlights.metrics import Span, recall
 from load_tests.highlights.recording import write
-from load_tests.highlights.suite import Sample, clips_of, sample
+from load_tests.highlights.samples import Sample, sample
+from load_tests.highlights.suite import clips_of
 
 SEEDS = (2, 5)
 

@@ -1,9 +1,10 @@
 """Where the eye would follow: one box for a small picture, from the pictures around it.
 
-In: gray pictures a fifth of a second and a second apart. Out: centre, size and confidence, as shares of the
-picture. The camera's own movement is found by phase correlation (Kuglin and Hines, 1975) and taken
-out; what then still differs from the picture before and after is what moves by itself: what is too
-slow to be seen in a fifth of a second is in a whole one. Where nothing moves, what differs from its surroundings stands out a little. Knows nothing of time.
+In: gray pictures a fifth of a second and a second apart. Out: centre, size and confidence, as
+shares of the picture. The camera's own movement is found by phase correlation (Kuglin and Hines,
+1975) and taken out; what then still differs from the picture before and after is what moves by
+itself: what is too slow to be seen in a fifth of a second is in a whole one. Where nothing moves,
+what differs from its surroundings stands out a little. Knows nothing of time.
 """
 
 from collections.abc import Sequence

@@ -47,15 +47,14 @@ def shoot(subject: Track | None, start: Seconds, end: Seconds, share: float) -> 
     near, far = subject.at(moments)
     steady = _steady(near, far, share)
     if steady is not None:
-        lost = subject.known < _KNOWN
-        return Shot(start, end, ((start, steady),), lost)
+        stands = np.full(len(moments), steady)
+        return Shot(start, end, ((start, steady),), _lost(subject, near, far, stands, share))
     path = _followed(near, far, share, moments[1] - moments[0])
     kept = simplified(path, _TOLERANCE)
     places = tuple((float(moments[i]), float(path[i])) for i in kept)
     if np.ptp(path) <= _TOLERANCE:
         places = ((start, float(np.median(path))),)
-    lost = subject.known < _KNOWN or _held(near, far, path, share) < _HELD
-    return Shot(start, end, places, lost)
+    return Shot(start, end, places, _lost(subject, near, far, path, share))
 
 
 def _moments(start: Seconds, end: Seconds) -> Line:
@@ -64,13 +63,15 @@ def _moments(start: Seconds, end: Seconds) -> Line:
 
 
 def _steady(near: Line, far: Line, share: float) -> float | None:
-    """The one place that holds the subject, nearest to having it in the middle."""
+    """The one place that holds the subject (the middle of one wider than the crop), nearest to
+    having it in the middle."""
     near, far = near[np.isfinite(near)], far[np.isfinite(far)]
     if not len(near):
         return (1 - share) / 2
-    margin = np.clip((share - (far - near)) / 2, 0.0, _MARGIN * share)
-    low = float(np.quantile(far + margin - share, 1 - _OUTLIERS))
-    high = float(np.quantile(near - margin, _OUTLIERS))
+    room, middle = (share - (far - near)) / 2, (near + far - share) / 2
+    give = np.where(room < 0, _lag(room, share), room - np.clip(room, 0.0, _MARGIN * share))
+    low = float(np.quantile(middle - give, 1 - _OUTLIERS))
+    high = float(np.quantile(middle + give, _OUTLIERS))
     low, high = max(low, 0.0), min(high, 1 - share)
     if low > high + 1e-9:
         return None
@@ -81,7 +82,7 @@ def _followed(near: Line, far: Line, share: float, step: Seconds) -> Line:
     """The crop's near edge at each moment, within the picture and no faster than `TOP_SPEED`."""
     room = (share - (far - near)) / 2
     slack = np.clip(room - _MARGIN * share, np.minimum(np.maximum(room, 0), 0.01), share)
-    slack = np.minimum(slack, _DEAD_ZONE * share)
+    slack = np.where(room < 0, _lag(room, share), np.minimum(slack, _DEAD_ZONE * share))
     middle = (near + far - share) / 2
     known = np.isfinite(middle)
     low = np.where(known, np.clip(middle - slack, 0, 1 - share), 0.0)
@@ -91,7 +92,14 @@ def _followed(near: Line, far: Line, share: float, step: Seconds) -> Line:
     return np.clip(rounded(path, _ROUNDED_STEPS), 0.0, 1 - share)
 
 
-def _held(near: Line, far: Line, path: Line, share: float) -> float:
+def _lag(room: Line, share: float) -> Line:
+    """How far the crop may stay behind the middle of a subject that is wider than itself."""
+    return np.minimum(-room, _DEAD_ZONE * share)
+
+
+def _lost(subject: Track, near: Line, far: Line, path: Line, share: float) -> bool:
     known = np.isfinite(near)
+    if subject.known < _KNOWN or not known.any():
+        return True
     inside = (near >= path - _TOLERANCE) & (far <= path + share + _TOLERANCE)
-    return float(inside[known].mean()) if known.any() else 0.0
+    return float(inside[known].mean()) < _HELD

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from deployments.contracts.media import Seconds, Sight
 
 SURE = 0.2  # confidence below which a subject is not known
+MOVES = 0.35  # and above which it is seen to move; below, something merely stands out
+_OFTEN = 0.25  # of the known samples
 _WINDOW = 5  # samples, about a second
 _GAP_S = 1.0
 Line = NDArray[np.float64]
@@ -42,7 +44,8 @@ class Track:
 
 def track(sight: Sight | None, start: Seconds, end: Seconds, axis: int) -> Track | None:
     """The subject between `start` and `end` along `axis` (0: across, 1: down); None if it is not
-    known anywhere there.
+    known anywhere there. What moves, and often, is the subject while it rests too, whatever else
+    stands out then.
     """
     if sight is None:
         return None
@@ -51,9 +54,11 @@ def track(sight: Sight | None, start: Seconds, end: Seconds, axis: int) -> Track
     sure = np.isfinite(rows).all(axis=1) & (rows[:, 4] >= SURE)
     if not sure.any():
         return None
-    centre, size = rows[sure, axis], np.maximum(rows[sure, 2 + axis], 0.0)
+    moves = sure & (rows[:, 4] > MOVES)
+    taken = moves if moves.sum() >= _OFTEN * sure.sum() else sure
+    centre, size = rows[taken, axis], np.maximum(rows[taken, 2 + axis], 0.0)
     return Track(
-        sight.subject_times[here][sure],
+        sight.subject_times[here][taken],
         _median(np.clip(centre - size / 2, 0.0, 1.0)),
         _median(np.clip(centre + size / 2, 0.0, 1.0)),
         float(sure.mean()),
@@ -61,8 +66,13 @@ def track(sight: Sight | None, start: Seconds, end: Seconds, axis: int) -> Track
 
 
 def _median(values: Line) -> Line:
-    """A running median whose window shrinks towards both ends, so that a steady slope stays."""
+    """A running median whose window shrinks towards both ends, so that a steady slope stays; the
+    ends themselves keep to where their neighbours point (Tukey's end-point rule, 1977)."""
     count = len(values)
     reach = np.minimum(_WINDOW // 2, np.minimum(np.arange(count), np.arange(count)[::-1]))
     spans = zip(np.arange(count) - reach, np.arange(count) + reach + 1, strict=True)
-    return np.array([np.median(values[first:last]) for first, last in spans])
+    calm = np.array([np.median(values[first:last]) for first, last in spans])
+    if count >= _WINDOW:
+        for end, near, after in ((0, 1, 2), (-1, -2, -3)):
+            calm[end] = np.median([values[end], calm[near], 3 * calm[near] - 2 * calm[after]])
+    return calm

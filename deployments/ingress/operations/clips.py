@@ -17,7 +17,6 @@ from cluster.tenants.units import Amounts
 from cluster.usage.ledger import enter
 from deployments.clipper.captions.styles import find
 from deployments.clipper.charging import CHARGE, LEDGER, charge, charge_said
-from deployments.clipper.failures import VideoOff
 from deployments.clipper.media_json import from_json
 from deployments.clipper.order import CLIPS, Order, to_spec
 from deployments.contracts.clips import ClipOptions
@@ -25,7 +24,7 @@ from deployments.contracts.jobs import Job, NewJob
 from deployments.contracts.media import MediaInfo
 from deployments.ingress.call import Call
 from deployments.ingress.gate import current_entrance
-from deployments.ingress.media import MediaServices
+from deployments.ingress.media import MediaServices, VideoOff
 from deployments.ingress.schemas.clips import ClipOrder, JobQueryBody
 from deployments.ingress.streaming import Events
 

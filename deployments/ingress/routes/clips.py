@@ -9,12 +9,11 @@ from starlette.responses import Response
 from cluster.problems import Problem
 from cluster.tenants.caller import Scope
 from deployments.clipper.captions import styles
-from deployments.clipper.failures import VideoOff
 from deployments.contracts.clips import ASPECTS
 from deployments.ingress.body import read_json
 from deployments.ingress.credentials import open_call
 from deployments.ingress.idempotency import Once, key_of
-from deployments.ingress.media import MediaServices
+from deployments.ingress.media import MediaServices, VideoOff
 from deployments.ingress.openapi import request_body
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.clips import Clips

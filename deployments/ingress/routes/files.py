@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send
 from cluster.blobs.files import StoredObject, TenantFiles
 from cluster.blobs.links import DownloadLinks, refuse
 from cluster.problems import NotFound
-from deployments.clipper.failures import VideoOff
 from deployments.ingress.downloads import disposition, etag, holds, part_asked
+from deployments.ingress.media import VideoOff
 from deployments.ingress.openapi import problem_responses
 from deployments.ingress.permissions import services_of
 

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from cluster.problems import Forbidden
 from cluster.tenants.caller import Scope
-from deployments.clipper.failures import VideoOff
 from deployments.contracts.jobs import ENDED, Job, JobEvent
 from deployments.ingress.body import read_json
 from deployments.ingress.credentials import bearer
 from deployments.ingress.feed import KEEP_ALIVE, Feed, feed_frame
+from deployments.ingress.media import VideoOff
 from deployments.ingress.openapi import request_body
 from deployments.ingress.permissions import (
     ReadsMedia,

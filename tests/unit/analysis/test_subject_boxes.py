@@ -95,3 +95,32 @@ def test_pictures_of_any_shape_are_looked_at(shape: tuple[int, int]) -> None:
     before, now, after = (sample(rng.integers(0, 255, shape).astype(np.uint8)) for _ in range(3))
     box = subject(before, now, after)
     assert np.isnan(box).all() or ((box >= 0) & (box <= 1)).all()
+
+
+def face(at: int, seed: int) -> Picture:
+    """Something with features of its own, over ground that has hardly any."""
+    shown = np.tile(np.linspace(70, 110, 320), (180, 1))
+    shown[60 : 60 + SIZE, at : at + SIZE] = 225
+    shown[72:80, at + 8 : at + 16] = shown[72:80, at + 26 : at + 34] = 20
+    noise = np.random.default_rng(seed).normal(0, 2, shown.shape)
+    return np.clip(shown + noise, 0, 255).astype(np.uint8)
+
+
+def test_the_only_thing_to_be_seen_is_not_taken_for_the_camera() -> None:
+    before, now, after = (sample(face(at, at)) for at in (100, 108, 116))
+    x, y, _, _, sure = subject(before, now, after)
+
+    assert shift(now, before) == (0, 0)
+    assert (x * 320, y * 180) == (pytest.approx(128, abs=8), pytest.approx(80, abs=8))
+    assert sure > 0.8
+
+
+def test_what_is_slow_is_seen_to_move_within_a_second() -> None:
+    before, now, after = (sample(face(at, at)) for at in (199, 200, 201))
+    far = [sample(face(at, at)) for at in (195, 205)]
+
+    assert subject(before, now, after)[4] <= 0.3
+    x, y, width, _, sure = subject(before, now, after, far)
+    assert (x * 320, y * 180) == (pytest.approx(220, abs=6), pytest.approx(80, abs=6))
+    assert width * 320 == pytest.approx(SIZE + 10, abs=20)  # with where it was
+    assert 0.5 < sure <= 0.6

@@ -29,6 +29,7 @@ def test_quick_tiers_come_first() -> None:
     order = available()
 
     assert order[:2] == ["lint", "unit"]
+    assert order.index("graph") < order.index("video") < order.index("cluster")
 
 
 def test_an_unknown_tier_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

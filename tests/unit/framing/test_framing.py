@@ -169,3 +169,31 @@ def test_a_recording_without_a_picture_is_refused() -> None:
         frame(None, MediaInfo("wav", 5.0, 1, None), 0, 5, "9:16", "auto")
     with pytest.raises(ValueError, match="ends after"):
         frame(None, recording(), 5, 5, "9:16", "auto")
+
+
+def test_what_stands_out_elsewhere_while_the_subject_rests_does_not_move_the_crop() -> None:
+    """Every other second the subject rests, and something on a wall draws the eye."""
+    seen = sight(
+        lambda time: 0.85 if int(time) % 2 else 0.3,
+        confidence=lambda time: 0.28 if int(time) % 2 else 0.6,
+    )
+    framing = frame(seen, recording(), 10, 30, "9:16", "follow")
+
+    assert len(framing.keys) == 1
+    assert inside(framing, lambda _: 0.3, 0.12, 10, 30) == 1
+
+
+def test_a_wrong_sighting_right_before_a_cut_does_not_move_the_crop() -> None:
+    seen = sight(lambda time: 0.85 if 19.7 < time < 20 else 0.3, cuts=[20.0])
+    framing = frame(seen, recording(), 10, 20, "9:16", "follow")
+
+    assert len(framing.keys) == 1
+    assert inside(framing, lambda _: 0.3, 0.12, 10, 20) == 1
+
+
+def test_a_subject_wider_than_the_crop_does_not_make_it_fidget() -> None:
+    seen = sight(lambda time: 0.5 + 0.01 * math.sin(3 * time), size=0.5)
+    framing = frame(seen, recording(), 10, 30, "9:16", "follow")
+
+    assert len(framing.keys) == 1
+    assert framing.keys[0].x + framing.width / 2 == pytest.approx(0.5, abs=0.01)

@@ -1,7 +1,12 @@
 """Whole jobs of clips, with every stage real: fetched, analysed, ranked, rendered, stored."""
 
+import asyncio
 from pathlib import Path
 
+import psutil
+import pytest
+
+from cluster.problems import NotFound
 from deployments.contracts.jobs import Part
 from load_tests.talk import transcript
 from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, WatchedThreads, opened
@@ -11,6 +16,11 @@ WORDS = transcript(20)
 
 def starts(parts: tuple[Part, ...]) -> list[float]:
     return [part.data["start"] for part in parts]
+
+
+def left_in(bench: Bench) -> list[Path]:
+    """Private folders that are there."""
+    return list(bench.workshop.library.scratch.iterdir())
 
 
 async def instants(bench: Bench, job: str) -> dict[str, float]:
@@ -48,7 +58,7 @@ async def test_a_talk_becomes_clips_the_best_of_which_is_there_first(
             for file in part.data["files"]:
                 stored = await bench.workshop.library.files.stat(TENANT, file["path"])
                 assert (stored.bytes, stored.sha256) == (file["bytes"], file["sha256"])
-        assert list(bench.workshop.library.scratch.iterdir()) == []
+        assert left_in(bench) == []
 
 
 async def test_a_second_order_needs_no_second_analysis_and_the_text_model_orders_its_clips(
@@ -106,3 +116,23 @@ async def test_a_clip_that_cannot_be_made_says_why_and_the_others_are_there(
         "detail": "This stretch cannot be decoded.",
     }
     assert parts[0].data["score"] >= parts[1].data["score"]  # there is no model to ask
+
+
+async def test_a_cancelled_job_leaves_no_process_no_file_and_no_folder_behind(
+    talk: Path, home: Path
+) -> None:
+    async with opened(home) as bench:
+        jobs, files = bench.workshop.library.jobs, bench.workshop.library.files
+        order = await bench.video(talk, WORDS)
+        job = await bench.begin(order, count=3)
+        ready = await bench.until_ready(job, 1)
+        await jobs.cancel(TENANT, job)
+        found, _ = await bench.ended(job)
+
+        assert found.state == "canceled"
+        async with asyncio.timeout(2.0):
+            while psutil.Process().children(recursive=True) or left_in(bench):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        for file in ready.data["files"]:
+            with pytest.raises(NotFound):
+                await files.stat(TENANT, file["path"])

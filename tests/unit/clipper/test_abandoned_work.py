@@ -1,0 +1,33 @@
+"""A workshop removes what killed processes left, also while it runs."""
+
+from pathlib import Path
+
+import pytest
+
+from cluster.auth.bootstrap import bootstrap
+from cluster.clock import SystemClock
+from cluster.settings import Settings
+from deployments.clipper import workshop
+from deployments.clipper.config import VideoConfig
+from deployments.clipper.crew import Threads
+from deployments.clipper.sandbox import private_folder
+from deployments.clipper.workshop import Workshop
+from tests.cluster.polling import eventually
+
+
+async def test_folders_that_nobody_works_in_go_and_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workshop, "SWEEP_S", 0.01)
+    settings = Settings(home=tmp_path)
+    bootstrap(tmp_path, settings)
+    shop = Workshop(settings, VideoConfig(gpu=False), Threads(1), None, SystemClock())
+    await shop.start()
+    try:
+        with private_folder(shop.library.scratch) as used:
+            left = shop.library.scratch / "work-1-left"
+            left.mkdir()
+            await eventually(lambda: not left.exists())
+            assert used.exists()
+    finally:
+        await shop.close()
