@@ -126,6 +126,10 @@ class LocalServe:
                         found[f"http://127.0.0.1:{socket.laddr.port}"] = process.pid
         return found
 
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs for this cluster, but this process."""
+        return members(self._id)
+
     def wait_for_ingress(self, replicas: int) -> dict[str, int]:
         """Those addresses, once so many are up; TimeoutError after a minute."""
         self.wait_until_whole("Ingress")
@@ -135,6 +139,14 @@ class LocalServe:
                 raise TimeoutError(f"{len(found)} of {replicas} ingress replicas listen")
             time.sleep(0.1)
         return found
+
+    def controller(self) -> int:
+        """The process of Serve's controller."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                if " ".join(process.cmdline()).startswith("ray::ServeController"):
+                    return process.pid
+        raise LookupError("there is no controller")
 
     def wait_until_whole(self, deployment: str) -> None:
         """Until every replica of a deployment of Mobula is up; TimeoutError after a minute."""

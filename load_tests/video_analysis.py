@@ -1,28 +1,17 @@
-"""`python -m load_tests.video_analysis`: what analysis costs beside a bare decode (S1 to S4).
+"""S1 to S4: what analysis costs beside a bare decode and PySceneDetect, and how it scales.
 
-Makes one noisy recording with the bundled ffmpeg, then runs both in turn and compares the least of
-each: CPU-seconds of all their processes, and wall time. `--scenedetect` names that program, to be
-compared with as well. Prints a table; `--json` writes the figures.
+In: a 1080p recording; for cuts and for moments to be found, planted ones (load_tests/highlights).
+Out: rows. Ours finds cuts, movement, brightness, subjects, and all that is heard.
 """
 
-import argparse
-import json
-import resource
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from deployments.clipper.analysis import (
     Chunk,
     ChunkFeatures,
-    Heard,
     analyse_chunk,
     chunks,
     hear,
@@ -31,153 +20,111 @@ from deployments.clipper.analysis import (
     whole,
 )
 from deployments.clipper.probe import probe
-from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.contracts.media import Source
-from load_tests.figures import Figure, all_met, table_of
-from load_tests.machine import describe_machine
+from load_tests.video_cost import Work, in_turn, least, rows_of
+from load_tests.video_goals import Pair, Row, needed
+from load_tests.video_planted import planted
+from load_tests.video_setting import Setting, ffmpeg
 
-PICTURE = "testsrc2=s=1920x1080:r=30,noise=alls=12:allf=t"
-SOUND = "sine=f=440:r=48000,volume='0.2+0.2*sin(2*PI*t/3)':eval=frame"
-CODE = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "27", "-g", "90", "-pix_fmt", "yuv420p")
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    cpu_s: float
-    wall_s: float
-
-
-def cost_of(work: Callable[[], object]) -> Cost:
-    """Of `work` and the processes that it starts and waits for."""
-    cpu, wall = _cpu_s(), time.monotonic()
-    work()
-    return Cost(_cpu_s() - cpu, time.monotonic() - wall)
+DECODE = "ffmpeg -i in -map 0:v -f null -"
+DETECT = "scenedetect detect-adaptive list-scenes"
+PAIRS = (
+    Pair("S1", "exact analysis", "exact", "decode", DECODE, "cpu", 1.15, 1.05),
+    Pair("S2", "exact analysis", "exact", "scenedetect", DETECT, "wall", 0.75),
+    Pair("S3", "fast analysis", "fast", "decode", DECODE),
+    Pair("S4", "two workers", "two workers", "one worker", "one worker", "wall", 0.60),
+)
+LONG = 6  # times the recording: two processes start, which is not what fast analysis is chosen for
+LONG_PAIR = Pair("S3", f"fast, {LONG} times as long", "fast", "decode", DECODE, "cpu", 0.10)
 
 
-def _cpu_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
-
-
-def made(folder: Path, seconds: int) -> Path:
-    """The recording: noise is dear to decode, as a camera's pictures are."""
-    path = folder / "noisy.mp4"
-    graphs = ("-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", SOUND)
-    sound = ("-c:a", "aac", "-ac", "2", "-t", str(seconds))
-    _run([ffmpeg_binary(), "-v", "error", "-nostdin", *graphs, *CODE, *sound, str(path)])
-    return path
-
-
-def _run(argv: Sequence[str]) -> None:
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
+@dataclass(frozen=True)
 class Analysis:
-    """The product's own pieces, `workers` at a time."""
+    """The product's own pieces, as many at a time as there are `workers`."""
 
-    def __init__(self, source: Source, folder: Path, workers: int) -> None:
-        self._source, self._folder, self._workers = source, folder, workers
+    source: Source
+    folder: Path
+    workers: int
 
-    def exact(self, wanted: int) -> None:
-        self._merged(chunks(self._source, self._folder, wanted))
+    def exact(self) -> None:
+        self._merged(chunks(self.source, self.folder, self.workers))
 
     def fast(self) -> None:
         self._merged((whole("fast"),))
 
     def looked(self, parts: Sequence[Chunk], workers: int) -> list[ChunkFeatures]:
         with ThreadPoolExecutor(workers) as pool:
-            return list(
-                pool.map(lambda part: analyse_chunk(self._source, part, self._folder), parts)
-            )
+            return list(pool.map(lambda part: analyse_chunk(self.source, part, self.folder), parts))
 
     def features(self, wanted: int) -> bytes:
         """The file of features from about `wanted` chunks, without sound."""
-        path = self._folder / "features.npz"
-        parts = self.looked(chunks(self._source, self._folder, wanted), self._workers)
-        save(merge(self._source.info, parts, None), path)
+        path = self.folder / "features.npz"
+        parts = self.looked(chunks(self.source, self.folder, wanted), self.workers)
+        save(merge(self.source.info, parts, None), path)
         return path.read_bytes()
 
     def halves(self) -> tuple[Chunk, ...]:
-        return tuple(replace(part, threads=1) for part in chunks(self._source, self._folder, 2))
+        return tuple(replace(part, threads=1) for part in chunks(self.source, self.folder, 2))
 
     def _merged(self, parts: Sequence[Chunk]) -> None:
         with ThreadPoolExecutor(1) as pool:
-            heard = pool.submit(hear, self._source, self._folder)
-            seen = self.looked(parts, self._workers)
-            sound: Heard | None = heard.result()
-        merge(self._source.info, seen, sound)
+            sound = pool.submit(hear, self.source, self.folder)
+            seen = self.looked(parts, self.workers)
+            merge(self.source.info, seen, sound.result())
 
 
-def measured(path: Path, folder: Path, rounds: int, scenedetect: str | None) -> list[Figure]:
-    analysis = Analysis(Source(path, probe(path, folder), ""), folder, workers=2)
-    decode = [ffmpeg_binary(), "-v", "error", "-nostdin", "-i", str(path), "-map", "0:v"]
-    halves, one = analysis.halves(), replace(whole(), threads=1)
-    work: dict[str, Callable[[], object]] = {
-        "decode": lambda: _run([*decode, "-f", "null", "-"]),
-        "exact": lambda: analysis.exact(2),
-        "exact, one chunk": lambda: analysis.exact(1),
+def analysing(setting: Setting) -> list[Row]:
+    pairs = [pair for pair in PAIRS if pair.goal in setting.goals]
+    analysis = Analysis(setting.recording, setting.folder("analysis"), setting.options.workers)
+    wanted = needed(pairs)
+    every = _contenders(setting, analysis)
+    if "scenedetect" in wanted:
+        setting.peers  # noqa: B018 - installed before anything is measured
+    analysis.fast()  # warms up
+    costs = in_turn(
+        {name: work for name, work in every.items() if name in wanted},
+        setting.options.rounds,
+        lambda text: setting.say(f"analysis: {text}"),
+    )
+    setting.raw["analysis"] = rows_of(costs)
+    found = least(costs)
+    rows = [row for pair in pairs for row in pair.rows(found)]
+    if "S3" in setting.goals:
+        rows += _long(setting, analysis)
+    if "S4" in setting.goals:
+        rows.append(_same(analysis))
+    return sorted([*rows, *planted(setting)], key=lambda row: row.goal)
+
+
+def _contenders(setting: Setting, analysis: Analysis) -> Mapping[str, Work]:
+    path, halves = setting.recording.path, analysis.halves()
+    one = replace(whole(), threads=1)
+    decode = ("-i", str(path), "-map", "0:v", "-f", "null", "-")
+    return {
+        "decode": lambda: ffmpeg(analysis.folder, *decode),
+        "exact": analysis.exact,
         "fast": analysis.fast,
-        "two halves": lambda: analysis.looked(halves, 2),
-        "one after the other": lambda: analysis.looked([one], 1),
+        "two workers": lambda: analysis.looked(halves, 2),
+        "one worker": lambda: analysis.looked([one], 1),
+        "scenedetect": lambda: setting.peers.detect(path),
     }
-    if scenedetect:
-        seek = [scenedetect, "-q", "-i", str(path), "detect-adaptive", "list-scenes", "-n"]
-        work["scenedetect"] = lambda: _run(seek)
-    costs: dict[str, list[Cost]] = {name: [] for name in work}
-    for _ in range(rounds):
-        for name, do in work.items():
-            costs[name].append(cost_of(do))
-    least = {
-        name: Cost(min(cost.cpu_s for cost in found), min(cost.wall_s for cost in found))
-        for name, found in costs.items()
-    }
-    same = len({analysis.features(wanted) for wanted in (1, 2, 5)}) == 1
-    return [*_told(least), *_judged(least), Figure("S4", "same bits", float(same), at_least=1)]
 
 
-def _told(least: dict[str, Cost]) -> list[Figure]:
-    return [
-        figure
-        for name, cost in least.items()
-        for figure in (
-            Figure("cost", f"{name}: CPU", cost.cpu_s, "s"),
-            Figure("cost", f"{name}: wall", cost.wall_s, "s"),
-        )
-    ]
+def _long(setting: Setting, analysis: Analysis) -> list[Row]:
+    """Once each: CPU-seconds of so long a run differ little."""
+    path = analysis.folder / "long.mp4"
+    again = ("-stream_loop", str(LONG - 1), "-i", str(analysis.source.path), "-c", "copy")
+    ffmpeg(analysis.folder, *again, path.name)
+    long = replace(analysis, source=Source(path, probe(path, analysis.folder), "bench"))
+    decode = ("-i", path.name, "-map", "0:v", "-f", "null", "-")
+    works = {"decode": lambda: ffmpeg(analysis.folder, *decode), "fast": long.fast}
+    costs = in_turn(works, 1, lambda text: setting.say(f"analysis, long: {text}"))
+    setting.raw["analysis, long"] = rows_of(costs)
+    path.unlink()
+    return LONG_PAIR.rows(least(costs))
 
 
-def _judged(least: dict[str, Cost]) -> list[Figure]:
-    bare, exact = least["decode"], least["exact"]
-    halves, one = least["two halves"], least["one after the other"]
-    found = [
-        Figure("S1", "exact / decode, CPU", exact.cpu_s / bare.cpu_s, at_most=1.15),
-        Figure("S1", "exact / decode, wall", exact.wall_s / bare.wall_s, at_most=1.05),
-        Figure("S3", "fast / decode, CPU", least["fast"].cpu_s / bare.cpu_s, at_most=0.10),
-        Figure("S4", "two halves / one, wall", halves.wall_s / one.wall_s, at_most=0.60),
-    ]
-    if "scenedetect" in least:
-        peer = least["scenedetect"].wall_s
-        found.append(Figure("S2", "exact / scenedetect, wall", exact.wall_s / peer, at_most=0.75))
-    return found
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=40, help="length of the recording")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scenedetect", help="the program to compare with")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    options = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        path = made(folder, options.seconds)
-        figures = measured(path, folder, options.rounds, options.scenedetect)
-    Console().print(table_of(figures))
-    if options.json:
-        report = {"machine": describe_machine(), "figures": [figure.row() for figure in figures]}
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _same(analysis: Analysis) -> Row:
+    different = len({analysis.features(wanted) for wanted in (1, 2, 5)})
+    what = "different features of 1, 2, 5 chunks"
+    return Row("S4", what, "", different, unit="", at_most=1)

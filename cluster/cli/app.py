@@ -240,6 +240,14 @@ def bench_cache(context: typer.Context) -> None:
     raise typer.Exit(main_of("load_tests.bench_cache", context.args))
 
 
+@bench.command("video", context_settings=PASS_THROUGH)
+def bench_video(context: typer.Context) -> None:
+    """Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory."""
+    from cluster.cli.delegate import main_of
+
+    raise typer.Exit(main_of("load_tests.bench_video", context.args))
+
+
 @bench.command("highlights", context_settings=PASS_THROUGH)
 def bench_highlights(context: typer.Context) -> None:
     """Planted highlights and decoys: what ranking finds, beside chance and the loudest window."""

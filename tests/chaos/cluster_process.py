@@ -23,11 +23,14 @@ MARK = "chaos: "  # what is ours on standard output
 
 
 class ClusterProcess:
-    """Use as a context manager; `authority` keeps the limits until `keep_limits_in` changes it."""
+    """Use as a context manager; `authority` keeps the limits until `keep_limits_in` changes it.
 
-    def __init__(self, redis_url: str, authority: Authority) -> None:
+    `clippers` is how many replicas make clips.
+    """
+
+    def __init__(self, redis_url: str, authority: Authority, clippers: int = 1) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.cluster_process", authority],
+            [sys.executable, "-m", "tests.chaos.cluster_process", authority, str(clippers)],
             cwd=ROOT, env=process_environment({"MOBULA_REDIS_URL": redis_url}), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
@@ -55,10 +58,10 @@ class ClusterProcess:
         """End one replica of a deployment as a crash would."""
         self._tell("kill", deployment)
 
-    def wait_until_whole(self) -> None:
+    def wait_until_whole(self, *deployments: str) -> None:
         """Until what was killed before is replaced."""
-        self._tell("whole", "Limiter")
-        self._tell("whole", "Ingress")
+        for deployment in deployments or ("Limiter", "Ingress"):
+            self._tell("whole", deployment)
 
     def keep_limits_in(self, authority: Authority) -> None:
         """Deploy anew with another authority, and wait until that is up."""
@@ -74,6 +77,10 @@ class ClusterProcess:
         found: dict[str, int] = json.loads(self._tell("addresses", str(replicas)))
         return found
 
+    def controller(self) -> int:
+        """The process of Serve's controller."""
+        return int(self._tell("controller", "-"))
+
     def _tell(self, *words: str) -> str:
         assert self._process.stdin is not None
         self._process.stdin.write(" ".join(words) + "\n")
@@ -88,17 +95,18 @@ class ClusterProcess:
         raise AssertionError("the cluster's process ended")
 
 
-def main(authority: str) -> None:
+def main(authority: str, clippers: int) -> None:
     from load_tests.local_serve import LocalServe
 
     with LocalServe() as local:
-        deploy(local, authority)
+        deploy(local, authority, clippers=clippers)
         say(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
         commands: dict[str, Any] = {
             "kill": local.kill_one,
             "whole": local.wait_until_whole,
             "authority": lambda found: deploy(local, found),
             "shared": lambda found: deploy(local, "embedded", found),
+            "controller": lambda _: local.controller(),
             "addresses": lambda count: local.wait_for_ingress(int(count)),
         }
         for line in sys.stdin:
@@ -106,7 +114,7 @@ def main(authority: str) -> None:
             say(json.dumps(commands[name](argument)))
 
 
-def deploy(local: Any, authority: str, shared: str = "auto") -> None:
+def deploy(local: Any, authority: str, shared: str = "auto", clippers: int = 1) -> None:
     from graphs.app import build
     from graphs.args import AppArgs
 
@@ -115,6 +123,7 @@ def deploy(local: Any, authority: str, shared: str = "auto") -> None:
         "ingress": {"num_cpus": 0.1, "replicas": 2},
         "limiter": {"authority": authority},
         "cache": {"shared": shared},
+        "video": {"replicas": clippers, "gpu": False},
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
@@ -125,4 +134,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

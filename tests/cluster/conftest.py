@@ -39,6 +39,7 @@ def cluster() -> Iterator[LocalServe]:
                 "embeddings": [{"id": "minilm", "num_cpus": 0.1}],
                 "content": {"default": "nano"},
                 "ingress": {"num_cpus": 0.1, "replicas": INGRESSES},
+                "video": {"num_cpus": 0.1, "replicas": 2, "gpu": False},
             }
         )
         local.run(build(args), "mobula", "/")

@@ -10,6 +10,9 @@ import httpx
 
 from tests.cluster.polling import eventually
 
+READS = ("models:read", "usage:read", "audit:read", "webhooks:read", "media:read")
+SCOPES = ["generate", "media:write", *READS]
+
 
 @dataclass(frozen=True)
 class Tenant:
@@ -31,7 +34,7 @@ async def make_tenant(operator: httpx.AsyncClient, **plan: Any) -> Tenant:
     await put_plan(operator, name, plan)
     tenant = {"id": name, "name": name, "plan": name}
     (await operator.post("/api/v1/tenants", json=tenant)).raise_for_status()
-    wanted = {"name": "test", "scopes": ["generate", "models:read", "usage:read", "audit:read"]}
+    wanted = {"name": "test", "scopes": SCOPES}
     made = await operator.post(f"/api/v1/tenants/{name}/keys", json=wanted)
     made.raise_for_status()
     body = made.json()
