@@ -66,4 +66,9 @@ def _text(raw: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True)
+    """Raises ValueError for any spelling but the one of `_text`."""
+    padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+    raw = base64.b64decode(padded, b"-_", validate=True)
+    if _text(raw) != text:
+        raise ValueError
+    return raw

@@ -4,8 +4,9 @@ Flows in: a URL. Flows out: connections inside transactions. One `begin()` is on
 commits at its end or not at all; repositories take the connection and never commit. Knows no table.
 """
 
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ class Database:
     def __init__(self, url: str) -> None:
         """`url` is SQLAlchemy's: sqlite+aiosqlite:///path or postgresql+asyncpg://..."""
         self.is_sqlite = url.startswith("sqlite")
-        options: dict[str, Any] = {} if self.is_sqlite else dict(POOL)
+        options: dict[str, Any] = (
+            {"connect_args": {"factory": _Released}} if self.is_sqlite else dict(POOL)
+        )
         self.engine: AsyncEngine = create_async_engine(url, **options)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _pragmas)
@@ -75,6 +78,17 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+class _Released(sqlite3.Connection):
+    """Ends its transaction when it is closed. A task that is cancelled leaves statements open, and
+    SQLite keeps a closed connection with open statements alive, and with it the writers' lock.
+    """
+
+    def close(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # closed before
+            self.rollback()
+        super().close()
 
 
 def _pragmas(connection: Any, _: Any) -> None:

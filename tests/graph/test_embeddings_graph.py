@@ -14,7 +14,11 @@ from cluster.settings import Settings
 from graphs.app import build
 from graphs.args import AppArgs
 
-ARGS = {"models": [{"id": "echo", "engine": "echo"}], "embeddings": [{"id": "minilm"}]}
+ARGS = {
+    "models": [{"id": "echo", "engine": "echo"}],
+    "embeddings": [{"id": "minilm"}],
+    "video": {"enabled": False},
+}
 
 
 @pytest.fixture(scope="module")

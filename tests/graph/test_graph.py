@@ -17,6 +17,7 @@ from graphs.args import AppArgs
 ARGS = {
     "models": [{"id": "echo", "engine": "echo"}, {"id": "other/echo", "engine": "echo"}],
     "content": {"default": "other/echo", "providers": {"house": "echo"}},
+    "video": {"enabled": False},  # pieces of video jobs are Ray tasks
 }
 HELLO = {"model": "echo", "messages": [{"role": "user", "content": "hello there"}]}
 

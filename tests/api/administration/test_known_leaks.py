@@ -80,7 +80,9 @@ def asked_for(api: dict[str, Any]) -> Iterator[str]:
             for found in operation.get("parameters", ()):
                 shared = found.get("$ref", "").rpartition("/")[2]
                 yield (api["components"]["parameters"][shared] if shared else found)["name"]
-            yield from fields(operation.get("requestBody", {}), api, set())
+            content = dict(operation.get("requestBody", {}).get("content", {}))
+            content.pop("multipart/form-data", None)  # its `file` is the bytes themselves
+            yield from fields(content, api, set())
 
 
 def fields(schema: Any, api: dict[str, Any], seen: set[str]) -> Iterator[str]:

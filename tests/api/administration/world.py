@@ -31,6 +31,7 @@ from deployments.ingress.services import Services
 from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import Unlimited
+from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.web import MakeServices, client_of
 
 PASSWORD = "correct horse battery"
@@ -83,11 +84,6 @@ class World:
 Open = Callable[..., Any]
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """Every host name leads to one public address; nothing is asked of the network."""
-    return ["93.184.215.14"]
-
-
 def cheap() -> Passwords:
     return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
@@ -127,7 +123,7 @@ async def seeded(settings: Settings) -> Seed:
     operator = bootstrap(settings.home, settings)
     assert operator is not None
     credentials, ids = {"operator": operator}, {}
-    async with opened(settings, []) as (_, _, _, office):
+    async with opened(settings, []) as (database, directory, _, office):
         for plan in (Plan(id="team"), Plan(id="spare")):
             await office.plans.put(OPERATOR, plan)
         await office.tenants.create(OPERATOR, "acme", "Acme", "team")
@@ -150,6 +146,9 @@ async def seeded(settings: Settings) -> Seed:
             email = f"{role}@{'other' if role == 'stranger' else 'acme'}.example"
             made = await office.sessions.login(email, PASSWORD, "test", "seed")
             credentials[str(role)] = made.access_token
+        media = media_in(settings, database, lambda tenant: directory.tenant(tenant).plan)
+        ids |= await recorded(media)
+        await media.files.close()
     return Seed(settings.home, credentials, ids)
 
 
@@ -185,9 +184,13 @@ async def serving(
             plan_of=plan_of,
             gate=Gate(Unlimited(), plan_of, trail, bare.clock),
             office=office,
+            media=media_in(settings, database, plan_of),
             limits_view=lambda tenant: limiter.view(tenant, plan_of(tenant)),
         )
-        yield World(
-            create_app(services), services, office, database, trail, settings.home, seed.ids,
-            dict(seed.credentials), told,
-        )  # fmt: skip
+        try:
+            yield World(
+                create_app(services), services, office, database, trail, settings.home, seed.ids,
+                dict(seed.credentials), told,
+            )  # fmt: skip
+        finally:
+            await services.media.files.close()

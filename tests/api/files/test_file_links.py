@@ -173,12 +173,12 @@ async def test_a_link_can_only_be_read(
     assert await media.files.used("acme") == len(DATA)
 
 
-async def test_without_a_file_store_the_answer_is_503(with_media: WithMedia, media: Media) -> None:
+async def test_where_video_is_off_there_are_no_files(with_media: WithMedia, media: Media) -> None:
     async with client_of(with_media(None), key=None) as client:
         answer = await client.get(media.link("clip"))
 
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"]
+    assert answer.status_code == 404
+    assert answer.json()["type"].endswith("/video-off")
 
 
 class Client:

@@ -27,6 +27,7 @@ def app_with(world: World, gate: Gate, store: JobStore) -> ASGIApp:
     """The whole application over `store`."""
     services, database = world.services, world.database
     grounds = SimpleNamespace(
+        limiter=None,  # nothing was set aside for these jobs
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,

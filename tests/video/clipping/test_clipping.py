@@ -124,7 +124,8 @@ async def test_a_cancelled_job_leaves_no_process_no_file_and_no_folder_behind(
     async with opened(home) as bench:
         jobs, files = bench.workshop.library.jobs, bench.workshop.library.files
         order = await bench.video(talk, WORDS)
-        job = await bench.begin(order, count=3)
+        shapes = ["9:16", "1:1", "4:5", "16:9"]
+        job = await bench.begin(order, count=6, aspects=shapes, quality="final")
         ready = await bench.until_ready(job, 1)
         await jobs.cancel(TENANT, job)
         found, _ = await bench.ended(job)

@@ -1,0 +1,106 @@
+"""The application over a real library and a real limiter, for tests that order clips."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+from sqlalchemy import func, select
+from starlette.types import ASGIApp
+
+from cluster.clock import SystemClock
+from cluster.idempotency.store import IdempotencyStore
+from cluster.media.videos import Video
+from cluster.storage.tables import usage
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Unit
+from deployments.clipper.config import VideoConfig
+from deployments.contracts.jobs import Job
+from deployments.contracts.media import MediaInfo
+from deployments.ingress.gate import Gate
+from deployments.ingress.handles import HandleCalls
+from deployments.ingress.media import MediaServices, media_services
+from deployments.ingress.services import Services
+from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.tenant_limiter import TenantLimiter
+from tests.api.administration.recorded import video_in
+from tests.api.fakes import Records
+from tests.api.videos.media_world import WRITER, Keys, application, filled
+from tests.api.web import client_of
+from tests.media_fixtures.infos import picture
+
+
+@dataclass
+class ClipWorld:
+    """One running application. `plan` may be set before a request."""
+
+    services: Services
+    media: MediaServices
+    records: Records
+    plan: Plan
+    app: ASGIApp
+
+    def client(self, key: str | None = WRITER) -> httpx.AsyncClient:
+        return client_of(self.app, key)
+
+    def handles(self) -> HandleCalls:
+        return HandleCalls(self.services)
+
+    async def video(self, info: MediaInfo | None = None, **changes: Any) -> Video:
+        """A video of acme that is ready, of 120 seconds unless said otherwise."""
+        return await video_in(self.media, "acme", info or picture(120.0), **changes)
+
+    async def jobs(self) -> tuple[Job, ...]:
+        return (await self.media.jobs.page("acme")).items
+
+    async def charged(self) -> int:
+        """Seconds of video in the usage ledger."""
+        video = usage.c.unit == Unit.VIDEO_SECONDS
+        async with self.media.database.read() as connection:
+            found = await connection.execute(select(func.sum(usage.c.amount)).where(video))
+            return int(found.scalar_one() or 0)
+
+
+@asynccontextmanager
+async def opened(folder: Path, bare: Services, records: Records) -> AsyncIterator[ClipWorld]:
+    clock, world = SystemClock(), []
+
+    def plan_of(_: str) -> Plan:
+        return world[0].plan if world else Plan(id="default")
+
+    async def unspent(*_: object) -> int:
+        return 0
+
+    database = await filled(f"sqlite+aiosqlite:///{folder / 'clips.db'}")
+    limiter = TenantLimiter(MemoryAuthority(clock), "test", clock, unspent, lambda _: None)
+    grounds = SimpleNamespace(
+        limiter=limiter,
+        database=database,
+        guard=None,  # nothing is fetched here
+        pepper=b"p" * 32,
+        plan_of=plan_of,
+        is_active=lambda _: True,
+    )
+    media = media_services(bare.settings, VideoConfig(), grounds, clock)
+    assert media is not None
+    once = IdempotencyStore(database, lambda tenant: tenant.encode().ljust(32, b"s"), clock)
+    services = replace(
+        bare,
+        authenticator=Keys(),
+        plan_of=plan_of,
+        gate=Gate(limiter, plan_of, records, clock),
+        office=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
+        media=media,
+        idempotency=once,
+    )
+    world.append(ClipWorld(services, media, records, Plan(id="p"), application(services)))
+    try:
+        yield world[0]
+    finally:
+        await once.close()
+        await limiter.close()
+        await media.files.close()
+        await database.close()
