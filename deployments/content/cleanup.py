@@ -67,15 +67,18 @@ def _closing(gap: str, tags: list[str]) -> str:
 
 def _unwrapped(raw: str) -> str:
     text = regex.sub(r"<\|[^|<>\n]{0,40}\|>", "", raw).replace("\r\n", "\n").replace("\r", "\n")
-    text = "".join(
-        char for char in text if char in "\n\t" or (ord(char) >= 32 and not 127 <= ord(char) < 160)
-    )
+    text = "".join(char for char in text if char in "\n\t" or _is_text(char))
     text = regex.sub(r"^```\w*\s*\n?|\n?```\s*$", "", text.strip()).strip()
     text = _LABEL.sub("", _PREAMBLE.sub("", text))
     text = regex.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
     text = regex.sub(r"(?m)^#{1,6}[ \t]+", "", text)
     text = _unquoted(text.strip())
     return str(regex.sub(r"\n{3,}", "\n\n", text)).strip()
+
+
+def _is_text(char: str) -> bool:
+    """Neither a control character nor what stands for bytes that a model broke off."""
+    return ord(char) >= 32 and not 127 <= ord(char) < 160 and char != "\N{REPLACEMENT CHARACTER}"
 
 
 def _unquoted(text: str) -> str:

@@ -101,3 +101,11 @@ def test_a_long_text_ends_at_a_sentence() -> None:
 def test_emoji_leave_no_gaps() -> None:
     assert without_emoji("Hi 😀 there 👩‍👩‍👧‍👦! ✨") == "Hi there!"
     assert without_emoji("1 © 2") == "1 © 2"
+
+
+def test_half_a_character_that_a_model_broke_off_is_left_out() -> None:
+    brief = Brief(topic="a book fair", platform="x", hashtags=0)
+
+    assert finish(brief, "Today: a book fair. \N{REPLACEMENT CHARACTER} Come!").body == (
+        "Today: a book fair.  Come!"
+    )
