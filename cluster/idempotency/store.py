@@ -104,11 +104,16 @@ class IdempotencyStore:
         if len(body) > MAX_BYTES:
             await self.release(lease)
             return False
-        row = lease.row
-        sealed = self._sealer(row.tenant).seal(body, _context(row))
-        expires = self._clock.wall() + KEPT_S
-        done = replace(row, status=status, answer=sealed, expires=expires)
+        done = self._done(lease, status, body)
         return await self._to_end(lambda connection: repository.end(connection, done))
+
+    async def keep_with(
+        self, connection: AsyncConnection, lease: Lease, status: int, body: bytes
+    ) -> None:
+        """As `keep`, in the transaction of what was done: both are, or neither. Raises Conflict
+        where the lease was lost, so that whoever took it over does it."""
+        if not await repository.end(connection, self._done(lease, status, body)):
+            raise Conflict(f"{HEADER}: another request under this key took over.", param=HEADER)
 
     async def release(self, lease: Lease) -> None:
         """The next request under the key runs. Otherwise as `keep`."""
@@ -159,6 +164,12 @@ class IdempotencyStore:
             leased=now + lease_s,
             expires=now + max(lease_s, KEPT_S),
         )
+
+    def _done(self, lease: Lease, status: int, body: bytes) -> Row:
+        row = lease.row
+        sealed = self._sealer(row.tenant).seal(body, _context(row))
+        expires = self._clock.wall() + KEPT_S
+        return replace(row, status=status, answer=sealed, expires=expires)
 
     def _opened(self, row: Row, answer: bytes) -> bytes:
         """An answer that does not open can neither be given nor be computed anew."""

@@ -6,16 +6,24 @@ inside the gate: a replay costs a request and writes an audit line, but calls no
 """
 
 import re
-from collections.abc import AsyncIterator, Iterable, MutableMapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 import orjson
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.idempotency.store import HEADER, MAX_BYTES, Asked, IdempotencyStore, Kept, Lease
 from cluster.problems import InvalidRequest, Problem
 from cluster.storage.database import StoreDown
 from deployments.ingress.call import Call
+from deployments.ingress.keeping import current_keep
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.streaming import Event, Events
 
@@ -74,8 +82,9 @@ class Once:
         begun = await self._begin(call, b"whole")
         if isinstance(begun, Kept):
             return self._again(begun)
-        async with self._running(begun):
-            answer = await self._operation.answer(call, body)
+        with self._keeping(begun):
+            async with self._running(begun):
+                answer = await self._operation.answer(call, body)
         await self._store.keep(begun, 200, orjson.dumps(answer))
         return answer
 
@@ -108,6 +117,19 @@ class Once:
         if kept.status != 200:
             raise _problem(**said)
         return said
+
+    @contextmanager
+    def _keeping(self, lease: Lease) -> Iterator[None]:
+        """Let the operation keep its answer in its own transaction."""
+
+        async def keep(connection: AsyncConnection, answer: Mapping[str, Any]) -> None:
+            await self._store.keep_with(connection, lease, 200, orjson.dumps(answer))
+
+        token = current_keep.set(keep)
+        try:
+            yield
+        finally:
+            current_keep.reset(token)
 
     @asynccontextmanager
     async def _running(self, lease: Lease) -> AsyncIterator[None]:

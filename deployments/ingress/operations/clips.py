@@ -24,6 +24,7 @@ from deployments.contracts.jobs import Job, NewJob
 from deployments.contracts.media import MediaInfo
 from deployments.ingress.call import Call
 from deployments.ingress.gate import current_entrance
+from deployments.ingress.keeping import keep_with
 from deployments.ingress.media import MediaServices, VideoOff
 from deployments.ingress.schemas.clips import ClipOrder, JobQueryBody
 from deployments.ingress.streaming import Events
@@ -86,7 +87,9 @@ class Clips:
         async with media.database.begin() as connection:
             await media.videos.hold(connection, caller.tenant, order.video)
             await enter(connection, charged)
-            return await media.jobs.create(connection, new)
+            job = await media.jobs.create(connection, new)
+            await keep_with(connection, job_said(job))
+            return job
 
 
 class JobLook:

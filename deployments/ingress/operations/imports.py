@@ -12,6 +12,7 @@ from cluster.tenants.plan import RequestClass
 from deployments.clipper.importing import IMPORT
 from deployments.contracts.jobs import NewJob
 from deployments.ingress.call import Call
+from deployments.ingress.keeping import keep_with
 from deployments.ingress.media import MediaServices
 from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
 from deployments.ingress.streaming import Events
@@ -40,8 +41,9 @@ class Imports:
         async with media.database.begin() as connection:
             await media.videos.add(connection, video)
             job = await media.jobs.create(connection, _job(call, video, url))
-        said = ImportAnswer(video=VideoAnswer.of(video), job=job.id)
-        return said.model_dump(mode="json")
+            said = ImportAnswer(video=VideoAnswer.of(video), job=job.id).model_dump(mode="json")
+            await keep_with(connection, said)
+        return said
 
     async def events(self, call: Call, body: VideoImport) -> Events:
         """One event, the answer: the job has events of its own."""
