@@ -4,7 +4,7 @@ In: a 1080p recording; for cuts and for moments to be found, planted ones (load_
 Out: rows. Ours finds cuts, movement, brightness, subjects, and all that is heard.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,10 +47,10 @@ class Analysis:
     workers: int
 
     def exact(self) -> None:
-        self._merged(chunks(self.source, self.folder, self.workers))
+        self._merged(lambda: chunks(self.source, self.folder, self.workers))
 
     def fast(self) -> None:
-        self._merged((whole("fast"),))
+        self._merged(lambda: (whole("fast"),))
 
     def looked(self, parts: Sequence[Chunk], workers: int) -> list[ChunkFeatures]:
         with ThreadPoolExecutor(workers) as pool:
@@ -66,10 +66,11 @@ class Analysis:
     def halves(self) -> tuple[Chunk, ...]:
         return tuple(replace(part, threads=1) for part in chunks(self.source, self.folder, 2))
 
-    def _merged(self, parts: Sequence[Chunk]) -> None:
+    def _merged(self, split: Callable[[], Sequence[Chunk]]) -> None:
+        """As deployments/clipper/seeing.py does it."""
         with ThreadPoolExecutor(1) as pool:
             sound = pool.submit(hear, self.source, self.folder)
-            seen = self.looked(parts, self.workers)
+            seen = self.looked(split(), self.workers)
             merge(self.source.info, seen, sound.result())
 
 

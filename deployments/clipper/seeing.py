@@ -94,24 +94,31 @@ class Seeing:
             await asyncio.to_thread(file.unlink, missing_ok=True)
 
     async def _analysed(self, source: Source, folder: Path, depth: Depth, told: Told) -> Features:
-        parts = await self._chunks(source, folder, depth)
-        seats, done = asyncio.Semaphore(self._side_by_side), 0
+        """Listening begins while it is found out where the pictures can be split."""
+        seats, done, pieces = asyncio.Semaphore(self._side_by_side), 0, 2
+        crew = self._crew
 
         async def seated(work: Coroutine[Any, Any, Found]) -> Found:
             nonlocal done
             async with seats:
                 found = await work
             done += 1
-            await told(done / (len(parts) + 2))
+            await told(done / (pieces + 1))
             return found
 
-        crew = self._crew
-        heard, *seen = await together(
-            seated(crew.do(folder, hear, source, folder)),
-            *(seated(crew.do(folder, analyse_chunk, source, part, folder)) for part in parts),
-        )
+        async def looked() -> list[Found]:
+            nonlocal pieces
+            parts = await self._chunks(source, folder, depth)
+            pieces = len(parts) + 1
+            looks = (crew.do(folder, analyse_chunk, source, part, folder) for part in parts)
+            return await together(*(seated(look) for look in looks))
+
+        async def heard() -> list[Found]:
+            return [await seated(crew.do(folder, hear, source, folder))]
+
+        sounds, seen = await together(heard(), looked())
         pictures = [found for found in seen if isinstance(found, ChunkFeatures)]
-        sound = heard if isinstance(heard, Heard) else None
+        sound = sounds[0] if isinstance(sounds[0], Heard) else None
         return await asyncio.to_thread(merge, source.info, pictures, sound)
 
     async def _chunks(self, source: Source, folder: Path, depth: Depth) -> tuple[Chunk, ...]:

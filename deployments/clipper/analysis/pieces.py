@@ -29,18 +29,21 @@ _LISTENING = "deployments.clipper.analysis.listening"
 _SOUND: Layout = dict.fromkeys(("level", "speech", "novelty"), ("<f4", ("n",)))
 _PICTURES_HELD = 48
 _LARGE = 4096 * 2304
+LONGEST_S: Seconds = 180.0  # of one chunk, which holds some 300 bytes a frame
 _STANDARD_RATE = 1920 * 1080 * 30  # pixels a second that one core decodes about 5 times as fast
 
 
 def chunks(
     source: Source, folder: Path, wanted: int, cancel: Cancel | None = None
 ) -> tuple[Chunk, ...]:
-    """At most `wanted` chunks of about the same length that begin at keyframes, in order; () for a
-    recording without pictures. One chunk alone uses all cores. Raises what python_child raises.
+    """At most `wanted` chunks of about the same length that begin at keyframes, in order; more for
+    a long recording, so that none needs more memory than another's. () for a recording without
+    pictures. One chunk alone uses all cores. Raises what python_child raises.
     """
     video, duration = source.info.video, source.info.duration
     if video is None:
         return ()
+    wanted = how_many(duration, wanted)
     begins: list[int] = []
     if wanted > 1:
         places = [duration * part / wanted for part in range(1, wanted)]
@@ -52,6 +55,11 @@ def chunks(
         Chunk(index, begin, end, 1 / len(ends))
         for index, (begin, end) in enumerate(zip([None, *begins], ends, strict=True))
     )
+
+
+def how_many(duration: Seconds, wanted: int) -> int:
+    """Chunks for a recording: a multiple of `wanted`, none longer than LONGEST_S."""
+    return wanted * max(1, math.ceil(duration / (wanted * LONGEST_S)))
 
 
 def whole(mode: Mode = "exact") -> Chunk:
