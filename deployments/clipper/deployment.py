@@ -4,41 +4,49 @@ Requests never come here: jobs are rows, and a replica takes those that are free
 replicas may run, and one that dies is replaced without anybody being told.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
-from cluster.auth.delegation import Delegation
-from cluster.auth.home import load_pepper
-from cluster.clock import SystemClock
-from cluster.logs import configure_logging
 from cluster.problems import Problem
-from cluster.settings import Settings
 from deployments.clipper.config import VideoConfig
-from deployments.clipper.workshop import Workshop
-from deployments.remote_crew import RayCrew
-from deployments.remote_writer import RemoteWriter
+
+if TYPE_CHECKING:
+    from deployments.clipper.workshop import Workshop
+
+HEAD_START_S = 3.0  # for the stages that requests wait for; jobs can wait
 
 
 class ClipperReplica:
-    """A plain class; `graphs/video.py` makes it a deployment."""
+    """A plain class; `graphs/video.py` makes it a deployment. It is up at once, and opens its
+    workshop a moment later: on a machine of few cores a cluster is ready sooner.
+    """
 
     async def __init__(self, config: VideoConfig) -> None:  # type: ignore[misc]
-        settings, clock = Settings(), SystemClock()
-        configure_logging(settings.log_level)
-        app = serve.get_replica_context().app_name
-        delegation = Delegation(load_pepper(settings.home, settings), clock)
-        writer = RemoteWriter(delegation, app, config.writer or "")
-        self._workshop = Workshop(settings, config, RayCrew(config.piece_cpus), writer, clock)
-        await self._workshop.start()
+        self._config = config
+        self._app = serve.get_replica_context().app_name
+        self._workshop: Workshop | None = None
+        self._opening = asyncio.create_task(self._open_workshop(), name="workshop")
         self._open = True
+
+    async def _open_workshop(self) -> None:
+        await asyncio.sleep(HEAD_START_S)
+        from deployments.clipper.opening import workshop  # loads half of what there is
+
+        self._workshop = workshop(self._config, self._app)
+        await self._workshop.start()
 
     async def wake(self) -> None:
         """There is a new job: do not wait for the next look at the queue."""
-        self._workshop.wake()
+        if self._workshop is not None:
+            self._workshop.wake()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
+        if self._workshop is None:
+            return {}
         try:
             depth = await self._workshop.depth()
         except Problem:
@@ -46,11 +54,17 @@ class ClipperReplica:
         return {"queued": depth.queued, "running": depth.running, "oldest_s": depth.oldest_s}
 
     async def check_health(self) -> None:
-        """Answering shows that the event loop turns; jobs have leases of their own."""
+        """Raises what kept the workshop from opening; else answering shows that the loop turns."""
+        if self._opening.done():
+            self._opening.result()
 
     async def close(self) -> None:
         self._open = False
-        await self._workshop.close()
+        self._opening.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await self._opening
+        if self._workshop is not None:
+            await self._workshop.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:
         """Serve calls this on the loop when it stops a replica, and awaits what it returns."""

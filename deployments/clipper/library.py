@@ -23,9 +23,8 @@ from deployments.clipper.charging import refund
 from deployments.clipper.config import VideoConfig
 from deployments.clipper.importing import import_ended
 from deployments.clipper.intake import Intake
-from deployments.clipper.order import CLIPS
+from deployments.clipper.order import CLIPS, clips_of
 from deployments.clipper.probe import probe
-from deployments.clipper.producing import clips_of
 from deployments.contracts.jobs import Job
 from deployments.jobs.store import JobStore
 

@@ -34,6 +34,11 @@ class Order:
     transcript: tuple[str, str] | None = None
 
 
+def clips_of(job: str) -> str:
+    """Where all files of a job are."""
+    return f"clips/{job}"
+
+
 def to_spec(order: Order) -> dict[str, Any]:
     options = asdict(order.options)
     return {

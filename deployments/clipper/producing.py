@@ -19,7 +19,7 @@ from deployments.clipper.captions import captions, why_left_out
 from deployments.clipper.crew import Crew
 from deployments.clipper.describing import Describing
 from deployments.clipper.framing import frame, output_size
-from deployments.clipper.order import Order
+from deployments.clipper.order import Order, clips_of
 from deployments.clipper.quality import inspect
 from deployments.clipper.render import render
 from deployments.clipper.sandbox import Cancel
@@ -56,11 +56,6 @@ class Cut:
     @property
     def folder(self) -> str:
         return f"{clips_of(self.job)}/{self.number}"
-
-
-def clips_of(job: str) -> str:
-    """Where all files of a job are."""
-    return f"clips/{job}"
 
 
 class Producing:
