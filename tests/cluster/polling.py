@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 
 
-async def eventually(holds: Callable[[], object], timeout_s: float = 10.0) -> None:
+async def eventually(
+    holds: Callable[[], object], timeout_s: float = 10.0, every_s: float = 0.05
+) -> None:
     """Poll `holds` (awaitable or not) until it is true; fail when the time is up."""
     until = time.monotonic() + timeout_s
     while True:
@@ -15,4 +17,4 @@ async def eventually(holds: Callable[[], object], timeout_s: float = 10.0) -> No
         if result:
             return
         assert time.monotonic() < until, "the condition never held"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every_s)

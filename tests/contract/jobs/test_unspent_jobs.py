@@ -7,17 +7,17 @@ from tests.contract.jobs.office import KIND, Office
 
 
 async def test_a_job_that_failed_or_was_cancelled_is_told_once(office: Office) -> None:
-    failed, canceled, done = await office.add(), await office.add(), await office.add()
+    canceled, *_ = await office.add(), await office.add(), await office.add()
     await office.store.cancel(canceled.tenant, canceled.id)
-    first, second = await office.claim(), await office.claim()
-    await office.store.fail(first, InvalidRequest("It cannot be."))
-    await office.store.finish(second, Result("succeeded"))
+    failed, done = await office.claim(), await office.claim()
+    await office.store.fail(failed, InvalidRequest("It cannot be."))
+    await office.store.finish(done, Result("succeeded"))
 
     async with office.database.begin() as connection:
         told = [job.id for job in await take_unspent(connection, KIND, 0.0)]
         again = await take_unspent(connection, KIND, 0.0)
-    assert sorted(told) == sorted([failed.id, canceled.id])
-    assert done.id not in told
+    assert sorted(told) == sorted([failed.job.id, canceled.id])
+    assert done.job.id not in told
     assert again == []
 
 
