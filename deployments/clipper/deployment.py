@@ -39,11 +39,6 @@ class ClipperReplica:
         self._workshop = workshop(self._config, self._app)
         await self._workshop.start()
 
-    async def wake(self) -> None:
-        """There is a new job: do not wait for the next look at the queue."""
-        if self._workshop is not None:
-            self._workshop.wake()
-
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
         if self._workshop is None:
             return {}

@@ -111,7 +111,7 @@ class LeaseLost(Exception):
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a job ended well, or partly so. `charge` is entered in the usage ledger in the same
-    transaction, so exactly once. `refunded` is set where what was reserved is to be given back."""
+    transaction, so exactly once."""
 
     state: Literal["succeeded", "partial"]
     data: Mapping[str, Any] = field(default_factory=dict)

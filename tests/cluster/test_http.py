@@ -88,8 +88,8 @@ async def test_a_stream_arrives_as_it_is_made(client: httpx.AsyncClient) -> None
 async def test_a_client_that_leaves_frees_the_model_whatever_headers_it_sent(
     client: httpx.AsyncClient, stream: bool
 ) -> None:
-    """Once in thirty times or so nobody behind HAProxy is told, and the call runs to its end; so
-    this asks for one of three."""
+    """Now and then nobody behind Serve's proxies is told, and the call runs to its end; so this
+    asks for one of three."""
     left = [await _leaves(client, stream)]
     while not left[-1] and len(left) < 3:
         left.append(await _leaves(client, stream))

@@ -29,7 +29,7 @@ _LISTENING = "deployments.clipper.analysis.listening"
 _SOUND: Layout = dict.fromkeys(("level", "speech", "novelty"), ("<f4", ("n",)))
 _PICTURES_HELD = 48
 _LARGE = 4096 * 2304
-LONGEST_S: Seconds = 180.0  # of one chunk, which holds some 300 bytes a frame
+LONGEST_S: Seconds = 180.0  # of one chunk, which holds values for every frame
 _STANDARD_RATE = 1920 * 1080 * 30  # pixels a second that one core decodes about 5 times as fast
 
 
