@@ -10,8 +10,8 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.clock import Clock
 from cluster.settings import Settings
-from deployments.cache.config import CacheConfig
 from deployments.cache.redis_tier import RedisTier
+from deployments.ingress.config import IngressConfig
 from deployments.limiter.redis_authority import RedisAuthority
 from deployments.remote import RemoteModel
 from deployments.remote_cache import RemoteCache
@@ -33,7 +33,7 @@ class RemoteStages:
         embedders: Mapping[str, DeploymentHandle],
         limits: DeploymentHandle | None,
         shelves: Sequence[DeploymentHandle],
-        cache: CacheConfig,
+        config: IngressConfig,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -48,7 +48,7 @@ class RemoteStages:
             self.authority = RedisAuthority(redis)
         if shelves:
             self.shared = RemoteCache(shelves)
-        elif cache.redis:
+        elif config.cache.redis:
             self.shared = RedisTier(redis, clock, timeout_s=_ANSWERS_S)
         self.patience_s = _PATIENCE_S[type(self.authority)]
 

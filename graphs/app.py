@@ -7,12 +7,13 @@
 from ray import serve
 from ray.serve import Application
 
+from deployments.ingress.config import IngressConfig
 from deployments.ingress.deployment import Ingress
 from graphs.args import AppArgs
 from graphs.cache import cache_config, shelves
 from graphs.limits import limiter
 from graphs.options import ingress_options
-from graphs.text import embedders, offer, text_models
+from graphs.text import embedders, offer, resilience, text_models
 from graphs.video import clipper, video_config
 
 
@@ -28,12 +29,14 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     models = text_models(args.models)
     ingress = serve.deployment(serve.ingress()(ingress_class), **ingress_options(args.ingress))
     replicas = args.ingress.replicas
+    config = IngressConfig(
+        offer(args), cache_config(args.cache, replicas), video_config(args), resilience(args)
+    )
     return ingress.bind(
         models,
         embedders(args.embeddings),
         limits,
         shelves(args.cache, replicas),
-        offer(args),
-        (cache_config(args.cache, replicas), video_config(args)),
+        config,
         clipper(args),
     )

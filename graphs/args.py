@@ -7,6 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cluster.autoscaling.spec import ScalingSpec
+from cluster.resilience.spec import ResilienceSpec
+from cluster.routing.spec import RoutingSpec
 from cluster.tenants.units import Unit
 from deployments.model.spec import ModelSpec
 from deployments.search.spec import EmbeddingSpec
@@ -16,29 +19,36 @@ class _Args(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelArgs(ModelSpec):
-    """A model, and how many replicas of it to run with which share of the machine.
+class _Served(BaseModel):
+    """What every model has beside its spec: replicas, their share of the machine, how they are
+    called, and `costs` to the operator in micro-currency for 1,000 of a unit.
 
-    `costs` is what it costs the operator, in micro-currency for 1,000 of a unit; usage reports
-    multiply it out.
+    With `scaling` the number of replicas follows the load, from `replicas` on; else it is fixed.
+    `per_node` is the most replicas on one node (None: any number).
     """
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
-    num_cpus: Annotated[float, Field(ge=0)] = 1.0
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
+    per_node: Annotated[int, Field(ge=1, le=100)] | None = None
     costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
+    scaling: ScalingSpec | None = None
+    routing: RoutingSpec = RoutingSpec()
+    resilience: ResilienceSpec = ResilienceSpec()
+
+
+class ModelArgs(ModelSpec, _Served):
+    """A text model and how it is served."""
+
+    num_cpus: Annotated[float, Field(ge=0)] = 1.0
 
     def spec(self) -> ModelSpec:
         return ModelSpec.model_validate(self.model_dump(include=set(ModelSpec.model_fields)))
 
 
-class EmbeddingArgs(EmbeddingSpec):
-    """An embedding model, its replicas and its costs, as those of a text model."""
+class EmbeddingArgs(EmbeddingSpec, _Served):
+    """An embedding model and how it is served."""
 
-    replicas: Annotated[int, Field(ge=1, le=1024)] = 1
     num_cpus: Annotated[float, Field(ge=0)] = 0.25
-    num_gpus: Annotated[float, Field(ge=0)] = 0.0
-    costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
 
     def spec(self) -> EmbeddingSpec:
         return EmbeddingSpec.model_validate(
@@ -189,6 +199,20 @@ class AppArgs(_Args):
                     f"content: '{name}' names model '{model}', which is not among models: "
                     f"{', '.join(sorted(ids))}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _fallbacks_are_of_a_kind(self) -> Self:
+        for kind in (self.models, self.embeddings):
+            ids = {model.id for model in kind}
+            for model in kind:
+                for name in model.resilience.fallback:
+                    if name not in ids - {model.id}:
+                        others = ", ".join(sorted(ids - {model.id})) or "none"
+                        raise ValueError(
+                            f"resilience.fallback of '{model.id}' names '{name}', which is not "
+                            f"another model of its kind: {others}"
+                        )
         return self
 
     @property

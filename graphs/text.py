@@ -3,6 +3,7 @@
 from ray import serve
 from ray.serve import Application
 
+from cluster.resilience.spec import ResilienceSpec
 from deployments.ingress.offer import Offer
 from deployments.model.deployment import ModelReplica
 from deployments.search.deployment import EmbedderReplica
@@ -34,3 +35,9 @@ def offer(args: AppArgs) -> Offer:
         output_caps={model.id: model.max_output_tokens for model in args.models},
         costs={m.id: m.costs for m in args.models} | {m.id: m.costs for m in args.embeddings},
     )
+
+
+def resilience(args: AppArgs) -> dict[str, ResilienceSpec]:
+    """How calls of each model are kept from failing."""
+    texts = {model.id: model.resilience for model in args.models}
+    return texts | {model.id: model.resilience for model in args.embeddings}

@@ -17,6 +17,7 @@ from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.ingress.app import create_api
 from deployments.ingress.assembly import assemble
+from deployments.ingress.config import IngressConfig
 from deployments.ingress.offer import Offer
 from deployments.ingress.operations import operations
 from deployments.ingress.tenancy import Tenancy
@@ -39,9 +40,9 @@ def description(home: Path) -> bytes:
     clock = SystemClock()
     settings = Settings(home=home, pepper=SecretStr("described, never served " * 2))
     tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
-    stages, offer = Described(), Offer("nano", {}, {}, {})
-    parts = (OFF, VideoConfig())
-    services, _ = assemble(settings, clock, tenancy, stages, offer, parts, stages, lambda _: None)
+    stages = Described()
+    config = IngressConfig(Offer("nano", {}, {}, {}), OFF, VideoConfig())
+    services, _ = assemble(settings, clock, tenancy, stages, config, stages, lambda _: None)
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

@@ -9,20 +9,18 @@ from typing import Any, Protocol
 from cluster.clock import Clock
 from cluster.settings import Settings
 from cluster.version import VERSION
-from deployments.cache.config import CacheConfig
 from deployments.cache.stats import cache_stats
-from deployments.clipper.config import VideoConfig
 from deployments.content.registry import Providers
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
 from deployments.ingress.caches import Caches
+from deployments.ingress.config import IngressConfig
 from deployments.ingress.embedding_path import EmbeddingPath
 from deployments.ingress.estimates import Estimates
 from deployments.ingress.gate import Gate
 from deployments.ingress.media import media_services
 from deployments.ingress.models import Models
-from deployments.ingress.offer import Offer
 from deployments.ingress.path import Path
 from deployments.ingress.services import Services
 from deployments.ingress.tenancy import Tenancy
@@ -52,16 +50,15 @@ def assemble(
     clock: Clock,
     tenancy: Tenancy,
     stages: Stages,
-    offer: Offer,
-    parts: tuple[CacheConfig, VideoConfig],
+    config: IngressConfig,
     peers: Peers,
     access_log: Callable[[bytes], None],
 ) -> tuple[Services, Caches]:
     """Nothing is started here: the caches are to be, once the tenancy is."""
-    cache, video = parts
+    offer = config.offer
     models = Models(stages.models, clock, stages.embedders)
     news, shared = tenancy.invalidations, stages.shared
-    caches = Caches(cache, models, tenancy.secret_of, news, shared, settings.home, clock)
+    caches = Caches(config.cache, models, tenancy.secret_of, news, shared, settings.home, clock)
     estimates = Estimates(offer.output_caps)
     path = Path(models, tenancy.plan_of, estimates, tenancy, caches.answers)
     generators = dict.fromkeys(models.ids, path)
@@ -88,7 +85,7 @@ def assemble(
         cache=caches if caches.answers is not None else None,
         record_kept=path.hit,
         cache_stats=stats,
-        media=media_services(settings, video, tenancy, clock),
+        media=media_services(settings, config.video, tenancy, clock),
         load=lambda: {**path.load(), **tenancy.load()},
     )
     return services, caches

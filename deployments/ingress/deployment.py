@@ -15,11 +15,10 @@ from cluster.clock import Clock, SystemClock
 from cluster.journal import Journal
 from cluster.logs import configure_logging
 from cluster.settings import Settings
-from deployments.cache.config import CacheConfig
 from deployments.cache.stats import ReplicaReport
-from deployments.clipper.config import VideoConfig
 from deployments.ingress.app import create_app
 from deployments.ingress.assembly import assemble
+from deployments.ingress.config import IngressConfig
 from deployments.ingress.handles import HandleCalls
 from deployments.ingress.offer import Offer
 from deployments.ingress.tenancy import Tenancy
@@ -36,19 +35,18 @@ class Ingress:
         embedders: Mapping[str, DeploymentHandle],
         limits: DeploymentHandle | None,
         shelves: Sequence[DeploymentHandle],
-        offer: Offer,
-        parts: tuple[CacheConfig, VideoConfig],
+        config: IngressConfig,
         clipper: DeploymentHandle | None = None,
     ) -> None:
         """`limits` and `shelves`: what is embedded. `clipper` is never called: jobs are rows."""
         settings, clock = Settings(), SystemClock()
         configure_logging(settings.log_level)
         self._journal = Journal(settings.home / "logs", f"access-{os.getpid()}")
-        self._stages = RemoteStages(models, embedders, limits, shelves, parts[0], settings, clock)
-        self._tenancy = self._open_tenancy(settings, offer, clock)
+        self._stages = RemoteStages(models, embedders, limits, shelves, config, settings, clock)
+        self._tenancy = self._open_tenancy(settings, config.offer, clock)
         tenancy, log = self._tenancy, self._journal.write
         self._services, self._caches = assemble(
-            settings, clock, tenancy, self._stages, offer, parts, RemotePeers(), log
+            settings, clock, tenancy, self._stages, config, RemotePeers(), log
         )
         self._handles = HandleCalls(self._services)
 
