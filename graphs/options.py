@@ -91,9 +91,11 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
 
 
 def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
+    per_node = {} if args.per_node is None else {"max_replicas_per_node": args.per_node}
     return {
         "name": model_name(args.id),
         "num_replicas": args.replicas,
+        **per_node,
         "ray_actor_options": {"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
         "max_ongoing_requests": MAX_ONGOING,
         "graceful_shutdown_timeout_s": 30.0,
