@@ -13,7 +13,8 @@ class EjectionSpec(BaseModel):
     """When a replica is left out: its failures or its response time stand out from the others'.
 
     Judged over `window_s` and at least `min_requests` of a replica: a failure share of at least
-    `failures`, or a mean time `slowness` times the others' median. A call that has waited
+    `failures` and twice the others', or a geometric mean time `slowness` times the others' median
+    that lies beyond chance. A call that has waited
     `silence_s` for its first sign of life counts as failed at once. Out for `base_s`, doubled each
     time in a row up to `longest_s`; then one request at a time is tried. At most `share` of the
     replicas are out at once, so that a fault of all of them is not taken for a fault of each.
@@ -33,7 +34,9 @@ class EjectionSpec(BaseModel):
 
 
 class RoutingSpec(BaseModel):
-    """`prefix` sends equal beginnings to one replica while it has at most `load_bound` times the
+    """`weighted` follows what replicas report: the operator's weight, free places and speed.
+
+    `prefix` sends equal beginnings to one replica while it has at most `load_bound` times the
     mean load; the first `prefix_chars` characters of a prompt count. `local`: replicas of the
     caller's node first, while they are not busier than the rest.
     """

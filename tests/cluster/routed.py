@@ -1,0 +1,95 @@
+"""A model of three echoing replicas in an application of its own, and a caller that counts.
+
+Modules of tests are not importable in replicas; this one is.
+"""
+
+import asyncio
+from collections import Counter
+from itertools import count
+
+from cluster.clock import SystemClock
+from cluster.resilience.spec import ResilienceSpec
+from cluster.routing.ask import Ask
+from cluster.routing.fleet import fleet_of
+from cluster.routing.seats import Placement
+from cluster.routing.spec import RoutingSpec
+from cluster.tenants.caller import Caller
+from deployments.contracts.generation import GenerateRequest, Message, Sampling
+from load_tests.local_serve import LocalServe
+
+APP, NAME, REPLICAS = "routed", "Model:trio", 3
+CALLER = Caller("acme", "key", frozenset())
+
+
+class Front:
+    """Serve takes no router of ours for what answers HTTP."""
+
+    def __init__(self, model: object) -> None:
+        self.model = model
+
+    async def __call__(self, request: object) -> str:
+        return "routed"
+
+
+class Trio:
+    """Three echoing replicas behind a RemoteModel, and how many requests each was sent."""
+
+    def __init__(self) -> None:
+        from ray import serve
+
+        from deployments.remote import RemoteModel
+
+        self.fleet = fleet_of(NAME)
+        self.sent: Counter[str] = Counter()
+        self._place, self._ids = self.fleet.place, count()
+        self.fleet.place = self._counted  # type: ignore[method-assign]
+        handle = serve.get_deployment_handle(NAME, APP)
+        self.model = RemoteModel("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
+
+    def _counted(self, ask: Ask, reachable: dict[str, object]) -> Placement | None:
+        found = self._place(ask, reachable)
+        if found is not None:
+            self.sent[found.seat.replica] += 1
+        return found
+
+    async def ask(self, text: str = "hello") -> str:
+        """Returns the replica that it was sent to last."""
+        call = f"routed-{next(self._ids)}"
+        sampling = Sampling(max_tokens=4, temperature=0.0)
+        messages = (Message("user", text),)
+        request = GenerateRequest(call, CALLER, "trio", sampling, messages, timeout_s=25.0)
+        before = self.sent.copy()
+        completion = await self.model.generate(request)
+        assert completion.choices
+        return next(iter(self.sent - before))
+
+    async def asks(self, times: int, side_by_side: int = 6) -> Counter[str]:
+        """How many of so many each replica was sent."""
+        before = self.sent.copy()
+        for _ in range(times // side_by_side):
+            await asyncio.gather(*(self.ask() for _ in range(side_by_side)))
+        return self.sent - before
+
+
+def deploy(cluster: LocalServe, routing: RoutingSpec) -> None:
+    from ray import serve
+
+    from deployments.model.deployment import ModelReplica
+    from graphs.args import ModelArgs
+    from graphs.options import model_options
+
+    args = ModelArgs(
+        id="trio", engine="echo", source="echo", num_cpus=0.1, replicas=REPLICAS, routing=routing
+    )
+    model = serve.deployment(ModelReplica, **model_options(args)).bind(args.spec())
+    front = serve.deployment(Front, ray_actor_options={"num_cpus": 0.1}).bind(model)
+    cluster.run(front, APP, "/routed")
+
+
+def processes() -> dict[str, int]:
+    """Of each replica, by its name."""
+    from ray.serve.context import _get_global_client
+
+    details = _get_global_client().get_serve_details()
+    replicas = details["applications"][APP]["deployments"][NAME]["replicas"]
+    return {replica["replica_id"]: replica["pid"] for replica in replicas}

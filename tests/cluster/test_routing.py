@@ -1,0 +1,90 @@
+"""How calls are spread over the replicas of a model, by a real router of Serve in this process."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+import pytest_asyncio
+
+from cluster.routing.fleet import Fleet
+from cluster.routing.spec import ChooserName, EjectionSpec, RoutingSpec
+from load_tests.local_serve import LocalServe
+from tests.cluster.polling import eventually
+from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EJECTION = EjectionSpec(silence_s=0.5, base_s=0.5)
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: LocalServe) -> Iterator[None]:
+    from ray import serve
+
+    deploy(cluster, RoutingSpec(ejection=EJECTION))
+    yield
+    serve.delete(APP)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def trio(deployed: None) -> Trio:
+    trio = Trio()
+    await eventually(lambda: trio.fleet.size == REPLICAS)
+    return trio
+
+
+def choose(fleet: Fleet, policy: ChooserName) -> None:
+    fleet.configure(RoutingSpec(policy=policy, ejection=EJECTION), pings=True)
+
+
+@pytest.mark.parametrize("policy", ["least-requests", "least-tokens", "round-robin", "weighted"])
+async def test_requests_are_spread_evenly(trio: Trio, policy: ChooserName) -> None:
+    choose(trio.fleet, policy)
+    assert set((await trio.asks(60)).values()) == {20}
+
+
+async def test_nobody_is_left_out_by_response_times_that_are_alike(trio: Trio) -> None:
+    choose(trio.fleet, "least-time")
+    assert len(await trio.asks(60)) == REPLICAS
+
+
+async def test_equal_beginnings_stay_on_one_replica(trio: Trio) -> None:
+    choose(trio.fleet, "prefix")
+    homes = {number: await trio.ask(f"beginning {number}") for number in range(30)}
+    assert len(set(homes.values())) == REPLICAS
+    stayed = 0
+    for _ in range(5):
+        found = [await trio.ask(f"beginning {number}") for number in homes]
+        stayed += sum(home == now for home, now in zip(homes.values(), found, strict=True))
+    assert stayed >= 0.9 * 150
+
+
+async def test_nothing_is_left_outstanding(trio: Trio) -> None:
+    await eventually(lambda: not any(each.requests for each in trio.fleet.standings().values()))
+
+
+async def test_a_stopped_replica_is_left_out_and_comes_back(trio: Trio) -> None:
+    choose(trio.fleet, "least-requests")
+    await trio.asks(30)
+    name, pid = next(iter(processes().items()))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        load = asyncio.create_task(trio.asks(30))
+        await eventually(lambda: because(trio.fleet, name) == "silent", timeout_s=8)
+        await load
+        assert name not in await trio.asks(30)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    async def back() -> bool:
+        await trio.asks(6)
+        return because(trio.fleet, name) == ""
+
+    await eventually(back, timeout_s=20)
+    assert (await trio.asks(30))[name] >= 8
+
+
+def because(fleet: Fleet, name: str) -> str:
+    return fleet.standings()[name].ejected_because
