@@ -20,19 +20,25 @@
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is spent
       ClientGone                499 client-gone            nobody is left to read the answer
       ModelFailed               502 model-failed
+        ReplicaLost             502 replica-lost           another may do better
       Overloaded                503 overloaded             Retry-After
         Draining                503 draining
+        Unavailable             503 model-unavailable      there is no replica to ask
       DeadlineExceeded          504 deadline-exceeded      names the stage that ran out
       NotCached                 504 not-cached             only-if-cached, and it is not
 
 A problem raised in a Ray replica reaches the caller as a subclass of both its own class and
 RayTaskError, whose `str` is a remote traceback: bodies are built from `slug`, `title` and
 `detail`, never from `str(exc)`. `__reduce__` keeps the type through pickling whatever a
-subclass's constructor looks like.
+subclass's constructor looks like; where another version does not know the type, it becomes the
+nearest base that is known there.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from operator import attrgetter
 from typing import Any, ClassVar, Self
 
 
@@ -51,7 +57,7 @@ class Problem(Exception):
         self.extensions = extensions
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (_problem_class(type(self)), self.args, dict(self.__dict__)))
+        return (_rebuild, (_names(_problem_class(type(self))), self.args, dict(self.__dict__)))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -66,11 +72,33 @@ class Problem(Exception):
 
 
 def _problem_class(cls: type) -> type:
-    """The Problem class behind Ray's dual class `RayTaskError(X)`."""
+    """The Problem class behind Ray's dual class `RayTaskError(X)`, which is a new one each time."""
     return next(base for base in cls.__mro__ if base.__module__ != "ray.exceptions")
 
 
-def _rebuild(cls: type[Problem], args: tuple[Any, ...], state: dict[str, Any]) -> Problem:
+@cache
+def _names(cls: type) -> tuple[tuple[str, str], ...]:
+    """Module and name of the class and of its bases, up to Problem."""
+    bases = (base for base in cls.__mro__ if issubclass(base, Problem))
+    return tuple((base.__module__, base.__qualname__) for base in bases)
+
+
+@cache
+def _nearest(names: tuple[tuple[str, str], ...]) -> type[Problem]:
+    for module, name in names:
+        try:
+            found = attrgetter(name)(import_module(module))
+        except (ImportError, AttributeError):
+            continue
+        if isinstance(found, type) and issubclass(found, Problem):
+            return found
+    return Problem
+
+
+def _rebuild(
+    names: tuple[tuple[str, str], ...], args: tuple[Any, ...], state: dict[str, Any]
+) -> Problem:
+    cls = _nearest(names)
     problem = cls.__new__(cls, *args)
     problem.args = args
     problem.__dict__.update(state)

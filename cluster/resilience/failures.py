@@ -7,7 +7,7 @@ in its plain class, or the one that stands for the failure in between.
 from collections.abc import Callable
 from typing import Any
 
-from grpc import RpcError
+from grpc import RpcError, StatusCode
 from ray.exceptions import (
     GetTimeoutError,
     RayActorError,
@@ -23,6 +23,10 @@ from ray.serve.exceptions import (
 )
 
 from cluster.problems import ClientGone, DeadlineExceeded, ModelFailed, Overloaded, Problem
+from cluster.resilience.verdicts import ReplicaLost, Unavailable
+
+_UNEXPECTED = "Unexpected error (StatusCode."  # what Serve makes of a call that breaks off at once
+_ENDED = frozenset((StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.ABORTED))
 
 
 def from_ray(error: BaseException, target: str) -> Problem:
@@ -35,6 +39,8 @@ def from_ray(error: BaseException, target: str) -> Problem:
     for kinds, problem in _TABLE:
         if isinstance(error, kinds):
             return problem(error, target)
+    if isinstance(error, RuntimeError) and str(error).startswith(_UNEXPECTED):
+        return ReplicaLost(target, f"A replica of '{target}' ended before the call.")
     raise error
 
 
@@ -42,12 +48,20 @@ def _full(error: Any, target: str) -> Problem:
     return Overloaded(f"'{target}' has a full queue.", error.retry_after_s or 1.0)
 
 
+def _of_grpc(error: Any, target: str) -> Problem:
+    """Serve hands on what gRPC raises: the end of a replica's server, a message over the limit."""
+    code = error.code() if hasattr(error, "code") else None
+    if code in _ENDED:
+        return ReplicaLost(target, f"A replica of '{target}' ended during the call.")
+    return ModelFailed(target, f"The answer of '{target}' could not be carried.")
+
+
 # The first row that fits decides.
 _TABLE: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any, str], Problem]], ...] = (
     ((BackPressureError,), _full),
     (
         (DeploymentUnavailableError,),
-        lambda _, target: Overloaded(f"'{target}' is not up.", retry_after_s=5.0),
+        lambda _, target: Unavailable(f"'{target}' is not up.", retry_after_s=5.0),
     ),
     ((GetTimeoutError, TimeoutError), lambda _, target: DeadlineExceeded(target)),
     (
@@ -56,16 +70,13 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any, str], Proble
     ),
     (
         (RayActorError,),
-        lambda _, target: ModelFailed(target, f"A replica of '{target}' died during the call."),
+        lambda _, target: ReplicaLost(target, f"A replica of '{target}' died during the call."),
     ),
     ((RayTaskError,), lambda _, target: ModelFailed(target)),
-    (
-        (RpcError,),  # Serve hands on what gRPC raises, such as for a message over its limit
-        lambda _, target: ModelFailed(target, f"The answer of '{target}' could not be carried."),
-    ),
+    ((RpcError,), _of_grpc),
     (
         (RayError, RayServeException),
-        lambda _, target: Overloaded(f"'{target}' cannot be reached.", retry_after_s=2.0),
+        lambda _, target: Unavailable(f"'{target}' cannot be reached.", retry_after_s=2.0),
     ),
 )
 

@@ -36,7 +36,7 @@ class HedgeSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    share: Share = 0.05
+    share: Share = 0.1
     least_s: Seconds = 0.05
 
 

@@ -166,11 +166,11 @@ class Case:
 
     def _made(self, completion: Completion, took_s: float) -> Entry | None:
         self._counts.computed += 1
-        body = _packed(completion)
+        request, keeping = self._ask.request, self._keeping
+        body = _packed(completion) if completion.model in ("", request.model) else None
         if body is None:
             return None
         self._counts.stored += 1
-        request, keeping = self._ask.request, self._keeping
         return Entry(
             tenant=request.caller.tenant,
             model=request.model,

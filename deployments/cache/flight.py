@@ -105,7 +105,7 @@ class Flight:
         if not (whole or self._told):
             self.log.clear()
         try:
-            rest = () if whole else tuple(rest_of(self.log, completion))
+            rest = () if whole else tuple(rest_of(self.log, completion, self.ask.request.model))
         except Differs:
             raise ModelFailed(self.ask.request.model, "The answer broke off.") from None
         if entry is not None and self.ask.keep is not None:

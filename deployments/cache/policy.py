@@ -5,8 +5,9 @@
    1) and no seed. Unless the request, or its tenant's plan, says that any one answer will do.
 3. A truncated answer: a choice that ended because it reached a length ("length"), not its end.
 4. An answer without any choice.
-5. A cancelled or broken-off answer: only a whole Completion is kept, and such a call gives none.
-6. A failure, such as a refusal by a limit (429), of the model (502, 503) or by the deadline (504).
+5. Another model's answer, given in place of one that could not be asked.
+6. A cancelled or broken-off answer: only a whole Completion is kept, and such a call gives none.
+7. A failure, such as a refusal by a limit (429), of the model (502, 503) or by the deadline (504).
    Unless it says that the request itself is wrong (400: out of range, longer than the model's
    context, a parameter the model does not support): a model says so again, so it is remembered for
    `REFUSAL_S` seconds in the replica's memory, and no longer or elsewhere.

@@ -31,6 +31,7 @@ class Gathering:
         self._usage: Usage | None = None
 
     def add(self, chunk: Chunk) -> None:
+        self._model = chunk.model or self._model
         self._parts.setdefault(chunk.index, _Part()).add(chunk)
         self._usage = chunk.usage or self._usage
 
@@ -86,8 +87,11 @@ def chunks_of(completion: Completion) -> Iterator[Chunk]:
     return rest_of((), completion)
 
 
-def rest_of(told: Iterable[Chunk], completion: Completion) -> Iterator[Chunk]:
-    """The chunks that make `completion` of a stream that has begun with `told`.
+def rest_of(
+    told: Iterable[Chunk], completion: Completion, asked: str | None = None
+) -> Iterator[Chunk]:
+    """The chunks that make `completion` of a stream that has begun with `told`. They name their
+    model where that is not the one `asked` for.
 
     How many tokens each choice took is not known of a Completion, so they are shared out evenly.
     Raises Differs.
@@ -98,11 +102,15 @@ def rest_of(told: Iterable[Chunk], completion: Completion) -> Iterator[Chunk]:
         parts.setdefault(chunk.index, _Part()).add(chunk)
         spent += Usage(chunk.prompt_tokens, chunk.tokens)
     rests = [parts.get(choice.index, _Part()).rest(choice) for choice in completion.choices]
-    return _counted([rest for rest in rests if rest is not None], spent, completion.usage)
+    whose = "" if parts or asked in (None, completion.model) else completion.model
+    found = [rest for rest in rests if rest is not None]
+    return _counted(found, spent, completion.usage, whose)
 
 
-def _counted(chunks: Sequence[Chunk], spent: Usage, usage: Usage) -> Iterator[Chunk]:
-    """`chunks` with the tokens that were not yet `spent`, and the usage on the last."""
+def _counted(chunks: Sequence[Chunk], spent: Usage, usage: Usage, whose: str) -> Iterator[Chunk]:
+    """`chunks` with the tokens that were not yet `spent`, the usage on the last and whose they are
+    on the first.
+    """
     prompt = usage.prompt_tokens if spent == Usage() else 0
     left = max(0, usage.completion_tokens - spent.completion_tokens)
     for number, chunk in enumerate(chunks):
@@ -116,5 +124,6 @@ def _counted(chunks: Sequence[Chunk], spent: Usage, usage: Usage) -> Iterator[Ch
             usage if last else None,
             share,
             prompt if number == 0 else 0,
+            whose if number == 0 else "",
         )
         left -= share

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cluster.carried import carried
 from deployments.cache.counts import TenantCounts
 from deployments.cache.semantic.decision import upper_bound
 from deployments.cache.semantic.semantic_cache import Report
@@ -11,6 +12,7 @@ from deployments.contracts.cache import CacheStats, SemanticStats, TierStats
 _TIERS = ("l1", "l2", "l3")
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class ReplicaReport:
     """`counts` are of one tenant or of all; `tiers` holds each tier's figures, of all tenants;

@@ -6,13 +6,14 @@ is itself an Embedder. Beside path.py, which does the same for text.
 
 from collections.abc import Callable
 
-from cluster.problems import Forbidden, UnknownModel
+from cluster.problems import Forbidden, Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Amounts
-from deployments.contracts.embedding import Embeddings, EmbedRequest, ServedEmbedder
+from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.limits import Reservation
-from deployments.ingress.gate import current_entrance
+from deployments.ingress.fallback import Failures, turns
+from deployments.ingress.gate import Entrance, current_entrance
 from deployments.ingress.models import Models
 from deployments.ingress.path import Meter
 
@@ -30,8 +31,23 @@ class EmbeddingPath:
         self._meter = meter
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
-        """A call that fails costs nothing."""
-        model, plan = self._allowed(request)
+        """A call that fails costs nothing. Other models answer where its own cannot be asked."""
+        plan, models = self._allowed(request)
+        failures = Failures()
+        for asked in turns(request, models, self._models.clock):
+            try:
+                found = await self._embed(asked, plan)
+            except Problem as problem:
+                failures.add(problem)
+                continue
+            if asked is not request:
+                self._models.fell_back(request.model)
+                _entrance().fallbacks.append(asked.model)
+            return found
+        raise failures.first
+
+    async def _embed(self, request: EmbedRequest, plan: Plan) -> Embeddings:
+        model = self._models.embedder(request.model)
         reservation = await _reserve(request, plan)
         used, whole = Amounts(), False
         try:
@@ -42,20 +58,27 @@ class EmbeddingPath:
         self._meter.add(request.caller, plan, request.model, used)
         return found
 
-    def _allowed(self, request: EmbedRequest) -> tuple[ServedEmbedder, Plan]:
+    def _allowed(self, request: EmbedRequest) -> tuple[Plan, tuple[str, ...]]:
+        """The caller's plan, and the models that may answer, its own first."""
         if not request.caller.allows(Scope.GENERATE):
             raise Forbidden("This key may not generate.", required_scope=str(Scope.GENERATE))
         plan = self._plan_of(request.caller.tenant)
         allowed = tuple(filter(plan.allows_model, self._models.embedder_ids))
         if request.model not in allowed:
             raise UnknownModel(request.model, allowed)
-        return self._models.embedder(request.model), plan
+        others = (name for name in self._models.fallbacks(request.model) if name in allowed)
+        return plan, (request.model, *others)
 
 
-async def _reserve(request: EmbedRequest, plan: Plan) -> Reservation:
+def _entrance() -> Entrance:
     entrance = current_entrance.get()
     if entrance is None:
         raise RuntimeError("a model call that no gate let in")
+    return entrance
+
+
+async def _reserve(request: EmbedRequest, plan: Plan) -> Reservation:
+    entrance = _entrance()
     entrance.models.add(request.model)
     return await entrance.permit.reserve(request.model, estimate(request, plan))
 

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Protocol, Self
 
-from cluster.problems import Forbidden, UnknownModel
+from cluster.problems import DeadlineExceeded, Forbidden, Problem, UnknownModel
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Feature, Plan
 from cluster.tenants.units import Amounts
@@ -20,11 +20,13 @@ from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    Generator,
     ServedModel,
     Usage,
 )
 from deployments.contracts.limits import Reservation
 from deployments.ingress.estimates import Estimates
+from deployments.ingress.fallback import Chain
 from deployments.ingress.gate import Entrance, current_entrance
 from deployments.ingress.models import Models
 from deployments.ingress.trace import current_trace
@@ -75,22 +77,28 @@ class Path:
 
     async def generate(self, request: GenerateRequest) -> Completion:
         call = self._admit(request)
+        inner = self._with_others(request, call)
         if self._cache is None:
-            return await call.generate(request)
-        visit = call.visit()
-        completion = await self._cache.generate(request, call, visit)
-        self._kept(request, call, visit)
+            completion = await inner.generate(request)
+        else:
+            visit = call.visit()
+            completion = await self._cache.generate(request, inner, visit)
+            self._kept(request, call, visit)
+        call.answered_by(completion.model, request.model)
         return completion
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         call = self._admit(request)
+        inner = self._with_others(request, call)
         if self._cache is None:
-            chunks = call.stream(request)
+            chunks = inner.stream(request)
         else:
             visit = call.visit()
-            chunks = self._cache.stream(request, call, visit)
+            chunks = self._cache.stream(request, inner, visit)
         async with aclosing(chunks) as pieces:
             async for chunk in pieces:
+                if chunk.model:
+                    call.answered_by(chunk.model, request.model)
                 yield chunk
         if self._cache is not None:
             self._kept(request, call, visit)
@@ -110,6 +118,19 @@ class Path:
             raise RuntimeError("a model call that no gate let in")
         entrance.models.add(request.model)
         return ModelCall(self, self._models.get(request.model), plan, entrance)
+
+    def _with_others(self, request: GenerateRequest, call: "ModelCall") -> Generator:
+        """The call, followed by those of the models that may answer instead of its own."""
+        names = self._models.fallbacks(request.model)
+        allowed = [name for name in names if call.plan.allows_model(name)] if names else []
+        if not allowed:
+            return call
+        others = {name: call.of(self._models.get(name)) for name in allowed}
+        return Chain(
+            {request.model: call, **others},
+            lambda: self._models.fell_back(request.model),
+            self._models.clock,
+        )
 
     def estimate(self, request: GenerateRequest, plan: Plan) -> Amounts:
         """What the call will take, to reserve it."""
@@ -163,6 +184,16 @@ class ModelCall:
                     metered.piece(chunk)
                     yield chunk
 
+    def of(self, model: ServedModel) -> "ModelCall":
+        """The same caller's call of another model."""
+        return ModelCall(self._path, model, self.plan, self._entrance)
+
+    def answered_by(self, model: str, asked: str) -> None:
+        """Note a model that answered instead of the one that was asked."""
+        if model != asked and model:
+            self._entrance.models.add(model)
+            self._entrance.fallbacks.append(model)
+
     def visit(self) -> Visit:
         """What the cache has to know of the call."""
         entrance = self._entrance
@@ -185,8 +216,8 @@ class ModelCall:
 class _Metered:
     """A reservation that is settled however its call ends.
 
-    A call that failed before its first token costs nothing; one that was given up costs the tokens
-    that came.
+    A call that failed by our own fault costs nothing, whatever came of it; one that was given up,
+    or whose time was up, costs the tokens that came.
     """
 
     __slots__ = ("_path", "_plan", "_request", "_reservation", "_usage", "_whole")
@@ -213,7 +244,11 @@ class _Metered:
         else:
             self._usage += Usage(chunk.prompt_tokens, chunk.tokens)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if error is not None and is_ours(error):
+            self._usage, self._whole = Usage(), False
         used = bool(self._usage.prompt_tokens or self._usage.completion_tokens)
         self._reservation.settle(amounts_of(self._usage), requests=int(used or self._whole))
         if used:
@@ -249,6 +284,13 @@ class _Recording:
         self._tally.open -= 1
         if kind is not None and not issubclass(kind, GeneratorExit):
             self._tally.failed += 1
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether a call failed by no fault of its caller, who chose how long it may take."""
+    if not isinstance(error, Problem):
+        return isinstance(error, Exception)
+    return error.status >= 500 and not isinstance(error, DeadlineExceeded)
 
 
 def amounts_of(usage: Usage) -> Amounts:

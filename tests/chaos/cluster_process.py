@@ -19,19 +19,36 @@ MODELS = [
     {"id": "echo", "engine": "echo", "num_cpus": 0.1},
     {"id": "slow", "engine": "echo", "num_cpus": 0.1, "tokens_per_second": 20},
 ]
+PACED = {"engine": "echo", "num_cpus": 0.1, "first_token_s": 0.05, "tokens_per_second": 40}
+BREAKER = {"min_requests": 5, "open_s": 1.0}
+FRAGILE_MODELS = [
+    {**PACED, "id": "trio", "replicas": 3, "routing": {"ejection": {"silence_s": 1.0}}},
+    {**PACED, "id": "frail", "resilience": {"breaker": BREAKER, "fallback": ["stand-in"]}},
+    {**PACED, "id": "alone", "resilience": {"breaker": BREAKER, "patience_s": 2.0}},
+    {"id": "stand-in", "engine": "echo", "num_cpus": 0.1},
+]
+SETS = {
+    "plain": {"models": MODELS, "ingress": {"num_cpus": 0.1, "replicas": 2}},
+    "fragile": {"models": FRAGILE_MODELS, "ingress": {"num_cpus": 0.1}},
+}
 MARK = "chaos: "  # what is ours on standard output
 
 
 class ClusterProcess:
     """Use as a context manager; `authority` keeps the limits until `keep_limits_in` changes it.
 
-    `clippers` is how many replicas make clips.
+    `clippers` is how many replicas make clips, `served` one of SETS. Without `redis_url` there is
+    no Redis.
     """
 
-    def __init__(self, redis_url: str, authority: Authority, clippers: int = 1) -> None:
+    def __init__(
+        self, redis_url: str, authority: Authority, clippers: int = 1, served: str = "plain"
+    ) -> None:
+        redis = {"MOBULA_REDIS_URL": redis_url} if redis_url else {}
+        arguments = [authority, str(clippers), served]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.cluster_process", authority, str(clippers)],
-            cwd=ROOT, env=process_environment({"MOBULA_REDIS_URL": redis_url}), text=True,
+            [sys.executable, "-m", "tests.chaos.cluster_process", *arguments],
+            cwd=ROOT, env=process_environment(redis), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -77,6 +94,11 @@ class ClusterProcess:
         found: dict[str, int] = json.loads(self._tell("addresses", str(replicas)))
         return found
 
+    def replicas(self, deployment: str) -> list[int]:
+        """The processes of a deployment's replicas."""
+        found: list[int] = json.loads(self._tell("replicas", deployment))
+        return found
+
     def controller(self) -> int:
         """The process of Serve's controller."""
         return int(self._tell("controller", "-"))
@@ -95,11 +117,11 @@ class ClusterProcess:
         raise AssertionError("the cluster's process ended")
 
 
-def main(authority: str, clippers: int) -> None:
+def main(authority: str, clippers: int, served: str) -> None:
     from load_tests.local_serve import LocalServe
 
     with LocalServe() as local:
-        deploy(local, authority, clippers=clippers)
+        deploy(local, authority, clippers=clippers, served=served)
         say(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
         commands: dict[str, Any] = {
             "kill": local.kill_one,
@@ -107,6 +129,7 @@ def main(authority: str, clippers: int) -> None:
             "authority": lambda found: deploy(local, found),
             "shared": lambda found: deploy(local, "embedded", found),
             "controller": lambda _: local.controller(),
+            "replicas": local.replicas,
             "addresses": lambda count: local.wait_for_ingress(int(count)),
         }
         for line in sys.stdin:
@@ -114,16 +137,17 @@ def main(authority: str, clippers: int) -> None:
             say(json.dumps(commands[name](argument)))
 
 
-def deploy(local: Any, authority: str, shared: str = "auto", clippers: int = 1) -> None:
+def deploy(
+    local: Any, authority: str, shared: str = "auto", clippers: int = 1, served: str = "plain"
+) -> None:
     from graphs.app import build
     from graphs.args import AppArgs
 
     args = {
-        "models": MODELS,
-        "ingress": {"num_cpus": 0.1, "replicas": 2},
+        **SETS[served],
         "limiter": {"authority": authority},
         "cache": {"shared": shared},
-        "video": {"replicas": clippers, "gpu": False},
+        "video": {"enabled": clippers > 0, "replicas": max(1, clippers), "gpu": False},
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
@@ -134,4 +158,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

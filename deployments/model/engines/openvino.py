@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 from cluster.clock import Clock, SystemClock
 from cluster.problems import Draining, ModelFailed
+from cluster.resilience.verdicts import ReplicaLost
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.child import Child
@@ -117,7 +118,7 @@ class OpenVinoEngine:
         if self._stopping:
             raise Draining("The model is shutting down.")
         if self._broken is not None:
-            raise ModelFailed(self._model, "The model's engine has failed and is being replaced.")
+            raise ReplicaLost(self._model, "The model's engine has failed and is being replaced.")
 
     def _on_message(self, message: Any) -> None:
         if isinstance(message, Step):
@@ -154,7 +155,7 @@ class OpenVinoEngine:
         if self._stopping:
             self._ledger.fail_all(lambda: Draining("The model is shutting down."))
         else:
-            self._ledger.fail_all(lambda: ModelFailed(self._model))
+            self._ledger.fail_all(lambda: ReplicaLost(self._model, "The model's engine failed."))
 
 
 def _job(key: int, request: TokenRequest) -> Job:

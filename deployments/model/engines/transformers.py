@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.problems import Draining, ModelFailed
+from cluster.resilience.verdicts import ReplicaLost
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import refuse_unsupported
@@ -102,7 +103,7 @@ class TransformersEngine:
         try:
             self.check_health()
         except RuntimeError as error:
-            raise ModelFailed(self._model) from error
+            raise ReplicaLost(self._model) from error
 
     def _submit(self, key: int, request: TokenRequest) -> None:
         """Every request states its whole sampling.

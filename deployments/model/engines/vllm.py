@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.problems import Draining, ModelFailed
+from cluster.problems import Draining
+from cluster.resilience.verdicts import ReplicaLost
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import ALL, refuse_unsupported
@@ -78,7 +79,7 @@ class VllmEngine:
             failed = True
             if self._stopping.is_set():
                 raise Draining("The model is shutting down.") from error
-            raise ModelFailed(self._model) from error
+            raise ReplicaLost(self._model) from error
         finally:
             self._open -= 1
             self._finished += finished and not failed

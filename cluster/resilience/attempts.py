@@ -1,0 +1,145 @@
+"""Single attempts at calls of one model: let in by the breaker, watched, and told of to the fleet.
+
+Flows in: an Attempt that was sent. Flows out: its answer or its problem. Whether there is another
+attempt is decided in calls.py.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from cluster.clock import Clock
+from cluster.problems import Problem
+from cluster.resilience.breaker import Breaker
+from cluster.resilience.spec import ResilienceSpec
+from cluster.resilience.verdicts import Unavailable, Verdict, verdict_of
+from cluster.resilience.watch import Watch, Watched
+from cluster.routing.fleet import Fleet
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Attempt(Watched, Protocol[T_co]):
+    """One request on its way to one replica. `lasts`: more comes after its answer (a stream).
+
+    `replica` is filled in where the attempt has failed.
+    """
+
+    replica: str | None
+
+    @property
+    def lasts(self) -> bool: ...
+
+    async def answer(self) -> T_co:
+        """The answer, or a stream's first item; once. Raises Problems."""
+        ...
+
+    def cancel(self) -> None:
+        """Nobody wants it any more; may be called again, and after its end."""
+        ...
+
+
+Send = Callable[[str, float], Attempt[T]]  # the call's id, seconds left
+
+
+class Attempts:
+    """One a model and process, used on one event loop."""
+
+    def __init__(self, target: str, spec: ResilienceSpec, fleet: Fleet, clock: Clock) -> None:
+        self._target = target
+        self._fleet = fleet
+        self._now = clock.monotonic
+        self._slow_s = spec.breaker.slow_s
+        self._deserted = False
+        self.breaker = Breaker(spec.breaker, clock)
+        self.watch = Watch(target, fleet, spec, clock)
+        self.sent = self.refused = 0
+
+    def enter(self) -> int:
+        """The breaker's pass for one attempt. Raises Unavailable."""
+        lease = self.breaker.enter()
+        if lease is None and self._deserted and self._fleet.size:
+            self._deserted = False
+            self.breaker.hint()  # it is open for want of replicas, and there is one again
+            lease = self.breaker.enter()
+        if lease is None:
+            self.refused += 1
+            raise self._unavailable()
+        return lease
+
+    async def run(self, attempt: Attempt[T], lease: int) -> T:
+        """Its answer. Raises what it raises."""
+        self.sent += 1
+        self.watch.add(attempt)
+        try:
+            found = await attempt.answer()
+        except Problem as problem:
+            self._failed(attempt, lease, problem)
+            raise
+        except BaseException:
+            attempt.cancel()
+            self.breaker.dropped(lease)
+            self._fleet.report(attempt.call, "gone", self._now() - attempt.sent_at)
+            raise
+        finally:
+            self.watch.remove(attempt)
+        seconds = self._now() - attempt.sent_at
+        self.breaker.ended(lease, failed=False, seconds=seconds)
+        self.watch.answered(seconds)
+        if not attempt.lasts:
+            self._fleet.report(attempt.call, "ok", seconds)
+        return found
+
+    async def run_with(self, attempt: Attempt[T], lease: int) -> tuple[Attempt[T], T]:
+        """The same, with the attempt that gave it."""
+        return attempt, await self.run(attempt, lease)
+
+    def settle(self, sent: Sequence[Attempt[T]], winner: Attempt[T]) -> None:
+        """End what the winner has beaten. A first attempt that was late and then overtaken speaks
+        against its replica, else one that hangs would never be found out.
+        """
+        for number, attempt in enumerate(sent):
+            if attempt is not winner:
+                attempt.cancel()
+                seconds = self._now() - attempt.sent_at
+                self._fleet.report(attempt.call, "gone" if number else "failed", seconds)
+
+    def closed(self, attempt: Attempt[T], problem: Problem | None, seconds: float) -> None:
+        """An attempt that lasts has ended, well or by `problem`; `seconds` is what its first item
+        took.
+        """
+        verdict = Verdict.NONE
+        if problem is not None:
+            age_s = self._now() - attempt.sent_at
+            verdict = verdict_of(problem, age_s, self._slow_s)
+        if verdict is Verdict.LOST or verdict is Verdict.FAILED:
+            self.breaker.ended(0, failed=True, seconds=seconds)
+            self._fleet.report(attempt.call, "failed", seconds)
+        else:
+            self._fleet.report(attempt.call, "ok", seconds)
+
+    def replicas(self, sent: Sequence[Attempt[T]]) -> frozenset[str]:
+        """Those that the attempts have gone to, as far as it is known."""
+        found = (attempt.replica or self._fleet.placed(attempt.call) for attempt in sent)
+        return frozenset(replica for replica in found if replica is not None)
+
+    def final(self, problem: Problem) -> Problem:
+        """What the caller is told: that a replica was lost is not their business."""
+        lost = verdict_of(problem, 0.0, self._slow_s) is Verdict.LOST
+        return self._unavailable() if lost and not isinstance(problem, Unavailable) else problem
+
+    def _failed(self, attempt: Attempt[T], lease: int, problem: Problem) -> None:
+        seconds = self._now() - attempt.sent_at
+        verdict = verdict_of(problem, seconds, self._slow_s)
+        attempt.replica = self._fleet.placed(attempt.call)
+        if verdict is Verdict.LOST or verdict is Verdict.FAILED:
+            self._deserted = self._fleet.size == 0
+            self.breaker.ended(lease, failed=True, seconds=seconds)
+            self._fleet.report(attempt.call, "failed", seconds)
+        else:
+            self.breaker.dropped(lease)
+            self._fleet.report(attempt.call, "gone", seconds)
+
+    def _unavailable(self) -> Unavailable:
+        retry_after_s = self.breaker.figures().retry_after_s or 1.0
+        return Unavailable(f"'{self._target}' cannot be reached now.", retry_after_s=retry_after_s)

@@ -1,0 +1,113 @@
+"""One request on its way through a Serve handle: an answer, or a stream's first item.
+
+Flows in: a response that Serve has begun to assign. Flows out: its answer within the deadline, with
+Ray's failures as problems; the replica's own problems come as answers and are raised here.
+"""
+
+import asyncio
+from typing import Any, Generic, TypeVar
+
+from grpc import RpcError
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
+
+from cluster.problems import DeadlineExceeded, Problem
+from cluster.resilience.failures import from_ray
+
+T = TypeVar("T")
+REMOTE = (RayError, RayServeException, RpcError, RuntimeError)
+
+
+class _Sent:
+    """What cluster/resilience/watch.py looks at."""
+
+    __slots__ = (
+        "_given_up",
+        "_model",
+        "call",
+        "placed",
+        "refused",
+        "replica",
+        "response",
+        "sent_at",
+        "silent",
+        "timeout_s",
+    )
+
+    def __init__(
+        self, model: str, response: Any, call: str, timeout_s: float, sent_at: float
+    ) -> None:
+        self.response = response
+        self.call = call
+        self.timeout_s = timeout_s
+        self.sent_at = sent_at
+        self.placed = self.silent = False
+        self.refused = 0
+        self.replica: str | None = None
+        self._model = model
+        self._given_up: Problem | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Serve says so nowhere else: what it assigns is done once a replica has accepted. Over
+        gRPC, an answer that comes in one piece brings its acceptance along.
+        """
+        return bool(self.response._replica_result_future.done())
+
+    def give_up(self, problem: Problem) -> None:
+        self._given_up = problem
+        self.response.cancel()
+
+    def cancel(self) -> None:
+        self.response.cancel()
+
+    def problem(self, error: BaseException) -> Problem:
+        """What stands behind an error; raises it where it is not Ray's."""
+        return self._given_up or from_ray(error, self._model)
+
+    def late(self) -> DeadlineExceeded:
+        self.response.cancel()
+        return DeadlineExceeded(self._model, round(self.timeout_s, 3))
+
+
+class UnaryAttempt(_Sent, Generic[T]):
+    """An answer in one piece."""
+
+    __slots__ = ()
+    lasts = tells = False
+    response: DeploymentResponse[T | Problem]
+
+    async def answer(self) -> T:
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                answer = await self.response
+        except TimeoutError:
+            raise self.late() from None
+        except REMOTE as error:
+            raise self.problem(error) from None
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
+
+
+class StreamAttempt(_Sent, Generic[T]):
+    """A stream: its answer is itself, and the first item (None: it ended without one)."""
+
+    __slots__ = ("ended",)
+    lasts = tells = True
+    response: DeploymentResponseGenerator[T | Problem]
+
+    async def answer(self) -> "tuple[StreamAttempt[T], T | None]":
+        self.ended = True
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                first = await anext(self.response, None)
+        except TimeoutError:
+            raise self.late() from None
+        except REMOTE as error:
+            raise self.problem(error) from None
+        if isinstance(first, Problem):
+            raise first
+        self.ended = first is None
+        return self, first

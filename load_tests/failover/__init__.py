@@ -1,0 +1,1 @@
+"""What `./mobula bench failover` measures, scenario by scenario."""

@@ -1,0 +1,38 @@
+"""What a replica tells of its calls of models."""
+
+from cluster.clock import ManualClock
+from cluster.resilience.calls import CallFigures, Calls
+from cluster.resilience.spec import ResilienceSpec
+from cluster.routing.fleet import Fleet
+from cluster.routing.spec import RoutingSpec
+from deployments.ingress.models import Models
+from tests.api.fakes import WordsModel
+
+
+class CountedModel(WordsModel):
+    """One whose calls are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        clock = ManualClock()
+        self.calls = Calls("far", ResilienceSpec(), Fleet(RoutingSpec(), clock), clock)
+
+    def figures(self) -> CallFigures:
+        return self.calls.figures()
+
+
+def test_counts_and_breaker_of_each_model_on_the_far_side_of_a_handle() -> None:
+    spec = ResilienceSpec(fallback=("near",))
+    models = Models(
+        {"far": CountedModel(), "near": WordsModel()}, ManualClock(), resilience={"far": spec}
+    )
+    models.fell_back("far")
+
+    told = models.resilience()
+
+    assert set(told) == {"far"}
+    assert told["far"]["fallbacks"] == 1
+    assert told["far"]["breaker"]["state"] == "closed"
+    assert {"calls", "attempts", "retries", "hedges", "refused"} <= set(told["far"])
+    assert models.fallbacks("far") == ("near",)
+    assert models.fallbacks("near") == ()

@@ -1,0 +1,64 @@
+"""What each failure says of a model."""
+
+import pickle
+
+import pytest
+
+from cluster.problems import (
+    ClientGone,
+    DeadlineExceeded,
+    Draining,
+    InvalidRequest,
+    ModelFailed,
+    Overloaded,
+    Problem,
+    RateLimited,
+)
+from cluster.resilience.verdicts import (
+    ReplicaLost,
+    Unavailable,
+    Verdict,
+    is_unavailable,
+    verdict_of,
+)
+
+SLOW_S = 30.0
+
+
+@pytest.mark.parametrize(
+    ("problem", "verdict"),
+    [
+        (ReplicaLost("m"), Verdict.LOST),
+        (Draining("It ends."), Verdict.LOST),
+        (Unavailable("There is none."), Verdict.LOST),
+        (Overloaded("It is busy."), Verdict.BUSY),
+        (ModelFailed("m"), Verdict.FAILED),
+        (Problem("A bug."), Verdict.FAILED),
+        (InvalidRequest("It is wrong."), Verdict.NONE),
+        (RateLimited("Slow down.", 1.0, "fair-share"), Verdict.NONE),
+        (ClientGone("It left."), Verdict.NONE),
+    ],
+)
+def test_what_a_problem_says(problem: Problem, verdict: Verdict) -> None:
+    assert verdict_of(problem, 0.1, SLOW_S) is verdict
+
+
+def test_a_short_deadline_says_more_of_the_caller_than_of_the_model() -> None:
+    assert verdict_of(DeadlineExceeded("model"), SLOW_S - 1, SLOW_S) is Verdict.NONE
+    assert verdict_of(DeadlineExceeded("model"), SLOW_S, SLOW_S) is Verdict.FAILED
+
+
+def test_only_a_model_that_cannot_be_asked_is_unavailable() -> None:
+    assert all(map(is_unavailable, (ReplicaLost("m"), Unavailable("None."), Draining("It ends."))))
+    busy, wrong = Overloaded("It is busy."), InvalidRequest("It is wrong.")
+    assert not any(map(is_unavailable, (busy, wrong, DeadlineExceeded("model"))))
+
+
+@pytest.mark.parametrize("problem", [ReplicaLost("m"), Unavailable("None.", retry_after_s=3)])
+def test_they_cross_processes(problem: Problem) -> None:
+    copy = pickle.loads(pickle.dumps(problem))
+    assert (type(copy), copy.detail, copy.headers) == (
+        type(problem),
+        problem.detail,
+        problem.headers,
+    )
