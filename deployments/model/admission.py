@@ -10,6 +10,7 @@ from deployments.contracts.generation import GenerateRequest
 from deployments.model.backlog import Entry, Tenant
 from deployments.model.fair_queue import FairQueue
 from deployments.model.place import Place
+from deployments.model.recent import Recent
 from deployments.model.shedding import Shedder
 
 _SMOOTHING = 0.1
@@ -30,13 +31,20 @@ class Admission:
     """
 
     def __init__(
-        self, max_running: int, max_waiting: int, target_wait_s: float, clock: Clock
+        self,
+        max_running: int,
+        max_waiting: int,
+        target_wait_s: float,
+        clock: Clock,
+        cache_tokens: int = 0,
     ) -> None:
         self.max_waiting = max_waiting
         self.closed = False
         self.shedder = Shedder(target_wait_s, clock)
         self.queue = FairQueue(max_running, clock, self._granted)
         self._clock = clock
+        self._recent = Recent(clock)
+        self._cache_tokens = cache_tokens
         self._mean_s: float | None = None
 
     @property
@@ -53,12 +61,15 @@ class Admission:
         Enter it with `with`. Raises Draining after `close`, InvalidRequest where the choices could
         never be held, RateLimited (429, limit `fair-share`) and Overloaded (503).
         """
+        self._recent.arrived()
         if self.closed:
             raise _draining()
         queue, caller, n = self.queue, request.caller, request.n
         tenant = queue.tenant(caller.tenant, caller.weight)
         now = self._clock.monotonic()
-        place = Place(queue, self._left, tenant, request.priority, n, now, request.timeout_s)
+        place = Place(
+            queue, self._recent, self._left, tenant, request.priority, n, now, request.timeout_s
+        )
         if queue.waiting or queue.running + n > queue.limit:
             self._check(place, n - (0 if queue.waiting else queue.free))
         queue.enter(place)
@@ -80,7 +91,16 @@ class Admission:
             "queue_wait_s": self.shedder.wait_s(queued=self.waiting > 0),
         }
 
+    def report(self) -> dict[str, float]:
+        """Tokens read and written for open requests and how many are held at most; arrivals,
+        refused ones too, and how fast answers came, over the last half minute."""
+        tokens = {"tokens": self._recent.tokens, "tokens_capacity": self._cache_tokens}
+        return tokens | self._recent.figures()
+
     def _left(self, place: Place) -> None:
+        self._recent.tokens -= place.tokens
+        if place.finished == place.places:
+            self._recent.whole(place.since)
         if place.granted:
             held_s = self._clock.monotonic() - place.started
             mean_s = held_s if self._mean_s is None else self._mean_s

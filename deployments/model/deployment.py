@@ -22,8 +22,8 @@ from deployments.contracts.generation import (
 )
 from deployments.model.failures import as_answer
 from deployments.model.loading import load_text_model
-from deployments.model.loop_lag import LoopLag
-from deployments.model.spec import ModelSpec, Tunables
+from deployments.model.spec import ModelSpec, Tunables, in_force
+from deployments.model.vitals import Vitals
 
 _UNHEALTHY_LAG_S = 5.0
 
@@ -32,10 +32,11 @@ class ModelReplica:
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
 
     async def __init__(self, spec: ModelSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
-        spec = ModelSpec.model_validate(spec)
-        self._model = await load_text_model(spec, Settings().home, SystemClock())
-        self._lag = LoopLag()
-        self._lag.start()
+        self._vitals = Vitals(SystemClock())
+        settings = Settings()
+        spec = in_force(ModelSpec, spec, settings.model_spec)
+        self._model = await load_text_model(spec, settings.home, SystemClock())
+        self._vitals.up()
         self._serving = True
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
@@ -69,19 +70,19 @@ class ModelReplica:
     async def check_health(self) -> None:
         """Raises RuntimeError when the engine is dead or the event loop is far behind."""
         self._model.engine.check_health()
-        if self._lag.worst() > _UNHEALTHY_LAG_S:
-            raise RuntimeError(f"the event loop was {self._lag.worst():.1f} s late")
+        if self._vitals.lag() > _UNHEALTHY_LAG_S:
+            raise RuntimeError(f"the event loop was {self._vitals.lag():.1f} s late")
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        return self._model.load() | {"loop_lag_s": self._lag.worst()}
+        return self._model.load() | self._model.admission.report() | self._vitals.figures()
 
     async def record_routing_stats(self) -> dict[str, int | float]:
-        return self._model.load()
+        return self._model.routing()
 
     async def close(self) -> None:
         """Refuse new work and end the engine; Serve has let open requests finish before."""
         self._serving = False
-        self._lag.stop()
+        self._vitals.stop()
         await self._model.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:

@@ -10,7 +10,7 @@ from cluster.clock import Clock
 from deployments.contracts.engine import Engine
 from deployments.contracts.generation import ModelCard
 from deployments.model.catalog import ModelFiles, find_model
-from deployments.model.engines.factory import build_echo, build_engine, choose_engine
+from deployments.model.engines.factory import build_echo, build_engine, cache_tokens, choose_engine
 from deployments.model.spec import ModelSpec
 from deployments.model.text import Limits, TextModel
 from deployments.model.tokenizer import ByteTokenizer, TextTokenizer, Tokenizer
@@ -35,6 +35,7 @@ async def load_text_model(spec: ModelSpec, home: Path, clock: Clock) -> TextMode
         max_waiting=spec.max_waiting,
         target_wait_s=spec.target_wait_s,
         stream_interval_s=spec.stream_interval_s,
+        cache_tokens=cache_tokens(spec, card.context_length),
     )
     return TextModel(engine, tokenizer, card, limits, clock)
 

@@ -13,6 +13,7 @@ from cluster.tenants.caller import Priority
 from cluster.tenants.units import CostWeights
 from deployments.model.backlog import Entry, Tenant
 from deployments.model.fair_queue import FairQueue
+from deployments.model.recent import Recent
 
 _COST = CostWeights()
 
@@ -24,11 +25,12 @@ class Place(Entry):
     and no place is held back for them; `done` frees the place of a choice that has ended.
     """
 
-    __slots__ = ("_claimed", "_left", "_queue", "_turns")
+    __slots__ = ("_claimed", "_left", "_queue", "_recent", "_streams", "_turns", "tokens")
 
     def __init__(
         self,
         queue: FairQueue,
+        recent: Recent,
         left: Callable[["Place"], None],
         tenant: Tenant,
         priority: Priority,
@@ -38,6 +40,9 @@ class Place(Entry):
     ) -> None:
         super().__init__(tenant, priority, places, since, timeout_s)
         self._queue = queue
+        self._recent = recent
+        self._streams = False
+        self.tokens = 0  # read and written so far
         self._left = left
         self._claimed = 0
         self._turns: list[asyncio.Future[None]] = []
@@ -73,14 +78,27 @@ class Place(Entry):
             if not turn.done():
                 turn.set_result(None)
 
+    def streams(self) -> None:
+        """The caller gets tokens as they come: note when the first of them does."""
+        self._streams = True
+
     def read(self, tokens: int) -> None:
         """The prompt has so many tokens."""
+        self._hold(tokens)
         self._queue.charge(self, tokens * _COST.input_tokens)
 
     def wrote(self, tokens: int) -> None:
         """A choice grew by so many tokens."""
+        if self._streams:
+            self._streams = False
+            self._recent.first(self.since)
+        self._hold(tokens)
         self._queue.charge(self, tokens * _COST.output_tokens)
 
     def done(self) -> None:
         """One choice has ended."""
         self._queue.finish(self)
+
+    def _hold(self, tokens: int) -> None:
+        self.tokens += tokens
+        self._recent.tokens += tokens

@@ -3,9 +3,12 @@
 In: a mapping from serve_config.yaml. Out: a frozen `ModelSpec`.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+Spec = TypeVar("Spec", bound=BaseModel)
 
 EngineName = Literal["auto", "echo", "openvino", "transformers", "vllm"]
 
@@ -106,11 +109,27 @@ class ModelSpec(BaseModel):
     description: str = Field(default="", max_length=500, description="Shown in /v1/models.")
 
 
+Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
 class Tunables(BaseModel):
-    """What Serve's `user_config` may change while a model runs; None keeps what is."""
+    """What Serve's `user_config` may change while a model runs; None keeps what is.
+
+    `weight` is a replica's share of the requests under the routing policy `weighted`, in relation
+    to the others': one for all, or by host name, `*` standing for all others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_waiting: int | None = Field(default=None, ge=0)
     target_wait_s: float | None = Field(default=None, gt=0, le=600)
     stream_interval_s: float | None = Field(default=None, ge=0, le=5)
+    weight: Weight | dict[str, Weight] | None = None
+
+
+def in_force(kind: type[Spec], spec: Spec | Mapping[str, Any], deployed: str | None) -> Spec:
+    """What a replica runs: `deployed`, JSON of a later spec, before what it was built with.
+
+    Raises pydantic's ValidationError.
+    """
+    return kind.model_validate(spec) if deployed is None else kind.model_validate_json(deployed)

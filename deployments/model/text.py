@@ -26,6 +26,7 @@ from deployments.model.admission import Admission
 from deployments.model.choice import ChoiceText, Piece
 from deployments.model.merge import merged
 from deployments.model.place import Place
+from deployments.model.routing import RoutingFigures
 from deployments.model.spec import Tunables
 from deployments.model.stats import Throughput
 from deployments.model.tokenizer import Tokenizer
@@ -47,6 +48,7 @@ class Limits:
     max_waiting: int = 256
     target_wait_s: float = 2.0
     stream_interval_s: float = 0.02
+    cache_tokens: int = 0
 
 
 class TextModel:
@@ -57,10 +59,11 @@ class TextModel:
     ) -> None:
         self.engine = engine
         self.admission = Admission(
-            limits.max_running, limits.max_waiting, limits.target_wait_s, clock
+            limits.max_running, limits.max_waiting, limits.target_wait_s, clock, limits.cache_tokens
         )
         self.stream_interval_s = limits.stream_interval_s
         self._throughput = Throughput(clock)
+        self._routing = RoutingFigures()
         self._tokenizer = tokenizer
         self._card = card
         self._limits = limits
@@ -76,11 +79,18 @@ class TextModel:
             self.admission.shedder.target_wait_s = tunables.target_wait_s
         if tunables.stream_interval_s is not None:
             self.stream_interval_s = tunables.stream_interval_s
+        self._routing.tune(tunables)
 
     def load(self) -> dict[str, int | float]:
         """Sequences running and queued now, and tokens a second over the last second or more."""
         rate = self._throughput.rate(self.engine.stats().tokens_out)
         return {**self.admission.load(), "tokens_per_s": rate}
+
+    def routing(self) -> dict[str, int | float]:
+        """What callers choose a replica by."""
+        admission, rate = self.admission, self.load()["tokens_per_s"]
+        running, waiting = admission.running, admission.waiting
+        return self._routing.figures(running, waiting, admission.queue.limit, rate)
 
     async def close(self) -> None:
         """Refuse new requests and those that wait, end the engine; open ones fail with Draining."""
@@ -114,6 +124,7 @@ class TextModel:
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
         with self.admission.place(request) as place:
+            place.streams()
             timer = _Timer(request, place)
             prompt = await timer.wait(self._prompt(request, place))
             sequences = self._sequences(request, prompt, self._interval_s())

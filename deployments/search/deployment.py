@@ -11,10 +11,12 @@ from typing import Any
 
 from cluster.clock import SystemClock
 from cluster.problems import Problem
+from cluster.settings import Settings
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.model.failures import as_answer
-from deployments.model.loop_lag import LoopLag
+from deployments.model.spec import in_force
+from deployments.model.vitals import Vitals
 from deployments.search.serving import load_embedding_model
 from deployments.search.spec import EmbeddingSpec
 
@@ -25,10 +27,10 @@ class EmbedderReplica:
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
 
     async def __init__(self, spec: EmbeddingSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
-        spec = EmbeddingSpec.model_validate(spec)
+        self._vitals = Vitals(SystemClock())
+        spec = in_force(EmbeddingSpec, spec, Settings().model_spec)
         self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
-        self._lag = LoopLag()
-        self._lag.start()
+        self._vitals.up()
         self._serving = True
 
     async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
@@ -46,21 +48,20 @@ class EmbedderReplica:
 
     async def check_health(self) -> None:
         """Raises RuntimeError when the event loop is far behind."""
-        if self._lag.worst() > _UNHEALTHY_LAG_S:
-            raise RuntimeError(f"the event loop was {self._lag.worst():.1f} s late")
+        if self._vitals.lag() > _UNHEALTHY_LAG_S:
+            raise RuntimeError(f"the event loop was {self._vitals.lag():.1f} s late")
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
+        return self._model.report() | self._vitals.figures()
+
+    async def record_routing_stats(self) -> dict[str, int | float]:
         batcher = self._model.batcher
-        return {
-            "running": batcher.running,
-            "queued": batcher.waiting,
-            "loop_lag_s": self._lag.worst(),
-        }
+        return {"running": batcher.running, "queued": batcher.waiting}
 
     async def close(self) -> None:
         """Refuse new work; Serve has let open requests finish before."""
         self._serving = False
-        self._lag.stop()
+        self._vitals.stop()
         await self._model.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:

@@ -16,9 +16,12 @@ from cluster.problems import DeadlineExceeded, InvalidRequest, ModelFailed, Unsu
 from cluster.tenants.caller import Priority
 from deployments.contracts.embedding import Embeddings, EmbedRequest, Vectors
 from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.model.recent import Recent
 from deployments.search.batching import Batcher
 from deployments.search.embedder import TextEncoder, load_encoder
 from deployments.search.spec import EmbeddingSpec
+
+_BATCHES = 5  # the one that runs, and four in line
 
 
 @dataclass(slots=True)
@@ -44,14 +47,20 @@ class EmbeddingModel:
         }
         self.batcher = Batcher(self._encode, spec.max_batch_tokens, spec.max_waiting, clock)
         self._counts = _Counts()
+        self._recent = Recent(clock)
+        self._clock = clock
+        self._holds = _BATCHES * spec.max_batch_tokens
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         counts = self._counts
         counts.submitted += 1
         counts.handlers += 1
+        self._recent.arrived()
+        since = self._clock.monotonic()
         try:
             found = await self._embed(request)
             counts.finished += 1
+            self._recent.whole(since)
             return found
         except asyncio.CancelledError:
             counts.cancelled += 1
@@ -79,6 +88,14 @@ class EmbeddingModel:
             handlers=counts.handlers,
         )
 
+    def report(self) -> dict[str, float]:
+        """For autoscaling: texts that run and wait, their tokens, and calls of the last half
+        minute. A replica holds its batch and a window of neighbours."""
+        batcher = self.batcher
+        texts = {"running": batcher.running, "queued": batcher.waiting}
+        tokens = {"tokens": self._recent.tokens, "tokens_capacity": self._holds}
+        return texts | tokens | self._recent.figures()
+
     async def close(self) -> None:
         await self.batcher.close()
         for threads in self._threads.values():
@@ -90,15 +107,20 @@ class EmbeddingModel:
                 self._check_size(request)
                 tokens = await self._count(request.texts)
                 self._check_lengths(tokens)
-                vectors = await self.batcher.submit(
-                    request.caller.tenant,
-                    request.texts,
-                    tokens,
-                    urgent=request.priority is not Priority.BATCH,
-                )
+                vectors = await self._submit(request, tokens)
         except TimeoutError as error:
             raise DeadlineExceeded(self._card.id, round(request.timeout_s, 3)) from error
         return Embeddings(cut(vectors, request.dimensions), sum(tokens), self._card.id)
+
+    async def _submit(self, request: EmbedRequest, tokens: list[int]) -> Vectors:
+        open_tokens = sum(tokens)
+        self._recent.tokens += open_tokens
+        try:
+            urgent = request.priority is not Priority.BATCH
+            tenant = request.caller.tenant
+            return await self.batcher.submit(tenant, request.texts, tokens, urgent=urgent)
+        finally:
+            self._recent.tokens -= open_tokens
 
     def _check_size(self, request: EmbedRequest) -> None:
         for index, text in enumerate(request.texts):

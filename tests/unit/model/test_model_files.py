@@ -176,8 +176,23 @@ async def test_a_replica_serves_reports_and_leaves() -> None:
         "queued_batch",
         "queue_wait_s",
         "tokens_per_s",
+        "tokens",
+        "tokens_capacity",
+        "arrivals_per_s",
+        *(
+            f"{latency}_p{quantile}_s"
+            for latency in ("ttft", "total")
+            for quantile in (50, 90, 95, 99)
+        ),
+        "cpu_share",
+        "memory_share",
+        "cold_start_s",
         "loop_lag_s",
     }
+    assert stats["tokens"] == 0
+    assert stats["arrivals_per_s"] > 0
+    assert stats["ttft_p50_s"] > 0
+    assert 0 < stats["cold_start_s"] < 60
     assert (await replica.record_routing_stats())["queued"] == 0
     leaving = replica.__del__()
     assert leaving is not None

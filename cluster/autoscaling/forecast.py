@@ -1,0 +1,128 @@
+"""How much load there will be when a replica that is asked for now answers.
+
+Flows in: load readings as they come. Flows out: a quantile of the load one cold start ahead.
+numpy only, memory is bounded, and every time is an argument.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+_BUCKET_S = 10.0
+_MEMORIES_S = np.array([20.0, 60.0, 180.0])  # of the moving averages that compete
+_RESIDUALS = 360  # buckets: an hour
+_ENOUGH = 12  # residuals before their quantile is believed
+_SELDOM = 6  # new ones after which it is looked at again, once there are many
+_BINS = 288  # of a season: five minutes of a day
+_FRESH = 0.5  # how much of a season's profile its newest pass makes up
+
+
+class Forecast:
+    """Level plus season plus a quantile of its own errors at the same horizon.
+
+    The level is an exponentially weighted moving average; three of different memory compete and the
+    one with the least quantile (pinball) loss over the last hour speaks (Koenker and Bassett,
+    "Regression Quantiles", 1978). Errors count in units of the root of the forecast, as those of
+    a Poisson number of open requests do, so that what was learnt at noon holds at night. The
+    season adds what its profile rises by between now and then (Holt and Winters' additive form);
+    it is silent until one season has been seen.
+    """
+
+    def __init__(self, season_s: float, quantile: float) -> None:
+        self._quantile = quantile
+        self._season = Season(season_s)
+        self._levels: Array | None = None
+        self._made: list[Array] = []  # the point forecasts of the last buckets, newest last
+        self._errors = np.empty((_RESIDUALS, len(_MEMORIES_S)))
+        self._seen = 0
+        self._best, self._margin = 0, 0.0
+        self._bucket, self._sum, self._count, self._peak = -1, 0.0, 0, 0.0
+
+    def observe(self, at: float, load: float, horizon_s: float) -> None:
+        """One reading; `at` never goes back."""
+        bucket = int(at // _BUCKET_S)
+        if bucket != self._bucket:
+            if self._count:
+                self._close(at, horizon_s)
+            self._bucket, self._sum, self._count, self._peak = bucket, 0.0, 0, 0.0
+        self._sum += load
+        self._count += 1
+        self._peak = max(self._peak, load)
+
+    def ahead(self, at: float, horizon_s: float) -> float:
+        """The quantile of the load from now to `horizon_s` ahead; NaN before the first bucket."""
+        if self._levels is None:
+            return math.nan
+        level = float(self._levels[self._best])
+        rise = max(self._season.rise(at, at + part * horizon_s, level) for part in (0.0, 0.5, 1.0))
+        point = max(0.0, level + rise)
+        return point + self._margin * math.sqrt(max(1.0, point))
+
+    def _close(self, at: float, horizon_s: float) -> None:
+        """A bucket is full: learn how wrong its forecast was, and move the levels."""
+        mean = self._sum / self._count
+        behind = max(1, math.ceil(horizon_s / _BUCKET_S))
+        if len(self._made) >= behind:
+            self._learn(self._made[-behind])
+        self._season.observe(at - _BUCKET_S / 2, mean)
+        if self._levels is None:
+            self._levels = np.full(len(_MEMORIES_S), mean)
+        self._levels += (1 - np.exp(-_BUCKET_S / _MEMORIES_S)) * (mean - self._levels)
+        rises = [self._season.rise(at, at + horizon_s, float(level)) for level in self._levels]
+        self._made = [*self._made[-_RESIDUALS:], np.maximum(0.0, self._levels + rises)]
+
+    def _learn(self, forecast: Array) -> None:
+        error = (self._peak - forecast) / np.sqrt(np.maximum(1.0, forecast))
+        self._errors[self._seen % _RESIDUALS] = error
+        self._seen += 1
+        if self._seen < _ENOUGH or (self._seen > _RESIDUALS and self._seen % _SELDOM):
+            return
+        errors = self._errors[: min(self._seen, _RESIDUALS)]
+        margins = np.quantile(errors, self._quantile, axis=0)
+        off = errors - margins
+        losses = np.maximum(self._quantile * off, (self._quantile - 1) * off).mean(axis=0)
+        self._best = int(np.argmin(losses))
+        self._margin = float(margins[self._best])
+
+
+class Season:
+    """The mean load at each part of a season, newer passes counting more."""
+
+    def __init__(self, season_s: float) -> None:
+        self._width_s = season_s / _BINS
+        self._profile = np.full(_BINS, np.nan)
+        self._bin, self._sum, self._count = -1, 0.0, 0
+
+    def observe(self, at: float, load: float) -> None:
+        now = int(at // self._width_s) % _BINS
+        if now != self._bin:
+            self._close()
+            self._bin, self._sum, self._count = now, 0.0, 0
+        self._sum += load
+        self._count += 1
+
+    def rise(self, start: float, end: float, level: float) -> float:
+        """What the profile adds between two moments, for a load that is at `level` at the first;
+        0 where it does not know."""
+        before, after = self._at(start), self._at(end)
+        if math.isnan(before) or math.isnan(after) or before <= 0:
+            return 0.0
+        return (after - before) * min(2.0, max(0.5, level / before))
+
+    def _at(self, moment: float) -> float:
+        """The profile between the middles of two bins; NaN where one of them is not known."""
+        place = moment / self._width_s - 0.5
+        low = math.floor(place)
+        share = place - low
+        left, right = self._profile[low % _BINS], self._profile[(low + 1) % _BINS]
+        return float(left * (1 - share) + right * share)
+
+    def _close(self) -> None:
+        if not self._count:
+            return
+        mean, old = self._sum / self._count, self._profile[self._bin]
+        fresh = mean if np.isnan(old) else old + _FRESH * (mean - old)
+        self._profile[self._bin] = fresh

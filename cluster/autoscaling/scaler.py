@@ -1,0 +1,70 @@
+"""One deployment's scaling: readings in, decisions out. The same object decides in Serve and in
+the simulator (load_tests/autoscaling).
+
+Holds the policies that its spec names, the forecast's memory and the Governor. Whatever a policy
+does wrong stays here: it raises, or gives what is no number of replicas, and it counts as failed.
+"""
+
+import math
+from dataclasses import replace
+
+from cluster.autoscaling.cold_start import ColdStarts
+from cluster.autoscaling.decision import Bounds, Decision
+from cluster.autoscaling.forecast import Forecast
+from cluster.autoscaling.governor import Governor
+from cluster.autoscaling.lasting import Lasting
+from cluster.autoscaling.policies import POLICIES, Policy, by_queue, cold_start
+from cluster.autoscaling.signals import Reading
+from cluster.autoscaling.spec import ScalingSpec
+
+
+class Scaler:
+    """Hybrid: the maximum of what the named policies want, through one Governor."""
+
+    def __init__(self, deployment: str, spec: ScalingSpec) -> None:
+        self.deployment = deployment
+        self.spec = spec
+        self._cold_starts = ColdStarts()
+        self._lasting = Lasting()
+        self._forecast = Forecast(spec.season_s, spec.forecast_quantile)
+        self._governor = Governor(deployment, spec)
+        self._policies: dict[str, Policy] = POLICIES | {
+            "queue": self._queue,
+            "forecast": self._ahead,
+        }
+
+    def decide(self, reading: Reading, bounds: Bounds) -> Decision:
+        """Never raises for what a policy does."""
+        reading = self._measured(reading)
+        wants: dict[str, float | None] = {
+            name: self._want(name, reading) for name in self.spec.policies
+        }
+        return self._governor.decide(reading, wants, bounds)
+
+    def _measured(self, reading: Reading) -> Reading:
+        """With the cold start as it was seen from here, once one has been."""
+        seen_s = self._cold_starts.observe(reading.at, reading.target, reading.ready)
+        return reading if math.isnan(seen_s) else replace(reading, cold_start_s=seen_s)
+
+    def _want(self, name: str, reading: Reading) -> float | None:
+        try:
+            found = float(self._policies[name](reading, self.spec))
+        except Exception:  # noqa: BLE001 - a policy that fails must not stop the others
+            return None
+        return found if math.isfinite(found) and found >= 0 else None
+
+    def _queue(self, reading: Reading, spec: ScalingSpec) -> float:
+        """Replicas for what has been open throughout a third of a cold start: a burst that is over
+        before a replica could be up is not worth one."""
+        over_s = cold_start(reading, spec) / 3
+        lasting = self._lasting.least(reading.at, reading.requests, over_s)
+        return by_queue(replace(reading, requests=lasting), spec)
+
+    def _ahead(self, reading: Reading, spec: ScalingSpec) -> float:
+        """Replicas for the load that is expected one cold start ahead."""
+        if not math.isfinite(reading.requests):
+            return math.nan
+        horizon_s = cold_start(reading, spec)
+        self._forecast.observe(reading.at, reading.requests, horizon_s)
+        expected = self._forecast.ahead(reading.at, horizon_s)
+        return (reading.requests if math.isnan(expected) else expected) / spec.target_requests

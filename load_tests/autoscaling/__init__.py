@@ -1,0 +1,1 @@
+"""Autoscaling on paper and live: synthetic traffic, a fleet in simulated time, the contenders."""
