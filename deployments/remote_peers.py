@@ -3,6 +3,7 @@
 In: a method's name and arguments. Out: one answer for each replica that gave one in time.
 """
 
+import asyncio
 import logging
 from typing import Any
 
@@ -27,9 +28,27 @@ class RemotePeers:
             if self._handle is None:
                 here = serve.get_replica_context()
                 self._handle = serve.get_deployment_handle(here.deployment, here.app_name)
-            asked = self._handle.broadcast(method, *arguments)
-            answers = await asked.results_async(timeout_s=self._timeout_s, return_exceptions=True)
+            return await answers(self._handle, self._timeout_s, method, *arguments)
         except (RayError, RayServeException, TimeoutError) as error:
             logger.warning("the other ingress replicas do not answer: %s", error)
             return []
-        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+async def answers(
+    handle: DeploymentHandle, timeout_s: float, method: str, *arguments: Any
+) -> list[Any]:
+    """What `method` of every replica returns, of those that answer in time.
+
+    Raises what Ray raises where none can be asked. Serve's own `results_async` gives nothing at all
+    if one replica is late, and a replica that hangs is when somebody asks.
+    """
+    asked = handle.broadcast(method, *arguments)
+    async with asyncio.timeout(timeout_s):
+        sent = await asked._fetch_replica_results_async()
+    asking = [asyncio.ensure_future(each.get_async()) for each in sent]
+    if not asking:
+        return []
+    done, late = await asyncio.wait(asking, timeout=timeout_s)
+    for each in late:
+        each.cancel()
+    return [each.result() for each in done if each.exception() is None]

@@ -50,6 +50,8 @@ class EventKind(StrEnum):
     JOB_FAILED = "job.failed"
     JOB_CANCELED = "job.canceled"
     CLIP_READY = "clip.ready"
+    SCALING_BOUND = "scaling.bound"
+    SCALING_RELEASED = "scaling.released"
 
 
 class Shape(BaseModel):
@@ -161,6 +163,15 @@ class ClipReady(Shape):
     video: Short = ""
 
 
+class ScalingBound(Thing):
+    """The operator keeps deployment `id` at `floor` replicas or more, `ceiling` or less, up to
+    `until` (Unix seconds; None: until it is taken back)."""
+
+    floor: Whole | None = None
+    ceiling: Whole | None = None
+    until: float | None = None
+
+
 SHAPES: Mapping[EventKind, type[Shape]] = {
     EventKind.TENANT_CREATED: TenantCreated,
     EventKind.TENANT_UPDATED: Updated,
@@ -194,6 +205,8 @@ SHAPES: Mapping[EventKind, type[Shape]] = {
     EventKind.JOB_FAILED: JobFailed,
     EventKind.JOB_CANCELED: JobEnded,
     EventKind.CLIP_READY: ClipReady,
+    EventKind.SCALING_BOUND: ScalingBound,
+    EventKind.SCALING_RELEASED: Thing,
 }
 FAMILIES = frozenset(kind.value.partition(".")[0] for kind in EventKind)
 

@@ -26,6 +26,7 @@ from cluster.storage.tables.requests import (
     usage_batches,
     webhooks,
 )
+from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
 from cluster.storage.tables.work import job_checkpoints, job_events, job_parts, job_shares, jobs
 
 __all__ = [
@@ -45,6 +46,8 @@ __all__ = [
     "metadata",
     "plans",
     "refresh_tokens",
+    "scaling_bounds",
+    "scaling_decisions",
     "signing_keys",
     "stored_objects",
     "tenants",

@@ -23,6 +23,7 @@ from cluster.tenants.administration.desk import Desk, Directory, Tell, Trail
 from cluster.tenants.administration.keys import Keys
 from cluster.tenants.administration.plans import Plans
 from cluster.tenants.administration.records import Records
+from cluster.tenants.administration.scaling import Scaling
 from cluster.tenants.administration.signing_in import SigningIn
 from cluster.tenants.administration.tenants import Tenants
 from cluster.tenants.administration.users import Users
@@ -43,6 +44,7 @@ class Administration:
     records: Records
     sessions: SigningIn
     cache: Cache
+    scaling: Scaling
 
 
 def administration(
@@ -78,6 +80,7 @@ def administration(
             desk, _sessions(database, settings, pepper, clock, hashing), hashing, pepper
         ),
         cache=Cache(desk, invalidations),
+        scaling=Scaling(desk),
     )
 
 

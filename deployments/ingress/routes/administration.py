@@ -15,6 +15,7 @@ from deployments.ingress.routes import (
     clips,
     files,
     jobs,
+    scaling,
     uploads,
     usage,
     videos,
@@ -40,6 +41,7 @@ from deployments.ingress.schemas.records import (
     WebhookCreate,
     WebhookRotation,
 )
+from deployments.ingress.schemas.scaling import BoundsPut
 from deployments.ingress.schemas.videos import VideoImport
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -62,6 +64,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     InvalidationCreate,
     ClipRequest,
     VideoImport,
+    BoundsPut,
 )
 
 
@@ -75,7 +78,7 @@ def administration_routes() -> APIRouter:
     router = APIRouter(dependencies=[Depends(not_stored)])
     people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
     media = (videos, uploads, clips, jobs)
-    for part in (*people, usage, audit, cache, *media):
+    for part in (*people, usage, audit, cache, scaling, *media):
         router.include_router(part.router)
     router.include_router(webhooks.events)
     router.include_router(cache.metrics)

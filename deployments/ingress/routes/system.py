@@ -10,7 +10,7 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.problems import Overloaded, Problem
+from cluster.problems import Draining, Overloaded, Problem
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.ingress.openapi import problem_responses
 from deployments.ingress.routes.described import NO_STORE
@@ -34,21 +34,29 @@ def system_routes(services: Services) -> APIRouter:
         summary="Can this replica serve every configured model",
     )
     async def readyz(request: Request) -> Response:
+        host = request.headers.get("host", "")
+        if await services.leaving(request.scope.get("server"), host):
+            raise Draining("This replica is going; others serve.", retry_after_s=1)
         cards = await services.models.cards()
-        missing = [model for model, card in cards.items() if isinstance(card, Problem)]
+        away = [model for model, card in cards.items() if isinstance(card, Problem)]
+        missing = sorted(set(away).difference(await services.removed(away))) if away else []
         if missing:
             raise Overloaded(f"Not ready: {', '.join(missing)}.", retry_after_s=1, models=missing)
-        return _json({"status": "ready", "models": sorted(cards)}, NO_STORE)
+        return _json({"status": "ready", "models": sorted(cards.keys() - set(away))}, NO_STORE)
 
     @router.get("/health", response_model=Health, summary="How every part is doing")
     async def health(request: Request) -> Response:
         cards, loads = await services.models.cards(), await services.models.loads()
         ok = not any(isinstance(card, Problem) for card in cards.values())
+        calls = services.models.resilience()
         return _json(
             {
                 "status": "ok" if ok else "degraded",
                 "version": services.version,
-                "models": {m: _condition(card, loads[m]) for m, card in cards.items()},
+                "models": {
+                    model: _condition(card, loads[model]) | _calls(calls.get(model))
+                    for model, card in cards.items()
+                },
                 "replica": dict(services.load()),
             },
             NO_STORE,
@@ -73,6 +81,15 @@ def _condition(card: ModelCard | Problem, load: ModelLoad | Problem) -> dict[str
         return {"status": "unavailable", "detail": card.detail}
     about = {"status": "ok", "engine": card.engine, "revision": card.revision}
     return about if isinstance(load, Problem) else {**about, "load": asdict(load)}
+
+
+def _calls(figures: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How this replica's calls of a model have gone."""
+    if figures is None:
+        return {}
+    breaker = figures["breaker"]
+    told = {name: breaker[name] for name in ("state", "failure_share", "probes")}
+    return {"calls": {**figures, "breaker": told}}
 
 
 def _json(value: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:

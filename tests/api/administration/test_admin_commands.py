@@ -189,6 +189,24 @@ def test_signing_keys(run: Run) -> None:
     assert "signs in about 5 s" in run("signing-keys rotate").stdout
 
 
+def test_scaling(run: Run) -> None:
+    held = json.loads(run("scaling hold words --floor 2 --for 3600 --json").stdout)
+    found = json.loads(run("scaling status --json").stdout)
+    shown = run("scaling status").stdout
+
+    assert (held["deployment"], held["floor"], held["ceiling"]) == ("Model:words", 2, None)
+    assert held in [each["bounds"] for each in found["deployments"]]
+    assert "held at 2 or more until" in shown
+    assert "1 to 4 replicas" in shown
+    run("scaling release words")
+    assert "held" not in run("scaling status").stdout
+    assert json.loads(run("scaling history words --json").stdout) == []
+    assert "deployment" in run("scaling history").stdout
+    assert "1 to 4" in run("scaling hold words --floor 9", code=1).stderr
+    assert "fixed" in run("scaling hold org/letters --floor 1", code=1).stderr
+    assert "no deployment or model" in run("scaling release nonsense", code=1).stderr
+
+
 def test_cache(run: Run) -> None:
     made = json.loads(run("cache clear -t acme --tag post:17 --json").stdout)
     every = json.loads(run("cache clear --all --json").stdout)

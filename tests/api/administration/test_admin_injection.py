@@ -31,7 +31,7 @@ TABLES = (
 )  # fmt: skip
 # OPTIONS tells facts of the server, whatever the id.
 PATHS = [
-    (method, path)
+    (method, path.replace(":path}", "}"))
     for method, path, _ in rows()
     if "{" in path and "model" not in path and method != "OPTIONS"
 ]

@@ -81,6 +81,10 @@ POST   /api/v1/audit/prune                              401  403 403 403 403 403
 GET    /api/v1/cache/stats?tenant=acme                  401  200 200 200 200 403 403 200 404
 POST   /api/v1/cache/invalidations?tenant=acme          401  200 200 200 403 403 403 200 404
 DELETE /api/v1/cache?tenant=acme                        401  200 200 200 403 403 403 200 404
+GET    /api/v1/scaling/status                           401  403 403 403 403 403 403 200 403
+GET    /api/v1/scaling/history                          401  403 403 403 403 403 403 200 403
+PUT    /api/v1/scaling/{deployment:path}/bounds         401  403 403 403 403 403 403 200 403
+DELETE /api/v1/scaling/{deployment:path}/bounds         401  403 403 403 403 403 403 204 403
 GET    /api/v1/capabilities                             401  200 200 200 200 403 403 200 200
 GET    /api/v1/videos                                   401  200 200 200 200 403 403 200 200
 POST   /api/v1/videos                                   401  202 202 202 403 403 403 202 202
@@ -123,6 +127,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/auth/signing-keys/rotate": {},
     "POST /api/v1/audit/prune": {"before": "2026-01-31"},
     "POST /api/v1/cache/invalidations?tenant=acme": {"tag": "post:17"},
+    "PUT /api/v1/scaling/{deployment:path}/bounds": {"floor": 2},
     "POST /api/v1/tenants": {"id": "newcomer", "name": "Newcomer"},
     "PATCH /api/v1/tenants/{tenant}": {"name": "Acme AG"},
     "PUT /api/v1/plans/{plan}": {"id": "team"},
@@ -205,7 +210,8 @@ async def status(world: World, caller: str, method: str, path: str) -> int:
         made = await world.office.sessions.login("viewer@acme.example", PASSWORD, "test", "")
         body = {"refresh_token": made.refresh_token}
     plan = "spare" if method == "DELETE" else "team"
-    where = path.replace("{model:path}", "words").format(**world.ids, plan=plan)
+    where = path.replace("{model:path}", "words").replace("{deployment:path}", "words")
+    where = where.format(**world.ids, plan=plan)
     headers = HEADERS.get(f"{method} {path}")
     answer = await world.ask(caller, method, where, json=body, headers=headers)
     assert PASSWORD not in answer.text

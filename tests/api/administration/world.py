@@ -32,6 +32,7 @@ from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import Unlimited
 from tests.api.administration.recorded import media_in, recorded, resolve
+from tests.api.administration.scaling_world import Elsewhere, scaling_of
 from tests.api.web import MakeServices, client_of
 
 PASSWORD = "correct horse battery"
@@ -185,6 +186,7 @@ async def serving(
             gate=Gate(Unlimited(), plan_of, trail, bare.clock),
             office=office,
             media=media_in(settings, database, plan_of),
+            scaling=scaling_of(Elsewhere(bare.clock)),
             limits_view=lambda tenant: limiter.view(tenant, plan_of(tenant)),
         )
         try:

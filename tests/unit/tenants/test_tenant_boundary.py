@@ -13,7 +13,10 @@ from cluster.tenants.repository import Plans, Tenants
 OF_A_TENANT = (ApiKeys, Users, RefreshTokens)
 # Before these the tenant is unknown, and they are how it becomes known.
 FINDERS = {("Users", "find"), ("RefreshTokens", "find")}
-OPERATORS = {"plans", "tenants", "signing_keys", "changes"}  # not a tenant's own
+# not a tenant's own
+OPERATORS = {
+    "changes", "plans", "scaling_bounds", "scaling_decisions", "signing_keys", "tenants",
+}  # fmt: skip
 OF_A_JOB = {"job_checkpoints", "job_events"}  # reached through their job, which names it
 WRITERS = {"usage_batches", "audit_heads"}  # by writer; they hold numbers only
 

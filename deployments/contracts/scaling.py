@@ -1,0 +1,80 @@
+"""How deployments stand, as it crosses processes: Serve's own view, and an ingress replica's.
+
+Plain values. Instants are Unix seconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from cluster.carried import carried
+from cluster.routing.fleet import Standing
+from deployments.contracts.generation import ModelLoad
+
+State = Literal["ready", "starting", "stopping"]
+
+
+@carried
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """One replica as Serve's controller knows it; `node` is Ray's id, `address` the node's IP."""
+
+    replica: str
+    state: State
+    node: str
+    address: str
+    since: float
+
+
+@carried
+@dataclass(frozen=True, slots=True)
+class DeploymentState:
+    """`status` is Serve's word (HEALTHY, UPSCALING, ...); `target` is what it is going for."""
+
+    name: str
+    status: str
+    message: str
+    target: int
+    replicas: tuple[ReplicaState, ...] = ()
+
+    def count(self, state: State) -> int:
+        return sum(replica.state == state for replica in self.replicas)
+
+
+@carried
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Every deployment of the application as the controller knew it at `at`."""
+
+    at: float
+    deployments: Mapping[str, DeploymentState]
+
+
+@carried
+@dataclass(frozen=True, slots=True)
+class IngressView:
+    """What one ingress replica knows by itself: standings by deployment, how calls went by model
+    (deployments/ingress/models.py: Models.resilience), how many model calls are open, and the last
+    that it heard of the controller."""
+
+    standings: Mapping[str, Sequence[Standing]] = field(default_factory=dict)
+    calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    open: int = 0
+    seen: Sight | None = None
+
+
+class Overseer(Protocol):
+    """Whoever can ask Serve (deployments/remote_scaling.py). Neither raises."""
+
+    @property
+    def seen(self) -> Sight | None:
+        """The last that the controller has told this process."""
+        ...
+
+    async def look(self) -> Sight | None:
+        """What it says now; None where it does not answer."""
+        ...
+
+    async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
+        """What each replica of each model says of its queue; those that answer in time."""
+        ...
