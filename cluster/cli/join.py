@@ -1,0 +1,45 @@
+"""`mobula join`: make this machine a node of a cluster whose head runs elsewhere."""
+
+from cluster.cli.screen import Stages, fail, say
+from cluster.ops import state as states
+from cluster.ops.joining import JoinPlan, check, join
+from cluster.ops.plan import StartFailed
+from cluster.ops.profile import PROFILES
+from cluster.settings import Settings
+
+
+def run(head: str, profile: str, timeout_s: float) -> int:
+    """The exit code."""
+    chosen = next((each for each in PROFILES if each == profile), None)
+    if chosen is None:
+        return fail(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
+    settings = Settings()
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with states.starting(settings.home) as alone:
+        if not alone:
+            return fail("another `mobula up` is at work here; `mobula down` ends it")
+        try:
+            return _join(JoinPlan(settings, head, chosen, timeout_s))
+        except StartFailed as failure:
+            return fail(str(failure))
+
+
+def _join(plan: JoinPlan) -> int:
+    from cluster.ops.shutdown import sweep
+
+    home = plan.settings.home
+    state = states.load(home)
+    if state is not None and not state.is_abandoned():
+        return fail(f"already running at {state.url}; `mobula down` ends it")
+    if state is not None:
+        sweep(home, state)
+    check(plan)
+    stages = Stages()
+    with stages.running():
+        stages(f"joining {plan.head}")
+        state = join(plan)
+    say(f"[bold green]joined[/] {plan.head}")
+    say(f"  proxy      {state.url}, as soon as a replica is placed on this node")
+    say("             (with `proxy_location: EveryNode` in what the head deploys)")
+    say("  `mobula down` lets this node go; the rest serves on")
+    return 0

@@ -1,0 +1,117 @@
+"""Making this machine a node of a cluster whose head runs elsewhere.
+
+Flows in: a `Plan` to join. Flows out: this node's state, which `down` and `status` know as any
+other, or `StartFailed` with a sentence, after what was started has been ended again. What is
+deployed, the head decides; replicas and a proxy come here by themselves.
+"""
+
+import os
+import secrets
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.auth.home import PEPPER, store_url
+from cluster.clock import Clock, SystemClock
+from cluster.ops import state as states
+from cluster.ops.logs import tail
+from cluster.ops.nodes import Node
+from cluster.ops.plan import StartFailed, refuse_taken
+from cluster.ops.ports import Ports, listens
+from cluster.ops.processes import Owner
+from cluster.ops.profile import Profile, environment, haproxy_folder
+from cluster.ops.shutdown import sweep
+from cluster.ops.state import ClusterState
+from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.storage.one_node import OneNodeOnly, is_sqlite
+
+LOG = "ray-join.log"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinPlan:
+    """`head` is the address and port of Ray control on the head, as `up` prints it."""
+
+    settings: Settings
+    head: str
+    profile: Profile = "fast"
+    timeout_s: float = 60.0
+
+
+def check(plan: JoinPlan) -> None:
+    """Refuse early what cannot work. Raises StartFailed."""
+    settings = plan.settings
+    host, _, port = plan.head.rpartition(":")
+    if not host or not port.isdigit():
+        raise StartFailed(f"'{plan.head}' is not the head's address, such as 10.0.0.5:6480")
+    if is_sqlite(store_url(settings.home, settings)):
+        raise StartFailed(str(OneNodeOnly()))
+    if settings.pepper is None and not (settings.home / PEPPER).exists():
+        raise StartFailed("set MOBULA_PEPPER to the head's, or copy its file `pepper` here")
+    if not (settings.home / "ray.token").exists():
+        raise StartFailed(f"copy the head's ray.token to {settings.home}: Ray lets nobody else in")
+    if settings.node_address == LOOPBACK and host not in (LOOPBACK, "localhost"):
+        raise StartFailed("set MOBULA_NODE_ADDRESS: the head reaches this node under it")
+    refuse_taken(Ports.of(settings))
+    if not listens(plan.head, timeout_s=5.0):
+        raise StartFailed(f"nobody answers at {plan.head}")
+
+
+def join(plan: JoinPlan, clock: Clock | None = None) -> ClusterState:
+    """Returns once the head has taken this node in."""
+    state = _new_state(plan, clock or SystemClock())
+    states.save(plan.settings.home, state)
+    try:
+        _start_ray(plan, state)
+    except BaseException:
+        sweep(plan.settings.home, state, grace_s=0.5)
+        raise
+    states.save(plan.settings.home, state.ready())
+    return state.ready()
+
+
+def _new_state(plan: JoinPlan, clock: Clock) -> ClusterState:
+    settings = plan.settings
+    return ClusterState(
+        id=secrets.token_hex(8),
+        phase="starting",
+        detached=True,
+        owner=Owner.this(),
+        url=f"http://{settings.host}:{settings.http_port}",
+        dashboard="",
+        gcs=plan.head,
+        ray_dir=str(states.ray_dir(settings.home)),
+        haproxy_dir=str(haproxy_folder()),
+        profile=plan.profile,
+        started=clock.wall(),
+        joined_as=settings.node_address,
+    )
+
+
+def _start_ray(plan: JoinPlan, state: ClusterState) -> None:
+    folder = Path(state.ray_dir)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    node = Node.of(plan.settings, folder)
+    log = folder / LOG
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            node.joining_command(plan.head), cwd=ROOT, env=node_environment(plan.settings, state),
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            umask=0o077,  # Serve makes the folder of HAProxy's open admin socket
+        )  # fmt: skip
+    try:
+        code = process.wait(plan.timeout_s)
+    except subprocess.TimeoutExpired:
+        raise StartFailed(f"the head did not answer within {plan.timeout_s:g} s") from None
+    if code != 0:
+        raise StartFailed(f"`ray start` ended with status {code}\n{tail(log, 15)}")
+
+
+def node_environment(settings: Settings, state: ClusterState) -> dict[str, str]:
+    """What every process of this node starts in."""
+    node = Node.of(settings, Path(state.ray_dir))
+    profile: Profile = "plain" if state.profile == "plain" else "fast"
+    cores = os.cpu_count() or 1
+    haproxy = Path(state.haproxy_dir)
+    found = environment(profile, node.ports, state.id, settings.home, haproxy, cores)
+    return found | node.joining_environment()

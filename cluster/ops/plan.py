@@ -1,0 +1,104 @@
+"""What is to be started, and what can be known to fail before anything is.
+
+Flows in: settings, and the operator's file. Flows out: a `Plan`, or `StartFailed` with a sentence.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from cluster.auth.home import store_url
+from cluster.ops import gcs_store
+from cluster.ops.ports import Ports, Taken, taken
+from cluster.ops.profile import Profile
+from cluster.settings import LOOPBACK, Settings
+from cluster.storage.one_node import OneNodeOnly, is_sqlite
+
+POLL_S = 0.1
+NEEDED_BYTES = 3 << 30
+
+
+class StartFailed(Exception):
+    """Why the cluster did not start, written for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start and how. By `cpus` Ray places replicas, unless a setting says otherwise.
+
+    Nothing is deployed before `nodes` are there, this one among them.
+    """
+
+    settings: Settings
+    config: Path
+    profile: Profile = "fast"
+    timeout_s: float = 300.0
+    detached: bool = False
+    cpus: int | None = None
+    nodes: int = 1
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.settings.host}:{self.settings.http_port}"
+
+    def asked(self) -> dict[str, Any]:
+        """The operator's file."""
+        try:
+            config = yaml.safe_load(self.config.read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise StartFailed(f"cannot read {self.config}: {error}") from None
+        if not isinstance(config, dict) or "applications" not in config:
+            raise StartFailed(f"{self.config} has no `applications`")
+        return config
+
+    def serve_config(self) -> dict[str, Any]:
+        """The same with our address in it."""
+        config, http = self.asked(), {"host": self.settings.host, "port": self.settings.http_port}
+        return {**config, "http_options": {**config.get("http_options", {}), **http}}
+
+
+def check(plan: Plan) -> None:
+    """Refuse early what cannot work."""
+    settings = plan.settings
+    if settings.host == LOOPBACK != settings.node_address:
+        raise StartFailed(
+            f"other nodes reach replicas here at {settings.node_address} (MOBULA_NODE_ADDRESS), "
+            "but MOBULA_HOST lets this machine in alone: set it to 0.0.0.0"
+        )
+    complaint = gcs_store.complaint(settings)
+    if complaint is not None:
+        raise StartFailed(complaint)
+    if plan.nodes > 1 and is_sqlite(store_url(plan.home, settings)):
+        raise StartFailed(str(OneNodeOnly()))
+    refuse_taken(Ports.of(settings))
+    available = psutil.virtual_memory().available
+    if available < NEEDED_BYTES:
+        raise StartFailed(
+            f"{available / 2**30:.1f} GiB of memory is available; Mobula needs "
+            f"{NEEDED_BYTES >> 30} GiB to start"
+        )
+
+
+def refuse_taken(ports: Ports) -> None:
+    """Raises StartFailed naming each port that somebody else has."""
+    busy = _taken_for_good(ports)
+    if busy:
+        raise StartFailed("\n".join(str(each) for each in busy))
+
+
+def _taken_for_good(ports: Ports) -> list[Taken]:
+    """A port without a holder may belong to a process that is just ending: look again."""
+    for _ in range(30):
+        busy = taken(ports)
+        if not busy or any(each.holder for each in busy):
+            return busy
+        time.sleep(POLL_S)
+    return busy
