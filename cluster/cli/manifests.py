@@ -1,0 +1,52 @@
+"""`mobula manifests`: the files of a production installation, to a folder or to the terminal."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from cluster.cli.screen import fail, plain, say
+from cluster.production.render import KINDS, Kind, rendered
+from cluster.production.values import BadValues, Values, parse, read_yaml
+from cluster.settings import ROOT
+
+
+def run(kind: str, values: Path | None, config: Path | None, out: Path | None) -> int:
+    """The exit code."""
+    chosen = next((each for each in get_args(Kind) if each == kind), None)
+    if chosen is None:
+        return fail(f"no manifests of '{kind}'; there are: {', '.join(KINDS)}")
+    try:
+        wanted = Values() if values is None else parse(read_yaml(values))
+        files = rendered(chosen, wanted, _checked(config or ROOT / "serve_config.yaml"))
+    except BadValues as bad:
+        return fail(str(bad))
+    if out is None:
+        _print(files)
+        return 0
+    for name, text in files.items():
+        path = out / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    say(f"{len(files)} files written to {out}")
+    return 0
+
+
+def _checked(path: Path) -> dict[str, Any]:
+    """The Serve configuration, whose `args` the application would accept. Raises BadValues."""
+    from graphs.args import AppArgs
+
+    config = read_yaml(path)
+    for application in config.get("applications") or ():
+        try:
+            AppArgs.model_validate(application.get("args") or {})
+        except ValidationError as error:
+            raise BadValues(f"{path}: {error}") from None
+    return config
+
+
+def _print(files: dict[str, str]) -> None:
+    for name, text in files.items():
+        if len(files) > 1:
+            plain(f"# ---- {name}")
+        plain(text)

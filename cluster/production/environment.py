@@ -1,0 +1,105 @@
+"""The environment of a Mobula container on Kubernetes: what is plain, and what comes from Secrets.
+
+Flows in: values. Flows out: lists for `env` and `envFrom`. Serve's part is that of every other
+cluster (cluster/ops/profile.py); Ray's token is set by KubeRay itself.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from cluster.ops.ports import Ports
+from cluster.ops.profile import serve_environment
+from cluster.production.values import BadValues, Values
+from cluster.settings import Settings
+
+# Ray's autoscaler on Kubernetes looks for Ray control at 6379 alone; every other port follows.
+PORTS = Ports(http=8000, dashboard=8265, gcs=6379)
+HOME = "/var/lib/mobula"
+MODELS = "/models"
+HAPROXY = Path("/tmp/haproxy")
+# Where the images keep what this machine keeps elsewhere.
+IN_IMAGE = {
+    "RAY_SERVE_HAPROXY_BINARY_PATH": "/opt/mobula/cluster/ops/haproxy",
+    "MOBULA_HAPROXY": "/opt/venv/bin/haproxy",
+}
+
+SECRET_SETTINGS = ("database_url", "redis_url", "pepper", "bootstrap_key")
+# What the manifests decide themselves; as `settings` they would contradict the rest.
+DECIDED = {"home", "host", "http_port", "dashboard_port", "gcs_port", "allowed_hosts"} | {
+    "max_timeout_s",
+    "model_spec",
+    "node_address",
+    "node_cpus",
+}
+
+
+def env_name(setting: str) -> str:
+    return f"MOBULA_{setting.upper()}"
+
+
+def plain(values: Values) -> dict[str, str]:
+    """Everything that is no secret, by name."""
+    return {
+        **serve_environment("fast", PORTS, HAPROXY, values.workers.cpus),
+        **IN_IMAGE,
+        "RAY_START_HOOK": "cluster.ops.start_hook.trim",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "MOBULA_HOME": HOME,
+        "MOBULA_HOST": "0.0.0.0",
+        "MOBULA_HTTP_PORT": str(PORTS.http),
+        "MOBULA_DASHBOARD_PORT": str(PORTS.dashboard),
+        "MOBULA_GCS_PORT": str(PORTS.gcs),
+        **chosen(values),
+        **({"HF_HOME": MODELS} if values.models_claim else {}),
+    }
+
+
+def chosen(values: Values) -> dict[str, str]:
+    """Settings that the values decide, wherever Mobula runs. Raises BadValues."""
+    return {
+        "MOBULA_ALLOWED_HOSTS": ",".join(values.hosts),
+        "MOBULA_MAX_TIMEOUT_S": str(values.longest_stream_s),
+        **_further(values),
+    }
+
+
+def _further(values: Values) -> dict[str, str]:
+    for name in values.settings:
+        field = Settings.model_fields.get(name)
+        if field is None:
+            raise BadValues(f"settings.{name}: there is no such setting")
+        if name in DECIDED:
+            raise BadValues(f"settings.{name}: the manifests decide it")
+        if SecretStr in getattr(field.annotation, "__args__", (field.annotation,)):
+            raise BadValues(f"settings.{name}: is a secret; name its key under `secrets`")
+    return {env_name(name): _text(value) for name, value in sorted(values.settings.items())}
+
+
+def _text(value: str | float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def env(values: Values) -> list[dict[str, Any]]:
+    """For a container: secrets by reference, first, then what is plain, by name."""
+    secrets = values.secrets
+    referred = [
+        {
+            "name": env_name(setting),
+            "valueFrom": {"secretKeyRef": {"name": secrets.name, "key": getattr(secrets, setting)}},
+        }
+        for setting in SECRET_SETTINGS
+    ]
+    return referred + [{"name": name, "value": value} for name, value in plain(values).items()]
+
+
+def env_from(values: Values) -> list[dict[str, Any]]:
+    store = values.secrets.object_store
+    return [] if store is None else [{"secretRef": {"name": store}}]
+
+
+def probe_host(values: Values) -> str | None:
+    """A name that Mobula answers to, for probes, which otherwise send the pod's address."""
+    first = values.hosts[0]
+    return None if "*" in values.hosts else first.replace("*.", "probe.", 1)

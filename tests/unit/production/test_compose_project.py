@@ -1,0 +1,174 @@
+"""The Compose project: valid, healthy in order, its secrets from outside, its figures scraped."""
+
+import json
+import re
+from importlib.metadata import distribution
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from cluster.ops.ports import Ports
+from cluster.production.compose import SECRETS
+from cluster.production.render import rendered
+from cluster.production.values import Values, parse
+from cluster.settings import Settings
+from deployments.contracts.cache import CacheStats, TierStats
+from deployments.ingress.exposition import exposition
+
+ROOT = Path(__file__).parents[3]
+DEFAULT = Values()
+OWN = parse(
+    {
+        "name": "acme",
+        "hosts": ["api.example.com"],
+        "settings": {"log_level": "WARNING"},
+        "compose": {"address": "0.0.0.0", "port": 80, "size": {"cpus": 8, "memory_gib": 32}},
+    }
+)
+EVERY = pytest.mark.parametrize("values", [DEFAULT, OWN], ids=["default", "own"])
+
+
+def project(values: Values) -> dict[str, Any]:
+    return yaml.safe_load(rendered("compose", values, {})["compose.yaml"])
+
+
+def schema() -> dict[str, Any]:
+    """The Compose Specification's, as check-jsonschema carries it."""
+    vendored = files("check_jsonschema.builtin_schemas").joinpath("vendor", "compose-spec.json")
+    return json.loads(vendored.read_text())
+
+
+@EVERY
+def test_the_project_is_what_compose_accepts(values: Values) -> None:
+    jsonschema.validate(project(values), schema())
+
+
+def test_the_schema_refuses_what_compose_refuses() -> None:
+    wrong = project(DEFAULT)
+    wrong["services"]["mobula"]["healthchek"] = {}
+    with pytest.raises(jsonschema.ValidationError, match="healthchek"):
+        jsonschema.validate(wrong, schema())
+
+
+@EVERY
+def test_every_service_is_checked_limited_and_started_again(values: Values) -> None:
+    for service in project(values)["services"].values():
+        assert service["healthcheck"]["test"][0] == "CMD"
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+        assert service["restart"] == "unless-stopped"
+
+
+@EVERY
+def test_mobula_starts_when_its_stores_are_healthy(values: Values) -> None:
+    needs = project(values)["services"]["mobula"]["depends_on"]
+    assert needs == {
+        "postgres": {"condition": "service_healthy"},
+        "redis": {"condition": "service_healthy"},
+    }
+
+
+@EVERY
+def test_every_setting_exists(values: Values) -> None:
+    names = project(values)["services"]["mobula"]["environment"]
+    ours = {name.removeprefix("MOBULA_").lower() for name in names}
+    assert ours <= Settings.model_fields.keys()
+
+
+@EVERY
+def test_secrets_come_from_outside_and_each_is_explained(values: Values) -> None:
+    texts = rendered("compose", values, {})
+    asked = set(re.findall(r"\$\{([A-Z_]+)", texts["compose.yaml"]))
+    given = {each["environment"] for each in project(values)["secrets"].values()}
+    assert asked | given == SECRETS.keys()
+    assert re.findall(r"^([A-Z_]+)=$", texts["example.env"], re.M) == list(SECRETS)
+    for secret in project(values)["services"].values():
+        assert set(secret.get("secrets", ())) <= project(values)["secrets"].keys()
+
+
+@EVERY
+def test_nothing_but_the_http_port_is_published_beyond_this_machine(values: Values) -> None:
+    published = {
+        port: name
+        for name, service in project(values)["services"].items()
+        for port in service.get("ports", ())
+    }
+    own = values.compose
+    assert published == {
+        f"{own.address}:{own.port}:8000": "mobula",
+        "127.0.0.1:3000:3000": "grafana",
+    }
+
+
+@EVERY
+def test_volumes_are_declared_and_files_that_are_mounted_are_written(values: Values) -> None:
+    texts, spec = rendered("compose", values, {}), project(values)
+    for service in spec["services"].values():
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            if not source.startswith("./"):
+                assert source in spec["volumes"]
+                continue
+            assert any(name.startswith(source.removeprefix("./")) for name in texts)
+
+
+@EVERY
+def test_the_health_of_mobula_is_its_readiness(values: Values) -> None:
+    command = project(values)["services"]["mobula"]["healthcheck"]["test"]
+    assert command == ["CMD", "python", "-m", "cluster.ops.probe"]
+    assert find_spec("cluster.ops.probe") is not None
+
+
+def test_mobula_answers_to_its_hosts_and_to_those_inside_the_project() -> None:
+    [hosts, every] = [
+        project(values)["services"]["mobula"]["environment"]["MOBULA_ALLOWED_HOSTS"]
+        for values in (OWN, DEFAULT)
+    ]
+    assert hosts == "api.example.com,0.0.0.0,127.0.0.1,mobula"  # `up`, the health, Prometheus
+    assert every == "*"
+
+
+def test_prometheus_scrapes_the_ports_of_a_cluster_and_presents_a_key_to_mobula_alone() -> None:
+    ports = Ports.of(Settings.model_construct())
+    jobs = yaml.safe_load(rendered("compose", DEFAULT, {})["prometheus.yml"])["scrape_configs"]
+
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
+    assert targets == {
+        "mobula": [f"mobula:{ports.http}"],
+        "ray": [f"mobula:{ports.metrics}"],
+        "haproxy": [f"mobula:{ports.haproxy_metrics}"],
+    }
+    assert [job["job_name"] for job in jobs if "authorization" in job] == ["mobula"]
+    key = jobs[0]["authorization"]["credentials_file"]
+    assert key.rpartition("/")[2] in project(DEFAULT)["services"]["prometheus"]["secrets"]
+
+
+def test_the_dashboard_shows_metrics_that_exist() -> None:
+    dashboard = json.loads(rendered("compose", DEFAULT, {})["grafana/dashboards/mobula.json"])
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    used = set(re.findall(r"\b(?:ray|mobula)_[a-z_0-9]+", " ".join(expressions)))
+    ours = exposition(CacheStats(l1=TierStats())).decode()
+    panels = "ray/dashboard/modules/metrics/dashboards/serve_deployment_dashboard_panels.py"
+    rays = Path(str(distribution("ray").locate_file(panels))).read_text()
+
+    assert used
+    for name in used:
+        assert f"\n{name}" in ours or name in rays, name
+
+
+def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
+    texts = rendered("compose", DEFAULT, {})
+    [source] = yaml.safe_load(texts["grafana/datasources/prometheus.yaml"])["datasources"]
+    dashboard = json.loads(texts["grafana/dashboards/mobula.json"])
+    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}
+
+
+@EVERY
+def test_rays_object_store_fits_into_the_shared_memory(values: Values) -> None:
+    mobula = project(values)["services"]["mobula"]
+    gib = int(mobula["deploy"]["resources"]["limits"]["memory"].removesuffix("g"))
+    assert int(mobula["shm_size"].removesuffix("m")) > 0.3 * 1024 * gib
