@@ -1,9 +1,11 @@
 """The yardsticks: the least that one can write on Ray Serve, with nothing of Mobula in it.
 
 `hello` is one FastAPI deployment, `chain` a FastAPI deployment that calls an echo deployment by
-handle, `asgi` a deployment without FastAPI. `chain` also streams, one event a word.
+handle, `asgi` a deployment without FastAPI. `chain` also streams, one event a word, `pause_s`
+seconds apart where the body says so.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -73,7 +75,10 @@ class _Echo:
         return {"echo": body}
 
     async def words(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
+        pause_s = float(body.get("pause_s", 0.0))
         for at in range(int(body.get("max_tokens", 50))):
+            if pause_s:
+                await asyncio.sleep(pause_s)
             yield f"word{at}"
 
 

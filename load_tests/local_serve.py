@@ -140,6 +140,24 @@ class LocalServe:
             time.sleep(0.1)
         return found
 
+    def replicas(self, deployment: str) -> list[int]:
+        """The processes of a deployment's replicas, those on their way included."""
+        found, title = [], f"ray::ServeReplica:mobula:{deployment}"
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                words = " ".join(process.cmdline()).split()
+                if words and words[0].split(".")[0] == title:
+                    found.append(process.pid)
+        return found
+
+    def running(self, deployment: str) -> int:
+        """How many replicas of a deployment of Mobula Serve says are up."""
+        from ray import serve
+
+        found = serve.status().applications["mobula"].deployments[deployment]
+        states = {str(state): count for state, count in found.replica_states.items()}
+        return states.get("RUNNING", 0)
+
     def controller(self) -> int:
         """The process of Serve's controller."""
         for process in self.processes():

@@ -48,10 +48,29 @@ def diurnal(at_s: float, users: int, length_s: float) -> Point | None:
     return None
 
 
+def noisy(at_s: float, users: int, length_s: float) -> Point | None:
+    """A fifth of the users (the quiet tenant's), and all of them in the middle third."""
+    if at_s >= length_s:
+        return None
+    return (users if flooded(at_s, length_s) else quiet(users)), float(users)
+
+
+def quiet(users: int) -> int:
+    """How many of them are the quiet tenant's."""
+    return max(1, users // 5)
+
+
+def flooded(at_s: float, length_s: float) -> bool:
+    """Whether the noisy tenant floods the cluster at that moment."""
+    return 1 / 3 <= at_s / length_s < 2 / 3
+
+
 SHAPES: dict[str, Shape] = {
     "steady": steady,
+    "soak": steady,
     "ramp": ramp,
     "step": step,
     "spike": spike,
     "diurnal": diurnal,
+    "noisy": noisy,
 }

@@ -24,5 +24,8 @@ class Topics:
         number = self._random.randrange(1000)
         return f"{self._random.choice(_THINGS)} {self._random.choice(_PLACES)} no. {number}"
 
+    def number(self, below: int) -> int:
+        return self._random.randrange(below)
+
     def platform(self) -> str:
         return self._random.choice(PLATFORMS)

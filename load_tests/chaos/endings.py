@@ -1,0 +1,47 @@
+"""How a request ended, as its client saw it. Every request ends in exactly one way."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Ending(StrEnum):
+    """`whole` is what was asked for; `problem` a typed refusal before the first byte of an answer,
+    `in-band` one in the middle of a stream. The others are faults of their own.
+    """
+
+    WHOLE = "whole"
+    PROBLEM = "problem"
+    IN_BAND = "in-band"
+    WRONG = "wrong"  # answered, but not with what was asked for
+    UNTYPED = "untyped"  # an error that is not one of our problems
+    CUT = "cut"  # the connection ended within the answer
+    UNANSWERED = "unanswered"  # the connection ended before the answer
+    UNREACHABLE = "unreachable"  # no connection came about
+    SILENT = "silent"  # nothing came within the client's patience
+
+
+TYPED = frozenset({Ending.WHOLE, Ending.PROBLEM, Ending.IN_BAND})
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One request: seconds since the run's start when it was sent, and until its end.
+
+    `why` is a problem's slug or what the client can say. `tokens` are those that the answer says
+    were used (of a broken stream: those that came, which are refunded). `kept`: the cache answered,
+    and nothing is charged.
+    """
+
+    model: str
+    stream: bool
+    at: float
+    took: float
+    ending: Ending
+    status: int = 0
+    why: str = ""
+    tokens: int = 0
+    kept: bool = False
+
+    @property
+    def end(self) -> float:
+        return self.at + self.took

@@ -1,0 +1,91 @@
+"""The mock behind LiteLLM: the least that speaks OpenAI's chat protocol, under uvicorn.
+
+In: a chat request. Out: its last message again, whole, or as `max_tokens` chunks `pause` seconds
+apart. LiteLLM cannot run an engine of Serve's, so it asks this; it is not measured itself.
+"""
+
+import argparse
+import asyncio
+from typing import Any
+
+import orjson
+import uvicorn
+
+_JSON = [(b"content-type", b"application/json")]
+_SSE = [(b"content-type", b"text/event-stream")]
+
+
+class EchoApp:
+    """`pause` is in seconds."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        body = orjson.loads(await _read(receive) or b"{}")
+        if body.get("stream"):
+            await self._stream(send, int(body.get("max_tokens") or 50))
+            return
+        said = body["messages"][-1]["content"] if "messages" in body else ""
+        await _start(send, _JSON)
+        await send({"type": "http.response.body", "body": orjson.dumps(_answer(said))})
+
+    async def _stream(self, send: Any, tokens: int) -> None:
+        await _start(send, _SSE)
+        for number in range(tokens):
+            await asyncio.sleep(self._pause)
+            last = number == tokens - 1
+            await _send_event(send, orjson.dumps(_chunk("w", "length" if last else None)))
+        await _send_event(send, b"[DONE]")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _read(receive: Any) -> bytes:
+    parts, more = [], True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def _start(send: Any, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def _send_event(send: Any, data: bytes) -> None:
+    body = b"data: " + data + b"\n\n"
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _answer(said: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": said}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+    return {**_envelope("chat.completion"), "choices": [choice], "usage": usage}
+
+
+def _chunk(text: str, reason: str | None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": reason}
+    return {**_envelope("chat.completion.chunk"), "choices": [choice]}
+
+
+def _envelope(kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-echo", "object": kind, "created": 1, "model": "echo"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--pause", type=float, required=True)
+    options = parser.parse_args()
+    uvicorn.run(
+        EchoApp(options.pause), host="127.0.0.1", port=options.port,
+        log_level="warning", access_log=False,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

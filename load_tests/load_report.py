@@ -1,0 +1,89 @@
+"""The report of a load test: Markdown and its charts. Pure.
+
+In: what was asked for, each route's figures, samples over time, what was missed. Out: file names
+and their texts.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from load_tests.charts import line_chart
+from load_tests.thresholds import Route
+from load_tests.timeline import Sample, quantile, series
+
+TITLES = {
+    "requests": ("Requests", "/s"),
+    "latency": ("Response time of requests that succeeded", "ms"),
+    "failures": ("Failures", "/s"),
+    "users": ("Users", ""),
+}
+
+
+def routes_of(samples: Sequence[Sample]) -> dict[str, Route]:
+    """Figures by name; times are those of requests that succeeded."""
+    found = {}
+    for name in sorted({sample.name for sample in samples}):
+        mine = [sample for sample in samples if sample.name == name]
+        took = [sample.took_ms for sample in mine if not sample.failed]
+        failures = len(mine) - len(took)
+        found[name] = Route(len(mine), failures, quantile(took, 0.95), quantile(took, 0.99))
+    return found
+
+
+def files_of(
+    samples: Sequence[Sample],
+    faults: Sequence[str],
+    asked: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    errors: Mapping[str, int],
+) -> dict[str, str]:
+    """`errors` counts what failures said."""
+    charts = {
+        f"{name}.svg": line_chart(TITLES[name][0], lines, unit=TITLES[name][1])
+        for name, lines in series(samples).items()
+    }
+    return {"report.md": _markdown(samples, faults, asked, machine, errors), **charts}
+
+
+def _markdown(
+    samples: Sequence[Sample],
+    faults: Sequence[str],
+    asked: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    errors: Mapping[str, int],
+) -> str:
+    seconds = max((sample.at for sample in samples), default=0.0)
+    verdict = "Every threshold was met." if not faults else "MISSED:"
+    said = ", ".join(f"{name} {value}" for name, value in asked.items())
+    lines = [
+        "# Load test",
+        "",
+        f"{len(samples):,} requests in {seconds:.0f} s. {verdict}",
+        "",
+        *(f"- {fault}" for fault in faults),
+        "",
+        f"Asked for: {said}. Machine: {machine['cpu']}, {machine['usable_cores']} cores, load "
+        f"before {machine['load_1_min']}; Python {machine['python']}.",
+        "",
+        "| route | requests | requests/s | failures | p50 ms | p95 ms | p99 ms |",
+        "|---|---|---|---|---|---|---|",
+        *_rows(samples, seconds),
+        "",
+        *(f"- {count} x {text}" for text, count in errors.items()),
+        "",
+        *(f"![{name}]({name}.svg)" for name in TITLES),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(samples: Sequence[Sample], seconds: float) -> list[str]:
+    rows = []
+    for name, route in routes_of(samples).items():
+        took = [s.took_ms for s in samples if s.name == name and not s.failed]
+        rate = route.requests / seconds if seconds else 0.0
+        rows.append(
+            f"| {name} | {route.requests:,} | {rate:.1f} | {route.failures} "
+            f"| {quantile(took, 0.5):.0f} | {route.p95_ms:.0f} | {route.p99_ms:.0f} |"
+        )
+    return rows

@@ -1,0 +1,43 @@
+"""What each process of a cluster is.
+
+In: processes. Out: the same by a word: a deployment's name, or one of NAMED, `engine` for an
+engine's own process, `other`.
+"""
+
+import contextlib
+from collections.abc import Iterable
+
+import psutil
+
+REPLICA = "ray::ServeReplica:mobula:"
+NAMED = {  # the beginning of a process's command line, or its name -> what we call it
+    "ray::ServeController": "controller",
+    "ray::HAProxyManager": "proxy manager",
+    "ray::ProxyActor": "proxy",
+    "haproxy": "haproxy",
+    "gcs_server": "gcs",
+    "raylet": "raylet",
+    "redis-server": "redis",
+}
+
+
+def by_kind(processes: Iterable[psutil.Process]) -> dict[str, list[psutil.Process]]:
+    """Those that are still there."""
+    found: dict[str, list[psutil.Process]] = {}
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            found.setdefault(kind_of(process), []).append(process)
+    return found
+
+
+def kind_of(process: psutil.Process) -> str:
+    """Raises psutil.Error when it is gone."""
+    command, name = " ".join(process.cmdline()), process.name()
+    if command.startswith(REPLICA):
+        return command.removeprefix(REPLICA).split()[0]
+    if "openvino_worker" in command:
+        return "engine"
+    for start, kind in NAMED.items():
+        if command.startswith(start) or name.startswith(start):
+            return kind
+    return "other"
