@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = "MOBULA_CLUSTER_ID"  # names the cluster that a process belongs to
+LOOPBACK = "127.0.0.1"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Words = Annotated[tuple[str, ...], NoDecode]  # `a,b,c` in the environment
@@ -45,6 +46,14 @@ class Settings(BaseSettings):
     dashboard_port: Port = 8265
     gcs_port: Port = 6480
 
+    # Several nodes: the address under which the others reach this one, and the CPUs by which Ray
+    # places replicas here (none: the cores that are there; 0 keeps replicas off a head). Where the
+    # head keeps its state in a Redis, it can be started again, and the cluster with it. Form:
+    # redis://user:password@host:6379, one database, which nothing may evict from.
+    node_address: str = LOOPBACK
+    node_cpus: Annotated[int, Field(ge=0)] | None = None
+    gcs_redis_url: SecretStr | None = None
+
     # Replaces the generated admin key of the tenant "default". Form: mob_<id>_<secret>.
     bootstrap_key: SecretStr | None = None
 
@@ -56,6 +65,9 @@ class Settings(BaseSettings):
     # Replaces the generated pepper in the home: the same on every node, 32 characters or more.
     # Whatever was hashed or sealed under another pepper opens no longer.
     pepper: SecretStr | None = None
+
+    # Set by `mobula deploy` for one model's replicas: the spec that counts instead of the args'.
+    model_spec: str | None = None
 
     # How users sign in: lives of tokens in seconds.
     access_token_s: Annotated[int, Field(ge=60, le=3600)] = 900

@@ -4,11 +4,14 @@ In: handles and settings. Out: what the ingress knows them as.
 """
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from ray.serve.handle import DeploymentHandle
 
 from cluster.clock import Clock
+from cluster.resilience.spec import ResilienceSpec
+from cluster.routing.fleet import fleet_of
 from cluster.settings import Settings
 from deployments.cache.redis_tier import RedisTier
 from deployments.ingress.config import IngressConfig
@@ -17,6 +20,7 @@ from deployments.remote import RemoteModel
 from deployments.remote_cache import RemoteCache
 from deployments.remote_embedder import RemoteEmbedder
 from deployments.remote_limiter import RemoteAuthority
+from deployments.remote_meeting import meet
 
 # How long a request waits for the limits' authority before that counts as away. A Redis that hangs
 # must not be felt; our own replica is watched by Serve, and slow only while it starts.
@@ -37,8 +41,15 @@ class RemoteStages:
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self.models = {model: RemoteModel(model, handle) for model, handle in models.items()}
-        self.embedders = {id: RemoteEmbedder(id, handle) for id, handle in embedders.items()}
+        specs = defaultdict(ResilienceSpec, config.resilience)
+        self.models = {
+            id: RemoteModel(id, handle, fleet_of(handle.deployment_name), specs[id], clock)
+            for id, handle in models.items()
+        }
+        self.embedders = {
+            id: RemoteEmbedder(id, handle, fleet_of(handle.deployment_name), specs[id], clock)
+            for id, handle in embedders.items()
+        }
         self.authority: RemoteAuthority | RedisAuthority
         self.shared: RemoteCache | RedisTier | None = None
         redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
@@ -57,6 +68,7 @@ class RemoteStages:
         await self.authority.warm_up()
         if isinstance(self.shared, RemoteCache):
             await self.shared.warm_up()
+        await meet([*self.models.values(), *self.embedders.values()])
 
     async def close(self) -> None:
         """What caches have to close themselves is not closed here."""

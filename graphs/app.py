@@ -7,13 +7,15 @@
 from ray import serve
 from ray.serve import Application
 
+from cluster.settings import Settings
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.deployment import Ingress
+from deployments.remote_nodes import check_store_to_deploy
 from graphs.args import AppArgs
 from graphs.cache import cache_config, shelves
 from graphs.limits import limiter
 from graphs.options import ingress_options
-from graphs.text import embedders, offer, resilience, text_models
+from graphs.text import deployments, embedders, offer, resilience, scaling, text_models
 from graphs.video import clipper, video_config
 
 
@@ -25,12 +27,18 @@ def build(args: AppArgs) -> Application:
 def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     """The same with another ingress, for benchmarks."""
     args = AppArgs.model_validate(args)
+    check_store_to_deploy(Settings())
     limits = limiter(args.limiter)
     models = text_models(args.models)
     ingress = serve.deployment(serve.ingress()(ingress_class), **ingress_options(args.ingress))
     replicas = args.ingress.replicas
     config = IngressConfig(
-        offer(args), cache_config(args.cache, replicas), video_config(args), resilience(args)
+        offer(args),
+        cache_config(args.cache, replicas),
+        video_config(args),
+        resilience(args),
+        deployments(args),
+        scaling(args),
     )
     return ingress.bind(
         models,

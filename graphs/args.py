@@ -24,16 +24,28 @@ class _Served(BaseModel):
     called, and `costs` to the operator in micro-currency for 1,000 of a unit.
 
     With `scaling` the number of replicas follows the load, from `replicas` on; else it is fixed.
-    `per_node` is the most replicas on one node (None: any number).
+    `per_node` is the most replicas on one node (None: any number). `surge`: in a roll each
+    replacement starts before the replica that it replaces stops, which takes room for one more.
     """
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
     num_gpus: Annotated[float, Field(ge=0)] = 0.0
     per_node: Annotated[int, Field(ge=1, le=100)] | None = None
+    surge: bool = True
     costs: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
     scaling: ScalingSpec | None = None
     routing: RoutingSpec = RoutingSpec()
     resilience: ResilienceSpec = ResilienceSpec()
+
+    @model_validator(mode="after")
+    def _replicas_within_scaling(self) -> Self:
+        spec = self.scaling
+        if spec and not spec.min_replicas <= self.replicas <= spec.max_replicas:
+            raise ValueError(
+                f"replicas: {self.replicas} is not between scaling.min_replicas, "
+                f"{spec.min_replicas}, and scaling.max_replicas, {spec.max_replicas}"
+            )
+        return self
 
 
 class ModelArgs(ModelSpec, _Served):
@@ -57,9 +69,13 @@ class EmbeddingArgs(EmbeddingSpec, _Served):
 
 
 class IngressArgs(_Args):
-    """The HTTP stage. One replica uses one core fully at roughly a thousand requests/s."""
+    """The HTTP stage. One replica uses one core fully at roughly a thousand requests/s.
+
+    `per_node` is the most replicas on one node (None: any number).
+    """
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
+    per_node: Annotated[int, Field(ge=1, le=100)] | None = None
     num_cpus: Annotated[float, Field(ge=0)] = 0.5
 
 

@@ -3,18 +3,21 @@
 from ray import serve
 from ray.serve import Application
 
+from cluster.autoscaling.spec import ScalingSpec
 from cluster.resilience.spec import ResilienceSpec
 from deployments.ingress.offer import Offer
 from deployments.model.deployment import ModelReplica
 from deployments.search.deployment import EmbedderReplica
 from graphs.args import AppArgs, EmbeddingArgs, ModelArgs
-from graphs.options import model_options
+from graphs.options import model_name, model_options
 
 
 def text_models(models: tuple[ModelArgs, ...]) -> dict[str, Application]:
     """Model id -> its bound deployment."""
     return {
-        model.id: serve.deployment(ModelReplica, **model_options(model)).bind(model.spec())
+        model.id: serve.deployment(ModelReplica, **model_options(model)).bind(
+            model.spec().model_dump(mode="json")
+        )
         for model in models
     }
 
@@ -22,7 +25,9 @@ def text_models(models: tuple[ModelArgs, ...]) -> dict[str, Application]:
 def embedders(models: tuple[EmbeddingArgs, ...]) -> dict[str, Application]:
     """Embedding model id -> its bound deployment."""
     return {
-        model.id: serve.deployment(EmbedderReplica, **model_options(model)).bind(model.spec())
+        model.id: serve.deployment(EmbedderReplica, **model_options(model)).bind(
+            model.spec().model_dump(mode="json")
+        )
         for model in models
     }
 
@@ -41,3 +46,16 @@ def resilience(args: AppArgs) -> dict[str, ResilienceSpec]:
     """How calls of each model are kept from failing."""
     texts = {model.id: model.resilience for model in args.models}
     return texts | {model.id: model.resilience for model in args.embeddings}
+
+
+def deployments(args: AppArgs) -> dict[str, str]:
+    """Model id -> the name of its deployment."""
+    ids = [model.id for model in args.models] + [model.id for model in args.embeddings]
+    return {id: model_name(id) for id in ids}
+
+
+def scaling(args: AppArgs) -> dict[str, ScalingSpec]:
+    """How deployments scale, by name; those of a fixed number of replicas are left out."""
+    specs = {model.id: model.scaling for model in args.models}
+    specs |= {model.id: model.scaling for model in args.embeddings}
+    return {model_name(id): spec for id, spec in specs.items() if spec is not None}

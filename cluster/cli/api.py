@@ -30,7 +30,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Tenant = Annotated[
     str | None, typer.Option("--tenant", "-t", help="[default: the tenant of the key]")
 ]
-INSTANTS = frozenset({"created", "updated", "expires", "revoked", "last_used", "at", "next"})
+INSTANTS = frozenset(
+    ["created", "updated", "expires", "revoked", "last_used", "at", "next", "until", "set_at"]
+)
 WHOLE = frozenset({"id", "kind"})  # what could not be copied from two lines
 PAGE = 200
 

@@ -7,10 +7,12 @@ import typer
 
 from cluster.cli.api import Key
 from cluster.cli.audit import audit
+from cluster.cli.bench import PASS_THROUGH, bench
 from cluster.cli.cache import cache
 from cluster.cli.jobs import jobs
 from cluster.cli.keys import keys
 from cluster.cli.plans import plans
+from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
 from cluster.cli.tenants import limits, tenants
 from cluster.cli.usage import usage
@@ -25,7 +27,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 models = typer.Typer(help="List models, convert one, train the shipped one.")
-bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
 app.add_typer(models, name="models")
 app.add_typer(tenants, name="tenants")
 app.add_typer(plans, name="plans")
@@ -36,11 +37,10 @@ app.add_typer(webhooks, name="webhooks")
 app.add_typer(signing_keys, name="signing-keys")
 app.add_typer(cache, name="cache")
 app.add_typer(jobs, name="jobs")
+app.add_typer(scaling, name="scaling")
 app.add_typer(bench, name="bench")
 app.command()(usage)
 app.command()(limits)
-
-PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 @app.command()
@@ -59,11 +59,47 @@ def up(
     logs: Annotated[
         bool, typer.Option("--logs", help="Follow every log line, not only warnings and errors.")
     ] = False,
+    nodes: Annotated[
+        int, typer.Option(min=1, help="Deploy once so many nodes are here; others `join`.")
+    ] = 1,
 ) -> None:
     """Start a cluster on this machine and wait until it is ready."""
     from cluster.cli.up import run
 
-    raise typer.Exit(run(detach, config, port, timeout, profile, logs))
+    raise typer.Exit(run(detach, config, port, timeout, profile, logs, nodes))
+
+
+@app.command()
+def deploy(
+    config: Annotated[
+        Path | None, typer.Option(help="What is to run. [default: serve_config.yaml]")
+    ] = None,
+    restart: Annotated[
+        list[str] | None,
+        typer.Option(help="Start these anew, code included: a model's id, ingress, clipper, all."),
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until nothing else runs.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600.0,
+    rollback: Annotated[
+        bool, typer.Option(help="Where it fails, go back to what ran before.")
+    ] = True,
+) -> None:
+    """Roll a changed configuration, weights or code onto the running cluster."""
+    from cluster.cli.deploy import run
+
+    raise typer.Exit(run(config, restart or [], wait, timeout, rollback))
+
+
+@app.command()
+def join(
+    head: Annotated[str, typer.Argument(help="The head's address and port, such as 10.0.0.5:6480")],
+    profile: Annotated[str, typer.Option(help="The head's: `fast` or `plain`.")] = "fast",
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the head.")] = 60.0,
+) -> None:
+    """Make this machine a node of a cluster that `up` started elsewhere; `down` lets it go."""
+    from cluster.cli.join import run
+
+    raise typer.Exit(run(head, profile, timeout))
 
 
 @app.command()
@@ -79,11 +115,15 @@ def down(
 
 
 @app.command()
-def status() -> None:
-    """Show what runs. Exit code 0 only if the cluster answers requests."""
+def status(
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show it anew each second, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show what runs and how it does. Exit code 0 only if the cluster answers requests."""
     from cluster.cli.status import run
 
-    raise typer.Exit(run())
+    raise typer.Exit(run(watch))
 
 
 @app.command()
@@ -139,6 +179,35 @@ def clip(
     raise typer.Exit(run(file, transcript, out, key, options))
 
 
+@app.command()
+def bootstrap(
+    accept_newer: Annotated[
+        bool, typer.Option(help="Leave tables alone that a newer version has made.")
+    ] = False,
+) -> None:
+    """Make the store ready (tables, first tenant, its key) where nobody runs `up`."""
+    from cluster.cli.bootstrap import run
+
+    raise typer.Exit(run(accept_newer))
+
+
+@app.command()
+def manifests(
+    kind: Annotated[str, typer.Argument(help="kubernetes, compose or images.")],
+    values: Annotated[
+        Path | None, typer.Option(help="What is particular here. [default: the defaults]")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="What to serve. [default: serve_config.yaml]")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder. [default: print everything]")] = None,
+) -> None:
+    """Write what a production installation needs; docs/guides/production.md explains it."""
+    from cluster.cli.manifests import run
+
+    raise typer.Exit(run(kind, values, config, out))
+
+
 @app.command("test")
 def run_tests(
     tiers: Annotated[
@@ -190,77 +259,3 @@ def models_train_nano(context: typer.Context) -> None:
     from cluster.cli.delegate import module
 
     raise typer.Exit(module("deployments.trainer", ["nano", *context.args]))
-
-
-@bench.command("engine", context_settings=PASS_THROUGH)
-def bench_engine(context: typer.Context) -> None:
-    """Tokens a second of an engine, without Serve."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_engine", context.args))
-
-
-@bench.command("path", context_settings=PASS_THROUGH)
-def bench_path(context: typer.Context) -> None:
-    """Requests a second and overhead of the request path."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_path", context.args))
-
-
-@bench.command("stream", context_settings=PASS_THROUGH)
-def bench_stream(context: typer.Context) -> None:
-    """How much of the engine's speed reaches an HTTP client that streams."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_stream", context.args))
-
-
-@bench.command("fairness", context_settings=PASS_THROUGH)
-def bench_fairness(context: typer.Context) -> None:
-    """How tenants share a saturated model, over HTTP."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_fairness", context.args))
-
-
-@bench.command("limits", context_settings=PASS_THROUGH)
-def bench_limits(context: typer.Context) -> None:
-    """Slots that streams leave behind when they are given up, and when a replica is killed."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_limits", context.args))
-
-
-@bench.command("cache", context_settings=PASS_THROUGH)
-def bench_cache(context: typer.Context) -> None:
-    """Kept answers: speed, latency, coalescing, invalidation, and what timing gives away."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_cache", context.args))
-
-
-@bench.command("video", context_settings=PASS_THROUGH)
-def bench_video(context: typer.Context) -> None:
-    """Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_video", context.args))
-
-
-@bench.command("highlights", context_settings=PASS_THROUGH)
-def bench_highlights(context: typer.Context) -> None:
-    """Planted highlights and decoys: what ranking finds, beside chance and the loudest window."""
-    from cluster.cli.delegate import main_of
-
-    raise typer.Exit(main_of("load_tests.bench_highlights", context.args))
-
-
-@bench.command("up")
-def bench_up(
-    rounds: Annotated[int, typer.Option(help="Starts of each kind, interleaved.")] = 3,
-) -> None:
-    """Time of a warm `up` against `ray start` + `serve deploy` of a hello application."""
-    from cluster.cli.bench_up import run
-
-    raise typer.Exit(run(rounds))

@@ -15,8 +15,8 @@ import psutil
 
 from cluster.cli.screen import say
 from cluster.ops import state as states
+from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, taken
-from cluster.ops.startup import NEEDED_BYTES
 from cluster.settings import ROOT, Settings
 
 Level = Literal["ok", "note", "bad"]

@@ -1,14 +1,18 @@
 """`mobula up`: start, say where it is, and in the foreground stay until told to end."""
 
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from cluster.cli.screen import Stages, fail, plain, say
 from cluster.cli.signals import Interrupted, Interrupts
 from cluster.ops import state as states
+from cluster.ops.plan import Plan, StartFailed, check
+from cluster.ops.ports import listens
 from cluster.ops.processes import members
 from cluster.ops.profile import PROFILES
-from cluster.ops.startup import Plan, StartFailed, Startup, check
+from cluster.ops.startup import Startup
 from cluster.ops.state import ClusterState
 from cluster.settings import ROOT, Settings
 
@@ -17,22 +21,44 @@ DRAIN_S = 5.0
 
 
 def run(
-    detach: bool, config: Path | None, port: int | None, timeout: float, profile: str, logs: bool
+    detach: bool,
+    config: Path | None,
+    port: int | None,
+    timeout: float,
+    profile: str,
+    logs: bool,
+    nodes: int = 1,
 ) -> int:
     """The exit code."""
     chosen = next((each for each in PROFILES if each == profile), None)
     if chosen is None:
         return fail(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     settings = Settings() if port is None else Settings(http_port=port)
-    plan = Plan(settings, config or ROOT / "serve_config.yaml", chosen, timeout, detach)
+    plan = Plan(
+        settings, config or ROOT / "serve_config.yaml", chosen, timeout, detach, nodes=nodes
+    )
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with states.starting(settings.home) as alone:
         if not alone:
             return fail("another `mobula up` is at work here; `mobula down` ends it")
         try:
-            return _start(plan, logs)
+            return _start(replace(plan, cpus=_cpus(plan)), logs)
         except StartFailed as failure:
             return fail(str(failure))
+
+
+def _cpus(plan: Plan) -> int | None:
+    """With room for a roll, where it is known what is deployed; else Ray counts the cores."""
+    from pydantic import ValidationError
+
+    from graphs.args import AppArgs
+    from graphs.room import cpus_to_count
+
+    try:
+        [app] = plan.asked()["applications"]
+        return cpus_to_count(AppArgs.model_validate(app["args"]), os.cpu_count() or 1)
+    except (ValidationError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _start(plan: Plan, logs: bool) -> int:
@@ -78,12 +104,17 @@ def _running(home: Path) -> ClusterState | None:
     from cluster.ops.shutdown import sweep
 
     state = states.load(home)
-    if state is None or not state.is_abandoned():
+    if state is None or not (state.is_abandoned() or _lost_its_head(state)):
         return state
     if members(state.id):
-        say("clearing the remains of a cluster whose `up` was killed")
+        say("clearing the remains of a cluster whose `up` was killed, or whose Ray has died")
     sweep(home, state)
     return None
+
+
+def _lost_its_head(state: ClusterState) -> bool:
+    """Ray's control is gone here, so only another start helps."""
+    return state.phase == "ready" and not state.joined and not listens(state.gcs)
 
 
 def _announce(state: ClusterState, home: Path, key: str | None, seconds: float) -> None:
@@ -115,6 +146,6 @@ def _stay(startup: Startup, interrupts: Interrupts, logs: bool) -> int:
             interrupts.hold()
             drain(startup.plan.home, startup.state, DRAIN_S, stages)
     interrupts.hold()
-    startup.undo()
+    startup.end() if code == 0 else startup.undo()
     say("ended; nothing is left running")
     return code

@@ -46,15 +46,24 @@ class Dashboard:
             return self._http.get("/api/ray/version", timeout=2.0).is_success
         return False
 
+    def nodes(self) -> int:
+        """How many nodes live, the head among them."""
+        found = self._checked(self._http.get("/nodes?view=summary")).json()["data"]["summary"]
+        return sum(node.get("raylet", {}).get("state") == "ALIVE" for node in found)
+
     def deploy(self, config: Mapping[str, Any]) -> None:
         self._checked(
             self._http.put("/api/serve/applications/", json=config, timeout=DEPLOY_TIMEOUT_S)
         )
 
+    def details(self) -> Mapping[str, Any]:
+        """Everything that Serve says of itself."""
+        found: Mapping[str, Any] = self._checked(self._http.get("/api/serve/applications/")).json()
+        return found
+
     def status(self) -> AppStatus:
         """The worst application's status, with every deployment's counts."""
-        details = self._checked(self._http.get("/api/serve/applications/")).json()
-        return app_status(details)
+        return app_status(self.details())
 
     def drain(self, timeout_s: float) -> None:
         """Shut Serve down: replicas finish what they have. Raises httpx.HTTPError if late."""

@@ -116,6 +116,16 @@ def is_free(port: int, host: str = "0.0.0.0") -> bool:
     return True
 
 
+def listens(address: str, timeout_s: float = 1.0) -> bool:
+    """Whether somebody does at `host:port`."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout_s).close()
+    except OSError:
+        return False
+    return True
+
+
 def _block_is_free(base: int) -> bool:
     return all(is_free(port) for port in range(base, base + 10))
 

@@ -6,6 +6,8 @@ Keys, tokens and logs stay; only the record of the running cluster goes.
 import contextlib
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +18,12 @@ from cluster.ops import state as states
 from cluster.ops.dashboard import Dashboard, DashboardRefused
 from cluster.ops.processes import end_all, members, send, wait_until_gone
 from cluster.ops.state import ClusterState
+from cluster.settings import LOOPBACK, ROOT, process_environment
 
 Say = Callable[[str], None]
 GRACE_S = 1.5  # Ray's own orderly end takes 12 s and saves nothing that we need
 OWNER_S = 20.0
+LEAVING_S = 10.0  # for starting to ask the head, beside what requests get
 
 
 def bring_down(home: Path, drain_s: float, say: Say, clock: Clock | None = None) -> int | None:
@@ -51,10 +55,31 @@ def drain(home: Path, state: ClusterState, timeout_s: float, say: Say) -> None:
     if timeout_s <= 0 or not members(state.id):
         return
     say("finishing running requests")
+    if state.joined:
+        _leave(home, state, timeout_s)
+    else:
+        _shut_serve_down(home, state, timeout_s)
+
+
+def _shut_serve_down(home: Path, state: ClusterState, timeout_s: float) -> None:
     with contextlib.suppress(httpx.HTTPError, DashboardRefused, OSError):
         token = (home / "ray.token").read_text().strip()
         with contextlib.closing(Dashboard(state.dashboard, token)) as dashboard:
             dashboard.drain(timeout_s)
+
+
+def _leave(home: Path, state: ClusterState, timeout_s: float) -> None:
+    """Only this node goes: the head lets others take over, the cluster serves on."""
+    env = {**process_environment(), "RAY_ADDRESS": state.gcs, "RAY_AUTH_MODE": "token"}
+    env["RAY_AUTH_TOKEN_PATH"] = str(home / "ray.token")
+    command = [sys.executable, "-m", "cluster.ops.leave", "--within", f"{timeout_s:g}"]
+    if state.joined_as not in (None, LOOPBACK):  # Ray takes that for the machine's own
+        command += ["--address", str(state.joined_as)]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            command, cwd=ROOT, env=env, check=False, timeout=timeout_s + LEAVING_S,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
 
 
 def sweep(home: Path, state: ClusterState, grace_s: float = GRACE_S) -> int:

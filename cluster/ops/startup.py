@@ -8,95 +8,36 @@ import contextlib
 import os
 import secrets
 import shutil
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
-import yaml
 
 from cluster.clock import Clock, SystemClock
+from cluster.ops import gcs_store
 from cluster.ops import state as states
 from cluster.ops.dashboard import AppStatus, Dashboard, DashboardRefused
+from cluster.ops.deployed import Deployed
 from cluster.ops.logs import relevant_lines, tail
-from cluster.ops.ports import Ports, Taken, taken
+from cluster.ops.nodes import Node
+from cluster.ops.plan import Plan, StartFailed
+from cluster.ops.ports import listens
 from cluster.ops.processes import Owner
-from cluster.ops.profile import Profile, environment, haproxy_folder
+from cluster.ops.profile import environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, Settings
+from cluster.settings import ROOT
 from cluster.storage.files import write_private
 
 POLL_S = 0.1
 STATUS_EVERY_S = 1.0
-NEEDED_BYTES = 3 << 30
 KEPT_SESSIONS = 2  # folders of Ray's logs from earlier starts
 
 Say = Callable[[str], None]
-
-
-class StartFailed(Exception):
-    """Why the cluster did not start, written for the operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to start and how."""
-
-    settings: Settings
-    config: Path
-    profile: Profile = "fast"
-    timeout_s: float = 300.0
-    detached: bool = False
-
-    @property
-    def home(self) -> Path:
-        return self.settings.home
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.settings.host}:{self.settings.http_port}"
-
-    def serve_config(self) -> dict[str, Any]:
-        """The operator's file with our address in it."""
-        try:
-            config = yaml.safe_load(self.config.read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise StartFailed(f"cannot read {self.config}: {error}") from None
-        if not isinstance(config, dict) or "applications" not in config:
-            raise StartFailed(f"{self.config} has no `applications`")
-        http = {"host": self.settings.host, "port": self.settings.http_port}
-        config["http_options"] = {**config.get("http_options", {}), **http}
-        return config
-
-
-def check(plan: Plan) -> None:
-    """Refuse early what cannot work."""
-    busy = _taken_for_good(Ports.of(plan.settings))
-    if busy:
-        raise StartFailed("\n".join(str(each) for each in busy))
-    available = psutil.virtual_memory().available
-    if available < NEEDED_BYTES:
-        raise StartFailed(
-            f"{available / 2**30:.1f} GiB of memory is available; Mobula needs "
-            f"{NEEDED_BYTES >> 30} GiB to start"
-        )
-
-
-def _taken_for_good(ports: Ports) -> list[Taken]:
-    """A port without a holder may belong to a process that is just ending: look again."""
-    for _ in range(30):
-        busy = taken(ports)
-        if not busy or any(each.holder for each in busy):
-            return busy
-        time.sleep(POLL_S)
-    return busy
 
 
 class Startup:
@@ -109,6 +50,7 @@ class Startup:
         self._began = self._clock.monotonic()
         self._ray: subprocess.Popen[bytes] | None = None
         self.before_undo: Callable[[], None] = lambda: None
+        self._outlives_ray = gcs_store.is_kept(plan.settings)
         self.state = self._new_state()
 
     def _new_state(self) -> ClusterState:
@@ -120,7 +62,7 @@ class Startup:
             owner=Owner.this(),
             url=self.plan.url,
             dashboard=f"http://127.0.0.1:{settings.dashboard_port}",
-            gcs=f"127.0.0.1:{settings.gcs_port}",
+            gcs=f"{settings.node_address}:{settings.gcs_port}",
             ray_dir=str(states.ray_dir(settings.home)),
             haproxy_dir=str(haproxy_folder()),
             profile=self.plan.profile,
@@ -136,6 +78,7 @@ class Startup:
             dashboard = Dashboard(self.state.dashboard, token(self.plan.home))
             with contextlib.closing(dashboard):
                 self._await_dashboard(dashboard)
+                self._await_nodes(dashboard)
                 self._deploy(dashboard, config)
                 self._await_ready(dashboard)
         except BaseException:
@@ -144,17 +87,25 @@ class Startup:
             raise
         self.state = self.state.ready()
         states.save(self.plan.home, self.state)
+        Deployed(self.plan.asked(), config).keep(self.plan.home)
+        self._outlives_ray = True
         return self.state
 
     def undo(self) -> None:
+        """End every process. A cluster that was ready once may be started again, where a Redis
+        keeps it."""
         sweep(self.plan.home, self.state, grace_s=0.5)
+        if not self._outlives_ray:
+            gcs_store.forget(self.plan.settings)
+
+    def end(self) -> None:
+        """End it for good."""
+        self._outlives_ray = False
+        self.undo()
 
     def is_alive(self) -> bool:
         """Whether Ray's control process still listens."""
-        host, _, port = self.state.gcs.partition(":")
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 1.0):
-            return True
-        return False
+        return listens(self.state.gcs)
 
     def elapsed(self) -> float:
         return self._clock.monotonic() - self._began
@@ -165,15 +116,19 @@ class Startup:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         forget_old_sessions(folder)
         token(self.plan.home)
-        ports = Ports.of(self.plan.settings)
+        node = Node.of(self.plan.settings, folder)
+        node = node if node.cpus is not None else replace(node, cpus=self.plan.cpus)
         haproxy = Path(self.state.haproxy_dir)
         env = environment(
-            self.plan.profile, ports, self.state.id, self.plan.home, haproxy, os.cpu_count() or 1
-        )
+            self.plan.profile, node.ports, self.state.id, self.plan.home, haproxy,
+            os.cpu_count() or 1,
+        )  # fmt: skip
+        store = gcs_store.of(self.plan.settings)
+        more, beside = (store.options(), store.environment()) if store else ((), {})
         with self._ray_log.open("wb") as log:
             self._ray = subprocess.Popen(
-                ray_command(ports, folder),
-                cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                node.head_command(*more),
+                cwd=ROOT, env=env | beside, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is ours, not Ray's
             )  # fmt: skip
         self._say("starting Ray")
@@ -186,6 +141,21 @@ class Startup:
         while not dashboard.is_up():
             self._check_ray()
             self._pause("Ray's dashboard did not come up")
+
+    def _await_nodes(self, dashboard: Dashboard) -> None:
+        """Replicas are spread over the nodes that are there, and do not move when more come."""
+        while (found := self._nodes(dashboard)) < self.plan.nodes:
+            self._check_ray()
+            self._say(f"waiting for nodes ({found} of {self.plan.nodes} are here)")
+            self._pause("the other nodes did not `mobula join`")
+
+    def _nodes(self, dashboard: Dashboard) -> int:
+        if self.plan.nodes == 1:
+            return 1
+        try:
+            return dashboard.nodes()
+        except (DashboardRefused, httpx.HTTPError):
+            return 0  # busy; asked again
 
     # 2. Our applications.
     def _deploy(self, dashboard: Dashboard, config: dict[str, Any]) -> None:
@@ -236,25 +206,6 @@ class Startup:
         if status is not None and status.message:
             return status.message
         return relevant_lines(Path(self.state.ray_dir))
-
-
-def ray_command(ports: Ports, folder: Path) -> list[str]:
-    """`ray start` for a head node that only this machine can reach."""
-    ray = Path(sys.executable).with_name("ray")
-    options = {
-        "--node-ip-address": "127.0.0.1",
-        "--port": ports.gcs,
-        "--temp-dir": folder,
-        "--include-dashboard": "true",
-        "--dashboard-host": "127.0.0.1",
-        "--dashboard-port": ports.dashboard,
-        "--dashboard-agent-listen-port": ports.agent,
-        "--metrics-export-port": ports.metrics,
-        "--min-worker-port": 0,  # any free port: fixed ranges of two clusters would collide
-        "--max-worker-port": 0,
-    }
-    flat = [str(part) for option in options.items() for part in option]
-    return [str(ray), "start", "--head", "--no-monitor", "--disable-usage-stats", *flat]
 
 
 def is_ready(http: httpx.Client, url: str) -> bool:

@@ -24,7 +24,9 @@ SOCKET_LIMIT = 107
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """One cluster. `owner` is the `up` that starts it, or that stays in the foreground."""
+    """One cluster, or a node of one. `owner` is the `up` that starts it, or that stays in the
+    foreground. Where this machine has joined, as the node of that address, the head is elsewhere,
+    at `gcs`, and so is the dashboard ("")."""
 
     id: str
     phase: Literal["starting", "ready"]
@@ -37,6 +39,11 @@ class ClusterState:
     haproxy_dir: str
     profile: str
     started: float
+    joined_as: str | None = None
+
+    @property
+    def joined(self) -> bool:
+        return self.joined_as is not None
 
     def ready(self) -> "ClusterState":
         return replace(self, phase="ready")

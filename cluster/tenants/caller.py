@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
+
+from cluster.carried import carried
 
 
 class Scope(StrEnum):
@@ -26,6 +28,18 @@ class Scope(StrEnum):
     MEDIA_WRITE = "media:write"
     ADMIN = "admin"  # operates the cluster: every scope, in every tenant
 
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        """Where a newer version sends a scope that is unknown here, it stays a word, and opens
+        nothing."""
+        return _scope, (self.value,)
+
+
+_SCOPES = {scope.value: scope for scope in Scope}
+
+
+def _scope(value: str) -> str:
+    return _SCOPES.get(value, value)
+
 
 class Role(StrEnum):
     """What a user is in their tenant; `cluster/auth/roles.py` maps roles to scopes."""
@@ -45,6 +59,7 @@ class Priority(StrEnum):
     BATCH = "batch"
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A tenant's authenticated key or user. It crosses processes, so it holds no secret.

@@ -11,12 +11,14 @@ from cluster.settings import Settings
 from deployments.clipper.config import VideoConfig
 from deployments.clipper.workshop import Workshop
 from deployments.remote_crew import RayCrew
+from deployments.remote_nodes import check_store_to_start
 from deployments.remote_writer import RemoteWriter
 
 
 def workshop(config: VideoConfig, app: str) -> Workshop:
-    """`app` is the Serve application. Raises FileNotFoundError before the first `up`."""
+    """`app` is the Serve application. Raises OneNodeOnly, and FileNotFoundError before `up`."""
     settings, clock = Settings(), SystemClock()
+    check_store_to_start(settings)
     configure_logging(settings.log_level)
     delegation = Delegation(load_pepper(settings.home, settings), clock)
     writer = RemoteWriter(delegation, app, config.writer or "")

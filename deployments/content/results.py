@@ -43,7 +43,7 @@ class Subscore:
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One finished text. `index` is its place of generation; `score` 0..1 is the weighted sum of
-    `subscores`.
+    `subscores`; `model` wrote it (empty: the one asked).
     """
 
     index: int
@@ -55,6 +55,7 @@ class Variant:
     finish_reason: FinishReason
     truncated: bool = False
     usage: Usage = Usage()
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Failure:
 @dataclass(frozen=True, slots=True)
 class CaptionSet:
     """The variants of one order, best first; `duplicates` are the indexes left out as near-copies
-    of a better one.
+    of a better one. `model` wrote the best.
     """
 
     kind: str

@@ -124,7 +124,9 @@ async def _whole(
     except Problem as problem:
         return Failure(index, problem)
     choice = completion.choices[0]
-    return _variant(brief, index, choice.text, choice.finish_reason, completion.usage)
+    text, reason = choice.text, choice.finish_reason
+    other = "" if completion.model == request.model else completion.model
+    return _variant(brief, index, text, reason, completion.usage, other)
 
 
 async def _pieces(
@@ -136,18 +138,19 @@ async def _pieces(
 ) -> None:
     text: list[str] = []
     reason: FinishReason = "stop"
-    usage = Usage()
+    usage, model = Usage(), ""
     try:
         async with aclosing(generator.stream(request)) as chunks:
             async for chunk in chunks:
                 text.append(chunk.text)
                 reason, usage = chunk.finish_reason or reason, chunk.usage or usage
+                model = chunk.model or model
                 if chunk.text:
                     await queue.put(Delta(index, chunk.text))
     except Problem as problem:
         await queue.put(Failure(index, problem))
     else:
-        await queue.put(_variant(brief, index, "".join(text), reason, usage))
+        await queue.put(_variant(brief, index, "".join(text), reason, usage, model))
 
 
 async def _next(
@@ -177,7 +180,9 @@ async def _stopped(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _variant(brief: Brief, index: int, raw: str, reason: FinishReason, usage: Usage) -> Variant:
+def _variant(
+    brief: Brief, index: int, raw: str, reason: FinishReason, usage: Usage, model: str
+) -> Variant:
     finished = finish(brief, raw)
     total, parts = score(brief, finished)
     return Variant(
@@ -190,6 +195,7 @@ def _variant(brief: Brief, index: int, raw: str, reason: FinishReason, usage: Us
         reason,
         finished.truncated,
         usage,
+        model,
     )
 
 
@@ -202,4 +208,5 @@ def _result(order: Order, done: list[Variant | Failure]) -> CaptionSet:
     good = [one for one in done if isinstance(one, Variant)]
     best, copies = ranked(good)
     usage = sum((one.usage for one in good), Usage())
-    return CaptionSet(order.brief.kind, order.model, PROMPT_VERSION, best, copies, failures, usage)
+    model = best[0].model or order.model
+    return CaptionSet(order.brief.kind, model, PROMPT_VERSION, best, copies, failures, usage)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cluster.carried import carried
+
 KEY_BYTES = 32
 
 
@@ -68,6 +70,7 @@ class Tier(Protocol):
         ...
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """The key is missing and the asker shall compute it; `token` proves so, and fences later ones.
@@ -78,6 +81,7 @@ class Claimed:
     token: int
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Busy:
     """The key is missing, and another replica computes it under `token`."""
@@ -85,6 +89,7 @@ class Busy:
     token: int
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What a follower is told: the frames from number `seen` on, and how the flight stands.
@@ -172,6 +177,7 @@ class Served:
     key: bytes = b""
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class TierStats:
     """What one tier did since its replicas started; `bytes` and `entries` are held now (-1: it
@@ -185,6 +191,7 @@ class TierStats:
     errors: int = 0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class SemanticStats:
     """Answers given to requests of the same meaning: `compared` requests met a remembered one,
@@ -202,6 +209,7 @@ class SemanticStats:
     bound: float
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class CacheStats:
     """What the cache did, summed over `replicas`; a tier that is off is None.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from cluster.carried import carried
 from deployments.contracts.media import Seconds
 
 AspectName = Literal["9:16", "1:1", "4:5", "16:9"]
@@ -21,6 +22,7 @@ ASPECTS: Mapping[AspectName, tuple[int, int]] = {
 }
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class ClipOptions:
     """What a caller wants. Checked at the edge; ranges are in ingress/schemas/clips.py.
@@ -48,6 +50,7 @@ class ClipOptions:
     seed: int = 0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a stretch was chosen: which `signal` stood out from `start` to `end`, and how, in words
@@ -59,6 +62,7 @@ class Evidence:
     note: str
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Highlight:
     """A stretch worth a clip. `score` and each of `scores` are 0 to 1, calibrated within its
@@ -72,6 +76,7 @@ class Highlight:
     excerpt: str = ""
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class CropKey:
     """From `time` on (seconds of the source) the crop's left upper corner moves in a straight line
@@ -84,6 +89,7 @@ class CropKey:
     jump: bool = False
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Framing:
     """How one aspect is cut out of the picture: a crop of `width` x `height` (shares of the source
@@ -99,6 +105,7 @@ class Framing:
     fits: tuple[tuple[Seconds, Seconds], ...] = ()
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Captions:
     """Captions of one clip for one picture size; times inside are the clip's own, from 0.
@@ -111,6 +118,7 @@ class Captions:
     vtt: str
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
     """One picture of a clip. `width`, `height` are even."""
@@ -121,6 +129,7 @@ class OutputPlan:
     ass: str | None = None
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class ClipPlan:
     """Everything that rendering one clip needs; equal plans give equivalent files."""
@@ -135,6 +144,7 @@ class ClipPlan:
     threads: int = 0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class ClipReport:
     """What was measured on a finished file. `av_offset_ms`: how much later sound starts than the
@@ -155,6 +165,7 @@ class ClipReport:
     problems: tuple[str, ...] = ()
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
     """A file in the job's private folder. `kind`: video, thumbnail."""
@@ -169,6 +180,7 @@ class RenderedFile:
     report: ClipReport | None = None
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class ClipText:
     """Words to publish a clip with, and who wrote them: a model's id, or `template`."""

@@ -8,12 +8,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from cluster.carried import carried
 from cluster.tenants.caller import Caller, Priority
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a chat."""
@@ -22,6 +24,7 @@ class Message:
     content: str
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen. Ranges are checked at the edge (ingress/schemas).
@@ -43,6 +46,7 @@ class Sampling:
     ignore_eos: bool = False
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
@@ -62,6 +66,7 @@ class GenerateRequest:
     priority: Priority = Priority.STANDARD
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, counted by the model's own tokenizer; `completion` sums over all choices."""
@@ -76,6 +81,7 @@ class Usage:
         )
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
     """Natural-log probability of one generated token, and of its likeliest alternatives.
@@ -89,6 +95,7 @@ class TokenLogprob:
     top: tuple[tuple[str, bytes, float], ...] = ()
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of one choice's text. Never splits a UTF-8 character.
@@ -96,6 +103,7 @@ class Chunk:
     `finish_reason` is set on the last chunk of each choice; `usage` on the very last chunk of
     the stream. `tokens` is how many generated tokens this chunk stands for, `prompt_tokens` those
     of the prompt, on the stream's first chunk only: what a stream that is given up has cost.
+    `model` is set on a stream's first chunk where another model answers than was asked.
     """
 
     index: int
@@ -105,8 +113,10 @@ class Chunk:
     usage: Usage | None = None
     tokens: int = 0
     prompt_tokens: int = 0
+    model: str = ""
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One finished alternative."""
@@ -117,6 +127,7 @@ class Choice:
     logprobs: tuple[TokenLogprob, ...] | None = None
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Completion:
     """Everything that `GenerateRequest.n` choices gave."""
@@ -126,6 +137,7 @@ class Completion:
     model: str = ""
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """What a loaded model says of itself.
@@ -145,6 +157,7 @@ class ModelCard:
     capabilities: frozenset[str] = field(default_factory=frozenset)
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class ModelLoad:
     """One replica's sequences: those open now, and counts since it started.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from cluster.carried import carried
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Amounts
 
@@ -25,6 +26,7 @@ class BucketKind(StrEnum):
     SLOTS = "slots"
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
     """A limit as the plan states it now; it travels with every ask, so authorities hold no plans.
@@ -42,6 +44,7 @@ class BucketSpec:
     spent: int = 0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One replica's report and wish for one bucket.
@@ -64,6 +67,7 @@ class Ask:
     want: int = 0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The answer to one Ask: `credits` more (0 or >= need), else a time to try again.
@@ -82,6 +86,7 @@ class Grant:
     elsewhere: int = 0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """Grants in the order of the asks.

@@ -14,12 +14,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.carried import carried
+
 Seconds = float
 Times = NDArray[np.float64]
 Values = NDArray[np.float32]
 Hdr = Literal["sdr", "pq", "hlg"]
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
     """`index` is the stream's number in the file. `width`, `height` are in display space;
@@ -45,6 +48,7 @@ class VideoTrack:
     start: Seconds = 0.0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
     index: int
@@ -55,6 +59,7 @@ class AudioTrack:
     start: Seconds = 0.0
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class SubtitleTrack:
     """`text` is whether it holds text rather than pictures."""
@@ -65,6 +70,7 @@ class SubtitleTrack:
     text: bool
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     """What the header says of a file. `video` is never cover art; `duration` may be a lie, which
@@ -79,6 +85,7 @@ class MediaInfo:
     subtitles: tuple[SubtitleTrack, ...] = ()
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Source:
     """A recording in a job's private folder: `path`, what it holds, and the hash of its bytes."""
@@ -88,6 +95,7 @@ class Source:
     sha256: str
 
 
+@carried
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
     """What was seen, a value for each decoded frame, in order of `times` (float64, rising).
@@ -109,6 +117,7 @@ class Sight:
     subjects: Values
 
 
+@carried
 @dataclass(frozen=True, slots=True, eq=False)
 class Hearing:
     """What was heard. Value i of `level` (dBFS, RMS over all channels, -120 for digital silence),
@@ -126,6 +135,7 @@ class Hearing:
     loudness: float | None
 
 
+@carried
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
     """All that one decode of a recording gave. They are the same however it was split for decoding.
@@ -141,6 +151,7 @@ class Features:
     hearing: Hearing | None
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Word:
     """`estimated`: the source gave times for its line only, and these were spread over it.
@@ -154,6 +165,7 @@ class Word:
     estimated: bool = False
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What is said, in order, without overlaps. Empty words with `origin` none say `why`."""
@@ -169,6 +181,7 @@ NO_TRANSCRIPT = Transcript(
 )
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
     """What a recording may be; refusals name the field and its limit."""
@@ -181,6 +194,7 @@ class MediaLimits:
     min_duration_s: Seconds = 0.1
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Ability:
     """Whether this installation can do something, and if not, why."""

@@ -1,7 +1,7 @@
 """Prints the API's description: `python -m deployments.ingress > docs/openapi.json`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -14,7 +14,8 @@ from cluster.settings import Settings
 from deployments.cache.config import OFF
 from deployments.clipper.config import VideoConfig
 from deployments.contracts.embedding import ServedEmbedder
-from deployments.contracts.generation import ServedModel
+from deployments.contracts.generation import ModelLoad, ServedModel
+from deployments.contracts.scaling import Sight
 from deployments.ingress.app import create_api
 from deployments.ingress.assembly import assemble
 from deployments.ingress.config import IngressConfig
@@ -29,10 +30,16 @@ class Described:
 
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
-    shared = None
+    shared = seen = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
+
+    async def look(self) -> Sight | None:
+        return None
+
+    async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
+        return {}
 
 
 def description(home: Path) -> bytes:
@@ -42,7 +49,7 @@ def description(home: Path) -> bytes:
     tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
     stages = Described()
     config = IngressConfig(Offer("nano", {}, {}, {}), OFF, VideoConfig())
-    services, _ = assemble(settings, clock, tenancy, stages, config, stages, lambda _: None)
+    services, _ = assemble(settings, clock, tenancy, stages, config, stages, stages, lambda _: None)
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

@@ -4,9 +4,10 @@ Flows in: the tenants' side and the models' side. Flows out: the Services of `cr
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from cluster.clock import Clock
+from cluster.routing.fleet import fleet_of
 from cluster.settings import Settings
 from cluster.version import VERSION
 from deployments.cache.stats import cache_stats
@@ -14,22 +15,20 @@ from deployments.content.registry import Providers
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
+from deployments.contracts.scaling import Overseer
 from deployments.ingress.caches import Caches
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.embedding_path import EmbeddingPath
 from deployments.ingress.estimates import Estimates
 from deployments.ingress.gate import Gate
+from deployments.ingress.leaving import Leaving
 from deployments.ingress.media import media_services
 from deployments.ingress.models import Models
 from deployments.ingress.path import Path
+from deployments.ingress.removed import Removed
+from deployments.ingress.scaling import Peers, Scaling, Served
 from deployments.ingress.services import Services
 from deployments.ingress.tenancy import Tenancy
-
-
-class Peers(Protocol):
-    """All replicas like this one, asked for figures (deployments/remote_peers.py)."""
-
-    async def ask(self, method: str, *arguments: Any) -> list[Any]: ...
 
 
 class Stages(Protocol):
@@ -52,11 +51,12 @@ def assemble(
     stages: Stages,
     config: IngressConfig,
     peers: Peers,
+    overseer: Overseer,
     access_log: Callable[[bytes], None],
 ) -> tuple[Services, Caches]:
     """Nothing is started here: the caches are to be, once the tenancy is."""
     offer = config.offer
-    models = Models(stages.models, clock, stages.embedders)
+    models = Models(stages.models, clock, stages.embedders, config.resilience)
     news, shared = tenancy.invalidations, stages.shared
     caches = Caches(config.cache, models, tenancy.secret_of, news, shared, settings.home, clock)
     estimates = Estimates(offer.output_caps)
@@ -64,9 +64,18 @@ def assemble(
     generators = dict.fromkeys(models.ids, path)
 
     async def stats(tenant: str | None) -> CacheStats:
-        reports = await peers.ask("cache_report", tenant)
+        reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
+    scaling = Scaling(
+        Served(config.deployments, config.scaling),
+        overseer,
+        peers,
+        clock,
+        standings=lambda name: fleet_of(name).standings(),
+        calls=models.resilience,
+        open_calls=lambda: path.tally.open,
+    )
     services = Services(
         settings=settings,
         authenticator=tenancy,
@@ -85,6 +94,10 @@ def assemble(
         cache=caches if caches.answers is not None else None,
         record_kept=path.hit,
         cache_stats=stats,
+        scaling=scaling,
+        reports={"cache": caches.report, "scaling": scaling.report},
+        leaving=Leaving().told,
+        removed=Removed(overseer, config.deployments).among,
         media=media_services(settings, config.video, tenancy, clock),
         load=lambda: {**path.load(), **tenancy.load()},
     )

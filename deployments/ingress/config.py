@@ -3,17 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cluster.autoscaling.spec import ScalingSpec
+from cluster.carried import carried
 from cluster.resilience.spec import ResilienceSpec
 from deployments.cache.config import CacheConfig
 from deployments.clipper.config import VideoConfig
 from deployments.ingress.offer import Offer
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class IngressConfig:
-    """`resilience` is by model id; a model without an entry has the defaults."""
+    """`resilience` is by model id; a model without an entry has the defaults. `deployments` names
+    the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
+    """
 
     offer: Offer
     cache: CacheConfig
     video: VideoConfig
     resilience: Mapping[str, ResilienceSpec] = field(default_factory=dict)
+    deployments: Mapping[str, str] = field(default_factory=dict)
+    scaling: Mapping[str, ScalingSpec] = field(default_factory=dict)

@@ -15,14 +15,15 @@ from cluster.clock import Clock, SystemClock
 from cluster.journal import Journal
 from cluster.logs import configure_logging
 from cluster.settings import Settings
-from deployments.cache.stats import ReplicaReport
 from deployments.ingress.app import create_app
 from deployments.ingress.assembly import assemble
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.handles import HandleCalls
 from deployments.ingress.offer import Offer
 from deployments.ingress.tenancy import Tenancy
+from deployments.remote_nodes import check_store_to_start
 from deployments.remote_peers import RemotePeers
+from deployments.remote_scaling import RemoteScaling
 from deployments.remote_stages import RemoteStages
 
 
@@ -40,13 +41,14 @@ class Ingress:
     ) -> None:
         """`limits` and `shelves`: what is embedded. `clipper` is never called: jobs are rows."""
         settings, clock = Settings(), SystemClock()
+        check_store_to_start(settings)
         configure_logging(settings.log_level)
         self._journal = Journal(settings.home / "logs", f"access-{os.getpid()}")
         self._stages = RemoteStages(models, embedders, limits, shelves, config, settings, clock)
         self._tenancy = self._open_tenancy(settings, config.offer, clock)
         tenancy, log = self._tenancy, self._journal.write
         self._services, self._caches = assemble(
-            settings, clock, tenancy, self._stages, config, RemotePeers(), log
+            settings, clock, tenancy, self._stages, config, RemotePeers(), RemoteScaling(clock), log
         )
         self._handles = HandleCalls(self._services)
 
@@ -72,8 +74,8 @@ class Ingress:
             async for event in events:
                 yield event
 
-    async def cache_report(self, tenant: str | None) -> ReplicaReport:
-        return self._caches.report(tenant)
+    async def report(self, name: str, *arguments: Any) -> Any:
+        return self._services.reports[name](*arguments)
 
     async def check_health(self) -> None:
         """Answering at all shows that the event loop turns; models have health of their own."""

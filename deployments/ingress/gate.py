@@ -31,21 +31,26 @@ class Trail(Protocol):
 
 
 class Entrance:
-    """A call that was let in: its permit, the models that it has come to, and what the cache made
-    of each request for them.
+    """A call that was let in: its permit, the models that it has come to, what the cache made of
+    each request for them, and the models that answered in another's place.
     """
 
-    __slots__ = ("directives", "models", "permit", "served")
+    __slots__ = ("directives", "fallbacks", "models", "permit", "served")
 
     def __init__(self, permit: Permit, directives: Directives = NO_DIRECTIVES) -> None:
         self.permit = permit
         self.directives = directives
         self.models: set[str] = set()
+        self.fallbacks: list[str] = []
         self.served: list[Served] = []
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Fields about limits and the cache, as of now."""
-        return [*self.permit.headers(), *cache_fields(self.served)]
+        """Fields about limits, the cache, and other models that answered, as of now."""
+        fields = [*self.permit.headers(), *cache_fields(self.served)]
+        if self.fallbacks:
+            names = ", ".join(dict.fromkeys(self.fallbacks))
+            fields.append((b"mobula-fallback", names.encode()))
+        return fields
 
 
 current_entrance: ContextVar[Entrance | None] = ContextVar("current_entrance", default=None)

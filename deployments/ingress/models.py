@@ -6,15 +6,27 @@ does not cost a hop a model each time.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol, runtime_checkable
 
 from cluster.clock import Clock
 from cluster.problems import Problem, UnknownModel, to_problem
+from cluster.resilience.calls import CallFigures
+from cluster.resilience.spec import ResilienceSpec
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
 
 CARD_TTL_S = 2.0
 CARD_TIMEOUT_S = 2.0
+
+
+@runtime_checkable
+class _Counted(Protocol):
+    """A model on the far side of a handle."""
+
+    def figures(self) -> CallFigures: ...
 
 
 class Models:
@@ -25,11 +37,15 @@ class Models:
         served: Mapping[str, ServedModel],
         clock: Clock,
         embedders: Mapping[str, ServedEmbedder] | None = None,
+        resilience: Mapping[str, ResilienceSpec] | None = None,
     ) -> None:
+        """`resilience` names the fallbacks of models."""
         self._served = dict(served)
         self._embedders = dict(embedders or {})
+        self._fallbacks = {id: spec.fallback for id, spec in (resilience or {}).items()}
+        self._fell_back: Counter[str] = Counter()
         self._all: dict[str, ServedModel | ServedEmbedder] = {**self._served, **self._embedders}
-        self._clock = clock
+        self.clock = clock
         self._cards: dict[str, tuple[float, ModelCard]] = {}
 
     @property
@@ -55,17 +71,35 @@ class Models:
         except KeyError:
             raise UnknownModel(model, self.ids) from None
 
+    def fallbacks(self, model: str) -> Sequence[str]:
+        """The models that may answer in its place, in their order."""
+        return self._fallbacks.get(model, ())
+
+    def fell_back(self, model: str) -> None:
+        """Another model has answered in its place."""
+        self._fell_back[model] += 1
+
+    def resilience(self) -> dict[str, dict[str, Any]]:
+        """How calls have gone from this process, by model: CallFigures, its breaker's included,
+        and `fallbacks`, the calls that other models answered.
+        """
+        return {
+            id: {**asdict(served.figures()), "fallbacks": self._fell_back[id]}
+            for id, served in self._all.items()
+            if isinstance(served, _Counted)
+        }
+
     async def card(self, model: str) -> ModelCard:
         """Raises UnknownModel, or Overloaded when the model does not answer."""
         served = self._all.get(model)
         if served is None:
             raise UnknownModel(model, tuple(self._all))
         kept = self._cards.get(model)
-        if kept is not None and self._clock.monotonic() - kept[0] < CARD_TTL_S:
+        if kept is not None and self.clock.monotonic() - kept[0] < CARD_TTL_S:
             return kept[1]
         async with asyncio.timeout(CARD_TIMEOUT_S):
             card = await served.card()
-        self._cards[model] = (self._clock.monotonic(), card)
+        self._cards[model] = (self.clock.monotonic(), card)
         return card
 
     async def cards(self) -> dict[str, ModelCard | Problem]:

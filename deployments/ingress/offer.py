@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cluster.carried import carried
 from cluster.tenants.units import Unit
 
 
+@carried
 @dataclass(frozen=True, slots=True)
 class Offer:
     """`providers` maps names that content may be asked for to model ids, `default_provider` is

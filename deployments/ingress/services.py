@@ -1,7 +1,7 @@
 """Everything the web app stands on, handed to it by whoever starts it (Serve, or a test)."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cluster.clock import Clock
@@ -17,9 +17,19 @@ from deployments.contracts.embedding import Embedder
 from deployments.contracts.generation import Generator
 from deployments.ingress.caches import Caches
 from deployments.ingress.gate import Gate
+from deployments.ingress.leaving import Server
 from deployments.ingress.media import MediaServices
 from deployments.ingress.models import Models
+from deployments.ingress.scaling import Scaling
 from deployments.limiter.view import LimitView
+
+
+async def _none(models: Collection[str]) -> Collection[str]:
+    return ()
+
+
+async def _staying(server: Server, host: str) -> bool:
+    return False
 
 
 class Authenticator(Protocol):
@@ -39,7 +49,10 @@ class Services:
     one JSON line a request; `load` reports this replica's own figures for `/health`;
     `limits_view` says how a tenant's limits stand, `cache_stats` how the cache does for a tenant
     (None: for all of them). `record_kept` enters a request for a model that was answered from
-    `cache` without it. `media` is what stands behind videos, jobs and files (None: off).
+    `cache` without it. `media` is what stands behind videos, jobs and files (None: off). `scaling`
+    says how the cluster scales; `reports` are this replica's own figures by name, for its peers.
+    `leaving` says whether the server that a request came in by, to a Host, has been told to go;
+    `removed` which of these models the cluster no longer has.
     """
 
     settings: Settings
@@ -61,6 +74,10 @@ class Services:
     record_kept: Callable[[Caller, Plan, str], None] = lambda *_: None
     media: MediaServices | None = None
     cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None
+    scaling: Scaling | None = None
+    reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    leaving: Callable[[Server, str], Awaitable[bool]] = _staying
+    removed: Callable[[Collection[str]], Awaitable[Collection[str]]] = _none
 
     def administration(self) -> Administration:
         """Raises StoreDown where there is no store."""

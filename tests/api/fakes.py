@@ -1,12 +1,13 @@
 """Stand-ins for what lies behind the ingress; each does one simple thing, deterministically."""
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator
 
 import numpy as np
 
 from cluster.audit.record import AuditRecord
-from cluster.problems import ModelFailed, Overloaded, PromptTooLong
+from cluster.problems import ModelFailed, Overloaded, Problem, PromptTooLong
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Amounts
@@ -46,13 +47,15 @@ class Records:
 class WordsModel:
     """Answers every request with the same words; one word is one token.
 
-    `fail_after` words it raises ModelFailed; `hold` makes it wait before each word until the
-    event is set. `open` counts the calls that have not ended.
+    `problem` is raised before the first word. `fail_after` words it raises ModelFailed; `hold`
+    makes it wait before each word until the event is set. `open` counts the calls that have not
+    ended.
     """
 
     def __init__(self, words: str = "one two three", fail_after: int | None = None) -> None:
         self.words = words.split()
         self.fail_after = fail_after
+        self.problem: Problem | None = None
         self.hold: asyncio.Event | None = None
         self.up = True
         self.open = 0
@@ -100,6 +103,8 @@ class WordsModel:
     async def _chunks(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         prompt = request.prompt or " ".join(message.content for message in request.messages)
         size = len(prompt.split())
+        if self.problem is not None:
+            raise copy.copy(self.problem)
         if size > CONTEXT:
             raise PromptTooLong("words", size, CONTEXT)
         words = self.words[: request.sampling.max_tokens]
@@ -126,7 +131,8 @@ class WordsModel:
 class LettersEmbedder:
     """A text's vector is how often it has the letters a to d; one word is one token."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "letters") -> None:
+        self.name = name
         self.requests: list[EmbedRequest] = []
         self.problem: Exception | None = None
 
@@ -143,7 +149,7 @@ class LettersEmbedder:
             raise self.problem
         rows = [[text.count(letter) for letter in "abcd"] for text in request.texts]
         tokens = sum(len(text.split()) for text in request.texts)
-        return Embeddings(np.array(rows, dtype=np.float32), tokens, "letters")
+        return Embeddings(np.array(rows, dtype=np.float32), tokens, self.name)
 
 
 def _logprob(request: GenerateRequest, text: str) -> tuple[TokenLogprob, ...] | None:

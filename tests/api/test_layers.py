@@ -38,11 +38,13 @@ async def test_every_answer_carries_security_headers(client: httpx.AsyncClient) 
 async def test_a_host_that_is_not_served_is_421(make_services: MakeServices) -> None:
     app = create_app(make_services(allowed_hosts=("api.test", "*.mobula.test")))
     async with client_of(app) as client:
-        exact = await client.get("/healthz", headers={"Host": "API.test:8000"})
-        below = await client.get("/healthz", headers={"Host": "eu.mobula.test"})
-        other = await client.get("/healthz", headers={"Host": "evilmobula.test"})
+        exact = await client.get("/version", headers={"Host": "API.test:8000"})
+        below = await client.get("/version", headers={"Host": "eu.mobula.test"})
+        other = await client.get("/version", headers={"Host": "evilmobula.test"})
+        probe = await client.get("/healthz", headers={"Host": "10.0.0.7:8000"})
 
     assert (exact.status_code, below.status_code, other.status_code) == (200, 200, 421)
+    assert probe.status_code == 200
 
 
 async def test_cors_answers_allowed_origins_only_and_never_with_credentials(

@@ -6,23 +6,19 @@ nothing but `/readyz`.
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from cluster.ops import state as states
-from cluster.ops.ports import Ports, is_free
-from cluster.ops.processes import end_all, members
+from cluster.ops.processes import members
 from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, process_environment
+from tests.chaos.launcher import END_S, Launcher
 
-READY_S, END_S = 120.0, 40.0
 APP = """
 from ray import serve
 from starlette.responses import PlainTextResponse
@@ -45,37 +41,14 @@ applications:
 """
 
 
-@dataclass
-class Mobula:
-    """The launcher, with a home, ports and an application for one test."""
-
-    home: Path
-    folder: Path
-    ports: Ports
+class Mobula(Launcher):
+    """With an application for one test."""
 
     def config(self, builder: str = "build") -> Path:
         (self.folder / "lifecycle_app.py").write_text(APP)
         path = self.folder / f"{builder}.yaml"
         path.write_text(CONFIG.format(builder=builder))
         return path
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        env = process_environment({
-            "MOBULA_HOME": str(self.home),
-            "MOBULA_HTTP_PORT": str(self.ports.http),
-            "MOBULA_DASHBOARD_PORT": str(self.ports.dashboard),
-            "MOBULA_GCS_PORT": str(self.ports.gcs),
-            "PYTHONPATH": str(self.folder),
-        })  # fmt: skip
-        return subprocess.Popen(
-            [str(ROOT / "mobula"), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-
-    def run(self, *arguments: str) -> tuple[int, str]:
-        with self.start(*arguments) as process:
-            output, _ = process.communicate(timeout=READY_S + END_S)
-        return process.returncode, output
 
     def up(self) -> tuple[subprocess.Popen[str], ClusterState]:
         """A foreground `up` that is ready."""
@@ -88,37 +61,11 @@ class Mobula:
             seen.append(line)
         raise AssertionError("`up` ended before it was ready: " + "".join(seen))
 
-    def state(self) -> ClusterState:
-        state = states.load(self.home)
-        assert state is not None
-        return state
-
-    def assert_nothing_left(self, state: ClusterState) -> None:
-        assert [process.cmdline() for process in members(state.id)] == []
-        self.assert_ports_are_free()
-        assert not Path(state.haproxy_dir).exists()
-        assert states.load(self.home) is None
-
-    def assert_ports_are_free(self) -> None:
-        """A process may be gone while its last threads still close their sockets."""
-        ports = self.ports.named().values()
-        for _ in range(30):
-            if all(is_free(port) for port in ports):
-                return
-            time.sleep(0.1)
-        raise AssertionError([port for port in ports if not is_free(port)])
-
 
 @pytest.fixture
 def mobula(tmp_path: Path) -> Iterator[Mobula]:
-    found = Mobula(tmp_path / "home", tmp_path, Ports.free())
-    yield found
-    state = states.load(found.home)
-    if state is not None:
-        end_all(lambda: members(state.id), grace_s=0.0)
-    logs = states.ray_dir(found.home)
-    if not logs.is_relative_to(found.home):
-        shutil.rmtree(logs.parent)
+    with Mobula.within(tmp_path) as found:
+        yield found
 
 
 def test_ctrl_c_when_it_is_ready(mobula: Mobula) -> None:

@@ -17,6 +17,7 @@ from tests.cluster.servers import production_servers
 PROFILE = next(name for name in PROFILES if name == os.environ.get("MOBULA_TEST_PROFILE", "fast"))
 SETTINGS = production_servers() if PROFILE == "plain" else {}
 INGRESSES = 2
+BY_HAND = {"max_replicas": 2, "policies": ["queue"], "target_requests": 1000, "cooldown_s": 1}
 
 # Sets the environment before any test module imports Ray.
 LOCAL = LocalServe(profile=PROFILE, MOBULA_WEBHOOKS_PRIVATE_HOSTS="true", **SETTINGS)
@@ -32,6 +33,7 @@ def cluster() -> Iterator[LocalServe]:
             {"id": "echo", "engine": "echo", "num_cpus": 0.1},
             {"id": "slow", "engine": "echo", "num_cpus": 0.1, "tokens_per_second": 20},
             {"id": "nano", "engine": "openvino", "num_cpus": 0.1},
+            {"id": "elastic", "engine": "echo", "num_cpus": 0.1, "scaling": BY_HAND},
         ]
         args = AppArgs.model_validate(
             {

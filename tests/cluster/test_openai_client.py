@@ -20,7 +20,7 @@ async def api(cluster: LocalServe) -> AsyncIterator[openai.AsyncOpenAI]:
 
 async def test_it_lists_and_describes_models(api: openai.AsyncOpenAI) -> None:
     listed = {model.id async for model in api.models.list()}
-    assert listed == {"echo", "minilm", "nano", "slow"}
+    assert listed == {"echo", "elastic", "minilm", "nano", "slow"}
     assert (await api.models.retrieve("nano")).owned_by == "mobula"
 
 

@@ -6,9 +6,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.problems import UntrustedHost
 
+PROBES = frozenset({"/healthz", "/readyz"})  # asked by address, and they tell nothing
+
 
 class TrustedHosts:
-    """`allowed` are host names without port; `*.example.com` takes any subdomain, `*` any host."""
+    """`allowed` are host names without port; `*.example.com` takes any subdomain, `*` any host.
+
+    Probes are answered whatever they name.
+    """
 
     def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
         self._app = app
@@ -17,7 +22,7 @@ class TrustedHosts:
         self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self.trusts(scope):
+        if scope["type"] == "http" and scope["path"] not in PROBES and not self.trusts(scope):
             raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
         await self._app(scope, receive, send)
 

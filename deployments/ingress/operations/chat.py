@@ -36,7 +36,7 @@ class Chat:
             "id": _id(call),
             "object": "chat.completion",
             "created": call.created,
-            "model": body.model,
+            "model": completion.model or body.model,
             "choices": [_choice(choice) for choice in completion.choices],
             "usage": usage_body(completion.usage),
         }
@@ -56,6 +56,8 @@ class Chat:
         async with aclosing(self._path.stream(_request(call, body))) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
+                if chunk.model:
+                    shared["model"] = chunk.model
                 yield None, shared | {"choices": [_delta(chunk, first=chunk.index not in begun)]}
                 begun.add(chunk.index)
         if body.include_usage:

@@ -29,7 +29,11 @@ class Completions:
         choices = [
             _choice(c.index, c.text, c.finish_reason, c.logprobs) for c in completion.choices
         ]
-        return {**_shared(call, body), "choices": choices, "usage": usage_body(completion.usage)}
+        return {
+            **_shared(call, body, completion.model),
+            "choices": choices,
+            "usage": usage_body(completion.usage),
+        }
 
     async def events(self, call: Call, body: CompletionRequest) -> Events:
         shared = _shared(call, body)
@@ -39,6 +43,8 @@ class Completions:
         async with aclosing(self._path.stream(_request(call, body))) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
+                if chunk.model:
+                    shared["model"] = chunk.model
                 choice = _choice(chunk.index, chunk.text, chunk.finish_reason, chunk.logprobs)
                 yield None, shared | {"choices": [choice]}
         if body.include_usage:
@@ -60,12 +66,12 @@ def _request(call: Call, body: CompletionRequest) -> GenerateRequest:
     )
 
 
-def _shared(call: Call, body: CompletionRequest) -> dict[str, Any]:
+def _shared(call: Call, body: CompletionRequest, model: str = "") -> dict[str, Any]:
     return {
         "id": f"cmpl-{call.request_id}",
         "object": "text_completion",
         "created": call.created,
-        "model": body.model,
+        "model": model or body.model,
     }
 
 

@@ -47,7 +47,7 @@ class TextEmbeddings:
                 }
                 for index, vector in enumerate(vectors)
             ],
-            "model": body.model,
+            "model": found.model,
             "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens},
         }
 

@@ -14,7 +14,7 @@ from cluster.settings import ROOT, Settings
 
 COMMANDS = (
     "up", "down", "status", "demo", "test", "doctor", "models", "bench", "tenants", "plans", "keys",
-    "users", "usage", "limits", "audit", "webhooks", "signing-keys", "cache",
+    "users", "usage", "limits", "audit", "webhooks", "signing-keys", "cache", "scaling",
 )  # fmt: skip
 
 
@@ -72,6 +72,8 @@ def test_help_loads_nothing_heavy() -> None:
         ("signing-keys rotate", 1),
         ("cache stats", 1),
         ("cache clear", 1),
+        ("scaling status", 1),
+        ("scaling hold x --floor 1", 1),
     ],
 )
 def test_without_a_cluster_a_sentence_is_said(arguments: str, code: int) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import startup
-from cluster.ops.ports import Ports, Taken
-from cluster.ops.startup import Plan, StartFailed, check, forget_old_sessions, ray_command
+from cluster.ops import plan as plans
+from cluster.ops.plan import Plan, StartFailed, check
+from cluster.ops.ports import Taken
+from cluster.ops.startup import forget_old_sessions
 from cluster.settings import Settings
 
 
@@ -35,26 +36,27 @@ def test_an_unusable_file_is_named(tmp_path: Path, config: str) -> None:
 def test_a_taken_port_is_named_with_its_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(startup, "taken", lambda _ports: [Taken("HTTP", 8123, "nginx (pid 9)")])
+    monkeypatch.setattr(plans, "taken", lambda _ports: [Taken("HTTP", 8123, "nginx (pid 9)")])
 
     with pytest.raises(StartFailed, match=r"port 8123 for HTTP is in use by nginx \(pid 9\)"):
         check(_plan(tmp_path, "applications: []"))
 
 
 def test_too_little_memory_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(startup, "taken", lambda _ports: [])
+    monkeypatch.setattr(plans, "taken", lambda _ports: [])
     little = type("Memory", (), {"available": 1 << 30})
-    monkeypatch.setattr(startup.psutil, "virtual_memory", little)
+    monkeypatch.setattr(plans.psutil, "virtual_memory", little)
 
     with pytest.raises(StartFailed, match=r"1\.0 GiB of memory is available; Mobula needs 3 GiB"):
         check(_plan(tmp_path, "applications: []"))
 
 
-def test_ray_never_takes_redis_port_and_its_dashboard_is_ours_alone() -> None:
-    command = ray_command(Ports.of(Settings()), Path("/tmp/r"))
+def test_an_address_for_other_nodes_needs_a_host_that_lets_them_in(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, "applications: []")
+    alone = plan.settings.model_copy(update={"node_address": "10.0.0.5"})
 
-    assert command[command.index("--port") + 1] != "6379"
-    assert command[command.index("--dashboard-host") + 1] == "127.0.0.1"
+    with pytest.raises(StartFailed, match=r"MOBULA_HOST .*set it to 0\.0\.0\.0"):
+        check(Plan(alone, plan.config))
 
 
 def test_logs_of_the_latest_starts_are_kept(tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""A replica that is told to go says so at `/readyz`, and goes on serving until nothing is open."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from deployments.contracts.generation import ModelLoad
+from deployments.contracts.scaling import DeploymentState, Sight
+from deployments.ingress.app import create_app
+from deployments.ingress.leaving import Leaving, Server
+from deployments.ingress.removed import Removed
+from tests.api.fakes import WordsModel
+from tests.api.web import MakeServices, client_of
+
+HELLO = {"model": "words", "messages": [{"role": "user", "content": "hello"}]}
+
+
+def server(status: int) -> tuple[Leaving, list[str]]:
+    """A server that answers so about itself, and what it was asked."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(status, text="DRAINING" if status == 503 else "success")
+
+    return Leaving(httpx.MockTransport(answer)), asked
+
+
+async def test_readiness_turns_while_requests_are_still_answered(
+    make_services: MakeServices,
+) -> None:
+    async def told(server: Server, host: str) -> bool:
+        return True
+
+    async with client_of(create_app(replace(make_services(), leaving=told))) as client:
+        ready = await client.get("/readyz")
+        alive = await client.get("/healthz")
+        served = await client.post("/v1/chat/completions", json=HELLO)
+
+    assert ready.status_code == 503
+    assert ready.json()["type"].endswith("draining")
+    assert ready.headers["Retry-After"] == "1"
+    assert (alive.status_code, served.status_code) == (200, 200)
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "asked"),
+    [
+        (("127.0.0.1", 30001), "127.0.0.1:30001", "http://127.0.0.1:30001/-/healthz"),
+        (("127.0.0.1", 30001), "node7:30001", "http://127.0.0.1:30001/-/healthz"),
+        (("::1", 8000), "[::1]:8000", "http://[::1]:8000/-/healthz"),
+    ],
+)
+async def test_the_server_of_the_request_is_asked(
+    address: tuple[str, int], host: str, asked: str
+) -> None:
+    leaving, questions = server(503)
+
+    assert await leaving.told(address, host)
+    assert questions == [asked]
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        pytest.param(("127.0.0.1", 30001), "127.0.0.1:8000", id="through the balancer"),
+        pytest.param(("127.0.0.1", 30001), "mobula.example", id="by a name"),
+        pytest.param(None, "x:1", id="no server"),
+        pytest.param(("/run/app.sock", None), "x:1", id="a socket without a port"),
+    ],
+)
+async def test_who_does_not_ask_for_this_replica_alone_is_answered_for_all(
+    address: tuple[str, int | None] | None, host: str
+) -> None:
+    leaving, questions = server(503)
+
+    assert not await leaving.told(address, host)
+    assert questions == []
+
+
+@pytest.mark.parametrize("status", [404, 500, 200])
+async def test_only_503_means_that_it_leaves(status: int) -> None:
+    assert not await server(status)[0].told(("127.0.0.1", 1), "127.0.0.1:1")
+
+
+async def test_a_server_that_cannot_be_asked_is_taken_to_stay() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    leaving = Leaving(httpx.MockTransport(refuse))
+
+    assert not await leaving.told(("127.0.0.1", 1), "127.0.0.1:1")
+
+
+class Serve:
+    """Says which deployments there are; None: it does not answer."""
+
+    seen = None
+
+    def __init__(self, *names: str, answers: bool = True) -> None:
+        state = {name: DeploymentState(name, "HEALTHY", "", 1) for name in names}
+        self._sight = Sight(0.0, state) if answers else None
+
+    async def look(self) -> Sight | None:
+        return self._sight
+
+    async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("serve", "status"),
+    [
+        pytest.param(Serve("Ingress"), 200, id="it was removed"),
+        pytest.param(Serve("Ingress", "Model:words"), 503, id="it is not up"),
+        pytest.param(Serve(), 503, id="a new version is being built"),
+        pytest.param(Serve(answers=False), 503, id="Serve does not say"),
+    ],
+)
+async def test_a_model_that_was_removed_is_not_waited_for(
+    make_services: MakeServices, model: WordsModel, serve: Serve, status: int
+) -> None:
+    model.up = False
+    removed = Removed(serve, {"words": "Model:words"}).among
+
+    async with client_of(create_app(replace(make_services(), removed=removed))) as client:
+        ready = await client.get("/readyz")
+
+    assert ready.status_code == status
+    assert "words" not in ready.json().get("models", []) or status == 503

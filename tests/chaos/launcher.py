@@ -1,0 +1,78 @@
+"""The real launcher, `./mobula`, as tests of this tier run it: in a home, on ports of their own."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from cluster.ops import state as states
+from cluster.ops.ports import Ports, is_free
+from cluster.ops.processes import end_all, members
+from cluster.ops.state import ClusterState
+from cluster.settings import ROOT, process_environment
+
+READY_S, END_S = 120.0, 40.0
+
+
+@dataclass
+class Launcher:
+    """The launcher, with a home, a folder for what it deploys, and ports for one test."""
+
+    home: Path
+    folder: Path
+    ports: Ports
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        env = process_environment({
+            "MOBULA_HOME": str(self.home),
+            "MOBULA_HTTP_PORT": str(self.ports.http),
+            "MOBULA_DASHBOARD_PORT": str(self.ports.dashboard),
+            "MOBULA_GCS_PORT": str(self.ports.gcs),
+            "PYTHONPATH": str(self.folder),
+        })  # fmt: skip
+        return subprocess.Popen(
+            [str(ROOT / "mobula"), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        with self.start(*arguments) as process:
+            output, _ = process.communicate(timeout=READY_S + END_S)
+        return process.returncode, output
+
+    def state(self) -> ClusterState:
+        state = states.load(self.home)
+        assert state is not None
+        return state
+
+    def assert_nothing_left(self, state: ClusterState) -> None:
+        assert [process.cmdline() for process in members(state.id)] == []
+        self.assert_ports_are_free()
+        assert not Path(state.haproxy_dir).exists()
+        assert states.load(self.home) is None
+
+    def assert_ports_are_free(self) -> None:
+        """A process may be gone while its last threads still close their sockets."""
+        ports = self.ports.named().values()
+        for _ in range(30):
+            if all(is_free(port) for port in ports):
+                return
+            time.sleep(0.1)
+        raise AssertionError([port for port in ports if not is_free(port)])
+
+    @classmethod
+    @contextmanager
+    def within(cls, folder: Path) -> Iterator[Self]:
+        """One whose cluster and logs are gone afterwards, however the test ended."""
+        found = cls(folder / "home", folder, Ports.free())
+        yield found
+        state = states.load(found.home)
+        if state is not None:
+            end_all(lambda: members(state.id), grace_s=0.0)
+        logs = states.ray_dir(found.home)
+        if not logs.is_relative_to(found.home):
+            shutil.rmtree(logs.parent)

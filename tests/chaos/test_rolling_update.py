@@ -1,0 +1,214 @@
+"""A changed configuration, and a restart, roll over a cluster under load and nobody notices.
+
+The real launcher, two ingress replicas and two of each model; unary requests and streams of many
+seconds are open all the while, through HAProxy. Figures are printed.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from cluster.ops.ports import BLOCK
+from cluster.ops.processes import members
+from tests.chaos.launcher import Launcher
+
+SENDERS, PACE_S = 4, 0.04
+STREAM_S, TOKENS_PER_S = 10, 20
+MODEL = {"engine": "echo", "num_cpus": 0.05, "replicas": 2}
+ARGS = {
+    "models": [{**MODEL, "id": "echo"}, {**MODEL, "id": "slow", "tokens_per_second": TOKENS_PER_S}],
+    "ingress": {"replicas": 2, "num_cpus": 0.05},
+    "limiter": {"num_cpus": 0.05},
+    "cache": {"num_cpus": 0.05},
+    "video": {"enabled": False},
+}
+
+
+@dataclass
+class Cluster(Launcher):
+    """What the tests send to, and how they deploy."""
+
+    key: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.http}"
+
+    def config(self, **args: object) -> str:
+        app = {
+            "name": "mobula", "route_prefix": "/", "import_path": "graphs.app:build",
+            "args": {**ARGS, **args},
+        }  # fmt: skip
+        path = self.folder / "config.yaml"
+        path.write_text(yaml.safe_dump({"proxy_location": "HeadOnly", "applications": [app]}))
+        return str(path)
+
+    async def deploy(self, *options: str, **args: object) -> tuple[int, str]:
+        command = ("deploy", "--config", self.config(**args), *options)
+        code, output = await asyncio.to_thread(self.run, *command)
+        print(output)  # noqa: T201
+        return code, output
+
+    def replicas(self) -> frozenset[str]:
+        """The addresses that ingress replicas listen on by themselves."""
+        ports = range(self.ports.replicas, self.ports.replicas + BLOCK)
+        found: set[str] = set()
+        for process in members(self.state().id):
+            with contextlib.suppress(psutil.Error):
+                for each in process.net_connections("tcp"):
+                    if each.status == psutil.CONN_LISTEN and each.laddr.port in ports:
+                        found.add(f"http://127.0.0.1:{each.laddr.port}")
+        return frozenset(found)
+
+
+@dataclass
+class Traffic:
+    """Requests as they went. `broken` streams did not end, or lacked something."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+    streams: int = 0
+    broken: int = 0
+
+    def assert_unnoticed(self) -> None:
+        print(  # noqa: T201
+            f"{self.statuses.total()} requests, {dict(self.statuses)}, slowest "
+            f"{self.slowest_s:.2f} s; {self.streams} streams, {self.broken} broken"
+        )
+        assert set(self.statuses) == {200}
+        assert self.statuses.total() > 100
+        assert self.streams
+        assert self.broken == 0
+
+
+class Clients:
+    """Half of the senders come over a new connection each time."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._url = cluster.url
+        self._headers = {"Authorization": f"Bearer {cluster.key}"}
+        self._over = asyncio.Event()
+        self.traffic = Traffic()
+
+    @contextlib.asynccontextmanager
+    async def busy(self) -> AsyncIterator[Traffic]:
+        """Send all the while, and let streams end."""
+        senders = [asyncio.create_task(self._send(fresh=i % 2 == 0)) for i in range(SENDERS)]
+        streams = [asyncio.create_task(self._stream()) for _ in range(4)]
+        await asyncio.sleep(0.5)
+        try:
+            yield self.traffic
+        finally:
+            self._over.set()
+            await asyncio.gather(*senders, *streams)
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=60)
+
+    async def _send(self, fresh: bool) -> None:
+        async with self._client() as kept:
+            while not self._over.is_set():
+                began = time.monotonic()
+                async with self._client() if fresh else contextlib.nullcontext(kept) as client:
+                    self.traffic.statuses[await self._status(client)] += 1
+                took = time.monotonic() - began
+                self.traffic.slowest_s = max(self.traffic.slowest_s, took)
+                await asyncio.sleep(PACE_S)
+
+    async def _status(self, client: httpx.AsyncClient) -> int:
+        body = {"model": "echo", "messages": [{"role": "user", "content": "one two"}]}
+        try:
+            return (await client.post("/v1/chat/completions", json=body)).status_code
+        except httpx.TransportError:
+            return 0
+
+    async def _stream(self) -> None:
+        """One after the other, each whole."""
+        async with self._client() as client:
+            while not self._over.is_set():
+                self.traffic.streams += 1
+                try:
+                    whole = await self._is_whole(client)
+                except httpx.TransportError:
+                    whole = False
+                self.traffic.broken += not whole
+
+    async def _is_whole(self, client: httpx.AsyncClient) -> bool:
+        text = "x" * (STREAM_S * TOKENS_PER_S)
+        body = {"model": "slow", "messages": [{"role": "user", "content": text}], "stream": True}
+        got, last = "", ""
+        async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            async for line in answer.aiter_lines():
+                last = line.removeprefix("data: ") or last
+                if last.startswith('{"id"') and line:
+                    got += json.loads(last)["choices"][0]["delta"].get("content") or ""
+        return (got, last) == (text, "[DONE]")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster.within(tmp_path_factory.mktemp("roll")) as found:
+        code, output = found.run("up", "-d", "--config", found.config())
+        assert code == 0, output
+        found.key = (found.home / "admin.key").read_text().strip()
+        yield found
+        assert found.run("down")[0] == 0
+
+
+@contextlib.asynccontextmanager
+async def watched(places: frozenset[str]) -> AsyncIterator[dict[str, list[int]]]:
+    """What `/readyz` of each replica says at its own port, until it listens no longer."""
+    seen: dict[str, list[int]] = {place: [] for place in places}
+
+    async def watch(place: str) -> None:
+        async with httpx.AsyncClient(base_url=place, timeout=5) as client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    seen[place].append((await client.get("/readyz")).status_code)
+                await asyncio.sleep(0.1)
+
+    watching = [asyncio.create_task(watch(place)) for place in places]
+    try:
+        yield seen
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.wait(watching)
+
+
+async def test_a_changed_configuration_and_then_a_restart_roll_unnoticed(
+    cluster: Cluster,
+) -> None:
+    other = {"replicas": 2, "num_cpus": 0.06}
+    first = await asyncio.to_thread(cluster.replicas)
+
+    async with Clients(cluster).busy() as traffic:
+        async with watched(first) as seen:
+            changed, output = await cluster.deploy(ingress=other)
+        second = await asyncio.to_thread(cluster.replicas)
+        restarted, output = await cluster.deploy("--restart", "slow", ingress=other)
+
+    traffic.assert_unnoticed()
+    assert (changed, restarted) == (0, 0)
+    assert not first & second, "every ingress replica is a new one"
+    assert {place: statuses[-1] for place, statuses in seen.items()} == dict.fromkeys(first, 503)
+    assert "2 replicas replaced" in output, "a restart is of the named model alone"
+    assert second == await asyncio.to_thread(cluster.replicas)
+
+
+def test_what_is_wrong_is_said_before_anything_is_sent(cluster: Cluster) -> None:
+    wrong = {**ARGS["ingress"], "replicas": 0}  # type: ignore[dict-item]
+
+    code, output = cluster.run("deploy", "--config", cluster.config(ingress=wrong))
+
+    assert code == 1
+    assert output == "error: args.ingress.replicas: Input should be greater than or equal to 1\n"

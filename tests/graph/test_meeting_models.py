@@ -1,0 +1,56 @@
+"""When a new ingress replica joins: beside others, not before every model has answered."""
+
+import pytest
+
+from cluster.problems import Overloaded
+from deployments import remote_meeting
+from deployments.contracts.generation import ModelCard
+from deployments.remote_meeting import meet
+
+CARD = ModelCard("m", "echo", "echo", "1", 16, 0)
+
+
+class Loading:
+    """Answers from the time `needed` on that it is asked."""
+
+    def __init__(self, needed: int) -> None:
+        self.asked, self._needed = 0, needed
+
+    async def card(self) -> ModelCard:
+        self.asked += 1
+        if self.asked < self._needed:
+            raise Overloaded("Not up.")
+        return CARD
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_meeting, "_AGAIN_S", 0.001)
+    monkeypatch.setattr(remote_meeting, "_others_serve", lambda: True)
+
+
+async def test_it_waits_for_every_model() -> None:
+    models = Loading(1), Loading(5)
+
+    await meet(models)
+
+    assert [model.asked for model in models] == [1, 5]
+
+
+async def test_a_model_that_never_comes_does_not_keep_it_for_ever() -> None:
+    await meet([Loading(10**9)], within_s=0.02)
+
+
+async def test_a_replica_that_is_alone_joins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote_meeting, "_others_serve", lambda: False)
+    model = Loading(1)
+
+    await meet([model])
+
+    assert model.asked == 0
+
+
+def test_outside_of_a_cluster_nobody_else_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+
+    assert not remote_meeting._others_serve()

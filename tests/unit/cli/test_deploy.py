@@ -1,0 +1,68 @@
+"""What `mobula deploy` refuses before it sends anything."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.cli.deploy import faults, run
+
+APP: dict[str, Any] = {
+    "name": "mobula", "import_path": "graphs.app:build", "args": {"models": [{"id": "nano"}]},
+}  # fmt: skip
+
+
+def asked(**fields: Any) -> dict[str, Any]:
+    return {"applications": [{**APP, **fields}]}
+
+
+def test_nothing_is_deployed_where_nothing_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOBULA_HOME", str(tmp_path))
+
+    assert run(None, [], True, 1.0, True) == 1
+    assert "no cluster is running here" in capsys.readouterr().err
+
+
+def test_what_is_right_has_no_faults() -> None:
+    assert faults(asked(), []) == []
+    assert faults(asked(), ["nano", "ingress", "clipper", "all"]) == []
+
+
+def test_applications_of_others_are_left_to_serve() -> None:
+    assert faults(asked(import_path="elsewhere:build", args={"x": 1}), []) == []
+
+
+def test_every_fault_of_the_args_is_a_sentence_with_its_place() -> None:
+    wrong = {"models": [{"id": "nano", "max_wait": 1}], "ingress": {"replicas": 0}}
+
+    assert faults(asked(args=wrong), []) == [
+        "args.models.0.max_wait: Extra inputs are not permitted",
+        "args.ingress.replicas: Input should be greater than or equal to 1",
+    ]
+
+
+def test_contradictions_are_said_in_the_words_of_the_args() -> None:
+    wrong = {**APP["args"], "content": {"default": "qwen"}}
+
+    [fault] = faults(asked(args=wrong), [])
+
+    assert fault.startswith("args: content: 'default' names model 'qwen'")
+
+
+@pytest.mark.parametrize(
+    ("applications", "fault"),
+    [
+        pytest.param({"a": 1}, "applications: is not a list of applications", id="no list"),
+        pytest.param([{"args": {}}], "applications.0.name: is missing", id="no name"),
+    ],
+)
+def test_what_is_no_application(applications: Any, fault: str) -> None:
+    assert faults({"applications": applications}, []) == [fault]
+
+
+def test_a_restart_of_what_is_not_there_lists_what_is() -> None:
+    assert faults(asked(), ["qwen"]) == [
+        "--restart: there is no 'qwen'; there are all, clipper, ingress, nano"
+    ]

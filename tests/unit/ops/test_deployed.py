@@ -1,0 +1,45 @@
+"""What is kept of the configuration that runs, and what may not change under it."""
+
+from pathlib import Path
+
+from cluster.ops.deployed import Deployed
+
+ASKED = {"http_options": {"host": "127.0.0.1", "port": 8000}, "applications": [{"name": "a"}]}
+SENT = {**ASKED, "http_options": {"host": "127.0.0.1", "port": 7000}}
+DEPLOYED = Deployed(ASKED, SENT)
+
+
+def test_it_is_read_as_it_was_kept_and_private(tmp_path: Path) -> None:
+    DEPLOYED.keep(tmp_path)
+
+    assert Deployed.load(tmp_path) == DEPLOYED
+    assert (tmp_path / "deployed.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
+    assert Deployed.load(tmp_path) is None
+    (tmp_path / "deployed.json").write_text("[1]")
+    assert Deployed.load(tmp_path) is None
+
+
+def test_other_applications_are_no_conflict() -> None:
+    assert DEPLOYED.conflicts({**ASKED, "applications": []}) == []
+
+
+def test_addresses_and_proxies_are_a_conflict_that_names_both_sides() -> None:
+    asked = {**ASKED, "http_options": {"port": 9000, "host": "127.0.0.1"}, "proxy_location": "X"}
+
+    port, proxy = DEPLOYED.conflicts(asked)
+
+    assert port.startswith("http_options.port: 9000 instead of 8000 ")
+    assert "mobula down" in port
+    assert proxy.startswith("proxy_location: 'X' instead of None ")
+
+
+def test_what_is_sent_next_keeps_the_address_that_the_cluster_listens_on() -> None:
+    asked = {**ASKED, "logging_config": {}}
+
+    new = DEPLOYED.with_applications(asked, [{"name": "b"}])
+
+    assert new.asked == asked
+    assert new.sent == {**SENT, "logging_config": {}, "applications": [{"name": "b"}]}
