@@ -102,7 +102,7 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
         "min_replicas": args.replicas,
         "max_replicas": args.max_replicas,
         "policy": {
-            "policy_function": "deployments.clipper.scaling:by_queue",
+            "policy_function": "deployments.clipper.scaling:ByQueue",
             "policy_kwargs": {"jobs": args.jobs},
         },
         "upscale_delay_s": 2.0,

@@ -17,16 +17,24 @@ def replicas_for(queued: float, running: float, jobs: int, current: int) -> int:
     return max(1, math.ceil(wanted / jobs))
 
 
-def by_queue(context: Any, jobs: int = 1) -> tuple[int, dict[str, Any]]:
-    """Serve's autoscaling policy: every replica reports the whole queue, so the newest counts."""
-    current = int(context.target_num_replicas)
-    try:
-        queued, running = (
-            _most(context.aggregated_metrics, name) for name in ("queued", "running")
-        )
-        return replicas_for(queued, running, jobs, current), {}
-    except Exception:  # noqa: BLE001 - a policy that raises would stop the controller's round
-        return current, {}
+class ByQueue:
+    """Serve's autoscaling policy: every replica reports the whole queue, so the newest counts.
+
+    A class, because Serve gives no arguments to policies that are functions.
+    """
+
+    def __init__(self, jobs: int = 1) -> None:
+        self._jobs = jobs
+
+    def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
+        current = int(context.target_num_replicas)
+        try:
+            queued, running = (
+                _most(context.aggregated_metrics, name) for name in ("queued", "running")
+            )
+            return replicas_for(queued, running, self._jobs, current), {}
+        except Exception:  # noqa: BLE001 - a policy that raises would stop the controller's round
+            return current, {}
 
 
 def _most(metrics: Mapping[str, Mapping[Any, float]], name: str) -> float:
