@@ -6,7 +6,8 @@ and goes on, cost no exactness. After that:
 
     rate     a local bucket of rate r/N that starts empty and holds one request, N being the
              replicas last seen; what it admits is reported as debt at the next exchange
-    slots    limit/N places, at least one, less those open here
+    slots    limit/N places, at least one, less those open here; of a wide limit a 64th of that at
+             once, so that nobody far from it is refused because an answer is late
     budget   refused with Overloaded (503): a hard budget is never guessed; in shadow mode it
              passes, as a debt
 
@@ -16,7 +17,8 @@ its state, until the last replica has reported (one tick, about a fifth of a lea
 its first good exchange) the debt still unreported, at most r*T and at most b, may be admitted
 twice. Back without state, rate buckets start empty and debited; slots and budgets are refused for
 three lease times. After that every limit is exact again.
-Slots: at most N above the limit where it is below N, and those open before the outage besides.
+Slots: at most N above the limit where it is below N, and those open before the outage besides;
+where only this replica is cut off, the 64th of its part besides.
 """
 
 from deployments.contracts.limits import BucketKind
@@ -26,6 +28,7 @@ from deployments.limiter.purse import Purse
 from deployments.limiter.refusals import refusal, unsure
 
 _MISSES = 3
+_AT_ONCE = 64  # the part of a replica's slots that it may give before it is sure of an outage
 
 
 class LocalBucket:
@@ -103,11 +106,13 @@ class Outage:
             if not purse.limit.shadow:
                 raise unsure(purse.limit)
             return self._ttl_s
-        if self.since is None or self.misses < _MISSES:
-            return self._ttl_s
-        begins = self._ttl_s + self.since
+        begins = self._ttl_s + (now if self.since is None else self.since)
+        sure = self.misses >= _MISSES
         if purse.kind is BucketKind.SLOTS:
-            allowed = max(1, spec.capacity // self.replicas)
-            return 0.0 if now >= begins and purse.open < allowed else self._ttl_s
+            share = spec.capacity // self.replicas
+            allowed = max(1, share) if sure and now >= begins else share // _AT_ONCE
+            return 0.0 if purse.open < allowed else self._ttl_s
+        if not sure:
+            return self._ttl_s
         bucket = self._buckets.setdefault(spec.key, LocalBucket(begins))
         return bucket.lacks_s(amount, spec.rate / self.replicas, now)

@@ -16,7 +16,6 @@ _REFUSE_S = 0.5  # a denial is believed at most this long, and until its credit 
 _REFUSE_PART = 0.24  # or, where that is sooner, while this part of the capacity refills:
 _DOUBT, _GROWTH = 0.125, 1.4  # the first denial for a part of that, each next for more
 _AHEAD = 1.0  # lease times of demand to hold
-_SPARE_SLOTS, _SPARE_SHARE = 256, 64  # at most so many, and this part of all
 _RENEW, _RENEW_SLOTS = 0.6, 0.33  # the part of a lease's life after which it is renewed
 _LOW = 0.1  # the share of that below which more is fetched ahead
 
@@ -234,17 +233,10 @@ class Purse:
         return min(spec.capacity, math.floor(level) + self.available(now))
 
     def _target(self, now: float) -> int:
-        """Credits to hold: what demand, averaged over a lease time, takes until the renewal.
-
-        Of slots a few more, where there are many: they come back to us, and a tenant that has
-        hardly any open should not be refused one because the authority is late.
-        """
+        """Credits to hold: what demand, averaged over a lease time, takes until the renewal."""
         elapsed = now - self._asked_at
         if elapsed > 0:
             fade = math.exp(-elapsed / self.ttl_s)
             self._demand = self._demand * fade + (1 - fade) * self._taken / elapsed
             self._taken, self._asked_at = 0, now
-        target = int(self._demand * self.ttl_s * _AHEAD + 0.5)
-        if self.kind is not BucketKind.SLOTS:
-            return target
-        return max(target, min(_SPARE_SLOTS, self.limit.spec.capacity // _SPARE_SHARE))
+        return int(self._demand * self.ttl_s * _AHEAD + 0.5)
