@@ -1,4 +1,4 @@
-"""Slots while the authority is late: nobody far from a wide limit is refused, a narrow one holds."""
+"""Slots while the authority is late: of wide limits some are given, of narrow ones none."""
 
 import pytest
 
