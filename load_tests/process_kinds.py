@@ -5,11 +5,13 @@ engine's own process, `other`.
 """
 
 import contextlib
+import re
 from collections.abc import Iterable
 
 import psutil
 
 REPLICA = "ray::ServeReplica:mobula:"
+_METHOD = re.compile(r"\.[a-z_]+$")  # what the replica is just doing
 NAMED = {  # the beginning of a process's command line, or its name -> what we call it
     "ray::ServeController": "controller",
     "ray::HAProxyManager": "proxy manager",
@@ -34,7 +36,7 @@ def kind_of(process: psutil.Process) -> str:
     """Raises psutil.Error when it is gone."""
     command, name = " ".join(process.cmdline()), process.name()
     if command.startswith(REPLICA):
-        return command.removeprefix(REPLICA).split()[0]
+        return _METHOD.sub("", command.removeprefix(REPLICA).split()[0])
     if "openvino_worker" in command:
         return "engine"
     for start, kind in NAMED.items():
