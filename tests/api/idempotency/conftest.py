@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
@@ -12,28 +11,10 @@ from starlette.types import ASGIApp
 from cluster.clock import ManualClock
 from cluster.idempotency.store import IdempotencyStore
 from cluster.storage.database import Database
-from cluster.storage.tables import metadata
 from deployments.ingress.app import create_app
 from tests.api.idempotency.replays import NewReplica, ThreeKeys
 from tests.api.web import MakeServices, client_of
-from tests.servers.fixtures import postgres_server, postgres_url  # noqa: F401
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'idempotency.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    async with database.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield database
-    await database.close()
+from tests.servers.stores import open_store, postgres_server, postgres_url, store_url  # noqa: F401
 
 
 @pytest.fixture

@@ -1,32 +1,14 @@
 """Every test here runs on SQLite and on PostgreSQL, with the tables made and nothing in them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cluster.clock import ManualClock
 from cluster.storage.database import Database
-from cluster.storage.tables import metadata
 from records import Audit
-from tests.servers.fixtures import postgres_server, postgres_url  # noqa: F401
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'records.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url)
-    async with database.begin() as connection:
-        await connection.run_sync(metadata.create_all)
-    yield database
-    await database.close()
+from tests.servers.stores import open_store, postgres_server, postgres_url, store_url  # noqa: F401
 
 
 @pytest.fixture
