@@ -12,28 +12,15 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.clock import Clock
 from cluster.problems import Problem
-from cluster.resilience.calls import CallFigures, Calls
-from cluster.resilience.failures import from_ray
 from cluster.resilience.spec import ResilienceSpec
 from cluster.routing.fleet import Fleet
-from deployments.contracts.generation import (
-    Chunk,
-    Completion,
-    GenerateRequest,
-    ModelCard,
-    ModelLoad,
-)
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest
 from deployments.remote_attempts import REMOTE, StreamAttempt, UnaryAttempt
-
-# Our values are plain classes of importable modules: cloudpickle, Serve's default, costs more.
-_PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}
+from deployments.remote_served import PICKLED, RemoteServed
 
 
-class RemoteModel:
-    """A ServedModel on the far side of a handle.
-
-    Handles are made once: every `.options()` starts a metrics pusher and a long poll of its own.
-    """
+class RemoteModel(RemoteServed):
+    """A ServedModel on the far side of a handle."""
 
     def __init__(
         self,
@@ -43,26 +30,9 @@ class RemoteModel:
         spec: ResilienceSpec,
         clock: Clock,
     ) -> None:
-        """`fleet` is that of the handle's deployment."""
-        self._model = model
-        self._generate = handle.options(**_PICKLED).generate
-        self._card = handle.card
-        self._load = handle.load
-        self._stream = handle.options(stream=True, **_PICKLED).stream
-        self._calls = Calls(model, spec, fleet, clock)
-        self._now = clock.monotonic
-
-    async def card(self) -> ModelCard:
-        try:
-            return await self._card.remote()
-        except REMOTE as error:
-            raise from_ray(error, self._model) from None
-
-    async def load(self) -> ModelLoad:
-        try:
-            return await self._load.remote()
-        except REMOTE as error:
-            raise from_ray(error, self._model) from None
+        super().__init__(model, handle, fleet, spec, clock)
+        self._generate = handle.options(**PICKLED).generate
+        self._stream = handle.options(stream=True, **PICKLED).stream
 
     async def generate(self, request: GenerateRequest) -> Completion:
         def send(call: str, left_s: float) -> UnaryAttempt[Completion]:
@@ -97,10 +67,6 @@ class RemoteModel:
             if not attempt.ended and failed is None:
                 attempt.cancel()
             self._calls.attempts.closed(attempt, failed, first_s)
-
-    def figures(self) -> CallFigures:
-        """How calls have gone, as this process has seen them."""
-        return self._calls.figures()
 
 
 def _asked(request: GenerateRequest, call: str, left_s: float) -> GenerateRequest:
