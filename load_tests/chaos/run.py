@@ -21,6 +21,8 @@ from load_tests.operator import make_tenant
 from load_tests.wire import Wire
 
 WARM_REQUESTS = 200
+ENGINE_WARM_REQUESTS = 2_000  # an engine's cache is touched block by block: until all of it is
+ENGINE_AT_ONCE = 16
 SLOTS = 100_000
 Say = Callable[[str], None]
 
@@ -81,9 +83,14 @@ async def perform(
 
 
 async def _warm(asker: Asker, plan: Plan) -> int:
-    """Every replica has answered before anything counts; returns the tokens that this took."""
+    """Every replica has answered, and engines have filled the memory that they were given, before
+    anything counts; returns the tokens that this took."""
     asked = [asker.unary(plan.model, f"warm {number}") for number in range(WARM_REQUESTS)]
     shots = await asyncio.gather(*asked)
+    if plan.engine_every:
+        for _ in range(ENGINE_WARM_REQUESTS // ENGINE_AT_ONCE):
+            some = [asker.unary(plan.engine, "", max_tokens=8) for _ in range(ENGINE_AT_ONCE)]
+            shots += await asyncio.gather(*some)
     return sum(shot.tokens for shot in shots)
 
 
