@@ -13,7 +13,7 @@ from cluster.autoscaling.decision import Bounds, Decision
 from cluster.autoscaling.forecast import Forecast
 from cluster.autoscaling.governor import Governor
 from cluster.autoscaling.lasting import Lasting
-from cluster.autoscaling.policies import POLICIES, Policy, by_queue, cold_start
+from cluster.autoscaling.policies import POLICIES, Policy, by_queue, by_tokens, cold_start
 from cluster.autoscaling.signals import Reading
 from cluster.autoscaling.spec import ScalingSpec
 
@@ -25,11 +25,13 @@ class Scaler:
         self.deployment = deployment
         self.spec = spec
         self._cold_starts = ColdStarts()
-        self._lasting = Lasting()
+        self._requests = Lasting()
+        self._tokens = Lasting()
         self._forecast = Forecast(spec.season_s, spec.forecast_quantile)
         self._governor = Governor(deployment, spec)
         self._policies: dict[str, Policy] = POLICIES | {
             "queue": self._queue,
+            "tokens": self._in_flight,
             "forecast": self._ahead,
         }
 
@@ -54,11 +56,14 @@ class Scaler:
         return found if math.isfinite(found) and found >= 0 else None
 
     def _queue(self, reading: Reading, spec: ScalingSpec) -> float:
-        """Replicas for what has been open throughout a third of a cold start: a burst that is over
-        before a replica could be up is not worth one."""
-        over_s = cold_start(reading, spec) / 3
-        lasting = self._lasting.least(reading.at, reading.requests, over_s)
-        return by_queue(replace(reading, requests=lasting), spec)
+        """Replicas for the open requests that last."""
+        least = self._requests.least(reading.at, reading.requests, _lasts_s(reading, spec))
+        return by_queue(replace(reading, requests=least), spec)
+
+    def _in_flight(self, reading: Reading, spec: ScalingSpec) -> float:
+        """Replicas for the tokens in flight that last."""
+        least = self._tokens.least(reading.at, reading.tokens, _lasts_s(reading, spec))
+        return by_tokens(replace(reading, tokens=least), spec)
 
     def _ahead(self, reading: Reading, spec: ScalingSpec) -> float:
         """Replicas for the load that is expected one cold start ahead."""
@@ -68,3 +73,10 @@ class Scaler:
         self._forecast.observe(reading.at, reading.requests, horizon_s)
         expected = self._forecast.ahead(reading.at, horizon_s)
         return (reading.requests if math.isnan(expected) else expected) / spec.target_requests
+
+
+def _lasts_s(reading: Reading, spec: ScalingSpec) -> float:
+    """Seconds that load must be there to count: a burst that is over before a replica could be up
+    is not worth one. Beside a forecast, which follows load that rises, a whole cold start; alone
+    a third of one, because nobody else would notice."""
+    return cold_start(reading, spec) / (1 if "forecast" in spec.policies else 3)

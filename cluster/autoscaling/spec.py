@@ -49,12 +49,12 @@ class ScalingSpec(BaseModel):
     latency_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.95
     schedule: tuple[Window, ...] = ()
     season_s: Positive = 86_400.0
-    forecast_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    forecast_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.7
     cold_start_s: Positive | None = None
     step_up: Annotated[float, Field(gt=1)] = 4.0
-    step_down: Annotated[int, Field(ge=1)] = 1
+    step_down: Annotated[int, Field(ge=1)] = 4
     cooldown_s: Annotated[float, Field(ge=0)] = 30.0
-    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    hysteresis: Annotated[float, Field(ge=0, lt=1)] = 0.15
     cost_per_hour: Annotated[float, Field(ge=0)] = 1.0
     priority: Annotated[int, Field(ge=0, le=100)] = 50
 

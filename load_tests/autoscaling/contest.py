@@ -27,8 +27,7 @@ SPEC = ScalingSpec(
     min_replicas=1,
     max_replicas=MOST,
     target_requests=float(MACHINE.slots),
-    forecast_quantile=0.75,
-    cooldown_s=MACHINE.cold_start_s / 2,
+    cooldown_s=MACHINE.cold_start_s / 3,
 )
 TARGETS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0)
 SHIPPED = 2.0  # Ray's own target

@@ -1,32 +1,83 @@
-"""The store on SQLite and on PostgreSQL, with the tables made and nothing in them.
+"""The store on SQLite and on PostgreSQL, migrated and with nothing in it.
 
-A conftest imports all four; the fixtures are called `url` and `database`, and tests run on both.
+A conftest imports all of them; the fixtures are called `url` and `database`, and tests
+run on both. Migrating takes longer than most tests, so it is done once a session: the file is
+copied, the database emptied before each test.
 """
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from cluster.storage.blocking import run_to_end
 from cluster.storage.database import Database
+from cluster.storage.migrate import migrate
 from cluster.storage.tables import metadata
 from tests.servers.fixtures import postgres_server, postgres_url
+from tests.servers.postgres import PostgresServer
 
-__all__ = ["open_store", "postgres_server", "postgres_url", "store_url"]
+__all__ = [
+    "emptied_postgres",
+    "migrated_file",
+    "migrated_postgres",
+    "open_store",
+    "postgres_server",
+    "postgres_url",
+    "store_url",
+]
+
+_LEAVE_ME_ALONE = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To be copied."""
+    path = tmp_path_factory.mktemp("store") / "mobula.db"
+    migrate(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: PostgresServer) -> str:
+    url = postgres_server.new_database()
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def emptied_postgres(migrated_postgres: str) -> str:
+    """Whatever the test before left in it, or forgot to close."""
+    run_to_end(_empty(migrated_postgres))
+    return migrated_postgres
 
 
 @pytest.fixture(name="url", params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'mobula.db'}"
-    found: str = request.getfixturevalue("postgres_url")
+        file = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "mobula.db")
+        return f"sqlite+aiosqlite:///{file}"
+    found: str = request.getfixturevalue("emptied_postgres")
     return found
 
 
 @pytest.fixture(name="database")
 async def open_store(url: str) -> AsyncIterator[Database]:
     database = Database(url)
-    async with database.begin() as connection:
-        await connection.run_sync(metadata.create_all)
     yield database
+    await database.close()
+
+
+async def _empty(url: str) -> None:
+    database = Database(url)
+    async with database.begin() as connection:
+        await connection.execute(_LEAVE_ME_ALONE)
+        names = (table.name for table in reversed(metadata.sorted_tables))
+        deletions = " ".join(f"DELETE FROM {name};" for name in names)
+        await connection.execute(text(f"DO $$ BEGIN {deletions} END $$"))
     await database.close()

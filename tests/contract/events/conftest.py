@@ -1,11 +1,10 @@
 """Events over both stores, with a receiver in this process in place of the network."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import insert
 
 from cluster.clock import ManualClock, SystemClock
 from cluster.events.deliverer import Deliverer
@@ -13,37 +12,31 @@ from cluster.events.signing import Keyring
 from cluster.events.webhooks import Webhooks
 from cluster.net.ssrf import Guard
 from cluster.storage.database import Database
-from cluster.storage.migrate import migrate
-from cluster.storage.tables import metadata, plans, tenants
+from cluster.storage.tables import plans, tenants
 from tests.contract.events.receiver import PEPPER, Bench, Names, Receiver, transport
-from tests.servers.fixtures import postgres_server
-from tests.servers.postgres import PostgresServer
+from tests.servers.stores import (
+    emptied_postgres,
+    migrated_file,
+    migrated_postgres,
+    postgres_server,
+    store_url,
+)
 
-__all__ = ["postgres_server"]
+__all__ = [
+    "emptied_postgres",
+    "migrated_file",
+    "migrated_postgres",
+    "postgres_server",
+    "store_url",
+]
 
 
-@pytest.fixture(scope="session")
-def migrated_postgres(postgres_server: PostgresServer) -> str:
-    """Migrating takes longer than a test, so one database serves all, emptied after each."""
-    url = postgres_server.new_database()
-    migrate(url)
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """A migrated store with the tenants `acme` and `other`."""
-    if request.param == "sqlite":
-        url = f"sqlite+aiosqlite:///{tmp_path / 'events.db'}"
-        migrate(url)
-    else:
-        url = request.getfixturevalue("migrated_postgres")
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    """With the tenants `acme` and `other`."""
     database = Database(url)
     await _fill(database)
     yield database
-    async with database.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
-            await connection.execute(delete(table))
     await database.close()
 
 

@@ -5,7 +5,14 @@ import pytest
 from cluster.clock import ManualClock
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.storage.database import Database
-from tests.servers.stores import open_store, postgres_server, postgres_url, store_url  # noqa: F401
+from tests.servers.stores import (  # noqa: F401
+    emptied_postgres,
+    migrated_file,
+    migrated_postgres,
+    open_store,
+    postgres_server,
+    store_url,
+)
 
 
 @pytest.fixture

@@ -16,15 +16,28 @@ from cluster.auth.signing import Signing
 from cluster.clock import ManualClock
 from cluster.storage.blocking import run_to_end
 from cluster.storage.database import Database
-from cluster.storage.migrate import migrate
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.directory import Directory
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import Plans, Tenants
-from tests.servers.fixtures import postgres_server, postgres_url, redis_server, redis_session
-from tests.servers.postgres import PostgresServer
+from tests.servers.fixtures import redis_server, redis_session
+from tests.servers.stores import (
+    emptied_postgres,
+    migrated_file,
+    migrated_postgres,
+    postgres_server,
+    postgres_url,
+)
 
-__all__ = ["postgres_server", "postgres_url", "redis_server", "redis_session"]
+__all__ = [
+    "emptied_postgres",
+    "migrated_file",
+    "migrated_postgres",
+    "postgres_server",
+    "postgres_url",
+    "redis_server",
+    "redis_session",
+]
 
 PEPPER = b"p" * 32
 PASSWORD = "correct horse battery"
@@ -44,31 +57,25 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "mobula.db"
-    _made(f"sqlite+aiosqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
-def postgres_template(postgres_server: PostgresServer) -> str:
-    return _made(postgres_server.new_database())
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A migrated store with the plans `free` and `pro`, the tenants `acme` and `other` on free."""
     if request.param == "postgresql":
-        server: PostgresServer = request.getfixturevalue("postgres_server")
-        return server.new_database(like=request.getfixturevalue("postgres_template"))
+        return filled(request.getfixturevalue("emptied_postgres"))
     path = tmp_path / "mobula.db"
     shutil.copy(request.getfixturevalue("sqlite_template"), path)
     return f"sqlite+aiosqlite:///{path}"
 
 
-def _made(url: str) -> str:
-    migrate(url)
+@pytest.fixture(scope="session")
+def sqlite_template(migrated_file: Path) -> Path:
+    path = migrated_file.with_name("template.db")
+    shutil.copy(migrated_file, path)
+    filled(f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+def filled(url: str) -> str:
     run_to_end(_fill(url, ManualClock()))
     return url
 

@@ -7,14 +7,14 @@ from cluster.clock import ManualClock
 from cluster.problems import Unauthenticated
 from cluster.storage.database import Database, StoreDown
 from cluster.tenants.directory import Directory
-from tests.contract.storage.conftest import PEPPER, add_key, until
+from tests.contract.storage.conftest import PEPPER, add_key, filled, until
 from tests.servers.postgres import PostgresServer
 
 
 @pytest.fixture
-def url(postgres_server: PostgresServer, postgres_template: str) -> str:
+def url(emptied_postgres: str) -> str:
     """Only PostgreSQL can be away."""
-    return postgres_server.new_database(like=postgres_template)
+    return filled(emptied_postgres)
 
 
 async def test_requests_are_authenticated_while_the_store_is_down(

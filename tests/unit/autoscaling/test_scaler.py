@@ -56,7 +56,8 @@ def test_constant_load_is_met_and_never_turns_the_target_round(load: float, star
 
     assert all(step >= 0 for step in steps) or all(step <= 0 for step in steps)
     assert found[-1] >= min(20, load / spec.target_requests)
-    assert found[-1] <= max(1, math.ceil(load * 1.1 / spec.target_requests + 0.01))
+    most = load * (1 + spec.hysteresis) / spec.target_requests
+    assert found[-1] <= max(1, math.ceil(most + 0.01))
 
 
 def test_random_steady_load_turns_round_at_most_once_in_ten_minutes() -> None:

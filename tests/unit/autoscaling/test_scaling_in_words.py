@@ -14,8 +14,8 @@ WINDOWS = (
 def test_the_defaults_in_one_sentence() -> None:
     assert in_words(ScalingSpec()) == (
         "1 to 4 replicas, the most that any of these asks for: queue (8 open requests each), "
-        "tokens (what it holds), forecast (p75 of a season of 86400 s); "
-        "up at most 4x at once, down by 1 after 30 s"
+        "tokens (what it holds), forecast (p70 of a season of 86400 s); "
+        "up at most 4x at once, down by 4 after 30 s"
     )
 
 
