@@ -32,8 +32,8 @@ SPEC = ScalingSpec(
 TARGETS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5, 8.0)
 SHIPPED = 2.0  # Ray's own target
 _DAY_TARGETS = (2.0, 5.0, 6.0, 6.5, 7.0, 7.5, 8.0)
-_OUR_TARGETS = (2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0)
-_OUR_DAY_TARGETS = (7.0,)
+_OUR_TARGETS = (2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 7.5)
+_OUR_DAY_TARGETS = (7.0, 7.5)
 _QUICK = {"up_s": 0.0, "down_s": 60.0, "look_back_s": 5.0, "push_s": 1.0}
 
 

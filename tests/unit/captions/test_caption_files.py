@@ -16,7 +16,7 @@ from deployments.clipper.captions import (
     why_left_out,
 )
 from deployments.contracts.media import NO_TRANSCRIPT, Transcript, Word
-from screen import said, speech
+from tests.media_fixtures.spoken import said, speech
 
 TIME = re.compile(r"(\d\d):(\d\d):(\d\d)[.,](\d{3}) --> (\d\d):(\d\d):(\d\d)[.,](\d{3})")
 
