@@ -20,6 +20,7 @@ import yaml
 from cluster.ops.ports import BLOCK
 from cluster.ops.processes import members
 from tests.chaos.launcher import Launcher
+from tests.cluster.polling import eventually
 
 SENDERS, PACE_S = 4, 0.04
 STREAM_S, TOKENS_PER_S = 10, 20
@@ -30,6 +31,17 @@ ARGS = {
     "limiter": {"num_cpus": 0.05},
     "cache": {"num_cpus": 0.05},
     "video": {"enabled": False},
+}
+# Both models want four replicas for their load, and there are cores for five.
+RIVAL = {"engine": "echo", "num_cpus": 0.05, "tokens_per_second": 1}
+SCALING = {"max_replicas": 4, "target_requests": 1, "cold_start_s": 1}
+RIVALS = [
+    {**RIVAL, "id": "chat", "scaling": {**SCALING, "priority": 90}},
+    {**RIVAL, "id": "batch", "scaling": {**SCALING, "priority": 10}},
+]
+FOR_FIVE = {
+    "policy_function": "cluster.autoscaling.serve_policy:ClusterPolicy",
+    "policy_kwargs": {"cpus": 0.25},
 }
 
 
@@ -43,10 +55,10 @@ class Cluster(Launcher):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports.http}"
 
-    def config(self, **args: object) -> str:
+    def config(self, policy: object = None, **args: object) -> str:
         app = {
             "name": "mobula", "route_prefix": "/", "import_path": "graphs.app:build",
-            "args": {**ARGS, **args},
+            "args": {**ARGS, **args}, **({"autoscaling_policy": policy} if policy else {}),
         }  # fmt: skip
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump({"proxy_location": "HeadOnly", "applications": [app]}))
@@ -212,3 +224,36 @@ def test_what_is_wrong_is_said_before_anything_is_sent(cluster: Cluster) -> None
 
     assert code == 1
     assert output == "error: args.ingress.replicas: Input should be greater than or equal to 1\n"
+
+
+async def test_models_that_are_added_share_the_cores_that_there_are_by_priority(
+    cluster: Cluster,
+) -> None:
+    code, _ = await cluster.deploy(policy=FOR_FIVE, models=[*ARGS["models"], *RIVALS])  # type: ignore[misc]
+    assert code == 0
+
+    headers = {"Authorization": f"Bearer {cluster.key}"}
+    async with httpx.AsyncClient(base_url=cluster.url, headers=headers, timeout=120) as client:
+
+        async def ready() -> dict[str, int]:
+            found = (await client.get("/api/v1/scaling/status")).raise_for_status().json()
+            return {each["model"]: each["ready"] for each in found["deployments"]}
+
+        async def shared(**replicas: int) -> bool:
+            return replicas.items() <= (await ready()).items()
+
+        await eventually(lambda: shared(chat=1, batch=1), timeout_s=30)
+        load = [asyncio.create_task(ask(client, name)) for name in ("chat", "batch") * 4]
+        await eventually(lambda: shared(chat=4, batch=1), timeout_s=30)
+        for task in load:
+            task.cancel()
+        await asyncio.wait(load)
+
+        history = await client.get("/api/v1/scaling/history", params={"deployment": "batch"})
+    assert "arbiter" in {each["bound"] for each in history.json()["data"]}
+
+
+async def ask(client: httpx.AsyncClient, model: str) -> None:
+    """Open for two minutes, unless it is given up."""
+    body = {"model": model, "messages": [{"role": "user", "content": "x" * 120}]}
+    await client.post("/v1/chat/completions", json=body)
