@@ -208,7 +208,11 @@ def _of_growth(growths: Sequence[Growth]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _bound(growth: Growth) -> float:
+def _bound(growth: Growth) -> float | None:
+    """None for threads of Ray's GCS: they are gRPC's, which adds some whenever all of them are
+    kept from the cores for a moment, and keeps them."""
+    if (growth.kind, growth.measure) == ("gcs", "threads"):
+        return None
     noise = _NOISE[growth.measure] * growth.processes
     return growth.first * (1 + _GROWTH[growth.measure]) + noise
 
