@@ -25,6 +25,10 @@ ECHOES = ("Model:echo", "Model:talk")
 LOOK_S = 5.0
 POLL_S = 0.1
 
+# Longer than any run: an answer that is served once more while it is computed anew is charged for
+# the computing, which no client sees.
+FRESH_S = 86_400.0
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -185,6 +189,6 @@ def _args(sizes: Sizes, models: int, version: int) -> Mapping[str, Any]:
         "models": texts,
         "ingress": {"num_cpus": 0.1, "replicas": sizes.ingress},
         "limiter": {"authority": "redis" if sizes.redis else "embedded"},
-        "cache": {"shared": shared, "shards": sizes.shards},
+        "cache": {"shared": shared, "shards": sizes.shards, "fresh_s": FRESH_S},
         "video": {"enabled": False},
     }
