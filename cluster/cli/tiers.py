@@ -22,7 +22,7 @@ ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "brows
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
 AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
 # Tiers whose tests stand alone: a worker for each core, which takes whole files.
-SPREAD = ("unit", "contract", "api", "video")
+SPREAD = ("unit", "contract", "api", "video", "chaos")
 WORKERS = ("-n", "logical", "--dist", "loadfile")
 ON_REQUEST = ("gpu",)  # run only when it is named
 CHECKS: tuple[tuple[str, ...], ...] = (

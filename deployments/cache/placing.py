@@ -67,5 +67,5 @@ class Placing:
             self._calls[shard] -= 1
 
     def _has_room(self, shard: int) -> bool:
-        mean = (sum(self._calls) + 1) / len(self._calls)
-        return self._calls[shard] < max(self._spare, math.ceil(self._slack * mean))
+        most = math.ceil(self._slack * (sum(self._calls) + 1) / len(self._calls))
+        return self._calls[shard] < max(self._spare, most)

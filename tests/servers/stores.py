@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from cluster.storage.blocking import run_to_end
 from cluster.storage.database import Database
@@ -44,17 +45,34 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_postgres(postgres_server: PostgresServer) -> str:
-    url = postgres_server.new_database()
-    migrate(url)
-    return url
+def migrated_postgres(postgres_server: PostgresServer) -> "Refilled":
+    return Refilled(postgres_server)
 
 
 @pytest.fixture
-def emptied_postgres(migrated_postgres: str) -> str:
+def emptied_postgres(migrated_postgres: "Refilled") -> str:
     """Whatever the test before left in it, or forgot to close."""
-    run_to_end(_empty(migrated_postgres))
-    return migrated_postgres
+    return migrated_postgres.empty()
+
+
+class Refilled:
+    """A migrated database that is used again and again, and another where a table is gone."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._url = ""
+
+    def empty(self) -> str:
+        """Its URL."""
+        try:
+            if self._url:
+                run_to_end(_empty(self._url))
+                return self._url
+        except DBAPIError:
+            pass
+        self._url = self._server.new_database()
+        migrate(self._url)
+        return self._url
 
 
 @pytest.fixture(name="url", params=["sqlite", "postgres"])

@@ -101,9 +101,9 @@ async def test_a_gap_is_told_where_events_are_no_longer_kept(
 
 async def test_events_arrive_as_they_happen_long_after_the_request_s_deadline(desk: Desk) -> None:
     made = await desk.add()
-    wire = desk.stream(made, Mobula_Timeout="1")
+    wire = desk.stream(made, Mobula_Timeout="2")
     await heard(wire, "event: queued")
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(2.1)
 
     lease = await desk.claim()
     await heard(wire, "event: started")
