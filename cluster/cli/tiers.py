@@ -21,9 +21,15 @@ LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
 AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
-# Tiers whose tests stand alone: a worker for each core, which takes whole files.
-SPREAD = ("unit", "contract", "api", "video", "chaos")
-WORKERS = ("-n", "logical", "--dist", "loadfile")
+# Tiers whose tests stand alone: so many workers, which take whole files. A file of chaos has a
+# cluster of its own, so there are two at once on any machine.
+SPREAD = {
+    "unit": "logical",
+    "contract": "logical",
+    "api": "logical",
+    "video": "logical",
+    "chaos": "2",
+}
 ON_REQUEST = ("gpu",)  # run only when it is named
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -93,7 +99,7 @@ def _pytest(
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += ["-k", keyword] if keyword else []
         options += ["-x"] if stop else []
-        options += WORKERS if tier in SPREAD else []
+        options += ["-n", SPREAD[tier], "--dist", "loadfile"] if tier in SPREAD else []
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
