@@ -19,10 +19,12 @@ class Leaving:
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._transport = transport
         self._client: httpx.AsyncClient | None = None
+        self._told = False
 
     async def told(self, server: Server, host: str) -> bool:
-        """`host` is the request's Host; False where that is not the server's own port, or where
-        nobody answers for the server, such as under a test client."""
+        """`host` is the request's Host; False where that is not the server's own port. Where
+        nobody answers for the server, what it said last holds: it listens no longer in its last
+        moments, and never does under a test client."""
         if server is None or server[1] is None or not host.endswith(f":{server[1]}"):
             return False
         if self._client is None:
@@ -36,5 +38,6 @@ class Leaving:
         try:
             answer = await self._client.get(f"http://{host}:{server[1]}/-/healthz")
         except httpx.HTTPError:
-            return False
-        return answer.status_code == 503
+            return self._told
+        self._told = answer.status_code == 503
+        return self._told

@@ -94,6 +94,20 @@ async def test_a_server_that_cannot_be_asked_is_taken_to_stay() -> None:
     assert not await leaving.told(("127.0.0.1", 1), "127.0.0.1:1")
 
 
+async def test_a_server_that_has_said_it_leaves_and_listens_no_longer_leaves() -> None:
+    last = iter([503])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        for status in last:
+            return httpx.Response(status)
+        raise httpx.ConnectError("refused")
+
+    leaving = Leaving(httpx.MockTransport(answer))
+
+    assert await leaving.told(("127.0.0.1", 1), "127.0.0.1:1")
+    assert await leaving.told(("127.0.0.1", 1), "127.0.0.1:1")
+
+
 class Serve:
     """Says which deployments there are; None: it does not answer."""
 
