@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from load_tests.capacity import Cost, Costs, Load, Machine, Shared, plan
 from load_tests.capacity_costs import measure
 from load_tests.local_serve import LocalServe
 from load_tests.machine import describe_machine
+from load_tests.redis_process import RedisProcess
 from load_tests.wrk import require_wrk
 
 NODES = (1, 10, 100)
@@ -43,8 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.costs:
         costs = costs_of(json.loads(options.costs.read_text())["costs"])
     else:
-        with LocalServe() as local:
-            costs = measure(local, options.seconds, options.tenants, console.print)
+        with ExitStack() as stack:
+            redis = stack.enter_context(RedisProcess()) if options.redis else None
+            settings = {"MOBULA_REDIS_URL": redis.url} if redis else {}
+            local = stack.enter_context(LocalServe(**settings))
+            costs = measure(local, options.seconds, options.tenants, console.print, redis)
     report = report_of(costs, Machine(options.cores, options.memory_gib * 1024.0), machine)
     text = markdown(report)
     console.print(text, markup=False, soft_wrap=True)
@@ -96,7 +101,7 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 _REST = (
-    ("the limiter, a second, tenant and ingress replica", "limiter_ms", "ms of CPU"),
+    ("the limits' authority, a second, tenant and ingress replica", "limiter_ms", "ms of CPU"),
     ("writing a second's usage of 200 keys into SQLite", "ledger_ms", "ms"),
     ("Serve's controller, a second and replica", "controller_ms", "ms of CPU"),
     ("Serve's controller, a second, without replicas", "controller_idle_ms", "ms of CPU"),
@@ -130,6 +135,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--seconds", type=float, default=6.0, help="length of one measurement")
     add("--tenants", type=int, default=50, help="for the cost of the limiter")
+    add("--redis", action="store_true", help="a private Redis keeps the limits")
     add("--cores", type=int, default=16, help="of a node in the plan")
     add("--memory-gib", type=float, default=32.0, help="of a node in the plan")
     add("--costs", type=Path, help="take the costs of an earlier run's JSON instead of measuring")

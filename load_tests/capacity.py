@@ -31,7 +31,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """`limiter_ms`: CPU of the embedded limiter a second, for each tenant that is active at an
+    """`limiter_ms`: CPU of the limits' authority a second, for each tenant that is active at an
     ingress replica. `ledger_ms`: one ingress replica's write of a second's usage. `controller_ms`:
     CPU of Serve's controller a second and replica, `node_ms` that of Ray's and Serve's other
     processes a second on a node that does nothing.

@@ -32,6 +32,7 @@ from load_tests.compare.streams import run_streams
 from load_tests.local_serve import LocalServe
 from load_tests.operator import make_tenant
 from load_tests.process_kinds import by_kind
+from load_tests.redis_process import RedisProcess
 from load_tests.wire import Wire
 from load_tests.wrk import run_wrk
 
@@ -51,17 +52,25 @@ class Spent:
     processes: Mapping[str, int]
 
 
-def measure(local: LocalServe, seconds: float, tenants: int, say: Callable[[str], None]) -> Costs:
-    """All of it; takes about ten times `seconds` and half a minute."""
-    deploy(local, models=1)
+def measure(
+    local: LocalServe,
+    seconds: float,
+    tenants: int,
+    say: Callable[[str], None],
+    redis: RedisProcess | None = None,
+) -> Costs:
+    """All of it; takes about ten times `seconds` and half a minute. `redis` keeps the limits where
+    it is given."""
+    authority = "embedded" if redis is None else "redis"
+    deploy(local, 1, authority)
     limit_everything(local.url, local.key)
     with tempfile.TemporaryDirectory() as folder:
         requests = {kind: _request(local, kind, seconds, Path(folder), say) for kind in LOADS}
     idle = _idle(local, seconds)
     say("many tenants ...")
-    limiter_ms = _limiter(local, tenants, seconds, idle)
+    limiter_ms = _limiter(local, tenants, seconds, redis)
     say(f"{MORE} model replicas ...")
-    deploy(local, models=MORE)
+    deploy(local, MORE, authority)
     many = _idle(local, seconds)
     controller = [spent.cpu_ms.get("controller", 0.0) for spent in (idle, many)]
     slope = max(0.0, (controller[1] - controller[0]) / (MORE - 1))
@@ -78,7 +87,7 @@ def measure(local: LocalServe, seconds: float, tenants: int, say: Callable[[str]
     )
 
 
-def deploy(local: LocalServe, models: int) -> None:
+def deploy(local: LocalServe, models: int, authority: str) -> None:
     from graphs.app import build
     from graphs.args import AppArgs
 
@@ -89,7 +98,8 @@ def deploy(local: LocalServe, models: int) -> None:
             {"id": "paced", "tokens_per_second": PACE, "max_running": 256, **echo},
         ],
         "ingress": {"num_cpus": 0.1},
-        "limiter": {"authority": "embedded"},
+        "limiter": {"authority": authority},
+        "cache": {"shared": "off"},
         "video": {"enabled": False},
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
@@ -184,12 +194,22 @@ def _node(values: Mapping[str, float]) -> float:
     )
 
 
-def _limiter(local: LocalServe, tenants: int, seconds: float, idle: Spent) -> float:
-    """CPU a second for each active tenant of the one replica, beyond what the limiter does idle."""
+def _limiter(local: LocalServe, tenants: int, seconds: float, redis: RedisProcess | None) -> float:
+    """CPU a second of the limits' authority for each tenant that is active at the one replica,
+    beyond what it spends on nobody."""
+
+    def so_far() -> float:
+        return _cpu(local).get("Limiter", 0.0) if redis is None else redis.cpu_ms
+
     keys = asyncio.run(_keys(local, tenants))
-    spent = _over(local, seconds, lambda: asyncio.run(_all_active(local, keys, seconds)))
-    more = spent.cpu_ms["Limiter"] - idle.cpu_ms["Limiter"]
-    return max(0.0, more) / tenants
+    time.sleep(SETTLE_S)
+    moments = [so_far()]
+    time.sleep(seconds)
+    moments.append(so_far())
+    asyncio.run(_all_active(local, keys, seconds))
+    moments.append(so_far())
+    idle, busy = moments[1] - moments[0], moments[2] - moments[1]
+    return max(0.0, busy - idle) / seconds / tenants
 
 
 async def _keys(local: LocalServe, tenants: int) -> list[str]:

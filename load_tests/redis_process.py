@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Self
 
+import psutil
 import redis
 
 from load_tests.free_port import free_port
@@ -54,6 +55,13 @@ class RedisProcess:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU milliseconds since it was started."""
+        assert self._process is not None
+        times = psutil.Process(self._process.pid).cpu_times()
+        return 1e3 * float(times.user + times.system)
 
     def freeze(self, seconds: float) -> None:
         """Connections stay open and nothing answers for so long."""
