@@ -95,11 +95,11 @@ async def test_a_server_that_cannot_be_asked_is_taken_to_stay() -> None:
 
 
 async def test_a_server_that_has_said_it_leaves_and_listens_no_longer_leaves() -> None:
-    last = iter([503])
+    last = [503]
 
     def answer(request: httpx.Request) -> httpx.Response:
-        for status in last:
-            return httpx.Response(status)
+        if last:
+            return httpx.Response(last.pop())
         raise httpx.ConnectError("refused")
 
     leaving = Leaving(httpx.MockTransport(answer))

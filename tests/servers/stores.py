@@ -1,7 +1,7 @@
 """The store on SQLite and on PostgreSQL, migrated and with nothing in it.
 
-A conftest imports all of them; the fixtures are called `url` and `database`, and tests
-run on both. Migrating takes longer than most tests, so it is done once a session: the file is
+A tier's conftest imports all of them; the fixtures are called `url` and `database`, and tests run
+on both. Migrating takes longer than most tests, so it is done once a session: the file is
 copied, the database emptied before each test.
 """
 

@@ -13,10 +13,7 @@ from cluster.storage.blocking import run_to_end
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, stored_objects, tenants
 from tests.contract.blobs.desk import TENANTS, Desk
-from tests.servers.fixtures import postgres_server
 from tests.servers.postgres import PostgresServer
-
-__all__ = ["postgres_server"]
 
 
 @pytest.fixture(scope="session")

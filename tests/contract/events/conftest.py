@@ -14,21 +14,6 @@ from cluster.net.ssrf import Guard
 from cluster.storage.database import Database
 from cluster.storage.tables import plans, tenants
 from tests.contract.events.receiver import PEPPER, Bench, Names, Receiver, transport
-from tests.servers.stores import (
-    emptied_postgres,
-    migrated_file,
-    migrated_postgres,
-    postgres_server,
-    store_url,
-)
-
-__all__ = [
-    "emptied_postgres",
-    "migrated_file",
-    "migrated_postgres",
-    "postgres_server",
-    "store_url",
-]
 
 
 @pytest.fixture

@@ -5,14 +5,6 @@ import pytest
 from cluster.clock import ManualClock
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.storage.database import Database
-from tests.servers.stores import (  # noqa: F401
-    emptied_postgres,
-    migrated_file,
-    migrated_postgres,
-    open_store,
-    postgres_server,
-    store_url,
-)
 
 
 @pytest.fixture

@@ -8,14 +8,6 @@ import pytest
 from cluster.clock import ManualClock
 from cluster.storage.database import Database
 from records import Audit
-from tests.servers.stores import (  # noqa: F401
-    emptied_postgres,
-    migrated_file,
-    migrated_postgres,
-    open_store,
-    postgres_server,
-    store_url,
-)
 
 
 @pytest.fixture

@@ -21,23 +21,8 @@ from cluster.tenants.directory import Directory
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import Plans, Tenants
 from tests.servers.fixtures import redis_server, redis_session
-from tests.servers.stores import (
-    emptied_postgres,
-    migrated_file,
-    migrated_postgres,
-    postgres_server,
-    postgres_url,
-)
 
-__all__ = [
-    "emptied_postgres",
-    "migrated_file",
-    "migrated_postgres",
-    "postgres_server",
-    "postgres_url",
-    "redis_server",
-    "redis_session",
-]
+__all__ = ["redis_server", "redis_session"]
 
 PEPPER = b"p" * 32
 PASSWORD = "correct horse battery"

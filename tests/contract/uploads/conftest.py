@@ -10,10 +10,7 @@ from cluster.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, tenants
 from tests.contract.uploads.upload_bench import Bench, bench_on
-from tests.servers.fixtures import postgres_server
 from tests.servers.postgres import PostgresServer
-
-__all__ = ["postgres_server"]
 
 
 @pytest.fixture(scope="session")
