@@ -215,11 +215,14 @@ def run_tests(
     ] = None,
     k: Annotated[str | None, typer.Option("-k", help="Only tests whose name matches.")] = None,
     x: Annotated[bool, typer.Option("-x", help="Stop at the first failure.")] = False,
+    exhaustive: Annotated[
+        bool, typer.Option("--all", help="Also the long matrices, marked `exhaustive`.")
+    ] = False,
 ) -> None:
     """Run the checks and tests, quickest tier first."""
     from cluster.cli.tiers import run
 
-    raise typer.Exit(run(tiers or [], k, x))
+    raise typer.Exit(run(tiers or [], k, x, exhaustive))
 
 
 @app.command()

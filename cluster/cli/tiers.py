@@ -50,8 +50,11 @@ class Outcome:
     seconds: float
 
 
-def run(chosen: Sequence[str], keyword: str | None, stop: bool) -> int:
-    """The exit code: 0 only if something ran and nothing failed."""
+def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool = False) -> int:
+    """The exit code: 0 only if something ran and nothing failed.
+
+    Tests marked `exhaustive` run only if asked for.
+    """
     known = available()
     unknown = [tier for tier in chosen if tier not in known]
     if unknown:
@@ -61,9 +64,11 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool) -> int:
     if servers.TIERS & set(tiers):
         servers.ensure()
     for tier in tiers:
-        outcomes.append(_lint() if tier == LINT else _pytest(tier, keyword, stop))
-        if tier in AGAIN:
-            outcomes.append(_pytest(tier, keyword, stop, AGAIN[tier]))
+        if tier == LINT:
+            outcomes.append(_lint())
+            continue
+        for changes in ({}, AGAIN[tier]) if tier in AGAIN else ({},):
+            outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), changes))
         if stop and outcomes[-1].failed:
             break
     return _report(outcomes)
@@ -87,18 +92,24 @@ def _lint() -> Outcome:
     return Outcome(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
 
 
-def _pytest(
-    tier: str, keyword: str | None, stop: bool, changes: Mapping[str, str] | None = None
-) -> Outcome:
+def selection(keyword: str | None, stop: bool, exhaustive: bool) -> list[str]:
+    """pytest's options that choose which tests of a tier run."""
+    return [
+        *(["-k", keyword] if keyword else []),
+        *(["-x"] if stop else []),
+        *([] if exhaustive else ["-m", "not exhaustive"]),
+    ]
+
+
+def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> Outcome:
     clock = SystemClock()
     began = clock.monotonic()
-    name = " ".join([tier, *(changes or {}).values()])
+    name = " ".join([tier, *changes.values()])
     say(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
-        options += ["-k", keyword] if keyword else []
-        options += ["-x"] if stop else []
+        options += selected
         options += ["-n", SPREAD[tier], "--dist", "loadfile"] if tier in SPREAD else []
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)

@@ -7,7 +7,7 @@ from pathlib import Path
 from cluster.version import VERSION
 
 ROOT = Path(__file__).parents[2]
-LINES = 300
+LINES = 500
 DEPLOYMENT_LINES = 80
 
 SOURCES = sorted(

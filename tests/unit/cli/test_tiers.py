@@ -127,3 +127,8 @@ def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) 
 
     assert not servers.ensure(fake.machine)
     assert "could not install redis-server and postgresql" in capsys.readouterr().out
+
+
+def test_exhaustive_tests_run_only_when_all_are_asked_for() -> None:
+    assert tiers.selection(None, stop=False, exhaustive=False) == ["-m", "not exhaustive"]
+    assert tiers.selection("clip", stop=True, exhaustive=True) == ["-k", "clip", "-x"]
