@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     # Audit records older than this are removed once a day; None keeps them for ever.
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
+    # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
+    # confine the process that does it (Landlock, seccomp).
+    video_sandbox: Literal["required", "best-effort"] = "required"
+
     # Webhooks may reach hosts in private networks (never wise on a shared network).
     webhooks_private_hosts: bool = False
 

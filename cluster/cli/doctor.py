@@ -47,6 +47,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _installation()
     yield from _ports(settings)
     yield from _programs()
+    yield from _sandbox()
     yield from _engines()
     yield from _home(settings.home)
 
@@ -98,6 +99,15 @@ def _programs() -> Iterator[Finding]:
     for program, purpose in (("ffmpeg", "video and audio"), ("redis-server", "Redis tests")):
         path = shutil.which(program)
         yield Finding("ok" if path else "note", program, path or f"not found; {purpose} need it")
+
+
+def _sandbox() -> Iterator[Finding]:
+    """`video.sandbox: required` refuses recordings where a child cannot be confined."""
+    from deployments.clipper.abilities import sandbox_strength
+
+    strength = sandbox_strength()
+    hint = "" if strength.available else "; video needs `video.sandbox: best-effort`, see the guide"
+    yield Finding("ok" if strength.available else "note", "sandbox", f"{strength.detail}{hint}")
 
 
 def _engines() -> Iterator[Finding]:

@@ -32,6 +32,7 @@ DECIDED = {"home", "host", "http_port", "dashboard_port", "gcs_port", "allowed_h
     "model_spec",
     "node_address",
     "node_cpus",
+    "video_sandbox",
 }
 
 

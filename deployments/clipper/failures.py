@@ -12,6 +12,7 @@
       NoRoom           503 no-room           the disk is full
     Problem
       SandboxFailed    500 sandbox-failed    our side: a child could not start, or was killed
+      SandboxUnavailable 501 sandbox-unavailable  this kernel cannot confine a child as it must
 
 `Interrupted` is no problem: whoever cancelled knows. A sandboxed child is not trusted, so what it
 says went wrong is rebuilt from `WIRE` by name and never unpickled.
@@ -99,6 +100,19 @@ class SandboxFailed(Problem):
         self, detail: str = "A media process failed on our side; the log says more."
     ) -> None:
         super().__init__(detail)
+
+
+class SandboxUnavailable(Problem):
+    """`lack` is what the kernel does not offer, such as "no Landlock"."""
+
+    status, slug, title = 501, "sandbox-unavailable", "Recordings cannot be opened safely here"
+
+    def __init__(self, lack: str) -> None:
+        super().__init__(
+            f"Recordings are opened in confined processes only, and the kernel of this machine has "
+            f"{lack[:200]}. The operator can allow less by video.sandbox: best-effort.",
+            lack=lack[:200],
+        )
 
 
 WIRE: Mapping[str, type[Problem]] = {

@@ -1,9 +1,11 @@
 """The first program of every sandboxed child: gives up what the child must not have, then execs.
 
-Run as `python -I -S launcher.py PARENT MEMORY CPU OUTPUT FILES FORKS READABLE WRITABLE ARGV...`;
-it imports nothing but what starts in milliseconds. In order: die with the parent, limits, no new
-privileges, no capabilities, own network (best effort), only the named files (Landlock, where the
-kernel has it), and no sockets and no processes (seccomp). None of this can be undone by the child.
+Run as `python -I -S launcher.py PARENT MEMORY CPU OUTPUT FILES FORKS REQUIRED READABLE WRITABLE
+ARGV...`; it imports nothing but what starts in milliseconds. In order: die with the parent, limits,
+no new privileges, no capabilities, own network (where the kernel lets us), only the named files
+(Landlock), and no sockets, no processes, no change of a file's mode, owner, times or attributes, no
+SysV or POSIX IPC and no effect on other processes (seccomp). None of this can be undone by the
+child. With REQUIRED, a kernel without Landlock or seccomp ends it (exit status NOT_CONFINED).
 
 PR_SET_PDEATHSIG fires when the *thread* that forked ends, so whoever starts a child waits for it
 in the same thread.
@@ -15,7 +17,7 @@ import resource
 import signal
 import sys
 
-FAILED = 125
+FAILED, NOT_CONFINED = 125, 124  # exit statuses
 _PDEATHSIG, _SECCOMP, _CAPBSET_DROP, _NO_NEW_PRIVS = 1, 22, 24, 38
 _NEWNET = 0x40000000
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
@@ -25,25 +27,49 @@ _REFER = 1 << 13
 _EPERM, _ENOSYS, _ALLOW, _ERRNO = 1, 38, 0x7FFF0000, 0x00050000
 _THREAD = 0x00010000
 
-# Numbers of system calls: the audit architecture, clone, clone3, and what is refused altogether.
-# socket ptrace mount unshare setns bpf io_uring_setup userfaultfd perf_event_open
-# process_vm_readv process_vm_writev add_key keyctl
-_CALLS = {
-    "x86_64": (
-        0xC000003E,
-        56,
-        435,
-        (41, 101, 165, 272, 308, 321, 425, 323, 298, 310, 311, 248, 250),
-        (57, 58),  # fork, vfork
-    ),
-    "aarch64": (
-        0xC00000B7,
-        220,
-        435,
-        (198, 117, 40, 97, 268, 280, 425, 282, 241, 270, 271, 217, 219),
-        (),
-    ),
+# Landlock does not mediate what changes a file's mode, owner, times or attributes, nor (before
+# version 3) truncate; it knows no IPC and, before version 6, no signals. Hence these are refused by
+# their numbers. What glibc itself calls for its own process is allowed for that process alone.
+_NAMES = """
+socket ptrace mount umount2 unshare setns chroot pivot_root bpf io_uring_setup userfaultfd
+perf_event_open process_vm_readv process_vm_writev add_key keyctl request_key kcmp
+open_by_handle_at name_to_handle_at process_madvise
+pidfd_open pidfd_send_signal pidfd_getfd tkill rt_sigqueueinfo rt_tgsigqueueinfo
+setpriority ioprio_set sched_setaffinity sched_setscheduler sched_setparam sched_setattr
+migrate_pages move_pages
+chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat
+setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr setxattrat removexattrat
+file_setattr truncate mknod mknodat
+shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl
+mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr
+""".split()
+_X86_64 = """
+41 101 165 166 272 308 161 155 321 425 323 298 310 311 248 250 249 312 304 303 440
+434 424 438 200 129 297 141 251 203 144 142 314 256 279
+90 91 268 452 92 93 94 260 132 235 261 280 188 189 190 197 198 199 463 466 469 76 133 259
+29 30 31 67 64 65 66 220 68 69 70 71 240 241 242 243 244 245
+""".split()
+_AARCH64 = """
+198 117 40 39 97 268 51 41 280 425 282 241 270 271 217 219 218 272 265 264 440
+434 424 438 130 138 240 140 30 122 119 118 274 238 239
+- 52 53 452 - 55 - 54 - - - 88 5 6 7 14 15 16 463 466 469 45 - 33
+194 196 195 197 190 193 191 192 186 189 188 187 180 181 182 183 184 185
+""".split()
+_REFUSED = {
+    machine: {
+        name: int(number) for name, number in zip(_NAMES, numbers, strict=True) if number != "-"
+    }
+    for machine, numbers in (("x86_64", _X86_64), ("aarch64", _AARCH64))
 }
+# The audit architecture; clone and clone3; fork and vfork; kill and tgkill; prlimit64.
+_CALLS = {
+    "x86_64": (0xC000003E, 56, 435, (57, 58), (62, 234), 302),
+    "aarch64": (0xC00000B7, 220, 435, (), (129, 131), 261),
+}
+
+
+class NotConfined(Exception):
+    """What this kernel does not offer."""
 
 
 def limit(memory: int, cpu: int, output: int, files: int) -> None:
@@ -81,22 +107,26 @@ class _Beneath(ctypes.Structure):
 
 
 def see_only(libc: ctypes.CDLL, readable: list[str], writable: list[str]) -> None:
-    """Landlock; see Documentation/userspace-api/landlock.rst of the kernel for the versions."""
+    """Landlock; see Documentation/userspace-api/landlock.rst of the kernel for the versions.
+
+    Raises NotConfined.
+    """
     version = libc.syscall(_CREATE, None, 0, 1)
     if version < 1:
-        return
+        raise NotConfined("no Landlock")
     newest = 14 if version >= 3 else 13 if version >= 2 else 12
     handled = (1 << newest + 1) - 1
     net, scoped = (3 if version >= 4 else 0), (3 if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = libc.syscall(_CREATE, ctypes.byref(_Ruleset(handled, net, scoped)), size, 0)
     if rules < 0:
-        return
+        raise NotConfined("Landlock takes no rules")
     read = _EXECUTE | _READ | _LIST
     for paths, access in ((readable, read), (writable, read | _WRITE | _TRUNCATE | _MAKE | _REFER)):
         for path in paths:
             _allow(libc, rules, path, access & handled)
-    libc.syscall(_RESTRICT, rules, 0)
+    if libc.syscall(_RESTRICT, rules, 0):
+        raise NotConfined("Landlock does not restrict")
     os.close(rules)
 
 
@@ -125,22 +155,35 @@ class _Program(ctypes.Structure):
 
 
 def filter_calls(libc: ctypes.CDLL, forks: bool) -> None:
-    """seccomp in classic BPF: load the number, compare it with each that is refused."""
+    """seccomp in classic BPF: load the number, compare it with each that is refused.
+
+    Raises NotConfined.
+    """
     if _machine() not in _CALLS:
-        return
-    architecture, clone, clone3, never, forking = _CALLS[_machine()]
+        raise NotConfined(f"no filter of system calls for {_machine()}")
+    architecture, clone, clone3, forking, signals, prlimit = _CALLS[_machine()]
     load, equal, above, bits, give = 0x20, 0x15, 0x35, 0x45, 0x06
     refuse = [(give, 0, 0, _ERRNO | _EPERM)]
+    first_argument = (load, 0, 0, 16)
     code = [(load, 0, 0, 4), (equal, 1, 0, architecture), *refuse, (load, 0, 0, 0)]
     code += [(above, 0, 1, 0x40000000), *refuse]  # the x32 numbers
+    never = tuple(_REFUSED[_machine()].values())
     for call in never if forks else never + forking:
         code += [(equal, 0, 1, call), *refuse]
     if not forks:
         code += [(equal, 0, 1, clone3), (give, 0, 0, _ERRNO | _ENOSYS)]  # libc then takes clone
-        code += [(equal, 0, 3, clone), (load, 0, 0, 16), (bits, 1, 0, _THREAD), *refuse]
+        code += [(equal, 0, 4, clone), first_argument, (bits, 1, 0, _THREAD), *refuse]
+        code += [(give, 0, 0, _ALLOW)]
+        # Only this process itself may be signalled, or limited further: exec keeps its number.
+        own = (os.getpid(),)
+        for call, processes in *((each, own) for each in signals), (prlimit, (0, *own)):
+            code += [(equal, 0, len(processes) + 3, call), first_argument]
+            code += [(equal, len(processes) - at, 0, of) for at, of in enumerate(processes)]
+            code += [*refuse, (give, 0, 0, _ALLOW)]
     code += [(give, 0, 0, _ALLOW)]
     program = (_Instruction * len(code))(*(_Instruction(*line) for line in code))
-    libc.prctl(_SECCOMP, 2, ctypes.byref(_Program(len(code), program)), 0, 0)
+    if libc.prctl(_SECCOMP, 2, ctypes.byref(_Program(len(code), program)), 0, 0):
+        raise NotConfined("no seccomp")
 
 
 def _machine() -> str:
@@ -148,29 +191,42 @@ def _machine() -> str:
 
 
 def confine(words: list[str]) -> None:
-    parent, memory, cpu, output, files, forks = map(int, words[:6])
-    readable, writable = ([path for path in text.split("\n") if path] for text in words[6:8])
+    """Raises NotConfined where confinement is required and this kernel cannot give it."""
+    parent, memory, cpu, output, files, forks, required = map(int, words[:7])
+    readable, writable = ([path for path in text.split("\n") if path] for text in words[7:9])
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # Python ignores both, and exec would keep that
+    missing = [] if sys.platform == "linux" else [f"no sandbox on {sys.platform}"]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             raise OSError("the parent is gone")
         give_up_privileges(libc)
-        see_only(libc, readable, writable)
-        filter_calls(libc, bool(forks))
+        for step in (
+            lambda: see_only(libc, readable, writable),
+            lambda: filter_calls(libc, bool(forks)),
+        ):
+            try:
+                step()
+            except NotConfined as lack:
+                missing.append(str(lack))
+    if missing and required:
+        raise NotConfined("; ".join(missing))
     limit(memory, cpu, output, files)
 
 
 def main(words: list[str]) -> None:
-    command = words[8:]
+    command, status = words[9:], FAILED
     try:
         confine(words)
         os.execv(command[0], command)
+    except NotConfined as lack:
+        status = NOT_CONFINED
+        os.write(2, f"launcher: {lack}\n".encode())
     except (OSError, ValueError) as error:
         os.write(2, f"launcher: {error}\n".encode())
-    os._exit(FAILED)
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def test_probes_ask_for_a_host_that_is_allowed() -> None:
 def test_a_pod_that_ends_waits_for_its_replicas_and_for_the_longest_stream(values: Values) -> None:
     args = AppArgs.model_validate(SERVE_CONFIG["applications"][0]["args"])
     stages = [
-        options.ingress_options(args.ingress),
+        options.ingress_options(args.ingress, args.video),
         options.limiter_options(args.limiter),
         options.shelf_options(args.cache, 0),
         options.clipper_options(args.video),
