@@ -30,37 +30,44 @@ _THREAD = 0x00010000
 # Landlock does not mediate what changes a file's mode, owner, times or attributes, nor (before
 # version 3) truncate; it knows no IPC and, before version 6, no signals. Hence these are refused by
 # their numbers. What glibc itself calls for its own process is allowed for that process alone.
-_NAMES = """
-socket ptrace mount umount2 unshare setns chroot pivot_root bpf io_uring_setup userfaultfd
-perf_event_open process_vm_readv process_vm_writev add_key keyctl request_key kcmp
-open_by_handle_at name_to_handle_at process_madvise
-pidfd_open pidfd_send_signal pidfd_getfd tkill rt_sigqueueinfo rt_tgsigqueueinfo
-setpriority ioprio_set sched_setaffinity sched_setscheduler sched_setparam sched_setattr
-migrate_pages move_pages
-chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat
-setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr setxattrat removexattrat
-file_setattr truncate mknod mknodat
-shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl
-mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr
-""".split()
-_X86_64 = """
-41 101 165 166 272 308 161 155 321 425 323 298 310 311 248 250 249 312 304 303 440
-434 424 438 200 129 297 141 251 203 144 142 314 256 279
-90 91 268 452 92 93 94 260 132 235 261 280 188 189 190 197 198 199 463 466 469 76 133 259
-29 30 31 67 64 65 66 220 68 69 70 71 240 241 242 243 244 245
-""".split()
-_AARCH64 = """
-198 117 40 39 97 268 51 41 280 425 282 241 270 271 217 219 218 272 265 264 440
-434 424 438 130 138 240 140 30 122 119 118 274 238 239
-- 52 53 452 - 55 - 54 - - - 88 5 6 7 14 15 16 463 466 469 45 - 33
-194 196 195 197 190 193 191 192 186 189 188 187 180 181 182 183 184 185
-""".split()
-_REFUSED = {
-    machine: {
-        name: int(number) for name, number in zip(_NAMES, numbers, strict=True) if number != "-"
-    }
-    for machine, numbers in (("x86_64", _X86_64), ("aarch64", _AARCH64))
-}
+# Name, number on x86_64, number on aarch64 ("-": it has none).
+_TABLE = """
+socket 41 198; ptrace 101 117; mount 165 40;
+umount2 166 39; unshare 272 97; setns 308 268;
+chroot 161 51; pivot_root 155 41; bpf 321 280;
+io_uring_setup 425 425; userfaultfd 323 282; perf_event_open 298 241;
+process_vm_readv 310 270; process_vm_writev 311 271; add_key 248 217;
+keyctl 250 219; request_key 249 218; kcmp 312 272;
+open_by_handle_at 304 265; name_to_handle_at 303 264; process_madvise 440 440;
+pidfd_open 434 434; pidfd_send_signal 424 424; pidfd_getfd 438 438;
+tkill 200 130; rt_sigqueueinfo 129 138; rt_tgsigqueueinfo 297 240;
+setpriority 141 140; ioprio_set 251 30; sched_setaffinity 203 122;
+sched_setscheduler 144 119; sched_setparam 142 118; sched_setattr 314 274;
+migrate_pages 256 238; move_pages 279 239; chmod 90 -;
+fchmod 91 52; fchmodat 268 53; fchmodat2 452 452;
+chown 92 -; fchown 93 55; lchown 94 -;
+fchownat 260 54; utime 132 -; utimes 235 -;
+futimesat 261 -; utimensat 280 88; setxattr 188 5;
+lsetxattr 189 6; fsetxattr 190 7; removexattr 197 14;
+lremovexattr 198 15; fremovexattr 199 16; setxattrat 463 463;
+removexattrat 466 466; file_setattr 469 469; truncate 76 45;
+mknod 133 -; mknodat 259 33; shmget 29 194;
+shmat 30 196; shmctl 31 195; shmdt 67 197;
+semget 64 190; semop 65 193; semctl 66 191;
+semtimedop 220 192; msgget 68 186; msgsnd 69 189;
+msgrcv 70 188; msgctl 71 187; mq_open 240 180;
+mq_unlink 241 181; mq_timedsend 242 182; mq_timedreceive 243 183;
+mq_notify 244 184; mq_getsetattr 245 185
+"""
+
+
+def refused_calls(machine: str) -> dict[str, int]:
+    """The numbers of the system calls that are refused, by name."""
+    column = ("x86_64", "aarch64").index(machine) + 1
+    rows = [row.split() for row in _TABLE.split(";")]
+    return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
+
+
 # The audit architecture; clone and clone3; fork and vfork; kill and tgkill; prlimit64.
 _CALLS = {
     "x86_64": (0xC000003E, 56, 435, (57, 58), (62, 234), 302),
@@ -167,7 +174,7 @@ def filter_calls(libc: ctypes.CDLL, forks: bool) -> None:
     first_argument = (load, 0, 0, 16)
     code = [(load, 0, 0, 4), (equal, 1, 0, architecture), *refuse, (load, 0, 0, 0)]
     code += [(above, 0, 1, 0x40000000), *refuse]  # the x32 numbers
-    never = tuple(_REFUSED[_machine()].values())
+    never = tuple(refused_calls(_machine()).values())
     for call in never if forks else never + forking:
         code += [(equal, 0, 1, call), *refuse]
     if not forks:
@@ -203,14 +210,14 @@ def confine(words: list[str]) -> None:
         if os.getppid() != parent:
             raise OSError("the parent is gone")
         give_up_privileges(libc)
-        for step in (
-            lambda: see_only(libc, readable, writable),
-            lambda: filter_calls(libc, bool(forks)),
-        ):
-            try:
-                step()
-            except NotConfined as lack:
-                missing.append(str(lack))
+        try:
+            see_only(libc, readable, writable)
+        except NotConfined as lack:
+            missing.append(str(lack))
+        try:
+            filter_calls(libc, bool(forks))
+        except NotConfined as lack:
+            missing.append(str(lack))
     if missing and required:
         raise NotConfined("; ".join(missing))
     limit(memory, cpu, output, files)
