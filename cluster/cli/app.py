@@ -160,7 +160,10 @@ def clip(
     language: Annotated[str | None, typer.Option(help="Such as en or pt-BR.")] = None,
     key: Key = None,
 ) -> None:
-    """Make clips of a recording: upload it, watch the job, save the clips as they are ready."""
+    """Make clips of a recording: upload it, watch the job, save the clips as they are ready.
+
+    Goes on after a broken connection. Exit code 3: some clips could not be made.
+    """
     from cluster.cli.clipping import run
 
     options = {
