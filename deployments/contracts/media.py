@@ -28,6 +28,7 @@ class VideoTrack:
     """`index` is the stream's number in the file. `width`, `height` are in display space;
     `coded_width`, `coded_height` are as stored. `rotation` is the clockwise turn in degrees (0, 90,
     180, 270) that makes a stored picture upright. `fps` is the average; `frames` is the header's.
+    `end` is when the last picture goes, once analysis has found out.
     """
 
     index: int
@@ -46,6 +47,7 @@ class VideoTrack:
     hdr: Hdr
     interlaced: bool
     start: Seconds = 0.0
+    end: Seconds | None = None
 
 
 @carried
@@ -122,8 +124,8 @@ class Sight:
     measure that finds cuts. `cuts` are the times of first frames of new shots (never the very first
     frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), say where
     what the eye would follow is: centre x, centre y, width, height as shares of the picture, and
-    confidence 0 to 1; NaN where nothing stands out. `shown`, of shape (n, 2), are the stretches in
-    which there is a picture: it may stand for up to ten seconds within one.
+    confidence 0 to 1; NaN where nothing stands out. `shown`: when the first picture comes and when
+    the last one goes; None: not known.
     """
 
     times: Times
@@ -133,7 +135,7 @@ class Sight:
     cuts: Times
     subject_times: Times
     subjects: Values
-    shown: Times = field(default_factory=lambda: np.zeros((0, 2)))
+    shown: tuple[Seconds, Seconds] | None = None
 
 
 @carried

@@ -196,6 +196,7 @@ def _believed(chunk: Chunk, said: dict[str, Any], arrays: dict[str, Any]) -> Chu
         _number(said, "step"),
         _count(said, "errors"),
         arrays,
+        None if said.get("ends") is None else int(_number(said, "ends")),
     )
 
 

@@ -176,8 +176,10 @@ def _of_picture(plan: ClipPlan, track: VideoTrack, found: _Survey) -> Span:
         raise MediaDamaged(_NOTHING)
     first = max((time for time in times if time <= plan.start + half), default=times[0])
     start = first - round((first - plan.start) * rate) / float(rate)  # frames fall on whole steps
-    held = _held(times, track.vfr)
     last = max(packet.at + (packet.lasts or 2 * half) for packet in packets)
+    held = _held(times, track.vfr)
+    if track.end is not None and plan.end <= track.end + 2 * half:  # other pictures follow
+        held = max(held, plan.end - last)
     end = plan.end if last + held >= plan.end else last
     frames = round((end - start) * rate)
     if frames < 1:
