@@ -4,13 +4,13 @@
 
 Flows in: an order. Flows out: a part for each clip, of use as soon as it is ready. Killed anywhere,
 another attempt takes the choice of clips and every finished clip from the store and goes on with
-the rest.
+the rest. A clip that cannot be made is replaced by the next best stretch.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,20 @@ from cluster.problems import NotFound, Problem
 from cluster.tenants.plan import Plan
 from deployments.clipper.crew import together
 from deployments.clipper.describing import Describing
-from deployments.clipper.failures import MediaDamaged
+from deployments.clipper.failures import MediaDamaged, RenderFailed, SandboxFailed
 from deployments.clipper.order import CLIPS, Order, from_spec
 from deployments.clipper.producing import Cut, Producing
-from deployments.clipper.ranking import rank
+from deployments.clipper.ranking import Ranking, ranking
 from deployments.clipper.sandbox import private_folder
 from deployments.clipper.seeing import Seeing, depth_for
+from deployments.clipper.tracks import number_of, sound_of
 from deployments.clipper.transcribing import Transcribing
 from deployments.contracts.clips import Evidence, Highlight
 from deployments.contracts.jobs import Result, Work
-from deployments.contracts.media import Source, Transcript
+from deployments.contracts.media import Features, MediaInfo, Source, Transcript
 
 SEEN, RANKED = 25.0, 28.0  # percent
+REPLACEMENTS = 2  # stretches that are tried instead of one that cannot be made
 
 log = logging.getLogger("mobula.clipper")
 
@@ -79,31 +81,39 @@ class Clipping:
         await self._stages.files.fetch(tenant, order.path, source.path)
         await work.report("transcript", 1.0)
         transcript = await self._stages.transcribing.transcript(tenant, order, source, folder)
-        chosen, facts = await self._chosen(work, order, source, transcript, folder)
-        made = await self._make_all(work, order, source, transcript, chosen, folder)
-        failed = len(chosen) - made
-        if chosen and not made:
+        choice, facts = await self._chosen(work, order, source, transcript, folder)
+        if not choice.best and (why := _without_picture(facts.get("shown"), order)):
+            raise MediaDamaged(why, param="start")
+        source = replace(source, info=_shown(order.info, facts.pop("shown", None)))
+        making = await self._make_all(
+            work, replace(order, info=source.info), source, transcript, choice, folder
+        )
+        if choice.best and making.failed == len(choice.best):
+            if making.is_ours:
+                raise SandboxFailed("None of the clips could be made, by a fault on our side.")
             raise MediaDamaged("None of the clips could be made; each says why.")
+        made = len(choice.best) - making.failed
         return Result(
-            "partial" if failed or facts["partial"] else "succeeded",
-            {"video": order.video, "clips": made, "failed": failed, **facts},
+            "partial" if making.failed or facts["partial"] else "succeeded",
+            {"video": order.video, "clips": made, "failed": making.failed, **facts},
         )
 
     async def _chosen(
         self, work: Work, order: Order, source: Source, transcript: Transcript, folder: Path
-    ) -> tuple[list[Highlight], dict[str, Any]]:
+    ) -> tuple[Ranking, dict[str, Any]]:
         """The clips to make, the best first, as an earlier attempt chose them if one did."""
         kept = work.checkpoints.get("chosen")
         if kept is None:
             kept = await self._choose(work, order, source, transcript, folder)
             await work.checkpoint("chosen", kept)
         await work.report("ranked", RANKED)
-        chosen = [_highlight(said) for said in kept["highlights"]]
+        best = tuple(_highlight(said) for said in kept["highlights"])
+        others = tuple(_highlight(said) for said in kept.get("others", ()))
         known = {part.number for part in await work.parts()}
         for number, said in enumerate(kept["highlights"], 1):
             if number not in known:
                 await work.part(number, "planned", said)
-        return chosen, kept["facts"]
+        return Ranking(best, others), dict(kept["facts"])
 
     async def _choose(
         self, work: Work, order: Order, source: Source, transcript: Transcript, folder: Path
@@ -116,21 +126,25 @@ class Clipping:
         await told(0.0)
         features = await self._stages.seeing.features(work.job.tenant, source, folder, depth, told)
         await work.report("ranking", SEEN)
-        chosen = await asyncio.to_thread(rank, features, transcript, order.options)
+        choice = await asyncio.to_thread(ranking, features, transcript, order.options)
+        best = choice.best
         if order.options.rerank:
             job = work.job
-            chosen = await self._stages.describing.ordered(job.tenant, job.key, chosen)
+            best = await self._stages.describing.ordered(job.tenant, job.key, best)
         facts = {
             "analysis": depth,
             "duration": round(features.duration, 3),
             "partial": features.partial,
+            "audio_track": _sound_said(source.info),
+            "shown": _shown_said(features),
             "transcript": {
                 "origin": transcript.origin,
                 "words": len(transcript.words),
                 "why": transcript.why,
             },
         }
-        return {"highlights": [asdict(each) for each in chosen], "facts": facts}
+        others = [asdict(each) for each in choice.others]
+        return {"highlights": [asdict(each) for each in best], "others": others, "facts": facts}
 
     async def _make_all(
         self,
@@ -138,14 +152,17 @@ class Clipping:
         order: Order,
         source: Source,
         transcript: Transcript,
-        chosen: list[Highlight],
+        choice: Ranking,
         folder: Path,
-    ) -> int:
-        """How many clips there are in the end. The first is made alone, so that it is soon there;
-        the others side by side."""
-        making = _Making(self, work, order, source, transcript, folder, len(chosen))
-        ready = {part.number for part in await work.parts() if part.state == "ready"}
-        left = [(n, each) for n, each in enumerate(chosen, 1) if n not in ready]
+    ) -> "_Making":
+        """What came of them in the end. The first is made alone, so that it is soon there; the
+        others side by side."""
+        parts = [part for part in await work.parts() if part.state == "ready"]
+        ready = {part.number for part in parts}
+        taken = {(part.data["start"], part.data["end"]) for part in parts}
+        spare = [each for each in choice.others if (each.start, each.end) not in taken]
+        making = _Making(self, work, order, source, transcript, folder, choice, spare)
+        left = [(n, each) for n, each in enumerate(choice.best, 1) if n not in ready]
         making.done = len(ready)
         if left:
             await making.one(*left[0], threads=0)
@@ -156,7 +173,7 @@ class Clipping:
                 await making.one(number, highlight, threads=1)
 
         await together(*(seated(number, highlight) for number, highlight in left[1:]))
-        return making.done - making.failed
+        return making
 
     @property
     def producing(self) -> Producing:
@@ -164,7 +181,8 @@ class Clipping:
 
 
 class _Making:
-    """The clips of one attempt: how many are done, and how far the others are."""
+    """The clips of one attempt: how many are done and failed, how far the others are, and which
+    stretches are to spare. `is_ours`: a clip failed by a fault on our side."""
 
     def __init__(
         self,
@@ -174,43 +192,67 @@ class _Making:
         source: Source,
         transcript: Transcript,
         folder: Path,
-        total: int,
+        choice: Ranking,
+        spare: list[Highlight],
     ) -> None:
         self._clipping = clipping
         self._work, self._order, self._source = work, order, source
         self._transcript, self._folder = transcript, folder
-        self._total = total
+        self._total = len(choice.best)
+        self._spare = spare
         self._shares: dict[int, float] = {}
         self.done = self.failed = 0
+        self.is_ours = False
 
     async def one(self, number: int, highlight: Highlight, *, threads: int) -> None:
-        """A clip that cannot be made ends as failed with its problem; the others go on."""
+        """A clip that cannot be made is made of the next best stretch instead; where there is none,
+        it ends as failed with its problem, and the others go on."""
+        first: dict[str, Any] | None = None
+        stretch = highlight
+        for tried in range(REPLACEMENTS + 1):
+            said = await self._tried(number, stretch, threads, first)
+            if said is None:
+                break
+            first = first or said
+            if tried == REPLACEMENTS or not self._spare:
+                self.failed += 1
+                await self._work.part(
+                    number, "failed", asdict(highlight) | {"problem": first["problem"]}
+                )
+                break
+            stretch = self._spare.pop(0)
+        self._shares.pop(number, None)
+        self.done += 1
+        await self._report()
+
+    async def _tried(
+        self, number: int, highlight: Highlight, threads: int, instead_of: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """None once the clip is there; else which stretch failed, and with which problem."""
         work, job = self._work, self._work.job
-        said = asdict(highlight)
+        about = {} if instead_of is None else {"instead_of": instead_of}
 
         async def told(share: float) -> None:
             self._shares[number] = share
             await self._report()
 
-        await work.part(number, "running", said)
+        await work.part(number, "running", asdict(highlight) | about)
         cut = Cut(job.tenant, job.id, job.key, number, threads)
         try:
             clip = await self._clipping.producing.clip(
                 cut, self._order, self._source, self._transcript, highlight, self._folder, told
             )
         except Problem as problem:
-            if problem.status >= 500 or isinstance(problem, NotFound):
+            ours = isinstance(problem, RenderFailed)
+            if not ours and (problem.status >= 500 or isinstance(problem, NotFound)):
                 raise  # tried again with the job
-            self.failed += 1
+            self.is_ours = self.is_ours or ours
             why = " ".join(getattr(problem, "__notes__", ()))
             log.warning("clip %d of %s: %s %s", number, job.id, problem.detail, why[-1000:])
-            said["problem"] = {"slug": problem.slug, "detail": problem.detail}
-            await work.part(number, "failed", said)
-        else:
-            await work.part(number, "ready", clip)
-        self._shares.pop(number, None)
-        self.done += 1
-        await self._report()
+            said = {"slug": problem.slug, "detail": problem.detail}
+            return {"start": highlight.start, "end": highlight.end, "problem": said}
+        await work.part(number, "ready", {**clip, **about})
+        return None
 
     async def _report(self) -> None:
         share = (self.done + sum(self._shares.values())) / self._total
@@ -220,3 +262,39 @@ class _Making:
 def _highlight(said: Mapping[str, Any]) -> Highlight:
     evidence = tuple(Evidence(**each) for each in said["evidence"])
     return Highlight(**{**said, "evidence": evidence})
+
+
+def _shown_said(features: Features) -> list[float] | None:
+    shown = None if features.sight is None else features.sight.shown
+    return None if shown is None else [round(time, 3) for time in shown]
+
+
+def _shown(info: MediaInfo, shown: list[float] | None) -> MediaInfo:
+    """`info` with the end of the picture that analysis found."""
+    if info.video is None or shown is None:
+        return info
+    return replace(info, video=replace(info.video, end=shown[1]))
+
+
+def _without_picture(shown: list[float] | None, order: Order) -> str | None:
+    """Why nothing could be chosen, where that is for want of a picture."""
+    if shown is None or order.info.video is None:
+        return None
+    end = order.info.duration if order.options.end is None else order.options.end
+    return (
+        f"start: from {order.options.start:g} to {end:g} s there is nothing to make clips of; the "
+        f"recording has a picture from {shown[0]:.1f} to {shown[1]:.1f} s only."
+    )
+
+
+def _sound_said(info: MediaInfo) -> dict[str, Any] | None:
+    """Which audio track the clips have, and of how many."""
+    track = sound_of(info)
+    if track is None:
+        return None
+    return {
+        "number": number_of(info, track),
+        "of": len(info.audio),
+        "language": track.language,
+        "silent": track.silent,
+    }

@@ -5,6 +5,7 @@
       MediaTooLarge    422 media-too-large   over a limit; names field and limit
       MediaTooShort    422 media-too-short   names min_duration_s
       MediaDamaged     422 media-damaged     cannot be decoded, or crashed the decoder
+        MediaIncomplete    media-incomplete  an MP4 or MOV whose index was never written
       NoMedia          422 no-media          neither picture nor sound
     DeadlineExceeded
       MediaTimeout     504 media-timeout     the child's wall time ran out; may fare better later
@@ -13,6 +14,7 @@
     Problem
       SandboxFailed    500 sandbox-failed    our side: a child could not start, or was killed
       SandboxUnavailable 501 sandbox-unavailable  this kernel cannot confine a child as it must
+        RenderFailed       sandbox-failed    ffmpeg did not do what we told it; nothing was damaged
 
 `Interrupted` is no problem: whoever cancelled knows. A sandboxed child is not trusted, so what it
 says went wrong is rebuilt from `WIRE` by name and never unpickled.
@@ -75,6 +77,19 @@ class MediaDamaged(InvalidRequest):
         super().__init__(detail, **extensions)
 
 
+class MediaIncomplete(MediaDamaged):
+    slug, title = "media-incomplete", "The recording was cut off"
+
+    def __init__(
+        self,
+        detail: str = "The MP4 is incomplete: its index (moov) is missing, because recording or "
+        "copying it was cut off. Repair it with a tool that can rebuild the index from a whole "
+        "file of the same camera, and record MKV or fragmented MP4, which need none.",
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail, **extensions)
+
+
 class NoMedia(InvalidRequest):
     status, slug, title = 422, "no-media", "The file has neither picture nor sound"
 
@@ -115,8 +130,17 @@ class SandboxUnavailable(Problem):
         )
 
 
+class RenderFailed(SandboxFailed):
+    """ffmpeg refused a command of ours though it could read the recording: trying again is of no
+    use, and the recording is not to blame."""
+
+    def __init__(self, detail: str = "The clip could not be made, by a fault on our side.") -> None:
+        super().__init__(detail)
+
+
 WIRE: Mapping[str, type[Problem]] = {
-    kind.__name__: kind for kind in (MediaRefused, MediaTooLarge, MediaDamaged, NoMedia, NoRoom)
+    kind.__name__: kind
+    for kind in (MediaRefused, MediaTooLarge, MediaDamaged, MediaIncomplete, NoMedia, NoRoom)
 }
 
 

@@ -32,6 +32,7 @@ def from_json(said: Mapping[str, Any]) -> MediaInfo:
         video=None if video is None else _video(video),
         audio=tuple(AudioTrack(**track) for track in said["audio"]),
         subtitles=tuple(SubtitleTrack(**track) for track in said["subtitles"]),
+        sound=said.get("sound"),
     )
 
 

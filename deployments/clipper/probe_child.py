@@ -6,18 +6,29 @@ Flows in: the file's name in the working folder and the limits. Flows out: Media
 
 import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from av.stream import Disposition  # noqa: TID253 (runs as a child only)
 
-from deployments.clipper.failures import MediaTooLarge
+from deployments.clipper.failures import MediaIncomplete, MediaRefused, MediaTooLarge
+from deployments.clipper.probe_index import lacks_index
 from deployments.clipper.probe_length import length, since_start
 from deployments.clipper.probe_picture import video_track
+from deployments.clipper.probe_sound import silences
 from deployments.clipper.sandbox.child import answer_with
 from deployments.clipper.sandbox.inputs import open_media
+from deployments.clipper.tracks import PictureStream, best_picture
 from deployments.contracts.media import AudioTrack, SubtitleTrack
 
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+_COMMENT = (
+    Disposition.comment
+    | Disposition.visual_impaired
+    | Disposition.karaoke
+    | Disposition.clean_effects
+)
+_MOST_TITLE = 80
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
 _TEXT = {
     "ass", "ssa", "subrip", "srt", "mov_text", "webvtt", "text", "microdvd", "subviewer",
@@ -27,7 +38,7 @@ _TEXT = {
 
 def look(request: dict[str, Any]) -> dict[str, Any]:
     name, limits = str(request["name"]), request["limits"]
-    with open_media(name) as container:
+    with opened(name) as container:
         streams = len(container.streams)
         if streams > limits["max_streams"]:
             raise MediaTooLarge("max_streams", limits["max_streams"], streams)
@@ -39,22 +50,36 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
             "subtitles": [asdict(track) for track in subtitle_tracks(container)],
         }
     heard = bool(said["video"] or said["audio"])
-    return {**said, "duration": length(name) if heard else 0.0}
+    duration = length(name) if heard else 0.0
+    silent = silences(name, [track["index"] for track in said["audio"]], duration)
+    audio = [{**track, "silent": silent.get(track["index"])} for track in said["audio"]]
+    return {**said, "audio": audio, "duration": duration}
+
+
+def opened(name: str) -> Any:
+    """Raises MediaIncomplete rather than MediaRefused where only the index is missing."""
+    try:
+        return open_media(name)
+    except MediaRefused:
+        if lacks_index(Path(name)):
+            raise MediaIncomplete() from None
+        raise
 
 
 def main_video(container: Any) -> Any:
-    """The largest of those marked as default, of all if none is; never a cover or a still."""
-    moving = [
-        stream
-        for stream in container.streams.video
-        if stream.codec_context is not None and not stream.disposition & _STILL
-    ]
-    chosen = [stream for stream in moving if stream.disposition & Disposition.default] or moving
-    return max(chosen, key=lambda stream: (_pixels(stream), -stream.index), default=None)
+    """The stream that is the recording's picture, None if it has none."""
+    there = [stream for stream in container.streams.video if stream.codec_context is not None]
+    best = best_picture([_picture(stream) for stream in there])
+    return next((stream for stream in there if stream.index == best), None)
 
 
-def _pixels(stream: Any) -> int:
-    return int(stream.codec_context.width * stream.codec_context.height)
+def _picture(stream: Any) -> PictureStream:
+    return PictureStream(
+        stream.index,
+        stream.codec_context.width * stream.codec_context.height,
+        default=bool(stream.disposition & Disposition.default),
+        still=bool(stream.disposition & _STILL),
+    )
 
 
 def audio_tracks(container: Any) -> list[AudioTrack]:
@@ -66,6 +91,10 @@ def audio_tracks(container: Any) -> list[AudioTrack]:
             sample_rate=stream.codec_context.sample_rate,
             language=language(stream),
             start=since_start(container, stream),
+            default=bool(stream.disposition & Disposition.default),
+            comment=bool(stream.disposition & _COMMENT),
+            dub=bool(stream.disposition & Disposition.dub),
+            title=title(stream),
         )
         for stream in container.streams.audio
         if stream.codec_context is not None
@@ -81,6 +110,10 @@ def subtitle_tracks(container: Any) -> list[SubtitleTrack]:
             codec=stream.codec_context.codec.canonical_name,
             language=language(stream),
             text=stream.codec_context.codec.canonical_name in _TEXT,
+            default=bool(stream.disposition & Disposition.default),
+            forced=bool(stream.disposition & Disposition.forced),
+            comment=bool(stream.disposition & _COMMENT),
+            impaired=bool(stream.disposition & Disposition.hearing_impaired),
         )
         for stream in container.streams.subtitles
         if stream.codec_context is not None
@@ -92,6 +125,12 @@ def language(stream: Any) -> str | None:
     said = stream.metadata.get("language", "")
     known = _LANGUAGE.fullmatch(said) and said.lower() not in ("und", "unk", "mis", "mul", "zxx")
     return said.lower() if known else None
+
+
+def title(stream: Any) -> str | None:
+    """What the file calls the track, cut short; None: nothing that can be shown."""
+    said = str(stream.metadata.get("title", ""))
+    return "".join(sign for sign in said if sign.isprintable())[:_MOST_TITLE].strip() or None
 
 
 if __name__ == "__main__":

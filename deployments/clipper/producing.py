@@ -93,7 +93,8 @@ class Producing:
         text = asyncio.create_task(self._text(cut, order, transcript, highlight))
         try:
             rendered = await self._rendered(plan, source, folder, told)
-            reported = await self._reported(plan, source, rendered, order, folder)
+            spoken = bool(_heard(transcript, highlight).words)
+            reported = await self._reported(plan, source, rendered, order, folder, spoken)
             stored = await self._stored(cut, order, reported, words)
             described = await text
         finally:
@@ -140,15 +141,16 @@ class Producing:
         rendered: Sequence[RenderedFile],
         order: Order,
         folder: Path,
+        spoken: bool,
     ) -> list[RenderedFile]:
         done = []
         for file in rendered:
             report = None
             if file.kind == "video":
                 report = await self._crew.do(
-                    folder, inspecting, file, plan, source, folder, order.options.ssim
+                    folder, inspecting, file, plan, source, folder, order.options.ssim, spoken
                 )
-            done.append(replace(file, report=report))
+            done.append(replace(file, report=report, facts=None))
         return done
 
     async def _text(
@@ -172,6 +174,7 @@ class Producing:
                 cut.tenant, name, file.path, MEDIA_TYPES[file.kind], expires
             )
             said = {**asdict(file), "path": name, "media_type": kept.media_type}
+            del said["facts"]
             stored.append(said | {"bytes": kept.bytes, "sha256": kept.sha256})
         for kind, media_type in SUBTITLES:
             text = getattr(words, kind)
@@ -198,10 +201,18 @@ def rendering(
 
 
 def inspecting(
-    file: RenderedFile, plan: ClipPlan, source: Source, folder: Path, ssim: bool, cancel: Cancel
+    file: RenderedFile,
+    plan: ClipPlan,
+    source: Source,
+    folder: Path,
+    ssim: bool,
+    spoken: bool,
+    cancel: Cancel,
 ) -> Any:
     """`inspect` of a rendered file. A piece."""
-    return inspect(file.path, plan, source, folder, cancel, ssim=ssim)
+    return inspect(
+        file.path, plan, source, folder, cancel, ssim=ssim, facts=file.facts, spoken=spoken
+    )
 
 
 async def _watch(progress: Path, told: Told) -> None:

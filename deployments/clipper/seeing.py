@@ -7,6 +7,7 @@ All else is decoded whole, in chunks side by side. Features are kept under the r
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -29,14 +30,19 @@ from deployments.clipper.analysis import (
     whole,
 )
 from deployments.clipper.crew import Crew, together
+from deployments.clipper.failures import MediaDamaged, MediaTooLarge
 from deployments.clipper.sandbox import Cancel, python_child
+from deployments.clipper.tracks import sound_of
 from deployments.contracts.media import Features, Seconds, Sight, Source, Transcript
 
 DAY_S = 86_400.0
 KEPT_DAYS = 7.0
 SPOKEN = 0.3  # the share of a recording that words must fill for its pictures to matter less
 MARGIN_S = 0.5  # seen before and after a clip, so that its first frames have a past
+UNREADABLE = (MediaDamaged, MediaTooLarge)  # what a child says of a recording, not of itself
 _NPZ = "application/x-npz"
+
+log = logging.getLogger("mobula.clipper")
 
 Depth = Literal["exact", "fast"]
 Found = ChunkFeatures | Heard | None
@@ -62,7 +68,9 @@ class Seeing:
         self, tenant: str, source: Source, folder: Path, depth: Depth, told: Told
     ) -> Features:
         """Of the whole recording. `told` gets shares of the work done, 0 to 1."""
-        kept = f"features/{source.sha256}-{depth}-{ANALYSIS_VERSION}.npz"
+        track = sound_of(source.info)
+        heard = "" if track is None else f"-a{track.index}"
+        kept = f"features/{source.sha256}-{depth}{heard}-{ANALYSIS_VERSION}.npz"
         file = folder / f"features-{secrets.token_hex(4)}.npz"
         known = await self._known(tenant, kept, file)
         if known is None:
@@ -76,13 +84,18 @@ class Seeing:
     async def stretch(
         self, source: Source, folder: Path, start: Seconds, end: Seconds
     ) -> Sight | None:
-        """Every frame from `start` to `end`; None for a recording without pictures."""
+        """Every frame from `start` to `end`; None for a recording without pictures, or where these
+        cannot be looked at: a clip can do without."""
         if source.info.video is None:
             return None
         first, last = max(0.0, start - MARGIN_S), end + MARGIN_S
-        chunk = await self._crew.do(folder, chunk_of, source, folder, first, last)
-        seen = await self._crew.do(folder, analyse_chunk, source, chunk, folder)
-        return merge(source.info, [seen], None).sight
+        try:
+            chunk = await self._crew.do(folder, chunk_of, source, folder, first, last)
+            seen = await self._crew.do(folder, analyse_chunk, source, chunk, folder)
+            return merge(source.info, [seen], None).sight
+        except UNREADABLE as problem:
+            log.warning("%.1f to %.1f s could not be looked at: %s", start, end, problem.detail)
+            return None
 
     async def _known(self, tenant: str, kept: str, file: Path) -> Features | None:
         try:
@@ -110,11 +123,11 @@ class Seeing:
             nonlocal pieces
             parts = await self._chunks(source, folder, depth)
             pieces = len(parts) + 1
-            looks = (crew.do(folder, analyse_chunk, source, part, folder) for part in parts)
+            looks = (_tried(crew.do(folder, analyse_chunk, source, p, folder)) for p in parts)
             return await together(*(seated(look) for look in looks))
 
         async def heard() -> list[Found]:
-            return [await seated(crew.do(folder, hear, source, folder))]
+            return [await seated(_tried(crew.do(folder, hear, source, folder)))]
 
         sounds, seen = await together(heard(), looked())
         pictures = [found for found in seen if isinstance(found, ChunkFeatures)]
@@ -126,7 +139,20 @@ class Seeing:
             return ()
         if depth == "fast":
             return (whole("fast"),)
-        return await self._crew.do(folder, chunks, source, folder, self._side_by_side)
+        try:
+            return await self._crew.do(folder, chunks, source, folder, self._side_by_side)
+        except UNREADABLE:
+            return (whole(),)  # where it can be split is not known
+
+
+async def _tried(look: Coroutine[Any, Any, Found]) -> Found:
+    """What is found, None where the recording does not let it: merging says what then is missing,
+    and refuses a recording of which nothing is left."""
+    try:
+        return await look
+    except UNREADABLE as problem:
+        log.warning("a part of a recording could not be analysed: %s", problem.detail)
+        return None
 
 
 def chunk_of(

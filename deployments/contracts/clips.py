@@ -30,6 +30,7 @@ class ClipOptions:
     At most `count` clips of `min_s` to `max_s` seconds, from `start` to `end` of the source (None:
     its end). `captions` is a style's name or "none". `framing`: follow what moves, fit the whole
     picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` attract.
+    `audio_track` is the number of the sound to use, from 1 in the file's order (None: by rule).
     """
 
     count: int = 5
@@ -48,6 +49,7 @@ class ClipOptions:
     rerank: bool = False
     ssim: bool = False
     seed: int = 0
+    audio_track: int | None = None
 
 
 @carried
@@ -66,7 +68,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Highlight:
     """A stretch worth a clip. `score` and each of `scores` are 0 to 1, calibrated within its
-    recording; `excerpt` is the beginning of what is said in it."""
+    recording; `excerpt` is the beginning of what is said in it. `note` says where the clip is
+    not what was asked for, and why."""
 
     start: Seconds
     end: Seconds
@@ -74,6 +77,7 @@ class Highlight:
     scores: Mapping[str, float]
     evidence: tuple[Evidence, ...]
     excerpt: str = ""
+    note: str = ""
 
 
 @carried
@@ -149,7 +153,8 @@ class ClipPlan:
 class ClipReport:
     """What was measured on a finished file. `av_offset_ms`: how much later sound starts than the
     picture. `loudness` is LUFS, `true_peak` dBTP. `partial`: the source was damaged or ended early.
-    `problems` names each promise that the file does not keep; empty for a good one.
+    `black_frames` are counted before captions are drawn. `problems` names each promise that the
+    file does not keep; empty for a good one. `repairs` names what was mended in the sound.
     """
 
     frames: int
@@ -163,6 +168,21 @@ class ClipReport:
     ssim: float | None
     partial: bool
     problems: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+
+@carried
+@dataclass(frozen=True, slots=True)
+class RenderFacts:
+    """What only rendering knows of a file: how many frames were `black` before captions (None: not
+    counted), `gaps` (what of sound or picture its source lacks), `repairs` (what was mended), and
+    whether the source's sound is `silent` in the clip's span.
+    """
+
+    black: int | None = None
+    gaps: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+    silent: bool = False
 
 
 @carried
@@ -178,6 +198,7 @@ class RenderedFile:
     width: int
     height: int
     report: ClipReport | None = None
+    facts: RenderFacts | None = None
 
 
 @carried

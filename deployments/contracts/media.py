@@ -28,6 +28,7 @@ class VideoTrack:
     """`index` is the stream's number in the file. `width`, `height` are in display space;
     `coded_width`, `coded_height` are as stored. `rotation` is the clockwise turn in degrees (0, 90,
     180, 270) that makes a stored picture upright. `fps` is the average; `frames` is the header's.
+    `end` is when the last picture goes, once analysis has found out.
     """
 
     index: int
@@ -46,35 +47,52 @@ class VideoTrack:
     hdr: Hdr
     interlaced: bool
     start: Seconds = 0.0
+    end: Seconds | None = None
 
 
 @carried
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
+    """`index` is the stream's number in the file. `default`, `dub` (a translation) and `comment`
+    (commentary, described pictures, karaoke) are the file's own flags. `silent` is whether nothing
+    was heard in samples of it; None: not looked at.
+    """
+
     index: int
     codec: str
     channels: int
     sample_rate: int
     language: str | None = None
     start: Seconds = 0.0
+    default: bool = False
+    comment: bool = False
+    dub: bool = False
+    title: str | None = None
+    silent: bool | None = None
 
 
 @carried
 @dataclass(frozen=True, slots=True)
 class SubtitleTrack:
-    """`text` is whether it holds text rather than pictures."""
+    """`text` is whether it holds text rather than pictures. `forced` ones translate a few lines
+    only; `impaired` ones also describe sounds. These and the others are the file's own flags."""
 
     index: int
     codec: str
     language: str | None
     text: bool
+    default: bool = False
+    forced: bool = False
+    comment: bool = False
+    impaired: bool = False
 
 
 @carried
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     """What the header says of a file. `video` is never cover art; `duration` may be a lie, which
-    decoding finds out (`Features.partial`).
+    decoding finds out (`Features.partial`). `sound` is the index of the audio track that was
+    chosen; None leaves it to the rule (deployments/clipper/tracks.py).
     """
 
     container: str
@@ -83,6 +101,7 @@ class MediaInfo:
     video: VideoTrack | None
     audio: tuple[AudioTrack, ...] = ()
     subtitles: tuple[SubtitleTrack, ...] = ()
+    sound: int | None = None
 
 
 @carried
@@ -105,7 +124,8 @@ class Sight:
     measure that finds cuts. `cuts` are the times of first frames of new shots (never the very first
     frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), say where
     what the eye would follow is: centre x, centre y, width, height as shares of the picture, and
-    confidence 0 to 1; NaN where nothing stands out.
+    confidence 0 to 1; NaN where nothing stands out. `shown`: when the first picture comes and when
+    the last one goes; None: not known.
     """
 
     times: Times
@@ -115,6 +135,7 @@ class Sight:
     cuts: Times
     subject_times: Times
     subjects: Values
+    shown: tuple[Seconds, Seconds] | None = None
 
 
 @carried

@@ -55,7 +55,8 @@ class ChunkFeatures:
     `head` and `tail`; `edges` are its first and last small picture. `sampled` (s) are the numbers
     of the frames at which a subject was looked for, `boxes` and `faces` (s, 5) what was found;
     `pictures` are those of the first HEAD and the last TAIL of them, which lack neighbours.
-    `step` is how long the last frame is shown.
+    `step` is how long the last frame is shown. `ends` is the time stamp at which the last picture
+    goes, by its own length; None: the file does not say. With `fast` that is the last of all.
     """
 
     chunk: Chunk
@@ -64,6 +65,7 @@ class ChunkFeatures:
     step: Seconds
     errors: int
     arrays: dict[str, NDArray[Any]] = field(repr=False)
+    ends: int | None = None
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.arrays[name]
@@ -72,6 +74,13 @@ class ChunkFeatures:
         """Seconds of the source for each frame."""
         base, origin = self.time_base, self.origin
         return self["pts"] * np.float64(base) - np.float64(origin)
+
+    def end(self) -> Seconds:
+        """When the last picture goes. Needs a frame."""
+        last = float(self.times()[-1]) + self.step
+        if self.ends is None:
+            return last
+        return max(last, float(self.ends * self.time_base - self.origin))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

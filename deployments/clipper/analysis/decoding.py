@@ -19,12 +19,14 @@ def first_second(container: Any) -> Fraction:
 
 class Decoding:
     """`errors` counts packets that could not be read whole or decoded, and frames that came out
-    damaged after the first whole one; one fault may count twice."""
+    damaged after the first whole one; one fault may count twice. `ends` is the time stamp at which
+    the last packet's picture or sound ends; None: no packet says."""
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
         self._whole = False
         self.errors = 0
+        self.ends: int | None = None
 
     def seek(self, pts: int) -> None:
         """To the keyframe at or before `pts`; where that fails, decoding begins at the start."""
@@ -58,6 +60,8 @@ class Decoding:
             if packet is None or packet.size == 0:
                 break
             self.errors += packet.is_corrupt
+            if packet.pts is not None and not packet.is_corrupt:
+                self.ends = max(self.ends or 0, packet.pts + int(packet.duration or 0))
             yield packet
         yield None
 

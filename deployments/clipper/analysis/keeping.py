@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from deployments.clipper.analysis.arrays import Array, Layout, read, write
-from deployments.contracts.media import Features, Hearing, Sight
+from deployments.contracts.media import Features, Hearing, Seconds, Sight
 
-_FACTS: Layout = {"facts": ("<f8", (8,))}
+_FACTS: Layout = {"facts": ("<f8", (10,))}
 _SIGHT: Layout = {
     "times": ("<f8", ("n",)),
     "luma": ("<f4", ("n",)),
@@ -43,6 +43,7 @@ def save(features: Features, path: Path) -> None:
         hearing.start if hearing else 0.0,
         hearing.hop_s if hearing else 0.0,
         np.nan if loudness is None else loudness,
+        *((np.nan, np.nan) if sight is None or sight.shown is None else sight.shown),
     ]
     write(
         path,
@@ -57,8 +58,8 @@ def save(features: Features, path: Path) -> None:
 def load(path: Path) -> Features:
     """What `save` wrote. Raises ValueError: the file is missing, damaged, or of another kind."""
     facts = [float(fact) for fact in read(path, _FACTS)["facts"]]
-    version, duration, partial, seen, heard, start, hop_s, loudness = facts
-    if not np.isfinite(facts[:-1]).all() or (heard and hop_s <= 0):
+    version, duration, partial, seen, heard, start, hop_s, loudness, comes, goes = facts
+    if not np.isfinite(facts[:-3]).all() or (heard and hop_s <= 0):
         raise ValueError(f"{path.name} does not hold features")
     hearing: dict[str, Any] = read(path, _HEARING) if heard else {}
     measured = None if np.isnan(loudness) else loudness
@@ -66,16 +67,16 @@ def load(path: Path) -> Features:
         version=int(version),
         duration=duration,
         partial=bool(partial),
-        sight=_sight(path) if seen else None,
+        sight=_sight(path, None if np.isnan(comes) else (comes, goes)) if seen else None,
         hearing=Hearing(start, hop_s, loudness=measured, **hearing) if heard else None,
     )
 
 
-def _sight(path: Path) -> Sight:
+def _sight(path: Path, shown: tuple[Seconds, Seconds] | None) -> Sight:
     found: dict[str, Any] = read(path, _SIGHT)
     if not all((np.diff(found[name]) > 0).all() for name in ("times", "cuts", "subject_times")):
         raise ValueError(f"{path.name} holds times that do not rise")
-    return Sight(**found)
+    return Sight(**found, shown=shown)
 
 
 def _fields(value: Sight | Hearing | None, layout: Layout) -> dict[str, Array]:

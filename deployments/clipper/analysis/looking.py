@@ -63,6 +63,8 @@ class _Looking:
         fast = request["mode"] == "fast"
         if fast:
             stream.codec_context.skip_frame = "NONKEY"
+        self._fast = fast
+        self._ends: int | None = None
         self._container, self._stream = container, stream
         self._decoding = Decoding(container, stream)
         self._base, self._origin = stream.time_base, first_second(container)
@@ -120,6 +122,7 @@ class _Looking:
             "origin": [self._origin.numerator, self._origin.denominator],
             "step": float(self._step),
             "errors": self.errors,
+            "ends": self._decoding.ends if self._fast else self._ends,
         }
 
     def _kept(self) -> Iterator[tuple[int, Any]]:
@@ -147,6 +150,7 @@ class _Looking:
         at = slot(pts, self._base, self._origin)
         self._subjects.push(len(self.pts), at, picture)
         self.pts.append(pts)
+        self._ends = pts + int(frame.duration or 0)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from deployments.clipper.analysis.subjects import NOTHING, Box, Sample, sample, 
 from deployments.clipper.failures import MediaDamaged
 from deployments.contracts.media import Features, MediaInfo, Seconds, Sight, Times, Values
 
-ANALYSIS_VERSION = 1
-FAST_VERSION = 1001  # keyframes only: other measures
+ANALYSIS_VERSION = 2
+FAST_VERSION = 1002  # keyframes only: other measures
 SHORT_S: Seconds = 0.5  # by this much a recording may fall short of its header
 
 
@@ -35,8 +35,8 @@ def merge(info: MediaInfo, parts: Sequence[ChunkFeatures], heard: Heard | None) 
     filled = [part for part in parts if part["pts"].size]
     if not filled and heard is None:
         raise MediaDamaged("Neither a picture nor sound could be decoded.")
-    seen = _sight(filled) if filled else None
-    end = max(_end(filled), heard.end if heard else 0.0)
+    seen = _sight(filled, info.duration) if filled else None
+    end = max(seen.shown[1] if seen and seen.shown else 0.0, heard.end if heard else 0.0)
     errors = sum(part.errors for part in parts) + (heard.errors if heard else 0)
     lost = (info.video is not None and seen is None) or (bool(info.audio) and heard is None)
     return Features(
@@ -57,11 +57,14 @@ def _slack(parts: Sequence[ChunkFeatures]) -> Seconds:
     return np.inf if _fast(parts) else SHORT_S
 
 
-def _end(parts: Sequence[ChunkFeatures]) -> Seconds:
-    return float(parts[-1].times()[-1]) + parts[-1].step if parts else 0.0
+def _shown(parts: Sequence[ChunkFeatures], duration: Seconds) -> tuple[Seconds, Seconds]:
+    """When the first picture comes and the last one goes. What packets say of their length is
+    taken up to the header's, which damage may go far beyond."""
+    seen = float(parts[-1].times()[-1]) + parts[-1].step
+    return float(parts[0].times()[0]), max(seen, min(parts[-1].end(), duration))
 
 
-def _sight(parts: Sequence[ChunkFeatures]) -> Sight:
+def _sight(parts: Sequence[ChunkFeatures], duration: Seconds) -> Sight:
     times = np.concatenate([part.times() for part in parts])
     rows, motion = _across(parts)
     found = cuts_of_keyframes(rows) if _fast(parts) else cuts(rows)
@@ -75,6 +78,7 @@ def _sight(parts: Sequence[ChunkFeatures]) -> Sight:
         cuts=cut_times,
         subject_times=subject_times,
         subjects=subjects,
+        shown=_shown(parts, duration),
     )
 
 

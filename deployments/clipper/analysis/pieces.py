@@ -21,6 +21,7 @@ from deployments.clipper.analysis.pictures import picture_size
 from deployments.clipper.analysis.silence import silences
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.sandbox import Cancel, ChildLimits, python_child
+from deployments.clipper.tracks import sound_of
 from deployments.contracts.media import AudioTrack, Hearing, Seconds, Source, VideoTrack
 
 _BORDERS = "deployments.clipper.analysis.borders"
@@ -95,12 +96,12 @@ def analyse_chunk(
 def hear(
     source: Source, folder: Path, cancel: Cancel | None = None, track: AudioTrack | None = None
 ) -> Heard | None:
-    """What `track` (None: the first) sounds like; None for a recording without sound, or whose
+    """What `track` (None: the one in use) sounds like; None for a recording without sound, or whose
     sound cannot be decoded at all. Raises what python_child raises."""
-    tracks = source.info.audio
-    if not tracks:
+    track = track or sound_of(source.info)
+    if track is None:
         return None
-    request = {"stream": (track or tracks[0]).index, "duration": source.info.duration}
+    request = {"stream": track.index, "duration": source.info.duration}
     limits = _limits(source.info.duration, 0.2)
     said, arrays = _child(_LISTENING, source, request, folder, limits, _SOUND, cancel)
     if not arrays["level"].size:
@@ -195,6 +196,7 @@ def _believed(chunk: Chunk, said: dict[str, Any], arrays: dict[str, Any]) -> Chu
         _number(said, "step"),
         _count(said, "errors"),
         arrays,
+        None if said.get("ends") is None else int(_number(said, "ends")),
     )
 
 

@@ -33,11 +33,13 @@ def frame(
     """Frame `start` to `end` of the source for `aspect`.
 
     `fit` shows the whole picture, `follow` always a crop (in the middle when nothing is known),
-    `auto` decides by shot. A source of the same shape is shown whole in any mode. Raises
-    InvalidRequest for a recording without a picture and ValueError unless start < end.
+    `auto` decides by shot. A source of the same shape is shown whole in any mode, and so is the
+    waveform that is drawn for a recording without a picture. Raises ValueError unless start < end.
     """
     if not start < end:
         raise ValueError("a clip ends after it starts")
+    if info.video is None:
+        return Framing(aspect, fit=True)
     width, height = crop_share(info, aspect)
     if width == height == 1.0:
         return Framing(aspect, fit=False, keys=(CropKey(start, 0.0, 0.0),))

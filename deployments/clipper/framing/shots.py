@@ -2,7 +2,8 @@
 
 A shot in which one place of the crop holds the subject gets just that place. Otherwise the crop
 follows: it may lag behind the subject's centre by a dead zone, moves at most `TOP_SPEED`, and
-starts early enough to keep it. What neither holds is better shown whole (`lost`).
+starts early enough to keep it. A close-up, whose subject is a little wider than the crop, is cut at
+both sides alike. What the crop does not hold is better shown whole (`lost`).
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ _MARGIN = 0.05  # of the crop, between the subject and its edges, where there is
 _OUTLIERS = 0.01  # of the moments, at either end
 _HELD = 0.75  # of the moments that the crop has to hold
 _KNOWN = 0.5  # of the samples
+_CLOSE_UP = 1.5  # crops wide at most
+_OFF_CENTRE = 0.15  # of the crop, between the middles of a close-up and the crop
 _LAST_S = 0.001  # how long before a cut the last place of a shot is
 Line = NDArray[np.float64]
 
@@ -102,4 +105,7 @@ def _lost(subject: Track, near: Line, far: Line, path: Line, share: float) -> bo
     if subject.known < _KNOWN or not known.any():
         return True
     inside = (near >= path - _TOLERANCE) & (far <= path + share + _TOLERANCE)
+    centred = np.abs(path - np.clip((near + far - share) / 2, 0.0, 1 - share))
+    close = (far - near <= _CLOSE_UP * share) & (far - near > share)
+    inside |= close & (centred <= _OFF_CENTRE * share)
     return float(inside[known].mean()) < _HELD

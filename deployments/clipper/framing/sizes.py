@@ -1,8 +1,7 @@
 """Sizes: a source's shape in, the crop's share of it and the output's pixels out."""
 
-from cluster.problems import InvalidRequest
 from deployments.contracts.clips import ASPECTS, AspectName, Quality
-from deployments.contracts.media import MediaInfo, VideoTrack
+from deployments.contracts.media import MediaInfo
 
 SAME_SHAPE = 0.02
 _SHORT_SIDE: dict[Quality, int] = {"draft": 540, "standard": 720, "final": 1080}
@@ -10,18 +9,13 @@ _ENLARGED: dict[Quality, float] = {"draft": 1.0, "standard": 1.0, "final": 2.0}
 _SMALLEST = 160  # hardware encoders refuse pictures narrower than about 146
 
 
-def picture(info: MediaInfo) -> VideoTrack:
-    """The video track. Raises InvalidRequest if the recording has none."""
-    if info.video is None:
-        raise InvalidRequest("The recording has no picture to make clips of.", param="aspects")
-    return info.video
-
-
 def crop_share(info: MediaInfo, aspect: AspectName) -> tuple[float, float]:
     """Width and height of the largest crop of that aspect, as shares of the picture; (1, 1) where
-    the shapes differ by 2 % or less.
+    the shapes differ by 2 % or less, or where there is no picture to cut.
     """
-    video, (wide, high) = picture(info), ASPECTS[aspect]
+    video, (wide, high) = info.video, ASPECTS[aspect]
+    if video is None:
+        return 1.0, 1.0
     ratio = (wide * video.height) / (high * video.width)  # of the wanted shape to the source's
     if abs(ratio - 1) <= SAME_SHAPE:
         return 1.0, 1.0
@@ -34,12 +28,16 @@ def output_size(
     """Width and height to encode, both even: a shorter side of 540 (draft), 720 or 1080 (final).
 
     A crop with fewer pixels is not enlarged, in final at most to twice its size. Where `fit`, the
-    whole picture is shown, so that its pixels count and not the crop's.
+    whole picture is shown, so that its pixels count and not the crop's. What is drawn for a
+    recording without a picture is as large as the quality has it.
     """
-    video, (wide, high) = picture(info), ASPECTS[aspect]
-    width, height = (1.0, 1.0) if fit else crop_share(info, aspect)
-    sharp = max(width * video.width / wide, height * video.height / high) * min(wide, high)
-    short = min(_SHORT_SIDE[quality], max(_SMALLEST, sharp * _ENLARGED[quality]))
+    wide, high = ASPECTS[aspect]
+    short: float = _SHORT_SIDE[quality]
+    if info.video is not None:
+        width, height = (1.0, 1.0) if fit else crop_share(info, aspect)
+        across, down = width * info.video.width / wide, height * info.video.height / high
+        sharp = max(across, down) * min(wide, high)
+        short = min(short, max(_SMALLEST, sharp * _ENLARGED[quality]))
     return _even(short * wide / min(wide, high)), _even(short * high / min(wide, high))
 
 

@@ -3,17 +3,21 @@
 A piece, like render: picklable, blocks, and everything is opened in the sandbox.
 """
 
+import logging
 import re
 from pathlib import Path
 
-from deployments.clipper.quality.judging import judge
+from deployments.clipper.failures import MediaDamaged, MediaTooLarge, RenderFailed
+from deployments.clipper.quality.judging import Expected, judge
 from deployments.clipper.quality.likeness import likeness
 from deployments.clipper.quality.measuring import measure
-from deployments.clipper.render.running import bring, open_workspace
+from deployments.clipper.render.running import Workspace, bring, open_workspace
 from deployments.clipper.sandbox import Cancel
-from deployments.contracts.clips import ClipPlan, ClipReport
-from deployments.contracts.media import Source
+from deployments.clipper.tracks import number_of, sound_of
+from deployments.contracts.clips import ClipPlan, ClipReport, OutputPlan, RenderFacts
+from deployments.contracts.media import MediaInfo, Source
 
+log = logging.getLogger("mobula.clipper")
 _NUMBER = re.compile(r"c\d+o(\d+)\.mp4")
 
 
@@ -25,17 +29,50 @@ def inspect(
     cancel: Cancel,
     *,
     ssim: bool = False,
+    facts: RenderFacts | None = None,
+    spoken: bool = False,
 ) -> ClipReport:
-    """What `file`, one of those that `render(plan, source, folder, ...)` made, is like. With `ssim`
-    its picture is compared with the source's, which costs about half of a render.
+    """What `file`, one of those that `render(plan, source, folder, ...)` made, is like. `facts` are
+    what rendering knew of it, `spoken` is whether words are said in it. With `ssim` its picture is
+    compared with the source's, which costs about half of a render.
 
-    Raises MediaDamaged (it cannot be opened), Interrupted, MediaTimeout, SandboxFailed.
+    Raises RenderFailed (it cannot be opened), Interrupted, MediaTimeout, SandboxFailed.
     """
     work = open_workspace(plan, source, folder, cancel)
     name = bring(file, folder)
-    wants_sound = bool(source.info.audio)
-    found = measure(name, work, wants_sound)
+    wants_sound = sound_of(source.info) is not None
+    try:
+        found = measure(name, work, wants_sound)
+    except MediaDamaged as problem:  # the file is ours, not the customer's
+        raise RenderFailed("A finished clip could not be read again.") from problem
     numbered = _NUMBER.fullmatch(file.name)
     output = plan.outputs[int(numbered[1]) if numbered else 0]
-    like = likeness(name, plan, output, source.info, work) if ssim else None
-    return judge(plan, found, like, wants_sound)
+    like = _likeness(name, plan, output, source.info, work) if ssim else None
+    expected = Expected(wants_sound, _silence(source.info, spoken), facts or RenderFacts())
+    return judge(plan, found, like, expected)
+
+
+def _likeness(
+    name: str, plan: ClipPlan, output: OutputPlan, info: MediaInfo, work: Workspace
+) -> float | None:
+    """None also where the comparison fails: the clip is there all the same."""
+    try:
+        return likeness(name, plan, output, info, work)
+    except (MediaDamaged, MediaTooLarge, RenderFailed) as problem:
+        log.warning("a clip could not be compared with its source: %s", problem.detail)
+        return None
+
+
+def _silence(info: MediaInfo, spoken: bool) -> str | None:
+    """Why a clip of this recording should not be silent, in words; None: it may be."""
+    track = sound_of(info)
+    if track is None:
+        return None
+    if spoken:
+        return "though words are said in it"
+    others = [number_of(info, other) for other in info.audio if other.silent is False]
+    if track.silent is False:
+        return "though the recording's sound is not"
+    if others:
+        return f"though audio track {others[0]} is not; audio_track chooses it"
+    return None

@@ -8,6 +8,7 @@ from deployments.clipper.render.picture import composed, frames
 from deployments.clipper.render.running import Workspace
 from deployments.clipper.render.span import find_span
 from deployments.clipper.sandbox.inputs import ffmpeg_options, input_name
+from deployments.clipper.tracks import sound_of
 from deployments.contracts.clips import ClipPlan, OutputPlan
 from deployments.contracts.media import MediaInfo
 
@@ -30,8 +31,9 @@ def likeness(
     wanted, files = composed(pictures, info.video, span, output, stem)
     made = ffmpeg.input(input_name(file), **ffmpeg_options())["v:0"]
     compared = [ffmpeg.filter([made, wanted], "ssim").output("-", f="null")]
-    if info.audio:  # MPEG-TS is timed from the earliest stream in use, which must be the same here
-        sound = source[str(info.audio[0].index)]
+    track = sound_of(info)
+    if track is not None:  # MPEG-TS is timed from the earliest stream in use: the same ones here
+        sound = source[str(track.index)]
         compared.append(sound.output("-", f="null", c="copy"))
     argv = ffmpeg.merge_outputs(*compared).compile(cmd=work.ffmpeg("-v", "info", "-nostats"))
     try:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from deployments.clipper.render.channels import Channels, parse_channels
 from deployments.clipper.render.loudness import Loudness, parse_loudness
 from deployments.clipper.render.packets import Packet, read_packets
 from deployments.clipper.render.running import Workspace
-from deployments.clipper.render.sound import METER, text
+from deployments.clipper.render.sound import CHANNEL_METER, METER, text
 from deployments.clipper.sandbox.inputs import ffmpeg_input
 from deployments.contracts.media import Seconds
 
@@ -22,7 +23,8 @@ _MOSTLY = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`packets` of the picture, by time; `decoded` of them could be decoded, `black` of these are.
+    """`packets` of the picture, by time; `decoded` of them could be decoded, `black` of these are,
+    captions included.
     `sound`: when it begins and ends, None without sound. Times are the file's, edit lists applied.
     """
 
@@ -31,6 +33,7 @@ class Measured:
     black: int
     sound: tuple[Seconds, Seconds] | None
     heard: Loudness | None
+    channels: Channels | None = None
 
 
 def measure(file: str, work: Workspace, has_sound: bool) -> Measured:
@@ -46,7 +49,8 @@ def measure(file: str, work: Workspace, has_sound: bool) -> Measured:
         for path in listings:
             path.unlink(missing_ok=True)
     heard = parse_loudness(log) if sound else None
-    return Measured(packets, decoded, black, _ends(sound), heard)
+    channels = parse_channels(log) if sound else None
+    return Measured(packets, decoded, black, _ends(sound), heard, channels)
 
 
 def _argv(file: str, work: Workspace, has_sound: bool, names: list[str]) -> list[str]:
@@ -57,7 +61,7 @@ def _argv(file: str, work: Workspace, has_sound: bool, names: list[str]) -> list
     argv += ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", names[0]]
     argv += ["-map", "0:v:0", "-vf", small, "-fps_mode", "passthrough", "-f", "rawvideo", names[2]]
     if has_sound:
-        argv += ["-filter_complex", f"[0:a:0]{text((METER,))}[a]", "-map", "[a]"]
+        argv += ["-filter_complex", f"[0:a:0]{text((METER, *CHANNEL_METER))}[a]", "-map", "[a]"]
         argv += ["-c:a", "pcm_s16le", "-f", "framecrc", names[1]]
     return argv
 

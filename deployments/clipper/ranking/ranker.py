@@ -1,4 +1,5 @@
-"""The best moments of a recording. In: features, transcript, options. Out: highlights, best first.
+"""The best moments of a recording. In: features, transcript, options. Out: highlights, best first,
+and the next best, for those that turn out not to be renderable.
 
 Pure and deterministic: equal input gives equal output, whatever split the analysis. Every promise
 about lengths, overlaps and words is kept by construction; where nothing stands out, clips are
@@ -7,6 +8,7 @@ spread evenly and say so.
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from deployments.clipper.ranking.borders import Borders, borders_of
 from deployments.clipper.ranking.candidates import Candidates, candidates_of
@@ -21,8 +23,18 @@ from deployments.contracts.media import Features, Transcript
 
 POOL = 3  # candidates scored for each clip asked for
 SHORTEST_S = 0.1
+HELD_BEFORE_S = 3.0  # sound before the first picture, which is held for it: nobody's words are lost
+HELD_AFTER_S = 0.4  # after the last one; render/span.py holds it a little longer
 EVENLY = "nothing stands out in this recording: clips are spread evenly over it"
 WHOLE = "shorter than the shortest clip asked for: taken whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The `best` highlights, as many as were asked for, and the next best `others`."""
+
+    best: tuple[Highlight, ...] = ()
+    others: tuple[Highlight, ...] = ()
 
 
 def rank(
@@ -33,32 +45,67 @@ def rank(
     *,
     without: Collection[str] = (),
 ) -> tuple[Highlight, ...]:
+    """The best of `ranking`."""
+    return ranking(features, transcript, options, duration, without=without).best
+
+
+def ranking(
+    features: Features,
+    transcript: Transcript,
+    options: ClipOptions,
+    duration: float | None = None,
+    *,
+    without: Collection[str] = (),
+) -> Ranking:
     """At most `options.count` highlights of `min_s` to `max_s` seconds in the wanted range.
 
     No two overlap by more than 0.3 (IoU), none begins or ends inside a word. A range or recording
-    shorter than `min_s` is one clip; one that holds nothing gives none. `duration` (s) is the
+    shorter than `min_s` is one clip, whose `note` says so; one that holds nothing gives none. Where
+    there is a picture, clips keep to it: none goes on after the last one. `duration` (s) is the
     features' own if not given; `without` names signals to leave out, to see what each gives.
     """
     length = features.duration if duration is None else duration
-    start = max(0.0, options.start)
-    end = length if options.end is None else min(options.end, length)
+    start, end, why = _wanted(features, options, length)
     if not math.isfinite(end) or options.count < 1 or end - start < SHORTEST_S:
-        return ()
+        return Ranking()
     sentences = sentences_of(transcript, options.keywords, options.language)
     signals = signals_of(
         features, sentences, length, keywords=bool(options.keywords), without=without
     )
     if end - start <= options.min_s:
-        return (_highlight(signals, sentences, start, end, ("range", WHOLE)),)
+        whole = _highlight(signals, sentences, start, end, ("range", WHOLE))
+        return Ranking((_noted(whole, options, why),))
     borders = borders_of(features, sentences, start, end)
     candidates = _candidates(signals, borders, options, end)
     if not signals.appeal.any():
         evenly = spread(candidates, start, end, options)
-        return tuple(_even(sentences, *stretch) for stretch in evenly)
+        return Ranking(tuple(_even(sentences, *stretch) for stretch in evenly))
     pool = apart(candidates, POOL * options.count)
     found = [_highlight(signals, sentences, *stretch) for stretch in pool]
     best = sorted(found, key=lambda one: (-one.score, one.start))
-    return tuple(best[: options.count])
+    return Ranking(tuple(best[: options.count]), tuple(best[options.count :]))
+
+
+def _wanted(features: Features, options: ClipOptions, length: float) -> tuple[float, float, str]:
+    """From where to where clips may be, and what keeps them from being longer."""
+    start = max(0.0, options.start)
+    end = length if options.end is None else min(options.end, length)
+    why = "the recording is" if end - start >= length - SHORTEST_S else "the wanted range is"
+    shown = None if features.sight is None else features.sight.shown
+    if shown is None:
+        return start, end, why
+    first, last = shown[0] - HELD_BEFORE_S, shown[1] + HELD_AFTER_S
+    if first > start or last < end:
+        why = f"there is a picture from {shown[0]:.1f} to {shown[1]:.1f} s only"
+    return max(start, first), min(end, last), why
+
+
+def _noted(highlight: Highlight, options: ClipOptions, why: str) -> Highlight:
+    lasts = highlight.end - highlight.start
+    if lasts >= options.min_s:
+        return highlight
+    note = f"{lasts:.1f} s long, shorter than min_s ({options.min_s:g} s), because {why}"
+    return replace(highlight, note=note)
 
 
 def _candidates(signals: Signals, borders: Borders, options: ClipOptions, end: float) -> Candidates:

@@ -6,18 +6,21 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from deployments.clipper.captions.font import FONTS as FONT_FILES
 from deployments.clipper.failures import MediaDamaged
+from deployments.clipper.render.channels import REPAIRED
 from deployments.clipper.render.command import Command, command
 from deployments.clipper.render.levelling import level
+from deployments.clipper.render.loudness import is_silent
 from deployments.clipper.render.picture import FONTS
 from deployments.clipper.render.running import bring, open_workspace
 from deployments.clipper.render.span import Span, find_span
 from deployments.clipper.sandbox import Cancel
-from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile
+from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile, RenderFacts
 from deployments.contracts.media import Source
 
 OnProgress = Callable[[float], None]
@@ -35,7 +38,7 @@ def render(
     gives a moving waveform. Where the source ends early the clip is shorter (see quality/).
 
     Raises MediaDamaged (nothing there to render), Interrupted (`cancel` said so), MediaTimeout,
-    MediaTooLarge, SandboxFailed. Whatever is raised, no file of this clip is left.
+    MediaTooLarge, RenderFailed and SandboxFailed. Whatever is raised, no file of this clip is left.
     """
     work = open_workspace(plan, source, folder, cancel)
     try:
@@ -43,7 +46,7 @@ def render(
         made = command(plan, source.info, span, level(plan, source.info, span, work), work)
         _lay_out(made, folder)
         work.run(made.argv, _progress(span, on_progress))
-        return tuple(_collected(plan, made, folder))
+        return tuple(_collected(plan, made, span, folder))
     except BaseException:
         _clear(folder.glob(f"c{plan.index}o*.mp4"))
         _clear(folder.glob(f"c{plan.index}o*.jpg"))
@@ -52,6 +55,7 @@ def render(
         _clear(folder.glob(f"c{plan.index}o*p*.cmd"))
         _clear(folder.glob(f"c{plan.index}o*.ass"))
         _clear(folder.glob(f"c{plan.index}o*-*.jpg"))
+        _clear(folder.glob(f"c{plan.index}o*.black"))
 
 
 def _lay_out(made: Command, folder: Path) -> None:
@@ -79,16 +83,27 @@ def _progress(span: Span, on_progress: OnProgress | None) -> Callable[[str], Non
     return on_line
 
 
-def _collected(plan: ClipPlan, made: Command, folder: Path) -> list[RenderedFile]:
+def _collected(plan: ClipPlan, made: Command, span: Span, folder: Path) -> list[RenderedFile]:
     found: list[RenderedFile] = []
-    for output, picture, candidates in zip(
-        plan.outputs, made.pictures, made.candidates, strict=True
+    for output, picture, candidates, black in zip(
+        plan.outputs, made.pictures, made.candidates, made.blacks, strict=True
     ):
-        found.append(_described("video", output, folder / picture))
+        video = _described("video", output, folder / picture)
+        found.append(replace(video, facts=_facts(span, folder / black)))
         best = _best(folder, candidates.replace("%d", "*"))
         best = best.replace(folder / Path(picture).with_suffix(".jpg"))
         found.append(_described("thumbnail", output, best))
     return found
+
+
+def _facts(span: Span, black: Path) -> RenderFacts:
+    noted = black.read_text(errors="replace") if black.is_file() else ""
+    return RenderFacts(
+        black=noted.count("lavfi.blackframe.pblack="),
+        gaps=span.gaps,
+        repairs=(REPAIRED[span.repair],) if span.repair else (),
+        silent=span.heard is not None and is_silent(span.heard),
+    )
 
 
 def _best(folder: Path, pattern: str) -> Path:

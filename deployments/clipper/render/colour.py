@@ -7,6 +7,7 @@ from deployments.contracts.media import Hdr
 _ALPHA = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8", "ayuv", "vuya")
 _PLANAR_8BIT = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p")
 _RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "x2rgb", "x2bgr")
+_FEWER_CHROMA = ("420", "422", "411", "410", "440", "nv", "p0", "p2", "yuyv", "uyvy", "yvyu", "y2")
 _BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
 _TRANSFER = {"pq": "smpte2084", "hlg": "arib-std-b67"}
 WHITE_NITS = 203  # what HDR shows paper white at (ITU-R BT.2408); it becomes SDR's white
@@ -17,6 +18,12 @@ def can_crop_between_chroma(pixel_format: str) -> bool:
     """Whether ffmpeg's crop may start at an odd pixel of such a picture (`exact`): with more than a
     byte a sample it then cuts chroma samples in half."""
     return pixel_format in _PLANAR_8BIT
+
+
+def crop_step(pixel_format: str) -> int:
+    """The pixels between places at which a crop of such a picture may begin."""
+    has_fewer = any(part in pixel_format for part in _FEWER_CHROMA)
+    return 2 if has_fewer and not can_crop_between_chroma(pixel_format) else 1
 
 
 def flattened(source: Stream, pixel_format: str) -> Stream:

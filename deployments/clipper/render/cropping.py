@@ -1,4 +1,4 @@
-"""Where the crop is in each frame of a clip: a Framing in, stretches of frames out.
+"""Where the crop is in each frame of a clip: a Framing and a picture in, stretches of frames out.
 
 Times become frame numbers here, so that a jump falls on the very frame of the cut. Moving crops
 become commands for ffmpeg's `sendcmd`, one for each frame in which the crop is elsewhere.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from deployments.clipper.render.rectangles import corner, crop_size
 from deployments.contracts.clips import CropKey, Framing
 from deployments.contracts.media import Seconds
 
@@ -19,26 +20,37 @@ Place = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Frames `first` to `last` (not included) of the clip. `fit`: the whole picture is shown.
-    Otherwise `places` has the crop's left upper corner (shares of the picture) where it changes:
-    (frame, x, y) with frames counted from the stretch's first, which always is there."""
+    Otherwise `places` has the crop's left upper corner (pixels of the stored picture) where it
+    changes: (frame, x, y) with frames counted from the stretch's first, which always is there."""
 
     first: int
     last: int
     fit: bool
-    places: tuple[tuple[int, float, float], ...] = ()
+    places: tuple[tuple[int, int, int], ...] = ()
 
 
 def stretches(
-    framing: Framing, start: Seconds, rate: Fraction, frames: int, pixels: tuple[int, int]
+    framing: Framing,
+    start: Seconds,
+    rate: Fraction,
+    frames: int,
+    pixels: tuple[int, int],
+    step: int = 1,
 ) -> tuple[Stretch, ...]:
     """How `framing` shows a clip of `frames` frames whose first is at `start` (seconds of the
-    source). `pixels`: width and height of the source picture, below which nothing moves."""
+    source). `pixels`: width and height of the stored picture; the crop's corner is on multiples of
+    `step` of them."""
     if framing.fit:
         return (Stretch(0, frames, True),)
-    where = _path(framing, start, rate)
+    path = _path(framing, start, rate)
+    size = crop_size(pixels, (framing.width, framing.height))
+
+    def where(frame: int) -> tuple[int, int]:
+        return corner(pixels, size, path(frame), step)
+
     found = []
     for first, last, fit in _parts(framing, start, rate, frames):
-        places = () if fit else tuple(_changes(where, first, last, pixels))
+        places = () if fit else tuple(_changes(where, first, last))
         found.append(Stretch(first, last, fit, places))
     return tuple(found)
 
@@ -47,7 +59,7 @@ def commands(stretch: Stretch, rate: Fraction, target: str) -> str:
     """The `sendcmd` text that moves filter `target` (a crop) after its first place; "" for a crop
     that stands still. Each command is due half a frame early, so that rounding cannot delay it."""
     due = ((float((frame - Fraction(1, 2)) / rate), x, y) for frame, x, y in stretch.places[1:])
-    return "\n".join(f"{at:.6f} {target} x iw*{x:.6f}, {target} y ih*{y:.6f};" for at, x, y in due)
+    return "\n".join(f"{at:.6f} {target} x {x}, {target} y {y};" for at, x, y in due)
 
 
 def _parts(
@@ -72,15 +84,14 @@ def _frame(time: Seconds, start: Seconds, rate: Fraction) -> int:
 
 
 def _changes(
-    where: Callable[[int], Place], first: int, last: int, pixels: tuple[int, int]
-) -> Iterator[tuple[int, float, float]]:
+    where: Callable[[int], tuple[int, int]], first: int, last: int
+) -> Iterator[tuple[int, int, int]]:
     before = None
     for frame in range(first, last):
-        x, y = where(frame)
-        pixel = (round(x * pixels[0]), round(y * pixels[1]))
-        if pixel != before:
-            yield frame - first, x, y
-        before = pixel
+        place = where(frame)
+        if place != before:
+            yield frame - first, *place
+        before = place
 
 
 def _path(framing: Framing, start: Seconds, rate: Fraction) -> Callable[[int], Place]:

@@ -8,11 +8,26 @@ from typing import Any
 
 from deployments.clipper.render.colour import can_crop_between_chroma
 from deployments.clipper.render.cropping import Stretch
+from deployments.clipper.render.rectangles import (
+    SMALLEST,
+    centred,
+    covering_share,
+    crop_size,
+    even_below,
+    fitted_size,
+)
 from deployments.contracts.clips import OutputPlan
 from deployments.contracts.media import VideoTrack
 
 Stream = Any  # ffmpeg-python has no types
 _BACKGROUND = 8  # times smaller than the output: a blur is cheap there and looks the same
+
+
+def stored(track: VideoTrack) -> tuple[int, int]:
+    """Width and height of the stored picture once it is turned; two pixels at least each way, to
+    which smaller ones are scaled before anything else."""
+    pixels = (max(SMALLEST, track.coded_width), max(SMALLEST, track.coded_height))
+    return pixels if track.rotation % 180 == 0 else pixels[::-1]
 
 
 def cropped(
@@ -22,29 +37,27 @@ def cropped(
     _, x, y = part.places[0]
     if moves:
         source = source.filter("sendcmd", f=f"{stem}.cmd")
-    window = {"w": _even_share("iw", output.framing.width)}
-    window |= {"h": _even_share("ih", output.framing.height), "x": f"iw*{x:.6f}"}
+    width, height = crop_size(stored(track), (output.framing.width, output.framing.height))
     exact = int(can_crop_between_chroma(track.pixel_format))
-    source = source.filter(f"crop@{stem}", **window, y=f"ih*{y:.6f}", exact=exact)
+    source = source.filter(f"crop@{stem}", w=width, h=height, x=x, y=y, exact=exact)
     return _sized(source, output.width, output.height, "bicubic")
 
 
 def fitted(source: Stream, track: VideoTrack, output: OutputPlan) -> Stream:
     """The whole picture over a blurred copy of itself that covers the output."""
-    wide, high = output.width / track.width, output.height / track.height
-    width, height = _even(track.width * min(wide, high)), _even(track.height * min(wide, high))
-    if (width, height) == (output.width, output.height):
-        return _sized(source, width, height, "bicubic")
+    picture, whole = (track.width, track.height), (output.width, output.height)
+    size = fitted_size(picture, whole)
+    if size == whole:
+        return _sized(source, *size, "bicubic")
     behind, before = copies(source, 2)
-    window = {"w": _even_share("iw", wide / max(wide, high))}
-    behind = behind.filter("crop", **window, h=_even_share("ih", high / max(wide, high)))
-    small = (_even(output.width / _BACKGROUND), _even(output.height / _BACKGROUND))
+    width, height = crop_size(stored(track), covering_share(picture, whole))
+    behind = behind.filter("crop", w=width, h=height)
+    small = (max(SMALLEST, even_below(length / _BACKGROUND)) for length in whole)
     behind = _sized(behind, *small, "fast_bilinear").filter("gblur", sigma=3)
-    behind = _sized(behind, output.width, output.height, "bilinear")
-    before = _sized(before, width, height, "bicubic")
-    return behind.overlay(
-        before, x=_even((output.width - width) / 2, 0), y=_even((output.height - height) / 2, 0)
-    )
+    behind = _sized(behind, *whole, "bilinear")
+    before = _sized(before, *size, "bicubic")
+    place = centred(size, whole)
+    return behind.overlay(before, x=place.x, y=place.y)
 
 
 def copies(source: Stream, number: int) -> Sequence[Stream]:
@@ -57,11 +70,3 @@ def copies(source: Stream, number: int) -> Sequence[Stream]:
 def _sized(source: Stream, width: int, height: int, kernel: str) -> Stream:
     scaled = source.filter("scale", w=width, h=height, flags=kernel, out_range="tv")
     return scaled.filter("setsar", 1)
-
-
-def _even_share(length: str, share: float) -> str:
-    return f"max(2,2*round({length}*{share:.6f}/2))"
-
-
-def _even(length: float, least: int = 2) -> int:
-    return max(least, 2 * round(length / 2))

@@ -11,10 +11,11 @@ from deployments.clipper.render.loudness import (
 )
 from deployments.clipper.render.running import Workspace
 from deployments.clipper.render.sound import METER, evened, loud, text
-from deployments.clipper.render.span import Span
+from deployments.clipper.render.span import Span, sought
 from deployments.clipper.sandbox.inputs import ffmpeg_input
+from deployments.clipper.tracks import sound_of
 from deployments.contracts.clips import ClipPlan
-from deployments.contracts.media import MediaInfo
+from deployments.contracts.media import AudioTrack, MediaInfo
 
 ROUNDS = 2
 CLOSE = 0.3  # LU
@@ -22,22 +23,24 @@ CLOSE = 0.3  # LU
 
 def level(plan: ClipPlan, info: MediaInfo, span: Span, work: Workspace) -> Gain:
     """The gain that brings the clip to the plan's loudness after the limiter."""
-    if span.heard is None:
+    track = sound_of(info)
+    if span.heard is None or track is None:
         return Gain()
     gain = gain_to(plan.loudness, span.heard)
     if plan.loudness is None or gain.db == 0 or not is_hard(gain, span.heard):
         return gain
     for _ in range(ROUNDS):
-        again = made_up(gain, plan.loudness, _heard(info, span, gain, work))
+        again = made_up(gain, plan.loudness, _heard(track, span, gain, work))
         done, gain = abs(again.db - gain.db) < CLOSE, again
         if done:
             break
     return gain
 
 
-def _heard(info: MediaInfo, span: Span, gain: Gain, work: Workspace) -> Loudness:
-    argv = work.ffmpeg("-v", "info", "-nostats", "-ss", f"{span.seek:.6f}")
+def _heard(track: AudioTrack, span: Span, gain: Gain, work: Workspace) -> Loudness:
+    argv = work.ffmpeg("-v", "info", "-nostats", *sought(span.seek))
     argv += ["-t", f"{span.lead + span.duration:.6f}", *ffmpeg_input(work.source)]
-    chain = text((*evened(span.lead, span.duration, late=True), *loud(gain), METER))
-    argv += ["-filter_complex", f"[0:{info.audio[0].index}]{chain}[a]", "-map", "[a]"]
+    even = evened(span.lead, span.duration, True, span.repair)
+    chain = text((*even, *loud(gain), METER))
+    argv += ["-filter_complex", f"[0:{track.index}]{chain}[a]", "-map", "[a]"]
     return parse_loudness(work.run([*argv, "-f", "null", "-"]).err)

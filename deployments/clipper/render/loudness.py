@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 QUIET = -55.0  # LUFS: below this there is nothing to be heard but noise, which stays as it is
+SILENT = -60.0  # dBTP: what is not even that loud anywhere is silence
 MOST_GAIN = 30.0  # dB
 CEILING = -2.0  # dBTP before AAC, which overshoots by up to 1.7 dB (notes D)
 HARD = 3.0  # dB above the ceiling: from here on limiting costs loudness that must be made up for
@@ -43,6 +44,19 @@ def _last(pattern: re.Pattern[str], text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def is_silent(heard: Loudness) -> bool:
+    """Whether there is nothing to be heard at all."""
+    return heard.integrated is None and (heard.true_peak is None or heard.true_peak < SILENT)
+
+
+def on_both(heard: Loudness) -> Loudness:
+    """As loud as it is once the one channel that sounds is on both: twice the power, equal peaks
+    (ITU-R BS.1770-4 adds the channels' power)."""
+    if heard.integrated is None:
+        return heard
+    return Loudness(round(heard.integrated + 10 * math.log10(2), 2), heard.true_peak)
 
 
 def gain_to(target: float | None, heard: Loudness) -> Gain:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from deployments.clipper.render.colour import flattened, to_sdr
+from deployments.clipper.render.colour import crop_step, flattened, to_sdr
 from deployments.clipper.render.cropping import Stretch, commands, stretches
-from deployments.clipper.render.layout import Stream, copies, cropped, fitted
+from deployments.clipper.render.layout import Stream, copies, cropped, fitted, stored
 from deployments.clipper.render.span import Span
 from deployments.contracts.clips import OutputPlan
 from deployments.contracts.media import VideoTrack
 
+BLACK = {"amount": 98, "threshold": 27}  # % of the pixels, luma from 16 on: 12 of 255 in full range
 FONTS = "fonts"
 THUMBNAILS = 5
 _FROM, _TO = 0.1, 0.8  # where in a clip its thumbnail is looked for
@@ -38,7 +39,7 @@ def frames(source: Stream, track: VideoTrack, span: Span) -> Stream:
         source = source.filter("bwdif", mode="send_frame", deint="interlaced")
     first = span.first - span.zero - span.interval / 4
     held = round(span.rate * Fraction(span.held)) + 1
-    width, height = upright(track)
+    width, height = stored(track)
     source = (
         source.filter("scale", w=width, h=height)  # does nothing unless the size changes midway
         .filter("trim", start=f"{first:.6f}")
@@ -50,17 +51,12 @@ def frames(source: Stream, track: VideoTrack, span: Span) -> Stream:
     return flattened(source, track.pixel_format)
 
 
-def upright(track: VideoTrack) -> tuple[int, int]:
-    """Width and height of the stored picture once it is turned."""
-    pixels = (track.coded_width, track.coded_height)
-    return pixels if track.rotation % 180 == 0 else pixels[::-1]
-
-
 def composed(
     source: Stream, track: VideoTrack, span: Span, output: OutputPlan, stem: str
 ) -> tuple[Stream, Mapping[str, str]]:
     """One output's pictures without captions, and the files (names begin with `stem`) for that."""
-    parts = stretches(output.framing, span.start, span.rate, span.frames, upright(track))
+    step = crop_step(track.pixel_format)
+    parts = stretches(output.framing, span.start, span.rate, span.frames, stored(track), step)
     made: list[Stream] = []
     files: dict[str, str] = {}
     for number, (copy, part) in enumerate(zip(copies(source, len(parts)), parts, strict=True)):
@@ -92,7 +88,10 @@ def drawn(
 def captioned(
     picture: Stream, files: Mapping[str, str], output: OutputPlan, number: int, name: str
 ) -> Drawing:
-    """With captions burnt in; thumbnails are taken before. `number`: the clip's frames."""
+    """With captions burnt in; before that black frames are noted in `<name>.black` and thumbnails
+    are taken. `number`: the clip's frames."""
+    noted = {"mode": "print", "key": "lavfi.blackframe.pblack", "file": f"{name}.black"}
+    picture = picture.filter("blackframe", **BLACK).filter("metadata", **noted)
     picture, other = copies(picture, 2)
     if output.ass is not None:
         files = {**files, f"{name}.ass": output.ass}

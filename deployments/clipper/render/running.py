@@ -1,12 +1,15 @@
 """Runs ffmpeg for one clip: arguments in, a finished child out, always through the sandbox."""
 
+import logging
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 
+from deployments.clipper.failures import MediaDamaged, RenderFailed
 from deployments.clipper.sandbox import Cancel, ChildLimits, Finished, OnLine, Sandboxed, run
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.contracts.clips import ClipPlan
@@ -14,6 +17,10 @@ from deployments.contracts.media import Source
 
 MOST_CORES = 16
 _GIB = 1 << 30
+log = logging.getLogger("mobula.clipper")
+_UNREADABLE = re.compile(
+    r"Error opening input|\[(?:in#|[vas]ist#)[^\n]*(?:Task finished with error|Terminating thread)"
+)
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "4"}  # or glibc maps 128 MiB for each thread
 
 
@@ -34,16 +41,35 @@ class Workspace:
         return [ffmpeg_binary(), "-hide_banner", "-nostdin", "-y", *words]
 
     def run(self, argv: Sequence[str], on_line: OnLine | None = None) -> Finished:
-        return run(
-            Sandboxed(
-                tuple(argv),
-                self.folder,
-                self.limits,
-                cancel=self.cancel,
-                on_line=on_line,
-                environment=_FEW_ARENAS,
-            )
+        """Raises what sandbox.run raises; RenderFailed instead of MediaDamaged where ffmpeg could
+        read the recording and failed at what we told it to do."""
+        command = Sandboxed(
+            tuple(argv),
+            self.folder,
+            self.limits,
+            cancel=self.cancel,
+            on_line=on_line,
+            environment=_FEW_ARENAS,
         )
+        try:
+            return run(command)
+        except MediaDamaged as problem:
+            words = "\n".join(getattr(problem, "__notes__", ()))
+            if "exit_status" not in problem.extensions or is_unreadable(words):
+                raise
+            log.error("ffmpeg refused a command of ours: %s\n%s", " ".join(argv), words)
+            raise _noted(RenderFailed(), words) from problem
+
+
+def is_unreadable(log: str) -> bool:
+    """Whether ffmpeg, which failed with these last words, could not read its input: its demuxer or
+    a decoder ended. A filter, an encoder or a muxer that ends is our own fault."""
+    return _UNREADABLE.search(log) is not None
+
+
+def _noted(problem: RenderFailed, words: str) -> RenderFailed:
+    problem.add_note(words)
+    return problem
 
 
 def open_workspace(plan: ClipPlan, source: Source, folder: Path, cancel: Cancel) -> Workspace:

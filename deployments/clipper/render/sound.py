@@ -7,6 +7,7 @@ text where ffmpeg only listens, as graph nodes where it encodes.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deployments.clipper.render.channels import PAN, Repair
 from deployments.clipper.render.loudness import CEILING, Gain
 from deployments.contracts.media import Seconds
 
@@ -14,17 +15,25 @@ RATE = 48_000
 _LIMITER_RATE = 192_000  # sample peaks here are true peaks (ITU-R BS.1770-4, annex 2)
 Filter = tuple[str, Mapping[str, Any]]
 METER: Filter = ("ebur128", {"peak": "true", "framelog": "quiet"})
+CHANNEL_METER: tuple[Filter, ...] = (
+    ("pan", {"args": "3c|c0=c0|c1=c1|c2=0.5*c0+0.5*c1"}),
+    ("astats", {"measure_perchannel": "RMS_level", "measure_overall": "none"}),
+)
 
 
-def evened(lead: Seconds, length: Seconds, late: bool) -> tuple[Filter, ...]:
+def evened(
+    lead: Seconds, length: Seconds, late: bool, repair: Repair | None = None
+) -> tuple[Filter, ...]:
     """Sound from `lead` seconds on for exactly `length`, 48 kHz stereo; silence where it has gaps,
-    begins `late` or ends early."""
+    begins `late` or ends early. With `repair` the channels are mended."""
     filled: dict[str, Any] = {"osr": RATE, "async": 1}
+    mended: tuple[Filter, ...] = (("pan", {"args": PAN[repair]}),) if repair else ()
     return (
         ("atrim", {"start": f"{lead:.6f}", "end": f"{lead + length:.6f}"}),
         ("asetpts", {"expr": f"PTS-{lead:.6f}/TB"}),
         ("aresample", filled | ({"first_pts": 0} if late else {})),
         ("aformat", {"sample_fmts": "fltp", "channel_layouts": "stereo"}),
+        *mended,
         ("apad", {"whole_dur": f"{length:.6f}"}),
         ("atrim", {"end": f"{length:.6f}"}),
     )

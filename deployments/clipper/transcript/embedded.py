@@ -6,6 +6,7 @@ from deployments.clipper.failures import MediaDamaged, MediaTooLarge
 from deployments.clipper.sandbox import Cancel, ChildLimits, Sandboxed, run
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.clipper.sandbox.inputs import ffmpeg_input
+from deployments.clipper.tracks import best_subtitles
 from deployments.clipper.transcript.failures import TranscriptRefused
 from deployments.clipper.transcript.leavings import left, lent
 from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
@@ -15,10 +16,11 @@ from deployments.contracts.media import Source, SubtitleTrack, Transcript
 def embedded_transcript(
     source: Source, folder: Path, cancel: Cancel | None = None, language: str | None = None
 ) -> Transcript | None:
-    """The words of the first text subtitles, of `language` if there are such. None: there are none,
-    or none that can be read. Raises MediaTimeout, SandboxFailed and Interrupted.
+    """The words of the best text subtitles (deployments/clipper/tracks.py), of `language` if there
+    are such. None: there are none, or none that can be read. Raises MediaTimeout, SandboxFailed and
+    Interrupted.
     """
-    track = _chosen([track for track in source.info.subtitles if track.text], language)
+    track = best_subtitles(source.info, language)
     if track is None:
         return None
     try:
@@ -27,13 +29,6 @@ def embedded_transcript(
     except (MediaDamaged, MediaTooLarge, TranscriptRefused):
         return None
     return found if found.words else None
-
-
-def _chosen(tracks: list[SubtitleTrack], language: str | None) -> SubtitleTrack | None:
-    """Languages are told by two letters or three: en, eng."""
-    wanted = (language or "")[:2].lower()
-    same = [t for t in tracks if wanted and (t.language or "").lower().startswith(wanted)]
-    return next(iter([*same, *tracks]), None)
 
 
 def _converted(source: Source, track: SubtitleTrack, folder: Path, cancel: Cancel | None) -> bytes:

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.sandbox import Cancel, ChildLimits, OnLine, python_child
+from deployments.clipper.tracks import sound_of
 from deployments.clipper.transcript.leavings import left, lent
 from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
-from deployments.contracts.media import Ability, Source, Transcript
+from deployments.contracts.media import Ability, AudioTrack, Source, Transcript
 
 _CHILD = "deployments.clipper.transcript.speaking"
 HOW = "install the extra 'speech' and name a model"
@@ -30,7 +31,7 @@ class Speech(Protocol):
         language: str | None = None,
         on_line: OnLine | None = None,
     ) -> Transcript:
-        """The words of the source's first audio track. Blocks. `on_line` gets the share done."""
+        """The words of the source's sound. Blocks. `on_line` gets the share done."""
         ...
 
 
@@ -49,7 +50,8 @@ class Whisper:
         language: str | None = None,
         on_line: OnLine | None = None,
     ) -> Transcript:
-        if not source.info.audio:
+        track = sound_of(source.info)
+        if track is None:
             return Transcript((), "none", language, "the recording has no sound")
         try:
             model = model_folder(self._model)
@@ -58,7 +60,11 @@ class Whisper:
         with lent(source.path, folder, ".json") as (link, out):
             python_child(
                 _CHILD,
-                {**self._request(source, model, language), "name": link.name, "out": out.name},
+                {
+                    **self._request(source, track, model, language),
+                    "name": link.name,
+                    "out": out.name,
+                },
                 folder,
                 limits=self._limits(source.info.duration),
                 threads=self._threads,
@@ -71,9 +77,11 @@ class Whisper:
             raise MediaDamaged("Nothing could be heard in the recording.")
         return parse_transcript(said, "json", origin="speech", language=language)
 
-    def _request(self, source: Source, model: Path, language: str | None) -> dict[str, Any]:
+    def _request(
+        self, source: Source, track: AudioTrack, model: Path, language: str | None
+    ) -> dict[str, Any]:
         return {
-            "stream": source.info.audio[0].index,
+            "stream": track.index,
             "model": str(model),
             "language": language,
             "duration": source.info.duration,

@@ -19,6 +19,7 @@ from deployments.clipper.captions.styles import find
 from deployments.clipper.charging import CHARGE, LEDGER, charge, charge_said
 from deployments.clipper.media_json import from_json
 from deployments.clipper.order import CLIPS, Order, to_spec
+from deployments.clipper.tracks import with_sound
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.jobs import Job, NewJob
 from deployments.contracts.media import MediaInfo
@@ -132,7 +133,7 @@ def _order(video: Video, options: ClipOptions, plan: Plan) -> Order:
     """Raises Conflict (the video is not ready) and InvalidRequest, naming the field."""
     if video.state != "ready" or video.info is None:
         raise Conflict(f"Video '{video.id}' is {video.state}; clips need one that is ready.")
-    info = from_json(video.info)
+    info = with_sound(from_json(video.info), options.audio_track, options.language)
     find(options.captions)
     said = video.transcript
     return Order(
@@ -150,8 +151,6 @@ def _order(video: Video, options: ClipOptions, plan: Plan) -> Order:
 
 def _seconds(info: MediaInfo, options: ClipOptions) -> int:
     """Whole seconds of the recording that are looked at."""
-    if info.video is None:
-        raise InvalidRequest("aspects: the recording has no picture to clip.", param="aspects")
     end = info.duration if options.end is None else min(options.end, info.duration)
     if options.start >= end:
         raise InvalidRequest(

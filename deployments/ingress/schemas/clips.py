@@ -43,6 +43,10 @@ class ClipRequest(BaseModel):
     framing: Literal["auto", "follow", "fit"] = "auto"
     keywords: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    audio_track: Annotated[
+        int | None,
+        Field(ge=1, le=32, description="Which of the video's audio tracks, from 1; else by rule."),
+    ] = None
     loudness: Annotated[float, Field(ge=-30, le=-9, description="LUFS.")] = -14.0
     texts: Annotated[bool, Field(description="A title, a description and hashtags each.")] = True
     rerank: Annotated[bool, Field(description="Let the text model put them in order.")] = False
@@ -96,7 +100,9 @@ class ClipFile(BaseModel):
 
 class ClipAnswer(BaseModel):
     """One clip. `start` and `end` are seconds of the video; `scores` and `evidence` say why it was
-    chosen, `text` has words to publish it with and who wrote them."""
+    chosen, `text` has words to publish it with and who wrote them. `note` says where it is not what
+    was asked for. `instead_of` is the stretch that could not be made, and why: this one, the next
+    best, took its place."""
 
     number: int
     state: PartState
@@ -107,6 +113,8 @@ class ClipAnswer(BaseModel):
     scores: dict[str, float]
     evidence: list[dict[str, Any]]
     excerpt: str
+    note: str = ""
+    instead_of: dict[str, Any] | None = None
     text: dict[str, Any] | None = None
     captions: dict[str, Any] | None = None
     partial: bool = False

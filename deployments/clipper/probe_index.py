@@ -1,0 +1,42 @@
+"""Whether an MP4 or MOV file lacks its index, as recordings do that were cut off. Runs in a child.
+
+Such a file begins as every other, but its index (the box `moov`) was to be written at the end.
+Source of the layout: ISO/IEC 14496-12, 4.2 (boxes) and 6.2 (their order).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_FIRST = {b"ftyp", b"wide", b"free", b"skip", b"mdat", b"pnot"}
+_MOST_BOXES = 1_000
+_HEADER = 8
+
+
+def lacks_index(file: Path) -> bool:
+    """Whether the file is made of such boxes, holds media data, and has no whole `moov`."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        found = list(_boxes(opened, size))
+    kinds = [kind for kind, _ in found]
+    whole = {kind for kind, is_whole in found if is_whole}
+    return bool(kinds) and kinds[0] in _FIRST and b"mdat" in kinds and b"moov" not in whole
+
+
+def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
+    """The kind of each outermost box, and whether the file holds all of it."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(at)
+        header = file.read(2 * _HEADER)
+        if len(header) < _HEADER:
+            return
+        length, kind = int.from_bytes(header[:4]), header[4:8]
+        if length == 1:
+            length = int.from_bytes(header[8:])
+        elif length == 0:  # up to the end of the file
+            length = size - at
+        if length < _HEADER:
+            return
+        yield kind, at + length <= size
+        at += length
