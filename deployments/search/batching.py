@@ -13,6 +13,7 @@ import numpy as np
 
 from cluster.clock import Clock
 from cluster.problems import Draining, Overloaded
+from cluster.tasks import create_detached_task
 from deployments.contracts.embedding import Vectors
 
 Run = Callable[[Sequence[str]], Awaitable[Vectors]]
@@ -87,7 +88,7 @@ class Batcher:
             for at, (text, size) in enumerate(zip(texts, tokens, strict=True))
         )
         if self._task is None:
-            self._task = asyncio.create_task(self._work())
+            self._task = create_detached_task(self._work())
         try:
             await call.done
         finally:
