@@ -26,6 +26,7 @@ class _Sent:
         "_given_up",
         "_model",
         "call",
+        "patience_s",
         "placed",
         "refused",
         "replica",
@@ -36,11 +37,19 @@ class _Sent:
     )
 
     def __init__(
-        self, model: str, response: Any, call: str, timeout_s: float, sent_at: float
+        self,
+        model: str,
+        response: Any,
+        call: str,
+        timeout_s: float,
+        sent_at: float,
+        patience_s: float | None = None,
     ) -> None:
+        """`patience_s` is how long anybody waits for a replica to take it (None: `timeout_s`)."""
         self.response = response
         self.call = call
         self.timeout_s = timeout_s
+        self.patience_s = timeout_s if patience_s is None else patience_s
         self.sent_at = sent_at
         self.placed = self.silent = False
         self.refused = 0

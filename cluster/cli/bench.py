@@ -19,6 +19,7 @@ MEASUREMENTS = {
     "failover": "What callers notice when replicas of a model die, hang or fall ill.",
     "fairness": "How tenants share a saturated model, over HTTP.",
     "routing": "Response times under each routing policy beside Serve's, simulated.",
+    "followers": "Callers who waited for a computation that whoever began it has given up.",
     "limits": "Slots that given-up streams leave behind, and a killed replica.",
     "cache": "Kept answers: speed, latency, coalescing, invalidation, and what timing gives away.",
     "video": "Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory.",

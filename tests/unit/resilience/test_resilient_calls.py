@@ -153,6 +153,19 @@ async def test_a_caller_who_leaves_takes_the_attempt_along() -> None:
     assert world.fleet.placed("c") is None
 
 
+async def test_calls_given_up_after_a_slow_call_s_time_open_the_breaker() -> None:
+    world = World("a", breaker={"min_requests": 10, "slow_s": 30})
+    world.ends = {"a": None}
+    for patience_s, state in ((29, "closed"), (31, "open")):
+        calls = [world.start(f"{patience_s}-{number}") for number in range(10)]
+        await asyncio.sleep(0)
+        world.clock.advance(patience_s)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        assert world.calls.figures().breaker.state == state
+
+
 async def test_without_a_replica_a_call_waits_for_one_as_long_as_it_is_told() -> None:
     world = World(patience_s=6)
     call = world.start()
