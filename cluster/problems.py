@@ -192,17 +192,20 @@ class UntrustedHost(Problem):
 
 
 class Malformed(Problem):
-    """`errors` lists each fault: `pointer` (RFC 6901 into the body), `detail`, `type`."""
+    """`errors` lists faults: `pointer` (RFC 6901 into the body), `detail`, `type`; `more_errors`
+    says how many there are beside those.
+    """
 
     status, slug, title = 422, "malformed-payload", "The request does not match the schema"
 
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        first = errors[0]
-        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    def __init__(self, errors: Sequence[Mapping[str, Any]], *, more: int = 0) -> None:
+        first, others = errors[0], len(errors) - 1 + more
+        told = f" ({others} more)" if others else ""
         pointer = str(first.get("pointer", ""))
         super().__init__(
-            f"{pointer or 'body'}: {first['detail']}{more}",
+            f"{pointer or 'body'}: {first['detail']}{told}",
             errors=[dict(error) for error in errors],
+            more_errors=more or None,
             param=pointer.lstrip("/").replace("/", ".") or None,
         )
 
