@@ -119,9 +119,9 @@ def _best_branch(
     depth = len(place)
     branches: dict[str, list[_Fault]] = {}
     for fault in faults:
-        if len(fault.branches) > level and fault.branches[level][0] == depth:
-            if fault.steps[:depth] == place:
-                branches.setdefault(fault.branches[level][1], []).append(fault)
+        at, branch = fault.branches[level] if len(fault.branches) > level else (-1, "")
+        if at == depth and fault.steps[:depth] == place:
+            branches.setdefault(branch, []).append(fault)
     fitting = [
         each
         for each in branches.values()
