@@ -19,6 +19,7 @@
       RateLimited               429 rate-limited           Retry-After; names the limit that bound
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is spent
       ClientGone                499 client-gone            nobody is left to read the answer
+      MethodNotImplemented      501 method-not-implemented no route has this method
       ModelFailed               502 model-failed
         ReplicaLost             502 replica-lost           another may do better
       Overloaded                503 overloaded             Retry-After
@@ -244,6 +245,10 @@ class QuotaExceeded(RateLimited):
 
 class ClientGone(Problem):
     status, slug, title = 499, "client-gone", "The client closed the connection"
+
+
+class MethodNotImplemented(Problem):
+    status, slug, title = 501, "method-not-implemented", "No route has this method"
 
 
 class ModelFailed(Problem):
