@@ -19,6 +19,7 @@
       RateLimited               429 rate-limited           Retry-After; names the limit that bound
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is spent
       ClientGone                499 client-gone            nobody is left to read the answer
+      MethodNotImplemented      501 method-not-implemented no route has this method
       ModelFailed               502 model-failed
         ReplicaLost             502 replica-lost           another may do better
       Overloaded                503 overloaded             Retry-After
@@ -192,17 +193,20 @@ class UntrustedHost(Problem):
 
 
 class Malformed(Problem):
-    """`errors` lists each fault: `pointer` (RFC 6901 into the body), `detail`, `type`."""
+    """`errors` lists faults: `pointer` (RFC 6901 into the body), `detail`, `type`; `more_errors`
+    says how many there are beside those.
+    """
 
     status, slug, title = 422, "malformed-payload", "The request does not match the schema"
 
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        first = errors[0]
-        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    def __init__(self, errors: Sequence[Mapping[str, Any]], *, more: int = 0) -> None:
+        first, others = errors[0], len(errors) - 1 + more
+        told = f" ({others} more)" if others else ""
         pointer = str(first.get("pointer", ""))
         super().__init__(
-            f"{pointer or 'body'}: {first['detail']}{more}",
+            f"{pointer or 'body'}: {first['detail']}{told}",
             errors=[dict(error) for error in errors],
+            more_errors=more or None,
             param=pointer.lstrip("/").replace("/", ".") or None,
         )
 
@@ -241,6 +245,10 @@ class QuotaExceeded(RateLimited):
 
 class ClientGone(Problem):
     status, slug, title = 499, "client-gone", "The client closed the connection"
+
+
+class MethodNotImplemented(Problem):
+    status, slug, title = 501, "method-not-implemented", "No route has this method"
 
 
 class ModelFailed(Problem):

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from cluster.problems import Malformed, Problem, to_problem
+from cluster.problems import Problem, to_problem
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.fast_path import FastPath, HotRoute
 from deployments.ingress.middleware import wrap
@@ -49,6 +49,7 @@ from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, Post
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.services import Services
 from deployments.ingress.streaming import NDJSON, SSE
+from deployments.ingress.validation import of_parameters
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -166,11 +167,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     """Path and query parameters, which FastAPI itself checks."""
     assert isinstance(error, RequestValidationError)
-    faults = [
-        {"pointer": "", "detail": f"{'.'.join(map(str, e['loc']))}: {e['msg']}", "type": e["type"]}
-        for e in error.errors()
-    ]
-    return _answer(request, Malformed(faults))
+    return _answer(request, of_parameters(error.errors()))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

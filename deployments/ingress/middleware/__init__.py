@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from deployments.ingress.middleware.access_log import AccessLog
+from deployments.ingress.middleware.allowances import SIGN_IN
 from deployments.ingress.middleware.body_limit import BodyLimit
 from deployments.ingress.middleware.compression import Compression
 from deployments.ingress.middleware.concurrency import Concurrency
@@ -76,8 +77,9 @@ def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASG
     settings, clock = services.settings, services.clock
     media = services.media
     more = () if media is None else allowances(media.intake.limits, media.max_form_bytes)
-    app = BodyLimit(app, settings.max_body_bytes, more)
-    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, more)
+    bounds = (SIGN_IN, *more)
+    app = BodyLimit(app, settings.max_body_bytes, bounds)
+    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, bounds)
     app = ServeHeaders(app)
     app = Concurrency(app, settings.max_concurrent_requests)
     app = Compression(app)

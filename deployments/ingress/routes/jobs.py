@@ -36,6 +36,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 RETRY_AFTER_S = 2
 LONGEST_WAIT_S = 30.0
 SPARE_S = 2.0  # of the request's deadline, for the answer itself
+MAX_DIGITS = 20  # of a number in a header: int() takes long for many, and refuses over 4,300
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?("[^"]*")|(\*)')
 
@@ -85,8 +86,8 @@ async def get_job(
     prefer: Prefer = None,
 ) -> Response:
     """While it runs, `Retry-After` says when to ask again, and `ETag` spares the answer."""
-    jobs = _jobs(request)
     async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+        jobs = _jobs(request)
         found = await jobs.get(entry.tenant, job)
     wait_s = _wait_s(request, prefer)
     if wait_s:
@@ -122,8 +123,8 @@ async def follow_job(
     `progress`, `part`, `retrying`, and `succeeded`, `partial`, `failed` or `canceled`. `reset`:
     events that were asked for are no longer kept. The stream outlasts the request's deadline.
     """
-    jobs = _jobs(request)
     async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+        jobs = _jobs(request)
         seen = _seen(after, last_event_id)
         if await is_over(jobs, entry.tenant, job, seen):
             return Response(status_code=204, headers=NO_STORE)
@@ -209,7 +210,7 @@ def _frame(event: JobEvent | Reset | None) -> bytes:
 def _seen(after: int | None, last_event_id: str | None) -> int:
     """A browser that comes back knows better than the address that it was given."""
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
-        return min(int(last_event_id), 2**31 - 1)
+        return min(int(last_event_id[:MAX_DIGITS]), 2**31 - 1)
     return after or 0
 
 
