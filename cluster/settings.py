@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     trusted_proxies: Words = ()
     connections_per_source: Annotated[int, Field(ge=1)] = 1024
 
+    # How long a client may take to send the headers of a request, and the body of one that HAProxy
+    # may repeat.
+    header_timeout_s: Annotated[int, Field(ge=1, le=3600)] = 10
+
     # Where HAProxy's own metrics are served, without a key: for a Prometheus elsewhere, 0.0.0.0.
     metrics_host: str = LOOPBACK
 

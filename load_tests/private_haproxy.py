@@ -38,6 +38,8 @@ class PrivateHAProxy:
         self.url = f"{scheme}://127.0.0.1:{self.http_port}"
         self._process: subprocess.Popen[bytes] | None = None
 
+    script = str(ROOT / "cluster/ops/haproxy")
+
     @property
     def config(self) -> Path:
         return self.folder / "haproxy.cfg"
@@ -65,7 +67,7 @@ class PrivateHAProxy:
         }
 
     def __enter__(self) -> Self:
-        write_configuration(self)
+        write_configuration(self, "/")
         self._process = self.spawn()
         self._await()
         return self
@@ -73,15 +75,16 @@ class PrivateHAProxy:
     def spawn(self, *more: str) -> subprocess.Popen[bytes]:
         """As Serve does: `-sf` and `-x` make it take over from one that runs."""
         log = (self.folder / "haproxy.log").open("ab")
-        command = [str(ROOT / "cluster/ops/haproxy"), "-db", "-f", str(self.config), "-dR", *more]
+        command = [self.script, "-db", "-f", str(self.config), "-dR", *more]
         with contextlib.closing(log):
             return subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
 
-    def reload(self) -> subprocess.Popen[bytes]:
-        """A new process in place of this one, which drains; returns the old."""
+    def reload(self, prefix: str | None = "/") -> subprocess.Popen[bytes]:
+        """A new process in place of this one, which drains; returns the old. The application is
+        under `prefix` from now on (None: there is none)."""
         assert self._process is not None
         old = self._process
-        write_configuration(self)
+        write_configuration(self, prefix)
         self._process = self.spawn("-sf", str(old.pid), "-x", str(self.admin))
         self._await()
         return old
@@ -99,11 +102,15 @@ class PrivateHAProxy:
 
     def _await(self) -> None:
         until = time.monotonic() + START_S
-        while f"Pid: {self.pid}\n" not in self._info() or "L7OK" not in self._info("show stat"):
+        while f"Pid: {self.pid}\n" not in self._info() or not self._is_checked():
             assert self._process is not None
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"HAProxy did not start:\n{self.log()[-2000:]}")
             time.sleep(0.01)
+
+    def _is_checked(self) -> bool:
+        statistics = self._info("show stat")
+        return "http-mobula" not in statistics or "L7OK" in statistics
 
     def _info(self, command: str = "show info") -> str:
         try:
@@ -128,7 +135,7 @@ def _all(connection: socket.socket) -> Iterator[bytes]:
         yield part
 
 
-def write_configuration(haproxy: PrivateHAProxy, backends: bool = True) -> None:
+def write_configuration(haproxy: PrivateHAProxy, prefix: str | None) -> None:
     """What Serve writes for one application with one ingress replica; or before there is one."""
     from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
     from ray.serve.config import HTTPOptions
@@ -151,9 +158,10 @@ def write_configuration(haproxy: PrivateHAProxy, backends: bool = True) -> None:
         retries=5,
     )
     server = ServerConfig(name="replica", host="127.0.0.1", port=haproxy._upstream_port)
-    mobula = BackendConfig(
-        name="http-mobula", path_prefix="/", app_name="mobula", servers=[server]
-    )
-    found: dict[str, Any] = {"http-mobula": mobula} if backends else {}
+    found: dict[str, Any] = {}
+    if prefix is not None:
+        found["http-mobula"] = BackendConfig(
+            name="http-mobula", path_prefix=prefix, app_name="mobula", servers=[server]
+        )
     api = HAProxyApi(config, found, config_file_path=str(haproxy.config))
     api._generate_config_file_internal()

@@ -19,8 +19,6 @@ TOKEN_HEADER = "x-mobula-proxy-token"  # proves to a replica that a request came
 # Beside X-Forwarded-*: what proxies say of the client. Nobody's word is taken in these forms.
 FORWARDING = ("forwarded", "(x-real|x-client|x-cluster-client|true-client|cf-connecting)-ip")
 
-HEADERS_S = 10  # from the first byte of a connection, or of a request, to the end of its headers
-BODY_S = 10  # for the bodies that are kept until an answer begins
 TUNNEL_S = 3600  # an upgraded connection (WebSocket) without a byte in either direction
 DESCRIPTORS_BESIDE = 256  # listeners, checks, logs, pipes
 
@@ -38,13 +36,15 @@ class UnknownConfiguration(Exception):
 @dataclass(frozen=True, slots=True)
 class Options:
     """`trusted_proxies` are networks; `certificate` is a PEM file with key and chain, or None for
-    plain HTTP. `token` proves to replicas who forwarded a request. `descriptors` is how many files
+    plain HTTP. `header_timeout_s` is the time from a connection's start, or a request's first byte, to
+    the end of its headers, and for a body that is kept until the answer begins. `token` proves to replicas who forwarded a request. `descriptors` is how many files
     the process may have open."""
 
     repeatable: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     metrics_host: str = "127.0.0.1"
     connections_per_source: int = 1024
+    header_timeout_s: int = 10
     certificate: Path | None = None
     token: str | None = None
     descriptors: int | None = None
@@ -167,7 +167,7 @@ def _slow_clients(options: Options) -> Iterator[str]:
     """A source is one client, except where it is a proxy that others stand behind."""
     if options.trusted_proxies:
         yield f"acl from_trusted_proxy src {' '.join(options.trusted_proxies)}"
-    yield f"timeout http-request {HEADERS_S}s"
+    yield f"timeout http-request {options.header_timeout_s}s"
     yield "stick-table type ipv6 size 100k expire 60s store conn_cur"
     unless = " unless from_trusted_proxy" if options.trusted_proxies else ""
     yield f"tcp-request connection track-sc0 src{unless}"
@@ -221,7 +221,7 @@ def _repetition(options: Options) -> Iterator[str]:
     yield f"acl repeatable path {' '.join(options.repeatable)}"
     yield "acl once req.hdr(idempotency-key) -m found"
     yield "http-request disable-l7-retry unless METH_GET || METH_POST repeatable !once"
-    yield f"http-request wait-for-body time {BODY_S}s if METH_POST repeatable"
+    yield f"http-request wait-for-body time {options.header_timeout_s}s if METH_POST repeatable"
 
 
 def _without_route(lines: list[str], *, served: bool) -> list[str]:

@@ -61,9 +61,7 @@ class ProxyProblem:
         before, after = self.native().split(_ID)
         openai_before, openai_after = self.openai().split(_ID)
         body = (
-            _either(openai_before, before)
-            + "%[var(txn.request_id)]"
-            + _either(openai_after, after)
+            _either(openai_before, before) + "%[var(txn.request_id)]" + _either(openai_after, after)
         )
         retry = "" if self.retry_after_s is None else f" hdr Retry-After {self.retry_after_s}"
         return (
@@ -91,9 +89,7 @@ PROBLEMS = (
         "The request is larger than what is taken here.",
     ),
     ProxyProblem(429, "rate-limited", "Too many requests", "Too many requests; wait."),
-    ProxyProblem(
-        500, "internal-error", "Internal error", "Something went wrong on our side."
-    ),
+    ProxyProblem(500, "internal-error", "Internal error", "Something went wrong on our side."),
     ProxyProblem(
         502,
         "replica-lost",

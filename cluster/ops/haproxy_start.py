@@ -48,6 +48,7 @@ def options_of(environment: Mapping[str, str], folder: Path) -> Options:
         trusted_proxies=tuple(str(ipaddress.ip_network(each)) for each in proxies),
         metrics_host=environment.get("MOBULA_METRICS_HOST") or "127.0.0.1",
         connections_per_source=int(environment.get("MOBULA_CONNECTIONS_PER_SOURCE") or 1024),
+        header_timeout_s=int(environment.get("MOBULA_HEADER_TIMEOUT_S") or 10),
         certificate=_certificate(environment, folder),
         token=proxy_token(environment),
         descriptors=_descriptors(),

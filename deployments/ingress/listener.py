@@ -62,8 +62,10 @@ class UnchunkedHttp10:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         cycle: Any = getattr(send, "__self__", None)
-        if scope["type"] != "http" or scope["http_version"] != "1.0" or (
-            getattr(cycle, "chunked_encoding", False) is not None
+        if (
+            scope["type"] != "http"
+            or scope["http_version"] != "1.0"
+            or (getattr(cycle, "chunked_encoding", False) is not None)
         ):
             await self._app(scope, receive, send)
             return

@@ -19,7 +19,9 @@ def replica() -> Iterator[Replica]:
 
 @pytest.fixture(scope="module")
 def haproxy(replica: Replica) -> Iterator[PrivateHAProxy]:
-    with PrivateHAProxy(replica.port, MOBULA_TRUSTED_PROXIES=TRUSTED) as haproxy:
+    with PrivateHAProxy(
+        replica.port, MOBULA_TRUSTED_PROXIES=TRUSTED, MOBULA_HEADER_TIMEOUT_S="1"
+    ) as haproxy:
         yield haproxy
 
 

@@ -5,7 +5,9 @@ import socket
 import time
 
 
-def exchange(port: int, request: bytes, *, source: str = "127.0.0.1", within_s: float = 5.0) -> bytes:
+def exchange(
+    port: int, request: bytes, *, source: str = "127.0.0.1", within_s: float = 5.0
+) -> bytes:
     """All that is answered until the server closes; raises TimeoutError if it does not."""
     with socket.create_connection(
         ("127.0.0.1", port), within_s, source_address=(source, 0)
