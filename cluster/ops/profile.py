@@ -5,6 +5,7 @@ Flows out: plain variables for `ray start`, which every process of the cluster i
 """
 
 import os
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +42,13 @@ REPEATABLE = (
     "/api/v1/posts/batch",
 )
 
+# Connections from clients that HAProxy holds at once, on a node; each takes two descriptors.
+MAX_CONNECTIONS = 16_384
+CLIENT_S = 60  # a client that neither sends what it owes nor reads its answer
+
+# uvicorn believes no X-Forwarded-For of anybody: deployments/ingress/client_address.py does.
+CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
+
 # Inherited, these would send our processes to somebody else's cluster.
 FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID")
 
@@ -63,6 +71,7 @@ def environment(
         "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_START_HOOK": "cluster.ops.start_hook.trim",
+        **CLIENT_ADDRESSES,
     }
 
 
@@ -82,6 +91,8 @@ def serve_environment(
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.ingress.listener.middlewares",
+        **CLIENT_ADDRESSES,
     }
     if profile == "plain":
         return common
@@ -92,10 +103,13 @@ def serve_environment(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(__file__).with_name("haproxy")),
         "MOBULA_HAPROXY": haproxy_binary(),
+        "MOBULA_PYTHON": sys.executable,
         "MOBULA_REPEATABLE": " ".join(REPEATABLE),
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_RETRIES": "5",
         "RAY_SERVE_HAPROXY_TCP_NODELAY": "1",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(MAX_CONNECTIONS),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(CLIENT_S),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(cores or os.cpu_count() or 1)),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(LONGEST_STREAM_S),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),

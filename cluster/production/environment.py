@@ -23,6 +23,7 @@ HAPROXY = Path("/tmp/haproxy")
 IN_IMAGE = {
     "RAY_SERVE_HAPROXY_BINARY_PATH": "/opt/mobula/cluster/ops/haproxy",
     "MOBULA_HAPROXY": "/opt/venv/bin/haproxy",
+    "MOBULA_PYTHON": "/opt/venv/bin/python",
 }
 
 SECRET_SETTINGS = ("database_url", "redis_url", "pepper", "bootstrap_key")

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from cluster.problems import Problem, to_problem
 from cluster.tenants.plan import RequestClass
+from deployments.ingress.client_address import ClientAddress
 from deployments.ingress.fast_path import FastPath, HotRoute
 from deployments.ingress.middleware import wrap
 from deployments.ingress.openapi import (
@@ -84,14 +85,17 @@ _HOT = {
 }
 
 
-def create_app(services: Services, *, behind_serve: bool = False) -> ASGIApp:
-    """The application with every layer around it."""
+def create_app(
+    services: Services, *, behind_serve: bool = False, proxy_token: str | None = None
+) -> ASGIApp:
+    """The application with every layer around it. `proxy_token` is what HAProxy proves itself
+    with."""
     known = operations(services)
     api = DirectRoutes(create_api(services, known), _endpoints(services, known))
     app = wrap(api, services, behind_serve=behind_serve)
-    if services.cache is None:
-        return app
-    return FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
+    if services.cache is not None:
+        app = FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
+    return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
 def create_api(services: Services, known: Operations) -> FastAPI:

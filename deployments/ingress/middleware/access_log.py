@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cluster.clock import Clock
 from cluster.logs import escape_active
 from cluster.redaction import redact
+from deployments.ingress.client_address import client_address
 from deployments.ingress.trace import Trace, current_trace
 
 Write = Callable[[bytes], None]
@@ -62,7 +63,7 @@ class AccessLog:
 
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
     """What is logged of an answer of `size` bytes that took `ms`."""
-    client, state = scope.get("client"), scope["state"]
+    state = scope["state"]
     line = {
         "ts": round(clock.wall(), 3),
         "event": "request",
@@ -75,7 +76,7 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
         "tenant": state.get("tenant"),
         "key": state.get("key_id"),
         "model": _redacted(state.get("model")),
-        "client": client[0] if client else None,
+        "client": client_address(scope) or None,
     }
     if "problem" in state:
         line["problem"] = state["problem"]
