@@ -19,6 +19,14 @@ from cluster.cli.usage import usage
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
 
+
+def _write_for_owner_only() -> None:
+    """For the commands that write into the home, and for all that they start."""
+    from cluster.storage.files import write_for_owner_only
+
+    write_for_owner_only()
+
+
 app = typer.Typer(
     help="Run and use a Mobula inference cluster on this machine.",
     no_args_is_help=True,
@@ -62,11 +70,16 @@ def up(
     nodes: Annotated[
         int, typer.Option(min=1, help="Deploy once so many nodes are here; others `join`.")
     ] = 1,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Start what was deployed last, if anything was."),
+    ] = False,
 ) -> None:
     """Start a cluster on this machine and wait until it is ready."""
     from cluster.cli.up import run
 
-    raise typer.Exit(run(detach, config, port, timeout, profile, logs, nodes))
+    _write_for_owner_only()
+    raise typer.Exit(run(detach, config, port, timeout, profile, logs, nodes, resume=resume))
 
 
 @app.command()
@@ -87,6 +100,7 @@ def deploy(
     """Roll a changed configuration, weights or code onto the running cluster."""
     from cluster.cli.deploy import run
 
+    _write_for_owner_only()
     raise typer.Exit(run(config, restart or [], wait, timeout, rollback))
 
 
@@ -99,6 +113,7 @@ def join(
     """Make this machine a node of a cluster that `up` started elsewhere; `down` lets it go."""
     from cluster.cli.join import run
 
+    _write_for_owner_only()
     raise typer.Exit(run(head, profile, timeout))
 
 
@@ -131,6 +146,7 @@ def demo() -> None:
     """Captions from the running cluster, by HTTP and from a Ray job, and clips of a video."""
     from cluster.cli.demo import run
 
+    _write_for_owner_only()
     raise typer.Exit(run())
 
 
@@ -191,12 +207,13 @@ def bootstrap(
     """Make the store ready (tables, first tenant, its key) where nobody runs `up`."""
     from cluster.cli.bootstrap import run
 
+    _write_for_owner_only()
     raise typer.Exit(run(accept_newer))
 
 
 @app.command()
 def manifests(
-    kind: Annotated[str, typer.Argument(help="kubernetes, compose or images.")],
+    kind: Annotated[str, typer.Argument(help="kubernetes, compose, images or systemd.")],
     values: Annotated[
         Path | None, typer.Option(help="What is particular here. [default: the defaults]")
     ] = None,
@@ -256,6 +273,8 @@ def models_export(
     """Convert a Hugging Face model for the openvino engine, in an environment of its own."""
     from cluster.cli.models import export
 
+    if out is None:
+        _write_for_owner_only()
     raise typer.Exit(export(source, out, weights))
 
 

@@ -23,6 +23,7 @@ from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
 from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.storage.files import PRIVATE_UMASK
 from cluster.storage.one_node import OneNodeOnly, is_sqlite
 
 LOG = "ray-join.log"
@@ -97,7 +98,7 @@ def _start_ray(plan: JoinPlan, state: ClusterState) -> None:
         process = subprocess.Popen(
             node.joining_command(plan.head), cwd=ROOT, env=node_environment(plan.settings, state),
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-            umask=0o077,  # Serve makes the folder of HAProxy's open admin socket
+            umask=PRIVATE_UMASK,  # Serve makes the folder of HAProxy's open admin socket
         )  # fmt: skip
     try:
         code = process.wait(plan.timeout_s)
@@ -113,5 +114,8 @@ def node_environment(settings: Settings, state: ClusterState) -> dict[str, str]:
     profile: Profile = "plain" if state.profile == "plain" else "fast"
     cores = os.cpu_count() or 1
     haproxy = Path(state.haproxy_dir)
-    found = environment(profile, node.ports, state.id, settings.home, haproxy, cores)
+    found = environment(
+        profile, node.ports, state.id, settings.home, haproxy, cores,
+        one_machine=False,
+    )  # fmt: skip
     return found | node.joining_environment()

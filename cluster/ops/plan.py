@@ -4,6 +4,7 @@ Flows in: settings, and the operator's file. Flows out: a `Plan`, or `StartFaile
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from cluster.auth.home import store_url
 from cluster.ops import gcs_store
+from cluster.ops.nodes import is_loopback
 from cluster.ops.ports import Ports, Taken, taken
 from cluster.ops.profile import Profile
 from cluster.settings import LOOPBACK, Settings
@@ -61,7 +63,11 @@ class Plan:
 
     def serve_config(self) -> dict[str, Any]:
         """The same with our address in it."""
-        config, http = self.asked(), {"host": self.settings.host, "port": self.settings.http_port}
+        return self.addressed(self.asked())
+
+    def addressed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration for Serve with our address in it."""
+        http = {"host": self.settings.host, "port": self.settings.http_port}
         return {**config, "http_options": {**config.get("http_options", {}), **http}}
 
 
@@ -76,6 +82,11 @@ def check(plan: Plan) -> None:
     complaint = gcs_store.complaint(settings)
     if complaint is not None:
         raise StartFailed(complaint)
+    if plan.nodes > 1 and is_loopback(settings.node_address):
+        raise StartFailed(
+            "with MOBULA_NODE_ADDRESS on loopback this machine listens to itself alone: set it to "
+            "the address under which the other nodes reach it"
+        )
     if plan.nodes > 1 and is_sqlite(store_url(plan.home, settings)):
         raise StartFailed(str(OneNodeOnly()))
     refuse_taken(Ports.of(settings))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cluster.ops.ports import BLOCK, Ports
+from cluster.ops.worker_hook import API_PORT
 from cluster.settings import MARKER, ROOT, process_environment
 
 Profile = Literal["fast", "plain"]
@@ -49,17 +50,45 @@ CLIENT_S = 60  # a client that neither sends what it owes nor reads its answer
 # uvicorn believes no X-Forwarded-For of anybody: deployments/ingress/client_address.py does.
 CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
 
-# Inherited, these would send our processes to somebody else's cluster.
-FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID")
+# Serve replaces a proxy that fails three checks in a row: a killed HAProxy is away for 3 s and the
+# start of another (27 s with Serve's own period of 10 s).
+PROXY_CHECK_S = 1
+
+# Under the first, everything that Ray starts listens on loopback; without it, Ray takes a loopback
+# address for the machine's own, and its ports are open on every interface. The other two do the
+# same for what Serve opens (cluster/ops/worker_hook.py).
+ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
+HTTP_HOOK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+
+LOOPBACK_ONLY = {
+    ONE_MACHINE: "0",
+    WORKER_HOOK: "cluster.ops.worker_hook.bind_grpc",
+    HTTP_HOOK: "cluster.ops.worker_hook.bind_http",
+}
+
+# Inherited, these would send our processes to somebody else's cluster, or open their ports.
+FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID", API_PORT)
 
 
 def environment(
-    profile: Profile, ports: Ports, cluster_id: str, home: Path, haproxy: Path, cores: int
+    profile: Profile,
+    ports: Ports,
+    cluster_id: str,
+    home: Path,
+    haproxy: Path,
+    cores: int,
+    *,
+    one_machine: bool = True,
 ) -> dict[str, str]:
-    """The whole environment for `ray start`."""
+    """The whole environment for `ray start`. `one_machine`: no other node will join, so nothing but
+    the API's port listens elsewhere than on loopback."""
     inherited = process_environment()
     for name in FOREIGN:
         inherited.pop(name, None)
+    for name, ours in LOOPBACK_ONLY.items():  # of a cluster around this process
+        if inherited.get(name) == ours:
+            del inherited[name]
     paths = [str(ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
     return {
         **serve_environment(profile, ports, haproxy, cores),
@@ -72,6 +101,7 @@ def environment(
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_START_HOOK": "cluster.ops.start_hook.trim",
         **CLIENT_ADDRESSES,
+        **(LOOPBACK_ONLY | {API_PORT: str(ports.http)} if one_machine else {}),
     }
 
 
@@ -88,6 +118,7 @@ def serve_environment(
         "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
         **NODE_HEALTH,
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": str(PROXY_CHECK_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),

@@ -22,6 +22,7 @@ Cpus = Annotated[int, Field(ge=1, le=1024)]
 Gib = Annotated[int, Field(ge=1, le=65_536)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 ObjectStore = Annotated[str, Field(pattern=r"^(s3|gs|az|azure|https?)://[^\s@]+$", max_length=900)]
+Folder = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$", max_length=200)]
 Address = Annotated[str, Field(pattern=r"^(rediss?://)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 
 
@@ -138,6 +139,16 @@ class Compose(_Part):
     grafana: Image = "grafana/grafana:12.1.1"
 
 
+class Systemd(_Part):
+    """One machine without containers. `folder` holds the repository, `state` is the home's name
+    under /var/lib, `secrets_file` may hold further settings, such as what is secret."""
+
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "mobula"
+    folder: Folder = "/opt/mobula"
+    state: Name = "mobula"
+    secrets_file: Folder = "/etc/mobula/mobula.env"
+
+
 class Values(_Part):
     """The whole installation. `longest_stream_s` bounds a request, and with it every drain;
     `blobs` is an object store that all nodes reach; `models_claim` a volume of model weights.
@@ -161,6 +172,7 @@ class Values(_Part):
     upgrade: Upgrade = Upgrade()
     network: Network = Network()
     compose: Compose = Compose()
+    systemd: Systemd = Systemd()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from cluster.ops import state as states
+from cluster.ops import supervision
 from cluster.ops.ports import Ports, is_free
 from cluster.ops.processes import end_all, members
 from cluster.ops.state import ClusterState
@@ -70,6 +71,7 @@ class Launcher:
         """One whose cluster and logs are gone afterwards, however the test ended."""
         found = cls(folder / "home", folder, Ports.free())
         yield found
+        supervision.stop(found.home)  # else it would start again what is ended here
         state = states.load(found.home)
         if state is not None:
             end_all(lambda: members(state.id), grace_s=0.0)

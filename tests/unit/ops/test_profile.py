@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from cluster.ops.ports import Ports
-from cluster.ops.profile import REPEATABLE, environment, haproxy_threads
+from cluster.ops.profile import (
+    HTTP_HOOK,
+    ONE_MACHINE,
+    REPEATABLE,
+    WORKER_HOOK,
+    environment,
+    haproxy_threads,
+)
+from cluster.ops.worker_hook import API_PORT
 from cluster.settings import MARKER, ROOT
 
 PORTS = Ports(http=8000, dashboard=8265, gcs=6480)
@@ -47,6 +55,41 @@ def test_another_clusters_address_is_not_inherited(monkeypatch: pytest.MonkeyPat
 
     assert "RAY_ADDRESS" not in env
     assert "RAY_AUTH_TOKEN" not in env
+
+
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+def test_on_one_machine_nothing_of_rays_or_serves_listens_for_others(profile: str) -> None:
+    env = _environment(profile)
+
+    assert env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+    assert env["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] == "cluster.ops.worker_hook.bind_grpc"
+    assert env[HTTP_HOOK] == "cluster.ops.worker_hook.bind_http"
+    assert env[API_PORT] == "8000"
+
+
+def test_no_tuning_opens_those_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ONE_MACHINE, "1")
+    monkeypatch.setenv(API_PORT, "30250")
+
+    env = _environment()
+
+    assert (env[ONE_MACHINE], env[API_PORT]) == ("0", "8000")
+
+
+def test_nodes_of_several_machines_reach_each_other_whatever_is_around_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in _environment().items():
+        monkeypatch.setenv(name, value)
+
+    env = environment("fast", PORTS, "c2", Path("/m"), Path("/h"), 8, one_machine=False)
+
+    assert not {ONE_MACHINE, WORKER_HOOK, HTTP_HOOK, API_PORT} & env.keys()
+
+
+def test_serve_looks_at_its_proxy_every_second() -> None:
+    """A killed HAProxy was away for 29 s: three checks, ten seconds apart."""
+    assert _environment()["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"] == "1"
 
 
 def test_the_plain_profile_has_no_haproxy() -> None:
