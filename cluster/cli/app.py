@@ -203,12 +203,16 @@ def bootstrap(
     accept_newer: Annotated[
         bool, typer.Option(help="Leave tables alone that a newer version has made.")
     ] = False,
+    adopt_rows: Annotated[
+        bool,
+        typer.Option(help="Trust the keys and users in the store as they are, and sign them."),
+    ] = False,
 ) -> None:
     """Make the store ready (tables, first tenant, its key) where nobody runs `up`."""
     from cluster.cli.bootstrap import run
 
     _write_for_owner_only()
-    raise typer.Exit(run(accept_newer))
+    raise typer.Exit(run(accept_newer, adopt_rows))
 
 
 @app.command()

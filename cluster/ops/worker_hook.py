@@ -3,8 +3,9 @@
 Ray itself does so under RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0, two parts of Serve do not: the gRPC
 server through which replicas call each other is bound to `[::]`, and the HTTP ports of replicas and
 of the fallback proxy are bound to the host of the API. Flows in: nothing; Ray calls `bind_grpc` in
-each worker process before it loads an actor, Serve calls `bind_http` before it opens an HTTP port.
-Both are put into Ray's environment by cluster/ops/profile.py. tests/unit/ops/test_worker_hook.py
+each worker process before it loads an actor; deployments/ingress/listener.py, which Serve calls
+before it opens an HTTP port, calls `bind_http`. Both are put into Ray's environment by
+cluster/ops/profile.py. tests/unit/ops/test_worker_hook.py
 pins the lines of Ray that this depends on.
 """
 
@@ -58,15 +59,15 @@ def bind_grpc() -> None:
         replica.add_port_to_grpc_server = replaced
 
 
-def bind_http() -> list[Any]:
-    """The same for HTTP, in a replica or a proxy; returns no middleware, as Serve expects."""
-    api_port = int(os.environ[API_PORT])
-    wrap = functools.partial(LoopbackHttp, api_port=api_port)
+def bind_http() -> None:
+    """The same for HTTP, in a replica or a proxy; nothing in a cluster of several machines."""
+    if API_PORT not in os.environ:
+        return
+    wrap = functools.partial(LoopbackHttp, api_port=int(os.environ[API_PORT]))
     for name in (REPLICA, PROXY):
         if name in sys.modules:
             module: Any = sys.modules[name]
             module.start_asgi_http_server = _once(wrap, module.start_asgi_http_server)
-    return []
 
 
 def _once(wrap: Callable[[Any], Any], found: Any) -> Any:

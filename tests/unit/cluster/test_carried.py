@@ -19,7 +19,7 @@ RULE = (
     "to this list; never move, rename or remove one. To get rid of a field, leave it unused."
 )
 PINNED: dict[type, str] = {
-    Caller: "tenant key_id scopes plan kind weight",
+    Caller: "tenant key_id scopes plan kind weight expires",
     IngressConfig: "offer cache video resilience deployments scaling",
     Offer: "default_provider providers output_caps costs",
     ReplicaReport: "counts tiers semantic",
