@@ -6,6 +6,7 @@
       MediaTooShort    422 media-too-short   names min_duration_s
       MediaDamaged     422 media-damaged     cannot be decoded, or crashed the decoder
       NoMedia          422 no-media          neither picture nor sound
+      TranscriptRefused 422 transcript-refused  a transcript that cannot be used; names the field
     DeadlineExceeded
       MediaTimeout     504 media-timeout     the child's wall time ran out; may fare better later
     Overloaded
@@ -81,6 +82,13 @@ class NoMedia(InvalidRequest):
         super().__init__(detail)
 
 
+class TranscriptRefused(InvalidRequest):
+    status, slug, title = 422, "transcript-refused", "The transcript cannot be used"
+
+    def __init__(self, detail: str, **extensions: Any) -> None:
+        super().__init__(detail, **{"param": "transcript", **extensions})
+
+
 class MediaTimeout(DeadlineExceeded):
     slug, title = "media-timeout", "Working on the recording took too long"
 
@@ -102,7 +110,8 @@ class SandboxFailed(Problem):
 
 
 WIRE: Mapping[str, type[Problem]] = {
-    kind.__name__: kind for kind in (MediaRefused, MediaTooLarge, MediaDamaged, NoMedia, NoRoom)
+    kind.__name__: kind
+    for kind in (MediaRefused, MediaTooLarge, MediaDamaged, NoMedia, NoRoom, TranscriptRefused)
 }
 
 
