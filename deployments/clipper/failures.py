@@ -7,6 +7,7 @@
       MediaDamaged     422 media-damaged     cannot be decoded, or crashed the decoder
         MediaIncomplete    media-incomplete  an MP4 or MOV whose index was never written
       NoMedia          422 no-media          neither picture nor sound
+      TranscriptRefused 422 transcript-refused  a transcript that cannot be used; names the field
     DeadlineExceeded
       MediaTimeout     504 media-timeout     the child's wall time ran out; may fare better later
     Overloaded
@@ -97,6 +98,13 @@ class NoMedia(InvalidRequest):
         super().__init__(detail)
 
 
+class TranscriptRefused(InvalidRequest):
+    status, slug, title = 422, "transcript-refused", "The transcript cannot be used"
+
+    def __init__(self, detail: str, **extensions: Any) -> None:
+        super().__init__(detail, **{"param": "transcript", **extensions})
+
+
 class MediaTimeout(DeadlineExceeded):
     slug, title = "media-timeout", "Working on the recording took too long"
 
@@ -140,7 +148,15 @@ class RenderFailed(SandboxFailed):
 
 WIRE: Mapping[str, type[Problem]] = {
     kind.__name__: kind
-    for kind in (MediaRefused, MediaTooLarge, MediaDamaged, MediaIncomplete, NoMedia, NoRoom)
+    for kind in (
+        MediaRefused,
+        MediaTooLarge,
+        MediaDamaged,
+        MediaIncomplete,
+        NoMedia,
+        NoRoom,
+        TranscriptRefused,
+    )
 }
 
 
