@@ -47,16 +47,14 @@ REPEATABLE = (
 PROXY_CHECK_S = 1
 
 # Under the first, everything that Ray starts listens on loopback; without it, Ray takes a loopback
-# address for the machine's own, and its ports are open on every interface. The other two do the
-# same for what Serve opens (cluster/ops/worker_hook.py).
+# address for the machine's own, and its ports are open on every interface. The other does the same
+# for what Serve opens (cluster/ops/worker_hook.py).
 ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
-HTTP_HOOK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 
 LOOPBACK_ONLY = {
     ONE_MACHINE: "0",
-    WORKER_HOOK: "cluster.ops.worker_hook.bind_grpc",
-    HTTP_HOOK: "cluster.ops.worker_hook.bind_http",
+    WORKER_HOOK: "cluster.ops.worker_hook.keep_loopback",
 }
 
 # Inherited, these would send our processes to somebody else's cluster, or open their ports.

@@ -8,7 +8,6 @@ import pytest
 
 from cluster.ops.ports import Ports
 from cluster.ops.profile import (
-    HTTP_HOOK,
     ONE_MACHINE,
     REPEATABLE,
     WORKER_HOOK,
@@ -62,8 +61,7 @@ def test_on_one_machine_nothing_of_rays_or_serves_listens_for_others(profile: st
     env = _environment(profile)
 
     assert env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
-    assert env["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] == "cluster.ops.worker_hook.bind_grpc"
-    assert env[HTTP_HOOK] == "cluster.ops.worker_hook.bind_http"
+    assert env["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] == "cluster.ops.worker_hook.keep_loopback"
     assert env[API_PORT] == "8000"
 
 
@@ -84,7 +82,7 @@ def test_nodes_of_several_machines_reach_each_other_whatever_is_around_them(
 
     env = environment("fast", PORTS, "c2", Path("/m"), Path("/h"), 8, one_machine=False)
 
-    assert not {ONE_MACHINE, WORKER_HOOK, HTTP_HOOK, API_PORT} & env.keys()
+    assert not {ONE_MACHINE, WORKER_HOOK, API_PORT} & env.keys()
 
 
 def test_serve_looks_at_its_proxy_every_second() -> None:
