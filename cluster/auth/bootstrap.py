@@ -19,7 +19,7 @@ from cluster.problems import NotFound
 from cluster.settings import Settings
 from cluster.storage.blocking import run_to_end
 from cluster.storage.database import Database
-from cluster.storage.files import make_private, write_private
+from cluster.storage.files import write_private
 from cluster.storage.locks import Lock, hold
 from cluster.storage.migrate import migrate
 from cluster.storage.tables import api_keys
@@ -39,7 +39,7 @@ def bootstrap(home: Path, settings: Settings, clock: Clock | None = None) -> str
     Raises ValueError if it has not the shape of a key, and whatever `migrate` raises.
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    make_private(home)  # before anything is written, and after
+    home.chmod(0o700)
     pepper = make_pepper(home, settings)
     url = store_url(home, settings)
     migrate(url)
@@ -48,10 +48,10 @@ def bootstrap(home: Path, settings: Settings, clock: Clock | None = None) -> str
     kept = admin_key(home, settings)
     key = kept or mint()
     run_to_end(_fill(url, pepper, key, clock or SystemClock()))
-    if kept is None:
-        write_private(home / ADMIN, key.encode() + b"\n")
-    make_private(home)
-    return key if kept is None else None
+    if kept is not None:
+        return None
+    write_private(home / ADMIN, key.encode() + b"\n")
+    return key
 
 
 async def _fill(url: str, pepper: bytes, key: str, clock: Clock) -> None:
