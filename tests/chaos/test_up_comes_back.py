@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from cluster.ops import supervision as supervisions
+from cluster.ops.listeners import Listener, listeners, own_addresses
 from cluster.ops.processes import members
 from cluster.ops.roles import Role, by_role
 from cluster.ops.supervision import Supervision
-from load_tests.listeners import Listener, listeners, own_addresses
 from tests.chaos.launcher import wait_for
 from tests.chaos.tiny_app import Mobula
 

@@ -1,7 +1,7 @@
 """Which TCP ports a cluster's processes listen on, and where.
 
-Flows in: processes. Flows out: their listening sockets. For the tests and benchmarks that hold a
-cluster on one machine to loopback.
+Flows in: processes. Flows out: their listening sockets. `doctor` and the tests hold a cluster on
+one machine to loopback with it.
 """
 
 import contextlib
