@@ -9,19 +9,16 @@ import socket
 from collections.abc import Iterator
 
 import grpc
-import httpx
 import pytest
 
-from cluster.ops import supervision as supervisions
 from cluster.ops.listeners import Listener, listeners, own_addresses
 from cluster.ops.processes import members
 from cluster.ops.roles import Role, by_role
-from cluster.ops.supervision import Supervision
-from tests.chaos.launcher import wait_for
+from load_tests.launcher import wait_for
+from load_tests.recovery.parts import NOTICED_S, is_ready, kill, kill_and_recover, supervision
 from tests.chaos.tiny_app import Mobula
 
 PARTS_S = 20.0  # `./mobula bench recovery` holds it to 10, on a machine that does nothing else
-NOTICED_S = 3.0
 METHODS = (
     "/ray.rpc.syncer.RaySyncer/StartSync",  # of GCS and raylet; it ended both without a token
     "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo",
@@ -49,40 +46,6 @@ def found_listeners(cluster: Mobula) -> list[Listener]:
     return listeners(members(cluster.state().id))
 
 
-def supervision(cluster: Mobula) -> Supervision:
-    found = supervisions.load(cluster.home)
-    assert found is not None
-    return found
-
-
-def is_ready(cluster: Mobula) -> bool:
-    url = f"http://127.0.0.1:{cluster.ports.http}/readyz"
-    with contextlib.suppress(httpx.HTTPError):
-        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
-    return False
-
-
-def kill(cluster: Mobula, role: Role) -> None:
-    processes = by_role(cluster.state().id)[role]
-    for process in processes:
-        process.kill()
-    assert processes
-
-
-def wait_until_well(cluster: Mobula, timeout_s: float) -> float:
-    return wait_for(
-        lambda: supervision(cluster).phase == "watching" and is_ready(cluster),
-        "everything to be back",
-        timeout_s,
-    )
-
-
-def kill_and_wait_until_noticed(cluster: Mobula, role: Role) -> None:
-    before = supervision(cluster).since
-    kill(cluster, role)
-    wait_for(lambda: supervision(cluster).since > before, f"{role} to be missed", NOTICED_S)
-
-
 def test_nothing_but_the_api_listens_for_others(cluster: Mobula) -> None:
     found = found_listeners(cluster)
 
@@ -94,7 +57,9 @@ def test_calls_without_a_token_end_no_process(cluster: Mobula) -> None:
     before = {
         process.pid for processes in by_role(cluster.state().id).values() for process in processes
     }
-    [address, *_] = own_addresses()
+    address = next(iter(own_addresses()), None)
+    if address is None:
+        pytest.skip("this machine has no address but loopback")
 
     for port in {each.port for each in found_listeners(cluster)}:
         with socket.socket() as probe:
@@ -130,10 +95,10 @@ def test_a_killed_part_is_back_while_the_rest_goes_on(cluster: Mobula, role: Rol
     if role == "proxy":  # the fallback's: nobody waits for it
         kill(cluster, role)
     else:
-        kill_and_wait_until_noticed(cluster, role)
+        assert kill_and_recover(cluster, role).back_s < PARTS_S
 
-    assert wait_until_well(cluster, PARTS_S) < PARTS_S
     wait_for(lambda: role in by_role(id_before), f"{role} to be there", PARTS_S)
+    assert is_ready(cluster)
     assert cluster.state().id == id_before
 
 
@@ -145,10 +110,9 @@ def test_a_cluster_without_ray_is_started_again_with_what_was_deployed(
     old = cluster.state().id
     cluster.config().write_text("applications: [")
 
-    kill_and_wait_until_noticed(cluster, role)
+    recovery = kill_and_recover(cluster, role)
 
-    assert "starting everything again, attempt" in cluster.run("status")[1]
-    wait_until_well(cluster, 90.0)
+    assert recovery.noticed_s < NOTICED_S
     assert cluster.state().id != old
     assert members(old) == []
     code, output = cluster.run("status")
@@ -161,6 +125,7 @@ def test_down_ends_a_cluster_that_is_being_started_again(cluster: Mobula) -> Non
     state, watching = cluster.state(), supervision(cluster)
     kill(cluster, "gcs")
     wait_for(lambda: supervision(cluster).phase == "restarting", "a new start", NOTICED_S)
+    assert "starting everything again, attempt" in cluster.run("status")[1]
 
     code, output = cluster.run("down")
 

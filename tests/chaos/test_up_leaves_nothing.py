@@ -15,7 +15,7 @@ import pytest
 
 from cluster.ops import state as states
 from cluster.ops.processes import members
-from tests.chaos.launcher import END_S
+from load_tests.launcher import END_S
 from tests.chaos.tiny_app import Mobula
 
 

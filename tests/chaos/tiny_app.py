@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from cluster.ops.state import ClusterState
-from tests.chaos.launcher import Launcher
+from load_tests.launcher import Launcher
 
 APP = """
 from ray import serve

@@ -1,4 +1,4 @@
-"""The real launcher, `./mobula`, as tests of this tier run it: in a home, on ports of their own."""
+"""The real launcher, `./mobula`, in a home and on ports of its own, for tests and benchmarks."""
 
 import shutil
 import subprocess
