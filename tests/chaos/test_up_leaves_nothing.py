@@ -15,7 +15,8 @@ import pytest
 
 from cluster.ops import state as states
 from cluster.ops.processes import members
-from load_tests.launcher import END_S
+from load_tests.launcher import END_S, READY_S, wait_for
+from load_tests.recovery.parts import NOTICED_S, kill, kill_and_recover, supervision
 from tests.chaos.tiny_app import Mobula
 
 
@@ -124,3 +125,43 @@ def test_an_application_that_does_not_build_is_explained(mobula: Mobula) -> None
     assert "the operator's mistake" in output
     assert states.load(mobula.home) is None
     mobula.assert_ports_are_free()
+
+
+@pytest.mark.exhaustive
+def test_an_up_in_the_foreground_starts_again_what_died_and_ends_with_ctrl_c(
+    mobula: Mobula,
+) -> None:
+    process, old = mobula.up()
+
+    recovery = kill_and_recover(mobula, "gcs")
+
+    assert recovery.noticed_s < NOTICED_S
+    state = mobula.state()
+    assert state.id != old.id
+    assert members(old.id) == []
+    with process:
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 0
+    assert "starting everything again (attempt 1)" in output
+    mobula.assert_nothing_left(state)
+
+
+@pytest.mark.exhaustive
+def test_a_crash_loop_is_given_up_and_status_says_why(mobula: Mobula) -> None:
+    """What was deployed last does not build any longer: every new start fails."""
+    code, output = mobula.run("up", "-d", "--config", str(mobula.config()))
+    assert code == 0, output
+    (mobula.folder / "lifecycle_app.py").write_text("raise ImportError('gone')")
+
+    kill(mobula, "gcs")
+    wait_for(lambda: supervision(mobula).phase == "gave up", "the end of it", 6 * READY_S)
+
+    code, output = mobula.run("status")
+    assert code == 1
+    assert "gave up: started 5 times within 10 minutes; last: deploying failed" in output
+    assert "gone" in output
+    assert states.load(mobula.home) is None
+    mobula.assert_ports_are_free()
+    assert mobula.run("down") == (0, "nothing is running\n")
+    assert mobula.run("status") == (1, "not running\n")
