@@ -26,7 +26,7 @@ from cluster.problems import NotFound
 from cluster.settings import Settings
 from cluster.storage.blocking import run_to_end
 from cluster.storage.database import Database
-from cluster.storage.files import make_private, write_private
+from cluster.storage.files import write_private
 from cluster.storage.locks import Lock, hold
 from cluster.storage.migrate import migrate
 from cluster.storage.tables import api_keys
@@ -54,7 +54,7 @@ def bootstrap(
     clock = clock or SystemClock()
     older = is_older_home(home)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    make_private(home)  # before anything is written, and after
+    home.chmod(0o700)
     pepper = make_pepper(home, settings)
     url = store_url(home, settings)
     migrate(url)
@@ -65,10 +65,10 @@ def bootstrap(
     started = _Start(home, pepper, clock, older, adopt_rows)
     run_to_end(started.fill(url, key))
     note_done(home, clock.wall())
-    if kept is None:
-        write_private(home / ADMIN, key.encode() + b"\n")
-    make_private(home)
-    return key if kept is None else None
+    if kept is not None:
+        return None
+    write_private(home / ADMIN, key.encode() + b"\n")
+    return key
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,15 @@ from cluster.cli.webhooks import webhooks
 
 
 def _write_for_owner_only() -> None:
-    """For the commands that write into the home, and for all that they start."""
-    from cluster.storage.files import write_for_owner_only
+    """For the commands that write into the home, and for all that they start. What an earlier
+    version has left open there is closed."""
+    from cluster.settings import Settings
+    from cluster.storage.files import make_private, write_for_owner_only
 
     write_for_owner_only()
+    home = Settings().home
+    if home.is_dir():
+        make_private(home)
 
 
 app = typer.Typer(

@@ -16,6 +16,7 @@ MEASUREMENTS = {
     "nodes": "Three Ray nodes on this machine: the head is lost and comes back, then a node.",
     "capacity": "What a request costs each part, and what so many nodes carry.",
     "autoscaling": "Our scaling policies beside Serve's own and the best possible, simulated.",
+    "recovery": "`up -d` whose GCS, raylet, HAProxy or controller is killed: seconds, and losses.",
     "failover": "What callers notice when replicas of a model die, hang or fall ill.",
     "fairness": "How tenants share a saturated model, over HTTP.",
     "routing": "Response times under each routing policy beside Serve's, simulated.",

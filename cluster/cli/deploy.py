@@ -65,10 +65,12 @@ class _Deploy:
         try:
             done = self._roll(new.sent, wait)
         except RollLate as late:
+            new.keep_pending(self._home)
             return fail(f"{late}\n`mobula status` shows how it stands")
         except RollFailed as failure:
             return self._failed(failure, rollback)
         if not wait:
+            new.keep_pending(self._home)
             say("sent; `mobula status` shows how it stands")
             return 0
         new.keep(self._home)

@@ -10,13 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import psutil
 
 from cluster.cli.screen import say
 from cluster.ops import state as states
+from cluster.ops.listeners import listeners
+from cluster.ops.nodes import is_loopback
 from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, taken
+from cluster.ops.processes import members
 from cluster.settings import ROOT, Settings
 
 Level = Literal["ok", "note", "bad"]
@@ -46,6 +50,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _machine(settings.home)
     yield from _installation()
     yield from _ports(settings)
+    yield _network(settings)
     yield from _programs()
     yield from _sandbox()
     yield from _engines()
@@ -90,6 +95,28 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", "ports", str(each))
     if not busy:
         yield Finding("ok", "ports", "all free")
+
+
+def _network(settings: Settings) -> Finding:
+    """Who else can reach what listens here. Whoever reaches a port of Ray's can end the cluster
+    with one call, whatever its token (docs/guides/operations.md, Ports)."""
+    if not is_loopback(settings.node_address):
+        return Finding(
+            "note",
+            "network",
+            f"Ray listens at {settings.node_address} on ports {settings.gcs_port} to "
+            f"{settings.gcs_port + 6} and on random ones: let the other nodes alone reach them, "
+            "with a firewall or a network of their own; one call without a token ends the cluster",
+        )
+    state = states.load(settings.home)
+    found = [] if state is None or state.joined else listeners(members(state.id))
+    api = urlsplit(state.url).port if state else settings.http_port
+    wrong = {each for each in found if each.is_open and each.port != api}
+    if wrong:
+        named = ", ".join(f"{each.process} at {each.address}:{each.port}" for each in sorted(wrong))
+        return Finding("bad", "network", f"others can reach more than the API: {named}")
+    where = "this machine alone" if is_loopback(settings.host) else "whoever reaches this machine"
+    return Finding("ok", "network", f"the API is for {where}, everything else on loopback")
 
 
 def _programs() -> Iterator[Finding]:

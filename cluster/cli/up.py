@@ -49,6 +49,8 @@ def run(
         try:
             return _start(plan, logs, resume=resume)
         except StartFailed as failure:
+            if resume:  # the next attempt is with what was seen to work
+                Deployed.discard_pending(settings.home)
             return fail(str(failure))
 
 
@@ -82,7 +84,7 @@ def _start(plan: Plan, logs: bool, *, resume: bool) -> int:
 
 def _last(plan: Plan) -> Deployed | None:
     """What was deployed last, at today's address; None: nothing yet, the file counts."""
-    found = Deployed.load(plan.home)
+    found = Deployed.load_last(plan.home)
     return replace(found, sent=plan.addressed(found.sent)) if found else None
 
 

@@ -55,15 +55,14 @@ CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
 PROXY_CHECK_S = 1
 
 # Under the first, everything that Ray starts listens on loopback; without it, Ray takes a loopback
-# address for the machine's own, and its ports are open on every interface. The second does the
-# same for what Serve opens (cluster/ops/worker_hook.py); so does HTTP_HOOK, where API_PORT is set.
+# address for the machine's own, and its ports are open on every interface. The other does the same
+# for what Serve opens (cluster/ops/worker_hook.py).
 ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
-HTTP_HOOK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 
 LOOPBACK_ONLY = {
     ONE_MACHINE: "0",
-    WORKER_HOOK: "cluster.ops.worker_hook.bind_grpc",
+    WORKER_HOOK: "cluster.ops.worker_hook.keep_loopback",
 }
 
 # Inherited, these would send our processes to somebody else's cluster, or open their ports.
@@ -121,7 +120,7 @@ def serve_environment(
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),
-        HTTP_HOOK: "deployments.ingress.listener.middlewares",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.ingress.listener.middlewares",
         **CLIENT_ADDRESSES,
     }
     if profile == "plain":

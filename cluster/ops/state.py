@@ -18,7 +18,8 @@ from cluster.ops.processes import Owner, members
 from cluster.storage.files import write_private
 
 STATE, LOCK = "cluster.json", "up.lock"
-SOCKET_TAIL = 64  # what Ray appends to its folder to name a unix socket
+# What Ray appends to its folder to name a unix socket, at most.
+SOCKET_TAIL = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/dash_MetricsHead")
 SOCKET_LIMIT = 107
 
 

@@ -111,9 +111,10 @@ class SupervisedCluster:
         refuse_taken(Ports.of(self._plan.settings))
 
     def _start(self) -> ClusterState:
-        """With what was deployed last, whatever has become of the file since."""
+        """With what was deployed last, whatever has become of the file since. Where that does not
+        start and was never seen to work, the next attempt is with what was."""
         plan = self._plan
-        deployed = Deployed.load(plan.home)
+        deployed = Deployed.load_last(plan.home)
         if deployed is not None:
             deployed = replace(deployed, sent=plan.addressed(deployed.sent))
             plan = replace(plan, cpus=self._count_cpus(deployed.asked))
@@ -123,6 +124,7 @@ class SupervisedCluster:
         try:
             state = startup.start()
         except StartFailed:
+            Deployed.discard_pending(plan.home)
             self._after_undo()
             raise
         self._recorded = state.id

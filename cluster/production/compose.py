@@ -102,6 +102,8 @@ def _mobula(values: Values) -> dict[str, Any]:
         "environment": {
             "MOBULA_HOME": HOME,
             "MOBULA_HOST": "0.0.0.0",
+            # Not loopback: Prometheus reads Ray's figures from its own container.
+            "MOBULA_NODE_ADDRESS": "mobula",
             "MOBULA_DATABASE_URL": (
                 f"postgresql+asyncpg://mobula:{_secret('POSTGRES_PASSWORD')}@postgres:5432/mobula"
             ),

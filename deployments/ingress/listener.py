@@ -13,12 +13,10 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.ops.serve_headers import DECODED, REQUEST_ID, STEERING, canonical
-from cluster.ops.worker_hook import bind_http
 
 
 def middlewares() -> list[Middleware]:
-    """Innermost first, as Serve wants them. Serve opens its port after this call."""
-    bind_http()
+    """Innermost first, as Serve wants them."""
     return [Middleware(ServeHeaderFilter), Middleware(UnchunkedHttp10)]
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from cluster.ops.ports import Ports
 from cluster.ops.profile import (
-    HTTP_HOOK,
     ONE_MACHINE,
     REPEATABLE,
     WORKER_HOOK,
@@ -62,8 +61,7 @@ def test_on_one_machine_nothing_of_rays_or_serves_listens_for_others(profile: st
     env = _environment(profile)
 
     assert env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
-    assert env["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] == "cluster.ops.worker_hook.bind_grpc"
-    assert env[HTTP_HOOK] == "deployments.ingress.listener.middlewares"  # it calls bind_http
+    assert env["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] == "cluster.ops.worker_hook.keep_loopback"
     assert env[API_PORT] == "8000"
 
 

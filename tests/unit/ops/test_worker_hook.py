@@ -1,15 +1,17 @@
 """Serve's own listeners on loopback, and the lines of Ray on which that depends."""
 
+import importlib
 import re
 from dataclasses import dataclass, field
 from importlib.metadata import distribution, version
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from cluster.ops.profile import HTTP_HOOK, ONE_MACHINE, WORKER_HOOK
-from cluster.ops.worker_hook import LoopbackGrpc, LoopbackHttp
+from cluster.ops.profile import ONE_MACHINE, WORKER_HOOK
+from cluster.ops.worker_hook import after_import, loopback_grpc, loopback_http
 
 
 @dataclass
@@ -32,14 +34,14 @@ class Options(BaseModel):
 def test_a_grpc_server_for_every_interface_is_bound_to_loopback(address: str) -> None:
     server = Server()
 
-    assert LoopbackGrpc(server.add_port)(server, address) == 5
+    assert loopback_grpc(server.add_port)(server, address) == 5
     assert server.asked == ["127.0.0.1:0"]
 
 
 def test_a_grpc_server_of_one_address_keeps_it() -> None:
     server = Server()
 
-    LoopbackGrpc(server.add_port)(server, "10.0.0.7:9000")
+    loopback_grpc(server.add_port)(server, "10.0.0.7:9000")
 
     assert server.asked == ["10.0.0.7:9000"]
 
@@ -50,11 +52,38 @@ def test_a_grpc_server_of_one_address_keeps_it() -> None:
 )
 def test_only_the_apis_port_listens_where_the_operator_asked(port: int, host: str) -> None:
     asked: list[Options] = []
-    start = LoopbackHttp(lambda _app, options, **_more: asked.append(options), api_port=8000)
+    start = loopback_http(lambda _app, options, **_more: asked.append(options), api_port=8000)
 
     start(None, Options(host="0.0.0.0", port=port), event_loop=None)
 
     assert [(each.host, each.port) for each in asked] == [(host, port)]
+
+
+def test_a_replacement_goes_by_the_name_of_what_it_replaces() -> None:
+    """Serve's controller sends classes that use it to other processes, by name."""
+
+    def start_asgi_http_server() -> None: ...
+
+    replaced = loopback_http(start_asgi_http_server, api_port=1)
+
+    assert replaced.__qualname__ == start_asgi_http_server.__qualname__
+    assert replaced.__module__ == __name__
+
+
+def test_a_module_is_changed_when_it_is_imported_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "imported_late.py").write_text("value = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    changed: list[Any] = []
+
+    after_import("imported_late", changed.append)
+    assert changed == []
+    module = importlib.import_module("imported_late")
+    after_import("imported_late", changed.append)
+
+    assert changed == [module, module]
+    assert module.value == 1
 
 
 def source(name: str) -> str:
@@ -77,7 +106,7 @@ SERVE = "ray/serve/_private"
         (f"{SERVE}/replica.py", 'add_port_to_grpc_server(self._server, "[::]:0")'),
         (f"{SERVE}/replica.py", "return await start_asgi_http_server("),
         (f"{SERVE}/proxy.py", "start_asgi_http_server("),
-        (f"{SERVE}/constants.py", f'"{HTTP_HOOK}"'),
+        (f"{SERVE}/http_util.py", "\nasync def start_asgi_http_server("),
         ("ray/_private/workers/default_worker.py", "WORKER_PROCESS_SETUP_HOOK_ENV_VAR"),
         ("ray/_private/ray_constants.py", f'"{WORKER_HOOK}"'),
         ("ray/_private/ray_constants.py", f'"{ONE_MACHINE}"'),

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from cluster.ops.nodes import is_loopback
 from cluster.ops.ports import Ports
 from cluster.production.compose import SECRETS
 from cluster.production.render import rendered
@@ -53,6 +54,14 @@ def test_the_schema_refuses_what_compose_refuses() -> None:
     wrong["services"]["mobula"]["healthchek"] = {}
     with pytest.raises(jsonschema.ValidationError, match="healthchek"):
         jsonschema.validate(wrong, schema())
+
+
+@EVERY
+def test_what_prometheus_reads_does_not_listen_on_loopback_alone(values: Values) -> None:
+    address = project(values)["services"]["mobula"]["environment"]["MOBULA_NODE_ADDRESS"]
+
+    assert address in project(values)["services"]  # a name that the other containers know
+    assert not is_loopback(address)
 
 
 @EVERY

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cluster.auth.bootstrap import bootstrap
 from cluster.cli.app import app
-from cluster.settings import Settings
 from cluster.storage.files import make_private, write_for_owner_only
 
 
@@ -25,7 +23,9 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_an_older_home_is_closed_when_it_is_made_ready(tmp_path: Path) -> None:
+def test_an_older_home_is_closed_when_it_is_made_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     (home / "logs").mkdir(parents=True)
     (home / "notes.txt").write_text("x")
@@ -33,7 +33,9 @@ def test_an_older_home_is_closed_when_it_is_made_ready(tmp_path: Path) -> None:
     outside.write_text("x")
     (home / "link").symlink_to(outside)
 
-    bootstrap(home, Settings(home=home))
+    monkeypatch.setenv("MOBULA_HOME", str(home))
+
+    assert CliRunner().invoke(app, ["bootstrap"]).exit_code == 0
 
     opened = [path.name for path in home.iterdir() if not path.is_symlink() and mode(path) & 0o077]
     assert opened == []
