@@ -15,9 +15,12 @@ import psutil
 
 from cluster.cli.screen import say
 from cluster.ops import state as states
+from cluster.ops.certificate import BadCertificate, read_certificate
+from cluster.ops.descriptors import Descriptors
 from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, taken
-from cluster.settings import ROOT, Settings
+from cluster.ops.profile import MAX_CONNECTIONS
+from cluster.settings import LOOPBACK, ROOT, Settings
 
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
@@ -46,6 +49,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _machine(settings.home)
     yield from _installation()
     yield from _ports(settings)
+    yield from _edge(settings)
     yield from _programs()
     yield from _engines()
     yield from _home(settings.home)
@@ -89,6 +93,27 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", "ports", str(each))
     if not busy:
         yield Finding("ok", "ports", "all free")
+
+
+def _edge(settings: Settings) -> Iterator[Finding]:
+    """What HAProxy needs, and what it is asked to serve."""
+    limits = Descriptors.here()
+    complaint = limits.complaint(MAX_CONNECTIONS)
+    hard = "any number of" if limits.hard is None else f"{limits.hard:,}"
+    text = f"{hard} open files allowed, for {MAX_CONNECTIONS:,} connections"
+    yield Finding("note" if complaint else "ok", "connections", complaint or text)
+    chain, key = settings.tls_cert_file, settings.tls_key_file
+    if chain is None or key is None:
+        open_to_others = settings.host != LOOPBACK
+        text = "off: keys travel in the clear" if open_to_others else "off; loopback alone"
+        yield Finding("note" if open_to_others else "ok", "tls", text)
+        return
+    try:
+        read_certificate(chain, key)
+    except BadCertificate as error:
+        yield Finding("bad", "tls", str(error))
+    else:
+        yield Finding("ok", "tls", f"{chain} and its key fit")
 
 
 def _programs() -> Iterator[Finding]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from cluster.cli.screen import Stages, fail, plain, say
 from cluster.cli.signals import Interrupted, Interrupts
 from cluster.ops import state as states
+from cluster.ops.descriptors import Descriptors, raise_limit
 from cluster.ops.plan import Plan, StartFailed, check
 from cluster.ops.ports import listens
 from cluster.ops.processes import members
-from cluster.ops.profile import PROFILES
+from cluster.ops.profile import MAX_CONNECTIONS, PROFILES
 from cluster.ops.startup import Startup
 from cluster.ops.state import ClusterState
 from cluster.settings import ROOT, Settings
@@ -68,6 +69,10 @@ def _start(plan: Plan, logs: bool) -> int:
     from cluster.ops.shutdown import sweep
 
     check(plan)
+    raise_limit()
+    complaint = Descriptors.here().complaint(MAX_CONNECTIONS)
+    if complaint is not None and plan.profile == "fast":
+        say(complaint)
     key = _prepare(plan)
     stages = Stages()
     startup = Startup(plan, stages)

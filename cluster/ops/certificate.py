@@ -55,7 +55,7 @@ def install(chain: Path, key: Path, target: Path) -> None:
 
 def _write(target: Path, pem: bytes) -> None:
     part = target.with_name(f"{target.name}.{os.getpid()}")
-    with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:  # noqa: PTH123
+    with open(part, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         file.write(pem)
     part.replace(target)
 

@@ -35,10 +35,10 @@ class UnknownConfiguration(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`trusted_proxies` are networks; `certificate` is a PEM file with key and chain, or None for
-    plain HTTP. `header_timeout_s` is the time from a connection's start, or a request's first byte, to
-    the end of its headers, and for a body that is kept until the answer begins. `token` proves to replicas who forwarded a request. `descriptors` is how many files
-    the process may have open."""
+    """`trusted_proxies` are networks. `header_timeout_s` is the time from a connection's start, or
+    a request's first byte, to the end of its headers, and for a body that is kept until the answer
+    begins. `certificate` is a PEM file with chain and key (None: plain HTTP). `token` proves to
+    replicas who forwarded a request. `descriptors` is how many files the process may open."""
 
     repeatable: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()

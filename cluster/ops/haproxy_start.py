@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> None:
                 _watch(environment, path, options.certificate)
     except (UnknownConfiguration, BadCertificate, ValueError) as error:
         raise SystemExit(f"HAProxy is not started: {error}") from None
-    os.execv(binary, [binary, "-dS", *arguments])  # noqa: S606
+    os.execv(binary, [binary, "-dS", *arguments])
 
 
 def configurations(arguments: Sequence[str]) -> list[Path]:

@@ -21,7 +21,7 @@ def middlewares() -> list[Middleware]:
 
 
 class ServeHeaderFilter:
-    """Removes what would steer Serve, and what Serve could not decode (cluster/ops/serve_headers)."""
+    """Removes what would steer Serve, and what Serve could not decode."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
