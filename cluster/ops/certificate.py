@@ -70,6 +70,7 @@ class Watcher:
         self._admin = admin
         self._pid = pid
         self._seen = self._stamp()
+        self._said = ""
 
     def run(self, wait: Callable[[float], None] = time.sleep) -> None:
         """Until HAProxy has ended: it is this process's parent."""
@@ -88,10 +89,16 @@ class Watcher:
                 replace_certificate(self._admin, self._target, pem)
                 _write(self._target, pem)
         except (BadCertificate, OSError) as error:
-            print(f"the certificate stays as it was: {error}", file=sys.stderr)  # noqa: T201
+            self._say(f"the certificate stays as it was: {error}")
             return False
         self._seen = stamp
         return True
+
+    def _say(self, text: str) -> None:
+        """Once, however often it is tried."""
+        if text != self._said:
+            self._said = text
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
 
     def _stamp(self) -> tuple[tuple[int, int, int], ...]:
         """Changes with either file; a name that leads elsewhere counts, as Kubernetes does it."""

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops.haproxy_configuration import Options, UnknownConfiguration, complete
+from cluster.ops.haproxy_configuration import (
+    Options,
+    UnknownConfiguration,
+    admin_socket,
+    complete,
+)
 from cluster.ops.haproxy_problems import PROBLEMS
 from cluster.ops.haproxy_start import configurations, options_of
 from cluster.ops.haproxy_token import proxy_token
@@ -98,6 +103,14 @@ def test_options_come_from_the_environment() -> None:
     assert found.token == proxy_token(environment)
     with pytest.raises(ValueError, match="does not appear to be"):
         options_of({"MOBULA_TRUSTED_PROXIES": "10.0.0.0/8 } http-request allow"}, Path("/tmp"))
+
+
+def test_the_admin_socket_is_where_serve_puts_it() -> None:
+    text = "global\n    stats socket /tmp/m/1/admin.sock mode 666 level admin expose-fd listeners\n"
+
+    assert admin_socket(text) == Path("/tmp/m/1/admin.sock")
+    with pytest.raises(UnknownConfiguration):
+        admin_socket("global\n")
 
 
 def test_haproxys_arguments_name_the_files() -> None:
