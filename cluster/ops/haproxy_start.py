@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cluster.ops.certificate import BadCertificate, Watcher, install
+from cluster.ops.certificate import BadCertificate, install
 from cluster.ops.haproxy_configuration import Options, UnknownConfiguration, admin_socket, complete
 from cluster.ops.haproxy_token import proxy_token
 
@@ -85,11 +85,11 @@ def _watch(environment: Mapping[str, str], admin: Path, target: Path) -> None:
     files = _files(environment)
     if files is None:
         return
-    parent = os.getpid()
+    own = str(os.getpid())
     if os.fork() == 0:
         os.setsid()
-        Watcher(*files, target, admin, parent).run()
-        os._exit(0)
+        module = [sys.executable, "-S", "-m", "cluster.ops.certificate"]
+        os.execv(sys.executable, [*module, *map(str, (*files, target, admin)), own])
 
 
 def write_private(path: Path, text: str) -> None:

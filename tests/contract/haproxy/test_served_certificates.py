@@ -51,7 +51,7 @@ def served(replica: Replica, tmp_path: Path) -> Iterator[Served]:
         yield Served(haproxy, authority, chain, key)
 
 
-def _eventually(holds: Callable[[], bool], within_s: float = 8.0) -> None:
+def _eventually(holds: Callable[[], bool], within_s: float = 20.0) -> None:
     until = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < until
@@ -126,6 +126,8 @@ def test_the_watcher_ends_with_haproxy(served: Served) -> None:
     import psutil
 
     [watcher] = psutil.Process(served.haproxy.pid).children()
+    _eventually(lambda: "cluster.ops.certificate" in watcher.cmdline())
+    assert str(served.haproxy.config) not in watcher.cmdline()  # Serve would count it as HAProxy
 
     served.haproxy.__exit__(None, None, None)
 
