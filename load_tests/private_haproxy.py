@@ -61,7 +61,6 @@ class PrivateHAProxy:
             "MOBULA_HAPROXY": haproxy_binary(),
             "MOBULA_PYTHON": sys.executable,
             "MOBULA_REPEATABLE": " ".join(REPEATABLE),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(self.admin),
             "RAY_AUTH_TOKEN": TOKEN,
             **self._settings,
         }

@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "compare": "Mobula, bare Serve and LiteLLM side by side.",
     "stream": "How much of the engine's speed reaches an HTTP client that streams.",
     "load": "Simulated users on a running or private cluster, in a shape, with thresholds.",
+    "slow-clients": "What others notice of thousands of connections that never become requests.",
     "chaos": "Constant load while parts of a private cluster change or are killed.",
     "nodes": "Three Ray nodes on this machine: the head is lost and comes back, then a node.",
     "capacity": "What a request costs each part, and what so many nodes carry.",
@@ -34,7 +35,7 @@ def _measuring(name: str, about: str) -> Callable[[typer.Context], None]:
     def measure(context: typer.Context) -> None:
         from cluster.cli.delegate import main_of
 
-        raise typer.Exit(main_of(f"load_tests.bench_{name}", context.args))
+        raise typer.Exit(main_of(f"load_tests.bench_{name.replace('-', '_')}", context.args))
 
     measure.__doc__ = about
     return measure

@@ -16,12 +16,15 @@ import psutil
 
 from cluster.cli.screen import say
 from cluster.ops import state as states
+from cluster.ops.certificate import BadCertificate, read_certificate
+from cluster.ops.descriptors import Descriptors
 from cluster.ops.listeners import listeners
 from cluster.ops.nodes import is_loopback
 from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, taken
 from cluster.ops.processes import members
-from cluster.settings import ROOT, Settings
+from cluster.ops.profile import MAX_CONNECTIONS
+from cluster.settings import LOOPBACK, ROOT, Settings
 
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
@@ -51,6 +54,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _installation()
     yield from _ports(settings)
     yield _network(settings)
+    yield from _edge(settings)
     yield from _programs()
     yield from _sandbox()
     yield from _engines()
@@ -117,6 +121,25 @@ def _network(settings: Settings) -> Finding:
         return Finding("bad", "network", f"others can reach more than the API: {named}")
     where = "this machine alone" if is_loopback(settings.host) else "whoever reaches this machine"
     return Finding("ok", "network", f"the API is for {where}, everything else on loopback")
+def _edge(settings: Settings) -> Iterator[Finding]:
+    """What HAProxy needs, and what it is asked to serve."""
+    limits = Descriptors.here()
+    complaint = limits.complaint(MAX_CONNECTIONS)
+    hard = "any number of" if limits.hard is None else f"{limits.hard:,}"
+    text = f"{hard} open files allowed, for {MAX_CONNECTIONS:,} connections"
+    yield Finding("note" if complaint else "ok", "connections", complaint or text)
+    chain, key = settings.tls_cert_file, settings.tls_key_file
+    if chain is None or key is None:
+        open_to_others = settings.host != LOOPBACK
+        text = "off: keys travel in the clear" if open_to_others else "off; loopback alone"
+        yield Finding("note" if open_to_others else "ok", "tls", text)
+        return
+    try:
+        read_certificate(chain, key)
+    except BadCertificate as error:
+        yield Finding("bad", "tls", str(error))
+    else:
+        yield Finding("ok", "tls", f"{chain} and its key fit")
 
 
 def _programs() -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from cluster.ops.processes import members
 from cluster.ops.startup import is_ready, token
 from cluster.ops.state import ClusterState
 from cluster.ops.supervision import Supervision
+from cluster.ops.tls import verification
 from cluster.settings import Settings
 
 EVERY_S = 1.0
@@ -61,7 +62,8 @@ def look(settings: Settings) -> tuple[int, RenderableType]:
         return 1, _not_running(watching)
     if state.is_abandoned() and (watching is None or not watching.is_alive()):
         return 1, "the remains of a killed `up` are here; `mobula down` clears them"
-    with httpx.Client(timeout=2.0, trust_env=False) as http:
+    verify = verification(state.certificate)
+    with httpx.Client(timeout=2.0, trust_env=False, verify=verify) as http:
         ready = is_ready(http, state.url)
     return (0 if ready else 1), Group(*_parts(state, settings, ready=ready))
 

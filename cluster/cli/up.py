@@ -9,12 +9,13 @@ from cluster.cli.supervise import count_cpus, leave_behind, supervised, sweep_no
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.deployed import Deployed
+from cluster.ops.descriptors import Descriptors, raise_limit
 from cluster.ops.logs import Follower
 from cluster.ops.notify import notify
 from cluster.ops.plan import Plan, StartFailed, check
 from cluster.ops.ports import listens
 from cluster.ops.processes import members
-from cluster.ops.profile import PROFILES
+from cluster.ops.profile import MAX_CONNECTIONS, PROFILES
 from cluster.ops.startup import Startup
 from cluster.ops.state import ClusterState
 from cluster.ops.supervisor import Supervisor
@@ -61,6 +62,10 @@ def _start(plan: Plan, logs: bool, *, resume: bool) -> int:
     from cluster.ops.shutdown import sweep
 
     check(plan)
+    raise_limit()
+    complaint = Descriptors.here().complaint(MAX_CONNECTIONS)
+    if complaint is not None and plan.profile == "fast":
+        say(complaint)
     key = _prepare(plan)
     deployed = _last(plan) if resume else None
     plan = replace(plan, cpus=count_cpus(deployed.asked if deployed else plan.asked()))

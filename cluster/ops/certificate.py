@@ -12,12 +12,15 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 WATCH_S = 1.0
 ANSWER_S = 5.0
 LARGEST = 12 << 10  # HAProxy's admin socket takes commands of up to 16 KiB
+
+
+Stamp = tuple[tuple[int, int, int], ...]
 
 
 class BadCertificate(Exception):
@@ -69,7 +72,8 @@ class Watcher:
         self._target = target
         self._admin = admin
         self._pid = pid
-        self._seen = self._stamp()
+        self._seen: Stamp = ()  # so that a change since HAProxy's start is seen at first
+        self._said = ""
 
     def run(self, wait: Callable[[float], None] = time.sleep) -> None:
         """Until HAProxy has ended: it is this process's parent."""
@@ -88,12 +92,18 @@ class Watcher:
                 replace_certificate(self._admin, self._target, pem)
                 _write(self._target, pem)
         except (BadCertificate, OSError) as error:
-            print(f"the certificate stays as it was: {error}", file=sys.stderr)  # noqa: T201
+            self._say(f"the certificate stays as it was: {error}")
             return False
         self._seen = stamp
         return True
 
-    def _stamp(self) -> tuple[tuple[int, int, int], ...]:
+    def _say(self, text: str) -> None:
+        """Once, however often it is tried."""
+        if text != self._said:
+            self._said = text
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    def _stamp(self) -> Stamp:
         """Changes with either file; a name that leads elsewhere counts, as Kubernetes does it."""
         found = []
         for path in (self._chain, self._key):
@@ -101,6 +111,12 @@ class Watcher:
                 status = path.stat()
                 found.append((status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(found)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Chain, key, target, admin socket, and the process id of HAProxy."""
+    chain, key, target, admin = map(Path, arguments[:4])
+    Watcher(chain, key, target, admin, int(arguments[4])).run()
 
 
 def replace_certificate(admin: Path, target: Path, pem: bytes) -> None:
@@ -124,3 +140,7 @@ def _ask(admin: Path, command: bytes) -> bytes:
         while part := connection.recv(1 << 16):
             answer += part
         return answer
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

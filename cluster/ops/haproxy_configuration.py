@@ -22,6 +22,7 @@ FORWARDING = ("forwarded", "(x-real|x-client|x-cluster-client|true-client|cf-con
 TUNNEL_S = 3600  # an upgraded connection (WebSocket) without a byte in either direction
 DESCRIPTORS_BESIDE = 256  # listeners, checks, logs, pipes
 
+_ADMIN = re.compile(r"^\s+stats socket (\S+) .*level admin", re.MULTILINE)
 _FRONTEND = "frontend http_frontend"
 _BIND = re.compile(r"^(\s+bind )(\S+)$")
 _ANY_HOST = re.compile(r"^\*?:(\d+)$")
@@ -35,10 +36,10 @@ class UnknownConfiguration(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`trusted_proxies` are networks; `certificate` is a PEM file with key and chain, or None for
-    plain HTTP. `header_timeout_s` is the time from a connection's start, or a request's first byte, to
-    the end of its headers, and for a body that is kept until the answer begins. `token` proves to replicas who forwarded a request. `descriptors` is how many files
-    the process may have open."""
+    """`trusted_proxies` are networks. `header_timeout_s` is the time from a connection's start, or
+    a request's first byte, to the end of its headers, and for a body that is kept until the answer
+    begins. `certificate` is a PEM file with chain and key (None: plain HTTP). `token` proves to
+    replicas who forwarded a request. `descriptors` is how many files the process may open."""
 
     repeatable: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
@@ -66,6 +67,14 @@ def complete(text: str, options: Options) -> str:
     for name, lines in sections.items():
         made += [name, *_changed(name, lines, options, served=served)]
     return "\n".join(made) + "\n"
+
+
+def admin_socket(text: str) -> Path:
+    """Where HAProxy takes commands. Raises UnknownConfiguration."""
+    found = _ADMIN.search(text)
+    if found is None:
+        raise UnknownConfiguration("there is no admin socket")
+    return Path(found[1])
 
 
 def most_connections(descriptors: int) -> int:

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cluster.ops.certificate import BadCertificate, Watcher, install
-from cluster.ops.haproxy_configuration import Options, UnknownConfiguration, complete
+from cluster.ops.certificate import BadCertificate, install
+from cluster.ops.haproxy_configuration import Options, UnknownConfiguration, admin_socket, complete
 from cluster.ops.haproxy_token import proxy_token
 
 CERTIFICATE = "certificate.pem"
@@ -26,9 +26,10 @@ def main(arguments: Sequence[str]) -> None:
     try:
         for path in configurations(arguments):
             options = options_of(environment, path.parent)
-            write_private(path, complete(path.read_text(), options))
+            text = complete(path.read_text(), options)
+            write_private(path, text)
             if options.certificate is not None and "-c" not in arguments:
-                _watch(environment, path, options.certificate)
+                _watch(environment, admin_socket(text), options.certificate)
     except (UnknownConfiguration, BadCertificate, ValueError) as error:
         raise SystemExit(f"HAProxy is not started: {error}") from None
     os.execv(binary, [binary, "-dS", *arguments])
@@ -79,17 +80,16 @@ def _descriptors() -> int | None:
     return None if hard == resource.RLIM_INFINITY else hard
 
 
-def _watch(environment: Mapping[str, str], path: Path, target: Path) -> None:
+def _watch(environment: Mapping[str, str], admin: Path, target: Path) -> None:
     """A child that looks after the certificate; this process becomes HAProxy, its parent."""
     files = _files(environment)
-    admin = environment.get("RAY_SERVE_HAPROXY_SOCKET_PATH")
-    if files is None or admin is None:
+    if files is None:
         return
-    parent = os.getpid()
+    own = str(os.getpid())
     if os.fork() == 0:
         os.setsid()
-        Watcher(*files, target, Path(admin), parent).run()
-        os._exit(0)
+        module = [sys.executable, "-S", "-m", "cluster.ops.certificate"]
+        os.execv(sys.executable, [*module, *map(str, (*files, target, admin)), own])
 
 
 def write_private(path: Path, text: str) -> None:

@@ -22,6 +22,8 @@ from cluster.ops.processes import Owner
 from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
+from cluster.ops.tls import certificate_of, scheme
+from cluster.ops.tls import complaint as tls_complaint
 from cluster.settings import LOOPBACK, ROOT, Settings
 from cluster.storage.files import PRIVATE_UMASK
 from cluster.storage.one_node import OneNodeOnly, is_sqlite
@@ -45,6 +47,9 @@ def check(plan: JoinPlan) -> None:
     host, _, port = plan.head.rpartition(":")
     if not host or not port.isdigit():
         raise StartFailed(f"'{plan.head}' is not the head's address, such as 10.0.0.5:6480")
+    complaint = tls_complaint(settings, plan.profile)
+    if complaint is not None:
+        raise StartFailed(complaint)
     if is_sqlite(store_url(settings.home, settings)):
         raise StartFailed(str(OneNodeOnly()))
     if settings.pepper is None and not (settings.home / PEPPER).exists():
@@ -78,7 +83,7 @@ def _new_state(plan: JoinPlan, clock: Clock) -> ClusterState:
         phase="starting",
         detached=True,
         owner=Owner.this(),
-        url=f"http://{settings.host}:{settings.http_port}",
+        url=f"{scheme(settings)}://{settings.host}:{settings.http_port}",
         dashboard="",
         gcs=plan.head,
         ray_dir=str(states.ray_dir(settings.home)),
@@ -86,6 +91,7 @@ def _new_state(plan: JoinPlan, clock: Clock) -> ClusterState:
         profile=plan.profile,
         started=clock.wall(),
         joined_as=settings.node_address,
+        certificate=certificate_of(settings),
     )
 
 

@@ -17,6 +17,8 @@ from cluster.ops import gcs_store
 from cluster.ops.nodes import is_loopback
 from cluster.ops.ports import Ports, Taken, taken
 from cluster.ops.profile import Profile
+from cluster.ops.tls import complaint as tls_complaint
+from cluster.ops.tls import scheme
 from cluster.settings import LOOPBACK, Settings
 from cluster.storage.one_node import OneNodeOnly, is_sqlite
 
@@ -49,7 +51,7 @@ class Plan:
 
     @property
     def url(self) -> str:
-        return f"http://{self.settings.host}:{self.settings.http_port}"
+        return f"{scheme(self.settings)}://{self.settings.host}:{self.settings.http_port}"
 
     def asked(self) -> dict[str, Any]:
         """The operator's file."""
@@ -79,7 +81,7 @@ def check(plan: Plan) -> None:
             f"other nodes reach replicas here at {settings.node_address} (MOBULA_NODE_ADDRESS), "
             "but MOBULA_HOST lets this machine in alone: set it to 0.0.0.0"
         )
-    complaint = gcs_store.complaint(settings)
+    complaint = gcs_store.complaint(settings) or tls_complaint(settings, plan.profile)
     if complaint is not None:
         raise StartFailed(complaint)
     if plan.nodes > 1 and is_loopback(settings.node_address):

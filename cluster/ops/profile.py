@@ -112,7 +112,6 @@ def serve_environment(
     """Serve's part alone; without `ports` and `haproxy`, free ports and a new folder."""
     ports = ports or Ports.free()
     common = {
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.ingress.guard.middlewares",
         "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
         **NODE_HEALTH,
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),

@@ -30,6 +30,7 @@ from cluster.ops.processes import Owner
 from cluster.ops.profile import environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
+from cluster.ops.tls import certificate_of, verification
 from cluster.settings import ROOT
 from cluster.storage.files import PRIVATE_UMASK, make_private, write_private
 
@@ -76,6 +77,7 @@ class Startup:
             haproxy_dir=str(haproxy_folder()),
             profile=self.plan.profile,
             started=self._clock.wall(),
+            certificate=certificate_of(settings),
         )
 
     def start(self) -> ClusterState:
@@ -179,7 +181,8 @@ class Startup:
     def _await_ready(self, dashboard: Dashboard) -> None:
         self._say("loading models")
         next_status = self._clock.monotonic() + STATUS_EVERY_S
-        with httpx.Client(trust_env=False, timeout=2.0) as http:
+        verify = verification(self.state.certificate)
+        with httpx.Client(trust_env=False, timeout=2.0, verify=verify) as http:
             while not is_ready(http, self.plan.url):
                 self._check_ray()
                 if self._clock.monotonic() >= next_status:

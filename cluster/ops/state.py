@@ -27,7 +27,8 @@ SOCKET_LIMIT = 107
 class ClusterState:
     """One cluster, or a node of one. `owner` is the `up` that starts it, or that stays in the
     foreground. Where this machine has joined, as the node of that address, the head is elsewhere,
-    at `gcs`, and so is the dashboard ("")."""
+    at `gcs`, and so is the dashboard (""). `certificate` is the file of what `url` serves, if it
+    is https."""
 
     id: str
     phase: Literal["starting", "ready"]
@@ -41,6 +42,7 @@ class ClusterState:
     profile: str
     started: float
     joined_as: str | None = None
+    certificate: str = ""
 
     @property
     def joined(self) -> bool:

@@ -39,7 +39,8 @@ class Secrets(_Part):
 
     `ray` holds Ray's cluster token under `auth_token`. The keys of `object_store` become
     environment variables as the store's vendor names them (AWS_ACCESS_KEY_ID, ...); None: the
-    pods' service account is allowed to use the store.
+    pods' service account is allowed to use the store. `tls` is a Secret of type kubernetes.io/tls;
+    None: pods speak plain HTTP, to whatever terminates TLS in front of them.
     """
 
     name: Name = "mobula"
@@ -50,6 +51,7 @@ class Secrets(_Part):
     gcs_redis_password: SecretKey | None = "gcs-redis-password"
     ray: Name = "mobula-ray"
     object_store: Name | None = None
+    tls: Name | None = None
 
 
 class Size(_Part):
@@ -128,9 +130,11 @@ class Network(_Part):
 
 
 class Compose(_Part):
-    """One machine. `address` is where the HTTP port is published, Grafana always on loopback."""
+    """One machine. `address` is where the HTTP port is published, Grafana always on loopback. With
+    `tls`, the folder `tls` beside compose.yaml holds tls.crt (with its chain) and tls.key."""
 
     address: Annotated[str, Field(pattern=r"^[0-9a-f.:]+$")] = "127.0.0.1"
+    tls: bool = False
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     size: Size = Size(cpus=4, memory_gib=8)
     redis: Image = "redis:8.0-bookworm"

@@ -1,12 +1,10 @@
-"""The layer that Serve puts around its own handler, in ingress replicas and in its proxies.
+"""A layer around Serve's own handler, in ingress replicas and in its proxies (listener.py).
 
-Serve calls `middlewares` (RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH, set by cluster/ops/profile.py)
-before it serves. What is refused here costs Serve nothing and leaves no trace in its metrics, whose
+What is refused here costs Serve nothing and leaves no trace in its metrics, whose
 series are labelled by the method and never dropped. Serve also reads bodies ahead of the
 application without a bound, so that one which no route reads has its bound here.
 """
 
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.problems import MethodNotImplemented
@@ -15,11 +13,6 @@ from deployments.ingress.problems import send_problem
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 MAX_UNREAD = 64 << 10  # bytes of a body that no route reads
-
-
-def middlewares() -> list[Middleware]:
-    """For Serve."""
-    return [Middleware(RequestGuard)]
 
 
 class RequestGuard:

@@ -13,15 +13,17 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.ops.serve_headers import DECODED, REQUEST_ID, STEERING, canonical
+from deployments.ingress.guard import RequestGuard
 
 
 def middlewares() -> list[Middleware]:
     """Innermost first, as Serve wants them."""
-    return [Middleware(ServeHeaderFilter), Middleware(UnchunkedHttp10)]
+    layers = (RequestGuard, ServeHeaderFilter, UnchunkedHttp10)
+    return [Middleware(layer) for layer in layers]
 
 
 class ServeHeaderFilter:
-    """Removes what would steer Serve, and what Serve could not decode (cluster/ops/serve_headers)."""
+    """Removes what would steer Serve, and what Serve could not decode."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from load_tests.local_serve import LocalServe
 from tests.cluster.polling import eventually
 
 CHAT = "/v1/chat/completions"
@@ -36,6 +37,52 @@ async def test_the_request_id_is_sent_once(client: httpx.AsyncClient) -> None:
 
     assert mine.headers.get_list("x-request-id") == ["my-own-request-id"]
     assert len(theirs.headers.get_list("x-request-id")) == 1
+
+
+SERVES = ["x-request-id", "x-session-id", "x_session_id", "serve_multiplexed_model_id"]
+SERVES += ["x-request-timeout-seconds", "x-request-disconnect-disabled", "traceparent"]
+
+
+@pytest.mark.parametrize("name", SERVES)
+async def test_an_odd_byte_in_a_header_that_serve_reads_is_no_fault(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    answer = await client.get("/version", headers={name.encode(): b"caf\xe9"})
+
+    assert answer.status_code == 200
+    [request_id] = answer.headers.get_list("x-request-id")
+    assert request_id.isascii()
+
+
+async def test_a_client_cannot_choose_the_address_in_the_access_log(
+    client: httpx.AsyncClient, cluster: LocalServe
+) -> None:
+    ours, forged = "who-asked-is-logged", {"X-Forwarded-For": "203.0.113.7", "X-Real-IP": "<b>"}
+    await client.get("/version", headers={"X-Request-ID": ours, **forged})
+
+    async def logged() -> bool:
+        files = (cluster.home / "logs").glob("access-*.jsonl")
+        lines = [line for file in files for line in file.read_text().splitlines() if ours in line]
+        assert all(json.loads(line)["client"] == "127.0.0.1" for line in lines)
+        return bool(lines)
+
+    await eventually(logged)
+
+
+async def test_http10_gets_no_chunks(client: httpx.AsyncClient) -> None:
+    host, port = client.base_url.host, client.base_url.port
+    body = json.dumps(ask("slow", stream=True)).encode()
+    head = f"POST {CHAT} HTTP/1.0\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+    head += f"authorization: {client.headers['authorization']}\r\n"
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    fields, _, answer = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+
+    assert b" 200 " in fields
+    assert b"transfer-encoding" not in fields.lower()
+    assert answer.startswith(b"data: ")
+    assert answer.rstrip().endswith(b"data: [DONE]")
 
 
 async def test_a_problem_in_a_replica_keeps_its_type_through_ray(

@@ -6,7 +6,7 @@ import time
 
 
 def exchange(
-    port: int, request: bytes, *, source: str = "127.0.0.1", within_s: float = 5.0
+    port: int, request: bytes, *, source: str = "127.0.0.1", within_s: float = 20.0
 ) -> bytes:
     """All that is answered until the server closes; raises TimeoutError if it does not."""
     with socket.create_connection(

@@ -1,4 +1,4 @@
-"""Headers that Serve reads before us: an odd byte in them is no fault of ours, and steers nothing."""
+"""Headers that Serve reads before us: an odd byte in them is harmless, and nothing is steered."""
 
 import json
 

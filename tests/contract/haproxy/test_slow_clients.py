@@ -29,12 +29,12 @@ def crowded(replica: Replica) -> Iterator[PrivateHAProxy]:
 def test_a_connection_without_a_whole_request_is_ended(
     haproxy: PrivateHAProxy, sent: bytes
 ) -> None:
-    exchange(haproxy.http_port, sent, within_s=4)
+    exchange(haproxy.http_port, sent)
 
 
 def test_headers_that_trickle_are_ended_too(haproxy: PrivateHAProxy) -> None:
     """Each byte is in time; all of them are not."""
-    until = time.monotonic() + 6
+    until = time.monotonic() + 20
     with socket.create_connection(("127.0.0.1", haproxy.http_port), 5) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nx: ")
         connection.settimeout(0.2)
@@ -70,7 +70,7 @@ def test_one_source_holds_so_many_connections_and_others_are_served(
             stack.enter_context(connect("127.0.0.2"))
         assert not _is_served(crowded, "127.0.0.2")
         assert _is_served(crowded, "127.0.0.3")
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while not _is_served(crowded, "127.0.0.2"):
         assert time.monotonic() < until
 

@@ -96,6 +96,17 @@ def test_an_unknown_profile_is_refused() -> None:
     assert "fast, plain" in result.output
 
 
+def test_doctor_says_what_haproxy_may_open_and_what_it_serves(tmp_path: Path) -> None:
+    def found(settings: Settings) -> dict[str, str]:
+        return {each.subject: each.level for each in examine(settings)}
+
+    assert found(Settings())["tls"] == "ok"
+    assert found(Settings(host="0.0.0.0"))["tls"] == "note"
+    missing = Settings(tls_cert_file=tmp_path / "a.pem", tls_key_file=tmp_path / "b.pem")
+    assert found(missing)["tls"] == "bad"
+    assert "connections" in found(Settings())
+
+
 def test_doctor_finds_files_that_others_can_read(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)

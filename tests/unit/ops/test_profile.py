@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -108,20 +109,38 @@ def test_what_haproxy_may_repeat_are_routes_that_generate() -> None:
         assert set(described[path]["post"]["tags"]) <= {"openai", "captions", "posts"}, path
 
 
-def test_serve_starts_haproxy_through_our_script(tmp_path: Path) -> None:
+def test_serve_starts_haproxy_through_our_script() -> None:
     env = _environment()
-    config = tmp_path / "haproxy.cfg"
-    config.write_text("frontend http_frontend\n    bind :1\nbackend b\n")
-    fake = {"PATH": "/usr/bin:/bin", **env, "MOBULA_HAPROXY": "/bin/echo"}
 
-    script = [env["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config), "-sf", "7"]
-    said = subprocess.run(script, env=fake, capture_output=True, text=True, check=True).stdout
-
-    assert said.split() == ["-dS", *script[1:]]
-    lines = config.read_text().splitlines()
-    assert lines[0] == "frontend http_frontend"
-    assert lines[1].split() == ["acl", "repeatable", "path", *REPEATABLE]
+    assert env["RAY_SERVE_HAPROXY_BINARY_PATH"] == str(ROOT / "cluster/ops/haproxy")
     assert Path(env["MOBULA_HAPROXY"]).is_file()
+    assert env["MOBULA_REPEATABLE"].split() == list(REPEATABLE)
+
+
+def test_the_script_passes_on_what_needs_no_configuration() -> None:
+    env = {"PATH": "/usr/bin:/bin", "MOBULA_HAPROXY": "/bin/echo"}
+    script = str(ROOT / "cluster/ops/haproxy")
+
+    said = subprocess.run([script, "-v"], env=env, capture_output=True, text=True, check=True)
+
+    assert said.stdout == "-v\n"
+
+
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+def test_uvicorn_believes_no_forwarding_header_whatever_is_inherited(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+
+    assert _environment(profile)["FORWARDED_ALLOW_IPS"] == ""
+
+
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+def test_serve_calls_our_layers_around_its_servers(profile: str) -> None:
+    path = _environment(profile)["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]
+
+    module, _, function = path.rpartition(".")
+    assert callable(getattr(import_module(module), function))
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 3), (64, 4)])
