@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from cluster.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.allowed_methods import AllowedMethods
+from deployments.ingress.documentation import documentation_routes
 from deployments.ingress.fast_path import FastPath, HotRoute
 from deployments.ingress.middleware import wrap
 from deployments.ingress.openapi import (
@@ -98,7 +99,15 @@ def create_app(services: Services, *, behind_serve: bool = False) -> ASGIApp:
 def create_api(services: Services, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
     # No redirects for slashes: they would be built of the Host that a stranger names.
-    api = FastAPI(title="Mobula", version=services.version, redirect_slashes=False)
+    api = FastAPI(
+        title="Mobula",
+        version=services.version,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    api.include_router(documentation_routes(api))
     api.include_router(system_routes(services))
     api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
