@@ -9,8 +9,9 @@ import grpc
 import ray
 from ray._private import services
 from ray._raylet import AuthenticationTokenLoader
+from ray.exceptions import AuthenticationError, RayError
 
-from cluster.problems import Problem, Unauthenticated
+from cluster.problems import Unauthenticated
 from cluster.resilience.verdicts import Unavailable
 
 PATIENCE_S = 5.0
@@ -28,12 +29,16 @@ def connect() -> None:
         return
     try:
         address = services.get_ray_address_from_environment("auto", None)
+    except ConnectionError:
+        raise Unavailable(_NO_CLUSTER, retry_after_s=5.0) from None
+    try:
         _check(address)
         ray.init(address="auto", namespace="serve", log_to_driver=False)
-    except Problem:
-        raise
-    except Exception as error:
-        raise Unavailable(f"{_NO_CLUSTER} ({type(error).__name__})", retry_after_s=5.0) from error
+    except AuthenticationError:
+        raise Unauthenticated(_NO_TOKEN.format(address=address, what="there is none")) from None
+    except (RayError, RuntimeError, OSError, ValueError) as error:
+        why = f"The Ray cluster at {address} cannot be joined ({type(error).__name__})."
+        raise Unavailable(why, retry_after_s=5.0) from error
 
 
 def _check(address: str) -> None:
@@ -59,7 +64,7 @@ def _metadata(loader: AuthenticationTokenLoader) -> tuple[tuple[str, str], ...]:
 def _raise_problem(error: grpc.RpcError, address: str, *, has_token: bool) -> None:
     code = error.code()
     if code is grpc.StatusCode.UNAUTHENTICATED:
-        what = "refuses the one that is set" if has_token else "none is set"
+        what = "refuses the one that is set" if has_token else "there is none"
         raise Unauthenticated(_NO_TOKEN.format(address=address, what=what)) from None
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         raise Unavailable(f"Nothing answers at {address}.", retry_after_s=5.0) from None
