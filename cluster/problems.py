@@ -13,6 +13,7 @@
       Conflict                  409 conflict
       PayloadTooLarge           413 payload-too-large      names the limit in bytes
       UnsupportedMedia          415 unsupported-media-type
+      UnsupportedEncoding       415 unsupported-content-encoding  names those that are
       UntrustedHost             421 untrusted-host
       Malformed                 422 malformed-payload      not the schema; a pointer for each error
       IdempotencyKeyReused      422 idempotency-key-reused the key stands for another request
@@ -186,6 +187,22 @@ class UnsupportedMedia(Problem):
             f"Content type '{got[:100]}' is not accepted here; send {', '.join(accepted)}.",
             accepted=list(accepted),
         )
+
+
+class UnsupportedEncoding(Problem):
+    status, slug, title = 415, "unsupported-content-encoding", "Content coding is not supported"
+
+    def __init__(self, got: str, accepted: Sequence[str]) -> None:
+        super().__init__(
+            f"Content-Encoding '{got[:100]}' is not decoded; send {', '.join(accepted)} or none.",
+            param="Content-Encoding",
+            accepted=list(accepted),
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """RFC 9110 section 12.5.3."""
+        return {"Accept-Encoding": ", ".join(self.extensions["accepted"])}
 
 
 class UntrustedHost(Problem):

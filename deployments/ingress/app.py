@@ -15,9 +15,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from cluster.problems import Problem, to_problem
+from cluster.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
+from deployments.ingress.allowed_methods import AllowedMethods
 from deployments.ingress.client_address import ClientAddress
+from deployments.ingress.documentation import documentation_routes
 from deployments.ingress.fast_path import FastPath, HotRoute
 from deployments.ingress.middleware import wrap
 from deployments.ingress.openapi import (
@@ -100,12 +102,22 @@ def create_app(
 
 def create_api(services: Services, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
-    api = FastAPI(title="Mobula", version=services.version)
+    # No redirects for slashes: they would be built of the Host that a stranger names.
+    api = FastAPI(
+        title="Mobula",
+        version=services.version,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    api.include_router(documentation_routes(api))
     api.include_router(system_routes(services))
     api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
     api.router.routes.extend(_shared_routes())
     api.state.services = services
+    api.state.allowed_methods = AllowedMethods(api.routes)
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
     api.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -184,4 +196,7 @@ def _answer(request: Request, problem: Problem, headers: Any = None) -> Response
     state["problem"] = problem.slug
     body, media_type = render(problem, request.url.path, state.get("request_id"))
     extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
+    if problem.status == MethodNotAllowed.status:
+        allowed: AllowedMethods = request.app.state.allowed_methods
+        extra["Allow"] = allowed.of(request.url.path)
     return Response(body, problem.status, extra, media_type)

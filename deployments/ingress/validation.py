@@ -23,7 +23,7 @@ MAX_MEMBERS = 32  # of each array, and of each object's members that no schema n
 MAX_STEP, MAX_POINTER, MAX_DETAIL = 100, 500, 300  # characters
 
 _TOO_MANY = "has {} faults"
-_PREFIX = "Input should be "
+_PREFIX, _VALUE_ERROR = "Input should be ", "Value error, "
 _OTHER_TYPES = ("none_required", "model_type", "dataclass_type")
 
 
@@ -83,7 +83,8 @@ class _Fault:
                 steps.append(step)
             else:  # names the branch of a union, or a validator
                 branches.append((len(steps), str(step)))
-        return cls(tuple(steps), tuple(branches), found["type"], found["msg"])
+        detail = found["msg"].removeprefix(_VALUE_ERROR)
+        return cls(tuple(steps), tuple(branches), found["type"], detail)
 
     def is_of_another_type(self, depth: int) -> bool:
         """Whether the value that `depth` steps lead to is not even of the branch's type."""
