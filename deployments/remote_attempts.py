@@ -74,9 +74,9 @@ class _Sent:
         response = self.response
         response.cancel()
         sent = response._replica_result_future
-        if response._replica_result is None and sent.done() and not sent.cancelled():
-            if sent.exception() is None:
-                sent.result().cancel()
+        fetched = response._replica_result is not None
+        if not fetched and sent.done() and not sent.cancelled() and sent.exception() is None:
+            sent.result().cancel()
 
     def problem(self, error: BaseException) -> Problem:
         """What stands behind an error; raises it where it is not Ray's."""
