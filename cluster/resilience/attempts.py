@@ -103,6 +103,12 @@ class Attempts:
                 seconds = self._now() - attempt.sent_at
                 self._fleet.report(attempt.call, "gone" if number else "failed", seconds)
 
+    def abandon(self, sent: Sequence[Attempt[T]]) -> None:
+        """Nobody wants any of them."""
+        for attempt in sent:
+            attempt.cancel()
+            self._fleet.report(attempt.call, "gone", self._now() - attempt.sent_at)
+
     def closed(self, attempt: Attempt[T], problem: Problem | None, seconds: float) -> None:
         """An attempt that lasts has ended, well or by `problem`; `seconds` is what its first item
         took.

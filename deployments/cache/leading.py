@@ -56,8 +56,9 @@ class Lead:
         finally:
             self._over = True  # for a tier that loses the cancellation
             beat.cancel()
-            with suppress(asyncio.CancelledError):
-                await beat
+            await asyncio.wait((beat,))  # never takes our own cancellation for the beat's
+            if not beat.cancelled():
+                beat.result()
 
     async def publish(self) -> None:
         """Renew, and tell those who follow what is new."""

@@ -269,6 +269,24 @@ async def test_a_late_call_is_hedged_and_the_loser_is_cancelled() -> None:
     assert world.calls.figures().hedges == 1
 
 
+async def test_a_hedged_stream_that_begins_as_its_caller_leaves_is_ended() -> None:
+    world = World("a", "b", lasts=True, hedge={"quantile": 0.5, "share": 1.0, "least_s": 0.001})
+    for number in range(20):
+        await world.call(str(number))
+    world.ends = {"a": None, "b": None}
+    call = world.start("late")
+    await eventually(lambda: world.sent[-1].call == "late~2", every_s=0)
+    first, second = world.sent[-2:]
+    second.settle("second")
+    call.cancel()
+    await asyncio.wait((call,))
+    await asyncio.sleep(0)
+    assert call.cancelled()
+    assert first.cancelled
+    assert second.cancelled
+    assert world.fleet.placed("late") is world.fleet.placed("late~2") is None
+
+
 async def test_a_replica_that_hedges_overtake_again_and_again_is_left_out() -> None:
     world = World("a", "b", "c", hedge={"quantile": 0.5, "share": 1.0, "least_s": 0.001})
     for number in range(20):
