@@ -36,7 +36,9 @@ def words(index: int, **flags: object) -> SubtitleTrack:
     [
         pytest.param((track(1), track(2)), None, 1, id="equals: the first"),
         pytest.param((track(1), track(2, default=True)), None, 2, id="default"),
-        pytest.param((track(1, silent=True, default=True), track(2, silent=False)), None, 2, id="silent"),
+        pytest.param(
+            (track(1, silent=True, default=True), track(2, silent=False)), None, 2, id="silent"
+        ),
         pytest.param((track(1, silent=True), track(2, silent=True)), None, 1, id="all silent"),
         pytest.param((track(1, silent=True), track(2)), None, 2, id="silent before unknown"),
         pytest.param((track(1, comment=True, default=True), track(2)), None, 2, id="commentary"),
