@@ -142,6 +142,18 @@ def make(kind: str, folder: Path) -> Path:
     return part.rename(path)
 
 
+def build(recording: Recording, path: Path) -> Path:
+    """One that is in no table, as `path`."""
+    _run(*_inputs(recording), *_coded(recording), *recording.mux, str(path))
+    return path
+
+
+def remux(path: Path, *words: str) -> Path:
+    """`path`, made by a command of ffmpeg."""
+    _run(*words, str(path))
+    return path
+
+
 def _inputs(recording: Recording) -> list[str]:
     source = f"testsrc2=s={recording.size}:r={recording.rate}:d={DURATION_S:g}"
     sight = f"{source},{recording.shape},{flash()},{bars()},{recording.coat}"

@@ -50,7 +50,7 @@ def command(plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, work: Works
         even = evened(span.lead, span.duration, track.start > span.start, span.repair)
         chain = text((*even, *loud(gain)))
         options |= {"filter:a": chain, **audio_options()}
-    drawings = _drawings(source, plan, info, span, stem)
+    drawings = _drawings(source, plan, info, span, gain, stem)
     pictures = tuple(f"{stem}o{number}.mp4" for number in range(len(drawings)))
     candidates = tuple(f"{stem}o{number}-%d.jpg" for number in range(len(drawings)))
     blacks = tuple(f"{stem}o{number}.black" for number in range(len(drawings)))
@@ -87,7 +87,7 @@ def _globals(work: Workspace) -> Sequence[str]:
 
 
 def _drawings(
-    source: Stream, plan: ClipPlan, info: MediaInfo, span: Span, stem: str
+    source: Stream, plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, stem: str
 ) -> tuple[Drawing, ...]:
     if info.video is not None:
         return drawn(source[str(info.video.index)], info.video, span, plan.outputs, stem)
@@ -95,5 +95,5 @@ def _drawings(
     if track is None:
         raise NoMedia()
     even = evened(span.lead, span.duration, True, span.repair)
-    sound = nodes(source[str(track.index)], even)
+    sound = nodes(source[str(track.index)], (*even, *loud(gain)))
     return waves(shared(sound, len(plan.outputs)), span, plan.outputs, stem)

@@ -1,4 +1,4 @@
-"""The picture of a recording that has none: its sound as a moving line on a dark ground."""
+"""The picture of a recording that has none: its sound as a moving wave on a dark ground."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from deployments.clipper.render.picture import Drawing, captioned
 from deployments.clipper.render.span import Span
 from deployments.contracts.clips import OutputPlan
 
-_LINE = "0x4CC3FF"
+_WAVE = "0x4CC3FF"
 _SHARE = 3  # the wave takes one part in three of the height
 
 
 def waves(
     sound: Sequence[Stream], span: Span, outputs: Sequence[OutputPlan], stem: str
 ) -> tuple[Drawing, ...]:
-    """A drawing for each of `outputs`, from a copy of the sound for each."""
+    """A drawing for each of `outputs`, from a copy of the sound for each, as loud as it will be."""
     return tuple(
         captioned(_wave(copy, span, output), {}, output, span.frames, f"{stem}o{number}")
         for number, (copy, output) in enumerate(zip(sound, outputs, strict=True))
@@ -25,9 +25,9 @@ def waves(
 def _wave(sound: Stream, span: Span, output: OutputPlan) -> Stream:
     height = max(2, output.height // _SHARE // 2 * 2)
     rate = f"{span.rate.numerator}/{span.rate.denominator}"
-    drawn = sound.filter(
-        "showwaves", s=f"{output.width}x{height}", mode="cline", rate=rate, colors=_LINE
-    )
+    mono = sound.filter("aformat", channel_layouts="mono")
+    form = {"mode": "cline", "draw": "full", "scale": "sqrt", "colors": _WAVE}
+    drawn = mono.filter("showwaves", s=f"{output.width}x{height}", rate=rate, **form)
     ground = {"w": output.width, "h": output.height, "x": 0, "y": (output.height - height) // 2}
     picture = flattened(drawn, "rgba").filter("pad", **ground).filter("setsar", 1)
     lifted = picture.filter("lutyuv", y="max(val,36)")

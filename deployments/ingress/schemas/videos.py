@@ -42,8 +42,8 @@ class PictureAnswer(BaseModel):
 
 
 class SoundAnswer(BaseModel):
-    """One audio track. `number` is what `audio_track` of an order names. `silent`: nothing was heard
-    in samples of it; null: not looked at."""
+    """One audio track. `number` is what `audio_track` of an order names. `silent`: nothing was
+    heard in samples of it; null: not looked at."""
 
     number: int
     codec: str
@@ -57,8 +57,8 @@ class SoundAnswer(BaseModel):
 
 
 class SubtitlesAnswer(BaseModel):
-    """One subtitle track; `text` is whether it holds text rather than pictures, `forced` ones hold a
-    few lines only."""
+    """One subtitle track; `text` is whether it holds text rather than pictures, `forced` ones hold
+    a few lines only."""
 
     codec: str
     language: str | None

@@ -1,6 +1,7 @@
 """`POST /api/v1/videos/{video}/clips`: what is accepted, what is refused, and what it costs."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,9 +11,10 @@ from cluster.problems import InvalidRequest
 from cluster.tenants.plan import Plan
 from deployments.clipper.order import CLIPS, from_spec
 from deployments.contracts.clips import ClipOptions
+from deployments.contracts.media import AudioTrack, MediaInfo
 from tests.api.clips.clip_world import ClipWorld
 from tests.api.videos.media_world import READER, STRANGER
-from tests.media_fixtures.infos import sound
+from tests.media_fixtures.infos import picture, sound
 
 NOBODY_S = "vid_" + "0" * 24
 
@@ -111,6 +113,7 @@ async def test_a_key_is_of_one_body_and_one_video(
         pytest.param({"keywords": [""]}, "keywords", id="an empty keyword"),
         pytest.param({"language": "english!"}, "language", id="no language"),
         pytest.param({"loudness": 0}, "loudness", id="too loud"),
+        pytest.param({"audio_track": 0}, "audio_track", id="tracks count from one"),
         pytest.param({"seed": -1}, "seed", id="a negative seed"),
         pytest.param({"seed": 2**31}, "seed", id="a seed too large"),
         pytest.param({"texts": "maybe"}, "texts", id="no boolean"),
@@ -167,14 +170,59 @@ async def test_an_unknown_caption_style_is_refused_with_those_there_are(
     assert "karaoke" in answer.json()["detail"]
 
 
-async def test_a_recording_without_a_picture_cannot_be_clipped(
+async def test_a_recording_without_a_picture_is_clipped_too(
     world: ClipWorld, client: httpx.AsyncClient
 ) -> None:
+    """A waveform is drawn for it."""
     video = await world.video(sound(60.0))
 
-    answer = await client.post(path_of(video.id), json={})
+    answer = await client.post(path_of(video.id), json={"end": 40})
 
-    assert (answer.status_code, answer.json()["param"]) == (400, "aspects")
+    assert answer.status_code == 202
+    [job] = await world.jobs()
+    assert from_spec(job.spec).video_seconds == 40
+
+
+TRACKS = (
+    AudioTrack(1, "aac", 2, 48_000, "eng", title="Desktop", silent=True, default=True),
+    AudioTrack(2, "aac", 2, 48_000, "eng", title="Microphone", silent=False),
+    AudioTrack(3, "aac", 2, 48_000, "deu", silent=False),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [({}, 2), ({"audio_track": 1}, 1), ({"audio_track": 3}, 3), ({"language": "de"}, 3)],
+    ids=["the one that sounds", "a silent one on demand", "another", "by language"],
+)
+async def test_an_order_has_one_of_the_audio_tracks(
+    world: ClipWorld, client: httpx.AsyncClient, asked: dict[str, Any], index: int
+) -> None:
+    video = await world.video(replace(picture(60.0), audio=TRACKS))
+
+    assert (await client.post(path_of(video.id), json=asked)).status_code == 202
+    [job] = await world.jobs()
+    assert from_spec(job.spec).info.sound == index
+
+
+@pytest.mark.parametrize(
+    ("info", "number", "said"),
+    [
+        (picture(60.0), 2, "audio_track: is 2; the recording has one audio track."),
+        (replace(picture(60.0), audio=TRACKS), 4, "the recording has 3 audio tracks."),
+        (replace(picture(60.0), audio=()), 1, "the recording has no audio track."),
+    ],
+)
+async def test_an_audio_track_that_is_not_there_is_refused_by_name(
+    world: ClipWorld, client: httpx.AsyncClient, info: MediaInfo, number: int, said: str
+) -> None:
+    video = await world.video(info)
+
+    answer = await client.post(path_of(video.id), json={"audio_track": number})
+
+    assert (answer.status_code, slug(answer)) == (400, "unknown-audio-track")
+    assert (answer.json()["param"], answer.json()["limit"]) == ("audio_track", len(info.audio))
+    assert said in answer.json()["detail"]
     assert await world.jobs() == ()
 
 

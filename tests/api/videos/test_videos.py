@@ -23,7 +23,10 @@ async def test_a_form_brings_a_video(client: httpx.AsyncClient, world: World) ->
     assert made["sha256"] == hashlib.sha256(data).hexdigest()
     assert made["media"] == {
         "container": "film", "duration_s": 4.5, "picture": None, "subtitles": [],
-        "sound": [{"codec": "aac", "channels": 2, "sample_rate": 48_000, "language": None}],
+        "sound": [{
+            "number": 1, "codec": "aac", "channels": 2, "sample_rate": 48_000, "language": None,
+            "title": None, "default": False, "comment": False, "silent": None,
+        }],
     }  # fmt: skip
     assert made["expires"] - made["created"] == 7 * 86_400
     kept = await world.media.files.stat("acme", f"videos/{made['id']}/source")

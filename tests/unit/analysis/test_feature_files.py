@@ -18,6 +18,7 @@ SIGHT = Sight(
     cuts=np.array([0.12]),
     subject_times=np.array([0.0, 0.2]),
     subjects=np.array([[np.nan] * 5, [0.5] * 5], np.float32),
+    shown=(0.0, 0.24),
 )
 HEARING = Hearing(
     start=0.25,
@@ -36,6 +37,7 @@ FEATURES = Features(1, 0.34, True, SIGHT, HEARING)
     [
         pytest.param(FEATURES, id="all"),
         pytest.param(replace(FEATURES, sight=None), id="sound alone"),
+        pytest.param(replace(FEATURES, sight=replace(SIGHT, shown=None)), id="shown not known"),
         pytest.param(replace(FEATURES, hearing=None, partial=False), id="pictures alone"),
         pytest.param(replace(FEATURES, hearing=replace(HEARING, loudness=None)), id="silent"),
     ],

@@ -1,4 +1,4 @@
-"""Every rectangle that a picture is cut or scaled to lies inside it, and is even where it has to be."""
+"""Every rectangle a picture is cut or scaled to lies inside it, and is even where it has to be."""
 
 import re
 from dataclasses import replace
@@ -106,7 +106,8 @@ def test_an_odd_picture_is_cut_short_of_its_odd_edge(
     size: tuple[int, int], crop: tuple[int, int]
 ) -> None:
     track = VideoTrack(
-        0, "vp8", *size, *size, 0, Fraction(1), Fraction(25), False, None, "yuv420p", 8, "sdr", False
+        0, "vp8", *size, *size, 0, Fraction(1), Fraction(25), False, None, "yuv420p", 8, "sdr",
+        False,
     )  # fmt: skip
     share = 9 * size[1] / (16 * size[0])
     filters, _ = graph(track, OutputPlan(Framing("9:16", False, share, 1.0), 180, 320))

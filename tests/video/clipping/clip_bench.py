@@ -29,20 +29,23 @@ OPTIONS: Mapping[str, Any] = {"count": 2, "min_s": 2.0, "max_s": 4.0, "quality":
 
 
 class WatchedThreads(Threads):
-    """Counts pieces by their names. The clip numbered `spoilt` cannot be rendered."""
+    """Counts pieces by their names. The clip numbered `spoilt` cannot be rendered, nor can the
+    first `spoilt_times` that are tried."""
 
-    def __init__(self, spoilt: int | None = None) -> None:
+    def __init__(self, spoilt: int | None = None, spoilt_times: int = 0) -> None:
         super().__init__()
         self.done: Counter[str] = Counter()
         self.rendered: list[int] = []
         self._spoilt = spoilt
+        self._spoilt_times = spoilt_times
 
     async def do(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
         self.done[piece.__name__] += 1
         if piece.__name__ == "rendering":
             plan: ClipPlan = arguments[0]
             self.rendered.append(plan.index)
-            if plan.index == self._spoilt:
+            self._spoilt_times -= 1
+            if plan.index == self._spoilt or self._spoilt_times >= 0:
                 raise MediaDamaged("This stretch cannot be decoded.")
         return await super().do(folder, piece, *arguments)
 
