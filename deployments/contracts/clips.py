@@ -30,6 +30,7 @@ class ClipOptions:
     At most `count` clips of `min_s` to `max_s` seconds, from `start` to `end` of the source (None:
     its end). `captions` is a style's name or "none". `framing`: follow what moves, fit the whole
     picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` attract.
+    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript are said words.
     """
 
     count: int = 5
@@ -48,6 +49,7 @@ class ClipOptions:
     rerank: bool = False
     ssim: bool = False
     seed: int = 0
+    keep_labels: bool = False
 
 
 @carried

@@ -23,9 +23,9 @@ from deployments.clipper.analysis import face_ability
 from deployments.clipper.config import VideoConfig
 from deployments.clipper.intake import Intake
 from deployments.clipper.library import Library
-from deployments.clipper.transcript import parse_transcript, speech_ability
+from deployments.clipper.transcript import speech_ability
 from deployments.contracts.jobs import Part
-from deployments.contracts.media import Ability, Transcript
+from deployments.contracts.media import Ability
 from deployments.ingress.refunds import Budgets, Refunds
 from deployments.jobs.store import JobStore
 
@@ -83,10 +83,7 @@ def media_services(
 
 @dataclass(frozen=True)
 class MediaServices:
-    """`is_active` says whether a tenant may still be served; `speech` is the model that is set up.
-
-    `parse_transcript` reads a file of a kind (srt, vtt, json) or raises a problem.
-    """
+    """`is_active` says whether a tenant may still be served; `speech` is the model that is set up."""
 
     database: Database
     files: TenantFiles
@@ -101,7 +98,6 @@ class MediaServices:
     speech: str | None = None
     writer: str | None = None
     refunds: Refunds | None = None
-    parse_transcript: Callable[..., Transcript] = parse_transcript
     _abilities: dict[str, Ability] = field(default_factory=dict)
 
     async def start(self) -> None:

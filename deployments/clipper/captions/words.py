@@ -21,10 +21,14 @@ SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar
 _CONTROL = regex.compile(
     r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
 )
-_RUN = regex.compile(rf"(?:(?={SPACELESS})\X){{1,6}}\p{{P}}*|(?:(?!{SPACELESS})\X)+")
+# A letter of Thai or Lao with the vowels that are written before and after it: no line ends within.
+SYLLABLE = r"[\u0e40-\u0e44\u0ec0-\u0ec4]?\X[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3\u0ec6]*"
+_RUN = regex.compile(
+    rf"(?:(?={SPACELESS}){SYLLABLE}){{1,6}}\p{{P}}*|(?:(?!{SPACELESS})\X)+"
+)
 _SPACELESS_END = regex.compile(rf"{SPACELESS}[\p{{P}}\p{{M}}]*$")
 _SPACELESS_START = regex.compile(rf"^\p{{P}}*{SPACELESS}")
-_CLUSTER = regex.compile(r"\X")
+_CLUSTER = regex.compile(SYLLABLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-from deployments.clipper.captions.font import FONTS as FONT_FILES
+from deployments.clipper.captions.font import files_for
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.render.command import Command, command
 from deployments.clipper.render.levelling import level
@@ -21,7 +21,6 @@ from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile
 from deployments.contracts.media import Source
 
 OnProgress = Callable[[float], None]
-_FONT_SUFFIXES = (".otf", ".ttf")
 
 
 def render(
@@ -60,8 +59,8 @@ def _lay_out(made: Command, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     fonts = folder / FONTS
     fonts.mkdir(exist_ok=True)
-    for font in FONT_FILES.iterdir():
-        if font.suffix.lower() in _FONT_SUFFIXES:
+    for name, text in made.files.items():
+        for font in files_for(text) if name.endswith(".ass") else ():
             bring(font, fonts)
 
 

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.sandbox import Cancel, ChildLimits, OnLine, python_child
 from deployments.clipper.transcript.leavings import left, lent
-from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
+from deployments.clipper.transcript.parsing import MAX_BYTES
+from deployments.clipper.transcript.reading import read_transcript
 from deployments.contracts.media import Ability, Source, Transcript
 
 _CHILD = "deployments.clipper.transcript.speaking"
@@ -69,7 +70,9 @@ class Whisper:
             said = left(out, MAX_BYTES + 1)
         if said is None:
             raise MediaDamaged("Nothing could be heard in the recording.")
-        return parse_transcript(said, "json", origin="speech", language=language)
+        return read_transcript(
+            said[:MAX_BYTES], "json", folder, cancel, origin="speech", language=language
+        )
 
     def _request(self, source: Source, model: Path, language: str | None) -> dict[str, Any]:
         return {
