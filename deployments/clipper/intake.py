@@ -149,7 +149,7 @@ class Intake:
     async def read_transcript(
         self, data: bytes, kind: Kind, duration: Seconds | None = None
     ) -> Transcript:
-        """What a transcript says, read in a child; `duration` is the recording's, where it is known.
+        """What a transcript says, read in a child; `duration` is the recording's, if it is known.
 
         Raises TranscriptRefused and SandboxFailed.
         """

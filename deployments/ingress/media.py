@@ -83,7 +83,7 @@ def media_services(
 
 @dataclass(frozen=True)
 class MediaServices:
-    """`is_active` says whether a tenant may still be served; `speech` is the model that is set up."""
+    """`is_active` says whether a tenant may still be served; `speech` is the model in use."""
 
     database: Database
     files: TenantFiles

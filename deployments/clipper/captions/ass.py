@@ -40,7 +40,9 @@ def document(
     area = safe_area(width, height)
     file.styles = {"caption": _style(style, area, width, height)}
     faces = _faces(cues, style, width, height)
-    file.events = [event for cue in cues for event in _events(cue, style, area, width, height, faces)]
+    file.events = [
+        event for cue in cues for event in _events(cue, style, area, width, height, faces)
+    ]
     return file.to_string("ass", header_notice="Captions by Mobula")
 
 
@@ -130,9 +132,7 @@ def _text(cue: Cue, style: Style, start_ms: int, faces: "_Faces") -> str:
     return r"\N".join(_line(line, lit, style, start_ms, faces) for line in cue.lines)
 
 
-def _line(
-    line: Line, lit: dict[Piece, float], style: Style, start_ms: int, faces: "_Faces"
-) -> str:
+def _line(line: Line, lit: dict[Piece, float], style: Style, start_ms: int, faces: "_Faces") -> str:
     """Words in the order in which they stand, from the left: libass orders words of one colour
     only, and a word that is lit would part its line in two."""
     parts: list[str] = []

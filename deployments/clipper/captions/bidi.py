@@ -26,16 +26,11 @@ def visual_order(words: Sequence[str]) -> list[tuple[int, str]]:
     own = [_direction(word) for word in words]
     line = next((direction for direction in own if direction), LEFT_TO_RIGHT)
     placed = _resolved(own, line)
-    runs = [
-        list(group)
-        for _, group in groupby(range(len(words)), key=lambda at: placed[at])
-    ]
+    runs = [list(group) for _, group in groupby(range(len(words)), key=lambda at: placed[at])]
     if line == RIGHT_TO_LEFT:
         runs.reverse()
     ordered = [
-        at
-        for run in runs
-        for at in (reversed(run) if placed[run[0]] == RIGHT_TO_LEFT else run)
+        at for run in runs for at in (reversed(run) if placed[run[0]] == RIGHT_TO_LEFT else run)
     ]
     return [(at, _isolation(placed, at, line)) for at in ordered]
 

@@ -54,12 +54,13 @@ def fonts(folder: Path = FONTS) -> tuple[Font, ...]:
     package's for Chinese, Japanese and Korean. Raises ValueError for a file that is not a font, or
     if there is none.
     """
-    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES]
-    if not files:
-        raise ValueError(f"no font (.otf, .ttc or .ttf) in {folder.name}")
-    if folder == FONTS:
-        files += _packaged()
-    return tuple(read_font(path) for path in sorted(files, key=_rank))
+    return tuple(read_font(path) for path in _files(folder))
+
+
+@lru_cache(maxsize=1)
+def first_font() -> Font:
+    """The first of `fonts()`, without reading the others."""
+    return read_font(_files(FONTS)[0])
 
 
 def files_for(document: str) -> tuple[Path, ...]:
@@ -96,6 +97,15 @@ def width(text: str, known: tuple[Font, ...], most: float = 1.0) -> float:
     """The width of `text` in line heights of the first font, before letters join, which makes it
     no wider. `most`: see `scale`."""
     return sum(font.width(part) * scale(font, known, most) for font, part in runs(text, known))
+
+
+def _files(folder: Path) -> list[Path]:
+    files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES]
+    if not files:
+        raise ValueError(f"no font (.otf, .ttc or .ttf) in {folder.name}")
+    if folder == FONTS:
+        files += _packaged()
+    return sorted(files, key=_rank)
 
 
 def _packaged() -> list[Path]:

@@ -20,8 +20,7 @@ from deployments.contracts.media import Seconds, Transcript
 
 _EAST = {"zh", "ja", "ko"}
 _HAN, _KANA, _HANGUL = (
-    regex.compile(pattern)
-    for pattern in (r"\p{Han}", r"[\p{Hiragana}\p{Katakana}]", r"\p{Hangul}")
+    regex.compile(pattern) for pattern in (r"\p{Han}", r"[\p{Hiragana}\p{Katakana}]", r"\p{Hangul}")
 )
 _DOTTED = {"tr", "az"}  # languages whose capital of i is İ
 

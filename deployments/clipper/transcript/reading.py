@@ -26,9 +26,7 @@ from deployments.clipper.transcript.leavings import left
 from deployments.clipper.transcript.parsing import MAX_BYTES, Kind, Origin
 from deployments.contracts.media import Seconds, Transcript, Word
 
-LIMITS = ChildLimits(
-    memory_bytes=2 << 30, cpu_s=20, wall_s=60.0, output_bytes=256 << 20, files=32
-)
+LIMITS = ChildLimits(memory_bytes=2 << 30, cpu_s=20, wall_s=60.0, output_bytes=256 << 20, files=32)
 _CHILD = "deployments.clipper.transcript.reading_child"
 
 
@@ -56,6 +54,7 @@ class _Summary(msgspec.Struct):
     why: str
     encoding: str | None
     notes: list[str]
+    undrawn_scripts: list[str]
 
 
 def read_transcript(
@@ -113,6 +112,7 @@ def _transcript(said: dict[str, Any], out: Path) -> Transcript:
         summary.why[:200],
         None if summary.encoding is None else summary.encoding[:20],
         tuple(note[:300] for note in summary.notes[:20]),
+        tuple(script[:40] for script in summary.undrawn_scripts[:20]),
     )
 
 

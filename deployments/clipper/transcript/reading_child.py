@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from deployments.clipper.captions import unsupported_scripts
 from deployments.clipper.sandbox.child import answer_with
 from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
 
@@ -28,6 +29,7 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
         "why": found.why,
         "encoding": found.encoding,
         "notes": list(found.notes),
+        "undrawn_scripts": sorted(unsupported_scripts(found)),
     }
 
 

@@ -25,6 +25,7 @@ from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, tenants
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import MediaPlan, Plan
+from deployments.clipper.captions import unsupported_scripts
 from deployments.clipper.failures import MediaRefused
 from deployments.clipper.importing import import_ended
 from deployments.clipper.intake import Intake, Probe
@@ -81,7 +82,8 @@ class Keys:
 
 def read(data: bytes, kind: Kind, folder: Path, cancel: Any = None, **options: Any) -> Transcript:
     """Reads a transcript without a process of its own."""
-    return parse_transcript(data, kind, **options)
+    found = parse_transcript(data, kind, **options)
+    return replace(found, undrawn_scripts=tuple(sorted(unsupported_scripts(found))))
 
 
 @dataclass
