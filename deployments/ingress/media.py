@@ -30,6 +30,10 @@ from deployments.ingress.refunds import Budgets, Refunds
 from deployments.jobs.store import JobStore
 
 LINK_S = 3600.0
+NO_WRITER = (
+    "Descriptions and hashtags come from the clip's own words; a larger default text model than "
+    "the shipped nano writes them, or any with video.texts: true."
+)
 _NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "captions"}
 
 
@@ -132,7 +136,7 @@ class MediaServices:
         writer = (
             Ability(True, f"Titles and descriptions come from '{self.writer}'.")
             if self.writer
-            else Ability(False, "No text model is set up; a template writes titles.")
+            else Ability(False, NO_WRITER)
         )
         return {
             "render": ffmpeg_version(),
