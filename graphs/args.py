@@ -135,7 +135,8 @@ class VideoArgs(_Args):
     `side_by_side` pieces of work, for which Ray counts `piece_cpus` each. `speech` is a model of
     faster-whisper (extra `speech`), by folder or name: without one, a transcript has to be given.
     Files are kept in `store`, a folder in the home or an object store's URL. `gpu`: encode on an
-    NVIDIA GPU where one works. `texts`: the default text model writes titles and descriptions.
+    NVIDIA GPU where one works. `texts`: the default text model writes descriptions and hashtags and
+    may reorder clips; None: unless it is the shipped nano, whose words are worse than a template's.
     `sandbox`: recordings are opened in confined processes; "best-effort" opens them also where the
     kernel cannot confine (no Landlock or seccomp), which gives a malicious file this machine.
     """
@@ -150,7 +151,7 @@ class VideoArgs(_Args):
     piece_cpus: Annotated[float, Field(ge=0)] = 0.0
     speech: str | None = None
     gpu: bool = True
-    texts: bool = True
+    texts: bool | None = None
     store: Annotated[str, Field(min_length=1, max_length=1000)] = "blobs"
     max_form_mib: Annotated[int, Field(ge=1, le=10_240)] = 512
     sandbox: Literal["required", "best-effort"] = "required"

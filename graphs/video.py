@@ -8,6 +8,8 @@ from deployments.clipper.deployment import ClipperReplica
 from graphs.args import AppArgs
 from graphs.options import clipper_options
 
+SHIPPED = "nano"  # its source (deployments/model/spec.py)
+
 
 def video_config(args: AppArgs) -> VideoConfig:
     video = args.video
@@ -18,11 +20,18 @@ def video_config(args: AppArgs) -> VideoConfig:
         side_by_side=video.side_by_side,
         piece_cpus=video.piece_cpus,
         speech=video.speech,
-        writer=model if video.texts else None,
+        writer=model if _asks_model(args, model) else None,
         gpu=video.gpu,
         store=video.store,
         max_form_bytes=video.max_form_mib << 20,
     )
+
+
+def _asks_model(args: AppArgs, model: str) -> bool:
+    """The model that ships with Mobula writes moods, not summaries: it has to be asked for."""
+    if args.video.texts is not None:
+        return args.video.texts
+    return all(each.source != SHIPPED for each in args.models if each.id == model)
 
 
 def clipper(args: AppArgs) -> Application | None:

@@ -10,7 +10,7 @@ from cluster.carried import carried
 class VideoConfig:
     """`jobs` run at once in a replica, each with up to `side_by_side` pieces; Ray counts
     `piece_cpus` for each. `speech` names a faster-whisper model (None: no speech is turned into
-    words), `writer` the text model that re-ranks (None: no text model is asked at all). `gpu`:
+    words), `writer` the text model that writes and re-ranks (None: no text model is asked). `gpu`:
     encode on an NVIDIA GPU where that works. `store` is where files are kept: a folder in the home,
     or an object store's URL. A form's file has at most `max_form_bytes`.
     """

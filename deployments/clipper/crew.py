@@ -45,6 +45,17 @@ def _first(failed: BaseExceptionGroup[Exception]) -> BaseException:
     return error
 
 
+async def in_thread(piece: Callable[..., T], *arguments: Any) -> T:
+    """`piece(*arguments, cancel=...)` in a thread of this process; whoever gives up waiting for it
+    tells it so."""
+    given_up = threading.Event()
+    try:
+        return await asyncio.to_thread(piece, *arguments, cancel=given_up.is_set)
+    except asyncio.CancelledError:
+        given_up.set()
+        raise
+
+
 class Threads:
     """Does pieces in threads of this process."""
 

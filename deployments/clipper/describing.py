@@ -1,8 +1,9 @@
 """Words to publish a clip with: a title, a description, hashtags; and which clip comes first.
 
-Flows in: what is said in the clip, and for whom it is made. Flows out: ClipText, written by the
-text model through the same gate, limiter and cache as any request of that tenant, or by a template
-from the clip's own words where no model answers; `generated_by` says which.
+Flows in: what is said in the clip, and for whom it is made. Flows out: ClipText, by a template from
+the clip's own words, or written by a text model through the same gate, limiter and cache as any
+request of that tenant; `generated_by` says which. The model that ships with Mobula is too small to
+sum a talk up, so it is asked only if the operator says so (graphs/video.py).
 """
 
 import logging
@@ -10,18 +11,19 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from cluster.problems import Problem
+from deployments.clipper.keywords import COMMON, keywords_of
 from deployments.clipper.ranking import rerank
 from deployments.content.cleanup import tags_in
 from deployments.contracts.clips import ClipText, Highlight
 
 TEMPLATE = "template"
 MAX_TITLE, MAX_TOPIC, MAX_TAGS = 80, 160, 5
+MAX_DESCRIPTION = 300
+_SENTENCE_END = re.compile(r"[.!?…。！？](?=\s)")
 _WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
-_COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text().split())
 
 log = logging.getLogger("mobula.clipper")
 
@@ -39,7 +41,7 @@ class Writer(Protocol):
 def topic_of(text: str, keywords: tuple[str, ...] = ()) -> str:
     """The words that say most of what the text is about, in the order in which they come."""
     words = [word.lower() for word in _WORD.findall(text)]
-    counts = Counter(word for word in words if word not in _COMMON)
+    counts = Counter(word for word in words if word not in COMMON)
     wanted = {word.lower() for word in keywords}
     ranked = sorted(counts, key=lambda word: (word not in wanted, -counts[word], words.index(word)))
     chosen = sorted(ranked[:4], key=words.index)
@@ -56,11 +58,22 @@ def title_of(text: str, name: str, number: int) -> str:
     return first[: MAX_TITLE - 1].rsplit(" ", 1)[0].rstrip(",;: ") + "…"
 
 
-def by_template(text: str, name: str, number: int, keywords: tuple[str, ...] = ()) -> ClipText:
+def by_template(text: str, name: str, number: int) -> ClipText:
     """Made of nothing but the clip's own words."""
-    topic = topic_of(text, keywords)
-    tags = tuple(f"#{word.replace('-', '').replace(chr(39), '')}" for word in topic.split())
-    return ClipText(title_of(text, name, number), text.strip()[:300], tags[:MAX_TAGS], TEMPLATE)
+    tags = tuple(f"#{word}" for word in keywords_of(text)[:MAX_TAGS])
+    return ClipText(title_of(text, name, number), description_of(text), tags, TEMPLATE)
+
+
+def description_of(text: str) -> str:
+    """The beginning of what is said: whole sentences, or else whole words and an ellipsis."""
+    text = " ".join(text.split())
+    if len(text) <= MAX_DESCRIPTION:
+        return text
+    part = text[: MAX_DESCRIPTION - 1]
+    ends = [found.end() for found in _SENTENCE_END.finditer(part)]
+    if ends and ends[-1] > MAX_DESCRIPTION // 3:
+        return part[: ends[-1]].rstrip()
+    return (part.rsplit(" ", 1)[0] if " " in part else part).rstrip(",;: ") + "…"
 
 
 class Describing:

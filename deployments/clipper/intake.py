@@ -7,7 +7,6 @@ then nothing stays: what was stored goes at once, or after some hours when this 
 """
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -25,14 +24,17 @@ from cluster.media.videos import Video, VideoCatalog, said_of, source_of
 from cluster.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
+from deployments.clipper.crew import in_thread
 from deployments.clipper.media_json import to_json
 from deployments.clipper.sandbox import private_folder
+from deployments.clipper.transcript import Kind, ReadsTranscripts, read_transcript
 from deployments.contracts.jobs import Also
-from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.contracts.media import MediaInfo, MediaLimits, Seconds, Transcript
 from deployments.jobs.retries import is_final
 
 UNCHECKED_S = 6 * 3600.0  # in which a source comes in and is admitted
 PROBES = 4  # at once in one process
+READS = 4  # transcripts, likewise
 DAY_S = 86_400.0
 OCTETS = "application/octet-stream"  # what a client says it is proves nothing
 
@@ -70,6 +72,7 @@ class Intake:
         clock: Clock,
         scratch: Path,
         limits: MediaLimits | None = None,
+        read: ReadsTranscripts = read_transcript,
     ) -> None:
         self.limits = limits or MediaLimits()
         self._database = database
@@ -77,10 +80,12 @@ class Intake:
         self._videos = videos
         self._uploads = uploads
         self._probe = probe
+        self._read = read
         self._plan_of = plan_of
         self._clock = clock
         self._scratch = scratch
         self._probes = asyncio.Semaphore(PROBES)
+        self._reads = asyncio.Semaphore(READS)
 
     def limits_of(self, tenant: str) -> MediaLimits:
         """Ours, or the plan's where it is stricter."""
@@ -133,10 +138,25 @@ class Intake:
 
     async def admit(self, video: Video, also: Also = _nothing) -> Video:
         """Inspect it and make it ready; `also` writes in the same transaction."""
-        inspected = await self.inspect(video)
+        return await self.make_ready(await self.inspect(video), also)
+
+    async def make_ready(self, inspected: Video, also: Also = _nothing) -> Video:
+        """Keep a video that was inspected; `also` writes in the same transaction."""
         async with self._database.begin() as connection:
             await also(connection)
             return await self._videos.admit(connection, inspected)
+
+    async def read_transcript(
+        self, data: bytes, kind: Kind, duration: Seconds | None = None
+    ) -> Transcript:
+        """What a transcript says, read in a child; `duration` is the recording's, if it is known.
+
+        Raises TranscriptRefused and SandboxFailed.
+        """
+        async with self._reads:
+            with private_folder(self._scratch) as folder:
+                read = partial(self._read, duration=duration)
+                return await in_thread(read, data, kind, folder)
 
     async def finish(self, hold: Hold) -> Video:
         """The video that a whole upload becomes; a refusal is final, and kept with the upload."""
@@ -153,11 +173,4 @@ class Intake:
             raise
 
     async def _look(self, file: Path, folder: Path, limits: MediaLimits) -> MediaInfo:
-        """The child of a request that is given up is stopped, too."""
-        given_up = threading.Event()
-        try:
-            look = partial(self._probe, file, folder, limits, cancel=given_up.is_set)
-            return await asyncio.to_thread(look)
-        except asyncio.CancelledError:
-            given_up.set()
-            raise
+        return await in_thread(self._probe, file, folder, limits)

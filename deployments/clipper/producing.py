@@ -16,6 +16,7 @@ from typing import Any, Literal
 from cluster.blobs.files import TenantFiles
 from cluster.clock import Clock
 from deployments.clipper.captions import captions, why_left_out
+from deployments.clipper.captions.styles import NONE
 from deployments.clipper.crew import Crew
 from deployments.clipper.describing import Describing
 from deployments.clipper.framing import frame, output_size
@@ -89,7 +90,7 @@ class Producing:
     ) -> dict[str, Any]:
         """`told` gets shares from 0 to 1. Raises the problems of deployments/clipper/failures.py
         and of the store."""
-        plan, words = await self._planned(cut, order, source, transcript, highlight, folder)
+        plan, words, why = await self._planned(cut, order, source, transcript, highlight, folder)
         text = asyncio.create_task(self._text(cut, order, transcript, highlight))
         try:
             rendered = await self._rendered(plan, source, folder, told)
@@ -102,7 +103,7 @@ class Producing:
         return {
             **_said(highlight),
             "text": None if described is None else asdict(described),
-            "captions": _about(_heard(transcript, highlight), order, words),
+            "captions": about_captions(transcript, order, plan, words, why),
             "partial": any(file.report is not None and file.report.partial for file in reported),
             "files": stored,
         }
@@ -115,10 +116,10 @@ class Producing:
         transcript: Transcript,
         highlight: Highlight,
         folder: Path,
-    ) -> tuple[ClipPlan, Captions]:
+    ) -> tuple[ClipPlan, Captions, str]:
         sight = await self._seeing.stretch(source, folder, highlight.start, highlight.end)
         heard = _heard(transcript, highlight)
-        found: tuple[ClipPlan, Captions] = await self._crew.do(
+        found: tuple[ClipPlan, Captions, str] = await self._crew.do(
             folder, planning, cut, order, heard, highlight, sight, self._encoder
         )
         return found
@@ -232,9 +233,10 @@ def planning(
     sight: Sight | None,
     encoder: Encoder,
     cancel: Cancel,
-) -> tuple[ClipPlan, Captions]:
-    """How the clip is framed and captioned. A piece: a hostile transcript takes seconds, and in a
-    Serve replica `print` is not Python's, by which pysubs2 writes."""
+) -> tuple[ClipPlan, Captions, str]:
+    """How the clip is framed and captioned, and why some words are not burnt in. A piece: a hostile
+    transcript takes seconds, and in a Serve replica `print`, by which pysubs2 writes, is not
+    Python's."""
     options, start, end = order.options, highlight.start, highlight.end
     words = captions(transcript, start, end, "none", 720, 1280, options.language)
     outputs = tuple(_output(each, order, transcript, highlight, sight) for each in options.aspects)
@@ -248,7 +250,7 @@ def planning(
         encoder=encoder,
         threads=cut.threads,
     )
-    return plan, words
+    return plan, words, why_left_out(transcript)
 
 
 def _output(
@@ -277,8 +279,15 @@ def _said(highlight: Highlight) -> dict[str, Any]:
     return {**said, "duration": round(highlight.end - highlight.start, 3)}
 
 
-def _about(transcript: Transcript, order: Order, words: Captions) -> dict[str, Any]:
+def about_captions(
+    transcript: Transcript, order: Order, plan: ClipPlan, words: Captions, why: str
+) -> dict[str, Any]:
+    """Which style was burnt in, `none` where nothing was; and why words are not."""
+    wanted = order.options.captions
+    drawn = any(output.ass is not None for output in plan.outputs)
     if not words.srt:
-        why = why_left_out(transcript) or transcript.why or "nothing is said in this clip"
-        return {"style": "none", "origin": transcript.origin, "why": why}
-    return {"style": order.options.captions, "origin": transcript.origin, "why": ""}
+        why = transcript.why or "nothing is said in this clip"
+    elif wanted == NONE:
+        why = ""
+    style = wanted if drawn else NONE
+    return {"style": style, "origin": transcript.origin, "why": why}

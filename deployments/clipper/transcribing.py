@@ -11,9 +11,10 @@ from typing import cast
 
 from cluster.blobs.files import TenantFiles
 from cluster.problems import Problem
-from deployments.clipper.crew import Crew
+from deployments.clipper.crew import Crew, in_thread
 from deployments.clipper.order import Order
-from deployments.clipper.transcript import Kind, Speech, embedded_transcript, parse_transcript
+from deployments.clipper.transcript import Kind, Speech, embedded_transcript, read_transcript
+from deployments.contracts.clips import ClipOptions
 from deployments.contracts.media import NO_TRANSCRIPT, Source, Transcript
 
 
@@ -32,19 +33,26 @@ class Transcribing:
         if order.transcript is not None:
             path, kind = order.transcript
             said = b"".join([block async for block in await self._files.open(tenant, path)])
-            return parse_transcript(said, cast(Kind, kind))
-        for piece in self._pieces(source, order.options.language):
+            return await self._sidecar(said, cast(Kind, kind), order, folder)
+        for piece in self._pieces(source, order.options):
             found = await self._tried(piece, source, folder)
             if found is not None and found.words:
                 return found
         return NO_TRANSCRIPT
 
+    async def _sidecar(self, said: bytes, kind: Kind, order: Order, folder: Path) -> Transcript:
+        """In a thread, which waits for a child; another process would have to send the words."""
+        duration, keep = order.info.duration, order.options.keep_labels
+        read = partial(read_transcript, duration=duration, keep_labels=keep)
+        return await in_thread(read, said, kind, folder)
+
     def _pieces(
-        self, source: Source, language: str | None
+        self, source: Source, options: ClipOptions
     ) -> list[Callable[..., Transcript | None]]:
         found: list[Callable[..., Transcript | None]] = []
+        language, keep = options.language, options.keep_labels
         if any(track.text for track in source.info.subtitles):
-            found.append(partial(embedded_transcript, language=language))
+            found.append(partial(embedded_transcript, language=language, keep_labels=keep))
         if self._speech is not None and source.info.audio:
             found.append(partial(self._speech.transcribe, language=language))
         return found

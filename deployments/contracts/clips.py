@@ -31,6 +31,7 @@ class ClipOptions:
     its end). `captions` is a style's name or "none". `framing`: follow what moves, fit the whole
     picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` attract.
     `audio_track` is the number of the sound to use, from 1 in the file's order (None: by rule).
+    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript are said words.
     """
 
     count: int = 5
@@ -50,6 +51,7 @@ class ClipOptions:
     ssim: bool = False
     seed: int = 0
     audio_track: int | None = None
+    keep_labels: bool = False
 
 
 @carried

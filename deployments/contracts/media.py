@@ -194,7 +194,8 @@ class Transcript:
     """What is said, in order, without overlaps. Empty words with `origin` none say `why`.
 
     `encoding` is that of the file it was read from, by IANA's name; `notes` say what was wrong
-    with the file and mended or left out.
+    with the file and mended or left out; `undrawn_scripts` are those that captions cannot show
+    because no installed font has them, where somebody has looked.
     """
 
     words: tuple[Word, ...]
@@ -203,6 +204,7 @@ class Transcript:
     why: str = ""
     encoding: str | None = None
     notes: tuple[str, ...] = ()
+    undrawn_scripts: tuple[str, ...] = ()
 
 
 NO_TRANSCRIPT = Transcript(

@@ -23,13 +23,17 @@ from deployments.clipper.analysis import face_ability
 from deployments.clipper.config import VideoConfig
 from deployments.clipper.intake import Intake
 from deployments.clipper.library import Library
-from deployments.clipper.transcript import parse_transcript, speech_ability
+from deployments.clipper.transcript import speech_ability
 from deployments.contracts.jobs import Part
-from deployments.contracts.media import Ability, Transcript
+from deployments.contracts.media import Ability
 from deployments.ingress.refunds import Budgets, Refunds
 from deployments.jobs.store import JobStore
 
 LINK_S = 3600.0
+NO_WRITER = (
+    "Descriptions and hashtags come from the clip's own words; a larger default text model than "
+    "the shipped nano writes them, or any with video.texts: true."
+)
 _NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "captions"}
 
 
@@ -83,10 +87,7 @@ def media_services(
 
 @dataclass(frozen=True)
 class MediaServices:
-    """`is_active` says whether a tenant may still be served; `speech` is the model that is set up.
-
-    `parse_transcript` reads a file of a kind (srt, vtt, json) or raises a problem.
-    """
+    """`is_active` says whether a tenant may still be served; `speech` is the model in use."""
 
     database: Database
     files: TenantFiles
@@ -101,7 +102,6 @@ class MediaServices:
     speech: str | None = None
     writer: str | None = None
     refunds: Refunds | None = None
-    parse_transcript: Callable[..., Transcript] = parse_transcript
     _abilities: dict[str, Ability] = field(default_factory=dict)
 
     async def start(self) -> None:
@@ -136,7 +136,7 @@ class MediaServices:
         writer = (
             Ability(True, f"Titles and descriptions come from '{self.writer}'.")
             if self.writer
-            else Ability(False, "No text model is set up; a template writes titles.")
+            else Ability(False, NO_WRITER)
         )
         return {
             "render": ffmpeg_version(),

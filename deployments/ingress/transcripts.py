@@ -4,7 +4,6 @@ Flows in: bytes, and what is said of them. Flows out: a file of a known kind tha
 problem.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -13,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.blobs.files import TenantFiles
 from cluster.media.videos import Video, VideoCatalog, objects_expire, transcript_of
 from cluster.problems import Conflict, UnsupportedMedia
-from deployments.clipper.transcript import Kind, TranscriptRefused, parse_transcript
+from deployments.clipper.intake import Intake
+from deployments.clipper.transcript import Kind, TranscriptRefused
 
 MEDIA_TYPES: dict[Kind, str] = {
     "srt": "application/x-subrip",
@@ -32,22 +32,54 @@ _UNSAID = frozenset({"", "text/plain", "application/octet-stream"})
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """A transcript that can be read; `said` is what the catalogue keeps of it."""
+    """A transcript that can be read; `said` is what the catalogue keeps of it, `last_s` when its
+    last word begins."""
 
     kind: Kind
     data: bytes
     said: dict[str, Any]
+    last_s: float
 
 
-async def sidecar(data: bytes, content_type: str, name: str | None = None) -> Sidecar:
-    """Raises UnsupportedMedia and TranscriptRefused."""
-    kind = _kind(data, content_type, name)
-    transcript = await asyncio.to_thread(parse_transcript, data, kind)
+async def sidecar(
+    intake: Intake,
+    data: bytes,
+    content_type: str,
+    name: str | None = None,
+    duration: float | None = None,
+) -> Sidecar:
+    """It is read in a confined child. `duration` is the recording's, None: not known yet.
+
+    Raises UnsupportedMedia and TranscriptRefused.
+    """
+    return await _read(intake, data, _kind(data, content_type, name), duration)
+
+
+async def fitted(intake: Intake, found: Sidecar, video: Video) -> Sidecar:
+    """`found`, now that its recording's duration is known.
+
+    Raises TranscriptRefused: all of it lies after the recording's end.
+    """
+    duration = duration_of(video)
+    if duration is None or found.last_s < duration:
+        return found
+    return await _read(intake, found.data, found.kind, duration)
+
+
+async def _read(intake: Intake, data: bytes, kind: Kind, duration: float | None) -> Sidecar:
+    transcript = await intake.read_transcript(data, kind, duration)
     if not transcript.words:
         raise TranscriptRefused("transcript: holds no words.")
-    language, words = transcript.language, len(transcript.words)
-    said = {"kind": kind, "bytes": len(data), "words": words, "language": language}
-    return Sidecar(kind, data, said)
+    said = {
+        "kind": kind,
+        "bytes": len(data),
+        "words": len(transcript.words),
+        "language": transcript.language,
+        "encoding": transcript.encoding,
+        "notes": list(transcript.notes),
+        "undrawn_scripts": list(transcript.undrawn_scripts),
+    }
+    return Sidecar(kind, data, said, transcript.words[-1].start)
 
 
 async def keep_file(
@@ -57,6 +89,11 @@ async def keep_file(
     path, media_type = transcript_of(video.id), MEDIA_TYPES[found.kind]
     expires = objects_expire(video)
     await files.put(video.tenant, path, found.data, media_type, expires, connection=connection)
+
+
+def duration_of(video: Video) -> float | None:
+    """Seconds of its recording; None: nobody has looked at it yet."""
+    return None if video.info is None else float(video.info["duration"])
 
 
 async def put_beside(
@@ -87,7 +124,7 @@ def _kind(data: bytes, content_type: str, name: str | None) -> Kind:
 
 
 def _looks_like(data: bytes) -> Kind:
-    start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:6]
+    start = data[:200].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").lstrip()[:6]
     if start == b"WEBVTT":
         return "vtt"
     return "json" if start[:1] in (b"{", b"[") else "srt"

@@ -6,12 +6,14 @@ milliseconds. Text is escaped: it can neither open an override block nor break a
 """
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pysubs2 import Alignment, Color, SSAEvent, SSAFile, SSAStyle
 
-from deployments.clipper.captions.font import Font, font_for, fonts
-from deployments.clipper.captions.grouping import Cue
+from deployments.clipper.captions.bidi import isolated, visual_order
+from deployments.clipper.captions.font import Font, fonts, runs, scale, width
+from deployments.clipper.captions.grouping import Cue, Line
 from deployments.clipper.captions.styles import SafeArea, Style, safe_area
 from deployments.clipper.captions.words import Piece
 
@@ -19,18 +21,28 @@ _JOINER = "\u2060"  # drawn by no font; it parts a backslash from the letter tha
 _BRIDGED_S = 0.25
 _POP_MS = 120
 _AUTO_DIRECTION = -1
+_SPACE = ord(" ")
 _OPAQUE_BOX = 4  # libass: one box behind the whole event
 
 
-def document(cues: tuple[Cue, ...], style: Style, width: int, height: int) -> str:
-    """The ASS text that draws `cues` on a picture of `width` x `height` pixels."""
+def document(
+    cues: tuple[Cue, ...], style: Style, width: int, height: int, language: str = ""
+) -> str:
+    """The ASS text that draws `cues` on a picture of `width` x `height` pixels. `language` (two
+    letters) decides between the Chinese, Japanese and Korean shapes of a character.
+    """
     file = SSAFile()
     file.info.update(
         {"PlayResX": str(width), "PlayResY": str(height), "WrapStyle": "2", "YCbCr Matrix": "None"}
     )
+    if language:
+        file.info["Language"] = language
     area = safe_area(width, height)
     file.styles = {"caption": _style(style, area, width, height)}
-    file.events = [event for cue in cues for event in _events(cue, style, area, width, height)]
+    faces = _faces(cues, style, width, height)
+    file.events = [
+        event for cue in cues for event in _events(cue, style, area, width, height, faces)
+    ]
     return file.to_string("ass", header_notice="Captions by Mobula")
 
 
@@ -49,6 +61,21 @@ def line_width(style: Style, width: int, height: int) -> float:
     area = safe_area(width, height)
     room = (area.right - area.left) * width - 2
     return room / line_height(style, width, height) - 2 * _padding(style)
+
+
+def largest_scale(style: Style, width: int, height: int) -> float:
+    """How much higher than `line_height` two lines may be within the safe area."""
+    area = safe_area(width, height)
+    room = (area.bottom - area.top) * height - 2
+    return room / (2 + 2 * _padding(style)) / line_height(style, width, height)
+
+
+def _faces(cues: tuple[Cue, ...], style: Style, width: int, height: int) -> "_Faces":
+    known, most = fonts(), largest_scale(style, width, height)
+    texts = {piece.text for cue in cues for piece in cue.pieces}
+    used = {font.path: font for text in texts for font, _ in runs(text, known)}
+    varied = any(scale(font, known, most) > 1 for font in used.values())
+    return _Faces(line_height(style, width, height), most, varied)
 
 
 def _padding(style: Style) -> float:
@@ -83,7 +110,7 @@ def _style(style: Style, area: SafeArea, width: int, height: int) -> SSAStyle:
 
 
 def _events(
-    cue: Cue, style: Style, area: SafeArea, width: int, height: int
+    cue: Cue, style: Style, area: SafeArea, width: int, height: int, faces: "_Faces"
 ) -> tuple[SSAEvent, ...]:
     start, end = math.floor(cue.start * 100 + 1e-6) * 10, math.floor(cue.end * 100 + 1e-6) * 10
     if end <= start or not cue.pieces:
@@ -91,32 +118,64 @@ def _events(
     edges = (area.left * width, area.top * height, area.right * width, area.bottom * height)
     clip = ",".join(str(round(edge)) for edge in edges)
     pop = rf"\fscx70\fscy70\t(0,{_POP_MS},\fscx100\fscy100)" if style.pop else ""
-    text = rf"{{\clip({clip}){pop}}}" + _text(cue, style, start)
+    text = rf"{{\clip({clip}){pop}}}" + _text(cue, style, start, faces)
     return (SSAEvent(start=start, end=end, style="caption", text=text),)
 
 
-def _text(cue: Cue, style: Style, start_ms: int) -> str:
+def _text(cue: Cue, style: Style, start_ms: int, faces: "_Faces") -> str:
     pieces = cue.pieces
     ends = [
         after.start if after.start - piece.end <= _BRIDGED_S else piece.end
         for piece, after in zip(pieces, pieces[1:], strict=False)
     ] + [pieces[-1].end]
     lit = dict(zip(pieces, ends, strict=True))
-    return r"\N".join(
-        "".join(
-            ("" if i == 0 or piece.glued else " ") + _word(piece, lit[piece], style, start_ms)
-            for i, piece in enumerate(line)
-        )
-        for line in cue.lines
-    )
+    return r"\N".join(_line(line, lit, style, start_ms, faces) for line in cue.lines)
 
 
-def _word(piece: Piece, until: float, style: Style, start_ms: int) -> str:
-    known = fonts()
-    font = font_for(piece.text, known) or known[0]
-    face = rf"\fn{font.family}" if len(known) > 1 else ""
-    tags = face + _light(piece, until, style, start_ms)
-    return (f"{{{tags}}}" if tags else "") + escape(piece.text)
+def _line(line: Line, lit: dict[Piece, float], style: Style, start_ms: int, faces: "_Faces") -> str:
+    """Words in the order in which they stand, from the left: libass orders words of one colour
+    only, and a word that is lit would part its line in two."""
+    parts: list[str] = []
+    before: int | None = None
+    for at, direction in visual_order([piece.text for piece in line]):
+        piece = line[at]
+        if before is not None and not (piece.glued and before == at - 1):
+            parts.append(faces.gap(line[before].text))
+        drawn = faces.draw(piece.text, _light(piece, lit[piece], style, start_ms), direction)
+        parts.append(drawn)
+        before = at
+    return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Faces:
+    """Chooses fonts and their sizes: `size` is the first's line height in pixels, `most` how much
+    larger another may be."""
+
+    size: float
+    most: float
+    varied: bool  # whether there are sizes other than `size`
+
+    def draw(self, text: str, tags: str, direction: str) -> str:
+        """`text` with the tags that select its fonts, after `tags` of the caller's."""
+        known = fonts()
+        drawn: list[str] = []
+        for number, (font, part) in enumerate(runs(text, known)):
+            face = self._select(font) if number or len(known) > 1 else ""
+            set_up = face + ("" if number else tags)
+            drawn.append((f"{{{set_up}}}" if set_up else "") + escape(part))
+        return isolated("".join(drawn), direction)
+
+    def gap(self, before: str) -> str:
+        """A space after `before`: the first font's, where its own is as wide as a picture."""
+        known = fonts()
+        *_, (last, _) = runs(before, known)
+        wide = last.advances.get(_SPACE, 0.0) > 2 * known[0].advances.get(_SPACE, 1.0)
+        return f"{{{self._select(known[0])}}} " if wide else " "
+
+    def _select(self, font: Font) -> str:
+        size = self.size * scale(font, fonts(), self.most)
+        return rf"\fn{font.family}" + (rf"\fs{size:.2f}" if self.varied else "")
 
 
 def _light(piece: Piece, until: float, style: Style, start_ms: int) -> str:
@@ -140,8 +199,7 @@ def _colour(colour: str, opacity: float = 1.0) -> Color:
 
 
 @lru_cache(maxsize=4096)
-def measure(text: str) -> float:
-    """The width of `text` in line heights, in the font that will draw it."""
-    known = fonts()
-    font: Font = font_for(text, known) or known[0]
-    return font.width(text)
+def measure(text: str, most: float = 1.0) -> float:
+    """The width of `text` in line heights, in the fonts that will draw it, none of them more than
+    `most` times as large as the first."""
+    return width(text, fonts(), most)

@@ -1,19 +1,24 @@
 """Fonts: which characters can be drawn, and how wide they are, read from the font files themselves.
 
 In: a folder of static TrueType or OpenType files that the operator trusts; ours holds Inter Extra
-Bold (SIL Open Font License). Further files in the same folder (an Arabic, a CJK face) are used for
-the words that the first cannot draw. Tables: OpenType 1.9, `cmap` formats 4 and 12.
+Bold, and Noto Sans Bold for other scripts; the package noto-cjk-sans-jp-bold has that for Chinese,
+Japanese and Korean (all SIL Open Font License). Further files in the folder are used for what Inter
+cannot draw. Tables: OpenType 1.9, `cmap` formats 4 and 12.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import regex
 
 FONTS = Path(__file__).parent / "fonts"
+_CJK = "noto_cjk_sans_jp_bold"  # the package
+_ORDER = ("Inter-", "", "NotoSans", "NotoSansCJK", "NotoEmoji")  # beginnings of files' names
+_CLUSTER = regex.compile(r"\X")
 _SUFFIXES = {".otf", ".ttc", ".ttf"}
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 _WINDOWS_UNICODE = {(3, 10): 0, (0, 4): 1, (3, 1): 2, (0, 3): 3}  # best first
@@ -45,14 +50,73 @@ def seen(text: str) -> str:
 
 @lru_cache(maxsize=8)
 def fonts(folder: Path = FONTS) -> tuple[Font, ...]:
-    """The fonts in `folder`, ours first, then by file name. Raises ValueError for a file that is
-    not a font, or if there is none.
+    """The fonts in `folder`: Inter first, then the operator's, then Noto's; to ours belongs the
+    package's for Chinese, Japanese and Korean. Raises ValueError for a file that is not a font, or
+    if there is none.
     """
+    return tuple(read_font(path) for path in _files(folder))
+
+
+@lru_cache(maxsize=1)
+def first_font() -> Font:
+    """The first of `fonts()`, without reading the others."""
+    return read_font(_files(FONTS)[0])
+
+
+def files_for(document: str) -> tuple[Path, ...]:
+    """The files of the fonts that an ASS document names."""
+    return tuple(font.path for font in fonts() if font.family in document)
+
+
+def runs(text: str, known: tuple[Font, ...]) -> Iterator[tuple[Font, str]]:
+    """`text` in parts that one font draws each, the fewest that go without looking ahead. What no
+    font draws goes with the first."""
+    whole = font_for(text, known)
+    if whole is not None or not text:
+        yield whole or known[0], text
+        return
+    current, part = None, ""
+    for cluster in _CLUSTER.findall(text):
+        if current is not None and current.draws(cluster):
+            part += cluster
+            continue
+        if current is not None:
+            yield current, part
+        current, part = font_for(cluster, known) or known[0], cluster
+    if current is not None:
+        yield current, part
+
+
+def scale(font: Font, known: tuple[Font, ...], most: float) -> float:
+    """How much larger than the first font another is set, so that their letters are of one size:
+    fonts with tall marks have small letters in the same line height. At most `most`."""
+    return max(1.0, min(known[0].em / font.em, most))
+
+
+def width(text: str, known: tuple[Font, ...], most: float = 1.0) -> float:
+    """The width of `text` in line heights of the first font, before letters join, which makes it
+    no wider. `most`: see `scale`."""
+    return sum(font.width(part) * scale(font, known, most) for font, part in runs(text, known))
+
+
+def _files(folder: Path) -> list[Path]:
     files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES]
     if not files:
         raise ValueError(f"no font (.otf, .ttc or .ttf) in {folder.name}")
-    files.sort(key=lambda path: not path.name.startswith("Inter-"))
-    return tuple(read_font(path) for path in files)
+    if folder == FONTS:
+        files += _packaged()
+    return sorted(files, key=_rank)
+
+
+def _packaged() -> list[Path]:
+    found = find_spec(_CJK)
+    folder = None if found is None or found.origin is None else Path(found.origin).parent
+    return [] if folder is None else sorted(folder.glob("*.otf"))
+
+
+def _rank(path: Path) -> tuple[int, str]:
+    ours = [place for place, begins in enumerate(_ORDER) if begins and path.name.startswith(begins)]
+    return (ours[-1] if ours else _ORDER.index(""), path.name)
 
 
 def font_for(text: str, known: tuple[Font, ...]) -> Font | None:

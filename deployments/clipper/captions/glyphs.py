@@ -1,7 +1,7 @@
 """Glyphs: words in, those that the installed fonts can draw out.
 
-Emoji and whole scripts without a font are left out of burnt-in captions (boxes would stand in their
-place) and stay in the subtitle files; `unsupported_scripts` says which, so that a caller is told.
+Scripts without a font are left out of burnt-in captions (boxes would stand in their place) and stay
+in the subtitle files; `unsupported_scripts` says which, so that a caller is told.
 """
 
 import unicodedata
@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import regex
 
-from deployments.clipper.captions.font import font_for, fonts
-from deployments.clipper.captions.words import Piece, clean, clusters
+from deployments.clipper.captions.font import first_font, font_for, fonts
+from deployments.clipper.captions.words import Piece, clusters
 from deployments.contracts.media import Transcript
 
 _LETTER = regex.compile(r"\p{L}")
@@ -32,24 +32,35 @@ def drawable_text(text: str) -> str:
 
 def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
     """The scripts of letters in `transcript` that burnt-in captions leave out, as Unicode names
-    them ("Arabic", "Cjk", "Devanagari"); empty when every word can be drawn.
+    them ("Tibetan", "Yi"); empty when every word can be drawn.
     """
-    letters = {mark for word in transcript.words for mark in _LETTER.findall(clean(word.text))}
-    known = fonts()
+    marks = {mark for word in transcript.words for mark in word.text}
+    letters = {mark for mark in _composed(marks) if _LETTER.match(mark)}
+    letters = {letter for letter in letters if not first_font().draws(letter)}
     return frozenset(
         unicodedata.name(letter, "UNKNOWN").split()[0].capitalize()
         for letter in letters
-        if not font_for(letter, known)
+        if not font_for(letter, fonts())
     )
+
+
+def _composed(marks: Iterable[str]) -> set[str]:
+    """Characters in the composed form in which they are drawn."""
+    return {part for mark in marks for part in unicodedata.normalize("NFC", mark)}
 
 
 def why_left_out(transcript: Transcript) -> str:
     """A sentence for the caller when some words cannot be burnt in, else an empty string."""
-    scripts = sorted(unsupported_scripts(transcript))
-    if not scripts:
+    return why_undrawn(unsupported_scripts(transcript))
+
+
+def why_undrawn(scripts: Iterable[str]) -> str:
+    """The same for scripts that are known to have no font."""
+    names = ", ".join(sorted(scripts))
+    if not names:
         return ""
     return (
-        f"no installed font draws {', '.join(scripts)}: those words are in the SRT and VTT files "
+        f"no installed font draws {names}: those words are in the SRT and VTT files "
         "only; a font file in the captions' font folder adds them"
     )
 

@@ -1,8 +1,8 @@
 """Grouping: pieces in, cues of one or two balanced lines out.
 
-A cue never crosses a pause or the end of a sentence; a phrase too long for one is split evenly, so
-that no word is left over on its own. A cue stays a little after its last word, until it could be
-read or the next begins.
+A cue never crosses a pause, the end of a sentence or of a line of the source; a phrase too long for
+one is split evenly, so that no word is left over on its own. A cue stays a little after its
+last word, until it could be read or the next begins.
 """
 
 import math
@@ -92,7 +92,12 @@ def _phrases(pieces: Sequence[Piece], room: Room) -> list[list[Piece]]:
     found: list[list[Piece]] = []
     for i, piece in enumerate(pieces):
         before = pieces[i - 1] if i else None
-        if before is None or before.closes or piece.start - before.end >= room.pause:
+        if (
+            before is None
+            or before.closes
+            or before.breaks
+            or piece.start - before.end >= room.pause
+        ):
             found.append([])
         found[-1].append(piece)
     return found

@@ -21,16 +21,20 @@ SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar
 _CONTROL = regex.compile(
     r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
 )
-_RUN = regex.compile(rf"(?:(?={SPACELESS})\X){{1,6}}\p{{P}}*|(?:(?!{SPACELESS})\X)+")
+# A letter of Thai or Lao with the vowels that are written before and after it: no line ends within.
+SYLLABLE = (
+    r"[\u0e40-\u0e44\u0ec0-\u0ec4]?\X[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3]*"
+)
+_RUN = regex.compile(rf"(?:(?={SPACELESS}){SYLLABLE}){{1,6}}\p{{P}}*|(?:(?!{SPACELESS})\X)+")
 _SPACELESS_END = regex.compile(rf"{SPACELESS}[\p{{P}}\p{{M}}]*$")
 _SPACELESS_START = regex.compile(rf"^\p{{P}}*{SPACELESS}")
-_CLUSTER = regex.compile(r"\X")
+_CLUSTER = regex.compile(SYLLABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Text that lights up at once, from `start` to `end` (seconds of the clip). `glued`: no gap
-    before it. `closes`: a sentence ends with it.
+    before it. `closes`: a sentence ends with it. `breaks`: a line of the source does.
     """
 
     start: Seconds
@@ -38,6 +42,7 @@ class Piece:
     text: str
     glued: bool = False
     closes: bool = False
+    breaks: bool = False
 
 
 def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[Piece, ...]:
@@ -64,7 +69,7 @@ def split(piece: Piece, parts: Sequence[str]) -> list[Piece]:
         done += len(part)
         end = piece.start + span * done / total
         found.append(Piece(start, end, part, glued=piece.glued if not found else True))
-    found[-1:] = [replace(last, closes=piece.closes) for last in found[-1:]]
+    found[-1:] = [replace(last, closes=piece.closes, breaks=piece.breaks) for last in found[-1:]]
     return found
 
 
@@ -81,7 +86,10 @@ def _placed(word: Word, timeline: Timeline) -> list[Piece]:
     if place is None or not text:
         return []
     runs = [(run, i > 0) for part in text.split() for i, run in enumerate(_RUN.findall(part))]
-    parts = split(Piece(*place, text, closes=word.ends_sentence), [run for run, _ in runs])
+    parts = split(
+        Piece(*place, text, closes=word.ends_sentence, breaks=word.ends_cue),
+        [run for run, _ in runs],
+    )
     return [replace(part, glued=glued) for part, (_, glued) in zip(parts, runs, strict=True)]
 
 

@@ -5,6 +5,9 @@ large letters; the files' cues are what players expect, up to two lines of 42 co
 """
 
 from dataclasses import replace
+from functools import partial
+
+import regex
 
 from deployments.clipper.captions import ass, subtitles
 from deployments.clipper.captions.glyphs import drawable
@@ -15,6 +18,10 @@ from deployments.clipper.captions.words import Piece, pieces
 from deployments.contracts.clips import Captions
 from deployments.contracts.media import Seconds, Transcript
 
+_EAST = {"zh", "ja", "ko"}
+_HAN, _KANA, _HANGUL = (
+    regex.compile(pattern) for pattern in (r"\p{Han}", r"[\p{Hiragana}\p{Katakana}]", r"\p{Hangul}")
+)
 _DOTTED = {"tr", "az"}  # languages whose capital of i is İ
 
 
@@ -65,9 +72,18 @@ def _burnt(
     tongue: str,
 ) -> str | None:
     shown = tuple(_capitals(piece, tongue) for piece in heard) if style.upper else heard
-    room = Room(ass.measure, ass.line_width(style, width, height), style.words, seconds=4.0)
+    measure = partial(ass.measure, most=ass.largest_scale(style, width, height))
+    room = Room(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
     found = cues(drawable(shown), room, duration)
-    return ass.document(found, style, width, height) if found else None
+    shapes = _shapes(tongue, "".join(piece.text for piece in shown))
+    return ass.document(found, style, width, height, shapes) if found else None
+
+
+def _shapes(tongue: str, text: str) -> str:
+    """Whose shapes of characters are drawn: the language's, or that of the script beside them."""
+    if tongue in _EAST or not _HAN.search(text):
+        return tongue if tongue in _EAST else ""
+    return "ja" if _KANA.search(text) else "ko" if _HANGUL.search(text) else "zh"
 
 
 def _capitals(piece: Piece, tongue: str) -> Piece:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from deployments.clipper.captions.font import FONTS as FONT_FILES
+from deployments.clipper.captions.font import files_for
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.render.channels import REPAIRED
 from deployments.clipper.render.command import Command, command
@@ -24,7 +24,6 @@ from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile, Rend
 from deployments.contracts.media import Source
 
 OnProgress = Callable[[float], None]
-_FONT_SUFFIXES = (".otf", ".ttf")
 
 
 def render(
@@ -64,8 +63,8 @@ def _lay_out(made: Command, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
     fonts = folder / FONTS
     fonts.mkdir(exist_ok=True)
-    for font in FONT_FILES.iterdir():
-        if font.suffix.lower() in _FONT_SUFFIXES:
+    for name, text in made.files.items():
+        for font in files_for(text) if name.endswith(".ass") else ():
             bring(font, fonts)
 
 

@@ -6,15 +6,18 @@ Words are in order and do not overlap. Everything read here was written by stran
 from deployments.clipper.transcript.embedded import embedded_transcript
 from deployments.clipper.transcript.failures import TranscriptRefused
 from deployments.clipper.transcript.parsing import MAX_BYTES, Kind, parse_transcript
+from deployments.clipper.transcript.reading import ReadsTranscripts, read_transcript
 from deployments.clipper.transcript.speech import Speech, Whisper, speech_ability
 
 __all__ = [
     "MAX_BYTES",
     "Kind",
+    "ReadsTranscripts",
     "Speech",
     "TranscriptRefused",
     "Whisper",
     "embedded_transcript",
     "parse_transcript",
+    "read_transcript",
     "speech_ability",
 ]

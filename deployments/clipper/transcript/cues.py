@@ -56,6 +56,8 @@ def _presumed_end(cue: Cue, following: Seconds) -> Seconds:
         return max(ends)
     text = max(len(cue.text), sum(len(word.text) + 1 for word in cue.words))
     longest = cue.start + _LONGEST_S
-    return min(following, longest) if following < UNKNOWN else min(
-        cue.start + 0.5 + text / _READ_PER_S, longest
+    return (
+        min(following, longest)
+        if following < UNKNOWN
+        else min(cue.start + 0.5 + text / _READ_PER_S, longest)
     )

@@ -9,12 +9,17 @@ from deployments.clipper.sandbox.inputs import ffmpeg_input
 from deployments.clipper.tracks import best_subtitles
 from deployments.clipper.transcript.failures import TranscriptRefused
 from deployments.clipper.transcript.leavings import left, lent
-from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
+from deployments.clipper.transcript.parsing import MAX_BYTES
+from deployments.clipper.transcript.reading import read_transcript
 from deployments.contracts.media import Source, SubtitleTrack, Transcript
 
 
 def embedded_transcript(
-    source: Source, folder: Path, cancel: Cancel | None = None, language: str | None = None
+    source: Source,
+    folder: Path,
+    cancel: Cancel | None = None,
+    language: str | None = None,
+    keep_labels: bool = False,
 ) -> Transcript | None:
     """The words of the best text subtitles (deployments/clipper/tracks.py), of `language` if there
     are such. None: there are none, or none that can be read. Raises MediaTimeout, SandboxFailed and
@@ -25,7 +30,10 @@ def embedded_transcript(
         return None
     try:
         srt = _converted(source, track, folder, cancel)
-        found = parse_transcript(srt, "srt", origin="embedded", language=track.language)
+        found = read_transcript(
+            srt, "srt", folder, cancel, origin="embedded", language=track.language,
+            keep_labels=keep_labels,
+        )  # fmt: skip
     except (MediaDamaged, MediaTooLarge, TranscriptRefused):
         return None
     return found if found.words else None

@@ -44,7 +44,9 @@ _ALPHABETS: dict[str, tuple[str, ...]] = {
     "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äöõüšž"),
 }  # fmt: skip
 _LATIN_SHARE = 0.35  # of bytes beyond ASCII; texts in other scripts have more
-_GOOD = regex.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_GOOD = regex.compile(
+    rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
+)
 _GOOD_FOR_EACH_BAD = 4
 
 
@@ -108,7 +110,9 @@ def _legacy(data: bytes) -> str:
 
 def _latin(sample: bytes) -> str:
     """The encoding in which most letters are those of one language; in doubt the most usual."""
-    return max(_ALPHABETS, key=lambda codec: _share_of_letters(sample.decode(codec, "replace"), codec))
+    return max(
+        _ALPHABETS, key=lambda codec: _share_of_letters(sample.decode(codec, "replace"), codec)
+    )
 
 
 def _share_of_letters(text: str, codec: str) -> float:

@@ -41,7 +41,7 @@ def check_within(words: Sequence[Word], duration: Seconds | None, notes: Notes) 
         )
     if outside:
         notes.add(
-            f"{outside} of {len(words)} words are said after the recording's end at {duration:.6g} s."
+            f"{outside} of {len(words)} words are after the recording's end at {duration:.6g} s."
         )
 
 

@@ -14,8 +14,8 @@ MAX_LABEL_WORDS = 8
 _SQUARE = regex.compile(r"\[[^\[\]]{0,80}\]|【[^【】]{0,80}】")
 _WHOLE = regex.compile(r"[-\u2013\u2014\s]{0,9}[(（][^()（）]{1,80}[)）][\s.]{0,9}")
 _SOUND = regex.compile(
-    r"[(（](?=[^()（）]{1,60}[)）])[^()（）]{0,50}?\b(?:laugh|applau|music|sigh|chuckl|cough|cheer|inaudible"
-    r"|indistinct|unintelligible|crosstalk|gasp|groan|scream|sob|sniff|crying|cries|clap|silence|beep"
+    r"[(（](?=[^()（）]{1,60}[)）])[^()（）]{0,50}?\b"
+    r"(?:laugh|applau|music|sigh|chuckl|cough|cheer|inaudible|indistinct|unintelligible|crosstalk|gasp|groan|scream|sob|sniff|crying|cries|clap|silence|beep"
     r"|whisper|shout|singing|giggl|clears throat|foreign language)[^()（）]{0,50}[)）]"
     r"|[(（](?:笑|笑い|笑声|拍手|音楽|音乐|掌声|웃음|박수|음악|смех|музыка|аплодисменты)[)）]",
     regex.IGNORECASE,
@@ -25,7 +25,8 @@ _ARROWS = regex.compile(
     r"(?:(?<=\s)|^)(?:>{2,4}|»)\s{0,9}(?:[\p{L}][\p{L}\p{N} .'\u2019_-]{0,30}:(?=\s|$))?"
 )
 _SPEAKER = regex.compile(
-    r"\s{0,9}(?:[-\u2013\u2014]\s{0,3})?(?:([\p{Lu}\p{N} .'\u2019_-]{2,40})|[Ss]peaker[ _]\d{1,3}):(?=\s|$)"
+    r"\s{0,9}(?:[-\u2013\u2014]\s{0,3})?"
+    r"(?:([\p{Lu}\p{N} .'\u2019_-]{2,40})|[Ss]peaker[ _]\d{1,3}):(?=\s|$)"
 )
 _CAPITALS = regex.compile(r"\p{Lu}[.'\u2019]?\p{Lu}")
 _OPENS = regex.compile(r"^\s*[\[【(（]")

@@ -14,7 +14,8 @@ from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.sandbox import Cancel, ChildLimits, OnLine, python_child
 from deployments.clipper.tracks import sound_of
 from deployments.clipper.transcript.leavings import left, lent
-from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
+from deployments.clipper.transcript.parsing import MAX_BYTES
+from deployments.clipper.transcript.reading import read_transcript
 from deployments.contracts.media import Ability, AudioTrack, Source, Transcript
 
 _CHILD = "deployments.clipper.transcript.speaking"
@@ -75,7 +76,9 @@ class Whisper:
             said = left(out, MAX_BYTES + 1)
         if said is None:
             raise MediaDamaged("Nothing could be heard in the recording.")
-        return parse_transcript(said, "json", origin="speech", language=language)
+        return read_transcript(
+            said[:MAX_BYTES], "json", folder, cancel, origin="speech", language=language
+        )
 
     def _request(
         self, source: Source, track: AudioTrack, model: Path, language: str | None

@@ -16,10 +16,16 @@ _UNSEEN = regex.compile(
     r"|[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb\ufffd]",
     regex.VERSION1,
 )
-_LONG_NUMBER = regex.compile(r"&#[xX]?[0-9a-fA-F]{9,}+;?")  # Python converts no number of any length
+_LONG_NUMBER = regex.compile(
+    r"&#[xX]?[0-9a-fA-F]{9,}+;?"
+)  # Python converts no number of any length
 _STACK = regex.compile(r"(\p{M}{12})\p{M}++")  # composing takes the square of a run's length
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
-_RUN = regex.compile(rf"(?:(?={_SPACELESS})\X){{1,4}}\p{{P}}*|(?:(?!{_SPACELESS})\X)+")
+# A letter of Thai or Lao with the vowels that are written before and after it.
+_SYLLABLE = (
+    r"[\u0e40-\u0e44\u0ec0-\u0ec4]?\X[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3]*"
+)
+_RUN = regex.compile(rf"(?:(?={_SPACELESS}){_SYLLABLE}){{1,4}}\p{{P}}*|(?:(?!{_SPACELESS})\X)+")
 _ENDS = regex.compile(r"[.!?\u2026\u3002\uff01\uff1f\u061f\u0964\u0965][\p{Pe}\p{Pf}\p{Pi}\"']*$")
 _ABBREVIATION = regex.compile(
     r"^\P{L}*(?:\p{L}|(?:\p{L}\.)+\p{L}|mr|mrs|ms|dr|prof|st|vs|etc|no|fig|approx|bzw|ca|z\.\s?b)\.$",

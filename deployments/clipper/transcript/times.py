@@ -20,9 +20,9 @@ def clock(text: str) -> Seconds | None:
     if found is None:
         return None
     sign, hours, minutes, seconds, fraction = found.groups()
-    value = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
-    value += int(fraction) / 10 ** len(fraction) if fraction else 0.0
-    return -value if sign else float(value)
+    value = float(int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds))
+    value += int(fraction) / 10.0 ** len(fraction) if fraction else 0.0
+    return -value if sign else value
 
 
 def timing(line: str) -> tuple[Seconds, Seconds] | None:
@@ -37,10 +37,11 @@ def timing(line: str) -> tuple[Seconds, Seconds] | None:
 def number(value: object) -> Seconds | None:
     """A JSON value as seconds: a number, or a text that holds one or a time. None: neither."""
     if isinstance(value, str):
+        text = value[:60]
         try:
-            value = float(value[:40].removesuffix("s"))
+            value = float(text.removesuffix("s"))
         except ValueError:
-            value = clock(value[:60])
+            value = clock(text)
     if value is None or isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if EARLIEST_S < value < LATEST_S * 1000 else None

@@ -15,7 +15,8 @@ from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Amounts
 from cluster.usage.ledger import enter
-from deployments.clipper.captions.styles import find
+from deployments.clipper.captions.glyphs import why_undrawn
+from deployments.clipper.captions.styles import NONE, find
 from deployments.clipper.charging import CHARGE, LEDGER, charge, charge_said
 from deployments.clipper.media_json import from_json
 from deployments.clipper.order import CLIPS, Order, to_spec
@@ -32,6 +33,7 @@ from deployments.ingress.streaming import Events
 
 DAY_S = 86_400.0
 NOTHING = Amounts()
+WARNINGS = "warnings"
 
 
 class Clips:
@@ -53,13 +55,14 @@ class Clips:
         tenant = call.caller.tenant
         plan, video = self._plan_of(tenant), await media.videos.get(tenant, body.video)
         order = _order(video, body.options(), plan)
+        warnings = _warnings(video, order.options)
         amounts = Amounts(video_seconds=order.video_seconds)
         entrance = current_entrance.get()
         if entrance is None:
             raise RuntimeError("an order that no gate let in")
         reserved = await entrance.permit.reserve(LEDGER, amounts)
         try:
-            job = await self._accepted(media, call, order, plan)
+            job = await self._accepted(media, call, order, plan, warnings)
         except BaseException:
             reserved.settle(NOTHING, requests=0)
             raise
@@ -70,14 +73,16 @@ class Clips:
         """One event, the job: /api/v1/jobs/{job}/events has the rest."""
         yield None, await self.answer(call, body)
 
-    async def _accepted(self, media: MediaServices, call: Call, order: Order, plan: Plan) -> Job:
+    async def _accepted(
+        self, media: MediaServices, call: Call, order: Order, plan: Plan, warnings: list[str]
+    ) -> Job:
         caller, seconds = call.caller, order.video_seconds
         charged = charge(caller.tenant, caller.key_id, plan, seconds, float(call.created))
         new = NewJob(
             tenant=caller.tenant,
             kind=CLIPS,
             key=caller.key_id,
-            spec={**to_spec(order), CHARGE: charge_said(charged)},
+            spec={**to_spec(order), CHARGE: charge_said(charged), WARNINGS: warnings},
             subject=order.video,
             cost=max(1, plan.weights.cost(Amounts(video_seconds=order.video_seconds))),
             weight=caller.weight,
@@ -117,10 +122,11 @@ class JobLook:
 
 
 def job_said(job: Job) -> dict[str, Any]:
-    """A job as answers show it: not what it was told, which names paths."""
+    """A job as answers show it: of what it was told, which names paths, the warnings only."""
     said = asdict(job)
     del said["spec"]
-    return {"object": "job", **said, "priority": str(job.priority)}
+    warnings = list(job.spec.get(WARNINGS, ()))
+    return {"object": "job", **said, "priority": str(job.priority), WARNINGS: warnings}
 
 
 def _there(media: MediaServices | None) -> MediaServices:
@@ -147,6 +153,14 @@ def _order(video: Video, options: ClipOptions, plan: Plan) -> Order:
         clip_days=plan.media.clip_days,
         transcript=None if said is None else (transcript_of(video.id), str(said["kind"])),
     )
+
+
+def _warnings(video: Video, options: ClipOptions) -> list[str]:
+    """What will not come out as asked for, as far as it is known beforehand."""
+    scripts = (video.transcript or {}).get("undrawn_scripts", ())
+    if not scripts or options.captions == NONE:
+        return []
+    return [why_undrawn(scripts)]
 
 
 def _seconds(info: MediaInfo, options: ClipOptions) -> int:

@@ -97,7 +97,7 @@ async def get_job(
     if _holds(condition, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     parts = [asdict(part) for part in await jobs.parts(found.tenant, job)]
-    detail = JobDetail.model_validate({**asdict(found), "parts": parts})
+    detail = JobDetail.model_validate({**_fields(found), "parts": parts})
     return Response(detail.model_dump_json(), media_type="application/json", headers=headers)
 
 
@@ -162,7 +162,11 @@ def _jobs(request: Request) -> JobStore:
 
 
 def _answer(job: Job) -> JobAnswer:
-    return JobAnswer.model_validate(asdict(job))
+    return JobAnswer.model_validate(_fields(job))
+
+
+def _fields(job: Job) -> dict[str, Any]:
+    return {**asdict(job), "warnings": list(job.spec.get("warnings", ()))}
 
 
 def _check(request: Request) -> None:

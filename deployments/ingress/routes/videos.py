@@ -37,7 +37,14 @@ from deployments.ingress.schemas.videos import (
     VideoPage,
     VideoQuery,
 )
-from deployments.ingress.transcripts import Sidecar, keep_file, put_beside, sidecar
+from deployments.ingress.transcripts import (
+    Sidecar,
+    duration_of,
+    fitted,
+    keep_file,
+    put_beside,
+    sidecar,
+)
 from deployments.ingress.tus import MAX_NAME, name_of
 from deployments.ingress.upload_limits import (
     MAX_IMPORT_BYTES,
@@ -128,12 +135,13 @@ async def get_video(entry: ReadsMedia, video: VideoId) -> VideoAnswer:
     openapi_extra=_TRANSCRIPT,
 )
 async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
-    """SRT, VTT or JSON of at most 5 MiB, in place of any before."""
+    """SRT, VTT or JSON of at most 5 MiB, in place of any before. The answer says in which encoding
+    it was read, and in `notes` what was wrong with it and mended or left out."""
     media = entry.media
-    await media.videos.get(entry.tenant, video)
+    known = await media.videos.get(entry.tenant, video)
     raw = await _whole(request, MAX_TRANSCRIPT_BYTES)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    found = await sidecar(raw, kind)
+    found = await sidecar(media.intake, raw, kind, duration=duration_of(known))
     async with media.database.begin() as connection:
         held = await media.videos.hold(connection, entry.tenant, video)
         changed = await put_beside(connection, media.videos, media.files, held, found)
@@ -170,14 +178,16 @@ async def _bring(entry: Entry, form: Form) -> Video:
         brought = await _read(entry, form, id_)
         name = name_of(brought.name, brought.filename)
         video = media.intake.draft(entry.tenant, entry.key, name, id_)
-        beside = brought.beside
-        if beside is None:
+        if brought.beside is None:
             return await media.intake.admit(video)
+        inspected = await media.intake.inspect(video)
+        beside = await fitted(media.intake, brought.beside, inspected)
 
         async def keep(connection: AsyncConnection) -> None:
             await keep_file(connection, media.files, video, beside)
 
-        return await media.intake.admit(replace(video, media={"transcript": beside.said}), keep)
+        told = {**inspected.media, "transcript": beside.said}
+        return await media.intake.make_ready(replace(inspected, media=told), keep)
     except BaseException:
         await asyncio.shield(media.videos.discard(entry.tenant, id_))
         raise
@@ -192,7 +202,9 @@ async def _read(entry: Entry, form: Form, id_: str) -> _Brought:
             brought.has_file, brought.filename = True, part.filename
         elif part.name == "transcript" and brought.beside is None:
             data = await part.whole(MAX_TRANSCRIPT_BYTES)
-            brought.beside = await sidecar(data, part.content_type, part.filename)
+            brought.beside = await sidecar(
+                entry.media.intake, data, part.content_type, part.filename
+            )
         elif part.name == "name" and brought.name is None:
             brought.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
         else:

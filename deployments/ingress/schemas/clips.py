@@ -52,6 +52,9 @@ class ClipRequest(BaseModel):
     rerank: Annotated[bool, Field(description="Let the text model put them in order.")] = False
     ssim: Annotated[bool, Field(description="Compare each with a plain render.")] = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    keep_labels: Annotated[
+        bool, Field(description="Burn in sound labels ([MUSIC]) and speakers' names, too.")
+    ] = False
 
     @model_validator(mode="after")
     def _make_sense(self) -> Self:

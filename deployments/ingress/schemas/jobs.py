@@ -33,7 +33,8 @@ class JobProblem(BaseModel):
 
 
 class JobAnswer(BaseModel):
-    """How a job stands. `percent` never falls; `version` rises with every change."""
+    """How a job stands. `percent` never falls; `version` rises with every change. `warnings` say
+    what will not come out as asked for, as far as that was known when it was accepted."""
 
     id: str
     tenant: str
@@ -54,6 +55,7 @@ class JobAnswer(BaseModel):
     ended: float | None
     expires: float | None
     request_id: str
+    warnings: list[str] = []
 
 
 class PartAnswer(BaseModel):

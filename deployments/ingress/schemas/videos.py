@@ -78,12 +78,17 @@ class MediaAnswer(BaseModel):
 
 
 class TranscriptAnswer(BaseModel):
-    """What was put beside the video."""
+    """What was put beside the video. `encoding` is the one in which it was read, by IANA's name;
+    `notes` say what was wrong with it and mended or left out; `undrawn_scripts` are in no font, and
+    so not in captions."""
 
     kind: Literal["srt", "vtt", "json"]
     bytes: int
     words: int
     language: str | None
+    encoding: str | None = None
+    notes: list[str] = []
+    undrawn_scripts: list[str] = []
 
 
 class VideoAnswer(BaseModel):

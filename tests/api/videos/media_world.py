@@ -25,11 +25,13 @@ from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, tenants
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import MediaPlan, Plan
+from deployments.clipper.captions import unsupported_scripts
 from deployments.clipper.failures import MediaRefused
 from deployments.clipper.importing import import_ended
 from deployments.clipper.intake import Intake, Probe
 from deployments.clipper.probe import admitted
-from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits
+from deployments.clipper.transcript import Kind, ReadsTranscripts, parse_transcript
+from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits, Transcript
 from deployments.ingress.app import create_api
 from deployments.ingress.media import MediaServices
 from deployments.ingress.middleware import wrap
@@ -76,6 +78,12 @@ class Keys:
             return CALLERS[presented]
         except KeyError:
             raise Unauthenticated("This key is not known.") from None
+
+
+def read(data: bytes, kind: Kind, folder: Path, cancel: Any = None, **options: Any) -> Transcript:
+    """Reads a transcript without a process of its own."""
+    found = parse_transcript(data, kind, **options)
+    return replace(found, undrawn_scripts=tuple(sorted(unsupported_scripts(found))))
 
 
 @dataclass
@@ -128,7 +136,11 @@ _made: list[FastAPI] = []
 
 @asynccontextmanager
 async def opened(
-    folder: Path, bare: Services, probe: Probe = look, **wishes: Any
+    folder: Path,
+    bare: Services,
+    probe: Probe = look,
+    reader: ReadsTranscripts = read,
+    **wishes: Any,
 ) -> AsyncIterator[World]:
     """The application on a new store in `folder`."""
     clock, plan = ManualClock(), Plan(id="default", media=MediaPlan(**wishes))
@@ -143,7 +155,7 @@ async def opened(
     desk = UploadDesk(database, files, clock, slice_bytes=8192)
     intake = Intake(
         database, files, catalog, desk, probe, plan_of, clock, folder / "scratch",
-        MediaLimits(max_bytes=1 << 20),
+        MediaLimits(max_bytes=1 << 20), reader,
     )  # fmt: skip
     jobs = JobStore(database, clock, Random(7), at_end=import_ended(catalog))
     media = MediaServices(

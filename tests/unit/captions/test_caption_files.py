@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -94,11 +95,21 @@ def test_right_to_left_text_keeps_its_logical_order_and_loses_overrides() -> Non
     assert lines == ["مرحبا بالعالم"]
 
 
-def test_emoji_stay_in_the_files_and_leave_the_picture() -> None:
-    made = captions(speech("go 🎉 now👍🏽"), 0, 5, "karaoke", 720, 1280)
-    assert "go 🎉 now👍🏽" in made.srt
-    assert "🎉" not in str(made.ass)
+def test_what_no_font_draws_stays_in_the_files_and_leaves_the_picture() -> None:
+    made = captions(speech("go \u0f56\u0f7c\u0f51 now"), 0, 5, "karaoke", 720, 1280)
+    assert "go \u0f56\u0f7c\u0f51 now" in made.srt
+    assert "\u0f56" not in str(made.ass)
     assert "now" in str(made.ass)
+
+
+def test_a_cue_ends_where_a_line_of_the_source_does() -> None:
+    words = [
+        Word(i / 2, i / 2 + 0.5, text)
+        for i, text in enumerate(["send", "a", "mail", "Top", "of", "it"])
+    ]
+    words[2] = replace(words[2], ends_cue=True)
+    cues = blocks(srt(Transcript(tuple(words), "sidecar")))
+    assert [lines for _, _, lines in cues] == [["send a mail"], ["Top of it"]]
 
 
 def test_text_cannot_become_markup() -> None:
@@ -121,10 +132,13 @@ def test_nothing_said_makes_empty_files() -> None:
 
 def test_scripts_without_a_font_are_named() -> None:
     talk = speech("Hello Привет Ελλάδα 日本 العربية")
-    assert unsupported_scripts(talk) == {"Arabic", "Cjk"}
-    assert "no installed font draws Arabic, Cjk" in why_left_out(talk)
+    assert unsupported_scripts(talk) == frozenset()
+    assert why_left_out(talk) == ""
+    talk = speech("Hello \u0f56\u0f7c\u0f51 \ua000\ua001")
+    assert unsupported_scripts(talk) == {"Tibetan", "Yi"}
+    assert "no installed font draws Tibetan, Yi" in why_left_out(talk)
     assert why_left_out(speech("Hello Привет")) == ""
-    assert captions(speech("日本"), 0, 5, "karaoke", 720, 1280).ass is None
+    assert captions(speech("\ua000\ua001"), 0, 5, "karaoke", 720, 1280).ass is None
 
 
 def test_pauses_cut_out_of_the_clip_are_cut_out_of_its_captions() -> None:

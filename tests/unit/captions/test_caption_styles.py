@@ -59,7 +59,10 @@ def test_captions_in_tall_pictures_stay_clear_of_the_platforms_own_words() -> No
 
 
 def test_the_font_is_ours_free_and_small() -> None:
-    (font,) = fonts()
+    font, *others = fonts()
+    assert {"Noto Sans Arabic", "Noto Sans CJK JP", "Noto Emoji"} <= {one.family for one in others}
+    assert all(one.path.stat().st_size <= 900_000 for one in others if one.path.parent == FONTS)
+    assert "SIL OPEN FONT LICENSE" in (FONTS / "OFL-Noto.txt").read_text()
     assert font.family == "Inter Extra Bold"
     assert font.path.stat().st_size <= 700_000
     assert "SIL OPEN FONT LICENSE" in (FONTS / "OFL.txt").read_text().upper()
@@ -71,13 +74,15 @@ def test_the_font_is_ours_free_and_small() -> None:
 def test_words_that_our_font_cannot_draw_are_drawn_by_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    arabic = Font("Desert", FONTS / "desert.ttf", 0.8, dict.fromkeys(range(0x600, 0x700), 0.5))
+    em = fonts()[0].em
+    snow = Font("Snow", FONTS / "snow.ttf", em, dict.fromkeys(range(0xF00, 0x1000), 0.5))
     for module in (ass, glyphs):
-        monkeypatch.setattr(module, "fonts", lambda: (*fonts(), arabic))
-    talk = Transcript((Word(0, 1, "مرحبا"), Word(1, 2, "hello")), "sidecar")
+        monkeypatch.setattr(module, "fonts", lambda: (*fonts(), snow))
+    talk = Transcript((Word(0, 1, "\u0f56\u0f7c\u0f51!"), Word(1, 2, "hello")), "sidecar")
     burnt = str(captions(talk, 0, 5, "minimal", 720, 1280).ass)
 
-    assert r"{\fnDesert}مرحبا {\fnInter Extra Bold}hello" in burnt
+    inter, other = r"{\fnInter Extra Bold}", r"{\fnSnow}"
+    assert f"{other}\u0f56\u0f7c\u0f51{inter}! {inter}hello" in burnt
     assert unsupported_scripts(talk) == frozenset()
 
 

@@ -15,6 +15,7 @@ from deployments.clipper.describing import (
     TEMPLATE,
     Describing,
     by_template,
+    description_of,
     title_of,
     topic_of,
 )
@@ -81,6 +82,24 @@ def test_a_long_sentence_is_shortened_between_words() -> None:
 def test_where_nothing_is_said_the_recording_gives_its_name() -> None:
     assert title_of("", "talk.mp4", 3) == "talk, part 3"
     assert title_of("  ", ".hidden", 1) == ".hidden, part 1"
+
+
+def test_hashtags_are_what_comes_again_and_names() -> None:
+    said = (
+        "Welcome back to the channel. Our company grew revenue by ten percent, and revenue in "
+        "Europe grew most. I remember Anna saying that growth is easy."
+    )
+    assert by_template(said, "", 1).hashtags == ("#grew", "#revenue", "#Europe", "#Anna")
+
+
+def test_a_text_without_repeats_has_its_longest_words_and_a_script_without_gaps_none() -> None:
+    assert by_template("knead it and put it aside slowly", "", 1).hashtags == ("#slowly", "#knead")
+    assert by_template("大家好今天我们来谈谈怎么做面包。非常简单。", "", 1).hashtags == ()
+
+
+def test_a_description_ends_with_a_sentence_or_a_word() -> None:
+    assert description_of("One is here. " * 40).endswith("One is here.")
+    assert description_of("word " * 90).endswith(" word…")
 
 
 @given(st.text(max_size=2000), st.text(max_size=300), st.integers(1, 99))

@@ -14,7 +14,7 @@ from graphs.options import clipper_options, ingress_options
 from graphs.video import clipper, video_config
 
 CONFIG = Path(__file__).parents[3] / "serve_config.yaml"
-MODELS = [{"id": "nano", "engine": "echo"}, {"id": "big", "engine": "echo"}]
+MODELS = [{"id": "nano", "engine": "echo"}, {"id": "big", "engine": "echo", "source": "a/big"}]
 
 
 def args(video: dict[str, Any], **rest: Any) -> AppArgs:
@@ -23,7 +23,7 @@ def args(video: dict[str, Any], **rest: Any) -> AppArgs:
 
 
 def test_video_is_on_unless_it_is_switched_off() -> None:
-    assert video_config(args({})) == VideoConfig(writer="nano")
+    assert video_config(args({})) == VideoConfig()
     assert clipper(args({})) is not None
     assert not video_config(args({"enabled": False})).enabled
     assert clipper(args({"enabled": False})) is None
@@ -38,11 +38,16 @@ def test_the_shipped_config_says_the_defaults_of_video() -> None:
     assert set(application["args"]["video"]) <= set(type(shipped.video).model_fields)
 
 
-def test_the_default_provider_s_model_writes_titles() -> None:
+def test_the_default_provider_s_model_writes_descriptions() -> None:
     content = {"default": "house", "providers": {"house": "big"}}
 
     assert video_config(args({}, content=content)).writer == "big"
-    assert video_config(args({"texts": False})).writer is None
+    assert video_config(args({"texts": False}, content=content)).writer is None
+
+
+def test_the_shipped_model_writes_them_only_if_it_is_asked_to() -> None:
+    assert video_config(args({})).writer is None
+    assert video_config(args({"texts": True})).writer == "nano"
 
 
 def test_what_is_said_reaches_the_replicas() -> None:
@@ -52,6 +57,7 @@ def test_what_is_said_reaches_the_replicas() -> None:
         "piece_cpus": 0.5,
         "speech": "base",
         "gpu": False,
+        "texts": True,
         "store": "s3://clips/all",
         "max_form_mib": 10,
     }

@@ -87,7 +87,7 @@ def test_one_line_that_cannot_be_read_leaves_the_others() -> None:
 
 
 def test_a_cue_of_webvtt_that_begins_with_a_blank_line_keeps_its_words() -> None:
-    vtt = "WEBVTT\n\n00:01.000 --> 00:02.000\n\nHello\n\nNOTE nothing\n\n00:03.000 --> 00:04.000\nBye\n"
+    vtt = "WEBVTT\n\n00:01.000 --> 00:02.000\n\nHello\n\nNOTE no\n\n00:03.000 --> 00:04.000\nBye\n"
     assert texts(parsed(vtt)) == ["Hello", "Bye"]
 
 
@@ -185,9 +185,9 @@ SHAPES: dict[str, Any] = {
                         {
                             "transcript": "hello there friend",
                             "words": [
-                                {"word": "hello", "punctuated_word": "Hello", "start": 1, "end": 1.5},
+                                {"word": "hello", "punctuated_word": "Hello", "start": 1},
                                 {"word": "there", "start": 1.5, "end": 2},
-                                {"word": "friend", "punctuated_word": "friend.", "start": 2, "end": 3},
+                                {"word": "friend", "punctuated_word": "friend.", "start": 2},
                             ],
                         }
                     ],
@@ -293,9 +293,7 @@ def test_the_last_word_of_each_line_of_the_source_may_end_a_caption() -> None:
 
 
 def test_a_file_with_a_word_a_line_has_no_such_ends() -> None:
-    srt = "\n".join(
-        f"{i}\n00:00:0{i},000 --> 00:00:0{i},900\nword{i}\n" for i in range(1, 6)
-    )
+    srt = "\n".join(f"{i}\n00:00:0{i},000 --> 00:00:0{i},900\nword{i}\n" for i in range(1, 6))
     assert not any(word.ends_cue for word in parsed(srt).words)
 
 
@@ -331,21 +329,21 @@ def test_words_beyond_the_end_are_counted() -> None:
     [
         ("cp1251", "windows-1251", "Привет, сегодня мы поговорим о том, как печь хлеб дома."),
         ("koi8-r", "koi8-r", "Привет, сегодня мы поговорим о том, как печь хлеб дома."),
-        ("cp1252", "windows-1252", "Où est-ce que l'été dernier nous étions ? Größe, Straße, über."),
+        ("cp1252", "windows-1252", "Où est-ce que l'été dernier nous étions ? Größe."),
         ("cp1252", "windows-1252", "El niño comió una manzana mañana. Não é possível, já sabe."),
         ("cp1252", "windows-1252", "Jeg er på vej til Århus, hvor børnene spiser æbler."),
         ("cp1254", "windows-1254", "Merhaba, bugün ekmek yapmayı öğreneceğiz. Teşekkürler."),
         ("cp1250", "windows-1250", "Köszönöm szépen, hogy eljöttetek. Ő is örül a fűnek."),
-        ("cp1250", "windows-1250", "Příliš žluťoučký kůň úpěl ďábelské ódy. Děkuji, že jste přišli."),
-        ("cp1250", "windows-1250", "Dziękuję bardzo, że przyszliście. Żółta łódka płynie. Źle się czuję."),
+        ("cp1250", "windows-1250", "Příliš žluťoučký kůň úpěl. Děkuji, že jste přišli."),
+        ("cp1250", "windows-1250", "Dziękuję bardzo, że przyszliście. Żółta łódka płynie."),
         ("cp1253", "windows-1253", "Γεια σας, σήμερα θα μιλήσουμε για το ψωμί. Είναι πολύ εύκολο."),
         ("cp1255", "windows-1255", "שלום, היום נדבר על לחם. זה מאוד פשוט וטעים. תודה רבה לכם."),
-        ("cp1256", "windows-1256", "مرحبا بكم، اليوم سوف نتحدث عن الخبز. هذا سهل جدا. شكرا لكم جميعا."),
-        ("cp932", "shift_jis", "こんにちは、今日はパンの作り方についてお話しします。とても簡単です。"),
-        ("euc-jp", "euc-jp", "こんにちは、今日はパンの作り方についてお話しします。とても簡単です。"),
-        ("gb18030", "gb18030", "大家好，今天我们来谈谈怎么做面包。非常简单，也很好吃。谢谢大家。"),
-        ("big5", "big5", "大家好，今天我們來談談怎麼做麵包。非常簡單，也很好吃。謝謝大家。"),
-        ("cp949", "euc-kr", "안녕하세요, 오늘은 빵 만드는 법에 대해 이야기하겠습니다. 감사합니다."),
+        ("cp1256", "windows-1256", "مرحبا بكم، اليوم سوف نتحدث عن الخبز. هذا سهل جدا."),
+        ("cp932", "shift_jis", "こんにちは、今日はパンの作り方についてお話しします。"),
+        ("euc-jp", "euc-jp", "こんにちは、今日はパンの作り方についてお話しします。"),
+        ("gb18030", "gb18030", "大家好，今天我们来谈谈怎么做面包。非常简单。"),
+        ("big5", "big5", "大家好，今天我們來談談怎麼做麵包。非常簡單。"),
+        ("cp949", "euc-kr", "안녕하세요, 오늘은 빵 만드는 법에 대해 이야기하겠습니다."),
         ("utf-16", "utf-16", "Привет, мир"),
         ("utf-16-le", "utf-16-le", "こんにちは"),
         ("utf-16-be", "utf-16-be", "Hello"),
@@ -356,9 +354,7 @@ def test_words_beyond_the_end_are_counted() -> None:
 )  # fmt: skip
 def test_the_encoding_is_found_out_and_named(codec: str, name: str, line: str) -> None:
     """The times and numbers around the text are ASCII and say nothing."""
-    srt = "".join(
-        f"{i}\n00:00:{i:02},000 --> 00:00:{i:02},900\n{line}\n\n" for i in range(1, 4)
-    )
+    srt = "".join(f"{i}\n00:00:{i:02},000 --> 00:00:{i:02},900\n{line}\n\n" for i in range(1, 4))
     found = parsed(srt.encode(codec))
 
     assert found.encoding == name

@@ -5,7 +5,7 @@ them; then as the upper line while the next one is said. A line of one word has 
 """
 
 LINES: tuple[tuple[float, float, tuple[tuple[float, str], ...]], ...] = (
-    (0.16, 2.07, ((0.16, "Welcome"), (0.48, "back"), (0.72, "to"), (0.88, "the"), (1.04, "channel"))),
+    (0.16, 2.07, ((0.16, "Hello"), (0.48, "back"), (0.72, "to"), (0.88, "my"), (1.04, "channel"))),
     (2.08, 4.55, ((2.08, "today"), (2.4, "we"), (2.56, "talk"), (2.96, "about"), (3.2, "bread"))),
     (4.56, 6.2, ((4.56, "okay"),)),
     (6.21, 9.0, ((6.21, "so"), (6.5, "take"), (6.9, "the"), (7.1, "flour"))),
