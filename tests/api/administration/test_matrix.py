@@ -207,7 +207,7 @@ async def test_every_caller_gets_what_the_table_says(
 async def status(world: World, caller: str, method: str, path: str) -> int:
     body = BODIES.get(f"{method} {path}")
     if path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
-        made = await world.office.sessions.login("viewer@acme.example", PASSWORD, "test", "")
+        made = await world.office.sessions.login("viewer@acme.example", PASSWORD, None, "test", "")
         body = {"refresh_token": made.refresh_token}
     plan = "spare" if method == "DELETE" else "team"
     where = path.replace("{model:path}", "words").replace("{deployment:path}", "words")

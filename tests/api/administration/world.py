@@ -145,7 +145,7 @@ async def seeded(settings: Settings) -> Seed:
         ids = {"tenant": "acme", "key": target.id, "user": user.id, "webhook": webhook.id}
         for role in (*Role, "stranger"):
             email = f"{role}@{'other' if role == 'stranger' else 'acme'}.example"
-            made = await office.sessions.login(email, PASSWORD, "test", "seed")
+            made = await office.sessions.login(email, PASSWORD, None, "test", "seed")
             credentials[str(role)] = made.access_token
         media = media_in(settings, database, lambda tenant: directory.tenant(tenant).plan)
         ids |= await recorded(media)
