@@ -2,19 +2,23 @@
 
 Secrets and places live here; the shape of the graph is in serve_config.yaml. Read once, at the
 edge of a process (a deployment's constructor, the command line), and passed down from there.
-This is the only module that looks at the process environment.
+Every secret may stand in a file instead, which `MOBULA_<NAME>_FILE` names (one line, UTF-8): an
+environment is seen by every child process and by `docker inspect`. This is the only module that
+looks at the process environment.
 """
 
 import os
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "MOBULA_"
+MAX_SECRET_BYTES = 1 << 16
 MARKER = "MOBULA_CLUSTER_ID"  # names the cluster that a process belongs to
 LOOPBACK = "127.0.0.1"
 
@@ -26,7 +30,11 @@ class Settings(BaseSettings):
     """Every setting has a default that suits one machine."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MOBULA_", frozen=True, extra="ignore", env_ignore_empty=True
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     # Where state lives: keys, tokens, logs, the running cluster's record.
@@ -76,6 +84,10 @@ class Settings(BaseSettings):
     # Replaces the generated admin key of the tenant "default". Form: mob_<id>_<secret>.
     bootstrap_key: SecretStr | None = None
 
+    # A second key of that tenant, in the same form, with the scope `metrics:read` alone, for
+    # Prometheus. Changing it revokes the one before; without it none is made.
+    metrics_key: SecretStr | None = None
+
     # Servers to stand on; without them, what is embedded: SQLite in the home, the Limiter
     # deployment. Forms: postgresql+asyncpg://user:password@host/name, redis://:password@host:6379/0
     database_url: SecretStr | None = None
@@ -101,6 +113,22 @@ class Settings(BaseSettings):
 
     # Webhooks may reach hosts in private networks (never wise on a shared network).
     webhooks_private_hosts: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: Any) -> Any:
+        """What `MOBULA_<NAME>_FILE` names, for secrets that nothing else gave."""
+        if not isinstance(given, dict):
+            return given
+        found = {}
+        for name in secret_settings():
+            variable = f"{PREFIX}{name.upper()}"
+            path = os.environ.get(f"{variable}_FILE", "")
+            if path and name in given and os.environ.get(variable):
+                raise ValueError(f"{variable} and {variable}_FILE are both set: keep one of them")
+            if path and name not in given:
+                found[name] = _secret_in(Path(path), f"{variable}_FILE")
+        return {**given, **found}
 
     @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
@@ -131,6 +159,34 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+
+def secret_settings() -> tuple[str, ...]:
+    """The names of the settings that are secret."""
+    return tuple(
+        name
+        for name, field in Settings.model_fields.items()
+        if SecretStr in getattr(field.annotation, "__args__", (field.annotation,))
+    )
+
+
+def _secret_in(path: Path, variable: str) -> str:
+    """The one line of a file. Raises ValueError that names the variable, and never the content."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        raise ValueError(f"{variable}: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{variable}: {path} is not UTF-8 text") from None
+    if len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"{variable}: {path} is larger than {MAX_SECRET_BYTES} bytes")
+    if not text:
+        raise ValueError(f"{variable}: {path} is empty")
+    if len(text.splitlines()) > 1:
+        raise ValueError(f"{variable}: {path} holds several lines")
+    return text
 
 
 def process_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -4,7 +4,6 @@ Flows in: a tenant (None: every tenant, for the cluster's operator), filters, a 
 entries, the newest first, and a cursor that stays good while records are added.
 """
 
-import base64
 import json
 import math
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.audit.record import AuditRecord
+from cluster.base64url import decode, encode
 from cluster.problems import InvalidRequest
 from cluster.storage.database import Database
 from cluster.storage.tables import audit_records
@@ -122,15 +122,14 @@ def _entry(row: Any) -> Entry:
 
 def _cursor(entry: Entry) -> str:
     place = json.dumps([entry.record.at, entry.writer, entry.seq], separators=(",", ":"))
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    return encode(place.encode())
 
 
 def _position(cursor: str) -> tuple[float, str, int]:
     try:
         if len(cursor) > MAX_CURSOR:
             raise ValueError
-        padded = cursor + "=" * (-len(cursor) % 4)
-        at, writer, seq = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        at, writer, seq = json.loads(decode(cursor))
         place = (float(at), str(writer), int(seq))
         if not (math.isfinite(place[0]) and 0 <= place[2] < 2**63 and "\x00" not in place[1]):
             raise ValueError

@@ -26,6 +26,7 @@ from cluster.audit.chain import Chain, Link
 from cluster.audit.fields import check, fit
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord, Scalar
+from cluster.audit.repeats import Repeats
 from cluster.audit.retention import Retention
 from cluster.audit.spill import SUFFIX, Spill
 from cluster.clock import Clock
@@ -71,6 +72,7 @@ class AuditTrail:
         self._database, self._keys, self._clock = database, key, clock
         self._folder = folder
         self._queue: deque[AuditRecord] = deque()
+        self._repeats = Repeats(self.note, clock)
         self._chain = Chain(key.chain, self.writer)
         self._own = [self._record(OPENED)]  # goes before what is queued
         self._untold = 0  # lost, and not yet chained
@@ -93,6 +95,11 @@ class AuditTrail:
         else:
             self.lost += 1
             self._untold += 1
+
+    def note_repeatable(self, record: AuditRecord) -> None:
+        """The same for what anybody can cause without a credential: repeats are counted instead,
+        and told once a minute. `detail.address` is where it came from."""
+        self._repeats.note(record)
 
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None:
         """Chain a record inside the caller's transaction; it is kept if that commits.
@@ -143,6 +150,7 @@ class AuditTrail:
             return
         self._closed = True
         await self._stop()
+        self._repeats.flush(everything=True)
         await self.flush()
         if self._is_stored():
             await self._checkpoint()
@@ -157,6 +165,7 @@ class AuditTrail:
 
     async def flush(self) -> None:
         """Store what was noted so far. While the store is down it is spilled instead."""
+        self._repeats.flush()
         self._drain = create_detached_task(self._drained())
         await asyncio.shield(self._drain)  # cancelled halfway, a batch would be lost
 

@@ -39,6 +39,7 @@ __all__ = ["BOOTSTRAP_TENANT", "admin_key", "bootstrap"]
 log = logging.getLogger("mobula.bootstrap")
 
 ROWS_SIGNED = "auth.rows_signed"
+ADMIN_KEY, METRICS_KEY = "bootstrap", "metrics"  # names of keys that the settings give
 DEFAULT_PLAN = Plan(id="default", name="No limits")
 
 
@@ -62,8 +63,9 @@ def bootstrap(
         (home / ADMIN).unlink(missing_ok=True)
     kept = admin_key(home, settings)
     key = kept or mint()
+    metrics = settings.metrics_key.get_secret_value() if settings.metrics_key else None
     started = _Start(home, pepper, clock, older, adopt_rows)
-    run_to_end(started.fill(url, key))
+    run_to_end(started.fill(url, key, metrics))
     note_done(home, clock.wall())
     if kept is not None:
         return None
@@ -81,27 +83,34 @@ class _Start:
     older: bool
     forced: bool
 
-    async def fill(self, url: str, key: str) -> None:
+    async def fill(self, url: str, key: str, metrics: str | None) -> None:
+        """`key` and `metrics` are given keys of the operator's tenant."""
         database, clock, macs = Database(url), self.clock, RowMacs(self.pepper)
-        record = Keys(self.pepper, clock).record(
-            key,
-            BOOTSTRAP_TENANT,
-            name="bootstrap",
-            scopes=[Scope.ADMIN],
-            created_by="system",
-            bootstrap=True,
-        )
+        records = [self._record(ADMIN_KEY, key, Scope.ADMIN)]
+        if metrics is not None:
+            records.append(self._record(METRICS_KEY, metrics, Scope.METRICS_READ))
         try:
             async with database.begin() as connection:
                 await hold(connection, Lock.BOOTSTRAP)
                 trail = await self._adopt(database, connection, macs)
                 await _default_tenant(connection, clock)
-                await _install(connection, record, clock, macs)
+                for record in records:
+                    await _install(connection, record, clock, macs)
                 await Signing(self.pepper, clock).ensure(connection)
             if trail is not None:
                 await trail.close()
         finally:
             await database.close()
+
+    def _record(self, name: str, key: str, scope: Scope) -> KeyRecord:
+        return Keys(self.pepper, self.clock).record(
+            key,
+            BOOTSTRAP_TENANT,
+            name=name,
+            scopes=[scope],
+            created_by="system",
+            bootstrap=True,
+        )
 
     async def _adopt(
         self, database: Database, connection: AsyncConnection, macs: RowMacs
@@ -139,12 +148,14 @@ async def _default_tenant(connection: AsyncConnection, clock: Clock) -> None:
 async def _install(
     connection: AsyncConnection, record: KeyRecord, clock: Clock, macs: RowMacs
 ) -> None:
-    """Make `record` the one bootstrap key, unless it is, also if it was revoked since (or altered:
-    then it opens nothing, and putting it back might undo that)."""
-    columns = (api_keys.c.id, api_keys.c.digest)
-    old = (await connection.execute(select(*columns).where(api_keys.c.bootstrap))).all()
-    if any(each.digest == record.digest for each in old):
+    """Make `record` the one bootstrap key of its name, unless it is, also if it was revoked since
+    (or altered: then it opens nothing, and putting it back might undo that)."""
+    columns = (api_keys.c.id, api_keys.c.digest, api_keys.c.name)
+    rows = (await connection.execute(select(*columns).where(api_keys.c.bootstrap))).all()
+    if any(each.digest == record.digest for each in rows):
         return
+    for_metrics = record.name == METRICS_KEY
+    old = [each for each in rows if (each.name == METRICS_KEY) is for_metrics]
     for each in old:
         await connection.execute(delete(api_keys).where(api_keys.c.id == each.id))
         await record_change(connection, clock, "key", each.id)

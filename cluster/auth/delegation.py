@@ -5,13 +5,13 @@ same gate as any other, for a minute and for generating text only, while that ke
 It is signed under the server's pepper (HMAC-SHA256) and stored nowhere.
 """
 
-import base64
 import binascii
 import hmac
 from dataclasses import dataclass
 
 import msgspec
 
+from cluster.base64url import decode, encode
 from cluster.clock import Clock
 from cluster.problems import Unauthenticated
 
@@ -40,14 +40,14 @@ class Delegation:
     def mint(self, tenant: str, holder: str) -> str:
         """`holder` is a key's or user's id."""
         said = msgspec.json.encode(Delegate(tenant, holder, self._clock.wall() + LIFE_S))
-        return f"{PREFIX}{_text(said)}.{_text(self._mac(said))}"
+        return f"{PREFIX}{encode(said)}.{encode(self._mac(said))}"
 
     def open(self, credential: str) -> Delegate:
         """Raises Unauthenticated, in the same words whatever is wrong."""
         try:
             if len(credential) > MAX_LENGTH or not credential.startswith(PREFIX):
                 raise ValueError
-            said, mac = (_bytes(part) for part in credential[len(PREFIX) :].split("."))
+            said, mac = (decode(part) for part in credential[len(PREFIX) :].split("."))
             if not hmac.compare_digest(mac, self._mac(said)):
                 raise ValueError
             delegate = msgspec.json.decode(said, type=Delegate)
@@ -59,16 +59,3 @@ class Delegation:
 
     def _mac(self, said: bytes) -> bytes:
         return hmac.digest(self._key, said, "sha256")
-
-
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _bytes(text: str) -> bytes:
-    """Raises ValueError for any spelling but the one of `_text`."""
-    padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-    raw = base64.b64decode(padded, b"-_", validate=True)
-    if _text(raw) != text:
-        raise ValueError
-    return raw

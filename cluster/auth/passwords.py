@@ -2,20 +2,23 @@
 
 Passwords are kept as argon2id (RFC 9106) with its parameters in the hash, so that they can be
 raised later: a hash of older parameters is made anew when its user signs in. Hashing takes tens of
-milliseconds and tens of megabytes, so it runs in threads, a few at a time.
+milliseconds and tens of megabytes, so it runs in threads, a few at a time, and of those who are not
+signed in yet one at a time for each address.
 """
 
 import asyncio
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from cluster.problems import InvalidRequest, Overloaded
+from cluster.auth.throttle import LIMIT
+from cluster.problems import InvalidRequest, Overloaded, RateLimited
 
 T = TypeVar("T")
 MIN_LENGTH, MAX_LENGTH = 12, 128
@@ -26,6 +29,7 @@ EMAIL = re.compile(
     re.ASCII,
 )
 AT_ONCE, WAITING = 2, 64  # hashes that run, and that may wait for one
+WAITING_BY_SOURCE = 4  # of one address, the one that runs included
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,14 @@ def normalised_email(text: str) -> str:
     return email
 
 
+@dataclass(slots=True)
+class _Source:
+    """What one address has under way."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+
+
 class Passwords:
     """One process's hashing. Make it on the loop that uses it."""
 
@@ -57,6 +69,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
+        self._sources: dict[str, _Source] = {}
         self._nobody: str | None = None
 
     async def hash(self, password: str, email: str, param: str = "password") -> str:
@@ -64,12 +77,28 @@ class Passwords:
         check_password(password, email, param)
         return await self._in_turn(self._hash, password)
 
-    async def verify(self, stored: str | None, password: str) -> Verdict:
+    async def verify(self, stored: str | None, password: str, source: str = "") -> Verdict:
         """Compare with a stored hash; None (an unknown user) takes as long as a wrong password.
 
-        Raises Overloaded when too many are waiting.
+        `source` is the address that asks (throttle.py). Raises RateLimited when too many of its
+        own are waiting, Overloaded when too many in all are.
         """
-        return await self._in_turn(self._verify, stored, password)
+        async with self._turn_of(source):
+            return await self._in_turn(self._verify, stored, password)
+
+    @asynccontextmanager
+    async def _turn_of(self, source: str) -> AsyncIterator[None]:
+        mine = self._sources.setdefault(source, _Source())
+        if mine.waiting >= WAITING_BY_SOURCE:
+            raise RateLimited("Too many sign-ins from your address at once.", 1.0, LIMIT)
+        mine.waiting += 1
+        try:
+            async with mine.turn:
+                yield
+        finally:
+            mine.waiting -= 1
+            if not mine.waiting:
+                self._sources.pop(source, None)
 
     async def _in_turn(self, work: Callable[..., T], *arguments: object) -> T:
         if self._waiting >= WAITING:

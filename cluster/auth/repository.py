@@ -265,8 +265,8 @@ class EndedSessions:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    async def add(self, connection: AsyncConnection, tenant: str, session: EndedSession) -> int:
-        """Again is harmless. Returns how many of the user's are kept, this one included."""
+    async def add(self, connection: AsyncConnection, tenant: str, session: EndedSession) -> None:
+        """Again is harmless. Drops those that are long over."""
         assert session.tenant == tenant
         table = ended_sessions
         await connection.execute(delete(table).where(table.c.until <= self._clock.wall()))
@@ -274,8 +274,13 @@ class EndedSessions:
         if (await connection.execute(known)).first() is None:
             await connection.execute(insert(table).values(**asdict(session)))
             await record_change(connection, self._clock, "session", session.family)
-        mine = select(func.count()).where(table.c.tenant == tenant, table.c.user == session.user)
-        return int((await connection.execute(mine)).scalar_one())
+
+    async def count(self, connection: AsyncConnection, tenant: str, user: str) -> int:
+        """How many of the user's are not over."""
+        table = ended_sessions
+        mine = (table.c.tenant == tenant, table.c.user == user)
+        alive = select(func.count()).where(*mine, table.c.until > self._clock.wall())
+        return int((await connection.execute(alive)).scalar_one())
 
 
 class SigningKeys:

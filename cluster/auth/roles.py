@@ -1,4 +1,5 @@
-"""What a user may do, by their role. No role operates the cluster: `Scope.ADMIN` is for keys.
+"""What a user may do, by their role. No role operates the cluster: `Scope.ADMIN` is for keys,
+and so is `Scope.METRICS_READ`, because figures of the whole cluster are no tenant's.
 
 viewer     sees the tenant, its models, its usage, its videos and how its cache does
 billing    sees the tenant, its usage and its audit trail

@@ -1,25 +1,26 @@
 """Signing in, staying signed in, signing out.
 
 Flows in: an email and a password, or a refresh token. Flows out: an access token for the path and
-a refresh token for the next one. A refresh token works once; when a used one comes back, somebody
-stole it or its successor, so the whole family of that sign-in is revoked (RFC 9700, 4.14.2). Knows
-no HTTP; audit is the caller's.
+a refresh token for the next one. A refresh token works once; when a used one comes back later than
+GRACE_S, somebody stole it or its successor, so the whole family of that sign-in ends (RFC 9700,
+4.14.2), access tokens included. Knows no HTTP; audit is the caller's.
 """
 
 import hmac
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.keys import BASE62, NOBODY, digest, random_text
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.auth.records import RefreshToken, User
-from cluster.auth.repository import RefreshTokens, Users
+from cluster.auth.records import EndedSession, RefreshToken, User
+from cluster.auth.repository import EndedSessions, RefreshTokens, Users
 from cluster.auth.row_macs import RowAltered, RowMacs
-from cluster.auth.signing import Signing
-from cluster.auth.throttle import LoginThrottle
+from cluster.auth.signing import LONGEST_TOKEN_S, Signing
+from cluster.auth.throttle import SignInThrottle, source_of
 from cluster.auth.tokens import INVALID, issue
 from cluster.clock import Clock
 from cluster.events.kinds import EventKind
@@ -30,13 +31,26 @@ from cluster.problems import (
     NotFound,
     Overloaded,
     Problem,
+    RateLimited,
     Unauthenticated,
 )
 from cluster.storage.database import Database
+from cluster.storage.pages import is_id
 from cluster.tenants.repository import Tenants
 
 SHAPE = re.compile(rf"mrt_([{BASE62}]{{20}})_[{BASE62}]{{43}}", re.ASCII)
 WRONG = "The email or the password is wrong."
+NO_TENANT = ""  # no tenant has this id
+GRACE_S = 10.0
+MAX_ENDED = 50  # of one user, in the time that an access token may live
+
+
+class NotAToken(Unauthenticated):
+    """The text was never a refresh token of ours, or is forgotten by now."""
+
+
+class SessionEnded(Unauthenticated):
+    """A used token came back: the sign-in it belongs to has ended just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +75,25 @@ class Sessions:
         access_token_s: int = 900,
         refresh_token_s: int = 14 * 86_400,
         passwords: Passwords | None = None,
-        throttle: LoginThrottle | None = None,
+        throttle: SignInThrottle | None = None,
     ) -> None:
         self._database = database
         self._pepper = pepper
         self._clock = clock
         self._access_s, self._refresh_s = access_token_s, refresh_token_s
         self._passwords = passwords or Passwords()
-        self._throttle = throttle or LoginThrottle(clock)
+        self._throttle = throttle or SignInThrottle(clock)
         self._signing = Signing(pepper, clock)
         macs = RowMacs(pepper)
         self._users, self._tokens = Users(clock, macs), RefreshTokens(clock, macs)
+        self._ended = EndedSessions(clock)
         self._tenants = Tenants(clock)
 
-    async def login(self, email: str, password: str, address: str) -> SignedIn:
-        """`address` is where the attempt came from.
+    async def login(
+        self, email: str, password: str, address: str, tenant: str | None = None
+    ) -> SignedIn:
+        """`address` is where the attempt came from; `tenant` may be left out where the email is
+        in one tenant alone.
 
         Raises Unauthenticated (whatever is wrong), RateLimited, Overloaded, or Forbidden when
         the tenant is suspended.
@@ -83,8 +101,8 @@ class Sessions:
         email = _comparable(email)
         self._throttle.attempt(email, address)
         try:
-            signed_in = await self._login(email, password)
-        except Overloaded:
+            signed_in = await self._login(email, password, address, tenant)
+        except (Overloaded, RateLimited):
             self._throttle.withdraw(email, address)
             raise
         self._throttle.succeeded(email, address)
@@ -97,18 +115,20 @@ class Sessions:
         """
         self._throttle.attempt(user.email, address)
         try:
-            verdict = await self._passwords.verify(user.password, password)
-        except Overloaded:
+            verdict = await self._passwords.verify(user.password, password, source_of(address))
+        except (Overloaded, RateLimited):
             self._throttle.withdraw(user.email, address)
             raise
         if not verdict.right:
             raise InvalidRequest("'current' is not your password.", param="current")
         self._throttle.succeeded(user.email, address)
 
-    async def _login(self, email: str, password: str) -> SignedIn:
+    async def _login(self, email: str, password: str, address: str, tenant: str | None) -> SignedIn:
+        known = tenant is None or is_id(tenant)
         async with self._database.read() as connection:
-            user = await self._users.find(connection, email, None)
-        verdict = await self._passwords.verify(user.password if user else None, password)
+            user = await self._users.find(connection, email, tenant if known else NO_TENANT)
+        stored, source = user.password if user else None, source_of(address)
+        verdict = await self._passwords.verify(stored, password, source)
         if user is None or not verdict.right or user.status != "active":
             raise Unauthenticated(WRONG)
         async with self._database.begin() as connection:
@@ -121,47 +141,80 @@ class Sessions:
             return await self._signed_in(connection, user, uuid.uuid4().hex)
 
     async def refresh(self, refresh_token: str) -> SignedIn:
-        """A new pair for an unused token; raises Unauthenticated or Forbidden.
+        """A new pair for an unused token, or for one that was used within GRACE_S: tabs of one
+        browser refresh at the same time.
 
-        What is revoked stays revoked although the call fails.
+        Raises NotAToken, SessionEnded, Unauthenticated or Forbidden. What is revoked stays revoked
+        although the call fails.
         """
+        if await self._peek(refresh_token) is None:
+            raise NotAToken(INVALID)
         async with self._database.begin() as connection:
             outcome = await self._refreshed(connection, refresh_token)
         if isinstance(outcome, Problem):
             raise outcome
         return outcome
 
-    async def logout(self, refresh_token: str) -> None:
-        """End the sign-in that the token belongs to; one that opens nothing is no error."""
+    async def logout(self, refresh_token: str) -> RefreshToken | None:
+        """End the sign-in that the token belongs to, access tokens included. None if the token
+        opens nothing, which is no error."""
+        if await self._peek(refresh_token) is None:
+            return None
         async with self._database.begin() as connection:
             token = await self._found(connection, refresh_token)
-            if token is not None:
-                await self._tokens.revoke_family(connection, token.tenant, token.family)
+            if token is None or token.revoked is not None:
+                return None
+            await self._end(connection, token)
+        return token
 
     async def _refreshed(self, connection: AsyncConnection, presented: str) -> SignedIn | Problem:
         token = await self._found(connection, presented)
         now = self._clock.wall()
         if token is None or token.revoked is not None or token.expires <= now:
             return Unauthenticated(INVALID)
-        if token.used is not None:
-            await self._tokens.revoke_family(connection, token.tenant, token.family)
+        if token.used is not None and now - token.used > GRACE_S:
+            await self._end(connection, token)
             data = {"user": token.user, "family": token.family}
             await publish(connection, self._clock, token.tenant, EventKind.REFRESH_REUSED, data)
-            return Unauthenticated(INVALID)
+            return SessionEnded(INVALID)
         try:
             user = await self._still(connection, await self._owner(connection, token))
         except Forbidden as problem:
             return problem
         except (NotFound, RowAltered, Unauthenticated):
             return Unauthenticated(INVALID)
-        await self._tokens.use(connection, token.tenant, token)
+        if token.used is None:
+            await self._tokens.use(connection, token.tenant, token)
         return await self._signed_in(connection, user, token.family)
 
-    async def _found(self, connection: AsyncConnection, presented: str) -> RefreshToken | None:
+    async def _end(self, connection: AsyncConnection, token: RefreshToken) -> None:
+        """Revoke what refreshes the sign-in, and refuse its access tokens while they live.
+
+        Who ends very many within that time is signed out everywhere: directories hold each.
+        """
+        await self._tokens.revoke_family(connection, token.tenant, token.family)
+        until = self._clock.wall() + LONGEST_TOKEN_S
+        ended = EndedSession(token.family, token.tenant, token.user, until)
+        if await self._ended.count(connection, token.tenant, token.user) < MAX_ENDED:
+            await self._ended.add(connection, token.tenant, ended)
+            return
+        with suppress(NotFound, RowAltered):
+            await self._users.update(connection, token.tenant, token.user)
+
+    async def _peek(self, presented: str) -> RefreshToken | None:
+        """Without a transaction that writes, which junk is not worth."""
+        if SHAPE.fullmatch(presented) is None:
+            return None
+        async with self._database.read() as connection:
+            return await self._found(connection, presented, lock=False)
+
+    async def _found(
+        self, connection: AsyncConnection, presented: str, *, lock: bool = True
+    ) -> RefreshToken | None:
         shape = SHAPE.fullmatch(presented)
         if shape is None:
             return None
-        token = await self._tokens.find(connection, shape[1])
+        token = await self._tokens.find(connection, shape[1], lock=lock)
         stored = NOBODY if token is None else token.digest
         return token if hmac.compare_digest(digest(self._pepper, presented), stored) else None
 
@@ -195,7 +248,8 @@ class Sessions:
             expires=now + self._refresh_s,
         )
         await self._tokens.add(connection, user.tenant, token)
-        access = issue(await self._signing.current(connection), user, now, self._access_s)
+        signer = await self._signing.current(connection)
+        access = issue(signer, user, now, self._access_s, family)
         return SignedIn(access, text, self._access_s, user)
 
 

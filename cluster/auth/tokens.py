@@ -4,7 +4,6 @@ Flows in: a user and a signer, or a presented token and the public keys. Flows o
 its claims. Every refusal reads the same. Whether the user still exists is the directory's matter.
 """
 
-import base64
 import math
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from jwt.types import Options
 
 from cluster.auth.records import User
 from cluster.auth.signing import Signer
+from cluster.base64url import decode, encode
 from cluster.problems import Unauthenticated
 from cluster.tenants.caller import Role
 
@@ -38,7 +38,10 @@ _CHECKS: Options = {
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a genuine token says; `issued` and `expires` are Unix seconds, `key` is its kid."""
+    """What a genuine token says; `issued` and `expires` are Unix seconds, `key` is its kid.
+
+    `session` is the sign-in that it belongs to (`sid`); "" in tokens of versions without one.
+    """
 
     user: str
     tenant: str
@@ -47,10 +50,11 @@ class Claims:
     expires: float
     id: str
     key: str
+    session: str = ""
 
 
-def issue(signer: Signer, user: User, now: float, life_s: float) -> str:
-    """A token for `user` that lives for `life_s` seconds."""
+def issue(signer: Signer, user: User, now: float, life_s: float, session: str = "") -> str:
+    """A token for `user` that lives for `life_s` seconds, and no longer than its `session`."""
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -61,6 +65,7 @@ def issue(signer: Signer, user: User, now: float, life_s: float) -> str:
         "sub": user.id,
         "tenant": user.tenant,
         "role": user.role.value,
+        "sid": session,
     }
     return jwt.encode(claims, signer.private, ALGORITHM, {"kid": signer.id, "typ": TYPE})
 
@@ -70,6 +75,8 @@ def verify(token: str, public_key: Callable[[str], Ed25519PublicKey | None], now
     try:
         if len(token) > MAX_LENGTH:
             raise ValueError("too long")
+        for part in token.split("."):
+            decode(part)  # in one spelling alone
         header = jwt.get_unverified_header(token)
         key = public_key(header["kid"]) if isinstance(header.get("kid"), str) else None
         if key is None or header.get("typ") != TYPE or "crit" in header:
@@ -87,11 +94,11 @@ def _claims(payload: Mapping[str, Any], kid: str, now: float) -> Claims:
         raise ValueError("not now")
     if expires - issued > LONGEST_LIFE_S + LEEWAY_S:
         raise ValueError("lives too long")
-    texts = [payload[name] for name in ("sub", "tenant", "jti")]
+    texts = [payload[name] for name in ("sub", "tenant", "jti")] + [payload.get("sid", "")]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("not text")
-    user, tenant, id = texts
-    return Claims(user, tenant, Role(payload["role"]), issued, expires, id, kid)
+    user, tenant, id, session = texts
+    return Claims(user, tenant, Role(payload["role"]), issued, expires, id, kid, session)
 
 
 def _instant(value: Any) -> float:
@@ -102,5 +109,11 @@ def _instant(value: Any) -> float:
 
 def jwk(kid: str, public: bytes) -> dict[str, str]:
     """The public half as a JSON Web Key (RFC 7517); `public` is raw."""
-    x = base64.urlsafe_b64encode(public).rstrip(b"=").decode()
-    return {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": ALGORITHM, "kid": kid, "x": x}
+    return {
+        "kty": "OKP",
+        "crv": "Ed25519",
+        "use": "sig",
+        "alg": ALGORITHM,
+        "kid": kid,
+        "x": encode(public),
+    }

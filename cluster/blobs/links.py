@@ -6,7 +6,6 @@ what it opens; being deterministic it is the same for all who ask within a while
 answers that hold links need. Whether the file is there, and its tenant active, others check.
 """
 
-import base64
 import json
 import math
 from typing import NoReturn
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from cluster.base64url import decode, encode
 from cluster.clock import Clock
 from cluster.problems import NotFound
 
@@ -47,7 +47,7 @@ class DownloadLinks:
         expires = round((math.floor(self._clock.wall() / step) + 1) * step + life_s, 3)
         said = json.dumps([tenant, path, name[:MAX_NAME], expires], ensure_ascii=False)
         sealed = self._cipher.encrypt(said.encode("utf-8", "replace"), _CONTEXT)
-        return PREFIX + base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        return PREFIX + encode(sealed)
 
     def open(self, token: str) -> tuple[str, str, str]:
         """Tenant, path and name. Raises NotFound, in the same words whatever is wrong with it."""
@@ -55,7 +55,7 @@ class DownloadLinks:
             refuse()
         text = token.removeprefix(PREFIX)
         try:
-            sealed = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+            sealed = decode(text)
             tenant, path, name, expires = json.loads(self._cipher.decrypt(sealed, _CONTEXT))
         except (InvalidTag, ValueError):
             refuse()

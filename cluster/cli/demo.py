@@ -21,6 +21,7 @@ from rich.text import Text
 
 from cluster.auth.home import admin_key
 from cluster.cli.demo_video import run as clips
+from cluster.cli.job_keys import VARIABLE, lent
 from cluster.cli.running import NOT_RUNNING, client, running_state
 from cluster.cli.screen import Stages, console, fail, plain, say
 from cluster.clock import SystemClock
@@ -36,7 +37,7 @@ BRIEFS: tuple[Mapping[str, str], ...] = (
 )
 BATCH_TOPICS = ("a spring menu", "a flea market", "our new app", "a beach cleanup")
 JOB = ROOT / "docs" / "examples" / "caption_job.py"
-JOB_LIMIT_S = 120.0
+JOB_LIMIT_S, JOB_KEY_S = 120.0, 300
 RAYS_OWN = re.compile(r"(INFO )?\d{4}-\d\d-\d\d .*\b(INFO|WARNING|serve)\b|Running entrypoint")
 
 Event = tuple[str, dict[str, Any]]
@@ -54,7 +55,7 @@ def run() -> int:
         with client(state, settings) as http:
             _stream(http)
             _batch(http)
-        _job(state, settings, key)
+            _job(state.dashboard, settings, http)
         if clips(key, settings.home / "demo"):
             return 1
     except (httpx.HTTPError, DashboardRefused, DemoFailed) as error:
@@ -155,11 +156,12 @@ def _best(result: Mapping[str, Any]) -> str:
     return f"{best['score']:.2f}  {' '.join(best['text'].split())}"
 
 
-def _job(state: ClusterState, settings: Settings, key: str) -> None:
+def _job(url: str, settings: Settings, http: httpx.Client) -> None:
     say("\n[bold]3. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py")
-    dashboard = Dashboard(state.dashboard, token(settings.home))
-    with Stages().running() as stages:
-        job = dashboard.submit(f'"{sys.executable}" "{JOB}"', {"MOBULA_API_KEY": key})
+    dashboard = Dashboard(url, token(settings.home))
+    with lent(http, settings.home, JOB_KEY_S) as key, Stages().running() as stages:
+        env = {VARIABLE: str(key.file)}
+        job = dashboard.submit(f'"{sys.executable}" "{JOB}"', env)
         status = _await_job(dashboard, job, stages)
     for line in dashboard.job_logs(job).splitlines():
         if status != "SUCCEEDED" or not RAYS_OWN.match(line):

@@ -56,6 +56,30 @@ def create(
         show_one(row, as_json)
 
 
+@keys.command("for-job")
+def for_job(
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Until it expires.")] = 60,
+    tenant: Tenant = None,
+) -> None:
+    """Make a key that may generate for a while, for a Ray job, and print the file that holds it.
+
+    Give the job its path as MOBULA_API_KEY_FILE: Ray logs a job's environment.
+    """
+    import httpx
+
+    from cluster.cli.api import connect
+    from cluster.cli.job_keys import TENANT, make
+    from cluster.settings import Settings
+
+    with connect(None) as http:
+        try:
+            life_s = minutes * 60
+            key = make(http, Settings().home, tenant=tenant or TENANT, life_s=life_s)
+        except httpx.HTTPError as error:
+            raise typer.Exit(fail(f"no key was made: {error}")) from None
+    plain(str(key.file))
+
+
 @keys.command()
 def rotate(
     key_id: Id,

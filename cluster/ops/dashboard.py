@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from cluster.audit.fields import SECRET
+
 DEPLOY_TIMEOUT_S = 120.0
 
 
@@ -70,7 +72,9 @@ class Dashboard:
         self._checked(self._http.delete("/api/serve/applications/", timeout=timeout_s))
 
     def submit(self, entrypoint: str, env: Mapping[str, str]) -> str:
-        """Start a Ray job; returns its id."""
+        """Start a Ray job; returns its id. Raises ValueError if a key is in what Ray logs of it."""
+        if any(SECRET.search(text) for text in (entrypoint, *env.values())):
+            raise ValueError("a job's key comes in a file, which MOBULA_API_KEY_FILE names")
         body = {"entrypoint": entrypoint, "runtime_env": {"env_vars": dict(env)}}
         answer = self._checked(self._http.post("/api/jobs/", json=body, timeout=60.0))
         return answer.json()["submission_id"]

@@ -3,7 +3,6 @@
 What is listed by time is continued after a place, an instant and an id, as one opaque cursor.
 """
 
-import base64
 import json
 import math
 import re
@@ -15,6 +14,7 @@ from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
+from cluster.base64url import decode, encode
 from cluster.problems import InvalidRequest
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ async def page(
 
 def cursor_at(at: float, id: str) -> str:
     """The cursor of a place; `place_of` reads it."""
-    return base64.urlsafe_b64encode(json.dumps([at, id]).encode()).decode().rstrip("=")
+    return encode(json.dumps([at, id]).encode())
 
 
 def place_of(cursor: str) -> tuple[float, str]:
@@ -67,7 +67,7 @@ def place_of(cursor: str) -> tuple[float, str]:
     try:
         if CURSOR.fullmatch(cursor) is None:
             raise ValueError
-        at, id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        at, id = json.loads(decode(cursor))
         place = (float(at), str(id))
         if not math.isfinite(place[0]) or "\x00" in place[1]:
             raise ValueError

@@ -26,6 +26,7 @@ class Scope(StrEnum):
     CACHE_WRITE = "cache:write"
     MEDIA_READ = "media:read"
     MEDIA_WRITE = "media:write"
+    METRICS_READ = "metrics:read"  # figures of the whole cluster, for Prometheus
     ADMIN = "admin"  # operates the cluster: every scope, in every tenant
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:

@@ -85,6 +85,11 @@ class Directory:
         """Credentials that it knows."""
         return len(self._snapshot.keys) + len(self._snapshot.users)
 
+    @property
+    def ended_sessions(self) -> int:
+        """Sign-ins whose access tokens are refused although they would live on."""
+        return len(self._snapshot.ended)
+
     def tenant(self, id: str) -> TenantEntry:
         """Raises NotFound."""
         entry = self._snapshot.tenants.get(id)
@@ -135,6 +140,7 @@ class Directory:
         user = self._snapshot.users.get(claims.user)
         if (
             user is None
+            or claims.session in self._snapshot.ended
             or user.status != "active"
             or (user.holder.tenant, user.role) != (claims.tenant, claims.role)
             or claims.issued < user.valid_after

@@ -90,8 +90,13 @@ async def _anyone(request: Request, call: AnyCaller) -> Entry:
     return Entry(call, call.caller.tenant, services_of(request).administration())
 
 
-async def _operator(request: Request, call: AnyCaller) -> Entry:
-    return await _enter(request, call, call.caller.tenant, Scope.ADMIN)
+def _of_the_cluster(scope: Scope) -> Callable[..., Awaitable[Entry]]:
+    """Grants `scope`, for what belongs to no tenant."""
+
+    async def enter(request: Request, call: AnyCaller) -> Entry:
+        return await _enter(request, call, call.caller.tenant, scope)
+
+    return enter
 
 
 @asynccontextmanager
@@ -113,7 +118,8 @@ async def _enter(request: Request, call: Call, tenant: str, scope: Scope) -> Ent
 
 
 Anyone = Annotated[Entry, Depends(_anyone)]
-Operator = Annotated[Entry, Depends(_operator)]
+Operator = Annotated[Entry, Depends(_of_the_cluster(Scope.ADMIN))]
+ReadsMetrics = Annotated[Entry, Depends(_of_the_cluster(Scope.METRICS_READ))]
 ReadsTenant = Annotated[Entry, Depends(_in_path(Scope.TENANT_READ))]
 WritesTenant = Annotated[Entry, Depends(_in_path(Scope.TENANT_WRITE))]
 ReadsKeys = Annotated[Entry, Depends(_in_path(Scope.KEYS_READ))]

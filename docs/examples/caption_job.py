@@ -1,10 +1,12 @@
 """A Ray job that writes captions through a Python handle: no HTTP, the same key, the same checks.
 
 Submit it to a running cluster (docs/guides/operations.md says how), or call `main` from any task,
-actor or driver of that cluster. The key comes in the environment, where `ps` does not show it.
+actor or driver of that cluster. The key comes in a private file, whose path is in the environment:
+Ray writes a job's environment to its logs.
 """
 
 import os
+from pathlib import Path
 
 from cluster.client import Mobula
 from cluster.problems import Problem
@@ -41,4 +43,4 @@ def main(api_key: str) -> None:
 
 
 if __name__ == "__main__":
-    main(os.environ["MOBULA_API_KEY"])
+    main(Path(os.environ["MOBULA_API_KEY_FILE"]).read_text().strip())

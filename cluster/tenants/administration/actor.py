@@ -26,6 +26,18 @@ class Actor:
     def operates(self) -> bool:
         return Scope.ADMIN in self.caller.scopes
 
+    def outlives(self, expires: float | None, what: str) -> None:
+        """Raises Forbidden if a key that ends then (None: never) ends later than the actor's own:
+        what a key gives away ends with it.
+        """
+        own = self.caller.expires
+        if own is not None and (expires is None or expires > own):
+            raise Forbidden(
+                f"{what} would outlive your own key, which ends at {own:.0f} (Unix seconds).",
+                param="expires_in_s",
+                limit=own,
+            )
+
     def cover(self, scopes: Iterable[Scope], what: str) -> None:
         """Raises Forbidden unless the caller has every one of `scopes`; names one it lacks."""
         lacking = sorted(scope for scope in scopes if not self.caller.allows(scope))

@@ -32,6 +32,8 @@ class Trail(Protocol):
 
     def note(self, record: AuditRecord) -> None: ...
 
+    def note_repeatable(self, record: AuditRecord) -> None: ...
+
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None: ...
 
     async def prune(self, before: float, by: AuditRecord | None = None) -> int: ...
@@ -118,6 +120,10 @@ class Desk:
         """The change is kept whatever happens here; the directory also polls by itself."""
         for kind, data in case.told:
             self._tell(case.tenant, kind, data)
+        await self.refresh_directory()
+
+    async def refresh_directory(self) -> None:
+        """Let this replica see what is committed by now; a store that is down is logged."""
         try:
             await self.directory.refresh()
         except Problem as problem:

@@ -1,5 +1,7 @@
-"""Changing API keys. Nobody makes, changes or takes over a key that may do more than they may."""
+"""Changing API keys. Nobody makes, changes or takes over a key that may do more than they may, and
+no key makes, lengthens or takes over one that lives longer than itself."""
 
+import math
 from collections.abc import Collection
 
 from cluster.auth.keys import Keys as Rules
@@ -14,6 +16,7 @@ from cluster.tenants.administration.desk import Case, Desk
 from cluster.tenants.caller import Scope
 
 NEW_KEY, OLD_KEY = "The new key", "This key"
+LONGEST_S = 10 * 365 * 86_400.0
 
 
 class Keys:
@@ -34,10 +37,22 @@ class Keys:
             return await self._keys.get(connection, tenant, key)
 
     async def create(
-        self, actor: Actor, tenant: str, name: str, scopes: Collection[Scope], life_s: float
+        self,
+        actor: Actor,
+        tenant: str,
+        name: str,
+        scopes: Collection[Scope],
+        life_s: float | None = None,
     ) -> tuple[str, KeyRecord]:
-        """The key, to show once, and its record. Raises Forbidden, NotFound (tenant)."""
+        """The key, to show once, and its record; without `life_s` it lives as long as it may.
+
+        Raises Forbidden, NotFound (tenant).
+        """
         actor.cover(scopes, NEW_KEY)
+        now = self._desk.clock.wall()
+        longest = min(now + LONGEST_S, actor.caller.expires or math.inf)
+        expires = longest if life_s is None else now + life_s
+        actor.outlives(expires, NEW_KEY)
         async with self._desk.change(actor, tenant, "key.create", "key:") as case:
             await case.tenant_exists()
             key, made = await self._rules.create(
@@ -46,7 +61,7 @@ class Keys:
                 name=name,
                 scopes=scopes,
                 created_by=actor.name,
-                expires=self._desk.clock.wall() + life_s,
+                expires=expires,
             )
             case.resource = f"key:{made.id}"
             case.detail["scopes"] = ",".join(sorted(made.scopes))
@@ -72,6 +87,8 @@ class Keys:
             await self._changeable(case, key)
             actor.cover(scopes or (), NEW_KEY)
             expires = None if life_s is None else case.clock.wall() + life_s
+            if expires is not None:
+                actor.outlives(expires, OLD_KEY)
             after = await self._keys.update(
                 case.connection, tenant, key, name=name, scopes=scopes, expires=expires
             )
@@ -84,6 +101,7 @@ class Keys:
         """The successor, to show once; the old one works for `grace_s` more seconds."""
         async with self._desk.change(actor, tenant, "key.rotate", f"key:{key}") as case:
             old = await self._changeable(case, key)
+            actor.outlives(old.expires, NEW_KEY)
             successor, made = await self._rules.rotate(
                 case.connection, tenant, key, grace_s=grace_s, created_by=actor.name
             )

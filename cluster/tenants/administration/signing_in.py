@@ -1,7 +1,8 @@
 """Signing in and out, with its lines in the audit trail, and the keys that sign access tokens.
 
 A line says who and from where; of a failed sign-in only from where, because what was typed as an
-email may be anything, also a password.
+email may be anything, also a password. What is refused leaves one line a minute for each address,
+with its count, and a token that opens nothing leaves none.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from cluster.audit.record import AuditRecord
 from cluster.auth.passwords import Passwords
 from cluster.auth.repository import Users
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.sessions import Sessions, SignedIn
+from cluster.auth.sessions import NotAToken, SessionEnded, Sessions, SignedIn
 from cluster.auth.signing import Signing
+from cluster.auth.throttle import AddressRate
 from cluster.events.kinds import EventKind
 from cluster.problems import Conflict, Forbidden, InvalidRequest, Problem
 from cluster.tenants.administration.actor import Actor
@@ -31,30 +33,43 @@ class SigningIn:
         self._passwords = passwords
         self._users = Users(desk.clock, RowMacs(pepper))
         self._signing = Signing(pepper, desk.clock)
+        self._rate = AddressRate(desk.clock)
 
-    async def login(self, email: str, password: str, address: str, request_id: str) -> SignedIn:
+    async def login(
+        self, email: str, password: str, tenant: str | None, address: str, request_id: str
+    ) -> SignedIn:
         """Raises as `Sessions.login`."""
         try:
-            made = await self._sessions.login(email, password, address)
+            self._rate.take(address)
+            made = await self._sessions.login(email, password, address, tenant)
         except Problem as problem:
-            self._note("auth.login", None, problem.slug, address, request_id)
+            self._note_refused("auth.login", problem, address, request_id)
             raise
-        self._note("auth.login", made, "ok", address, request_id)
+        self._note("auth.login", made.user.tenant, made.user.id, address, request_id)
         return made
 
     async def refresh(self, token: str, address: str, request_id: str) -> SignedIn:
-        """Raises as `Sessions.refresh`."""
+        """Raises as `Sessions.refresh`, and RateLimited."""
         try:
+            self._rate.take(address)
             made = await self._sessions.refresh(token)
+        except NotAToken:
+            raise  # nobody's: the access log has a line of it
         except Problem as problem:
-            self._note("auth.refresh", None, problem.slug, address, request_id)
+            self._note_refused("auth.refresh", problem, address, request_id)
+            if isinstance(problem, SessionEnded):
+                await self._desk.refresh_directory()
             raise
-        self._note("auth.refresh", made, "ok", address, request_id)
+        self._note("auth.refresh", made.user.tenant, made.user.id, address, request_id)
         return made
 
     async def logout(self, token: str, address: str, request_id: str) -> None:
-        await self._sessions.logout(token)
-        self._note("auth.logout", None, "ok", address, request_id)
+        """Whether or not the token opens something; leaves a line if it did. Raises RateLimited."""
+        self._rate.take(address)
+        ended = await self._sessions.logout(token)
+        if ended is not None:
+            self._note("auth.logout", ended.tenant, ended.user, address, request_id)
+            await self._desk.refresh_directory()
 
     async def change_password(self, actor: Actor, current: str, new: str, address: str) -> None:
         """Of the caller's own; all their sessions end, this one too.
@@ -67,7 +82,7 @@ class SigningIn:
         try:
             await self._change_password(actor, current, new, address)
         except Problem as problem:
-            self._desk.trail.note(
+            self._desk.trail.note_repeatable(
                 AuditRecord(
                     at=self._desk.clock.wall(),
                     tenant=actor.caller.tenant,
@@ -109,19 +124,17 @@ class SigningIn:
             case.resource = f"signing_key:{key}"
         return key
 
-    def _note(
-        self, action: str, made: SignedIn | None, outcome: str, address: str, request_id: str
-    ) -> None:
-        user = made.user if made is not None else None
-        self._desk.trail.note(
+    def _note(self, action: str, tenant: str, user: str, address: str, request_id: str) -> None:
+        name = f"user:{user}"
+        at, detail = self._desk.clock.wall(), {"address": address}
+        record = AuditRecord(at, tenant, name, action, name, "ok", request_id, detail)
+        self._desk.trail.note(record)
+
+    def _note_refused(self, action: str, problem: Problem, address: str, request_id: str) -> None:
+        """Anybody can cause these: each kind once a minute."""
+        at, detail = self._desk.clock.wall(), {"address": address}
+        self._desk.trail.note_repeatable(
             AuditRecord(
-                at=self._desk.clock.wall(),
-                tenant=user.tenant if user is not None else NOBODY,
-                actor=f"user:{user.id}" if user is not None else "anonymous",
-                action=action,
-                resource=f"user:{user.id}" if user is not None else "session",
-                outcome=outcome,
-                request_id=request_id,
-                detail={"address": address},
+                at, NOBODY, "anonymous", action, "session", problem.slug, request_id, detail
             )
         )

@@ -15,6 +15,7 @@ from deployments.ingress.routes import (
     clips,
     files,
     jobs,
+    metrics,
     scaling,
     uploads,
     usage,
@@ -82,6 +83,7 @@ def administration_routes() -> APIRouter:
         router.include_router(part.router)
     router.include_router(webhooks.events)
     router.include_router(cache.metrics)
+    router.include_router(metrics.router)
     return router
 
 

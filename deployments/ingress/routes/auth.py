@@ -35,7 +35,8 @@ async def login(request: Request) -> TokensAnswer:
     """Send the access token as `Authorization: Bearer ...`, like a key."""
     body = await read_json(request, Login)
     password = body.password.get_secret_value()
-    return _answer(await _sessions(request).login(body.email, password, *_whence(request)))
+    sessions, whence = _sessions(request), _whence(request)
+    return _answer(await sessions.login(body.email, password, body.tenant, *whence))
 
 
 @router.post(
@@ -46,7 +47,7 @@ async def login(request: Request) -> TokensAnswer:
     openapi_extra=request_body(Refresh),
 )
 async def refresh(request: Request) -> TokensAnswer:
-    """A refresh token that comes twice ends every session that came from it."""
+    """A used token that comes again after ten seconds ends the sign-in, access tokens too."""
     body = await read_json(request, Refresh)
     return _answer(await _sessions(request).refresh(body.refresh_token, *_whence(request)))
 
@@ -59,7 +60,7 @@ async def refresh(request: Request) -> TokensAnswer:
     openapi_extra=request_body(Refresh),
 )
 async def logout(request: Request) -> Response:
-    """Whether or not the token was still good."""
+    """Access tokens of this sign-in end too. 204 whether or not the token was still good."""
     body = await read_json(request, Refresh)
     await _sessions(request).logout(body.refresh_token, *_whence(request))
     return Response(status_code=204)

@@ -14,7 +14,13 @@ from deployments.contracts.cache import CacheStats
 from deployments.ingress.body import read_json
 from deployments.ingress.exposition import exposition
 from deployments.ingress.openapi import request_body
-from deployments.ingress.permissions import Entry, Operator, ReadsCache, WritesCache, services_of
+from deployments.ingress.permissions import (
+    Entry,
+    ReadsCache,
+    ReadsMetrics,
+    WritesCache,
+    services_of,
+)
 from deployments.ingress.routes.described import CHANGE, LOOK
 from deployments.ingress.schemas.cache import (
     CacheAnswer,
@@ -77,8 +83,9 @@ async def stats(
     responses=LOOK,
     summary="Figures of all replicas, as Prometheus reads them",
 )
-async def scrape(entry: Operator, request: Request) -> Response:
-    """The operator's; give Prometheus a key with the scope `admin` as bearer token."""
+async def scrape(entry: ReadsMetrics, request: Request) -> Response:
+    """Give Prometheus a key with the scope `metrics:read`, which the operator grants, as bearer
+    token."""
     ask = services_of(request).cache_stats
     stats = await ask(None) if ask else CacheStats()
     return Response(exposition(stats), media_type=CONTENT_TYPE_LATEST)

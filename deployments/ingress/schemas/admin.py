@@ -138,13 +138,14 @@ class LimitsAnswer(BaseModel):
 
 
 class KeyCreate(Strict):
-    """Body of `POST /api/v1/tenants/{tenant}/keys`; without a life, the key gets the longest."""
+    """Body of `POST /api/v1/tenants/{tenant}/keys`; without a life, the key gets the longest that
+    its maker may give: ten years, or as long as the key that makes it."""
 
     model_config = example(name="back end", scopes=["generate", "models:read"])
 
     name: Label
     scopes: Scopes
-    expires_in_s: LifeS = KEY_LIFE_S
+    expires_in_s: LifeS | None = None
 
 
 class KeyChange(Change):

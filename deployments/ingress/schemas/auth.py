@@ -11,10 +11,11 @@ RefreshToken = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
 class Login(Strict):
-    """Body of `POST /api/v1/auth/login`."""
+    """Body of `POST /api/v1/auth/login`; without `tenant` only where one tenant has the email."""
 
-    model_config = example(email="ana@acme.example", password="a long passphrase")
+    model_config = example(tenant="acme", email="ana@acme.example", password="a long passphrase")
 
+    tenant: Annotated[str, Field(max_length=63)] | None = None
     email: Email
     password: Password
 

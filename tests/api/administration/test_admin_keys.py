@@ -213,3 +213,67 @@ async def test_an_odd_page_is_422(world: World, query: str) -> None:
     answer = await world.ask("owner", "GET", f"{KEYS}?{query}")
 
     assert answer.status_code == 422
+
+
+async def short(world: World) -> Any:
+    """A key that may manage keys, and has an hour."""
+    made = await make(world, scopes=["keys:read", "keys:write", "generate"], expires_in_s=3_600)
+    world.credentials["short"] = made["key"]
+    return made
+
+
+async def test_a_key_does_not_make_itself_last(world: World) -> None:
+    mine = await short(world)
+    longer = {"expires_in_s": 315_360_000}
+    refused = await world.ask("short", "PATCH", f"{KEYS}/{mine['id']}", json=longer)
+    shorter = await world.ask("short", "PATCH", f"{KEYS}/{mine['id']}", json={"expires_in_s": 60})
+
+    assert (refused.status_code, refused.json()["param"]) == (403, "expires_in_s")
+    assert "your own key" in refused.json()["detail"]
+    assert shorter.status_code == 200
+
+
+async def test_a_key_makes_none_that_outlives_it(world: World) -> None:
+    mine = await short(world)
+    longer = {"name": "sibling", "scopes": ["generate"], "expires_in_s": 7_200}
+    refused = await world.ask("short", "POST", KEYS, json=longer)
+    unsaid = await world.ask("short", "POST", KEYS, json={"name": "x", "scopes": ["generate"]})
+
+    assert (refused.status_code, refused.json()["param"]) == (403, "expires_in_s")
+    assert unsaid.status_code == 201
+    assert unsaid.json()["expires"] <= mine["expires"]
+
+
+async def test_a_key_takes_over_none_that_outlives_it_and_lengthens_none(world: World) -> None:
+    await short(world)
+    lasting = await make(world, scopes=["generate"])
+    brief = await make(world, scopes=["generate"], expires_in_s=600)
+    rotated = await world.ask("short", "POST", f"{KEYS}/{lasting['id']}/rotate", json={})
+    path, body = f"{KEYS}/{brief['id']}", {"expires_in_s": 86_400}
+    lengthened = await world.ask("short", "PATCH", path, json=body)
+    renamed = await world.ask("short", "PATCH", f"{KEYS}/{lasting['id']}", json={"name": "y"})
+
+    assert (rotated.status_code, lengthened.status_code) == (403, 403)
+    assert renamed.status_code == 200
+
+
+async def test_a_key_that_was_rotated_makes_nothing_that_outlives_its_grace(world: World) -> None:
+    mine = await short(world)
+    rotated = await world.ask("short", "POST", f"{KEYS}/{mine['id']}/rotate", json={"grace_s": 60})
+    body = {"name": "x", "scopes": ["generate"], "expires_in_s": 600}
+
+    assert rotated.status_code == 201
+    assert rotated.json()["expires"] == mine["expires"]
+    assert (await world.ask("short", "POST", KEYS, json=body)).status_code == 403
+
+
+async def test_a_key_for_prometheus_reads_metrics_and_nothing_else(world: World) -> None:
+    body = {"name": "prometheus", "scopes": ["metrics:read"]}
+    refused = await world.ask("owner", "POST", KEYS, json=body)
+    made = await world.ask("operator", "POST", "/api/v1/tenants/default/keys", json=body)
+    world.credentials["prometheus"] = made.json()["key"]
+
+    assert (refused.status_code, refused.json()["required_scope"]) == (403, "metrics:read")
+    assert (await world.ask("prometheus", "GET", "/metrics")).status_code == 200
+    for path in ("/v1/models", "/api/v1/tenants", "/api/v1/tenants/default", "/api/v1/audit"):
+        assert (await world.ask("prometheus", "GET", path)).status_code == 403

@@ -58,13 +58,87 @@ async def test_guessing_is_slowed_down(world: World) -> None:
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
-async def test_a_refresh_token_works_once_and_its_reuse_ends_the_family(world: World) -> None:
+async def test_a_refresh_token_works_once_and_its_reuse_ends_the_sign_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = (await login(world))["refresh_token"]
-    second = (await refresh(world, first)).json()["refresh_token"]
+    renewed = (await refresh(world, first)).json()
+    second, world.credentials["me"] = renewed["refresh_token"], renewed["access_token"]
+    assert (await world.ask("me", "GET", "/api/v1/auth/me")).status_code == 200
+
+    monkeypatch.setattr("cluster.auth.sessions.GRACE_S", -1.0)
 
     assert second != first
     assert (await refresh(world, first)).status_code == 401
     assert (await refresh(world, second)).status_code == 401
+    assert (await world.ask("me", "GET", "/api/v1/auth/me")).status_code == 401
+
+
+async def test_signing_out_ends_the_access_token_at_once(world: World) -> None:
+    tokens = await login(world)
+    world.credentials["me"] = tokens["access_token"]
+    assert (await world.ask("me", "GET", "/api/v1/auth/me")).status_code == 200
+
+    body = {"refresh_token": tokens["refresh_token"]}
+    await world.ask("anonymous", "POST", LOGOUT, json=body)
+
+    assert (await world.ask("me", "GET", "/api/v1/auth/me")).status_code == 401
+
+
+async def recorded(world: World) -> list[Any]:
+    await world.trail.flush()
+    query = "SELECT action, outcome FROM audit_records WHERE action LIKE 'auth.%'"
+    async with world.database.read() as connection:
+        return list((await connection.exec_driver_sql(query)).all())
+
+
+async def test_junk_leaves_no_line_in_the_trail(world: World) -> None:
+    before = len(await recorded(world))
+    junk = ("x", "mrt_" + "a" * 20 + "_" + "b" * 43)
+    for number in range(20):
+        await refresh(world, junk[number % 2])
+        await world.ask("anonymous", "POST", LOGOUT, json={"refresh_token": junk[number % 2]})
+
+    assert len(await recorded(world)) == before
+
+
+async def test_failed_sign_ins_of_an_address_leave_one_line_of_each_kind(world: World) -> None:
+    before = len(await recorded(world))
+    for _ in range(20):
+        body = {"email": EMAIL, "password": "a wrong guess"}
+        await world.ask("anonymous", "POST", LOGIN, json=body)
+
+    new = [outcome for _, outcome in (await recorded(world))[before:]]
+    assert sorted(new) == ["rate-limited", "unauthenticated"]
+
+
+async def test_the_open_routes_take_so_many_calls_of_one_address(world: World) -> None:
+    answers = [
+        await world.ask("anonymous", "POST", LOGOUT, json={"refresh_token": "x"}) for _ in range(80)
+    ]
+
+    codes = [answer.status_code for answer in answers]
+    assert codes[:50] == [204] * 50
+    assert codes[-1] == 429
+    assert answers[-1].json()["limit"] == "sign-in"
+
+
+async def test_an_email_of_two_tenants_signs_in_with_the_tenant_alone(world: World) -> None:
+    new = {"email": EMAIL, "password": PASSWORD, "role": "viewer"}
+    made = await world.ask("operator", "POST", "/api/v1/tenants/other/users", json=new)
+    assert made.status_code == 201  # it tells no tenant who is a user of another
+
+    body = {"email": EMAIL, "password": PASSWORD}
+    without = await world.ask("anonymous", "POST", LOGIN, json=body)
+    assert (without.status_code, without.json()["detail"]) == (
+        401,
+        "The email or the password is wrong.",
+    )
+    for tenant in ("acme", "other"):
+        answer = await world.ask("anonymous", "POST", LOGIN, json={**body, "tenant": tenant})
+        world.credentials["me"] = answer.json()["access_token"]
+        me = (await world.ask("me", "GET", "/api/v1/auth/me")).json()
+        assert me["tenant"] == tenant
 
 
 async def test_who_signed_out_cannot_refresh(world: World) -> None:

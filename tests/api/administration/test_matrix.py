@@ -23,6 +23,7 @@ GET    /readyz                                          200  200 200 200 200 200
 GET    /health                                          200  200 200 200 200 200 200 200 200
 GET    /version                                         200  200 200 200 200 200 200 200 200
 GET    /metrics                                         401  403 403 403 403 403 403 200 403
+GET    /metrics/{source}                                401  403 403 403 403 403 403 503 403
 GET    /docs                                            200  200 200 200 200 200 200 200 200
 GET    /docs/assets/swagger-ui-bundle.js               200  200 200 200 200 200 200 200 200
 GET    /docs/assets/swagger-ui.css                     200  200 200 200 200 200 200 200 200
@@ -213,7 +214,7 @@ async def test_every_caller_gets_what_the_table_says(
 async def status(world: World, caller: str, method: str, path: str) -> int:
     body = BODIES.get(f"{method} {path}")
     if path in ("/api/v1/auth/refresh", "/api/v1/auth/logout"):
-        made = await world.office.sessions.login("viewer@acme.example", PASSWORD, "test", "")
+        made = await world.office.sessions.login("viewer@acme.example", PASSWORD, None, "test", "")
         body = {"refresh_token": made.refresh_token}
     plan = "spare" if method == "DELETE" else "team"
     where = path.replace("{model:path}", "words").replace("{deployment:path}", "words")

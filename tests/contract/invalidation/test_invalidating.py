@@ -36,6 +36,8 @@ class Trail:
     def note(self, record: AuditRecord) -> None:
         raise AssertionError("a change is appended, not noted")
 
+    note_repeatable = note
+
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None:
         if self.broken:
             raise OSError("the disk is full")

@@ -106,9 +106,9 @@ async def ana(database: Database, clock: ManualClock) -> User:
 
 
 async def add_user(
-    database: Database, clock: ManualClock, tenant: str, email: str, role: Role
+    database: Database, clock: ManualClock, tenant: str, email: str, role: Role, id: str = ""
 ) -> User:
-    name, now = email.partition("@")[0], clock.wall()
+    name, now = id or email.partition("@")[0], clock.wall()
     hashed = CHEAP.hash(PASSWORD)
     user = User(name, tenant, email, hashed, role, "active", now, now, now)
     async with database.begin() as connection:

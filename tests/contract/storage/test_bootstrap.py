@@ -155,3 +155,22 @@ def test_a_bootstrap_key_of_the_wrong_shape_is_refused(settings: Settings) -> No
 def test_a_short_pepper_is_refused() -> None:
     with pytest.raises(ValidationError, match="32 characters"):
         Settings(pepper=SecretStr("short"))
+
+
+async def test_a_given_metrics_key_reads_metrics_alone_and_stands_beside_the_admin_key(
+    settings: Settings,
+) -> None:
+    metrics = "mob_metrics_" + "A1b2" * 8
+    given = settings.model_copy(update={"metrics_key": SecretStr(metrics)})
+    admin = bootstrap(given.home, given)
+    bootstrap(given.home, given)
+
+    assert admin is not None
+    assert (await _caller(given, admin)).scopes == {Scope.ADMIN}
+    assert (await _caller(given, metrics)).scopes == {Scope.METRICS_READ}
+
+    changed = given.model_copy(update={"metrics_key": SecretStr(metrics + "x")})
+    bootstrap(changed.home, changed)
+    with pytest.raises(Unauthenticated):
+        await _caller(changed, metrics)
+    assert (await _caller(changed, admin)).scopes == {Scope.ADMIN}

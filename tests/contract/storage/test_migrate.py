@@ -4,14 +4,19 @@ import subprocess
 import sys
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from cluster.settings import ROOT
 from cluster.storage.database import Database, StoreDown
-from cluster.storage.migrate import StoreIsNewer, migrate
+from cluster.storage.migrate import MIGRATIONS, StoreIsNewer, migrate
 from cluster.storage.tables import metadata
+
+USER = "'ana@a.example', 'h', 'owner', 'active', 0, 0, 0)"
 
 
 def _differences(connection: Connection) -> list[object]:
@@ -44,6 +49,43 @@ async def test_migrating_again_keeps_what_is_there(url: str) -> None:
     database = Database(url)
     async with database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM tenants"))).scalar() == 2
+    await database.close()
+
+
+def _at(revision: str, connection: Connection) -> None:
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(MIGRATIONS))
+    command.upgrade(config, revision)
+
+
+async def test_making_emails_unique_per_tenant_keeps_users_and_their_refresh_tokens(
+    empty_url: str,
+) -> None:
+    database = Database(empty_url)
+    async with database.begin() as connection:
+        await connection.run_sync(lambda sync: _at("0005", sync))
+        for statement in (
+            "INSERT INTO plans VALUES ('p', '{}', 1, 0, 0)",
+            "INSERT INTO tenants VALUES ('a', 'A', 'p', 'active', 'x', 0, 0)",
+            "INSERT INTO tenants VALUES ('b', 'B', 'p', 'active', 'x', 0, 0)",
+            f"INSERT INTO users VALUES ('u', 'a', {USER}",
+            "INSERT INTO refresh_tokens VALUES ('t', 'f', 'a', 'u', 'd', 1, 2, NULL, NULL)",
+        ):
+            await connection.execute(text(statement))
+    migrate(empty_url)
+
+    async with database.begin() as connection:
+        kept = await connection.execute(text("SELECT id, family, mac FROM refresh_tokens"))
+        assert kept.all() == [("t", "f", None)]
+        await connection.execute(text(f"INSERT INTO users VALUES ('v', 'b', {USER[:-1]}, NULL)"))
+    with pytest.raises(IntegrityError):
+        async with database.begin() as connection:
+            await connection.execute(
+                text(f"INSERT INTO users VALUES ('w', 'b', {USER[:-1]}, NULL)")
+            )
+    async with database.begin() as connection:
+        await connection.execute(text("DELETE FROM users WHERE id = 'u'"))
+        assert (await connection.execute(text("SELECT * FROM refresh_tokens"))).all() == []
     await database.close()
 
 

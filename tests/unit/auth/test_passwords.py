@@ -9,7 +9,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from cluster.auth import passwords as module
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.problems import InvalidRequest, Overloaded
+from cluster.problems import InvalidRequest, Overloaded, RateLimited
 
 EMAIL, PASSWORD = "ana@acme.example", "correct horse battery"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -139,10 +139,24 @@ async def test_a_hash_of_other_parameters_is_made_anew_only_for_the_right_passwo
 async def test_hashing_leaves_the_loop_free_and_its_queue_is_bounded() -> None:
     hasher = CountingHasher()
     passwords = Passwords(hasher)
-    attempts = [passwords.verify(None, PASSWORD) for _ in range(module.WAITING + 5)]
+    attempts = [passwords.verify(None, PASSWORD, str(n)) for n in range(module.WAITING + 5)]
 
     ends = await asyncio.gather(*attempts, return_exceptions=True)
 
     assert sum(isinstance(end, Overloaded) for end in ends) == 5
     assert threading.current_thread().name not in hasher.threads
     assert not (await passwords.verify(None, PASSWORD)).right
+
+
+async def test_one_address_has_one_hash_under_way_and_a_short_queue() -> None:
+    hasher = CountingHasher()
+    passwords = Passwords(hasher)
+    flood = [passwords.verify(None, PASSWORD, "here") for _ in range(50)]
+    other = passwords.verify(None, PASSWORD, "there")
+
+    ends = await asyncio.gather(*flood, other, return_exceptions=True)
+
+    refused = [end for end in ends[:50] if isinstance(end, RateLimited)]
+    assert len(refused) == 50 - module.WAITING_BY_SOURCE
+    assert isinstance(ends[50], module.Verdict)
+    assert (await passwords.verify(None, PASSWORD, "here")) == module.Verdict(False)

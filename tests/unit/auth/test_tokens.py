@@ -75,6 +75,17 @@ def test_the_table_below_starts_from_a_good_token() -> None:
     assert verify(_raw({**HEADER, "alg": "EdDSA"}), KNOWN, NOW).user == "ana"
 
 
+def test_a_token_has_one_spelling() -> None:
+    token = _signed(GOOD)
+    header, payload, signature = token.split(".")
+    others = [f"{token}=", f"{token}==", f"{token}!", f" {token}"]
+    others += [f"{header}=.{payload}.{signature}"]
+    others += [token[:-1] + chr(ord(token[-1]) + 1), f"{header}.{payload}==.{signature}"]
+    for other in others:
+        with pytest.raises(Unauthenticated):
+            verify(other, KNOWN, NOW)
+
+
 PUBLIC_PEM = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 FORGERIES = {
     "alg none": _raw({**HEADER, "alg": "none"}, sign=False),

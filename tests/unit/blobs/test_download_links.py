@@ -72,9 +72,20 @@ def test_all_refusals_read_the_same(links: DownloadLinks, clock: ManualClock) ->
     assert len(refusals) == 1
 
 
+def test_a_token_has_one_spelling(links: DownloadLinks) -> None:
+    for name in ("a", "ab", "abc", "abcd"):
+        token = links.sign("acme", "clips/1/clip.mp4", LIFE_S, name)
+        links.open(token)
+        for other in (token + "=", token + "==", token + "\n", token + "A"):
+            refusal(links, other)
+        last = {token[:-1] + each for each in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789-_"}
+        for other in last - {token}:
+            refusal(links, other)
+
+
 def test_no_character_of_a_token_can_be_changed(links: DownloadLinks) -> None:
     token = signed(links)
-    for at in range(len(PREFIX), len(token) - 1):  # the last one holds bits that say nothing
+    for at in range(len(PREFIX), len(token)):
         refusal(links, token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :])
 
 
