@@ -4,9 +4,9 @@ These values are pickled between processes on every call, so they are frozen, sl
 shallow. They know nothing of HTTP or of token ids.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cluster.carried import carried
 from cluster.tenants.caller import Caller, Priority
@@ -52,7 +52,9 @@ class GenerateRequest:
     """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
 
     `n` choices are generated, choice i with seed `sampling.seed + i` when a seed is given.
-    `timeout_s` is what is left of the caller's deadline at the moment of sending.
+    `timeout_s` is what is left of the caller's deadline at the moment of sending. `call` names this
+    attempt at it, unlike `request_id`, which clients may choose, in all processes: by it the model
+    is asked what an attempt that was given up has used (`SettleRequest`); empty: it never is.
     """
 
     request_id: str
@@ -64,6 +66,16 @@ class GenerateRequest:
     n: int = 1
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
+    call: str = ""
+
+
+@carried
+@dataclass(frozen=True, slots=True)
+class SettleRequest:
+    """Asks `replica` what the attempt `call`, which nobody waits for any more, has used."""
+
+    replica: str
+    call: str
 
 
 @carried
@@ -185,6 +197,28 @@ class Generator(Protocol):
     async def generate(self, request: GenerateRequest) -> Completion: ...
 
     def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]: ...
+
+
+class ModelCall(Protocol):
+    """One call of a model. Either method may be used, once."""
+
+    async def generate(self) -> Completion: ...
+
+    def stream(self) -> AsyncGenerator[Chunk, None]: ...
+
+    def settlement(self) -> Awaitable[Usage] | None:
+        """What the call has used, once it was given up: its caller has left, or its deadline has
+        passed. None where it did not begin. Take it when the call has ended, and await it in any
+        context; raises a Problem where nobody can say any more.
+        """
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A model whose calls can be asked, when they were given up, what they have used."""
+
+    def begin(self, request: GenerateRequest) -> ModelCall: ...
 
 
 class ServedModel(Generator, Protocol):

@@ -85,6 +85,7 @@ class Ingress:
         if self._services.media is not None:
             await self._services.media.close()
         await self._caches.close()
+        await self._services.close()
         await self._tenancy.close()
         await self._stages.close()
         self._journal.close()

@@ -19,6 +19,8 @@ from deployments.contracts.generation import (
     GenerateRequest,
     ModelCard,
     ModelLoad,
+    SettleRequest,
+    Usage,
 )
 from deployments.model.failures import as_answer
 from deployments.model.loading import load_text_model
@@ -54,6 +56,10 @@ class ModelReplica:
                     yield chunk
         except Problem as problem:
             yield as_answer(problem)
+
+    async def settle(self, request: SettleRequest) -> Usage:
+        """What a call that was given up has used; the request names this replica to the router."""
+        return await self._model.settle(request.call)
 
     async def card(self) -> ModelCard:
         return self._model.card()
