@@ -157,7 +157,7 @@ class AsyncMobula:
         response = self._handle.call.remote(*self._arguments(operation, body))
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await response
+                return _answer_of(await response)
         except (*_REMOTE, Problem) as error:
             raise from_ray(error, _TARGET) from None
         finally:
@@ -169,7 +169,7 @@ class AsyncMobula:
         response = self._streaming.stream.remote(*self._arguments(operation, body))
         try:
             async for event in response:
-                yield event
+                yield _answer_of(event)
         except (*_REMOTE, Problem) as error:
             raise from_ray(error, _TARGET) from None
         finally:
@@ -274,6 +274,13 @@ async def _next(stream: AsyncGenerator[Answer, None]) -> Answer | object:
 
 async def _close(stream: AsyncGenerator[Answer, None]) -> None:
     await stream.aclose()
+
+
+def _answer_of(given: Answer | Problem) -> Answer:
+    """Refusals come as answers, and are raised here."""
+    if isinstance(given, Problem):
+        raise given
+    return given
 
 
 def _chat(prompt: Prompt, model: str, options: Mapping[str, Any]) -> dict[str, Any]:

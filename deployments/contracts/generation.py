@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from cluster.carried import carried
+from cluster.numbers import flush_tiny
 from cluster.tenants.caller import Caller, Priority
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
+
+GREEDY_BELOW = 0.01
+LEAST_TOP_P = 1e-6
 
 
 @carried
@@ -29,7 +33,10 @@ class Message:
 class Sampling:
     """How the next token is chosen. Ranges are checked at the edge (ingress/schemas).
 
-    `max_tokens` None means as many as the context leaves room for. `temperature` 0 is greedy.
+    `max_tokens` None means as many as the context leaves room for. `temperature` 0 is greedy, and
+    one below `GREEDY_BELOW` is taken as 0: divided by it, log probabilities leave the range of
+    float32, in which engines compute. Likewise `top_p` is at least `LEAST_TOP_P`, and a penalty
+    that is 0 as a float32 is 0.
     `top_k` 0 means no limit. `logprobs` is how many alternatives to report with each token
     (0: only the chosen token's own; None: no log probabilities at all).
     """
@@ -44,6 +51,14 @@ class Sampling:
     frequency_penalty: float = 0.0
     logprobs: int | None = None
     ignore_eos: bool = False
+
+    def __post_init__(self) -> None:
+        if self.temperature < GREEDY_BELOW:
+            object.__setattr__(self, "temperature", 0.0)
+        if self.top_p < LEAST_TOP_P:
+            object.__setattr__(self, "top_p", LEAST_TOP_P)
+        for name in ("presence_penalty", "frequency_penalty"):
+            object.__setattr__(self, name, flush_tiny(getattr(self, name)))
 
 
 @carried

@@ -36,8 +36,16 @@ def refused_parameters(model: str, reason: str) -> InvalidRequest:
     )
 
 
-def as_answer(problem: Problem) -> Problem:
-    """The problem, fit to be pickled and raised again on the other side; its reason is logged."""
+def as_answer(error: Exception, model: str) -> Problem:
+    """The problem, fit to be pickled and raised again on the other side; its reason is logged.
+
+    The line names the request, whose id is all that the client learns of the reason. An unexpected
+    error is the model's failure.
+    """
+    problem = error
+    if not isinstance(problem, Problem):
+        problem = model_failed(model, f"{type(error).__name__}: {error}")
+        problem.__cause__ = error
     reason = "; ".join(getattr(problem, "__notes__", ()))
     if isinstance(problem, ModelFailed):
         logger.error(

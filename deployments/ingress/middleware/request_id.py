@@ -5,6 +5,8 @@ import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.logs import log_request
+
 _SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
@@ -26,6 +28,7 @@ class RequestId:
         given = given_id(scope)
         request_id = given or new_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        log_request(request_id)
         if given is not None and self._outer_echoes:
             await self._app(scope, receive, send)
             return
