@@ -164,7 +164,7 @@ class AsyncMobula:
         response = self._handle.call.remote(*arguments)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await response
+                return _answer_of(await response)
         except _REMOTE as error:
             raise _problem(error) from None
         finally:
@@ -177,7 +177,7 @@ class AsyncMobula:
         response = self._streaming.stream.remote(*arguments)
         try:
             async for event in response:
-                yield event
+                yield _answer_of(event)
         except _REMOTE as error:
             raise _problem(error) from None
         finally:
@@ -281,6 +281,13 @@ async def _next(stream: AsyncGenerator[Answer, None]) -> Answer | object:
 
 async def _close(stream: AsyncGenerator[Answer, None]) -> None:
     await stream.aclose()
+
+
+def _answer_of(given: Answer | Problem) -> Answer:
+    """Refusals come as answers, and are raised here."""
+    if isinstance(given, Problem):
+        raise given
+    return given
 
 
 def _chat(prompt: Prompt, model: str, options: Mapping[str, Any]) -> dict[str, Any]:

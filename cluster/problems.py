@@ -114,15 +114,33 @@ class InvalidRequest(Problem):
 class PromptTooLong(InvalidRequest):
     slug, title = "context-length-exceeded", "Prompt is too long for the model"
 
-    def __init__(self, model: str, tokens: int, limit: int, reserved: int = 0) -> None:
+    def __init__(
+        self, model: str, tokens: int, limit: int, reserved: int = 0, param: str = "messages"
+    ) -> None:
         room = f", of which {reserved} are asked for as output" if reserved else ""
         super().__init__(
             f"The prompt has {tokens} tokens; model '{model}' takes {limit}{room}.",
             model=model,
             tokens=tokens,
             limit=limit,
-            param="messages",
+            param=param,
         )
+
+    @classmethod
+    def by_size(cls, model: str, size: int, most: int, limit: int, param: str) -> Self:
+        """A text of more bytes than the longest tokens of a whole context stand for."""
+        problem = cls.__new__(cls)
+        InvalidRequest.__init__(
+            problem,
+            f"'{param}' has {size} bytes; model '{model}' takes {limit} tokens, which are at most "
+            f"{most} bytes.",
+            model=model,
+            bytes=size,
+            limit_bytes=most,
+            limit=limit,
+            param=param,
+        )
+        return problem
 
 
 class UnsupportedParameter(InvalidRequest):

@@ -5,6 +5,7 @@ Ray's failures as problems; the replica's own problems come as answers and are r
 """
 
 import asyncio
+import logging
 from typing import Any, Generic, TypeVar
 
 from grpc import RpcError
@@ -16,7 +17,10 @@ from cluster.problems import DeadlineExceeded, Problem
 from cluster.resilience.failures import from_ray
 
 T = TypeVar("T")
+_REASON_CHARS = 500
 REMOTE = (RayError, RayServeException, RpcError, RuntimeError)
+
+logger = logging.getLogger("mobula.ingress")
 
 
 class _Sent:
@@ -79,8 +83,20 @@ class _Sent:
             sent.result().cancel()
 
     def problem(self, error: BaseException) -> Problem:
-        """What stands behind an error; raises it where it is not Ray's."""
-        return self._given_up or from_ray(error, self._model)
+        """What stands behind an error, which is logged; raises it where it is not Ray's."""
+        problem = self._given_up or from_ray(error, self._model)
+        if problem.status >= 500:
+            reason = f"{type(error).__name__}: {error}"[:_REASON_CHARS]
+            logger.warning(
+                "a call of a model failed: %s",
+                problem.detail,
+                extra={
+                    "model": self._model,
+                    "replica": self.replica,
+                    "reason": reason,
+                },
+            )
+        return problem
 
     def late(self) -> DeadlineExceeded:
         self.cancel()

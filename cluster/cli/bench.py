@@ -23,6 +23,7 @@ MEASUREMENTS = {
     "routing": "Response times under each routing policy beside Serve's, simulated.",
     "followers": "Callers who waited for a computation that whoever began it has given up.",
     "limits": "Slots that given-up streams leave behind, and a killed replica.",
+    "ledger": "Whether the ledger is what was generated, to the token, over mixed requests.",
     "cache": "Kept answers: speed, latency, coalescing, invalidation, and what timing gives away.",
     "video": "Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory.",
     "highlights": "Planted highlights and decoys: what ranking finds, beside chance and loudness.",

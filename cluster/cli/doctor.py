@@ -121,6 +121,8 @@ def _network(settings: Settings) -> Finding:
         return Finding("bad", "network", f"others can reach more than the API: {named}")
     where = "this machine alone" if is_loopback(settings.host) else "whoever reaches this machine"
     return Finding("ok", "network", f"the API is for {where}, everything else on loopback")
+
+
 def _edge(settings: Settings) -> Iterator[Finding]:
     """What HAProxy needs, and what it is asked to serve."""
     limits = Descriptors.here()

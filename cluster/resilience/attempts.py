@@ -22,7 +22,8 @@ T_co = TypeVar("T_co", covariant=True)
 class Attempt(Watched, Protocol[T_co]):
     """One request on its way to one replica. `lasts`: more comes after its answer (a stream).
 
-    `replica` is filled in where the attempt has failed.
+    `replica` is filled in where the attempt has failed or was given up: where it was sent, None
+    where it was sent nowhere.
     """
 
     replica: str | None
@@ -77,6 +78,7 @@ class Attempts:
             self._failed(attempt, lease, problem)
             raise
         except BaseException:
+            attempt.replica = self._fleet.placed(attempt.call)
             attempt.cancel()
             self._given_up(attempt, lease)
             raise
@@ -114,6 +116,7 @@ class Attempts:
         took.
         """
         verdict = Verdict.NONE
+        attempt.replica = attempt.replica or self._fleet.placed(attempt.call)
         if problem is not None:
             age_s = self._now() - attempt.sent_at
             verdict = verdict_of(problem, age_s, self._slow_s)

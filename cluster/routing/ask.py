@@ -18,13 +18,15 @@ class Ask:
     """`call` is the id of the attempt, empty where nobody follows it. `tokens` is an estimate.
 
     `sequences` are what replicas count. `key` is the same for equal beginnings within a tenant, and
-    0 where it does not matter.
+    0 where it does not matter. `replica` is the one that the request is meant for; another one gets
+    it where that is gone.
     """
 
     call: str = ""
     tokens: int = 0
     key: int = 0
     sequences: int = 1
+    replica: str = ""
 
 
 NOTHING = Ask()
@@ -32,7 +34,10 @@ NOTHING = Ask()
 
 def ask_of(request: Any, prefix_chars: int) -> Ask:
     """`prefix_chars` 0: no key. Whatever is no request of a model gives `NOTHING`."""
-    call = getattr(request, "request_id", None)
+    replica = getattr(request, "replica", None)
+    if isinstance(replica, str):
+        return Ask(replica=replica)
+    call = getattr(request, "call", "") or getattr(request, "request_id", None)
     if not isinstance(call, str):
         return NOTHING
     texts = _texts(request)

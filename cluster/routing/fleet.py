@@ -48,7 +48,7 @@ class Fleet:
     """Thread-safe: under the plain profile routers run on a loop of their own.
 
     `call` is the id of one attempt (unique in the process), carried by the request that is sent as
-    `request_id`.
+    `call` (or as `request_id`, where it has none).
     """
 
     def __init__(self, spec: RoutingSpec, clock: Clock, *, pings: bool = False) -> None:
@@ -235,7 +235,9 @@ class Fleet:
 
     def _choose(self, ask: Ask, reachable: Container[str], now: float) -> Seat | None:
         """The first of: a replica that is to show itself, those in use, those to be avoided for
-        this call, those that are out."""
+        this call, those that are out. Before all, the one that the request is meant for."""
+        if ask.replica and ask.replica in reachable and ask.replica in self._seats:
+            return self._seats[ask.replica]
         avoided = self._book.avoided(ask.call)
         for seat in self._out:
             name = seat.replica

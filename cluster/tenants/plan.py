@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cluster.numbers import FLOAT32
 from cluster.tenants.caller import Priority
 from cluster.tenants.units import CostWeights, Unit
 
@@ -118,8 +119,8 @@ class MediaPlan(_Part):
 
     storage_bytes: Whole | None = None
     max_video_s: Annotated[int, Field(ge=1, le=86_400)] = 14_400
-    source_days: Annotated[float, Field(gt=0, le=3650)] = 7.0
-    clip_days: Annotated[float, Field(gt=0, le=3650)] = 30.0
+    source_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False), FLOAT32] = 7.0
+    clip_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False), FLOAT32] = 30.0
 
 
 class Plan(_Part):
@@ -143,7 +144,7 @@ class Plan(_Part):
     features: frozenset[Feature] = frozenset()
     media: MediaPlan = MediaPlan()
     priority: Priority = Priority.INTERACTIVE
-    weight: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False), FLOAT32] = 1.0
     reserve: Literal["soft", "hard"] = "soft"
     prices: dict[Unit, Annotated[int, Field(ge=0, le=10**9)]] = {}
     cost_weights: dict[

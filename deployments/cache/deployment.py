@@ -8,6 +8,8 @@ one key twice. Followers wait inside their calls, so `max_ongoing_requests` must
 from collections.abc import Mapping, Sequence
 
 from cluster.clock import SystemClock
+from cluster.logs import configure_logging
+from cluster.settings import Settings
 from deployments.cache.shelf import Shelf
 from deployments.contracts.cache import Busy, Claimed, Progress
 
@@ -18,6 +20,7 @@ class CacheReplica:
     """
 
     def __init__(self, max_bytes: int) -> None:
+        configure_logging(Settings().log_level)
         self._shelf = Shelf(max_bytes, SystemClock())
 
     async def get(self, key: bytes) -> bytes | None:

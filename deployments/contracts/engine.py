@@ -4,7 +4,7 @@ An engine knows nothing of text, chat templates, stop strings or wire formats; t
 `deployments/model/text.py`, once for all engines.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -18,6 +18,10 @@ class TokenRequest:
     `stop_ids` end the sequence and are not part of it. Fields as in `generation.Sampling`.
     Tokens that follow a batch within `interval_s` seconds may be held back and come with the next
     one; infinity asks for one batch at the end.
+
+    `on_left` is called once, and soon, where the consumer has left before the end: with what the
+    engine had generated up to then and not yielded (no tokens, if there is nothing). It is not
+    called for a sequence that ended by a `finish_reason` or a Problem.
     """
 
     request_id: str
@@ -33,6 +37,7 @@ class TokenRequest:
     logprobs: int | None = None
     tenant: str = ""
     interval_s: float = 0.0
+    on_left: "Callable[[Tokens], None] | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,9 @@ class Engine(Protocol):
     """One loaded model that continues many sequences at once.
 
     `generate` is an async generator: closing it (or cancelling its task) cancels the sequence,
-    and the engine frees its slot within two steps. It raises a Problem, never yields one.
+    and the engine frees its slot within two steps. It raises a Problem, never yields one:
+    InvalidRequest where the parameters of this sequence are at fault, ModelFailed where the engine
+    is.
     """
 
     name: Literal["echo", "openvino", "transformers", "vllm"]

@@ -4,15 +4,19 @@ These values are pickled between processes on every call, so they are frozen, sl
 shallow. They know nothing of HTTP or of token ids.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from cluster.carried import carried
+from cluster.numbers import flush_tiny
 from cluster.tenants.caller import Caller, Priority
 
 Role = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length"]
+
+GREEDY_BELOW = 0.01
+LEAST_TOP_P = 1e-6
 
 
 @carried
@@ -29,7 +33,10 @@ class Message:
 class Sampling:
     """How the next token is chosen. Ranges are checked at the edge (ingress/schemas).
 
-    `max_tokens` None means as many as the context leaves room for. `temperature` 0 is greedy.
+    `max_tokens` None means as many as the context leaves room for. `temperature` 0 is greedy, and
+    one below `GREEDY_BELOW` is taken as 0: divided by it, log probabilities leave the range of
+    float32, in which engines compute. Likewise `top_p` is at least `LEAST_TOP_P`, and a penalty
+    that is 0 as a float32 is 0.
     `top_k` 0 means no limit. `logprobs` is how many alternatives to report with each token
     (0: only the chosen token's own; None: no log probabilities at all).
     """
@@ -45,6 +52,14 @@ class Sampling:
     logprobs: int | None = None
     ignore_eos: bool = False
 
+    def __post_init__(self) -> None:
+        if self.temperature < GREEDY_BELOW:
+            object.__setattr__(self, "temperature", 0.0)
+        if self.top_p < LEAST_TOP_P:
+            object.__setattr__(self, "top_p", LEAST_TOP_P)
+        for name in ("presence_penalty", "frequency_penalty"):
+            object.__setattr__(self, name, flush_tiny(getattr(self, name)))
+
 
 @carried
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,9 @@ class GenerateRequest:
     `timeout_s` is what is left of the caller's deadline at the moment of sending. A computation
     that several callers may wait for is sent with the longest time that any of them may have;
     `start_within_s` is then how long those who wait now will go on waiting (None: `timeout_s`), and
-    it is refused where it would not begin within that.
+    it is refused where it would not begin within that. `call` names this attempt at it, unlike
+    `request_id`, which clients may choose, in all processes: by it the model is asked what an
+    attempt that was given up has used (`SettleRequest`); empty: it never is.
     """
 
     request_id: str
@@ -68,6 +85,7 @@ class GenerateRequest:
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
     start_within_s: float | None = None
+    call: str = ""
 
     @property
     def patience_s(self) -> float:
@@ -87,6 +105,15 @@ class GenerateRequest:
             timeout_s=timeout_s,
             start_within_s=within_s,
         )
+
+
+@carried
+@dataclass(frozen=True, slots=True)
+class SettleRequest:
+    """Asks `replica` what the attempt `call`, which nobody waits for any more, has used."""
+
+    replica: str
+    call: str
 
 
 @carried
@@ -208,6 +235,28 @@ class Generator(Protocol):
     async def generate(self, request: GenerateRequest) -> Completion: ...
 
     def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]: ...
+
+
+class ModelCall(Protocol):
+    """One call of a model. Either method may be used, once."""
+
+    async def generate(self) -> Completion: ...
+
+    def stream(self) -> AsyncGenerator[Chunk, None]: ...
+
+    def settlement(self) -> Awaitable[Usage] | None:
+        """What the call has used, once it was given up: its caller has left, or its deadline has
+        passed. None where it did not begin. Take it when the call has ended, and await it in any
+        context; raises a Problem where nobody can say any more.
+        """
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A model whose calls can be asked, when they were given up, what they have used."""
+
+    def begin(self, request: GenerateRequest) -> ModelCall: ...
 
 
 class ServedModel(Generator, Protocol):

@@ -109,5 +109,6 @@ def assemble(
         removed=Removed(overseer, config.deployments).among,
         media=media_services(settings, config.video, tenancy, clock),
         load=lambda: {**path.load(), **tenancy.load()},
+        close=path.settlements.close,
     )
     return services, caches

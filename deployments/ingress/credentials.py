@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from cluster.clock import Deadline
+from cluster.logs import log_request
 from cluster.problems import InvalidRequest, Unauthenticated
 from cluster.tenants.caller import Caller, Priority
 from cluster.tenants.plan import Plan, RequestClass
@@ -69,6 +70,7 @@ def _call(
     asked: str | None,
     wishes: Directives = NO_DIRECTIVES,
 ) -> Call:
+    log_request(request_id, caller.tenant)
     plan = services.plan_of(caller.tenant)
     priority = _priority(plan, request_class, asked)
     return Call(request_id, caller, deadline, int(services.clock.wall()), priority, wishes)

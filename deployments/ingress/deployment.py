@@ -1,5 +1,6 @@
 """The `Ingress` deployment: builds the collaborators, hands HTTP and handle calls over to them."""
 
+import logging
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -12,6 +13,7 @@ from cluster.clock import Clock, SystemClock
 from cluster.journal import Journal
 from cluster.logs import configure_logging
 from cluster.ops.haproxy_token import own_proxy_token
+from cluster.problems import Problem, to_problem
 from cluster.settings import Settings
 from deployments.ingress.app import create_app
 from deployments.ingress.assembly import assemble
@@ -23,6 +25,8 @@ from deployments.remote_nodes import check_store_to_start
 from deployments.remote_peers import RemotePeers
 from deployments.remote_scaling import RemoteScaling
 from deployments.remote_stages import RemoteStages
+
+logger = logging.getLogger("mobula.ingress")
 
 
 class Ingress:
@@ -63,14 +67,32 @@ class Ingress:
         return create_app(self._services, behind_serve=True, proxy_token=own_proxy_token())
 
     async def call(self, *arguments: Any) -> Any:
-        """One operation by handle, as HandleCalls.call; raises Problems."""
-        return await self._handles.call(*arguments)
+        """One operation by handle, as HandleCalls.call. A Problem is an answer, which the caller
+        raises: of what is raised here, Serve logs the whole traceback as an error.
+        """
+        try:
+            return await self._handles.call(*arguments)
+        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
+            return self._answered(error)
 
-    async def stream(self, *arguments: Any) -> AsyncGenerator[tuple[str | None, Any], None]:
-        """The same as (event name, value) pairs."""
-        async with aclosing(self._handles.stream(*arguments)) as events:
-            async for event in events:
-                yield event
+    async def stream(
+        self, *arguments: Any
+    ) -> AsyncGenerator[tuple[str | None, Any] | Problem, None]:
+        """The same as (event name, value) pairs; a Problem is the last item."""
+        try:
+            async with aclosing(self._handles.stream(*arguments)) as events:
+                async for event in events:
+                    yield event
+        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
+            yield self._answered(error)
+
+    @staticmethod
+    def _answered(error: Exception) -> Problem:
+        problem = to_problem(error)
+        if problem is not error:
+            logger.error("a call by handle failed", exc_info=error)
+        problem.__cause__ = problem.__context__ = None
+        return problem.with_traceback(None)
 
     async def report(self, name: str, *arguments: Any) -> Any:
         return self._services.reports[name](*arguments)
@@ -83,6 +105,7 @@ class Ingress:
         if self._services.media is not None:
             await self._services.media.close()
         await self._caches.close()
+        await self._services.close()
         await self._tenancy.close()
         await self._stages.close()
         self._journal.close()

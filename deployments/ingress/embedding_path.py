@@ -14,8 +14,8 @@ from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.limits import Reservation
 from deployments.ingress.fallback import Failures, turns
 from deployments.ingress.gate import Entrance, current_entrance
+from deployments.ingress.metering import Meter
 from deployments.ingress.models import Models
-from deployments.ingress.path import Meter
 
 _BYTES_PER_TOKEN = 3
 _SPECIAL_TOKENS = 2  # what a tokenizer puts around each text

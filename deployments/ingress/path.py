@@ -7,10 +7,12 @@ and pass the same checks.
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
-from typing import Protocol, Self
+from dataclasses import asdict
 
-from cluster.problems import DeadlineExceeded, Forbidden, Problem, UnknownModel
+from cluster.problems import (
+    Forbidden,
+    UnknownModel,
+)
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Feature, Plan
 from cluster.tenants.units import Amounts
@@ -22,38 +24,16 @@ from deployments.contracts.generation import (
     GenerateRequest,
     Generator,
     ServedModel,
+    Settling,
     Usage,
 )
-from deployments.contracts.limits import Reservation
 from deployments.ingress.estimates import Estimates
 from deployments.ingress.fallback import Chain
 from deployments.ingress.gate import Entrance, current_entrance
+from deployments.ingress.metering import Meter, Metered, Recording, Tally, amounts_of
 from deployments.ingress.models import Models
+from deployments.ingress.settlements import Settlements
 from deployments.ingress.trace import current_trace
-
-
-class Meter(Protocol):
-    """Takes exact usage without waiting."""
-
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None: ...
-
-    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None: ...
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this replica has answered since it started: `calls` by models, `kept` without."""
-
-    calls: int = 0
-    kept: int = 0
-    failed: int = 0
-    open: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    def add(self, usage: Usage) -> None:
-        self.prompt_tokens += usage.prompt_tokens
-        self.completion_tokens += usage.completion_tokens
 
 
 class Path:
@@ -74,6 +54,7 @@ class Path:
         self._meter = meter
         self._cache = cache
         self.tally = Tally()
+        self.settlements = Settlements()
 
     async def generate(self, request: GenerateRequest) -> Completion:
         call = self._admit(request)
@@ -170,15 +151,17 @@ class ModelCall:
         self.plan = plan
 
     async def generate(self, request: GenerateRequest) -> Completion:
-        with await self._metered(request) as metered, _Recording(self._path.tally) as recording:
-            completion = await self._model.generate(request)
+        metered = await self._metered(request)
+        with metered, Recording(self._path.tally) as recording:
+            completion = await metered.call.generate()
             recording.answered()
             metered.whole(completion.usage)
         return completion
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        with await self._metered(request) as metered, _Recording(self._path.tally) as recording:
-            async with aclosing(self._model.stream(request)) as chunks:
+        metered = await self._metered(request)
+        with metered, Recording(self._path.tally) as recording:
+            async with aclosing(metered.call.stream()) as chunks:
                 async for chunk in chunks:
                     recording.answered()
                     metered.piece(chunk)
@@ -206,93 +189,29 @@ class ModelCall:
             waiting=current_trace.get(),
         )
 
-    async def _metered(self, request: GenerateRequest) -> "_Metered":
+    async def _metered(self, request: GenerateRequest) -> "Metered":
         amounts = self._path.estimate(request, self.plan)
         permit = self._entrance.permit
         reservation = await permit.reserve(request.model, amounts, lasting=True)
-        return _Metered(self._path, request, self.plan, reservation)
+        model = self._model
+        call = model.begin(request) if isinstance(model, Settling) else _Plain(model, request)
+        return Metered(self._path, request, self.plan, reservation, call)
 
 
-class _Metered:
-    """A reservation that is settled however its call ends.
+class _Plain:
+    """A call of a model that cannot say what a call that was given up has used."""
 
-    A call that failed by our own fault costs nothing, whatever came of it; one that was given up,
-    or whose time was up, costs the tokens that came.
-    """
+    __slots__ = ("_model", "_request")
 
-    __slots__ = ("_path", "_plan", "_request", "_reservation", "_usage", "_whole")
-
-    def __init__(
-        self, path: Path, request: GenerateRequest, plan: Plan, reservation: Reservation
-    ) -> None:
-        self._path = path
+    def __init__(self, model: ServedModel, request: GenerateRequest) -> None:
+        self._model = model
         self._request = request
-        self._plan = plan
-        self._reservation = reservation
-        self._usage = Usage()
-        self._whole = False
 
-    def __enter__(self) -> Self:
-        return self
+    async def generate(self) -> Completion:
+        return await self._model.generate(self._request)
 
-    def whole(self, usage: Usage) -> None:
-        self._usage, self._whole = usage, True
+    def stream(self) -> AsyncGenerator[Chunk, None]:
+        return self._model.stream(self._request)
 
-    def piece(self, chunk: Chunk) -> None:
-        if chunk.usage is not None:
-            self.whole(chunk.usage)
-        else:
-            self._usage += Usage(chunk.prompt_tokens, chunk.tokens)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
-    ) -> None:
-        if error is not None and is_ours(error):
-            self._usage, self._whole = Usage(), False
-        used = bool(self._usage.prompt_tokens or self._usage.completion_tokens)
-        self._reservation.settle(amounts_of(self._usage), requests=int(used or self._whole))
-        if used:
-            self._path.record(self._request, self._plan, self._usage, whole=self._whole)
-
-
-class _Recording:
-    """Counts a call as open while it runs, and as failed if it raises.
-
-    `answered` marks the model's first sign of life, up to which the request's trace waits.
-    """
-
-    __slots__ = ("_tally", "_trace")
-
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-        self._trace = current_trace.get()
-
-    def __enter__(self) -> Self:
-        self._tally.calls += 1
-        self._tally.open += 1
-        if self._trace is not None:
-            self._trace.opened()
-        return self
-
-    def answered(self) -> None:
-        if self._trace is not None:
-            self._trace.answered()
-            self._trace = None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.answered()
-        self._tally.open -= 1
-        if kind is not None and not issubclass(kind, GeneratorExit):
-            self._tally.failed += 1
-
-
-def is_ours(error: BaseException) -> bool:
-    """Whether a call failed by no fault of its caller, who chose how long it may take."""
-    if not isinstance(error, Problem):
-        return isinstance(error, Exception)
-    return error.status >= 500 and not isinstance(error, DeadlineExceeded)
-
-
-def amounts_of(usage: Usage) -> Amounts:
-    """Tokens under the names that plans and prices use."""
-    return Amounts(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
+    def settlement(self) -> None:
+        return None

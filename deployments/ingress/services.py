@@ -32,6 +32,9 @@ async def _staying(server: Server, host: str) -> bool:
     return False
 
 
+async def _at_once() -> None: ...
+
+
 class Authenticator(Protocol):
     """Resolves a credential to its caller; raises Unauthenticated."""
 
@@ -52,7 +55,8 @@ class Services:
     `cache` without it. `media` is what stands behind videos, jobs and files (None: off). `scaling`
     says how the cluster scales; `reports` are this replica's own figures by name, for its peers.
     `leaving` says whether the server that a request came in by, to a Host, has been told to go;
-    `removed` which of these models the cluster no longer has.
+    `removed` which of these models the cluster no longer has. `close` waits for usage that is still
+    to be recorded: before the tenancy is closed.
     """
 
     settings: Settings
@@ -78,6 +82,7 @@ class Services:
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     leaving: Callable[[Server, str], Awaitable[bool]] = _staying
     removed: Callable[[Collection[str]], Awaitable[Collection[str]]] = _none
+    close: Callable[[], Awaitable[None]] = _at_once
 
     def administration(self) -> Administration:
         """Raises StoreDown where there is no store."""

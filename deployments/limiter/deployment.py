@@ -6,6 +6,8 @@ In: exchanges over a handle. Out: grants. A plain class; graphs/ makes the deplo
 from collections.abc import Sequence
 
 from cluster.clock import SystemClock
+from cluster.logs import configure_logging
+from cluster.settings import Settings
 from deployments.contracts.limits import Ask, Exchange
 from deployments.limiter.memory_authority import MemoryAuthority
 
@@ -14,6 +16,7 @@ class LimiterReplica:
     """Its death loses the state; the next one's epoch tells the ingress replicas so."""
 
     def __init__(self) -> None:
+        configure_logging(Settings().log_level)
         self._authority = MemoryAuthority(SystemClock())
 
     async def exchange(

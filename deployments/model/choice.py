@@ -14,6 +14,8 @@ from deployments.contracts.generation import FinishReason, TokenLogprob
 from deployments.model.detokenizer import Detokenizer
 from deployments.model.stops import StopMatcher
 
+_SLICE = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -46,7 +48,8 @@ class ChoiceText:
         self._bytes = token_bytes
         self._decoded = 0
         self._shown = 0
-        self._ended = False
+        self._pending: deque[Tokens] = deque()
+        self.ended = False
         self._waiting: deque[tuple[int, TokenLogprob]] = deque()
         self.tokens = 0
 
@@ -61,13 +64,34 @@ class ChoiceText:
         self.tokens += len(tokens.ids) if end is None else bisect_left(starts, end)
         self._shown += len(text)
         reason: FinishReason | None = "stop" if met else tokens.finish_reason
-        self._ended = reason is not None
+        self.ended = reason is not None
         return Piece(text, self._released(tokens, whole=reason is not None and not met), reason)
 
-    def count(self, tokens: Tokens) -> None:
-        """Count what the engine had generated when its consumer left, and nobody reads."""
-        if not self._ended:
-            self.push(tokens)
+    def add(self, tokens: Tokens) -> None:
+        """Tokens to `take` the pieces of, in slices: many at once would hold up the event loop."""
+        if len(tokens.ids) <= _SLICE:
+            self._pending.append(tokens)
+            return
+        for start in range(0, len(tokens.ids), _SLICE):
+            self._pending.append(_slice(tokens, start, start + _SLICE))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is more to take."""
+        return bool(self._pending)
+
+    def take(self) -> Piece | None:
+        """The next piece; None where there is none now."""
+        if self.ended or not self._pending:
+            return None
+        return self.push(self._pending.popleft())
+
+    def count(self, rest: Tokens | None = None) -> None:
+        """Count what was not taken, and the rest that the engine had generated: its reader left."""
+        if rest is not None:
+            self._pending.append(rest)
+        while self.take() is not None:
+            pass
 
     def _decode(self, tokens: Tokens) -> tuple[str, list[int]]:
         """The text, and where that of each token begins, where it matters."""
@@ -108,6 +132,11 @@ class ChoiceText:
             logprob=logprob,
             top=tuple((_shown(b := self._bytes(other)), b, value) for other, value in top),
         )
+
+
+def _slice(tokens: Tokens, start: int, end: int) -> Tokens:
+    reason = tokens.finish_reason if end >= len(tokens.ids) else None
+    return Tokens(tokens.ids[start:end], reason, tokens.logprobs[start:end], tokens.top[start:end])
 
 
 def _shown(raw: bytes) -> str:

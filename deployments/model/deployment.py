@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from cluster.clock import SystemClock
+from cluster.logs import configure_logging, log_request
 from cluster.problems import Problem
 from cluster.settings import Settings
 from deployments.contracts.generation import (
@@ -19,6 +20,8 @@ from deployments.contracts.generation import (
     GenerateRequest,
     ModelCard,
     ModelLoad,
+    SettleRequest,
+    Usage,
 )
 from deployments.model.failures import as_answer
 from deployments.model.loading import load_text_model
@@ -34,6 +37,7 @@ class ModelReplica:
     async def __init__(self, spec: ModelSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
         self._vitals = Vitals(SystemClock())
         settings = Settings()
+        configure_logging(settings.log_level)
         spec = in_force(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
         self._vitals.up()
@@ -41,19 +45,25 @@ class ModelReplica:
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
         """Problems are answers here: of what is raised, Serve logs the whole traceback."""
+        log_request(request.request_id, request.caller.tenant)
         try:
             return await self._model.generate(request)
-        except Problem as problem:
-            return as_answer(problem)
+        except Exception as error:  # noqa: BLE001 - logged there, and answered
+            return as_answer(error, request.model)
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk | Problem, None]:
         """A problem is the last item."""
+        log_request(request.request_id, request.caller.tenant)
         try:
             async with aclosing(self._model.stream(request)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        except Problem as problem:
-            yield as_answer(problem)
+        except Exception as error:  # noqa: BLE001 - logged there, and answered
+            yield as_answer(error, request.model)
+
+    async def settle(self, request: SettleRequest) -> Usage:
+        """What a call that was given up has used; the request names this replica to the router."""
+        return await self._model.settle(request.call)
 
     async def card(self) -> ModelCard:
         return self._model.card()

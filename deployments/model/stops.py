@@ -15,7 +15,9 @@ class StopMatcher:
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = [_Pattern(stop) for stop in sorted(filter(None, stops), key=len, reverse=True)]
+        self._stops = [
+            _Pattern(stop) for stop in sorted(filter(None, stops), key=len, reverse=True)
+        ]
         self._held = ""
         self._read = 0
         self.end: int | None = None  # characters of all that was pushed, up to the match's end

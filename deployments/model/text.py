@@ -5,14 +5,15 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Sequence
-from contextlib import aclosing
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
 
 from cluster.clock import Clock
-from cluster.problems import DeadlineExceeded, InvalidRequest, ModelFailed, PromptTooLong
+from cluster.problems import DeadlineExceeded, InvalidRequest, PromptTooLong
 from deployments.contracts.engine import Engine, TokenRequest
 from deployments.contracts.generation import (
     Choice,
@@ -24,18 +25,20 @@ from deployments.contracts.generation import (
 )
 from deployments.model.admission import Admission
 from deployments.model.choice import ChoiceText, Piece
+from deployments.model.failures import model_failed
 from deployments.model.merge import merged
 from deployments.model.place import Place
+from deployments.model.prompt_encoder import PromptEncoder
 from deployments.model.routing import RoutingFigures
 from deployments.model.spec import Tunables
 from deployments.model.stats import Throughput
 from deployments.model.tokenizer import Tokenizer
+from deployments.model.usage_tracking import UsageRegistry, UsageTracker
 
 T = TypeVar("T")
 
 _AT_THE_END = float("inf")
 _CHUNKS_PER_S = 300.0
-_LONG_TEXT = 32_768  # characters; longer prompts are tokenized off the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class TextModel:
         self._tokenizer = tokenizer
         self._card = card
         self._limits = limits
+        self._calls = UsageRegistry()
+        self._prompts = PromptEncoder(tokenizer, card.id, limits.context_length)
 
     def card(self) -> ModelCard:
         return self._card
@@ -96,46 +101,64 @@ class TextModel:
         """Refuse new requests and those that wait, end the engine; open ones fail with Draining."""
         self.admission.close()
         await self.engine.stop()
+        self._prompts.close()
+
+    async def settle(self, call: str) -> Usage:
+        """What a call that was given up has used, exactly; waits a few seconds for its end."""
+        return await self._calls.settle(call)
+
+    def begin(self, request: GenerateRequest) -> "_Call":
+        """A call that can be asked, when it was given up, what it has used."""
+        return _Call(self, request)
 
     async def generate(self, request: GenerateRequest) -> Completion:
         """All choices, whole.
 
         Tokens come in one batch where no stop string has to be watched for.
         """
-        with self.admission.place(request) as place:
-            prompt, texts, found = await _Timer(request, place).wait(self._whole(request, place))
+        with self._open(request) as open_call:
+            found = await _Timer(request, open_call.place).wait(self._whole(request, open_call))
+            usage = open_call.tracker.usage()
         choices = tuple(_choice(index, part) for index, part in enumerate(found))
-        return Completion(choices, _usage(prompt, texts), self._card.id)
+        return Completion(choices, usage, self._card.id)
 
-    async def _whole(
-        self, request: GenerateRequest, place: Place
-    ) -> tuple[tuple[int, ...], list[ChoiceText], list[list[Piece]]]:
-        """The prompt, and the pieces of every choice."""
-        prompt = await self._prompt(request, place)
+    @contextmanager
+    def _open(self, request: GenerateRequest) -> Iterator["_OpenCall"]:
+        """The call's places in the queue, and the account of what it uses."""
+        with self.admission.place(request) as place:
+            tracker = self._calls.open(request.call)
+            try:
+                yield _OpenCall(place, tracker)
+            finally:
+                tracker.close()
+
+    async def _whole(self, request: GenerateRequest, open_call: "_OpenCall") -> list[list[Piece]]:
+        """The pieces of every choice."""
+        prompt = await self._prompts.encode(request, open_call.place)
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
         sequences = self._sequences(request, prompt, interval_s)
         texts = [self._text(request) for _ in sequences]
         found: list[list[Piece]] = [[] for _ in sequences]
-        async with aclosing(self._pieces(sequences, texts, place)) as pieces:
+        async with aclosing(self._pieces(sequences, texts, open_call)) as pieces:
             async for index, piece in pieces:
                 found[index].append(piece)
-        return prompt, texts, found
+        return found
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
-        with self.admission.place(request) as place:
-            place.streams()
-            timer = _Timer(request, place)
-            prompt = await timer.wait(self._prompt(request, place))
+        with self._open(request) as open_call:
+            open_call.place.streams()
+            timer = _Timer(request, open_call.place)
+            prompt = await timer.wait(self._prompts.encode(request, open_call.place))
             sequences = self._sequences(request, prompt, self._interval_s())
             texts = [self._text(request) for _ in sequences]
             left, told = len(sequences), _Told(len(prompt), texts)
-            async with aclosing(self._pieces(sequences, texts, place)) as pieces:
+            async with aclosing(self._pieces(sequences, texts, open_call)) as pieces:
                 while left:
                     index, piece = await timer.wait(anext(pieces))
                     left -= piece.finish_reason is not None
                     if piece.text or piece.finish_reason or piece.logprobs:
-                        usage = None if left else _usage(prompt, texts)
+                        usage = None if left else open_call.tracker.usage()
                         yield Chunk(
                             index,
                             piece.text,
@@ -152,20 +175,6 @@ class TextModel:
         number is bounded for the replica as a whole and not for each stream.
         """
         return max(self.stream_interval_s, self.admission.running / _CHUNKS_PER_S)
-
-    async def _prompt(self, request: GenerateRequest, place: Place) -> tuple[int, ...]:
-        size = len(request.prompt or "") + sum(len(m.content) for m in request.messages)
-        if size > _LONG_TEXT:
-            ids = await asyncio.to_thread(self._encode, request)
-        else:
-            ids = self._encode(request)
-        place.read(len(ids))
-        return tuple(ids)
-
-    def _encode(self, request: GenerateRequest) -> list[int]:
-        if request.prompt is not None:
-            return self._tokenizer.encode(request.prompt)
-        return self._tokenizer.encode_chat(request.messages)
 
     def _sequences(
         self, request: GenerateRequest, prompt: tuple[int, ...], interval_s: float
@@ -196,14 +205,12 @@ class TextModel:
         ]
 
     def _max_tokens(self, prompt_tokens: int, asked: int | None) -> int:
-        """What the sequence may generate.
+        """What the sequence may generate, after a prompt that leaves room for a token or more.
 
         Raises PromptTooLong, or InvalidRequest above the model's cap.
         """
         limit, cap = self._limits.context_length, self._limits.max_output_tokens
         room = limit - prompt_tokens
-        if room < 1:
-            raise PromptTooLong(self._card.id, prompt_tokens, limit)
         if asked is None:
             return min(room, cap)
         if asked > cap:
@@ -217,30 +224,75 @@ class TextModel:
         return ChoiceText(tokenizer.detokenizer(), request.sampling.stop, tokenizer.token_bytes)
 
     def _pieces(
-        self, sequences: Sequence[TokenRequest], texts: Sequence[ChoiceText], place: Place
+        self,
+        sequences: Sequence[TokenRequest],
+        texts: Sequence[ChoiceText],
+        open_call: "_OpenCall",
     ) -> AsyncGenerator[tuple[int, Piece], None]:
         """(choice, piece) of every sequence as they come; each ends with a finish reason."""
+        open_call.tracker.prepare(len(sequences[0].prompt_ids), texts)
         parts = [
-            self._one(index, sequence, text, place)
+            self._one(index, sequence, text, open_call)
             for index, (sequence, text) in enumerate(zip(sequences, texts, strict=True))
         ]
         return parts[0] if len(parts) == 1 else merged(parts)
 
     async def _one(
-        self, index: int, sequence: TokenRequest, text: ChoiceText, place: Place
+        self, index: int, sequence: TokenRequest, text: ChoiceText, open_call: "_OpenCall"
     ) -> AsyncGenerator[tuple[int, Piece], None]:
+        place, tracker = open_call.place, open_call.tracker
         await place.turn()
-        async with aclosing(self.engine.generate(sequence)) as batches:
-            async for tokens in batches:
-                place.wrote(len(tokens.ids))
-                piece = text.push(tokens)
-                if piece.finish_reason is not None:
-                    break
-                yield index, piece
-            else:
-                raise ModelFailed(self._card.id, "The model ended without a reason.")
+        sequence = replace(sequence, on_left=tracker.on_left(index))
+        tracker.begin(index)
+        try:
+            async with aclosing(self.engine.generate(sequence)) as batches:
+                async for tokens in batches:
+                    place.wrote(len(tokens.ids))
+                    text.add(tokens)
+                    while (piece := text.take()) is not None and piece.finish_reason is None:
+                        yield index, piece
+                        if text.waiting:
+                            await asyncio.sleep(0)
+                    if piece is not None:
+                        break
+                else:
+                    raise model_failed(self._card.id, "the engine ended without a reason")
+                tracker.end(index)
+        except Exception:
+            tracker.end(index)
+            raise
+        except BaseException:  # the reader has left; the engine tells the tracker what it still had
+            text.count()
+            if text.ended:
+                tracker.end(index)
+            raise
         place.done()
         yield index, piece
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenCall:
+    """A call under way: its places in the queue, and the account of what it uses."""
+
+    place: Place
+    tracker: UsageTracker
+
+
+class _Call:
+    """One call of a model in this process."""
+
+    def __init__(self, model: TextModel, request: GenerateRequest) -> None:
+        self._model = model
+        self._request = replace(request, call=request.call or uuid.uuid4().hex)
+
+    async def generate(self) -> Completion:
+        return await self._model.generate(self._request)
+
+    def stream(self) -> AsyncGenerator[Chunk, None]:
+        return self._model.stream(self._request)
+
+    def settlement(self) -> Awaitable[Usage] | None:
+        return self._model.settle(self._request.call)
 
 
 class _Told:
@@ -290,7 +342,3 @@ def _choice(index: int, pieces: Sequence[Piece]) -> Choice:
         finish_reason=reason,
         logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
     )
-
-
-def _usage(prompt: tuple[int, ...], texts: Sequence[ChoiceText]) -> Usage:
-    return Usage(len(prompt), sum(text.tokens for text in texts))

@@ -5,7 +5,6 @@ this would cost a replica 3 s and 300 MB. `ByteTokenizer` is for echo: one id a 
 """
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -165,7 +164,6 @@ class TextTokenizer:
         return text
 
 
-
 class _Encoded:
     """The library's result: a long list of ids is made only where it is asked for."""
 
@@ -180,7 +178,6 @@ class _Encoded:
 
 
 def _load(folder: Path) -> Any:
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one text at a time: no pool for it
     from tokenizers import Tokenizer as FastTokenizer
 
     path = folder / "tokenizer.json"

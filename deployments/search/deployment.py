@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from cluster.clock import SystemClock
+from cluster.logs import configure_logging, log_request
 from cluster.problems import Problem
 from cluster.settings import Settings
 from deployments.contracts.embedding import Embeddings, EmbedRequest
@@ -28,17 +29,20 @@ class EmbedderReplica:
 
     async def __init__(self, spec: EmbeddingSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
         self._vitals = Vitals(SystemClock())
-        spec = in_force(EmbeddingSpec, spec, Settings().model_spec)
+        settings = Settings()
+        configure_logging(settings.log_level)
+        spec = in_force(EmbeddingSpec, spec, settings.model_spec)
         self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
         self._vitals.up()
         self._serving = True
 
     async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
         """Problems are answers here: of what is raised, Serve logs the whole traceback."""
+        log_request(request.request_id, request.caller.tenant)
         try:
             return await self._model.embed(request)
-        except Problem as problem:
-            return as_answer(problem)
+        except Exception as error:  # noqa: BLE001 - logged there, and answered
+            return as_answer(error, request.model)
 
     async def card(self) -> ModelCard:
         return await self._model.card()

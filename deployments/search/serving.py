@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from cluster.clock import Clock
-from cluster.problems import DeadlineExceeded, InvalidRequest, ModelFailed, UnsupportedParameter
+from cluster.problems import (
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelFailed,
+    Problem,
+    UnsupportedParameter,
+)
 from cluster.tenants.caller import Priority
 from deployments.contracts.embedding import Embeddings, EmbedRequest, Vectors
 from deployments.contracts.generation import ModelCard, ModelLoad
@@ -22,6 +28,9 @@ from deployments.search.embedder import TextEncoder, load_encoder
 from deployments.search.spec import EmbeddingSpec
 
 _BATCHES = 5  # the one that runs, and four in line
+# Bytes of text that a token stands for at most: tokenizers of this kind drop spaces, so no bound
+# follows from their vocabularies. What has more is refused before it is tokenized.
+_LONGEST_TOKEN = 256
 
 
 @dataclass(slots=True)
@@ -65,8 +74,11 @@ class EmbeddingModel:
         except asyncio.CancelledError:
             counts.cancelled += 1
             raise
-        except Exception:
-            counts.failed += 1
+        except Exception as error:
+            if isinstance(error, Problem) and error.status < 500:
+                counts.submitted -= 1  # refused: the model has not failed
+            else:
+                counts.failed += 1
             raise
         finally:
             counts.handlers -= 1
@@ -123,9 +135,19 @@ class EmbeddingModel:
             self._recent.tokens -= open_tokens
 
     def _check_size(self, request: EmbedRequest) -> None:
+        most = self._encoder.max_tokens * _LONGEST_TOKEN
         for index, text in enumerate(request.texts):
             if not text:
                 raise InvalidRequest(f"input.{index} is empty.", param=f"input.{index}")
+            size = len(text.encode())
+            if size > most:
+                raise InvalidRequest(
+                    f"input.{index} has {size} bytes; model '{self._card.id}' takes "
+                    f"{self._encoder.max_tokens} tokens, which are at most {most} bytes.",
+                    param=f"input.{index}",
+                    bytes=size,
+                    limit_bytes=most,
+                )
         if request.dimensions is not None and request.dimensions not in self._sizes:
             sizes = ", ".join(map(str, sorted(self._sizes)))
             raise UnsupportedParameter("dimensions", f"model '{self._card.id}' has {sizes}.")

@@ -5,6 +5,7 @@ import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.logs import log_request
 from cluster.ops.serve_headers import REQUEST_ID
 
 _SANE = re.compile(REQUEST_ID.encode())
@@ -28,6 +29,7 @@ class RequestId:
         given = given_id(scope)
         request_id = given or new_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        log_request(request_id)
         if given is not None and self._outer_echoes:
             await self._app(scope, receive, send)
             return

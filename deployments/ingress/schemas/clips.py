@@ -4,11 +4,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cluster.numbers import FLOAT32
 from deployments.contracts.clips import AspectName, ClipOptions, Quality
 from deployments.contracts.jobs import PartState
 
 MAX_CLIPS = 30
-Second = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Second = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False), FLOAT32]
 Word = Annotated[str, Field(min_length=1, max_length=60)]
 
 
@@ -31,8 +32,12 @@ class ClipRequest(BaseModel):
     )
 
     count: Annotated[int, Field(ge=1, le=MAX_CLIPS, description="Clips at most.")] = 5
-    min_s: Annotated[float, Field(ge=1, le=600, description="Seconds of the shortest.")] = 15.0
-    max_s: Annotated[float, Field(ge=1, le=600, description="Seconds of the longest.")] = 60.0
+    min_s: Annotated[
+        float, Field(ge=1, le=600, description="Seconds of the shortest."), FLOAT32
+    ] = 15.0
+    max_s: Annotated[float, Field(ge=1, le=600, description="Seconds of the longest."), FLOAT32] = (
+        60.0
+    )
     start: Annotated[Second, Field(description="Only from this second on.")] = 0.0
     end: Annotated[Second | None, Field(description="Only up to this second.")] = None
     aspects: Annotated[tuple[AspectName, ...], Field(min_length=1, max_length=4)] = ("9:16",)
@@ -47,7 +52,7 @@ class ClipRequest(BaseModel):
         int | None,
         Field(ge=1, le=32, description="Which of the video's audio tracks, from 1; else by rule."),
     ] = None
-    loudness: Annotated[float, Field(ge=-30, le=-9, description="LUFS.")] = -14.0
+    loudness: Annotated[float, Field(ge=-30, le=-9, description="LUFS."), FLOAT32] = -14.0
     texts: Annotated[bool, Field(description="A title, a description and hashtags each.")] = True
     rerank: Annotated[bool, Field(description="Let the text model put them in order.")] = False
     ssim: Annotated[bool, Field(description="Compare each with a plain render.")] = False

@@ -9,7 +9,8 @@ from cluster.problems import InvalidRequest, UnsupportedParameter
 MAX_INPUTS = 2048
 
 Texts = Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
-Tokens = Annotated[list[int] | list[list[int]], Field(min_length=1)]
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+Tokens = Annotated[list[TokenId] | list[list[TokenId]], Field(min_length=1)]
 
 
 class EmbeddingsRequest(BaseModel):

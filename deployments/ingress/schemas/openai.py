@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cluster.numbers import FLOAT32
 from cluster.problems import UnsupportedParameter
 from deployments.contracts.generation import Message, Role, Sampling
 
@@ -61,6 +62,9 @@ class StreamOptions(_Strict):
     include_obfuscation: bool = False
 
 
+Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False), FLOAT32]
+
+
 class _Generation(_Strict):
     """Fields that chat and plain completions share."""
 
@@ -71,8 +75,8 @@ class _Generation(_Strict):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1, le=MAX_OUTPUT_TOKENS)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False), FLOAT32] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False), FLOAT32] | None = None
     top_k: Annotated[int, Field(ge=0, le=1_000)] | None = None
     stop: (
         Annotated[str, Field(min_length=1, max_length=256)]
@@ -80,8 +84,8 @@ class _Generation(_Strict):
         | None
     ) = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
     ignore_eos: bool = False
     user: Annotated[str, Field(max_length=512)] | None = None
     # Known to OpenAI, not to us: accepted only with a value that asks for nothing.
@@ -209,7 +213,7 @@ class CompletionRequest(_Generation):
     prompt: str | Annotated[list[str], Field(min_length=1, max_length=1)]
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     echo: bool | None = False
-    best_of: int | None = None
+    best_of: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
     suffix: str | None = None
 
     @property

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from cluster.numbers import FLOAT32
 from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import Change, PageAnswer, PageQuery, Strict, example
 
@@ -20,7 +21,7 @@ Kinds = Annotated[
     Field(min_length=1, max_length=50, description="`key.created`, a family `key.*`, or `*`."),
 ]
 Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Instant = Annotated[float, Field(ge=0, le=1e11)]
+Instant = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False), FLOAT32]
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 

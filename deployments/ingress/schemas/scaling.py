@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cluster.autoscaling.spec import ScalingSpec
+from cluster.numbers import FLOAT32
 from deployments.ingress.schemas.admin import PageAnswer, PageQuery, Strict, example
 
 LONGEST_S = 365 * 86_400
@@ -24,7 +25,7 @@ class BoundsPut(Strict):
 
     floor: Count | None = None
     ceiling: Count | None = None
-    for_s: Annotated[float, Field(gt=0, le=LONGEST_S)] | None = None
+    for_s: Annotated[float, Field(gt=0, le=LONGEST_S, allow_inf_nan=False), FLOAT32] | None = None
 
     @model_validator(mode="after")
     def _bounds_something(self) -> Self:

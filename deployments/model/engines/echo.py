@@ -60,6 +60,10 @@ class EchoEngine:
         except Draining:
             self._failed += 1
             raise
+        except (asyncio.CancelledError, GeneratorExit):
+            if not done and request.on_left is not None:
+                request.on_left(Tokens(()))  # whatever was counted was yielded
+            raise
         finally:
             self._open -= 1
             self._finished += done

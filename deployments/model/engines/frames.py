@@ -41,7 +41,9 @@ class Stop(NamedTuple):
 class Batch(NamedTuple):
     """Child to parent: tokens of one sequence.
 
-    `end`: stop, length, cancelled, error or None (more to come).
+    `end`: stop, length, cancelled (with what was generated and not sent), refused (the job's
+    parameters are at fault), error (the engine is) or None (more to come). `error` is the library's
+    own reason for the last two.
     """
 
     key: int

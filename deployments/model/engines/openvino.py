@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from cluster.clock import Clock, SystemClock
-from cluster.problems import Draining, ModelFailed
-from cluster.resilience.verdicts import ReplicaLost
+from cluster.problems import Draining
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.child import Child
@@ -21,6 +20,7 @@ from deployments.model.engines.features import ALL, refuse_unsupported
 from deployments.model.engines.frames import Batch, Broken, Cancel, Job, Ready, Step, Stop
 from deployments.model.engines.ledger import Ledger
 from deployments.model.engines.openvino_worker import Options
+from deployments.model.failures import model_failed, refused_parameters, replica_lost
 
 _STALL_S = 120.0  # no step for so long, with sequences open, means that the process hangs
 _SEEDS = 1 << 62
@@ -86,7 +86,7 @@ class OpenVinoEngine:
         self._require_alive()
         if not self._ledger.slots:
             self._heard_at = self._clock.monotonic()
-        key, mailbox = self._ledger.open()
+        key, mailbox = self._ledger.open(on_left=request.on_left)
         self._child.send(_job(key, request))
         try:
             finish_reason = None
@@ -118,7 +118,7 @@ class OpenVinoEngine:
         if self._stopping:
             raise Draining("The model is shutting down.")
         if self._broken is not None:
-            raise ReplicaLost(self._model, "The model's engine has failed and is being replaced.")
+            raise replica_lost(self._model, self._broken)
 
     def _on_message(self, message: Any) -> None:
         if isinstance(message, Step):
@@ -136,9 +136,11 @@ class OpenVinoEngine:
 
     def _deliver(self, batch: Batch) -> None:
         if batch.end == "cancelled":
-            self._ledger.freed(batch.key)
+            self._ledger.freed(batch.key, Tokens(batch.ids))
+        elif batch.end == "refused":
+            self._ledger.refuse(batch.key, refused_parameters(self._model, batch.error))
         elif batch.end == "error":
-            self._ledger.fail(batch.key, ModelFailed(self._model))
+            self._ledger.fail(batch.key, model_failed(self._model, batch.error))
         else:
             end = cast(FinishReason | None, batch.end)
             self._ledger.deliver(batch.key, Tokens(batch.ids, end, batch.logprobs))
@@ -155,7 +157,7 @@ class OpenVinoEngine:
         if self._stopping:
             self._ledger.fail_all(lambda: Draining("The model is shutting down."))
         else:
-            self._ledger.fail_all(lambda: ReplicaLost(self._model, "The model's engine failed."))
+            self._ledger.fail_all(lambda: replica_lost(self._model, reason))
 
 
 def _job(key: int, request: TokenRequest) -> Job:

@@ -64,7 +64,7 @@ class Worker:
         self._cache_tokens = cache_tokens
         self._waiting: OrderedDict[int, Job] = OrderedDict()
         self._running: dict[int, _Sequence] = {}
-        self._leaving: list[int] = []
+        self._leaving: list[Batch] = []
         self.steps = 0
 
     @property
@@ -75,13 +75,17 @@ class Worker:
         self._waiting[job.key] = job
 
     def cancel(self, key: int) -> None:
-        """A waiting job leaves at once; a running one is dropped by the next step."""
+        """A waiting job leaves at once; a running one is dropped by the next step. What it had
+        generated comes with the news that it has gone.
+        """
+        held: tuple[int, ...] = ()
         if self._waiting.pop(key, None) is None:
             sequence = self._running.pop(key, None)
             if sequence is None:
                 return
             sequence.handle.cancel()
-        self._leaving.append(key)
+            held = tuple(sequence.held)
+        self._leaving.append(Batch(key, held, "cancelled"))
 
     def turn(self) -> list[Batch]:
         """Admit, take one step, and collect what it made. Errors of the pipeline come through."""
@@ -94,7 +98,7 @@ class Worker:
             batch = self._collect(key, sequence, now)
             if batch is not None:
                 batches.append(batch)
-        batches += [Batch(key, end="cancelled") for key in self._leaving]
+        batches += self._leaving
         self._leaving.clear()
         return batches
 
@@ -106,9 +110,14 @@ class Worker:
                 refused.append(Batch(key, end="error", error=_TOO_SMALL))
                 continue
             try:
-                handle = self._pipeline.add_request(key, _tensor(job.prompt), _config(job))
-            except (RuntimeError, ValueError) as error:  # a fault of this job alone
-                refused.append(Batch(key, end="error", error=str(error)))
+                config = _config(job)
+            except _REFUSALS as error:  # the parameters of this job alone are at fault
+                refused.append(Batch(key, end="refused", error=_reason(error)))
+                continue
+            try:
+                handle = self._pipeline.add_request(key, _tensor(job.prompt), config)
+            except (RuntimeError, ValueError) as error:  # the job fails alone, by the engine
+                refused.append(Batch(key, end="error", error=_reason(error)))
                 continue
             due = float("inf") if job.interval_s == float("inf") else 0.0
             self._running[key] = _Sequence(job, handle, due)
@@ -133,6 +142,7 @@ class Worker:
         return _flushed(key, sequence, end, error, now)
 
 
+_REFUSALS = (RuntimeError, ValueError, TypeError, OverflowError)
 _TOO_SMALL = "The attention cache is too small for this sequence."
 _END = {"STOP": "stop", "LENGTH": "length"}
 
@@ -157,7 +167,8 @@ def _tensor(prompt: tuple[int, ...]) -> Any:
 def _config(job: Job) -> Any:
     """openvino-genai's settings for one sequence.
 
-    Penalties count generated tokens only, as OpenAI's do.
+    Penalties count generated tokens only, as OpenAI's do. Raises one of `_REFUSALS` for values that
+    the library does not take.
     """
     import openvino_genai
 
@@ -177,7 +188,12 @@ def _config(job: Job) -> Any:
     config.presence_penalty = job.presence_penalty
     config.frequency_penalty = job.frequency_penalty
     config.logprobs = int(job.logprobs)
+    config.validate()
     return config
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:2000]
 
 
 def load(options: Options) -> Any:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.problems import Draining, ModelFailed
-from cluster.resilience.verdicts import ReplicaLost
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import refuse_unsupported
 from deployments.model.engines.ledger import Ledger
+from deployments.model.failures import model_failed, refused_parameters, replica_lost
 
 _STEP_TOKENS = 512
 _PAGE = 256  # tokens in a cache block: 32 measured 20 % slower, and flash attention wants 256
@@ -65,10 +65,10 @@ class TransformersEngine:
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
         self._require_alive()
-        key, mailbox = self._ledger.open(request.interval_s)
+        key, mailbox = self._ledger.open(request.interval_s, request.on_left)
         self._seen[key] = 0
-        self._submit(key, request)
         try:
+            self._submit(key, request)
             finish_reason = None
             while finish_reason is None:
                 tokens = await mailbox.get()
@@ -76,9 +76,10 @@ class TransformersEngine:
                 finish_reason = tokens.finish_reason
                 yield tokens
         finally:
-            self._seen.pop(key, None)
             if self._ledger.leave(key):
                 self._manager.cancel_request(str(key))
+            else:
+                self._seen.pop(key, None)
 
     def stats(self) -> EngineStats:
         steps = getattr(self._manager, "current_batch", 0)
@@ -103,7 +104,7 @@ class TransformersEngine:
         try:
             self.check_health()
         except RuntimeError as error:
-            raise ReplicaLost(self._model) from error
+            raise replica_lost(self._model, str(error)) from error
 
     def _submit(self, key: int, request: TokenRequest) -> None:
         """Every request states its whole sampling.
@@ -111,16 +112,20 @@ class TransformersEngine:
         `top_k` 1 is greedy, the vocabulary's size is no limit.
         """
         greedy = request.temperature == 0
-        self._manager.add_request(
-            list(request.prompt_ids),
-            request_id=str(key),
-            max_new_tokens=request.max_tokens,
-            streaming=request.interval_s != float("inf"),
-            eos_token_id=sorted(request.stop_ids) or [-1],
-            temperature=1.0 if greedy else float(request.temperature),
-            top_k=1 if greedy else min(request.top_k or self._vocabulary, self._vocabulary),
-            top_p=1.0 if greedy else float(request.top_p),
-        )
+        try:
+            self._manager.add_request(
+                list(request.prompt_ids),
+                request_id=str(key),
+                max_new_tokens=request.max_tokens,
+                streaming=request.interval_s != float("inf"),
+                eos_token_id=sorted(request.stop_ids) or [-1],
+                temperature=1.0 if greedy else float(request.temperature),
+                top_k=1 if greedy else min(request.top_k or self._vocabulary, self._vocabulary),
+                top_p=1.0 if greedy else float(request.top_p),
+            )
+        except (ValueError, TypeError, OverflowError) as error:
+            problem = refused_parameters(self._model, f"{type(error).__name__}: {error}")
+            self._ledger.refuse(key, problem)
 
     def _load(self) -> None:
         import torch
@@ -161,7 +166,8 @@ class TransformersEngine:
         def watched() -> list[Any]:
             states: list[Any] = clear()
             if states:
-                self._post(self._on_cancelled, [int(state.request_id) for state in states])
+                found = [(int(state.request_id), list(state.generated_tokens)) for state in states]
+                self._post(self._on_cancelled, found)
             return states
 
         scheduler.clear_cancelled_requests = watched
@@ -172,15 +178,16 @@ class TransformersEngine:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, argument)
 
-    def _on_cancelled(self, keys: Sequence[int]) -> None:
-        for key in keys:
-            self._ledger.freed(key)
+    def _on_cancelled(self, found: Sequence[tuple[int, list[int]]]) -> None:
+        for key, generated in found:
+            seen = self._seen.pop(key, 0)
+            self._ledger.freed(key, Tokens(tuple(generated[seen:])))
 
     def _on_outputs(self, outputs: Sequence[Any]) -> None:
         for output in outputs:
             key = int(output.request_id)
             if output.error is not None:
-                self._ledger.fail(key, self._failure())
+                self._ledger.fail(key, self._failure(str(output.error)))
                 continue
             seen = self._seen.get(key, 0)
             self._seen[key] = len(output.generated_tokens)
@@ -190,10 +197,10 @@ class TransformersEngine:
             if end is not None:
                 self._seen.pop(key, None)
 
-    def _failure(self) -> Draining | ModelFailed:
+    def _failure(self, reason: str) -> Draining | ModelFailed:
         if self._stopping:
             return Draining("The model is shutting down.")
-        return ModelFailed(self._model)
+        return model_failed(self._model, reason)
 
 
 def _router(engine: TransformersEngine) -> Any:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.problems import Draining
-from cluster.resilience.verdicts import ReplicaLost
+from cluster.problems import Draining, Problem
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import ALL, refuse_unsupported
+from deployments.model.engines.ledger import merge_tokens
+from deployments.model.failures import refused_parameters, replica_lost
 
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "stop"}
 _BLOCK = 16
@@ -64,27 +65,47 @@ class VllmEngine:
         refuse_unsupported(request, self.supports, self.name)
         if self._stopping.is_set():
             raise Draining("The model is shutting down.")
+        try:
+            sampling = _sampling(request)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise refused_parameters(self._model, f"{type(error).__name__}: {error}") from error
         self._submitted += 1
         self._open += 1
         key = f"{request.request_id}#{self._submitted}"  # vLLM wants ids that never repeat
-        outputs = self._llm.generate(_prompt(request), _sampling(request), key)
-        finished = failed = False
+        outputs = self._llm.generate(_prompt(request), sampling, key)
+        held: list[Tokens] = []
+        begun = finished = failed = False
         try:
             async for output in outputs:
-                tokens = _tokens(output.outputs[0], request)
-                self._tokens += len(tokens.ids)
-                finished = tokens.finish_reason is not None
-                yield tokens
+                begun = True
+                held.append(_tokens(output.outputs[0], request))
+                self._tokens += len(held[-1].ids)
+                finished = held[-1].finish_reason is not None
+                if finished or request.interval_s != float("inf"):
+                    tokens = merge_tokens(held)
+                    held.clear()
+                    yield tokens
         except Exception as error:
             failed = True
-            if self._stopping.is_set():
-                raise Draining("The model is shutting down.") from error
-            raise ReplicaLost(self._model) from error
+            raise self._problem(error, begun) from error
         finally:
             self._open -= 1
             self._finished += finished and not failed
             self._failed += failed
             await outputs.aclose()  # vLLM aborts the request when its generator is closed
+            # What it generated in its last step, and has not given out, is not known here.
+            if request.on_left is not None and not (finished or failed):
+                request.on_left(merge_tokens(held))
+
+    def _problem(self, error: Exception, begun: bool) -> Problem:
+        """vLLM raises ValueError for a request that it does not take."""
+        if self._stopping.is_set():
+            return Draining("The model is shutting down.")
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, ValueError) and not begun:
+            self._submitted, self._failed = self._submitted - 1, self._failed - 1
+            return refused_parameters(self._model, reason)
+        return replica_lost(self._model, reason)
 
     def stats(self) -> EngineStats:
         running = min(self._open, self._sizing.max_running)
@@ -142,7 +163,6 @@ def _prompt(request: TokenRequest) -> dict[str, Any]:
 def _sampling(request: TokenRequest) -> Any:
     from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-    whole = request.interval_s == float("inf")
     return SamplingParams(
         max_tokens=request.max_tokens,
         temperature=request.temperature,
@@ -155,7 +175,7 @@ def _sampling(request: TokenRequest) -> Any:
         stop_token_ids=sorted(request.stop_ids),
         ignore_eos=True,  # the stop ids say what ends a sequence
         detokenize=False,
-        output_kind=RequestOutputKind.FINAL_ONLY if whole else RequestOutputKind.DELTA,
+        output_kind=RequestOutputKind.DELTA,  # what was generated is known whenever it is left
     )
 
 

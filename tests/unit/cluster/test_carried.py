@@ -34,7 +34,8 @@ PINNED: dict[type, str] = {
     generation.Sampling: "max_tokens temperature top_p top_k stop seed presence_penalty "
     "frequency_penalty logprobs ignore_eos",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
-    "priority start_within_s",
+    "priority start_within_s call",
+    generation.SettleRequest: "replica call",
     generation.Usage: "prompt_tokens completion_tokens",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model",

@@ -87,7 +87,7 @@ async def test_every_sequence_is_counted_once_however_it_ends() -> None:
 
     stats = ledger.stats(2, 0)
     assert (stats.submitted, stats.finished, stats.cancelled, stats.failed) == (4, 1, 2, 1)
-    assert (stats.running, stats.waiting, stats.handlers, stats.tokens_out) == (0, 0, 0, 1)
+    assert (stats.running, stats.waiting, stats.handlers, stats.tokens_out) == (0, 0, 0, 3)
 
 
 @given(st.lists(st.binary(max_size=50), max_size=8), st.integers(1, 30))
