@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from cluster.audit.fields import SECRET
+from cluster.redaction import contains_credential
 
 DEPLOY_TIMEOUT_S = 120.0
 
@@ -73,7 +73,7 @@ class Dashboard:
 
     def submit(self, entrypoint: str, env: Mapping[str, str]) -> str:
         """Start a Ray job; returns its id. Raises ValueError if a key is in what Ray logs of it."""
-        if any(SECRET.search(text) for text in (entrypoint, *env.values())):
+        if any(map(contains_credential, (entrypoint, *env.values()))):
             raise ValueError("a job's key comes in a file, which MOBULA_API_KEY_FILE names")
         body = {"entrypoint": entrypoint, "runtime_env": {"env_vars": dict(env)}}
         answer = self._checked(self._http.post("/api/jobs/", json=body, timeout=60.0))
