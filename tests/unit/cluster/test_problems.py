@@ -20,6 +20,7 @@ EXAMPLES = {
     "UnknownModel": ("x", ["nano"]),
     "PayloadTooLarge": (10,),
     "UnsupportedMedia": ("text/plain", ["application/json"]),
+    "UnsupportedEncoding": ("br", ["gzip"]),
     "RateLimited": ("slow down", 2.5, "requests"),
     "QuotaExceeded": ("spent", 60.0, "tokens-day"),
     "Malformed": ([{"pointer": "/a", "detail": "wrong", "type": "t"}],),
