@@ -15,7 +15,7 @@
     Problem
       SandboxFailed    500 sandbox-failed    our side: a child could not start, or was killed
       SandboxUnavailable 501 sandbox-unavailable  this kernel cannot confine a child as it must
-        RenderFailed       sandbox-failed    ffmpeg did not do what we told it; nothing was damaged
+        RenderFailed       render-failed     ffmpeg did not do what we told it; nothing was damaged
 
 `Interrupted` is no problem: whoever cancelled knows. A sandboxed child is not trusted, so what it
 says went wrong is rebuilt from `WIRE` by name and never unpickled.
@@ -141,6 +141,8 @@ class SandboxUnavailable(Problem):
 class RenderFailed(SandboxFailed):
     """ffmpeg refused a command of ours though it could read the recording: trying again is of no
     use, and the recording is not to blame."""
+
+    slug, title = "render-failed", "The clip could not be made on our side"
 
     def __init__(self, detail: str = "The clip could not be made, by a fault on our side.") -> None:
         super().__init__(detail)

@@ -9,14 +9,17 @@ from deployments.clipper import failures
 from deployments.clipper.failures import (
     WIRE,
     MediaDamaged,
+    MediaIncomplete,
     MediaRefused,
     MediaTimeout,
     MediaTooLarge,
     MediaTooShort,
     NoMedia,
     NoRoom,
+    RenderFailed,
     SandboxFailed,
     SandboxUnavailable,
+    TranscriptRefused,
     from_wire,
     to_wire,
 )
@@ -27,11 +30,14 @@ ALL: list[Problem] = [
     MediaTooLarge("max_pixels", 100, 200),
     MediaTooShort(0.01, 0.1),
     MediaDamaged(signal=11),
+    MediaIncomplete(),
     NoMedia(),
     MediaTimeout("probe", 2.5),
     NoRoom(),
     SandboxFailed(),
     SandboxUnavailable("no Landlock"),
+    RenderFailed(),
+    TranscriptRefused("It begins after the recording's end."),
 ]
 
 
