@@ -16,7 +16,7 @@ import pytest
 from cluster.ops import state as states
 from cluster.ops.processes import members
 from load_tests.launcher import END_S, READY_S, wait_for
-from load_tests.recovery.parts import NOTICED_S, kill, kill_and_recover, supervision
+from load_tests.recovery.parts import kill, kill_and_recover, supervision
 from tests.chaos.tiny_app import Mobula
 
 
@@ -133,9 +133,8 @@ def test_an_up_in_the_foreground_starts_again_what_died_and_ends_with_ctrl_c(
 ) -> None:
     process, old = mobula.up()
 
-    recovery = kill_and_recover(mobula, "gcs")
+    kill_and_recover(mobula, "gcs")
 
-    assert recovery.noticed_s < NOTICED_S
     state = mobula.state()
     assert state.id != old.id
     assert members(old.id) == []
