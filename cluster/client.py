@@ -23,6 +23,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from cluster.ops.driver import keep_loopback_address
 from cluster.problems import Overloaded, Problem
 from cluster.resilience.failures import from_ray
 
@@ -178,6 +179,7 @@ class AsyncMobula:
     @cached_property
     def _handle(self) -> DeploymentHandle:
         if not ray.is_initialized():
+            keep_loopback_address()
             ray.init(address="auto", namespace="serve", log_to_driver=False)
         try:
             return serve.get_app_handle(self._app)
