@@ -111,7 +111,8 @@ class Supervisor:
             try:
                 self._cluster.start_again()
             except StartFailed as failure:
-                reason = str(failure).strip()
+                self._say(str(failure))
+                reason = _short(str(failure))
                 continue
             self._record = replace(self._record, restarts=self._record.restarts + 1)
             self._tell("watching")
@@ -148,3 +149,9 @@ class Supervisor:
             supervisions.save(self._home, self._record)
         except OSError as error:
             self._say(f"what the supervisor does cannot be written down: {error}")
+
+
+def _short(text: str) -> str:
+    """The first line, and the last, which names the error where there is a traceback between."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nobody knows why"]
+    return lines[0] if len(lines) == 1 else f"{lines[0]}: {lines[-1]}"

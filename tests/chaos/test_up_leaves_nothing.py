@@ -159,7 +159,7 @@ def test_a_crash_loop_is_given_up_and_status_says_why(mobula: Mobula) -> None:
     code, output = mobula.run("status")
     assert code == 1
     assert "gave up: started 5 times within 10 minutes; last: deploying failed" in output
-    assert "gone" in output
+    assert "ImportError: gone" in output
     assert states.load(mobula.home) is None
     mobula.assert_ports_are_free()
     assert mobula.run("down") == (0, "nothing is running\n")

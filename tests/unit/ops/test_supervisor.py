@@ -25,6 +25,7 @@ class FakeCluster:
     script: list[dict[Role, float]]
     broken: int = 0
     starts: int = 0
+    words: str = "`ray start` ended with status 1"
     obstacles: list[str | None] = field(default_factory=list)
     revived: list[Role] = field(default_factory=list)
     during_start: Callable[[], None] = lambda: None
@@ -49,7 +50,7 @@ class FakeCluster:
         self.starts += 1
         self.during_start()
         if self.starts <= self.broken:
-            raise StartFailed("`ray start` ended with status 1")
+            raise StartFailed(self.words)
 
 
 @dataclass
@@ -113,6 +114,18 @@ def test_a_crash_loop_is_given_up_with_the_last_reason(tmp_path: Path) -> None:
     assert run.cluster.starts == MOST
     assert reason == "started 5 times within 10 minutes; last: `ray start` ended with status 1"
     assert str(run.record()) == f"gave up: {reason}"
+
+
+def test_a_traceback_is_for_the_log_and_its_error_for_status(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{"gcs": 0.0}], broken=99), tmp_path)
+    traceback = "deploying failed\nTraceback:\n  File x\n\nImportError: gone\n"
+    run.cluster.words = traceback
+
+    reason = run.to_its_end()
+
+    assert reason is not None
+    assert reason.endswith("; last: deploying failed: ImportError: gone")
+    assert run.said.count(traceback) == MOST
 
 
 def test_a_cluster_that_keeps_dying_after_good_starts_is_a_crash_loop_too(tmp_path: Path) -> None:
