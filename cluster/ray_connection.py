@@ -11,6 +11,7 @@ from ray._private import services
 from ray._raylet import AuthenticationTokenLoader
 from ray.exceptions import AuthenticationError, RayError
 
+from cluster.ops.driver import keep_loopback_address
 from cluster.problems import Unauthenticated
 from cluster.resilience.verdicts import Unavailable
 
@@ -31,6 +32,7 @@ def connect() -> None:
         address = services.get_ray_address_from_environment("auto", None)
     except ConnectionError:
         raise Unavailable(_NO_CLUSTER, retry_after_s=5.0) from None
+    keep_loopback_address(address)
     try:
         _check(address)
         ray.init(address="auto", namespace="serve", log_to_driver=False)

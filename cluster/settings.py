@@ -73,10 +73,11 @@ class Settings(BaseSettings):
     dashboard_port: Port = 8265
     gcs_port: Port = 6480
 
-    # Several nodes: the address under which the others reach this one, and the CPUs by which Ray
-    # places replicas here (none: the cores that are there; 0 keeps replicas off a head). Where the
-    # head keeps its state in a Redis, it can be started again, and the cluster with it. Form:
-    # redis://user:password@host:6379, one database, which nothing may evict from.
+    # Several nodes: the address under which the others reach this one (on loopback, nothing but the
+    # HTTP port listens for anybody else), and the CPUs by which Ray places replicas here (none: the
+    # cores that are there; 0 keeps replicas off a head). Where the head keeps its state in a Redis,
+    # it can be started again, and the cluster with it. Form: redis://user:password@host:6379, one
+    # database, which nothing may evict from.
     node_address: str = LOOPBACK
     node_cpus: Annotated[int, Field(ge=0)] | None = None
     gcs_redis_url: SecretStr | None = None

@@ -79,7 +79,7 @@ def _measure(cluster: Launcher, options: argparse.Namespace, console: Console) -
                 console.print(f"{clients} clients: {role} is killed ...")
                 kept.append(witness.make_key(role))
                 job = witness.order_clips(cluster.folder) if options.job else None
-                recovery = kill_and_recover(cluster, role, clients)
+                recovery = kill_and_recover(cluster, role)
                 found += figures_of(recovery, clients)
                 if job is not None:
                     lost = not witness.ends_well(job)

@@ -19,6 +19,7 @@ from cluster.cli.screen import Stages, console, fail, say
 from cluster.clock import SystemClock
 from cluster.ops.ports import Ports
 from cluster.ops.processes import end_all, members
+from cluster.ops.profile import ONE_MACHINE
 from cluster.settings import MARKER, ROOT, process_environment
 
 HELLO = """
@@ -96,6 +97,7 @@ def _bare(folder: Path) -> float:
     (folder / "hello.yaml").write_text(CONFIG.format(port=ports.http))
     env = process_environment({
         MARKER: BARE,
+        ONE_MACHINE: "0",  # as `up` has it: nobody else reaches its ports
         "SPT_NOENV": "1",
         "PYTHONPATH": str(folder),
         "RAY_AUTH_MODE": "token",

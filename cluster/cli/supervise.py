@@ -23,7 +23,7 @@ from cluster.ops.state import ClusterState
 from cluster.ops.supervised import EndedByOthers, SupervisedCluster
 from cluster.ops.supervision import Supervision
 from cluster.ops.supervisor import Supervisor
-from cluster.settings import ROOT, Settings, process_environment
+from cluster.settings import MARKER, ROOT, Settings, process_environment
 from cluster.storage.files import PRIVATE_UMASK, write_for_owner_only
 
 LOG = "supervisor.log"
@@ -35,6 +35,7 @@ def leave_behind(plan: Plan) -> None:
     env = process_environment({
         "MOBULA_HOME": str(plan.home),
         "MOBULA_HTTP_PORT": str(plan.settings.http_port),
+        MARKER: "",  # of no cluster that `up` was started in
     })  # fmt: skip
     with (plan.home / LOG).open("ab") as log:
         process = subprocess.Popen(

@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
+
 from cluster.ops import gcs_store
 from cluster.ops import state as states
 from cluster.ops.deployed import Deployed
@@ -23,6 +26,10 @@ from cluster.ops.watch import Prober, Watch, probe_targets
 
 FLUSH_S = 1.5  # replicas write usage and audit records once a second
 GRACE_S = 0.5
+
+
+# What the system, and not the configuration, may have against a start: no space, no process.
+OUTSIDE = (OSError, RuntimeError, subprocess.SubprocessError, psutil.Error, httpx.HTTPError)
 
 
 class EndedByOthers(Exception):
@@ -88,8 +95,20 @@ class SupervisedCluster:
         if (found.id if found else None) != self._recorded:
             raise EndedByOthers
 
+    def obstacle(self) -> str | None:
+        """Without its Redis a head cannot be started again; what is left of it serves meanwhile.
+        Raises EndedByOthers."""
+        self._check_record()
+        return gcs_store.complaint(self._plan.settings)
+
     def start_again(self) -> None:
         """Raises StartFailed, EndedByOthers."""
+        try:
+            self._start_alone()
+        except OUTSIDE as error:
+            raise StartFailed(f"{type(error).__name__}: {error}") from error
+
+    def _start_alone(self) -> None:
         lock = contextlib.nullcontext(True) if self._exclusive else states.starting(self._plan.home)
         with lock as alone:
             if not alone:

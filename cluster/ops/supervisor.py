@@ -20,6 +20,7 @@ from cluster.ops.supervision import Phase, Supervision
 from cluster.ops.verdict import Verdict, judge
 
 LOOK_S = 0.5
+OBSTACLE_S = 2.0
 
 Say = Callable[[str], None]
 
@@ -37,6 +38,10 @@ class Supervised(Protocol):
 
     def revive(self, role: Role) -> None:
         """Start one process in the way it was started. Raises OSError."""
+        ...
+
+    def obstacle(self) -> str | None:
+        """Why no start can succeed now, and none is worth an attempt."""
         ...
 
     def start_again(self) -> None:
@@ -69,7 +74,7 @@ class Supervisor:
 
     def run(self) -> str:
         """Returns only when it gave up, and why."""
-        supervisions.save(self._home, self._record)
+        self._save()
         while True:
             self._each_look()
             verdict = judge(self._cluster.away(), self._cluster.silent())
@@ -94,6 +99,7 @@ class Supervisor:
     def _start_again(self, reason: str) -> bool:
         """Whether it runs again; where not, it was given up."""
         while True:
+            self._await_chance(reason)
             if self._restarts.is_crash_loop():
                 return self._give_up(reason)
             attempt = self._restarts.attempt()
@@ -105,12 +111,19 @@ class Supervisor:
             try:
                 self._cluster.start_again()
             except StartFailed as failure:
-                reason = str(failure).strip()
+                self._say(str(failure))
+                reason = _short(str(failure))
                 continue
             self._record = replace(self._record, restarts=self._record.restarts + 1)
             self._tell("watching")
             self._say(f"it runs again after {self._clock.monotonic() - began:.1f} s")
             return True
+
+    def _await_chance(self, reason: str) -> None:
+        while (obstacle := self._cluster.obstacle()) is not None:
+            self._tell("waiting", f"{reason}; {obstacle}")
+            self._each_look()
+            self._sleep(OBSTACLE_S)
 
     def _give_up(self, reason: str) -> bool:
         minutes = WINDOW_S / 60
@@ -124,8 +137,21 @@ class Supervisor:
             return
         since = self._clock.wall()
         self._record = replace(old, phase=phase, reason=reason, attempt=attempt, since=since)
-        supervisions.save(self._home, self._record)
+        self._save()
         if phase == "waiting":
             self._say(reason)
         elif phase == "watching" and old.phase == "waiting":
             self._say(f"all is well again after {since - old.since:.1f} s")
+
+    def _save(self) -> None:
+        """A full disk is no reason to stop supervising."""
+        try:
+            supervisions.save(self._home, self._record)
+        except OSError as error:
+            self._say(f"what the supervisor does cannot be written down: {error}")
+
+
+def _short(text: str) -> str:
+    """The first line, and the last, which names the error where there is a traceback between."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nobody knows why"]
+    return lines[0] if len(lines) == 1 else f"{lines[0]}: {lines[-1]}"

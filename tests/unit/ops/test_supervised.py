@@ -110,6 +110,27 @@ def test_what_was_sent_and_does_not_start_gives_way_to_what_worked(
     assert names() == ["new", "good"]
 
 
+def test_what_the_system_has_against_a_start_is_a_failed_attempt(
+    cluster: SupervisedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(supervised, "sweep", refuse)
+
+    with cluster, pytest.raises(StartFailed, match="No space left on device"):
+        cluster.start_again()
+
+
+def test_a_head_waits_for_the_redis_that_keeps_it(
+    cluster: SupervisedCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cluster.obstacle() is None
+    monkeypatch.setattr(supervised.gcs_store, "complaint", lambda _: "no Redis")
+
+    assert cluster.obstacle() == "no Redis"
+
+
 @pytest.mark.parametrize("successor", [None, "another"])
 def test_a_cluster_that_was_ended_by_hand_is_not_started_again(
     cluster: SupervisedCluster, tmp_path: Path, successor: str | None

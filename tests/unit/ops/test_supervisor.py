@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from cluster.clock import ManualClock
 from cluster.ops import supervision as supervisions
 from cluster.ops.plan import StartFailed
@@ -23,6 +25,8 @@ class FakeCluster:
     script: list[dict[Role, float]]
     broken: int = 0
     starts: int = 0
+    words: str = "`ray start` ended with status 1"
+    obstacles: list[str | None] = field(default_factory=list)
     revived: list[Role] = field(default_factory=list)
     during_start: Callable[[], None] = lambda: None
 
@@ -39,11 +43,14 @@ class FakeCluster:
         if role == "log_monitor":
             raise OSError("no such program")
 
+    def obstacle(self) -> str | None:
+        return self.obstacles.pop(0) if self.obstacles else None
+
     def start_again(self) -> None:
         self.starts += 1
         self.during_start()
         if self.starts <= self.broken:
-            raise StartFailed("`ray start` ended with status 1")
+            raise StartFailed(self.words)
 
 
 @dataclass
@@ -109,6 +116,18 @@ def test_a_crash_loop_is_given_up_with_the_last_reason(tmp_path: Path) -> None:
     assert str(run.record()) == f"gave up: {reason}"
 
 
+def test_a_traceback_is_for_the_log_and_its_error_for_status(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{"gcs": 0.0}], broken=99), tmp_path)
+    traceback = "deploying failed\nTraceback:\n  File x\n\nImportError: gone\n"
+    run.cluster.words = traceback
+
+    reason = run.to_its_end()
+
+    assert reason is not None
+    assert reason.endswith("; last: deploying failed: ImportError: gone")
+    assert run.said.count(traceback) == MOST
+
+
 def test_a_cluster_that_keeps_dying_after_good_starts_is_a_crash_loop_too(tmp_path: Path) -> None:
     run = Run(FakeCluster([{"gcs": 0.0}] * 99), tmp_path)
 
@@ -139,6 +158,32 @@ def test_while_serve_replaces_a_part_nothing_is_started_again(tmp_path: Path) ->
         "HAProxy has died; Serve starts it again",
         "all is well again after 1.0 s",
     ]
+
+
+def test_while_no_start_can_succeed_no_attempt_is_spent(tmp_path: Path) -> None:
+    """The Redis of a head may be away for longer than five attempts take."""
+    run = Run(FakeCluster([{"gcs": 0.0}, {}], obstacles=["no Redis"] * 50), tmp_path)
+
+    assert run.to_its_end() is None
+
+    assert run.said[0] == "Ray's control (GCS) has died; no Redis"
+    assert run.cluster.starts == 1
+    assert run.said[-2].endswith("(attempt 1)")
+
+
+def test_a_full_disk_does_not_end_supervision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(supervisions, "save", refuse)
+    run = Run(FakeCluster([{}, {"gcs": 0.0}, {}]), tmp_path)
+
+    assert run.to_its_end() is None
+
+    assert run.cluster.starts == 1
+    assert any("No space left" in line for line in run.said)
 
 
 def test_a_process_that_cannot_be_revived_does_not_end_the_supervisor(tmp_path: Path) -> None:
