@@ -24,9 +24,9 @@ from cluster.ops.descriptors import raise_limit
 KINDS = ("silent", "trickle", "endless")
 BEGIN = b"GET /version HTTP/1.1\r\nhost: slow.test\r\nx-slow: "
 TRICKLE, ENDLESS = b"y", b"y" * 60 + b"\r\nx-more: "
-TICK_S = 0.05
+TICK_S = 0.01
 SENDS_EVERY_S = 1.0
-AT_ONCE = 100  # opened in a tick
+AT_ONCE = 20  # opened in a tick, so that none waits for a burst of ours
 
 
 @dataclass(slots=True)

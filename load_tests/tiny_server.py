@@ -8,6 +8,8 @@ from typing import Self
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         self.send_response(200)

@@ -177,6 +177,7 @@ def _slow_clients(options: Options) -> Iterator[str]:
     if options.trusted_proxies:
         yield f"acl from_trusted_proxy src {' '.join(options.trusted_proxies)}"
     yield f"timeout http-request {options.header_timeout_s}s"
+    yield "option dontlognull"  # a line for each connection that sent nothing would cost more
     yield "stick-table type ipv6 size 100k expire 60s store conn_cur"
     unless = " unless from_trusted_proxy" if options.trusted_proxies else ""
     yield f"tcp-request connection track-sc0 src{unless}"
