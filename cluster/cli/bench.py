@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "limits": "Slots that given-up streams leave behind, and a killed replica.",
     "cache": "Kept answers: speed, latency, coalescing, invalidation, and what timing gives away.",
     "video": "Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory.",
+    "hostile-input": "Requests that are hard to read: how late each stage's event loop runs.",
     "highlights": "Planted highlights and decoys: what ranking finds, beside chance and loudness.",
 }
 
@@ -32,7 +33,7 @@ def _measuring(name: str, about: str) -> Callable[[typer.Context], None]:
     def measure(context: typer.Context) -> None:
         from cluster.cli.delegate import main_of
 
-        raise typer.Exit(main_of(f"load_tests.bench_{name}", context.args))
+        raise typer.Exit(main_of(f"load_tests.bench_{name.replace('-', '_')}", context.args))
 
     measure.__doc__ = about
     return measure
