@@ -7,7 +7,6 @@ The access log is a journal (cluster/journal.py).
 """
 
 import logging
-import re
 import sys
 from contextvars import ContextVar
 
@@ -18,10 +17,18 @@ from cluster.redaction import redact
 # What a terminal or a reader of lines takes for more than a character: C1 controls (U+0085 ends a
 # line), the line and paragraph separators, marks that turn the direction of text (Unicode
 # bidirectional algorithm, UAX 9), and what is invisible: zero width, byte order mark, tags.
-_ACTIVE = re.compile(
-    "[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e0fff]"
-)
+_ACTIVE = (
+    (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180E, 0x180E), (0x200B, 0x200F),
+    (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+
+
+def _escape(code: int) -> str:
+    units = chr(code).encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+_ESCAPES = {code: _escape(code) for first, last in _ACTIVE for code in range(first, last + 1)}
 
 
 def escape_active(line: bytes) -> bytes:
@@ -31,12 +38,7 @@ def escape_active(line: bytes) -> bytes:
     """
     if line.isascii() and b"\x7f" not in line:
         return line
-    return _ACTIVE.sub(_escape, line.decode("utf-8", "replace")).encode()
-
-
-def _escape(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+    return line.decode("utf-8", "replace").translate(_ESCAPES).encode()
 
 
 _FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}

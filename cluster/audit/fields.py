@@ -25,6 +25,7 @@ LENGTHS = {  # characters, as in the table
 }
 MAX_DETAILS, MAX_NAME, MAX_TEXT = 32, 64, 500  # entries; characters of a name and of a value
 MAX_INT = 2**63 - 1
+_SCANNED = 8_192  # characters behind the limit that are searched for credentials
 UNFIT = re.compile("[\x00\ud800-\udfff]")  # what no store takes as text
 
 
@@ -102,7 +103,7 @@ def _value_fault(value: object) -> str | None:
 
 
 def _clipped(text: object, limit: int) -> str:
-    clean = UNFIT.sub("\ufffd", redact(str(text)))
+    clean = UNFIT.sub("\ufffd", redact(str(text)[: limit + _SCANNED]))
     return clean if len(clean) <= limit else clean[: limit - 1] + "\u2026"
 
 

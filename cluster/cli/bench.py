@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "ledger": "Whether the ledger is what was generated, to the token, over mixed requests.",
     "cache": "Kept answers: speed, latency, coalescing, invalidation, and what timing gives away.",
     "video": "Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory.",
+    "hostile-input": "Requests that are hard to read: how late each stage's event loop runs.",
     "highlights": "Planted highlights and decoys: what ranking finds, beside chance and loudness.",
 }
 

@@ -122,5 +122,5 @@ class Describing:
 def _written(answer: Mapping[str, Any], plain: ClipText, topic: str) -> ClipText:
     text = str(answer["variants"][0]["text"])
     tags = tuple(f"#{tag}" for tag in tags_in(text))[:MAX_TAGS] or plain.hashtags
-    body = re.sub(r"\s*#\w+", "", text).strip()
+    body = re.sub(r"(?:(?<!\s)\s+)?#\w+", "", text).strip()
     return ClipText(plain.title, body, tags, str(answer["model"]), {"topic": topic})

@@ -4,11 +4,15 @@
 
 import regex
 
-_CLUSTER = regex.compile(r"\X")
+# \X alone counts back through all regional indicators before each one. Taken in pairs, as flags
+# are, a run of them is read once.
+_CLUSTER = regex.compile(
+    r"\p{Regional_Indicator}{2}[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*+|\X"
+)
 _EMOJI = regex.compile(
     r"\p{Emoji_Presentation}|\p{Regional_Indicator}|\p{Extended_Pictographic}\uFE0F|[0-9#*]\uFE0F?\u20E3|[\U0001F3FB-\U0001F3FF]"
 )
-_SENTENCE_END = regex.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s|$)|\n")
+_SENTENCE_END = regex.compile(r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’)\]]*+(?=\s|$)|\n")
 _GAP = regex.compile(r"\s+")
 
 
@@ -26,7 +30,7 @@ def emoji_in(text: str) -> list[str]:
 def without_emoji(text: str) -> str:
     """Return `text` without emoji, and without the gaps they leave."""
     kept = "".join(cluster for cluster in clusters(text) if not _EMOJI.search(cluster))
-    kept = regex.sub(r"[ \t]+(?=[.,!?;:\n]|$)", "", kept)
+    kept = regex.sub(r"(?<![ \t])[ \t]++(?=[.,!?;:\n]|$)", "", kept)
     return str(regex.sub(r"[ \t]{2,}", " ", kept))
 
 
@@ -38,6 +42,7 @@ def cut(text: str, limit: int) -> str:
     """
     if len(text) <= limit:
         return text
+    text = text[: limit + 1]  # one more tells whether a grapheme goes on behind the limit
     whole = _boundaries(text, limit)
     ends = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() in whole]
     if ends and ends[-1] * 3 >= limit:

@@ -6,6 +6,7 @@ all behind it have a cost for each chunk, so that bytes which come one by one wo
 At most GATHERED bytes and one chunk are held here.
 """
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 FORM = "multipart/form-data"
 MAX_PARTS = 16
+MAX_CONTENT_TYPE = 1_024  # characters of the field; a boundary has 70 at most
 GATHERED = 64 << 10  # bytes that are parsed at a time
 _PART_END = None  # among the bytes of a part
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # else a line for each bad form
 _Event = bytes | None | dict[str, str]
 
 
@@ -51,7 +54,9 @@ class Form:
     """The parts of one body."""
 
     def __init__(self, body: AsyncIterator[bytes], content_type: str) -> None:
-        """Raises UnsupportedMedia, Malformed (no boundary)."""
+        """Raises UnsupportedMedia, Malformed (no boundary, a field of great length)."""
+        if len(content_type) > MAX_CONTENT_TYPE:
+            raise Malformed.at("", "The form's Content-Type is too long.", "invalid-form")
         kind, options = parse_options_header(content_type)
         if kind != FORM.encode():
             raise UnsupportedMedia(content_type or "(none)", (FORM,))
