@@ -38,9 +38,9 @@ class _Part(BaseModel):
 class Secrets(_Part):
     """Where Kubernetes keeps what is secret: names of Secrets, and of the keys in `name`.
 
-    A Secret without `metrics_key` makes no key for Prometheus. `ray` holds Ray's cluster token under `auth_token`. The keys of `object_store` become
-    environment variables as the store's vendor names them (AWS_ACCESS_KEY_ID, ...); None: the
-    pods' service account is allowed to use the store.
+    A Secret without `metrics_key` makes no key for Prometheus. `ray` holds Ray's cluster token
+    under `auth_token`. The keys of `object_store` become environment variables as the store's
+    vendor names them (AWS_ACCESS_KEY_ID, ...); None: the pods' service account may use the store.
     """
 
     name: Name = "mobula"
