@@ -19,7 +19,7 @@ BATCH = 1_000
 
 
 async def check_rows(connection: AsyncConnection, macs: RowMacs, report: Report) -> None:
-    """Every row, streamed, and what the trail says of those that ended. Raises as the store does."""
+    """Every row, streamed, and what the trail says of those that ended. Raises StoreDown."""
     for table in TABLES:
         options = {"yield_per": BATCH}
         result = await connection.stream(stored(table), execution_options=options)
