@@ -328,7 +328,7 @@ def as_key(values: Mapping[str, Any]) -> KeyRecord:
 
 
 def as_key_row(row: Row[Any]) -> KeyRecord:
-    return as_key(row._mapping)
+    return as_key(dict(row._mapping))
 
 
 def as_user(values: Mapping[str, Any]) -> User:
@@ -336,7 +336,7 @@ def as_user(values: Mapping[str, Any]) -> User:
 
 
 def as_user_row(row: Row[Any]) -> User:
-    return as_user(row._mapping)
+    return as_user(dict(row._mapping))
 
 
 def _as_token(values: Mapping[str, Any]) -> RefreshToken:

@@ -13,7 +13,8 @@ once a minute.
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ COVERED: Mapping[str, tuple[str, ...]] = {
 NOT_COVERED = {"last_used", MAC}
 TABLES = (api_keys, users, signing_keys, refresh_tokens)
 
+_encode = msgspec.json.Encoder().encode
 log = logging.getLogger("mobula.directory")
 
 
@@ -68,16 +70,18 @@ class RowMacs:
 
     def signed(self, table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
         """`values` with their MAC. Raises ValueError for values that the table does not take."""
-        checked = _checked(table, values)
-        return {**values, MAC: self._mac(table.name, checked)}
+        form = _FORMS[table.name]
+        covered = form.covered_of([values.get(name) for name in form.columns])
+        return {**values, MAC: self._mac(form.name, covered)}
 
     def genuine(self, table: Table, row: Row[Any]) -> dict[str, Any] | None:
         """The values of a row of `stored(table)`; None unless its MAC is right."""
+        form = _FORMS[table.name]
         try:
-            values = _checked(table, row._mapping)
-            mac = row._mapping[MAC]
-            if isinstance(mac, bytes) and hmac.compare_digest(mac, self._mac(table.name, values)):
-                return {**row._mapping, **values}
+            covered = form.covered_of(row)
+            mac = row[form.mac]
+            if isinstance(mac, bytes) and hmac.compare_digest(mac, self._mac(form.name, covered)):
+                return form.values_of(row, covered)
         except ValueError:
             pass
         return None
@@ -88,7 +92,7 @@ class RowMacs:
         for row in rows:
             values = self.genuine(table, row)
             if values is None:
-                odd.append(str(row._mapping["id"])[:63])
+                odd.append(repr(row._mapping["id"])[:65])
             else:
                 found.append(values)
         if odd:
@@ -99,25 +103,20 @@ class RowMacs:
             )  # fmt: skip
         return found
 
-    def _mac(self, table: str, values: Mapping[str, Any]) -> bytes:
-        covered = [values[name] for name in COVERED[table]]
-        encoded = msgspec.json.encode((LABEL, str(table), covered))
-        return hmac.digest(self._key, encoded, "sha256")
+    def _mac(self, table: str, covered: Sequence[Any]) -> bytes:
+        return hmac.digest(self._key, _encode((LABEL, table, covered)), "sha256")
 
 
 def stored(table: Table) -> Select[Any]:
     """Every column as the driver gives it: an odd value is then the matter of its row alone."""
-    return select(*(type_coerce(column, NullType()).label(column.name) for column in table.columns))
+    columns: list[Any] = [type_coerce(each, NullType()).label(each.name) for each in table.columns]
+    return select(*columns)
 
 
 def as_stored(table: Table, row: Row[Any]) -> dict[str, Any]:
     """The values of a row of `stored(table)`, genuine or not. Raises ValueError if it is odd."""
-    return {**row._mapping, **_checked(table, row._mapping)}
-
-
-def _checked(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The covered values, each of its column's type."""
-    return {name: check(values.get(name)) for name, check in _CHECKS[table.name]}
+    form = _FORMS[table.name]
+    return form.values_of(row, form.covered_of(row))
 
 
 def _text(value: Any) -> str:
@@ -149,26 +148,58 @@ def _flag(value: Any) -> bool:
 
 def _names(value: Any) -> list[str]:
     """A JSON list of texts, as its text or as what it says; in order."""
-    found = json.loads(value) if isinstance(value, str) else value
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except RecursionError:
+        raise ValueError("is not a list") from None
     if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
         raise ValueError("is not a list")
     return sorted(map(_text, found))
 
 
-def _check_of(column: Column[Any]) -> Callable[[Any], Any]:
-    kinds: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+Check = Callable[[Any], Any]
+
+
+def _check_of(column: Column[Any]) -> Check:
+    kinds: tuple[tuple[type, Check], ...] = (
         (JSON, _names),
         (LargeBinary, _bytes),
         (Float, _number),
         (Boolean, _flag),
     )
-    check = next((check for kind, check in kinds if isinstance(column.type, kind)), _text)
-    if not column.nullable:
-        return check
-    return lambda value: None if value is None else check(value)
+    return next((check for kind, check in kinds if isinstance(column.type, kind)), _text)
 
 
-_CHECKS = {
-    table.name: tuple((name, _check_of(table.c[name])) for name in COVERED[table.name])
-    for table in TABLES
-}
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How rows of a table are read: by place, because there may be ten thousand of them."""
+
+    name: str
+    columns: tuple[str, ...]
+    covered: tuple[tuple[int, Check, bool], ...]  # place, check, whether it may be None
+    names: tuple[str, ...]  # of the covered
+    mac: int
+
+    @classmethod
+    def of(cls, table: Table) -> "_Form":
+        columns, names = tuple(table.columns.keys()), COVERED[table.name]
+        checks = [(table.c[name], _check_of(table.c[name])) for name in names]
+        covered = [
+            (columns.index(column.key), check, bool(column.nullable)) for column, check in checks
+        ]
+        return cls(str(table.name), columns, tuple(covered), names, columns.index(MAC))
+
+    def covered_of(self, row: Sequence[Any]) -> list[Any]:
+        """The covered values, each of its column's type. Raises ValueError."""
+        return [
+            None if nullable and row[place] is None else check(row[place])
+            for place, check, nullable in self.covered
+        ]
+
+    def values_of(self, row: Sequence[Any], covered: Sequence[Any]) -> dict[str, Any]:
+        values = dict(zip(self.columns, row, strict=True))
+        values.update(zip(self.names, covered, strict=True))
+        return values
+
+
+_FORMS = {table.name: _Form.of(table) for table in TABLES}

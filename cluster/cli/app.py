@@ -230,11 +230,14 @@ def manifests(
         Path | None, typer.Option(help="What to serve. [default: serve_config.yaml]")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="A folder. [default: print everything]")] = None,
+    allow_tags: Annotated[
+        bool, typer.Option("--allow-tags", help="Take images without a digest as well.")
+    ] = False,
 ) -> None:
     """Write what a production installation needs; docs/guides/production.md explains it."""
     from cluster.cli.manifests import run
 
-    raise typer.Exit(run(kind, values, config, out))
+    raise typer.Exit(run(kind, values, config, out, allow_tags))
 
 
 @app.command("test")

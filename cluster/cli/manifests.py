@@ -6,19 +6,29 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from cluster.cli.screen import fail, plain, say
-from cluster.production.render import KINDS, Kind, rendered
-from cluster.production.values import BadValues, Values, parse, read_yaml
+from cluster.production.render import KINDS, Kind, images, rendered
+from cluster.production.values import BadValues, Values, parse, read_yaml, unpinned
 from cluster.settings import ROOT
 
+TAGS = (
+    "has no digest (name@sha256:...), and a tag may be another image tomorrow: name digests in the "
+    "values, or say --allow-tags"
+)
 
-def run(kind: str, values: Path | None, config: Path | None, out: Path | None) -> int:
-    """The exit code."""
+
+def run(
+    kind: str, values: Path | None, config: Path | None, out: Path | None, allow_tags: bool = False
+) -> int:
+    """The exit code. Images without a digest are refused unless `allow_tags`."""
     chosen = next((each for each in get_args(Kind) if each == kind), None)
     if chosen is None:
         return fail(f"no manifests of '{kind}'; there are: {', '.join(KINDS)}")
     try:
         wanted = Values() if values is None else parse(read_yaml(values))
         files = rendered(chosen, wanted, _checked(config or ROOT / "serve_config.yaml"))
+        loose = {} if allow_tags else unpinned(images(chosen, wanted))
+        if loose:
+            raise BadValues("\n".join(f"{field}: {name} {TAGS}" for field, name in loose.items()))
     except BadValues as bad:
         return fail(str(bad))
     if out is None:

@@ -1,7 +1,8 @@
 """Mobula on one machine with Docker Compose: with its stores, Prometheus and Grafana beside it.
 
 Flows in: values. Flows out: compose.yaml, what Prometheus and Grafana read, and an example of the
-file of secrets, whose values Compose takes from `.env` or the environment when it starts.
+file of secrets, whose values Compose takes from `.env` or the environment when it starts. It hands
+them to containers as files in memory; no secret is in a container's environment or command line.
 """
 
 import json
@@ -10,21 +11,32 @@ from typing import Any
 
 from cluster.ops.ports import Ports
 from cluster.production.dashboard import dashboard
-from cluster.production.environment import CERTIFICATES, HOME, MONITORED, TLS, chosen
-from cluster.production.values import Values
+from cluster.production.environment import CERTIFICATES, HOME, TLS, chosen, env_name
+from cluster.production.values import Values, is_built_here
 from cluster.settings import Settings
 
 PORTS = Ports.of(Settings.model_construct())  # the defaults, whatever this machine's are
 INTERNAL_HOSTS = ("0.0.0.0", "127.0.0.1", "mobula")
 STOP_S = 60  # `up` drains, then ends everything it started
 SHARED_MEMORY = 0.35  # of the memory; Ray's object store takes 0.3
+# Those that hold a password again: Compose puts them together from the others when it starts.
 SECRETS = {
     "POSTGRES_PASSWORD": "letters and digits: openssl rand -hex 32",
     "REDIS_PASSWORD": "letters and digits: openssl rand -hex 32",
     "MOBULA_PEPPER": "without it no backup can be opened: openssl rand -hex 32",
     "MOBULA_BOOTSTRAP_KEY": "the admin key, mob_<id>_<secret>: 12 and 40 letters and digits",
+    "MOBULA_METRICS_KEY": "a key for Prometheus alone, in the same form",
     "GRAFANA_PASSWORD": "for the user admin: openssl rand -hex 16",
 }
+DERIVED = {
+    "MOBULA_DATABASE_URL": "postgresql+asyncpg://mobula:${POSTGRES_PASSWORD}@postgres:5432/mobula",
+    "MOBULA_REDIS_URL": "redis://:${REDIS_PASSWORD}@redis:6379/0",
+}
+# Settings that a file holds, in the container of Mobula.
+IN_FILES = ("database_url", "redis_url", "pepper", "bootstrap_key", "metrics_key")
+WHERE = "/run/secrets"
+MOBULA, POSTGRES, REDIS = 10001, 999, 999  # users of the images
+PROMETHEUS, GRAFANA = 65534, 472
 
 Dump = Callable[[Sequence[Any]], str]
 
@@ -46,7 +58,7 @@ def files(values: Values, dump: Dump) -> dict[str, str]:
     provider = {"name": "mobula", "type": "file", "options": {"path": "/etc/grafana/dashboards"}}
     return {
         "compose.yaml": dump([project(values)]),
-        "example.env": "".join(f"# {about}\n{name}=\n" for name, about in SECRETS.items()),
+        "example.env": _example(),
         "prometheus.yml": dump([prometheus(values)]),
         "grafana/datasources/prometheus.yaml": dump([source]),
         "grafana/providers/mobula.yaml": dump([{"apiVersion": 1, "providers": [provider]}]),
@@ -65,62 +77,65 @@ def project(values: Values) -> dict[str, Any]:
             "prometheus": _prometheus(values),
             "grafana": _grafana(values),
         },
-        "secrets": {
-            "mobula_key": {"environment": "MOBULA_BOOTSTRAP_KEY"},
-            "postgres_password": {"environment": "POSTGRES_PASSWORD"},
-            "grafana_password": {"environment": "GRAFANA_PASSWORD"},
+        "secrets": {name.lower(): {"environment": name} for name in (*SECRETS, *DERIVED)},
+        # Who may reach whom: Grafana reaches Prometheus, Prometheus the API, and neither a store.
+        "networks": {
+            "web": {},
+            "database": {"internal": True},
+            "cache": {"internal": True},
+            "metrics": {"internal": True},
+            "dashboards": {},
         },
         "volumes": {"home": {}, "postgres": {}, "redis": {}, "prometheus": {}, "grafana": {}},
     }
 
 
 def prometheus(values: Values) -> dict[str, Any]:
-    """Ray's and HAProxy's figures need no key inside the project's network; Mobula's do. There no
-    name of the certificate's is known, so that by TLS it is not checked."""
-    key = {"type": "Bearer", "credentials_file": "/run/secrets/mobula_key"}
+    """All by the API's port and one key, also what Ray and HAProxy tell. With TLS the certificate
+    is not checked: no name of it is known here."""
     tls = {"scheme": "https", "tls_config": {"insecure_skip_verify": True}}
+    own = tls if values.compose.tls else {}
     return {
         "global": {"scrape_interval": "15s"},
         "scrape_configs": [
-            {
-                **_scrape("mobula", PORTS.http),
-                "authorization": key,
-                **(tls if values.compose.tls else {}),
-            },
-            _scrape("ray", PORTS.metrics),
-            _scrape("haproxy", PORTS.haproxy_metrics),
+            {**_scrape("mobula", "/metrics"), **own},
+            {**_scrape("ray", "/metrics/ray"), **own},
+            {**_scrape("haproxy", "/metrics/haproxy"), **own},
         ],
     }
 
 
-def _scrape(job: str, port: int) -> dict[str, Any]:
+def _scrape(job: str, path: str) -> dict[str, Any]:
+    key = {"type": "Bearer", "credentials_file": f"{WHERE}/mobula_metrics_key"}
     return {
         "job_name": job,
-        "metrics_path": "/metrics",
-        "static_configs": [{"targets": [f"mobula:{port}"]}],
+        "metrics_path": path,
+        "authorization": key,
+        "static_configs": [{"targets": [f"mobula:{PORTS.http}"]}],
     }
+
+
+def _example() -> str:
+    """The file of secrets, to be filled in."""
+    asked = "".join(f"# {about}\n{name}=\n" for name, about in SECRETS.items())
+    made = "".join(f"{name}={value}\n" for name, value in DERIVED.items())
+    return f"{asked}# made of the passwords above; leave them as they are\n{made}"
 
 
 def _mobula(values: Values) -> dict[str, Any]:
     own = values.compose
     return {
-        "image": values.image,
+        **_image(values.image),
         "environment": {
             "MOBULA_HOME": HOME,
             "MOBULA_HOST": "0.0.0.0",
-            # Not loopback: Prometheus reads Ray's figures from its own container.
-            "MOBULA_NODE_ADDRESS": "mobula",
-            "MOBULA_DATABASE_URL": (
-                f"postgresql+asyncpg://mobula:{_secret('POSTGRES_PASSWORD')}@postgres:5432/mobula"
-            ),
-            "MOBULA_REDIS_URL": f"redis://:{_secret('REDIS_PASSWORD')}@redis:6379/0",
-            "MOBULA_PEPPER": _secret("MOBULA_PEPPER"),
-            "MOBULA_BOOTSTRAP_KEY": _secret("MOBULA_BOOTSTRAP_KEY"),
-            **MONITORED,
+            **{f"{env_name(name)}_FILE": f"{WHERE}/{env_name(name).lower()}" for name in IN_FILES},
             **(TLS if own.tls else {}),
             **chosen(values),
             "MOBULA_ALLOWED_HOSTS": ",".join(_answered(values)),
         },
+        "secrets": [_readable(env_name(name).lower(), MOBULA) for name in IN_FILES],
+        "networks": ["web", "database", "cache", "metrics"],
         "ports": [f"{own.address}:{own.port}:{PORTS.http}"],
         # The folder and not its files: one that is replaced by another is seen only so.
         "volumes": [f"home:{HOME}", *([f"./tls:{CERTIFICATES}:ro"] if own.tls else [])],
@@ -133,9 +148,7 @@ def _mobula(values: Values) -> dict[str, Any]:
         "shm_size": f"{int(own.size.memory_gib * 1024 * SHARED_MEMORY)}m",
         "ulimits": {"nofile": {"soft": 65536, "hard": 65536}},
         **_limits(own.size.cpus, f"{own.size.memory_gib}g"),
-        **_confined(),
-        "read_only": True,
-        "tmpfs": ["/tmp:mode=1777,exec"],
+        **_confined("/tmp:mode=1777,exec"),
     }
 
 
@@ -146,56 +159,71 @@ def _answered(values: Values) -> tuple[str, ...]:
 
 def _postgres(values: Values) -> dict[str, Any]:
     return {
-        "image": values.compose.postgres,
+        **_image(values.compose.postgres),
+        "user": f"{POSTGRES}:{POSTGRES}",
         "environment": {
             "POSTGRES_USER": "mobula",
             "POSTGRES_DB": "mobula",
-            "POSTGRES_PASSWORD_FILE": "/run/secrets/postgres_password",
+            "POSTGRES_PASSWORD_FILE": f"{WHERE}/postgres_password",
         },
-        "secrets": ["postgres_password"],
+        "secrets": [_readable("postgres_password", POSTGRES)],
+        "networks": ["database"],
         "volumes": ["postgres:/var/lib/postgresql/data"],
         "healthcheck": _check(["CMD", "pg_isready", "-U", "mobula", "-d", "mobula"]),
         "shm_size": "256m",
         **_limits(2, "2g"),
+        **_confined("/tmp:mode=1777", f"/run/postgresql:mode=0775,uid={POSTGRES},gid={POSTGRES}"),
     }
 
 
 def _redis(values: Values) -> dict[str, Any]:
-    """Nothing may be evicted: a limit that is forgotten is a limit that is not kept."""
-    keep = ["--appendonly", "yes", "--maxmemory", "768mb", "--maxmemory-policy", "noeviction"]
+    """Nothing may be evicted: a limit that is forgotten is a limit that is not kept. The password
+    goes into a file in memory: a command line is everybody's to read."""
+    keep = "--appendonly yes --maxmemory 768mb --maxmemory-policy noeviction"
+    password = f"$$(cat {WHERE}/redis_password)"
+    start = (
+        f'umask 077 && echo "requirepass {password}" > /run/redis/redis.conf'
+        f" && exec redis-server /run/redis/redis.conf --dir /data {keep}"
+    )
+    ping = f"REDISCLI_AUTH={password} redis-cli ping | grep -q PONG"
     return {
-        "image": values.compose.redis,
-        "command": ["redis-server", *keep, "--requirepass", _secret("REDIS_PASSWORD")],
-        "environment": {"REDISCLI_AUTH": _secret("REDIS_PASSWORD")},
+        **_image(values.compose.redis),
+        "user": f"{REDIS}:{REDIS}",
+        "command": ["sh", "-c", start],
+        "secrets": [_readable("redis_password", REDIS)],
+        "networks": ["cache"],
         "volumes": ["redis:/data"],
-        "healthcheck": _check(["CMD", "redis-cli", "ping"]),
+        "healthcheck": _check(["CMD", "sh", "-c", ping]),
         **_limits(1, "1g"),
+        **_confined("/tmp:mode=1777", f"/run/redis:mode=0700,uid={REDIS},gid={REDIS}"),
     }
 
 
 def _prometheus(values: Values) -> dict[str, Any]:
     return {
-        "image": values.compose.prometheus,
-        "secrets": ["mobula_key"],
+        **_image(values.compose.prometheus),
+        "secrets": [_readable("mobula_metrics_key", PROMETHEUS)],
+        "networks": ["metrics", "dashboards"],
         "volumes": [
             "./prometheus.yml:/etc/prometheus/prometheus.yml:ro",
             "prometheus:/prometheus",
         ],
         "healthcheck": _check(["CMD", "wget", "-q", "-O-", "http://127.0.0.1:9090/-/ready"]),
         **_limits(1, "1g"),
-        **_confined(),
+        **_confined("/tmp:mode=1777"),
     }
 
 
 def _grafana(values: Values) -> dict[str, Any]:
     folder = "/etc/grafana"
     return {
-        "image": values.compose.grafana,
+        **_image(values.compose.grafana),
         "environment": {
-            "GF_SECURITY_ADMIN_PASSWORD__FILE": "/run/secrets/grafana_password",
+            "GF_SECURITY_ADMIN_PASSWORD__FILE": f"{WHERE}/grafana_password",
             "GF_ANALYTICS_REPORTING_ENABLED": "false",
         },
-        "secrets": ["grafana_password"],
+        "secrets": [_readable("grafana_password", GRAFANA)],
+        "networks": ["dashboards"],
         "ports": ["127.0.0.1:3000:3000"],
         "volumes": [
             f"./grafana/datasources:{folder}/provisioning/datasources:ro",
@@ -206,12 +234,18 @@ def _grafana(values: Values) -> dict[str, Any]:
         "depends_on": {"prometheus": {"condition": "service_healthy"}},
         "healthcheck": _check(["CMD", "wget", "-q", "-O-", "http://127.0.0.1:3000/api/health"]),
         **_limits(1, "512m"),
-        **_confined(),
+        **_confined("/tmp:mode=1777"),
     }
 
 
-def _secret(name: str) -> str:
-    return f"${{{name}:?set it in .env}}"
+def _image(name: str) -> dict[str, Any]:
+    """Without a registry in its name the image was built on this machine: nobody else's is run."""
+    return {"image": name, **({"pull_policy": "never"} if is_built_here(name) else {})}
+
+
+def _readable(secret: str, user: int) -> dict[str, Any]:
+    """A file in the container's memory that its user alone may read."""
+    return {"source": secret, "target": secret, "uid": str(user), "gid": str(user), "mode": 0o400}
 
 
 def _check(test: list[str], start: str = "30s") -> dict[str, Any]:
@@ -226,5 +260,11 @@ def _limits(cpus: int, memory: str) -> dict[str, Any]:
     }
 
 
-def _confined() -> dict[str, Any]:
-    return {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
+def _confined(*tmpfs: str) -> dict[str, Any]:
+    """Writable are the volumes and, in memory, `tmpfs`."""
+    return {
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "read_only": True,
+        "tmpfs": list(tmpfs),
+    }

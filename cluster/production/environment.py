@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from cluster.ops.ports import Ports
 from cluster.ops.profile import serve_environment
-from cluster.production.values import BadValues, Values
+from cluster.production.values import BadValues, Secrets, Values
 from cluster.settings import Settings
 
 # Ray's autoscaler on Kubernetes looks for Ray control at 6379 alone; every other port follows.
@@ -35,6 +35,7 @@ TLS = {
 }
 
 SECRET_SETTINGS = ("database_url", "redis_url", "pepper", "bootstrap_key")
+OPTIONAL = ("metrics_key",)  # the Secret may do without
 # What the manifests decide themselves; as `settings` they would contradict the rest.
 DECIDED = {"home", "host", "http_port", "dashboard_port", "gcs_port", "allowed_hosts"} | {
     "metrics_host",
@@ -100,13 +101,15 @@ def env(values: Values) -> list[dict[str, Any]]:
     """For a container: secrets by reference, first, then what is plain, by name."""
     secrets = values.secrets
     referred = [
-        {
-            "name": env_name(setting),
-            "valueFrom": {"secretKeyRef": {"name": secrets.name, "key": getattr(secrets, setting)}},
-        }
-        for setting in SECRET_SETTINGS
+        {"name": env_name(name), "valueFrom": {"secretKeyRef": _reference(secrets, name)}}
+        for name in (*SECRET_SETTINGS, *OPTIONAL)
     ]
     return referred + [{"name": name, "value": value} for name, value in plain(values).items()]
+
+
+def _reference(secrets: Secrets, name: str) -> dict[str, Any]:
+    found = {"name": secrets.name, "key": getattr(secrets, name)}
+    return {**found, "optional": True} if name in OPTIONAL else found
 
 
 def env_from(values: Values) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from cluster.production import compose, kubernetes, systemd
-from cluster.production.values import Values
+from cluster.production.values import Values, is_built_here
 
 Kind = Literal["kubernetes", "compose", "images", "systemd"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -41,6 +41,18 @@ def rendered(kind: Kind, values: Values, serve_config: dict[str, Any]) -> dict[s
     if kind == "systemd":
         return systemd.files(values)
     return {path.name: path.read_text() for path in sorted(IMAGES.iterdir()) if path.is_file()}
+
+
+def images(kind: Kind, values: Values) -> dict[str, str]:
+    """Every image that is pulled from somewhere, by its field in the values."""
+    own = {"image": values.image}
+    if kind == "kubernetes":
+        return own | ({"gpu_workers.image": values.gpu_workers.image} if values.gpu_workers else {})
+    if kind == "compose":
+        names = ("redis", "postgres", "prometheus", "grafana")
+        own = {} if is_built_here(values.image) else own
+        return own | {f"compose.{name}": getattr(values.compose, name) for name in names}
+    return {}
 
 
 def as_yaml(documents: Sequence[Any]) -> str:

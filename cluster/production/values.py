@@ -4,6 +4,7 @@ Flows in: YAML. Flows out: frozen `Values`, or `BadValues` that names each field
 with it. Holds names of secrets and of the keys in them, and never a secret.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +18,7 @@ from cluster.version import VERSION
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
 SecretKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,253}$")]
 Image = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/:@-]{0,250}$")]
+DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 Count = Annotated[int, Field(ge=0, le=10_000)]
 Cpus = Annotated[int, Field(ge=1, le=1024)]
 Gib = Annotated[int, Field(ge=1, le=65_536)]
@@ -37,10 +39,11 @@ class _Part(BaseModel):
 class Secrets(_Part):
     """Where Kubernetes keeps what is secret: names of Secrets, and of the keys in `name`.
 
-    `ray` holds Ray's cluster token under `auth_token`. The keys of `object_store` become
-    environment variables as the store's vendor names them (AWS_ACCESS_KEY_ID, ...); None: the
-    pods' service account is allowed to use the store. `tls` is a Secret of type kubernetes.io/tls;
-    None: pods speak plain HTTP, to whatever terminates TLS in front of them.
+    A Secret without `metrics_key` makes no key for Prometheus. `ray` holds Ray's cluster token
+    under `auth_token`. The keys of `object_store` become environment variables as the store's
+    vendor names them (AWS_ACCESS_KEY_ID, ...); None: the pods' service account may use the store.
+    `tls` is a Secret of type kubernetes.io/tls; None: pods speak plain HTTP, to whatever terminates
+    TLS in front of them.
     """
 
     name: Name = "mobula"
@@ -48,6 +51,7 @@ class Secrets(_Part):
     redis_url: SecretKey = "redis-url"
     pepper: SecretKey = "pepper"
     bootstrap_key: SecretKey = "bootstrap-key"
+    metrics_key: SecretKey = "metrics-key"
     gcs_redis_password: SecretKey | None = "gcs-redis-password"
     ray: Name = "mobula-ray"
     object_store: Name | None = None
@@ -177,6 +181,16 @@ class Values(_Part):
     network: Network = Network()
     compose: Compose = Compose()
     systemd: Systemd = Systemd()
+
+
+def is_built_here(image: str) -> bool:
+    """Whether the name has no registry: on one machine such an image of ours is never pulled."""
+    return image.startswith("mobula") and "/" not in image
+
+
+def unpinned(images: dict[str, str]) -> dict[str, str]:
+    """Of images by their field those without a digest: a tag is what its registry says today."""
+    return {field: name for field, name in images.items() if DIGEST.search(name) is None}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

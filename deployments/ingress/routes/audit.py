@@ -61,6 +61,7 @@ async def verify(entry: Operator) -> VerifyAnswer:
         records=report.records,
         writers=report.writers,
         checkpoints=report.checkpoints,
+        rows=report.rows,
         lost=report.lost,
         alarms=report.alarms,
         findings=[str(finding) for finding in report.findings],

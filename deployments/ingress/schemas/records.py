@@ -118,6 +118,7 @@ class VerifyAnswer(BaseModel):
     records: int
     writers: int
     checkpoints: int
+    rows: int
     lost: int
     alarms: int
     findings: list[str]

@@ -68,3 +68,31 @@ async def test_what_is_no_instant_is_refused(world: World, before: Any) -> None:
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"].startswith("/before")
+
+
+async def test_a_revoked_key_or_a_deleted_user_whose_old_row_was_put_back_is_named(
+    world: World,
+) -> None:
+    """The row is genuine, but the trail knows better."""
+    key, user = world.ids["key"], world.ids["user"]
+    async with world.database.read() as connection:
+        keys = await connection.exec_driver_sql(f"SELECT * FROM api_keys WHERE id = '{key}'")
+        users = await connection.exec_driver_sql(f"SELECT * FROM users WHERE id = '{user}'")
+        old_key, old_user = keys.one(), users.one()
+    await world.ask("owner", "DELETE", f"/api/v1/tenants/acme/keys/{key}")
+    await world.ask("owner", "DELETE", f"/api/v1/tenants/acme/users/{user}")
+    assert (await world.ask("operator", "GET", VERIFY)).json()["findings"] == []
+
+    async with world.database.begin() as connection:
+        await connection.exec_driver_sql(f"DELETE FROM api_keys WHERE id = '{key}'")
+        for table, row in (("api_keys", old_key), ("users", old_user)):
+            marks = ",".join("?" * len(row))
+            statement = f"INSERT INTO {table} VALUES ({marks})"
+            await connection.exec_driver_sql(statement, tuple(row))
+
+    found = (await world.ask("operator", "GET", VERIFY)).json()
+    assert not found["ok"]
+    assert [finding.split(":")[0] for finding in found["findings"]] == [
+        f"api_keys {key}",
+        f"users {user}",
+    ]

@@ -67,6 +67,27 @@ def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement:
     assert "findings in" in result.output
 
 
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE api_keys SET scopes = '[\"generate\"]'", "does not fit its MAC"),
+        ("UPDATE signing_keys SET retires = 9e9", "does not fit its MAC"),
+        ("UPDATE api_keys SET mac = NULL", "has no MAC"),
+        ("UPDATE api_keys SET digest = 'text', scopes = 'junk'", "does not fit its MAC"),
+    ],
+)
+def test_a_key_that_was_changed_in_the_store_is_named(
+    home: Path, statement: str, says: str
+) -> None:
+    bootstrap(home, Settings(home=home))
+    asyncio.run(fill(home, statement))
+    result = CliRunner().invoke(app, ["audit", "verify"])
+
+    assert result.exit_code == 1
+    assert says in result.output
+    assert "1 findings in" in result.output
+
+
 def test_without_a_store_a_sentence_is_said(home: Path) -> None:
     result = CliRunner().invoke(app, ["audit", "verify"])
 

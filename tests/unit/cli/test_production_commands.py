@@ -33,7 +33,15 @@ def test_manifests_go_to_a_folder(tmp_path: Path) -> None:
     values = tmp_path / "values.yaml"
     values.write_text("name: acme\nblobs: s3://bucket/prefix\n")
 
-    code, text = invoke("manifests", "kubernetes", "--values", str(values), "--out", str(tmp_path))
+    code, text = invoke(
+        "manifests",
+        "kubernetes",
+        "--values",
+        str(values),
+        "--out",
+        str(tmp_path),
+        "--allow-tags",
+    )
 
     assert code == 0
     assert "1 files written" in text
@@ -43,9 +51,44 @@ def test_manifests_go_to_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["compose", "images"])
 def test_what_needs_no_values_is_printed_without_any(kind: str) -> None:
-    code, text = invoke("manifests", kind)
+    code, text = invoke("manifests", kind, "--allow-tags")
     assert code == 0
     assert text.count("# ---- ") > 1
+
+
+PIN = "@sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("compose", ["compose.redis", "compose.postgres", "compose.prometheus", "compose.grafana"]),
+        ("kubernetes", ["image"]),
+    ],
+)
+def test_images_without_a_digest_are_refused_by_their_field(
+    kind: str, fields: list[str], tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("blobs: s3://bucket/prefix\n")
+    code, text = invoke("manifests", kind, "--values", str(values))
+
+    assert code == 1
+    for field in fields:
+        assert f"{field}: " in text
+    assert "--allow-tags" in text
+
+
+def test_images_with_digests_are_taken(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    pinned = {name: f"docker.io/library/{name}:1{PIN}" for name in ("redis", "postgres")}
+    pinned |= {name: f"docker.io/x/{name}{PIN}" for name in ("prometheus", "grafana")}
+    own = {"blobs": "s3://bucket/prefix", "image": f"registry.example.com/mobula{PIN}"}
+    values.write_text(yaml.safe_dump({**own, "compose": pinned}))
+
+    for kind in ("compose", "kubernetes"):
+        code, text = invoke("manifests", kind, "--values", str(values))
+        assert (code, text.count(PIN) > 0) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import yaml
 
 from cluster.ops.nodes import is_loopback
 from cluster.ops.ports import Ports
-from cluster.production.compose import SECRETS
+from cluster.production.compose import DERIVED, IN_FILES, SECRETS
 from cluster.production.render import rendered
 from cluster.production.values import Values, parse
 from cluster.settings import Settings
@@ -104,19 +104,69 @@ def test_mobula_starts_when_its_stores_are_healthy(values: Values) -> None:
 @EVERY
 def test_every_setting_exists(values: Values) -> None:
     names = project(values)["services"]["mobula"]["environment"]
-    ours = {name.removeprefix("MOBULA_").lower() for name in names}
+    ours = {name.removeprefix("MOBULA_").removesuffix("_FILE").lower() for name in names}
     assert ours <= Settings.model_fields.keys()
+    assert {name for name in names if name.endswith("_FILE")} == {
+        f"MOBULA_{name.upper()}_FILE" for name in IN_FILES
+    }
 
 
 @EVERY
 def test_secrets_come_from_outside_and_each_is_explained(values: Values) -> None:
-    texts = rendered("compose", values, {})
-    asked = set(re.findall(r"\$\{([A-Z_]+)", texts["compose.yaml"]))
-    given = {each["environment"] for each in project(values)["secrets"].values()}
-    assert asked | given == SECRETS.keys()
+    texts, spec = rendered("compose", values, {}), project(values)
+    assert "${" not in texts["compose.yaml"]
+    given = {each["environment"] for each in spec["secrets"].values()}
+    assert given == SECRETS.keys() | DERIVED.keys()
     assert re.findall(r"^([A-Z_]+)=$", texts["example.env"], re.M) == list(SECRETS)
-    for secret in project(values)["services"].values():
-        assert set(secret.get("secrets", ())) <= project(values)["secrets"].keys()
+    for name, value in DERIVED.items():
+        assert f"\n{name}={value}\n" in texts["example.env"]
+        assert set(re.findall(r"\$\{([A-Z_]+)\}", value)) < SECRETS.keys()
+
+
+@EVERY
+def test_no_secret_is_in_a_containers_environment_or_command_line(values: Values) -> None:
+    spec = project(values)
+    for service in spec["services"].values():
+        for name, value in service.get("environment", {}).items():
+            secret = name in SECRETS or name in DERIVED or "AUTH" in name
+            assert not secret, name
+            assert "PASSWORD" not in name or value.startswith("/run/secrets/")
+        for secret in service.get("secrets", ()):
+            assert secret["source"] in spec["secrets"]
+            assert (secret["mode"], secret["uid"].isdigit()) == (0o400, True)
+    mounted = {secret["target"] for secret in spec["services"]["mobula"]["secrets"]}
+    for name in IN_FILES:
+        path = spec["services"]["mobula"]["environment"][f"MOBULA_{name.upper()}_FILE"]
+        assert path.removeprefix("/run/secrets/") in mounted
+
+
+@EVERY
+def test_every_container_is_confined_and_writes_where_it_must_alone(values: Values) -> None:
+    for service in project(values)["services"].values():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["read_only"] is True
+        assert any(mount.startswith("/tmp") for mount in service["tmpfs"])
+
+
+@EVERY
+def test_grafana_and_prometheus_reach_no_store(values: Values) -> None:
+    spec = project(values)
+    networks = {name: set(service["networks"]) for name, service in spec["services"].items()}
+
+    assert networks["grafana"] == {"dashboards"}
+    for store in ("postgres", "redis"):
+        assert not networks[store] & (networks["grafana"] | networks["prometheus"])
+        assert networks[store] & networks["mobula"]
+        assert all(spec["networks"][name]["internal"] for name in networks[store])
+    assert not networks["postgres"] & networks["redis"]
+    assert set().union(*networks.values()) == spec["networks"].keys()
+
+
+def test_an_image_that_was_built_here_is_never_pulled() -> None:
+    assert project(DEFAULT)["services"]["mobula"]["pull_policy"] == "never"
+    elsewhere = parse({"image": "registry.example.com/mobula:1"})
+    assert "pull_policy" not in project(elsewhere)["services"]["mobula"]
 
 
 @EVERY
@@ -161,19 +211,17 @@ def test_mobula_answers_to_its_hosts_and_to_those_inside_the_project() -> None:
     assert every == "*"
 
 
-def test_prometheus_scrapes_the_ports_of_a_cluster_and_presents_a_key_to_mobula_alone() -> None:
+def test_prometheus_asks_mobula_alone_with_a_key_for_metrics_alone() -> None:
     ports = Ports.of(Settings.model_construct())
     jobs = yaml.safe_load(rendered("compose", DEFAULT, {})["prometheus.yml"])["scrape_configs"]
 
-    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in jobs}
-    assert targets == {
-        "mobula": [f"mobula:{ports.http}"],
-        "ray": [f"mobula:{ports.metrics}"],
-        "haproxy": [f"mobula:{ports.haproxy_metrics}"],
-    }
-    assert [job["job_name"] for job in jobs if "authorization" in job] == ["mobula"]
-    key = jobs[0]["authorization"]["credentials_file"]
-    assert key.rpartition("/")[2] in project(DEFAULT)["services"]["prometheus"]["secrets"]
+    paths = {job["job_name"]: job["metrics_path"] for job in jobs}
+    assert paths == {"mobula": "/metrics", "ray": "/metrics/ray", "haproxy": "/metrics/haproxy"}
+    [secret] = project(DEFAULT)["services"]["prometheus"]["secrets"]
+    assert secret["source"] == "mobula_metrics_key"
+    for job in jobs:
+        assert job["static_configs"] == [{"targets": [f"mobula:{ports.http}"]}]
+        assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret['target']}"
 
 
 def test_the_dashboard_shows_metrics_that_exist() -> None:
