@@ -7,11 +7,16 @@ for it by now (ray/serve/_private/replica.py, `_on_request_cancelled`).
 """
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_going_on: set[asyncio.Task[Any]] = set()
 
 
 def create_detached_task(
@@ -29,3 +34,40 @@ def is_cancelled_here() -> bool:
     """Whether it is the current task that was asked to end, and not something that it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def acquire(taking: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[object]]) -> T:
+    """What `taking` gives: a lock, a lease, a row. Raises what it raises.
+
+    It runs to its end whatever becomes of the caller. A caller who is cancelled meanwhile never
+    learns what was taken, so `give_back` is called with it, which may raise nothing that matters:
+    a write that was cancelled halfway may have been done or not, and nobody could tell.
+    """
+    task = create_detached_task(taking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await run_to_end(_undo(task, give_back))
+        raise
+
+
+async def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives. A caller who is cancelled meanwhile is so once it has ended."""
+    task = create_detached_task(work)
+    _going_on.add(task)
+    task.add_done_callback(_going_on.discard)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
+async def _undo(task: asyncio.Task[T], give_back: Callable[[T], Awaitable[object]]) -> None:
+    await asyncio.wait((task,))
+    if task.cancelled() or task.exception() is not None:
+        return
+    try:
+        await give_back(task.result())
+    except Exception:
+        log.warning("what a cancelled request had taken could not be given back", exc_info=True)

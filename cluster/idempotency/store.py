@@ -24,7 +24,7 @@ from cluster.idempotency import repository
 from cluster.idempotency.repository import Row
 from cluster.problems import Conflict, IdempotencyKeyReused, Problem
 from cluster.storage.database import Database, StoreDown
-from cluster.tasks import create_detached_task
+from cluster.tasks import acquire, create_detached_task
 from cluster.tenants.caller import Caller
 
 HEADER = "Idempotency-Key"
@@ -80,8 +80,16 @@ class IdempotencyStore:
         for another request, and StoreDown (503).
         """
         wanted = self._row(asked, lease_s)
-        async with self._store() as connection:
-            row = await repository.take(connection, wanted, self._clock.wall())
+
+        async def take() -> Row:
+            async with self._store() as connection:
+                return await repository.take(connection, wanted, self._clock.wall())
+
+        async def give_back(row: Row) -> None:
+            if row.holder == wanted.holder:
+                await self.release(Lease(row))
+
+        row = await acquire(take(), give_back)
         if row.holder == wanted.holder:
             return Lease(row)
         if not hmac.compare_digest(row.fingerprint, wanted.fingerprint):

@@ -38,6 +38,7 @@ from cluster.problems import NotFound, Problem
 from cluster.storage.database import Database
 from cluster.storage.pages import is_id
 from cluster.storage.tables import tenants, uploads
+from cluster.tasks import acquire, run_to_end
 
 LIFE_S = 2 * 86_400.0
 LOCK_S = 60.0
@@ -74,10 +75,14 @@ class UploadDesk:
         made = Upload(
             new_id(), tenant, key, name, length, 0, metadata, "open", None, None, now, now + LIFE_S,
         )  # fmt: skip
-        async with self._database.begin() as connection:
-            await self._check_open(connection, tenant, now)
-            await connection.execute(insert(uploads).values(_values(made)))
-        return made
+
+        async def insert_row() -> Upload:
+            async with self._database.begin() as connection:
+                await self._check_open(connection, tenant, now)
+                await connection.execute(insert(uploads).values(_values(made)))
+            return made
+
+        return await acquire(insert_row(), lambda made: self.delete(tenant, made.id))
 
     async def get(self, tenant: str, id_: str) -> Upload:
         """Raises NoSuchUpload."""
@@ -97,14 +102,14 @@ class UploadDesk:
         Raises NoSuchUpload, UploadGone, OffsetMismatch, UploadLocked.
         """
         hold = Hold(await self.usable(tenant, id_), secrets.token_hex(8))
-        await self._take(hold, offset)
+        await acquire(self._take(hold, offset), lambda _: self._release(hold))
         renewing = asyncio.create_task(self._renew(hold))
         try:
             yield hold
         finally:
             renewing.cancel()
             with suppress(Problem):
-                await asyncio.shield(self._release(hold))
+                await run_to_end(self._release(hold))
 
     async def append(
         self, hold: Hold, chunks: AsyncIterator[bytes], checksum: Checksum | None = None

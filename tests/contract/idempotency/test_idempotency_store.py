@@ -46,6 +46,19 @@ async def test_the_first_runs_and_everybody_after_it_gets_its_answer(
         assert await each.begin(ASKED, LEASE_S) == Kept(200, ANSWER)
 
 
+async def test_a_client_that_leaves_while_its_key_is_taken_frees_it(
+    store: IdempotencyStore, replica: IdempotencyStore
+) -> None:
+    for moment in range(40):
+        asked = replace(ASKED, key=f"order-{moment}")
+        leaving = asyncio.create_task(store.begin(asked, LEASE_S))
+        await asyncio.sleep(moment * 0.0002)
+        leaving.cancel()
+        await asyncio.wait((leaving,))
+        if leaving.cancelled():
+            await leased(replica, asked)  # raises Conflict where the key is taken
+
+
 async def test_while_the_first_runs_the_others_are_told_to_wait(
     store: IdempotencyStore, replica: IdempotencyStore
 ) -> None:
