@@ -28,7 +28,7 @@ from rich.table import Table
 from load_tests.ledger_application import Application, counted_application
 from load_tests.machine import describe_machine
 
-PACE = 400.0  # tokens/s of a sequence of the model "paced"
+PACE = 100.0  # tokens/s of a sequence of the model "paced"
 MODELS = {"instant": None, "paced": PACE}
 CLIENTS = 64
 _TEXT = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -176,6 +176,8 @@ async def _one(client: httpx.AsyncClient, request: Planned) -> str:
             answer = await client.post("/v1/chat/completions", json=request.body, headers=headers)
     except TimeoutError:
         return "left"
+    except httpx.TransportError as error:
+        return type(error).__name__
     if answer.status_code != httpx.codes.OK:
         return str(answer.status_code)
     return "broken off" if b'"error"' in answer.content else "answered"

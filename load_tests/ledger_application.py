@@ -44,6 +44,7 @@ from deployments.ingress.offer import Offer
 from deployments.ingress.path import Path as RequestPath
 from deployments.ingress.tenancy import Tenancy
 from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.text import Limits, TextModel
 from deployments.model.tokenizer import ByteTokenizer
@@ -52,6 +53,7 @@ from load_tests.operator import make_tenant
 TENANT = "counted"
 BUDGET = 10**12
 _SLOTS = 4_096
+_LEASE_S = 120.0
 
 
 @dataclass
@@ -183,7 +185,12 @@ async def counted_application(
     assert admin_key is not None
     counts: dict[str, Generated] = defaultdict(Generated)
     stages = Stages({name: _model(name, pace, counts) for name, pace in paces.items()})
-    tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
+    authority = MemoryAuthority(clock)
+    tenancy = Tenancy(settings, authority, {}, clock)
+    # Credits of a lease that expires count as spent: it must not, however busy this machine is.
+    tenancy.limiter = TenantLimiter(
+        authority, "bench", clock, tenancy._spent, lambda _: None, ttl_s=_LEASE_S, patience_s=5.0
+    )
     offer = Offer(next(iter(paces)), {}, {}, {})
     config = IngressConfig(offer, CacheConfig(memory_bytes=1 << 24), VideoConfig())
     services, caches = assemble(
@@ -214,7 +221,9 @@ def _model(name: str, pace: float | None, counts: dict[str, Generated]) -> Local
 @asynccontextmanager
 async def _served(app: Callable[..., Any]) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="error", lifespan="off", backlog=4096)
+    config = uvicorn.Config(
+        app, log_level="error", lifespan="off", backlog=4096, timeout_keep_alive=300
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -26,10 +26,11 @@ class Turn(TypedDict):
 def single_line(text: str) -> str:
     """Return `text` on one line: control characters and runs of white space become one space.
 
-    `<|` loses its bar, so that no text can spell a control token such as `<|end|>`.
+    `<|` loses its bars, so that no text can spell a control token such as `<|end|>`.
     """
     visible = "".join(" " if ord(char) < 32 or ord(char) == 127 else char for char in text)
-    return re.sub(r"\s+", " ", visible).replace("<|", "<").replace("|>", ">").strip()
+    line = re.sub(r"(?<!\|)\|+>", ">", re.sub(r"<\|+", "<", visible))
+    return re.sub(r"\s+", " ", line).strip()
 
 
 def caption_messages(brief: Brief) -> list[Turn]:

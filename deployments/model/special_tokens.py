@@ -19,6 +19,7 @@ class SpecialTokenFilter:
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(filter(None, names))
         self._lengths = sorted({len(name) for name in self._names}, reverse=True)
+        self._endings = frozenset(name[-2:] for name in self._names)
         last = "".join(sorted({re.escape(name[-1]) for name in self._names}))
         self._last = re.compile(f"[{last}]" if last else r"(?!)")
 
@@ -37,6 +38,8 @@ class SpecialTokenFilter:
 
     def _pop(self, kept: list[str]) -> None:
         """Take the longest name off the end, if there is one."""
+        if "".join(kept[-2:]) not in self._endings and kept[-1] not in self._endings:
+            return
         end = "".join(kept[-self._lengths[0] :])
         for length in self._lengths:
             if end[-length:] in self._names:

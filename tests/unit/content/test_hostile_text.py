@@ -1,0 +1,77 @@
+"""Clean-up, scoring and prompts take time in proportion to the text, whatever it is made of."""
+
+import time
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deployments.content.brief import Brief
+from deployments.content.cleanup import _sorted_tags, _without_emphasis, finish, tags_in
+from deployments.content.graphemes import clusters
+from deployments.content.prompts import single_line
+from deployments.content.scoring import score
+
+BRIEF = Brief(topic="coffee", platform="linkedin", emoji=False)
+UNITS = (
+    " #a", "#a ", "**a ", "__a ", "**a ** ", "?!", "?'", "\N{REGIONAL INDICATOR SYMBOL LETTER A}",
+    "a  \t ", "|", "<|", "|>", "#1", "``` ", "<|a", "\N{MAN}\N{ZERO WIDTH JOINER}", "a.", "# ",
+)  # fmt: skip
+LONGEST_S = 0.1  # of 16 KiB; what was quadratic took seconds
+
+
+def _seconds(text: str) -> float:
+    began = time.thread_time()
+    single_line(text)
+    score(BRIEF, finish(BRIEF, text))
+    finish(BRIEF, f"a{text}x")
+    return time.thread_time() - began
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_hostile_output_of_a_model_is_cleaned_in_linear_time(unit: str) -> None:
+    text = unit * (16_384 // len(unit))
+
+    assert min(_seconds(text) for _ in range(3)) < LONGEST_S
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from(["**", "__", "*", "_", "a", " ", "\n", "é"]), max_size=30))
+def test_emphasis_is_what_a_regular_expression_would_find(parts: list[str]) -> None:
+    text = "".join(parts)
+    expected = regex.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
+
+    assert _without_emphasis(text) == expected
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from(["#a", "#1", "#b2", "x", " ", "\n", "#"]), max_size=20))
+def test_closing_hashtags_are_those_that_end_the_text(parts: list[str]) -> None:
+    text = "".join(parts)
+    tail = regex.compile(r"(?:^|\s+)#[\w\p{M}]*\p{L}[\w\p{M}]*\s*$")
+    body, closing = text, list[str]()
+    while match := tail.search(body):
+        closing[:0] = tags_in(match.group())
+        body = body[: match.start()]
+
+    found, inside, left = _sorted_tags(text, 30)
+
+    known = {tag.casefold() for tag in inside}
+    assert len(found) <= len(body.rstrip())
+    assert left == [tag for tag in dict.fromkeys(closing) if tag not in known]
+
+
+@settings(max_examples=200)
+@given(st.text("ab\N{REGIONAL INDICATOR SYMBOL LETTER A}\ufe0f\u0301 ", max_size=40))
+def test_flags_in_long_runs_stay_whole(text: str) -> None:
+    assert clusters(text) == regex.findall(r"\X", text)
+
+
+@settings(max_examples=200)
+@given(st.text("<|>ae \n", max_size=40))
+def test_no_text_spells_a_control_token(text: str) -> None:
+    line = single_line(text)
+
+    assert "<|" not in line
+    assert "|>" not in line
