@@ -7,6 +7,7 @@ Every method raises `cluster.problems.Problem`s.
 
 import asyncio
 import base64
+import math
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -15,18 +16,20 @@ from functools import cache, cached_property
 from typing import Any, Final, TypeVar, cast
 
 import numpy as np
-import orjson
-import ray
+from grpc import RpcError
 from numpy.typing import NDArray
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from cluster.problems import Overloaded, Problem
+from cluster.json_values import encode
+from cluster.problems import InvalidRequest, Malformed, Overloaded, Problem
+from cluster.ray_connection import connect
 from cluster.resilience.failures import from_ray
+from cluster.resilience.verdicts import Unavailable
 
-_REMOTE = (RayError, RayServeException, TimeoutError)
+_REMOTE = (RayError, RayServeException, RpcError, RuntimeError, OSError, TimeoutError, Problem)
 _TARGET, POLL_S = "mobula", 0.5
 _END: Final = object()
 
@@ -82,7 +85,10 @@ class AsyncMobula:
     ) -> None:
         """`app` is the Serve application; `timeout_s` bounds every call, queueing included;
         `priority` (interactive, standard, batch) is how urgent its calls are to the tenant.
+        Raises InvalidRequest.
         """
+        if not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+            raise InvalidRequest("timeout_s must be more than 0 and finite.", param="timeout_s")
         self._api_key = api_key
         self._app = app
         self._timeout_s = timeout_s
@@ -120,17 +126,17 @@ class AsyncMobula:
 
     async def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A result or an error for each brief, in order."""
-        return _results(await self._call("captions.batch", {"items": [dict(i) for i in items]}))
+        return _results(await self._call("captions.batch", {"items": _listed(items, "items")}))
 
     async def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A result or an error for each brief, in order."""
-        return _results(await self._call("posts.batch", {"items": [dict(i) for i in items]}))
+        return _results(await self._call("posts.batch", {"items": _listed(items, "items")}))
 
     async def embed(
         self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
     ) -> NDArray[np.float32]:
         """One vector a text, of shape (texts, dimensions); `options` as in the HTTP body."""
-        given = [texts] if isinstance(texts, str) else list(texts)
+        given = [texts] if isinstance(texts, str) else _listed(texts, "input")
         body = {"model": model, "input": given, **options, "encoding_format": "base64"}
         return _vectors(await self._call("embeddings", body))
 
@@ -154,34 +160,35 @@ class AsyncMobula:
             await _elsewhere(_close(stream))
 
     async def _call_here(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        response = self._handle.call.remote(*self._arguments(operation, body))
+        arguments = self._arguments(operation, body)
+        response = self._handle.call.remote(*arguments)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await response
-        except (*_REMOTE, Problem) as error:
-            raise from_ray(error, _TARGET) from None
+        except _REMOTE as error:
+            raise _problem(error) from None
         finally:
             response.cancel()  # does nothing to a call that has ended
 
     async def _events_here(
         self, operation: str, body: Mapping[str, Any]
     ) -> AsyncGenerator[Event, None]:
-        response = self._streaming.stream.remote(*self._arguments(operation, body))
+        arguments = self._arguments(operation, body)
+        response = self._streaming.stream.remote(*arguments)
         try:
             async for event in response:
                 yield event
-        except (*_REMOTE, Problem) as error:
-            raise from_ray(error, _TARGET) from None
+        except _REMOTE as error:
+            raise _problem(error) from None
         finally:
             response.cancel()
 
     @cached_property
     def _handle(self) -> DeploymentHandle:
-        if not ray.is_initialized():
-            ray.init(address="auto", namespace="serve", log_to_driver=False)
+        connect()
         try:
             return serve.get_app_handle(self._app)
-        except RayServeException as error:
+        except (RayServeException, RayError) as error:
             raise Overloaded(f"Application '{self._app}' is not running here.") from error
 
     @cached_property
@@ -190,7 +197,7 @@ class AsyncMobula:
 
     def _arguments(self, operation: str, body: Mapping[str, Any]) -> tuple[Any, ...]:
         given = {key: value for key, value in body.items() if value is not None}
-        return self._api_key, operation, orjson.dumps(given), self._timeout_s, self._priority
+        return self._api_key, operation, encode(given), self._timeout_s, self._priority
 
 
 class Mobula:
@@ -277,8 +284,27 @@ async def _close(stream: AsyncGenerator[Answer, None]) -> None:
 
 
 def _chat(prompt: Prompt, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    if isinstance(prompt, str):
+        messages: list[Any] = [{"role": "user", "content": prompt}]
+    else:
+        messages = _listed(prompt, "messages")
     return {"model": model, "messages": messages, **options}
+
+
+def _listed(given: Any, field: str) -> list[Any]:
+    """Raises Malformed for what cannot be gone through."""
+    try:
+        return list(given)
+    except TypeError:
+        raise Malformed.at(f"/{field}", "must be a list", "list_type") from None
+
+
+def _problem(error: Exception) -> Problem:
+    try:
+        return from_ray(error, _TARGET)
+    except Exception:  # noqa: BLE001  none of Ray's: what connections and codecs raise
+        why = f"'{_TARGET}' cannot be reached ({type(error).__name__})."
+        return Unavailable(why, retry_after_s=2.0)
 
 
 def _pieces(chunk: Mapping[str, Any]) -> list[str]:

@@ -13,12 +13,14 @@
       Conflict                  409 conflict
       PayloadTooLarge           413 payload-too-large      names the limit in bytes
       UnsupportedMedia          415 unsupported-media-type
+      UnsupportedEncoding       415 unsupported-content-encoding  names those that are
       UntrustedHost             421 untrusted-host
       Malformed                 422 malformed-payload      not the schema; a pointer for each error
       IdempotencyKeyReused      422 idempotency-key-reused the key stands for another request
       RateLimited               429 rate-limited           Retry-After; names the limit that bound
         QuotaExceeded           429 quota-exceeded         a day's or month's budget is spent
       ClientGone                499 client-gone            nobody is left to read the answer
+      MethodNotImplemented      501 method-not-implemented no route has this method
       ModelFailed               502 model-failed
         ReplicaLost             502 replica-lost           another may do better
       Overloaded                503 overloaded             Retry-After
@@ -187,22 +189,41 @@ class UnsupportedMedia(Problem):
         )
 
 
+class UnsupportedEncoding(Problem):
+    status, slug, title = 415, "unsupported-content-encoding", "Content coding is not supported"
+
+    def __init__(self, got: str, accepted: Sequence[str]) -> None:
+        super().__init__(
+            f"Content-Encoding '{got[:100]}' is not decoded; send {', '.join(accepted)} or none.",
+            param="Content-Encoding",
+            accepted=list(accepted),
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """RFC 9110 section 12.5.3."""
+        return {"Accept-Encoding": ", ".join(self.extensions["accepted"])}
+
+
 class UntrustedHost(Problem):
     status, slug, title = 421, "untrusted-host", "This host name is not served here"
 
 
 class Malformed(Problem):
-    """`errors` lists each fault: `pointer` (RFC 6901 into the body), `detail`, `type`."""
+    """`errors` lists faults: `pointer` (RFC 6901 into the body), `detail`, `type`; `more_errors`
+    says how many there are beside those.
+    """
 
     status, slug, title = 422, "malformed-payload", "The request does not match the schema"
 
-    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        first = errors[0]
-        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    def __init__(self, errors: Sequence[Mapping[str, Any]], *, more: int = 0) -> None:
+        first, others = errors[0], len(errors) - 1 + more
+        told = f" ({others} more)" if others else ""
         pointer = str(first.get("pointer", ""))
         super().__init__(
-            f"{pointer or 'body'}: {first['detail']}{more}",
+            f"{pointer or 'body'}: {first['detail']}{told}",
             errors=[dict(error) for error in errors],
+            more_errors=more or None,
             param=pointer.lstrip("/").replace("/", ".") or None,
         )
 
@@ -241,6 +262,10 @@ class QuotaExceeded(RateLimited):
 
 class ClientGone(Problem):
     status, slug, title = 499, "client-gone", "The client closed the connection"
+
+
+class MethodNotImplemented(Problem):
+    status, slug, title = 501, "method-not-implemented", "No route has this method"
 
 
 class ModelFailed(Problem):

@@ -7,10 +7,11 @@ This is the only module that looks at the process environment.
 
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +42,24 @@ class Settings(BaseSettings):
     max_timeout_s: Annotated[float, Field(gt=0)] = 600.0
     max_concurrent_requests: Annotated[int, Field(ge=1)] = 1024  # per ingress replica
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # TLS at HAProxy: PEM files, the certificate with its chain and the key without a password. When
+    # they change, the new ones are taken within a second or two, and no connection is lost.
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+
+    # Networks of the proxies in front, such as `10.0.0.0/8,fd00::/8`: theirs is the only word that
+    # is taken on where a request came from (X-Forwarded-For, X-Forwarded-Proto). One of them may
+    # hold any number of connections, any other address so many.
+    trusted_proxies: Words = ()
+    connections_per_source: Annotated[int, Field(ge=1)] = 1024
+
+    # How long a client may take to send the headers of a request, and the body of one that HAProxy
+    # may repeat.
+    header_timeout_s: Annotated[int, Field(ge=1, le=3600)] = 10
+
+    # Where HAProxy's own metrics are served, without a key: for a Prometheus elsewhere, 0.0.0.0.
+    metrics_host: str = LOOPBACK
 
     # Ray's own ports; the rest follow from `gcs_port` (see cluster/ops/ports.py).
     dashboard_port: Port = 8265
@@ -76,15 +95,30 @@ class Settings(BaseSettings):
     # Audit records older than this are removed once a day; None keeps them for ever.
     audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
 
+    # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
+    # confine the process that does it (Landlock, seccomp).
+    video_sandbox: Literal["required", "best-effort"] = "required"
+
     # Webhooks may reach hosts in private networks (never wise on a shared network).
     webhooks_private_hosts: bool = False
 
-    @field_validator("allowed_hosts", "cors_origins", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(each)) for each in value)
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("MOBULA_TLS_CERT_FILE and MOBULA_TLS_KEY_FILE go together")
+        return self
 
     @field_validator("pepper")
     @classmethod

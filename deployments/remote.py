@@ -6,7 +6,6 @@ a call in the middle cancels it on the replica.
 """
 
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 
 from ray.serve.handle import DeploymentHandle
 
@@ -36,15 +35,17 @@ class RemoteModel(RemoteServed):
 
     async def generate(self, request: GenerateRequest) -> Completion:
         def send(call: str, left_s: float) -> UnaryAttempt[Completion]:
-            response = self._generate.remote(_asked(request, call, left_s))
-            return UnaryAttempt(self._model, response, call, left_s, self._now())
+            asked = _asked(request, call, left_s)
+            response = self._generate.remote(asked)
+            return UnaryAttempt(self._model, response, call, left_s, self._now(), asked.patience_s)
 
         return await self._calls.run(request.request_id, request.timeout_s, send)
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         def send(call: str, left_s: float) -> StreamAttempt[Chunk]:
-            response = self._stream.remote(_asked(request, call, left_s))
-            return StreamAttempt(self._model, response, call, left_s, self._now())
+            asked = _asked(request, call, left_s)
+            response = self._stream.remote(asked)
+            return StreamAttempt(self._model, response, call, left_s, self._now(), asked.patience_s)
 
         attempt, first = await self._calls.run(request.request_id, request.timeout_s, send)
         first_s = self._now() - attempt.sent_at
@@ -73,4 +74,4 @@ def _asked(request: GenerateRequest, call: str, left_s: float) -> GenerateReques
     """The request as this attempt sends it: a first one as it came."""
     if call == request.request_id:
         return request
-    return replace(request, request_id=call, timeout_s=left_s)
+    return request.resent(call, request.model, left_s)

@@ -26,6 +26,7 @@ class _Sent:
         "_given_up",
         "_model",
         "call",
+        "patience_s",
         "placed",
         "refused",
         "replica",
@@ -36,11 +37,19 @@ class _Sent:
     )
 
     def __init__(
-        self, model: str, response: Any, call: str, timeout_s: float, sent_at: float
+        self,
+        model: str,
+        response: Any,
+        call: str,
+        timeout_s: float,
+        sent_at: float,
+        patience_s: float | None = None,
     ) -> None:
+        """`patience_s` is how long anybody waits for a replica to take it (None: `timeout_s`)."""
         self.response = response
         self.call = call
         self.timeout_s = timeout_s
+        self.patience_s = timeout_s if patience_s is None else patience_s
         self.sent_at = sent_at
         self.placed = self.silent = False
         self.refused = 0
@@ -57,17 +66,24 @@ class _Sent:
 
     def give_up(self, problem: Problem) -> None:
         self._given_up = problem
-        self.response.cancel()
+        self.cancel()
 
     def cancel(self) -> None:
-        self.response.cancel()
+        """Serve's own `cancel` ends a call that a replica has accepted only once it was fetched,
+        which is a turn of the loop later; until then the call would run on."""
+        response = self.response
+        response.cancel()
+        sent = response._replica_result_future
+        fetched = response._replica_result is not None
+        if not fetched and sent.done() and not sent.cancelled() and sent.exception() is None:
+            sent.result().cancel()
 
     def problem(self, error: BaseException) -> Problem:
         """What stands behind an error; raises it where it is not Ray's."""
         return self._given_up or from_ray(error, self._model)
 
     def late(self) -> DeadlineExceeded:
-        self.response.cancel()
+        self.cancel()
         return DeadlineExceeded(self._model, round(self.timeout_s, 3))
 
 

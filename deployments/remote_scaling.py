@@ -18,6 +18,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from cluster.clock import Clock
+from cluster.tasks import create_detached_task
 from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import DeploymentState, ReplicaState, Sight, State
 from deployments.remote_peers import answers
@@ -50,7 +51,7 @@ class RemoteScaling:
         if self.seen is not None and 0 <= self._clock.wall() - self.seen.at < _FRESH_S:
             return self.seen
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._ask(), name="serve-states")
+            self._asking = create_detached_task(self._ask(), name="serve-states")
         done, _ = await asyncio.wait((self._asking,), timeout=self._timeout_s)
         return next(iter(done)).result() if done else None
 

@@ -30,7 +30,9 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     check_store_to_deploy(Settings())
     limits = limiter(args.limiter)
     models = text_models(args.models)
-    ingress = serve.deployment(serve.ingress()(ingress_class), **ingress_options(args.ingress))
+    ingress = serve.deployment(
+        serve.ingress()(ingress_class), **ingress_options(args.ingress, args.video)
+    )
     replicas = args.ingress.replicas
     config = IngressConfig(
         offer(args),

@@ -136,6 +136,8 @@ class VideoArgs(_Args):
     faster-whisper (extra `speech`), by folder or name: without one, a transcript has to be given.
     Files are kept in `store`, a folder in the home or an object store's URL. `gpu`: encode on an
     NVIDIA GPU where one works. `texts`: the default text model writes titles and descriptions.
+    `sandbox`: recordings are opened in confined processes; "best-effort" opens them also where the
+    kernel cannot confine (no Landlock or seccomp), which gives a malicious file this machine.
     """
 
     enabled: bool = True
@@ -151,6 +153,7 @@ class VideoArgs(_Args):
     texts: bool = True
     store: Annotated[str, Field(min_length=1, max_length=1000)] = "blobs"
     max_form_mib: Annotated[int, Field(ge=1, le=10_240)] = 512
+    sandbox: Literal["required", "best-effort"] = "required"
 
     @model_validator(mode="after")
     def _replicas_fit(self) -> Self:

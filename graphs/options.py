@@ -38,12 +38,13 @@ def model_name(model_id: str) -> str:
     return "Model:" + re.sub(r"[^A-Za-z0-9_.-]", "-", model_id)
 
 
-def ingress_options(args: IngressArgs) -> dict[str, Any]:
+def ingress_options(args: IngressArgs, video: VideoArgs) -> dict[str, Any]:
+    """It probes recordings, so it is told how `video` wants them opened."""
     return {
         "name": "Ingress",
         "num_replicas": args.replicas,
         **_bound(args.per_node),
-        "ray_actor_options": {"num_cpus": args.num_cpus},
+        "ray_actor_options": {"num_cpus": args.num_cpus, **_sandbox_environment(video)},
         "max_ongoing_requests": MAX_ONGOING,
         "max_surge_percent": SURGE_PERCENT,
         "logging_config": LOGGING,
@@ -91,7 +92,11 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
     """Jobs that run when a replica stops are given back and gone on with elsewhere."""
     options: dict[str, Any] = {
         "name": "Clipper",
-        "ray_actor_options": {"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
+        "ray_actor_options": {
+            "num_cpus": args.num_cpus,
+            "num_gpus": args.num_gpus,
+            **_sandbox_environment(args),
+        },
         "max_ongoing_requests": MAX_ONGOING,
         "graceful_shutdown_timeout_s": 15.0,
         "logging_config": LOGGING,
@@ -110,6 +115,13 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
         "downscale_delay_s": 120.0,
     }
     return {**options, "autoscaling_config": scaling}
+
+
+def _sandbox_environment(video: VideoArgs) -> dict[str, Any]:
+    """`video.sandbox` as Settings reads it, where it is not the default; tasks inherit it."""
+    if video.sandbox == "required":
+        return {}
+    return {"runtime_env": {"env_vars": {"MOBULA_VIDEO_SANDBOX": video.sandbox}}}
 
 
 def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:

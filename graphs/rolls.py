@@ -30,7 +30,7 @@ Served = ModelArgs | EmbeddingArgs
 def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
     """What `--restart` may name -> the Serve options of its deployment."""
     found = {model.id: model_options(model) for model in _served(args)}
-    found["ingress"] = ingress_options(args.ingress)
+    found["ingress"] = ingress_options(args.ingress, args.video)
     if args.video.enabled:
         found["clipper"] = clipper_options(args.video)
     return found

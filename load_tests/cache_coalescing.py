@@ -105,13 +105,13 @@ async def _ask(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> tup
     while time.monotonic() < until:
         tries += 1
         try:
-            return (await _text(client, url, body)), tries
+            return (await text_of(client, url, body)), tries
         except (httpx.TransportError, httpx.HTTPStatusError, EOFError):
             await asyncio.sleep(AGAIN_S)
     return "", tries
 
 
-async def _text(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> str:
+async def text_of(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> str:
     """Raises EOFError for a stream that breaks off."""
     async with client.stream("POST", url + CHAT, json=body) as answer:
         await answer.aread() if not body["stream"] else None

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cluster.ops.profile import MAX_CONNECTIONS
+
 Kind = Literal["uncached", "cached", "stream"]
 KINDS: tuple[Kind, ...] = ("uncached", "cached", "stream")
 
@@ -55,7 +57,7 @@ class Machine:
     memory_mib: float = 32_768.0
     usable: float = 0.7
     haproxy_threads: int = 4
-    haproxy_connections: int = 4096  # Serve's default
+    haproxy_connections: int = MAX_CONNECTIONS
 
 
 @dataclass(frozen=True)

@@ -165,8 +165,9 @@ class LocalNodes:
     def _environment(self, node: LocalNode) -> dict[str, str]:
         cores = os.cpu_count() or 1
         found = environment(
-            self._profile, node.ray.ports, node.mark, self.home, node.haproxy, cores
-        )
+            self._profile, node.ray.ports, node.mark, self.home, node.haproxy, cores,
+            one_machine=False,
+        )  # fmt: skip
         own = self._head_environment() if node is self.head else node.ray.joining_environment()
         return {**found, **LEAN, **self._settings, **own}
 

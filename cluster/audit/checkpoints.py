@@ -59,7 +59,7 @@ def append(
     """Sign and add a checkpoint, on disk when this returns. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     publish(folder, keys)
-    descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o640)
+    descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         log, number, prev = _end(descriptor)

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from cluster.audit.record import AuditRecord, Scalar
 from cluster.problems import InvalidRequest
+from cluster.redaction import contains_credential, redact
 
 LENGTHS = {  # characters, as in the table
     "tenant": 63,
@@ -24,12 +25,6 @@ LENGTHS = {  # characters, as in the table
 }
 MAX_DETAILS, MAX_NAME, MAX_TEXT = 32, 64, 500  # entries; characters of a name and of a value
 MAX_INT = 2**63 - 1
-# API keys, webhook secrets, JSON web tokens, links to files, credentials of our own workers.
-SECRET = re.compile(
-    r"mob_[0-9A-Za-z]{4,32}_[0-9A-Za-z]{24,64}|whsec_[\w+/=-]{16,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"
-    r"|mob[df]_[\w-]{16,}"
-)
-REDACTED = "[secret]"
 UNFIT = re.compile("[\x00\ud800-\udfff]")  # what no store takes as text
 
 
@@ -93,7 +88,7 @@ def _text_fault(text: object, limit: int) -> str | None:
         return f"at most {limit} characters"
     if UNFIT.search(text):
         return "text without NUL or lone surrogates"
-    return "free of secrets" if SECRET.search(text) else None
+    return "free of secrets" if contains_credential(text) else None
 
 
 def _value_fault(value: object) -> str | None:
@@ -107,7 +102,7 @@ def _value_fault(value: object) -> str | None:
 
 
 def _clipped(text: object, limit: int) -> str:
-    clean = UNFIT.sub("\ufffd", SECRET.sub(REDACTED, str(text)))
+    clean = UNFIT.sub("\ufffd", redact(str(text)))
     return clean if len(clean) <= limit else clean[: limit - 1] + "\u2026"
 
 

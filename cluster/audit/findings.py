@@ -25,6 +25,7 @@ class Report:
     records: int = 0
     writers: int = 0
     checkpoints: int = 0
+    rows: int = 0  # of keys, users, signing keys and refresh tokens, whose MACs were checked
     lost: int = 0  # records that the writers themselves counted as dropped
     alarms: int = 0
     findings: list[Finding] = field(default_factory=list)

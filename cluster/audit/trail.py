@@ -32,6 +32,7 @@ from cluster.clock import Clock
 from cluster.problems import Problem
 from cluster.storage.database import Database
 from cluster.storage.locks import Lock, hold
+from cluster.tasks import create_detached_task
 
 FLUSH_S = 0.5
 CHECKPOINT_S, CHECKPOINT_RECORDS = 30.0, 5_000
@@ -156,7 +157,7 @@ class AuditTrail:
 
     async def flush(self) -> None:
         """Store what was noted so far. While the store is down it is spilled instead."""
-        self._drain = asyncio.create_task(self._drained())
+        self._drain = create_detached_task(self._drained())
         await asyncio.shield(self._drain)  # cancelled halfway, a batch would be lost
 
     async def _drained(self) -> None:

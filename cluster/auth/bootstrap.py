@@ -4,15 +4,22 @@ Flows in: the home and the settings. Flows out: a store that a cluster can start
 admin key when this made one. Harmless when everything is there, and when two do it at once.
 """
 
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.home import ADMIN, BOOTSTRAP_TENANT, admin_key, make_pepper, store_url
+from cluster.audit.keys import AuditKeys
+from cluster.audit.record import AuditRecord
+from cluster.audit.trail import AuditTrail
+from cluster.auth.adoption import adopt, is_done, is_older_home, note_done
+from cluster.auth.home import ADMIN, AUDIT, BOOTSTRAP_TENANT, admin_key, make_pepper, store_url
 from cluster.auth.keys import Keys, mint
 from cluster.auth.records import KeyRecord
-from cluster.auth.repository import ApiKeys, as_key
+from cluster.auth.repository import ApiKeys
+from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import Signing
 from cluster.clock import Clock, SystemClock
 from cluster.problems import NotFound
@@ -29,15 +36,23 @@ from cluster.tenants.repository import Plans, Tenants, record_change
 
 __all__ = ["BOOTSTRAP_TENANT", "admin_key", "bootstrap"]
 
+log = logging.getLogger("mobula.bootstrap")
+
+ROWS_SIGNED = "auth.rows_signed"
 DEFAULT_PLAN = Plan(id="default", name="No limits")
 
 
-def bootstrap(home: Path, settings: Settings, clock: Clock | None = None) -> str | None:
+def bootstrap(
+    home: Path, settings: Settings, clock: Clock | None = None, *, adopt_rows: bool = False
+) -> str | None:
     """Make `home` ready to serve; return the first admin key if this call made it.
 
     `settings.bootstrap_key` replaces the generated one, whose copy in `admin.key` then goes.
-    Raises ValueError if it has not the shape of a key, and whatever `migrate` raises.
+    `adopt_rows` signs every row of keys and users as it stands (adoption.py). Raises ValueError if
+    the key has not the shape of one, NotAdopted, and whatever `migrate` raises.
     """
+    clock = clock or SystemClock()
+    older = is_older_home(home)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     pepper = make_pepper(home, settings)
@@ -47,31 +62,66 @@ def bootstrap(home: Path, settings: Settings, clock: Clock | None = None) -> str
         (home / ADMIN).unlink(missing_ok=True)
     kept = admin_key(home, settings)
     key = kept or mint()
-    run_to_end(_fill(url, pepper, key, clock or SystemClock()))
+    started = _Start(home, pepper, clock, older, adopt_rows)
+    run_to_end(started.fill(url, key))
+    note_done(home, clock.wall())
     if kept is not None:
         return None
     write_private(home / ADMIN, key.encode() + b"\n")
     return key
 
 
-async def _fill(url: str, pepper: bytes, key: str, clock: Clock) -> None:
-    database = Database(url)
-    record = Keys(pepper, clock).record(
-        key,
-        BOOTSTRAP_TENANT,
-        name="bootstrap",
-        scopes=[Scope.ADMIN],
-        created_by="system",
-        bootstrap=True,
-    )
-    try:
-        async with database.begin() as connection:
-            await hold(connection, Lock.BOOTSTRAP)
-            await _default_tenant(connection, clock)
-            await _install(connection, record, clock)
-            await Signing(pepper, clock).ensure(connection)
-    finally:
-        await database.close()
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """`older`: an earlier version worked in `home`; `forced`: the operator wants rows adopted."""
+
+    home: Path
+    pepper: bytes = field(repr=False)
+    clock: Clock
+    older: bool
+    forced: bool
+
+    async def fill(self, url: str, key: str) -> None:
+        database, clock, macs = Database(url), self.clock, RowMacs(self.pepper)
+        record = Keys(self.pepper, clock).record(
+            key,
+            BOOTSTRAP_TENANT,
+            name="bootstrap",
+            scopes=[Scope.ADMIN],
+            created_by="system",
+            bootstrap=True,
+        )
+        try:
+            async with database.begin() as connection:
+                await hold(connection, Lock.BOOTSTRAP)
+                trail = await self._adopt(database, connection, macs)
+                await _default_tenant(connection, clock)
+                await _install(connection, record, clock, macs)
+                await Signing(self.pepper, clock).ensure(connection)
+            if trail is not None:
+                await trail.close()
+        finally:
+            await database.close()
+
+    async def _adopt(
+        self, database: Database, connection: AsyncConnection, macs: RowMacs
+    ) -> AuditTrail | None:
+        """The trail that says so, if rows were signed; to be closed once that is committed."""
+        done = is_done(self.home)
+        signed = await adopt(
+            connection, macs, self.clock, done=done, trusted=self.older, forced=self.forced
+        )
+        if not signed:
+            return None
+        log.warning("rows that were there before they had MACs were signed: %s", signed)
+        keys = AuditKeys.derive(self.pepper)
+        trail = AuditTrail(database, "bootstrap", keys, self.home / AUDIT, self.clock)
+        detail = {**signed, "forced": self.forced}
+        record = AuditRecord(
+            self.clock.wall(), "-", "system", ROWS_SIGNED, "store:rows", detail=detail
+        )
+        await trail.append(connection, record)
+        return trail
 
 
 async def _default_tenant(connection: AsyncConnection, clock: Clock) -> None:
@@ -86,13 +136,16 @@ async def _default_tenant(connection: AsyncConnection, clock: Clock) -> None:
         await tenants.create(connection, BOOTSTRAP_TENANT, "Default", DEFAULT_PLAN.id)
 
 
-async def _install(connection: AsyncConnection, record: KeyRecord, clock: Clock) -> None:
-    """Make `record` the one bootstrap key, unless it is, also if it was revoked since."""
-    rows = await connection.execute(select(api_keys).where(api_keys.c.bootstrap))
-    old = [as_key(row) for row in rows]
+async def _install(
+    connection: AsyncConnection, record: KeyRecord, clock: Clock, macs: RowMacs
+) -> None:
+    """Make `record` the one bootstrap key, unless it is, also if it was revoked since (or altered:
+    then it opens nothing, and putting it back might undo that)."""
+    columns = (api_keys.c.id, api_keys.c.digest)
+    old = (await connection.execute(select(*columns).where(api_keys.c.bootstrap))).all()
     if any(each.digest == record.digest for each in old):
         return
     for each in old:
         await connection.execute(delete(api_keys).where(api_keys.c.id == each.id))
         await record_change(connection, clock, "key", each.id)
-    await ApiKeys(clock).add(connection, BOOTSTRAP_TENANT, record)
+    await ApiKeys(clock, macs).add(connection, BOOTSTRAP_TENANT, record)

@@ -12,6 +12,7 @@ from cluster.storage.database import default_url
 from cluster.storage.files import write_private
 
 PEPPER, ADMIN = "pepper", "admin.key"  # file names
+AUDIT = "audit"  # the folder of the audit trail's checkpoints
 BOOTSTRAP_TENANT = "default"
 PEPPER_BYTES = 32
 

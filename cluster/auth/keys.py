@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.records import KeyRecord
 from cluster.auth.repository import ApiKeys
+from cluster.auth.row_macs import RowMacs
 from cluster.clock import Clock
 from cluster.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
@@ -56,7 +57,7 @@ class Keys:
     def __init__(self, pepper: bytes, clock: Clock) -> None:
         self._pepper = pepper
         self._clock = clock
-        self._store = ApiKeys(clock)
+        self._store = ApiKeys(clock, RowMacs(pepper))
 
     async def create(
         self,
@@ -106,8 +107,11 @@ class Keys:
         return made
 
     async def revoke(self, connection: AsyncConnection, tenant: str, key: str) -> KeyRecord:
-        """End `key` (an id) for good; again is harmless. Raises NotFound."""
-        old = await self._store.get(connection, tenant, key)
+        """End `key` (an id) for good; again is harmless, also for a row that somebody altered.
+
+        Raises NotFound.
+        """
+        old = await self._store.get(connection, tenant, key, altered=True)
         if old.revoked is not None:
             return old
         return await self._store.update(connection, tenant, key, revoked=self._clock.wall())

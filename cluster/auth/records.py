@@ -65,6 +65,16 @@ class RefreshToken:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedSession:
+    """A sign-in whose refresh tokens are revoked; its access tokens are refused `until` then."""
+
+    family: str
+    tenant: str
+    user: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class SigningKey:
     """An Ed25519 key pair: `private` is sealed, `public` raw. It signs until `retires`."""
 

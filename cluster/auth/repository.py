@@ -2,52 +2,77 @@
 
 Methods take the caller's connection first and the tenant next, and never commit; another tenant's
 id is NotFound. Changes that directories must see are written to `changes` along with the row.
-Knows no rules about who may do what, and never sees a secret.
+Every row is stored with its MAC (row_macs.py), and believed only with it. Knows no rules about who
+may do what, and never sees a secret.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import Any
 
-from sqlalchemy import Row, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.records import KeyRecord, RefreshToken, SigningKey, User, UserStatus
+from cluster.auth.records import EndedSession, KeyRecord, RefreshToken, SigningKey, User, UserStatus
+from cluster.auth.row_macs import MAC, RowAltered, RowMacs, as_stored, stored
 from cluster.clock import Clock
 from cluster.problems import Conflict, NotFound
 from cluster.storage.pages import USUAL, Page, is_id, page
-from cluster.storage.tables import api_keys, refresh_tokens, signing_keys, users
+from cluster.storage.tables import (
+    api_keys,
+    ended_sessions,
+    refresh_tokens,
+    signing_keys,
+    users,
+)
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.repository import record_change
+
+KNOWN = {scope.value: scope for scope in Scope}
+MOST_NAMESAKES = 1_000  # users of one email that are looked at
 
 
 class ApiKeys:
     """Keys of a tenant. They are revoked, never deleted: the ledger names them."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
+        self._macs = macs
 
     async def add(self, connection: AsyncConnection, tenant: str, record: KeyRecord) -> None:
         """Raises Conflict when the id is taken."""
         assert record.tenant == tenant
-        values = {**asdict(record), "scopes": sorted(record.scopes)}
+        values = self._macs.signed(api_keys, _key_values(record))
         try:
             await connection.execute(insert(api_keys).values(**values))
         except IntegrityError as error:
             raise Conflict(f"There is a key '{record.id}' already.", param="id") from error
         await record_change(connection, self._clock, "key", record.id)
 
-    async def get(self, connection: AsyncConnection, tenant: str, key: str) -> KeyRecord:
-        """Raises NotFound."""
-        return as_key(await _row(connection, api_keys, tenant, key, "key"))
+    async def get(
+        self, connection: AsyncConnection, tenant: str, key: str, *, altered: bool = False
+    ) -> KeyRecord:
+        """Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
+        return as_key(await _one(connection, self._macs, api_keys, tenant, key, altered=altered))
 
     async def list(
         self, connection: AsyncConnection, tenant: str, limit: int = USUAL, after: str | None = None
     ) -> Page[KeyRecord]:
         """Revoked and expired ones too."""
         statement = select(api_keys).where(api_keys.c.tenant == tenant)
-        return await page(connection, statement, api_keys.c.id, limit, after, as_key)
+        return await page(connection, statement, api_keys.c.id, limit, after, as_key_row)
 
     async def update(
         self,
@@ -61,18 +86,25 @@ class ApiKeys:
         replaced_by: str | None = None,
         revoked: float | None = None,
     ) -> KeyRecord:
-        """Set what is not None. Raises NotFound."""
+        """Set what is not None. Raises NotFound, or RowAltered: a changed row is not signed anew,
+        unless it is revoked thereby.
+        """
         given = {
             "name": name,
-            "scopes": None if scopes is None else sorted(set(scopes)),
+            "scopes": None if scopes is None else frozenset(scopes),
             "expires": expires,
             "replaced_by": replaced_by,
             "revoked": revoked,
         }
-        await self.get(connection, tenant, key)
-        await _set(connection, api_keys, tenant, key, _given(given))
+        row = await _one(
+            connection, self._macs, api_keys, tenant, key, altered=revoked is not None, lock=True
+        )
+        after = replace(as_key(row), **_given(given))
+        values = self._macs.signed(api_keys, _key_values(after))
+        del values["last_used"]  # which others write meanwhile
+        await _set(connection, api_keys, tenant, key, values)
         await record_change(connection, self._clock, "key", key)
-        return await self.get(connection, tenant, key)
+        return after
 
     async def touch(
         self, connection: AsyncConnection, tenant: str, used: Mapping[str, float]
@@ -91,35 +123,46 @@ class ApiKeys:
 
 
 class Users:
-    """Users of a tenant; an email belongs to one user of the whole cluster."""
+    """Users of a tenant; an email belongs to one user of it."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
+        self._macs = macs
 
     async def add(self, connection: AsyncConnection, tenant: str, user: User) -> None:
-        """Raises Conflict when the email is taken."""
+        """Raises Conflict when the email is taken in this tenant."""
         assert user.tenant == tenant
         try:
-            await connection.execute(insert(users).values(**asdict(user)))
+            values = self._macs.signed(users, asdict(user))
+            await connection.execute(insert(users).values(**values))
         except IntegrityError as error:
             raise Conflict("There is a user with this email already.", param="email") from error
         await record_change(connection, self._clock, "user", user.id)
 
-    async def get(self, connection: AsyncConnection, tenant: str, user: str) -> User:
-        """Raises NotFound."""
-        return as_user(await _row(connection, users, tenant, user, "user"))
+    async def get(
+        self, connection: AsyncConnection, tenant: str, user: str, *, altered: bool = False
+    ) -> User:
+        """Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
+        return as_user(await _one(connection, self._macs, users, tenant, user, altered=altered))
 
-    async def find(self, connection: AsyncConnection, email: str) -> User | None:
-        """By normalised email, for signing in, which is when the tenant becomes known."""
-        statement = select(users).where(users.c.email == email)
-        row = (await connection.execute(statement)).first()
-        return None if row is None else as_user(row)
+    async def find(
+        self, connection: AsyncConnection, email: str, tenant: str | None
+    ) -> User | None:
+        """By normalised email, for signing in, which is when the tenant becomes known: the one
+        user whom it names, in `tenant` or, without that, in the cluster.
+        """
+        statement = stored(users).where(users.c.email == email)
+        if tenant is not None:
+            statement = statement.where(users.c.tenant == tenant)
+        rows = (await connection.execute(statement.limit(MOST_NAMESAKES))).all()
+        found = self._macs.all_genuine(users, rows)
+        return as_user(found[0]) if len(found) == 1 else None
 
     async def list(
         self, connection: AsyncConnection, tenant: str, limit: int = USUAL, after: str | None = None
     ) -> Page[User]:
         statement = select(users).where(users.c.tenant == tenant)
-        return await page(connection, statement, users.c.id, limit, after, as_user)
+        return await page(connection, statement, users.c.id, limit, after, as_user_row)
 
     async def update(
         self,
@@ -132,23 +175,25 @@ class Users:
         password: str | None = None,
         ends_sessions: bool = True,
     ) -> User:
-        """Set what is not None; `password` is the hash. Raises NotFound.
+        """Set what is not None; `password` is the hash. Raises NotFound, RowAltered.
 
         Unless told otherwise, tokens issued until now are void and refresh tokens revoked.
         """
         now = self._clock.wall()
-        await self.get(connection, tenant, user)
+        before = as_user(await _one(connection, self._macs, users, tenant, user, lock=True))
         given = {"role": role, "status": status, "password": password, "updated": now}
         given |= {"valid_after": now} if ends_sessions else {}
-        await _set(connection, users, tenant, user, _given(given))
+        after = replace(before, **_given(given))
+        await _set(connection, users, tenant, user, self._macs.signed(users, asdict(after)))
         if ends_sessions:
-            await RefreshTokens(self._clock).revoke_user(connection, tenant, user)
+            tokens = RefreshTokens(self._clock, self._macs)
+            await tokens.revoke_user(connection, tenant, user)
         await record_change(connection, self._clock, "user", user)
-        return await self.get(connection, tenant, user)
+        return after
 
     async def delete(self, connection: AsyncConnection, tenant: str, user: str) -> None:
         """Also the user's refresh tokens. Raises NotFound."""
-        await self.get(connection, tenant, user)
+        await self.get(connection, tenant, user, altered=True)
         await connection.execute(delete(users).where(users.c.tenant == tenant, users.c.id == user))
         await record_change(connection, self._clock, "user", user)
 
@@ -156,21 +201,29 @@ class Users:
 class RefreshTokens:
     """Refresh tokens; only sign-in, refresh and sign-out touch them."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
+        self._macs = macs
 
     async def add(self, connection: AsyncConnection, tenant: str, token: RefreshToken) -> None:
         assert token.tenant == tenant
-        await connection.execute(insert(refresh_tokens).values(**asdict(token)))
+        values = self._macs.signed(refresh_tokens, asdict(token))
+        await connection.execute(insert(refresh_tokens).values(**values))
 
-    async def find(self, connection: AsyncConnection, token: str) -> RefreshToken | None:
-        """By its id, and locked: of two that present the same token one waits for the other."""
-        statement = select(refresh_tokens).where(refresh_tokens.c.id == token).with_for_update()
-        row = (await connection.execute(statement)).first()
-        return None if row is None else RefreshToken(**row._mapping)
+    async def find(
+        self, connection: AsyncConnection, token: str, *, lock: bool = True
+    ) -> RefreshToken | None:
+        """By its id. Locked, of two that present the same token one waits for the other."""
+        statement = stored(refresh_tokens).where(refresh_tokens.c.id == token)
+        rows = (await connection.execute(statement.with_for_update() if lock else statement)).all()
+        found = self._macs.all_genuine(refresh_tokens, rows)
+        return _as_token(found[0]) if found else None
 
-    async def use(self, connection: AsyncConnection, tenant: str, token: str) -> None:
-        await _set(connection, refresh_tokens, tenant, token, {"used": self._clock.wall()})
+    async def use(self, connection: AsyncConnection, tenant: str, token: RefreshToken) -> None:
+        assert token.tenant == tenant
+        used = replace(token, used=self._clock.wall())
+        values = self._macs.signed(refresh_tokens, asdict(used))
+        await _set(connection, refresh_tokens, token.tenant, token.id, values)
 
     async def revoke_family(self, connection: AsyncConnection, tenant: str, family: str) -> None:
         await self._revoke(connection, tenant, refresh_tokens.c.family == family)
@@ -184,66 +237,151 @@ class RefreshTokens:
         over = refresh_tokens.c.expires <= self._clock.wall()
         await connection.execute(delete(refresh_tokens).where(*mine, over))
 
-    async def _revoke(self, connection: AsyncConnection, tenant: str, which: Any) -> None:
-        alive = refresh_tokens.c.revoked.is_(None)
-        await connection.execute(
-            update(refresh_tokens)
-            .where(refresh_tokens.c.tenant == tenant, which, alive)
-            .values(revoked=self._clock.wall())
+    async def _revoke(
+        self, connection: AsyncConnection, tenant: str, which: ColumnElement[bool]
+    ) -> None:
+        """Altered rows stay as they are: they open nothing."""
+        table, now = refresh_tokens, self._clock.wall()
+        mine = (table.c.tenant == tenant, which, table.c.revoked.is_(None))
+        alive = stored(table).where(*mine).order_by(table.c.id).with_for_update()
+        rows = (await connection.execute(alive)).all()
+        ended = [
+            self._macs.signed(table, {**values, "revoked": now})
+            for values in self._macs.all_genuine(table, rows)
+        ]
+        statement = (
+            update(table)
+            .where(table.c.tenant == tenant, table.c.id == bindparam("token"))
+            .values(revoked=bindparam("ended"), mac=bindparam("signed"))
         )
+        if ended:
+            each = [{"token": v["id"], "ended": now, "signed": v[MAC]} for v in ended]
+            await connection.execute(statement, each)
+
+
+class EndedSessions:
+    """Sign-ins that are over while an access token of theirs may still live."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def add(self, connection: AsyncConnection, tenant: str, session: EndedSession) -> int:
+        """Again is harmless. Returns how many of the user's are kept, this one included."""
+        assert session.tenant == tenant
+        table = ended_sessions
+        await connection.execute(delete(table).where(table.c.until <= self._clock.wall()))
+        known = select(table.c.family).where(table.c.family == session.family)
+        if (await connection.execute(known)).first() is None:
+            await connection.execute(insert(table).values(**asdict(session)))
+            await record_change(connection, self._clock, "session", session.family)
+        mine = select(func.count()).where(table.c.tenant == tenant, table.c.user == session.user)
+        return int((await connection.execute(mine)).scalar_one())
 
 
 class SigningKeys:
     """Signing keys belong to the cluster, not to a tenant."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
+        self._macs = macs
 
     async def add(self, connection: AsyncConnection, key: SigningKey) -> None:
-        await connection.execute(insert(signing_keys).values(**asdict(key)))
+        values = self._macs.signed(signing_keys, asdict(key))
+        await connection.execute(insert(signing_keys).values(**values))
         await record_change(connection, self._clock, "signing_key", key.id)
 
     async def list(self, connection: AsyncConnection, purpose: str) -> tuple[SigningKey, ...]:
-        """Oldest first; there are never more than a few."""
-        statement = select(signing_keys).where(signing_keys.c.purpose == purpose)
+        """The genuine ones, oldest first; there are never more than a few."""
+        statement = stored(signing_keys).where(signing_keys.c.purpose == purpose)
         ordered = statement.order_by(signing_keys.c.created, signing_keys.c.id)
-        return tuple(SigningKey(**row._mapping) for row in await connection.execute(ordered))
+        rows = (await connection.execute(ordered)).all()
+        found = self._macs.all_genuine(signing_keys, rows)
+        return tuple(SigningKey(**_fields_of(SigningKey, values)) for values in found)
 
-    async def retire(self, connection: AsyncConnection, key: str, at: float) -> None:
-        statement = update(signing_keys).where(signing_keys.c.id == key).values(retires=at)
+    async def retire(self, connection: AsyncConnection, key: SigningKey, at: float) -> None:
+        values = self._macs.signed(signing_keys, asdict(replace(key, retires=at)))
+        statement = update(signing_keys).where(signing_keys.c.id == key.id).values(**values)
         await connection.execute(statement)
-        await record_change(connection, self._clock, "signing_key", key)
+        await record_change(connection, self._clock, "signing_key", key.id)
 
     async def delete(self, connection: AsyncConnection, key: str) -> None:
         await connection.execute(delete(signing_keys).where(signing_keys.c.id == key))
         await record_change(connection, self._clock, "signing_key", key)
 
-
-def as_key(row: Row[Any]) -> KeyRecord:
-    scopes = frozenset(Scope(scope) for scope in row.scopes)
-    return KeyRecord(**{**row._mapping, "scopes": scopes})
-
-
-def as_user(row: Row[Any]) -> User:
-    return User(**{**row._mapping, "role": Role(row.role)})
+    async def delete_altered(self, connection: AsyncConnection) -> None:
+        """Rows that are not ours; the trail's verification named them until now."""
+        rows = (await connection.execute(stored(signing_keys))).all()
+        for row in rows:
+            if self._macs.genuine(signing_keys, row) is None:
+                await self.delete(connection, str(row.id))
 
 
-async def _row(
-    connection: AsyncConnection, table: Table, tenant: str, id: str, noun: str
-) -> Row[Any]:
-    statement = select(table).where(table.c.tenant == tenant, table.c.id == id)
+def as_key(values: Mapping[str, Any]) -> KeyRecord:
+    """A scope that only a newer version knows opens nothing here."""
+    scopes = frozenset(KNOWN[scope] for scope in values["scopes"] if scope in KNOWN)
+    return KeyRecord(**{**_fields_of(KeyRecord, values), "scopes": scopes})
+
+
+def as_key_row(row: Row[Any]) -> KeyRecord:
+    return as_key(row._mapping)
+
+
+def as_user(values: Mapping[str, Any]) -> User:
+    return User(**{**_fields_of(User, values), "role": Role(values["role"])})
+
+
+def as_user_row(row: Row[Any]) -> User:
+    return as_user(row._mapping)
+
+
+def _as_token(values: Mapping[str, Any]) -> RefreshToken:
+    return RefreshToken(**_fields_of(RefreshToken, values))
+
+
+def _fields_of(record: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in fields(record)}
+
+
+def _key_values(record: KeyRecord) -> dict[str, Any]:
+    return {**asdict(record), "scopes": sorted(record.scopes)}
+
+
+async def _one(
+    connection: AsyncConnection,
+    macs: RowMacs,
+    table: Table,
+    tenant: str,
+    id: str,
+    *,
+    altered: bool = False,
+    lock: bool = False,
+) -> Mapping[str, Any]:
+    """The values of a row. Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
+    noun = _NOUNS[table.name]
+    statement = stored(table).where(table.c.tenant == tenant, table.c.id == id)
+    statement = statement.with_for_update() if lock else statement
     row = (await connection.execute(statement)).first() if is_id(tenant) and is_id(id) else None
     if row is None:
         raise NotFound(f"There is no {noun} '{id[:63]}'.", param=noun)
-    return row
+    values = macs.genuine(table, row)
+    if values is None:
+        try:
+            values = as_stored(table, row) if altered else None
+        except ValueError:
+            values = None
+    if values is None:
+        raise RowAltered(noun, id)
+    return values
+
+
+_NOUNS = {"api_keys": "key", "users": "user"}
 
 
 async def _set(
     connection: AsyncConnection, table: Table, tenant: str, id: str, values: Mapping[str, Any]
 ) -> None:
     mine = (table.c.tenant == tenant, table.c.id == id)
-    if values:
-        await connection.execute(update(table).where(*mine).values(**values))
+    await connection.execute(update(table).where(*mine).values(**values))
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cluster.auth.keys import BASE62, NOBODY, digest, random_text
 from cluster.auth.passwords import Passwords, normalised_email
 from cluster.auth.records import RefreshToken, User
 from cluster.auth.repository import RefreshTokens, Users
+from cluster.auth.row_macs import RowAltered, RowMacs
 from cluster.auth.signing import Signing
 from cluster.auth.throttle import LoginThrottle
 from cluster.auth.tokens import INVALID, issue
@@ -69,7 +70,8 @@ class Sessions:
         self._passwords = passwords or Passwords()
         self._throttle = throttle or LoginThrottle(clock)
         self._signing = Signing(pepper, clock)
-        self._users, self._tokens = Users(clock), RefreshTokens(clock)
+        macs = RowMacs(pepper)
+        self._users, self._tokens = Users(clock, macs), RefreshTokens(clock, macs)
         self._tenants = Tenants(clock)
 
     async def login(self, email: str, password: str, address: str) -> SignedIn:
@@ -105,7 +107,7 @@ class Sessions:
 
     async def _login(self, email: str, password: str) -> SignedIn:
         async with self._database.read() as connection:
-            user = await self._users.find(connection, email)
+            user = await self._users.find(connection, email, None)
         verdict = await self._passwords.verify(user.password if user else None, password)
         if user is None or not verdict.right or user.status != "active":
             raise Unauthenticated(WRONG)
@@ -150,9 +152,9 @@ class Sessions:
             user = await self._still(connection, await self._owner(connection, token))
         except Forbidden as problem:
             return problem
-        except (NotFound, Unauthenticated):
+        except (NotFound, RowAltered, Unauthenticated):
             return Unauthenticated(INVALID)
-        await self._tokens.use(connection, token.tenant, token.id)
+        await self._tokens.use(connection, token.tenant, token)
         return await self._signed_in(connection, user, token.family)
 
     async def _found(self, connection: AsyncConnection, presented: str) -> RefreshToken | None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.auth.keys import random_text
 from cluster.auth.records import SigningKey
 from cluster.auth.repository import SigningKeys
+from cluster.auth.row_macs import RowMacs
 from cluster.auth.sealing import SealBroken, Sealer
 from cluster.clock import Clock
 from cluster.storage.locks import Lock, hold
@@ -42,7 +43,7 @@ class Signing:
     def __init__(self, pepper: bytes, clock: Clock) -> None:
         self._sealer = Sealer(pepper, "signing-keys")
         self._clock = clock
-        self._store = SigningKeys(clock)
+        self._store = SigningKeys(clock, RowMacs(pepper))
 
     async def ensure(self, connection: AsyncConnection) -> None:
         """Make the first key, or one that this pepper opens when it opens none."""
@@ -67,10 +68,11 @@ class Signing:
     async def rotate(self, connection: AsyncConnection) -> str:
         """Make the next key and return its id; it signs in a few seconds.
 
-        Keys whose last token is long over are deleted.
+        Keys whose last token is long over are deleted, and rows that are not ours.
         """
         await hold(connection, Lock.SIGNING_KEYS)
         now = self._clock.wall()
+        await self._store.delete_altered(connection)
         for key in await self._store.list(connection, PURPOSE):
             if not verifies(key.retires, now):
                 await self._store.delete(connection, key.id)
@@ -80,7 +82,7 @@ class Signing:
     async def _retire_all(self, connection: AsyncConnection, at: float) -> None:
         for key in await self._store.list(connection, PURPOSE):
             if key.retires is None:
-                await self._store.retire(connection, key.id, at)
+                await self._store.retire(connection, key, at)
 
     async def _make(self, connection: AsyncConnection) -> str:
         private, id = Ed25519PrivateKey.generate(), random_text(16)

@@ -19,6 +19,19 @@ from cluster.cli.usage import usage
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
 
+
+def _write_for_owner_only() -> None:
+    """For the commands that write into the home, and for all that they start. What an earlier
+    version has left open there is closed."""
+    from cluster.settings import Settings
+    from cluster.storage.files import make_private, write_for_owner_only
+
+    write_for_owner_only()
+    home = Settings().home
+    if home.is_dir():
+        make_private(home)
+
+
 app = typer.Typer(
     help="Run and use a Mobula inference cluster on this machine.",
     no_args_is_help=True,
@@ -62,11 +75,16 @@ def up(
     nodes: Annotated[
         int, typer.Option(min=1, help="Deploy once so many nodes are here; others `join`.")
     ] = 1,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Start what was deployed last, if anything was."),
+    ] = False,
 ) -> None:
     """Start a cluster on this machine and wait until it is ready."""
     from cluster.cli.up import run
 
-    raise typer.Exit(run(detach, config, port, timeout, profile, logs, nodes))
+    _write_for_owner_only()
+    raise typer.Exit(run(detach, config, port, timeout, profile, logs, nodes, resume=resume))
 
 
 @app.command()
@@ -87,6 +105,7 @@ def deploy(
     """Roll a changed configuration, weights or code onto the running cluster."""
     from cluster.cli.deploy import run
 
+    _write_for_owner_only()
     raise typer.Exit(run(config, restart or [], wait, timeout, rollback))
 
 
@@ -99,6 +118,7 @@ def join(
     """Make this machine a node of a cluster that `up` started elsewhere; `down` lets it go."""
     from cluster.cli.join import run
 
+    _write_for_owner_only()
     raise typer.Exit(run(head, profile, timeout))
 
 
@@ -131,6 +151,7 @@ def demo() -> None:
     """Captions from the running cluster, by HTTP and from a Ray job, and clips of a video."""
     from cluster.cli.demo import run
 
+    _write_for_owner_only()
     raise typer.Exit(run())
 
 
@@ -160,7 +181,10 @@ def clip(
     language: Annotated[str | None, typer.Option(help="Such as en or pt-BR.")] = None,
     key: Key = None,
 ) -> None:
-    """Make clips of a recording: upload it, watch the job, save the clips as they are ready."""
+    """Make clips of a recording: upload it, watch the job, save the clips as they are ready.
+
+    Goes on after a broken connection. Exit code 3: some clips could not be made.
+    """
     from cluster.cli.clipping import run
 
     options = {
@@ -184,16 +208,21 @@ def bootstrap(
     accept_newer: Annotated[
         bool, typer.Option(help="Leave tables alone that a newer version has made.")
     ] = False,
+    adopt_rows: Annotated[
+        bool,
+        typer.Option(help="Trust the keys and users in the store as they are, and sign them."),
+    ] = False,
 ) -> None:
     """Make the store ready (tables, first tenant, its key) where nobody runs `up`."""
     from cluster.cli.bootstrap import run
 
-    raise typer.Exit(run(accept_newer))
+    _write_for_owner_only()
+    raise typer.Exit(run(accept_newer, adopt_rows))
 
 
 @app.command()
 def manifests(
-    kind: Annotated[str, typer.Argument(help="kubernetes, compose or images.")],
+    kind: Annotated[str, typer.Argument(help="kubernetes, compose, images or systemd.")],
     values: Annotated[
         Path | None, typer.Option(help="What is particular here. [default: the defaults]")
     ] = None,
@@ -253,6 +282,8 @@ def models_export(
     """Convert a Hugging Face model for the openvino engine, in an environment of its own."""
     from cluster.cli.models import export
 
+    if out is None:
+        _write_for_owner_only()
     raise typer.Exit(export(source, out, weights))
 
 

@@ -94,13 +94,17 @@ def verify(
         typer.Option(help="Checkpoint files of all nodes. [default: this home's]"),
     ] = None,
 ) -> None:
-    """Check every record in the store, with or without a cluster. Exit code 1 on any finding."""
+    """Check every record in the store, and every row that gives rights (keys, users, signing keys),
+    with or without a cluster. Exit code 1 on any finding."""
     report = _verified(checkpoints or (), copy or ())
     for finding in report.findings:
         plain(f"  {finding}")
     for note in report.notes:
         plain(f"  note: {note}")
-    counts = f"{report.records} records, {report.writers} writers, {report.checkpoints} checkpoints"
+    counts = (
+        f"{report.records} records, {report.writers} writers, {report.checkpoints} checkpoints, "
+        f"{report.rows} rows of keys and users"
+    )
     if not report.ok:
         raise typer.Exit(fail(f"{report.alarms} findings in {counts}"))
     say(f"[bold green]untouched[/] {counts}, {report.lost} records lost when they were written")
@@ -128,15 +132,20 @@ async def _check(
     from cluster.audit.checkpoints import FILE
     from cluster.audit.keys import AuditKeys
     from cluster.audit.verify import verify as check
-    from cluster.auth.home import load_pepper, store_url
+    from cluster.auth.home import AUDIT, load_pepper, store_url
+    from cluster.auth.row_macs import RowMacs
+    from cluster.auth.row_report import check_rows
     from cluster.storage.database import Database
-    from cluster.tenants.administration.records import AUDIT
 
     home = settings.home
-    keys = AuditKeys.derive(load_pepper(home, settings))
+    pepper = load_pepper(home, settings)
+    keys = AuditKeys.derive(pepper)
     database = Database(store_url(home, settings))
     try:
         async with database.read() as connection:
-            return await check(connection, keys, list(checkpoints) or [home / AUDIT / FILE], copies)
+            files = list(checkpoints) or [home / AUDIT / FILE]
+            report = await check(connection, keys, files, copies)
+            await check_rows(connection, RowMacs(pepper), report)
+            return report
     finally:
         await database.close()

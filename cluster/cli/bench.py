@@ -12,13 +12,16 @@ MEASUREMENTS = {
     "compare": "Mobula, bare Serve and LiteLLM side by side.",
     "stream": "How much of the engine's speed reaches an HTTP client that streams.",
     "load": "Simulated users on a running or private cluster, in a shape, with thresholds.",
+    "slow-clients": "What others notice of thousands of connections that never become requests.",
     "chaos": "Constant load while parts of a private cluster change or are killed.",
     "nodes": "Three Ray nodes on this machine: the head is lost and comes back, then a node.",
     "capacity": "What a request costs each part, and what so many nodes carry.",
     "autoscaling": "Our scaling policies beside Serve's own and the best possible, simulated.",
+    "recovery": "`up -d` whose GCS, raylet, HAProxy or controller is killed: seconds, and losses.",
     "failover": "What callers notice when replicas of a model die, hang or fall ill.",
     "fairness": "How tenants share a saturated model, over HTTP.",
     "routing": "Response times under each routing policy beside Serve's, simulated.",
+    "followers": "Callers who waited for a computation that whoever began it has given up.",
     "limits": "Slots that given-up streams leave behind, and a killed replica.",
     "cache": "Kept answers: speed, latency, coalescing, invalidation, and what timing gives away.",
     "video": "Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory.",
@@ -32,7 +35,7 @@ def _measuring(name: str, about: str) -> Callable[[typer.Context], None]:
     def measure(context: typer.Context) -> None:
         from cluster.cli.delegate import main_of
 
-        raise typer.Exit(main_of(f"load_tests.bench_{name}", context.args))
+        raise typer.Exit(main_of(f"load_tests.bench_{name.replace('-', '_')}", context.args))
 
     measure.__doc__ = about
     return measure

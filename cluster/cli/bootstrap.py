@@ -8,15 +8,16 @@ from cluster.cli.screen import fail, say
 from cluster.settings import Settings
 
 
-def run(accept_newer: bool) -> int:
-    """The exit code. `accept_newer`: tables that newer code has made are left as they are."""
+def run(accept_newer: bool, adopt_rows: bool = False) -> int:
+    """The exit code. `accept_newer`: tables that newer code has made are left as they are;
+    `adopt_rows`: the rows of keys and users are signed as they stand."""
     from cluster.auth.bootstrap import bootstrap
     from cluster.storage.database import StoreDown
     from cluster.storage.migrate import StoreIsNewer
 
     settings = Settings()
     try:
-        key = bootstrap(settings.home, settings)
+        key = bootstrap(settings.home, settings, adopt_rows=adopt_rows)
     except StoreDown as down:
         return fail(f"{down.detail} MOBULA_DATABASE_URL names it.")
     except StoreIsNewer as newer:

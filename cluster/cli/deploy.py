@@ -17,6 +17,8 @@ from cluster.ops.plan import Plan, StartFailed
 from cluster.ops.rolling import Rolled, RollFailed, Rolling, RollLate
 from cluster.ops.rollout import live_applications
 from cluster.ops.startup import token
+from cluster.ops.state import ClusterState
+from cluster.ops.tls import verification
 from cluster.settings import ROOT, Settings
 from graphs.args import AppArgs
 from graphs.rolls import ALL, BUILDER, restartable, rolled
@@ -39,7 +41,7 @@ def run(
     if last is None or found:
         return fail("\n".join(found) or "what runs is not known; start it with `mobula up -d`")
     with contextlib.closing(Dashboard(state.dashboard, token(settings.home))) as dashboard:
-        deploy = _Deploy(dashboard, state.url, settings.home, last, timeout_s)
+        deploy = _Deploy(dashboard, state, settings.home, last, timeout_s)
         try:
             return deploy.run(asked, restart, wait, rollback)
         except (DashboardRefused, httpx.HTTPError) as error:
@@ -50,10 +52,15 @@ class _Deploy:
     """`last` is what is gone back to."""
 
     def __init__(
-        self, dashboard: Dashboard, url: str, home: Path, last: Deployed, timeout_s: float
+        self,
+        dashboard: Dashboard,
+        state: ClusterState,
+        home: Path,
+        last: Deployed,
+        timeout_s: float,
     ) -> None:
         self._dashboard = dashboard
-        self._url = url
+        self._state = state
         self._home = home
         self._last = last
         self._timeout_s = timeout_s
@@ -65,10 +72,12 @@ class _Deploy:
         try:
             done = self._roll(new.sent, wait)
         except RollLate as late:
+            new.keep_pending(self._home)
             return fail(f"{late}\n`mobula status` shows how it stands")
         except RollFailed as failure:
             return self._failed(failure, rollback)
         if not wait:
+            new.keep_pending(self._home)
             say("sent; `mobula status` shows how it stands")
             return 0
         new.keep(self._home)
@@ -76,7 +85,8 @@ class _Deploy:
 
     def _roll(self, config: Mapping[str, Any], wait: bool = True) -> Rolled:
         with Stages().running() as stages:
-            rolling = Rolling(self._dashboard, self._url, stages)
+            verify = verification(self._state.certificate)
+            rolling = Rolling(self._dashboard, self._state.url, stages, verify=verify)
             return rolling.roll(config, self._timeout_s, wait)
 
     def _applications(self, asked: Mapping[str, Any], restart: Sequence[str]) -> list[Any]:

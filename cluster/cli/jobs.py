@@ -1,5 +1,6 @@
 """`mobula jobs`: long work, such as clips of videos."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,10 +33,28 @@ def show_job(job: Id, key: Key = None, as_json: Json = False) -> None:
 
 @jobs.command()
 def clips(job: Id, key: Key = None, as_json: Json = False) -> None:
-    """Show a job's clips, the best first."""
+    """Show a job's clips, the best first, and what is wrong with each."""
+    from cluster.cli.clip_report import remarks
+
     with api(key) as cluster:
         rows = cluster.get("jobs", job, "clips")["data"]
-        show(rows, ("number", "state", "start", "end", "score", "excerpt"), as_json)
+    if not as_json:
+        rows = [{**row, "remarks": "\n".join(remarks(row))} for row in rows]
+    show(rows, ("number", "state", "start", "end", "score", "excerpt", "remarks"), as_json)
+
+
+@jobs.command()
+def save(
+    job: Id,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where clips are saved.")] = Path(
+        "clips"
+    ),
+    key: Key = None,
+) -> None:
+    """Save a job's clips, those that are ready. Exit code 3: some could not be made."""
+    from cluster.cli.clipping import save as save_clips
+
+    raise typer.Exit(save_clips(job, out, key))
 
 
 @jobs.command()

@@ -2,6 +2,7 @@
 
 from cluster.cli.screen import Stages, fail, say
 from cluster.ops import state as states
+from cluster.ops.descriptors import raise_limit
 from cluster.ops.joining import JoinPlan, check, join
 from cluster.ops.plan import StartFailed
 from cluster.ops.profile import PROFILES
@@ -34,6 +35,7 @@ def _join(plan: JoinPlan) -> int:
     if state is not None:
         sweep(home, state)
     check(plan)
+    raise_limit()
     stages = Stages()
     with stages.running():
         stages(f"joining {plan.head}")

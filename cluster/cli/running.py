@@ -5,6 +5,7 @@ import httpx
 from cluster.auth.home import admin_key
 from cluster.ops import state as states
 from cluster.ops.state import ClusterState
+from cluster.ops.tls import verification
 from cluster.settings import Settings
 
 NOT_RUNNING = "no cluster is running here; start one with `mobula up -d`"
@@ -19,4 +20,10 @@ def running_state(settings: Settings) -> ClusterState | None:
 def client(state: ClusterState, settings: Settings, timeout_s: float = 60.0) -> httpx.Client:
     key = admin_key(settings.home, settings) or ""
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=state.url, headers=headers, timeout=timeout_s, trust_env=False)
+    return httpx.Client(
+        base_url=state.url,
+        headers=headers,
+        timeout=timeout_s,
+        trust_env=False,
+        verify=verification(state.certificate),
+    )

@@ -20,7 +20,7 @@ class Interrupts:
     """Installs itself. `force` runs on the second signal, and then the process is gone."""
 
     def __init__(self, force: Callable[[], object]) -> None:
-        self._force = force
+        self.force = force
         self._closing = False
         for number in ENDING:
             signal.signal(number, self._handle)
@@ -29,9 +29,13 @@ class Interrupts:
         """From now on the first signal no longer interrupts: we are ending already."""
         self._closing = True
 
+    def release(self) -> None:
+        """What had to be ended is ended: the next signal interrupts again."""
+        self._closing = False
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._closing:
-            self._force()
+            self.force()
             os._exit(128 + number)
         self._closing = True
         raise Interrupted(number)

@@ -21,10 +21,13 @@ from cluster.cli.scaling_view import scaling_view
 from cluster.cli.screen import console
 from cluster.clock import SystemClock
 from cluster.ops import state as states
+from cluster.ops import supervision as supervisions
 from cluster.ops.dashboard import Dashboard, DashboardRefused
 from cluster.ops.processes import members
 from cluster.ops.startup import is_ready, token
 from cluster.ops.state import ClusterState
+from cluster.ops.supervision import Supervision
+from cluster.ops.tls import verification
 from cluster.settings import Settings
 
 EVERY_S = 1.0
@@ -54,14 +57,22 @@ def _watch(settings: Settings) -> int:
 
 def look(settings: Settings) -> tuple[int, RenderableType]:
     """0 if the cluster answers requests, else 1; and what there is to see."""
-    state = states.load(settings.home)
+    state, watching = states.load(settings.home), supervisions.load(settings.home)
     if state is None:
-        return 1, "not running"
-    if state.is_abandoned():
+        return 1, _not_running(watching)
+    if state.is_abandoned() and (watching is None or not watching.is_alive()):
         return 1, "the remains of a killed `up` are here; `mobula down` clears them"
-    with httpx.Client(timeout=2.0, trust_env=False) as http:
+    verify = verification(state.certificate)
+    with httpx.Client(timeout=2.0, trust_env=False, verify=verify) as http:
         ready = is_ready(http, state.url)
     return (0 if ready else 1), Group(*_parts(state, settings, ready=ready))
+
+
+def _not_running(watching: Supervision | None) -> str:
+    """A cluster that is started again has no record for a moment; one that was given up, none."""
+    if watching is None or (watching.phase != "gave up" and not watching.is_alive()):
+        return "not running"
+    return f"not running\n  supervisor  {escape(str(watching))}"
 
 
 def _parts(state: ClusterState, settings: Settings, *, ready: bool) -> Iterator[RenderableType]:
@@ -69,6 +80,9 @@ def _parts(state: ClusterState, settings: Settings, *, ready: bool) -> Iterator[
     minutes = (SystemClock().wall() - state.started) / 60
     yield f"{word} {state.url}  (profile {state.profile}, up {minutes:.0f} min)"
     yield f"  a node of   {state.gcs}" if state.joined else f"  dashboard  {state.dashboard}"
+    watching = supervisions.load(settings.home)
+    if watching is not None:
+        yield f"  supervisor {escape(str(watching))}"
     yield _processes(state)
     found, why = _scaling(state, settings)
     if found is not None:

@@ -1,22 +1,26 @@
 """`mobula up`: start, say where it is, and in the foreground stay until told to end."""
 
-import os
-import time
 from dataclasses import replace
 from pathlib import Path
 
 from cluster.cli.screen import Stages, fail, plain, say
 from cluster.cli.signals import Interrupted, Interrupts
+from cluster.cli.supervise import count_cpus, leave_behind, supervised, sweep_now
 from cluster.ops import state as states
+from cluster.ops import supervision as supervisions
+from cluster.ops.deployed import Deployed
+from cluster.ops.descriptors import Descriptors, raise_limit
+from cluster.ops.logs import Follower
+from cluster.ops.notify import notify
 from cluster.ops.plan import Plan, StartFailed, check
 from cluster.ops.ports import listens
 from cluster.ops.processes import members
-from cluster.ops.profile import PROFILES
+from cluster.ops.profile import MAX_CONNECTIONS, PROFILES
 from cluster.ops.startup import Startup
 from cluster.ops.state import ClusterState
+from cluster.ops.supervisor import Supervisor
 from cluster.settings import ROOT, Settings
 
-WATCH_S = 1.0
 DRAIN_S = 5.0
 
 
@@ -28,6 +32,8 @@ def run(
     profile: str,
     logs: bool,
     nodes: int = 1,
+    *,
+    resume: bool = False,
 ) -> int:
     """The exit code."""
     chosen = next((each for each in PROFILES if each == profile), None)
@@ -42,47 +48,49 @@ def run(
         if not alone:
             return fail("another `mobula up` is at work here; `mobula down` ends it")
         try:
-            return _start(replace(plan, cpus=_cpus(plan)), logs)
+            return _start(plan, logs, resume=resume)
         except StartFailed as failure:
+            if resume:  # the next attempt is with what was seen to work
+                Deployed.discard_pending(settings.home)
             return fail(str(failure))
 
 
-def _cpus(plan: Plan) -> int | None:
-    """With room for a roll, where it is known what is deployed; else Ray counts the cores."""
-    from pydantic import ValidationError
-
-    from graphs.args import AppArgs
-    from graphs.room import cpus_to_count
-
-    try:
-        [app] = plan.asked()["applications"]
-        return cpus_to_count(AppArgs.model_validate(app["args"]), os.cpu_count() or 1)
-    except (ValidationError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _start(plan: Plan, logs: bool) -> int:
+def _start(plan: Plan, logs: bool, *, resume: bool) -> int:
     running = _running(plan.home)
     if running is not None:
-        return fail(f"already running at {running.url}; `mobula down` ends it")
+        return fail(f"already running at {running}; `mobula down` ends it")
     from cluster.ops.shutdown import sweep
 
     check(plan)
+    raise_limit()
+    complaint = Descriptors.here().complaint(MAX_CONNECTIONS)
+    if complaint is not None and plan.profile == "fast":
+        say(complaint)
     key = _prepare(plan)
+    deployed = _last(plan) if resume else None
+    plan = replace(plan, cpus=count_cpus(deployed.asked if deployed else plan.asked()))
     stages = Stages()
-    startup = Startup(plan, stages)
+    startup = Startup(plan, stages, deployed=deployed)
     interrupts = Interrupts(lambda: sweep(plan.home, startup.state, grace_s=0.0))
     startup.before_undo = interrupts.hold
     try:
         with stages.running():
             state = startup.start()
+        if plan.detached:
+            leave_behind(plan)
         _announce(state, plan.home, key, startup.elapsed())
-        return 0 if plan.detached else _stay(startup, interrupts, logs)
+        return 0 if plan.detached else _stay(plan, state, interrupts, logs)
     except Interrupted as interrupted:  # during the start, or just after it
         interrupts.hold()
         startup.undo()
         say("interrupted; nothing is left running")
         return interrupted.exit_code
+
+
+def _last(plan: Plan) -> Deployed | None:
+    """What was deployed last, at today's address; None: nothing yet, the file counts."""
+    found = Deployed.load_last(plan.home)
+    return replace(found, sent=plan.addressed(found.sent)) if found else None
 
 
 def _prepare(plan: Plan) -> str | None:
@@ -99,13 +107,15 @@ def _prepare(plan: Plan) -> str | None:
         raise StartFailed(str(refusal)) from refusal
 
 
-def _running(home: Path) -> ClusterState | None:
-    """The cluster that runs, if one does; the remains of a killed one are cleared away."""
+def _running(home: Path) -> str | None:
+    """Where the cluster runs, if one does; the remains of a killed one are cleared away."""
     from cluster.ops.shutdown import sweep
 
-    state = states.load(home)
+    state, watching = states.load(home), supervisions.alive(home)
+    if watching is not None:
+        return f"{state.url if state else 'this home'} (supervisor: {watching})"
     if state is None or not (state.is_abandoned() or _lost_its_head(state)):
-        return state
+        return state.url if state else None
     if members(state.id):
         say("clearing the remains of a cluster whose `up` was killed, or whose Ray has died")
     sweep(home, state)
@@ -127,25 +137,34 @@ def _announce(state: ClusterState, home: Path, key: str | None, seconds: float) 
         say(f"             tenant `default`; kept in {home / 'admin.key'}")
 
 
-def _stay(startup: Startup, interrupts: Interrupts, logs: bool) -> int:
-    """Print notable log lines until a signal comes or the cluster dies."""
-    from cluster.ops.logs import Follower
+def _stay(plan: Plan, state: ClusterState, interrupts: Interrupts, logs: bool) -> int:
+    """Supervise it and print notable log lines, until a signal comes or it is given up."""
     from cluster.ops.shutdown import drain
 
-    follower = Follower(Path(startup.state.ray_dir), logs)
+    cluster = supervised(plan, state, interrupts, exclusive=True)
+    interrupts.force = lambda: sweep_now(cluster)
+    follower = Follower(Path(state.ray_dir), logs)
     code = 0
+
+    def print_lines() -> None:
+        for line in follower.new_lines():
+            plain(line)
+
     try:
+        notify("READY=1")
         say("Ctrl-C ends it")
-        while startup.is_alive():
-            for line in follower.new_lines():
-                plain(line)
-            time.sleep(WATCH_S)
-        code = fail("Ray has died; ending the rest")
+        with cluster:
+            code = fail(Supervisor(
+                cluster, plan.home, say, detached=False, each_look=print_lines
+            ).run())  # fmt: skip
     except Interrupted:
         with Stages().running() as stages:
             interrupts.hold()
-            drain(startup.plan.home, startup.state, DRAIN_S, stages)
+            drain(plan.home, cluster.state, DRAIN_S, stages)
     interrupts.hold()
-    startup.end() if code == 0 else startup.undo()
+    notify("STOPPING=1")
+    cluster.end(for_good=code == 0)
+    if code == 0:
+        supervisions.forget(plan.home)
     say("ended; nothing is left running")
     return code

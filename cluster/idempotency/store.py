@@ -24,6 +24,7 @@ from cluster.idempotency import repository
 from cluster.idempotency.repository import Row
 from cluster.problems import Conflict, IdempotencyKeyReused, Problem
 from cluster.storage.database import Database, StoreDown
+from cluster.tasks import create_detached_task
 from cluster.tenants.caller import Caller
 
 HEADER = "Idempotency-Key"
@@ -183,7 +184,7 @@ class IdempotencyStore:
         return Sealer(self._secret_of(tenant), _PURPOSE)
 
     async def _to_end(self, write: Callable[[AsyncConnection], Awaitable[bool]]) -> bool:
-        task = asyncio.ensure_future(self._write(write))
+        task = create_detached_task(self._write(write))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
         return await asyncio.shield(task)

@@ -1,7 +1,8 @@
 """The last configuration that was seen to work, in the home: `<home>/deployed.json`.
 
 Written by `up` once the cluster is ready and by `deploy` once everything runs. Holds the file as
-the operator wrote it, and what was made of it and sent to Serve.
+the operator wrote it, and what was made of it and sent to Serve. What was sent and not seen to work
+yet is kept beside it, `<home>/deployed.pending.json`: a start after a crash tries it first.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from typing import Any
 
 from cluster.storage.files import write_private
 
-FILE = "deployed.json"
+FILE, PENDING = "deployed.json", "deployed.pending.json"
 FIXED = ("http_options", "grpc_options", "proxy_location")
 
 
@@ -25,13 +26,35 @@ class Deployed:
     sent: Mapping[str, Any]
 
     def keep(self, home: Path) -> None:
-        write_private(home / FILE, json.dumps(asdict(self), indent=1).encode())
+        """It works; nothing is pending any longer."""
+        self._write(home / FILE)
+        self.discard_pending(home)
+
+    def keep_pending(self, home: Path) -> None:
+        """It was sent, and nobody waits for it."""
+        self._write(home / PENDING)
+
+    @staticmethod
+    def discard_pending(home: Path) -> None:
+        (home / PENDING).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, home: Path) -> "Deployed | None":
         """None where there is none, or it cannot be read."""
+        return cls._read(home / FILE)
+
+    @classmethod
+    def load_last(cls, home: Path) -> "Deployed | None":
+        """What was sent last, whether it was seen to work or not."""
+        return cls._read(home / PENDING) or cls.load(home)
+
+    def _write(self, path: Path) -> None:
+        write_private(path, json.dumps(asdict(self), indent=1).encode())
+
+    @classmethod
+    def _read(cls, path: Path) -> "Deployed | None":
         with contextlib.suppress(OSError, ValueError, TypeError):
-            return cls(**json.loads((home / FILE).read_bytes()))
+            return cls(**json.loads(path.read_bytes()))
         return None
 
     def conflicts(self, asked: Mapping[str, Any]) -> list[str]:

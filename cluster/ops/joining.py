@@ -22,7 +22,10 @@ from cluster.ops.processes import Owner
 from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
+from cluster.ops.tls import certificate_of, scheme
+from cluster.ops.tls import complaint as tls_complaint
 from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.storage.files import PRIVATE_UMASK
 from cluster.storage.one_node import OneNodeOnly, is_sqlite
 
 LOG = "ray-join.log"
@@ -44,6 +47,9 @@ def check(plan: JoinPlan) -> None:
     host, _, port = plan.head.rpartition(":")
     if not host or not port.isdigit():
         raise StartFailed(f"'{plan.head}' is not the head's address, such as 10.0.0.5:6480")
+    complaint = tls_complaint(settings, plan.profile)
+    if complaint is not None:
+        raise StartFailed(complaint)
     if is_sqlite(store_url(settings.home, settings)):
         raise StartFailed(str(OneNodeOnly()))
     if settings.pepper is None and not (settings.home / PEPPER).exists():
@@ -77,7 +83,7 @@ def _new_state(plan: JoinPlan, clock: Clock) -> ClusterState:
         phase="starting",
         detached=True,
         owner=Owner.this(),
-        url=f"http://{settings.host}:{settings.http_port}",
+        url=f"{scheme(settings)}://{settings.host}:{settings.http_port}",
         dashboard="",
         gcs=plan.head,
         ray_dir=str(states.ray_dir(settings.home)),
@@ -85,6 +91,7 @@ def _new_state(plan: JoinPlan, clock: Clock) -> ClusterState:
         profile=plan.profile,
         started=clock.wall(),
         joined_as=settings.node_address,
+        certificate=certificate_of(settings),
     )
 
 
@@ -97,7 +104,7 @@ def _start_ray(plan: JoinPlan, state: ClusterState) -> None:
         process = subprocess.Popen(
             node.joining_command(plan.head), cwd=ROOT, env=node_environment(plan.settings, state),
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-            umask=0o077,  # Serve makes the folder of HAProxy's open admin socket
+            umask=PRIVATE_UMASK,  # Serve makes the folder of HAProxy's open admin socket
         )  # fmt: skip
     try:
         code = process.wait(plan.timeout_s)
@@ -113,5 +120,8 @@ def node_environment(settings: Settings, state: ClusterState) -> dict[str, str]:
     profile: Profile = "plain" if state.profile == "plain" else "fast"
     cores = os.cpu_count() or 1
     haproxy = Path(state.haproxy_dir)
-    found = environment(profile, node.ports, state.id, settings.home, haproxy, cores)
+    found = environment(
+        profile, node.ports, state.id, settings.home, haproxy, cores,
+        one_machine=False,
+    )  # fmt: skip
     return found | node.joining_environment()

@@ -12,6 +12,11 @@ from cluster.ops.ports import Ports
 from cluster.settings import LOOPBACK, Settings
 
 
+def is_loopback(address: str) -> bool:
+    """Whether Ray takes the address for this machine's loopback."""
+    return address in (LOOPBACK, "localhost", "::1")
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One machine's part of a cluster.
@@ -28,6 +33,11 @@ class Node:
     @classmethod
     def of(cls, settings: Settings, folder: Path) -> "Node":
         return cls(Ports.of(settings), folder, settings.node_address, settings.node_cpus)
+
+    @property
+    def one_machine(self) -> bool:
+        """No other node can reach this one, so none will join it."""
+        return is_loopback(self.address)
 
     def head_command(self, *more: str, dashboard: bool = True) -> list[str]:
         """Its dashboard answers on this machine alone."""

@@ -4,6 +4,7 @@ Flows in: settings, and the operator's file. Flows out: a `Plan`, or `StartFaile
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import yaml
 
 from cluster.auth.home import store_url
 from cluster.ops import gcs_store
+from cluster.ops.nodes import is_loopback
 from cluster.ops.ports import Ports, Taken, taken
 from cluster.ops.profile import Profile
+from cluster.ops.tls import complaint as tls_complaint
+from cluster.ops.tls import scheme
 from cluster.settings import LOOPBACK, Settings
 from cluster.storage.one_node import OneNodeOnly, is_sqlite
 
@@ -47,7 +51,7 @@ class Plan:
 
     @property
     def url(self) -> str:
-        return f"http://{self.settings.host}:{self.settings.http_port}"
+        return f"{scheme(self.settings)}://{self.settings.host}:{self.settings.http_port}"
 
     def asked(self) -> dict[str, Any]:
         """The operator's file."""
@@ -61,7 +65,11 @@ class Plan:
 
     def serve_config(self) -> dict[str, Any]:
         """The same with our address in it."""
-        config, http = self.asked(), {"host": self.settings.host, "port": self.settings.http_port}
+        return self.addressed(self.asked())
+
+    def addressed(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration for Serve with our address in it."""
+        http = {"host": self.settings.host, "port": self.settings.http_port}
         return {**config, "http_options": {**config.get("http_options", {}), **http}}
 
 
@@ -73,9 +81,14 @@ def check(plan: Plan) -> None:
             f"other nodes reach replicas here at {settings.node_address} (MOBULA_NODE_ADDRESS), "
             "but MOBULA_HOST lets this machine in alone: set it to 0.0.0.0"
         )
-    complaint = gcs_store.complaint(settings)
+    complaint = gcs_store.complaint(settings) or tls_complaint(settings, plan.profile)
     if complaint is not None:
         raise StartFailed(complaint)
+    if plan.nodes > 1 and is_loopback(settings.node_address):
+        raise StartFailed(
+            "with MOBULA_NODE_ADDRESS on loopback this machine listens to itself alone: set it to "
+            "the address under which the other nodes reach it"
+        )
     if plan.nodes > 1 and is_sqlite(store_url(plan.home, settings)):
         raise StartFailed(str(OneNodeOnly()))
     refuse_taken(Ports.of(settings))

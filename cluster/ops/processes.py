@@ -31,8 +31,12 @@ class Owner:
 
     @classmethod
     def this(cls) -> "Owner":
-        process = psutil.Process()
-        return cls(process.pid, process.create_time())
+        return cls.of(os.getpid())
+
+    @classmethod
+    def of(cls, pid: int) -> "Owner":
+        """Raises psutil.NoSuchProcess where there is none."""
+        return cls(pid, psutil.Process(pid).create_time())
 
     def process(self) -> psutil.Process | None:
         """The process, if it is still running."""
@@ -42,6 +46,11 @@ class Owner:
             if not gone and abs(process.create_time() - self.started) < 0.1:
                 return process
         return None
+
+    def processes(self) -> list[psutil.Process]:
+        """The same as a list of one or none."""
+        found = self.process()
+        return [] if found is None else [found]
 
 
 def members(cluster_id: str) -> list[psutil.Process]:

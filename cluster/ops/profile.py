@@ -5,12 +5,14 @@ Flows out: plain variables for `ray start`, which every process of the cluster i
 """
 
 import os
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
 from cluster.ops.ports import BLOCK, Ports
+from cluster.ops.worker_hook import API_PORT
 from cluster.settings import MARKER, ROOT, process_environment
 
 Profile = Literal["fast", "plain"]
@@ -41,17 +43,50 @@ REPEATABLE = (
     "/api/v1/posts/batch",
 )
 
-# Inherited, these would send our processes to somebody else's cluster.
-FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID")
+# Connections from clients that HAProxy holds at once, on a node; each takes two descriptors.
+MAX_CONNECTIONS = 16_384
+CLIENT_S = 60  # a client that neither sends what it owes nor reads its answer
+
+# uvicorn believes no X-Forwarded-For of anybody: deployments/ingress/client_address.py does.
+CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
+
+# Serve replaces a proxy that fails three checks in a row: a killed HAProxy is away for 3 s and the
+# start of another (27 s with Serve's own period of 10 s).
+PROXY_CHECK_S = 1
+
+# Under the first, everything that Ray starts listens on loopback; without it, Ray takes a loopback
+# address for the machine's own, and its ports are open on every interface. The other does the same
+# for what Serve opens (cluster/ops/worker_hook.py).
+ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
+
+LOOPBACK_ONLY = {
+    ONE_MACHINE: "0",
+    WORKER_HOOK: "cluster.ops.worker_hook.keep_loopback",
+}
+
+# Inherited, these would send our processes to somebody else's cluster, or open their ports.
+FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID", API_PORT)
 
 
 def environment(
-    profile: Profile, ports: Ports, cluster_id: str, home: Path, haproxy: Path, cores: int
+    profile: Profile,
+    ports: Ports,
+    cluster_id: str,
+    home: Path,
+    haproxy: Path,
+    cores: int,
+    *,
+    one_machine: bool = True,
 ) -> dict[str, str]:
-    """The whole environment for `ray start`."""
+    """The whole environment for `ray start`. `one_machine`: no other node will join, so nothing but
+    the API's port listens elsewhere than on loopback."""
     inherited = process_environment()
     for name in FOREIGN:
         inherited.pop(name, None)
+    for name, ours in LOOPBACK_ONLY.items():  # of a cluster around this process
+        if inherited.get(name) == ours:
+            del inherited[name]
     paths = [str(ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
     return {
         **serve_environment(profile, ports, haproxy, cores),
@@ -63,6 +98,8 @@ def environment(
         "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_START_HOOK": "cluster.ops.start_hook.trim",
+        **CLIENT_ADDRESSES,
+        **(LOOPBACK_ONLY | {API_PORT: str(ports.http)} if one_machine else {}),
     }
 
 
@@ -78,9 +115,12 @@ def serve_environment(
         "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
         **NODE_HEALTH,
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": str(PROXY_CHECK_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.ingress.listener.middlewares",
+        **CLIENT_ADDRESSES,
     }
     if profile == "plain":
         return common
@@ -91,10 +131,13 @@ def serve_environment(
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(__file__).with_name("haproxy")),
         "MOBULA_HAPROXY": haproxy_binary(),
+        "MOBULA_PYTHON": sys.executable,
         "MOBULA_REPEATABLE": " ".join(REPEATABLE),
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         "RAY_SERVE_HAPROXY_RETRIES": "5",
         "RAY_SERVE_HAPROXY_TCP_NODELAY": "1",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(MAX_CONNECTIONS),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(CLIENT_S),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(cores or os.cpu_count() or 1)),
         "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(LONGEST_STREAM_S),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),

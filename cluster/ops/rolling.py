@@ -5,6 +5,7 @@ over new connections, as a load balancer would.
 """
 
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -46,8 +47,9 @@ class Rolled:
 class Probing:
     """Asks `/readyz` from its own thread while it is entered; from the first 200 on, it counts."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, verify: ssl.SSLContext | bool = True) -> None:
         self._url = url
+        self._verify = verify
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="readyz", daemon=True)
         self.probes = self.unready = 0
@@ -62,7 +64,7 @@ class Probing:
 
     def _run(self) -> None:
         limits = httpx.Limits(max_keepalive_connections=0)
-        with httpx.Client(trust_env=False, timeout=5.0, limits=limits) as http:
+        with httpx.Client(trust_env=False, timeout=5.0, limits=limits, verify=self._verify) as http:
             while not self._over.wait(PROBE_S):
                 ready = False
                 with contextlib.suppress(httpx.HTTPError):
@@ -73,13 +75,19 @@ class Probing:
 
 
 class Rolling:
-    """`url` is where the cluster answers."""
+    """`url` is where the cluster answers; `verify` how its certificate is checked."""
 
     def __init__(
-        self, dashboard: Dashboard, url: str, say: Say, clock: Clock | None = None
+        self,
+        dashboard: Dashboard,
+        url: str,
+        say: Say,
+        clock: Clock | None = None,
+        verify: ssl.SSLContext | bool = True,
     ) -> None:
         self._dashboard = dashboard
         self._url = url
+        self._verify = verify
         self._say = say
         self._clock = clock or SystemClock()
 
@@ -88,7 +96,7 @@ class Rolling:
         began = self._clock.monotonic()
         sent = {app["name"]: app for app in config["applications"]}
         old = to_replace(self._dashboard.details(), sent)
-        with Probing(self._url) as probing:
+        with Probing(self._url, self._verify) as probing:
             self._send(config)
             if wait:
                 self._until_done(old, began + timeout_s)

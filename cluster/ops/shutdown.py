@@ -15,8 +15,9 @@ import httpx
 
 from cluster.clock import Clock, SystemClock
 from cluster.ops import state as states
+from cluster.ops import supervision as supervisions
 from cluster.ops.dashboard import Dashboard, DashboardRefused
-from cluster.ops.processes import end_all, members, send, wait_until_gone
+from cluster.ops.processes import Owner, end_all, members, send, wait_until_gone
 from cluster.ops.state import ClusterState
 from cluster.settings import LOOPBACK, ROOT, process_environment
 
@@ -27,27 +28,39 @@ LEAVING_S = 10.0  # for starting to ask the head, beside what requests get
 
 
 def bring_down(home: Path, drain_s: float, say: Say, clock: Clock | None = None) -> int | None:
-    """End the cluster of this home. Returns how many processes; None if there was no cluster."""
+    """End the cluster of this home, its supervisor first. Returns how many processes; None if
+    there was no cluster."""
+    clock = clock or SystemClock()
+    was_supervised = supervisions.stop(home, clock)
+    owner = _foreground(home)
+    if owner is not None and _owner_did_it(home, owner, say, clock):
+        return 0
+    supervisions.forget(home)
     state = states.load(home)
     if state is None:
-        return None
-    clock = clock or SystemClock()
-    if _owner_did_it(home, state, say, clock):
-        return 0
+        return 0 if was_supervised else None
     drain(home, state, drain_s, say)
     say("ending processes")
     return sweep(home, state)
 
 
-def _owner_did_it(home: Path, state: ClusterState, say: Say, clock: Clock) -> bool:
+def _foreground(home: Path) -> Owner | None:
+    """The `up` that starts a cluster, or stays with it, in the foreground."""
+    state, watching = states.load(home), supervisions.alive(home)
+    if watching is not None:  # also in the moment in which there is no cluster
+        return watching.owner
+    if state is None or (state.detached and state.phase == "ready"):
+        return None
+    return state.owner
+
+
+def _owner_did_it(home: Path, owner: Owner, say: Say, clock: Clock) -> bool:
     """A foreground `up` ends its own cluster when it is told to; wait for that."""
-    owner = state.owner.process()
-    if owner is None or (state.detached and state.phase == "ready"):
+    if owner.process() is None:
         return False
     say(f"stopping `mobula up` (pid {owner.pid})")
-    send(signal.SIGTERM, [owner])
-    left = lambda: [owner] if state.owner.process() else []  # noqa: E731
-    return wait_until_gone(left, OWNER_S, clock) and states.load(home) is None
+    send(signal.SIGTERM, owner.processes())
+    return wait_until_gone(owner.processes, OWNER_S, clock) and states.load(home) is None
 
 
 def drain(home: Path, state: ClusterState, timeout_s: float, say: Say) -> None:

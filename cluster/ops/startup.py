@@ -10,7 +10,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from cluster.ops.processes import Owner
 from cluster.ops.profile import environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
+from cluster.ops.tls import certificate_of, verification
 from cluster.settings import ROOT
-from cluster.storage.files import write_private
+from cluster.storage.files import PRIVATE_UMASK, make_private, write_private
 
 POLL_S = 0.1
 STATUS_EVERY_S = 1.0
@@ -43,8 +44,17 @@ Say = Callable[[str], None]
 class Startup:
     """One attempt. `start` may be interrupted at any point: `undo` ends what is there."""
 
-    def __init__(self, plan: Plan, say: Say, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        say: Say,
+        clock: Clock | None = None,
+        *,
+        deployed: Deployed | None = None,
+    ) -> None:
+        """`deployed` is what is to run instead of the plan's file."""
         self.plan = plan
+        self._deployed = deployed
         self._say = say
         self._clock = clock or SystemClock()
         self._began = self._clock.monotonic()
@@ -67,19 +77,20 @@ class Startup:
             haproxy_dir=str(haproxy_folder()),
             profile=self.plan.profile,
             started=self._clock.wall(),
+            certificate=certificate_of(settings),
         )
 
     def start(self) -> ClusterState:
         """Everything up to the first 200. On failure, undoes itself."""
         try:
-            config = self.plan.serve_config()
+            wanted = self._deployed or Deployed(self.plan.asked(), self.plan.serve_config())
             states.save(self.plan.home, self.state)
             self._start_ray()
             dashboard = Dashboard(self.state.dashboard, token(self.plan.home))
             with contextlib.closing(dashboard):
                 self._await_dashboard(dashboard)
                 self._await_nodes(dashboard)
-                self._deploy(dashboard, config)
+                self._deploy(dashboard, wanted.sent)
                 self._await_ready(dashboard)
         except BaseException:
             self.before_undo()
@@ -87,7 +98,8 @@ class Startup:
             raise
         self.state = self.state.ready()
         states.save(self.plan.home, self.state)
-        Deployed(self.plan.asked(), config).keep(self.plan.home)
+        wanted.keep(self.plan.home)
+        make_private(Path(self.state.ray_dir))  # Ray opens its folder to everybody
         self._outlives_ray = True
         return self.state
 
@@ -121,7 +133,7 @@ class Startup:
         haproxy = Path(self.state.haproxy_dir)
         env = environment(
             self.plan.profile, node.ports, self.state.id, self.plan.home, haproxy,
-            os.cpu_count() or 1,
+            os.cpu_count() or 1, one_machine=node.one_machine,
         )  # fmt: skip
         store = gcs_store.of(self.plan.settings)
         more, beside = (store.options(), store.environment()) if store else ((), {})
@@ -130,6 +142,7 @@ class Startup:
                 node.head_command(*more),
                 cwd=ROOT, env=env | beside, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is ours, not Ray's
+                umask=PRIVATE_UMASK,
             )  # fmt: skip
         self._say("starting Ray")
 
@@ -158,7 +171,7 @@ class Startup:
             return 0  # busy; asked again
 
     # 2. Our applications.
-    def _deploy(self, dashboard: Dashboard, config: dict[str, Any]) -> None:
+    def _deploy(self, dashboard: Dashboard, config: Mapping[str, Any]) -> None:
         self._say("deploying")
         try:
             dashboard.deploy(config)
@@ -168,7 +181,8 @@ class Startup:
     def _await_ready(self, dashboard: Dashboard) -> None:
         self._say("loading models")
         next_status = self._clock.monotonic() + STATUS_EVERY_S
-        with httpx.Client(trust_env=False, timeout=2.0) as http:
+        verify = verification(self.state.certificate)
+        with httpx.Client(trust_env=False, timeout=2.0, verify=verify) as http:
             while not is_ready(http, self.plan.url):
                 self._check_ray()
                 if self._clock.monotonic() >= next_status:

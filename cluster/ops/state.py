@@ -18,7 +18,8 @@ from cluster.ops.processes import Owner, members
 from cluster.storage.files import write_private
 
 STATE, LOCK = "cluster.json", "up.lock"
-SOCKET_TAIL = 64  # what Ray appends to its folder to name a unix socket
+# What Ray appends to its folder to name a unix socket, at most.
+SOCKET_TAIL = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/dash_MetricsHead")
 SOCKET_LIMIT = 107
 
 
@@ -26,7 +27,8 @@ SOCKET_LIMIT = 107
 class ClusterState:
     """One cluster, or a node of one. `owner` is the `up` that starts it, or that stays in the
     foreground. Where this machine has joined, as the node of that address, the head is elsewhere,
-    at `gcs`, and so is the dashboard ("")."""
+    at `gcs`, and so is the dashboard (""). `certificate` is the file of what `url` serves, if it
+    is https."""
 
     id: str
     phase: Literal["starting", "ready"]
@@ -40,6 +42,7 @@ class ClusterState:
     profile: str
     started: float
     joined_as: str | None = None
+    certificate: str = ""
 
     @property
     def joined(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cluster.ops.ports import Ports
 from cluster.production.dashboard import dashboard
-from cluster.production.environment import HOME, chosen
+from cluster.production.environment import CERTIFICATES, HOME, MONITORED, TLS, chosen
 from cluster.production.values import Values
 from cluster.settings import Settings
 
@@ -47,7 +47,7 @@ def files(values: Values, dump: Dump) -> dict[str, str]:
     return {
         "compose.yaml": dump([project(values)]),
         "example.env": "".join(f"# {about}\n{name}=\n" for name, about in SECRETS.items()),
-        "prometheus.yml": dump([prometheus()]),
+        "prometheus.yml": dump([prometheus(values)]),
         "grafana/datasources/prometheus.yaml": dump([source]),
         "grafana/providers/mobula.yaml": dump([{"apiVersion": 1, "providers": [provider]}]),
         "grafana/dashboards/mobula.json": json.dumps(dashboard(), indent=1) + "\n",
@@ -74,13 +74,19 @@ def project(values: Values) -> dict[str, Any]:
     }
 
 
-def prometheus() -> dict[str, Any]:
-    """Ray's and HAProxy's figures need no key inside the project's network; Mobula's do."""
+def prometheus(values: Values) -> dict[str, Any]:
+    """Ray's and HAProxy's figures need no key inside the project's network; Mobula's do. There no
+    name of the certificate's is known, so that by TLS it is not checked."""
     key = {"type": "Bearer", "credentials_file": "/run/secrets/mobula_key"}
+    tls = {"scheme": "https", "tls_config": {"insecure_skip_verify": True}}
     return {
         "global": {"scrape_interval": "15s"},
         "scrape_configs": [
-            {**_scrape("mobula", PORTS.http), "authorization": key},
+            {
+                **_scrape("mobula", PORTS.http),
+                "authorization": key,
+                **(tls if values.compose.tls else {}),
+            },
             _scrape("ray", PORTS.metrics),
             _scrape("haproxy", PORTS.haproxy_metrics),
         ],
@@ -102,17 +108,22 @@ def _mobula(values: Values) -> dict[str, Any]:
         "environment": {
             "MOBULA_HOME": HOME,
             "MOBULA_HOST": "0.0.0.0",
+            # Not loopback: Prometheus reads Ray's figures from its own container.
+            "MOBULA_NODE_ADDRESS": "mobula",
             "MOBULA_DATABASE_URL": (
                 f"postgresql+asyncpg://mobula:{_secret('POSTGRES_PASSWORD')}@postgres:5432/mobula"
             ),
             "MOBULA_REDIS_URL": f"redis://:{_secret('REDIS_PASSWORD')}@redis:6379/0",
             "MOBULA_PEPPER": _secret("MOBULA_PEPPER"),
             "MOBULA_BOOTSTRAP_KEY": _secret("MOBULA_BOOTSTRAP_KEY"),
+            **MONITORED,
+            **(TLS if own.tls else {}),
             **chosen(values),
             "MOBULA_ALLOWED_HOSTS": ",".join(_answered(values)),
         },
         "ports": [f"{own.address}:{own.port}:{PORTS.http}"],
-        "volumes": [f"home:{HOME}"],
+        # The folder and not its files: one that is replaced by another is seen only so.
+        "volumes": [f"home:{HOME}", *([f"./tls:{CERTIFICATES}:ro"] if own.tls else [])],
         "depends_on": {
             "postgres": {"condition": "service_healthy"},
             "redis": {"condition": "service_healthy"},

@@ -23,15 +23,28 @@ HAPROXY = Path("/tmp/haproxy")
 IN_IMAGE = {
     "RAY_SERVE_HAPROXY_BINARY_PATH": "/opt/mobula/cluster/ops/haproxy",
     "MOBULA_HAPROXY": "/opt/venv/bin/haproxy",
+    "MOBULA_PYTHON": "/opt/venv/bin/python",
+}
+
+# Prometheus asks from another container; network policies and Compose's network keep others out.
+MONITORED = {"MOBULA_METRICS_HOST": "0.0.0.0"}
+CERTIFICATES = "/etc/mobula/tls"
+TLS = {
+    "MOBULA_TLS_CERT_FILE": f"{CERTIFICATES}/tls.crt",
+    "MOBULA_TLS_KEY_FILE": f"{CERTIFICATES}/tls.key",
 }
 
 SECRET_SETTINGS = ("database_url", "redis_url", "pepper", "bootstrap_key")
 # What the manifests decide themselves; as `settings` they would contradict the rest.
 DECIDED = {"home", "host", "http_port", "dashboard_port", "gcs_port", "allowed_hosts"} | {
+    "metrics_host",
+    "tls_cert_file",
+    "tls_key_file",
     "max_timeout_s",
     "model_spec",
     "node_address",
     "node_cpus",
+    "video_sandbox",
 }
 
 
@@ -51,6 +64,8 @@ def plain(values: Values) -> dict[str, str]:
         "MOBULA_HTTP_PORT": str(PORTS.http),
         "MOBULA_DASHBOARD_PORT": str(PORTS.dashboard),
         "MOBULA_GCS_PORT": str(PORTS.gcs),
+        **MONITORED,
+        **(TLS if values.secrets.tls else {}),
         **chosen(values),
         **({"HF_HOME": MODELS} if values.models_claim else {}),
     }

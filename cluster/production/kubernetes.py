@@ -149,9 +149,10 @@ def _disruption_budget(values: Values) -> list[dict[str, Any]]:
 
 
 def _policies(values: Values) -> list[dict[str, Any]]:
-    """Replica ports, Ray's and HAProxy's are open to the pods of this installation alone."""
+    """Replica ports, Ray's and HAProxy's are open to the nodes of this installation alone: one
+    packet to a port of Ray's ends the cluster, whatever its token."""
     network = values.network
-    among = [{"podSelector": {"matchLabels": labels(values)}}]
+    among = [{"podSelector": {"matchLabels": labels(values, node)}} for node in (HEAD, WORKER)]
     policies = [
         _policy(values, "internal", None, among, []),
         _policy(values, "http", WORKER, _namespaces(network.callers), [PORTS.http]),

@@ -8,7 +8,7 @@ ready, is done before any replica starts.
 from typing import Any
 
 from cluster.production import environment
-from cluster.production.environment import HOME, MODELS, PORTS
+from cluster.production.environment import CERTIFICATES, HOME, MODELS, PORTS
 from cluster.production.values import GpuWorkers, Size, Values, Workers
 
 USER = 10001  # of the images
@@ -52,7 +52,7 @@ def workers(values: Values, group: Workers) -> dict[str, Any]:
     container = {
         **_container(values, image, group),
         "ports": _ports(serve=PORTS.http),
-        **_probes(values, _get(READY, PORTS.http, environment.probe_host(values))),
+        **_probes(values, _ready(values)),
         "lifecycle": {"preStop": {"exec": {"command": leave}}},
     }
     spec: dict[str, Any] = {
@@ -128,6 +128,8 @@ def _volumes(values: Values) -> list[dict[str, Any]]:
         {"name": "home", "emptyDir": {}},
         {"name": "tmp", "emptyDir": {}},
     ]
+    if values.secrets.tls:
+        own.append({"name": "tls", "secret": {"secretName": values.secrets.tls}})
     if values.models_claim:
         claim = {"claimName": values.models_claim, "readOnly": True}
         own.append({"name": "models", "persistentVolumeClaim": claim})
@@ -139,6 +141,8 @@ def _mounts(values: Values) -> list[dict[str, Any]]:
         {"name": "home", "mountPath": HOME},
         {"name": "tmp", "mountPath": "/tmp"},
     ]
+    if values.secrets.tls:
+        own.append({"name": "tls", "mountPath": CERTIFICATES, "readOnly": True})
     if values.models_claim:
         own.append({"name": "models", "mountPath": MODELS, "readOnly": True})
     return own
@@ -152,6 +156,12 @@ def _ports(**named: int) -> list[dict[str, Any]]:
 def _get(path: str, port: int, host: str | None = None) -> dict[str, Any]:
     headers = [{"name": "Host", "value": host}] if host else []
     return {"path": path, "port": port, **({"httpHeaders": headers} if headers else {})}
+
+
+def _ready(values: Values) -> dict[str, Any]:
+    """The kubelet does not check a certificate."""
+    asked = _get(READY, PORTS.http, environment.probe_host(values))
+    return {**asked, "scheme": "HTTPS"} if values.secrets.tls else asked
 
 
 def _probes(values: Values, ready: dict[str, Any]) -> dict[str, Any]:

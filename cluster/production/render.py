@@ -6,10 +6,10 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from cluster.production import compose, kubernetes
+from cluster.production import compose, kubernetes, systemd
 from cluster.production.values import Values
 
-Kind = Literal["kubernetes", "compose", "images"]
+Kind = Literal["kubernetes", "compose", "images", "systemd"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 IMAGES = Path(__file__).with_name("images")
 
@@ -38,6 +38,8 @@ def rendered(kind: Kind, values: Values, serve_config: dict[str, Any]) -> dict[s
         return {"mobula.yaml": as_yaml(kubernetes.objects(values, serve_config))}
     if kind == "compose":
         return compose.files(values, as_yaml)
+    if kind == "systemd":
+        return systemd.files(values)
     return {path.name: path.read_text() for path in sorted(IMAGES.iterdir()) if path.is_file()}
 
 

@@ -22,6 +22,7 @@ Cpus = Annotated[int, Field(ge=1, le=1024)]
 Gib = Annotated[int, Field(ge=1, le=65_536)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 ObjectStore = Annotated[str, Field(pattern=r"^(s3|gs|az|azure|https?)://[^\s@]+$", max_length=900)]
+Folder = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$", max_length=200)]
 Address = Annotated[str, Field(pattern=r"^(rediss?://)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 
 
@@ -38,7 +39,8 @@ class Secrets(_Part):
 
     `ray` holds Ray's cluster token under `auth_token`. The keys of `object_store` become
     environment variables as the store's vendor names them (AWS_ACCESS_KEY_ID, ...); None: the
-    pods' service account is allowed to use the store.
+    pods' service account is allowed to use the store. `tls` is a Secret of type kubernetes.io/tls;
+    None: pods speak plain HTTP, to whatever terminates TLS in front of them.
     """
 
     name: Name = "mobula"
@@ -49,6 +51,7 @@ class Secrets(_Part):
     gcs_redis_password: SecretKey | None = "gcs-redis-password"
     ray: Name = "mobula-ray"
     object_store: Name | None = None
+    tls: Name | None = None
 
 
 class Size(_Part):
@@ -127,15 +130,27 @@ class Network(_Part):
 
 
 class Compose(_Part):
-    """One machine. `address` is where the HTTP port is published, Grafana always on loopback."""
+    """One machine. `address` is where the HTTP port is published, Grafana always on loopback. With
+    `tls`, the folder `tls` beside compose.yaml holds tls.crt (with its chain) and tls.key."""
 
     address: Annotated[str, Field(pattern=r"^[0-9a-f.:]+$")] = "127.0.0.1"
+    tls: bool = False
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     size: Size = Size(cpus=4, memory_gib=8)
     redis: Image = "redis:8.0-bookworm"
     postgres: Image = "postgres:17-bookworm"
     prometheus: Image = "prom/prometheus:v3.5.0"
     grafana: Image = "grafana/grafana:12.1.1"
+
+
+class Systemd(_Part):
+    """One machine without containers. `folder` holds the repository, `state` is the home's name
+    under /var/lib, `secrets_file` may hold further settings, such as what is secret."""
+
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")] = "mobula"
+    folder: Folder = "/opt/mobula"
+    state: Name = "mobula"
+    secrets_file: Folder = "/etc/mobula/mobula.env"
 
 
 class Values(_Part):
@@ -161,6 +176,7 @@ class Values(_Part):
     upgrade: Upgrade = Upgrade()
     network: Network = Network()
     compose: Compose = Compose()
+    systemd: Systemd = Systemd()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -78,8 +78,7 @@ class Attempts:
             raise
         except BaseException:
             attempt.cancel()
-            self.breaker.dropped(lease)
-            self._fleet.report(attempt.call, "gone", self._now() - attempt.sent_at)
+            self._given_up(attempt, lease)
             raise
         finally:
             self.watch.remove(attempt)
@@ -103,6 +102,12 @@ class Attempts:
                 attempt.cancel()
                 seconds = self._now() - attempt.sent_at
                 self._fleet.report(attempt.call, "gone" if number else "failed", seconds)
+
+    def abandon(self, sent: Sequence[Attempt[T]]) -> None:
+        """Nobody wants any of them."""
+        for attempt in sent:
+            attempt.cancel()
+            self._fleet.report(attempt.call, "gone", self._now() - attempt.sent_at)
 
     def closed(self, attempt: Attempt[T], problem: Problem | None, seconds: float) -> None:
         """An attempt that lasts has ended, well or by `problem`; `seconds` is what its first item
@@ -139,6 +144,16 @@ class Attempts:
         else:
             self.breaker.dropped(lease)
             self._fleet.report(attempt.call, "gone", seconds)
+
+    def _given_up(self, attempt: Attempt[T], lease: int) -> None:
+        """Nobody waits for it any more. For the breaker, one that was waited for longer than a slow
+        call takes was slow."""
+        seconds = self._now() - attempt.sent_at
+        if seconds > self._slow_s:
+            self.breaker.ended(lease, failed=False, seconds=seconds)
+        else:
+            self.breaker.dropped(lease)
+        self._fleet.report(attempt.call, "gone", seconds)
 
     def _unavailable(self) -> Unavailable:
         retry_after_s = self.breaker.figures().retry_after_s or 1.0

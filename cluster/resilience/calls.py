@@ -124,6 +124,9 @@ class Calls:
                 winner, found = await race(first, delay_s, lambda: self._second(course, send))
         except Problem as problem:
             return await self._more(problem, course, send)
+        except BaseException:
+            attempts.abandon(course.sent)  # one may have begun to answer just now
+            raise
         attempts.settle(course.sent, winner)
         hedging.took(self._now() - winner.sent_at)
         return found

@@ -6,6 +6,7 @@ replica, or one that is stopped: `DeploymentHandle` has no time limit of its own
 """
 
 import asyncio
+from contextvars import Context
 from typing import Protocol
 
 from cluster.clock import Clock
@@ -18,18 +19,18 @@ LOOK_S = 0.25
 _SEVERAL = 3.0  # times the usual time of an answer before its absence says anything
 _REFUSED = 2
 _SMOOTHING = 0.05
-_ROUNDS_LEFT = 2  # before its deadline, an attempt without a replica is given up
+_ROUNDS_LEFT = 2  # before its time is up, an attempt without a replica is given up
 
 
 class Watched(Protocol):
-    """One attempt. `sent_at` is monotonic, and its deadline `timeout_s` later. `placed`: it was
+    """One attempt. `sent_at` is monotonic; for a replica to take it, `patience_s`. `placed`: it was
     seen on its way to a replica; `refused`: how often it was seen between replicas that did not
     take it; `silent`: the fleet was told.
     """
 
     call: str
     sent_at: float
-    timeout_s: float
+    patience_s: float
     placed: bool
     refused: int
     silent: bool
@@ -75,7 +76,7 @@ class Watch:
         self._open[id(attempt)] = attempt
         if not self._looking:
             self._looking = True
-            asyncio.get_running_loop().call_later(LOOK_S, self._again)
+            self._look_later()
 
     def remove(self, attempt: Watched) -> None:
         self._open.pop(id(attempt), None)
@@ -102,7 +103,11 @@ class Watch:
         self.look()
         self._looking = bool(self._open)
         if self._looking:
-            asyncio.get_running_loop().call_later(LOOK_S, self._again)
+            self._look_later()
+
+    def _look_later(self) -> None:
+        """In the context of no request: whose it is that looks next is chance."""
+        asyncio.get_running_loop().call_later(LOOK_S, self._again, context=Context())
 
     def _is_lost(self, attempt: Watched) -> bool:
         """Whether nobody takes it: there is no replica, or only such as are dead, which Serve goes
@@ -117,7 +122,7 @@ class Watch:
         """How long it may wait for a replica to come."""
         if self._hurries and self._fleet.known:
             return LOOK_S
-        return min(self._patience_s, max(LOOK_S, attempt.timeout_s - _ROUNDS_LEFT * LOOK_S))
+        return min(self._patience_s, max(LOOK_S, attempt.patience_s - _ROUNDS_LEFT * LOOK_S))
 
     def _listen(self, attempt: Watched, age_s: float) -> None:
         silence_s = self._fleet.spec.ejection.silence_s

@@ -27,6 +27,7 @@ from cluster.routing.ask import NOTHING, ask_of
 from cluster.routing.fleet import Fleet, fleet_of
 from cluster.routing.seats import Member, Placement
 from cluster.routing.spec import RoutingSpec
+from cluster.tasks import create_detached_task
 
 _PING_S = 1.0
 _log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class FleetRouter(RequestRouter):
         ask = ask_of(args[0], self._fleet.prefix_chars) if args else NOTHING
         placement = pending_request.placement = self._fleet.place(ask, self._by_name)
         for name in self._fleet.to_ping(_PING_S):
-            task = self._event_loop.create_task(self._ping(name))
+            task = create_detached_task(self._ping(name), loop=self._event_loop)
             self._pings.add(task)
             task.add_done_callback(self._pings.discard)
         return None if placement is None else self._by_name[placement.seat.replica]

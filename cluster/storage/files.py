@@ -1,7 +1,27 @@
 """Files that only their owner may read."""
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
+
+PRIVATE_UMASK = 0o077
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def write_for_owner_only() -> None:
+    """From now on, whatever this process and its children make is its owner's alone."""
+    os.umask(PRIVATE_UMASK)
+
+
+def make_private(folder: Path) -> None:
+    """Take every right of others from a folder and from what lies directly in it. Links are left
+    alone, and what somebody else owns."""
+    for path in (folder, *folder.iterdir()):
+        with suppress(OSError):
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & OTHERS:
+                path.chmod(stat.S_IMODE(mode) & ~OTHERS)
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -65,7 +65,8 @@ class Caller:
     """A tenant's authenticated key or user. It crosses processes, so it holds no secret.
 
     `scopes` is what the credential may do; `key_id` is the public part of the key, or the id of
-    the user, fit for logs. `weight` is the tenant's share of a saturated model.
+    the user, fit for logs. `weight` is the tenant's share of a saturated model, `expires` when the
+    key ends (Unix seconds; None: never, or a user).
     """
 
     tenant: str
@@ -74,6 +75,7 @@ class Caller:
     plan: str = "default"
     kind: Literal["key", "user"] = "key"
     weight: float = 1.0
+    expires: float | None = None
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cluster.auth.delegation import PREFIX, Delegation
 from cluster.auth.keys import NOBODY, SHAPE
+from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import verifies
 from cluster.auth.tokens import INVALID, LEEWAY_S, MAX_LENGTH, Claims, jwk, verify
 from cluster.clock import Clock
@@ -43,9 +44,10 @@ class Directory:
         self._pepper = pepper
         self._delegation = Delegation(pepper, clock)
         self._clock = clock
-        self._snapshot = Snapshot()
+        self._macs = RowMacs(pepper)
+        self._snapshot = Snapshot(self._macs)
         self._claims: dict[bytes, Claims] = {}  # by the SHA-256 of the whole token
-        self._used = LastUsed(database, clock)
+        self._used = LastUsed(database, clock, self._macs)
         self._refreshing = asyncio.Lock()
         self._fresh_at = clock.monotonic()
         self._polling: asyncio.Task[None] | None = None
@@ -177,7 +179,7 @@ class Directory:
 
     async def _load(self) -> None:
         async with self._refreshing, self._database.read() as connection:
-            self._snapshot = await Snapshot.load(connection, self._clock.wall())
+            self._snapshot = await Snapshot.load(connection, self._clock.wall(), self._macs)
 
     async def _poll(self) -> None:
         tidied = self._clock.monotonic()

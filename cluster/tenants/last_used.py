@@ -7,6 +7,7 @@ killed process had not written is lost, at most one interval's worth.
 from collections import defaultdict
 
 from cluster.auth.repository import ApiKeys
+from cluster.auth.row_macs import RowMacs
 from cluster.clock import Clock
 from cluster.storage.database import Database
 
@@ -14,9 +15,9 @@ from cluster.storage.database import Database
 class LastUsed:
     """Unix seconds by tenant and key."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, macs: RowMacs) -> None:
         self._database = database
-        self._keys = ApiKeys(clock)
+        self._keys = ApiKeys(clock, macs)
         self._used: dict[tuple[str, str], float] = {}
 
     def note(self, tenant: str, key: str, at: float) -> None:

@@ -6,6 +6,7 @@ may do what.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ from cluster.storage.pages import USUAL, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 
-Kind = Literal["plan", "tenant", "key", "user", "signing_key", "cache"]
+Kind = Literal["plan", "tenant", "key", "user", "signing_key", "session", "cache"]
 Status = Literal["active", "suspended"]
 CHANGES_KEPT_S = 86_400.0  # a directory that slept longer loads everything
 
@@ -60,6 +61,15 @@ async def record_change(connection: AsyncConnection, clock: Clock, kind: Kind, i
     seq = int((await connection.execute(made)).scalar_one())
     await connection.execute(delete(changes).where(changes.c.at < now - CHANGES_KEPT_S))
     return seq
+
+
+async def record_changes(
+    connection: AsyncConnection, clock: Clock, kind: Kind, ids: Sequence[str]
+) -> None:
+    """The same for many rows; `ids` is not empty."""
+    await hold(connection, Lock.CHANGES)
+    rows = [{"at": clock.wall(), "kind": kind, "id": id} for id in ids]
+    await connection.execute(insert(changes), rows)
 
 
 class Plans:

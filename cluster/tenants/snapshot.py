@@ -2,7 +2,8 @@
 
 Flows in: rows. Flows out: dictionaries by id. It can be loaded whole, or brought up to date with
 the rows named in `changes`. Dead keys are not held, so its size is what is in use. Unlike the
-repositories it reads every tenant's rows, and only here.
+repositories it reads every tenant's rows, and only here. A key, a user or a signing key whose row
+is not genuine (cluster/auth/row_macs.py) is not held: to its holder it does not exist.
 """
 
 from collections import defaultdict
@@ -15,13 +16,24 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.records import UserStatus
+from cluster.auth.repository import KNOWN
 from cluster.auth.roles import scopes_of
+from cluster.auth.row_macs import RowMacs, stored
 from cluster.auth.signing import PURPOSE
-from cluster.storage.tables import api_keys, changes, plans, signing_keys, tenants, users
+from cluster.storage.tables import (
+    api_keys,
+    changes,
+    ended_sessions,
+    plans,
+    signing_keys,
+    tenants,
+    users,
+)
 from cluster.tenants.caller import Caller, Role, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import Status
 
+_ROLES = {role.value: role for role in Role}
 NEVER = -1  # `seq` of what was never loaded
 MOST_CHANGES = 500  # more at once, and loading everything is simpler
 
@@ -45,6 +57,7 @@ class Holder:
     tenant: str
     kind: Literal["key", "user"]
     scopes: frozenset[Scope]
+    expires: float | None = None
     _caller: Caller | None = None
     _as_of: TenantEntry | None = None
 
@@ -52,7 +65,7 @@ class Holder:
         if self._caller is None or self._as_of is not tenant:
             plan = tenant.plan
             self._caller = Caller(
-                self.tenant, self.id, self.scopes, plan.id, self.kind, plan.weight
+                self.tenant, self.id, self.scopes, plan.id, self.kind, plan.weight, self.expires
             )
             self._as_of = tenant
         return self._caller
@@ -89,22 +102,25 @@ class PublicKey:
 class Snapshot:
     """`seq` is the last change that is in it; 0 before the first there is."""
 
-    def __init__(self) -> None:
+    def __init__(self, macs: RowMacs) -> None:
+        self._macs = macs
         self.seq = NEVER
         self.tenants: dict[str, TenantEntry] = {}
         self.keys: dict[str, KeyEntry] = {}
         self.users: dict[str, UserEntry] = {}
         self.signing: dict[str, PublicKey] = {}
+        self.ended: dict[str, float] = {}  # sign-ins that are over, until then (Unix seconds)
 
     @classmethod
-    async def load(cls, connection: AsyncConnection, now: float) -> "Snapshot":
+    async def load(cls, connection: AsyncConnection, now: float, macs: RowMacs) -> "Snapshot":
         """Everything. `seq` is read first: what commits meanwhile is then applied again."""
-        new = cls()
+        new = cls(macs)
         new.seq = (await connection.execute(select(func.max(changes.c.seq)))).scalar() or 0
         new._put_tenants((await connection.execute(_TENANTS)).all())
         new._put_keys((await connection.execute(_live_keys(now))).all())
-        new._put_users((await connection.execute(select(users))).all())
+        new._put_users((await connection.execute(stored(users))).all())
         new._put_signing((await connection.execute(_SIGNING)).all())
+        new._put_ended((await connection.execute(_ended(now))).all())
         return new
 
     async def catch_up(self, connection: AsyncConnection, now: float) -> bool:
@@ -129,7 +145,9 @@ class Snapshot:
         return True
 
     def forget_expired(self, now: float) -> None:
-        """Expired keys are refused anyway; this gives their memory back."""
+        """Expired keys and tokens are refused anyway; this gives their memory back."""
+        for family in [family for family, until in self.ended.items() if until <= now]:
+            del self.ended[family]
         expired = [id for id, key in self.keys.items() if (key.expires or now + 1) <= now]
         for id in expired:
             del self.keys[id]
@@ -142,20 +160,20 @@ class Snapshot:
                 self._put_tenants(await _all(connection, _TENANTS.where(tenants.c.plan.in_(ids))))
             case "tenant":
                 rows = await _all(connection, _TENANTS.where(tenants.c.id.in_(ids)))
-                _drop(self.tenants, ids, rows)
                 self._put_tenants(rows)
+                _keep(self.tenants, ids, {row.id for row in rows})
             case "key":
                 rows = await _all(connection, _live_keys(now).where(api_keys.c.id.in_(ids)))
-                _drop(self.keys, ids, rows)
-                self._put_keys(rows)
+                _keep(self.keys, ids, self._put_keys(rows))
             case "user":
-                rows = await _all(connection, select(users).where(users.c.id.in_(ids)))
-                _drop(self.users, ids, rows)
-                self._put_users(rows)
+                rows = await _all(connection, stored(users).where(users.c.id.in_(ids)))
+                _keep(self.users, ids, self._put_users(rows))
             case "signing_key":
                 rows = await _all(connection, _SIGNING.where(signing_keys.c.id.in_(ids)))
-                _drop(self.signing, ids, rows)
-                self._put_signing(rows)
+                _keep(self.signing, ids, self._put_signing(rows))
+            case "session":
+                some = _ended(now).where(ended_sessions.c.family.in_(ids))
+                self._put_ended(await _all(connection, some))
 
     def _put_tenants(self, rows: Iterable[Row[Any]]) -> None:
         known: dict[str, Plan] = {}
@@ -165,37 +183,55 @@ class Snapshot:
                 plan = known[row.plan] = Plan.model_validate(row.document)
             self.tenants[row.id] = TenantEntry(row.id, row.name, row.status, plan, row.secret)
 
-    def _put_keys(self, rows: Iterable[Row[Any]]) -> None:
-        for row in rows:
-            scopes = frozenset(Scope(scope) for scope in row.scopes)
-            holder = Holder(row.id, row.tenant, "key", scopes)
-            self.keys[row.id] = KeyEntry(row.digest, row.expires, holder)
+    def _put_keys(self, rows: Iterable[Row[Any]]) -> set[str]:
+        genuine = self._macs.all_genuine(api_keys, rows)
+        for values in genuine:
+            id, expires = values["id"], values["expires"]
+            scopes = frozenset(KNOWN[scope] for scope in values["scopes"] if scope in KNOWN)
+            holder = Holder(id, values["tenant"], "key", scopes, expires)
+            self.keys[id] = KeyEntry(values["digest"], expires, holder)
+        return {values["id"] for values in genuine}
 
-    def _put_users(self, rows: Iterable[Row[Any]]) -> None:
-        for row in rows:
-            role = Role(row.role)
-            holder = Holder(row.id, row.tenant, "user", scopes_of(role))
-            self.users[row.id] = UserEntry(role, row.status, row.valid_after, holder)
+    def _put_users(self, rows: Iterable[Row[Any]]) -> set[str]:
+        genuine = [v for v in self._macs.all_genuine(users, rows) if v["role"] in _ROLES]
+        for values in genuine:
+            id, role = values["id"], _ROLES[values["role"]]
+            holder = Holder(id, values["tenant"], "user", scopes_of(role))
+            entry = UserEntry(role, values["status"], values["valid_after"], holder)
+            self.users[id] = entry
+        return {values["id"] for values in genuine}
 
-    def _put_signing(self, rows: Iterable[Row[Any]]) -> None:
+    def _put_signing(self, rows: Iterable[Row[Any]]) -> set[str]:
+        genuine = self._macs.all_genuine(signing_keys, rows)
+        for values in genuine:
+            key = Ed25519PublicKey.from_public_bytes(values["public"])
+            self.signing[values["id"]] = PublicKey(values["public"], key, values["retires"])
+        return {values["id"] for values in genuine}
+
+    def _put_ended(self, rows: Iterable[Row[Any]]) -> None:
+        """They are never taken back: a row that is gone too early changes nothing here."""
         for row in rows:
-            key = Ed25519PublicKey.from_public_bytes(row.public)
-            self.signing[row.id] = PublicKey(row.public, key, row.retires)
+            self.ended[row.family] = row.until
 
 
 _TENANTS = select(tenants, plans.c.document).join(plans, plans.c.id == tenants.c.plan)
-_SIGNING = select(signing_keys).where(signing_keys.c.purpose == PURPOSE)
+_SIGNING = stored(signing_keys).where(signing_keys.c.purpose == PURPOSE)
 
 
 def _live_keys(now: float) -> Select[Any]:
     unexpired = api_keys.c.expires.is_(None) | (api_keys.c.expires > now)
-    return select(api_keys).where(api_keys.c.revoked.is_(None), unexpired)
+    return stored(api_keys).where(api_keys.c.revoked.is_(None), unexpired)
+
+
+def _ended(now: float) -> Select[Any]:
+    return select(ended_sessions).where(ended_sessions.c.until > now)
 
 
 async def _all(connection: AsyncConnection, statement: Select[Any]) -> list[Row[Any]]:
     return list((await connection.execute(statement)).all())
 
 
-def _drop(held: dict[str, Any], ids: Iterable[str], rows: Iterable[Row[Any]]) -> None:
-    for gone in set(ids) - {row.id for row in rows}:
+def _keep(held: dict[str, Any], ids: Iterable[str], genuine: set[str]) -> None:
+    """Of `ids` only those."""
+    for gone in set(ids) - genuine:
         held.pop(gone, None)

@@ -5,7 +5,6 @@ In: the request, how to compute it, the caller's wishes. Out: the answer, and ho
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -210,7 +209,7 @@ class Case:
             self._batch(),
             usable=lambda entry: entry.created > old.created and self._usable(entry),
         )
-        self._counts.refreshes += self._keeping.flights.refresh(ask, Context())
+        self._counts.refreshes += self._keeping.flights.refresh(ask)
 
     def _covered(self, problem: Problem) -> Completion:
         """A kept answer in place of a failure that is not the caller's, or the problem."""
@@ -241,7 +240,7 @@ class Case:
         """Compute what was answered from another request as well, and learn from it."""
         ask = replace(self._batch(), usable=self._usable)
         flights = self._keeping.flights
-        flights.refresh(ask, Context())
+        flights.refresh(ask)
         flight = flights.flying(ask.key)
         if flight is not None and self._meaning is not None:
             self._meaning.learn(found, flight)

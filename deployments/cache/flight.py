@@ -1,11 +1,12 @@
 """One answer on its way to all who wait for it: a growing log of chunks, then its end.
 
-In: chunks and the answer, from whoever computes, finds or follows it. Out: wake-ups, without
-polling. It knows neither the task that works for it nor the waiters' deadlines.
+In: chunks and the answer, from whoever computes, finds or follows it; who waits, and until when.
+Out: wake-ups, without polling. It does not know the task that works for it.
 """
 
 import asyncio
 import copy
+from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from cluster.problems import ModelFailed, Problem
@@ -22,13 +23,21 @@ class Flight:
 
     `source` is where the answer comes from, known before the first chunk. `entry` is the form in
     which the answer is kept, if it is. `overtakes`: this process computes the same already, for
-    others. `background`: it goes on without waiters.
+    others. `background`: it goes on without waiters. `count_followers`, where it is set, asks how
+    many requests of other replicas wait for this flight.
     """
 
     def __init__(
-        self, ask: Ask, now: float, *, overtakes: bool = False, background: bool = False
+        self,
+        ask: Ask,
+        now: float,
+        *,
+        overtakes: bool = False,
+        background: bool = False,
+        on_abandoned: Callable[["Flight"], object] | None = None,
     ) -> None:
-        """`now` is Unix seconds."""
+        """`now` is Unix seconds. `on_abandoned` is called when the last follower in another replica
+        has left and nobody waits here."""
         self.ask = ask
         self.outline = ask.outline(now)
         self.overtakes = overtakes
@@ -38,7 +47,10 @@ class Flight:
         self.completion: Completion | None = None
         self.entry: Entry | None = None
         self.error: Exception | None = None
-        self.waiters = 0
+        self.count_followers: Callable[[], Awaitable[int]] | None = None
+        self._followers = 0
+        self._deadlines: dict[object, float] = {}
+        self._on_abandoned = on_abandoned
         self._told = False
         self._sleepers: set[asyncio.Future[None]] = set()
 
@@ -47,8 +59,34 @@ class Flight:
         return self.completion is not None or self.error is not None
 
     @property
+    def waiters(self) -> int:
+        """How many wait in this process."""
+        return len(self._deadlines)
+
+    @property
     def forsaken(self) -> bool:
-        return not (self.waiters or self.background or self.ended)
+        """Whether nobody waits for it, here or in another replica."""
+        return not (self.waiters or self._followers or self.background or self.ended)
+
+    def join(self, waiter: object, deadline: float) -> None:
+        """`waiter` waits from now on, until `deadline` on the event loop's clock at most."""
+        self._deadlines[waiter] = deadline
+
+    def leave(self, waiter: object) -> None:
+        self._deadlines.pop(waiter, None)
+
+    def wanted_until(self) -> float | None:
+        """The latest deadline of those who wait here, on the event loop's clock. None where no
+        caller's time bounds the work: it goes on in the background, or for other replicas."""
+        if self.background or not self._deadlines:
+            return None
+        return max(self._deadlines.values())
+
+    def set_followers(self, count: int) -> None:
+        """So many requests of other replicas wait for it now."""
+        had, self._followers = self._followers, count
+        if had and self.forsaken and self._on_abandoned is not None:
+            self._on_abandoned(self)
 
     def admits(self, ask: Ask) -> bool:
         """Whether one who asks for the same may wait here for the answer."""

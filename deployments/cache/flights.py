@@ -1,18 +1,26 @@
 """Single flight in one process: who asks for an answer that is on its way waits for that one.
 
-In: Asks. Out: Completions and streams of chunks. The work of a flight runs in a task of its own, in
-the context of whoever started it, so a caller who leaves never ends it while others wait; when the
-last one leaves, it is cancelled. What the work does is not known here.
+In: Asks. Out: Completions and streams of chunks. The work of a flight belongs to no caller: it runs
+in a task and a context of its own (cluster/tasks.py says why), and each waiter keeps its own
+deadline. When the last one has left, here and in the replicas that follow, the work is cancelled.
+What it does is not known here.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from contextvars import Context
 
 from cluster.clock import Clock
-from cluster.problems import ClientGone, DeadlineExceeded, Draining, Forbidden, RateLimited
+from cluster.problems import (
+    ClientGone,
+    DeadlineExceeded,
+    Draining,
+    Forbidden,
+    ModelFailed,
+    RateLimited,
+)
+from cluster.tasks import create_detached_task, is_cancelled_here
 from deployments.cache.ask import Ask
 from deployments.cache.flight import Flight
 from deployments.contracts.generation import Chunk, Completion
@@ -24,7 +32,6 @@ Work = Callable[[Flight], Awaitable[None]]
 _OTHERS = (DeadlineExceeded, RateLimited, Forbidden, ClientGone)  # may concern the starter only
 _TRIES = 3
 _CANCELLING_S = 1.0
-_STARTER_GRACE_S = 0.1  # in which the stage that ran out of time may say so itself
 
 
 class Flights:
@@ -35,6 +42,7 @@ class Flights:
         self._clock = clock
         self._flying: dict[bytes, Flight] = {}
         self._tasks: dict[asyncio.Task[None], Flight] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._counts = dict.fromkeys(("started", "joined", "cancelled", "failed"), 0)
         self._closed = False
 
@@ -47,14 +55,12 @@ class Flights:
         flight = self._flying.get(key)
         return None if flight is None or flight.ended else flight
 
-    def refresh(self, ask: Ask, context: Context | None = None) -> bool:
-        """Start a flight that nobody waits for, in a copy of `context` (default: the caller's).
-
-        False, and nothing is started, if one for the same key is open.
-        """
+    def refresh(self, ask: Ask) -> bool:
+        """Start a flight that nobody waits for; False, and nothing is started, if one for the same
+        key is open."""
         if self._closed or self.flying(ask.key) is not None:
             return False
-        self._start(ask, background=True, context=context)
+        self._start(ask, background=True)
         return True
 
     def figures(self) -> dict[str, int]:
@@ -79,21 +85,34 @@ class Flights:
             return flight, True
         return self._start(ask), False
 
-    async def leave(self, flight: Flight) -> None:
-        """One waiter less; the last one takes the work along."""
-        flight.waiters -= 1
+    async def leave(self, flight: Flight, waiter: object) -> None:
+        """One waiter less; with the last one the work ends, unless other replicas follow it."""
+        flight.leave(waiter)
         if not flight.forsaken:
             return
+        ending = create_detached_task(self._end(flight))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.wait((ending,), timeout=_CANCELLING_S)
+
+    async def _end(self, flight: Flight) -> None:
+        """Cancel the work if nobody wants it, by the latest count of those who follow."""
+        if flight.count_followers is not None:
+            await flight.count_followers()
+        if flight.forsaken:
+            tasks = self._cancel(flight)
+            if tasks:
+                await asyncio.wait(tasks, timeout=_CANCELLING_S)
+
+    def _cancel(self, flight: Flight) -> list[asyncio.Task[None]]:
+        """Nobody can join it from now on."""
         self._forget(flight)
         tasks = [task for task, other in self._tasks.items() if other is flight]
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CANCELLING_S)
+        return tasks
 
-    def _start(
-        self, ask: Ask, *, background: bool = False, context: Context | None = None
-    ) -> Flight:
+    def _start(self, ask: Ask, *, background: bool = False) -> Flight:
         if self._closed:
             raise Draining("This replica is shutting down.")
         flight = Flight(
@@ -101,12 +120,11 @@ class Flights:
             self._clock.wall(),
             overtakes=self.flying(ask.key) is not None,
             background=background,
+            on_abandoned=self._cancel,
         )
         if not ask.only_if_cached:
             self._flying[ask.key] = flight
-        task = asyncio.create_task(
-            self._run(flight), context=None if context is None else context.copy()
-        )
+        task = create_detached_task(self._run(flight))
         self._tasks[task] = flight
         task.add_done_callback(self._done)
         self._counts["started"] += 1
@@ -117,6 +135,10 @@ class Flights:
             await self._work(flight)
             if not flight.ended:
                 raise RuntimeError("the work of a flight ended without an answer")
+        except asyncio.CancelledError:
+            if is_cancelled_here():
+                raise
+            flight.fail(ModelFailed(flight.ask.request.model, "The computation was interrupted."))
         except Exception as error:
             if flight.ended:
                 logger.exception("an answer was given, but not saved")
@@ -132,7 +154,7 @@ class Flights:
         if task.cancelled():
             self._counts["cancelled"] += 1
         if not flight.ended:
-            flight.fail(Draining("This replica is shutting down."))
+            flight.fail(Draining("This replica is shutting down."))  # nobody waits for others
 
     def _forget(self, flight: Flight) -> None:
         if self._flying.get(flight.ask.key) is flight:
@@ -159,7 +181,7 @@ class Waiter:
         """The answer. Raises what the flight raises, and DeadlineExceeded."""
         while True:
             async with self._aboard() as flight:
-                async with self._in_time():
+                async with self._in_time(flight):
                     await flight.end()
                 if not self._another(flight):
                     return flight.answer()
@@ -169,14 +191,14 @@ class Waiter:
         seen = 0
         while not seen:
             async with self._aboard() as flight:
-                async with self._in_time():
+                async with self._in_time(flight):
                     await flight.more(seen)
                 if self._another(flight):
                     continue
                 while seen < len(flight.log):
                     seen += 1
                     yield flight.chunk(seen - 1)
-                    async with self._in_time():
+                    async with self._in_time(flight):
                         await flight.more(seen)
                 flight.answer()
 
@@ -185,19 +207,20 @@ class Waiter:
         self._tries -= 1
         flight, self.collapsed = self._flights.board(self._ask)
         self.flight = flight
-        flight.waiters += 1
+        flight.join(self, self._at)
         try:
             yield flight
         finally:
-            await self._flights.leave(flight)
+            await self._flights.leave(flight, self)
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def _in_time(self, flight: Flight) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout_at(self._at + (0 if self.collapsed else _STARTER_GRACE_S)):
+            async with asyncio.timeout_at(self._at):
                 yield
         except TimeoutError:
-            raise DeadlineExceeded("cache", round(self._ask.request.timeout_s, 3)) from None
+            stage = "model" if flight.source == "model" else "cache"
+            raise DeadlineExceeded(stage, round(self._ask.request.timeout_s, 3)) from None
 
     def _another(self, flight: Flight) -> bool:
         """Whether to try once more, when nothing was told yet."""

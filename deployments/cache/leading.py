@@ -1,11 +1,12 @@
 """The leader's side of a claim: keep it alive while the answer is computed, and tell its followers.
 
 In: a flight's log, as it grows. Out: renewals, and sealed frames once somebody follows. Knows
-nothing of how the answer is come by.
+nothing of how the answer is come by. A flight that nobody waits for any more in this process goes
+on while others follow it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class Lead:
         self._published = 0
         self._silent = False
         self._over = False
+        self._renewed = asyncio.get_running_loop().time()
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -54,23 +56,22 @@ class Lead:
         finally:
             self._over = True  # for a tier that loses the cancellation
             beat.cancel()
-            with suppress(asyncio.CancelledError):
-                await beat
+            await asyncio.wait((beat,))  # never takes our own cancellation for the beat's
+            if not beat.cancelled():
+                beat.result()
 
     async def publish(self) -> None:
         """Renew, and tell those who follow what is new."""
         frames, told = self._frames(), len(self._flight.log)
         # Until it is known whether frames arrived, none after them would be in place.
         self._silent = self._silent or bool(frames)
-        try:
-            self.followers = await self._shared.publish(
-                self.place, self._token, frames, self._pace.lease_s
-            )
-        except TierDown:
-            return
-        if frames:
+        if await self._renew(frames) and frames:
             self._published, self._silent = told, False
-        self.held = self.followers >= 0
+
+    async def count(self) -> int:
+        """How many follow now; also renews."""
+        await self._renew(())
+        return self.followers
 
     async def store(self, sealed: bytes, ttl_s: float) -> None:
         """End the claim with the answer. Raises TierDown."""
@@ -81,6 +82,22 @@ class Lead:
         """End the claim without one. Raises TierDown."""
         self.held = False
         await self._shared.release(self.place, self._token)
+
+    async def _renew(self, frames: Sequence[bytes]) -> bool:
+        """Whether the tier answered. One that has not for as long as a claim lasts has told those
+        who followed that the claim is gone."""
+        now = asyncio.get_running_loop().time
+        try:
+            followers = await self._shared.publish(
+                self.place, self._token, frames, self._pace.lease_s
+            )
+        except TierDown:
+            if now() - self._renewed > self._pace.lease_s:
+                self._flight.set_followers(0)
+            return False
+        self.followers, self.held, self._renewed = followers, followers >= 0, now()
+        self._flight.set_followers(max(0, followers))
+        return True
 
     async def _beat(self) -> None:
         while self.held and not self._over:

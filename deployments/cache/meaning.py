@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.problems import Problem
+from cluster.tasks import create_detached_task
 from deployments.cache.codec import decode
 from deployments.cache.flight import Flight
 from deployments.cache.memory import MemoryTier
@@ -69,7 +70,7 @@ class Meaning:
         """Learn from the answer that `flight` computes, once it is there and kept."""
         if len(self._lessons) >= _MOST_LESSONS:
             return
-        task = asyncio.create_task(self._bounded(self._lesson(found, flight)))
+        task = create_detached_task(self._bounded(self._lesson(found, flight)))
         self._lessons.add(task)
         task.add_done_callback(self._lessons.discard)
 

@@ -11,11 +11,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from cluster.clock import Clock
+from cluster.tasks import create_detached_task
 from deployments.cache.flight import Flight
 from deployments.cache.leading import Pace
 from deployments.cache.trip import Trip
 from deployments.contracts.cache import SharedTier, Tier, TierDown
 
+LONGEST_S = 600.0
 _LATER_S = 2.0
 _COUNTED = ("l2", "l3", "peer", "model", "unopenable", "down", "followed", "gone")
 
@@ -29,17 +31,20 @@ class Retrieval:
         archive: Tier | None,
         clock: Clock,
         pace: Pace | None = None,
+        longest_s: float = LONGEST_S,
     ) -> None:
+        """`longest_s` is the most time that any caller may have: the deadline of what is computed,
+        which those who wait for it end earlier."""
         self.shared = shared
         self.archive = archive
         self.clock = clock
         self.pace = pace or Pace()
+        self.longest_s = longest_s
         self.counts: Counter[str] = Counter()
         self._later: set[asyncio.Task[None]] = set()
 
     async def __call__(self, flight: Flight) -> None:
-        """Lands the flight and saves the answer. Raises what the model raises, DeadlineExceeded
-        when time ran out before it was asked, and NotCached."""
+        """Lands the flight and saves the answer. Raises what the model raises, and NotCached."""
         trip = Trip(self, flight)
         try:
             await trip.run()
@@ -59,7 +64,7 @@ class Retrieval:
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` that a flight leaves behind go on by itself, for a bounded time."""
-        task = asyncio.create_task(self._bounded(work))
+        task = create_detached_task(self._bounded(work))
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 

@@ -2,8 +2,10 @@
 
     shared tier -> (another replica's flight) -> archive -> model -> shared tier, archive
 
-In: a Flight. Out: the same, landed, with its answer saved. An answer in the shared tier that will
-not do stays there while it is computed anew: the claim is then on a second place, its `renewal`.
+In: a Flight. Out: the same, landed, with its answer saved. It takes as long as it takes: those who
+wait give it up, each at its own deadline, and the model ends what runs for the longest time. An
+answer in the shared tier that will not do stays there while it is computed anew: the claim is then
+on a second place, its `renewal`.
 """
 
 import asyncio
@@ -15,7 +17,8 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 from cluster.clock import Clock
-from cluster.problems import DeadlineExceeded, NotCached
+from cluster.problems import ClientGone, DeadlineExceeded, ModelFailed, NotCached, Overloaded
+from cluster.tasks import is_cancelled_here
 from deployments.cache.codec import decode
 from deployments.cache.flight import Attempt, Flight, Source
 from deployments.cache.leading import Lead, Pace
@@ -31,6 +34,7 @@ from deployments.contracts.cache import (
 from deployments.contracts.generation import Completion, GenerateRequest
 
 _ROUNDS = 4  # looks into the shared tier, before one computes for oneself
+_CALLS = 3  # of the model, where they are ended by others
 _FOLLOWS = 2  # flights of others that gave nothing, before one computes for oneself
 _STORING_S = 0.1  # how long a follower who has it all waits for the form in which it is kept
 _RENEWED_S = 10.0
@@ -39,12 +43,14 @@ Found: TypeAlias = bytes | Claimed | Busy | None
 
 
 class Means(Protocol):
-    """What a trip takes from the Retrieval it belongs to."""
+    """What a trip takes from the Retrieval it belongs to. `longest_s` is the most time that any
+    caller may have."""
 
     shared: SharedTier | None
     archive: Tier | None
     clock: Clock
     pace: Pace
+    longest_s: float
     counts: Counter[str]
 
     def later(self, work: Coroutine[Any, Any, None]) -> None: ...
@@ -59,7 +65,6 @@ class Trip:
         self._means = means
         self._flight = flight
         self._ask = flight.ask
-        self._at = asyncio.get_running_loop().time() + flight.ask.request.timeout_s
         self._place = flight.ask.key
         self._claims = not (flight.overtakes or flight.ask.only_if_cached)
         self._follows = _FOLLOWS
@@ -67,11 +72,7 @@ class Trip:
 
     async def run(self) -> None:
         if not self._ask.anew:
-            try:
-                async with asyncio.timeout_at(self._at):
-                    await self._search()
-            except TimeoutError:
-                raise self._late() from None
+            await self._search()
         if self._flight.ended:
             return
         if self._ask.only_if_cached:
@@ -184,15 +185,43 @@ class Trip:
             await self._share(sealed, self._ttl_s(entry))
 
     async def _compute(self) -> None:
-        loop, clock = asyncio.get_running_loop(), self._means.clock
-        left_s, began = self._at - loop.time(), clock.monotonic()
-        if left_s <= 0:
-            raise self._late()
-        attempt = self._flight.attempt("model")
-        async with nullcontext() if self.lead is None else self.lead.beating():
-            completion = await self._asked(replace(self._ask.request, timeout_s=left_s), attempt)
+        clock = self._means.clock
+        began = clock.monotonic()
+        lead = self.lead
+        if lead is not None:
+            self._flight.count_followers = lead.count
+        async with nullcontext() if lead is None else lead.beating():
+            completion = await self._completed()
         entry = self._ask.make(completion, clock.monotonic() - began)
         self._landed(completion, entry, "model")
+
+    async def _completed(self) -> Completion:
+        """The model's answer. It is asked once more where its call was ended by others than us, or
+        where it refused one who would not wait for long and somebody else waits longer."""
+        loop, calls = asyncio.get_running_loop(), 0
+        while True:
+            calls += 1
+            until = self._flight.wanted_until()
+            within_s = None if until is None else max(0.0, until - loop.time())
+            request = replace(
+                self._ask.request, timeout_s=self._means.longest_s, start_within_s=within_s
+            )
+            attempt = self._flight.attempt("model")
+            try:
+                return await self._asked(request, attempt)
+            except (Overloaded, DeadlineExceeded):
+                if not self._waits_longer(until):
+                    raise
+            except (asyncio.CancelledError, ClientGone):
+                if is_cancelled_here() or self._flight.forsaken:
+                    raise
+                if calls >= _CALLS:
+                    raise ModelFailed(request.model, "The call was interrupted.") from None
+
+    def _waits_longer(self, until: float | None) -> bool:
+        """Whether somebody who has joined since has more time than those who waited before."""
+        now = self._flight.wanted_until()
+        return until is not None and (now is None or now > until)
 
     async def _asked(self, request: GenerateRequest, attempt: Attempt) -> Completion:
         if not self._ask.streaming:
@@ -242,9 +271,6 @@ class Trip:
 
     def _ttl_s(self, entry: Entry) -> float:
         return entry.created + entry.lives.error - self._means.clock.wall()
-
-    def _late(self) -> DeadlineExceeded:
-        return DeadlineExceeded("cache", round(self._ask.request.timeout_s, 3))
 
 
 def renewal(key: bytes) -> bytes:

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import islice
 
+from cluster.tasks import create_detached_task
+
 AT_ONCE = 8
 
 
@@ -39,7 +41,7 @@ class WriteBehind:
         self._waiting[key] = blob
         self._bytes += len(blob)
         if self._draining is None:
-            self._draining = asyncio.create_task(self._drain())
+            self._draining = create_detached_task(self._drain())
         return True
 
     def drop(self, key: bytes) -> None:

@@ -13,17 +13,26 @@ from deployments.contracts.media import Ability
 
 NVENC_LIMITS = ChildLimits(memory_bytes=None, cpu_s=20, wall_s=30.0, files=1024)
 _LIMITS = ChildLimits(memory_bytes=1 << 30, cpu_s=5, wall_s=20.0)
-_TRY_TO_ESCAPE = """
-import os, socket
-def told(name, attempt):
+_KEPT = ("files", "network", "processes", "attributes", "ipc", "other_processes")
+# Each line is one thing that a confined child must not be able to do.
+_ESCAPES = """
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def attempt(name, function):
     try:
-        attempt()
+        function()
         print(name, "open", sep="=")
     except OSError:
         print(name, "closed", sep="=")
-told("files", lambda: os.listdir("/"))
-told("network", lambda: socket.socket().close())
-told("processes", lambda: os.fork() or os._exit(0))
+def shared_memory():
+    if libc.shmget(0, 4096, 0o1600) < 0:
+        raise OSError(ctypes.get_errno(), "shmget")
+attempt("files", lambda: os.listdir("/"))
+attempt("network", lambda: socket.socket().close())
+attempt("processes", lambda: os.fork() or os._exit(0))
+attempt("attributes", lambda: os.utime(__import__("sys").executable))
+attempt("ipc", shared_memory)
+attempt("other_processes", lambda: open("/proc/1/cmdline").close())
 """
 
 
@@ -51,18 +60,21 @@ def nvenc_works() -> Ability:
 
 
 def sandbox_strength() -> Ability:
-    """What children are kept from on this kernel. Facts: `files`, `network` and `processes`, each
-    "closed" or "open". Time, memory, output and the private folder are limited everywhere."""
+    """What children are kept from on this kernel. Facts, each "closed" or "open": `files` outside,
+    `network`, `processes` of its own, `attributes` of files (mode, owner, times), `ipc` and
+    `other_processes`. Time, memory, output and the private folder are limited everywhere."""
     try:
-        finished = _tried([python_binary(), "-I", "-c", _TRY_TO_ESCAPE], _LIMITS)
+        finished = _tried([python_binary(), "-I", "-c", _ESCAPES], _LIMITS)
     except (Problem, OSError) as problem:
-        return Ability(False, f"no child can be started: {problem}")
+        return Ability(False, f"no child can be started: {problem}", dict.fromkeys(_KEPT, "open"))
     lines = finished.out.decode(errors="replace").split()
     facts = dict(line.split("=", 1) for line in lines if "=" in line)
     loose = [name for name, state in facts.items() if state == "open"]
     if loose:
         return Ability(False, f"this kernel does not close off: {', '.join(loose)}", facts)
-    return Ability(True, "children see only their folder, no network, no processes", facts)
+    return Ability(
+        True, "children reach only their folder: no network, no processes, no IPC", facts
+    )
 
 
 def _tried(argv: list[str], limits: ChildLimits) -> Finished:

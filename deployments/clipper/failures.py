@@ -7,12 +7,14 @@
       MediaDamaged     422 media-damaged     cannot be decoded, or crashed the decoder
         MediaIncomplete    media-incomplete  an MP4 or MOV whose index was never written
       NoMedia          422 no-media          neither picture nor sound
+      TranscriptRefused 422 transcript-refused  a transcript that cannot be used; names the field
     DeadlineExceeded
       MediaTimeout     504 media-timeout     the child's wall time ran out; may fare better later
     Overloaded
       NoRoom           503 no-room           the disk is full
     Problem
       SandboxFailed    500 sandbox-failed    our side: a child could not start, or was killed
+      SandboxUnavailable 501 sandbox-unavailable  this kernel cannot confine a child as it must
         RenderFailed       sandbox-failed    ffmpeg did not do what we told it; nothing was damaged
 
 `Interrupted` is no problem: whoever cancelled knows. A sandboxed child is not trusted, so what it
@@ -96,6 +98,13 @@ class NoMedia(InvalidRequest):
         super().__init__(detail)
 
 
+class TranscriptRefused(InvalidRequest):
+    status, slug, title = 422, "transcript-refused", "The transcript cannot be used"
+
+    def __init__(self, detail: str, **extensions: Any) -> None:
+        super().__init__(detail, **{"param": "transcript", **extensions})
+
+
 class MediaTimeout(DeadlineExceeded):
     slug, title = "media-timeout", "Working on the recording took too long"
 
@@ -116,6 +125,19 @@ class SandboxFailed(Problem):
         super().__init__(detail)
 
 
+class SandboxUnavailable(Problem):
+    """`lack` is what the kernel does not offer, such as "no Landlock"."""
+
+    status, slug, title = 501, "sandbox-unavailable", "Recordings cannot be opened safely here"
+
+    def __init__(self, lack: str) -> None:
+        super().__init__(
+            f"Recordings are opened in confined processes only, and the kernel of this machine has "
+            f"{lack[:200]}. The operator can allow less by video.sandbox: best-effort.",
+            lack=lack[:200],
+        )
+
+
 class RenderFailed(SandboxFailed):
     """ffmpeg refused a command of ours though it could read the recording: trying again is of no
     use, and the recording is not to blame."""
@@ -126,7 +148,15 @@ class RenderFailed(SandboxFailed):
 
 WIRE: Mapping[str, type[Problem]] = {
     kind.__name__: kind
-    for kind in (MediaRefused, MediaTooLarge, MediaDamaged, MediaIncomplete, NoMedia, NoRoom)
+    for kind in (
+        MediaRefused,
+        MediaTooLarge,
+        MediaDamaged,
+        MediaIncomplete,
+        NoMedia,
+        NoRoom,
+        TranscriptRefused,
+    )
 }
 
 

@@ -5,7 +5,7 @@ shallow. They know nothing of HTTP or of token ids.
 """
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from cluster.carried import carried
@@ -52,7 +52,10 @@ class GenerateRequest:
     """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
 
     `n` choices are generated, choice i with seed `sampling.seed + i` when a seed is given.
-    `timeout_s` is what is left of the caller's deadline at the moment of sending.
+    `timeout_s` is what is left of the caller's deadline at the moment of sending. A computation
+    that several callers may wait for is sent with the longest time that any of them may have;
+    `start_within_s` is then how long those who wait now will go on waiting (None: `timeout_s`), and
+    it is refused where it would not begin within that.
     """
 
     request_id: str
@@ -64,6 +67,26 @@ class GenerateRequest:
     n: int = 1
     timeout_s: float = 60.0
     priority: Priority = Priority.STANDARD
+    start_within_s: float | None = None
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds within which the work must have begun."""
+        within_s = self.start_within_s
+        return self.timeout_s if within_s is None else min(within_s, self.timeout_s)
+
+    def resent(self, request_id: str, model: str, timeout_s: float) -> "GenerateRequest":
+        """The same once more, when `timeout_s` is left; the patience is shorter by as much."""
+        within_s = self.start_within_s
+        if within_s is not None:
+            within_s -= self.timeout_s - timeout_s
+        return replace(
+            self,
+            request_id=request_id,
+            model=model,
+            timeout_s=timeout_s,
+            start_within_s=within_s,
+        )
 
 
 @carried

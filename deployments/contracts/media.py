@@ -176,7 +176,8 @@ class Features:
 @dataclass(frozen=True, slots=True)
 class Word:
     """`estimated`: the source gave times for its line only, and these were spread over it.
-    `ends_sentence` is set on the last word of each.
+    `ends_sentence` is set on the last word of each, `ends_cue` on the last word of each line of
+    the source, at which a caption may well end.
     """
 
     start: Seconds
@@ -184,17 +185,24 @@ class Word:
     text: str
     ends_sentence: bool = False
     estimated: bool = False
+    ends_cue: bool = False
 
 
 @carried
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What is said, in order, without overlaps. Empty words with `origin` none say `why`."""
+    """What is said, in order, without overlaps. Empty words with `origin` none say `why`.
+
+    `encoding` is that of the file it was read from, by IANA's name; `notes` say what was wrong
+    with the file and mended or left out.
+    """
 
     words: tuple[Word, ...]
     origin: Literal["sidecar", "embedded", "speech", "none"]
     language: str | None = None
     why: str = ""
+    encoding: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 NO_TRANSCRIPT = Transcript(

@@ -15,8 +15,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from cluster.problems import Malformed, Problem, to_problem
+from cluster.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
+from deployments.ingress.allowed_methods import AllowedMethods
+from deployments.ingress.client_address import ClientAddress
+from deployments.ingress.documentation import documentation_routes
 from deployments.ingress.fast_path import FastPath, HotRoute
 from deployments.ingress.middleware import wrap
 from deployments.ingress.openapi import (
@@ -49,6 +52,7 @@ from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, Post
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.services import Services
 from deployments.ingress.streaming import NDJSON, SSE
+from deployments.ingress.validation import of_parameters
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -83,24 +87,37 @@ _HOT = {
 }
 
 
-def create_app(services: Services, *, behind_serve: bool = False) -> ASGIApp:
-    """The application with every layer around it."""
+def create_app(
+    services: Services, *, behind_serve: bool = False, proxy_token: str | None = None
+) -> ASGIApp:
+    """The application with every layer around it. `proxy_token` is what HAProxy proves itself
+    with."""
     known = operations(services)
     api = DirectRoutes(create_api(services, known), _endpoints(services, known))
     app = wrap(api, services, behind_serve=behind_serve)
-    if services.cache is None:
-        return app
-    return FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
+    if services.cache is not None:
+        app = FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
+    return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
 def create_api(services: Services, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
-    api = FastAPI(title="Mobula", version=services.version)
+    # No redirects for slashes: they would be built of the Host that a stranger names.
+    api = FastAPI(
+        title="Mobula",
+        version=services.version,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    api.include_router(documentation_routes(api))
     api.include_router(system_routes(services))
     api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
     api.router.routes.extend(_shared_routes())
     api.state.services = services
+    api.state.allowed_methods = AllowedMethods(api.routes)
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
     api.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -166,11 +183,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     """Path and query parameters, which FastAPI itself checks."""
     assert isinstance(error, RequestValidationError)
-    faults = [
-        {"pointer": "", "detail": f"{'.'.join(map(str, e['loc']))}: {e['msg']}", "type": e["type"]}
-        for e in error.errors()
-    ]
-    return _answer(request, Malformed(faults))
+    return _answer(request, of_parameters(error.errors()))
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
@@ -183,4 +196,7 @@ def _answer(request: Request, problem: Problem, headers: Any = None) -> Response
     state["problem"] = problem.slug
     body, media_type = render(problem, request.url.path, state.get("request_id"))
     extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
+    if problem.status == MethodNotAllowed.status:
+        allowed: AllowedMethods = request.app.state.allowed_methods
+        extra["Allow"] = allowed.of(request.url.path)
     return Response(body, problem.status, extra, media_type)

@@ -58,7 +58,16 @@ def assemble(
     offer = config.offer
     models = Models(stages.models, clock, stages.embedders, config.resilience)
     news, shared = tenancy.invalidations, stages.shared
-    caches = Caches(config.cache, models, tenancy.secret_of, news, shared, settings.home, clock)
+    caches = Caches(
+        config.cache,
+        models,
+        tenancy.secret_of,
+        news,
+        shared,
+        settings.home,
+        clock,
+        settings.max_timeout_s,
+    )
     estimates = Estimates(offer.output_caps)
     path = Path(models, tenancy.plan_of, estimates, tenancy, caches.answers)
     generators = dict.fromkeys(models.ids, path)

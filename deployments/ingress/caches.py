@@ -24,7 +24,7 @@ from deployments.cache.keys import alias_key
 from deployments.cache.meaning import Meaning
 from deployments.cache.memory import MemoryTier
 from deployments.cache.refusals import Refusals
-from deployments.cache.retrieval import Retrieval
+from deployments.cache.retrieval import LONGEST_S, Retrieval
 from deployments.cache.semantic.embedding import vectors_of
 from deployments.cache.semantic.sameness import alike, equal
 from deployments.cache.semantic.semantic_cache import SemanticCache
@@ -74,7 +74,9 @@ class Caches:
         shared: SharedTier | None,
         home: Path,
         clock: Clock,
+        longest_s: float = LONGEST_S,
     ) -> None:
+        """`longest_s` is the most time that any caller may have."""
         self.states = ModelStates(models)
         self.memory = MemoryTier(config.memory_bytes, clock) if config.memory_bytes else None
         self.shared = shared
@@ -85,7 +87,7 @@ class Caches:
         self.answers: AnswerCache | None = None
         if not (self.memory or self.shared or self.archive):
             return
-        self._retrieval = Retrieval(shared, self.archive, clock)
+        self._retrieval = Retrieval(shared, self.archive, clock, longest_s=longest_s)
         self._flights = Flights(self._retrieval, clock)
         self.keeping = Keeping(
             memory=self.memory,

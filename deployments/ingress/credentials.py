@@ -17,17 +17,25 @@ PRIORITY = "mobula-priority"
 def open_call(
     services: Services, request: Request, request_class: RequestClass = RequestClass.READ
 ) -> Call:
-    """Authenticate and start a call; raises Unauthenticated, or InvalidRequest that names a header.
-
-    Whoever has authenticated the request before has left its caller in the state.
-    """
-    state = request.scope["state"]
-    caller = state.get("caller") or services.authenticator.verify(bearer(request))
-    state["tenant"], state["key_id"] = caller.tenant, caller.key_id
+    """Authenticate and start a call. Raises Unauthenticated, InvalidRequest that names a header."""
+    state, caller = request.scope["state"], verified(services, request)
     deadline: Deadline = state["deadline"]
     asked = request.headers.get(PRIORITY)
     wishes = directives(request.scope["headers"])
     return _call(services, state["request_id"], caller, deadline, request_class, asked, wishes)
+
+
+def verified(services: Services, request: Request) -> Caller:
+    """The caller whose credential the request presents. Raises Unauthenticated.
+
+    It stays in the request's state, where whoever asks again finds it.
+    """
+    state = request.scope["state"]
+    caller: Caller | None = state.get("caller")
+    if caller is None:
+        caller = state["caller"] = services.authenticator.verify(bearer(request))
+    state["tenant"], state["key_id"] = caller.tenant, caller.key_id
+    return caller
 
 
 def call_by_handle(

@@ -1,7 +1,4 @@
-"""The `Ingress` deployment: HTTP and Python handles meet the request path here.
-
-It builds the collaborators and hands HTTP and handle calls over to them.
-"""
+"""The `Ingress` deployment: builds the collaborators, hands HTTP and handle calls over to them."""
 
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -14,6 +11,7 @@ from starlette.types import ASGIApp
 from cluster.clock import Clock, SystemClock
 from cluster.journal import Journal
 from cluster.logs import configure_logging
+from cluster.ops.haproxy_token import own_proxy_token
 from cluster.settings import Settings
 from deployments.ingress.app import create_app
 from deployments.ingress.assembly import assemble
@@ -62,7 +60,7 @@ class Ingress:
         await self._caches.start()
         if self._services.media is not None:
             await self._services.media.start()
-        return create_app(self._services, behind_serve=True)
+        return create_app(self._services, behind_serve=True, proxy_token=own_proxy_token())
 
     async def call(self, *arguments: Any) -> Any:
         """One operation by handle, as HandleCalls.call; raises Problems."""

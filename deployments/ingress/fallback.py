@@ -77,6 +77,8 @@ def turns(request: R, models: Sequence[str], clock: Clock) -> Iterator[R]:
         left_s = until - clock.monotonic()
         if model == request.model:
             yield request
+        elif left_s > 0 and isinstance(request, GenerateRequest):
+            yield request.resent(request.request_id, model, left_s)
         elif left_s > 0:
             yield replace(request, model=model, timeout_s=left_s)
 

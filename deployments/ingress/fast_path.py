@@ -3,11 +3,14 @@
     headers -> caller -> name of the body -> memory (L1) -> one credit -> answer -> records
 
 Flows in: POSTs to the hot routes. Flows out: answers that memory has; everything else goes on to
-the whole application, which takes over the caller and the body that were read here. A body's bytes
+the whole application, which takes over the caller and the body that were read here. Nobody's body
+is read before its credential is verified, and none is waited for: one that is over the limit, or
+not there within BODY_WAIT_S, is left to the layers that bound and time it. A body's bytes
 lead to an answer only after the whole application has led them there (`learn`), under the same
 tenant, route, models and plan; what may change since then is checked on every request.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +48,8 @@ _ASKING = frozenset(
 _JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
 _BEARER = frozenset((b"Bearer ", b"bearer "))
 _WHOLE = 16 << 10  # larger answers may be worth compressing
+_DIGITS = 20  # of a length that is no attack on int()
+BODY_WAIT_S = 0.25  # a body that is not there by then has the deadline of the whole application
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -83,15 +88,22 @@ class FastPath:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        started = self._services.clock.monotonic()
         key = None if route is None else self._key(scope)
-        if route is None or key is None:
+        caller = None if key is None else self._verified(key)
+        if route is None or caller is None:
             await self._app(scope, receive, send)
             return
-        started = self._services.clock.monotonic()
-        message = await receive()
+        scope.setdefault("state", {})["caller"] = caller
+        try:
+            async with asyncio.timeout(BODY_WAIT_S):
+                message = await receive()
+        except TimeoutError:
+            await self._app(scope, receive, send)
+            return
         answer = None
         if message["type"] == "http.request" and not message.get("more_body", False):
-            answer = self._answer(scope, route, key, message.get("body", b""), started)
+            answer = self._answer(scope, route, caller, message.get("body", b""), started)
         if answer is None:
             await self._app(scope, _again(message, receive), send)
             return
@@ -99,7 +111,7 @@ class FastPath:
             await send(part)
 
     def _key(self, scope: Scope) -> str | None:
-        """The credential of a request that asks for nothing special."""
+        """The credential of a request that asks for nothing special and is not too large."""
         if scope["method"] != "POST" or not self._hosts.trusts(scope):
             return None
         key, json = None, False
@@ -110,19 +122,29 @@ class FastPath:
                 key = value[7:]
             elif name == b"content-type":
                 json = value in _JSON
+            elif name == b"content-length" and not self._fits(value):
+                return None
         return key.decode("latin-1") if key and json else None
 
-    def _answer(
-        self, scope: Scope, route: HotRoute, key: str, body: bytes, started: float
-    ) -> Answer | None:
-        services = self._services
+    def _fits(self, declared: bytes) -> bool:
+        return len(declared) < _DIGITS and declared.isdigit() and int(declared) <= self._limit
+
+    def _verified(self, key: str) -> Caller | None:
+        """Whose key it is, if it may generate; the whole application refuses all others."""
         try:
-            caller = services.authenticator.verify(key)
+            caller = self._services.authenticator.verify(key)
+        except Problem:
+            return None
+        return caller if caller.allows(Grant.GENERATE) else None
+
+    def _answer(
+        self, scope: Scope, route: HotRoute, caller: Caller, body: bytes, started: float
+    ) -> Answer | None:
+        services, state = self._services, scope["state"]
+        try:
             plan = services.plan_of(caller.tenant)
         except Problem:
             return None  # the whole application refuses it
-        state = scope.setdefault("state", {})
-        state["caller"] = caller
         held = self._find(state, route, caller, plan, body)
         if held is None:
             return None
@@ -137,7 +159,7 @@ class FastPath:
         self, state: dict[str, Any], route: HotRoute, caller: Caller, plan: Plan, body: bytes
     ) -> Held | None:
         """A fresh answer to these very bytes, which this caller may have."""
-        if len(body) > self._limit or not caller.allows(Grant.GENERATE):
+        if len(body) > self._limit:
             return None
         state["alias"] = alias = self._caches.alias(caller.tenant, plan, route.operation, body)
         held = self._caches.recall(alias)

@@ -1,7 +1,9 @@
 """Forms with files (multipart/form-data, RFC 7578), read as they arrive.
 
 Flows in: the chunks of a body. Flows out: its parts in order, each a stream of its own, so that a
-file goes on to where it is kept while it comes in: at most one chunk is held here.
+file goes on to where it is kept while it comes in. Small chunks are gathered first: the parser and
+all behind it have a cost for each chunk, so that bytes which come one by one would take minutes.
+At most GATHERED bytes and one chunk are held here.
 """
 
 from collections import deque
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 FORM = "multipart/form-data"
 MAX_PARTS = 16
+GATHERED = 64 << 10  # bytes that are parsed at a time
 _PART_END = None  # among the bytes of a part
 _Event = bytes | None | dict[str, str]
 
@@ -87,14 +90,22 @@ class Form:
     async def _next(self) -> _Event:
         """The next event; None ends a part, and the form."""
         while not self._events and not self._ended:
-            chunk = await anext(self._body, None)
-            if chunk is None:
+            chunk = await self._gather()
+            if not chunk:
                 raise Malformed.at("", "The form ends before its last boundary.", "invalid-form")
             try:
                 self._parser.write(chunk)
             except FormParserError as error:
                 raise Malformed.at("", f"The form is damaged: {error}.", "invalid-form") from None
         return self._events.popleft() if self._events else None
+
+    async def _gather(self) -> bytes:
+        """The next bytes of the body, GATHERED of them if there are; none at its end."""
+        chunks, length = [], 0
+        while length < GATHERED and (chunk := await anext(self._body, None)) is not None:
+            chunks.append(chunk)
+            length += len(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _callbacks(self) -> "MultipartCallbacks":
         return {

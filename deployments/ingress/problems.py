@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
 from cluster.problems import (
     Forbidden,
     InvalidRequest,
-    Malformed,
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
@@ -101,32 +99,3 @@ def from_http_exception(error: HTTPException) -> Problem:
     if error.status_code in kinds:
         return kinds[error.status_code](str(error.detail))
     return InvalidRequest(str(error.detail)) if error.status_code < 500 else Problem("")
-
-
-def from_validation_error(error: ValidationError, body: object | None) -> Malformed:
-    """Pydantic's findings, each with an RFC 6901 pointer into the body that was sent."""
-    return Malformed(
-        [
-            {"pointer": _pointer(found["loc"], body), "detail": found["msg"], "type": found["type"]}
-            for found in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-    )
-
-
-def _pointer(location: tuple[int | str, ...], body: object | None) -> str:
-    """Drops the steps that name a union's branch and not a place in the body."""
-    steps: list[str] = []
-    here = body
-    for index, step in enumerate(location):
-        if _leads_on(here, step):
-            here = here[step]  # type: ignore[index]
-        elif not isinstance(here, dict) or index < len(location) - 1:
-            continue
-        steps.append(str(step).replace("~", "~0").replace("/", "~1"))
-    return "".join(f"/{step}" for step in steps)
-
-
-def _leads_on(here: object, step: int | str) -> bool:
-    if isinstance(here, dict):
-        return step in here
-    return isinstance(here, list) and isinstance(step, int) and step < len(here)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from cluster.problems import Problem, RateLimited
+from cluster.tasks import create_detached_task
 
 LastEvents = Callable[[Collection[str]], Awaitable[Mapping[tuple[str, str], int]]]
 SEATS = 64  # streams that a tenant may have open in one process
@@ -59,7 +60,7 @@ class Watch:
         mine = _Waiting(tenant, job, after, asyncio.Event())
         self._waiting.add(mine)
         if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll(), name="jobs-watch")
+            self._polling = create_detached_task(self._poll(), name="jobs-watch")
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):

@@ -60,12 +60,15 @@ class Permit:
 
     async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> Reservation:
         """Set `amounts` of one call of `model` aside in every limit it passes, all or nothing.
-        A lasting reservation is not ended by `close`.
+        A lasting reservation is not ended by `close`, and may be made after it: what was begun for
+        a request that has left goes on for others.
 
         Raises RateLimited, QuotaExceeded, InvalidRequest (more than ever passes) or Overloaded
         (a budget that cannot be checked now); each names the limit.
         """
-        account, rounds = self.account, self._rounds
+        rounds = self._rounds
+        # Without an open request the tenant may have been forgotten, or have come back, since.
+        account = self.account = rounds.accounts.setdefault(self.account.tenant, self.account)
         now = rounds.clock.monotonic()
         found = account.reservation(self._class, model, now, rounds.clock.wall())
         if not found:

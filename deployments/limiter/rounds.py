@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from cluster.clock import Clock
 from cluster.problems import Overloaded, Problem
+from cluster.tasks import create_detached_task
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import Authority, AuthorityDown, BucketKind, Exchange
 from deployments.limiter.account import Account, Parts, Source, Waiter
@@ -94,7 +95,7 @@ class Rounds:
     def start(self, account: Account) -> None:
         """Begin an exchange unless one is under way, which then is followed by another."""
         if account.task is None:
-            account.task = asyncio.create_task(self._run(account))
+            account.task = create_detached_task(self._run(account))
 
     async def look(self, account: Account, purses: list[Purse]) -> None:
         """Ask what is left of limits, and take nothing; without the authority, ask nobody."""

@@ -71,7 +71,7 @@ class Admission:
             queue, self._recent, self._left, tenant, request.priority, n, now, request.timeout_s
         )
         if queue.waiting or queue.running + n > queue.limit:
-            self._check(place, n - (0 if queue.waiting else queue.free))
+            self._check(place, request.patience_s, n - (0 if queue.waiting else queue.free))
         queue.enter(place)
         return place
 
@@ -111,7 +111,7 @@ class Admission:
         over = self._over_share(entry.tenant, 1)
         self.shedder.waited(entry.priority, over, entry.started - entry.since)
 
-    def _check(self, place: Place, more: int) -> None:
+    def _check(self, place: Place, patience_s: float, more: int) -> None:
         """Raise what the newcomer is refused with, or see that there is room for `more`."""
         capacity = self.queue.limit + self.max_waiting
         if place.places > capacity:
@@ -120,7 +120,7 @@ class Admission:
             )
         tenant = place.tenant
         ahead_s = tenant.backlog.ahead(place.priority) * self._per_place_s()
-        if self._mean_s is not None and place.since + ahead_s > place.deadline:
+        if self._mean_s is not None and ahead_s > patience_s:
             raise Overloaded(
                 f"It would not start before its deadline: the queue alone takes {ahead_s:.1f} s.",
                 retry_after_s=self._retry_after_s(tenant, more),

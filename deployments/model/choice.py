@@ -4,6 +4,7 @@ In: an engine's `Tokens`. Out: pieces of text and log probabilities. Joins the d
 stop strings, so that streamed and whole answers say the same.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,11 @@ class Piece:
 class ChoiceText:
     """Feed it `Tokens` in order until a piece has a `finish_reason`.
 
-    `tokens` counts what went in.
+    `tokens` counts what is billed: every token that the engine gave, but where a stop string was
+    met only those whose text begins before its end. A token without text of its own (special, or
+    part of a character) begins where the text stood when it came. What an engine generates beyond
+    that depends on the moment at which it is told to end, and is not counted: equal requests with
+    equal answers have equal counts.
     """
 
     def __init__(
@@ -37,34 +42,49 @@ class ChoiceText:
     ) -> None:
         self._detokenizer = detokenizer
         self._stops = StopMatcher(stops)
+        self._stepwise = bool(stops)
         self._bytes = token_bytes
         self._decoded = 0
         self._shown = 0
+        self._ended = False
         self._waiting: deque[tuple[int, TokenLogprob]] = deque()
         self.tokens = 0
 
     def push(self, tokens: Tokens) -> Piece:
         """The piece that these tokens complete."""
-        self.tokens += len(tokens.ids)
-        text, met = self._stops.push(self._decode(tokens))
+        text, starts = self._decode(tokens)
+        text, met = self._stops.push(text)
         if tokens.finish_reason is not None and not met:
             tail, met = self._stops.push(self._detokenizer.flush())
             text += tail if met else tail + self._stops.flush()
+        end = self._stops.end
+        self.tokens += len(tokens.ids) if end is None else bisect_left(starts, end)
         self._shown += len(text)
         reason: FinishReason | None = "stop" if met else tokens.finish_reason
+        self._ended = reason is not None
         return Piece(text, self._released(tokens, whole=reason is not None and not met), reason)
 
-    def _decode(self, tokens: Tokens) -> str:
-        if not tokens.logprobs:
-            return self._detokenizer.push(tokens.ids)
+    def count(self, tokens: Tokens) -> None:
+        """Count what the engine had generated when its consumer left, and nobody reads."""
+        if not self._ended:
+            self.push(tokens)
+
+    def _decode(self, tokens: Tokens) -> tuple[str, list[int]]:
+        """The text, and where that of each token begins, where it matters."""
+        if not (tokens.logprobs or self._stepwise):
+            return self._detokenizer.push(tokens.ids), []
         text = ""
+        starts: list[int] = []
         for at, token in enumerate(tokens.ids):
-            top = tokens.top[at] if tokens.top else ()
-            self._waiting.append((self._decoded, self._described(token, tokens.logprobs[at], top)))
+            starts.append(self._decoded)
+            if tokens.logprobs:
+                top = tokens.top[at] if tokens.top else ()
+                entry = self._described(token, tokens.logprobs[at], top)
+                self._waiting.append((self._decoded, entry))
             part = self._detokenizer.push((token,))
             self._decoded += len(part)
             text += part
-        return text
+        return text, starts
 
     def _released(self, tokens: Tokens, whole: bool) -> tuple[TokenLogprob, ...] | None:
         """Entries of the tokens whose text has been shown.

@@ -56,7 +56,8 @@ class WindowDetokenizer:
     before it (leading spaces), so the window starts one batch back. The prefix-offset algorithm of
     text-generation-inference (server/text_generation_server/models/model.py, `decode_token`) and of
     vLLM. A character has at most 4 bytes, so U+FFFD that stands after `_PATIENCE` tokens is the
-    model's own and is let through.
+    model's own and is let through. Tokens without text (special ones) leave the window after as
+    many, so that a window has a bounded length whatever a model writes.
     """
 
     _PATIENCE = 16
@@ -78,8 +79,11 @@ class WindowDetokenizer:
     def _step(self, token: int) -> str:
         self._window.append(token)
         text, before = self._decode(self._window), self._before()
-        unfinished = text.endswith("\ufffd") and len(self._window) - self._read < self._PATIENCE
-        if len(text) <= len(before) or unfinished:
+        recent = len(self._window) - self._read < self._PATIENCE
+        if recent and (len(text) <= len(before) or text.endswith("\ufffd")):
+            return ""
+        if len(text) <= len(before):
+            del self._window[self._read :]
             return ""
         self._window = self._window[self._read :]
         self._read = len(self._window)

@@ -5,8 +5,9 @@ this would cost a replica 3 s and 300 MB. `ByteTokenizer` is for echo: one id a 
 """
 
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,18 +15,36 @@ from typing import Any, Protocol
 from deployments.contracts.generation import Message
 from deployments.model.chat import ChatTemplate
 from deployments.model.detokenizer import ByteDetokenizer, Detokenizer, WindowDetokenizer
+from deployments.model.special_tokens import SpecialTokenFilter
+
+# What a token of a tokenizer that drops or merges text (a normalizer, an unknown token) is taken to
+# stand for at most: no bound follows from its vocabulary.
+_LOSSY_TOKEN_BYTES = 256
+
+
+class Ids(Protocol):
+    """Token ids that may not be Python objects yet: their number costs nothing."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[int]: ...
 
 
 class Tokenizer(Protocol):
-    """What a text model needs of a tokenizer. Ids of special tokens never become text."""
+    """What a text model needs of a tokenizer. Ids of special tokens never become text.
+
+    `longest_token` is how many bytes of UTF-8 text one token stands for at most. Texts above
+    `longest_token` times a context's length are refused before they are tokenized.
+    """
 
     eos_ids: frozenset[int]
+    longest_token: int
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str) -> Ids:
         """A raw prompt's ids, with the model's own opening token; never empty."""
         ...
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
+    def encode_chat(self, messages: Sequence[Message]) -> Ids:
         """A chat's ids, ready for the assistant's turn. Raises InvalidRequest from the template."""
         ...
 
@@ -41,6 +60,7 @@ class ByteTokenizer:
 
     END, SYSTEM, USER, ASSISTANT = 256, 257, 258, 259
     eos_ids = frozenset({END})
+    longest_token = 1
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode()) or [self.END]
@@ -88,19 +108,29 @@ class TextTokenizer:
         self._names: dict[int, str] = {token: entry.content for token, entry in added.items()}
         ids = {name: token for token, name in self._names.items()}
         self.eos_ids = _eos_ids(folder, settings, ids)
-        special_names = sorted(map(self._names.__getitem__, self._special), key=len, reverse=True)
-        self._forged = re.compile("|".join(map(re.escape, special_names)) or r"(?!)")
+        self._filter = SpecialTokenFilter(map(self._names.__getitem__, self._special))
         self._template = ChatTemplate(_template_source(folder, settings), _template_names(settings))
-        self._decoder = json.loads(self._tokenizer.to_str()).get("decoder") or {}
+        parts = json.loads(self._tokenizer.to_str())
+        self._decoder = parts.get("decoder") or {}
+        self._bytes: dict[int, bytes] = {}
+        size = self._tokenizer.get_vocab_size()
+        self.longest_token = max((len(self._bytes_of(token)) for token in range(size)), default=1)
+        if not (self._is_byte_level and parts.get("normalizer") is None):
+            self.longest_token = max(self.longest_token, _LOSSY_TOKEN_BYTES)
 
-    def encode(self, text: str) -> list[int]:
-        ids = self._tokenizer.encode(text, add_special_tokens=True).ids
-        return ids or sorted(self.eos_ids)[:1] or [0]
+    def encode(self, text: str) -> Ids:
+        ids = self._ids(text, add_special_tokens=True)
+        return ids if len(ids) else sorted(self.eos_ids)[:1] or [0]
 
-    def encode_chat(self, messages: Sequence[Message]) -> list[int]:
-        safe = [{"role": m.role, "content": self._disarmed(m.content)} for m in messages]
-        prompt = self._template.render(safe)
-        return self._tokenizer.encode(prompt, add_special_tokens=False).ids or self.encode("")
+    def encode_chat(self, messages: Sequence[Message]) -> Ids:
+        safe = [{"role": m.role, "content": self._filter.remove(m.content)} for m in messages]
+        ids = self._ids(self._template.render(safe), add_special_tokens=False)
+        return ids if len(ids) else self.encode("")
+
+    def _ids(self, text: str, *, add_special_tokens: bool) -> Ids:
+        # Of the library's methods, those for batches alone let other threads run meanwhile.
+        encode = self._tokenizer.encode_batch_fast
+        return _Encoded(encode([text], add_special_tokens=add_special_tokens)[0])
 
     def detokenizer(self) -> Detokenizer:
         if self._is_byte_level:
@@ -108,6 +138,12 @@ class TextTokenizer:
         return WindowDetokenizer(self._decode)
 
     def token_bytes(self, token: int) -> bytes:
+        found = self._bytes.get(token)
+        if found is None:
+            found = self._bytes[token] = self._bytes_of(token)
+        return found
+
+    def _bytes_of(self, token: int) -> bytes:
         if token in self._names:
             return self._names[token].encode()
         piece: str | None = self._tokenizer.id_to_token(token)
@@ -128,13 +164,23 @@ class TextTokenizer:
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
         return text
 
-    def _disarmed(self, content: str) -> str:
-        while self._forged.search(content):
-            content = self._forged.sub("", content)
-        return content
+
+
+class _Encoded:
+    """The library's result: a long list of ids is made only where it is asked for."""
+
+    def __init__(self, encoding: Any) -> None:
+        self._encoding = encoding
+
+    def __len__(self) -> int:
+        return len(self._encoding)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._encoding.ids)
 
 
 def _load(folder: Path) -> Any:
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one text at a time: no pool for it
     from tokenizers import Tokenizer as FastTokenizer
 
     path = folder / "tokenizer.json"

@@ -13,6 +13,7 @@ import numpy as np
 
 from cluster.clock import Clock
 from cluster.problems import Draining, Overloaded
+from cluster.tasks import create_detached_task
 from deployments.contracts.embedding import Vectors
 
 Run = Callable[[Sequence[str]], Awaitable[Vectors]]
@@ -50,7 +51,8 @@ class Batcher:
     """
 
     def __init__(self, run: Run, max_batch_tokens: int, max_waiting: int, clock: Clock) -> None:
-        """`run` gives the vectors of one batch; if it raises, so do the calls that were in it."""
+        """`run` gives the vectors of one batch; if it raises for a call's own texts, so does the
+        call."""
         self._run = run
         self._max_tokens = max_batch_tokens
         self._max_waiting = max_waiting
@@ -87,7 +89,7 @@ class Batcher:
             for at, (text, size) in enumerate(zip(texts, tokens, strict=True))
         )
         if self._task is None:
-            self._task = asyncio.create_task(self._work())
+            self._task = create_detached_task(self._work())
         try:
             await call.done
         finally:
@@ -122,9 +124,8 @@ class Batcher:
                 started = self._clock.monotonic()
                 try:
                     vectors = await self._run([item.text for item in batch])
-                except Exception as error:  # noqa: BLE001 - each call in the batch gets it
-                    for item in batch:
-                        _fail(item.call, error)
+                except Exception as error:  # noqa: BLE001 - whose fault it is turns out below
+                    await self._work_apart(batch, error)
                     continue
                 took_s = (self._clock.monotonic() - started) / len(batch)
                 self._per_text_s += _SMOOTHING * (took_s - self._per_text_s)
@@ -132,6 +133,27 @@ class Batcher:
                     _deliver(item, vector)
         finally:
             self._running, self._task = [], None
+
+    async def _work_apart(self, batch: Sequence[_Item], error: Exception) -> None:
+        """Run the texts of each call in a batch that failed by themselves: a text that the model
+        cannot take fails its own call, and no other."""
+        calls: dict[_Call, list[_Item]] = {}
+        for item in batch:
+            calls.setdefault(item.call, []).append(item)
+        for call, items in calls.items():
+            if len(calls) == 1:
+                _fail(call, error)
+                return
+            if call.done.done():
+                continue
+            self._running = items
+            try:
+                vectors = await self._run([item.text for item in items])
+            except Exception as own:  # noqa: BLE001 - the call gets it
+                _fail(call, own)
+                continue
+            for item, vector in zip(items, vectors, strict=True):
+                _deliver(item, vector)
 
     def _batch(self) -> list[_Item]:
         """The shortest texts of the window, up to the token limit, at least one."""

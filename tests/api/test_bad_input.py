@@ -185,3 +185,26 @@ async def test_a_bug_gives_a_constant_body_and_leaks_nothing(
     assert response.status_code == 500
     assert "secret" not in response.text
     assert json.loads(response.content)["error"]["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["login", "refresh", "logout", "password"])
+async def test_a_body_over_16_kib_is_413_where_everybody_may_sign_in(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    response = await client.post(f"/api/v1/auth/{path}", json={"k": "x" * (16 << 10)})
+
+    assert response.status_code == 413
+    assert response.json()["limit_bytes"] == 16 << 10
+
+
+async def test_a_body_with_thousands_of_faults_is_answered_in_a_few_kilobytes(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.post(
+        "/api/v1/auth/login", json={f"k{number}": 1 for number in range(1500)}
+    )
+
+    assert response.status_code == 422
+    assert len(response.content) < 4_096
+    assert len(response.json()["errors"]) == 20
+    assert response.json()["more_errors"] == 1482

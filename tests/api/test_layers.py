@@ -120,7 +120,7 @@ async def test_readiness_follows_the_models_and_liveness_does_not(
     app: ASGIApp, model: WordsModel
 ) -> None:
     model.up = False
-    async with client_of(app, key=None) as client:
+    async with client_of(app) as client:
         ready, alive, health = (
             await client.get("/readyz"),
             await client.get("/healthz"),

@@ -7,7 +7,6 @@ nothing but `/readyz`.
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,50 +15,9 @@ import pytest
 
 from cluster.ops import state as states
 from cluster.ops.processes import members
-from cluster.ops.state import ClusterState
-from tests.chaos.launcher import END_S, Launcher
-
-APP = """
-from ray import serve
-from starlette.responses import PlainTextResponse
-
-@serve.deployment
-class Ready:
-    async def __call__(self, request):
-        return PlainTextResponse("ready")
-
-def build(args):
-    return Ready.bind()
-
-def broken(args):
-    raise ValueError("the operator's mistake")
-"""
-CONFIG = """
-proxy_location: HeadOnly
-applications:
-  - {{name: ready, route_prefix: /, import_path: "lifecycle_app:{builder}"}}
-"""
-
-
-class Mobula(Launcher):
-    """With an application for one test."""
-
-    def config(self, builder: str = "build") -> Path:
-        (self.folder / "lifecycle_app.py").write_text(APP)
-        path = self.folder / f"{builder}.yaml"
-        path.write_text(CONFIG.format(builder=builder))
-        return path
-
-    def up(self) -> tuple[subprocess.Popen[str], ClusterState]:
-        """A foreground `up` that is ready."""
-        process = self.start("up", "--config", str(self.config()))
-        assert process.stdout is not None
-        seen: list[str] = []
-        for line in process.stdout:
-            if line.startswith("Ctrl-C"):
-                return process, self.state()
-            seen.append(line)
-        raise AssertionError("`up` ended before it was ready: " + "".join(seen))
+from load_tests.launcher import END_S, READY_S, wait_for
+from load_tests.recovery.parts import NOTICED_S, kill, kill_and_recover, supervision
+from tests.chaos.tiny_app import Mobula
 
 
 @pytest.fixture
@@ -167,3 +125,43 @@ def test_an_application_that_does_not_build_is_explained(mobula: Mobula) -> None
     assert "the operator's mistake" in output
     assert states.load(mobula.home) is None
     mobula.assert_ports_are_free()
+
+
+@pytest.mark.exhaustive
+def test_an_up_in_the_foreground_starts_again_what_died_and_ends_with_ctrl_c(
+    mobula: Mobula,
+) -> None:
+    process, old = mobula.up()
+
+    recovery = kill_and_recover(mobula, "gcs")
+
+    assert recovery.noticed_s < NOTICED_S
+    state = mobula.state()
+    assert state.id != old.id
+    assert members(old.id) == []
+    with process:
+        os.killpg(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=END_S)
+    assert process.returncode == 0
+    assert "starting everything again (attempt 1)" in output
+    mobula.assert_nothing_left(state)
+
+
+@pytest.mark.exhaustive
+def test_a_crash_loop_is_given_up_and_status_says_why(mobula: Mobula) -> None:
+    """What was deployed last does not build any longer: every new start fails."""
+    code, output = mobula.run("up", "-d", "--config", str(mobula.config()))
+    assert code == 0, output
+    (mobula.folder / "lifecycle_app.py").write_text("raise ImportError('gone')")
+
+    kill(mobula, "gcs")
+    wait_for(lambda: supervision(mobula).phase == "gave up", "the end of it", 6 * READY_S)
+
+    code, output = mobula.run("status")
+    assert code == 1
+    assert "gave up: started 5 times within 10 minutes; last: deploying failed" in output
+    assert "gone" in output
+    assert states.load(mobula.home) is None
+    mobula.assert_ports_are_free()
+    assert mobula.run("down") == (0, "nothing is running\n")
+    assert mobula.run("status") == (1, "not running\n")

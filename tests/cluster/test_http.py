@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from load_tests.local_serve import LocalServe
+from tests.cluster.leaving import WAYS, LeavingClient
 from tests.cluster.polling import eventually
 
 CHAT = "/v1/chat/completions"
-LEAVERS = 5
 STEERING = {"x-request-disconnect-disabled": "?1", "x-request-timeout-seconds": "0"}
 
 
@@ -36,6 +37,52 @@ async def test_the_request_id_is_sent_once(client: httpx.AsyncClient) -> None:
 
     assert mine.headers.get_list("x-request-id") == ["my-own-request-id"]
     assert len(theirs.headers.get_list("x-request-id")) == 1
+
+
+SERVES = ["x-request-id", "x-session-id", "x_session_id", "serve_multiplexed_model_id"]
+SERVES += ["x-request-timeout-seconds", "x-request-disconnect-disabled", "traceparent"]
+
+
+@pytest.mark.parametrize("name", SERVES)
+async def test_an_odd_byte_in_a_header_that_serve_reads_is_no_fault(
+    client: httpx.AsyncClient, name: str
+) -> None:
+    answer = await client.get("/version", headers={name.encode(): b"caf\xe9"})
+
+    assert answer.status_code == 200
+    [request_id] = answer.headers.get_list("x-request-id")
+    assert request_id.isascii()
+
+
+async def test_a_client_cannot_choose_the_address_in_the_access_log(
+    client: httpx.AsyncClient, cluster: LocalServe
+) -> None:
+    ours, forged = "who-asked-is-logged", {"X-Forwarded-For": "203.0.113.7", "X-Real-IP": "<b>"}
+    await client.get("/version", headers={"X-Request-ID": ours, **forged})
+
+    async def logged() -> bool:
+        files = (cluster.home / "logs").glob("access-*.jsonl")
+        lines = [line for file in files for line in file.read_text().splitlines() if ours in line]
+        assert all(json.loads(line)["client"] == "127.0.0.1" for line in lines)
+        return bool(lines)
+
+    await eventually(logged)
+
+
+async def test_http10_gets_no_chunks(client: httpx.AsyncClient) -> None:
+    host, port = client.base_url.host, client.base_url.port
+    body = json.dumps(ask("slow", stream=True)).encode()
+    head = f"POST {CHAT} HTTP/1.0\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+    head += f"authorization: {client.headers['authorization']}\r\n"
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+    fields, _, answer = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+
+    assert b" 200 " in fields
+    assert b"transfer-encoding" not in fields.lower()
+    assert answer.startswith(b"data: ")
+    assert answer.rstrip().endswith(b"data: [DONE]")
 
 
 async def test_a_problem_in_a_replica_keeps_its_type_through_ray(
@@ -88,41 +135,32 @@ async def test_a_stream_arrives_as_it_is_made(client: httpx.AsyncClient) -> None
 
 @pytest.mark.parametrize("steering", [True, False])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_client_that_leaves_frees_the_model_whatever_headers_it_sent(
+async def test_every_client_that_leaves_frees_the_model_whatever_it_sent_and_however_it_left(
     client: httpx.AsyncClient, stream: bool, steering: bool
 ) -> None:
-    for _ in range(LEAVERS):
-        await _leave(client, stream, STEERING if steering else {})
-
-
-async def _leave(client: httpx.AsyncClient, stream: bool, more: dict[str, str]) -> None:
-    """Close a connection in the middle of an answer and see the model free soon after.
-
-    Head and body go apart, as most clients send them: HAProxy once took that for a reason not to
-    look at the connection again.
-    """
+    """With answers that may be kept, whose computation belongs to nobody, and with others."""
     await eventually(lambda: _open(client, 0), timeout_s=20)
-    body = json.dumps(ask("slow", stream=stream, max_tokens=160, ignore_eos=True))
-    fields = {
-        "host": client.base_url.host,
-        "authorization": client.headers["authorization"],
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        **more,
-    }
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    _, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
-    writer.write(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n".encode())
-    await writer.drain()
-    writer.write(body.encode())
-    await eventually(lambda: _open(client, 1))
-    writer.close()
-    await eventually(lambda: _open(client, 0), timeout_s=4)
+    bodies = [ask("slow", stream=stream, max_tokens=160, ignore_eos=True)]
+    bodies.append({**bodies[0], "temperature": 0})
+    leaving = [LeavingClient(client, way) for way in WAYS for _ in bodies]
+    for number, each in enumerate(leaving):
+        body = {**bodies[number % 2], "user": f"{number}"}
+        body["messages"] = [{"role": "user", "content": f"{stream} {steering} {number}"}]
+        await each.ask(CHAT, body, STEERING if steering else {})
+    await eventually(lambda: _open(client, len(leaving)))
+    for each in leaving:
+        each.leave()
+    try:
+        await eventually(lambda: _open(client, 0), timeout_s=3)
+    finally:
+        for each in leaving:
+            each.close()
 
 
 async def _open(client: httpx.AsyncClient, count: int) -> bool:
     """By the model's count: which ingress replica answers is not ours to choose."""
-    return (await health(client))["models"]["slow"]["load"]["running"] == count
+    load = (await health(client))["models"]["slow"].get("load", {})
+    return load.get("running") == count
 
 
 async def test_a_deadline_reaches_the_model_and_ends_its_work(client: httpx.AsyncClient) -> None:

@@ -95,6 +95,12 @@ async def test_streams_that_are_given_up_leave_no_slot_behind(
 
         await asyncio.gather(*(leave() for _ in range(streams)))
 
+        async def the_model_is_free() -> bool:
+            load = (await client.get("/health")).json()["models"]["slow"].get("load", {})
+            return load.get("running") == load.get("waiting") == load.get("handlers") == 0
+
+        await eventually(the_model_is_free, timeout_s=3)  # a stream would run for 5 s
+
         async def every_slot_is_free() -> bool:
             held = [
                 leaving.post(

@@ -11,6 +11,7 @@ import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError
 from ray.serve._private.common import DeploymentID
 from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledError
+from ray.serve.handle import DeploymentResponseGenerator
 
 from cluster.clock import SystemClock
 from cluster.problems import DeadlineExceeded, InvalidRequest, ModelFailed
@@ -30,6 +31,7 @@ from deployments.contracts.generation import (
     Usage,
 )
 from deployments.remote import RemoteModel
+from deployments.remote_attempts import StreamAttempt
 
 ANSWER = Completion((Choice(0, "hello", "stop"),), Usage(1, 1), "m")
 CHUNKS = (Chunk(0, "he", tokens=1, prompt_tokens=1), Chunk(0, "llo", "stop", usage=Usage(1, 2)))
@@ -44,6 +46,7 @@ class Response:
     def __init__(self, ends: Sequence[object]) -> None:
         self._ends = list(ends)
         self._replica_result_future: asyncio.Future[None] = asyncio.Future()
+        self._replica_result = None
         self._cancelled = asyncio.Event()
 
     @property
@@ -211,3 +214,25 @@ def test_an_answer_that_is_too_large_to_be_carried_is_no_lost_replica() -> None:
 def test_a_bug_of_ours_stays_what_it_is() -> None:
     with pytest.raises(RuntimeError, match="ours"):
         from_ray(RuntimeError("ours"), "m")
+
+
+async def test_a_call_that_a_replica_has_accepted_just_now_is_ended_with_its_caller() -> None:
+    """Serve's own `cancel` knows a call only once it was fetched, a turn of the loop later."""
+
+    class Accepted:
+        cancelled = False
+
+        def cancel(self) -> None:
+            self.cancelled = True
+
+    assigned: asyncio.Future[Any] = asyncio.Future()
+    response = DeploymentResponseGenerator(assigned, None, False)  # type: ignore[arg-type]
+    attempt: StreamAttempt[Chunk] = StreamAttempt("m", response, "call", 60.0, 0.0)
+    calling = asyncio.create_task(attempt.answer())
+    await asyncio.sleep(0)
+    result = Accepted()
+    assigned.set_result(result)
+    calling.cancel()
+    await asyncio.wait((calling,))
+    attempt.cancel()
+    assert result.cancelled

@@ -16,6 +16,7 @@ SOURCES = sorted(
     for path in (ROOT / top).rglob("*.py")
 )
 FORBIDDEN = {"cluster": {"deployments", "graphs"}, "deployments": {"graphs"}}
+JOB_RUN = ROOT / "deployments" / "jobs" / "run.py"  # its tasks belong to a job, not to a request
 OUTERMOST = ROOT / "cluster" / "cli"  # the command line may import anything
 
 
@@ -77,3 +78,32 @@ def test_nothing_names_this_machine_or_a_registry() -> None:
         if path.suffix in {".py", ".md", ".toml", ".yaml", ".txt", ""} and path.is_file():
             text = path.read_text(errors="ignore")
             assert not any(word in text for word in words), file
+
+
+def test_a_task_that_an_object_keeps_is_begun_with_the_object_or_belongs_to_no_request() -> None:
+    """Begun by a request, it would end with the request, whoever else waits for it by then."""
+
+    def begins(node: ast.AST) -> bool:
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            return False
+        return node.func.attr in {"create_task", "ensure_future"}
+
+    def kept(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[int]:
+        return [
+            node.lineno
+            for node in ast.walk(function)
+            if isinstance(node, ast.Assign)
+            and any(isinstance(target, ast.Attribute) for target in node.targets)
+            and any(begins(part) for part in ast.walk(node.value))
+        ]
+
+    found = [
+        f"{name(path)}:{line}"
+        for path in SOURCES
+        if path.relative_to(ROOT).parts[0] in {"cluster", "deployments"} and path != JOB_RUN
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        if function.name not in {"start", "__init__"}
+        for line in kept(function)
+    ]
+    assert found == []

@@ -7,6 +7,7 @@ Every table of a tenant's data has a `tenant` column, and every query on it name
 from cluster.storage.tables.access import (
     api_keys,
     changes,
+    ended_sessions,
     plans,
     refresh_tokens,
     signing_keys,
@@ -36,6 +37,7 @@ __all__ = [
     "cache_invalidations",
     "changes",
     "deliveries",
+    "ended_sessions",
     "events",
     "idempotency_keys",
     "job_checkpoints",

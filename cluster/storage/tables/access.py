@@ -53,6 +53,7 @@ api_keys = Table(
     Column("revoked", Float),
     Column("replaced_by", String(32)),  # set by rotation; `expires` is then the grace's end
     Column("last_used", Float),
+    Column("mac", LargeBinary),  # cluster/auth/row_macs.py; without it the row counts for nothing
 )
 
 users = Table(
@@ -67,7 +68,8 @@ users = Table(
     Column("valid_after", Float, nullable=False),  # tokens issued before this are void
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
-    UniqueConstraint("email"),
+    Column("mac", LargeBinary),
+    UniqueConstraint("email", "tenant"),
 )
 
 refresh_tokens = Table(
@@ -84,6 +86,17 @@ refresh_tokens = Table(
     Column("expires", Float, nullable=False),
     Column("used", Float),
     Column("revoked", Float),
+    Column("mac", LargeBinary),
+)
+
+# Sign-ins (families of refresh tokens) that have ended while an access token of theirs may live.
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("family", String(32), primary_key=True),  # `sid` of the access tokens
+    Column(*TENANT, nullable=False),
+    Column("user", String(32), nullable=False, index=True),
+    Column("until", Float, nullable=False, index=True),
 )
 
 signing_keys = Table(
@@ -95,6 +108,7 @@ signing_keys = Table(
     Column("public", LargeBinary, nullable=False),
     Column("created", Float, nullable=False),
     Column("retires", Float),  # signs until then; verifies for a token's life longer
+    Column("mac", LargeBinary),
 )
 
 # One row for each change that replicas' directories must see; `seq` is what they poll.
@@ -103,6 +117,6 @@ changes = Table(
     metadata,
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("at", Float, nullable=False),
-    Column("kind", String(16), nullable=False),  # plan, tenant, key, user, signing_key, cache
+    Column("kind", String(16), nullable=False),  # cluster/tenants/repository.py: Kind
     Column("id", String(63), nullable=False),
 )

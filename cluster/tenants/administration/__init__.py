@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster.audit.keys import AuditKeys
 from cluster.auth.passwords import Passwords
+from cluster.auth.row_macs import RowMacs
 from cluster.auth.sessions import Sessions
 from cluster.clock import Clock
 from cluster.events.signing import Keyring
@@ -66,16 +67,16 @@ def administration(
     `invalidations` is this process's feed, where it keeps answers. Call it on the loop that will
     use it.
     """
-    hashing = passwords or Passwords()
+    hashing, macs = passwords or Passwords(), RowMacs(pepper)
     desk = Desk(database, trail, directory, clock, tell)
     webhooks = WebhookRepository(Keyring(pepper), guard, clock)
     return Administration(
         plans=Plans(desk),
         tenants=Tenants(desk),
         keys=Keys(desk, pepper),
-        users=Users(desk, hashing),
+        users=Users(desk, hashing, macs),
         webhooks=Webhooks(desk, webhooks, guard),
-        records=Records(database, clock, AuditKeys.derive(pepper), checkpoints, trail),
+        records=Records(database, clock, AuditKeys.derive(pepper), macs, checkpoints, trail),
         sessions=SigningIn(
             desk, _sessions(database, settings, pepper, clock, hashing), hashing, pepper
         ),

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from cluster.auth.keys import Keys as Rules
 from cluster.auth.records import KeyRecord
 from cluster.auth.repository import ApiKeys
+from cluster.auth.row_macs import RowMacs
 from cluster.events.kinds import EventKind
 from cluster.problems import Conflict
 from cluster.storage.pages import Page
@@ -21,7 +22,7 @@ class Keys:
     def __init__(self, desk: Desk, pepper: bytes) -> None:
         self._desk = desk
         self._rules = Rules(pepper, desk.clock)
-        self._keys = ApiKeys(desk.clock)
+        self._keys = ApiKeys(desk.clock, RowMacs(pepper))
 
     async def list(self, tenant: str, limit: int, after: str | None) -> Page[KeyRecord]:
         async with self._desk.database.read() as connection:
@@ -97,7 +98,7 @@ class Keys:
         """End the key for good; again is harmless. Raises NotFound or Forbidden."""
         async with self._desk.change(actor, tenant, "key.revoke", f"key:{key}") as case:
             await case.tenant_exists()
-            old = await self._keys.get(case.connection, tenant, key)
+            old = await self._keys.get(case.connection, tenant, key, altered=True)
             actor.cover(old.scopes, OLD_KEY)
             await self._rules.revoke(case.connection, tenant, key)
             if old.revoked is None:

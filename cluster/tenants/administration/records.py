@@ -14,6 +14,9 @@ from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.search import Filters
 from cluster.audit.verify import verify
+from cluster.auth.home import AUDIT
+from cluster.auth.row_macs import RowMacs
+from cluster.auth.row_report import check_rows
 from cluster.clock import Clock
 from cluster.events.outbox import Event
 from cluster.problems import InvalidRequest
@@ -24,7 +27,8 @@ from cluster.tenants.administration.actor import Actor
 from cluster.tenants.administration.desk import Trail
 from cluster.usage.report import UsageRow, usage_report
 
-AUDIT = "audit"  # the folder of checkpoints in the home
+__all__ = ["AUDIT", "Records", "Usage"]
+
 MAX_DAYS = 400
 MIN_AGE_S = 86_400  # younger audit records are not removed
 
@@ -42,12 +46,19 @@ class Records:
     """Every method takes the tenant whose records are read; None: every tenant's."""
 
     def __init__(
-        self, database: Database, clock: Clock, keys: AuditKeys, checkpoints: Path, trail: Trail
+        self,
+        database: Database,
+        clock: Clock,
+        keys: AuditKeys,
+        macs: RowMacs,
+        checkpoints: Path,
+        trail: Trail,
     ) -> None:
         """`checkpoints` is the folder of the audit trail's checkpoint files."""
         self._database = database
         self._clock = clock
         self._keys = keys
+        self._macs = macs
         self._checkpoints = checkpoints
         self._trail = trail
 
@@ -81,10 +92,13 @@ class Records:
         return search.export(self._database, tenant, filters)
 
     async def verify(self) -> Report:
-        """Check every record of every tenant against chains and this node's checkpoints."""
+        """Check every record of every tenant against chains and this node's checkpoints, and every
+        row that gives rights against its MAC."""
         async with self._database.read() as connection:
             files = [self._checkpoints / FILE]
-            return await verify(connection, self._keys, files, partial=True)
+            report = await verify(connection, self._keys, files, partial=True)
+            await check_rows(connection, self._macs, report)
+        return report
 
     async def prune(self, actor: Actor, before: float) -> int:
         """Remove audit records of every tenant older than `before` (Unix seconds); how many.

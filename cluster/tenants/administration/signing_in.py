@@ -10,6 +10,7 @@ from typing import Any
 from cluster.audit.record import AuditRecord
 from cluster.auth.passwords import Passwords
 from cluster.auth.repository import Users
+from cluster.auth.row_macs import RowMacs
 from cluster.auth.sessions import Sessions, SignedIn
 from cluster.auth.signing import Signing
 from cluster.events.kinds import EventKind
@@ -28,7 +29,7 @@ class SigningIn:
         self._desk = desk
         self._sessions = sessions
         self._passwords = passwords
-        self._users = Users(desk.clock)
+        self._users = Users(desk.clock, RowMacs(pepper))
         self._signing = Signing(pepper, desk.clock)
 
     async def login(self, email: str, password: str, address: str, request_id: str) -> SignedIn:

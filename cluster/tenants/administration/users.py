@@ -10,6 +10,7 @@ from cluster.auth.passwords import Passwords, normalised_email
 from cluster.auth.records import User, UserStatus
 from cluster.auth.repository import Users as Repository
 from cluster.auth.roles import scopes_of
+from cluster.auth.row_macs import RowMacs
 from cluster.events.kinds import EventKind
 from cluster.problems import Conflict
 from cluster.storage.pages import Page
@@ -24,10 +25,10 @@ ID_LENGTH = 16
 class Users:
     """Listing, adding, changing and removing users."""
 
-    def __init__(self, desk: Desk, passwords: Passwords) -> None:
+    def __init__(self, desk: Desk, passwords: Passwords, macs: RowMacs) -> None:
         self._desk = desk
         self._passwords = passwords
-        self._users = Repository(desk.clock)
+        self._users = Repository(desk.clock, macs)
 
     async def list(self, tenant: str, limit: int, after: str | None) -> Page[User]:
         async with self._desk.database.read() as connection:
@@ -85,7 +86,7 @@ class Users:
     async def delete(self, actor: Actor, tenant: str, user: str) -> None:
         """Raises NotFound, Forbidden, or Conflict for the last owner."""
         async with self._desk.change(actor, tenant, "user.delete", f"user:{user}") as case:
-            await _keeps_an_owner(case, await self._covered(case, user))
+            await _keeps_an_owner(case, await self._covered(case, user, altered=True))
             await self._users.delete(case.connection, tenant, user)
             await case.tell(EventKind.USER_DELETED, {"id": user})
 
@@ -94,9 +95,9 @@ class Users:
         email = (await self.get(tenant, user)).email
         return await self._passwords.hash(password, email)
 
-    async def _covered(self, case: Case, user: str) -> User:
+    async def _covered(self, case: Case, user: str, *, altered: bool = False) -> User:
         await case.tenant_exists()  # also keeps two changes of the tenant's users apart
-        found = await self._users.get(case.connection, case.tenant, user)
+        found = await self._users.get(case.connection, case.tenant, user, altered=altered)
         case.actor.cover(scopes_of(found.role), "This user")
         return found
 

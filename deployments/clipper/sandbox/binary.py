@@ -11,7 +11,12 @@ _SYSTEM = (
     "/lib64",
     "/bin",
     "/nix/store",
-    "/proc",
+    "/proc/self",  # of the child itself, not of others
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/filesystems",
+    "/proc/sys/vm",
     "/sys/devices/system/cpu",
     "/etc/ld.so.cache",
     "/etc/fonts",

@@ -4,8 +4,14 @@ import logging
 import signal
 
 from cluster.problems import Problem
-from deployments.clipper.failures import MediaDamaged, MediaTooLarge, NoRoom, SandboxFailed
-from deployments.clipper.sandbox.launcher import FAILED
+from deployments.clipper.failures import (
+    MediaDamaged,
+    MediaTooLarge,
+    NoRoom,
+    SandboxFailed,
+    SandboxUnavailable,
+)
+from deployments.clipper.sandbox.launcher import FAILED, NOT_CONFINED
 from deployments.clipper.sandbox.limits import ChildLimits, Finished, Sandboxed
 
 logger = logging.getLogger("mobula.clipper")
@@ -28,7 +34,7 @@ def noted(problem: Problem, command: Sandboxed, finished: Finished) -> Problem:
     """The problem with the child's last words as a note; one of our own making is logged too."""
     words = f"{command.argv[0]}: status {finished.status}\n{finished.err}"
     problem.add_note(words)
-    if isinstance(problem, SandboxFailed):
+    if isinstance(problem, SandboxFailed | SandboxUnavailable):
         logger.error("a media child failed: %s", words)
     return problem
 
@@ -44,6 +50,8 @@ def _limit_hit(finished: Finished, limits: ChildLimits) -> Problem | None:
 
 
 def _crash(finished: Finished) -> Problem | None:
+    if finished.status == NOT_CONFINED and finished.err.startswith("launcher: "):
+        return SandboxUnavailable(finished.err.removeprefix("launcher: ").strip())
     if finished.status == FAILED or finished.status == -signal.SIGKILL:
         return SandboxFailed()
     if finished.status < 0:

@@ -12,10 +12,12 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO
 
 from cluster.clock import Clock, SystemClock
+from cluster.settings import Settings
 from deployments.clipper.failures import Interrupted, MediaTimeout, SandboxFailed
 from deployments.clipper.sandbox.binary import python_binary, readable_by_all, writable_by_all
 from deployments.clipper.sandbox.endings import judged
@@ -34,8 +36,9 @@ def run(command: Sandboxed, clock: Clock = _SYSTEM) -> Finished:
 
     Raises MediaTimeout (wall time), MediaTooLarge (memory_bytes, cpu_s or output_bytes),
     MediaDamaged (a crash, or an exit status other than 0), Interrupted (`cancel` said so),
-    NoRoom (the disk is full), SandboxFailed (could not start, or killed by somebody else). What the
-    child wrote to stderr is a note on the problem, for the log.
+    NoRoom (the disk is full), SandboxUnavailable (this kernel cannot confine a child, and it must),
+    SandboxFailed (could not start, or killed by somebody else). What the child wrote to stderr is a
+    note on the problem, for the log.
     """
     with _child(command) as process:
         watch = _Watch(command, process, clock)
@@ -86,10 +89,17 @@ def launch_argv(command: Sandboxed) -> list[str]:
         limits.output_bytes,
         limits.files,
         int(limits.forks),
+        int(is_required()),
     )
     paths = ("\n".join(readable), "\n".join(writable))
     python = (python_binary(), "-I", "-S", str(LAUNCHER))
     return [*python, *map(str, numbers), *paths, *command.argv]
+
+
+@cache
+def is_required() -> bool:
+    """Whether a child must not start on a kernel that cannot confine it (`video.sandbox`)."""
+    return Settings().video_sandbox == "required"
 
 
 def environment(command: Sandboxed) -> dict[str, str]:

@@ -1,19 +1,9 @@
-"""Why a transcript is not taken.
+"""Why a transcript is not taken: its limits. TranscriptRefused is with the other problems of the
+clipper (deployments/clipper/failures.py), because a child tells of it by name."""
 
-InvalidRequest
-  TranscriptRefused   422 transcript-refused   names the field and the limit, or what is wrong
-"""
+from deployments.clipper.failures import TranscriptRefused
 
-from typing import Any
-
-from cluster.problems import InvalidRequest
-
-
-class TranscriptRefused(InvalidRequest):
-    status, slug, title = 422, "transcript-refused", "The transcript cannot be used"
-
-    def __init__(self, detail: str, **extensions: Any) -> None:
-        super().__init__(detail, **{"param": "transcript", **extensions})
+__all__ = ["TranscriptRefused", "at_most"]
 
 
 def at_most(field: str, got: int, limit: int) -> None:

@@ -1,93 +1,153 @@
 """Transcripts as JSON: the shapes that speech tools write in, cues out.
 
-Taken are a list of `{start, end, text}`, an object whose `segments` is such a list (Whisper,
-faster-whisper, WhisperX), each with its own `words` or not, and an object with `words` alone.
-Times are seconds.
-"""
+| shape | from |
+|---|---|
+| `[{start, end, text, words}]`, also an object a line | many |
+| `{segments: [...]}`, each with its own `words` or not; `{segments, words}` | Whisper, faster-whisper, WhisperX, OpenAI's verbose_json |
+| `{words: [...]}`, and with `audio_duration`, times in milliseconds | many; AssemblyAI |
+| `{transcription: [{offsets, text, tokens}]}` | whisper.cpp |
+| `{results: {channels: [{alternatives: [{words}]}]}}` | Deepgram |
+| `{chunks: [{text, timestamp: [start, end]}]}` | Hugging Face pipelines |
+| `{events: [{tStartMs, dDurationMs, segs}]}` | YouTube's json3 |
+"""  # noqa: E501
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from deployments.clipper.transcript.alignment import aligned
+from deployments.clipper.transcript.cues import MAX_TEXT, UNKNOWN, Cue, Spoken
+from deployments.clipper.transcript.failures import TranscriptRefused
+from deployments.clipper.transcript.json_entries import (
+    milliseconds,
+    segments,
+    words,
+    words_alone,
+)
+from deployments.clipper.transcript.json_reading import loads
+from deployments.clipper.transcript.notes import Notes
+from deployments.clipper.transcript.times import number
+from deployments.contracts.media import Seconds
 
-from deployments.clipper.transcript.cues import Cue, Spoken
-from deployments.clipper.transcript.failures import TranscriptRefused, at_most
-from deployments.clipper.transcript.subtitles import MAX_CUES
 
-MAX_WORDS = 200_000
-LATEST_S = 1e6
+@dataclass(frozen=True, slots=True)
+class JsonTranscript:
+    """`duration` is that of the recording, where the transcript says it; `unit_known`: the times
+    are seconds by its shape, and not because most are."""
+
+    cues: list[Cue]
+    language: str | None = None
+    duration: Seconds | None = None
+    unit_known: bool = False
 
 
-def cues_and_language(text: str) -> tuple[list[Cue], str | None]:
+def json_transcript(text: str, notes: Notes) -> JsonTranscript:
     """Raises TranscriptRefused, with a JSON pointer to what is wrong."""
-    try:
-        said = msgspec.json.decode(text.encode("utf-8", "replace"))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise TranscriptRefused("The transcript is not JSON.") from error
+    said = loads(text, notes)
     if isinstance(said, Mapping):
-        language = said.get("language")
-        return _of_object(said), language[:20] if isinstance(language, str) else None
-    return _segments(said, ""), None
+        return _of_object(said, notes)
+    return JsonTranscript(_of_list(said, "", notes))
 
 
-def _of_object(said: Mapping[str, Any]) -> list[Cue]:
+def _of_object(said: Mapping[str, Any], notes: Notes) -> JsonTranscript:
+    language = _language(said)
     if "segments" in said:
-        return _segments(said["segments"], "/segments")
-    if "words" not in said:
-        raise TranscriptRefused("The transcript has neither 'segments' nor 'words'.")
-    words = _words(said["words"], "/words")
-    times = [time for word in words for time in (word.start, word.end) if time is not None]
-    if not times and words:
-        raise TranscriptRefused("/words: not one word has a time.", pointer="/words")
-    return [Cue(min(times), max(times), "", words)] if words else []
+        found = segments(said["segments"], "/segments", notes)
+        if said.get("words") and not any(cue.words for cue in found):
+            found = aligned(found, words(said["words"], "/words", notes))
+        return JsonTranscript(found, language)
+    if "words" in said:
+        duration = number(said.get("audio_duration"))
+        return JsonTranscript(words_alone(said["words"], "/words", notes), language, duration)
+    for name, read in _SHAPES.items():
+        if name in said:
+            return JsonTranscript(read(said[name], notes), language, unit_known=True)
+    raise TranscriptRefused(
+        "The transcript has neither 'segments' nor 'words', nor another list that is known."
+    )
 
 
-def _segments(said: Any, pointer: str) -> list[Cue]:
-    entries = _list(said, pointer)
-    at_most("cues", len(entries), MAX_CUES)
-    cues = [_segment(entry, f"{pointer}/{number}") for number, entry in enumerate(entries)]
-    at_most("words", sum(len(cue.words) for cue in cues), MAX_WORDS)
-    return cues
+def _of_list(said: Any, pointer: str, notes: Notes) -> list[Cue]:
+    """Segments; or words, where each entry is one by its name."""
+    first = said[0] if isinstance(said, list) and said else None
+    if isinstance(first, Mapping) and "text" not in first and "word" in first:
+        return words_alone(said, pointer, notes)
+    return segments(said, pointer, notes)
 
 
-def _segment(entry: Any, pointer: str) -> Cue:
-    if not isinstance(entry, Mapping):
-        raise TranscriptRefused(f"{pointer}: is not an object.", pointer=pointer)
-    words = _words(entry["words"], f"{pointer}/words") if entry.get("words") else ()
-    text = entry.get("text", "")
-    if not isinstance(text, str):
-        raise TranscriptRefused(f"{pointer}/text: is not a string.", pointer=f"{pointer}/text")
-    start, end = (_time(entry, name, pointer) for name in ("start", "end"))
-    if start is None or end is None:
-        raise TranscriptRefused(f"{pointer}: has no 'start' and 'end'.", pointer=pointer)
-    return Cue(start, end, text, words)
+def _of_transcription(said: Any, notes: Notes) -> list[Cue]:
+    return segments(said, "/transcription", notes)
 
 
-def _words(said: Any, pointer: str) -> tuple[Spoken, ...]:
-    entries = _list(said, pointer)
-    at_most("words", len(entries), MAX_WORDS)
-    return tuple(_word(entry, f"{pointer}/{number}") for number, entry in enumerate(entries))
+def _of_chunks(said: Any, notes: Notes) -> list[Cue]:
+    found = segments(said, "/chunks", notes)
+    if sum(len(cue.text.split()) for cue in found) > 1.2 * len(found):
+        return found
+    spoken = [Spoken(cue.text, cue.start, cue.end if cue.end < UNKNOWN else None) for cue in found]
+    return [Cue(found[0].start, UNKNOWN, "", tuple(spoken))] if found else []
 
 
-def _word(entry: Any, pointer: str) -> Spoken:
-    text = entry.get("word", entry.get("text")) if isinstance(entry, Mapping) else None
-    if not isinstance(text, str):
-        raise TranscriptRefused(f"{pointer}: has no 'word'.", pointer=pointer)
-    return Spoken(text, _time(entry, "start", pointer), _time(entry, "end", pointer))
+def _of_results(said: Any, notes: Notes) -> list[Cue]:
+    channels = said.get("channels") if isinstance(said, Mapping) else None
+    if not isinstance(channels, list):
+        raise TranscriptRefused("/results/channels: is not a list.", pointer="/results/channels")
+    found: list[Cue] = []
+    for place, channel in enumerate(channels[:32]):
+        options = channel.get("alternatives") if isinstance(channel, Mapping) else None
+        best = options[0] if isinstance(options, list) and options else None
+        if isinstance(best, Mapping) and best.get("words"):
+            pointer = f"/results/channels/{place}/alternatives/0/words"
+            found += words_alone(best["words"], pointer, notes)
+    return found
 
 
-def _list(said: Any, pointer: str) -> list[Any]:
+def _of_events(said: Any, notes: Notes) -> list[Cue]:
     if not isinstance(said, list):
-        raise TranscriptRefused(f"{pointer or 'transcript'}: is not a list.", pointer=pointer)
-    return said
+        raise TranscriptRefused("/events: is not a list.", pointer="/events")
+    found: list[Cue] = []
+    for place, event in enumerate(said):
+        parts = event.get("segs") if isinstance(event, Mapping) else None
+        if not isinstance(parts, list):
+            continue
+        start = milliseconds(event.get("tStartMs"))
+        if start is None:
+            notes.count("segment", "left out", f"/events/{place}: has no 'tStartMs'.")
+            continue
+        found += _of_event(start, milliseconds(event.get("dDurationMs")), parts)
+    return found
 
 
-def _time(entry: Mapping[str, Any], name: str, pointer: str) -> float | None:
-    """Seconds; a little below 0 is 0."""
-    value = entry.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -60 < value < LATEST_S:
-        where = f"{pointer}/{name}"
-        raise TranscriptRefused(f"{where}: is not a time in seconds.", pointer=where)
-    return max(0.0, float(value))
+def _of_event(start: Seconds, duration: Seconds | None, parts: list[Any]) -> list[Cue]:
+    said = [part for part in parts if isinstance(part, Mapping)]
+    text = "".join(part["utf8"] for part in said if isinstance(part.get("utf8"), str))[:MAX_TEXT]
+    if not text.strip():
+        return []
+    end = UNKNOWN if duration is None else start + duration
+    if not any("tOffsetMs" in part for part in said):
+        return [Cue(start, end, text)]
+    spoken = tuple(
+        Spoken(str(part["utf8"])[:MAX_TEXT], start + (milliseconds(part.get("tOffsetMs")) or 0.0))
+        for part in said
+        if str(part.get("utf8", "")).strip()
+    )
+    return [Cue(start, end, text, spoken)]
+
+
+def _language(said: Mapping[str, Any]) -> str | None:
+    result, results = said.get("result"), said.get("results")
+    channels = results.get("channels") if isinstance(results, Mapping) else None
+    places: list[Any] = [said, result, *(channels if isinstance(channels, list) else [])[:1]]
+    for place in places:
+        for name in ("language", "language_code", "detected_language"):
+            value = place.get(name) if isinstance(place, Mapping) else None
+            if isinstance(value, str):
+                return value[:20].replace("_", "-")
+    return None
+
+
+_SHAPES = {
+    "transcription": _of_transcription,
+    "chunks": _of_chunks,
+    "results": _of_results,
+    "events": _of_events,
+}

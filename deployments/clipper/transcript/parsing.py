@@ -1,20 +1,33 @@
-"""A transcript file of unknown make: bytes in, words out, or a refusal that says why."""
+"""A transcript file of unknown make: bytes in, words out, or a refusal that says why.
 
+    decode -> cues of its format -> times that fit the recording -> words
+
+Every step takes a time proportional to the file's length; it runs in a confined child all the same
+(reading.py), because the files come from strangers and Python code holds up whoever shares its
+process.
+"""
+
+from collections.abc import Iterable
 from typing import Literal, get_args
 
-from deployments.clipper.transcript.cues import Cue
+from deployments.clipper.transcript.cues import MAX_TEXT, Cue, bounded
+from deployments.clipper.transcript.encoding import decode
 from deployments.clipper.transcript.failures import TranscriptRefused, at_most
-from deployments.clipper.transcript.json_segments import MAX_WORDS, cues_and_language
+from deployments.clipper.transcript.fitting import check_within, in_seconds
+from deployments.clipper.transcript.json_entries import MAX_WORDS
+from deployments.clipper.transcript.json_segments import json_transcript
+from deployments.clipper.transcript.notes import Notes
 from deployments.clipper.transcript.subtitles import cues_of
 from deployments.clipper.transcript.timing import words_in
-from deployments.contracts.media import Transcript
+from deployments.contracts.media import Seconds, Transcript
 
 Kind = Literal["srt", "vtt", "json"]
 Origin = Literal["sidecar", "embedded", "speech"]
 
 MAX_BYTES = 5 << 20
-MAX_TEXT = 20_000  # characters of one cue or word
 EMPTY = "the transcript holds no words"
+
+__all__ = ["EMPTY", "MAX_BYTES", "MAX_TEXT", "Kind", "Origin", "parse_transcript"]
 
 
 def parse_transcript(
@@ -23,38 +36,42 @@ def parse_transcript(
     *,
     origin: Origin = "sidecar",
     language: str | None = None,
+    duration: Seconds | None = None,
+    keep_labels: bool = False,
 ) -> Transcript:
-    """What `data` says. `kind` None: told from its beginning. Text is UTF-8, UTF-16 with its mark,
-    or else Latin. Raises TranscriptRefused: too large, not of that kind, or with values that cannot
-    be. One that is well formed but says nothing gives a transcript of origin `none`.
+    """What `data` says. `kind` None: told from its beginning. `duration` is the recording's.
+    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names count as words.
+
+    What is wrong with single lines is mended or left out, and said in `notes`. Raises
+    TranscriptRefused: too large, not of that kind, without a single line that can be used, or
+    altogether outside the recording. One that is well formed but says nothing gives a transcript
+    of origin `none`.
     """
     at_most("bytes", len(data), MAX_BYTES)
-    text = _decoded(data)
+    notes = Notes()
+    text, encoding = decode(data, notes)
     kind = kind or _kind(text)
     if kind not in get_args(Kind):
         raise TranscriptRefused(f"kind: is '{kind[:20]}'; known are {', '.join(get_args(Kind))}.")
-    cues, own_language = cues_and_language(text) if kind == "json" else (cues_of(text, kind), None)
-    return transcript_of(cues, origin, own_language or language)
-
-
-def transcript_of(cues: list[Cue], origin: Origin, language: str | None) -> Transcript:
-    """Raises TranscriptRefused: too much text."""
-    texts = (text for cue in cues for text in (cue.text, *(word.text for word in cue.words)))
-    at_most("text", max(map(len, texts), default=0), MAX_TEXT)
-    words = words_in(cues)
+    cues, own_language = _cues(text, kind, duration, notes)
+    words = words_in(bounded(cues, notes), keep_labels=keep_labels)
     at_most("words", len(words), MAX_WORDS)
+    check_within(words, duration, notes)
+    language = own_language or language
     if not words:
-        return Transcript((), "none", language, EMPTY)
-    return Transcript(words, origin, language)
+        return Transcript((), "none", language, EMPTY, encoding, notes.sentences())
+    return Transcript(words, origin, language, "", encoding, notes.sentences())
 
 
-def _decoded(data: bytes) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+def _cues(
+    text: str, kind: Kind, duration: Seconds | None, notes: Notes
+) -> tuple[Iterable[Cue], str | None]:
+    if kind != "json":
+        return cues_of(text, kind, notes), None
+    read = json_transcript(text, notes)
+    if read.unit_known:
+        return read.cues, read.language
+    return in_seconds(read.cues, duration or read.duration, notes), read.language
 
 
 def _kind(text: str) -> Kind:

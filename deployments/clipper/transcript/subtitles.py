@@ -1,38 +1,76 @@
-"""SRT and WebVTT: text in, cues out, by pysubs2. Nothing here cares for words."""
+"""SRT and WebVTT as the world writes them: text in, cues out. Nothing here cares for words.
 
-import re
+One pass over the lines, each looked at once: a line with two times and an arrow begins a cue, what
+follows is its text. Both formats are read by the same rules, whichever the file claims to be: hours
+and fractions of seconds may be missing, points and commas are the same. Libraries refuse what is
+not to the letter, and take a time that grows with the square of the number of blank lines.
+"""
 
-import pysubs2
+import regex
 
-from deployments.clipper.transcript.cues import Cue
+from deployments.clipper.transcript.cues import MAX_CUES, MAX_TEXT, Cue
 from deployments.clipper.transcript.failures import TranscriptRefused, at_most
+from deployments.clipper.transcript.notes import Notes
+from deployments.clipper.transcript.times import timing
 
-MAX_CUES = 50_000
-_NEWLINES = re.compile(r"\n[ \t\f\v]*(?=\n)")  # a cue's blank lines, of which two are enough
-_BLANK = re.compile(r"\\N(?:[ \t]*\\N)+")
+_NUMBER = regex.compile(r"\s{0,9}\d{1,9}\s{0,9}")
+_BLOCK = regex.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 
 
-def cues_of(text: str, kind: str) -> list[Cue]:
+def cues_of(text: str, kind: str, notes: Notes) -> list[Cue]:
     """Raises TranscriptRefused: no cue in it, or too many."""
-    tidy = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0b", " ").replace("\x0c", " ")
-    at_most("cues", tidy.count("-->"), MAX_CUES)
-    try:
-        events = pysubs2.SSAFile.from_string(_few_blank(tidy), format_=kind, keep_html_tags=True)
-    except (pysubs2.exceptions.Pysubs2Error, ValueError, OverflowError) as error:
-        raise TranscriptRefused(f"This is no {kind.upper()} file.") from error
-    if not len(events) and _says_something(tidy):
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    at_most("cues", text.count("-->"), MAX_CUES)
+    web = text.lstrip()[:6] == "WEBVTT"
+    cues: list[Cue] = []
+    held: list[str] = []  # the lines since the last line with times
+    times: tuple[float, float] | None = None
+    for line in lines:
+        found = timing(line) if ">" in line else None
+        if found is None:
+            held.append(line)
+            continue
+        if times is not None:
+            cues.append(_cue(times, held[:-1] if _numbers_next(held) else held, web, notes))
+        times, held = found, []
+    if times is not None:
+        cues.append(_cue(times, held, web, notes))
+    if not cues and _says_something(text):
         raise TranscriptRefused(f"No line with times was found in this {kind.upper()} file.")
-    return [Cue(e.start / 1000, e.end / 1000, _payload(e.text, kind)) for e in events]
+    return cues
 
 
-def _few_blank(text: str) -> str:
-    """At most one blank line in a row: the parser's time grows with the square of their number."""
-    return re.sub(r"\n{3,}", "\n\n", _NEWLINES.sub("\n", text))
+def _cue(times: tuple[float, float], lines: list[str], web: bool, notes: Notes) -> Cue:
+    text = _payload_of_web(lines) if web else _payload(lines, notes)
+    if len(text) > MAX_TEXT:
+        notes.count("line", f"cut to {MAX_TEXT} characters")
+    return Cue(*times, text[:MAX_TEXT])
 
 
-def _payload(text: str, kind: str) -> str:
-    """In WebVTT a blank line ends the cue; notes and names of cues may follow."""
-    return _BLANK.split(text, maxsplit=1)[0] if kind == "vtt" else text
+def _numbers_next(lines: list[str]) -> bool:
+    """Whether the last line is the number of the cue that follows."""
+    return bool(lines) and _NUMBER.fullmatch(lines[-1][:30]) is not None
+
+
+def _payload(lines: list[str], notes: Notes) -> str:
+    """Up to a cue whose own times cannot be read: it begins with a number after a blank line."""
+    for at in range(1, len(lines) - 1):
+        blank = not lines[at - 1].strip()
+        if blank and "->" in lines[at + 1][:80] and _NUMBER.fullmatch(lines[at][:30]):
+            notes.count("line", "left out: its times cannot be read", lines[at + 1].strip()[:40])
+            lines = lines[:at]
+            break
+    return "\n".join(lines)
+
+
+def _payload_of_web(lines: list[str]) -> str:
+    """Up to a blank line; notes, styles and names of cues follow. Files that were edited have
+    blank lines at a cue's beginning."""
+    first = next((at for at, line in enumerate(lines) if line.strip()), len(lines))
+    if _BLOCK.match(lines[first][:20]) if first < len(lines) and first else False:
+        return ""
+    last = next((at for at in range(first, len(lines)) if not lines[at]), len(lines))
+    return "\n".join(lines[first:last])
 
 
 def _says_something(text: str) -> bool:

@@ -13,9 +13,11 @@ _TAGS = regex.compile(r"</?[A-Za-z][^<>]{0,300}>|<[\d:.]{1,20}>|\{\\[^{}]{0,300}
 _BREAKS = regex.compile(r"\\[Nnh]|<br\s{0,9}/?>", regex.IGNORECASE)
 _UNSEEN = regex.compile(
     r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}--\t\n\r]"
-    r"|[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb]",
+    r"|[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb\ufffd]",
     regex.VERSION1,
 )
+_LONG_NUMBER = regex.compile(r"&#[xX]?[0-9a-fA-F]{9,}+;?")  # Python converts no number of any length
+_STACK = regex.compile(r"(\p{M}{12})\p{M}++")  # composing takes the square of a run's length
 _SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _RUN = regex.compile(rf"(?:(?={_SPACELESS})\X){{1,4}}\p{{P}}*|(?:(?!{_SPACELESS})\X)+")
 _ENDS = regex.compile(r"[.!?\u2026\u3002\uff01\uff1f\u061f\u0964\u0965][\p{Pe}\p{Pf}\p{Pi}\"']*$")
@@ -27,8 +29,9 @@ _ABBREVIATION = regex.compile(
 
 def plain(text: str) -> str:
     """One line without markup, in Unicode's composed form."""
-    bare = html.unescape(_TAGS.sub("", _BREAKS.sub(" ", text)))
-    return " ".join(_UNSEEN.sub("", unicodedata.normalize("NFC", bare)).split())
+    bare = html.unescape(_LONG_NUMBER.sub("", _TAGS.sub("", _BREAKS.sub(" ", text))))
+    few = _STACK.sub(r"\1", _UNSEEN.sub("", bare))
+    return " ".join(unicodedata.normalize("NFC", few).split())
 
 
 def words_of(text: str) -> list[str]:

@@ -9,19 +9,23 @@ from dataclasses import replace
 from itertools import pairwise
 
 from deployments.clipper.transcript.cues import Cue, Spoken
+from deployments.clipper.transcript.labels import without_labels, words_without_labels
+from deployments.clipper.transcript.rolling import lines_of, said_once, with_inline_times
 from deployments.clipper.transcript.text import ends_sentence, plain, words_of
 from deployments.contracts.media import Seconds, Word
 
 PAUSE_S = 0.8  # a longer one ends a sentence
 SHORTEST_S = 0.02
+WORDS_OF_A_LINE = 2.0  # on average; below it, lines say nothing about where a caption may end
 LONGEST_S = 2.5  # aligners stretch the last word before a silence
 
 
-def words_in(cues: Iterable[Cue]) -> tuple[Word, ...]:
-    """Every word, each ending before the next begins; the last of each sentence is marked."""
-    ordered = sorted(cues, key=lambda cue: (cue.start, cue.end))
-    lines = _apart(_without_repeats(_together(ordered)))
-    words = [word for line in lines for word in _timed(line)]
+def words_in(cues: Iterable[Cue], *, keep_labels: bool = False) -> tuple[Word, ...]:
+    """Every word, each ending before the next begins; the last of each sentence and of each line of
+    the source is marked. `cues` are in order of time."""
+    once = [with_inline_times(cue) for cue in said_once(list(cues))]
+    lines = [_timed(cue, keep_labels) for cue in _apart(_together(once))]
+    words = [word for line in _with_line_ends(lines) for word in line]
     words.sort(key=lambda word: word.start)
     return _with_ends(_mended(words))
 
@@ -29,40 +33,17 @@ def words_in(cues: Iterable[Cue]) -> tuple[Word, ...]:
 def _together(cues: Sequence[Cue]) -> list[Cue]:
     """Cues without words of their own that begin together are one: two lines, or two speakers."""
     found: list[Cue] = []
+    texts: list[list[str]] = []
     for cue in cues:
         last = found[-1] if found else None
         if last and not last.words and not cue.words and cue.start - last.start < SHORTEST_S:
-            text = last.text if last.text == cue.text else f"{last.text}\n{cue.text}"
-            found[-1] = Cue(last.start, max(last.end, cue.end), text)
+            found[-1] = replace(last, end=max(last.end, cue.end))
+            if texts[-1][-1] != cue.text:
+                texts[-1].append(cue.text)
         else:
-            found.append(replace(cue, end=max(cue.start, cue.end)))
-    return found
-
-
-def _without_repeats(cues: Sequence[Cue]) -> list[Cue]:
-    """Rolling captions say each line twice: as the lower one, and again as the upper one."""
-    found: list[Cue] = []
-    shown: list[str] = []
-    for cue in cues:
-        if cue.words:
             found.append(cue)
-            continue
-        lines = [line for line in map(plain, _lines(cue.text)) if line]
-        new = (
-            lines[1:] if shown and lines and lines[0] == shown[-1] and _rolls(cue, found) else lines
-        )
-        shown = lines
-        if new:
-            found.append(replace(cue, text="\n".join(new)))
-    return found
-
-
-def _rolls(cue: Cue, before: Sequence[Cue]) -> bool:
-    return bool(before) and cue.start - before[-1].end < SHORTEST_S
-
-
-def _lines(text: str) -> list[str]:
-    return text.replace("\\N", "\n").splitlines()
+            texts.append([cue.text])
+    return [replace(cue, text="\n".join(t)) for cue, t in zip(found, texts, strict=True)]
 
 
 def _apart(cues: Sequence[Cue]) -> list[Cue]:
@@ -74,12 +55,14 @@ def _apart(cues: Sequence[Cue]) -> list[Cue]:
     ]
 
 
-def _timed(cue: Cue) -> list[Word]:
+def _timed(cue: Cue, keep_labels: bool) -> list[Word]:
     if not cue.words:
-        texts = words_of(plain(cue.text))
-        return _spread(texts, cue.start, cue.end)
-    said = [replace(word, text=plain(word.text)) for word in cue.words]
-    return _interpolated([word for word in said if word.text], cue)
+        lines = (plain(line) for line in lines_of(cue.text))
+        said = " ".join(lines if keep_labels else map(without_labels, lines))
+        return _spread(words_of(said), cue.start, cue.end)
+    spoken = [replace(word, text=plain(word.text)) for word in cue.words]
+    spoken = [word for word in spoken if word.text]
+    return _interpolated(spoken if keep_labels else words_without_labels(spoken), cue)
 
 
 def _interpolated(said: Sequence[Spoken], cue: Cue) -> list[Word]:
@@ -87,22 +70,25 @@ def _interpolated(said: Sequence[Spoken], cue: Cue) -> list[Word]:
     waiting: list[str] = []
     at = cue.start
     for word in said:
+        texts = words_of(word.text)
         if word.start is None and word.end is None:
-            waiting.append(word.text)
+            waiting += texts
             continue
-        start, end = _span(word)
+        start, end = _span(word, len(texts))
         found += _spread(waiting, min(at, start), start)
-        found.append(Word(start, end, word.text))
+        one = len(texts) == 1
+        found += [Word(start, end, texts[0])] if one else _spread(texts, start, end)
         waiting, at = [], end
     return [*found, *_spread(waiting, at, max(at, cue.end))]
 
 
-def _span(word: Spoken) -> tuple[Seconds, Seconds]:
-    """A word that lacks one of its times lasts about as long as its letters take."""
+def _span(word: Spoken, count: int) -> tuple[Seconds, Seconds]:
+    """A word that lacks one of its times lasts about as long as its letters take; `count`: what it
+    holds may be several words."""
     short = 0.1 + 0.05 * len(word.text)
     start = word.start if word.start is not None else max(0.0, (word.end or 0.0) - short)
     end = word.end if word.end is not None else start + short
-    return start, min(max(start, end), start + LONGEST_S)
+    return max(0.0, start), min(max(0.0, start, end), max(0.0, start) + count * LONGEST_S)
 
 
 def _spread(texts: Sequence[str], start: Seconds, end: Seconds) -> list[Word]:
@@ -128,6 +114,14 @@ def _mended(words: Sequence[Word]) -> list[Word]:
             start = found[-1].end if found[-1].end > start else start
         found.append(replace(word, start=start, end=max(word.end, start + SHORTEST_S)))
     return found
+
+
+def _with_line_ends(lines: Sequence[list[Word]]) -> Sequence[list[Word]]:
+    """The last word of each line is marked, unless the source has a line for each word."""
+    spoken = [line for line in lines if line]
+    if sum(map(len, spoken)) < WORDS_OF_A_LINE * len(spoken):
+        return lines
+    return [[*line[:-1], replace(line[-1], ends_cue=True)] for line in spoken]
 
 
 def _with_ends(words: Sequence[Word]) -> tuple[Word, ...]:

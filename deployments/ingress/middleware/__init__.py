@@ -1,11 +1,13 @@
 """The layers around the application, outermost first. Each is pure ASGI and does one thing.
 
-    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> TrustedHosts -> ETags
-      -> Compression -> Concurrency -> ServeHeaders -> Deadlines -> BodyLimit -> FastAPI
+    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> HeadRequests -> TrustedHosts
+      -> ETags -> Compression -> Concurrency -> ServeHeaders -> Deadlines -> BodyLimit
+      -> RequestDecoding (-> BodyLimit, of what a compressed body holds) -> FastAPI
 
 Problems stands outside the layers that refuse, so a layer refuses by raising; CORS stands
 outside Problems, so a browser may read a refusal; ETags stands outside Compression, so that each
-coding of an answer has a tag of its own.
+coding of an answer has a tag of its own; HeadRequests stands outside both, so that a HEAD has the
+fields of its GET.
 """
 
 from collections.abc import Sequence
@@ -14,12 +16,15 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from deployments.ingress.middleware.access_log import AccessLog
+from deployments.ingress.middleware.allowances import SIGN_IN
 from deployments.ingress.middleware.body_limit import BodyLimit
 from deployments.ingress.middleware.compression import Compression
 from deployments.ingress.middleware.concurrency import Concurrency
 from deployments.ingress.middleware.deadlines import Deadlines
 from deployments.ingress.middleware.etags import ETags
+from deployments.ingress.middleware.head_requests import HeadRequests
 from deployments.ingress.middleware.problems import Problems
+from deployments.ingress.middleware.request_decoding import RequestDecoding
 from deployments.ingress.middleware.request_id import RequestId
 from deployments.ingress.middleware.security_headers import SecurityHeaders
 from deployments.ingress.middleware.serve_headers import ServeHeaders
@@ -76,13 +81,17 @@ def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASG
     settings, clock = services.settings, services.clock
     media = services.media
     more = () if media is None else allowances(media.intake.limits, media.max_form_bytes)
-    app = BodyLimit(app, settings.max_body_bytes, more)
-    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, more)
+    bounds = (SIGN_IN, *more)
+    decoded = BodyLimit(app, settings.max_body_bytes, bounds)
+    app = RequestDecoding(app, decoded)
+    app = BodyLimit(app, settings.max_body_bytes, bounds)
+    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, bounds)
     app = ServeHeaders(app)
     app = Concurrency(app, settings.max_concurrent_requests)
     app = Compression(app)
     app = ETags(app)
     app = TrustedHosts(app, settings.allowed_hosts)
+    app = HeadRequests(app)
     app = Problems(app)
     app = _cors(app, settings.cors_origins)
     app = SecurityHeaders(app)
@@ -101,6 +110,7 @@ def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_headers=(
             "Authorization",
             "Content-Type",
+            "Content-Encoding",
             "X-Request-ID",
             "Mobula-Timeout",
             "Mobula-Priority",

@@ -1,18 +1,21 @@
 """Writes one JSON line for each HTTP request, with no prompt, no body and no credential in it."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cluster.audit.fields import REDACTED, SECRET
 from cluster.clock import Clock
+from cluster.logs import escape_active
+from cluster.redaction import redact
+from deployments.ingress.client_address import client_address
 from deployments.ingress.trace import Trace, current_trace
 
 Write = Callable[[bytes], None]
-_SECRET, _REDACTED = re.compile(SECRET.pattern.encode()), REDACTED.encode()
+MAX_PATH = 2_048  # characters of a path that are logged
+_SCANNED = 8 * MAX_PATH  # characters that are searched for credentials
+_LONGEST = 2_048  # characters of the longest credential, which the cut may have gone through
 
 
 class AccessLog:
@@ -60,24 +63,35 @@ class AccessLog:
 
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
     """What is logged of an answer of `size` bytes that took `ms`."""
-    client, state = scope.get("client"), scope["state"]
+    state = scope["state"]
     line = {
         "ts": round(clock.wall(), 3),
         "event": "request",
-        "request_id": state.get("request_id"),
+        "request_id": _redacted(state.get("request_id")),
         "method": scope["method"],
-        "path": scope["path"],
+        "path": _path(scope["path"]),
         "status": status,
         "ms": round(ms, 2),
         "bytes": size,
         "tenant": state.get("tenant"),
         "key": state.get("key_id"),
-        "model": state.get("model"),
-        "client": client[0] if client else None,
+        "model": _redacted(state.get("model")),
+        "client": client_address(scope) or None,
     }
     if "problem" in state:
         line["problem"] = state["problem"]
-    return _SECRET.sub(_REDACTED, orjson.dumps(line))
+    return escape_active(orjson.dumps(line))
+
+
+def _path(path: str) -> str:
+    """Without credentials, and cut; the length of a path has no bound but the server's."""
+    if len(path) <= MAX_PATH:
+        return redact(path)
+    return redact(path[: _SCANNED + _LONGEST])[:-_LONGEST][: MAX_PATH - 1] + "\u2026"
+
+
+def _redacted(text: str | None) -> str | None:
+    return None if text is None else redact(text)
 
 
 def _limits(state: Mapping[str, Any], status: int) -> Iterable[tuple[bytes, bytes]]:

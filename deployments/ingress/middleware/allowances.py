@@ -1,4 +1,4 @@
-"""Which requests may bring more than others, and take longer to bring it.
+"""Which requests may bring more or less than others, and take longer to bring it.
 
 A table of them is handed to the layers that bound bodies; a request that is in no row of it has
 the usual bounds.
@@ -16,14 +16,19 @@ from cluster.problems import PayloadTooLarge
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """`methods` on paths that match `path` wholly: bodies of `max_bytes`, which may take `body_s`
-    seconds to come, and their answer as long. `too_large` makes the refusal.
+    seconds to come, and their answer as long (None: the usual time). `too_large` makes the refusal.
     """
 
     methods: frozenset[str]
     path: re.Pattern[str]
     max_bytes: int
-    body_s: float
+    body_s: float | None = None
     too_large: Callable[[int], PayloadTooLarge] = PayloadTooLarge
+
+
+MAX_SIGN_IN_BYTES = 16 << 10
+# Open to everybody, so small: a password has 128 characters, a token 64.
+SIGN_IN = Allowance(frozenset({"POST"}), re.compile(r"/api/v1/auth/.*"), MAX_SIGN_IN_BYTES)
 
 
 def allowance_of(allowances: Sequence[Allowance], scope: Scope) -> Allowance | None:

@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cluster.problems import InvalidRequest, PayloadTooLarge
 from deployments.ingress.middleware.allowances import Allowance, allowance_of
 
+MAX_DIGITS = 20  # of Content-Length; int() itself refuses 4,301 of them with an error of its own
+
 
 class BodyLimit:
     """Raises PayloadTooLarge as soon as more than `limit` bytes are declared or received; those in
@@ -43,7 +45,7 @@ class BodyLimit:
 def _declared(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            if not value.isdigit():
+            if not value.isdigit() or len(value) > MAX_DIGITS:
                 raise InvalidRequest("Header Content-Length must be a whole number.")
             return int(value)
     return 0

@@ -71,7 +71,7 @@ class Deadlines:
             if name == HEADER:
                 return self._asked(value)
         allowed = allowance_of(self._allowances, scope)
-        return allowed.body_s if allowed else self._default_s
+        return self._default_s if allowed is None or allowed.body_s is None else allowed.body_s
 
     def _asked(self, value: bytes) -> float:
         try:

@@ -5,7 +5,9 @@ import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+from cluster.ops.serve_headers import REQUEST_ID
+
+_SANE = re.compile(REQUEST_ID.encode())
 
 
 class RequestId:

@@ -59,7 +59,8 @@ async def _read(request: Request) -> Plan:
         return await read_json(request, Plan)
     except Malformed as malformed:
         faults: list[dict[str, Any]] = malformed.extensions["errors"]
-        raise Malformed([_pointed(fault) for fault in faults]) from None
+        more: int = malformed.extensions["more_errors"] or 0
+        raise Malformed([_pointed(fault) for fault in faults], more=more) from None
 
 
 def _pointed(fault: dict[str, Any]) -> dict[str, Any]:

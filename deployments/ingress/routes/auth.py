@@ -6,6 +6,7 @@ from starlette.responses import Response
 from cluster.auth.sessions import SignedIn
 from cluster.tenants.administration.signing_in import SigningIn
 from deployments.ingress.body import read_json
+from deployments.ingress.client_address import client_address
 from deployments.ingress.openapi import request_body
 from deployments.ingress.permissions import Anyone, Operator, services_of
 from deployments.ingress.routes.described import CHANGE, LOOK, MAKE, OPEN
@@ -120,8 +121,7 @@ def _sessions(request: Request) -> SigningIn:
 
 def _whence(request: Request) -> tuple[str, str]:
     """The client's address and the request's id."""
-    address = request.client.host if request.client is not None else ""
-    return address, request.scope["state"]["request_id"]
+    return client_address(request.scope), request.scope["state"]["request_id"]
 
 
 def _answer(made: SignedIn) -> TokensAnswer:

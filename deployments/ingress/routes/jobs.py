@@ -85,8 +85,8 @@ async def get_job(
     prefer: Prefer = None,
 ) -> Response:
     """While it runs, `Retry-After` says when to ask again, and `ETag` spares the answer."""
-    jobs = _jobs(request)
     async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+        jobs = _jobs(request)
         found = await jobs.get(entry.tenant, job)
     wait_s = _wait_s(request, prefer)
     if wait_s:
@@ -122,8 +122,8 @@ async def follow_job(
     `progress`, `part`, `retrying`, and `succeeded`, `partial`, `failed` or `canceled`. `reset`:
     events that were asked for are no longer kept. The stream outlasts the request's deadline.
     """
-    jobs = _jobs(request)
     async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+        jobs = _jobs(request)
         seen = _seen(after, last_event_id)
         if await is_over(jobs, entry.tenant, job, seen):
             return Response(status_code=204, headers=NO_STORE)

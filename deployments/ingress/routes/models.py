@@ -8,7 +8,7 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.problems import Problem, UnknownModel
+from cluster.problems import NotFound, Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from deployments.contracts.generation import ModelCard
@@ -42,6 +42,8 @@ def model_routes(services: Services) -> APIRouter:
         summary="Describe one model",
     )
     async def get_model(request: Request, model: str) -> Response:
+        if not model:  # a slash behind the list; no name ends with one either
+            raise NotFound("Not Found")
         async with _admitted(services, request, "models.show", f"model:{model[:200]}") as plan:
             if not plan.allows_model(model):
                 raise UnknownModel(model)

@@ -1,4 +1,7 @@
-"""Probes and facts: is the process alive, can it serve, how is everything, what is it."""
+"""Probes and facts: is the process alive, can it serve, how is everything, what is it.
+
+Whoever has no key learns a status and no more: names of models, versions and loads are for callers.
+"""
 
 import platform
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from starlette.responses import Response
 
 from cluster.problems import Draining, Overloaded, Problem
 from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.ingress.credentials import verified
 from deployments.ingress.openapi import problem_responses
 from deployments.ingress.routes.described import NO_STORE
 from deployments.ingress.routes.operations import JsonResponse
@@ -20,7 +24,9 @@ from deployments.ingress.services import Services
 
 
 def system_routes(services: Services) -> APIRouter:
-    """`/healthz`, `/readyz`, `/health` and `/version`; none of them needs a key."""
+    """`/healthz`, `/readyz`, `/health` and `/version`; none of them needs a key, but with one the
+    last three say more. A key that is presented has to be good.
+    """
     router = APIRouter(tags=["system"])
 
     @router.get("/healthz", response_model=Alive, summary="Is this process alive")
@@ -34,46 +40,67 @@ def system_routes(services: Services) -> APIRouter:
         summary="Can this replica serve every configured model",
     )
     async def readyz(request: Request) -> Response:
-        host = request.headers.get("host", "")
-        if await services.leaving(request.scope.get("server"), host):
-            raise Draining("This replica is going; others serve.", retry_after_s=1)
-        cards = await services.models.cards()
-        away = [model for model, card in cards.items() if isinstance(card, Problem)]
-        missing = sorted(set(away).difference(await services.removed(away))) if away else []
-        if missing:
-            raise Overloaded(f"Not ready: {', '.join(missing)}.", retry_after_s=1, models=missing)
-        return _json({"status": "ready", "models": sorted(cards.keys() - set(away))}, NO_STORE)
+        return await _readiness(services, request)
 
     @router.get("/health", response_model=Health, summary="How every part is doing")
     async def health(request: Request) -> Response:
-        cards, loads = await services.models.cards(), await services.models.loads()
-        ok = not any(isinstance(card, Problem) for card in cards.values())
-        calls = services.models.resilience()
-        return _json(
-            {
-                "status": "ok" if ok else "degraded",
-                "version": services.version,
-                "models": {
-                    model: _condition(card, loads[model]) | _calls(calls.get(model))
-                    for model, card in cards.items()
-                },
-                "replica": dict(services.load()),
-            },
-            NO_STORE,
-        )
+        return await _health(services, request)
 
     @router.get("/version", response_model=Version, summary="What is running")
     async def version(request: Request) -> Response:
-        return _json(
-            {
-                "name": "mobula",
+        about = {"name": "mobula"}
+        if _is_known(services, request):
+            about |= {
                 "version": services.version,
                 "python": platform.python_version(),
                 "ray": installed("ray"),
             }
-        )
+        return _json(about, {"Vary": "Authorization"})
 
     return router
+
+
+async def _readiness(services: Services, request: Request) -> Response:
+    """Raises Draining, Overloaded."""
+    host = request.headers.get("host", "")
+    if await services.leaving(request.scope.get("server"), host):
+        raise Draining("This replica is going; others serve.", retry_after_s=1)
+    cards = await services.models.cards()
+    away = [model for model, card in cards.items() if isinstance(card, Problem)]
+    missing = sorted(set(away).difference(await services.removed(away))) if away else []
+    known = _is_known(services, request)
+    if missing and known:
+        raise Overloaded(f"Not ready: {', '.join(missing)}.", retry_after_s=1, models=missing)
+    if missing:
+        raise Overloaded("Not ready: a model is not up.", retry_after_s=1)
+    models = {"models": sorted(cards.keys() - set(away))} if known else {}
+    return _json({"status": "ready", **models}, NO_STORE)
+
+
+async def _health(services: Services, request: Request) -> Response:
+    known = _is_known(services, request)
+    cards = await services.models.cards()
+    ok = not any(isinstance(card, Problem) for card in cards.values())
+    answer: dict[str, Any] = {"status": "ok" if ok else "degraded"}
+    if known:
+        loads, calls = await services.models.loads(), services.models.resilience()
+        answer |= {
+            "version": services.version,
+            "models": {
+                model: _condition(card, loads[model]) | _calls(calls.get(model))
+                for model, card in cards.items()
+            },
+            "replica": dict(services.load()),
+        }
+    return _json(answer, NO_STORE)
+
+
+def _is_known(services: Services, request: Request) -> bool:
+    """Whether a good key came with the request. Raises Unauthenticated for another."""
+    if "authorization" not in request.headers:
+        return False
+    verified(services, request)
+    return True
 
 
 def _condition(card: ModelCard | Problem, load: ModelLoad | Problem) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from cluster.media.upload import OverLength, Upload
 from cluster.problems import MethodNotAllowed, Problem
 from deployments.contracts.media import MediaLimits
 from deployments.ingress import tus
+from deployments.ingress.credentials import verified
 from deployments.ingress.media_entry import Entry, LooksAtUpload, ReadsMedia, WritesMedia
 from deployments.ingress.permissions import services_of
 from deployments.ingress.pieces import Piece
@@ -46,7 +47,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class TusRoute(APIRoute):
-    """Every answer names the protocol's version, refusals too, and every request has to."""
+    """Every answer names the protocol's version, refusals too, and every request has to; but what
+    a stranger lacks first is a key.
+    """
 
     def get_route_handler(self) -> Handler:  # type: ignore[override]
         serve = super().get_route_handler()
@@ -54,6 +57,7 @@ class TusRoute(APIRoute):
         async def versioned(request: Request) -> Response:
             try:
                 if request.method in _VERSIONED:
+                    verified(services_of(request), request)
                     tus.check_version(request.headers)
                 return await serve(request)
             finally:

@@ -107,12 +107,12 @@ class ProblemBody(BaseModel):
 
 
 class Health(_Answer):
-    """`ok` when everything answers, `degraded` when something does not."""
+    """`ok` when everything answers, `degraded` when something does not. The rest needs a key."""
 
     status: Literal["ok", "degraded"]
-    version: str
-    models: dict[str, dict[str, Any]]
-    replica: dict[str, Any]
+    version: str | None = None
+    models: dict[str, dict[str, Any]] | None = None
+    replica: dict[str, Any] | None = None
 
 
 class Alive(_Answer):
@@ -120,12 +120,16 @@ class Alive(_Answer):
 
 
 class Ready(_Answer):
+    """`models` needs a key."""
+
     status: Literal["ready"]
-    models: list[str]
+    models: list[str] | None = None
 
 
 class Version(_Answer):
+    """Versions need a key."""
+
     name: Literal["mobula"]
-    version: str
-    python: str
-    ray: str
+    version: str | None = None
+    python: str | None = None
+    ray: str | None = None

@@ -3,10 +3,11 @@
 Instants are Unix seconds, days are UTC, money is in millionths of the plan's currency.
 """
 
+import re
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import Change, PageAnswer, PageQuery, Strict, example
@@ -20,6 +21,17 @@ Kinds = Annotated[
 ]
 Text = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Instant = Annotated[float, Field(ge=0, le=1e11)]
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+def _day(given: object) -> object:
+    """Pydantic takes `0` for 1970-01-01, and Unix seconds for the day that they fall on."""
+    if isinstance(given, str) and _DAY.fullmatch(given):
+        return date.fromisoformat(given)
+    raise ValueError("must be a day such as 2026-01-31")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 class UsageQuery(BaseModel):
@@ -31,8 +43,8 @@ class UsageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tenant: Id | None = None
-    since: Annotated[date | None, Field(alias="from")] = None
-    until: Annotated[date | None, Field(alias="to")] = None
+    since: Annotated[Day | None, Field(alias="from")] = None
+    until: Annotated[Day | None, Field(alias="to")] = None
     group_by: Annotated[list[Group], Field(max_length=5)] = []
 
 
@@ -54,7 +66,7 @@ class UsageAnswer(BaseModel):
 
 
 class AuditFilter(BaseModel):
-    """Which records; `from` and `to` are Unix seconds."""
+    """Which records; `from` (included) and `to` (not included) are Unix seconds, more than 0."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -64,8 +76,14 @@ class AuditFilter(BaseModel):
     resource: Text | None = None
     outcome: Text | None = None
     request_id: Text | None = None
-    since: Annotated[Instant | None, Field(alias="from")] = None
-    until: Annotated[Instant | None, Field(alias="to")] = None
+    since: Annotated[Instant | None, Field(alias="from", gt=0)] = None
+    until: Annotated[Instant | None, Field(alias="to", gt=0)] = None
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> Self:
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError("from must be less than to")
+        return self
 
 
 class AuditQuery(PageQuery, AuditFilter):
@@ -110,7 +128,7 @@ class AuditPrune(Strict):
 
     model_config = example(before="2026-01-31")
 
-    before: Instant | date
+    before: Annotated[Instant, Field(gt=0)] | Day
 
     @property
     def instant(self) -> float:

@@ -236,3 +236,23 @@ async def test_without_a_store_administration_is_503_and_says_so(world: World) -
     assert answer.status_code == 503
     assert answer.json()["type"].endswith("/store-unavailable")
     assert answer.headers["retry-after"] == "2"
+
+
+async def test_times_that_are_none_are_refused(world: World) -> None:
+    """`0` is no day, an audit span is not backwards, and nothing is older than 1970."""
+    refused = [
+        ("GET", "/api/v1/usage?from=0", None),
+        ("GET", "/api/v1/usage?from=1764547200", None),
+        ("GET", "/api/v1/usage?to=2026-1-1", None),
+        ("GET", "/api/v1/usage?from=2026-02-30", None),
+        ("GET", "/api/v1/audit?from=0", None),
+        ("GET", "/api/v1/audit?from=nan", None),
+        ("GET", "/api/v1/audit?from=2000&to=1000", None),
+        ("GET", "/api/v1/audit/export?to=0", None),
+        ("POST", "/api/v1/audit/prune", {"before": 0}),
+        ("POST", "/api/v1/audit/prune", {"before": "0"}),
+        ("POST", "/api/v1/audit/prune", {"before": "1738368000"}),
+    ]
+    for method, path, body in refused:
+        answer = await world.ask("operator", method, path, json=body)
+        assert answer.status_code == 422, (path, body, answer.text)

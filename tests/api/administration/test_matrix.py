@@ -24,7 +24,13 @@ GET    /health                                          200  200 200 200 200 200
 GET    /version                                         200  200 200 200 200 200 200 200 200
 GET    /metrics                                         401  403 403 403 403 403 403 200 403
 GET    /docs                                            200  200 200 200 200 200 200 200 200
-GET    /docs/oauth2-redirect                            200  200 200 200 200 200 200 200 200
+GET    /docs/assets/swagger-ui-bundle.js               200  200 200 200 200 200 200 200 200
+GET    /docs/assets/swagger-ui.css                     200  200 200 200 200 200 200 200 200
+GET    /docs/assets/swagger-start.js                   200  200 200 200 200 200 200 200 200
+GET    /docs/assets/redoc.standalone.js                200  200 200 200 200 200 200 200 200
+GET    /docs/assets/redoc-start.js                     200  200 200 200 200 200 200 200 200
+GET    /docs/assets/favicon.png                        200  200 200 200 200 200 200 200 200
+GET    /redoc/logo-mini.svg                            200  200 200 200 200 200 200 200 200
 GET    /redoc                                           200  200 200 200 200 200 200 200 200
 GET    /openapi.json                                    200  200 200 200 200 200 200 200 200
 GET    /.well-known/jwks.json                           200  200 200 200 200 200 200 200 200

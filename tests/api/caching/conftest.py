@@ -1,11 +1,12 @@
 """The web application with a memory tier, for two tenants."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path as FilePath
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from cluster.clock import SystemClock
 from cluster.invalidation.generations import Generations
@@ -20,6 +21,8 @@ from deployments.ingress.path import Path
 from tests.api.caching.answers import OTHER_KEY, News
 from tests.api.fakes import Records
 from tests.api.web import CALLERS, MakeServices, client_of
+
+MakeApp = Callable[..., ASGIApp]
 
 
 @pytest.fixture
@@ -47,23 +50,33 @@ async def caches(
 
 
 @pytest.fixture
-def web(
+def make_cached_app(
     make_services: MakeServices,
     caches: Caches,
     plans: dict[str, Plan],
     records: Records,
     monkeypatch: pytest.MonkeyPatch,
-) -> httpx.AsyncClient:
+) -> MakeApp:
+    """The application with a memory tier, under the settings that are named."""
     caller = Caller("other", "theirs", frozenset({Scope.ADMIN}))
     monkeypatch.setitem(CALLERS, OTHER_KEY, caller)
-    services = make_services()
-    path = Path(services.models, plans.__getitem__, Estimates({}), records, caches.answers)
-    services = replace(
-        services,
-        path=path,
-        providers=Providers({"words": path}, "words", {}),
-        plan_of=plans.__getitem__,
-        cache=caches,
-        record_kept=path.hit,
-    )
-    return client_of(create_app(services))
+
+    def make(**settings: object) -> ASGIApp:
+        services = make_services(**settings)
+        path = Path(services.models, plans.__getitem__, Estimates({}), records, caches.answers)
+        services = replace(
+            services,
+            path=path,
+            providers=Providers({"words": path}, "words", {}),
+            plan_of=plans.__getitem__,
+            cache=caches,
+            record_kept=path.hit,
+        )
+        return create_app(services)
+
+    return make
+
+
+@pytest.fixture
+def web(make_cached_app: MakeApp) -> httpx.AsyncClient:
+    return client_of(make_cached_app())

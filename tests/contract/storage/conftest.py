@@ -12,6 +12,7 @@ from cluster.auth.keys import Keys
 from cluster.auth.passwords import Passwords
 from cluster.auth.records import User
 from cluster.auth.repository import Users
+from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import Signing
 from cluster.clock import ManualClock
 from cluster.storage.blocking import run_to_end
@@ -25,6 +26,7 @@ from tests.servers.fixtures import redis_server, redis_session
 __all__ = ["redis_server", "redis_session"]
 
 PEPPER = b"p" * 32
+MACS = RowMacs(PEPPER)
 PASSWORD = "correct horse battery"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
@@ -110,7 +112,7 @@ async def add_user(
     hashed = CHEAP.hash(PASSWORD)
     user = User(name, tenant, email, hashed, role, "active", now, now, now)
     async with database.begin() as connection:
-        await Users(clock).add(connection, tenant, user)
+        await Users(clock, MACS).add(connection, tenant, user)
     return user
 
 

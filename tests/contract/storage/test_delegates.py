@@ -12,7 +12,7 @@ from cluster.storage.database import Database
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.directory import Directory
 from cluster.tenants.repository import Tenants
-from tests.contract.storage.conftest import PEPPER, add_key, add_user
+from tests.contract.storage.conftest import MACS, PEPPER, add_key, add_user
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def test_a_user_s_delegate_ends_with_the_user(
     assert caller.scopes == {Scope.GENERATE}
 
     async with database.begin() as connection:
-        await Users(clock).update(connection, "acme", ana.id, status="disabled")
+        await Users(clock, MACS).update(connection, "acme", ana.id, status="disabled")
     await directory.refresh()
     with pytest.raises(Unauthenticated):
         directory.verify(credential)

@@ -15,7 +15,7 @@ from cluster.tenants.caller import Role, Scope
 from cluster.tenants.directory import Directory
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import Plans, Tenants
-from tests.contract.storage.conftest import PASSWORD, PEPPER, add_key, add_user
+from tests.contract.storage.conftest import MACS, PASSWORD, PEPPER, add_key, add_user
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_a_users_tokens_end_when_the_user_changes(
     await directory.refresh()
     directory.verify(token)
     clock.advance(1)
-    users = Users(clock)
+    users = Users(clock, MACS)
     async with database.begin() as connection:
         match change:
             case "status":
@@ -197,7 +197,7 @@ async def test_when_keys_were_used_is_written_aside(
     for _ in range(3):
         clock.advance(1)
         directory.verify(key)
-    keys = ApiKeys(clock)
+    keys = ApiKeys(clock, MACS)
     async with database.read() as connection:
         assert (await keys.get(connection, "acme", id)).last_used is None
     await directory.tidy()
@@ -213,7 +213,7 @@ async def test_only_suspended_or_live_credentials_take_memory(
         await add_user(database, clock, "acme", f"u{index}@acme.example", Role.VIEWER)
         async with database.begin() as connection:
             await Keys(PEPPER, clock).revoke(connection, "acme", id)
-            await Users(clock).delete(connection, "acme", f"u{index}")
+            await Users(clock, MACS).delete(connection, "acme", f"u{index}")
     await directory.refresh()
 
     assert len(directory) == 0

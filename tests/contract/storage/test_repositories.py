@@ -15,7 +15,7 @@ from cluster.storage.tables import changes
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import CHANGES_KEPT_S, Plans, Tenants, record_change
-from tests.contract.storage.conftest import PEPPER, add_key, add_user
+from tests.contract.storage.conftest import MACS, PEPPER, add_key, add_user
 
 HOSTILE = [
     pytest.param("", id="empty"),
@@ -104,7 +104,7 @@ async def test_tenants_have_secrets_of_their_own(database: Database, clock: Manu
 async def test_a_listing_comes_in_pages(database: Database, clock: ManualClock) -> None:
     ids = sorted([(await add_key(database, clock))[1] for _ in range(5)])
     await add_key(database, clock, "other")
-    keys, seen, after = ApiKeys(clock), [], None
+    keys, seen, after = ApiKeys(clock, MACS), [], None
     async with database.read() as connection:
         while True:
             page = await keys.list(connection, "acme", 2, after)
@@ -135,11 +135,11 @@ async def test_hostile_ids_are_not_found(
         with pytest.raises(NotFound):
             await Tenants(clock).get(connection, id)
         with pytest.raises(NotFound):
-            await ApiKeys(clock).get(connection, "acme", id)
+            await ApiKeys(clock, MACS).get(connection, "acme", id)
         with pytest.raises(NotFound):
-            await Users(clock).get(connection, id, ana.id)
+            await Users(clock, MACS).get(connection, id, ana.id)
         with pytest.raises(InvalidRequest):
-            await Users(clock).list(connection, "acme", after=id)
+            await Users(clock, MACS).list(connection, "acme", after=id)
 
 
 async def test_another_tenants_rows_are_not_found(
@@ -148,19 +148,19 @@ async def test_another_tenants_rows_are_not_found(
     _, key = await add_key(database, clock)
     async with database.begin() as connection:
         for attempt in (
-            ApiKeys(clock).get(connection, "other", key),
-            ApiKeys(clock).update(connection, "other", key, name="mine"),
+            ApiKeys(clock, MACS).get(connection, "other", key),
+            ApiKeys(clock, MACS).update(connection, "other", key, name="mine"),
             Keys(PEPPER, clock).revoke(connection, "other", key),
             Keys(PEPPER, clock).rotate(connection, "other", key, grace_s=0, created_by="x"),
-            Users(clock).get(connection, "other", ana.id),
-            Users(clock).update(connection, "other", ana.id, role=Role.OWNER),
-            Users(clock).delete(connection, "other", ana.id),
+            Users(clock, MACS).get(connection, "other", ana.id),
+            Users(clock, MACS).update(connection, "other", ana.id, role=Role.OWNER),
+            Users(clock, MACS).delete(connection, "other", ana.id),
         ):
             with pytest.raises(NotFound):
                 await attempt
-        await ApiKeys(clock).touch(connection, "other", {key: 9e9})
-        assert (await ApiKeys(clock).list(connection, "other")).items == ()
-        found = await ApiKeys(clock).get(connection, "acme", key)
+        await ApiKeys(clock, MACS).touch(connection, "other", {key: 9e9})
+        assert (await ApiKeys(clock, MACS).list(connection, "other")).items == ()
+        found = await ApiKeys(clock, MACS).get(connection, "acme", key)
     assert (found.name, found.revoked, found.last_used) == ("back end", None, None)
 
 
@@ -170,11 +170,11 @@ async def test_every_change_is_told_with_the_row(
     before = len(await _changed(database))
     _, key = await add_key(database, clock)
     async with database.begin() as connection:
-        await ApiKeys(clock).update(connection, "acme", key, scopes=[Scope.MODELS_READ])
-        await Users(clock).update(connection, "acme", ana.id, role=Role.OWNER)
+        await ApiKeys(clock, MACS).update(connection, "acme", key, scopes=[Scope.MODELS_READ])
+        await Users(clock, MACS).update(connection, "acme", ana.id, role=Role.OWNER)
         await Tenants(clock).update(connection, "acme", status="suspended")
         await Plans(clock).replace(connection, Plan(id="pro"))
-        await Users(clock).delete(connection, "acme", ana.id)
+        await Users(clock, MACS).delete(connection, "acme", ana.id)
 
     told = (await _changed(database))[before:]
 
@@ -208,7 +208,7 @@ async def test_old_changes_are_pruned_and_numbers_never_used_again(
 
 async def test_last_use_only_moves_forward(database: Database, clock: ManualClock) -> None:
     _, key = await add_key(database, clock)
-    keys = ApiKeys(clock)
+    keys = ApiKeys(clock, MACS)
     async with database.begin() as connection:
         for at in (5.0, 9.0, 7.0):
             await keys.touch(connection, "acme", {key: at})
@@ -224,7 +224,7 @@ async def test_a_rotated_key_has_one_successor_and_a_last_moment(
         _, new = await rules.rotate(connection, "acme", old, grace_s=60, created_by="key:x")
         with pytest.raises(Conflict, match="was rotated"):
             await rules.rotate(connection, "acme", old, grace_s=60, created_by="key:x")
-        record = await ApiKeys(clock).get(connection, "acme", old)
+        record = await ApiKeys(clock, MACS).get(connection, "acme", old)
 
     assert (record.replaced_by, record.expires) == (new.id, clock.wall() + 60)
     assert (new.name, new.scopes) == (record.name, record.scopes)

@@ -18,7 +18,7 @@ from cluster.storage.database import Database
 from cluster.storage.tables import events, refresh_tokens, signing_keys
 from cluster.tenants.directory import Directory
 from cluster.tenants.repository import Tenants
-from tests.contract.storage.conftest import PASSWORD, PEPPER
+from tests.contract.storage.conftest import MACS, PASSWORD, PEPPER
 
 HERE = "10.0.0.1"
 
@@ -79,7 +79,7 @@ async def test_a_disabled_user_and_a_suspended_tenant_cannot_sign_in(
         await sessions.login(ana.email, "wrong horse battery", HERE)
 
     async with database.begin() as connection:
-        await Users(clock).update(connection, "acme", ana.id, status="disabled")
+        await Users(clock, MACS).update(connection, "acme", ana.id, status="disabled")
     with pytest.raises(Unauthenticated):
         await sessions.login(ana.email, PASSWORD, HERE)
 
@@ -169,7 +169,7 @@ async def test_refresh_tokens_end_by_time_by_sign_out_and_with_the_users_session
     changed = await sessions.login(ana.email, PASSWORD, HERE)
     clock.advance(1)
     async with database.begin() as connection:
-        await Users(clock).update(connection, "acme", ana.id, password="$argon2id$other")
+        await Users(clock, MACS).update(connection, "acme", ana.id, password="$argon2id$other")
     with pytest.raises(Unauthenticated):
         await sessions.refresh(changed.refresh_token)
 
@@ -212,7 +212,7 @@ async def test_a_hash_of_older_parameters_is_made_anew_and_sessions_go_on(
     sessions = Sessions(database, PEPPER, clock, passwords=dearer)
     before = await sessions.login(ana.email, PASSWORD, HERE)
     async with database.read() as connection:
-        stored = await Users(clock).get(connection, "acme", ana.id)
+        stored = await Users(clock, MACS).get(connection, "acme", ana.id)
 
     assert "m=16,t=2" in stored.password
     assert stored.valid_after == ana.valid_after

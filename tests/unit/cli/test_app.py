@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cluster.cli import doctor
 from cluster.cli.app import app
 from cluster.cli.demo import events
 from cluster.cli.doctor import examine
+from cluster.ops import state as states
+from cluster.ops.listeners import Listener
+from cluster.ops.processes import Owner
+from cluster.ops.state import ClusterState
 from cluster.settings import ROOT, Settings
 
 COMMANDS = (
@@ -91,6 +96,17 @@ def test_an_unknown_profile_is_refused() -> None:
     assert "fast, plain" in result.output
 
 
+def test_doctor_says_what_haproxy_may_open_and_what_it_serves(tmp_path: Path) -> None:
+    def found(settings: Settings) -> dict[str, str]:
+        return {each.subject: each.level for each in examine(settings)}
+
+    assert found(Settings())["tls"] == "ok"
+    assert found(Settings(host="0.0.0.0"))["tls"] == "note"
+    missing = Settings(tls_cert_file=tmp_path / "a.pem", tls_key_file=tmp_path / "b.pem")
+    assert found(missing)["tls"] == "bad"
+    assert "connections" in found(Settings())
+
+
 def test_doctor_finds_files_that_others_can_read(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
@@ -99,6 +115,44 @@ def test_doctor_finds_files_that_others_can_read(tmp_path: Path) -> None:
     bad = [each for each in examine(Settings(home=home)) if each.level == "bad"]
 
     assert any("pepper" in each.text for each in bad)
+
+
+def test_doctor_says_plainly_who_may_reach_the_ports_of_several_nodes(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, node_address="10.0.0.7", gcs_port=6500)
+
+    [found] = [each for each in examine(settings) if each.subject == "network"]
+
+    assert found.level == "note"
+    assert "10.0.0.7 on ports 6500 to 6506" in found.text
+    assert "let the other nodes alone reach them" in found.text
+
+
+def test_doctor_says_that_one_machine_is_reached_at_the_api_alone(tmp_path: Path) -> None:
+    [found] = [each for each in examine(Settings(home=tmp_path)) if each.subject == "network"]
+
+    assert (found.level, found.text) == (
+        "ok", "the API is for this machine alone, everything else on loopback",
+    )  # fmt: skip
+
+
+def test_doctor_finds_a_port_of_a_running_cluster_that_others_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = ClusterState(
+        "c-1", "ready", True, Owner.this(), "http://0.0.0.0:8000", "d", "g", "r", "h", "fast", 0.0
+    )
+    states.save(tmp_path, state)
+    found = [
+        Listener("0.0.0.0", 8000, "haproxy"),
+        Listener("::ffff:127.0.0.1", 6480, "gcs_server"),
+        Listener("::", 35609, "ray::ServeRepli"),
+    ]
+    monkeypatch.setattr(doctor, "listeners", lambda _: found)
+
+    [network] = [each for each in examine(Settings(home=tmp_path)) if each.subject == "network"]
+
+    assert network.level == "bad"
+    assert network.text.endswith("the API: ray::ServeRepli at :::35609")
 
 
 def test_server_sent_events_are_read() -> None:

@@ -13,9 +13,11 @@ from rich.console import Console
 from cluster.cli import status
 from cluster.cli.scaling_view import scaling_view
 from cluster.ops import state as states
+from cluster.ops import supervision as supervisions
 from cluster.ops.dashboard import AppStatus, DashboardRefused
 from cluster.ops.processes import Owner
 from cluster.ops.state import ClusterState
+from cluster.ops.supervision import Supervision
 from cluster.settings import Settings
 
 REPLICA = {
@@ -131,6 +133,35 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
 
 def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
     assert status.look(Settings(home=tmp_path)) == (1, "not running")
+
+
+def test_a_cluster_that_is_started_again_is_not_simply_gone(tmp_path: Path) -> None:
+    record = Supervision(Owner.this(), True, "restarting", "Ray's control (GCS) has died", 2)
+    supervisions.save(tmp_path, record)
+
+    code, found = status.look(Settings(home=tmp_path))
+
+    assert code == 1
+    assert "starting everything again, attempt 2: Ray's control (GCS) has died" in str(found)
+
+
+def test_a_cluster_that_was_given_up_says_why(tmp_path: Path) -> None:
+    record = Supervision(Owner(2**22 - 1, 1.0), True, "gave up", "started 5 times; last: no [disk]")
+    supervisions.save(tmp_path, record)
+
+    code, found = status.look(Settings(home=tmp_path))
+
+    assert code == 1
+    assert "gave up: started 5 times; last: no [disk]" in shown(found)
+
+
+def test_what_the_supervisor_of_a_running_cluster_does_is_shown(
+    settings: Settings, answering: Callable[[Answer], None]
+) -> None:
+    answering(lambda _: httpx.Response(200, json=FOUND))
+    supervisions.save(settings.home, Supervision(Owner.this(), True, restarts=1))
+
+    assert "supervisor watching; started everything again once" in shown(status.look(settings)[1])
 
 
 def test_replicas_load_breakers_and_decisions_are_shown(

@@ -19,7 +19,7 @@ RULE = (
     "to this list; never move, rename or remove one. To get rid of a field, leave it unused."
 )
 PINNED: dict[type, str] = {
-    Caller: "tenant key_id scopes plan kind weight",
+    Caller: "tenant key_id scopes plan kind weight expires",
     IngressConfig: "offer cache video resilience deployments scaling",
     Offer: "default_provider providers output_caps costs",
     ReplicaReport: "counts tiers semantic",
@@ -34,7 +34,7 @@ PINNED: dict[type, str] = {
     generation.Sampling: "max_tokens temperature top_p top_k stop seed presence_penalty "
     "frequency_penalty logprobs ignore_eos",
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
-    "priority",
+    "priority start_within_s",
     generation.Usage: "prompt_tokens completion_tokens",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model",

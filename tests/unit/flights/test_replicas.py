@@ -80,11 +80,12 @@ async def test_a_leader_whose_callers_all_leave_gives_its_claim_back_at_once() -
     shelf = new_shelf()
     leader, other = fleet(2, shelf)
     leaving = asyncio.ensure_future(leader.text())
-    await asyncio.sleep(0.1)
-    following = asyncio.ensure_future(other.text())
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(0.5)
     leaving.cancel()
-    assert await following == SAID
+    await asyncio.wait((leaving,))
+    await leader.retrieval.close()
+    assert nothing_is_open(shelf)
+    assert await other.text() == SAID
     assert LoopClock().monotonic() == pytest.approx(2.5, abs=0.05)
     assert leader.model.calls == 2
     await settle(leader, other)

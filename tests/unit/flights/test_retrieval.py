@@ -251,16 +251,6 @@ async def test_a_hung_tier_ends_with_the_deadline() -> None:
 
 
 @simulated
-async def test_the_model_is_given_the_time_that_is_left() -> None:
-    shelf = Faulty(new_shelf())
-    replica = Replica(Model(), shelf)  # type: ignore[arg-type]
-    await replica.text(timeout_s=10.0)
-    (seen,) = replica.model.seen
-    assert seen.timeout_s == pytest.approx(9.999)
-    await settle(replica)
-
-
-@simulated
 async def test_what_was_answered_is_saved_before_the_replica_closes() -> None:
     shelf = Faulty(new_shelf())
     replica = Replica(Model(), shelf)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from deployments.clipper.config import VideoConfig
 from graphs.args import AppArgs
-from graphs.options import clipper_options
+from graphs.options import clipper_options, ingress_options
 from graphs.video import clipper, video_config
 
 CONFIG = Path(__file__).parents[3] / "serve_config.yaml"
@@ -105,3 +105,12 @@ def test_what_makes_no_sense_is_refused_by_name(video: dict[str, Any], field: st
         args(video)
 
     assert field in str(refused.value)
+
+
+def test_confinement_that_is_not_required_reaches_whoever_opens_recordings() -> None:
+    loose = args({"sandbox": "best-effort"})
+    environment = {"env_vars": {"MOBULA_VIDEO_SANDBOX": "best-effort"}}
+
+    for options in (clipper_options(loose.video), ingress_options(loose.ingress, loose.video)):
+        assert options["ray_actor_options"]["runtime_env"] == environment
+    assert "runtime_env" not in clipper_options(args({}).video)["ray_actor_options"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from cluster.problems import RateLimited
+from cluster.problems import QuotaExceeded, RateLimited
 from cluster.tenants.units import Amounts
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, admitted, per_second, plan, tick
@@ -47,6 +47,25 @@ async def test_a_limit_raised_during_an_exchange_refuses_nobody_by_the_old_terms
 
     await asyncio.gather(before, after)
     assert bench.kinds() == ["budget_80"]
+
+
+async def test_a_call_that_goes_on_after_its_request_has_left_counts_for_a_tenant_forgotten_since(
+    bench: Bench, limiter: TenantLimiter
+) -> None:
+    permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
+    permit.close()
+    for _ in range(60):
+        await tick(bench, limiter)
+    assert limiter.accounts == 0
+
+    reservation = await permit.reserve("nano", Amounts(90, 0), lasting=True)
+    assert limiter.accounts == 1
+    reservation.settle(Amounts(80, 0))
+    await tick(bench, limiter, seconds=0.6)
+    later = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
+    await later.reserve("nano", Amounts(20, 0))
+    with pytest.raises(QuotaExceeded):
+        await later.reserve("nano", Amounts(1, 0))
 
 
 async def test_a_tenant_with_an_open_request_is_not_forgotten(

@@ -189,6 +189,8 @@ def test_what_cannot_start_before_its_deadline_is_refused_early() -> None:
 
     with pytest.raises(Overloaded, match="deadline"):
         admission.place(_request(timeout_s=14.0))
+    with pytest.raises(Overloaded, match="deadline"):
+        admission.place(_request(timeout_s=600.0, start_within_s=14.0))
     admission.place(_request(timeout_s=16.0))
     admission.place(_request("b", timeout_s=1.0))
 

@@ -22,6 +22,18 @@ def test_what_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
     assert Deployed.load(tmp_path) is None
 
 
+def test_what_was_sent_last_counts_until_something_is_seen_to_work(tmp_path: Path) -> None:
+    sent = Deployed(ASKED, {**SENT, "applications": []})
+    DEPLOYED.keep(tmp_path)
+
+    sent.keep_pending(tmp_path)
+    assert Deployed.load_last(tmp_path) == sent
+    assert Deployed.load(tmp_path) == DEPLOYED
+
+    DEPLOYED.keep(tmp_path)
+    assert Deployed.load_last(tmp_path) == DEPLOYED
+
+
 def test_other_applications_are_no_conflict() -> None:
     assert DEPLOYED.conflicts({**ASKED, "applications": []}) == []
 

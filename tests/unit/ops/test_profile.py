@@ -2,12 +2,20 @@
 
 import json
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from cluster.ops.ports import Ports
-from cluster.ops.profile import REPEATABLE, environment, haproxy_threads
+from cluster.ops.profile import (
+    ONE_MACHINE,
+    REPEATABLE,
+    WORKER_HOOK,
+    environment,
+    haproxy_threads,
+)
+from cluster.ops.worker_hook import API_PORT
 from cluster.settings import MARKER, ROOT
 
 PORTS = Ports(http=8000, dashboard=8265, gcs=6480)
@@ -49,6 +57,40 @@ def test_another_clusters_address_is_not_inherited(monkeypatch: pytest.MonkeyPat
     assert "RAY_AUTH_TOKEN" not in env
 
 
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+def test_on_one_machine_nothing_of_rays_or_serves_listens_for_others(profile: str) -> None:
+    env = _environment(profile)
+
+    assert env["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
+    assert env["__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"] == "cluster.ops.worker_hook.keep_loopback"
+    assert env[API_PORT] == "8000"
+
+
+def test_no_tuning_opens_those_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ONE_MACHINE, "1")
+    monkeypatch.setenv(API_PORT, "30250")
+
+    env = _environment()
+
+    assert (env[ONE_MACHINE], env[API_PORT]) == ("0", "8000")
+
+
+def test_nodes_of_several_machines_reach_each_other_whatever_is_around_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in _environment().items():
+        monkeypatch.setenv(name, value)
+
+    env = environment("fast", PORTS, "c2", Path("/m"), Path("/h"), 8, one_machine=False)
+
+    assert not {ONE_MACHINE, WORKER_HOOK, API_PORT} & env.keys()
+
+
+def test_serve_looks_at_its_proxy_every_second() -> None:
+    """A killed HAProxy was away for 29 s: three checks, ten seconds apart."""
+    assert _environment()["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"] == "1"
+
+
 def test_the_plain_profile_has_no_haproxy() -> None:
     assert not [name for name in _environment("plain") if "HAPROXY" in name or "HA_PROXY" in name]
 
@@ -67,20 +109,38 @@ def test_what_haproxy_may_repeat_are_routes_that_generate() -> None:
         assert set(described[path]["post"]["tags"]) <= {"openai", "captions", "posts"}, path
 
 
-def test_serve_starts_haproxy_through_our_script(tmp_path: Path) -> None:
+def test_serve_starts_haproxy_through_our_script() -> None:
     env = _environment()
-    config = tmp_path / "haproxy.cfg"
-    config.write_text("frontend http_frontend\n    bind :1\nbackend b\n")
-    fake = {"PATH": "/usr/bin:/bin", **env, "MOBULA_HAPROXY": "/bin/echo"}
 
-    script = [env["RAY_SERVE_HAPROXY_BINARY_PATH"], "-db", "-f", str(config), "-sf", "7"]
-    said = subprocess.run(script, env=fake, capture_output=True, text=True, check=True).stdout
-
-    assert said.split() == ["-dS", *script[1:]]
-    lines = config.read_text().splitlines()
-    assert lines[0] == "frontend http_frontend"
-    assert lines[1].split() == ["acl", "repeatable", "path", *REPEATABLE]
+    assert env["RAY_SERVE_HAPROXY_BINARY_PATH"] == str(ROOT / "cluster/ops/haproxy")
     assert Path(env["MOBULA_HAPROXY"]).is_file()
+    assert env["MOBULA_REPEATABLE"].split() == list(REPEATABLE)
+
+
+def test_the_script_passes_on_what_needs_no_configuration() -> None:
+    env = {"PATH": "/usr/bin:/bin", "MOBULA_HAPROXY": "/bin/echo"}
+    script = str(ROOT / "cluster/ops/haproxy")
+
+    said = subprocess.run([script, "-v"], env=env, capture_output=True, text=True, check=True)
+
+    assert said.stdout == "-v\n"
+
+
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+def test_uvicorn_believes_no_forwarding_header_whatever_is_inherited(
+    profile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+
+    assert _environment(profile)["FORWARDED_ALLOW_IPS"] == ""
+
+
+@pytest.mark.parametrize("profile", ["fast", "plain"])
+def test_serve_calls_our_layers_around_its_servers(profile: str) -> None:
+    path = _environment(profile)["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]
+
+    module, _, function = path.rpartition(".")
+    assert callable(getattr(import_module(module), function))
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 3), (64, 4)])

@@ -1,5 +1,6 @@
 """What `up` refuses before it starts anything."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,13 @@ def test_an_address_for_other_nodes_needs_a_host_that_lets_them_in(tmp_path: Pat
 
     with pytest.raises(StartFailed, match=r"MOBULA_HOST .*set it to 0\.0\.0\.0"):
         check(Plan(alone, plan.config))
+
+
+def test_several_nodes_need_an_address_that_others_reach(tmp_path: Path) -> None:
+    alone = _plan(tmp_path, "applications: []")
+
+    with pytest.raises(StartFailed, match="MOBULA_NODE_ADDRESS on loopback"):
+        check(replace(alone, nodes=2))
 
 
 def test_logs_of_the_latest_starts_are_kept(tmp_path: Path) -> None:

@@ -61,6 +61,20 @@ def test_a_second_start_is_told_that_one_is_under_way(tmp_path: Path) -> None:
         assert third
 
 
+def test_every_home_leaves_room_for_rays_longest_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a home of about 40 characters Ray's dashboard did not start."""
+    monkeypatch.setattr(states.tempfile, "gettempdir", lambda: str(tmp_path))
+    tail = "/session_2026-11-29_23-43-18_131716_4194303/sockets/dash_MetricsHead"
+    homes = [Path("/" + "h" * length) for length in range(1, 60)]
+
+    inside = [home for home in homes if states.ray_dir(home) == home / "ray"]
+
+    assert 20 < len(inside) < len(homes)
+    assert all(len(f"{home / 'ray'}{tail}") <= 107 for home in inside)
+
+
 def test_a_long_home_keeps_its_sockets_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,12 @@
 """Abilities are found out by trying, and a lack says why."""
 
+import ctypes
+
+import pytest
+
 from deployments.clipper.abilities import ffmpeg_version, nvenc_works, sandbox_strength
+
+LANDLOCK_CREATE_RULESET = 444
 
 
 def test_the_render_engine_starts_and_tells_its_version() -> None:
@@ -20,5 +26,15 @@ def test_gpu_encoding_is_told_by_an_encode() -> None:
 def test_what_the_kernel_closes_off_is_told() -> None:
     ability = sandbox_strength()
 
-    assert set(ability.facts) == {"files", "network", "processes"}
+    assert set(ability.facts) == {
+        "files", "network", "processes", "attributes", "ipc", "other_processes",
+    }  # fmt: skip
     assert ability.available == (set(ability.facts.values()) == {"closed"})
+
+
+def test_a_kernel_with_landlock_closes_everything_off() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(LANDLOCK_CREATE_RULESET, None, 0, 1) < 1:
+        pytest.skip("this kernel has no Landlock")
+
+    assert sandbox_strength().available

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from cluster.ops.nodes import is_loopback
 from cluster.ops.ports import Ports
 from cluster.production.compose import SECRETS
 from cluster.production.render import rendered
@@ -53,6 +54,34 @@ def test_the_schema_refuses_what_compose_refuses() -> None:
     wrong["services"]["mobula"]["healthchek"] = {}
     with pytest.raises(jsonschema.ValidationError, match="healthchek"):
         jsonschema.validate(wrong, schema())
+
+
+def test_with_tls_the_folder_of_the_certificate_is_mounted_and_asked_by_https() -> None:
+    values = parse({"compose": {"tls": True}})
+    jsonschema.validate(project(values), schema())
+    mobula = project(values)["services"]["mobula"]
+
+    folder = mobula["environment"]["MOBULA_TLS_CERT_FILE"].rpartition("/")[0]
+    assert mobula["environment"]["MOBULA_TLS_KEY_FILE"] == f"{folder}/tls.key"
+    assert f"./tls:{folder}:ro" in mobula["volumes"]
+    scraped = yaml.safe_load(rendered("compose", values, {})["prometheus.yml"])["scrape_configs"]
+    assert [each.get("scheme") for each in scraped] == ["https", None, None]
+
+
+@EVERY
+def test_prometheus_reaches_haproxys_metrics(values: Values) -> None:
+    environment = project(values)["services"]["mobula"]["environment"]
+
+    assert environment["MOBULA_METRICS_HOST"] == "0.0.0.0"
+    assert "MOBULA_TLS_CERT_FILE" not in environment
+
+
+@EVERY
+def test_what_prometheus_reads_does_not_listen_on_loopback_alone(values: Values) -> None:
+    address = project(values)["services"]["mobula"]["environment"]["MOBULA_NODE_ADDRESS"]
+
+    assert address in project(values)["services"]  # a name that the other containers know
+    assert not is_loopback(address)
 
 
 @EVERY

@@ -167,3 +167,26 @@ def test_equal_values_give_equal_bytes(values: Values) -> None:
     first = rendered("kubernetes", values, SERVE_CONFIG)
     again = rendered("kubernetes", values.model_copy(deep=True), SERVE_CONFIG)
     assert first == again
+
+
+@EVERY
+@pytest.mark.parametrize(
+    "port",
+    [PORTS.gcs, PORTS.agent, PORTS.haproxy_stats, PORTS.fallback_http, PORTS.replicas, 40_000],
+)
+def test_rays_and_serves_own_ports_are_open_to_the_nodes_alone(values: Values, port: int) -> None:
+    """One call to a port of Ray's ends the cluster, whatever its token."""
+    policies = [each["spec"] for each in manifests(values) if each["kind"] == "NetworkPolicy"]
+    letting_in = [
+        peer
+        for policy in policies
+        for rule in policy["ingress"]
+        if port in [each["port"] for each in rule.get("ports", ())] or "ports" not in rule
+        for peer in rule["from"]
+    ]
+
+    assert [peer.keys() for peer in letting_in] == [{"podSelector"}] * 2
+    roles = [
+        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in letting_in
+    ]
+    assert roles == ["head", "worker"]

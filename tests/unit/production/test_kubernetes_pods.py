@@ -106,7 +106,7 @@ def test_probes_ask_for_a_host_that_is_allowed() -> None:
 def test_a_pod_that_ends_waits_for_its_replicas_and_for_the_longest_stream(values: Values) -> None:
     args = AppArgs.model_validate(SERVE_CONFIG["applications"][0]["args"])
     stages = [
-        options.ingress_options(args.ingress),
+        options.ingress_options(args.ingress, args.video),
         options.limiter_options(args.limiter),
         options.shelf_options(args.cache, 0),
         options.clipper_options(args.video),
@@ -187,3 +187,18 @@ def test_sizes_are_asked_for_as_they_are_limited(values: Values) -> None:
         resources = container["resources"]
         assert resources["requests"] == resources["limits"]
         assert re.fullmatch(r"\d+Gi", resources["limits"]["memory"])
+
+
+def test_with_a_certificate_pods_speak_tls_and_are_asked_so() -> None:
+    values = parse({"blobs": "s3://bucket/prefix", "secrets": {"tls": "api-tls"}})
+    for template in templates(values):
+        volumes = {each["name"]: each for each in template["spec"]["volumes"]}
+        assert volumes["tls"]["secret"] == {"secretName": "api-tls"}
+    for container in worker_containers(values):
+        text = {each["name"]: each.get("value") for each in container["env"]}
+        [mount] = [each for each in container["volumeMounts"] if each["name"] == "tls"]
+        assert text["MOBULA_TLS_CERT_FILE"] == f"{mount['mountPath']}/tls.crt"
+        assert text["MOBULA_TLS_KEY_FILE"] == f"{mount['mountPath']}/tls.key"
+        assert container["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    for container in worker_containers(SMALL):
+        assert "scheme" not in container["readinessProbe"]["httpGet"]

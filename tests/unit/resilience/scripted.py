@@ -21,7 +21,7 @@ class Sent:
 
     def __init__(self, world: "World", call: str, timeout_s: float, lasts: bool) -> None:
         self.call = call
-        self.timeout_s = timeout_s
+        self.timeout_s = self.patience_s = timeout_s
         self.sent_at = world.clock.monotonic()
         self.placed = self.silent = False
         self.refused = 0

@@ -153,6 +153,19 @@ async def test_a_caller_who_leaves_takes_the_attempt_along() -> None:
     assert world.fleet.placed("c") is None
 
 
+async def test_calls_given_up_after_a_slow_call_s_time_open_the_breaker() -> None:
+    world = World("a", breaker={"min_requests": 10, "slow_s": 30})
+    world.ends = {"a": None}
+    for patience_s, state in ((29, "closed"), (31, "open")):
+        calls = [world.start(f"{patience_s}-{number}") for number in range(10)]
+        await asyncio.sleep(0)
+        world.clock.advance(patience_s)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        assert world.calls.figures().breaker.state == state
+
+
 async def test_without_a_replica_a_call_waits_for_one_as_long_as_it_is_told() -> None:
     world = World(patience_s=6)
     call = world.start()
@@ -254,6 +267,24 @@ async def test_a_late_call_is_hedged_and_the_loser_is_cancelled() -> None:
     await asyncio.sleep(0)
     assert first.cancelled
     assert world.calls.figures().hedges == 1
+
+
+async def test_a_hedged_stream_that_begins_as_its_caller_leaves_is_ended() -> None:
+    world = World("a", "b", lasts=True, hedge={"quantile": 0.5, "share": 1.0, "least_s": 0.001})
+    for number in range(20):
+        await world.call(str(number))
+    world.ends = {"a": None, "b": None}
+    call = world.start("late")
+    await eventually(lambda: world.sent[-1].call == "late~2", every_s=0)
+    first, second = world.sent[-2:]
+    second.settle("second")
+    call.cancel()
+    await asyncio.wait((call,))
+    await asyncio.sleep(0)
+    assert call.cancelled()
+    assert first.cancelled
+    assert second.cancelled
+    assert world.fleet.placed("late") is world.fleet.placed("late~2") is None
 
 
 async def test_a_replica_that_hedges_overtake_again_and_again_is_left_out() -> None:

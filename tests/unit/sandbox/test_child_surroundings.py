@@ -157,3 +157,97 @@ def test_limits_hold_for_programs_that_may_fork_too(folder, closed) -> None:
     finished = run(Sandboxed(shell, folder, ChildLimits(forks=True)))
 
     assert finished.out == b"kept out\n"
+
+
+ATTRIBUTES = {
+    "chmod": "os.chmod({path!r}, 0o777)",
+    "fchmod": "os.fchmod(os.open('own', os.O_CREAT | os.O_RDWR), 0o777)",
+    "utime": "os.utime({path!r})",
+    "setxattr": "os.setxattr({path!r}, 'user.x', b'1')",
+    "removexattr": "os.removexattr({path!r}, 'user.x')",
+    "chown": "os.chown({path!r}, 0, 0)",
+    "truncate": "os.truncate({path!r}, 0)",
+    "mknod": "os.mkfifo('fifo')",
+}
+
+
+@pytest.mark.parametrize("call", ATTRIBUTES)
+def test_attributes_of_files_cannot_be_changed(python, tmp_path, call: str, closed) -> None:
+    closed("attributes")
+    path = tmp_path / "admin.key"
+    path.write_text("ours")
+    path.chmod(0o600)
+    before = path.stat()
+
+    with pytest.raises(MediaDamaged) as failed:
+        python("import os\n" + ATTRIBUTES[call].format(path=str(path)))
+
+    assert "PermissionError" in failed.value.__notes__[0]
+    after = path.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_uid) == (
+        before.st_mode, before.st_mtime_ns, before.st_uid,
+    )  # fmt: skip
+    assert path.read_text() == "ours"
+
+
+IPC = {
+    "shmget": "libc.shmget(0, 4096, 0o1600)",
+    "semget": "libc.semget(0, 1, 0o1600)",
+    "msgget": "libc.msgget(0, 0o1600)",
+    "mq_open": "libc.mq_open(b'/mobula-test', 0o102, 0o600, None)",
+}
+
+
+@pytest.mark.parametrize("call", IPC)
+def test_there_is_no_shared_memory_no_semaphore_and_no_queue(python, call: str, closed) -> None:
+    closed("ipc")
+    code = "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\n"
+    code += f"print({IPC[call]}, ctypes.get_errno())"
+
+    assert python(code).out == b"-1 1\n"
+
+
+@pytest.mark.parametrize("file", ["cmdline", "status", "stat", "environ", "maps", "fd"])
+def test_nothing_of_other_processes_can_be_read(python, file: str, closed) -> None:
+    closed("other_processes")
+    read = "os.listdir(path)" if file == "fd" else "open(path).read()"
+
+    with pytest.raises(MediaDamaged) as failed:
+        python(f"import os; path = f'/proc/{{os.getppid()}}/{file}'; {read}")
+
+    assert "PermissionError" in failed.value.__notes__[0]
+
+
+def test_other_processes_cannot_be_listed(python, closed) -> None:
+    closed("other_processes")
+
+    with pytest.raises(MediaDamaged):
+        python("import os; os.listdir('/proc')")
+
+
+OTHERS = {
+    "kill": "os.kill(os.getppid(), 0)",
+    "killpg": "os.kill(-1, 0)",
+    "renice": "os.setpriority(os.PRIO_PROCESS, os.getppid(), 19)",
+    "affinity": "os.sched_setaffinity(os.getppid(), {0})",
+    "limits": "import resource; resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (9, 9))",
+    "pidfd": "os.pidfd_open(os.getppid())",
+}
+
+
+@pytest.mark.parametrize("call", OTHERS)
+def test_other_processes_cannot_be_affected(python, call: str, closed) -> None:
+    closed("other_processes")
+
+    with pytest.raises(MediaDamaged) as failed:
+        python("import os\n" + OTHERS[call])
+
+    assert "PermissionError" in failed.value.__notes__[0]
+
+
+def test_a_child_may_read_its_own_limits_and_signal_itself(python) -> None:
+    code = "import os, resource, signal\nsignal.signal(signal.SIGUSR1, lambda *_: print('got'))\n"
+    code += "os.kill(os.getpid(), signal.SIGUSR1)\n"
+    code += "print(resource.prlimit(os.getpid(), resource.RLIMIT_CORE))"
+
+    assert python(code).out == b"got\n(0, 0)\n"

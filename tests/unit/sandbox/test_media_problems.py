@@ -16,6 +16,7 @@ from deployments.clipper.failures import (
     NoMedia,
     NoRoom,
     SandboxFailed,
+    SandboxUnavailable,
     from_wire,
     to_wire,
 )
@@ -30,6 +31,7 @@ ALL: list[Problem] = [
     MediaTimeout("probe", 2.5),
     NoRoom(),
     SandboxFailed(),
+    SandboxUnavailable("no Landlock"),
 ]
 
 

@@ -168,6 +168,25 @@ async def test_a_batch_that_fails_fails_its_own_calls_only() -> None:
     assert target.waiting == 0
 
 
+async def test_a_text_that_the_model_cannot_take_costs_no_other_call_its_answer() -> None:
+    model = Lengths()
+    model.failing = "bad"
+    target = batcher(model)
+    first = await busy(target, model)
+    calls = [
+        asyncio.create_task(submit(target, *texts, tenant=tenant))
+        for tenant, texts in (("a", ("good", "x")), ("b", ("bad",)), ("c", ("fine",)))
+    ]
+    await until_waiting(target, 4)
+    model.gate.set()
+
+    found = await asyncio.gather(first, *calls, return_exceptions=True)
+    assert found[:2] == [[5], [4, 1]]
+    assert isinstance(found[2], ModelFailed)
+    assert found[3] == [4]
+    assert target.waiting == target.running == 0
+
+
 async def test_a_call_that_failed_leaves_nothing_in_line() -> None:
     model = Lengths()
     model.failing = "x" * 5

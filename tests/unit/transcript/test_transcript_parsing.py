@@ -197,11 +197,10 @@ def test_encodings_are_told_apart(data: bytes, expected: str) -> None:
         pytest.param(b"[" * 100_000, "not JSON", id="deep json"),
         pytest.param(b'{"a": 1}', "segments", id="another object"),
         pytest.param(b'[{"text": "x"}]', "/0", id="no times in json"),
-        pytest.param(b'[{"start": "1", "end": 2, "text": "x"}]', "/0/start", id="text as time"),
+        pytest.param(b'[{"start": "x", "end": 2, "text": "x"}]', "/0/start", id="text as time"),
         pytest.param(b'[{"start": 1e300, "end": 2, "text": "x"}]', "/0/start", id="endless time"),
         pytest.param(b'[{"start": 1, "end": 2, "text": 5}]', "/0/text", id="number as text"),
         pytest.param(b'{"words": [{"word": "x"}]}', "/words", id="no word has a time"),
-        pytest.param(b'[{"start":0,"end":1,"text":"' + b"x" * 20_001 + b'"}]', "text", id="long"),
         pytest.param(b"0:1 --> 0:2\n" * 50_001, "cues", id="too many lines"),
     ],
 )

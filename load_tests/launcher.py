@@ -1,15 +1,16 @@
-"""The real launcher, `./mobula`, as tests of this tier run it: in a home, on ports of their own."""
+"""The real launcher, `./mobula`, in a home and on ports of its own, for tests and benchmarks."""
 
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from cluster.ops import state as states
+from cluster.ops import supervision
 from cluster.ops.ports import Ports, is_free
 from cluster.ops.processes import end_all, members
 from cluster.ops.state import ClusterState
@@ -25,6 +26,7 @@ class Launcher:
     home: Path
     folder: Path
     ports: Ports
+    settings: Mapping[str, str] = field(default_factory=dict)  # further ones, by their variable
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         env = process_environment({
@@ -33,6 +35,7 @@ class Launcher:
             "MOBULA_DASHBOARD_PORT": str(self.ports.dashboard),
             "MOBULA_GCS_PORT": str(self.ports.gcs),
             "PYTHONPATH": str(self.folder),
+            **self.settings,
         })  # fmt: skip
         return subprocess.Popen(
             [str(ROOT / "mobula"), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
@@ -66,13 +69,23 @@ class Launcher:
 
     @classmethod
     @contextmanager
-    def within(cls, folder: Path) -> Iterator[Self]:
+    def within(cls, folder: Path, **settings: str) -> Iterator[Self]:
         """One whose cluster and logs are gone afterwards, however the test ended."""
-        found = cls(folder / "home", folder, Ports.free())
+        found = cls(folder / "home", folder, Ports.free(), settings)
         yield found
+        supervision.stop(found.home)  # else it would start again what is ended here
         state = states.load(found.home)
         if state is not None:
             end_all(lambda: members(state.id), grace_s=0.0)
         logs = states.ray_dir(found.home)
         if not logs.is_relative_to(found.home):
             shutil.rmtree(logs.parent)
+
+
+def wait_for(holds: Callable[[], bool], what: str, timeout_s: float = READY_S) -> float:
+    """Seconds until it holds; AssertionError where it does not in time."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < timeout_s, f"{timeout_s:g} s were not enough for {what}"
+        time.sleep(0.05)
+    return time.monotonic() - began

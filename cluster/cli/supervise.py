@@ -1,0 +1,115 @@
+"""The supervisor that `mobula up -d` leaves behind: `python -m cluster.cli.supervise`.
+
+It runs in a session of its own, writes what it does to `<home>/supervisor.log`, and ends when
+`down` tells it to, when it gives up, or when its cluster was ended or replaced by somebody else.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cluster.cli.screen import Stages, plain
+from cluster.cli.signals import Interrupted, Interrupts
+from cluster.ops import state as states
+from cluster.ops import supervision as supervisions
+from cluster.ops.plan import Plan
+from cluster.ops.processes import Owner
+from cluster.ops.shutdown import sweep
+from cluster.ops.state import ClusterState
+from cluster.ops.supervised import EndedByOthers, SupervisedCluster
+from cluster.ops.supervision import Supervision
+from cluster.ops.supervisor import Supervisor
+from cluster.settings import ROOT, Settings, process_environment
+from cluster.storage.files import PRIVATE_UMASK, write_for_owner_only
+
+LOG = "supervisor.log"
+
+
+def leave_behind(plan: Plan) -> None:
+    """Start the supervisor of a cluster that is ready."""
+    rest = {"config": str(plan.config), "profile": plan.profile, "timeout_s": plan.timeout_s}
+    env = process_environment({
+        "MOBULA_HOME": str(plan.home),
+        "MOBULA_HTTP_PORT": str(plan.settings.http_port),
+    })  # fmt: skip
+    with (plan.home / LOG).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cluster.cli.supervise", json.dumps(rest)],
+            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, umask=PRIVATE_UMASK,
+        )  # fmt: skip
+    # Written here, so that whoever ends the cluster from now on finds it.
+    supervisions.save(plan.home, Supervision(Owner.of(process.pid), detached=True))
+
+
+def supervised(
+    plan: Plan, state: ClusterState, interrupts: Interrupts, *, exclusive: bool
+) -> SupervisedCluster:
+    return SupervisedCluster(
+        plan,
+        state,
+        Stages(),
+        before_undo=interrupts.hold,
+        after_undo=interrupts.release,
+        count_cpus=count_cpus,
+        exclusive=exclusive,
+    )
+
+
+def count_cpus(asked: Mapping[str, Any]) -> int | None:
+    """By how many CPUs Ray places replicas: with room for a roll, where it is known what is
+    deployed; else Ray counts the cores."""
+    from pydantic import ValidationError
+
+    from graphs.args import AppArgs
+    from graphs.room import cpus_to_count
+
+    try:
+        [app] = asked["applications"]
+        return cpus_to_count(AppArgs.model_validate(app["args"]), os.cpu_count() or 1)
+    except (ValidationError, ValueError, KeyError, TypeError):
+        return None
+
+
+def sweep_now(cluster: SupervisedCluster) -> None:
+    """Whatever it is doing, leave nothing running."""
+    home = Settings().home
+    sweep(home, cluster.state, grace_s=0.0)
+    supervisions.forget(home)
+
+
+def run(arguments: Mapping[str, Any]) -> int:
+    """The exit code: 1 when it gave up."""
+    write_for_owner_only()
+    settings = Settings()
+    plan = Plan(
+        settings,
+        Path(arguments["config"]),
+        arguments["profile"],
+        arguments["timeout_s"],
+        detached=True,
+    )
+    state = states.load(settings.home)
+    if state is None:
+        return 0
+    interrupts = Interrupts(lambda: None)
+    cluster = supervised(plan, state, interrupts, exclusive=False)
+    interrupts.force = lambda: sweep_now(cluster)
+
+    try:
+        with cluster:
+            plain(Supervisor(cluster, settings.home, plain, detached=True).run())
+            return 1
+    except Interrupted:
+        return 0
+    except EndedByOthers:
+        supervisions.forget(settings.home)
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(json.loads(sys.argv[1])))

@@ -1,0 +1,37 @@
+"""What was found wrong with a transcript and mended or left out, in sentences for its owner."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+MAX_NOTES = 12
+
+
+@dataclass(slots=True)
+class Notes:
+    """Collects `sentences`; of faults that come many times, one sentence with their number and
+    where the first is."""
+
+    _faults: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _first: dict[tuple[str, str], str] = field(default_factory=dict)
+    _said: list[str] = field(default_factory=list)
+
+    def count(self, noun: str, what: str, where: str = "") -> None:
+        """One more `noun` ("line") of which `what` ("left out: ...") is to be said."""
+        self._faults[noun, what] += 1
+        if where:
+            self._first.setdefault((noun, what), where)
+
+    def add(self, sentence: str) -> None:
+        self._said.append(sentence)
+
+    def first(self) -> str:
+        """Where the first counted fault is; empty: there is none, or it has no place."""
+        return next(iter(self._first.values()), "")
+
+    def sentences(self) -> tuple[str, ...]:
+        counted = [
+            f"{number} {noun}{'' if number == 1 else 's'} {what}"
+            + (f" (first: {self._first[noun, what]})" if (noun, what) in self._first else "")
+            for (noun, what), number in self._faults.items()
+        ]
+        return tuple(text[:300] for text in [*self._said, *counted][:MAX_NOTES])

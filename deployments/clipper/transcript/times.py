@@ -1,0 +1,46 @@
+"""Instants as transcripts write them, in seconds: `01:02:03,456`, `02:03.4`, `3.5`."""
+
+import regex
+
+from deployments.contracts.media import Seconds
+
+LATEST_S = 1e6
+EARLIEST_S = -1e5
+_CLOCK = regex.compile(
+    r"\s{0,9}([-\u2212])?\s{0,3}(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})(?:[.,:](\d{1,9})\d{0,30})?\s{0,9}"
+)
+_TIMING = regex.compile(
+    r"([-\u2212]?\s{0,3}\d[\d:.,]{0,30})\s{0,20}-{1,3}>\s{0,20}([-\u2212]?\s{0,3}\d[\d:.,]{0,30})"
+)
+
+
+def clock(text: str) -> Seconds | None:
+    """None: it is no time. Hours and the fraction may be missing."""
+    found = _CLOCK.fullmatch(text[:60].rstrip(".,:"))
+    if found is None:
+        return None
+    sign, hours, minutes, seconds, fraction = found.groups()
+    value = int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds)
+    value += int(fraction) / 10 ** len(fraction) if fraction else 0.0
+    return -value if sign else float(value)
+
+
+def timing(line: str) -> tuple[Seconds, Seconds] | None:
+    """The times of a line like `00:00:01,000 --> 00:00:02,500 align:start`; None: it is none."""
+    found = _TIMING.search(line[:200])
+    if found is None:
+        return None
+    start, end = clock(found[1]), clock(found[2])
+    return None if start is None or end is None else (start, end)
+
+
+def number(value: object) -> Seconds | None:
+    """A JSON value as seconds: a number, or a text that holds one or a time. None: neither."""
+    if isinstance(value, str):
+        try:
+            value = float(value[:40].removesuffix("s"))
+        except ValueError:
+            value = clock(value[:60])
+    if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if EARLIEST_S < value < LATEST_S * 1000 else None

@@ -1,0 +1,12 @@
+"""What a cluster on one machine lets others reach."""
+
+from cluster.ops.listeners import listeners
+from load_tests.local_serve import LocalServe
+
+
+def test_no_process_listens_on_other_than_loopback(cluster: LocalServe) -> None:
+    """GCS and raylet end at one call without a token, and nothing here is meant for others."""
+    found = listeners(cluster.processes())
+
+    assert {each.process for each in found} >= {"gcs_server", "raylet", "haproxy"}
+    assert [each for each in found if each.is_open] == []

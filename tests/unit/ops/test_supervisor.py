@@ -1,0 +1,150 @@
+"""Supervising a cluster: what is started again, what is said of it, and when it is given up."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cluster.clock import ManualClock
+from cluster.ops import supervision as supervisions
+from cluster.ops.plan import StartFailed
+from cluster.ops.restarts import DELAYS_S, MOST, WINDOW_S, Restarts
+from cluster.ops.roles import Role
+from cluster.ops.supervisor import Supervisor
+
+
+class Over(Exception):
+    """The end of a test's script."""
+
+
+@dataclass
+class FakeCluster:
+    """`script`: what is away at each look; then it is over. The first `broken` starts fail."""
+
+    script: list[dict[Role, float]]
+    broken: int = 0
+    starts: int = 0
+    revived: list[Role] = field(default_factory=list)
+    during_start: Callable[[], None] = lambda: None
+
+    def away(self) -> Mapping[Role, float]:
+        if not self.script:
+            raise Over
+        return self.script.pop(0)
+
+    def silent(self) -> Mapping[str, float]:
+        return {}
+
+    def revive(self, role: Role) -> None:
+        self.revived.append(role)
+        if role == "log_monitor":
+            raise OSError("no such program")
+
+    def start_again(self) -> None:
+        self.starts += 1
+        self.during_start()
+        if self.starts <= self.broken:
+            raise StartFailed("`ray start` ended with status 1")
+
+
+@dataclass
+class Run:
+    cluster: FakeCluster
+    home: Path
+    clock: ManualClock = field(default_factory=ManualClock)
+    said: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.clock.advance(seconds)
+
+    def to_its_end(self) -> str | None:
+        """The reason for which it was given up; None where it was not."""
+        supervisor = Supervisor(
+            self.cluster, self.home, self.said.append,
+            detached=True, clock=self.clock, sleep=self.sleep,
+        )  # fmt: skip
+        try:
+            return supervisor.run()
+        except Over:
+            return None
+
+    def record(self) -> supervisions.Supervision:
+        found = supervisions.load(self.home)
+        assert found is not None
+        return found
+
+
+def test_a_cluster_without_its_control_is_started_again_and_watched_on(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{}, {"gcs": 0.0}, {}]), tmp_path)
+
+    assert run.to_its_end() is None
+
+    assert run.cluster.starts == 1
+    assert (run.record().phase, run.record().restarts) == ("watching", 1)
+    assert run.said[0] == "Ray's control (GCS) has died; starting everything again (attempt 1)"
+
+
+def test_status_can_tell_what_is_under_way(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{"raylet": 0.0}], broken=1), tmp_path)
+    seen: list[str] = []
+    run.cluster.during_start = lambda: seen.append(str(run.record()))
+
+    run.to_its_end()
+
+    assert seen == [
+        "starting everything again, attempt 1: Ray's node process (raylet) has died",
+        "starting everything again, attempt 2: `ray start` ended with status 1",
+    ]
+    assert "started everything again once" in str(run.record())
+
+
+def test_a_crash_loop_is_given_up_with_the_last_reason(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{"gcs": 0.0}], broken=99), tmp_path)
+
+    reason = run.to_its_end()
+
+    assert run.cluster.starts == MOST
+    assert reason == "started 5 times within 10 minutes; last: `ray start` ended with status 1"
+    assert str(run.record()) == f"gave up: {reason}"
+
+
+def test_a_cluster_that_keeps_dying_after_good_starts_is_a_crash_loop_too(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{"gcs": 0.0}] * 99), tmp_path)
+
+    assert run.to_its_end() is not None
+    assert run.cluster.starts == MOST
+
+
+def test_starts_long_ago_do_not_count(tmp_path: Path) -> None:
+    clock = ManualClock()
+    restarts = Restarts(clock)
+    delays = [restarts.begin() for _ in range(MOST)]
+    assert delays == list(DELAYS_S)
+    assert restarts.is_crash_loop()
+
+    clock.advance(WINDOW_S)
+
+    assert not restarts.is_crash_loop()
+    assert restarts.begin() == 0.0
+
+
+def test_while_serve_replaces_a_part_nothing_is_started_again(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{"haproxy": 0.0}, {"haproxy": 0.5}, {}]), tmp_path)
+
+    run.to_its_end()
+
+    assert run.cluster.starts == 0
+    assert run.said == [
+        "HAProxy has died; Serve starts it again",
+        "all is well again after 1.0 s",
+    ]
+
+
+def test_a_process_that_cannot_be_revived_does_not_end_the_supervisor(tmp_path: Path) -> None:
+    run = Run(FakeCluster([{"dashboard": 0.0, "log_monitor": 0.0}, {}]), tmp_path)
+
+    run.to_its_end()
+
+    assert run.cluster.revived == ["dashboard", "log_monitor"]
+    assert "that failed: no such program" in run.said

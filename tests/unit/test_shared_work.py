@@ -1,0 +1,136 @@
+"""Work that many requests share runs in the context of none of them.
+
+Ray Serve ends the calls that were made in the context of a request whose client has left, so a task
+that goes on for others must not have been started in one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextvars import ContextVar
+from random import Random
+
+import numpy as np
+import pytest
+
+from cluster.clock import ManualClock
+from cluster.tenants.caller import Caller
+from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.units import Unit
+from deployments.cache.ask import Ask
+from deployments.cache.codec import Sealer, encode
+from deployments.cache.flight import Flight
+from deployments.cache.meaning import Found, Meaning
+from deployments.cache.memory import MemoryTier
+from deployments.cache.retrieval import Retrieval
+from deployments.cache.semantic.sameness import equal
+from deployments.cache.semantic.semantic_cache import SemanticCache
+from deployments.cache.write_behind import WriteBehind
+from deployments.contracts.cache import Entry, Lives
+from deployments.contracts.embedding import Vectors
+from deployments.contracts.generation import Choice, Completion, GenerateRequest, Sampling, Usage
+from deployments.contracts.limits import Ask as Wanted
+from deployments.contracts.limits import Exchange
+from deployments.jobs.watch import Watch
+from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.search.batching import Batcher
+from tests.api.fakes import WordsModel
+
+Seen = list[str]
+current: ContextVar[str] = ContextVar("current", default="nobody")
+
+
+async def limits(seen: Seen) -> None:
+    """An exchange with the authority of the limits, which the first who needs it begins."""
+
+    class Authority(MemoryAuthority):
+        async def exchange(
+            self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Wanted]
+        ) -> Exchange:
+            seen.append(current.get())
+            return await super().exchange(replica, epoch, ttl_s, asks)
+
+    async def spent(tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+        return 0
+
+    clock = ManualClock()
+    limiter = TenantLimiter(Authority(clock), "r", clock, spent, lambda event: None)
+    rates = {"generate": {"requests": {"limit": 5, "per": "second", "burst": 5}}}
+    plan = Plan.model_validate({"id": "p", "rates": rates})
+    (await limiter.admit("acme", plan, RequestClass.GENERATE)).close()
+
+
+async def embedding_batches(seen: Seen) -> None:
+    async def run(texts: Sequence[str]) -> Vectors:
+        seen.append(current.get())
+        return np.zeros((len(texts), 1), dtype=np.float32)
+
+    await Batcher(run, 100, 100, ManualClock()).submit("acme", ["text"], [1])
+
+
+async def archived_answers(seen: Seen) -> None:
+    async def write(key: bytes, blob: bytes) -> None:
+        seen.append(current.get())
+
+    async def undo(key: bytes) -> None: ...
+
+    queue = WriteBehind(write, undo, 100)
+    queue.put(b"k", b"v")
+    await queue.flush()
+
+
+async def news_of_jobs(seen: Seen) -> None:
+    async def last_events(jobs: Collection[str]) -> Mapping[tuple[str, str], int]:
+        seen.append(current.get())
+        return {("acme", "j"): 1}
+
+    assert await Watch(last_events).until_news("acme", "j", 0, 5.0)
+
+
+async def what_a_flight_leaves_behind(seen: Seen) -> None:
+    async def release() -> None:
+        seen.append(current.get())
+
+    retrieval = Retrieval(None, None, ManualClock())
+    retrieval.later(release())
+    await retrieval.close()
+
+
+async def semantic_lessons(seen: Seen) -> None:
+    async def embed(tenant: str, text: str) -> np.ndarray:
+        seen.append(current.get())
+        return np.ones(4, dtype=np.float32) / 2
+
+    answer = Completion((Choice(0, "four", "stop"),), Usage(1, 1), "m")
+    caller = Caller("acme", "k", frozenset())
+    request = GenerateRequest("r", caller, "m", Sampling(temperature=0.0), prompt="two and two?")
+    ask = Ask(b"k" * 32, request, WordsModel(), Sealer(b"secret"), lambda _: True, lambda *_: None)
+    flight = Flight(ask, 0.0)
+    meaning = Meaning(SemanticCache(embed, Random(1)), equal, MemoryTier(1 << 20, ManualClock()))
+    meaning.learn(Found(b"frame", "two and two?"), flight)
+    await asyncio.sleep(0)
+    kept = Entry("acme", "m", 0, 0.0, 0.1, Lives(1, 2, 3), encode(answer))
+    flight.land(answer, kept, "model")
+    await asyncio.wait(tuple(meaning._lessons))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        limits,
+        embedding_batches,
+        archived_answers,
+        news_of_jobs,
+        what_a_flight_leaves_behind,
+        semantic_lessons,
+    ],
+    ids=lambda work: work.__name__,
+)
+async def test_shared_work_runs_in_the_context_of_no_request(
+    work: Callable[[Seen], Awaitable[None]],
+) -> None:
+    seen: Seen = []
+    current.set("who came first")
+    await work(seen)
+    assert seen
+    assert set(seen) == {"nobody"}
