@@ -115,7 +115,8 @@ def _sound_rank(track: AudioTrack, language: str | None) -> tuple[int | bool, ..
 
 def _primary(tag: str | None) -> str:
     """The language of a tag by its shortest code (ISO 639)."""
-    from langcodes import Language, LanguageTagError  # loads tables: a tenth of a second
+    from langcodes import Language  # loads tables: a tenth of a second
+    from langcodes.tag_parser import LanguageTagError
 
     try:
         return Language.get(tag or "").language or ""

@@ -32,6 +32,7 @@ from tests.media_fixtures.plans import never
 from tests.media_fixtures.recordings import Recording, build, remux
 
 SYNC_S = 0.025
+PLACED_S = 0.045  # a frame, and what an AAC encoder puts before the first sample
 FFV1 = ("-c:v", "ffv1", "-level", "3", "-pix_fmt")
 TONE = "sine=frequency=330:sample_rate=48000:duration=6"
 TIMED = ("-copyts", "-fps_mode", "passthrough")
@@ -59,7 +60,7 @@ def made(
 
 # Odd sizes
 
-SIZES = [(541, 303), (640, 361), (161, 90), (90, 161), (303, 541), (17, 9), (3, 5), (1, 1)]
+SIZES = [(541, 303), (640, 361), (161, 90), (90, 161), (303, 541), (17, 9), (7, 5), (1, 1)]
 PIXELS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "bgr0", "yuva420p"]
 ASPECTS: tuple[AspectName, ...] = ("9:16", "1:1", "4:5", "16:9")
 
@@ -169,10 +170,13 @@ def test_nothing_that_was_said_is_lost_whichever_begins_first(
         first = max(start + zero, begins - 1e-9)
         return [at - zero - start for at in (0.0, 2.0, 4.0) if first <= at < end + zero]
 
-    assert beeps(file.path) == pytest.approx(within(order.sound), abs=SYNC_S)
+    heard = beeps(file.path)
+    assert heard == pytest.approx(within(order.sound), abs=PLACED_S)
     seen = [at for at in flashes(file.path) if at > 0.1]
     wanted = [at for at in within(order.picture) if at > 0.1]
-    assert seen == pytest.approx(wanted, abs=SYNC_S)
+    assert seen == pytest.approx(wanted, abs=PLACED_S)
+    for at in seen:
+        assert min(abs(beep - at) for beep in heard) <= SYNC_S
     assert abs(report.duration_s - (end - start)) <= 0.041
     told = [problem for problem in report.problems if problem.startswith("sound begins")]
     late = order.picture - zero - start

@@ -24,7 +24,7 @@ _MARGIN = 0.05  # of the crop, between the subject and its edges, where there is
 _OUTLIERS = 0.01  # of the moments, at either end
 _HELD = 0.75  # of the moments that the crop has to hold
 _KNOWN = 0.5  # of the samples
-_CLOSE_UP = 1.5  # crops wide at most
+_CLOSE_UP = (0.8, 1.5)  # crops wide: what fills the crop need not be wholly inside
 _OFF_CENTRE = 0.15  # of the crop, between the middles of a close-up and the crop
 _LAST_S = 0.001  # how long before a cut the last place of a shot is
 Line = NDArray[np.float64]
@@ -73,6 +73,8 @@ def _steady(near: Line, far: Line, share: float) -> float | None:
         return (1 - share) / 2
     room, middle = (share - (far - near)) / 2, (near + far - share) / 2
     give = np.where(room < 0, _lag(room, share), room - np.clip(room, 0.0, _MARGIN * share))
+    calm = np.where(_is_close_up(near, far, share), _OFF_CENTRE * share, 0.0)
+    give = np.maximum(give, calm)
     low = float(np.quantile(middle - give, 1 - _OUTLIERS))
     high = float(np.quantile(middle + give, _OUTLIERS))
     low, high = max(low, 0.0), min(high, 1 - share)
@@ -106,6 +108,10 @@ def _lost(subject: Track, near: Line, far: Line, path: Line, share: float) -> bo
         return True
     inside = (near >= path - _TOLERANCE) & (far <= path + share + _TOLERANCE)
     centred = np.abs(path - np.clip((near + far - share) / 2, 0.0, 1 - share))
-    close = (far - near <= _CLOSE_UP * share) & (far - near > share)
-    inside |= close & (centred <= _OFF_CENTRE * share)
+    inside |= _is_close_up(near, far, share) & (centred <= _OFF_CENTRE * share + _TOLERANCE)
     return float(inside[known].mean()) < _HELD
+
+
+def _is_close_up(near: Line, far: Line, share: float) -> NDArray[np.bool_]:
+    least, most = _CLOSE_UP
+    return (far - near >= least * share) & (far - near <= most * share)

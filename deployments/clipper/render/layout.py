@@ -52,8 +52,8 @@ def fitted(source: Stream, track: VideoTrack, output: OutputPlan) -> Stream:
     behind, before = copies(source, 2)
     width, height = crop_size(stored(track), covering_share(picture, whole))
     behind = behind.filter("crop", w=width, h=height)
-    small = (max(SMALLEST, even_below(length / _BACKGROUND)) for length in whole)
-    behind = _sized(behind, *small, "fast_bilinear").filter("gblur", sigma=3)
+    small = [max(SMALLEST, even_below(length / _BACKGROUND)) for length in whole]
+    behind = _sized(behind, small[0], small[1], "fast_bilinear").filter("gblur", sigma=3)
     behind = _sized(behind, *whole, "bilinear")
     before = _sized(before, *size, "bicubic")
     place = centred(size, whole)
