@@ -22,6 +22,7 @@ from deployments.contracts.clips import ClipText, Highlight
 TEMPLATE = "template"
 MAX_TITLE, MAX_TOPIC, MAX_TAGS = 80, 160, 5
 MAX_DESCRIPTION = 300
+MAX_SAID = 20_000
 _SENTENCE_END = re.compile(r"[.!?…。！？](?=\s)")
 _WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
 
@@ -43,8 +44,9 @@ def topic_of(text: str, keywords: tuple[str, ...] = ()) -> str:
     words = [word.lower() for word in _WORD.findall(text)]
     counts = Counter(word for word in words if word not in COMMON)
     wanted = {word.lower() for word in keywords}
-    ranked = sorted(counts, key=lambda word: (word not in wanted, -counts[word], words.index(word)))
-    chosen = sorted(ranked[:4], key=words.index)
+    first = {word: place for place, word in reversed(list(enumerate(words)))}
+    ranked = sorted(counts, key=lambda word: (word not in wanted, -counts[word], first[word]))
+    chosen = sorted(ranked[:4], key=first.__getitem__)
     return " ".join(chosen)[:MAX_TOPIC]
 
 
@@ -92,7 +94,9 @@ class Describing:
         number: int,
         seed: int,
     ) -> ClipText:
-        """Never fails: where the model does, the template writes, and `detail` says why."""
+        """Never fails: where the model does, the template writes, and `detail` says why. Of `text`,
+        its first MAX_SAID characters are looked at: this runs on the loop."""
+        text = text[:MAX_SAID]
         plain = by_template(text or clip.excerpt, name, number)
         topic = topic_of(text or clip.excerpt)
         if self._writer is None or not topic:

@@ -12,7 +12,8 @@ import regex
 
 MOST = 5
 COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text().split())
-_WORD = regex.compile(r"[\p{L}\p{M}][\p{L}\p{M}'\u2019-]{2,28}[\p{L}\p{M}](?![\p{L}\p{M}])")
+SHORTEST, LONGEST = 4, 30
+_WORD = regex.compile(r"[\p{L}\p{M}]++(?:['\u2019-][\p{L}\p{M}]++)*+")
 _SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 _MARKS = regex.compile(r"[-'\u2019]")
 
@@ -23,8 +24,10 @@ def keywords_of(text: str) -> list[str]:
     names: dict[str, str] = {}
     for found in _WORD.finditer(text):
         word = found[0]
+        if not SHORTEST <= len(word) <= LONGEST or _SPACELESS.search(word):
+            continue
         key = word.lower().replace("\u2019", "'")
-        if key in COMMON or _SPACELESS.search(word):
+        if key in COMMON:
             continue
         counts[key] += 1
         if _is_name(word, text[max(0, found.start() - 3) : found.start()].rstrip()):

@@ -18,7 +18,7 @@ from cluster.clock import Clock
 from deployments.clipper.captions import captions, why_left_out
 from deployments.clipper.captions.styles import NONE
 from deployments.clipper.crew import Crew
-from deployments.clipper.describing import Describing
+from deployments.clipper.describing import MAX_SAID, Describing
 from deployments.clipper.framing import frame, output_size
 from deployments.clipper.order import Order, clips_of
 from deployments.clipper.quality import inspect
@@ -159,7 +159,8 @@ class Producing:
     ) -> Any:
         if not order.options.texts:
             return None
-        said = " ".join(word.text for word in _heard(transcript, highlight).words)
+        words = _heard(transcript, highlight).words[:MAX_SAID]
+        said = " ".join(word.text for word in words)
         return await self._describing.describe(
             cut.tenant, cut.holder, highlight, said, order.name, cut.number, order.options.seed
         )

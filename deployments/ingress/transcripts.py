@@ -26,6 +26,8 @@ _KINDS: dict[str, Kind] = {
     "text/srt": "srt",
     "text/vtt": "vtt",
     "application/json": "json",
+    "application/jsonl": "json",
+    "application/x-ndjson": "json",
 }
 _UNSAID = frozenset({"", "text/plain", "application/octet-stream"})
 

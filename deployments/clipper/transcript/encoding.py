@@ -103,9 +103,9 @@ def _legacy(data: bytes) -> str:
     beyond = sum(byte > 0x7F for byte in sample)
     if beyond < _LATIN_SHARE * len(b"".join(sample.split())):
         return _latin(sample)
-    found = from_bytes(sample, cp_isolation=list(_LEGACY)).best()
-    codec = None if found is None else found.encoding
-    return codec if codec in _LEGACY and codec not in _ALPHABETS else _latin(sample)
+    found = from_bytes(sample, cp_isolation=[codec for codec in _LEGACY if codec not in _ALPHABETS])
+    best = found.best()
+    return best.encoding if best is not None and best.encoding in _LEGACY else _latin(sample)
 
 
 def _latin(sample: bytes) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import regex
 
+LONGEST_WORD = 300
 _TAGS = regex.compile(r"</?[A-Za-z][^<>]{0,300}>|<[\d:.]{1,20}>|\{\\[^{}]{0,300}\}")
 _BREAKS = regex.compile(r"\\[Nnh]|<br\s{0,9}/?>", regex.IGNORECASE)
 _UNSEEN = regex.compile(
@@ -41,9 +42,10 @@ def plain(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of plain text; scripts without spaces in runs of at most four characters, with the
-    punctuation that follows."""
-    return [run for part in text.split() for run in _joined(_RUN.findall(part))]
+    """The words of plain text, cut to LONGEST_WORD characters; scripts without spaces in runs of at
+    most four characters, with the punctuation that follows."""
+    runs = (run for part in text.split() for run in _joined(_RUN.findall(part)))
+    return [run[:LONGEST_WORD] for run in runs]
 
 
 def ends_sentence(word: str) -> bool:

@@ -334,3 +334,21 @@ async def test_who_may_only_look_may_not_order(world: ClipWorld) -> None:
     async with world.client(READER) as reader:
         assert (await reader.post(path_of(video.id), json={})).status_code == 403
     assert await world.jobs() == ()
+
+
+async def test_an_order_warns_of_scripts_that_captions_cannot_show(
+    world: ClipWorld, client: httpx.AsyncClient
+) -> None:
+    video = await world.video()
+    text = "1\n00:00:00,000 --> 00:00:02,000\nhello \u0f56\u0f7c\u0f51\n"
+    at, headers = f"/api/v1/videos/{video.id}", {"Content-Type": "text/srt"}
+    put = await client.put(f"{at}/transcript", content=text, headers=headers)
+    assert put.json()["transcript"]["undrawn_scripts"] == ["Tibetan"]
+
+    warned = (await client.post(path_of(video.id), json={})).json()
+    quiet = (await client.post(path_of(video.id), json={"captions": "none"})).json()
+
+    [warning] = warned["warnings"]
+    assert "no installed font draws Tibetan" in warning
+    assert quiet["warnings"] == []
+    assert (await client.get(f"/api/v1/jobs/{warned['id']}")).json()["warnings"] == [warning]

@@ -1,9 +1,11 @@
 """Words to publish a clip with, by the text model or without it; and who decides the order."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,3 +167,14 @@ async def test_without_an_answer_clips_keep_the_order_of_their_scores() -> None:
     assert await Describing(None).ordered("acme", "key1", clips) == clips
     assert await Describing(refused).ordered("acme", "key1", clips) == clips
     assert len(refused.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "filler", ["x" * 300 + " ", "a", "'", "b-", "#a ", "Name ", ". ", "wörd\u2019s "], ids=str.strip
+)
+async def test_describing_a_hostile_text_holds_the_loop_for_no_time(filler: str) -> None:
+    text = filler * ((1 << 20) // len(filler))
+    began = time.thread_time()
+    await described(None, text)
+    await described(Model(), "".join(f"w{i:x}rd " for i in range(100_000)))
+    assert time.thread_time() - began < 0.1

@@ -12,7 +12,6 @@ import jsonschema
 import pytest
 import yaml
 
-from cluster.ops.nodes import is_loopback
 from cluster.ops.ports import Ports
 from cluster.production.compose import DERIVED, IN_FILES, SECRETS
 from cluster.production.render import rendered

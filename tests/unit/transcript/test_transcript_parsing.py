@@ -220,11 +220,11 @@ def test_a_file_that_says_nothing_gives_a_transcript_that_says_why() -> None:
 )
 def test_no_text_takes_longer_than_its_length_deserves(filler: str) -> None:
     srt = "1\n00:00:00,000 --> 00:00:04,000\n" + filler * (300_000 // len(filler))
-    began = time.monotonic()
+    began = time.thread_time()
     for kind in get_args(Kind)[:2]:
         with contextlib.suppress(TranscriptRefused):
             assert in_order(parse_transcript(srt.encode(), kind))
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 2
 
 
 cue = st.fixed_dictionaries(

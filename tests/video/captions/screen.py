@@ -2,13 +2,15 @@
 
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.captions import FONTS, safe_area
+from deployments.clipper.captions import safe_area
+from deployments.clipper.captions.font import files_for
 
 FPS = 20
 
@@ -18,8 +20,10 @@ def draw(
 ) -> tuple[NDArray[np.uint8], str]:
     """Frames of shape (n, height, width, 3), `FPS` a second, and what libass logged."""
     (folder / "c.ass").write_text(ass)
-    if not (folder / "fonts").exists():
-        (folder / "fonts").symlink_to(FONTS)
+    (folder / "fonts").mkdir(exist_ok=True)
+    for font in files_for(ass):
+        with suppress(FileExistsError):
+            (folder / "fonts" / font.name).symlink_to(font)
     black = f"color=black:s={width}x{height}:r={FPS}:d={seconds},format=rgb24"
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "verbose", "-f", "lavfi", "-i", black]
     command += ["-vf", "ass=c.ass:fontsdir=fonts", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"]

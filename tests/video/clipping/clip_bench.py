@@ -72,8 +72,8 @@ class Bench:
     workshop: Workshop
     crew: WatchedThreads
 
-    async def video(self, file: Path, words: str | None = None) -> Order:
-        """An order for the recording in `file`, which became a video."""
+    async def video(self, file: Path, words: str | bytes | None = None, kind: str = "srt") -> Order:
+        """An order for the recording in `file`, which became a video; `words` lie beside it."""
         library, id_ = self.workshop.library, new_id()
         data = await asyncio.to_thread(file.read_bytes)
 
@@ -84,9 +84,15 @@ class Bench:
         made = await library.intake.admit(library.intake.draft(TENANT, "k", "talk.mp4", id_))
         if words is None:
             return order_of(made)
-        raw = words.encode()
+        raw = words if isinstance(words, bytes) else words.encode()
         await library.files.put(TENANT, transcript_of(id_), raw, "application/x-subrip", None)
-        return order_of(made, (transcript_of(id_), "srt"))
+        return order_of(made, (transcript_of(id_), kind))
+
+    async def text(self, part: Part, kind: str) -> str:
+        """The subtitle file of a clip."""
+        [file] = [each for each in part.data["files"] if each["kind"] == kind]
+        chunks = await self.workshop.library.files.open(TENANT, file["path"])
+        return b"".join([chunk async for chunk in chunks]).decode()
 
     async def begin(self, order: Order, **options: Any) -> str:
         """The id of a new job."""

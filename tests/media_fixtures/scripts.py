@@ -1,0 +1,31 @@
+"""Texts in every script that captions are drawn in, with the font that draws them."""
+
+# Three words each, and the font that draws the first.
+SCRIPTS = {
+    "Arabic": ("مرحبا بالعالم اليوم", "NotoSansArabic-Bold"),
+    "Hebrew": ("שלום לכולם היום", "NotoSansHebrew-Bold"),
+    "Devanagari": ("नमस्ते दुनिया आज", "NotoSansDevanagari-Bold"),
+    "Thai": ("สวัสดี ครับ วันนี้", "NotoSansThai-Bold"),
+    "Japanese": ("こんにちは 今日は 骨を", "NotoSansCJKjp-Bold"),
+    "Chinese": ("大家好 今天 骨头", "NotoSansCJKjp-Bold"),
+    "Korean": ("안녕하세요 오늘은 빵을", "NotoSansCJKjp-Bold"),
+    "emoji": ("😀 party 🎉", "NotoEmoji-Bold"),
+    "Bengali": ("নমস্কার আজ আমরা", "NotoSansBengali-Bold"),
+    "Gujarati": ("નમસ્તે આજે આપણે", "NotoSansGujarati-Bold"),
+    "Gurmukhi": ("ਸਤਿ ਸ੍ਰੀ ਅਕਾਲ", "NotoSansGurmukhi-Bold"),
+    "Kannada": ("ನಮಸ್ಕಾರ ಇಂದು ನಾವು", "NotoSansKannada-Bold"),
+    "Malayalam": ("നമസ്കാരം ഇന്ന് നാം", "NotoSansMalayalam-Bold"),
+    "Oriya": ("ନମସ୍କାର ଆଜି ଆମେ", "NotoSansOriya-Bold"),
+    "Sinhala": ("ආයුබෝවන් අද අපි", "NotoSansSinhala-Bold"),
+    "Tamil": ("வணக்கம் இன்று ரொட்டி", "NotoSansTamil-Bold"),
+    "Telugu": ("నమస్కారం ఈరోజు మనం", "NotoSansTelugu-Bold"),
+    "Khmer": ("សួស្តី ថ្ងៃ នេះ", "NotoSansKhmer-Bold"),
+    "Lao": ("ສະບາຍດີ ມື້ນີ້ ພວກເຮົາ", "NotoSansLao-Bold"),
+    "Myanmar": ("မင်္ဂလာပါ ဒီနေ့ ကျွန်တော်", "NotoSansMyanmar-Bold"),
+    "Ethiopic": ("ሰላም ዛሬ ዳቦ", "NotoSansEthiopic-Bold"),
+    "Armenian": ("Բարեւ այսօր մենք", "NotoSansArmenian-Bold"),
+    "Georgian": ("გამარჯობა დღეს ჩვენ", "NotoSansGeorgian-Bold"),
+    "Cyrillic": ("Привет сегодня мы", "Inter-ExtraBold"),
+    "Greek": ("Γεια σας σήμερα", "Inter-ExtraBold"),
+    "Vietnamese": ("Tiếng Việt hay", "Inter-ExtraBold"),
+}
