@@ -1,6 +1,6 @@
 """How many files may be open: each connection that HAProxy holds takes two.
 
-The soft limit is raised towards the hard one before anything starts; the hard one is the operator's.
+The soft limit is raised towards the hard one before anything starts; that is the operator's.
 """
 
 import resource
