@@ -1,12 +1,14 @@
 """How many files may be open: each connection that HAProxy holds takes two.
 
-The soft limit is raised to the hard one before anything starts; the hard one is the operator's.
+The soft limit is raised towards the hard one before anything starts; that is the operator's.
 """
 
 import resource
 from dataclasses import dataclass
 
 from cluster.ops.haproxy_configuration import most_connections
+
+ENOUGH = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class Descriptors:
 
 
 def raise_limit() -> None:
-    """For this process and all that it starts."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    """For this process and all that it starts. Not without bound: some programs walk through every
+    descriptor that they might have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cluster.ops.serve_headers import DECODED, REQUEST_ID, STEERING, canonical
+from cluster.ops.serve_headers import DECODED, REQUEST_ID, STEERING
 from deployments.ingress.guard import RequestGuard
 
 
@@ -34,20 +34,21 @@ class ServeHeaderFilter:
         await self._app(scope, receive, send)
 
 
-_READ = STEERING | DECODED
+_STEERING = frozenset(name.encode() for name in STEERING)
+_DECODED = frozenset(name.encode() for name in DECODED)
 _SANE_ID = re.compile(REQUEST_ID.encode())
-_INITIALS = frozenset(name[0].encode() for name in _READ)
 
 
 def _passes(name: bytes, value: bytes) -> bool:
-    if name[:1] not in _INITIALS:
+    """`name` is in lower case, as ASGI has it."""
+    known = name.replace(b"_", b"-")
+    if known in _STEERING:
+        return False
+    if known not in _DECODED:
         return name.isascii()
-    known = canonical(name.decode("latin-1"))
-    if known == "x-request-id":  # Serve repeats it in the answer
-        return name == b"x-request-id" and _SANE_ID.fullmatch(value) is not None
-    if known in DECODED:
-        return value.isascii() and value.decode("ascii").isprintable()
-    return name.isascii() and known not in STEERING
+    if known == b"x-request-id":  # Serve repeats it in the answer
+        return name == known and _SANE_ID.fullmatch(value) is not None
+    return value.isascii() and value.decode("ascii").isprintable()
 
 
 class UnchunkedHttp10:
