@@ -8,7 +8,7 @@ the control service is asked first, with the token that there is.
 import grpc
 import ray
 from ray._private import services
-from ray._raylet import AuthenticationTokenLoader
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
 
 from cluster.ops.driver import keep_loopback_address

@@ -64,7 +64,7 @@ def requests(body_bytes: int, header_bytes: int) -> Iterator[HostileRequest]:
     for shape in SHAPES:
         text = shape.text(header_bytes).encode()
         if all(0x20 < byte < 0x7F for byte in text):
-            path = "/" + text.decode().replace("#", "").replace("?", "").replace("%", "")
+            path = "/x" + text.decode().replace("#", "").replace("?", "").replace("%", "")
             yield HostileRequest(f"path {shape.name}", "GET", path, is_open=True)
             for name in _LIST_FIELDS:
                 fields = {name: text.decode()}

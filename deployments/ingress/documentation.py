@@ -9,6 +9,7 @@ import asyncio
 import gzip
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from importlib.resources import files
 
@@ -113,11 +114,9 @@ def documentation_routes(api: FastAPI) -> APIRouter:
         "/openapi.json": lambda: Document.of(orjson.dumps(api.openapi()), JSON)
     }
     for path, (file, media_type) in _FILES.items():
-        sources[path] = lambda file=file, media_type=media_type: _from_package(file, media_type)
+        sources[path] = partial(_from_package, file, media_type)
     for path, (text, media_type) in _OWN.items():
-        sources[path] = lambda text=text, media_type=media_type: Document.of(
-            text.encode(), media_type
-        )
+        sources[path] = partial(Document.of, text.encode(), media_type)
     documents, router = Documents(sources), APIRouter(include_in_schema=False)
 
     async def serve(request: Request) -> Response:

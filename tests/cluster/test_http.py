@@ -189,3 +189,17 @@ async def test_many_streams_at_once_all_end_with_done(client: httpx.AsyncClient)
             for chunk in chunks
         ]
         assert reasons[-1] in ("stop", "length")
+
+
+@pytest.mark.parametrize("method", ["PROPFIND", "QUERY", "MKCOL"])
+async def test_a_method_that_no_route_has_is_refused_before_serve_counts_it(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    answer = await client.request(method, "/version")
+
+    assert answer.status_code == 501
+    assert answer.json()["type"].endswith("method-not-implemented")
+
+
+async def test_a_replica_tells_how_late_its_event_loop_runs(client: httpx.AsyncClient) -> None:
+    assert 0 <= (await health(client))["replica"]["loop_lag_s"] < 60
