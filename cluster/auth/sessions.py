@@ -132,7 +132,10 @@ class Sessions:
         if user is None or not verdict.right or user.status != "active":
             raise Unauthenticated(WRONG)
         async with self._database.begin() as connection:
-            user = await self._still(connection, user)
+            try:
+                user = await self._still(connection, user)
+            except (NotFound, RowAltered, Unauthenticated):
+                raise Unauthenticated(WRONG) from None
             if verdict.rehashed is not None:
                 await self._users.update(
                     connection, user.tenant, user.id, password=verdict.rehashed, ends_sessions=False
