@@ -19,6 +19,7 @@ from load_tests.figures import Figure
 AFTERMATH_S = 10.0  # after a fault, for the share of successes and the slowest requests
 _BLINK_S = 0.1  # between a hit's moment and its signal
 _TORN_S = 5.0  # until a client learns that what carried its request died
+_DEADLINE = "deadline-exceeded"
 _LEDGER_S = 2.0  # what an ingress replica has counted and not written down yet, at most
 _GROWTH = {"rss_mib": 0.05, "fds": 0.0, "tasks": 0.0, "threads": 0.0}
 _NOISE = {"rss_mib": 4.0, "fds": 3.0, "tasks": 5.0, "threads": 2.0}  # a process, beside the share
@@ -150,7 +151,8 @@ def _of_ledger(shots: Sequence[Shot], hits: Sequence[Hit], charged: int) -> list
     """What whole answers say was used is charged, and nothing for those that failed.
 
     A killed ingress replica takes with it what it had not written down yet, and may have written
-    down answers that it could not deliver any more.
+    down answers that it could not deliver any more. A call whose deadline passed is charged for
+    what was generated until then, which its client does not learn.
     """
     computed = [shot for shot in shots if not shot.kept]
     whole = sum(shot.tokens for shot in computed if shot.ending is Ending.WHOLE)
@@ -160,7 +162,8 @@ def _of_ledger(shots: Sequence[Shot], hits: Sequence[Hit], charged: int) -> list
     )
     open_then = [shot for shot in computed if any(shot.at <= at <= shot.end for at in kills)]
     most = max((shot.tokens for shot in computed), default=0)
-    least, largest = whole - unwritten, whole + most * len(open_then)
+    late = [shot for shot in computed if shot.why == _DEADLINE]
+    least, largest = whole - unwritten, whole + most * (len(open_then) + len(late))
     return [
         Figure("ledger", "tokens in whole answers", whole),
         Figure("ledger", "tokens charged", charged, at_least=least, at_most=largest),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from cluster.problems import Draining, ModelFailed
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
-from deployments.contracts.generation import FinishReason
+from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, FinishReason
 from deployments.model.engines.features import refuse_unsupported
 from deployments.model.engines.ledger import Ledger
 from deployments.model.failures import model_failed, refused_parameters, replica_lost
@@ -111,7 +111,7 @@ class TransformersEngine:
 
         `top_k` 1 is greedy, the vocabulary's size is no limit.
         """
-        greedy = request.temperature == 0
+        greedy = request.temperature < GREEDY_BELOW  # a division by less ends the whole batch
         try:
             self._manager.add_request(
                 list(request.prompt_ids),
@@ -121,7 +121,7 @@ class TransformersEngine:
                 eos_token_id=sorted(request.stop_ids) or [-1],
                 temperature=1.0 if greedy else float(request.temperature),
                 top_k=1 if greedy else min(request.top_k or self._vocabulary, self._vocabulary),
-                top_p=1.0 if greedy else float(request.top_p),
+                top_p=1.0 if greedy else max(LEAST_TOP_P, float(request.top_p)),
             )
         except (ValueError, TypeError, OverflowError) as error:
             problem = refused_parameters(self._model, f"{type(error).__name__}: {error}")

@@ -2,14 +2,15 @@
 
 import asyncio
 import random
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from cluster.problems import UnsupportedParameter
-from deployments.contracts.engine import Engine
+from cluster.problems import InvalidRequest, UnsupportedParameter
+from deployments.contracts.engine import Engine, Tokens
 from deployments.model.engines.features import ALL
-from sequences import collect, collect_all, greedy, nano_prompts, settled, take
+from sequences import collect, collect_all, greedy, nano_prompts, settled, take, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -135,6 +136,58 @@ async def test_leaving_at_any_point_leaves_nothing_behind(engine: Engine) -> Non
     assert stats.submitted == stats.finished + stats.cancelled + stats.failed
     assert stats.failed == 0
     assert (await collect(engine, greedy(PROMPTS[0], 3))).finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("batches", "interval_s"), [(0, float("inf")), (0, 0.0), (1, 0.0), (3, 0.0)]
+)
+async def test_who_leaves_hears_of_all_that_was_generated(
+    engine: Engine, batches: int, interval_s: float
+) -> None:
+    """With no batch read, the consumer is cancelled once the engine has begun."""
+    if engine.name == "echo":
+        pytest.skip("echo gives everything at once")
+    await settled(engine)
+    before = engine.stats()
+    rest: asyncio.Queue[Tokens] = asyncio.Queue()
+    request = greedy(PROMPTS[0], 900, interval_s=interval_s, on_left=rest.put_nowait)
+    read = 0
+    async with aclosing(engine.generate(request)) as stream:
+        for _ in range(batches):
+            read += len((await anext(stream)).ids)
+        if not batches:
+            first = asyncio.ensure_future(anext(stream))
+            await until(lambda: engine.stats().steps > before.steps + 3)
+            first.cancel()
+            await asyncio.wait([first])
+            if not first.cancelled():
+                read += len(first.result().ids)
+
+    async with asyncio.timeout(10):
+        left = await rest.get()
+    await settled(engine)
+
+    assert read + len(left.ids) == engine.stats().tokens_out - before.tokens_out
+    assert rest.empty()
+    if interval_s:
+        assert left.ids, "what was held back counts"
+
+
+async def test_parameters_that_it_does_not_take_are_the_requests_fault(engine: Engine) -> None:
+    """Whatever an engine says to them, it fails nobody else, and counts nothing as failed."""
+    faults = ({"temperature": 1e-46}, {"top_p": 1e-46}, {"presence_penalty": 1e39})
+    before = engine.stats().failed
+    for fault in faults:
+        request = greedy(PROMPTS[0], 3, **{"temperature": 1.0, **fault})
+        try:
+            await collect(engine, request)
+        except InvalidRequest:
+            continue
+
+    assert (await collect(engine, greedy(PROMPTS[0], 3))).finish_reason == "length"
+    stats = engine.stats()
+    assert stats.failed == before
+    assert stats.submitted == stats.finished + stats.cancelled + stats.failed
 
 
 async def test_cancelled_tasks_leave_nothing_behind(engine: Engine) -> None:

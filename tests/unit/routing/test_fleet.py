@@ -289,3 +289,19 @@ def test_routers_and_callers_on_many_threads_lose_no_call() -> None:
 def test_there_is_one_fleet_a_deployment() -> None:
     assert fleet_of("Model:one") is fleet_of("Model:one")
     assert fleet_of("Model:one") is not fleet_of("Model:two")
+
+
+def test_a_request_for_one_replica_goes_there_and_elsewhere_once_it_is_gone(
+    setting: Setting,
+) -> None:
+    for name in NAMES:
+        placement = setting.fleet.place(Ask(replica=name), setting.names)
+        assert placement is not None
+        assert placement.seat.replica == name
+    setting.there("r0", "r2")
+
+    placement = setting.fleet.place(Ask(replica="r1"), setting.names)
+
+    assert placement is not None
+    assert placement.seat.replica in ("r0", "r2")
+    assert setting.outstanding() == {"r0": (0, 0), "r2": (0, 0)}

@@ -41,3 +41,15 @@ def test_only_the_beginning_makes_the_key() -> None:
 
 def test_tenants_share_no_key() -> None:
     assert ask_of(generate("same"), 64).key != ask_of(generate("same", tenant="u"), 64).key
+
+
+def test_the_id_of_the_attempt_comes_before_that_of_the_request() -> None:
+    request = generate("x", call="p-1")
+
+    assert ask_of(request, 0).call == "p-1"
+
+
+def test_a_question_about_an_attempt_goes_to_its_replica() -> None:
+    request = SimpleNamespace(replica="r7", call="p-1")
+
+    assert ask_of(request, 0) == Ask(replica="r7")

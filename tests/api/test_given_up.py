@@ -1,0 +1,175 @@
+"""Calls that nobody waits for any more are charged for what their model says they have used."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+
+import pytest
+
+from cluster.clock import SystemClock
+from cluster.problems import (
+    DeadlineExceeded,
+    InvalidRequest,
+    ModelFailed,
+    Overloaded,
+    Problem,
+    RateLimited,
+)
+from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Amounts
+from deployments.contracts.generation import (
+    Chunk,
+    Completion,
+    GenerateRequest,
+    Sampling,
+    Usage,
+)
+from deployments.ingress.estimates import Estimates
+from deployments.ingress.gate import Entrance, current_entrance
+from deployments.ingress.models import Models
+from deployments.ingress.path import Path
+from deployments.limiter.unlimited import Unlimited
+from tests.api.fakes import Records, WordsModel
+
+REQUEST = GenerateRequest(
+    "r", Caller("acme", "k", frozenset({Scope.GENERATE})), "words", Sampling(), prompt="a b"
+)
+
+
+class SettlingModel(WordsModel):
+    """Waits for ever; what a call has used is told once `told` is set."""
+
+    def __init__(self, usage: Usage | Problem, chunks: tuple[Chunk, ...] = ()) -> None:
+        super().__init__()
+        self.usage = usage
+        self.chunks = chunks
+        self.told = asyncio.Event()
+        self.failure: Problem | None = None
+
+    def begin(self, request: GenerateRequest) -> "SettlingModel":
+        return self
+
+    async def generate(self, request: GenerateRequest | None = None) -> Completion:  # type: ignore[override]
+        self.opened.set()
+        if self.failure is not None:
+            raise self.failure
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def stream(self, request: GenerateRequest | None = None) -> AsyncGenerator[Chunk, None]:  # type: ignore[override]
+        for chunk in self.chunks:
+            yield chunk
+        if self.failure is not None:
+            raise self.failure
+        await asyncio.Event().wait()
+
+    def settlement(self) -> Awaitable[Usage]:
+        async def settled() -> Usage:
+            await self.told.wait()
+            if isinstance(self.usage, Problem):
+                raise self.usage
+            return self.usage
+
+        return settled()
+
+
+def _path(model: SettlingModel, records: Records) -> Path:
+    models = Models({"words": model}, SystemClock())
+    return Path(models, lambda _: Plan(id="p"), Estimates({}), records)
+
+
+async def _enter() -> None:
+    permit = await Unlimited().admit("acme", Plan(id="p"), "generate")  # type: ignore[arg-type]
+    current_entrance.set(Entrance(permit))
+
+
+async def _settled(path: Path) -> None:
+    async with asyncio.timeout(5):
+        await path.settlements.close()
+
+
+async def test_a_whole_answer_that_was_left_is_charged_when_its_model_has_told() -> None:
+    await _enter()
+    model, records = SettlingModel(Usage(2, 70)), Records()
+    path = _path(model, records)
+    task = asyncio.create_task(path.generate(REQUEST))
+    await model.opened.wait()
+
+    task.cancel()
+    await asyncio.wait([task])
+
+    assert records.usage == []
+    model.told.set()
+    await _settled(path)
+    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=70))]
+    assert path.tally.failed == 0
+
+
+async def test_a_stream_that_was_left_costs_more_than_it_has_shown() -> None:
+    await _enter()
+    model = SettlingModel(Usage(2, 9), (Chunk(0, "one", tokens=1, prompt_tokens=2),))
+    records = Records()
+    path = _path(model, records)
+    stream = path.stream(REQUEST)
+    await anext(stream)
+
+    await stream.aclose()
+
+    model.told.set()
+    await _settled(path)
+    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=9))]
+
+
+async def test_a_deadline_costs_what_was_generated() -> None:
+    await _enter()
+    model, records = SettlingModel(Usage(2, 5)), Records()
+    model.failure = DeadlineExceeded("model")
+    model.told.set()
+    path = _path(model, records)
+
+    with pytest.raises(DeadlineExceeded):
+        await path.generate(REQUEST)
+
+    await _settled(path)
+    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=5))]
+
+
+async def test_where_the_model_cannot_tell_what_was_shown_is_charged() -> None:
+    await _enter()
+    chunk = Chunk(0, "one", tokens=1, prompt_tokens=2)
+    model, records = SettlingModel(Overloaded("The replica is gone."), (chunk,)), Records()
+    path = _path(model, records)
+    stream = path.stream(REQUEST)
+    await anext(stream)
+    await stream.aclose()
+    model.told.set()
+
+    await _settled(path)
+
+    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=1))]
+
+
+@pytest.mark.parametrize(
+    ("problem", "failed"),
+    [
+        (ModelFailed("words"), 1),
+        (InvalidRequest("The engine does not take these parameters."), 0),
+        (RateLimited("Too many.", 1.0, "fair-share"), 0),
+    ],
+)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_failure_costs_nothing_and_a_refusal_is_no_failure(
+    problem: Problem, failed: int, streamed: bool
+) -> None:
+    await _enter()
+    model, records = SettlingModel(Usage(2, 70)), Records()
+    model.failure = problem
+    path = _path(model, records)
+
+    answer = anext(path.stream(REQUEST)) if streamed else path.generate(REQUEST)
+    with pytest.raises(type(problem)):
+        await answer
+
+    await _settled(path)
+    assert records.usage == []
+    assert path.tally.failed == failed
