@@ -1,4 +1,4 @@
-"""A clip that cannot be made becomes the next best stretch, or tells its problem; the job goes on."""
+"""A clip that cannot be made becomes the next best stretch, or tells its problem."""
 
 from collections.abc import Mapping
 from pathlib import Path
