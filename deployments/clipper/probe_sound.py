@@ -11,21 +11,25 @@ from typing import Any
 
 import av  # noqa: TID253 (runs as a child only)
 import numpy as np
+from av.stream import Discard  # noqa: TID253 (runs as a child only)
 
 from deployments.clipper.sandbox.inputs import open_media
 
 PLACES = 24
 WINDOW_S = 5.0  # listened to at each place; a recording of two minutes is heard whole
 QUIETEST = 10 ** (-60 / 20)  # of full scale: below, sound is not told from none
-CPU_S = 6.0  # the rest stays unknown
+CPU_S, WALL_S = 6.0, 15.0  # then the tracks that are left stay unknown
 _PAST_S = 3.0  # tracks are interleaved by less
 
 
 def silences(name: str, indices: Sequence[int], duration: float) -> dict[int, bool]:
-    """By stream: whether nothing is heard in it. Without those that could not be listened to."""
+    """By stream: whether nothing is heard in it. Without those that could not be listened to, or
+    not to the end within CPU_S and WALL_S."""
     if not indices or duration <= 0:
         return {}
     with open_media(name) as container:
+        for stream in container.streams:
+            stream.discard = Discard.default if stream.index in indices else Discard.all
         samples = _Samples([container.streams[index] for index in indices])
         with suppress(av.FFmpegError, ValueError):
             _listen(container, samples, duration)
@@ -38,10 +42,18 @@ class _Samples:
     def __init__(self, streams: Sequence[Any]) -> None:
         self.left = {stream.index: stream for stream in streams}
         self._heard: dict[int, float] = {}
+        self._cpu, self._wall = time.process_time(), time.monotonic()
+        self.is_late = False
 
     def is_known(self, index: int) -> bool:
-        """A track is known to sound, or to be silent where it was listened to."""
-        return index not in self.left or index in self._heard
+        """A track is known to sound, or to be silent where it was listened to everywhere."""
+        return index not in self.left or (index in self._heard and not self.is_late)
+
+    def is_over(self) -> bool:
+        """Whether nothing is left to be listened to, or no time for it."""
+        used = (time.process_time() - self._cpu) / CPU_S, (time.monotonic() - self._wall) / WALL_S
+        self.is_late = self.is_late or max(used) > 1
+        return not self.left or self.is_late
 
     def push(self, index: int, frame: Any) -> float:
         """The length of the frame in seconds."""
@@ -53,13 +65,12 @@ class _Samples:
 
 
 def _listen(container: Any, samples: _Samples, duration: float) -> None:
-    began = time.process_time()
     start = (container.start_time or 0) / av.time_base
     if duration <= PLACES * WINDOW_S:
         _listen_at(container, samples, start, duration)
         return
     for place in _places(duration):
-        if not samples.left or time.process_time() - began > CPU_S:
+        if samples.is_over():
             return
         container.seek(int((start + place) * av.time_base))
         _listen_at(container, samples, start + place, WINDOW_S)
@@ -71,7 +82,7 @@ def _listen_at(container: Any, samples: _Samples, place: float, window: float) -
     for packet in container.demux(*samples.left.values()):
         index = packet.stream_index
         late = packet.pts is not None and packet.pts * packet.time_base > place + window + _PAST_S
-        if late or not due:
+        if late or not due or samples.is_over():
             return
         if index not in due:
             continue
