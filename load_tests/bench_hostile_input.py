@@ -1,39 +1,45 @@
 """`./mobula bench hostile-input`: requests that are hard to read, at a running application.
 
 Prints the slowest ones, what a neighbour of theirs waited for `/healthz`, and the largest lag of
-each stage's event loop. On a machine that does other things, look at the lag: a neighbour waits for
-a core as well.
+each stage's event loop: of every deployment where the cluster runs on this machine under this
+MOBULA_HOME, else of the ingress. On a machine that does other things both also wait for a core.
 """
 
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import httpx
 from rich.console import Console
 from rich.table import Table
 
 from cluster.auth.home import admin_key
+from cluster.ops import state as states
 from cluster.settings import Settings
-from load_tests.hostile_requests import Outcome, ask_all, loop_lags, requests
+from load_tests.hostile_requests import Outcome, ask_all, ingress_lag, requests
+from load_tests.hostile_videos import clip_all
+from load_tests.stage_lags import StageLags
 
 LAG_S = 0.02  # no single request holds an event loop for longer
 SHOWN = 15
 _EACH = 50  # requests between two readings of the lag, which stages remember for 10 s
 
 
+Lags = Callable[[], Awaitable[Mapping[str, float]]]
+
+
 async def measure(
-    client: httpx.AsyncClient, key: str, body_bytes: int, header_bytes: int
+    client: httpx.AsyncClient, key: str, body_bytes: int, header_bytes: int, lags_of: Lags
 ) -> tuple[list[Outcome], dict[str, float]]:
     """Every outcome, and the largest lag of each stage in seconds."""
     outcomes: list[Outcome] = []
-    lags = await loop_lags(client, key)
+    lags = dict(await lags_of())
     async for outcome in ask_all(client, key, requests(body_bytes, header_bytes)):
         outcomes.append(outcome)
         if len(outcomes) % _EACH == 0:
-            _raise_to(lags, await loop_lags(client, key))
-    _raise_to(lags, await loop_lags(client, key))
+            _raise_to(lags, await lags_of())
+    _raise_to(lags, await lags_of())
     return outcomes, lags
 
 
@@ -50,8 +56,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace, key: str) -> tuple[list[Outcome], dict[str, float]]:
+    stages = _stages(options)
     async with httpx.AsyncClient(base_url=options.url, timeout=60, trust_env=False) as client:
-        return await measure(client, key, options.body_bytes, options.header_bytes)
+
+        async def lags_of() -> Mapping[str, float]:
+            if stages is not None:
+                return await asyncio.to_thread(stages)
+            return await ingress_lag(client, key)
+
+        outcomes, lags = await measure(
+            client, key, options.body_bytes, options.header_bytes, lags_of
+        )
+        if options.transcript_bytes:
+            async for name, state in clip_all(client, key, options.transcript_bytes):
+                print(f"clips with a transcript of {name}: {state}")
+                _raise_to(lags, await lags_of())
+    return outcomes, lags
+
+
+def _stages(options: argparse.Namespace) -> StageLags | None:
+    """Of the cluster of this home, if that is the one at `--url`."""
+    home = Settings().home
+    state = states.load(home)
+    if state is None or state.url != options.url:
+        return None
+    return StageLags(state, home)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -61,10 +90,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--key", help="an API key; by default this machine's admin key")
     parser.add_argument("--body-bytes", type=int, default=(1 << 20) - 1024)
     parser.add_argument("--header-bytes", type=int, default=7_000)
+    parser.add_argument(
+        "--transcript-bytes", type=int, default=1 << 18, help="of clips' transcripts; 0: no clips"
+    )
     return parser.parse_args(argv)
 
 
-def _raise_to(lags: dict[str, float], others: dict[str, float]) -> None:
+def _raise_to(lags: dict[str, float], others: Mapping[str, float]) -> None:
     for stage, lag in others.items():
         lags[stage] = max(lag, lags.get(stage, 0.0))
 

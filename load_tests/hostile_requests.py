@@ -7,12 +7,13 @@ the event loop of each stage ran.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import orjson
 
 from load_tests.hostile_shapes import SHAPES, json_bodies
 
@@ -21,6 +22,14 @@ _BOUNDARY = "b" * 20
 _FORM = {"content-type": f"multipart/form-data; boundary={_BOUNDARY}"}
 _PART = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"\r\n\r\n'.encode()
 _LIST_FIELDS = ("if-none-match", "cache-control", "mobula-cache-tags", "idempotency-key", "prefer")
+_CHAT = "/v1/chat/completions"
+_PROMPT = 14_000  # bytes; the shipped model refuses more than it has tokens for by their number
+_LAYERS = _PROMPT // 6
+_PROMPTS = {  # what a model's replica has to clean before it reads it
+    "nested special tokens": "<|e" * _LAYERS + "<|end|>" + "nd|>" * _LAYERS,
+    "special tokens": "<|end|>" * (_PROMPT // 7),
+    "almost special tokens": "<|end|" * (_PROMPT // 6),
+}
 _NEIGHBOUR_S = 0.005  # between a neighbour's requests
 
 
@@ -36,6 +45,13 @@ class HostileRequest:
     is_open: bool = False
 
 
+def _chat(text: str) -> bytes:
+    """A request that the cache does not answer, with stop strings to look for."""
+    message = {"role": "user", "content": text}
+    body = {"model": "nano", "messages": [message], "max_tokens": 16, "stop": ["\n\n", "aaaab"]}
+    return orjson.dumps(body)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Of one request. Times are in seconds; `status` 0: no answer came."""
@@ -45,13 +61,6 @@ class Outcome:
     took_s: float
     answer_bytes: int
     neighbour_s: float
-
-
-# How late a stage's event loop has run lately, in seconds, as `/health` tells it. A stage that
-# reports its lag there is one more row; None: it does not.
-STAGES: dict[str, Callable[[Mapping[str, Any]], float | None]] = {
-    "ingress": lambda health: health["replica"].get("loop_lag_s"),
-}
 
 
 def requests(body_bytes: int, header_bytes: int) -> Iterator[HostileRequest]:
@@ -72,8 +81,16 @@ def requests(body_bytes: int, header_bytes: int) -> Iterator[HostileRequest]:
     for unit in (b"\r", b"\r\n", b"\r\n--" + _BOUNDARY[1:].encode()):
         form = _PART + unit * (body_bytes // len(unit))
         yield HostileRequest(f"form {unit!r}", "POST", "/api/v1/videos", form, _FORM)
+    yield from prompts()
     yield HostileRequest("all of the API", "GET", "/openapi.json", is_open=True)
     yield HostileRequest("a script", "GET", "/docs/assets/swagger-ui-bundle.js", is_open=True)
+
+
+def prompts() -> Iterator[HostileRequest]:
+    """Chats whose text is hard to clean, tokenize or cut."""
+    texts = {shape.name: shape.text(_PROMPT) for shape in SHAPES}
+    for name, text in (texts | _PROMPTS).items():
+        yield HostileRequest(f"prompt {name}", "POST", _CHAT, _chat(text), JSON)
 
 
 async def ask_all(
@@ -85,12 +102,11 @@ async def ask_all(
             yield await _ask(client, key, request, waits)
 
 
-async def loop_lags(client: httpx.AsyncClient, key: str) -> dict[str, float]:
-    """The largest recent lag of each stage that reports one, in seconds."""
+async def ingress_lag(client: httpx.AsyncClient, key: str) -> dict[str, float]:
+    """How late the event loop of the ingress ran lately, in seconds, as `/health` says."""
     answer = await client.get("/health", headers={"Authorization": f"Bearer {key}"})
-    health = answer.raise_for_status().json()
-    found = {stage: lag_of(health) for stage, lag_of in STAGES.items()}
-    return {stage: lag for stage, lag in found.items() if lag is not None}
+    health: dict[str, Any] = answer.raise_for_status().json()
+    return {"Ingress": float(health["replica"].get("loop_lag_s", 0.0))}
 
 
 async def _ask(

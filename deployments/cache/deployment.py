@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from cluster.clock import SystemClock
 from cluster.logs import configure_logging
+from cluster.loop_lag import LoopLag
 from cluster.settings import Settings
 from deployments.cache.shelf import Shelf
 from deployments.contracts.cache import Busy, Claimed, Progress
@@ -19,9 +20,11 @@ class CacheReplica:
     by `gone`. `max_bytes` bounds the answers.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    async def __init__(self, max_bytes: int) -> None:  # type: ignore[misc]
         configure_logging(Settings().log_level)
         self._shelf = Shelf(max_bytes, SystemClock())
+        self._lag = LoopLag()
+        self._lag.start()
 
     async def get(self, key: bytes) -> bytes | None:
         return await self._shelf.get(key)
@@ -50,6 +53,9 @@ class CacheReplica:
     async def figures(self) -> Mapping[str, int]:
         """As Shelf.figures."""
         return self._shelf.figures()
+
+    async def loop_lag(self) -> float:
+        return self._lag.worst()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
         return {**self._shelf.figures()}

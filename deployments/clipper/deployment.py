@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
+from cluster.loop_lag import LoopLag
 from cluster.problems import Problem
 from deployments.clipper.config import VideoConfig
 
@@ -30,7 +31,12 @@ class ClipperReplica:
         self._app = serve.get_replica_context().app_name
         self._workshop: Workshop | None = None
         self._opening = asyncio.create_task(self._open_workshop(), name="workshop")
+        self._lag = LoopLag()
+        self._lag.start()
         self._open = True
+
+    async def loop_lag(self) -> float:
+        return self._lag.worst()
 
     async def _open_workshop(self) -> None:
         await asyncio.sleep(HEAD_START_S)
@@ -55,6 +61,7 @@ class ClipperReplica:
 
     async def close(self) -> None:
         self._open = False
+        self._lag.stop()
         self._opening.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await self._opening

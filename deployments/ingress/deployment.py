@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from cluster.clock import Clock, SystemClock
 from cluster.journal import Journal
 from cluster.logs import configure_logging
+from cluster.loop_lag import LoopLag
 from cluster.ops.haproxy_token import own_proxy_token
 from cluster.problems import Problem, to_problem
 from cluster.settings import Settings
@@ -22,14 +23,12 @@ from deployments.ingress.config import IngressConfig
 from deployments.ingress.handles import HandleCalls
 from deployments.ingress.offer import Offer
 from deployments.ingress.tenancy import Tenancy
-from deployments.model.loop_lag import LoopLag
 from deployments.remote_nodes import check_store_to_start
 from deployments.remote_peers import RemotePeers
 from deployments.remote_scaling import RemoteScaling
 from deployments.remote_stages import RemoteStages
 
 logger = logging.getLogger("mobula.ingress")
-LAG_INTERVAL_S, LAG_REMEMBERED = 0.02, 500  # seconds between readings; readings: 10 s of them
 
 
 class Ingress:
@@ -55,7 +54,7 @@ class Ingress:
         self._services, self._caches = assemble(
             settings, clock, tenancy, self._stages, config, RemotePeers(), RemoteScaling(clock), log
         )
-        self._lag = LoopLag(interval_s=LAG_INTERVAL_S, remember=LAG_REMEMBERED)
+        self._lag = LoopLag()
         self._services = replace(self._services, load=self._load(self._services.load))
         self._handles = HandleCalls(self._services)
 
@@ -103,6 +102,9 @@ class Ingress:
             logger.error("a call by handle failed", exc_info=error)
         problem.__cause__ = problem.__context__ = None
         return problem.with_traceback(None)
+
+    async def loop_lag(self) -> float:
+        return self._lag.worst()
 
     async def report(self, name: str, *arguments: Any) -> Any:
         return self._services.reports[name](*arguments)

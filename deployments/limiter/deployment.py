@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cluster.clock import SystemClock
 from cluster.logs import configure_logging
+from cluster.loop_lag import LoopLag
 from cluster.settings import Settings
 from deployments.contracts.limits import Ask, Exchange
 from deployments.limiter.memory_authority import MemoryAuthority
@@ -15,14 +16,19 @@ from deployments.limiter.memory_authority import MemoryAuthority
 class LimiterReplica:
     """Its death loses the state; the next one's epoch tells the ingress replicas so."""
 
-    def __init__(self) -> None:
+    async def __init__(self) -> None:  # type: ignore[misc]
         configure_logging(Settings().log_level)
         self._authority = MemoryAuthority(SystemClock())
+        self._lag = LoopLag()
+        self._lag.start()
 
     async def exchange(
         self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
     ) -> Exchange:
         return await self._authority.exchange(replica, epoch, ttl_s, asks)
+
+    async def loop_lag(self) -> float:
+        return self._lag.worst()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
         return {"buckets": self._authority.buckets}

@@ -83,6 +83,9 @@ class ModelReplica:
         if self._vitals.lag() > _UNHEALTHY_LAG_S:
             raise RuntimeError(f"the event loop was {self._vitals.lag():.1f} s late")
 
+    async def loop_lag(self) -> float:
+        return self._vitals.lag()
+
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
         return self._model.load() | self._model.admission.report() | self._vitals.figures()
 

@@ -5,7 +5,7 @@ late its event loop runs. In: nothing. Out: figures, for autoscaling and health.
 import psutil
 
 from cluster.clock import Clock
-from deployments.model.loop_lag import LoopLag
+from cluster.loop_lag import LoopLag
 
 
 class Vitals:

@@ -55,6 +55,9 @@ class EmbedderReplica:
         if self._vitals.lag() > _UNHEALTHY_LAG_S:
             raise RuntimeError(f"the event loop was {self._vitals.lag():.1f} s late")
 
+    async def loop_lag(self) -> float:
+        return self._vitals.lag()
+
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
         return self._model.report() | self._vitals.figures()
 

@@ -2,16 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
-import pytest
 from starlette.types import ASGIApp
 
 from load_tests.bench_hostile_input import measure
-from load_tests.hostile_requests import STAGES, HostileRequest, requests
+from load_tests.hostile_requests import HostileRequest, ingress_lag, requests
 from tests.api.web import ADMIN_KEY
 
 LIMIT_S = 0.02  # of CPU: waiting for a core on a busy machine does not count
@@ -103,15 +102,21 @@ async def test_no_hostile_request_holds_the_event_loop(
     assert slow == {}
 
 
-async def test_the_measurement_asks_everything_and_reads_the_lag_of_each_stage(
-    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+async def test_the_measurement_asks_everything_and_keeps_the_largest_lag_of_each_stage(
+    client: httpx.AsyncClient,
 ) -> None:
-    monkeypatch.setitem(STAGES, "ingress", lambda health: float(health["replica"]["calls"]))
-    monkeypatch.setitem(STAGES, "silent", lambda health: None)
+    told = iter([{"Ingress": 0.01}, {"Ingress": 0.03, "Limiter": 0.02}])
 
-    outcomes, lags = await measure(client, ADMIN_KEY, 400, 60)
+    async def lags_of() -> Mapping[str, float]:
+        return next(told, {"Ingress": 0.0})
 
-    assert lags == {"ingress": 0.0}
+    outcomes, lags = await measure(client, ADMIN_KEY, 400, 60, lags_of)
+
+    assert lags == {"Ingress": 0.03, "Limiter": 0.02}
     assert len(outcomes) > 400
     assert [each for each in outcomes if not 0 < each.status < 500] == []
     assert {outcome.status for outcome in outcomes} >= {200, 404, 422}
+
+
+async def test_the_ingress_tells_its_own_lag(client: httpx.AsyncClient) -> None:
+    assert await ingress_lag(client, ADMIN_KEY) == {"Ingress": 0.0}

@@ -63,6 +63,12 @@ def test_every_deployment_checks_its_health() -> None:
         assert "async def check_health" in path.read_text(), path
 
 
+def test_every_deployment_tells_how_late_its_event_loop_runs() -> None:
+    """`bench hostile-input` asks each by handle."""
+    for path in ROOT.glob("deployments/*/deployment.py"):
+        assert "async def loop_lag(self) -> float" in path.read_text(), path
+
+
 def test_the_version_is_the_same_everywhere() -> None:
     assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()
     assert f"## [{VERSION}]" in (ROOT / "CHANGELOG.md").read_text()

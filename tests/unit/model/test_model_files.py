@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from cluster.clock import ManualClock
+from cluster.loop_lag import LoopLag
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Sampling
 from deployments.model import export
@@ -16,7 +17,6 @@ from deployments.model.deployment import ModelReplica
 from deployments.model.engines.factory import build_engine
 from deployments.model.export import ExportFailed, export_openvino
 from deployments.model.loading import load_text_model
-from deployments.model.loop_lag import LoopLag
 from deployments.model.merge import merged
 from deployments.model.spec import ModelSpec
 from deployments.model.stats import Throughput

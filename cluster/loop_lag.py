@@ -1,6 +1,6 @@
-"""How late the event loop runs.
+"""How late the event loop of this process runs.
 
-In: nothing. Out: the worst recent lag, in seconds; a health check reads it.
+In: nothing. Out: the worst recent lag, in seconds; health checks and `bench hostile-input` read it.
 """
 
 import asyncio
@@ -8,9 +8,12 @@ from collections import deque
 
 
 class LoopLag:
-    """Wakes up every `interval_s` and notes how much later it was woken than it asked for."""
+    """Wakes up every `interval_s` and notes how much later it was woken than it asked for.
 
-    def __init__(self, interval_s: float = 0.25, remember: int = 40) -> None:
+    The defaults remember 10 s, and notice whatever holds the loop for longer than 20 ms.
+    """
+
+    def __init__(self, interval_s: float = 0.02, remember: int = 500) -> None:
         self._interval_s = interval_s
         self._lags: deque[float] = deque(maxlen=remember)
         self._loop: asyncio.AbstractEventLoop | None = None
