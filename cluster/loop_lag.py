@@ -21,7 +21,9 @@ class LoopLag:
         self._due = 0.0
 
     def start(self) -> None:
-        """Begin on the running loop."""
+        """Begin on the running loop; does nothing where it has begun."""
+        if self._loop is not None:
+            return
         self._loop = asyncio.get_running_loop()
         self._schedule(self._loop)
 

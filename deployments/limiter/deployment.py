@@ -16,11 +16,10 @@ from deployments.limiter.memory_authority import MemoryAuthority
 class LimiterReplica:
     """Its death loses the state; the next one's epoch tells the ingress replicas so."""
 
-    async def __init__(self) -> None:  # type: ignore[misc]
+    def __init__(self) -> None:
         configure_logging(Settings().log_level)
         self._authority = MemoryAuthority(SystemClock())
         self._lag = LoopLag()
-        self._lag.start()
 
     async def exchange(
         self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
@@ -28,6 +27,8 @@ class LimiterReplica:
         return await self._authority.exchange(replica, epoch, ttl_s, asks)
 
     async def loop_lag(self) -> float:
+        """Measured from the first call on."""
+        self._lag.start()
         return self._lag.worst()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
