@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Self
 
 from cluster.ops import state as states
-from cluster.ops import supervision
+from cluster.ops import supervision as supervisions
 from cluster.ops.ports import Ports, is_free
-from cluster.ops.processes import end_all, members
+from cluster.ops.processes import Owner, end_all, members
 from cluster.ops.state import ClusterState
 from cluster.settings import ROOT, process_environment
 
@@ -72,13 +72,22 @@ class Launcher:
     def within(cls, folder: Path, **settings: str) -> Iterator[Self]:
         """One whose cluster and logs are gone afterwards, however the test ended."""
         found = cls(folder / "home", folder, Ports.free(), settings)
-        yield found
-        supervision.stop(found.home)  # else it would start again what is ended here
-        state = states.load(found.home)
+        try:
+            yield found
+        finally:
+            found.end_everything()
+
+    def end_everything(self) -> None:
+        """At once: first who would start again what is ended here."""
+        state, watching = states.load(self.home), supervisions.alive(self.home)
+        owners = [each.owner for each in (state, watching) if each is not None]
+        for owner in owners:
+            if owner != Owner.this():
+                end_all(owner.processes, grace_s=0.0)
         if state is not None:
             end_all(lambda: members(state.id), grace_s=0.0)
-        logs = states.ray_dir(found.home)
-        if not logs.is_relative_to(found.home):
+        logs = states.ray_dir(self.home)
+        if not logs.is_relative_to(self.home):
             shutil.rmtree(logs.parent)
 
 

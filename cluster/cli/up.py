@@ -151,12 +151,12 @@ def _stay(plan: Plan, state: ClusterState, interrupts: Interrupts, logs: bool) -
             plain(line)
 
     try:
-        notify("READY=1")
-        say("Ctrl-C ends it")
         with cluster:
-            code = fail(Supervisor(
-                cluster, plan.home, say, detached=False, each_look=print_lines
-            ).run())  # fmt: skip
+            supervisor = Supervisor(cluster, plan.home, say, detached=False, each_look=print_lines)
+            supervisor.announce()
+            notify("READY=1")
+            say("Ctrl-C ends it")
+            code = fail(supervisor.run())
     except Interrupted:
         with Stages().running() as stages:
             interrupts.hold()

@@ -72,9 +72,13 @@ class Supervisor:
         self._restarts = Restarts(self._clock)
         self._record = Supervision(Owner.this(), detached, since=self._clock.wall())
 
+    def announce(self) -> None:
+        """Write down who supervises the cluster."""
+        self._save()
+
     def run(self) -> str:
         """Returns only when it gave up, and why."""
-        self._save()
+        self.announce()
         while True:
             self._each_look()
             verdict = judge(self._cluster.away(), self._cluster.silent())
