@@ -10,7 +10,6 @@ lead to an answer only after the whole application has led them there (`learn`),
 tenant, route, models and plan; what may change since then is checked on every request.
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan, RequestClass
 from deployments.cache.held import Held
+from deployments.ingress.body_wait import BodyWait
 from deployments.ingress.caches import Caches, split_view
 from deployments.ingress.caching import cache_fields
 from deployments.ingress.middleware.access_log import access_line
@@ -85,6 +85,7 @@ class FastPath:
         self._behind_serve = behind_serve
         self._hosts = TrustedHosts(app, services.settings.allowed_hosts)
         self._limit = services.settings.max_body_bytes
+        self._wait = BodyWait(BODY_WAIT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
@@ -95,10 +96,8 @@ class FastPath:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
-        try:
-            async with asyncio.timeout(BODY_WAIT_S):
-                message = await receive()
-        except TimeoutError:
+        message = await self._wait.first(receive)
+        if message is None:
             await self._app(scope, receive, send)
             return
         answer = None
