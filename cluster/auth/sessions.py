@@ -45,14 +45,6 @@ GRACE_S = 10.0
 MAX_ENDED = 50  # of one user, in the time that an access token may live
 
 
-class NotAToken(Unauthenticated):
-    """The text was never a refresh token of ours, or is forgotten by now."""
-
-
-class SessionEnded(Unauthenticated):
-    """A used token came back: the sign-in it belongs to has ended just now."""
-
-
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """A fresh pair of tokens; `expires_in` is the access token's life in seconds."""
@@ -147,21 +139,28 @@ class Sessions:
         """A new pair for an unused token, or for one that was used within GRACE_S: tabs of one
         browser refresh at the same time.
 
-        Raises NotAToken, SessionEnded, Unauthenticated or Forbidden. What is revoked stays revoked
-        although the call fails.
+        Raises Unauthenticated or Forbidden. What is revoked stays revoked although the call fails.
         """
-        if await self._peek(refresh_token) is None:
-            raise NotAToken(INVALID)
+        if not await self.knows(refresh_token):
+            raise Unauthenticated(INVALID)
         async with self._database.begin() as connection:
             outcome = await self._refreshed(connection, refresh_token)
         if isinstance(outcome, Problem):
             raise outcome
         return outcome
 
+    async def knows(self, presented: str) -> bool:
+        """Whether it is, or was, a token of ours. Without a transaction that writes, which junk is
+        not worth."""
+        if SHAPE.fullmatch(presented) is None:
+            return False
+        async with self._database.read() as connection:
+            return await self._found(connection, presented, lock=False) is not None
+
     async def logout(self, refresh_token: str) -> RefreshToken | None:
         """End the sign-in that the token belongs to, access tokens included. None if the token
         opens nothing, which is no error."""
-        if await self._peek(refresh_token) is None:
+        if not await self.knows(refresh_token):
             return None
         async with self._database.begin() as connection:
             token = await self._found(connection, refresh_token)
@@ -179,7 +178,7 @@ class Sessions:
             await self._end(connection, token)
             data = {"user": token.user, "family": token.family}
             await publish(connection, self._clock, token.tenant, EventKind.REFRESH_REUSED, data)
-            return SessionEnded(INVALID)
+            return Unauthenticated(INVALID)
         try:
             user = await self._still(connection, await self._owner(connection, token))
         except Forbidden as problem:
@@ -203,13 +202,6 @@ class Sessions:
             return
         with suppress(NotFound, RowAltered):
             await self._users.update(connection, token.tenant, token.user)
-
-    async def _peek(self, presented: str) -> RefreshToken | None:
-        """Without a transaction that writes, which junk is not worth."""
-        if SHAPE.fullmatch(presented) is None:
-            return None
-        async with self._database.read() as connection:
-            return await self._found(connection, presented, lock=False)
 
     async def _found(
         self, connection: AsyncConnection, presented: str, *, lock: bool = True

@@ -12,11 +12,11 @@ from cluster.audit.record import AuditRecord
 from cluster.auth.passwords import Passwords
 from cluster.auth.repository import Users
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.sessions import NotAToken, SessionEnded, Sessions, SignedIn
+from cluster.auth.sessions import Sessions, SignedIn
 from cluster.auth.signing import Signing
 from cluster.auth.throttle import AddressRate
 from cluster.events.kinds import EventKind
-from cluster.problems import Conflict, Forbidden, InvalidRequest, Problem
+from cluster.problems import Conflict, Forbidden, InvalidRequest, Problem, Unauthenticated
 from cluster.tenants.administration.actor import Actor
 from cluster.tenants.administration.desk import Desk
 
@@ -53,12 +53,13 @@ class SigningIn:
         try:
             self._rate.take(address)
             made = await self._sessions.refresh(token)
-        except NotAToken:
-            raise  # nobody's: the access log has a line of it
+        except Unauthenticated as problem:
+            if await self._sessions.knows(token):  # else the access log's line is enough
+                self._note_refused("auth.refresh", problem, address, request_id)
+                await self._desk.refresh_directory()  # its sign-in may have ended just now
+            raise
         except Problem as problem:
             self._note_refused("auth.refresh", problem, address, request_id)
-            if isinstance(problem, SessionEnded):
-                await self._desk.refresh_directory()
             raise
         self._note("auth.refresh", made.user.tenant, made.user.id, address, request_id)
         return made

@@ -1,9 +1,11 @@
 """Signing in by HTTP: one answer for every failure, refresh tokens that work once, a trail."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from cluster.auth.throttle import OPEN_BURST
 from tests.api.administration.world import PASSWORD, World
 
 LOGIN, REFRESH, LOGOUT = (f"/api/v1/auth/{verb}" for verb in ("login", "refresh", "logout"))
@@ -113,14 +115,15 @@ async def test_failed_sign_ins_of_an_address_leave_one_line_of_each_kind(world: 
 
 
 async def test_the_open_routes_take_so_many_calls_of_one_address(world: World) -> None:
-    answers = [
-        await world.ask("anonymous", "POST", LOGOUT, json={"refresh_token": "x"}) for _ in range(80)
-    ]
+    junk = {"refresh_token": "x"}
+    async with world.client("anonymous") as client:
+        calls = (client.post(LOGOUT, json=junk) for _ in range(300))
+        answers = await asyncio.gather(*calls)
 
-    codes = [answer.status_code for answer in answers]
-    assert codes[:50] == [204] * 50
-    assert codes[-1] == 429
-    assert answers[-1].json()["limit"] == "sign-in"
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert len(answers) - len(refused) >= OPEN_BURST
+    assert refused[-1].json()["limit"] == "sign-in"
 
 
 async def test_an_email_of_two_tenants_signs_in_with_the_tenant_alone(world: World) -> None:
