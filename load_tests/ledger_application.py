@@ -206,7 +206,6 @@ async def counted_application(
             key = await make_tenant(client, admin_key, TENANT, plan)
             yield Application(url, key, counts, path, tenancy)
     finally:
-        await caches.close()
         await services.close()
         await tenancy.close()
 

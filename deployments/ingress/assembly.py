@@ -76,6 +76,12 @@ def assemble(
         reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
+    async def close() -> None:
+        if services.media is not None:
+            await services.media.close()
+        await caches.close()
+        await path.settlements.close()
+
     scaling = Scaling(
         Served(config.deployments, config.scaling),
         overseer,
@@ -109,6 +115,6 @@ def assemble(
         removed=Removed(overseer, config.deployments).among,
         media=media_services(settings, config.video, tenancy, clock),
         load=lambda: {**path.load(), **tenancy.load()},
-        close=path.settlements.close,
+        close=close,
     )
     return services, caches

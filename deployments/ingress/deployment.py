@@ -1,6 +1,5 @@
 """The `Ingress` deployment: builds the collaborators, hands HTTP and handle calls over to them."""
 
-import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -15,20 +14,19 @@ from cluster.journal import Journal
 from cluster.logs import configure_logging
 from cluster.loop_lag import LoopLag
 from cluster.ops.haproxy_token import own_proxy_token
-from cluster.problems import Problem, to_problem
+from cluster.problems import Problem
 from cluster.settings import Settings
 from deployments.ingress.app import create_app
 from deployments.ingress.assembly import assemble
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.handles import HandleCalls
 from deployments.ingress.offer import Offer
+from deployments.ingress.streaming import Event
 from deployments.ingress.tenancy import Tenancy
 from deployments.remote_nodes import check_store_to_start
 from deployments.remote_peers import RemotePeers
 from deployments.remote_scaling import RemoteScaling
 from deployments.remote_stages import RemoteStages
-
-logger = logging.getLogger("mobula.ingress")
 
 
 class Ingress:
@@ -76,32 +74,13 @@ class Ingress:
         return create_app(self._services, behind_serve=True, proxy_token=own_proxy_token())
 
     async def call(self, *arguments: Any) -> Any:
-        """One operation by handle, as HandleCalls.call. A Problem is an answer, which the caller
-        raises: of what is raised here, Serve logs the whole traceback as an error.
-        """
-        try:
-            return await self._handles.call(*arguments)
-        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
-            return self._answered(error)
+        """One operation by handle, as HandleCalls.answer: Problems are answers."""
+        return await self._handles.answer(*arguments)
 
-    async def stream(
-        self, *arguments: Any
-    ) -> AsyncGenerator[tuple[str | None, Any] | Problem, None]:
-        """The same as (event name, value) pairs; a Problem is the last item."""
-        try:
-            async with aclosing(self._handles.stream(*arguments)) as events:
-                async for event in events:
-                    yield event
-        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
-            yield self._answered(error)
-
-    @staticmethod
-    def _answered(error: Exception) -> Problem:
-        problem = to_problem(error)
-        if problem is not error:
-            logger.error("a call by handle failed", exc_info=error)
-        problem.__cause__ = problem.__context__ = None
-        return problem.with_traceback(None)
+    async def stream(self, *arguments: Any) -> AsyncGenerator[Event | Problem, None]:
+        async with aclosing(self._handles.events(*arguments)) as events:
+            async for event in events:
+                yield event
 
     async def loop_lag(self) -> float:
         return self._lag.worst()
@@ -114,10 +93,9 @@ class Ingress:
 
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
-        self._lag.stop()
-        if self._services.media is not None:
-            await self._services.media.close()
-        await self._caches.close()
+from cluster.loop_lag import LoopLag
+from cluster.ops.haproxy_token import own_proxy_token
+from cluster.problems import Problem
         await self._services.close()
         await self._tenancy.close()
         await self._stages.close()

@@ -3,17 +3,21 @@
 Flows in: a credential, an operation's name, a JSON body. Flows out: the answer or the events.
 """
 
+import logging
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from cluster.problems import InvalidRequest, Problem
+from cluster.problems import InvalidRequest, Problem, to_problem
 from deployments.ingress.body import parse_json
 from deployments.ingress.credentials import call_by_handle
 from deployments.ingress.operations import operations
 from deployments.ingress.operations.passage import Passage
 from deployments.ingress.services import Services
+from deployments.ingress.streaming import Event
+
+logger = logging.getLogger("mobula.ingress")
 
 
 class HandleCalls:
@@ -49,6 +53,24 @@ class HandleCalls:
             async for event in events:
                 yield event
 
+    async def answer(self, *arguments: Any) -> Any:
+        """As `call`, but a Problem is the answer, which the caller raises: of what is raised in a
+        replica, Serve logs the whole traceback as an error.
+        """
+        try:
+            return await self.call(*arguments)
+        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
+            return _as_answer(error)
+
+    async def events(self, *arguments: Any) -> AsyncGenerator[Event | Problem, None]:
+        """As `stream`, with a Problem as the last item."""
+        try:
+            async with aclosing(self.stream(*arguments)) as events:
+                async for event in events:
+                    yield event
+        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
+            yield _as_answer(error)
+
     def _open(
         self, credential: str, name: str, body: bytes, timeout_s: float, priority: str | None
     ) -> tuple[Passage, Any]:
@@ -72,3 +94,12 @@ class HandleCalls:
             services.gate.refused(call, name, problem)
             raise
         return Passage(services.gate, call, name, operation), parsed
+
+
+def _as_answer(error: Exception) -> Problem:
+    """Fit to be pickled; what is no Problem is logged, and told as an internal error."""
+    problem = to_problem(error)
+    if problem is not error:
+        logger.error("a call by handle failed", exc_info=error)
+    problem.__cause__ = problem.__context__ = None
+    return problem.with_traceback(None)

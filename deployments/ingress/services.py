@@ -55,8 +55,8 @@ class Services:
     `cache` without it. `media` is what stands behind videos, jobs and files (None: off). `scaling`
     says how the cluster scales; `reports` are this replica's own figures by name, for its peers.
     `leaving` says whether the server that a request came in by, to a Host, has been told to go;
-    `removed` which of these models the cluster no longer has. `close` waits for usage that is still
-    to be recorded: before the tenancy is closed.
+    `removed` which of these models the cluster no longer has. `close` ends what works in the
+    background, and waits for usage that is still to be recorded: before the tenancy is closed.
     """
 
     settings: Settings

@@ -1,8 +1,7 @@
 """The Serve replica of one text model.
 
-In: a ModelSpec and calls over a handle. Out: Completions, Chunks, stats. A plain class: graphs/
-makes the deployment of it. What Serve calls is async, so that it runs on the replica's event loop
-and not in a pool of threads.
+In: a ModelSpec and calls over a handle. Out: Completions, Chunks, stats. A plain class, of which
+graphs/ makes the deployment. What Serve calls is async: it then runs on the replica's event loop.
 """
 
 from collections.abc import AsyncGenerator, Coroutine, Mapping
@@ -11,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from cluster.clock import SystemClock
-from cluster.logs import configure_logging, log_request
+from cluster.logs import configure_logging
 from cluster.problems import Problem
 from cluster.settings import Settings
 from deployments.contracts.generation import (
@@ -23,7 +22,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     Usage,
 )
-from deployments.model.failures import as_answer
+from deployments.model.failures import answered, answered_items
 from deployments.model.loading import load_text_model
 from deployments.model.spec import ModelSpec, Tunables, in_force
 from deployments.model.vitals import Vitals
@@ -45,21 +44,13 @@ class ModelReplica:
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
         """Problems are answers here: of what is raised, Serve logs the whole traceback."""
-        log_request(request.request_id, request.caller.tenant)
-        try:
-            return await self._model.generate(request)
-        except Exception as error:  # noqa: BLE001 - logged there, and answered
-            return as_answer(error, request.model)
+        return await answered(self._model.generate(request), request)
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk | Problem, None]:
         """A problem is the last item."""
-        log_request(request.request_id, request.caller.tenant)
-        try:
-            async with aclosing(self._model.stream(request)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except Exception as error:  # noqa: BLE001 - logged there, and answered
-            yield as_answer(error, request.model)
+        async with aclosing(answered_items(self._model.stream(request), request)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def settle(self, request: SettleRequest) -> Usage:
         """What a call that was given up has used; the request names this replica to the router."""
@@ -71,8 +62,7 @@ class ModelReplica:
     async def load(self) -> ModelLoad:
         stats = self._model.engine.stats()
         found = {field.name: getattr(stats, field.name) for field in fields(ModelLoad)}
-        found["waiting"] += self._model.admission.waiting
-        return ModelLoad(**found)
+        return ModelLoad(**found | {"waiting": stats.waiting + self._model.admission.waiting})
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._model.tune(Tunables.model_validate(user_config))

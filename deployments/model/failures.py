@@ -7,12 +7,17 @@ replica as answers.
 """
 
 import logging
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from typing import Protocol, TypeVar
 
+from cluster.logs import log_request
 from cluster.problems import InvalidRequest, ModelFailed, Problem
 from cluster.resilience.verdicts import ReplicaLost
+from cluster.tenants.caller import Caller
 
 P = TypeVar("P", bound=Problem)
+T = TypeVar("T")
 
 logger = logging.getLogger("mobula.model")
 
@@ -34,6 +39,41 @@ def refused_parameters(model: str, reason: str) -> InvalidRequest:
     return _because(
         InvalidRequest(f"The engine of model '{model}' does not take these parameters."), reason
     )
+
+
+class Request(Protocol):
+    """What a log line tells of a call."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def caller(self) -> Caller: ...
+
+    @property
+    def model(self) -> str: ...
+
+
+async def answered(work: Awaitable[T], request: Request) -> T | Problem:
+    """The result of a call, or what it failed with."""
+    log_request(request.request_id, request.caller.tenant)
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - logged there, and answered
+        return as_answer(error, request.model)
+
+
+async def answered_items(
+    items: AsyncGenerator[T, None], request: Request
+) -> AsyncGenerator[T | Problem, None]:
+    """The items of a call, and last what it failed with."""
+    log_request(request.request_id, request.caller.tenant)
+    try:
+        async with aclosing(items):
+            async for item in items:
+                yield item
+    except Exception as error:  # noqa: BLE001 - logged there, and answered
+        yield as_answer(error, request.model)
 
 
 def as_answer(error: Exception, model: str) -> Problem:

@@ -10,12 +10,12 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from cluster.clock import SystemClock
-from cluster.logs import configure_logging, log_request
+from cluster.logs import configure_logging
 from cluster.problems import Problem
 from cluster.settings import Settings
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import ModelCard, ModelLoad
-from deployments.model.failures import as_answer
+from deployments.model.failures import answered
 from deployments.model.spec import in_force
 from deployments.model.vitals import Vitals
 from deployments.search.serving import load_embedding_model
@@ -38,11 +38,7 @@ class EmbedderReplica:
 
     async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
         """Problems are answers here: of what is raised, Serve logs the whole traceback."""
-        log_request(request.request_id, request.caller.tenant)
-        try:
-            return await self._model.embed(request)
-        except Exception as error:  # noqa: BLE001 - logged there, and answered
-            return as_answer(error, request.model)
+        return await answered(self._model.embed(request), request)
 
     async def card(self) -> ModelCard:
         return await self._model.card()

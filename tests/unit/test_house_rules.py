@@ -8,7 +8,7 @@ from cluster.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 LINES = 500
-DEPLOYMENT_LINES = 120
+DEPLOYMENT_LINES = 100
 
 SOURCES = sorted(
     path
