@@ -93,9 +93,7 @@ class Ingress:
 
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
-from cluster.loop_lag import LoopLag
-from cluster.ops.haproxy_token import own_proxy_token
-from cluster.problems import Problem
+        self._lag.stop()
         await self._services.close()
         await self._tenancy.close()
         await self._stages.close()
