@@ -118,10 +118,11 @@ class Watch:
         return {role: now - since for role, since in self._away_since.items()}
 
     def _lost(self) -> Sequence[Role]:
+        """Not what was never there: a configuration may do without."""
         return [
             role
             for role in self._needed
-            if not any(owner.process() for owner in self._known.get(role, ()))
+            if role in self._known and not any(owner.process() for owner in self._known[role])
         ]
 
     def _look_for_all(self) -> None:
