@@ -1,7 +1,7 @@
-"""`/metrics/{source}`: figures of Ray and HAProxy on this node, behind the API's port and a key.
+"""`/metrics/{part}`: figures of Ray and HAProxy on this node, behind the API's port and a key.
 
 Their own ports ask for no credential and listen on loopback, or ought to. Flows in: a caller with
-the scope `metrics:read`. Flows out: what the source answers, as it comes, up to MAX_BYTES.
+the scope `metrics:read`. Flows out: what the part answers, as it comes, up to MAX_BYTES.
 """
 
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from cluster.settings import LOOPBACK, Settings
 from deployments.ingress.permissions import ReadsMetrics, services_of
 from deployments.ingress.routes.described import LOOK
 
-Source = Literal["ray", "haproxy"]
+Part = Literal["ray", "haproxy"]
 MAX_BYTES = 32 << 20
 TIMEOUT_S = 5.0
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -26,26 +26,26 @@ router = APIRouter(tags=["system"])
 
 
 @router.get(
-    "/metrics/{source}",
+    "/metrics/{part}",
     response_class=Response,
     responses=LOOK,
     summary="Figures of Ray or HAProxy on this node, as Prometheus reads them",
 )
-async def scrape_node(entry: ReadsMetrics, source: Source, request: Request) -> Response:
+async def scrape_node(entry: ReadsMetrics, part: Part, request: Request) -> Response:
     """Needs the scope `metrics:read`. 503 where this node has no such process."""
-    url = url_of(source, services_of(request).settings)
+    url = url_of(part, services_of(request).settings)
     try:
         content = b"".join([part async for part in _read(url)])
     except (httpx.HTTPError, OSError, _TooLarge) as error:
         raise Overloaded(
-            f"The figures of {source} cannot be read on this node.", retry_after_s=5.0
+            f"The figures of {part} cannot be read on this node.", retry_after_s=5.0
         ) from error
     return Response(content, media_type=TEXT)
 
 
-def url_of(source: Source, settings: Settings) -> str:
+def url_of(part: Part, settings: Settings) -> str:
     ports = Ports.of(settings)
-    port = ports.metrics if source == "ray" else ports.haproxy_metrics
+    port = ports.metrics if part == "ray" else ports.haproxy_metrics
     return f"http://{LOOPBACK}:{port}/metrics"
 
 

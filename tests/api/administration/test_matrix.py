@@ -23,7 +23,7 @@ GET    /readyz                                          200  200 200 200 200 200
 GET    /health                                          200  200 200 200 200 200 200 200 200
 GET    /version                                         200  200 200 200 200 200 200 200 200
 GET    /metrics                                         401  403 403 403 403 403 403 200 403
-GET    /metrics/{source}                                401  403 403 403 403 403 403 503 403
+GET    /metrics/{part}                                  401  403 403 403 403 403 403 503 403
 GET    /docs                                            200  200 200 200 200 200 200 200 200
 GET    /docs/assets/swagger-ui-bundle.js               200  200 200 200 200 200 200 200 200
 GET    /docs/assets/swagger-ui.css                     200  200 200 200 200 200 200 200 200

@@ -143,7 +143,7 @@ async def seeded(settings: Settings) -> Seed:
         webhook, _ = await office.webhooks.create(OPERATOR, "acme", HOOK, ["key.*"])
         credentials["generate"] = key
         ids = {"tenant": "acme", "key": target.id, "user": user.id, "webhook": webhook.id}
-        ids["source"] = "haproxy"
+        ids["part"] = "haproxy"
         for role in (*Role, "stranger"):
             email = f"{role}@{'other' if role == 'stranger' else 'acme'}.example"
             made = await office.sessions.login(email, PASSWORD, None, "test", "seed")
