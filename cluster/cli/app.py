@@ -179,6 +179,13 @@ def clip(
         list[str] | None, typer.Option("--keyword", "-k", help="What attracts; repeat.")
     ] = None,
     language: Annotated[str | None, typer.Option(help="Such as en or pt-BR.")] = None,
+    audio_track: Annotated[
+        int | None,
+        typer.Option(help="Which of the recording's audio tracks, from 1. [default: by rule]"),
+    ] = None,
+    keep_labels: Annotated[
+        bool, typer.Option(help="Burn in sound labels and speakers' names, too.")
+    ] = False,
     key: Key = None,
 ) -> None:
     """Make clips of a recording: upload it, watch the job, save the clips as they are ready.
@@ -199,6 +206,8 @@ def clip(
         "framing": framing,
         "keywords": keyword or [],
         "language": language,
+        "audio_track": audio_track,
+        "keep_labels": keep_labels,
     }
     raise typer.Exit(run(file, transcript, out, key, options))
 

@@ -22,17 +22,34 @@ def remarks(clip: Clip) -> Iterator[str]:
     """Everything about it that a person should know: reasons, problems, what is missing."""
     if clip.get("problem"):
         yield f"not made: {clip['problem']['detail']}"
-    if clip.get("partial"):
-        yield "partial: shorter than planned, the recording ends or is damaged there"
+    yield from _of_span(clip)
     captions = clip.get("captions") or {}
     if captions.get("why"):
         yield f"captions: {captions['why']}"
     for file in clip.get("files", ()):
-        for problem in (file.get("report") or {}).get("problems", ()):
-            yield f"{file.get('aspect') or file['kind']}: {problem}"
-    text = clip.get("text") or {}
-    if (text.get("detail") or {}).get("why"):
-        yield f"text by a template: {text['detail']['why']}"
+        yield from _of_file(file)
+    detail = (clip.get("text") or {}).get("detail") or {}
+    if detail.get("why"):
+        yield f"text by a template: {detail['why']}"
+
+
+def _of_span(clip: Clip) -> Iterator[str]:
+    if clip.get("note"):
+        yield str(clip["note"])
+    if clip.get("instead_of"):
+        first = clip["instead_of"]
+        yield (
+            f"in place of {first['start']:.1f}-{first['end']:.1f} s, which could not be made: "
+            f"{first['problem']['detail']}"
+        )
+    if clip.get("partial"):
+        yield "partial: shorter than planned, the recording ends or is damaged there"
+
+
+def _of_file(file: Mapping[str, Any]) -> Iterator[str]:
+    report = file.get("report") or {}
+    for remark in (*report.get("problems", ()), *report.get("repairs", ())):
+        yield f"{file.get('aspect') or file['kind']}: {remark}"
 
 
 def summary(clips: Sequence[Clip]) -> str:

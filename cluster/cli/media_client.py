@@ -26,6 +26,7 @@ TRANSCRIPTS = {
     ".srt": "application/x-subrip",
     ".vtt": "text/vtt",
     ".json": "application/json",
+    ".jsonl": "application/json",
 }
 
 Share = Callable[[float], None]
@@ -85,7 +86,7 @@ class MediaClient:
     def put_transcript(self, video: str, file: Path) -> dict[str, Any]:
         kind = TRANSCRIPTS.get(file.suffix.lower())
         if kind is None:
-            raise Refused(f"{file.name}: a transcript is a .srt, .vtt or .json file")
+            raise Refused(f"{file.name}: a transcript is a .srt, .vtt, .json or .jsonl file")
         path, headers = f"/api/v1/videos/{video}/transcript", {"Content-Type": kind}
         answer: dict[str, Any] = self.request(
             "PUT", path, headers=headers, content=file.read_bytes()

@@ -168,6 +168,7 @@ def _rules(options: Options) -> Iterator[str]:
     yield from error_lines()
     yield from _removed_headers()
     yield from _identification()
+    yield from _methods()
     yield from _forwarding(options)
     yield from _repetition(options)
 
@@ -195,6 +196,14 @@ def _identification() -> Iterator[str]:
     given = "{ req.fhdr(x-request-id) -m found }"
     yield f"http-request set-header x-request-id req_%[uuid,regsub(-,,g)] unless {given}"
     yield "http-request set-var(txn.request_id) req.fhdr(x-request-id)"
+
+
+def _methods() -> Iterator[str]:
+    """Methods that no route has go no further. Serve makes a metric series of every method in
+    HAProxy's log, and never drops one, so they leave no line there."""
+    yield "acl known_method method GET HEAD POST PUT PATCH DELETE OPTIONS"
+    yield "http-request set-log-level silent if !known_method"
+    yield "http-request return status 501 default-errorfiles if !known_method"
 
 
 def _forwarding(options: Options) -> Iterator[str]:

@@ -91,6 +91,12 @@ PROBLEMS = (
     ProxyProblem(429, "rate-limited", "Too many requests", "Too many requests; wait."),
     ProxyProblem(500, "internal-error", "Internal error", "Something went wrong on our side."),
     ProxyProblem(
+        501,
+        "method-not-implemented",
+        "No route has this method",
+        "Send one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT.",
+    ),
+    ProxyProblem(
         502,
         "replica-lost",
         "The replica was lost",

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO
 
 from cluster.clock import Clock, SystemClock
-from cluster.settings import Settings
 from deployments.clipper.failures import Interrupted, MediaTimeout, SandboxFailed
 from deployments.clipper.sandbox.binary import python_binary, readable_by_all, writable_by_all
 from deployments.clipper.sandbox.endings import judged
@@ -99,6 +98,8 @@ def launch_argv(command: Sandboxed) -> list[str]:
 @cache
 def is_required() -> bool:
     """Whether a child must not start on a kernel that cannot confine it (`video.sandbox`)."""
+    from cluster.settings import Settings  # children import this module, and need no settings
+
     return Settings().video_sandbox == "required"
 
 

@@ -80,3 +80,18 @@ def test_what_cannot_be_parsed_is_refused(haproxy: PrivateHAProxy) -> None:
     for odd in (b"bad header", b"x: " + b"y" * 20_000, b"content-length: 1\r\ncontent-length: 2"):
         assert exchange(haproxy.http_port, get("/", odd)).startswith(b"HTTP/1.1 400 ")
     assert exchange(haproxy.http_port, get("/caf\xe9")).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("method", ["QUERY", "PROPFIND", "X" * 60])
+def test_a_method_that_no_route_has_reaches_no_replica(
+    haproxy: PrivateHAProxy, method: str
+) -> None:
+    """Serve would make a metric series of it."""
+    answer = httpx.request(method, f"{haproxy.url}/api/v1/jobs", headers={"X-Request-ID": ID})
+
+    assert "DELETE, GET" in str(_native(answer, 501, "method-not-implemented")["detail"])
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_a_known_method_is_passed_on(haproxy: PrivateHAProxy, method: str) -> None:
+    assert httpx.request(method, f"{haproxy.url}/api/v1/jobs").status_code != 501

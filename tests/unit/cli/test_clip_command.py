@@ -221,13 +221,23 @@ def test_a_partial_job_says_which_clips_are_missing_and_why(
 def test_what_is_wrong_with_a_clip_is_shown(
     run: Callable[[], int], cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = [{**clip(1)["files"][0], "report": {"problems": ["the clip is silent"]}}]
+    report = {"problems": ["the clip is silent"], "repairs": ["one channel put on both"]}
+    files = [{**clip(1)["files"][0], "report": report}]
+    first = {"start": 3.0, "end": 9.0, "problem": {"detail": "No picture there."}}
     why = {"style": "none", "why": "no glyphs for Arabic"}
-    cluster.clips = [clip(1, files=files, captions=why, partial=True)]
+    note = "3.0 s long, shorter than min_s"
+    cluster.clips = [clip(1, files=files, captions=why, partial=True, instead_of=first, note=note)]
 
     assert run() == 0
     told = capsys.readouterr().out
-    for remark in ("9:16: the clip is silent", "captions: no glyphs for Arabic", "partial: "):
+    for remark in (
+        "9:16: the clip is silent",
+        "9:16: one channel put on both",
+        "captions: no glyphs for Arabic",
+        "partial: ",
+        "in place of 3.0-9.0 s, which could not be made: No picture there.",
+        note,
+    ):
         assert f"! {remark}" in told
 
 
