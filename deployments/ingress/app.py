@@ -87,7 +87,9 @@ _HOT = {
 
 
 def create_app(services: Services, *, behind_serve: bool = False) -> ASGIApp:
-    """The application with every layer around it."""
+    """The application with every layer around it; in a replica, on the loop that serves it."""
+    if behind_serve:
+        services.loop_lag.start()
     known = operations(services)
     api = DirectRoutes(create_api(services, known), _endpoints(services, known))
     app = wrap(api, services, behind_serve=behind_serve)

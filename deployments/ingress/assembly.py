@@ -29,6 +29,9 @@ from deployments.ingress.removed import Removed
 from deployments.ingress.scaling import Peers, Scaling, Served
 from deployments.ingress.services import Services
 from deployments.ingress.tenancy import Tenancy
+from deployments.model.loop_lag import LoopLag
+
+LAG_INTERVAL_S, LAG_REMEMBERED = 0.02, 500  # seconds between readings; readings: 10 s of them
 
 
 class Stages(Protocol):
@@ -76,6 +79,7 @@ def assemble(
         calls=models.resilience,
         open_calls=lambda: path.tally.open,
     )
+    lag = LoopLag(LAG_INTERVAL_S, LAG_REMEMBERED)
     services = Services(
         settings=settings,
         authenticator=tenancy,
@@ -99,6 +103,7 @@ def assemble(
         leaving=Leaving().told,
         removed=Removed(overseer, config.deployments).among,
         media=media_services(settings, config.video, tenancy, clock),
-        load=lambda: {**path.load(), **tenancy.load()},
+        loop_lag=lag,
+        load=lambda: {**path.load(), **tenancy.load(), "loop_lag_s": round(lag.worst(), 4)},
     )
     return services, caches

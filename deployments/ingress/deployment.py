@@ -4,9 +4,8 @@ It builds the collaborators and hands HTTP and handle calls over to them.
 """
 
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -22,13 +21,10 @@ from deployments.ingress.config import IngressConfig
 from deployments.ingress.handles import HandleCalls
 from deployments.ingress.offer import Offer
 from deployments.ingress.tenancy import Tenancy
-from deployments.model.loop_lag import LoopLag
 from deployments.remote_nodes import check_store_to_start
 from deployments.remote_peers import RemotePeers
 from deployments.remote_scaling import RemoteScaling
 from deployments.remote_stages import RemoteStages
-
-LAG_INTERVAL_S, LAG_REMEMBERED = 0.02, 500  # seconds between readings; readings: 10 s of them
 
 
 class Ingress:
@@ -54,20 +50,13 @@ class Ingress:
         self._services, self._caches = assemble(
             settings, clock, tenancy, self._stages, config, RemotePeers(), RemoteScaling(clock), log
         )
-        self._lag = LoopLag(interval_s=LAG_INTERVAL_S, remember=LAG_REMEMBERED)
-        self._services = replace(self._services, load=self._load(self._services.load))
         self._handles = HandleCalls(self._services)
 
     def _open_tenancy(self, settings: Settings, offer: Offer, clock: Clock) -> Tenancy:
         stages = self._stages
         return Tenancy(settings, stages.authority, offer.costs, clock, stages.patience_s)
 
-    def _load(self, rest: Callable[[], Mapping[str, Any]]) -> Callable[[], Mapping[str, Any]]:
-        """What this replica tells of itself, with how late its event loop has run lately."""
-        return lambda: {**rest(), "loop_lag_s": round(self._lag.worst(), 4)}
-
     async def __serve_build_asgi_app__(self) -> ASGIApp:
-        self._lag.start()
         await self._stages.warm_up()
         await self._tenancy.start()
         await self._caches.start()
@@ -93,7 +82,6 @@ class Ingress:
 
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
-        self._lag.stop()
         if self._services.media is not None:
             await self._services.media.close()
         await self._caches.close()

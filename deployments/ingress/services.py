@@ -22,6 +22,7 @@ from deployments.ingress.media import MediaServices
 from deployments.ingress.models import Models
 from deployments.ingress.scaling import Scaling
 from deployments.limiter.view import LimitView
+from deployments.model.loop_lag import LoopLag
 
 
 async def _none(models: Collection[str]) -> Collection[str]:
@@ -51,6 +52,7 @@ class Services:
     (None: for all of them). `record_kept` enters a request for a model that was answered from
     `cache` without it. `media` is what stands behind videos, jobs and files (None: off). `scaling`
     says how the cluster scales; `reports` are this replica's own figures by name, for its peers.
+    `loop_lag` measures how late this replica's event loop runs, once the application is made.
     `leaving` says whether the server that a request came in by, to a Host, has been told to go;
     `removed` which of these models the cluster no longer has.
     """
@@ -76,6 +78,7 @@ class Services:
     cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None
     scaling: Scaling | None = None
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    loop_lag: LoopLag = field(default_factory=LoopLag)
     leaving: Callable[[Server, str], Awaitable[bool]] = _staying
     removed: Callable[[Collection[str]], Awaitable[Collection[str]]] = _none
 
