@@ -90,8 +90,12 @@ _HOT = {
 def create_app(
     services: Services, *, behind_serve: bool = False, proxy_token: str | None = None
 ) -> ASGIApp:
-    """The application with every layer around it. `proxy_token` is what HAProxy proves itself
-    with."""
+    """The application with every layer around it; in a replica, on the loop that serves it.
+
+    `proxy_token` is what HAProxy proves itself with.
+    """
+    if behind_serve:
+        services.loop_lag.start()
     known = operations(services)
     api = DirectRoutes(create_api(services, known), _endpoints(services, known))
     app = wrap(api, services, behind_serve=behind_serve)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from cluster.clock import Clock
+from cluster.loop_lag import LoopLag
 from cluster.routing.fleet import fleet_of
 from cluster.settings import Settings
 from cluster.version import VERSION
@@ -77,6 +78,7 @@ def assemble(
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     async def close() -> None:
+        lag.stop()
         if services.media is not None:
             await services.media.close()
         await caches.close()
@@ -91,6 +93,7 @@ def assemble(
         calls=models.resilience,
         open_calls=lambda: path.tally.open,
     )
+    lag = LoopLag()
     services = Services(
         settings=settings,
         authenticator=tenancy,
@@ -114,7 +117,8 @@ def assemble(
         leaving=Leaving().told,
         removed=Removed(overseer, config.deployments).among,
         media=media_services(settings, config.video, tenancy, clock),
-        load=lambda: {**path.load(), **tenancy.load()},
+        loop_lag=lag,
+        load=lambda: {**path.load(), **tenancy.load(), "loop_lag_s": round(lag.worst(), 4)},
         close=close,
     )
     return services, caches

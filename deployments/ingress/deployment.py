@@ -1,9 +1,8 @@
 """The `Ingress` deployment: builds the collaborators, hands HTTP and handle calls over to them."""
 
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 from ray.serve.handle import DeploymentHandle
@@ -12,7 +11,6 @@ from starlette.types import ASGIApp
 from cluster.clock import Clock, SystemClock
 from cluster.journal import Journal
 from cluster.logs import configure_logging
-from cluster.loop_lag import LoopLag
 from cluster.ops.haproxy_token import own_proxy_token
 from cluster.problems import Problem
 from cluster.settings import Settings
@@ -52,20 +50,13 @@ class Ingress:
         self._services, self._caches = assemble(
             settings, clock, tenancy, self._stages, config, RemotePeers(), RemoteScaling(clock), log
         )
-        self._lag = LoopLag()
-        self._services = replace(self._services, load=self._load(self._services.load))
         self._handles = HandleCalls(self._services)
 
     def _open_tenancy(self, settings: Settings, offer: Offer, clock: Clock) -> Tenancy:
         stages = self._stages
         return Tenancy(settings, stages.authority, offer.costs, clock, stages.patience_s)
 
-    def _load(self, rest: Callable[[], Mapping[str, Any]]) -> Callable[[], Mapping[str, Any]]:
-        """What this replica tells of itself, with how late its event loop has run lately."""
-        return lambda: {**rest(), "loop_lag_s": round(self._lag.worst(), 4)}
-
     async def __serve_build_asgi_app__(self) -> ASGIApp:
-        self._lag.start()
         await self._stages.warm_up()
         await self._tenancy.start()
         await self._caches.start()
@@ -83,7 +74,7 @@ class Ingress:
                 yield event
 
     async def loop_lag(self) -> float:
-        return self._lag.worst()
+        return self._services.loop_lag.worst()
 
     async def report(self, name: str, *arguments: Any) -> Any:
         return self._services.reports[name](*arguments)
@@ -93,7 +84,6 @@ class Ingress:
 
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
-        self._lag.stop()
         await self._services.close()
         await self._tenancy.close()
         await self._stages.close()

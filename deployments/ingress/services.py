@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from cluster.clock import Clock
 from cluster.idempotency.store import IdempotencyStore
+from cluster.loop_lag import LoopLag
 from cluster.settings import Settings
 from cluster.storage.database import StoreDown
 from cluster.tenants.administration import Administration
@@ -54,6 +55,7 @@ class Services:
     (None: for all of them). `record_kept` enters a request for a model that was answered from
     `cache` without it. `media` is what stands behind videos, jobs and files (None: off). `scaling`
     says how the cluster scales; `reports` are this replica's own figures by name, for its peers.
+    `loop_lag` measures how late this replica's event loop runs, once the application is made.
     `leaving` says whether the server that a request came in by, to a Host, has been told to go;
     `removed` which of these models the cluster no longer has. `close` ends what works in the
     background, and waits for usage that is still to be recorded: before the tenancy is closed.
@@ -80,6 +82,7 @@ class Services:
     cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None
     scaling: Scaling | None = None
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    loop_lag: LoopLag = field(default_factory=LoopLag)
     leaving: Callable[[Server, str], Awaitable[bool]] = _staying
     removed: Callable[[Collection[str]], Awaitable[Collection[str]]] = _none
     close: Callable[[], Awaitable[None]] = _at_once
