@@ -82,6 +82,8 @@ def configure_logging(level: str) -> None:
     logger.setLevel(level)
     logger.propagate = False
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        # Serve puts a stream of its own in place of a replica's sys.stderr: it hands every line to
+        # Serve's log as INFO, where the level drops it.
+        handler = logging.StreamHandler(sys.__stderr__ or sys.stderr)
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import pickle
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,6 +104,22 @@ def test_a_process_is_configured_once() -> None:
         handlers = len(logger.handlers)
         configure_logging("INFO")
         assert len(logger.handlers) == handlers
+    finally:
+        logger.handlers, logger.propagate, level = before
+        logger.setLevel(level)
+
+
+def test_lines_go_past_what_stands_in_for_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray Serve replaces a replica's `sys.stderr`, and drops what is written there."""
+    logger = logging.getLogger("mobula")
+    before = logger.handlers[:], logger.propagate, logger.level
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    try:
+        configure_logging("INFO")
+        [handler] = logger.handlers
+        assert isinstance(handler, logging.StreamHandler)
+        assert handler.stream is sys.__stderr__
     finally:
         logger.handlers, logger.propagate, level = before
         logger.setLevel(level)
