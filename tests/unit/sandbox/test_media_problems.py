@@ -16,6 +16,7 @@ from deployments.clipper.failures import (
     NoMedia,
     NoRoom,
     SandboxFailed,
+    TranscriptRefused,
     from_wire,
     to_wire,
 )
@@ -27,6 +28,7 @@ ALL: list[Problem] = [
     MediaTooShort(0.01, 0.1),
     MediaDamaged(signal=11),
     NoMedia(),
+    TranscriptRefused("words: is 3; the limit is 2."),
     MediaTimeout("probe", 2.5),
     NoRoom(),
     SandboxFailed(),
