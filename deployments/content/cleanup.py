@@ -15,9 +15,10 @@ from deployments.content.graphemes import clusters, cut, without_emoji
 from deployments.content.platforms import platform
 
 _TAG = regex.compile(r"(?<![\w\p{M}#&/])#([\w\p{M}]*\p{L}[\w\p{M}]*)")
-_CLOSING_TAG = regex.compile(r"#[\w\p{M}]*\p{L}[\w\p{M}]*")
-_SPAN = regex.compile(r"\S+")
-_EMPHASIS = regex.compile(r"(\*\*|__)(?=\S)")
+_WHOLE_TAG, _LETTER = regex.compile(r"#[\w\p{M}]++"), regex.compile(r"\p{L}")
+_TOKEN = regex.compile(r"\S++")
+_OPENING = regex.compile(r"(\*\*|__)(?=\S)")
+_CLOSING = {mark: regex.compile(rf"(?<=\S){regex.escape(mark)}") for mark in ("**", "__")}
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "'": "'"}
 _PREAMBLE = regex.compile(
     r"^(?:sure|certainly|of course|here(?:'s| is| are))\b[^\n]{0,120}:[ \t]*\n+", regex.I
@@ -79,33 +80,6 @@ def _unwrapped(raw: str) -> str:
     return str(regex.sub(r"\n{3,}", "\n\n", text)).strip()
 
 
-def _without_emphasis(text: str) -> str:
-    """`**bold**` and `__bold__` without their marks: each from its opening mark to the nearest
-    closing one of the line. In linear time, which a regular expression would not take.
-    """
-    breaks = [match.start() for match in regex.finditer("\n", text)]
-    closing = {
-        mark: [
-            m.start()
-            for m in regex.finditer(rf"(?<=\S){regex.escape(mark)}", text, overlapped=True)
-        ]
-        for mark in ("**", "__")
-    }
-    parts: list[str] = []
-    at = 0
-    for match in _EMPHASIS.finditer(text, overlapped=True):
-        start, ends = match.start(), closing[match.group(1)]
-        found = bisect_left(ends, start + 3)
-        if start < at or found == len(ends):
-            continue
-        line = bisect_left(breaks, start)
-        if line < len(breaks) and breaks[line] < ends[found]:
-            continue
-        parts += text[at:start], text[start + 2 : ends[found]]
-        at = ends[found] + 2
-    return "".join([*parts, text[at:]])
-
-
 def _is_text(char: str) -> bool:
     """Neither a control character nor what stands for bytes that a model broke off."""
     return ord(char) >= 32 and not 127 <= ord(char) < 160 and char != "\N{REPLACEMENT CHARACTER}"
@@ -122,12 +96,7 @@ def _sorted_tags(text: str, wanted: int) -> tuple[str, list[str], list[str]]:
     """Split off the closing hashtags; keep the first `wanted` different ones, those inside the body
     counted first.
     """
-    closing: list[str] = []
-    words = list(_SPAN.finditer(text))
-    while words and _CLOSING_TAG.fullmatch(words[-1].group()):
-        closing.append(words.pop().group()[1:])
-    closing.reverse()
-    text = text[: words[-1].end()] if words else ""
+    text, closing = _without_tail(text)
     inside: list[str] = []
     text = _TAG.sub(lambda match: _kept(match.group(1), inside, wanted), text.rstrip())
     known = {tag.casefold() for tag in inside}
@@ -135,6 +104,46 @@ def _sorted_tags(text: str, wanted: int) -> tuple[str, list[str], list[str]]:
         {tag.casefold(): tag for tag in reversed(closing) if tag.casefold() not in known}.values()
     )[::-1]
     return text, inside, different[: max(0, wanted - len(inside))]
+
+
+def _without_tail(text: str) -> tuple[str, list[str]]:
+    """`text` without the hashtags that it ends with, and these (without "#") in order."""
+    closing: list[str] = []
+    end = len(text)
+    for token in reversed(list(_TOKEN.finditer(text))):
+        if not (_WHOLE_TAG.fullmatch(token[0]) and _LETTER.search(token[0])):
+            end = token.end() if closing else end
+            break
+        closing.append(token[0][1:])
+        end = 0
+    return text[:end], closing[::-1]
+
+
+def _without_emphasis(text: str) -> str:
+    """`text` without Markdown's `**` and `__` around words of a line."""
+    return "\n".join(map(_line_without_emphasis, text.split("\n")))
+
+
+def _line_without_emphasis(line: str) -> str:
+    """A line without Markdown's `**` and `__` around words.
+
+    Each opening mark is paired with the next closing one of its kind, found by bisection: patterns
+    that look for it anew from every opening mark take quadratic time.
+    """
+    if "**" not in line and "__" not in line:
+        return line
+    ends = {
+        mark: [found.start() for found in closing.finditer(line, overlapped=True)]
+        for mark, closing in _CLOSING.items()
+    }
+    kept, at = [], 0
+    for opening in _OPENING.finditer(line, overlapped=True):
+        start, closings = opening.start(), ends[opening[1]]
+        index = bisect_left(closings, start + 3)  # the mark, and one character at least
+        if start >= at and index < len(closings):
+            kept += [line[at:start], line[start + 2 : closings[index]]]
+            at = closings[index] + 2
+    return "".join([*kept, line[at:]])
 
 
 def _kept(tag: str, inside: list[str], wanted: int) -> str:

@@ -4,28 +4,21 @@
 
 import regex
 
-_CLUSTER = regex.compile(r"\X")
+# \X alone counts back through all regional indicators before each one. Taken in pairs, as flags
+# are, a run of them is read once.
+_CLUSTER = regex.compile(
+    r"\p{Regional_Indicator}{2}[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*+|\X"
+)
 _EMOJI = regex.compile(
     r"\p{Emoji_Presentation}|\p{Regional_Indicator}|\p{Extended_Pictographic}\uFE0F|[0-9#*]\uFE0F?\u20E3|[\U0001F3FB-\U0001F3FF]"
 )
-# Runs are matched from their first character on and never given back: what does not end a sentence
-# as a whole does not do so from its middle, and to try would take quadratic time.
 _SENTENCE_END = regex.compile(r"(?<![.!?…。！？])[.!?…。！？]++[\"'”’)\]]*+(?=\s|$)|\n")
-_GAP_BEFORE_END = regex.compile(r"(?<![ \t])[ \t]++(?=[.,!?;:\n]|$)")
-_FLAGS = regex.compile(r"\p{Regional_Indicator}{8,}")
 _GAP = regex.compile(r"\s+")
 
 
 def clusters(text: str) -> list[str]:
     """Return the extended grapheme clusters of `text`."""
-    found: list[str] = []
-    at = 0
-    for run in _FLAGS.finditer(text):  # in each of them `\X` would look back to the run's begin
-        last = run.start() + 2 * ((run.end() - run.start()) // 2) - 2
-        found += _CLUSTER.findall(text, at, run.start() + 2)
-        found += [text[pair : pair + 2] for pair in range(run.start() + 2, last, 2)]
-        at = last
-    found += _CLUSTER.findall(text, at)
+    found: list[str] = _CLUSTER.findall(text)
     return found
 
 
@@ -37,7 +30,7 @@ def emoji_in(text: str) -> list[str]:
 def without_emoji(text: str) -> str:
     """Return `text` without emoji, and without the gaps they leave."""
     kept = "".join(cluster for cluster in clusters(text) if not _EMOJI.search(cluster))
-    kept = _GAP_BEFORE_END.sub("", kept)
+    kept = regex.sub(r"(?<![ \t])[ \t]++(?=[.,!?;:\n]|$)", "", kept)
     return str(regex.sub(r"[ \t]{2,}", " ", kept))
 
 
@@ -49,6 +42,7 @@ def cut(text: str, limit: int) -> str:
     """
     if len(text) <= limit:
         return text
+    text = text[: limit + 1]  # one more tells whether a grapheme goes on behind the limit
     whole = _boundaries(text, limit)
     ends = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() in whole]
     if ends and ends[-1] * 3 >= limit:

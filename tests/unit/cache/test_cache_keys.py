@@ -116,6 +116,8 @@ RELEVANT: dict[str, Any] = {
 IRRELEVANT: dict[str, Any] = {
     "request_id": "r2",
     "timeout_s": 1.0,
+    "start_within_s": 0.5,
+    "call": "attempt",
     "priority": Priority.BATCH,
     "caller": Caller("t", "k2", frozenset(Scope), "gold", "user", 9.0),
 }

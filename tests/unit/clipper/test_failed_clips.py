@@ -96,7 +96,7 @@ async def test_a_command_of_ours_that_fails_blames_us_and_not_the_recording() ->
     making, work = await made({10.0: RenderFailed()})
 
     assert making.is_ours
-    assert work.parts[-1][2]["problem"]["slug"] == "sandbox-failed"
+    assert work.parts[-1][2]["problem"]["slug"] == "render-failed"
 
 
 @pytest.mark.parametrize("problem", [SandboxFailed(), NotFound("gone")])

@@ -64,7 +64,7 @@ def test_with_tls_the_folder_of_the_certificate_is_mounted_and_asked_by_https() 
     assert mobula["environment"]["MOBULA_TLS_KEY_FILE"] == f"{folder}/tls.key"
     assert f"./tls:{folder}:ro" in mobula["volumes"]
     scraped = yaml.safe_load(rendered("compose", values, {})["prometheus.yml"])["scrape_configs"]
-    assert [each.get("scheme") for each in scraped] == ["https", None, None]
+    assert [each.get("scheme") for each in scraped] == ["https"] * 3
 
 
 @EVERY
