@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.problems import InvalidRequest, Malformed, UnsupportedMedia
-from deployments.ingress.multipart import MAX_PARTS, Form, FormPart
+from deployments.ingress.multipart import GATHERED, MAX_PARTS, Form, FormPart
 
 TYPE = "multipart/form-data; boundary=bound"
 
@@ -65,7 +65,8 @@ async def test_a_part_is_read_before_the_form_has_come() -> None:
     pulled: list[int] = []
 
     async def body() -> AsyncIterator[bytes]:
-        for number, chunk in enumerate((field("file", b"x" * 100)[:80], b"x", form())):
+        first = field("file", b"x" * 2 * GATHERED)[: GATHERED + 80]
+        for number, chunk in enumerate((first, b"x", form())):
             pulled.append(number)
             yield chunk
 
