@@ -41,7 +41,7 @@ def cluster() -> Iterator[LocalServe]:
                 "embeddings": [{"id": "minilm", "num_cpus": 0.1}],
                 "content": {"default": "nano"},
                 "ingress": {"num_cpus": 0.1, "replicas": INGRESSES},
-                "video": {"num_cpus": 0.1, "replicas": 2, "gpu": False},
+                "video": {"num_cpus": 0.1, "replicas": 2, "gpu": False, "texts": True},
             }
         )
         local.run(build(args), "mobula", "/")
