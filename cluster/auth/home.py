@@ -13,6 +13,7 @@ from cluster.storage.files import write_private
 
 PEPPER, ADMIN = "pepper", "admin.key"  # file names
 AUDIT = "audit"  # the folder of the audit trail's checkpoints
+USAGE = "usage"  # the folder of what processes have used and not stored yet
 BOOTSTRAP_TENANT = "default"
 PEPPER_BYTES = 32
 

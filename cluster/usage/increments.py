@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Dialect, and_, delete, insert, or_, select
+from sqlalchemy import Dialect, and_, delete, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -53,6 +53,13 @@ async def apply(
     if seq % PRUNE_EVERY == 1:
         await _prune(connection, writer, seq, at)
     return True
+
+
+async def last_batch(connection: AsyncConnection, writer: str) -> int:
+    """The number of the last batch of `writer` that was applied, 0 if none is known. Batches of a
+    writer are applied in order."""
+    last = select(func.max(usage_batches.c.seq)).where(usage_batches.c.writer == writer)
+    return int((await connection.execute(last)).scalar_one() or 0)
 
 
 async def add(connection: AsyncConnection, batch: Sequence[Increment]) -> None:

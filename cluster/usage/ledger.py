@@ -2,15 +2,17 @@
 
 Flows in: an entry for each finished piece of work. Flows out: increments of the `usage` table, in
 numbered batches, each applied once even where the answer to its commit was lost. While the store is
-down, usage adds up in memory and is written when it is back. A clean close writes everything; a
-kill loses what was added since the last flush, at most one second and the flush under way.
+down, usage adds up in memory and is written when it is back. A clean close writes everything; what
+a kill leaves in the journal (journal.py) is written by the next process of the same home to start.
 """
 
 import asyncio
 import contextlib
 import logging
 import secrets
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,6 +24,7 @@ from cluster.storage.database import Database
 from cluster.tenants.units import Amounts, Unit
 from cluster.usage import increments
 from cluster.usage.increments import Increment
+from cluster.usage.journal import OrphanedBatch, UsageJournal, Where, is_forgotten, orphans
 from cluster.usage.prices import NO_PRICES, Prices, price_of
 
 FLUSH_S = 1.0
@@ -74,9 +77,12 @@ _Cells = dict[tuple[str, str, str, int, int, int], _Cell]
 
 
 class Ledger:
-    """Make one a process, `start` it, `close` it. `writer` names what the process is."""
+    """Make one a process, `start` it, `close` it. `writer` names what the process is; journals are
+    kept in `folder` (None: a kill loses what was added in the last second)."""
 
-    def __init__(self, database: Database, writer: str, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, writer: str, clock: Clock, folder: Path | None = None
+    ) -> None:
         """Raises ValueError if `writer` is longer than 40 characters."""
         if not 1 <= len(writer) <= MAX_NAME:
             raise ValueError(f"writer: must have 1 to {MAX_NAME} characters")
@@ -86,29 +92,32 @@ class Ledger:
         self._taken: _Cells = {}  # being made a batch
         self._seq = 0
         self._pending: list[Increment] = []  # batch `_seq`, until its commit is known
+        self._collecting = 1  # the batch that `_cells` will be
+        self._folder = folder
+        self._journal = None if folder is None else UsageJournal(folder, self.writer)
         self._flushing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def add(self, entry: UsageEntry) -> None:
-        """Count what was used. Costs about a microsecond and never fails."""
+        """Count what was used. Costs some microseconds and never fails."""
         prices, costs = entry.prices, entry.costs
         day = int(entry.at // DAY_S)
         where = (entry.tenant, entry.key, entry.model, day, id(prices), id(costs))
         cell = self._cells.get(where)
         if cell is None:
             cell = self._cells[where] = _Cell(prices, costs, [0] * len(UNITS))
-        counts, amounts = cell.counts, entry.amounts
-        counts[0] += entry.requests
-        counts[1] += amounts.input_tokens
-        counts[2] += amounts.output_tokens
-        counts[3] += amounts.images
-        counts[4] += amounts.audio_seconds
-        counts[5] += amounts.video_seconds
-        counts[6] += entry.cost_units
-        counts[7] += entry.kept
+        added, counts = _counts(entry), cell.counts
+        for index, amount in enumerate(added):
+            counts[index] += amount
+        if self._journal is not None:
+            rates: tuple[list[int], list[int]] = ([], [])
+            if not self._journal.knows(self._collecting, where):
+                rates = (_by_unit(prices), _by_unit(costs))
+            self._journal.append(self._collecting, where, *rates, added)
 
     async def start(self) -> None:
-        """Flush every second from now on."""
+        """Write what killed processes left, then flush every second."""
+        await self._take_over()
         self._task = asyncio.create_task(self._run(), name="usage-ledger")
 
     async def flush(self) -> bool:
@@ -124,7 +133,30 @@ class Ledger:
         if self._pending and not await self._apply():
             return False
         self._pending = []
+        if self._journal is not None:
+            self._journal.committed(self._seq)
         return True
+
+    async def _take_over(self) -> None:
+        """What cannot be written now stays for the next start."""
+        if self._folder is None:
+            return
+        try:
+            for batch in orphans(self._folder):
+                if is_forgotten(batch, self._clock.wall()):
+                    log.error("usage of %s is too old to be written: %s", batch.writer, batch.cells)
+                    continue
+                await self._write_orphan(batch)
+        except (Problem, SQLAlchemyError, OSError, TimeoutError) as error:
+            log.warning("usage of a process that ended is not written yet: %s", error)
+
+    async def _write_orphan(self, batch: OrphanedBatch) -> None:
+        rows = _rows((each.where, each.counts, each.prices, each.costs) for each in batch.cells)
+        async with asyncio.timeout(STORE_S), self._database.begin() as connection:
+            if batch.seq > await increments.last_batch(connection, batch.writer):
+                now = self._clock.wall()
+                await increments.apply(connection, batch.writer, batch.seq, now, rows)
+                log.warning("wrote the usage that %s had not stored when it ended", batch.writer)
 
     async def close(self) -> None:
         """Write the rest; an error in the log says what a store that stays down has not taken."""
@@ -139,6 +171,8 @@ class Ledger:
         if self._pending or self._taken or self._cells:
             left = [*self._pending, *_increments(self._taken), *_increments(self._cells)]
             log.error("usage that could not be written: %s", [tuple(each) for each in left])
+        if self._journal is not None:
+            self._journal.close()
 
     async def _write_the_rest(self) -> None:
         while True:
@@ -157,6 +191,7 @@ class Ledger:
     async def _next_batch(self) -> None:
         if not self._taken:
             self._taken, self._cells = self._cells, {}
+            self._collecting += 1
         self._pending = await asyncio.to_thread(_increments, self._taken)
         self._taken = {}
         self._seq += 1
@@ -174,8 +209,17 @@ class Ledger:
 
 async def enter(connection: AsyncConnection, entry: UsageEntry) -> None:
     """Write `entry` in the caller's transaction: for work whose end is a row of the same store."""
+    counts = list(_counts(entry))
+    where = (entry.tenant, entry.key, entry.model, int(entry.at // DAY_S), 0, 0)
+    batch = _increments({where: _Cell(entry.prices, entry.costs, counts)})
+    if batch:
+        await increments.add(connection, batch)
+
+
+def _counts(entry: UsageEntry) -> tuple[int, ...]:
+    """Amounts in the order of UNITS."""
     amounts = entry.amounts
-    counts = [
+    return (
         entry.requests,
         amounts.input_tokens,
         amounts.output_tokens,
@@ -184,23 +228,33 @@ async def enter(connection: AsyncConnection, entry: UsageEntry) -> None:
         amounts.video_seconds,
         entry.cost_units,
         entry.kept,
-    ]
-    where = (entry.tenant, entry.key, entry.model, int(entry.at // DAY_S), 0, 0)
-    batch = _increments({where: _Cell(entry.prices, entry.costs, counts)})
-    if batch:
-        await increments.add(connection, batch)
+    )
+
+
+def _by_unit(prices: Prices) -> list[int]:
+    return [price_of(prices, unit) for unit in UNITS]
 
 
 def _increments(cells: _Cells) -> list[Increment]:
-    """One increment a row, in the order of the primary key: two processes cannot deadlock."""
+    return _rows(
+        (where[:4], cell.counts, _by_unit(cell.prices), _by_unit(cell.costs))
+        for where, cell in cells.items()
+    )
+
+
+def _rows(
+    cells: Iterable[tuple[Where, Sequence[int], Sequence[int], Sequence[int]]],
+) -> list[Increment]:
+    """One increment a row, in the order of the primary key: two processes cannot deadlock.
+
+    Counts, prices and costs of a cell follow UNITS.
+    """
     rows: dict[tuple[str, str, str, str, str], tuple[int, int, int]] = {}
-    for (tenant, key, model, day, _, _), cell in cells.items():
-        for unit, amount in zip(UNITS, cell.counts, strict=True):
+    for (tenant, key, model, day), counts, prices, costs in cells:
+        for unit, amount, price, cost in zip(UNITS, counts, prices, costs, strict=True):
             if not amount:
                 continue
             row = (tenant, key, model, increments.day_name(day), unit.value)
             old = rows.get(row, (0, 0, 0))
-            cost = amount * price_of(cell.costs, unit)
-            revenue = amount * price_of(cell.prices, unit)
-            rows[row] = (old[0] + amount, old[1] + cost, old[2] + revenue)
+            rows[row] = (old[0] + amount, old[1] + amount * cost, old[2] + amount * price)
     return [Increment(*row, *rows[row]) for row in sorted(rows)]

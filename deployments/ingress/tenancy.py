@@ -12,7 +12,7 @@ from typing import Any
 
 from cluster.audit.keys import AuditKeys
 from cluster.audit.trail import AuditTrail
-from cluster.auth.home import load_pepper, store_url
+from cluster.auth.home import USAGE, load_pepper, store_url
 from cluster.clock import Clock
 from cluster.events.bus import EventBus
 from cluster.events.deliverer import Deliverer
@@ -66,7 +66,7 @@ class Tenancy:
         folder = settings.home / AUDIT
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
-        self.ledger = Ledger(self.database, name, clock)
+        self.ledger = Ledger(self.database, name, clock, settings.home / USAGE)
         self.guard = guard = Guard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), Keyring(pepper)
         self.deliverer = Deliverer(self.database, transport, keyring, clock, SystemRandom())

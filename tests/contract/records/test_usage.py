@@ -1,8 +1,11 @@
 """The ledger is exact: beside other ledgers, through outages and repeats, across midnight."""
 
 import asyncio
+import errno
+import os
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -12,6 +15,7 @@ from cluster.problems import InvalidRequest
 from cluster.storage.database import Database
 from cluster.storage.tables import usage_batches
 from cluster.tenants.units import Amounts, Unit
+from cluster.usage import journal as journal_module
 from cluster.usage import ledger as ledger_module
 from cluster.usage.increments import PRUNE_EVERY
 from cluster.usage.ledger import Ledger, UsageEntry
@@ -115,15 +119,146 @@ async def test_a_close_without_a_store_says_what_it_could_not_write(
     assert "'input_tokens', 7" in caplog.text
 
 
-async def test_a_kill_loses_only_what_came_after_the_last_flush(
-    database: Database, clock: ManualClock
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "usage"
+
+
+def files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def kill(ledger: Ledger) -> None:
+    """What is left of a killed process: its files, without their locks."""
+    assert ledger._journal is not None
+    ledger._journal.close()
+
+
+async def test_what_a_killed_process_had_not_stored_is_written_by_the_next_one(
+    database: Database, clock: ManualClock, folder: Path
 ) -> None:
-    killed = Ledger(database, "ingress", clock)
+    killed = Ledger(database, "ingress", clock, folder)
     killed.add(entry(clock, amounts=Amounts(100)))
     await killed.flush()
-    killed.add(entry(clock, amounts=Amounts(1)))
-
+    killed.add(entry(clock, amounts=Amounts(1), prices={Unit.TOKENS: 5}, cost_units=4))
+    killed.add(entry(clock, amounts=Amounts(2), prices={Unit.TOKENS: 5}))
+    kill(killed)
     assert await tokens(database, "acme") == 100
+
+    for _ in range(2):
+        following = Ledger(database, "ingress", clock, folder)
+        await following.start()
+        await following.close()
+
+    (row,) = await report(database, "acme")
+    assert row.amounts[Unit.INPUT_TOKENS] == 103
+    assert row.amounts[Unit.REQUESTS] == 3
+    assert (row.amounts[Unit.COST_UNITS], row.revenue) == (4, 0)
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize("stored", [0, 1, 2, 70])
+async def test_a_batch_that_was_stored_before_the_kill_counts_once(
+    database: Database, clock: ManualClock, folder: Path, stored: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The process is killed between the commit and the removal of its file."""
+    killed = Ledger(database, "ingress", clock, folder)
+    monkeypatch.setattr(killed._journal, "committed", lambda batch: None)
+    for _ in range(stored):
+        killed.add(entry(clock, amounts=Amounts(10)))
+        await killed.flush()
+    killed.add(entry(clock, amounts=Amounts(1)))
+    kill(killed)
+
+    following = Ledger(database, "ingress", clock, folder)
+    await following.start()
+    await following.close()
+
+    assert await tokens(database, "acme") == 10 * stored + 1
+
+
+async def test_the_files_of_a_living_process_are_left_to_it(
+    database: Database, clock: ManualClock, folder: Path
+) -> None:
+    living = Ledger(database, "ingress", clock, folder)
+    living.add(entry(clock, amounts=Amounts(7)))
+    other = Ledger(database, "ingress", clock, folder)
+    await other.start()
+    await other.close()
+    assert await tokens(database, "acme") == 0
+
+    await living.close()
+    assert await tokens(database, "acme") == 7
+
+
+async def test_while_the_store_is_down_the_files_wait_for_a_later_start(
+    database: Database, clock: ManualClock, folder: Path, unreachable: Callable[[], Database],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(ledger_module, "CLOSE_S", 0.05)
+    killed = Ledger(database, "ingress", clock, folder)
+    killed.add(entry(clock, amounts=Amounts(7)))
+    kill(killed)
+    for store in (unreachable(), database):
+        following = Ledger(store, "ingress", clock, folder)
+        await following.start()
+        await following.close()
+
+    assert await tokens(database, "acme") == 7
+
+
+async def test_a_line_that_a_kill_cut_off_costs_that_line_alone(
+    database: Database, clock: ManualClock, folder: Path
+) -> None:
+    killed = Ledger(database, "ingress", clock, folder)
+    for _ in range(3):
+        killed.add(entry(clock, amounts=Amounts(10)))
+    kill(killed)
+    (file,) = files(folder)
+    file.write_bytes(file.read_bytes()[:-5])
+
+    following = Ledger(database, "ingress", clock, folder)
+    await following.start()
+    await following.close()
+
+    assert await tokens(database, "acme") == 20
+
+
+async def test_what_is_too_old_to_be_told_from_stored_usage_is_logged_and_not_written(
+    database: Database, clock: ManualClock, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed = Ledger(database, "ingress", clock, folder)
+    killed.add(entry(clock, amounts=Amounts(7)))
+    kill(killed)
+    (file,) = files(folder)
+    os.utime(file, (clock.wall() - 7 * 86_400,) * 2)
+
+    following = Ledger(database, "ingress", clock, folder)
+    await following.start()
+    await following.close()
+
+    assert await tokens(database, "acme") == 0
+    assert "too old" in caplog.text
+
+
+async def test_a_disk_that_is_full_fails_no_request(
+    database: Database, clock: ManualClock, folder: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    ledger = Ledger(database, "ingress", clock, folder)
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(journal_module.os, "write", full)
+    ledger.add(entry(clock, amounts=Amounts(3)))
+    ledger.add(entry(clock, amounts=Amounts(4)))
+    monkeypatch.undo()
+    await ledger.close()
+
+    assert await tokens(database, "acme") == 7
+    assert caplog.text.count("not journalled") == 1
 
 
 async def test_a_day_ends_at_midnight_utc(database: Database, clock: ManualClock) -> None:

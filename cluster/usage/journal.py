@@ -1,0 +1,151 @@
+"""What a process has used and not yet stored, in files that outlive its death.
+
+Flows in: entries of the ledger, each before its request is answered. Flows out, where the process
+was killed: its batches, to whichever process of the same home starts next. One append-only file
+for each batch, which goes once the batch is committed. Lines are JSON: `[cell, where, prices,
+costs]` says what a cell stands for, `[cell, counts]` adds to it; a line that a kill cut off is left
+out. Nothing is synchronised with the disk: this is for a process that dies, not for a machine.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+SUFFIX = ".usage"
+FORGOTTEN_S = 6 * 86_400.0  # then the store may no longer know which batches it has taken
+
+# Tenant, key, model, and the day since the epoch.
+Where = tuple[str, str, str, int]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalCell:
+    """Counts of one row of the ledger; counts, prices and costs follow ledger.UNITS."""
+
+    where: Where
+    prices: tuple[int, ...]
+    costs: tuple[int, ...]
+    counts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class OrphanedBatch:
+    """A batch of a process that is gone, which this process has taken over until it is closed."""
+
+    writer: str
+    seq: int
+    modified: float
+    cells: tuple[JournalCell, ...]
+
+
+class UsageJournal:
+    """The files of one `writer`. `append` never raises: a full disk is logged once."""
+
+    def __init__(self, folder: Path, writer: str) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder, self._writer = folder, writer
+        self._files: dict[int, int] = {}  # open descriptors by batch
+        self._cells: dict[tuple[Any, ...], int] = {}  # of the newest file
+        self._newest = 0
+        self._failed = False
+
+    def append(
+        self,
+        batch: int,
+        where: tuple[Any, ...],
+        prices: Sequence[int],
+        costs: Sequence[int],
+        counts: Sequence[int],
+    ) -> None:
+        """Keep what one entry adds to `batch`; `where` begins as Where and names one cell."""
+        try:
+            if batch != self._newest:
+                self._open(batch)
+            cell, lines = self._cells.get(where), b""
+            if cell is None:
+                cell = self._cells[where] = len(self._cells)
+                lines = orjson.dumps([cell, where[:4], prices, costs]) + b"\n"
+            os.write(self._files[batch], lines + orjson.dumps([cell, counts]) + b"\n")
+        except (OSError, KeyError) as error:
+            if not self._failed:
+                log.error("usage is not journalled until it is stored: %s", error)
+            self._failed = True
+
+    def knows(self, batch: int, where: tuple[Any, ...]) -> bool:
+        """Whether the prices and costs of a cell have been said already."""
+        return batch == self._newest and where in self._cells
+
+    def _open(self, batch: int) -> None:
+        self._newest, self._cells = batch, {}
+        path = _path(self._folder, self._writer, batch)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._files[batch] = descriptor
+
+    def committed(self, batch: int) -> None:
+        """Forget `batch`: the store has it."""
+        descriptor = self._files.pop(batch, None)
+        if descriptor is not None:
+            with suppress(OSError):
+                _path(self._folder, self._writer, batch).unlink()
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Let go of what is left, for the next process."""
+        for descriptor in self._files.values():
+            os.close(descriptor)
+        self._files.clear()
+
+
+def orphans(folder: Path) -> Iterator[OrphanedBatch]:
+    """Batches whose writer is gone, each writer's in order. One that was dealt with is removed once
+    the next is asked for; one whose taker raised stays for the next start."""
+    for path in sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else ():
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            writer, _, number = path.name.removesuffix(SUFFIX).rpartition(".")
+            cells = _cells(path.read_bytes())
+            yield OrphanedBatch(writer, int(number), os.fstat(descriptor).st_mtime, cells)
+            path.unlink(missing_ok=True)
+        except (OSError, ValueError):
+            continue  # of a living process, or no journal of ours
+        finally:
+            os.close(descriptor)
+
+
+def _path(folder: Path, writer: str, batch: int) -> Path:
+    return folder / f"{writer}.{batch:012d}{SUFFIX}"
+
+
+def _cells(text: bytes) -> tuple[JournalCell, ...]:
+    cells: dict[int, JournalCell] = {}
+    for line in text.split(b"\n"):
+        with suppress(ValueError, KeyError, TypeError, IndexError):
+            number, *rest = orjson.loads(line)
+            if len(rest) == 3:
+                where, prices, costs = rest
+                zeros = [0] * len(prices)
+                cells[number] = JournalCell(tuple(where), tuple(prices), tuple(costs), zeros)
+            else:
+                counts = cells[number].counts
+                for index, amount in enumerate(rest[0]):
+                    counts[index] += amount
+    return tuple(cells.values())
+
+
+def is_forgotten(batch: OrphanedBatch, now: float) -> bool:
+    """Whether it is too old to be told from one that was stored."""
+    return now - batch.modified > FORGOTTEN_S
