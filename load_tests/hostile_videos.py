@@ -25,7 +25,9 @@ def _json_words(count: int) -> str:
 
 
 # By the kind of file, what a transcript of about so many bytes consists of.
+ORDINARY = "ordinary words"  # the first job, for which a Clipper loads what it needs
 TRANSCRIPTS: dict[str, tuple[str, Callable[[int], str]]] = {
+    ORDINARY: ("srt", lambda size: _CUE + "The water has to be fresh and not too hot."),
     "words without an end": ("srt", lambda size: _CUE + "word " * (size // 5)),
     "one word": ("srt", lambda size: _CUE + "a" * size),
     "override tags": ("srt", lambda size: _CUE + "{\\" * (size // 2)),

@@ -8,8 +8,11 @@ Nothing but the standard library: this runs at each reload.
 
 import ipaddress
 import os
+import re
 import resource
+import socket
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from cluster.ops.haproxy_configuration import Options, UnknownConfiguration, adm
 from cluster.ops.haproxy_token import proxy_token
 
 CERTIFICATE = "certificate.pem"
+FREE_S = 10.0  # for an earlier HAProxy to close its ports
+_BIND = re.compile(r"^\s*bind \S*:(\d+)", re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -28,7 +33,11 @@ def main(arguments: Sequence[str]) -> None:
             options = options_of(environment, path.parent)
             text = complete(path.read_text(), options)
             write_private(path, text)
-            if options.certificate is not None and "-c" not in arguments:
+            if "-c" in arguments:
+                continue
+            if "-sf" not in arguments:
+                wait_until_free(ports(text))
+            if options.certificate is not None:
                 _watch(environment, admin_socket(text), options.certificate)
     except (UnknownConfiguration, BadCertificate, ValueError) as error:
         raise SystemExit(f"HAProxy is not started: {error}") from None
@@ -54,6 +63,29 @@ def options_of(environment: Mapping[str, str], folder: Path) -> Options:
         token=proxy_token(environment),
         descriptors=_descriptors(),
     )
+
+
+def ports(text: str) -> list[int]:
+    """Those that the configuration binds."""
+    return [int(port) for port in _BIND.findall(text)]
+
+
+def wait_until_free(wanted: Sequence[int], limit_s: float = FREE_S) -> None:
+    """Where Serve has replaced the actor that ran HAProxy, the one before may still be ending: a
+    new one that cannot bind its ports would end at once, and Serve with it."""
+    until = time.monotonic() + limit_s
+    while not all(map(_is_free, wanted)) and time.monotonic() < until:
+        time.sleep(0.05)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True
 
 
 def _words(text: str) -> list[str]:
