@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -92,7 +92,7 @@ class Handle:
     def generate(self) -> "Handle":
         return self
 
-    card = load = stream = generate
+    card = load = stream = settle = generate
 
     def remote(self, request: GenerateRequest) -> Response:
         self.asked.append(request)
@@ -109,7 +109,8 @@ def model(handle: Handle) -> RemoteModel:
 async def test_an_answer_is_what_the_replica_gave() -> None:
     handle = Handle([[ANSWER]])
     assert await model(handle).generate(REQUEST) is ANSWER
-    assert handle.asked[0] is REQUEST
+    assert handle.asked[0] == replace(REQUEST, call=handle.asked[0].call)
+    assert handle.asked[0].call
 
 
 @pytest.mark.parametrize("error", [GONE, ActorDiedError()])
@@ -117,7 +118,8 @@ async def test_a_replica_that_died_is_replaced_by_another(error: Exception) -> N
     handle = Handle([[error], [ANSWER]])
     found = model(handle)
     assert await found.generate(REQUEST) is ANSWER
-    assert [asked.request_id for asked in handle.asked] == ["call", "call~2"]
+    first, second = (each.call for each in handle.asked)
+    assert second == f"{first}~2"
     assert handle.asked[1].timeout_s <= REQUEST.timeout_s
     assert found.figures().retries == 1
 

@@ -36,7 +36,7 @@ def test_a_command_that_cannot_be_done_is_our_fault(
     source = recording("plain")
     with pytest.raises(RenderFailed) as failed:
         run(source.path.parent, source.path.name, *words)
-    assert (failed.value.status, failed.value.slug) == (500, "sandbox-failed")
+    assert (failed.value.status, failed.value.slug) == (500, "render-failed")
 
 
 def test_a_file_that_cannot_be_read_is_damaged(tmp_path: Path) -> None:
