@@ -15,6 +15,9 @@ from deployments.clipper.sandbox.launcher import FAILED, NOT_CONFINED
 from deployments.clipper.sandbox.limits import ChildLimits, Finished, Sandboxed
 
 logger = logging.getLogger("mobula.clipper")
+# Whoever ends a cluster signals every process of it: that is no fault of the recording.
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_FFMPEG_WAS_TOLD_TO_END = 255  # it catches such signals, and exits with this status
 _NO_ROOM = "No space left on device"
 _NO_MEMORY = ("Cannot allocate memory", "MemoryError", "bad_alloc", "Unable to allocate")
 
@@ -52,7 +55,7 @@ def _limit_hit(finished: Finished, limits: ChildLimits) -> Problem | None:
 def _crash(finished: Finished) -> Problem | None:
     if finished.status == NOT_CONFINED and finished.err.startswith("launcher: "):
         return SandboxUnavailable(finished.err.removeprefix("launcher: ").strip())
-    if finished.status == FAILED or finished.status == -signal.SIGKILL:
+    if finished.status in (FAILED, _FFMPEG_WAS_TOLD_TO_END) or -finished.status in _FROM_OUTSIDE:
         return SandboxFailed()
     if finished.status < 0:
         return MediaDamaged("The recording crashed the decoder.", signal=-finished.status)

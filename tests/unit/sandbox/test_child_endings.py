@@ -11,7 +11,7 @@ import pytest
 
 from deployments.clipper.failures import Interrupted, MediaDamaged, NoRoom, SandboxFailed
 from deployments.clipper.sandbox import ChildLimits, Sandboxed, run
-from deployments.clipper.sandbox.binary import ROOT
+from deployments.clipper.sandbox.binary import ROOT, ffmpeg_binary
 
 FAMILY = ("/bin/sh", "-c", "sleep 60 & echo $$; sleep 60")
 FORKING = ChildLimits(forks=True, wall_s=30.0)
@@ -109,9 +109,25 @@ def test_a_crash_means_a_damaged_recording(python, number: int) -> None:
     assert failed.value.extensions == {"signal": int(number)}
 
 
-def test_a_child_killed_by_somebody_else_is_our_failure(python) -> None:
+@pytest.mark.parametrize("number", [9, 15, 2, 1, 3])
+def test_a_child_ended_by_somebody_else_is_our_failure(python, number: int) -> None:
+    """As when a whole cluster is ended: the job goes on later, the recording is not to blame."""
+    code = (
+        f"import os, signal; signal.signal({number}, signal.SIG_DFL); "
+        if number != 9
+        else "import os; "
+    )
+
     with pytest.raises(SandboxFailed):
-        python("import os; os.kill(os.getpid(), 9)")
+        python(code + f"os.kill(os.getpid(), {number})")
+
+
+def test_an_ffmpeg_that_is_told_to_end_is_our_failure(folder: Path) -> None:
+    endless = ("-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64", "-f", "null", "-")
+    script = f"{ffmpeg_binary()} {' '.join(endless)} & sleep 0.5; kill -15 $!; wait $!"
+
+    with pytest.raises(SandboxFailed):
+        run(Sandboxed(("/bin/sh", "-c", script), folder, FORKING))
 
 
 def test_a_failing_program_is_a_problem_whose_last_words_are_noted_for_the_log(python) -> None:
