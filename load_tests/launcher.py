@@ -12,7 +12,7 @@ from typing import Self
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.ports import Ports, is_free
-from cluster.ops.processes import Owner, end_all, members
+from cluster.ops.processes import ClusterId, cluster_processes, end_all
 from cluster.ops.state import ClusterState
 from cluster.settings import ROOT, process_environment
 
@@ -53,7 +53,7 @@ class Launcher:
         return state
 
     def assert_nothing_left(self, state: ClusterState) -> None:
-        assert [process.cmdline() for process in members(state.id)] == []
+        assert [process.cmdline() for process in cluster_processes(state.id)] == []
         self.assert_ports_are_free()
         assert not Path(state.haproxy_dir).exists()
         assert states.load(self.home) is None
@@ -82,10 +82,10 @@ class Launcher:
         state, watching = states.load(self.home), supervisions.alive(self.home)
         owners = [each.owner for each in (state, watching) if each is not None]
         for owner in owners:
-            if owner != Owner.this():
+            if owner != ClusterId.this():
                 end_all(owner.processes, grace_s=0.0)
         if state is not None:
-            end_all(lambda: members(state.id), grace_s=0.0)
+            end_all(lambda: cluster_processes(state.id), grace_s=0.0)
         logs = states.ray_dir(self.home)
         if not logs.is_relative_to(self.home):
             shutil.rmtree(logs.parent)

@@ -23,7 +23,7 @@ from cluster.auth.bootstrap import bootstrap
 from cluster.clock import SystemClock
 from cluster.settings import Settings
 from cluster.tenants.units import Unit
-from cluster.usage.report import spent
+from cluster.usage.report import budget_used
 from deployments.cache.config import CacheConfig
 from deployments.clipper.config import VideoConfig
 from deployments.contracts.embedding import ServedEmbedder
@@ -36,13 +36,13 @@ from deployments.contracts.generation import (
     ModelCard,
     ModelLoad,
 )
-from deployments.contracts.scaling import Sight
+from deployments.contracts.scaling import ServeSnapshot
 from deployments.ingress.app import create_app
-from deployments.ingress.assembly import assemble
+from deployments.ingress.assembly import build_services
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import Offer
-from deployments.ingress.path import Path as RequestPath
-from deployments.ingress.tenancy import Tenancy
+from deployments.ingress.offer import ModelSettings
+from deployments.ingress.path import ModelPipeline as RequestPath
+from deployments.ingress.tenancy import TenantServices
 from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.model.engines.echo import EchoEngine
@@ -136,7 +136,7 @@ class Stages:
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
-    async def look(self) -> Sight | None:
+    async def status(self) -> ServeSnapshot | None:
         return None
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
@@ -151,7 +151,7 @@ class Application:
     key: str
     counts: Mapping[str, Generated]
     _path: RequestPath
-    _tenancy: Tenancy
+    _tenancy: TenantServices
 
     async def ledger(self) -> tuple[int, int]:
         """(input, output) tokens of the tenant."""
@@ -163,7 +163,7 @@ class Application:
         days = ((today.replace(day=1)).date().isoformat(), today.date().isoformat())
         async with self._tenancy.database.read() as connection:
             found = [
-                await spent(connection, TENANT, unit, *days)
+                await budget_used(connection, TENANT, unit, *days)
                 for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
             ]
         return found[0], found[1]
@@ -186,14 +186,14 @@ async def counted_application(
     counts: dict[str, Generated] = defaultdict(Generated)
     stages = Stages({name: _model(name, pace, counts) for name, pace in paces.items()})
     authority = MemoryAuthority(clock)
-    tenancy = Tenancy(settings, authority, {}, clock)
+    tenancy = TenantServices(settings, authority, {}, clock)
     # Credits of a lease that expires count as spent: it must not, however busy this machine is.
     tenancy.limiter = TenantLimiter(
         authority, "bench", clock, tenancy._spent, lambda _: None, ttl_s=_LEASE_S, patience_s=5.0
     )
-    offer = Offer(next(iter(paces)), {}, {}, {})
+    offer = ModelSettings(next(iter(paces)), {}, {}, {})
     config = IngressConfig(offer, CacheConfig(memory_bytes=1 << 24), VideoConfig())
-    services, caches = assemble(
+    services, caches = build_services(
         settings, clock, tenancy, stages, config, stages, stages, lambda _: None
     )
     path = services.path

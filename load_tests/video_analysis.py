@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deployments.clipper.analysis import (
-    Chunk,
+    AnalysisChunk,
     ChunkFeatures,
     analyse_chunk,
+    analyze_audio_task,
     chunks,
-    hear,
     merge,
     save,
-    whole,
+    single_chunk,
 )
 from deployments.clipper.probe import probe
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
 from load_tests.video_cost import Work, in_turn, least, rows_of
 from load_tests.video_goals import Pair, Row, needed
 from load_tests.video_planted import planted
@@ -42,7 +42,7 @@ LONG_PAIR = Pair("S3", f"fast, {LONG} times as long", "fast", "decode", DECODE, 
 class Analysis:
     """The product's own pieces, as many at a time as there are `workers`."""
 
-    source: Source
+    source: MediaSource
     folder: Path
     workers: int
 
@@ -50,9 +50,9 @@ class Analysis:
         self._merged(lambda: chunks(self.source, self.folder, self.workers))
 
     def fast(self) -> None:
-        self._merged(lambda: (whole("fast"),))
+        self._merged(lambda: (single_chunk("fast"),))
 
-    def looked(self, parts: Sequence[Chunk], workers: int) -> list[ChunkFeatures]:
+    def looked(self, parts: Sequence[AnalysisChunk], workers: int) -> list[ChunkFeatures]:
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(lambda part: analyse_chunk(self.source, part, self.folder), parts))
 
@@ -63,13 +63,13 @@ class Analysis:
         save(merge(self.source.info, parts, None), path)
         return path.read_bytes()
 
-    def halves(self) -> tuple[Chunk, ...]:
+    def halves(self) -> tuple[AnalysisChunk, ...]:
         return tuple(replace(part, threads=1) for part in chunks(self.source, self.folder, 2))
 
-    def _merged(self, split: Callable[[], Sequence[Chunk]]) -> None:
+    def _merged(self, split: Callable[[], Sequence[AnalysisChunk]]) -> None:
         """As deployments/clipper/seeing.py does it."""
         with ThreadPoolExecutor(1) as pool:
-            sound = pool.submit(hear, self.source, self.folder)
+            sound = pool.submit(analyze_audio_task, self.source, self.folder)
             seen = self.looked(split(), self.workers)
             merge(self.source.info, seen, sound.result())
 
@@ -99,7 +99,7 @@ def analysing(setting: Setting) -> list[Row]:
 
 def _contenders(setting: Setting, analysis: Analysis) -> Mapping[str, Work]:
     path, halves = setting.recording.path, analysis.halves()
-    one = replace(whole(), threads=1)
+    one = replace(single_chunk(), threads=1)
     decode = ("-i", str(path), "-map", "0:v", "-f", "null", "-")
     return {
         "decode": lambda: ffmpeg(analysis.folder, *decode),
@@ -116,7 +116,7 @@ def _long(setting: Setting, analysis: Analysis) -> list[Row]:
     path = analysis.folder / "long.mp4"
     again = ("-stream_loop", str(LONG - 1), "-i", str(analysis.source.path), "-c", "copy")
     ffmpeg(analysis.folder, *again, path.name)
-    long = replace(analysis, source=Source(path, probe(path, analysis.folder), "bench"))
+    long = replace(analysis, source=MediaSource(path, probe(path, analysis.folder), "bench"))
     decode = ("-i", path.name, "-map", "0:v", "-f", "null", "-")
     works = {"decode": lambda: ffmpeg(analysis.folder, *decode), "fast": long.fast}
     costs = in_turn(works, 1, lambda text: setting.say(f"analysis, long: {text}"))

@@ -13,11 +13,11 @@ from typing import Any
 
 from deployments.clipper.captions import FONTS as FONT_FILES
 from deployments.clipper.render.command import command
-from deployments.clipper.render.levelling import level
+from deployments.clipper.render.levelling import find_gain
 from deployments.clipper.render.picture import FONTS
-from deployments.clipper.render.running import bring, open_workspace
+from deployments.clipper.render.running import link_or_copy, open_workspace
 from deployments.clipper.render.span import find_span
-from deployments.clipper.sandbox import Cancel, ChildLimits, Sandboxed, run
+from deployments.clipper.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from load_tests.video_clip import Clip, prepared
 from load_tests.video_cost import cpu_of, in_turn, least, rows_of
 from load_tests.video_goals import Pair, Row
@@ -66,27 +66,29 @@ def command_of(clip: Clip, folder: Path) -> tuple[str, ...]:
     info = clip.source.info
     work = open_workspace(clip.plan, clip.source, folder, lambda: False)
     span = find_span(clip.plan, info, work)
-    made = command(clip.plan, info, span, level(clip.plan, info, span, work), work)
+    made = command(clip.plan, info, span, find_gain(clip.plan, info, span, work), work)
     for name, text in made.files.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / FONTS).mkdir(exist_ok=True)
     for font in FONT_FILES.glob("*.otf"):
-        bring(font, folder / FONTS)
+        link_or_copy(font, folder / FONTS)
     return made.argv
 
 
 def encoded(argv: tuple[str, ...], folder: Path, cancel: Cancel) -> int:
     """A piece: the command in the sandbox."""
-    return run(Sandboxed(argv, folder, LIMITS, cancel=cancel)).status
+    return run(SandboxedCommand(argv, folder, LIMITS, cancel=cancel)).status
 
 
 class _Through:
     """The product's crew; one loop for all rounds, so that nothing is measured twice."""
 
     def __init__(self, folder: Path, most: int) -> None:
-        from deployments.remote_crew import RayCrew  # imports Ray, after the cluster is there
+        from deployments.remote_crew import (
+            RayTaskExecutor,
+        )  # imports Ray, after the cluster is there
 
-        self._folder, self._most, self._crew = folder, most, RayCrew()
+        self._folder, self._most, self._crew = folder, most, RayTaskExecutor()
 
     def run(self, commands: list[tuple[str, ...]]) -> None:
         asyncio.run(self._all(commands))
@@ -100,7 +102,7 @@ class _Through:
 
         async def seated(argv: tuple[str, ...]) -> Any:
             async with seats:
-                return await self._crew.do(self._folder, encoded, argv, self._folder)
+                return await self._crew.run(self._folder, encoded, argv, self._folder)
 
         await asyncio.gather(*(seated(argv) for argv in commands))
 

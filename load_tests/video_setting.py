@@ -16,7 +16,7 @@ from rich.console import Console
 
 from deployments.clipper.probe import probe
 from deployments.clipper.sandbox.binary import ffmpeg_binary
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
 from load_tests.local_serve import LocalServe
 from load_tests.video_peers import Peers, peers
 
@@ -57,12 +57,12 @@ class Setting:
         return peers()
 
     @cached_property
-    def recording(self) -> Source:
+    def recording(self) -> MediaSource:
         """1080p30, `--seconds` long, or `--source`: noise is dear to decode and encode, as a
         camera's pictures are."""
         path: Path = self.options.source or self._noisy()
         folder = self.folder("recording")
-        return Source(path, probe(path, folder), "bench")
+        return MediaSource(path, probe(path, folder), "bench")
 
     def _noisy(self) -> Path:
         self.say(f"making a recording of {self.options.seconds:g} s ...")

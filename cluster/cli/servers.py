@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.cli.screen import plain
+from cluster.cli.screen import print_plain
 from cluster.settings import process_environment
 
 TIERS = frozenset({"contract", "cluster", "chaos"})  # what needs them
@@ -60,12 +60,14 @@ def ensure(machine: Machine | None = None) -> bool:
         return True
     names = " and ".join(missing)
     if not machine.is_root() or not machine.has("apt-get"):
-        plain(f"{names} not installed, and only root can with apt-get: tests that need them skip")
+        print_plain(
+            f"{names} not installed, and only root can with apt-get: tests that need them skip"
+        )
         return False
-    plain(f"installing {names} with apt-get, once, for the tests")
+    print_plain(f"installing {names} with apt-get, once, for the tests")
     machine.run(["apt-get", "update", "-qq"])
     machine.run(["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *missing])
     left = [package for program, package in PACKAGES.items() if not machine.has(program)]
     if left:
-        plain(f"apt-get could not install {' and '.join(left)}: tests that need them skip")
+        print_plain(f"apt-get could not install {' and '.join(left)}: tests that need them skip")
     return not left

@@ -16,17 +16,17 @@ from cluster.clock import Clock, SystemClock
 from cluster.ops import state as states
 from cluster.ops.logs import tail
 from cluster.ops.nodes import Node
-from cluster.ops.plan import StartFailed, refuse_taken
+from cluster.ops.plan import StartFailed, check_ports_free
 from cluster.ops.ports import Ports, listens
-from cluster.ops.processes import Owner
+from cluster.ops.processes import ClusterId
 from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
 from cluster.ops.tls import certificate_of, scheme
-from cluster.ops.tls import complaint as tls_complaint
+from cluster.ops.tls import tls_error as tls_complaint
 from cluster.settings import LOOPBACK, ROOT, Settings
 from cluster.storage.files import PRIVATE_UMASK
-from cluster.storage.one_node import OneNodeOnly, is_sqlite
+from cluster.storage.one_node import SqliteNeedsSingleNode, is_sqlite
 
 LOG = "ray-join.log"
 
@@ -51,14 +51,14 @@ def check(plan: JoinPlan) -> None:
     if complaint is not None:
         raise StartFailed(complaint)
     if is_sqlite(store_url(settings.home, settings)):
-        raise StartFailed(str(OneNodeOnly()))
+        raise StartFailed(str(SqliteNeedsSingleNode()))
     if settings.pepper is None and not (settings.home / PEPPER).exists():
         raise StartFailed("set MOBULA_PEPPER to the head's, or copy its file `pepper` here")
     if not (settings.home / "ray.token").exists():
         raise StartFailed(f"copy the head's ray.token to {settings.home}: Ray lets nobody else in")
     if settings.node_address == LOOPBACK and host not in (LOOPBACK, "localhost"):
         raise StartFailed("set MOBULA_NODE_ADDRESS: the head reaches this node under it")
-    refuse_taken(Ports.of(settings))
+    check_ports_free(Ports.of(settings))
     if not listens(plan.head, timeout_s=5.0):
         raise StartFailed(f"nobody answers at {plan.head}")
 
@@ -82,7 +82,7 @@ def _new_state(plan: JoinPlan, clock: Clock) -> ClusterState:
         id=secrets.token_hex(8),
         phase="starting",
         detached=True,
-        owner=Owner.this(),
+        owner=ClusterId.this(),
         url=f"{scheme(settings)}://{settings.host}:{settings.http_port}",
         dashboard="",
         gcs=plan.head,

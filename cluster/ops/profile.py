@@ -97,7 +97,7 @@ def environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_START_HOOK": "cluster.ops.start_hook.trim",
+        "RAY_START_HOOK": "cluster.ops.start_hook.disable_client_server",
         **CLIENT_ADDRESSES,
         **(LOOPBACK_ONLY | {API_PORT: str(ports.http)} if one_machine else {}),
     }

@@ -85,10 +85,10 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _sample(options: argparse.Namespace) -> int:
-    from deployments.content.prompts import Turn
+    from deployments.content.prompts import ChatMessage
     from deployments.trainer.sampling import answers
 
-    chat = [Turn(role="user", content=options.text)]
+    chat = [ChatMessage(role="user", content=options.text)]
     _say(answers(options.folder / "openvino", [chat], 0.8, 0.95, options.seed)[0].text)
     return 0
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.content.prompts import Turn
+from deployments.content.prompts import ChatMessage
 from deployments.trainer.grammar.chats import Sample, draw_chat
 from deployments.trainer.grammar.topics import Split
 
@@ -40,7 +40,7 @@ class Batch:
     weights: list[list[float]]
 
 
-def row(tokenizer: Any, messages: Sequence[Turn], copied: Sequence[str] = ()) -> Row:
+def row(tokenizer: Any, messages: Sequence[ChatMessage], copied: Sequence[str] = ()) -> Row:
     """Encode a chat as the template renders it, labelling the assistant's tokens.
 
     Tokens that spell one of the phrases `copied` weigh `COPIED`, all others 1.

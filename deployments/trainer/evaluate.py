@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.content.brief import Brief
-from deployments.content.cleanup import finish, tags_in
+from deployments.content.cleanup import clean, extract_hashtags
 from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from deployments.content.prompts import messages
@@ -158,7 +158,7 @@ def rates(briefs: Sequence[Brief], given: Sequence[Answer]) -> Rates:
 
 
 def _checks(brief: Brief, answer: Answer) -> tuple[bool, bool, bool, bool]:
-    tags = [tag.casefold() for tag in tags_in(answer.text)]
+    tags = [tag.casefold() for tag in extract_hashtags(answer.text)]
     return (
         answer.ended,
         len(answer.text) <= platform(brief.platform).max_chars,
@@ -169,7 +169,7 @@ def _checks(brief: Brief, answer: Answer) -> tuple[bool, bool, bool, bool]:
 
 def _posted(brief: Brief, answer: Answer) -> bool:
     """Whether the answer is valid once the content pipeline has cleaned it up, as users see it."""
-    finished = finish(brief, answer.text)
+    finished = clean(brief, answer.text)
     return all(_checks(brief, Answer(finished.text, answer.ended, answer.tokens)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.content.prompts import Turn
+from deployments.content.prompts import ChatMessage
 
 MOST_TOKENS = 400
 
@@ -21,7 +21,11 @@ class Answer:
 
 
 def answers(
-    folder: Path, chats: Sequence[Sequence[Turn]], temperature: float, top_p: float, seed: int
+    folder: Path,
+    chats: Sequence[Sequence[ChatMessage]],
+    temperature: float,
+    top_p: float,
+    seed: int,
 ) -> list[Answer]:
     """Answer every chat, chat i with seed `seed + i`; temperature 0 is greedy. `folder` holds the
     IR.

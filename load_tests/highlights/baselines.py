@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 
 from deployments.contracts.clips import ClipOptions
-from deployments.contracts.media import Features
+from deployments.contracts.media import MediaFeatures
 from load_tests.highlights.metrics import iou
 from load_tests.highlights.scorer import Clip
 
@@ -32,7 +32,7 @@ def uniform(duration: float, options: ClipOptions) -> list[Clip]:
     ]
 
 
-def loudest(features: Features, options: ClipOptions) -> list[Clip]:
+def loudest(features: MediaFeatures, options: ClipOptions) -> list[Clip]:
     """Windows of the middle length by their mean power, loudest first, none over another."""
     if features.hearing is None:
         return []

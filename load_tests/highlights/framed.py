@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deployments.clipper.framing import frame
 from deployments.contracts.clips import AspectName, Framing
-from deployments.contracts.media import MediaInfo, Sight, VideoTrack
+from deployments.contracts.media import MediaInfo, VideoFeatures, VideoTrack
 from load_tests.highlights.frames import HEIGHT, WIDTH
 from load_tests.highlights.metrics import Span
 from load_tests.highlights.truth import Subject, Truth
@@ -69,7 +69,7 @@ def together(ones: Iterable[Held]) -> Held:
     )
 
 
-def framed(truth: Truth, sight: Sight | None, spans: Sequence[Span], mode: Mode) -> Held:
+def framed(truth: Truth, sight: VideoFeatures | None, spans: Sequence[Span], mode: Mode) -> Held:
     """All `spans` of a recording, framed by the product; without `sight`, cropped in the middle."""
     info = _info(truth)
     return together(held(truth, frame(sight, info, *span, ASPECT, mode), span) for span in spans)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deployments.clipper.ranking import rank
 from deployments.contracts.clips import ClipOptions, Highlight
-from deployments.contracts.media import Features
+from deployments.contracts.media import MediaFeatures
 from load_tests.highlights.analysed import features_of
 from load_tests.highlights.detectors import Cuts, cuts_of, kept_cuts
 from load_tests.highlights.recording import write
@@ -21,7 +21,7 @@ class Sample:
     same file, where any is installed."""
 
     truth: Truth
-    features: Features
+    features: MediaFeatures
     written_s: float
     analysed_s: float
     others: Cuts = field(default_factory=dict)

@@ -36,14 +36,14 @@ class Font:
     advances: Mapping[int, float]
 
     def draws(self, text: str) -> bool:
-        return all(ord(mark) in self.advances for mark in seen(text))
+        return all(ord(mark) in self.advances for mark in strip_invisible(text))
 
     def width(self, text: str) -> float:
         """The width of `text` in line heights; a character it cannot draw counts as an em."""
-        return sum(self.advances.get(ord(mark), self.em) for mark in seen(text))
+        return sum(self.advances.get(ord(mark), self.em) for mark in strip_invisible(text))
 
 
-def seen(text: str) -> str:
+def strip_invisible(text: str) -> str:
     """`text` without what no font draws: joiners, variation selectors, direction marks."""
     return str(_UNSEEN.sub("", text))
 

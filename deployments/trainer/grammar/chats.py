@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from deployments.content.brief import Brief, Kind, Length
 from deployments.content.platforms import platform, platforms
-from deployments.content.prompts import SYSTEM, Turn, messages
+from deployments.content.prompts import SYSTEM, ChatMessage, messages
 from deployments.content.styles import styles, tones
 from deployments.trainer.grammar import asks, words
 from deployments.trainer.grammar.edits import edit
@@ -28,7 +28,7 @@ SYSTEMS = (
 class Sample:
     """One chat; `brief`, `topic` and `text` describe its last answer (None in small talk)."""
 
-    messages: tuple[Turn, ...]
+    messages: tuple[ChatMessage, ...]
     brief: Brief | None = None
     topic: Topic | None = None
     text: Text | None = None
@@ -130,11 +130,11 @@ def small_talk(rng: random.Random, split: Split) -> Sample:
     )
 
 
-def _answer(text: Text) -> Turn:
+def _answer(text: Text) -> ChatMessage:
     return {"role": "assistant", "content": text.render()}
 
 
-def _system(rng: random.Random) -> tuple[Turn, ...]:
+def _system(rng: random.Random) -> tuple[ChatMessage, ...]:
     return ({"role": "system", "content": rng.choice(SYSTEMS)},) if rng.random() < 0.45 else ()
 
 

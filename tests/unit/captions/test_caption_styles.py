@@ -7,7 +7,7 @@ import pytest
 
 from deployments.clipper.captions import (
     FONTS,
-    Style,
+    CaptionStyle,
     ass,
     captions,
     fonts,
@@ -28,11 +28,11 @@ def test_the_styles_have_names() -> None:
 
 
 def test_an_operator_can_add_a_style_but_not_replace_one() -> None:
-    house = register(Style("house-of-tests", colour="#00FF00", size=0.08))
+    house = register(CaptionStyle("house-of-tests", colour="#00FF00", size=0.08))
     assert find("house-of-tests") == house
     assert register(house) is house
     with pytest.raises(ValueError, match="already"):
-        register(Style("house-of-tests", size=0.05))
+        register(CaptionStyle("house-of-tests", size=0.05))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_operator_can_add_a_style_but_not_replace_one() -> None:
 )
 def test_a_style_takes_checked_values_only(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="a style's"):
-        Style(**wrong)
+        CaptionStyle(**wrong)
 
 
 def test_captions_in_tall_pictures_stay_clear_of_the_platforms_own_words() -> None:

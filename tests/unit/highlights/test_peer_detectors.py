@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.contracts.media import Features, Sight
+from deployments.contracts.media import MediaFeatures, VideoFeatures
 from load_tests.highlights import pictured, scorer
 from load_tests.highlights.detectors import Cuts, kept_cuts
 from load_tests.highlights.planting import plant
@@ -24,8 +24,8 @@ def truth() -> Truth:
 
 def seen(truth: Truth, cuts: list[float], others: Cuts) -> Sample:
     boxes = np.zeros((0, 5), np.float32)
-    sight = Sight(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
-    return Sample(truth, Features(1, truth.duration, False, sight, None), 0.0, 0.0, others)
+    sight = VideoFeatures(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
+    return Sample(truth, MediaFeatures(1, truth.duration, False, sight, None), 0.0, 0.0, others)
 
 
 def test_a_cut_one_frame_late_counts_at_one_frame_only(truth: Truth) -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from deployments.content.cleanup import tags_in
+from deployments.content.cleanup import extract_hashtags
 from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from deployments.trainer.grammar import words
@@ -62,8 +62,8 @@ def test_every_answer_obeys_its_request(split: Split) -> None:
         brief = sample.brief
         assert text == sample.text.render()
         assert sample.topic.text.casefold() in text.casefold()
-        assert len(tags_in(text)) == brief.hashtags
-        assert len({tag.casefold() for tag in tags_in(text)}) == brief.hashtags
+        assert len(extract_hashtags(text)) == brief.hashtags
+        assert len({tag.casefold() for tag in extract_hashtags(text)}) == brief.hashtags
         assert bool(emoji_in(text)) == brief.emoji
         assert "{" not in text.replace(sample.topic.text, "")
 
