@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from deployments.trainer.grammar.chats import draw_chat
+from training.grammar.chats import draw_chat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -6,10 +6,10 @@ from dataclasses import replace
 from deployments.content.brief import Brief
 from deployments.content.platforms import platforms
 from deployments.content.styles import styles, tones
-from deployments.trainer.grammar import asks, lines
-from deployments.trainer.grammar.sentences import expand
-from deployments.trainer.grammar.topics import Topic
-from deployments.trainer.grammar.writing import (
+from training.grammar import asks, lines
+from training.grammar.sentences import expand
+from training.grammar.topics import Topic
+from training.grammar.writing import (
     Text,
     call,
     emoji,

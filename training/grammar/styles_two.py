@@ -2,7 +2,7 @@
 of `styles_one`.
 """
 
-from deployments.trainer.grammar.bank import Bank
+from training.grammar.bank import Bank
 
 STORYTELLING = Bank(
     hooks=(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
 from deployments.content.prompts import messages
-from deployments.trainer.corpus import IGNORED, LENGTHS, batches, pool, row
-from deployments.trainer.grammar.chats import draw_chat
+from training.corpus import IGNORED, LENGTHS, batches, pool, row
+from training.grammar.chats import draw_chat
 
 SHIPPED = Path(__file__).parents[3] / "deployments" / "model" / "nano"
 

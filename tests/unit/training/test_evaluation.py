@@ -1,10 +1,10 @@
 """What the evaluation counts, and that the card says it."""
 
 from deployments.content.brief import Brief
-from deployments.trainer.card import card
-from deployments.trainer.evaluate import held_out_briefs, rates
-from deployments.trainer.sampling import Answer
-from deployments.trainer.train import Recipe
+from training.card import card
+from training.evaluate import held_out_briefs, rates
+from training.sampling import Answer
+from training.train import Recipe
 
 
 def test_rates_count_what_they_say() -> None:

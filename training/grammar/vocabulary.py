@@ -9,9 +9,9 @@ import re
 from functools import cache
 from pathlib import Path
 
-from deployments.trainer.grammar import asks, lines, symbols, words
-from deployments.trainer.grammar.styles_one import CASUAL, INSPIRATIONAL, PLAYFUL, PROFESSIONAL
-from deployments.trainer.grammar.styles_two import EDUCATIONAL, MINIMAL, PROMOTIONAL, STORYTELLING
+from training.grammar import asks, lines, symbols, words
+from training.grammar.styles_one import CASUAL, INSPIRATIONAL, PLAYFUL, PROFESSIONAL
+from training.grammar.styles_two import EDUCATIONAL, MINIMAL, PROMOTIONAL, STORYTELLING
 
 EXTRA = """
 acorn airplane album almond anchor angle ankle apple apricot apron arcade archer arena armchair

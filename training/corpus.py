@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.content.prompts import Turn
-from deployments.trainer.grammar.chats import Sample, draw_chat
-from deployments.trainer.grammar.topics import Split
+from training.grammar.chats import Sample, draw_chat
+from training.grammar.topics import Split
 
 LENGTHS = (64, 96, 128, 192, 256, 384)
 IGNORED = -100

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployments.trainer.corpus import IGNORED, Batch, Place, batches, pool, stream
+from training.corpus import IGNORED, Batch, Place, batches, pool, stream
 
 
 @dataclass(frozen=True, slots=True)

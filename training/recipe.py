@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from deployments.trainer.card import write_card
-from deployments.trainer.evaluate import evaluate
-from deployments.trainer.model import build_model, save_model
-from deployments.trainer.tokenizer import build_tokenizer
-from deployments.trainer.train import Recipe, train
+from training.card import write_card
+from training.evaluate import evaluate
+from training.model import build_model, save_model
+from training.tokenizer import build_tokenizer
+from training.train import Recipe, train
 
 
 def build_nano(

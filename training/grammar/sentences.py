@@ -8,8 +8,8 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 
-from deployments.trainer.grammar.symbols import SYMBOLS
-from deployments.trainer.grammar.topics import Topic
+from training.grammar.symbols import SYMBOLS
+from training.grammar.topics import Topic
 
 _SLOT = re.compile(r"\{(\w+?)(2?)(_up)?\}")
 _AGREEMENT = {

@@ -5,7 +5,7 @@ sentence that reads well with a topic of any shape, one without an article inclu
 {s}, {it} and {obj} agree with the topic's number.
 """
 
-from deployments.trainer.grammar.bank import Bank
+from training.grammar.bank import Bank
 
 CASUAL = Bank(
     hooks=(

@@ -1,4 +1,4 @@
-"""Command line of the trainer: `python -m deployments.trainer nano | evaluate | sample` (each has
+"""Command line of the training recipe: `python -m training nano | evaluate | sample` (each has
 --help).
 """
 
@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from deployments.trainer.train import Recipe
+from training.train import Recipe
 
-SHIPPED = Path(__file__).parent.parent / "model" / "nano"
+SHIPPED = Path(__file__).parents[1] / "deployments" / "model" / "nano"
 _DEFAULTS = Recipe()
 
 
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m deployments.trainer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True)
     nano = commands.add_parser(
         "nano", help="train nano from its grammar, export it and write its card"
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _nano(options: argparse.Namespace) -> int:
-    from deployments.trainer.recipe import build_nano
+    from training.recipe import build_nano
 
     recipe = Recipe(
         seed=options.seed,
@@ -78,7 +78,7 @@ def _nano(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from deployments.trainer.recipe import judge_nano
+    from training.recipe import judge_nano
 
     judge_nano(options.folder, options.seed, _say)
     return 0
@@ -86,7 +86,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _sample(options: argparse.Namespace) -> int:
     from deployments.content.prompts import Turn
-    from deployments.trainer.sampling import answers
+    from training.sampling import answers
 
     chat = [Turn(role="user", content=options.text)]
     _say(answers(options.folder / "openvino", [chat], 0.8, 0.95, options.seed)[0].text)

@@ -5,7 +5,7 @@ directory.
 from pathlib import Path
 from typing import Any
 
-from deployments.trainer.tokenizer import CONTEXT
+from training.tokenizer import CONTEXT
 
 
 def build_model(tokenizer: Any, seed: int) -> Any:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from deployments.content.brief import Brief
 from deployments.content.platforms import platform
-from deployments.trainer.grammar import lines, symbols
-from deployments.trainer.grammar.bank import Bank
-from deployments.trainer.grammar.sentences import choose, expand
-from deployments.trainer.grammar.styles_one import CASUAL, INSPIRATIONAL, PLAYFUL, PROFESSIONAL
-from deployments.trainer.grammar.styles_two import EDUCATIONAL, MINIMAL, PROMOTIONAL, STORYTELLING
-from deployments.trainer.grammar.topics import Topic
+from training.grammar import lines, symbols
+from training.grammar.bank import Bank
+from training.grammar.sentences import choose, expand
+from training.grammar.styles_one import CASUAL, INSPIRATIONAL, PLAYFUL, PROFESSIONAL
+from training.grammar.styles_two import EDUCATIONAL, MINIMAL, PROMOTIONAL, STORYTELLING
+from training.grammar.topics import Topic
 
 BANKS: dict[str, Bank] = {
     "casual": CASUAL,

@@ -7,12 +7,12 @@ import pytest
 from deployments.content.cleanup import tags_in
 from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
-from deployments.trainer.grammar import words
-from deployments.trainer.grammar.chats import Sample, draw_chat, product_chat
-from deployments.trainer.grammar.lines import ANY_CALLS, CALLS
-from deployments.trainer.grammar.sentences import expand
-from deployments.trainer.grammar.topics import Split, Topic, article, draw_topic, invent, split_of
-from deployments.trainer.grammar.writing import BANKS
+from training.grammar import words
+from training.grammar.chats import Sample, draw_chat, product_chat
+from training.grammar.lines import ANY_CALLS, CALLS
+from training.grammar.sentences import expand
+from training.grammar.topics import Split, Topic, article, draw_topic, invent, split_of
+from training.grammar.writing import BANKS
 
 
 def chats(count: int, split: Split = "train", name: str = "test") -> list[Sample]:

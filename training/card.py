@@ -6,7 +6,7 @@ Every figure on it comes from config.json, training.json or evaluation.json.
 from pathlib import Path
 from typing import Any
 
-from deployments.trainer.sampling import MOST_TOKENS
+from training.sampling import MOST_TOKENS
 
 _CARD = Path(__file__).with_name("card.md")
 

@@ -18,9 +18,9 @@ from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from deployments.content.prompts import messages
 from deployments.content.scoring import words
-from deployments.trainer.grammar.chats import draw_brief
-from deployments.trainer.grammar.topics import Topic, draw_topic
-from deployments.trainer.sampling import Answer, answers
+from training.grammar.chats import draw_brief
+from training.grammar.topics import Topic, draw_topic
+from training.sampling import Answer, answers
 
 TEMPERATURE, TOP_P = 0.7, 0.95  # what the content pipelines ask for
 
@@ -128,7 +128,7 @@ def saved_loss(folder: Path, seed: int) -> float:
     import torch
     from transformers import AutoTokenizer, LlamaForCausalLM
 
-    from deployments.trainer.train import held_out_loss
+    from training.train import held_out_loss
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)

@@ -9,11 +9,11 @@ from deployments.content.brief import Brief, Kind, Length
 from deployments.content.platforms import platform, platforms
 from deployments.content.prompts import SYSTEM, Turn, messages
 from deployments.content.styles import styles, tones
-from deployments.trainer.grammar import asks, words
-from deployments.trainer.grammar.edits import edit
-from deployments.trainer.grammar.sentences import choose, expand
-from deployments.trainer.grammar.topics import Split, Topic, article, draw_topic, invent
-from deployments.trainer.grammar.writing import Text, write
+from training.grammar import asks, words
+from training.grammar.edits import edit
+from training.grammar.sentences import choose, expand
+from training.grammar.topics import Split, Topic, article, draw_topic, invent
+from training.grammar.writing import Text, write
 
 SYSTEMS = (
     SYSTEM,

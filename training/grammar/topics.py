@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
-from deployments.trainer.grammar import words
-from deployments.trainer.grammar.vocabulary import pieces, vocabulary
+from training.grammar import words
+from training.grammar.vocabulary import pieces, vocabulary
 
 Split = Literal["train", "held-out"]
 Number = Literal["one", "many", "bare"]
