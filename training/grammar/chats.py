@@ -9,7 +9,7 @@ from deployments.content.brief import Brief, Kind, Length
 from deployments.content.platforms import platform, platforms
 from deployments.content.prompts import SYSTEM, Turn, messages
 from deployments.content.styles import styles, tones
-from training.grammar import asks, words
+from training.grammar.banks import REQUESTS, WORDS
 from training.grammar.edits import edit
 from training.grammar.sentences import choose, expand
 from training.grammar.topics import Split, Topic, article, draw_topic, invent
@@ -87,7 +87,7 @@ def free_chat(rng: random.Random, split: Split) -> Sample:
 def rewrite_chat(rng: random.Random, split: Split) -> Sample:
     """A plain draft to rewrite, asked for by the product's prompt or in a person's own words."""
     topic = draw_topic(rng, split)
-    draft = expand(rng, choose(rng, asks.DRAFTS, topic), topic)
+    draft = expand(rng, choose(rng, REQUESTS.drafts, topic), topic)
     if rng.random() < 0.65:
         brief = replace(draw_brief(rng, split, topic), draft=draft)
         asked = messages(brief if rng.random() < 0.3 else replace(brief, topic=""))
@@ -97,7 +97,7 @@ def rewrite_chat(rng: random.Random, split: Split) -> Sample:
             *_system(rng),
             {
                 "role": "user",
-                "content": _named(rng.choice(asks.REWRITE_ASKS), brief, topic).replace(
+                "content": _named(rng.choice(REQUESTS.rewrites), brief, topic).replace(
                     "{draft}", draft
                 ),
             },
@@ -119,13 +119,13 @@ def edit_chat(rng: random.Random, split: Split) -> Sample:
 
 def small_talk(rng: random.Random, split: Split) -> Sample:
     """A greeting, a question about the model, or a question it must decline."""
-    questions, answers = rng.choices(asks.SMALL_TALK, weights=(2, 1, 4, 4))[0]
-    question = rng.choice(questions)
+    talk = rng.choices(REQUESTS.small_talk, weights=(2, 1, 4, 4))[0]
+    question = rng.choice(talk.questions)
     return Sample(
         (
             *_system(rng),
             {"role": "user", "content": question},
-            {"role": "assistant", "content": rng.choice(answers)},
+            {"role": "assistant", "content": rng.choice(talk.answers)},
         )
     )
 
@@ -140,7 +140,7 @@ def _system(rng: random.Random) -> tuple[Turn, ...]:
 
 def _free(rng: random.Random, topic: Topic) -> tuple[Brief, str]:
     site = rng.choices(platforms(), weights=[5, 4, 2, 2, 2, 1, 1, 1])[0]
-    template = rng.choice(asks.CAPTION_ASKS)
+    template = rng.choice(REQUESTS.captions)
     site = site if "platform" in template else platform("instagram")
     kind: Kind = "post" if site.name == "linkedin" and rng.random() < 0.6 else "caption"
     style = (
@@ -199,7 +199,7 @@ def _named(template: str, brief: Brief, topic: Topic) -> str:
 
 
 def _audience(rng: random.Random, split: Split) -> str:
-    known = rng.choice(words.AUDIENCES)
+    known = rng.choice(WORDS.audiences)
     return (
         known
         if rng.random() < 0.7
@@ -208,7 +208,7 @@ def _audience(rng: random.Random, split: Split) -> str:
 
 
 def _keywords(rng: random.Random) -> tuple[str, ...]:
-    return tuple(rng.sample(words.KEYWORDS, rng.randint(1, 3)))
+    return tuple(rng.sample(WORDS.keywords, rng.randint(1, 3)))
 
 
 def _count(rng: random.Random, most: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from deployments.content.brief import Brief
 from deployments.content.platforms import platforms
 from deployments.content.styles import styles, tones
-from training.grammar import asks, lines
+from training.grammar.banks import REQUESTS, SENTENCES
 from training.grammar.sentences import expand
 from training.grammar.topics import Topic
 from training.grammar.writing import (
@@ -33,7 +33,7 @@ def edit(rng: random.Random, brief: Brief, topic: Topic, text: Text, other: Topi
     kinds += ["longer"] if len(text.render()) < 180 and brief.length != "long" else []
     kind = rng.choice(kinds)
     brief, topic, text = _apply(rng, kind, brief, topic, text, other)
-    return rng.choice(asks.EDITS[kind]), brief, topic, text
+    return rng.choice(REQUESTS.edits[kind]), brief, topic, text
 
 
 def _apply(
@@ -58,7 +58,7 @@ def _apply(
         return (
             brief,
             topic,
-            _within(brief, text, [expand(rng, rng.choice(lines.TONES[brief.tone]), topic)]),
+            _within(brief, text, [expand(rng, rng.choice(SENTENCES.tones[brief.tone]), topic)]),
         )
     if kind == "question":
         return brief, topic, _within(brief, text, [question(rng, brief, topic)])

@@ -1,6 +1,6 @@
 """Sentences: a template and a topic in, a finished English sentence out.
 
-Templates expand recursively: `{symbol}` draws from `symbols.SYMBOLS`, `{symbol_up}` capitalises it,
+Templates expand recursively: `{symbol}` draws from `PHRASES.symbols`, `{symbol_up}` capitalises it,
 `{symbol2}` draws a second, different phrase, and {t}, {T}, {is}, {s} ... are set by the topic.
 """
 
@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Iterable, Mapping
 
-from training.grammar.symbols import SYMBOLS
+from training.grammar.banks import PHRASES
 from training.grammar.topics import Topic
 
 _SLOT = re.compile(r"\{(\w+?)(2?)(_up)?\}")
@@ -96,7 +96,8 @@ def choose(
 
 
 def _draw(rng: random.Random, name: str, used: set[str]) -> str:
-    options = [phrase for phrase in SYMBOLS[name] if phrase not in used] or list(SYMBOLS[name])
+    bank = PHRASES.symbols[name]
+    options = [phrase for phrase in bank if phrase not in used] or list(bank)
     phrase = rng.choice(options)
     used.add(phrase)
-    return _SLOT.sub(lambda match: rng.choice(SYMBOLS[match.group(1)]), phrase)
+    return _SLOT.sub(lambda match: rng.choice(PHRASES.symbols[match.group(1)]), phrase)

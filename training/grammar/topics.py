@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
-from training.grammar import words
-from training.grammar.vocabulary import pieces, vocabulary
+from training.grammar.banks import WORDS, subwords, vocabulary
 
 Split = Literal["train", "held-out"]
 Number = Literal["one", "many", "bare"]
@@ -74,11 +73,11 @@ def invent(rng: random.Random, split: Split) -> str:
                 return word
             continue
         syllables = rng.choices((1, 2, 3), weights=(2, 6, 3))[0]
-        plain = words.VOWELS[:12] if rng.random() < 0.94 else words.VOWELS
+        plain = WORDS.vowels[:12] if rng.random() < 0.94 else WORDS.vowels
         word = "".join(
-            rng.choice(words.ONSETS)
+            rng.choice(WORDS.onsets)
             + rng.choice(plain)
-            + (rng.choice(words.CODAS) if i == syllables - 1 else "")
+            + (rng.choice(WORDS.codas) if i == syllables - 1 else "")
             for i in range(syllables)
         )
         if _usable(word) and split_of(word) == split:
@@ -111,7 +110,7 @@ def _spliced(rng: random.Random) -> str:
     if rng.random() < 0.2:
         first, last = rng.choice(vocabulary()), rng.choice(vocabulary())
         return first[: rng.randint(2, max(2, len(first) - 1))] + last[-rng.randint(2, 5) :]
-    begin, go_on = pieces()
+    begin, go_on = subwords()
     count = rng.choices((0, 1, 2), weights=(3, 4, 2))[0]
     return rng.choice(begin).lower() + "".join(rng.choice(go_on) for _ in range(count))
 
@@ -129,13 +128,13 @@ def article(phrase: str) -> str:
 
 
 def _noun(rng: random.Random, split: Split) -> tuple[str, str]:
-    domain = rng.choice(tuple(words.NOUNS))
-    return pick(rng, words.NOUNS[domain], split), domain
+    domain = rng.choice(tuple(WORDS.nouns))
+    return pick(rng, WORDS.nouns[domain], split), domain
 
 
 def _tail(rng: random.Random, split: Split) -> str:
     roll = rng.random()
-    place, ending = pick(rng, words.PLACES, split), pick(rng, words.ENDINGS, split)
+    place, ending = pick(rng, WORDS.places, split), pick(rng, WORDS.endings, split)
     one, two = rng.choice(vocabulary()), rng.choice(vocabulary())
     if roll < 0.06:
         return f" with {one} {two} and {invent(rng, split)} {_noun(rng, split)[0]} {place}"
@@ -160,16 +159,16 @@ def _determined(rng: random.Random, phrase: str) -> str:
 
 def _known(rng: random.Random, split: Split) -> Topic:
     noun, domain = _noun(rng, split)
-    head = f"{pick(rng, words.ADJECTIVES, split)} {noun}" if rng.random() < 0.65 else noun
+    head = f"{pick(rng, WORDS.adjectives, split)} {noun}" if rng.random() < 0.65 else noun
     return Topic(
         _determined(rng, head) + _tail(rng, split), "one", True, domain, (camel(noun), camel(head))
     )
 
 
 def _plural(rng: random.Random, split: Split) -> Topic:
-    domain = rng.choice(tuple(words.PLURALS))
-    noun = pick(rng, words.PLURALS[domain], split, "s")
-    head = f"{pick(rng, words.ADJECTIVES, split)} {noun}" if rng.random() < 0.5 else noun
+    domain = rng.choice(tuple(WORDS.plurals))
+    noun = pick(rng, WORDS.plurals[domain], split, "s")
+    head = f"{pick(rng, WORDS.adjectives, split)} {noun}" if rng.random() < 0.5 else noun
     lead = rng.choice(("", "", "our ", "these "))
     return Topic(
         lead + head + _tail(rng, split), "many", bool(lead), domain, (camel(noun), camel(head))
@@ -177,8 +176,8 @@ def _plural(rng: random.Random, split: Split) -> Topic:
 
 
 def _gerund(rng: random.Random, split: Split) -> Topic:
-    domain = rng.choice(tuple(words.GERUNDS))
-    phrase = pick(rng, words.GERUNDS[domain], split, "ing")
+    domain = rng.choice(tuple(WORDS.gerunds))
+    phrase = pick(rng, WORDS.gerunds[domain], split, "ing")
     return Topic(
         phrase + _tail(rng, split),
         "one",
@@ -190,7 +189,7 @@ def _gerund(rng: random.Random, split: Split) -> Topic:
 
 def _bare(rng: random.Random, split: Split) -> Topic:
     noun, domain = _noun(rng, split)
-    adjective = pick(rng, words.ADJECTIVES, split) if rng.random() < 0.6 else invent(rng, split)
+    adjective = pick(rng, WORDS.adjectives, split) if rng.random() < 0.6 else invent(rng, split)
     text = rng.choice(
         (f"{adjective} {noun}", noun, f"{noun} opening", f"{adjective} {noun} launch")
     )
@@ -202,25 +201,25 @@ def _name(rng: random.Random, split: Split) -> Topic:
     first = invent(rng, split).capitalize()
     kind = rng.randrange(7)
     if kind == 0:
-        return Topic(f"{first} {pick(rng, words.BUSINESS_NOUNS, split)}", "one", False, None)
+        return Topic(f"{first} {pick(rng, WORDS.business_nouns, split)}", "one", False, None)
     if kind == 1:
-        return Topic(f"{pick(rng, words.FIRST_NAMES, split)} {first}", "one", False, None)
+        return Topic(f"{pick(rng, WORDS.first_names, split)} {first}", "one", False, None)
     if kind == 2:
         return Topic(f"{first} {invent(rng, split).capitalize()}", "one", False, None)
     if kind == 3:
         return Topic(f"{first} {rng.randint(2, 3000)}", "one", False, None)
     if kind == 4:
-        owner = pick(rng, words.FIRST_NAMES, split)
+        owner = pick(rng, WORDS.first_names, split)
         noun, domain = _noun(rng, split)
         return Topic(
-            f"{owner}'s {pick(rng, words.ADJECTIVES, split)} {noun}",
+            f"{owner}'s {pick(rng, WORDS.adjectives, split)} {noun}",
             "one",
             False,
             domain,
             (camel(noun),),
         )
     if kind == 5:
-        return Topic(f"{first}{pick(rng, words.BUSINESS_NOUNS, split)}", "one", False, None)
+        return Topic(f"{first}{pick(rng, WORDS.business_nouns, split)}", "one", False, None)
     return Topic(first.upper() if rng.random() < 0.2 else first, "one", False, None)
 
 
@@ -249,12 +248,12 @@ def _shuffled(rng: random.Random, split: Split) -> Topic:
     """Two to six unrelated words: nothing but copying gets them right."""
     parts = []
     for _ in range(rng.randint(2, 7)):
-        makers = (rng.choice(vocabulary()), invent(rng, split), pick(rng, words.FIRST_NAMES, split))
+        makers = (rng.choice(vocabulary()), invent(rng, split), pick(rng, WORDS.first_names, split))
         parts.append(rng.choices(makers, weights=(4, 10, 2))[0])
     if rng.random() < 0.4:
         parts.insert(
             rng.randint(1, len(parts)),
-            rng.choice(words.SIGNS).replace("9", str(rng.randint(1, 99))),
+            rng.choice(WORDS.signs).replace("9", str(rng.randint(1, 99))),
         )
     text = " ".join(parts)
     return Topic(text if rng.random() < 0.5 else f"the {text}", "bare", False, None)

@@ -7,23 +7,9 @@ from dataclasses import dataclass, replace
 
 from deployments.content.brief import Brief
 from deployments.content.platforms import platform
-from training.grammar import lines, symbols
-from training.grammar.bank import Bank
+from training.grammar.banks import PHRASES, SENTENCES, STYLES
 from training.grammar.sentences import choose, expand
-from training.grammar.styles_one import CASUAL, INSPIRATIONAL, PLAYFUL, PROFESSIONAL
-from training.grammar.styles_two import EDUCATIONAL, MINIMAL, PROMOTIONAL, STORYTELLING
 from training.grammar.topics import Topic
-
-BANKS: dict[str, Bank] = {
-    "casual": CASUAL,
-    "professional": PROFESSIONAL,
-    "playful": PLAYFUL,
-    "inspirational": INSPIRATIONAL,
-    "storytelling": STORYTELLING,
-    "promotional": PROMOTIONAL,
-    "educational": EDUCATIONAL,
-    "minimal": MINIMAL,
-}
 
 _SENTENCES = {"short": (1, 2), "medium": (3, 4), "long": (5, 7)}
 _PARAGRAPHS = {"short": 2, "medium": 3, "long": 4}
@@ -73,7 +59,7 @@ def emoji(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
     """Draw one to three emoji that suit style and domain, or none where the brief has them off."""
     if not brief.emoji:
         return ()
-    pool = [*symbols.EMOJI[brief.style], *(symbols.EMOJI[topic.domain] if topic.domain else ())]
+    pool = [*PHRASES.emoji[brief.style], *(PHRASES.emoji[topic.domain] if topic.domain else ())]
     return tuple(rng.sample(pool, rng.choices((1, 2, 3), weights=(6, 4, 1))[0]))
 
 
@@ -82,12 +68,12 @@ def hashtags(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
     style and the platform.
     """
     own = [tag for tag in topic.tags[:1] if rng.random() < 0.6]
-    domain = list(symbols.DOMAIN_TAGS[topic.domain]) if topic.domain else []
-    style = list(symbols.STYLE_TAGS[brief.style])
-    usual = list(symbols.PLATFORM_TAGS[brief.platform])
+    domain = list(PHRASES.domain_tags[topic.domain]) if topic.domain else []
+    style = list(PHRASES.style_tags[brief.style])
+    usual = list(PHRASES.platform_tags[brief.platform])
     for pool in (domain, style, usual):
         rng.shuffle(pool)
-    rest = [tag for group in symbols.STYLE_TAGS.values() for tag in group]
+    rest = [tag for group in PHRASES.style_tags.values() for tag in group]
     ordered = dict.fromkeys(
         [*own, *domain[:2], *style[:2], *usual[:1], *domain[2:], *style[2:], *usual[1:], *rest]
     )
@@ -96,21 +82,21 @@ def hashtags(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
 
 def question(rng: random.Random, brief: Brief, topic: Topic) -> str:
     """Return a question in the brief's style."""
-    return expand(rng, choose(rng, BANKS[brief.style].asks, topic), topic)
+    return expand(rng, choose(rng, STYLES[brief.style].questions, topic), topic)
 
 
 def call(rng: random.Random, brief: Brief, topic: Topic) -> str:
     """Return a call to action that suits the platform."""
-    bank = lines.CALLS[brief.platform] if rng.random() < 0.65 else lines.ANY_CALLS
+    bank = SENTENCES.platform_calls[brief.platform] if rng.random() < 0.65 else SENTENCES.any_calls
     return expand(rng, rng.choice(bank), topic)
 
 
 def more_lines(rng: random.Random, brief: Brief, topic: Topic, count: int) -> list[str]:
     """Return `count` different sentences that may follow a hook."""
-    bank = BANKS[brief.style].lines
+    bank = STYLES[brief.style].lines
     chosen = rng.sample(bank, min(count, len(bank)))
     if count > 1 and rng.random() < 0.5:
-        chosen[rng.randrange(1, len(chosen))] = choose(rng, lines.MENTIONS, topic)
+        chosen[rng.randrange(1, len(chosen))] = choose(rng, SENTENCES.mentions, topic)
     return [expand(rng, template, topic) for template in chosen]
 
 
@@ -119,22 +105,22 @@ def _asked(rng: random.Random, brief: Brief, topic: Topic) -> list[str]:
     out = []
     if brief.audience:
         out.append(
-            expand(rng, rng.choice(lines.AUDIENCE_LINES), topic, {"audience": brief.audience})
+            expand(rng, rng.choice(SENTENCES.audiences), topic, {"audience": brief.audience})
         )
     if brief.keywords:
         slots = {f"k{i + 1}": word for i, word in enumerate(brief.keywords)}
-        out.append(expand(rng, rng.choice(lines.KEYWORD_LINES[len(brief.keywords)]), topic, slots))
+        out.append(expand(rng, rng.choice(SENTENCES.keywords[len(brief.keywords)]), topic, slots))
     rng.shuffle(out)
     return out
 
 
 def _tone(rng: random.Random, brief: Brief, topic: Topic) -> str:
-    return expand(rng, rng.choice(lines.TONES[brief.tone]), topic)
+    return expand(rng, rng.choice(SENTENCES.tones[brief.tone]), topic)
 
 
 def _caption(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ...], ...]:
     total = rng.randint(*_SENTENCES[brief.length])
-    hook = expand(rng, choose(rng, BANKS[brief.style].hooks, topic, opening=True), topic)
+    hook = expand(rng, choose(rng, STYLES[brief.style].hooks, topic, opening=True), topic)
     tail = [call(rng, brief, topic)] if brief.call_to_action else []
     middle = _asked(rng, brief, topic)
     if (
@@ -162,13 +148,13 @@ def _caption(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str,
 
 
 def _post(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ...], ...]:
-    hooks = lines.POST_OPENERS if rng.random() < 0.55 else BANKS[brief.style].hooks
+    hooks = SENTENCES.post_openers if rng.random() < 0.55 else STYLES[brief.style].hooks
     first = [
         expand(rng, choose(rng, hooks, topic, opening=True), topic),
         *more_lines(rng, brief, topic, 1),
     ]
     paragraphs = [tuple(first)]
-    bodies = rng.sample(lines.POST_BODIES, 4)
+    bodies = rng.sample(SENTENCES.post_bodies, 4)
     for index in range(_PARAGRAPHS[brief.length] - 2):
         if rng.random() < 0.3 and index == 1:
             paragraphs.append((_list(rng, topic),))
@@ -180,7 +166,7 @@ def _post(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ..
     last.append(
         _tone(rng, brief, topic)
         if rng.random() < 0.6
-        else expand(rng, choose(rng, lines.POST_CLOSERS, topic), topic)
+        else expand(rng, choose(rng, SENTENCES.post_closers, topic), topic)
     )
     if rng.random() < 0.4:
         last.append(question(rng, brief, topic))
@@ -190,8 +176,8 @@ def _post(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ..
 
 
 def _list(rng: random.Random, topic: Topic) -> str:
-    items = [expand(rng, item, topic) for item in rng.sample(lines.POST_ITEMS, 3)]
-    return "\n".join([rng.choice(lines.POST_LISTS), *(f"- {item}" for item in items)])
+    items = [expand(rng, item, topic) for item in rng.sample(SENTENCES.list_items, 3)]
+    return "\n".join([rng.choice(SENTENCES.list_headings), *(f"- {item}" for item in items)])
 
 
 def _without_one(paragraphs: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:

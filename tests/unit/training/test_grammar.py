@@ -1,5 +1,7 @@
 """The grammar is deterministic, keeps its splits apart, and every answer obeys its own request."""
 
+import hashlib
+import json
 import random
 
 import pytest
@@ -7,12 +9,10 @@ import pytest
 from deployments.content.cleanup import tags_in
 from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
-from training.grammar import words
+from training.grammar.banks import SENTENCES, STYLES, WORDS, subwords, vocabulary
 from training.grammar.chats import Sample, draw_chat, product_chat
-from training.grammar.lines import ANY_CALLS, CALLS
 from training.grammar.sentences import expand
 from training.grammar.topics import Split, Topic, article, draw_topic, invent, split_of
-from training.grammar.writing import BANKS
 
 
 def chats(count: int, split: Split = "train", name: str = "test") -> list[Sample]:
@@ -24,6 +24,28 @@ def test_the_same_seed_gives_the_same_chats() -> None:
     assert chats(50, name="one") != chats(50, name="two")
 
 
+def test_the_corpus_of_a_seed_is_the_one_that_trained_the_shipped_model() -> None:
+    """Its bytes depend on each entry of the banks and on their order: a changed bank is a new
+    model.
+    """
+    digests: dict[Split, str] = {
+        "train": "ae7f923791b4b8df205c06abfc0352ee0d5434c05fff7fce16c5e5aff7278c06",
+        "held-out": "cf51623afb82b04e513785fee0e91d1b256dbfd1f3c0c27304208f6c28d40adc",
+    }
+    for split, expected in digests.items():
+        digest = hashlib.sha256()
+        for sample in chats(1_000, split, f"7:{split}"):
+            digest.update(json.dumps(sample.messages, ensure_ascii=False).encode() + b"\n")
+        assert digest.hexdigest() == expected
+
+
+def test_words_of_the_banks_and_subwords_of_the_tokenizer_vary_the_topics() -> None:
+    assert {"acorn", "zucchini", "espresso", "patience"} <= set(vocabulary())
+    first, rest = subwords()
+    assert len(first) > 1_000
+    assert not any(" " in part for part in (*first, *rest))
+
+
 def test_training_and_held_out_topics_share_no_text() -> None:
     drawn: dict[Split, set[str]] = {"train": set(), "held-out": set()}
     for split, seen in drawn.items():
@@ -33,18 +55,18 @@ def test_training_and_held_out_topics_share_no_text() -> None:
 
 
 def test_every_bank_has_words_for_training() -> None:
-    groups = (words.NOUNS, words.PLURALS, words.GERUNDS)
+    groups = (WORDS.nouns, WORDS.plurals, WORDS.gerunds)
     banks = [bank for group in groups for bank in group.values()]
     singles = (
-        words.ADJECTIVES,
-        words.PLACES,
-        words.ENDINGS,
-        words.FIRST_NAMES,
-        words.BUSINESS_NOUNS,
+        WORDS.adjectives,
+        WORDS.places,
+        WORDS.endings,
+        WORDS.first_names,
+        WORDS.business_nouns,
     )
     for bank in (*banks, *singles):
         assert "train" in {split_of(word) for word in bank}
-    assert "held-out" in {split_of(word) for word in words.ADJECTIVES}
+    assert "held-out" in {split_of(word) for word in WORDS.adjectives}
 
 
 def test_an_invented_word_stays_on_its_side() -> None:
@@ -69,7 +91,11 @@ def test_every_answer_obeys_its_request(split: Split) -> None:
 
 
 def test_first_answers_fit_their_platform_and_call_to_action() -> None:
-    calls = {call.split()[0] for bank in (*CALLS.values(), ANY_CALLS) for call in bank}
+    calls = {
+        call.split()[0]
+        for bank in (*SENTENCES.platform_calls.values(), SENTENCES.any_calls)
+        for call in bank
+    }
     for index in range(300):
         sample = product_chat(random.Random(index), "train")
         assert sample.brief is not None
@@ -85,9 +111,9 @@ def test_a_chat_alternates_and_ends_with_the_assistant() -> None:
         assert roles == ["user", "assistant"] * (len(roles) // 2)
 
 
-@pytest.mark.parametrize("name", sorted(BANKS))
+@pytest.mark.parametrize("name", sorted(STYLES))
 def test_every_style_can_speak_of_any_kind_of_topic(name: str) -> None:
-    bank = BANKS[name]
+    bank = STYLES[name]
     assert sum(hook.startswith("~") for hook in bank.hooks) >= 6
     assert all("{t}" in hook or "{T}" in hook for hook in bank.hooks)
     assert len(set(bank.lines)) == len(bank.lines)
