@@ -46,13 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     nano.add_argument("--no-export", action="store_true", help="leave out the OpenVINO files")
     nano.set_defaults(run=_nano)
-    judge = commands.add_parser(
+    evaluate = commands.add_parser(
         "evaluate", help="measure a finished nano folder and rewrite its card"
     )
-    judge.add_argument("folder", type=Path, nargs="?", default=SHIPPED)
-    judge.add_argument("--seed", type=int, default=_DEFAULTS.seed)
-    judge.set_defaults(run=_evaluate)
-    sample = commands.add_parser("sample", help="ask a finished nano folder something")
+    evaluate.add_argument("folder", type=Path, nargs="?", default=SHIPPED)
+    evaluate.add_argument("--seed", type=int, default=_DEFAULTS.seed)
+    evaluate.set_defaults(run=_evaluate)
+    sample = commands.add_parser("sample", help="send one message to a finished nano folder")
     sample.add_argument("text", help="what the user says")
     sample.add_argument("--folder", type=Path, default=SHIPPED)
     sample.add_argument("--seed", type=int, default=0)
@@ -72,28 +72,35 @@ def _nano(options: argparse.Namespace) -> int:
     )
     work = options.work or options.out.with_name(options.out.name + ".work")
     build_nano(
-        recipe, options.out, work, clock=time.monotonic, say=_say, export=not options.no_export
+        recipe,
+        options.out,
+        work,
+        clock=time.monotonic,
+        log=_print_line,
+        export=not options.no_export,
     )
     return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from training.recipe import judge_nano
+    from training.recipe import evaluate_nano
 
-    judge_nano(options.folder, options.seed, _say)
+    evaluate_nano(options.folder, options.seed, _print_line)
     return 0
 
 
 def _sample(options: argparse.Namespace) -> int:
     from deployments.content.prompts import Turn
-    from training.sampling import answers
+    from training.sampling import sample_answers
 
     chat = [Turn(role="user", content=options.text)]
-    _say(answers(options.folder / "openvino", [chat], 0.8, 0.95, options.seed)[0].text)
+    _print_line(
+        sample_answers(options.folder / "openvino", [chat], 0.8, 0.95, options.seed)[0].text
+    )
     return 0
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -6,7 +6,7 @@ Every figure on it comes from config.json, training.json or evaluation.json.
 from pathlib import Path
 from typing import Any
 
-from training.sampling import MOST_TOKENS
+from training.sampling import MAX_TOKENS
 
 _CARD = Path(__file__).with_name("card.md")
 
@@ -24,7 +24,7 @@ _ROWS = {
 }
 
 
-def card(config: dict[str, Any], training: dict[str, Any], measured: dict[str, Any]) -> str:
+def render_card(config: dict[str, Any], training: dict[str, Any], measured: dict[str, Any]) -> str:
     """Return the card's text. `config` is config.json's content, the others those of training.json
     and evaluation.json.
     """
@@ -60,7 +60,7 @@ def card(config: dict[str, Any], training: dict[str, Any], measured: dict[str, A
         ),
         loss=measured["held_out_loss"],
         different=measured["different_texts_of_20_for_one_prompt"],
-        most=MOST_TOKENS,
+        most=MAX_TOKENS,
         samples="\n\n".join(_sample(example) for example in measured["examples"]),
         note=training.get("note", ""),
         schedule=f"the shipped run was given {minutes:g} minutes" if minutes else "by steps",
@@ -75,7 +75,9 @@ def write_card(folder: Path) -> None:
         name: json.loads((folder / f"{name}.json").read_text())
         for name in ("config", "training", "evaluation")
     }
-    (folder / "README.md").write_text(card(read["config"], read["training"], read["evaluation"]))
+    (folder / "README.md").write_text(
+        render_card(read["config"], read["training"], read["evaluation"])
+    )
 
 
 def _sample(example: dict[str, str]) -> str:

@@ -20,7 +20,7 @@ from deployments.content.prompts import messages
 from deployments.content.scoring import words
 from training.grammar.chats import draw_brief
 from training.grammar.topics import Topic, draw_topic
-from training.sampling import Answer, answers
+from training.sampling import SampledAnswer, sample_answers
 
 TEMPERATURE, TOP_P = 0.7, 0.95  # what the content pipelines ask for
 
@@ -55,7 +55,7 @@ EVERYDAY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class AnswerMetrics:
     """Shares of answers (0..1): see the module's docstring; `distinct_1` and `distinct_2` are the
     shares of different words and word pairs among all, `unique` the share of different texts,
     `tokens` the mean length.
@@ -88,18 +88,22 @@ def evaluate(folder: Path, seed: int, count: int = 200) -> dict[str, Any]:
     briefs = held_out_briefs(seed, count)
     chats = [messages(brief) for brief in briefs]
     ir = folder / "openvino"
-    sampled = answers(ir, chats, TEMPERATURE, TOP_P, seed)
-    greedy = answers(ir, chats, 0.0, 1.0, seed)
+    sampled = sample_answers(ir, chats, TEMPERATURE, TOP_P, seed)
+    greedy = sample_answers(ir, chats, 0.0, 1.0, seed)
     everyday = everyday_briefs(seed)
-    plain = answers(ir, [messages(brief) for brief in everyday], TEMPERATURE, TOP_P, seed)
+    plain = sample_answers(ir, [messages(brief) for brief in everyday], TEMPERATURE, TOP_P, seed)
     examples = [Example(messages(everyday[i])[1]["content"], plain[i].text) for i in range(12)]
-    again = answers(ir, [chats[0]] * 20, TEMPERATURE, TOP_P, seed)
+    again = sample_answers(ir, [chats[0]] * 20, TEMPERATURE, TOP_P, seed)
     return {
         "seed": seed,
-        "held_out_loss": saved_loss(folder, seed),
-        "sampled": {"temperature": TEMPERATURE, "top_p": TOP_P, **asdict(rates(briefs, sampled))},
-        "greedy": asdict(rates(briefs, greedy)),
-        "everyday": asdict(rates(everyday, plain)),
+        "held_out_loss": measure_saved_loss(folder, seed),
+        "sampled": {
+            "temperature": TEMPERATURE,
+            "top_p": TOP_P,
+            **asdict(measure_answers(briefs, sampled)),
+        },
+        "greedy": asdict(measure_answers(briefs, greedy)),
+        "everyday": asdict(measure_answers(everyday, plain)),
         "different_texts_of_20_for_one_prompt": len({answer.text for answer in again}),
         "examples": [asdict(example) for example in examples],
     }
@@ -107,23 +111,23 @@ def evaluate(folder: Path, seed: int, count: int = 200) -> dict[str, Any]:
 
 def held_out_briefs(seed: int, count: int) -> list[Brief]:
     """Return briefs over all platforms and styles on topics that training never draws."""
-    out = []
+    briefs = []
     for index in range(count):
         rng = random.Random(f"{seed}:evaluation:{index}")
-        out.append(draw_brief(rng, "held-out", draw_topic(rng, "held-out")))
-    return out
+        briefs.append(draw_brief(rng, "held-out", draw_topic(rng, "held-out")))
+    return briefs
 
 
 def everyday_briefs(seed: int) -> list[Brief]:
     """Return four different requests for each topic of `EVERYDAY`."""
-    out: list[Brief] = []
+    briefs: list[Brief] = []
     for text in EVERYDAY * 4:
-        rng = random.Random(f"{seed}:everyday:{len(out)}")
-        out.append(draw_brief(rng, "held-out", Topic(text, "bare", False, None)))
-    return out
+        rng = random.Random(f"{seed}:everyday:{len(briefs)}")
+        briefs.append(draw_brief(rng, "held-out", Topic(text, "bare", False, None)))
+    return briefs
 
 
-def saved_loss(folder: Path, seed: int) -> float:
+def measure_saved_loss(folder: Path, seed: int) -> float:
     """Return the held-out loss (nats per assistant token) of the weights as they are saved."""
     import torch
     from transformers import AutoTokenizer, LlamaForCausalLM
@@ -135,29 +139,31 @@ def saved_loss(folder: Path, seed: int) -> float:
     return held_out_loss(model.eval(), tokenizer, seed)
 
 
-def rates(briefs: Sequence[Brief], given: Sequence[Answer]) -> Rates:
-    """Return the rates of `given`, answer by answer the reply to `briefs`."""
-    pairs = list(zip(briefs, given, strict=True))
-    checks = [_checks(brief, answer) for brief, answer in pairs]
-    found = [word for answer in given for word in words(answer.text)]
-    bigrams = list(zip(found, found[1:], strict=False))
-    return Rates(
+def measure_answers(briefs: Sequence[Brief], answers: Sequence[SampledAnswer]) -> AnswerMetrics:
+    """Return the rates of `answers`, which reply to `briefs` in order."""
+    pairs = list(zip(briefs, answers, strict=True))
+    checks = [_check_answer(brief, answer) for brief, answer in pairs]
+    all_words = [word for answer in answers for word in words(answer.text)]
+    bigrams = list(zip(all_words, all_words[1:], strict=False))
+    return AnswerMetrics(
         answers=len(pairs),
-        copied=_mean([brief.topic.casefold() in answer.text.casefold() for brief, answer in pairs]),
-        ended=_mean([check[0] for check in checks]),
-        within_limit=_mean([check[1] for check in checks]),
-        hashtags=_mean([check[2] for check in checks]),
-        emoji=_mean([check[3] for check in checks]),
-        valid=_mean([all(check) for check in checks]),
-        posted=_mean([_posted(brief, answer) for brief, answer in pairs]),
-        distinct_1=_mean([True] * len(set(found)) + [False] * (len(found) - len(set(found)))),
-        distinct_2=_mean([True] * len(set(bigrams)) + [False] * (len(bigrams) - len(set(bigrams)))),
-        unique=len({answer.text for answer in given}) / max(1, len(given)),
-        tokens=sum(answer.tokens for answer in given) / max(1, len(given)),
+        copied=_share(
+            [brief.topic.casefold() in answer.text.casefold() for brief, answer in pairs]
+        ),
+        ended=_share([check[0] for check in checks]),
+        within_limit=_share([check[1] for check in checks]),
+        hashtags=_share([check[2] for check in checks]),
+        emoji=_share([check[3] for check in checks]),
+        valid=_share([all(check) for check in checks]),
+        posted=_share([_is_valid_after_cleanup(brief, answer) for brief, answer in pairs]),
+        distinct_1=len(set(all_words)) / max(1, len(all_words)),
+        distinct_2=len(set(bigrams)) / max(1, len(bigrams)),
+        unique=len({answer.text for answer in answers}) / max(1, len(answers)),
+        tokens=sum(answer.tokens for answer in answers) / max(1, len(answers)),
     )
 
 
-def _checks(brief: Brief, answer: Answer) -> tuple[bool, bool, bool, bool]:
+def _check_answer(brief: Brief, answer: SampledAnswer) -> tuple[bool, bool, bool, bool]:
     tags = [tag.casefold() for tag in tags_in(answer.text)]
     return (
         answer.ended,
@@ -167,11 +173,11 @@ def _checks(brief: Brief, answer: Answer) -> tuple[bool, bool, bool, bool]:
     )
 
 
-def _posted(brief: Brief, answer: Answer) -> bool:
+def _is_valid_after_cleanup(brief: Brief, answer: SampledAnswer) -> bool:
     """Whether the answer is valid once the content pipeline has cleaned it up, as users see it."""
     finished = finish(brief, answer.text)
-    return all(_checks(brief, Answer(finished.text, answer.ended, answer.tokens)))
+    return all(_check_answer(brief, SampledAnswer(finished.text, answer.ended, answer.tokens)))
 
 
-def _mean(flags: Sequence[bool]) -> float:
+def _share(flags: Sequence[bool]) -> float:
     return sum(flags) / max(1, len(flags))

@@ -20,32 +20,32 @@ def build_nano(
     work: Path,
     *,
     clock: Callable[[], float],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     export: bool = True,
 ) -> None:
     """Train, save in bfloat16, export and evaluate; checkpoints go to `work`, and a run that finds
     one there goes on from it.
     """
-    tokenizer = _tokenizer(recipe.seed, work / "tokenizer", say)
+    tokenizer = _tokenizer(recipe.seed, work / "tokenizer", log)
     model = build_model(tokenizer, recipe.seed)
-    say(f"training {model.num_parameters():,} parameters")
-    run = train(model, tokenizer, recipe, work, clock, say)
+    log(f"training {model.num_parameters():,} parameters")
+    run = train(model, tokenizer, recipe, work, clock, log)
     save_model(model, tokenizer, out)
     report = {"recipe": asdict(recipe), "run": asdict(run), "parameters": model.num_parameters()}
     (out / "training.json").write_text(json.dumps(report, indent=2) + "\n")
-    say(f"{run.steps} steps in {run.seconds / 60:.1f} min, last loss {run.loss:.3f}")
+    log(f"{run.steps} steps in {run.seconds / 60:.1f} min, last loss {run.loss:.3f}")
     if export:
         from deployments.model.export import export_openvino
 
-        say("exporting to OpenVINO")
+        log("exporting to OpenVINO")
         shutil.rmtree(out / "openvino", ignore_errors=True)
         export_openvino(out, out / "openvino", exporter=work / "exporter")
-        judge_nano(out, recipe.seed, say)
+        evaluate_nano(out, recipe.seed, log)
 
 
-def judge_nano(folder: Path, seed: int, say: Callable[[str], None]) -> None:
+def evaluate_nano(folder: Path, seed: int, log: Callable[[str], None]) -> None:
     """Evaluate the finished model in `folder`; writes evaluation.json and the card beside it."""
-    say("evaluating on held-out topics")
+    log("evaluating on held-out topics")
     measured = evaluate(folder, seed)
     (folder / "evaluation.json").write_text(
         json.dumps(measured, indent=2, ensure_ascii=False) + "\n"
@@ -53,15 +53,15 @@ def judge_nano(folder: Path, seed: int, say: Callable[[str], None]) -> None:
     write_card(folder)
     for name in ("sampled", "greedy", "everyday"):
         row = measured[name]
-        say(f"{name}: copied {row['copied']:.1%}, valid {row['valid']:.1%}")
+        log(f"{name}: copied {row['copied']:.1%}, valid {row['valid']:.1%}")
 
 
-def _tokenizer(seed: int, folder: Path, say: Callable[[str], None]) -> Any:
+def _tokenizer(seed: int, folder: Path, log: Callable[[str], None]) -> Any:
     """Load the tokenizer that an interrupted run trained, or train it."""
     from transformers import PreTrainedTokenizerFast
 
     if not (folder / "tokenizer.json").exists():
-        say("training the tokenizer")
+        log("training the tokenizer")
         build_tokenizer(seed).save_pretrained(folder)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     for key in ("is_local", "local_files_only"):  # how it was loaded is not part of what it is

@@ -1,4 +1,4 @@
-"""Sampling: chats in, what the exported model answers out. Uses the OpenVINO files, which are what
+"""Sampling: chats in, answers of the exported model out. Uses the OpenVINO files, which are what
 Mobula serves.
 """
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from deployments.content.prompts import Turn
 
-MOST_TOKENS = 400
+MAX_TOKENS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SampledAnswer:
     """A sampled text; `ended` is True where the model closed it with `<|end|>` itself."""
 
     text: str
@@ -20,9 +20,9 @@ class Answer:
     tokens: int
 
 
-def answers(
+def sample_answers(
     folder: Path, chats: Sequence[Sequence[Turn]], temperature: float, top_p: float, seed: int
-) -> list[Answer]:
+) -> list[SampledAnswer]:
     """Answer every chat, chat i with seed `seed + i`; temperature 0 is greedy. `folder` holds the
     IR.
     """
@@ -40,15 +40,17 @@ def answers(
         )
         prompts.append(tokenizer.encode(text, add_special_tokens=False).input_ids)
         config = genai.GenerationConfig()
-        config.max_new_tokens = MOST_TOKENS
+        config.max_new_tokens = MAX_TOKENS
         config.eos_token_id = tokenizer.get_eos_token_id()
         config.do_sample = temperature > 0
         if temperature > 0:
             config.temperature, config.top_p, config.rng_seed = temperature, top_p, seed + index
         configs.append(config)
-    out = []
+    answers = []
     for result in pipeline.generate(prompts, configs):
         ids = list(result.m_generation_ids[0])
         ended = result.finish_reasons[0] == genai.GenerationFinishReason.STOP
-        out.append(Answer(tokenizer.decode(ids, skip_special_tokens=True), ended, len(ids)))
-    return out
+        answers.append(
+            SampledAnswer(tokenizer.decode(ids, skip_special_tokens=True), ended, len(ids))
+        )
+    return answers

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.corpus import IGNORED, Batch, Place, batches, pool, stream
+from training.corpus import (
+    IGNORED_LABEL,
+    CorpusPosition,
+    TrainingBatch,
+    draw_pool,
+    make_batches,
+    stream_batches,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +38,12 @@ class Recipe:
     save_every: int = 250
 
 
-Done = tuple[int, float, Place]  # steps, seconds, where the corpus goes on
+Progress = tuple[int, float, CorpusPosition]  # steps, seconds, next batch
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What a run came to: steps done, seconds spent over all sessions, and the mean loss of the
+class TrainingRun:
+    """The result of a run: steps done, seconds spent over all sessions, and the mean loss of the
     last 100 steps.
     """
 
@@ -51,8 +58,8 @@ def train(
     recipe: Recipe,
     folder: Path,
     clock: Callable[[], float],
-    say: Callable[[str], None],
-) -> Run:
+    log: Callable[[str], None],
+) -> TrainingRun:
     """Train `model` in place; resumes from `folder`/checkpoint.pt where it exists."""
     import torch
 
@@ -66,7 +73,7 @@ def train(
     model.train()
     recent: list[float] = []
     seen, start = 0, clock()
-    for place, batch in stream(tokenizer, recipe.seed, recipe.tokens, begin):
+    for position, batch in stream_batches(tokenizer, recipe.seed, recipe.tokens, begin):
         elapsed = spent + clock() - start
         progress = max(
             step / recipe.steps, elapsed / 60 / recipe.minutes if recipe.minutes else 0.0
@@ -74,15 +81,15 @@ def train(
         if progress >= 1:
             break
         for group in optimizer.param_groups:
-            group["lr"] = _rate(recipe, step, progress)
+            group["lr"] = _learning_rate(recipe, step, progress)
         recent = [*recent[-99:], _update(model, forward, optimizer, batch)]
         step, seen = step + 1, seen + recipe.tokens
         if step % 20 == 0:
-            say(_line(step, recent[-20:], seen / (clock() - start), elapsed, progress))
+            log(_format_progress(step, recent[-20:], seen / (clock() - start), elapsed, progress))
         if step % recipe.save_every == 0:
-            _save(checkpoint, model, optimizer, (step, spent + clock() - start, place))
+            _save(checkpoint, model, optimizer, (step, spent + clock() - start, position))
     model.eval()
-    return Run(step, spent + clock() - start, sum(recent) / max(1, len(recent)))
+    return TrainingRun(step, spent + clock() - start, sum(recent) / max(1, len(recent)))
 
 
 def held_out_loss(
@@ -95,28 +102,28 @@ def held_out_loss(
 
     total = count = 0.0
     with torch.inference_mode():
-        for batch in batches(
-            pool(tokenizer, seed, 0, "held-out", rows),
+        for batch in make_batches(
+            draw_pool(tokenizer, seed, 0, "held-out", rows),
             tokens // 4,
             random.Random(seed),
             tokenizer.pad_token_id,
         ):
             labels = torch.tensor(batch.labels)
             loss = model(input_ids=torch.tensor(batch.ids), labels=labels).loss
-            known = int((labels[:, 1:] != IGNORED).sum())
+            known = int((labels[:, 1:] != IGNORED_LABEL).sum())
             total, count = total + float(loss) * known, count + known
     return total / count
 
 
-def _update(model: Any, forward: Any, optimizer: Any, batch: Batch) -> float:
+def _update(model: Any, forward: Any, optimizer: Any, batch: TrainingBatch) -> float:
     import torch
 
     ids, labels = torch.tensor(batch.ids), torch.tensor(batch.labels)[:, 1:]
-    weights = torch.tensor(batch.weights)[:, 1:] * (labels != IGNORED)
+    weights = torch.tensor(batch.weights)[:, 1:] * (labels != IGNORED_LABEL)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = forward(input_ids=ids, use_cache=False).logits
     each = torch.nn.functional.cross_entropy(
-        logits[:, :-1].float().transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
+        logits[:, :-1].float().transpose(1, 2), labels, ignore_index=IGNORED_LABEL, reduction="none"
     )
     loss = (each * weights).sum() / weights.sum()
     loss.backward()
@@ -126,7 +133,7 @@ def _update(model: Any, forward: Any, optimizer: Any, batch: Batch) -> float:
     return float(loss.detach())
 
 
-def _rate(recipe: Recipe, step: int, progress: float) -> float:
+def _learning_rate(recipe: Recipe, step: int, progress: float) -> float:
     warm = min(1.0, (step + 1) / recipe.warmup)
     return (
         recipe.rate
@@ -135,24 +142,26 @@ def _rate(recipe: Recipe, step: int, progress: float) -> float:
     )
 
 
-def _line(step: int, losses: list[float], speed: float, elapsed: float, progress: float) -> str:
+def _format_progress(
+    step: int, losses: list[float], speed: float, elapsed: float, progress: float
+) -> str:
     left = elapsed / progress - elapsed if progress else 0.0
     loss = sum(losses) / len(losses)
     done = f"{elapsed / 60:.1f} min  {progress:.0%}  ETA {left / 60:.1f} min"
     return f"step {step:5d}  loss {loss:.3f}  {speed:,.0f} tok/s  {done}"
 
 
-def _save(path: Path, model: Any, optimizer: Any, done: Done) -> None:
+def _save(path: Path, model: Any, optimizer: Any, progress: Progress) -> None:
     import torch
 
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": done}
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": progress}
     torch.save(state, part)
     part.replace(path)
 
 
-def _resume(path: Path, model: Any, optimizer: Any) -> Done:
+def _resume(path: Path, model: Any, optimizer: Any) -> Progress:
     import torch
 
     if not path.exists():

@@ -12,8 +12,8 @@ from deployments.content.styles import styles, tones
 from training.grammar.banks import REQUESTS, WORDS
 from training.grammar.edits import edit
 from training.grammar.sentences import choose, expand
-from training.grammar.topics import Split, Topic, article, draw_topic, invent
-from training.grammar.writing import Text, write
+from training.grammar.topics import Split, Topic, add_article, draw_topic, invent
+from training.grammar.writing import Text, write_text
 
 SYSTEMS = (
     SYSTEM,
@@ -25,7 +25,7 @@ SYSTEMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class GeneratedChat:
     """One chat; `brief`, `topic` and `text` describe its last answer (None in small talk)."""
 
     messages: tuple[Turn, ...]
@@ -34,9 +34,9 @@ class Sample:
     text: Text | None = None
 
 
-def draw_chat(rng: random.Random, split: Split = "train") -> Sample:
+def draw_chat(rng: random.Random, split: Split = "train") -> GeneratedChat:
     """Draw one chat of any kind."""
-    kinds = (product_chat, free_chat, rewrite_chat, edit_chat, small_talk)
+    kinds = (draw_product_chat, draw_free_chat, draw_rewrite_chat, draw_edit_chat, draw_small_talk)
     return rng.choices(kinds, weights=(56, 17, 9, 14, 4))[0](rng, split)
 
 
@@ -57,88 +57,95 @@ def draw_brief(rng: random.Random, split: Split, topic: Topic) -> Brief:
         tone=rng.choice(tones()).name,
         length=rng.choices(lengths, weights=(5, 4, 2))[0],
         kind=kind,
-        audience=_audience(rng, split) if rng.random() < 0.25 else None,
-        keywords=_keywords(rng) if rng.random() < 0.12 else (),
-        hashtags=_count(rng, site.max_hashtags),
+        audience=_draw_audience(rng, split) if rng.random() < 0.25 else None,
+        keywords=_draw_keywords(rng) if rng.random() < 0.12 else (),
+        hashtags=_draw_count(rng, site.max_hashtags),
         emoji=rng.random() < 0.65,
         call_to_action=rng.random() < 0.45,
     )
 
 
-def product_chat(rng: random.Random, split: Split) -> Sample:
+def draw_product_chat(rng: random.Random, split: Split) -> GeneratedChat:
     """The product's own prompt, with its system message three times out of four."""
     topic = draw_topic(rng, split)
     brief = draw_brief(rng, split, topic)
-    text = write(rng, brief, topic)
-    asked = messages(brief)[0 if rng.random() < 0.75 else 1 :]
-    return Sample((*asked, _answer(text)), brief, topic, text)
+    text = write_text(rng, brief, topic)
+    request = messages(brief)[0 if rng.random() < 0.75 else 1 :]
+    return GeneratedChat((*request, _assistant_turn(text)), brief, topic, text)
 
 
-def free_chat(rng: random.Random, split: Split) -> Sample:
+def draw_free_chat(rng: random.Random, split: Split) -> GeneratedChat:
     """A request in a person's own words; what it leaves open follows the platform's habits."""
     topic = draw_topic(rng, split)
-    brief, ask = _free(rng, topic)
-    text = write(rng, brief, topic)
-    return Sample(
-        (*_system(rng), {"role": "user", "content": ask}, _answer(text)), brief, topic, text
+    brief, ask = _draw_free_request(rng, topic)
+    text = write_text(rng, brief, topic)
+    return GeneratedChat(
+        (*_draw_system(rng), {"role": "user", "content": ask}, _assistant_turn(text)),
+        brief,
+        topic,
+        text,
     )
 
 
-def rewrite_chat(rng: random.Random, split: Split) -> Sample:
+def draw_rewrite_chat(rng: random.Random, split: Split) -> GeneratedChat:
     """A plain draft to rewrite, asked for by the product's prompt or in a person's own words."""
     topic = draw_topic(rng, split)
     draft = expand(rng, choose(rng, REQUESTS.drafts, topic), topic)
     if rng.random() < 0.65:
         brief = replace(draw_brief(rng, split, topic), draft=draft)
-        asked = messages(brief if rng.random() < 0.3 else replace(brief, topic=""))
+        request = messages(brief if rng.random() < 0.3 else replace(brief, topic=""))
     else:
-        brief, _ = _free(rng, topic)
-        asked = [
-            *_system(rng),
+        brief, _ = _draw_free_request(rng, topic)
+        request = [
+            *_draw_system(rng),
             {
                 "role": "user",
-                "content": _named(rng.choice(REQUESTS.rewrites), brief, topic).replace(
+                "content": _fill_request(rng.choice(REQUESTS.rewrites), brief, topic).replace(
                     "{draft}", draft
                 ),
             },
         ]
-    text = write(rng, brief, topic)
-    return Sample((*asked, _answer(text)), brief, topic, text)
+    text = write_text(rng, brief, topic)
+    return GeneratedChat((*request, _assistant_turn(text)), brief, topic, text)
 
 
-def edit_chat(rng: random.Random, split: Split) -> Sample:
+def draw_edit_chat(rng: random.Random, split: Split) -> GeneratedChat:
     """A first answer, then one or two follow-up wishes that change it."""
-    sample = product_chat(rng, split) if rng.random() < 0.4 else free_chat(rng, split)
-    brief, topic, text, said = sample.brief, sample.topic, sample.text, sample.messages
+    sample = draw_product_chat(rng, split) if rng.random() < 0.4 else draw_free_chat(rng, split)
+    brief, topic, text, messages_so_far = sample.brief, sample.topic, sample.text, sample.messages
     for _ in range(rng.choice((1, 1, 2))):
         assert brief is not None and topic is not None and text is not None  # noqa: PT018
         wish, brief, topic, text = edit(rng, brief, topic, text, draw_topic(rng, split))
-        said = (*said, {"role": "user", "content": _named(wish, brief, topic)}, _answer(text))
-    return Sample(said, brief, topic, text)
+        messages_so_far = (
+            *messages_so_far,
+            {"role": "user", "content": _fill_request(wish, brief, topic)},
+            _assistant_turn(text),
+        )
+    return GeneratedChat(messages_so_far, brief, topic, text)
 
 
-def small_talk(rng: random.Random, split: Split) -> Sample:
+def draw_small_talk(rng: random.Random, split: Split) -> GeneratedChat:
     """A greeting, a question about the model, or a question it must decline."""
     talk = rng.choices(REQUESTS.small_talk, weights=(2, 1, 4, 4))[0]
     question = rng.choice(talk.questions)
-    return Sample(
+    return GeneratedChat(
         (
-            *_system(rng),
+            *_draw_system(rng),
             {"role": "user", "content": question},
             {"role": "assistant", "content": rng.choice(talk.answers)},
         )
     )
 
 
-def _answer(text: Text) -> Turn:
+def _assistant_turn(text: Text) -> Turn:
     return {"role": "assistant", "content": text.render()}
 
 
-def _system(rng: random.Random) -> tuple[Turn, ...]:
+def _draw_system(rng: random.Random) -> tuple[Turn, ...]:
     return ({"role": "system", "content": rng.choice(SYSTEMS)},) if rng.random() < 0.45 else ()
 
 
-def _free(rng: random.Random, topic: Topic) -> tuple[Brief, str]:
+def _draw_free_request(rng: random.Random, topic: Topic) -> tuple[Brief, str]:
     site = rng.choices(platforms(), weights=[5, 4, 2, 2, 2, 1, 1, 1])[0]
     template = rng.choice(REQUESTS.captions)
     site = site if "platform" in template else platform("instagram")
@@ -151,7 +158,7 @@ def _free(rng: random.Random, topic: Topic) -> tuple[Brief, str]:
     count, shows = min(site.usual_hashtags, 3), site.usual_emoji
     wishes = []
     if rng.random() < 0.2:
-        count = _count(rng, site.max_hashtags)
+        count = _draw_count(rng, site.max_hashtags)
         wishes.append(
             f"with {count} hashtag{'' if count == 1 else 's'}" if count else "without hashtags"
         )
@@ -170,21 +177,21 @@ def _free(rng: random.Random, topic: Topic) -> tuple[Brief, str]:
         emoji=shows,
         call_to_action=rng.random() < 0.3,
     )
-    ask = _named(template, brief, topic)
+    ask = _fill_request(template, brief, topic)
     return brief, ", ".join([ask, *wishes]) + (
         rng.choice(("", "", ".")) if ask[-1].isalnum() else ""
     )
 
 
-def _named(template: str, brief: Brief, topic: Topic) -> str:
+def _fill_request(template: str, brief: Brief, topic: Topic) -> str:
     """Fill the slots of a request: plain replacement, since topics may hold braces."""
     noun = "post" if brief.kind == "post" else "caption"
     label = platform(brief.platform).label
     slots = {
-        "a_style_up": article(brief.style).capitalize(),
-        "a_style": article(brief.style),
-        "a_platform": article(label),
-        "a_tone": article(brief.tone),
+        "a_style_up": add_article(brief.style).capitalize(),
+        "a_style": add_article(brief.style),
+        "a_platform": add_article(label),
+        "a_tone": add_article(brief.tone),
         "style": brief.style,
         "platform": label,
         "tone": brief.tone,
@@ -198,7 +205,7 @@ def _named(template: str, brief: Brief, topic: Topic) -> str:
     return template
 
 
-def _audience(rng: random.Random, split: Split) -> str:
+def _draw_audience(rng: random.Random, split: Split) -> str:
     known = rng.choice(WORDS.audiences)
     return (
         known
@@ -207,9 +214,9 @@ def _audience(rng: random.Random, split: Split) -> str:
     )
 
 
-def _keywords(rng: random.Random) -> tuple[str, ...]:
+def _draw_keywords(rng: random.Random) -> tuple[str, ...]:
     return tuple(rng.sample(WORDS.keywords, rng.randint(1, 3)))
 
 
-def _count(rng: random.Random, most: int) -> int:
+def _draw_count(rng: random.Random, most: int) -> int:
     return min(most, rng.choices(range(11), weights=(22, 10, 14, 22, 8, 12, 4, 3, 2, 1, 2))[0])

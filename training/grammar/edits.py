@@ -11,12 +11,12 @@ from training.grammar.sentences import expand
 from training.grammar.topics import Topic
 from training.grammar.writing import (
     Text,
-    call,
-    emoji,
-    hashtags,
-    more_lines,
-    question,
-    write,
+    draw_call,
+    draw_emoji,
+    draw_hashtags,
+    draw_lines,
+    draw_question,
+    write_text,
 )
 
 Edited = tuple[str, Brief, Topic, Text]
@@ -40,7 +40,7 @@ def _apply(
     rng: random.Random, kind: str, brief: Brief, topic: Topic, text: Text, other: Topic
 ) -> tuple[Brief, Topic, Text]:
     if kind in ("style", "platform", "topic", "again"):
-        return _rewritten(rng, kind, brief, topic, other)
+        return _rewrite(rng, kind, brief, topic, other)
     if kind == "shorter":
         return (
             replace(brief, length="short", kind="caption", call_to_action=False),
@@ -51,27 +51,29 @@ def _apply(
         return (
             replace(brief, length="medium"),
             topic,
-            _within(brief, text, more_lines(rng, brief, topic, 2)),
+            _add_sentences(brief, text, draw_lines(rng, brief, topic, 2)),
         )
     if kind == "tone":
         brief = replace(brief, tone=rng.choice(tones()).name)
         return (
             brief,
             topic,
-            _within(brief, text, [expand(rng, rng.choice(SENTENCES.tones[brief.tone]), topic)]),
+            _add_sentences(
+                brief, text, [expand(rng, rng.choice(SENTENCES.tones[brief.tone]), topic)]
+            ),
         )
     if kind == "question":
-        return brief, topic, _within(brief, text, [question(rng, brief, topic)])
+        return brief, topic, _add_sentences(brief, text, [draw_question(rng, brief, topic)])
     if kind == "call":
         return (
             replace(brief, call_to_action=True),
             topic,
-            _within(brief, text, [call(rng, brief, topic)]),
+            _add_sentences(brief, text, [draw_call(rng, brief, topic)]),
         )
-    return _marked(rng, kind, brief, topic, text)
+    return _edit_marks(rng, kind, brief, topic, text)
 
 
-def _rewritten(
+def _rewrite(
     rng: random.Random, kind: str, brief: Brief, topic: Topic, other: Topic
 ) -> tuple[Brief, Topic, Text]:
     if kind == "style":
@@ -89,10 +91,10 @@ def _rewritten(
     elif kind == "topic":
         topic = other
         brief = replace(brief, topic=other.text)
-    return brief, topic, write(rng, brief, topic)
+    return brief, topic, write_text(rng, brief, topic)
 
 
-def _marked(
+def _edit_marks(
     rng: random.Random, kind: str, brief: Brief, topic: Topic, text: Text
 ) -> tuple[Brief, Topic, Text]:
     if kind == "no hashtags":
@@ -101,12 +103,12 @@ def _marked(
         return replace(brief, emoji=False), topic, replace(text, emoji=())
     if kind == "add emoji":
         brief = replace(brief, emoji=True)
-        return brief, topic, replace(text, emoji=emoji(rng, brief, topic))
+        return brief, topic, replace(text, emoji=draw_emoji(rng, brief, topic))
     brief = replace(brief, hashtags=1 if brief.platform == "threads" else rng.randint(1, 5))
-    return brief, topic, replace(text, hashtags=hashtags(rng, brief, topic))
+    return brief, topic, replace(text, hashtags=draw_hashtags(rng, brief, topic))
 
 
-def _within(brief: Brief, text: Text, sentences: list[str]) -> Text:
+def _add_sentences(brief: Brief, text: Text, sentences: list[str]) -> Text:
     """Add `sentences` to the last paragraph, unless they stand there already."""
     last = text.paragraphs[-1]
     new = tuple(sentence for sentence in sentences if sentence not in last)

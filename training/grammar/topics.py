@@ -17,7 +17,20 @@ Split = Literal["train", "held-out"]
 Number = Literal["one", "many", "bare"]
 
 _HELD_OUT_OF = 8
-_RUDE = ("fuc", "fuk", "shit", "cunt", "nig", "fag", "rape", "slut", "whor", "dick", "cock", "tit")
+_RUDE_PARTS = (
+    "fuc",
+    "fuk",
+    "shit",
+    "cunt",
+    "nig",
+    "fag",
+    "rape",
+    "slut",
+    "whor",
+    "dick",
+    "cock",
+    "tit",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,16 @@ def split_of(word: str) -> Split:
 
 def draw_topic(rng: random.Random, split: Split = "train") -> Topic:
     """Draw one topic whose text is on the given side of the split."""
-    makers = (_known, _plural, _gerund, _bare, _name, _invented, _mixed, _shuffled)
+    makers = (
+        _draw_known,
+        _draw_plural,
+        _draw_gerund,
+        _draw_bare,
+        _draw_name,
+        _draw_invented,
+        _draw_mixed,
+        _draw_shuffled,
+    )
     while True:
         maker = rng.choices(makers, weights=(20, 8, 7, 8, 11, 11, 11, 40))[0]
         topic = vary(rng, maker(rng, split), split)
@@ -58,7 +80,7 @@ def pick(rng: random.Random, bank: tuple[str, ...], split: Split, ending: str = 
 
     Where that side is empty it is an invented word with `ending`.
     """
-    side = _side(bank, split)
+    side = _bank_of_split(bank, split)
     return rng.choice(side) if side else invent(rng, split) + ending
 
 
@@ -68,8 +90,8 @@ def invent(rng: random.Random, split: Split) -> str:
     """
     while True:
         if rng.random() < 0.65:
-            word = _spliced(rng)
-            if _usable(word) and split_of(word) == split:
+            word = _splice(rng)
+            if _is_usable(word) and split_of(word) == split:
                 return word
             continue
         syllables = rng.choices((1, 2, 3), weights=(2, 6, 3))[0]
@@ -80,12 +102,12 @@ def invent(rng: random.Random, split: Split) -> str:
             + (rng.choice(WORDS.codas) if i == syllables - 1 else "")
             for i in range(syllables)
         )
-        if _usable(word) and split_of(word) == split:
+        if _is_usable(word) and split_of(word) == split:
             return word
 
 
-def _usable(word: str) -> bool:
-    return len(word) > 2 and not any(rude in word for rude in _RUDE)
+def _is_usable(word: str) -> bool:
+    return len(word) > 2 and not any(rude in word for rude in _RUDE_PARTS)
 
 
 def vary(rng: random.Random, topic: Topic, split: Split) -> Topic:
@@ -93,19 +115,19 @@ def vary(rng: random.Random, topic: Topic, split: Split) -> Topic:
     parts = topic.text.split(" ")
     if len(parts) < 2 or rng.random() < 0.5:
         return topic
-    for place in rng.sample(range(1, len(parts)), min(len(parts) - 1, rng.choice((1, 1, 2)))):
+    for index in rng.sample(range(1, len(parts)), min(len(parts) - 1, rng.choice((1, 1, 2)))):
         known = rng.random() < 0.45
         new = rng.choice(vocabulary()) if known else invent(rng, split)
-        parts[place] = new.capitalize() if parts[place][:1].isupper() else new
+        parts[index] = new.capitalize() if parts[index][:1].isupper() else new
     return replace(topic, text=" ".join(parts), domain=None, tags=())
 
 
 @cache
-def _side(bank: tuple[str, ...], split: Split) -> tuple[str, ...]:
+def _bank_of_split(bank: tuple[str, ...], split: Split) -> tuple[str, ...]:
     return tuple(word for word in bank if split_of(word) == split)
 
 
-def _spliced(rng: random.Random) -> str:
+def _splice(rng: random.Random) -> str:
     """Parts of English words, or subwords, in one: "kuberpress", "surprisle"."""
     if rng.random() < 0.2:
         first, last = rng.choice(vocabulary()), rng.choice(vocabulary())
@@ -115,29 +137,29 @@ def _spliced(rng: random.Random) -> str:
     return rng.choice(begin).lower() + "".join(rng.choice(go_on) for _ in range(count))
 
 
-def camel(phrase: str) -> str:
+def camel_case(phrase: str) -> str:
     """Return `phrase` as a CamelCase hashtag body: "cold brew" -> "ColdBrew"."""
     return "".join(
         part[:1].upper() + part[1:] for part in phrase.replace("-", " ").replace("'", "").split()
     )
 
 
-def article(phrase: str) -> str:
+def add_article(phrase: str) -> str:
     """Return `phrase` with "a" or "an", by its first letter."""
     return ("an " if phrase[0].lower() in "aeio" or phrase == "X" else "a ") + phrase
 
 
-def _noun(rng: random.Random, split: Split) -> tuple[str, str]:
+def _draw_noun(rng: random.Random, split: Split) -> tuple[str, str]:
     domain = rng.choice(tuple(WORDS.nouns))
     return pick(rng, WORDS.nouns[domain], split), domain
 
 
-def _tail(rng: random.Random, split: Split) -> str:
+def _draw_ending(rng: random.Random, split: Split) -> str:
     roll = rng.random()
     place, ending = pick(rng, WORDS.places, split), pick(rng, WORDS.endings, split)
     one, two = rng.choice(vocabulary()), rng.choice(vocabulary())
     if roll < 0.06:
-        return f" with {one} {two} and {invent(rng, split)} {_noun(rng, split)[0]} {place}"
+        return f" with {one} {two} and {invent(rng, split)} {_draw_noun(rng, split)[0]} {place}"
     if roll < 0.22:
         name = invent(rng, split).capitalize()
         made = (f"for {one} {two}s", f"in {name}", f"on {name} Street", f"with {one} and {two}")
@@ -151,53 +173,61 @@ def _tail(rng: random.Random, split: Split) -> str:
     return f" {ending}" if roll < 0.45 else ""
 
 
-def _determined(rng: random.Random, phrase: str) -> str:
+def _add_determiner(rng: random.Random, phrase: str) -> str:
     return rng.choice(
-        (article(phrase), f"our {phrase}", f"the {phrase}", f"my {phrase}", f"this {phrase}")
+        (add_article(phrase), f"our {phrase}", f"the {phrase}", f"my {phrase}", f"this {phrase}")
     )
 
 
-def _known(rng: random.Random, split: Split) -> Topic:
-    noun, domain = _noun(rng, split)
+def _draw_known(rng: random.Random, split: Split) -> Topic:
+    noun, domain = _draw_noun(rng, split)
     head = f"{pick(rng, WORDS.adjectives, split)} {noun}" if rng.random() < 0.65 else noun
     return Topic(
-        _determined(rng, head) + _tail(rng, split), "one", True, domain, (camel(noun), camel(head))
+        _add_determiner(rng, head) + _draw_ending(rng, split),
+        "one",
+        True,
+        domain,
+        (camel_case(noun), camel_case(head)),
     )
 
 
-def _plural(rng: random.Random, split: Split) -> Topic:
+def _draw_plural(rng: random.Random, split: Split) -> Topic:
     domain = rng.choice(tuple(WORDS.plurals))
     noun = pick(rng, WORDS.plurals[domain], split, "s")
     head = f"{pick(rng, WORDS.adjectives, split)} {noun}" if rng.random() < 0.5 else noun
     lead = rng.choice(("", "", "our ", "these "))
     return Topic(
-        lead + head + _tail(rng, split), "many", bool(lead), domain, (camel(noun), camel(head))
+        lead + head + _draw_ending(rng, split),
+        "many",
+        bool(lead),
+        domain,
+        (camel_case(noun), camel_case(head)),
     )
 
 
-def _gerund(rng: random.Random, split: Split) -> Topic:
+def _draw_gerund(rng: random.Random, split: Split) -> Topic:
     domain = rng.choice(tuple(WORDS.gerunds))
     phrase = pick(rng, WORDS.gerunds[domain], split, "ing")
     return Topic(
-        phrase + _tail(rng, split),
+        phrase + _draw_ending(rng, split),
         "one",
         False,
         domain,
-        (camel(phrase),) if phrase.count(" ") < 2 else (),
+        (camel_case(phrase),) if phrase.count(" ") < 2 else (),
     )
 
 
-def _bare(rng: random.Random, split: Split) -> Topic:
-    noun, domain = _noun(rng, split)
+def _draw_bare(rng: random.Random, split: Split) -> Topic:
+    noun, domain = _draw_noun(rng, split)
     adjective = pick(rng, WORDS.adjectives, split) if rng.random() < 0.6 else invent(rng, split)
     text = rng.choice(
         (f"{adjective} {noun}", noun, f"{noun} opening", f"{adjective} {noun} launch")
     )
     text = text.title() if rng.random() < 0.1 else text
-    return Topic(text + _tail(rng, split), "bare", False, domain, (camel(noun),))
+    return Topic(text + _draw_ending(rng, split), "bare", False, domain, (camel_case(noun),))
 
 
-def _name(rng: random.Random, split: Split) -> Topic:
+def _draw_name(rng: random.Random, split: Split) -> Topic:
     first = invent(rng, split).capitalize()
     kind = rng.randrange(7)
     if kind == 0:
@@ -210,41 +240,47 @@ def _name(rng: random.Random, split: Split) -> Topic:
         return Topic(f"{first} {rng.randint(2, 3000)}", "one", False, None)
     if kind == 4:
         owner = pick(rng, WORDS.first_names, split)
-        noun, domain = _noun(rng, split)
+        noun, domain = _draw_noun(rng, split)
         return Topic(
             f"{owner}'s {pick(rng, WORDS.adjectives, split)} {noun}",
             "one",
             False,
             domain,
-            (camel(noun),),
+            (camel_case(noun),),
         )
     if kind == 5:
         return Topic(f"{first}{pick(rng, WORDS.business_nouns, split)}", "one", False, None)
     return Topic(first.upper() if rng.random() < 0.2 else first, "one", False, None)
 
 
-def _invented(rng: random.Random, split: Split) -> Topic:
+def _draw_invented(rng: random.Random, split: Split) -> Topic:
     count = rng.choices((1, 2, 3), weights=(5, 5, 2))[0]
     phrase = " ".join(invent(rng, split) for _ in range(count))
     roll = rng.random()
     if roll < 0.25:
-        return Topic(phrase + _tail(rng, split), "bare", False, None)
+        return Topic(phrase + _draw_ending(rng, split), "bare", False, None)
     if roll < 0.4:
-        return Topic(f"{phrase}ing" + _tail(rng, split), "one", False, None)
+        return Topic(f"{phrase}ing" + _draw_ending(rng, split), "one", False, None)
     if roll < 0.5:
-        return Topic(f"our {phrase}s" + _tail(rng, split), "many", True, None)
-    return Topic(_determined(rng, phrase) + _tail(rng, split), "one", True, None)
+        return Topic(f"our {phrase}s" + _draw_ending(rng, split), "many", True, None)
+    return Topic(_add_determiner(rng, phrase) + _draw_ending(rng, split), "one", True, None)
 
 
-def _mixed(rng: random.Random, split: Split) -> Topic:
+def _draw_mixed(rng: random.Random, split: Split) -> Topic:
     """An invented brand before a real noun: "the Brivok coffee shop"."""
-    noun, domain = _noun(rng, split)
+    noun, domain = _draw_noun(rng, split)
     brand = invent(rng, split)
     head = f"{brand.capitalize() if rng.random() < 0.6 else brand} {noun}"
-    return Topic(_determined(rng, head) + _tail(rng, split), "one", True, domain, (camel(noun),))
+    return Topic(
+        _add_determiner(rng, head) + _draw_ending(rng, split),
+        "one",
+        True,
+        domain,
+        (camel_case(noun),),
+    )
 
 
-def _shuffled(rng: random.Random, split: Split) -> Topic:
+def _draw_shuffled(rng: random.Random, split: Split) -> Topic:
     """Two to six unrelated words: nothing but copying gets them right."""
     parts = []
     for _ in range(rng.randint(2, 7)):

@@ -41,21 +41,23 @@ class Text:
         return f"{body}{' ' if self.inline else chr(10) * 2}{tags}" if tags else body
 
 
-def write(rng: random.Random, brief: Brief, topic: Topic) -> Text:
+def write_text(rng: random.Random, brief: Brief, topic: Topic) -> Text:
     """Write a text for `brief`; optional sentences are dropped until the platform's limit holds."""
     text = Text(
-        _post(rng, brief, topic) if brief.kind == "post" else _caption(rng, brief, topic),
-        emoji(rng, brief, topic),
-        hashtags(rng, brief, topic),
+        _write_post(rng, brief, topic)
+        if brief.kind == "post"
+        else _write_caption(rng, brief, topic),
+        draw_emoji(rng, brief, topic),
+        draw_hashtags(rng, brief, topic),
         brief.platform in _INLINE,
     )
     limit = platform(brief.platform).max_chars
     while len(text.render()) > limit:
-        text = replace(text, paragraphs=_without_one(text.paragraphs))
+        text = replace(text, paragraphs=_drop_sentence(text.paragraphs))
     return text
 
 
-def emoji(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
+def draw_emoji(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
     """Draw one to three emoji that suit style and domain, or none where the brief has them off."""
     if not brief.emoji:
         return ()
@@ -63,7 +65,7 @@ def emoji(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
     return tuple(rng.sample(pool, rng.choices((1, 2, 3), weights=(6, 4, 1))[0]))
 
 
-def hashtags(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
+def draw_hashtags(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
     """Draw exactly `brief.hashtags` different hashtags: of the topic's known words, its domain, the
     style and the platform.
     """
@@ -80,18 +82,18 @@ def hashtags(rng: random.Random, brief: Brief, topic: Topic) -> tuple[str, ...]:
     return tuple(list(ordered)[: brief.hashtags])
 
 
-def question(rng: random.Random, brief: Brief, topic: Topic) -> str:
+def draw_question(rng: random.Random, brief: Brief, topic: Topic) -> str:
     """Return a question in the brief's style."""
     return expand(rng, choose(rng, STYLES[brief.style].questions, topic), topic)
 
 
-def call(rng: random.Random, brief: Brief, topic: Topic) -> str:
+def draw_call(rng: random.Random, brief: Brief, topic: Topic) -> str:
     """Return a call to action that suits the platform."""
     bank = SENTENCES.platform_calls[brief.platform] if rng.random() < 0.65 else SENTENCES.any_calls
     return expand(rng, rng.choice(bank), topic)
 
 
-def more_lines(rng: random.Random, brief: Brief, topic: Topic, count: int) -> list[str]:
+def draw_lines(rng: random.Random, brief: Brief, topic: Topic, count: int) -> list[str]:
     """Return `count` different sentences that may follow a hook."""
     bank = STYLES[brief.style].lines
     chosen = rng.sample(bank, min(count, len(bank)))
@@ -100,8 +102,8 @@ def more_lines(rng: random.Random, brief: Brief, topic: Topic, count: int) -> li
     return [expand(rng, template, topic) for template in chosen]
 
 
-def _asked(rng: random.Random, brief: Brief, topic: Topic) -> list[str]:
-    """Sentences the brief asks for: audience and keywords."""
+def _required_sentences(rng: random.Random, brief: Brief, topic: Topic) -> list[str]:
+    """Sentences that the brief requires: audience and keywords."""
     out = []
     if brief.audience:
         out.append(
@@ -114,15 +116,15 @@ def _asked(rng: random.Random, brief: Brief, topic: Topic) -> list[str]:
     return out
 
 
-def _tone(rng: random.Random, brief: Brief, topic: Topic) -> str:
+def _tone_sentence(rng: random.Random, brief: Brief, topic: Topic) -> str:
     return expand(rng, rng.choice(SENTENCES.tones[brief.tone]), topic)
 
 
-def _caption(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ...], ...]:
+def _write_caption(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ...], ...]:
     total = rng.randint(*_SENTENCES[brief.length])
     hook = expand(rng, choose(rng, STYLES[brief.style].hooks, topic, opening=True), topic)
-    tail = [call(rng, brief, topic)] if brief.call_to_action else []
-    middle = _asked(rng, brief, topic)
+    tail = [draw_call(rng, brief, topic)] if brief.call_to_action else []
+    middle = _required_sentences(rng, brief, topic)
     if (
         brief.length != "short"
         and rng.random() < 0.75
@@ -130,12 +132,12 @@ def _caption(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str,
         and not middle
         and rng.random() < 0.5
     ):
-        middle.append(_tone(rng, brief, topic))
+        middle.append(_tone_sentence(rng, brief, topic))
     if rng.random() < 0.3 and total > 1:
-        tail.insert(0, question(rng, brief, topic))
+        tail.insert(0, draw_question(rng, brief, topic))
     need = total - 1 - len(middle) - len(tail)
     if need > 0:
-        middle = [*more_lines(rng, brief, topic, need), *middle]
+        middle = [*draw_lines(rng, brief, topic, need), *middle]
     if (
         brief.length == "long"
         and len(middle) > 2
@@ -147,40 +149,40 @@ def _caption(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str,
     return ((hook, *middle, *tail),)
 
 
-def _post(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ...], ...]:
+def _write_post(rng: random.Random, brief: Brief, topic: Topic) -> tuple[tuple[str, ...], ...]:
     hooks = SENTENCES.post_openers if rng.random() < 0.55 else STYLES[brief.style].hooks
     first = [
         expand(rng, choose(rng, hooks, topic, opening=True), topic),
-        *more_lines(rng, brief, topic, 1),
+        *draw_lines(rng, brief, topic, 1),
     ]
     paragraphs = [tuple(first)]
     bodies = rng.sample(SENTENCES.post_bodies, 4)
     for index in range(_PARAGRAPHS[brief.length] - 2):
         if rng.random() < 0.3 and index == 1:
-            paragraphs.append((_list(rng, topic),))
+            paragraphs.append((_write_list(rng, topic),))
             continue
         body = [expand(rng, bodies[index], topic)]
-        body += more_lines(rng, brief, topic, rng.randint(1, 2))[-1:]
+        body += draw_lines(rng, brief, topic, rng.randint(1, 2))[-1:]
         paragraphs.append(tuple(body))
-    last = [*_asked(rng, brief, topic)]
+    last = [*_required_sentences(rng, brief, topic)]
     last.append(
-        _tone(rng, brief, topic)
+        _tone_sentence(rng, brief, topic)
         if rng.random() < 0.6
         else expand(rng, choose(rng, SENTENCES.post_closers, topic), topic)
     )
     if rng.random() < 0.4:
-        last.append(question(rng, brief, topic))
+        last.append(draw_question(rng, brief, topic))
     if brief.call_to_action:
-        last.append(call(rng, brief, topic))
+        last.append(draw_call(rng, brief, topic))
     return (*paragraphs, tuple(last))
 
 
-def _list(rng: random.Random, topic: Topic) -> str:
+def _write_list(rng: random.Random, topic: Topic) -> str:
     items = [expand(rng, item, topic) for item in rng.sample(SENTENCES.list_items, 3)]
     return "\n".join([rng.choice(SENTENCES.list_headings), *(f"- {item}" for item in items)])
 
 
-def _without_one(paragraphs: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+def _drop_sentence(paragraphs: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
     """Drop the second sentence of the longest paragraph (the hook and the end stay)."""
     index = max(range(len(paragraphs)), key=lambda i: (len(paragraphs[i]), -i))
     row = paragraphs[index]

@@ -1,17 +1,17 @@
 """What the evaluation counts, and that the card says it."""
 
 from deployments.content.brief import Brief
-from training.card import card
-from training.evaluate import held_out_briefs, rates
-from training.sampling import Answer
+from training.card import render_card
+from training.evaluate import held_out_briefs, measure_answers
+from training.sampling import SampledAnswer
 from training.train import Recipe
 
 
 def test_rates_count_what_they_say() -> None:
     brief = Brief("a tea room", platform="x", hashtags=1, emoji=True)
-    good = Answer("Meet A Tea Room! ☕ #Tea", True, 9)
-    cut = Answer("Meet a tea room! ☕ #Tea #Two", False, 9)
-    measured = rates([brief, brief], [good, cut])
+    good = SampledAnswer("Meet A Tea Room! ☕ #Tea", True, 9)
+    cut = SampledAnswer("Meet a tea room! ☕ #Tea #Two", False, 9)
+    measured = measure_answers([brief, brief], [good, cut])
     assert (measured.copied, measured.ended, measured.hashtags, measured.valid) == (
         1,
         0.5,
@@ -51,6 +51,6 @@ def test_the_card_carries_the_figures() -> None:
     }
     recipe = {"tokens": 4096, "threads": 2, "rate": 2e-3, "seed": Recipe().seed, "minutes": None}
     training = {"recipe": recipe, "run": {"steps": 9, "seconds": 60.0}, "parameters": 4_900_000}
-    text = card(config, training, measured)
+    text = render_card(config, training, measured)
     for figure in ("98.7%", "0.568", "4.9 million", "not for production", "Text."):
         assert figure in text

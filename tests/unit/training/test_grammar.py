@@ -10,12 +10,12 @@ from deployments.content.cleanup import tags_in
 from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from training.grammar.banks import SENTENCES, STYLES, WORDS, subwords, vocabulary
-from training.grammar.chats import Sample, draw_chat, product_chat
+from training.grammar.chats import GeneratedChat, draw_chat, draw_product_chat
 from training.grammar.sentences import expand
-from training.grammar.topics import Split, Topic, article, draw_topic, invent, split_of
+from training.grammar.topics import Split, Topic, add_article, draw_topic, invent, split_of
 
 
-def chats(count: int, split: Split = "train", name: str = "test") -> list[Sample]:
+def chats(count: int, split: Split = "train", name: str = "test") -> list[GeneratedChat]:
     return [draw_chat(random.Random(f"{name}:{index}"), split) for index in range(count)]
 
 
@@ -97,7 +97,7 @@ def test_first_answers_fit_their_platform_and_call_to_action() -> None:
         for call in bank
     }
     for index in range(300):
-        sample = product_chat(random.Random(index), "train")
+        sample = draw_product_chat(random.Random(index), "train")
         assert sample.brief is not None
         assert sample.text is not None
         assert len(sample.text.render()) <= platform(sample.brief.platform).max_chars
@@ -129,4 +129,4 @@ def test_verbs_and_pronouns_agree_with_the_topic() -> None:
 
 @pytest.mark.parametrize(("word", "phrase"), [("oven", "an oven"), ("X", "an X"), ("tea", "a tea")])
 def test_articles(word: str, phrase: str) -> None:
-    assert article(word) == phrase
+    assert add_article(word) == phrase

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
 from deployments.content.prompts import messages
-from training.corpus import IGNORED, LENGTHS, batches, pool, row
+from training.corpus import IGNORED_LABEL, LENGTHS, draw_pool, encode_chat, make_batches
 from training.grammar.chats import draw_chat
 
 SHIPPED = Path(__file__).parents[3] / "deployments" / "model" / "nano"
@@ -46,21 +46,21 @@ def test_a_row_is_what_the_template_renders(tokenizer: Any) -> None:
     for index in range(50):
         chat = list(draw_chat(random.Random(index)).messages)
         rendered = tokenizer.apply_chat_template(chat, return_dict=False)
-        assert row(tokenizer, chat).ids == tuple(rendered)
+        assert encode_chat(tokenizer, chat).ids == tuple(rendered)
 
 
 def test_only_the_assistant_is_learned(tokenizer: Any) -> None:
-    made = row(
+    made = encode_chat(
         tokenizer, [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Hello!"}]
     )
-    learned = [label for label in made.labels if label != IGNORED]
+    learned = [label for label in made.labels if label != IGNORED_LABEL]
     assert tokenizer.decode(learned) == "Hello!<|end|>"
 
 
 def test_batches_are_rectangles_of_one_size(tokenizer: Any) -> None:
-    rows = pool(tokenizer, 3, 0, size=80)
-    assert rows == pool(tokenizer, 3, 0, size=80)
-    for batch in batches(rows, 512, random.Random(0), tokenizer.pad_token_id):
+    rows = draw_pool(tokenizer, 3, 0, size=80)
+    assert rows == draw_pool(tokenizer, 3, 0, size=80)
+    for batch in make_batches(rows, 512, random.Random(0), tokenizer.pad_token_id):
         lengths = {len(ids) for ids in batch.ids}
         assert lengths == {len(labels) for labels in batch.labels}
         assert lengths <= set(LENGTHS)
