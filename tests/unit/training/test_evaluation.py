@@ -1,5 +1,8 @@
 """What the evaluation counts, and that the card says it."""
 
+import json
+from pathlib import Path
+
 from deployments.content.brief import Brief
 from training.card import render_card
 from training.evaluate import held_out_briefs, measure_answers
@@ -54,3 +57,12 @@ def test_the_card_carries_the_figures() -> None:
     text = render_card(config, training, measured)
     for figure in ("98.7%", "0.568", "4.9 million", "not for production", "Text."):
         assert figure in text
+
+
+def test_the_shipped_card_is_what_the_recipe_writes_from_its_figures() -> None:
+    shipped = Path(__file__).parents[3] / "deployments" / "model" / "nano"
+    config, training, measured = (
+        json.loads((shipped / f"{name}.json").read_text())
+        for name in ("config", "training", "evaluation")
+    )
+    assert render_card(config, training, measured) == (shipped / "README.md").read_text()
