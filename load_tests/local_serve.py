@@ -101,12 +101,9 @@ class LocalServe:
     def deploy_open(self) -> None:
         """Mobula's path without tenancy, under a prefix of its own."""
         from graphs.app import compose
-        from graphs.args import AppArgs
-        from load_tests.open_ingress import PREFIX, OpenIngress
+        from load_tests.open_ingress import PREFIX, OpenIngress, open_args
 
-        spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
-        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
-        self.run(compose(args, OpenIngress), "open", PREFIX)
+        self.run(compose(open_args(), OpenIngress), "open", PREFIX)
 
     def kill_one(self, deployment: str) -> None:
         """End one replica of a deployment of Mobula as a crash would, once all of them are up."""

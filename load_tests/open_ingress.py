@@ -1,7 +1,8 @@
 """The ingress with nothing of tenancy in it: what authentication, limits, usage and audit cost.
 
-The cache is on, as it is with tenancy. It answers under a prefix of its own and lets everybody in.
-Never deploy it outside a benchmark.
+The cache is on, as it is with tenancy; video is off, because it needs the tenants' database. The
+application answers under a prefix of its own and lets everybody in. Never deploy it outside a
+benchmark.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,10 +19,19 @@ from deployments.ingress.deployment import Ingress
 from deployments.ingress.offer import Offer
 from deployments.ingress.tenancy import Tenancy
 from deployments.limiter.unlimited import Unlimited
+from graphs.args import AppArgs
 
 PREFIX = "/open"
 _ANYBODY = Caller("default", "anybody", frozenset({Grant.ADMIN}))
 _PLAN = Plan(id="default")
+
+
+def open_args() -> AppArgs:
+    """The arguments of the application: one echo model, no video."""
+    model = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
+    return AppArgs.model_validate(
+        {"models": [model], "ingress": {"num_cpus": 0.1}, "video": {"enabled": False}}
+    )
 
 
 class Nothing:
