@@ -9,9 +9,9 @@ import asyncio
 import contextlib
 import socket
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -24,30 +24,13 @@ from cluster.clock import SystemClock
 from cluster.settings import Settings
 from cluster.tenants.units import Unit
 from cluster.usage.report import spent
-from deployments.cache.config import CacheConfig
-from deployments.clipper.config import VideoConfig
-from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.engine import Engine, EngineStats, TokenRequest, Tokens
-from deployments.contracts.generation import (
-    Chunk,
-    Completion,
-    GenerateRequest,
-    ModelCall,
-    ModelCard,
-    ModelLoad,
-)
-from deployments.contracts.scaling import Sight
-from deployments.ingress.app import create_app
-from deployments.ingress.assembly import assemble
-from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import Offer
 from deployments.ingress.path import Path as RequestPath
 from deployments.ingress.tenancy import Tenancy
 from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer
+from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
 from load_tests.benchmarks.common.tenants import make_tenant
 
 TENANT = "counted"
@@ -103,46 +86,6 @@ class CountedEngine:
         await self._engine.stop()
 
 
-class LocalModel:
-    """A ServedModel in this process."""
-
-    def __init__(self, model: TextModel) -> None:
-        self._model = model
-
-    async def generate(self, request: GenerateRequest) -> Completion:
-        return await self._model.generate(request)
-
-    def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        return self._model.stream(request)
-
-    def begin(self, request: GenerateRequest) -> ModelCall:
-        return self._model.begin(request)
-
-    async def card(self) -> ModelCard:
-        return self._model.card()
-
-    async def load(self) -> ModelLoad:
-        return ModelLoad(0, 0, 0, 0, 0, 0, 0, 0)
-
-
-@dataclass
-class Stages:
-    """What stands behind the ingress: models in this process, and nothing else."""
-
-    models: Mapping[str, LocalModel]
-    embedders: Mapping[str, ServedEmbedder] = field(default_factory=dict)
-    shared: None = None
-
-    async def ask(self, method: str, *arguments: Any) -> list[Any]:
-        return []
-
-    async def look(self) -> Sight | None:
-        return None
-
-    async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
-        return {}
-
-
 @dataclass
 class Application:
     """A running one. `counts` are by request id; `ledger` waits until all usage is written."""
@@ -184,37 +127,28 @@ async def counted_application(
     admin_key = bootstrap(home, settings)
     assert admin_key is not None
     counts: dict[str, Generated] = defaultdict(Generated)
-    stages = Stages({name: _model(name, pace, counts) for name, pace in paces.items()})
+    models = {
+        name: create_echo_model(
+            name, CountedEngine(EchoEngine(_SLOTS, tokens_per_second=pace), counts)
+        )
+        for name, pace in paces.items()
+    }
     authority = MemoryAuthority(clock)
     tenancy = Tenancy(settings, authority, {}, clock)
     # Credits of a lease that expires count as spent: it must not, however busy this machine is.
     tenancy.limiter = TenantLimiter(
         authority, "bench", clock, tenancy._spent, lambda _: None, ttl_s=_LEASE_S, patience_s=5.0
     )
-    offer = Offer(next(iter(paces)), {}, {}, {})
-    config = IngressConfig(offer, CacheConfig(memory_bytes=1 << 24), VideoConfig())
-    services, caches = assemble(
-        settings, clock, tenancy, stages, config, stages, stages, lambda _: None
-    )
-    path = services.path
-    assert isinstance(path, RequestPath)
-    await tenancy.start()
-    await caches.start()
-    try:
-        async with _served(create_app(services)) as url, httpx.AsyncClient(base_url=url) as client:
-            plan = {"budgets": {"tokens": {"month": BUDGET}}}
-            key = await make_tenant(client, admin_key, TENANT, plan)
-            yield Application(url, key, counts, path, tenancy)
-    finally:
-        await services.close()
-        await tenancy.close()
-
-
-def _model(name: str, pace: float | None, counts: dict[str, Generated]) -> LocalModel:
-    engine = CountedEngine(EchoEngine(_SLOTS, tokens_per_second=pace), counts)
-    card = ModelCard(name, "echo", "echo", "echo-1", 8_192, 0)
-    limits = Limits(8_192, max_running=_SLOTS, max_waiting=_SLOTS)
-    return LocalModel(TextModel(engine, ByteTokenizer(), card, limits, SystemClock()))
+    async with (
+        start_application(settings, tenancy, models, clock) as application,
+        _served(application.app) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        path = application.services.path
+        assert isinstance(path, RequestPath)
+        plan = {"budgets": {"tokens": {"month": BUDGET}}}
+        key = await make_tenant(client, admin_key, TENANT, plan)
+        yield Application(url, key, counts, path, tenancy)
 
 
 @asynccontextmanager
