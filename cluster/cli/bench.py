@@ -29,6 +29,7 @@ GROUPS = {
             "engine": "Tokens a second of an engine, without Serve.",
             "compare": "Mobula, bare Serve and LiteLLM side by side.",
             "capacity": "What a request costs each process, and what N nodes carry.",
+            "doors": "Files, functions and calls of our own code that one chat passes.",
             "load": "Simulated users on a running or private cluster, with thresholds.",
             "up": "Time of a warm `up` beside `ray start` and `serve deploy`.",
         },

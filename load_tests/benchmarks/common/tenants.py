@@ -8,6 +8,16 @@ from typing import Any
 import httpx
 
 KNOWN_S = 10.0
+_LIMIT = {"limit": 10**9, "per": "second", "burst": 10**9}
+_RATES = dict.fromkeys(("requests", "tokens", "cost_units"), _LIMIT)
+_BUDGET = {"day": 10**14, "month": 10**15}
+# Fields of a plan that checks every kind of limit and is never over one.
+EVERY_LIMIT: dict[str, Any] = {
+    "rates": {"generate": _RATES},
+    "models_rates": {"echo": _RATES},
+    "concurrency": {"limit": 100_000},
+    "budgets": {"tokens": _BUDGET, "cost_units": _BUDGET},
+}
 
 
 async def make_tenant(

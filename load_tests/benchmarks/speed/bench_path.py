@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.tenants import EVERY_LIMIT
 from load_tests.benchmarks.common.wrk import Load, require_wrk, run_wrk
 from load_tests.machine import describe_machine
 
@@ -185,16 +186,7 @@ def _show(report: dict[str, object], console: Console) -> None:
 
 def limit_everything(url: str, key: str) -> None:
     """Put the bench's tenant on a plan that checks every kind of limit and meets none."""
-    vast = {"limit": 10**9, "per": "second", "burst": 10**9}
-    rates = dict.fromkeys(("requests", "tokens", "cost_units"), vast)
-    budget = {"day": 10**14, "month": 10**15}
-    plan = {
-        "id": "default",
-        "rates": {"generate": rates},
-        "models_rates": {"echo": rates},
-        "concurrency": {"limit": 100_000},
-        "budgets": {"tokens": budget, "cost_units": budget},
-    }
+    plan = {"id": "default", **EVERY_LIMIT}
     headers = {"Authorization": f"Bearer {key}"}
     httpx.put(f"{url}/api/v1/plans/default", json=plan, headers=headers).raise_for_status()
 
