@@ -1,5 +1,5 @@
 """One deployment's scaling: readings in, decisions out. The same object decides in Serve and in
-the simulator (load_tests/autoscaling).
+the simulator (load_tests/benchmarks/scaling/autoscaling).
 
 Holds the policies that its spec names, the forecast's memory and the Governor. Whatever a policy
 does wrong stays here: it raises, or gives what is no number of replicas, and it counts as failed.

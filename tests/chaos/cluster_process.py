@@ -118,7 +118,7 @@ class ClusterProcess:
 
 
 def main(authority: str, clippers: int, served: str) -> None:
-    from load_tests.local_serve import LocalServe
+    from load_tests.benchmarks.common.local_serve import LocalServe
 
     with LocalServe() as local:
         deploy(local, authority, clippers=clippers, served=served)

@@ -19,7 +19,7 @@ import pytest
 from redis.asyncio import Redis
 
 from cluster.settings import ROOT, process_environment
-from load_tests.bench_limits import leaked
+from load_tests.benchmarks.limits.bench_limits import leaked
 from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
 from tests.cluster.shots import CHAT, Shot, fire, shoot, worst_excess

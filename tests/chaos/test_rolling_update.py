@@ -19,7 +19,7 @@ import yaml
 
 from cluster.ops.ports import BLOCK
 from cluster.ops.processes import cluster_processes
-from load_tests.launcher import Launcher
+from load_tests.benchmarks.common.mobula_command import Launcher
 from tests.cluster.polling import eventually
 
 SENDERS, PACE_S = 4, 0.04

@@ -14,8 +14,13 @@ import pytest
 from cluster.ops.listeners import Listener, listeners, own_addresses
 from cluster.ops.processes import cluster_processes
 from cluster.ops.roles import Role, by_role
-from load_tests.launcher import wait_for
-from load_tests.recovery.parts import is_ready, kill, kill_and_recover, supervision
+from load_tests.benchmarks.common.mobula_command import wait_for
+from load_tests.benchmarks.faults.recovery.process_kills import (
+    is_ready,
+    kill,
+    kill_and_recover,
+    supervision,
+)
 from tests.chaos.tiny_app import Mobula
 
 # `./mobula bench recovery` holds a quiet machine to 3 and 10 s; here others are at work, too.

@@ -15,8 +15,8 @@ import pytest
 
 from cluster.ops import state as states
 from cluster.ops.processes import cluster_processes
-from load_tests.launcher import END_S, READY_S, wait_for
-from load_tests.recovery.parts import kill, kill_and_recover, supervision
+from load_tests.benchmarks.common.mobula_command import END_S, READY_S, wait_for
+from load_tests.benchmarks.faults.recovery.process_kills import kill, kill_and_recover, supervision
 from tests.chaos.tiny_app import Mobula
 
 

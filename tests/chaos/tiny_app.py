@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from cluster.ops.state import ClusterState
-from load_tests.launcher import Launcher
+from load_tests.benchmarks.common.mobula_command import Launcher
 
 APP = """
 from ray import serve

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cluster.ops.profile import PROFILES
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.servers import production_servers
 
 PROFILE = next(name for name in PROFILES if name == os.environ.get("MOBULA_TEST_PROFILE", "fast"))

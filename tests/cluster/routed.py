@@ -15,7 +15,7 @@ from cluster.routing.seats import Dispatch
 from cluster.routing.spec import RoutingSpec
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 APP, NAME, REPLICAS = "routed", "Model:trio", 3
 CALLER = Caller("acme", "key", frozenset())

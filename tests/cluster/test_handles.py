@@ -11,7 +11,7 @@ from cluster.problems import (
     Unauthenticated,
     UnknownModel,
 )
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from cluster.routing.fleet import ReplicaSet
 from cluster.routing.spec import ChooserName, EjectionSpec, RoutingSpec
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes
 

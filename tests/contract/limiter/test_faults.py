@@ -16,7 +16,7 @@ from deployments.contracts.limits import Authority
 from deployments.limiter.events import LimitEvent
 from deployments.limiter.redis_authority import RedisAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
-from load_tests.limit_fleet import nothing_spent, overshoot
+from load_tests.benchmarks.limits.simulated_limiters import nothing_spent, overshoot
 from tests.contract.limiter.conftest import Subject
 from tests.servers.redis_server import RedisServer
 

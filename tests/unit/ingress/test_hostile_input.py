@@ -54,7 +54,7 @@ from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
-from load_tests.hostile_shapes import ENDS, SHAPES, UNITS, Shape, json_bodies
+from load_tests.benchmarks.faults.hostile_payloads import ENDS, SHAPES, UNITS, Shape, json_bodies
 
 Read = Callable[[str], object]
 SMALL, LARGE = 64 << 10, 1 << 20  # bytes

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.auth.bootstrap import bootstrap
 from cluster.settings import Settings
-from load_tests.talk import make
+from load_tests.synthetic_recording import make
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import pytest
 
 from cluster.problems import NotFound
 from deployments.contracts.jobs import JobOutput
-from load_tests.talk import transcript
+from load_tests.synthetic_recording import transcript
 from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, WatchedThreads, opened
 
 WORDS = transcript(20)
