@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from cluster.cli.screen import say
+from cluster.cli.servers import find_program
 from cluster.ops import state as states
 from cluster.ops.certificate import BadCertificate, read_certificate
 from cluster.ops.descriptors import Descriptors
@@ -149,8 +150,10 @@ def _programs() -> Iterator[Finding]:
     text = "comes with Ray" if haproxy else "missing: use `up --profile plain`"
     yield Finding("ok" if haproxy else "bad", "haproxy", text)
     for program, purpose in (("ffmpeg", "video and audio"), ("redis-server", "Redis tests")):
-        path = shutil.which(program)
-        yield Finding("ok" if path else "note", program, path or f"not found; {purpose} need it")
+        path = find_program(program)
+        yield Finding(
+            "ok" if path else "note", program, str(path or f"not found; {purpose} need it")
+        )
 
 
 def _sandbox() -> Iterator[Finding]:
