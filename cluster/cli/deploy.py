@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cluster.cli.running import NOT_RUNNING, running_state
 from cluster.cli.screen import Stages, fail, plain, say
+from cluster.installation import default_config
 from cluster.ops.dashboard import Dashboard, DashboardRefused
 from cluster.ops.deployed import Deployed
 from cluster.ops.plan import Plan, StartFailed
@@ -19,7 +20,7 @@ from cluster.ops.rollout import live_applications
 from cluster.ops.startup import token
 from cluster.ops.state import ClusterState
 from cluster.ops.tls import verification
-from cluster.settings import ROOT, Settings
+from cluster.settings import Settings
 from graphs.args import AppArgs
 from graphs.rolls import ALL, BUILDER, restartable, rolled
 
@@ -33,7 +34,7 @@ def run(
     if state is None:
         return fail(NOT_RUNNING)
     try:
-        asked = Plan(settings, config or ROOT / "serve_config.yaml").asked()
+        asked = Plan(settings, config or default_config()).asked()
     except StartFailed as failure:
         return fail(str(failure))
     last = Deployed.load(settings.home)

@@ -16,6 +16,7 @@ import psutil
 
 from cluster.cli.screen import say
 from cluster.cli.servers import find_program
+from cluster.installation import IN_CLONE, ROOT
 from cluster.ops import state as states
 from cluster.ops.certificate import BadCertificate, read_certificate
 from cluster.ops.descriptors import Descriptors
@@ -25,7 +26,8 @@ from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, taken
 from cluster.ops.processes import members
 from cluster.ops.profile import MAX_CONNECTIONS
-from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.settings import LOOPBACK, Settings
+from cluster.version import VERSION
 
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
@@ -81,8 +83,11 @@ def _machine(home: Path) -> Iterator[Finding]:
 def _installation() -> Iterator[Finding]:
     stamps = sorted(path.name[6:] for path in (ROOT / ".venv").glob("stamp-*"))
     groups = ", ".join(stamp for stamp in stamps if stamp != "root")
-    text = f"installed: {groups}" if groups else "not installed by ./mobula"
-    yield Finding("ok" if groups else "note", "packages", text)
+    if IN_CLONE:
+        text = f"installed: {groups}" if groups else "not installed by ./mobula"
+        yield Finding("ok" if groups else "note", "packages", text)
+    else:
+        yield Finding("ok", "packages", f"mobula {VERSION} is installed in {ROOT}")
     for package in ("ray", "torch", "transformers", "openvino-genai"):
         try:
             yield Finding("ok", package, version(package))

@@ -6,9 +6,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from cluster.cli.screen import fail, plain, say
+from cluster.installation import default_config
 from cluster.production.render import KINDS, Kind, images, rendered
 from cluster.production.values import BadValues, Values, parse, read_yaml, unpinned
-from cluster.settings import ROOT
 
 TAGS = (
     "has no digest (name@sha256:...), and a tag may be another image tomorrow: name digests in the "
@@ -25,7 +25,7 @@ def run(
         return fail(f"no manifests of '{kind}'; there are: {', '.join(KINDS)}")
     try:
         wanted = Values() if values is None else parse(read_yaml(values))
-        files = rendered(chosen, wanted, _checked(config or ROOT / "serve_config.yaml"))
+        files = rendered(chosen, wanted, _checked(config or default_config()))
         loose = {} if allow_tags else unpinned(images(chosen, wanted))
         if loose:
             raise BadValues("\n".join(f"{field}: {name} {TAGS}" for field, name in loose.items()))
