@@ -43,7 +43,7 @@ def run(
     settings = Settings() if port is None else Settings(http_port=port)
     plan = StartPlan(settings, config or default_config(), chosen, timeout, detach, nodes=nodes)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with states.starting(settings.home) as alone:
+    with states.startup_lock(settings.home) as alone:
         if not alone:
             return fail("another `mobula up` is at work here; `mobula down` ends it")
         try:

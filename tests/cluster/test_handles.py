@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 from cluster.client import AsyncMobula, Mobula
 from cluster.problems import (
