@@ -5,10 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from load_tests.benchmarks.common.local_serve import LocalServe
 
 from cluster.client import AsyncMobula, Mobula
-from cluster.problems import (
+from cluster.runtime.problems import (
     InvalidRequest,
     Malformed,
     Problem,
@@ -16,7 +15,8 @@ from cluster.problems import (
     Unauthenticated,
     UnknownModel,
 )
-from cluster.settings import ROOT, process_environment
+from cluster.runtime.settings import ROOT, process_environment
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 
 @pytest.fixture
