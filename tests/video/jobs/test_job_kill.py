@@ -45,7 +45,8 @@ async def main():
     clock.advance(later)
     database = Database(url)
     store = JobStore(database, clock, Random(1))
-    worker = JobWorker(store, [Clips()], where, clock, pace=WorkerTimings(poll_s=0.01, slowest_s=0.02))
+    timings = WorkerTimings(poll_s=0.01, slowest_s=0.02)
+    worker = JobWorker(store, [Clips()], where, clock, pace=timings)
     await worker.start()
     async with asyncio.timeout(20):
         while not (await store.page("acme", state="succeeded")).items:
