@@ -17,10 +17,12 @@ from starlette.types import ASGIApp
 
 from cluster.runtime.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
+from deployments.ingress.context import request_state
 from deployments.ingress.http.allowed_methods import AllowedMethods
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes
 from deployments.ingress.http.middleware import wrap
+from deployments.ingress.http.middleware.trusted_hosts import TrustedHosts
 from deployments.ingress.http.openapi import (
     GENERATION_PROBLEMS,
     describe,
@@ -34,21 +36,18 @@ from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
 from deployments.ingress.operations import Operations, operations
 from deployments.ingress.pipeline.fast_path import FastPath, HotRoute
-from deployments.ingress.routes.administration import (
-    BODIES,
-    administration_routes,
-    download_routes,
-)
-from deployments.ingress.routes.exact_match import ExactRoutes
-from deployments.ingress.routes.models import model_routes
 from deployments.ingress.routes.operations import (
     NATIVE,
     OPENAI,
     Dialect,
     Endpoint,
-    endpoint,
+    OperationRouter,
+    operation_endpoint,
 )
-from deployments.ingress.routes.system import system_routes
+from deployments.ingress.routes.resources import (
+    BODIES,
+    resource_routes,
+)
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
 from deployments.ingress.schemas.embeddings import EmbeddingList
@@ -97,10 +96,24 @@ def create_app(
     if behind_serve:
         services.loop_lag.start()
     known = operations(services)
-    api = ExactRoutes(create_api(services, known), _endpoints(services, known))
+    api = OperationRouter(create_api(services, known), _endpoints(services, known))
     app = wrap(api, services, behind_serve=behind_serve)
-    if services.cache is not None:
-        app = FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
+    rendered = services.rendered_responses
+    if rendered is not None:
+        app = FastPath(
+            app,
+            rendered,
+            _HOT,
+            verify=services.authenticator.verify,
+            plan_of=services.plan_of,
+            admission=services.admission,
+            recorder=services.model_pipeline.recorder,
+            access_log=services.access_log,
+            clock=services.clock,
+            hosts=TrustedHosts(app, services.settings.allowed_hosts),
+            max_body_bytes=services.settings.max_body_bytes,
+            behind_serve=behind_serve,
+        )
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
@@ -116,8 +129,6 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
         openapi_url=None,
     )
     api.include_router(documentation_routes(api))
-    api.include_router(system_routes(services))
-    api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
     api.router.routes.extend(_shared_routes())
     api.state.services = services
@@ -135,14 +146,14 @@ def _shared_routes() -> tuple[BaseRoute, ...]:
     """Routes that find their services in the application's state: one set serves every app."""
     made = FastAPI()
     made.router.routes.clear()
-    made.include_router(administration_routes())
-    made.include_router(download_routes())
+    made.include_router(resource_routes())
     return tuple(made.router.routes)
 
 
 def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
     return {
-        path: endpoint(services, name, known[name], dialect) for path, name, dialect, *_ in _ROUTES
+        path: operation_endpoint(services, name, known[name], dialect)
+        for path, name, dialect, *_ in _ROUTES
     }
 
 
@@ -191,14 +202,14 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    logger.error("request %s failed", request.scope["state"]["request_id"], exc_info=error)
+    logger.error("request %s failed", request_state(request.scope).request_id, exc_info=error)
     return _answer(request, to_problem(error))
 
 
 def _answer(request: Request, problem: Problem, headers: Any = None) -> Response:
-    state = request.scope["state"]
-    state["problem"] = problem.slug
-    body, media_type = render(problem, request.url.path, state.get("request_id"))
+    state = request_state(request.scope)
+    state.problem = problem.slug
+    body, media_type = render(problem, request.url.path, state.request_id)
     extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
     if problem.status == MethodNotAllowed.status:
         allowed: AllowedMethods = request.app.state.allowed_methods

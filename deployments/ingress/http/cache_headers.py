@@ -17,7 +17,7 @@ from deployments.contracts.cache import NO_DIRECTIVES, CacheOutcome, Directives,
 Field = tuple[bytes, bytes]
 
 _CONTROL, _MODE, _TAGS = b"cache-control", b"mobula-cache", b"mobula-cache-tags"
-_OURS = frozenset((_CONTROL, _MODE, _TAGS))
+DIRECTIVE_HEADERS = frozenset((_CONTROL, _MODE, _TAGS))
 _SAMPLED = "sampled"
 _VARY: Field = (b"vary", b"Authorization")
 
@@ -38,7 +38,7 @@ def parse_directives(headers: Iterable[Field]) -> Directives:
 
     Raises InvalidRequest, which names the header. Costs a microsecond where nothing is wished.
     """
-    ours = [header for header in headers if header[0] in _OURS]
+    ours = [header for header in headers if header[0] in DIRECTIVE_HEADERS]
     if not ours:
         return NO_DIRECTIVES
     said = {name: _joined(ours, name) for name, _ in ours}

@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.problems import Problem, to_problem
+from deployments.ingress.context import request_state
 from deployments.ingress.http.problems import native_body
 from deployments.ingress.http.streaming import SSE, sse_frame
 
@@ -41,7 +42,9 @@ class EventFeedResponse(StreamingResponse):
         self._problem: Problem | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["lift_deadline"]()
+        state = request_state(scope)
+        if state.lift_deadline is not None:
+            state.lift_deadline()
         pump = asyncio.ensure_future(self.stream_response(send))
         watcher = asyncio.ensure_future(_left(receive))
         try:
@@ -52,7 +55,7 @@ class EventFeedResponse(StreamingResponse):
             await asyncio.wait((pump, watcher))
             await self._frames.aclose()
         if self._problem is not None:
-            scope["state"]["problem"] = self._problem.slug
+            state.problem = self._problem.slug
         if not pump.cancelled():
             pump.result()
 

@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.clock import Deadline
 from cluster.runtime.problems import DeadlineExceeded, Problem, to_problem
+from deployments.ingress.context import request_state
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -96,8 +97,8 @@ class EventStream:
         except Exception as error:
             problem = to_problem(error)
             if problem is not error:
-                logger.exception("stream %s failed", scope["state"].get("request_id"))
-            scope["state"]["problem"] = problem.slug
+                logger.exception("stream %s failed", request_state(scope).request_id)
+            request_state(scope).problem = problem.slug
             name = "error" if self._named_errors else None
             frame = self._frame((name, self._error_body(problem)))
             await _send_body(send, frame, more=False)

@@ -26,9 +26,8 @@ from deployments.contracts.generation import (
     ModelLoad,
 )
 from deployments.contracts.scaling import ServeSnapshot
-from deployments.ingress.config import IngressConfig
+from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
-from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
@@ -74,7 +73,9 @@ class InProcessStages:
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
-    async def look(self) -> ServeSnapshot | None:
+    last_status = None
+
+    async def status(self) -> ServeSnapshot | None:
         return None
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:

@@ -1,7 +1,6 @@
 """Writes one JSON line for each HTTP request, with no prompt, no body and no credential in it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cluster.runtime.clock import Clock
 from cluster.runtime.logging import escape_active
 from cluster.runtime.redaction import redact
+from deployments.ingress.context import ModelWaitTimer, RequestState, request_state
 from deployments.ingress.http.client_address import client_address
-from deployments.ingress.pipeline.overhead_timer import ModelWaitTimer, current_trace
 
 Write = Callable[[bytes], None]
 MAX_PATH = 2_048  # characters of a path that are logged
@@ -35,9 +34,8 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        state = scope.setdefault("state", {})
-        trace = ModelWaitTimer(self._clock)
-        current_trace.set(trace)
+        state = request_state(scope)
+        timer = state.timer = ModelWaitTimer(self._clock)
         started = self._clock.monotonic()
         status = 499  # nothing was sent: the client left first
         sent_bytes = 0
@@ -46,7 +44,7 @@ class AccessLog:
             nonlocal status, sent_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
-                spent = self._clock.monotonic() - started - trace.waited_s()
+                spent = self._clock.monotonic() - started - timer.waited_s()
                 headers = message["headers"]
                 headers.append((b"x-mobula-overhead-ms", b"%.2f" % (spent * 1000)))
                 headers.extend(_limits(state, status))
@@ -63,23 +61,24 @@ class AccessLog:
 
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
     """What is logged of an answer of `size` bytes that took `ms`."""
-    state = scope["state"]
+    state = request_state(scope)
+    caller = state.caller
     line = {
         "ts": round(clock.wall(), 3),
         "event": "request",
-        "request_id": _redacted(state.get("request_id")),
+        "request_id": _redacted(state.request_id),
         "method": scope["method"],
         "path": _path(scope["path"]),
         "status": status,
         "ms": round(ms, 2),
         "bytes": size,
-        "tenant": state.get("tenant"),
-        "key": state.get("key_id"),
-        "model": _redacted(state.get("model")),
+        "tenant": None if caller is None else caller.tenant,
+        "key": None if caller is None else caller.key_id,
+        "model": _redacted(state.model),
         "client": client_address(scope) or None,
     }
-    if "problem" in state:
-        line["problem"] = state["problem"]
+    if state.problem is not None:
+        line["problem"] = state.problem
     return escape_active(orjson.dumps(line))
 
 
@@ -94,7 +93,6 @@ def _redacted(text: str | None) -> str | None:
     return None if text is None else redact(text)
 
 
-def _limits(state: Mapping[str, Any], status: int) -> Iterable[tuple[bytes, bytes]]:
+def _limits(state: RequestState, status: int) -> Iterable[tuple[bytes, bytes]]:
     """Rate limit fields; a refusal names the limit that bound itself, and only that."""
-    fields = state["fields"]() if "fields" in state else ()
-    return (field for field in fields if status != 429 or field[0] != b"ratelimit")
+    return (field for field in state.headers() if status != 429 or field[0] != b"ratelimit")

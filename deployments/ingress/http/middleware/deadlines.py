@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.runtime.clock import Clock, Deadline
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, RequestTimeout
+from deployments.ingress.context import request_state
 from deployments.ingress.http.middleware.route_limits import RouteLimit, route_limit
 
 HEADER = b"mobula-timeout"
@@ -18,7 +19,7 @@ GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that 
 
 
 class Deadlines:
-    """Sets `scope["state"]["deadline"]`, and `lift_deadline()` for an answer without an end.
+    """Sets the request's `deadline`, and `lift_deadline()` for an answer without an end.
 
     Raises RequestTimeout (408) when the body does not arrive in time and DeadlineExceeded (504)
     when a stage does not answer in time; a stream that has begun ends itself, in-band. Those in
@@ -45,12 +46,13 @@ class Deadlines:
             return
         limit_s = self._limit(scope)
         deadline = Deadline.after(limit_s, self._clock)
-        scope["state"]["deadline"] = deadline
+        state = request_state(scope)
+        state.deadline = deadline
         body_done = scope["method"] in ("GET", "HEAD")
 
         try:
             async with asyncio.timeout(limit_s) as timeout:
-                scope["state"]["lift_deadline"] = lambda: timeout.reschedule(None)
+                state.lift_deadline = lambda: timeout.reschedule(None)
 
                 async def receive_in_time() -> Message:
                     nonlocal body_done

@@ -5,6 +5,7 @@ import logging
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.runtime.problems import to_problem
+from deployments.ingress.context import request_state
 from deployments.ingress.http.problems import send_problem
 
 logger = logging.getLogger("mobula.ingress")
@@ -40,8 +41,8 @@ class Problems:
                 return
             problem = to_problem(error)
             if problem is not error:
-                logger.exception("request %s failed", scope["state"].get("request_id"))
+                logger.exception("request %s failed", request_state(scope).request_id)
             if started:
                 raise
-            scope["state"]["problem"] = problem.slug
+            request_state(scope).problem = problem.slug
             await send_problem(problem, scope, send)

@@ -7,12 +7,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.logging import log_request
+from deployments.ingress.context import request_state
 
 _SANE = re.compile(REQUEST_ID.encode())
 
 
 class RequestId:
-    """Sets `scope["state"]["request_id"]` and answers with `X-Request-ID`.
+    """Sets the request's `request_id` and answers with `X-Request-ID`.
 
     Ray Serve's own outer layer answers with the id that the request came with; `outer_echoes`
     says that it is there, so that the header is not sent twice.
@@ -28,7 +29,7 @@ class RequestId:
             return
         given = client_request_id(scope)
         request_id = given or new_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_state(scope).request_id = request_id
         log_request(request_id)
         if given is not None and self._outer_echoes:
             await self._app(scope, receive, send)

@@ -6,7 +6,7 @@ import httpx
 
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
-from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.config import ModelSettings
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
