@@ -25,10 +25,11 @@ from cluster.cli.job_keys import VARIABLE, lend_key
 from cluster.cli.running import NOT_RUNNING, client, running_state
 from cluster.cli.screen import Stages, console, fail, print_plain, print_rich
 from cluster.clock import SystemClock
+from cluster.installation import shipped_file
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.startup import token
 from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, Settings
+from cluster.settings import Settings
 
 BRIEFS: tuple[Mapping[str, str], ...] = (
     {"platform": "instagram", "topic": "a rooftop coffee bar", "style": "playful"},
@@ -36,7 +37,7 @@ BRIEFS: tuple[Mapping[str, str], ...] = (
     {"platform": "x", "topic": "a midnight book fair", "style": "minimal"},
 )
 BATCH_TOPICS = ("a spring menu", "a flea market", "our new app", "a beach cleanup")
-JOB = ROOT / "docs" / "examples" / "caption_job.py"
+JOB = shipped_file("docs/examples/caption_job.py")
 JOB_LIMIT_S, JOB_KEY_S = 120.0, 300
 RAYS_OWN = re.compile(r"(INFO )?\d{4}-\d\d-\d\d .*\b(INFO|WARNING|serve)\b|Running entrypoint")
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from cluster.cli.running import NOT_RUNNING, running_state
 from cluster.cli.screen import Stages, fail, print_plain, print_rich
+from cluster.installation import default_config
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.deployed import LastGoodConfig
 from cluster.ops.plan import StartFailed, StartPlan
@@ -19,7 +20,7 @@ from cluster.ops.rollout import live_applications
 from cluster.ops.startup import token
 from cluster.ops.state import ClusterState
 from cluster.ops.tls import verification
-from cluster.settings import ROOT, Settings
+from cluster.settings import Settings
 from graphs.args import AppArgs
 from graphs.rolls import ALL, BUILDER, diff_applications, restartable
 
@@ -33,7 +34,7 @@ def run(
     if state is None:
         return fail(NOT_RUNNING)
     try:
-        asked = StartPlan(settings, config or ROOT / "serve_config.yaml").asked()
+        asked = StartPlan(settings, config or default_config()).asked()
     except StartFailed as failure:
         return fail(str(failure))
     last = LastGoodConfig.load(settings.home)

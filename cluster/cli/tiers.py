@@ -17,6 +17,7 @@ from cluster.cli.screen import fail, print_plain, print_rich
 from cluster.clock import SystemClock
 from cluster.settings import ROOT, process_environment
 
+TESTS = ROOT / "tests"
 LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
@@ -55,6 +56,8 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
     Tests marked `exhaustive` run only if asked for.
     """
+    if not TESTS.is_dir():
+        return fail("an installed Mobula has no tests: clone the repository and run ./mobula test")
     known = available()
     unknown = [tier for tier in chosen if tier not in known]
     if unknown:
@@ -76,7 +79,7 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
 def available() -> list[str]:
     """lint, then the folders of tests/ that hold tests, quickest first."""
-    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py"))}
+    folders = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
 
 

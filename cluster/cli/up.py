@@ -6,6 +6,7 @@ from pathlib import Path
 from cluster.cli.screen import Stages, fail, print_plain, print_rich
 from cluster.cli.signals import Interrupted, Interrupts
 from cluster.cli.supervise import count_cpus, leave_behind, supervised_run, sweep_now
+from cluster.installation import default_config
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.deployed import LastGoodConfig
@@ -19,7 +20,7 @@ from cluster.ops.profile import MAX_CONNECTIONS, PROFILES
 from cluster.ops.startup import Startup
 from cluster.ops.state import ClusterState
 from cluster.ops.supervisor import Supervisor
-from cluster.settings import ROOT, Settings
+from cluster.settings import Settings
 
 DRAIN_S = 5.0
 
@@ -40,9 +41,7 @@ def run(
     if chosen is None:
         return fail(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     settings = Settings() if port is None else Settings(http_port=port)
-    plan = StartPlan(
-        settings, config or ROOT / "serve_config.yaml", chosen, timeout, detach, nodes=nodes
-    )
+    plan = StartPlan(settings, config or default_config(), chosen, timeout, detach, nodes=nodes)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with states.startup_lock(settings.home) as alone:
         if not alone:

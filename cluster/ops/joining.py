@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cluster.auth.home import PEPPER, store_url
 from cluster.clock import Clock, SystemClock
+from cluster.installation import working_folder
 from cluster.ops import state as states
 from cluster.ops.logs import tail
 from cluster.ops.nodes import Node
@@ -24,7 +25,7 @@ from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
 from cluster.ops.tls import certificate_of, scheme
 from cluster.ops.tls import tls_error as tls_complaint
-from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.settings import LOOPBACK, Settings
 from cluster.storage.files import PRIVATE_UMASK
 from cluster.storage.one_node import SqliteNeedsSingleNode, is_sqlite
 
@@ -102,7 +103,8 @@ def _start_ray(plan: JoinPlan, state: ClusterState) -> None:
     log = folder / LOG
     with log.open("wb") as file:
         process = subprocess.Popen(
-            node.joining_command(plan.head), cwd=ROOT, env=node_environment(plan.settings, state),
+            node.joining_command(plan.head), cwd=working_folder(),
+            env=node_environment(plan.settings, state),
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             umask=PRIVATE_UMASK,  # Serve makes the folder of HAProxy's open admin socket
         )  # fmt: skip

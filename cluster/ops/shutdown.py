@@ -14,12 +14,13 @@ from pathlib import Path
 import httpx
 
 from cluster.clock import Clock, SystemClock
+from cluster.installation import working_folder
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.processes import ClusterId, cluster_processes, end_all, send, wait_until_gone
 from cluster.ops.state import ClusterState
-from cluster.settings import LOOPBACK, ROOT, process_environment
+from cluster.settings import LOOPBACK, process_environment
 
 Say = Callable[[str], None]
 GRACE_S = 1.5  # Ray's own orderly end takes 12 s and saves nothing that we need
@@ -90,7 +91,7 @@ def _leave(home: Path, state: ClusterState, timeout_s: float) -> None:
         command += ["--address", str(state.joined_as)]
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
-            command, cwd=ROOT, env=env, check=False, timeout=timeout_s + LEAVING_S,
+            command, cwd=working_folder(), env=env, check=False, timeout=timeout_s + LEAVING_S,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

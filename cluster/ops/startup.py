@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from cluster.clock import Clock, SystemClock
+from cluster.installation import working_folder
 from cluster.ops import gcs_store
 from cluster.ops import state as states
 from cluster.ops.dashboard import AppStatus, DashboardClient, DashboardRefused
@@ -31,7 +32,6 @@ from cluster.ops.profile import environment, haproxy_folder
 from cluster.ops.shutdown import sweep
 from cluster.ops.state import ClusterState
 from cluster.ops.tls import certificate_of, verification
-from cluster.settings import ROOT
 from cluster.storage.files import PRIVATE_UMASK, make_private, write_private
 
 POLL_S = 0.1
@@ -140,7 +140,8 @@ class Startup:
         with self._ray_log.open("wb") as log:
             self._ray = subprocess.Popen(
                 node.head_command(*more),
-                cwd=ROOT, env=env | beside, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=working_folder(), env=env | beside,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is ours, not Ray's
                 umask=PRIVATE_UMASK,
             )  # fmt: skip

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from cluster.installation import command
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.ports import Ports, is_free
 from cluster.ops.processes import ClusterId, cluster_processes, end_all
 from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, process_environment
+from cluster.settings import process_environment
 
 READY_S, END_S = 120.0, 40.0
 
@@ -38,7 +39,7 @@ class Launcher:
             **self.settings,
         })  # fmt: skip
         return subprocess.Popen(
-            [str(ROOT / "mobula"), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
+            [*command(), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 

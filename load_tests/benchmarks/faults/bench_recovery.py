@@ -15,18 +15,14 @@ from pathlib import Path
 from rich.console import Console
 
 from cluster.auth.home import admin_key
+from cluster.installation import default_config
 from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, Role
-from cluster.settings import ROOT, Settings
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
-from load_tests.benchmarks.common.mobula_command import Launcher
-from load_tests.benchmarks.faults.recovery.durability import Witness
-from load_tests.benchmarks.faults.recovery.process_kills import (
-    NOTICED_S,
-    Recovery,
-    kill_and_recover,
-    promised,
-)
+from cluster.settings import Settings
+from load_tests.figures import Figure, all_met, table_of
+from load_tests.launcher import Launcher
 from load_tests.machine import describe_machine
+from load_tests.recovery.parts import NOTICED_S, Recovery, kill_and_recover, promised
+from load_tests.recovery.witness import Witness
 
 DEFAULT: tuple[Role, ...] = ("controller", "haproxy", "raylet", "gcs")
 
@@ -63,7 +59,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench recovery", description=__doc__)
     parser.add_argument("--part", action="append", choices=(*FATAL, *BY_SERVE, *BY_COMMAND))
     parser.add_argument("--clients", type=int, action="append", help="at once; 0: idle [0 and 8]")
-    parser.add_argument("--config", type=Path, default=ROOT / "serve_config.yaml")
+    parser.add_argument("--config", type=Path, default=default_config())
     parser.add_argument("--job", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")

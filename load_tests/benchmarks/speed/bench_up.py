@@ -18,10 +18,11 @@ from rich.table import Table
 
 from cluster.cli.screen import Stages, console, fail, print_rich
 from cluster.clock import SystemClock
+from cluster.installation import command as mobula_command
 from cluster.ops.ports import Ports
 from cluster.ops.processes import cluster_processes, end_all
 from cluster.ops.profile import ONE_MACHINE
-from cluster.settings import MARKER, ROOT, process_environment
+from cluster.settings import MARKER, process_environment
 
 HELLO = """
 from ray import serve
@@ -87,7 +88,7 @@ def _up(folder: Path) -> float:
         "MOBULA_DASHBOARD_PORT": str(ports.dashboard),
         "MOBULA_GCS_PORT": str(ports.gcs),
     })  # fmt: skip
-    command = [str(ROOT / "mobula")]
+    command = mobula_command()
     try:
         return _timed(lambda: _call([*command, "up", "-d"], env))
     finally:
