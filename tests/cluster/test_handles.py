@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from load_tests.benchmarks.common.local_serve import LocalServe
 
 from cluster.client import AsyncMobula, Mobula
 from cluster.problems import (
@@ -17,6 +16,7 @@ from cluster.problems import (
     UnknownModel,
 )
 from cluster.settings import ROOT, process_environment
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "Chunk": "chunk",
+    "AnalysisChunk": "chunk",
     "ChunkFeatures": "chunk",
     "Heard": "chunk",
     "Mode": "chunk",
@@ -33,8 +33,8 @@ _HOMES = {
     "merge": "merging",
     "analyse_chunk": "pieces",
     "chunks": "pieces",
-    "hear": "pieces",
-    "whole": "pieces",
+    "analyze_audio_task": "pieces",
+    "single_chunk": "pieces",
 }
 
 __all__ = [

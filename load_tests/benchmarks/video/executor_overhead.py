@@ -17,7 +17,7 @@ from deployments.clipper.render.levelling import find_gain
 from deployments.clipper.render.picture import FONTS
 from deployments.clipper.render.running import link_or_copy, open_workspace
 from deployments.clipper.render.span import find_span
-from deployments.clipper.sandbox import Cancel, ChildLimits, Sandboxed, run
+from deployments.clipper.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from load_tests.benchmarks.video.clip import Clip, prepared
 from load_tests.benchmarks.video.context import Setting
 from load_tests.benchmarks.video.cost import cpu_of, in_turn, least, rows_of
@@ -77,7 +77,7 @@ def command_of(clip: Clip, folder: Path) -> tuple[str, ...]:
 
 def encoded(argv: tuple[str, ...], folder: Path, cancel: Cancel) -> int:
     """A piece: the command in the sandbox."""
-    return run(Sandboxed(argv, folder, LIMITS, cancel=cancel)).status
+    return run(SandboxedCommand(argv, folder, LIMITS, cancel=cancel)).status
 
 
 class _Through:
