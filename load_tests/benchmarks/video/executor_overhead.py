@@ -102,7 +102,7 @@ class _Through:
 
         async def seated(argv: tuple[str, ...]) -> Any:
             async with seats:
-                return await self._crew.do(self._folder, encoded, argv, self._folder)
+                return await self._crew.run(self._folder, encoded, argv, self._folder)
 
         await asyncio.gather(*(seated(argv) for argv in commands))
 
