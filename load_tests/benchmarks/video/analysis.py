@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deployments.clipper.analysis import (
+from deployments.contracts.media import MediaSource
+from deployments.video.analysis import (
     AnalysisChunk,
     ChunkFeatures,
     analyse_chunk,
@@ -19,8 +20,7 @@ from deployments.clipper.analysis import (
     save,
     single_chunk,
 )
-from deployments.clipper.probe import probe
-from deployments.contracts.media import MediaSource
+from deployments.video.probe.probe import probe
 from load_tests.benchmarks.video.context import Setting, ffmpeg
 from load_tests.benchmarks.video.cost import Work, in_turn, least, rows_of
 from load_tests.benchmarks.video.goals import Pair, Row, needed
@@ -67,7 +67,7 @@ class Analysis:
         return tuple(replace(part, threads=1) for part in chunks(self.source, self.folder, 2))
 
     def _merged(self, split: Callable[[], Sequence[AnalysisChunk]]) -> None:
-        """As deployments/clipper/seeing.py does it."""
+        """As deployments/video/analysis_cache.py does it."""
         with ThreadPoolExecutor(1) as pool:
             sound = pool.submit(analyze_audio_task, self.source, self.folder)
             seen = self.looked(split(), self.workers)

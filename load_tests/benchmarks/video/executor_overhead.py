@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deployments.clipper.captions import FONTS as FONT_FILES
-from deployments.clipper.render.command import command
-from deployments.clipper.render.levelling import find_gain
-from deployments.clipper.render.picture import FONTS
-from deployments.clipper.render.running import link_or_copy, open_workspace
-from deployments.clipper.render.span import find_span
-from deployments.clipper.sandbox import Cancel, ChildLimits, SandboxedCommand, run
+from deployments.video.captions import FONTS as FONT_FILES
+from deployments.video.render.command import command
+from deployments.video.render.normalise_loudness import find_gain
+from deployments.video.render.span import find_span
+from deployments.video.render.video_filters import FONTS
+from deployments.video.render.workspace import link_or_copy, open_workspace
+from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from load_tests.benchmarks.video.clip import Clip, prepared
 from load_tests.benchmarks.video.context import Setting
 from load_tests.benchmarks.video.cost import cpu_of, in_turn, least, rows_of
@@ -84,7 +84,7 @@ class _Through:
     """The product's crew; one loop for all rounds, so that nothing is measured twice."""
 
     def __init__(self, folder: Path, most: int) -> None:
-        from deployments.remote_crew import (
+        from deployments.clients.serve.task_executor import (
             RayTaskExecutor,  # imports Ray, after the cluster is there
         )
 

@@ -4,13 +4,13 @@ import asyncio
 import subprocess
 import sys
 
-from cluster.settings import ROOT
+from cluster.runtime.settings import ROOT
 from tests.contract.jobs.office import LEASE_S, Office
 
 WORKER = """
 import asyncio, os, signal, sys
 from random import Random
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.units import Amounts
 from cluster.usage.ledger import UsageEntry

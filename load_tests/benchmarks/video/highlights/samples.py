@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deployments.clipper.ranking import rank
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.media import MediaFeatures
+from deployments.video.ranking import rank
 from load_tests.benchmarks.video.highlights.detectors import Cuts, cuts_of, kept_cuts
 from load_tests.benchmarks.video.highlights.feature_cache import features_of
 from load_tests.benchmarks.video.highlights.ground_truth import Truth, load
