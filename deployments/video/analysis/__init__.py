@@ -1,9 +1,9 @@
 """What is seen and heard in a recording: a source in, its features out.
 
 `tasks` has what runs anywhere (`chunks`, `analyse_chunk`, `analyze_audio_task`), each in a
-sandboxed child;
-`merging.merge` makes features of the results, `features_io` files of those. Names are loaded when they
-are first used: each child starts by importing this package, and needs a part of it.
+sandboxed child; `merging.merge` makes features of the results, `features_io` files of those. Names
+are loaded when they are first used: each child starts by importing this package, and needs a part
+of it.
 """
 
 from importlib import import_module
