@@ -21,9 +21,8 @@ FORBIDDEN = {
     "graphs": {"training"},
     "training": {"graphs"},
 }
-JOB_RUN = (
-    ROOT / "deployments" / "jobs" / "attempt.py"
-)  # its tasks belong to a job, not to a request
+# Tasks of a job belong to the job, not to a request.
+JOB_RUN = ROOT / "deployments" / "jobs" / "attempt.py"
 OUTERMOST = ROOT / "cluster" / "cli"  # the command line may import anything
 
 

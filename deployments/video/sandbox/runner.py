@@ -22,7 +22,7 @@ from deployments.video.sandbox.binary import python_binary, readable_by_all, wri
 from deployments.video.sandbox.exit_status import problem_from_exit
 from deployments.video.sandbox.limits import CompletedChild, SandboxedCommand
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
+LAUNCHER = Path(__file__).with_name("confine.py")
 MAX_OUT = 1 << 20
 MAX_ERR = 16 << 10
 MAX_LINE = 64 << 10

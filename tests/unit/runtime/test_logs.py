@@ -133,8 +133,8 @@ def test_every_deployment_configures_its_process() -> None:
     silent = []
     for path in sorted(root.glob("*/deployment.py")):
         sources = path.read_text() + (
-            path.with_name("opening.py").read_text()
-            if path.with_name("opening.py").exists()
+            path.with_name("worker_factory.py").read_text()
+            if path.with_name("worker_factory.py").exists()
             else ""
         )
         if "configure_logging(" not in sources:

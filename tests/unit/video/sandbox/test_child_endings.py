@@ -69,10 +69,11 @@ def test_a_listener_that_fails_ends_the_child(folder) -> None:
 def test_when_the_worker_is_killed_its_children_die(folder) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from deployments.video.sandbox import Sandboxed, run\n"
+        "from deployments.video.sandbox import SandboxedCommand, run\n"
         "argv = (sys.executable, '-c', "
         "'import os, time; print(os.getpid(), flush=True); time.sleep(60)')\n"
-        "run(Sandboxed(argv, Path(sys.argv[1]), on_line=lambda line: print(line, flush=True)))\n"
+        "show = lambda line: print(line, flush=True)\n"
+        "run(SandboxedCommand(argv, Path(sys.argv[1]), on_line=show))\n"
     )
     worker = subprocess.Popen(
         [sys.executable, "-c", code, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True

@@ -14,16 +14,16 @@ from deployments.video.sandbox.exit_status import problem_from_exit
 
 # The launcher on a kernel that answers ENOSYS to Landlock, or refuses a filter of system calls.
 KERNELS = {
-    "no Landlock": "launcher._CREATE = 100_000",
-    "no seccomp": "launcher._SECCOMP = 100_000",
-    "no filter of system calls for mips": "launcher._machine = lambda: 'mips'",
+    "no Landlock": "confine._CREATE = 100_000",
+    "no seccomp": "confine._SECCOMP = 100_000",
+    "no filter of system calls for mips": "confine._machine = lambda: 'mips'",
 }
 START = """
 import sys
 sys.path.insert(0, {folder!r})
-import launcher
+import confine
 {change}
-launcher.main(sys.argv[1:])
+confine.main(sys.argv[1:])
 """
 
 
