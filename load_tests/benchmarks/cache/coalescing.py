@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from load_tests.benchmarks.cache.context import CHAT, Setting, chat
-from load_tests.benchmarks.common.measurement import Figure
+from load_tests.benchmarks.cache.context import CHAT, CacheBenchmark, chat_body
+from load_tests.benchmarks.common.measurement import Measurement
 
 PACE = 25.0  # tokens/s of the echo model, which gives a token a character
 SLOW = {
@@ -44,10 +44,10 @@ class Burst:
     took_s: float
 
 
-def coalesce(setting: Setting) -> list[Figure]:
-    found: list[Figure] = []
+def measure_coalescing(setting: CacheBenchmark) -> list[Measurement]:
+    found: list[Measurement] = []
     for tier in ("embedded", *(["redis"] if setting.options.redis else [])):
-        setting.say(f"coalesce: deploying {REPLICAS} ingress replicas, shared tier {tier} ...")
+        setting.print(f"coalesce: deploying {REPLICAS} ingress replicas, shared tier {tier} ...")
         setting.deploy(SLOW, replicas=REPLICAS, shared=tier)
         for stream in (False, True):
             for kill in (False, True):
@@ -55,7 +55,9 @@ def coalesce(setting: Setting) -> list[Figure]:
     return found
 
 
-async def _figures(setting: Setting, tier: str, stream: bool, kill: bool) -> list[Figure]:
+async def _figures(
+    setting: CacheBenchmark, tier: str, stream: bool, kill: bool
+) -> list[Measurement]:
     """The worst of as many bursts as were asked for."""
     clients = setting.options.clients
     bursts, wrong = [], []
@@ -72,13 +74,13 @@ async def _figures(setting: Setting, tier: str, stream: bool, kill: bool) -> lis
     ] + wrong[:3]
     most = max(burst.computations for burst in bursts)
     return [
-        Figure("coalesce", f"{name}: computations", most, at_most=2 if kill else 1),
-        Figure("coalesce", f"{name}: wrong answers", len(wrong), at_most=0),
+        Measurement("coalesce", f"{name}: computations", most, at_most=2 if kill else 1),
+        Measurement("coalesce", f"{name}: wrong answers", len(wrong), at_most=0),
     ]
 
 
-async def _burst(setting: Setting, prompt: str, stream: bool, kill: bool) -> Burst:
-    body = chat(prompt, "slow", stream=stream)
+async def _burst(setting: CacheBenchmark, prompt: str, stream: bool, kill: bool) -> Burst:
+    body = chat_body(prompt, "slow", stream=stream)
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
         headers=setting.headers, limits=limits, timeout=PATIENCE_S
@@ -105,13 +107,13 @@ async def _ask(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> tup
     while time.monotonic() < until:
         tries += 1
         try:
-            return (await text_of(client, url, body)), tries
+            return (await read_stream_text(client, url, body)), tries
         except (httpx.TransportError, httpx.HTTPStatusError, EOFError):
             await asyncio.sleep(AGAIN_S)
     return "", tries
 
 
-async def text_of(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> str:
+async def read_stream_text(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> str:
     """Raises EOFError for a stream that breaks off."""
     async with client.stream("POST", url + CHAT, json=body) as answer:
         await answer.aread() if not body["stream"] else None
@@ -136,7 +138,7 @@ async def _submitted(client: httpx.AsyncClient, url: str) -> int:
     return int(health.json()["models"]["slow"]["load"]["submitted"])
 
 
-async def _kill_leader(setting: Setting, client: httpx.AsyncClient) -> None:
+async def _kill_leader(setting: CacheBenchmark, client: httpx.AsyncClient) -> None:
     """End the replica that has asked the model; RuntimeError where none has."""
     for address, process in setting.local.ingress_addresses().items():
         health = (await client.get(f"{address}/health")).json()

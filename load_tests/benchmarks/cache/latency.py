@@ -7,35 +7,35 @@ import json
 import statistics
 from dataclasses import asdict
 
-from load_tests.benchmarks.cache.context import CHAT, Setting, ask_until_hit, chat
-from load_tests.benchmarks.common.measurement import Figure
-from load_tests.benchmarks.common.wrk import Load, run_wrk
+from load_tests.benchmarks.cache.context import CHAT, CacheBenchmark, chat_body, request_until_hit
+from load_tests.benchmarks.common.measurement import Measurement
+from load_tests.benchmarks.common.wrk import WrkResult, run_wrk
 
 NANO = {"id": "nano", "engine": "openvino", "source": "nano", "num_cpus": 0.1}
-BODY = chat(
+BODY = chat_body(
     "Write an Instagram caption about a rooftop coffee bar with a view of the harbour", "nano"
 )
 NO_STORE = {"Cache-Control": "no-store"}
 TARGETS = {"l1": 0.05, "l2": 0.2}
 
 
-def latency(setting: Setting) -> list[Figure]:
-    found: list[Figure] = []
+def measure_latency(setting: CacheBenchmark) -> list[Measurement]:
+    found: list[Measurement] = []
     for tier, cache in (("l1", {}), ("l2", {"memory_mib": 0})):
-        setting.say(f"latency: deploying the nano model, answers kept in {tier} ...")
+        setting.print(f"latency: deploying the nano model, answers kept in {tier} ...")
         setting.deploy(NANO, shared="embedded", **cache)
-        ask_until_hit(setting.url, BODY, setting.headers, tier)
+        request_until_hit(setting.url, BODY, setting.headers, tier)
         loads = _rounds(setting)
-        ask_until_hit(setting.url, BODY, setting.headers, tier)
+        request_until_hit(setting.url, BODY, setting.headers, tier)
         setting.raw[f"latency, {tier}"] = {
             name: [asdict(load) for load in each] for name, each in loads.items()
         }
-        found += figures(tier, loads)
+        found += build_measurements(tier, loads)
     return found
 
 
-def _rounds(setting: Setting) -> dict[str, list[Load]]:
-    loads: dict[str, list[Load]] = {"computed": [], "kept": []}
+def _rounds(setting: CacheBenchmark) -> dict[str, list[WrkResult]]:
+    loads: dict[str, list[WrkResult]] = {"computed": [], "kept": []}
     for turn in range(setting.options.rounds + 1):  # the first warms up
         for name, wishes in (("computed", NO_STORE), ("kept", {})):
             load = run_wrk(
@@ -51,14 +51,14 @@ def _rounds(setting: Setting) -> dict[str, list[Load]]:
     return loads
 
 
-def figures(tier: str, loads: dict[str, list[Load]]) -> list[Figure]:
+def build_measurements(tier: str, loads: dict[str, list[WrkResult]]) -> list[Measurement]:
     computed, kept = (
         statistics.median(load.p50_ms for load in loads[name]) for name in ("computed", "kept")
     )
     errors = sum(load.errors for each in loads.values() for load in each)
     return [
-        Figure("latency", f"computed (beside {tier}), p50", computed, "ms"),
-        Figure("latency", f"{tier}, p50", kept, "ms"),
-        Figure("latency", f"{tier} / computed", kept / computed, at_most=TARGETS[tier]),
-        Figure("latency", f"{tier}, errors", errors, at_most=0),
+        Measurement("latency", f"computed (beside {tier}), p50", computed, "ms"),
+        Measurement("latency", f"{tier}, p50", kept, "ms"),
+        Measurement("latency", f"{tier} / computed", kept / computed, at_most=TARGETS[tier]),
+        Measurement("latency", f"{tier}, errors", errors, at_most=0),
     ]

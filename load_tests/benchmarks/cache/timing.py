@@ -14,18 +14,25 @@ from random import Random
 import httpx
 import numpy as np
 
-from load_tests.benchmarks.cache.context import CHAT, ECHO, Setting, chat, come_about, headers_of
-from load_tests.benchmarks.common.measurement import Figure
-from load_tests.benchmarks.common.tenants import make_tenant
+from load_tests.benchmarks.cache.context import (
+    CHAT,
+    ECHO,
+    CacheBenchmark,
+    auth_headers,
+    chat_body,
+    read_cache_status,
+)
+from load_tests.benchmarks.common.measurement import Measurement
+from load_tests.benchmarks.common.tenants import create_tenant
 
 SEED = 2024
 LOW, HIGH = 0.45, 0.55
 WARM_UPS = 50
 
 
-def timing(setting: Setting) -> list[Figure]:
+def measure_timing(setting: CacheBenchmark) -> list[Measurement]:
     count = setting.options.prompts
-    setting.say(f"timing: two tenants and {count} prompts ...")
+    setting.print(f"timing: two tenants and {count} prompts ...")
     setting.deploy(ECHO, shared="embedded", archive="bench-archive")
     first, second = asyncio.run(_tenants(setting))
     rng = Random(SEED)
@@ -39,9 +46,9 @@ def timing(setting: Setting) -> list[Figure]:
         for each in (there, here)
     )
     return [
-        Figure("timing", "AUC of another tenant's guess", guessed, at_least=LOW, at_most=HIGH),
-        Figure("timing", "hits of another tenant", hits, at_most=0),
-        Figure("timing", "AUC of a tenant's guess at its own", control),
+        Measurement("timing", "AUC of another tenant's guess", guessed, at_least=LOW, at_most=HIGH),
+        Measurement("timing", "hits of another tenant", hits, at_most=0),
+        Measurement("timing", "AUC of a tenant's guess at its own", control),
     ]
 
 
@@ -52,21 +59,21 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
     return float(below.mean() / (2 * len(low)))
 
 
-async def _tenants(setting: Setting) -> tuple[str, str]:
+async def _tenants(setting: CacheBenchmark) -> tuple[str, str]:
     async with httpx.AsyncClient(base_url=setting.url, timeout=30) as client:
-        first = await make_tenant(client, setting.local.key, "asks-first", {})
-        return first, await make_tenant(client, setting.local.key, "asks-later", {})
+        first = await create_tenant(client, setting.local.key, "asks-first", {})
+        return first, await create_tenant(client, setting.local.key, "asks-later", {})
 
 
 def _latencies(url: str, key: str, prompts: Sequence[str]) -> tuple[dict[str, float], int]:
     """Seconds that each took, and how many were hits."""
     found, hits = {}, 0
-    with httpx.Client(base_url=url, headers=headers_of(key), timeout=30) as client:
+    with httpx.Client(base_url=url, headers=auth_headers(key), timeout=30) as client:
         for number in range(WARM_UPS):
-            client.post(CHAT, json=chat(f"warm up {number} {time.monotonic_ns()}"))
+            client.post(CHAT, json=chat_body(f"warm up {number} {time.monotonic_ns()}"))
         for prompt in prompts:
             began = time.perf_counter()
-            answer = client.post(CHAT, json=chat(prompt))
+            answer = client.post(CHAT, json=chat_body(prompt))
             found[prompt] = time.perf_counter() - began
-            hits += ";hit;" in come_about(answer)
+            hits += ";hit;" in read_cache_status(answer)
     return found, hits

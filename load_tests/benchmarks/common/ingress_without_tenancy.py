@@ -34,14 +34,14 @@ def open_args() -> AppArgs:
     )
 
 
-class Nothing:
+class NoInvalidations:
     """Was invalidated, and never will be."""
 
     trustworthy = True
     generations = Generations()
 
 
-class OpenTenancy(Tenancy):
+class NoTenancy(Tenancy):
     """Checks nothing, limits nothing, writes nothing down."""
 
     def __init__(self, settings: Settings, offer: Offer, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class OpenTenancy(Tenancy):
         self.office = None  # type: ignore[assignment]
         self.trail = self  # type: ignore[assignment]
         self.idempotency = None  # type: ignore[assignment]
-        self.invalidations = Nothing()  # type: ignore[assignment]
+        self.invalidations = NoInvalidations()  # type: ignore[assignment]
 
     async def start(self) -> None:
         pass
@@ -79,11 +79,11 @@ class OpenTenancy(Tenancy):
         pass
 
 
-class OpenIngress(Ingress):
+class IngressWithoutTenancy(Ingress):
     """The same path, gate and layers over the open tenancy."""
 
     def _open_tenancy(self, settings: Settings, offer: Offer, clock: Clock) -> Tenancy:
-        return OpenTenancy(settings, offer, clock)
+        return NoTenancy(settings, offer, clock)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         app = await super().__serve_build_asgi_app__()

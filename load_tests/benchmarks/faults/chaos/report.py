@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from load_tests.benchmarks.common.measurement import Figure, all_met
-from load_tests.benchmarks.faults.chaos.invariants import calm, effect, quantile, said
-from load_tests.benchmarks.faults.chaos.outcomes import Ending, Shot
-from load_tests.benchmarks.faults.chaos.resource_samples import Vital
-from load_tests.benchmarks.faults.chaos.run import Record
+from load_tests.benchmarks.common.measurement import Measurement, all_met
+from load_tests.benchmarks.faults.chaos.invariants import calm, describe_result, effect, quantile
+from load_tests.benchmarks.faults.chaos.outcomes import RequestOutcome, RequestResult
+from load_tests.benchmarks.faults.chaos.resource_samples import ResourceSample
+from load_tests.benchmarks.faults.chaos.run import ChaosRecord
 from load_tests.charts import Point, line_chart
 
 COLUMNS = (
@@ -18,12 +18,15 @@ COLUMNS = (
 PLOTS = ("requests", "latency", "failures", "memory")
 
 
-def report_of(
-    record: Record, figures: Sequence[Figure], machine: dict[str, object], asked: dict[str, Any]
+def build_report(
+    record: ChaosRecord,
+    figures: Sequence[Measurement],
+    machine: dict[str, object],
+    asked: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything but the single requests."""
-    quiet = [s.took for s in calm(record.hits, record.shots) if s.ending is Ending.WHOLE]
-    failed = [shot for shot in record.shots if shot.ending is not Ending.WHOLE]
+    quiet = [s.took for s in calm(record.hits, record.shots) if s.ending is RequestOutcome.WHOLE]
+    failed = [shot for shot in record.shots if shot.ending is not RequestOutcome.WHOLE]
     return {
         "benchmark": "chaos",
         "machine": machine,
@@ -33,9 +36,11 @@ def report_of(
         "held_back": record.held_back,
         "calm": {"p50_ms": 1e3 * quantile(quiet, 0.5), "p99_ms": 1e3 * quantile(quiet, 0.99)},
         "faults": [effect(hit, record.shots) for hit in record.hits],
-        "failures": dict(Counter(f"{_kind(shot)}: {said(shot)}" for shot in failed).most_common()),
+        "failures": dict(
+            Counter(f"{_kind(shot)}: {describe_result(shot)}" for shot in failed).most_common()
+        ),
         "wrong_at_the_end": record.wrong,
-        "figures": [figure.row() for figure in figures],
+        "figures": [figure.to_dict() for figure in figures],
         "passed": all_met(figures),
     }
 
@@ -93,20 +98,23 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} x {what}" for what, count in counts.items()) or "0"
 
 
-def _kind(shot: Shot) -> str:
+def _kind(shot: RequestResult) -> str:
     return "stream" if shot.stream else f"unary {shot.model}"
 
 
-def plots(record: Record) -> dict[str, str]:
+def plots(record: ChaosRecord) -> dict[str, str]:
     """Name -> SVG."""
     marks = [(hit.at, hit.fault.name) for hit in record.hits]
     unary = [shot for shot in record.shots if not shot.stream]
     by_second = _by_second(unary)
-    whole = [shot for shot in unary if shot.ending is Ending.WHOLE]
+    whole = [shot for shot in unary if shot.ending is RequestOutcome.WHOLE]
     rates = {"answered": _numbers(whole, record.seconds)}
     took = {
         f"p{round(share * 100)}": [
-            (second, 1e3 * quantile([s.took for s in shots if s.ending is Ending.WHOLE], share))
+            (
+                second,
+                1e3 * quantile([s.took for s in shots if s.ending is RequestOutcome.WHOLE], share),
+            )
             for second, shots in sorted(by_second.items())
         ]
         for share in (0.5, 0.95, 0.99)
@@ -119,15 +127,15 @@ def plots(record: Record) -> dict[str, str]:
     }
 
 
-def _by_second(shots: Sequence[Shot]) -> dict[float, list[Shot]]:
-    found: dict[float, list[Shot]] = defaultdict(list)
+def _by_second(shots: Sequence[RequestResult]) -> dict[float, list[RequestResult]]:
+    found: dict[float, list[RequestResult]] = defaultdict(list)
     for shot in shots:
         found[float(int(shot.end))].append(shot)
     return found
 
 
-def _failures(record: Record) -> dict[str, list[Point]]:
-    failed = [shot for shot in record.shots if shot.ending is not Ending.WHOLE]
+def _failures(record: ChaosRecord) -> dict[str, list[Point]]:
+    failed = [shot for shot in record.shots if shot.ending is not RequestOutcome.WHOLE]
     kinds = {"unary": False, "streams": True}
     return {
         kind: _numbers([shot for shot in failed if shot.stream is streams], record.seconds)
@@ -135,12 +143,12 @@ def _failures(record: Record) -> dict[str, list[Point]]:
     }
 
 
-def _numbers(shots: Sequence[Shot], seconds: float) -> list[Point]:
+def _numbers(shots: Sequence[RequestResult], seconds: float) -> list[Point]:
     by_second = _by_second(shots)
     return [(float(s), float(len(by_second.get(float(s), ())))) for s in range(int(seconds))]
 
 
-def _memory(vitals: Sequence[Vital]) -> dict[str, list[Point]]:
+def _memory(vitals: Sequence[ResourceSample]) -> dict[str, list[Point]]:
     sums: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for vital in vitals:
         sums[vital.kind][vital.at] += vital.measures.get("rss_mib", 0.0)

@@ -11,14 +11,19 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from load_tests.benchmarks.common.http_client import Wire
-from load_tests.benchmarks.common.tenants import make_tenant
-from load_tests.benchmarks.faults.chaos.chaos_cluster import Stage
-from load_tests.benchmarks.faults.chaos.faults import Blow, Fault, Hit, due
-from load_tests.benchmarks.faults.chaos.outcomes import Shot
-from load_tests.benchmarks.faults.chaos.resource_samples import Sampler, Vital
-from load_tests.benchmarks.faults.chaos.traffic import Plan, Traffic
-from load_tests.benchmarks.faults.chaos.verified_requests import Asker
+from load_tests.benchmarks.common.http_client import NoRetryClient
+from load_tests.benchmarks.common.tenants import create_tenant
+from load_tests.benchmarks.faults.chaos.chaos_cluster import ChaosCluster
+from load_tests.benchmarks.faults.chaos.faults import (
+    Fault,
+    FaultAction,
+    InjectedFault,
+    schedule_faults,
+)
+from load_tests.benchmarks.faults.chaos.outcomes import RequestResult
+from load_tests.benchmarks.faults.chaos.resource_samples import ResourceSample, ResourceSampler
+from load_tests.benchmarks.faults.chaos.traffic import ConstantTraffic, TrafficPlan
+from load_tests.benchmarks.faults.chaos.verified_requests import VerifyingClient
 
 WARM_REQUESTS = 200
 ENGINE_WARM_REQUESTS = 2_000  # an engine's cache is touched block by block: until all of it is
@@ -28,13 +33,13 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Record:
+class ChaosRecord:
     """What happened; `seconds` from the first request to the last ending."""
 
     tenant: str
-    shots: list[Shot] = field(default_factory=list)
-    hits: list[Hit] = field(default_factory=list)
-    vitals: list[Vital] = field(default_factory=list)
+    shots: list[RequestResult] = field(default_factory=list)
+    hits: list[InjectedFault] = field(default_factory=list)
+    vitals: list[ResourceSample] = field(default_factory=list)
     held_back: int = 0
     seconds: float = 0.0
     warm_tokens: int = 0
@@ -42,7 +47,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class ChaosConditions:
     """`whole_s` is the longest wait for the cluster to be whole again; `calm_s` the pause after."""
 
     patience_s: float = 180.0
@@ -51,20 +56,24 @@ class Conditions:
     sample_s: float = 10.0
 
 
-async def perform(
-    stage: Stage, plan: Plan, faults: Sequence[Fault], conditions: Conditions, say: Say
-) -> Record:
+async def run_chaos(
+    stage: ChaosCluster,
+    plan: TrafficPlan,
+    faults: Sequence[Fault],
+    conditions: ChaosConditions,
+    say: Say,
+) -> ChaosRecord:
     """Warm up, load, do each fault at its share of the requests, wait for every ending."""
     tenant = f"chaos-{secrets.token_hex(4)}"
     async with httpx.AsyncClient(base_url=stage.local.url, timeout=30) as client:
         limits = {"concurrency": {"limit": SLOTS}}
-        key = await make_tenant(client, stage.local.key, tenant, limits)
-    wire, record = Wire(stage.local.url), Record(tenant)
+        key = await create_tenant(client, stage.local.key, tenant, limits)
+    wire, record = NoRetryClient(stage.local.url), ChaosRecord(tenant)
     origin = time.monotonic()
-    asker = Asker(wire, key, origin, conditions.patience_s)
+    asker = VerifyingClient(wire, key, origin, conditions.patience_s)
     record.warm_tokens = await _warm(asker, plan)
-    traffic = Traffic(asker, plan)
-    sampler = Sampler(stage, origin, conditions.sample_s)
+    traffic = ConstantTraffic(asker, plan)
+    sampler = ResourceSampler(stage, origin, conditions.sample_s)
     sampler.start()
     try:
         traffic.enough = not faults
@@ -75,14 +84,14 @@ async def perform(
     finally:
         await asyncio.to_thread(sampler.stop)
         wire.close()
-    record.wrong = await asyncio.to_thread(stage.wait_until_whole, conditions.whole_s)
+    record.wrong = await asyncio.to_thread(stage.wait_until_healthy, conditions.whole_s)
     record.shots, record.vitals = traffic.shots, sampler.vitals
     record.held_back = traffic.held_back
     record.seconds = time.monotonic() - origin
     return record
 
 
-async def _warm(asker: Asker, plan: Plan) -> int:
+async def _warm(asker: VerifyingClient, plan: TrafficPlan) -> int:
     """Every replica has answered, and engines have filled the memory that they were given, before
     anything counts; returns the tokens that this took."""
     asked = [asker.unary(plan.model, f"warm {number}") for number in range(WARM_REQUESTS)]
@@ -95,25 +104,30 @@ async def _warm(asker: Asker, plan: Plan) -> int:
 
 
 async def _strike(
-    stage: Stage,
-    traffic: Traffic,
+    stage: ChaosCluster,
+    traffic: ConstantTraffic,
     faults: Sequence[Fault],
-    conditions: Conditions,
+    conditions: ChaosConditions,
     origin: float,
-    record: Record,
+    record: ChaosRecord,
     say: Say,
 ) -> None:
-    for fault, moment in zip(faults, due(len(faults), traffic.plan.requests), strict=True):
+    for fault, moment in zip(
+        faults, schedule_faults(len(faults), traffic.plan.requests), strict=True
+    ):
         await traffic.reached(moment)
-        hit = Hit(fault, time.monotonic() - origin, Blow(""))
+        hit = InjectedFault(fault, time.monotonic() - origin, FaultAction(""))
         record.hits.append(hit)
         try:
-            hit.blow = await asyncio.to_thread(fault.act, stage)
+            hit.action = await asyncio.to_thread(fault.act, stage)
         except Exception as error:  # noqa: BLE001  # a fault that cannot be done is reported
-            hit.blow, hit.wrong = Blow("not done"), f"{type(error).__name__}: {error}"[:200]
+            hit.action, hit.wrong = (
+                FaultAction("not done"),
+                f"{type(error).__name__}: {error}"[:200],
+            )
         else:
-            hit.wrong = await asyncio.to_thread(stage.wait_until_whole, conditions.whole_s)
+            hit.wrong = await asyncio.to_thread(stage.wait_until_healthy, conditions.whole_s)
         hit.whole_s = time.monotonic() - origin - hit.at
         state = hit.wrong or f"whole again after {hit.whole_s:.1f} s"
-        say(f"{traffic.done} requests: {fault.name} ({hit.blow.target}): {state}")
+        say(f"{traffic.done} requests: {fault.name} ({hit.action.target}): {state}")
         await asyncio.sleep(conditions.calm_s)

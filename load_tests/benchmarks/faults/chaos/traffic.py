@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from load_tests.benchmarks.faults.chaos.outcomes import Ending, Shot
-from load_tests.benchmarks.faults.chaos.verified_requests import Asker
+from load_tests.benchmarks.faults.chaos.outcomes import RequestOutcome, RequestResult
+from load_tests.benchmarks.faults.chaos.verified_requests import VerifyingClient
 
 _TICK_S = 0.01
 _KEPT = 64  # prompts whose answers may be kept
@@ -20,7 +20,7 @@ _REFUSED_S = 0.25  # until a stream is tried again that was not opened
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrafficPlan:
     """At least `requests` unary ones at `rate` a second; one of `kept_every` may be answered by the
     cache and one of `engine_every` asks a real engine (0: none). `streams` are open at any time,
     `stream_tokens` long.
@@ -39,13 +39,13 @@ class Plan:
 
 
 @dataclass
-class Traffic:
+class ConstantTraffic:
     """`run` it once. `shots` grows while it runs; with `enough` it ends after all requests."""
 
-    asker: Asker
-    plan: Plan
+    asker: VerifyingClient
+    plan: TrafficPlan
     seed: int = 0
-    shots: list[Shot] = field(default_factory=list)
+    shots: list[RequestResult] = field(default_factory=list)
     sent: int = 0
     held_back: int = 0
     enough: bool = True
@@ -97,7 +97,7 @@ class Traffic:
         self._open.add(task)
         task.add_done_callback(self._open.discard)
 
-    async def _keep(self, shot: "asyncio.Future[Shot] | object") -> None:
+    async def _keep(self, shot: "asyncio.Future[RequestResult] | object") -> None:
         self.shots.append(await shot)  # type: ignore[misc]
 
     async def _streams(self, rng: random.Random) -> None:
@@ -108,9 +108,9 @@ class Traffic:
             shot = await self.asker.stream(self.plan.stream_model, text, tokens)
             self.shots.append(shot)
             tokens = self.plan.stream_tokens
-            if shot.ending is not Ending.WHOLE:
+            if shot.ending is not RequestOutcome.WHOLE:
                 await asyncio.sleep(_REFUSED_S)
 
 
-def failures(shots: Sequence[Shot]) -> list[Shot]:
-    return [shot for shot in shots if shot.ending is not Ending.WHOLE]
+def failures(shots: Sequence[RequestResult]) -> list[RequestResult]:
+    return [shot for shot in shots if shot.ending is not RequestOutcome.WHOLE]

@@ -12,7 +12,7 @@ from deployments.clipper.probe import probe
 from deployments.contracts.media import Features, MediaLimits, Source
 
 
-def features_of(video: Path, kept: Path | None = None, parts: int = 1) -> Features:
+def extract_features(video: Path, kept: Path | None = None, parts: int = 1) -> Features:
     """What one decode of `video` gives, in so many parts; read from `kept` if made before."""
     if kept is not None and kept.exists():
         return analysis.load(kept)

@@ -10,12 +10,12 @@ from deployments.ingress.offer import Offer
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
-from load_tests.benchmarks.common.ingress_without_tenancy import OpenTenancy, open_args
+from load_tests.benchmarks.common.ingress_without_tenancy import NoTenancy, open_args
 
 
 async def test_the_application_without_tenancy_assembles_and_answers_a_chat(tmp_path: Path) -> None:
     settings, clock = Settings(home=tmp_path), SystemClock()
-    tenancy = OpenTenancy(settings, Offer("echo", {}, {}, {}), clock)
+    tenancy = NoTenancy(settings, Offer("echo", {}, {}, {}), clock)
     models = {"echo": create_echo_model("echo", EchoEngine(4))}
     video = video_config(open_args())
 
