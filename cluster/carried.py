@@ -1,6 +1,7 @@
 """Values that processes of different versions hand each other while a cluster is rolled.
 
-`carried` stands above `@dataclass(frozen=True, slots=True)`. What is pickled is the fields' values
+`version_tolerant` stands above `@dataclass(frozen=True, slots=True)`. What is pickled is the
+fields' values
 in their order, as dataclasses do it by themselves; but a value from an older version gets defaults
 for the fields that it lacks, and of one from a newer version those that are unknown here are left
 out. So the rule for fields is: append, with a default; never move, never remove. A test pins the
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def carried(cls: type[T]) -> type[T]:
+def version_tolerant(cls: type[T]) -> type[T]:
     """Let instances of a slotted dataclass cross between versions; costs less than without it."""
     made: Any = cls
     known = fields(made)

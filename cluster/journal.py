@@ -14,7 +14,7 @@ ROTATE_BYTES = 64 << 20
 KEPT = 4  # older files: name.1.jsonl (the newest) to name.4.jsonl
 
 
-class Journal:
+class BufferedLineWriter:
     """`write` never blocks on the disk. A disk that is full loses lines and counts them."""
 
     def __init__(self, folder: Path, name: str, *, rotate_bytes: int = ROTATE_BYTES) -> None:

@@ -16,7 +16,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-ROOT = Path(__file__).resolve().parent.parent
+from cluster.installation import ROOT as ROOT
+from cluster.installation import working_folder
+
 PREFIX = "MOBULA_"
 MAX_SECRET_BYTES = 1 << 16
 MARKER = "MOBULA_CLUSTER_ID"  # names the cluster that a process belongs to
@@ -37,8 +39,9 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    # Where state lives: keys, tokens, logs, the running cluster's record.
-    home: Path = ROOT / ".mobula"
+    # Where state is kept: keys, tokens, logs, the running cluster's record. By default `.mobula` in
+    # the root of a clone, else in the working directory.
+    home: Path = Field(default_factory=lambda: working_folder() / ".mobula")
 
     # The HTTP interface.
     host: str = "127.0.0.1"

@@ -17,30 +17,30 @@ from cluster.clock import Clock
 from cluster.problems import DeadlineExceeded, Problem
 from cluster.resilience.failures import from_ray
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.fleet import Fleet
+from cluster.routing.fleet import ReplicaSet
 from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
     SettleRequest,
-    Usage,
+    TokenUsage,
 )
 from deployments.remote_attempts import REMOTE, StreamAttempt, UnaryAttempt
-from deployments.remote_served import PICKLED, RemoteServed
+from deployments.remote_served import PICKLED, ServedModelClient
 
 _PROCESS = uuid.uuid4().hex[:12]
 _numbers = itertools.count(1)
 _SETTLING_S = 10.0  # a replica answers within 5 s
 
 
-class RemoteModel(RemoteServed):
+class RemoteModel(ServedModelClient):
     """A ServedModel on the far side of a handle."""
 
     def __init__(
         self,
         model: str,
         handle: DeploymentHandle,
-        fleet: Fleet,
+        fleet: ReplicaSet,
         spec: ResilienceSpec,
         clock: Clock,
     ) -> None:
@@ -117,22 +117,22 @@ class RemoteCall:
         finally:
             if not attempt.ended and failed is None:
                 attempt.cancel()
-            model._calls.attempts.closed(attempt, failed, first_s)
+            model._calls.attempts.stream_ended(attempt, failed, first_s)
 
-    def settlement(self) -> Awaitable[Usage] | None:
+    def settlement(self) -> Awaitable[TokenUsage] | None:
         return self._settled() if self._attempts else None
 
-    async def _settled(self) -> Usage:
+    async def _settled(self) -> TokenUsage:
         """What the attempt that got furthest has used: further ones were our own choice."""
         found = [await self._usage(attempt) for attempt in self._attempts if attempt.replica]
-        return max(found, key=lambda usage: usage.completion_tokens, default=Usage())
+        return max(found, key=lambda usage: usage.completion_tokens, default=TokenUsage())
 
-    async def _usage(self, attempt: UnaryAttempt[Completion] | StreamAttempt[Chunk]) -> Usage:
+    async def _usage(self, attempt: UnaryAttempt[Completion] | StreamAttempt[Chunk]) -> TokenUsage:
         model = self._model
         response = model._settle.remote(SettleRequest(attempt.replica or "", attempt.call))
         try:
             async with asyncio.timeout(_SETTLING_S):
-                found: Usage = await response
+                found: TokenUsage = await response
                 return found
         except TimeoutError:
             response.cancel()

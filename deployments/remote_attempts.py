@@ -23,7 +23,7 @@ REMOTE = (RayError, RayServeException, RpcError, RuntimeError)
 logger = logging.getLogger("mobula.ingress")
 
 
-class _Sent:
+class _PendingCall:
     """What cluster/resilience/watch.py looks at."""
 
     __slots__ = (
@@ -103,7 +103,7 @@ class _Sent:
         return DeadlineExceeded(self._model, round(self.timeout_s, 3))
 
 
-class UnaryAttempt(_Sent, Generic[T]):
+class UnaryAttempt(_PendingCall, Generic[T]):
     """An answer in one piece."""
 
     __slots__ = ()
@@ -123,7 +123,7 @@ class UnaryAttempt(_Sent, Generic[T]):
         return answer
 
 
-class StreamAttempt(_Sent, Generic[T]):
+class StreamAttempt(_PendingCall, Generic[T]):
     """A stream: its answer is itself, and the first item (None: it ended without one)."""
 
     __slots__ = ("ended",)

@@ -17,7 +17,12 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse
 
 from cluster.clock import Clock, SystemClock
 from deployments.cache.sharded import ShardedTier
-from deployments.contracts.cache import Busy, Claimed, Progress, TierDown
+from deployments.contracts.cache import (
+    FollowResult,
+    LeaseAcquired,
+    LeaseHeldElsewhere,
+    TierUnavailable,
+)
 
 # Serve hands on what gRPC raises, and a RuntimeError for what it does not know.
 _REMOTE = (RayError, RayServeException, grpc.RpcError, RuntimeError)
@@ -38,14 +43,24 @@ class RemoteShard:
 
     def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
         pickled = handle.options(request_serialization="pickle", response_serialization="pickle")
-        names = ("get", "put", "remove", "look", "publish", "follow", "store", "release", "figures")
+        names = (
+            "get",
+            "put",
+            "remove",
+            "get_or_lease",
+            "publish",
+            "follow",
+            "store",
+            "release",
+            "figures",
+        )
         self._methods = {name: getattr(pickled, name) for name in names}
         self._check_health = handle.check_health
         self._timeout_s = timeout_s
         self._counts: Counter[str] = Counter()
 
     async def warm_up(self, within_s: float) -> None:
-        with contextlib.suppress(TierDown):
+        with contextlib.suppress(TierUnavailable):
             await self._answer(self._check_health.remote, within_s)
 
     async def get(self, key: bytes) -> bytes | None:
@@ -57,13 +72,15 @@ class RemoteShard:
     async def remove(self, key: bytes) -> None:
         await self._call("remove", key)
 
-    async def look(self, key: bytes, lease_s: float) -> bytes | Claimed | Busy | None:
-        return await self._call("look", key, lease_s)
+    async def get_or_lease(
+        self, key: bytes, lease_s: float
+    ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
+        return await self._call("get_or_lease", key, lease_s)
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
         return await self._call("publish", key, token, tuple(frames), lease_s)
 
-    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> Progress:
+    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
         return await self._call("follow", key, token, seen, wait_s, wait_s=wait_s)
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
@@ -93,10 +110,10 @@ class RemoteShard:
                 return await _or_cancel(send())
         except TimeoutError:
             self._counts["errors"] += 1
-            raise TierDown(f"no answer in {within_s:g} s") from None
+            raise TierUnavailable(f"no answer in {within_s:g} s") from None
         except _REMOTE as error:
             self._counts["errors"] += 1
-            raise TierDown(type(error).__name__) from None
+            raise TierUnavailable(type(error).__name__) from None
 
 
 class RemoteCache(ShardedTier):
@@ -134,5 +151,5 @@ async def _or_cancel(response: DeploymentResponse) -> Any:
 async def _or_none(asked: Awaitable[Mapping[str, int]]) -> Mapping[str, int] | None:
     try:
         return await asked
-    except TierDown:
+    except TierUnavailable:
         return None

@@ -32,7 +32,7 @@ def _done(piece: Callable[..., T], arguments: tuple[Any, ...], flag: str) -> T |
         return problem
 
 
-class RayCrew:
+class RayTaskExecutor:
     """`cpus` is what Ray counts for each piece."""
 
     def __init__(self, cpus: float = 0.0) -> None:
@@ -41,7 +41,7 @@ class RayCrew:
             num_cpus=cpus, max_retries=0, scheduling_strategy=here, name="clip-piece"
         )
 
-    async def do(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
+    async def run(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
         """Raises what the piece raises, and SandboxFailed where its process was killed."""
         flag = folder / f"stop-{secrets.token_hex(6)}"
         reference = self._task.remote(piece, arguments, str(flag))

@@ -10,20 +10,20 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.clock import Clock
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.fleet import Fleet
+from cluster.routing.fleet import ReplicaSet
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.remote_attempts import UnaryAttempt
-from deployments.remote_served import PICKLED, RemoteServed
+from deployments.remote_served import PICKLED, ServedModelClient
 
 
-class RemoteEmbedder(RemoteServed):
+class RemoteEmbedder(ServedModelClient):
     """A ServedEmbedder on the far side of a handle."""
 
     def __init__(
         self,
         model: str,
         handle: DeploymentHandle,
-        fleet: Fleet,
+        fleet: ReplicaSet,
         spec: ResilienceSpec,
         clock: Clock,
     ) -> None:

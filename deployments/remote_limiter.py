@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from deployments.contracts.limits import Ask, AuthorityDown, Exchange
+from deployments.contracts.limits import AuthorityUnavailable, ExchangeResult, LeaseRequest
 
 
 class RemoteAuthority:
@@ -31,14 +31,14 @@ class RemoteAuthority:
         """Serve owns the handle."""
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         response = self._exchange.remote(replica, epoch, ttl_s, tuple(asks))
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await response
         except TimeoutError:
             response.cancel()
-            raise AuthorityDown(f"no answer in {self._timeout_s:g} s") from None
+            raise AuthorityUnavailable(f"no answer in {self._timeout_s:g} s") from None
         except (RayError, RayServeException, RpcError) as error:
-            raise AuthorityDown(type(error).__name__) from None
+            raise AuthorityUnavailable(type(error).__name__) from None

@@ -22,11 +22,11 @@ MEET_S = 120.0
 _AGAIN_S = 0.5
 
 
-class Describes(Protocol):
+class HasCard(Protocol):
     async def card(self) -> ModelCard: ...
 
 
-async def meet(models: Iterable[Describes], within_s: float = MEET_S) -> None:
+async def wait_for_models(models: Iterable[HasCard], within_s: float = MEET_S) -> None:
     """Wait for each model's first answer, at most `within_s`, if other replicas serve meanwhile."""
     with contextlib.suppress(TimeoutError):
         if await asyncio.to_thread(_others_serve):
@@ -44,7 +44,7 @@ def _others_serve() -> bool:
         return False
 
 
-async def _answer_of(model: Describes) -> None:
+async def _answer_of(model: HasCard) -> None:
     while True:
         with contextlib.suppress(Problem):
             await model.card()

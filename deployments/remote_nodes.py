@@ -6,7 +6,7 @@ import ray
 
 from cluster.auth.home import store_url
 from cluster.settings import Settings
-from cluster.storage.one_node import OneNodeOnly, is_sqlite
+from cluster.storage.one_node import SqliteNeedsSingleNode, is_sqlite
 
 HEAD = "node:__internal_head__"  # a resource that Ray gives the head alone
 logger = logging.getLogger("mobula.store")
@@ -15,7 +15,7 @@ logger = logging.getLogger("mobula.store")
 def check_store_to_deploy(settings: Settings) -> None:
     """Before anything is deployed. Raises OneNodeOnly; without a cluster, nothing."""
     if _stands_on_sqlite(settings) and len(_living()) > 1:
-        raise OneNodeOnly
+        raise SqliteNeedsSingleNode
 
 
 def check_store_to_start(settings: Settings) -> None:
@@ -27,9 +27,9 @@ def check_store_to_start(settings: Settings) -> None:
         return
     living = _living()
     if ray.get_runtime_context().get_node_id() not in [id for id, head in living.items() if head]:
-        raise OneNodeOnly
+        raise SqliteNeedsSingleNode
     if len(living) > 1:
-        logger.warning("%s", OneNodeOnly())
+        logger.warning("%s", SqliteNeedsSingleNode())
 
 
 def _stands_on_sqlite(settings: Settings) -> bool:

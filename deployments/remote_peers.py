@@ -28,13 +28,13 @@ class RemotePeers:
             if self._handle is None:
                 here = serve.get_replica_context()
                 self._handle = serve.get_deployment_handle(here.deployment, here.app_name)
-            return await answers(self._handle, self._timeout_s, method, *arguments)
+            return await collect_answers(self._handle, self._timeout_s, method, *arguments)
         except (RayError, RayServeException, TimeoutError) as error:
             logger.warning("the other ingress replicas do not answer: %s", error)
             return []
 
 
-async def answers(
+async def collect_answers(
     handle: DeploymentHandle, timeout_s: float, method: str, *arguments: Any
 ) -> list[Any]:
     """What `method` of every replica returns, of those that answer in time.

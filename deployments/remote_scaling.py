@@ -20,8 +20,8 @@ from ray.serve.handle import DeploymentHandle
 from cluster.clock import Clock
 from cluster.tasks import create_detached_task
 from deployments.contracts.generation import ModelLoad
-from deployments.contracts.scaling import DeploymentState, ReplicaState, Sight, State
-from deployments.remote_peers import answers
+from deployments.contracts.scaling import DeploymentState, ServeReplica, ServeSnapshot, State
+from deployments.remote_peers import collect_answers
 
 _AWAY = (RayError, RayServeException, TimeoutError, ValueError)  # ValueError: no such actor
 _STATES: Mapping[str, State] = {
@@ -35,34 +35,39 @@ _FRESH_S = 0.5  # those who ask at the same moment are told the same
 logger = logging.getLogger("mobula.ingress")
 
 
-class RemoteScaling:
+class ServeStatusClient:
     """An Overseer for the application that this replica is of; `timeout_s` is for each question."""
 
     def __init__(self, clock: Clock, timeout_s: float = 1.5) -> None:
-        self.seen: Sight | None = None
+        self.last_status: ServeSnapshot | None = None
         self._clock = clock
         self._timeout_s = timeout_s
-        self._asking: asyncio.Task[Sight | None] | None = None
+        self._asking: asyncio.Task[ServeSnapshot | None] | None = None
         self._controller: Any = None
         self._models: dict[str, DeploymentHandle] = {}
 
-    async def look(self) -> Sight | None:
+    async def status(self) -> ServeSnapshot | None:
         """One question at a time: Ray asks on, for as long as the controller is away."""
-        if self.seen is not None and 0 <= self._clock.wall() - self.seen.at < _FRESH_S:
-            return self.seen
+        if (
+            self.last_status is not None
+            and 0 <= self._clock.wall() - self.last_status.at < _FRESH_S
+        ):
+            return self.last_status
         if self._asking is None or self._asking.done():
             self._asking = create_detached_task(self._ask(), name="serve-states")
         done, _ = await asyncio.wait((self._asking,), timeout=self._timeout_s)
         return next(iter(done)).result() if done else None
 
-    async def _ask(self) -> Sight | None:
+    async def _ask(self) -> ServeSnapshot | None:
         try:
             details = await self._details()
         except _AWAY as error:
             logger.warning("Serve's controller does not answer: %s", type(error).__name__)
             return None
-        self.seen = sight_of(details, serve.get_replica_context().app_name, self._clock.wall())
-        return self.seen
+        self.last_status = parse_status(
+            details, serve.get_replica_context().app_name, self._clock.wall()
+        )
+        return self.last_status
 
     async def _details(self) -> Mapping[str, Any]:
         if self._controller is None:
@@ -80,15 +85,15 @@ class RemoteScaling:
             if deployment not in self._models:
                 app = serve.get_replica_context().app_name
                 self._models[deployment] = serve.get_deployment_handle(deployment, app)
-            return await answers(self._models[deployment], self._timeout_s, "load")
+            return await collect_answers(self._models[deployment], self._timeout_s, "load")
         except _AWAY:
             return ()
 
 
-def sight_of(details: Mapping[str, Any], app: str, at: float) -> Sight:
+def parse_status(details: Mapping[str, Any], app: str, at: float) -> ServeSnapshot:
     """From what the controller answers about the whole cluster."""
     deployments = details["applications"].get(app, {}).get("deployments") or {}
-    return Sight(at, {name: _state(name, found) for name, found in deployments.items()})
+    return ServeSnapshot(at, {name: _state(name, found) for name, found in deployments.items()})
 
 
 def _state(name: str, found: Mapping[str, Any]) -> DeploymentState:
@@ -97,8 +102,8 @@ def _state(name: str, found: Mapping[str, Any]) -> DeploymentState:
     return DeploymentState(name, found["status"], found.get("message", ""), target, replicas)
 
 
-def _replica(found: Mapping[str, Any]) -> ReplicaState:
-    return ReplicaState(
+def _replica(found: Mapping[str, Any]) -> ServeReplica:
+    return ServeReplica(
         replica=found["replica_id"],
         state=_STATES.get(found["state"], "starting"),
         node=found.get("node_id") or "",

@@ -6,10 +6,10 @@ In: a handle and its fleet. Out: the model's card and load, and how calls of it 
 from ray.serve.handle import DeploymentHandle
 
 from cluster.clock import Clock
-from cluster.resilience.calls import CallFigures, Calls
+from cluster.resilience.calls import CallStats, ResilientCaller
 from cluster.resilience.failures import from_ray
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.fleet import Fleet
+from cluster.routing.fleet import ReplicaSet
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.remote_attempts import REMOTE
 
@@ -17,7 +17,7 @@ from deployments.remote_attempts import REMOTE
 PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}
 
 
-class RemoteServed:
+class ServedModelClient:
     """Handles are made once: every `.options()` starts a metrics pusher and a long poll of its own.
 
     `fleet` is that of the handle's deployment.
@@ -27,14 +27,14 @@ class RemoteServed:
         self,
         model: str,
         handle: DeploymentHandle,
-        fleet: Fleet,
+        fleet: ReplicaSet,
         spec: ResilienceSpec,
         clock: Clock,
     ) -> None:
         self._model = model
         self._card = handle.card
         self._load = handle.load
-        self._calls = Calls(model, spec, fleet, clock)
+        self._calls = ResilientCaller(model, spec, fleet, clock)
         self._now = clock.monotonic
 
     async def card(self) -> ModelCard:
@@ -49,6 +49,6 @@ class RemoteServed:
         except REMOTE as error:
             raise from_ray(error, self._model) from None
 
-    def figures(self) -> CallFigures:
+    def figures(self) -> CallStats:
         """How calls have gone, as this process has seen them."""
         return self._calls.figures()

@@ -11,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.clock import Clock
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.fleet import fleet_of
+from cluster.routing.fleet import replica_set
 from cluster.settings import Settings
 from deployments.cache.redis_tier import RedisTier
 from deployments.ingress.config import IngressConfig
@@ -20,7 +20,7 @@ from deployments.remote import RemoteModel
 from deployments.remote_cache import RemoteCache
 from deployments.remote_embedder import RemoteEmbedder
 from deployments.remote_limiter import RemoteAuthority
-from deployments.remote_meeting import meet
+from deployments.remote_meeting import wait_for_models
 
 # How long a request waits for the limits' authority before that counts as away. A Redis that hangs
 # must not be felt; our own replica is watched by Serve, and slow only while it starts.
@@ -28,7 +28,7 @@ _PATIENCE_S = {RedisAuthority: 0.1, RemoteAuthority: 0.8}
 _ANSWERS_S = 0.1  # the same for kept answers: a slower Redis costs a computation, not an answer
 
 
-class RemoteStages:
+class ServeBackends:
     """`limits` None: a Redis keeps them; no `shelves`: the shared cache is that Redis, or off."""
 
     def __init__(
@@ -43,11 +43,11 @@ class RemoteStages:
     ) -> None:
         specs = defaultdict(ResilienceSpec, config.resilience)
         self.models = {
-            id: RemoteModel(id, handle, fleet_of(handle.deployment_name), specs[id], clock)
+            id: RemoteModel(id, handle, replica_set(handle.deployment_name), specs[id], clock)
             for id, handle in models.items()
         }
         self.embedders = {
-            id: RemoteEmbedder(id, handle, fleet_of(handle.deployment_name), specs[id], clock)
+            id: RemoteEmbedder(id, handle, replica_set(handle.deployment_name), specs[id], clock)
             for id, handle in embedders.items()
         }
         self.authority: RemoteAuthority | RedisAuthority
@@ -68,7 +68,7 @@ class RemoteStages:
         await self.authority.warm_up()
         if isinstance(self.shared, RemoteCache):
             await self.shared.warm_up()
-        await meet([*self.models.values(), *self.embedders.values()])
+        await wait_for_models([*self.models.values(), *self.embedders.values()])
 
     async def close(self) -> None:
         """What caches have to close themselves is not closed here."""

@@ -14,7 +14,7 @@ from cluster.client import AsyncMobula
 TIMEOUT_S = 30.0
 
 
-class RemoteWriter:
+class DelegatedTextClient:
     """`app` is the Serve application; `model` answers questions."""
 
     def __init__(self, delegation: Delegation, app: str, model: str) -> None:
@@ -34,5 +34,5 @@ class RemoteWriter:
         return answer.text
 
     def _as(self, tenant: str, holder: str) -> AsyncMobula:
-        credential = self._delegation.mint(tenant, holder)
+        credential = self._delegation.issue(tenant, holder)
         return AsyncMobula(credential, app=self._app, timeout_s=TIMEOUT_S, priority="batch")

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from deployments.model.spec import ModelSpec, Tunables
+from deployments.model.spec import LiveConfig, ModelSpec
 from graphs.args import AppArgs, EmbeddingArgs, ModelArgs
 from graphs.options import clipper_options, ingress_options, model_name, model_options
 
@@ -21,7 +21,7 @@ ALL = "all"
 SPEC, RESTARTED = "MOBULA_MODEL_SPEC", "MOBULA_RESTARTED"  # as Settings reads the first
 _SEEN_BY_INGRESS = {"id", "max_output_tokens"}
 _PLACED = {"replicas", "num_cpus", "num_gpus"}
-_LIVE = set(Tunables.model_fields) & set(ModelSpec.model_fields)
+_LIVE = set(LiveConfig.model_fields) & set(ModelSpec.model_fields)
 
 App = Mapping[str, Any]
 Served = ModelArgs | EmbeddingArgs
@@ -36,7 +36,9 @@ def restartable(args: AppArgs) -> dict[str, dict[str, Any]]:
     return found
 
 
-def rolled(live: App, wanted: App, restart: Collection[str] = (), stamp: str = "") -> App:
+def diff_applications(
+    live: App, wanted: App, restart: Collection[str] = (), stamp: str = ""
+) -> App:
     """What to send so that `live` becomes `wanted`, and what is named in `restart` starts anew.
 
     `stamp` is a word that was not used before. Both are of BUILDER, `wanted` is valid.

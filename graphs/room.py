@@ -10,7 +10,7 @@ from graphs.args import AppArgs, EmbeddingArgs, ModelArgs
 from graphs.options import SURGE_PERCENT
 
 
-def cpus_to_count(args: AppArgs, cores: int) -> int:
+def declared_cpus(args: AppArgs, cores: int) -> int:
     """The cores, or more where they hold every replica but not the replacements of a roll.
 
     Where the replicas alone are too many it is the cores, so that Ray says so.

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.audit.chain import Link
-from cluster.audit.rows import Head
+from cluster.audit.chain import ChainedRecord
+from cluster.audit.rows import ChainHead
 
-Row = TypeVar("Row", Link, Head)
+Row = TypeVar("Row", ChainedRecord, ChainHead)
 
 BATCH = 1_000
 _LINK = {
@@ -35,26 +35,28 @@ _HEAD = {"writer": "text", "seq": "integer", "mac": "blob", "lost": "integer", "
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class MalformedRow:
     """A row that cannot be what was stored."""
 
     writer: str
     what: str
 
 
-async def links(connection: AsyncConnection) -> AsyncIterator[list[Link | Fault]]:
+async def read_links(
+    connection: AsyncConnection,
+) -> AsyncIterator[list[ChainedRecord | MalformedRow]]:
     """All links in batches. One statement: on SQLite also one snapshot."""
     statement = text(f"{_select(connection, _LINK, 'audit_records')} ORDER BY writer, seq")
     options = {"yield_per": BATCH}
     result = await connection.stream(statement, execution_options=options)
     async for part in result.partitions():
-        yield [_checked(Link, _LINK, row) for row in part]
+        yield [_checked(ChainedRecord, _LINK, row) for row in part]
 
 
-async def heads(connection: AsyncConnection) -> list[Head | Fault]:
+async def heads(connection: AsyncConnection) -> list[ChainHead | MalformedRow]:
     """The heads of all chains."""
     result = await connection.execute(text(_select(connection, _HEAD, "audit_heads")))
-    return [_checked(Head, _HEAD, row) for row in result]
+    return [_checked(ChainHead, _HEAD, row) for row in result]
 
 
 def _select(connection: AsyncConnection, columns: dict[str, str], table: str) -> str:
@@ -67,20 +69,20 @@ def _select(connection: AsyncConnection, columns: dict[str, str], table: str) ->
     return f"SELECT {', '.join(names)}, {kinds} FROM {table}"
 
 
-def _checked(make: type[Row], columns: dict[str, str], row: Sequence[Any]) -> Row | Fault:
+def _checked(make: type[Row], columns: dict[str, str], row: Sequence[Any]) -> Row | MalformedRow:
     *values, kinds = row
     writer = _text(values[0])
     if kinds is not None and kinds != " ".join(columns.values()):
-        return Fault(writer, "holds values of the wrong kind")
+        return MalformedRow(writer, "holds values of the wrong kind")
     try:
         texts = [
             value.decode() if kinds and kind == "text" else value
             for value, kind in zip(values, columns.values(), strict=True)
         ]
     except UnicodeDecodeError:
-        return Fault(writer, "holds bytes that are not text")
+        return MalformedRow(writer, "holds bytes that are not text")
     made = make(*texts)
-    return made if made.seq > 0 else Fault(writer, f"has the number {made.seq}")
+    return made if made.seq > 0 else MalformedRow(writer, f"has the number {made.seq}")
 
 
 def _text(value: Any) -> str:

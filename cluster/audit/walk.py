@@ -10,42 +10,44 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster.audit.chain import GENESIS, Link, mac_of
-from cluster.audit.checkpoints import Mark
-from cluster.audit.findings import Report
-from cluster.audit.rows import Head, lost_in
+from cluster.audit.chain import GENESIS, ChainedRecord, mac_of
+from cluster.audit.checkpoints import ChainPosition
+from cluster.audit.findings import VerificationReport
+from cluster.audit.rows import ChainHead, count_lost
 from cluster.audit.trail import CHECKPOINTED, CLOSED, PRUNED
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class ChainExpectation:
     """What is known of a chain before its links are read."""
 
-    head: Head | None = None
-    mark: Mark | None = None
+    head: ChainHead | None = None
+    mark: ChainPosition | None = None
     anchors: Mapping[int, str] = field(default_factory=dict)  # seq -> mac, where it was pruned
 
 
-class Walk:
+class ChainVerifier:
     """The walk along one writer's chain. `step` for every link, then `finish`."""
 
-    def __init__(self, key: bytes, writer: str, expected: Expected, report: Report) -> None:
+    def __init__(
+        self, key: bytes, writer: str, expected: ChainExpectation, report: VerificationReport
+    ) -> None:
         self.writer, self.expected = writer, expected
-        self.end = Head(writer, 0, GENESIS, 0, 0.0)
+        self.end = ChainHead(writer, 0, GENESIS, 0, 0.0)
         self.evidence: dict[str, int] = {}  # checkpoint file -> the last number this chain tells of
         self._key, self._report = key, report
         self.unseen: list[tuple[int, str]] = []  # gone from the start, which pruning may explain
         self._action = ""
         self._pruned = False
 
-    def step(self, link: Link) -> None:
+    def step(self, link: ChainedRecord) -> None:
         """The next link. `link.seq` rises from call to call."""
         sound = self._follows(link)
         if sound and not hmac.compare_digest(mac_of(self._key, link, self.end.mac), link.mac):
             sound = False
             self._alarm(link.seq, "was altered, inserted or moved")
-        lost = self.end.lost + (lost_in(link) if sound else 0)
-        self.end = Head(self.writer, link.seq, link.mac, lost, link.at)
+        lost = self.end.lost + (count_lost(link) if sound else 0)
+        self.end = ChainHead(self.writer, link.seq, link.mac, lost, link.at)
         self._action = link.action
         self._compare(link.seq)
         if sound and link.action in (CHECKPOINTED, PRUNED):
@@ -64,7 +66,7 @@ class Walk:
             self._report.note(self.writer, "has no clean end: it still runs, or was killed")
         self._report.lost += self.end.lost
 
-    def compare_head(self, head: Head | None) -> None:
+    def compare_head(self, head: ChainHead | None) -> None:
         """The head, read again after the links: it moves with them, so it is not behind."""
         if head is None:
             self._alarm(None, "has no head")
@@ -73,7 +75,7 @@ class Walk:
         elif head.seq == self.end.seq:
             self._same_as(head)
 
-    def _follows(self, link: Link) -> bool:
+    def _follows(self, link: ChainedRecord) -> bool:
         """Whether the MAC before this link is known."""
         if link.seq == self.end.seq + 1:
             return True
@@ -98,7 +100,7 @@ class Walk:
         if mark is not None and seq == mark.seq and self.end.mac.hex() != mark.mac:
             self._alarm(seq, "is not what the checkpoint signed")
 
-    def _same_as(self, head: Head) -> None:
+    def _same_as(self, head: ChainHead) -> None:
         end = self.end if not self._pruned else self.end._replace(lost=head.lost)
         if tuple(head) != tuple(end):
             self._alarm(head.seq, "differs from the chain's head")
@@ -108,7 +110,7 @@ class Walk:
         if self.end.seq == 0 and head is not None and head.seq in self.expected.anchors:
             self._pruned = True
             mac: Any = self.expected.anchors[head.seq]
-            self.end = Head(self.writer, head.seq, bytes.fromhex(mac), head.lost, head.at)
+            self.end = ChainHead(self.writer, head.seq, bytes.fromhex(mac), head.lost, head.at)
             self._same_as(head)
 
     def _alarm(self, seq: int | None, what: str) -> None:

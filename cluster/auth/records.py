@@ -12,7 +12,7 @@ UserStatus = Literal["active", "disabled"]
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRecord:
+class ApiKey:
     """An API key `mob_<id>_<secret>`; `replaced_by` is the id of the key that it was rotated to."""
 
     id: str

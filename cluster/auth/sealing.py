@@ -16,25 +16,25 @@ NONCE_BYTES = 12
 KEY_BYTES = 32
 
 
-class SealBroken(Exception):
+class DecryptionFailed(Exception):
     """The text was changed, or was sealed under another pepper, purpose or context."""
 
 
-class Sealer:
+class SecretBox:
     """Seals and opens for one purpose, such as `webhooks` or `signing-keys`."""
 
     def __init__(self, pepper: bytes, purpose: str) -> None:
         info = f"mobula/{purpose}".encode()
         self._cipher = AESGCM(HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(pepper))
 
-    def seal(self, plain: bytes, context: bytes = b"") -> bytes:
+    def encrypt(self, plain: bytes, context: bytes = b"") -> bytes:
         """`context`, such as the row's id, must be the same when it is opened."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, plain, context)
 
-    def open(self, sealed: bytes, context: bytes = b"") -> bytes:
+    def decrypt(self, sealed: bytes, context: bytes = b"") -> bytes:
         """Raises SealBroken."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
         except (InvalidTag, ValueError) as error:
-            raise SealBroken("a sealed secret cannot be opened with this pepper") from error
+            raise DecryptionFailed("a sealed secret cannot be opened with this pepper") from error

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.signals import Reading
+from cluster.autoscaling.signals import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec
 
 Wants = Mapping[str, float | None]  # policy -> replicas; None: it failed
@@ -18,7 +18,7 @@ Wants = Mapping[str, float | None]  # policy -> replicas; None: it failed
 _EPSILON = 1e-9
 
 
-class Governor:
+class ScalingBehavior:
     """Up at once, by at most `step_up` times; down by at most `step_down` a decision, to no less
     than what was wanted at any time in the last `cooldown_s`, with `hysteresis` to spare.
 
@@ -32,9 +32,9 @@ class Governor:
         self._spec = spec
         self._recent = _Highest(spec.cooldown_s)
 
-    def decide(self, reading: Reading, wants: Wants, bounds: Bounds) -> Decision:
+    def decide(self, reading: MetricsSnapshot, wants: Wants, bounds: Bounds) -> Decision:
         """`Decision.target` is what to ask for now; it equals `before` where nothing changes."""
-        floor, ceiling = limits(self._spec, bounds, reading.at)
+        floor, ceiling = effective_bounds(self._spec, bounds, reading.at)
         bound, wanted = _most(wants, reading.target)
         room = _with_room(wanted, self._spec.hysteresis)
         if reading.target and not reading.ready:
@@ -44,7 +44,7 @@ class Governor:
         decided = _within(decided, floor, ceiling)
         return replace(decided, reason=self._reason(decided, wanted, wants))
 
-    def _timed(self, reading: Reading, bound: str, wanted: float, spared: int) -> Decision:
+    def _timed(self, reading: MetricsSnapshot, bound: str, wanted: float, spared: int) -> Decision:
         """What time and steps allow, before bounds."""
         before = reading.target
         signals = reading.figures() | {"wanted": round(wanted, 3)}
@@ -72,19 +72,19 @@ class Governor:
         return "; ".join(parts)
 
 
-def failed(deployment: str, reading: Reading, why: str) -> Decision:
+def keep_on_failure(deployment: str, reading: MetricsSnapshot, why: str) -> Decision:
     """The target stays, because nothing could be decided."""
     at, target = reading.at, reading.target
     return Decision(deployment, at, reading.ready, target, target, "failure", why)
 
 
-def limits(spec: ScalingSpec, bounds: Bounds, at: float) -> tuple[int, int]:
+def effective_bounds(spec: ScalingSpec, bounds: Bounds, at: float) -> tuple[int, int]:
     """Floor and ceiling: the operator's while they hold, within the configured ones.
 
     Where an operator's floor is above the ceiling, the ceiling counts.
     """
     least, most = spec.min_replicas, spec.max_replicas
-    if not bounds.hold(at):
+    if not bounds.is_active(at):
         return least, most
     ceiling = most if bounds.ceiling is None else min(most, max(least, bounds.ceiling))
     floor = least if bounds.floor is None else min(most, max(least, bounds.floor))

@@ -4,7 +4,7 @@ import math
 from collections import deque
 
 
-class Lasting:
+class SlidingMin:
     """Keeps the readings that can still become the least (a monotonic queue): each costs O(1)."""
 
     def __init__(self) -> None:

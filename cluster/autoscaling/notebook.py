@@ -37,7 +37,7 @@ Row = Mapping[str, Any]
 logger = logging.getLogger("mobula.autoscaling")
 
 
-class StoreNotebook:
+class SqlDecisionStore:
     """A Notebook over the store at `url`. What it is pickled to opens the store anew, by the
     settings of the process that it comes to: no secret travels.
 
@@ -61,7 +61,7 @@ class StoreNotebook:
     def __reduce__(self) -> tuple[object, ...]:
         return (_here, ())
 
-    def note(self, decision: Decision) -> None:
+    def record(self, decision: Decision) -> None:
         """Write the decision down before long."""
         try:
             if not self._is_repeated(decision):
@@ -75,9 +75,9 @@ class StoreNotebook:
         """Those that hold now, as far as is known; a second old while the store answers."""
         self._run_in_background()
         found = self._known.get(deployment, NONE)
-        return found if found.hold(self._clock.wall()) else NONE
+        return found if found.is_active(self._clock.wall()) else NONE
 
-    async def turn(self, database: Database) -> None:
+    async def sync_once(self, database: Database) -> None:
         """One round: read the bounds, write what waits. Raises what the store raises."""
         async with database.read() as connection:
             laid = await store.bounds(connection)
@@ -166,7 +166,7 @@ class StoreNotebook:
         try:
             database = database or Database(self._url)
             async with asyncio.timeout(PATIENCE_S):
-                await self.turn(database)
+                await self.sync_once(database)
         except Exception as error:  # noqa: BLE001 - whatever it is, policies go on
             if not self.failures:
                 logger.warning("scaling decisions wait, the store does not answer: %s", error)
@@ -174,15 +174,15 @@ class StoreNotebook:
         return database
 
 
-_open: dict[str, StoreNotebook] = {}
+_open: dict[str, SqlDecisionStore] = {}
 
 
-def open_notebook(settings: Settings) -> StoreNotebook:
+def open_notebook(settings: Settings) -> SqlDecisionStore:
     """This process's notebook of the store that the settings name: the same for all its policies.
     Touches neither store nor thread until it is used."""
     url = store_url(settings.home, settings)
-    return _open.setdefault(url, StoreNotebook(url, SystemClock()))
+    return _open.setdefault(url, SqlDecisionStore(url, SystemClock()))
 
 
-def _here() -> StoreNotebook:
+def _here() -> SqlDecisionStore:
     return open_notebook(Settings())

@@ -1,7 +1,7 @@
 """What policies decide from: one deployment's figures at one moment.
 
 Flows in: how many replicas there are and are asked for, open requests as callers count them, and
-the newest report of each replica. Flows out: a `Reading`. Knows no policy and no Serve.
+the newest report of each replica. Flows out: a `MetricsSnapshot`. Knows no policy and no Serve.
 """
 
 import math
@@ -16,7 +16,7 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99)  # of latencies, that replicas report
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MetricsSnapshot:
     """`at` is Unix seconds; `target` replicas are asked for and `ready` of them answer.
 
     Sums over the deployment: open `requests`, `tokens` in flight, `arrivals_per_s`. Of a replica:
@@ -43,14 +43,14 @@ class Reading:
         return {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
 
 
-def read(
+def snapshot(
     at: float,
     target: int,
     ready: int,
     requests: float,
     reports: Iterable[Report],
     spec: ScalingSpec,
-) -> Reading:
+) -> MetricsSnapshot:
     """The figures of a deployment; replicas that have not reported are taken for average.
 
     Callers may miss open requests and replicas may be too new to have told: the larger count is
@@ -58,9 +58,11 @@ def read(
     """
     told = list(reports)
     if not ready:
-        return Reading(at, target, 0, requests, tokens=0.0, latency_s=0.0, cpu=0.0, memory=0.0)
+        return MetricsSnapshot(
+            at, target, 0, requests, tokens=0.0, latency_s=0.0, cpu=0.0, memory=0.0
+        )
     served = ready * (mean(told, "running") + mean(told, "queued"))
-    return Reading(
+    return MetricsSnapshot(
         at=at,
         target=target,
         ready=ready,

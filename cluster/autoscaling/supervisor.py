@@ -10,17 +10,17 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.governor import failed
+from cluster.autoscaling.governor import keep_on_failure
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import Reading
+from cluster.autoscaling.signals import MetricsSnapshot
 from cluster.clock import Clock
 
 EVERY_S = 1.0
 BUDGET_S = 2.0
-Inbox = SimpleQueue[Reading | None]
+Inbox = SimpleQueue[MetricsSnapshot | None]
 
 
-class Supervisor:
+class BackgroundScaler:
     """Takes a reading every `every_s` seconds, while none is being decided on.
 
     One that takes longer than `budget_s` is reported as failed, once; should it ever end, its
@@ -39,7 +39,7 @@ class Supervisor:
         self._desk = _Desk(scaler, bounds)
         self._clock = clock
         self._every_s, self._budget_s = every_s, budget_s
-        self._posted: Reading | None = None
+        self._posted: MetricsSnapshot | None = None
         self._posted_at = -float("inf")
         self._late = False
         self._inbox: Inbox | None = None
@@ -49,7 +49,7 @@ class Supervisor:
         waited_s = self._clock.monotonic() - self._posted_at
         return self._posted is None and waited_s >= self._every_s
 
-    def post(self, reading: Reading) -> None:
+    def submit(self, reading: MetricsSnapshot) -> None:
         """Have it decided; raises RuntimeError if no thread can be started."""
         if self._inbox is None:
             self._inbox = _start(self._desk)
@@ -69,7 +69,7 @@ class Supervisor:
             return None
         self._late = True
         why = f"the policies have not answered within {self._budget_s:g} s"
-        return failed(self._desk.deployment, self._posted, why)
+        return keep_on_failure(self._desk.deployment, self._posted, why)
 
 
 class _Desk:
@@ -87,11 +87,13 @@ class _Desk:
     def take(self) -> Decision | None:
         return None if self._done.empty() else self._done.get()
 
-    def _decide(self, reading: Reading) -> Decision:
+    def _decide(self, reading: MetricsSnapshot) -> Decision:
         try:
             return self._scaler.decide(reading, self._bounds(self.deployment))
         except Exception as error:  # noqa: BLE001 - the target stays, and the thread lives
-            return failed(self.deployment, reading, f"{type(error).__name__} while deciding")
+            return keep_on_failure(
+                self.deployment, reading, f"{type(error).__name__} while deciding"
+            )
 
 
 def _start(desk: _Desk) -> Inbox:

@@ -7,7 +7,7 @@ from cluster.autoscaling.spec import PolicyName, ScalingSpec, Window
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-def in_words(spec: ScalingSpec) -> str:
+def describe(spec: ScalingSpec) -> str:
     """Such as: 1 to 4 replicas, the most that any of these asks for: queue (8 open requests each);
     up at most 4x at once, down by 1 after 60 s."""
     wants = ", ".join(f"{name} ({_POLICIES[name](spec)})" for name in spec.policies)

@@ -31,7 +31,7 @@ class StorageFull(QuotaExceeded):
         )
 
 
-class BlobsDown(Overloaded):
+class BlobStoreUnavailable(Overloaded):
     """The folder or bucket cannot be used: it cannot be reached, refuses us, or is full."""
 
     slug, title = "file-store-unavailable", "The file store cannot be used"
@@ -40,7 +40,7 @@ class BlobsDown(Overloaded):
         super().__init__("The file store cannot be used now; nothing was changed.", 2.0)
 
 
-class RoomLost(Conflict):
+class ReservationLost(Conflict):
     """The room that was kept for a file was given back, because its bytes came too slowly."""
 
     slug, title = "upload-abandoned", "The file was given up"
@@ -49,6 +49,6 @@ class RoomLost(Conflict):
         super().__init__("No part of the file came for too long; send it again.")
 
 
-def missing(path: str) -> NotFound:
+def not_found(path: str) -> NotFound:
     """The one refusal for what never was, is gone, or is another tenant's."""
     return NotFound(f"There is no file '{path}'.", param="path")

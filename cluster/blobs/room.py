@@ -11,8 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs import inventory
-from cluster.blobs.failures import RoomLost, StorageFull
-from cluster.blobs.paths import new_place
+from cluster.blobs.failures import ReservationLost, StorageFull
+from cluster.blobs.paths import new_location
 from cluster.clock import Clock
 from cluster.problems import PayloadTooLarge
 
@@ -23,7 +23,7 @@ LEAST_STEP, MOST_STEP = 4 << 20, 256 << 20  # bytes
 Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 
-class Room:
+class QuotaReservation:
     """`limit` gives the plan's bytes, None for no limit; `largest` bounds this one object."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Room:
         largest: int | None,
     ) -> None:
         self.tenant = tenant
-        self.place = new_place()
+        self.place = new_location()
         self._begin = begin
         self._clock = clock
         self._limit = limit
@@ -65,7 +65,7 @@ class Room:
             elif not await inventory.resize(
                 connection, self.tenant, self.place, size, now + KEPT_S
             ):
-                raise RoomLost
+                raise ReservationLost
         self._kept, self._renewed = size, now
 
     async def _granted(self, connection: AsyncConnection, total: int) -> int:
@@ -77,7 +77,7 @@ class Room:
         limit = self._limit()
         if limit is None:
             return wanted
-        used = await inventory.taken(connection, self.tenant, beside=self.place)
+        used = await inventory.used_bytes(connection, self.tenant, beside=self.place)
         if used + total > limit:
             raise StorageFull(limit, used, total)
         return min(wanted, limit - used)

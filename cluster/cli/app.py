@@ -304,4 +304,4 @@ def models_train_nano(context: typer.Context) -> None:
     """Train the shipped nano model again from its recipe."""
     from cluster.cli.delegate import module
 
-    raise typer.Exit(module("deployments.trainer", ["nano", *context.args]))
+    raise typer.Exit(module("training", ["nano", *context.args]))

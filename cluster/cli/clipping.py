@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cluster.cli.clip_report import headline, remarks, summary, title
-from cluster.cli.media_client import ENDED, MediaClient, Refused
+from cluster.cli.clip_report import format_headline, remarks, summary, title
+from cluster.cli.media_client import ENDED, ApiError, MediaClient
 from cluster.cli.retries import Retries
-from cluster.cli.screen import console, fail, plain, say
+from cluster.cli.screen import console, fail, print_plain, print_rich
 
 PARTIAL = 3
 ENDINGS = {"video": ".mp4", "thumbnail": ".jpg", "srt": ".srt", "vtt": ".vtt"}
@@ -38,12 +38,12 @@ class ClipSaver:
                 continue
             names = [self._download(clip["number"], file) for file in clip["files"]]
             self._shown.add(clip["number"])
-            say(f"[bold]{clip['number']}[/] {headline(clip)}")
-            plain(f"  {title(clip)[:90]}")
+            print_rich(f"[bold]{clip['number']}[/] {format_headline(clip)}")
+            print_plain(f"  {title(clip)[:90]}")
             if names:
-                plain(f"  {'  '.join(names)}")
+                print_plain(f"  {'  '.join(names)}")
             for remark in remarks(clip):
-                plain(f"  ! {remark}")
+                print_plain(f"  ! {remark}")
         return clips
 
     def _download(self, number: int, file: dict[str, Any]) -> str:
@@ -62,7 +62,7 @@ class ClipSaver:
         if found["state"] not in ENDED:
             return fail(f"job {job} is {found['state']} ({found['percent']:.0f} %)")
         took = found["ended"] - found["started"]
-        plain(f"{summary(clips)} in {took:.1f} s, in {self._out}")
+        print_plain(f"{summary(clips)} in {took:.1f} s, in {self._out}")
         return PARTIAL if found["state"] == "partial" else 0
 
 
@@ -81,13 +81,15 @@ class ClipCommand:
             if transcript is not None:
                 self._client.put_transcript(video, transcript)
             job = str(self._client.order_clips(video, options, secrets.token_hex(16))["id"])
-            plain(f"video {video}, job {job}")
+            print_plain(f"video {video}, job {job}")
             progress.update(bar, description="queued", completed=0.0)
             try:
                 self._follow(job, progress, bar)
                 return self._saver.finish(job)
             except (httpx.TransportError, KeyboardInterrupt):
-                plain(f"job {job} goes on; `mobula jobs save {job} --out {self._out}` saves it")
+                print_plain(
+                    f"job {job} goes on; `mobula jobs save {job} --out {self._out}` saves it"
+                )
                 raise
 
     def _follow(self, job: str, progress: Progress, bar: Any) -> None:
@@ -95,7 +97,7 @@ class ClipCommand:
             if name == "progress":
                 progress.update(bar, description=data["stage"], completed=data["percent"])
             elif name == "retrying":
-                plain(f"  trying again: {(data.get('problem') or {}).get('detail', '')}")
+                print_plain(f"  trying again: {(data.get('problem') or {}).get('detail', '')}")
             elif name == "part" and data.get("state") in ("ready", "failed"):
                 self._saver.save(job)
 
@@ -129,8 +131,8 @@ def _with_client(out: Path, key: str | None, command: Callable[[MediaClient], in
     try:
         out.mkdir(parents=True, exist_ok=True)
         with connect(key) as http:
-            return command(MediaClient(http, Retries(plain)))
-    except Refused as refused:
+            return command(MediaClient(http, Retries(print_plain)))
+    except ApiError as refused:
         return fail(str(refused))
     except httpx.HTTPError as error:
         return fail(f"the cluster does not answer: {error or type(error).__name__}")

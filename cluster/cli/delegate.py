@@ -6,13 +6,15 @@ import sys
 from collections.abc import Sequence
 
 from cluster.cli.screen import fail
-from cluster.settings import ROOT, process_environment
+from cluster.installation import working_folder
+from cluster.settings import process_environment
 
 
 def module(name: str, arguments: Sequence[str]) -> int:
-    """`python -m name ...`, from the root of the repository."""
+    """`python -m name ...`, in the folder of state and configuration."""
     command = [sys.executable, "-m", name, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=process_environment(), check=False).returncode
+    folder, env = working_folder(), process_environment()
+    return subprocess.run(command, cwd=folder, env=env, check=False).returncode
 
 
 def main_of(name: str, arguments: Sequence[str]) -> int:

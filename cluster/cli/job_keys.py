@@ -54,7 +54,7 @@ def make(
 
 
 @contextmanager
-def lent(http: httpx.Client, home: Path, life_s: int = LIFE_S) -> Iterator[JobKey]:
+def lend_key(http: httpx.Client, home: Path, life_s: int = LIFE_S) -> Iterator[JobKey]:
     """The same, revoked and removed at the end."""
     key = make(http, home, life_s=life_s)
     try:

@@ -14,13 +14,13 @@ console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def say(text: str = "") -> None:
+def print_rich(text: str = "") -> None:
     """Print a line, markup included; a closed terminal is no reason to stop."""
     with suppress(OSError):
         console.print(text)
 
 
-def plain(text: str, end: str = "\n") -> None:
+def print_plain(text: str, end: str = "\n") -> None:
     """Print text as it is: log lines, keys, a model's words."""
     with suppress(OSError):
         console.print(text, markup=False, end=end)
@@ -61,7 +61,7 @@ class Stages:
 
     def _print(self, text: str) -> None:
         self._printed = self._clock.monotonic()
-        plain(f"  {self._printed - self._began:5.1f} s  {text}")
+        print_plain(f"  {self._printed - self._began:5.1f} s  {text}")
 
     @contextmanager
     def running(self) -> Iterator["Stages"]:

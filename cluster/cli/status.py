@@ -22,8 +22,8 @@ from cluster.cli.screen import console
 from cluster.clock import SystemClock
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
-from cluster.ops.dashboard import Dashboard, DashboardRefused
-from cluster.ops.processes import members
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
+from cluster.ops.processes import cluster_processes
 from cluster.ops.startup import is_ready, token
 from cluster.ops.state import ClusterState
 from cluster.ops.supervision import Supervision
@@ -95,7 +95,7 @@ def _parts(state: ClusterState, settings: Settings, *, ready: bool) -> Iterator[
 
 
 def _processes(state: ClusterState) -> str:
-    processes = members(state.id)
+    processes = cluster_processes(state.id)
     total = 0
     for process in processes:
         with suppress(psutil.Error):
@@ -116,7 +116,7 @@ def _scaling(state: ClusterState, settings: Settings) -> tuple[dict[str, Any] | 
 
 
 def _deployments(state: ClusterState, ray_token: str) -> Iterator[RenderableType]:
-    dashboard = Dashboard(state.dashboard, ray_token)
+    dashboard = DashboardClient(state.dashboard, ray_token)
     try:
         status = dashboard.status()
     except (httpx.HTTPError, DashboardRefused) as error:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.cli import servers
-from cluster.cli.screen import fail, plain, say
+from cluster.cli.screen import fail, print_plain, print_rich
 from cluster.clock import SystemClock
 from cluster.settings import ROOT, process_environment
 
+TESTS = ROOT / "tests"
 LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
@@ -40,7 +41,7 @@ NO_TESTS = 5  # pytest's exit code
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TierResult:
     """What one tier did."""
 
     tier: str
@@ -55,12 +56,14 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
     Tests marked `exhaustive` run only if asked for.
     """
+    if not TESTS.is_dir():
+        return fail("an installed Mobula has no tests: clone the repository and run ./mobula test")
     known = available()
     unknown = [tier for tier in chosen if tier not in known]
     if unknown:
         return fail(f"no tier {', '.join(unknown)}; tiers: {', '.join(known)}")
     tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
-    outcomes: list[Outcome] = []
+    outcomes: list[TierResult] = []
     if servers.TIERS & set(tiers):
         servers.ensure()
     for tier in tiers:
@@ -76,20 +79,20 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
 
 def available() -> list[str]:
     """lint, then the folders of tests/ that hold tests, quickest first."""
-    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py"))}
+    folders = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
 
 
-def _lint() -> Outcome:
+def _lint() -> TierResult:
     clock = SystemClock()
     began = clock.monotonic()
-    say(f"\n[bold]== {LINT}[/]")
+    print_rich(f"\n[bold]== {LINT}[/]")
     scripts = Path(sys.executable).parent
     failed = 0
     for name, *arguments in CHECKS:
-        plain(f"$ {' '.join((name, *arguments))}")
+        print_plain(f"$ {' '.join((name, *arguments))}")
         failed += _call([str(scripts / name), *arguments]) != 0
-    return Outcome(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
+    return TierResult(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
 
 
 def selection(keyword: str | None, stop: bool, exhaustive: bool) -> list[str]:
@@ -101,11 +104,11 @@ def selection(keyword: str | None, stop: bool, exhaustive: bool) -> list[str]:
     ]
 
 
-def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> Outcome:
+def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> TierResult:
     clock = SystemClock()
     began = clock.monotonic()
     name = " ".join([tier, *changes.values()])
-    say(f"\n[bold]== {name}[/]")
+    print_rich(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
@@ -115,7 +118,7 @@ def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> O
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
         failed = 1  # it broke before or after its tests
-    return Outcome(name, passed, failed, skipped, clock.monotonic() - began)
+    return TierResult(name, passed, failed, skipped, clock.monotonic() - began)
 
 
 def _call(command: Sequence[str], changes: Mapping[str, str] | None = None) -> int:
@@ -139,15 +142,15 @@ def counts(report: Path) -> tuple[int, int, int]:
     return passed, failed, skipped
 
 
-def _report(outcomes: Sequence[Outcome]) -> int:
-    say("\n[bold]== summary[/]")
+def _report(outcomes: Sequence[TierResult]) -> int:
+    print_rich("\n[bold]== summary[/]")
     for outcome in outcomes:
         word = "FAILED" if outcome.failed else "ok"
         numbers = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
-        plain(f"{outcome.tier:<10} {word:<7} {outcome.seconds:6.1f} s  {numbers}")
+        print_plain(f"{outcome.tier:<10} {word:<7} {outcome.seconds:6.1f} s  {numbers}")
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
     skipped = sum(outcome.skipped for outcome in outcomes)
-    plain(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all")
-    plain(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    print_plain(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all")
+    print_plain(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 0 if passed and not failed else 1

@@ -17,16 +17,16 @@ from random import Random
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.sealing import SealBroken
+from cluster.auth.sealing import DecryptionFailed
 from cluster.clock import Clock
 from cluster.events import queue
 from cluster.events.expiring import announce_expiring
 from cluster.events.kinds import EventKind
 from cluster.events.outbox import Event
 from cluster.events.policy import DeliveryPolicy
-from cluster.events.queue import Claim, Due
-from cluster.events.sender import Attempt, Sender
-from cluster.events.signing import Keyring
+from cluster.events.queue import DeliveryLease, DueDelivery
+from cluster.events.sender import DeliveryAttempt, Sender
+from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import Webhook, find_secret
 from cluster.net.transport import PinnedTransport
 from cluster.problems import Problem
@@ -38,14 +38,14 @@ UNREADABLE = "the signing secret cannot be opened; rotate it"
 log = logging.getLogger("mobula.events")
 
 
-class Deliverer:
+class WebhookDeliveryWorker:
     """Claims what is due, sends it, records how it ended."""
 
     def __init__(
         self,
         database: Database,
         transport: PinnedTransport,
-        keyring: Keyring,
+        keyring: WebhookSecrets,
         clock: Clock,
         random: Random,
         policy: DeliveryPolicy | None = None,
@@ -57,7 +57,7 @@ class Deliverer:
         self._clock = clock
         self._random = random
         self._sender = Sender(transport, clock, self.policy.attempt_s)
-        self._open: dict[asyncio.Task[None], Claim] = {}
+        self._open: dict[asyncio.Task[None], DeliveryLease] = {}
         self._woken = asyncio.Event()
         self._house_due = clock.monotonic() + self.policy.house_s
         self._loop: asyncio.Task[None] | None = None
@@ -96,7 +96,7 @@ class Deliverer:
             if gone == 0:
                 return total
 
-    async def send_test(self, webhook: Webhook) -> Attempt:
+    async def send_test(self, webhook: Webhook) -> DeliveryAttempt:
         """Send one `webhook.test` event now, once; it is stored nowhere. Raises NotFound."""
         now = self._clock.wall()
         async with self._database.read() as connection:
@@ -150,7 +150,7 @@ class Deliverer:
             )
         return [one.id for one in due if self._admits(one, webhooks, tenants)][:room]
 
-    def _admits(self, one: Due, webhooks: Counter[str], tenants: Counter[str]) -> bool:
+    def _admits(self, one: DueDelivery, webhooks: Counter[str], tenants: Counter[str]) -> bool:
         if webhooks[one.webhook] >= self.policy.webhook_slots:
             return False
         if tenants[one.tenant] >= self.policy.tenant_slots:
@@ -159,7 +159,7 @@ class Deliverer:
         tenants[one.tenant] += 1
         return True
 
-    def _try(self, claim: Claim) -> asyncio.Task[None]:
+    def _try(self, claim: DeliveryLease) -> asyncio.Task[None]:
         task = asyncio.create_task(self._deliver(claim), name=f"deliver-{claim.id}")
         self._open[task] = claim
         task.add_done_callback(self._make_room)
@@ -170,25 +170,25 @@ class Deliverer:
             self._open.pop(task, None)
         self._woken.set()
 
-    async def _deliver(self, claim: Claim) -> None:
+    async def _deliver(self, claim: DeliveryLease) -> None:
         """A try whose record is lost is made again when its lease ends."""
         try:
             if self._clock.wall() - claim.event.at > self.policy.age_s:
-                attempt = Attempt(False, None, "not delivered in time", 0.0)
+                attempt = DeliveryAttempt(False, None, "not delivered in time", 0.0)
             else:
                 attempt = await self._send(claim.webhook, claim.url, claim.secret, claim.event)
             await self._record(claim, attempt)
         except (Problem, SQLAlchemyError):
             log.warning("a delivery could not be recorded: %s", claim.id, exc_info=True)
 
-    async def _send(self, webhook: str, url: str, sealed: bytes, event: Event) -> Attempt:
+    async def _send(self, webhook: str, url: str, sealed: bytes, event: Event) -> DeliveryAttempt:
         try:
             keys = self._keyring.keys(webhook, sealed, self._clock.wall())
-        except SealBroken:
-            return Attempt(False, None, UNREADABLE, 0.0)
+        except DecryptionFailed:
+            return DeliveryAttempt(False, None, UNREADABLE, 0.0)
         return await self._sender.send(url, keys, event)
 
-    async def _record(self, claim: Claim, attempt: Attempt) -> None:
+    async def _record(self, claim: DeliveryLease, attempt: DeliveryAttempt) -> None:
         now, tried = self._clock.wall(), claim.attempts + 1
         error = attempt.error or ""
         last = tried >= self.policy.attempts or now - claim.event.at > self.policy.age_s
@@ -198,20 +198,20 @@ class Deliverer:
             elif attempt.gone or last:
                 await self._record_end(connection, claim, attempt)
             else:
-                retry_at = now + self.policy.pause(tried, self._random)
+                retry_at = now + self.policy.backoff_s(tried, self._random)
                 await queue.record_retry(connection, claim, error, retry_at)
 
     async def _record_end(
-        self, connection: AsyncConnection, claim: Claim, attempt: Attempt
+        self, connection: AsyncConnection, claim: DeliveryLease, attempt: DeliveryAttempt
     ) -> None:
         """A webhook that took nothing for as long as this event was tried is disabled."""
         error = attempt.error or ""
-        await queue.hold_webhook(connection, claim)
+        await queue.lock_webhook(connection, claim)
         ended = await queue.record_failed(connection, claim, error)
         if ended and (attempt.gone or not await queue.succeeded_since(connection, claim)):
             await queue.disable(connection, self._clock, claim, error)
 
-    async def _give_back(self, claims: list[Claim]) -> None:
+    async def _give_back(self, claims: list[DeliveryLease]) -> None:
         if not claims:
             return
         try:

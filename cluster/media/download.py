@@ -50,14 +50,14 @@ class SourceUnreachable(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingStream:
     """`size` is what the other side promises, in bytes; None where it does not say."""
 
     size: int | None
     chunks: AsyncIterator[bytes]
 
 
-class Downloads:
+class UrlDownloader:
     """Make one a process; `close` it."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Downloads:
         await self._client.aclose()
 
     @asynccontextmanager
-    async def open(self, url: str, max_bytes: int) -> AsyncIterator[Incoming]:
+    async def open(self, url: str, max_bytes: int) -> AsyncIterator[IncomingStream]:
         """Raises UnsafeUrl, SourceRefused, SourceTooLarge, SourceUnreachable; so do the chunks."""
         try:
             async with asyncio.timeout(self._wall_s):
@@ -107,7 +107,7 @@ def _next(here: httpx.URL, response: httpx.Response) -> httpx.URL:
         raise SourceRefused("redirects to nowhere") from None
 
 
-def _incoming(response: httpx.Response, max_bytes: int) -> Incoming:
+def _incoming(response: httpx.Response, max_bytes: int) -> IncomingStream:
     status = response.status_code
     if status != 200:
         if status >= 500 or status in _PASSING:
@@ -118,7 +118,7 @@ def _incoming(response: httpx.Response, max_bytes: int) -> Incoming:
     size = _size(response)
     if size is not None and size > max_bytes:
         raise SourceTooLarge(max_bytes)
-    return Incoming(size, _bounded(response, max_bytes))
+    return IncomingStream(size, _bounded(response, max_bytes))
 
 
 async def _bounded(response: httpx.Response, max_bytes: int) -> AsyncIterator[bytes]:

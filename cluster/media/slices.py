@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from cluster.media.upload import ChecksumMismatch, OverLength
+from cluster.media.upload import ChecksumMismatch, UploadTooLong
 
 ALGORITHMS = ("sha1", "sha256", "md5")  # in our order of preference
 
@@ -28,7 +28,7 @@ class Checksum:
         return f"{self.algorithm} {base64.b64encode(self.digest).decode()}"
 
 
-class Slices:
+class PartSplitter:
     """Cuts `chunks` every `size` bytes. A piece with a checksum is one slice, whatever its size,
     because nothing of it may be kept before all of it was seen.
     """
@@ -45,7 +45,7 @@ class Slices:
         self._left = b""
         self._ended = False
 
-    async def more(self) -> bool:
+    async def has_next(self) -> bool:
         """Whether another slice begins; waits for its first bytes. Raises as the chunks do."""
         while not self._left and not self._ended:
             await self._pull()
@@ -54,7 +54,7 @@ class Slices:
     async def slice(self) -> AsyncIterator[bytes]:
         """Raises OverLength, ChecksumMismatch, and as the chunks do."""
         taken = 0
-        while await self.more():
+        while await self.has_next():
             most = len(self._left) if self._checksum else self._size - taken
             chunk, self._left = self._left[:most], self._left[most:]
             taken += len(chunk)
@@ -75,7 +75,7 @@ class Slices:
             return
         self._room -= len(chunk)
         if self._room < 0:
-            raise OverLength(self._limit)
+            raise UploadTooLong(self._limit)
         if self._hash:
             self._hash.update(chunk)
         self._left = chunk

@@ -13,7 +13,7 @@ from cluster.problems import Conflict, InvalidRequest, NotFound, PayloadTooLarge
 UploadState = Literal["open", "finishing", "done", "failed"]
 
 
-class NoSuchUpload(NotFound):
+class UploadNotFound(NotFound):
     slug, title = "unknown-upload", "No such upload"
 
     def __init__(self, id_: str) -> None:
@@ -62,7 +62,7 @@ class ChecksumMismatch(InvalidRequest):
         )
 
 
-class OverLength(PayloadTooLarge):
+class UploadTooLong(PayloadTooLarge):
     slug, title = "over-length", "More bytes than the upload's length"
 
 
@@ -108,7 +108,7 @@ class Upload:
 
 
 @dataclass(slots=True)
-class Hold:
+class UploadLock:
     """The right to write to an upload; `upload` is its state as of the holder's last write."""
 
     upload: Upload

@@ -22,15 +22,15 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from cluster.blobs.files import TenantFiles
 from cluster.clock import Clock
-from cluster.media.slices import Checksum, Slices
+from cluster.media.slices import Checksum, PartSplitter
 from cluster.media.upload import (
-    Hold,
-    NoSuchUpload,
     OffsetMismatch,
     TooManyUploads,
     Upload,
     UploadGone,
+    UploadLock,
     UploadLocked,
+    UploadNotFound,
     UploadState,
     new_id,
 )
@@ -49,7 +49,7 @@ GRACE_S = 86_400.0  # an upload past its time is gone; so much later it is unkno
 OCTETS = "application/octet-stream"
 
 
-class UploadDesk:
+class UploadStore:
     """Methods that take a connection write in its transaction; the others have their own."""
 
     def __init__(
@@ -89,19 +89,19 @@ class UploadDesk:
         async with self._database.read() as connection:
             return _upload(await _find(connection, tenant, id_))
 
-    async def usable(self, tenant: str, id_: str) -> Upload:
+    async def get_active(self, tenant: str, id_: str) -> Upload:
         """Raises NoSuchUpload, UploadGone."""
         found = await self.get(tenant, id_)
         self._check_usable(found)
         return found
 
     @asynccontextmanager
-    async def held(self, tenant: str, id_: str, offset: int) -> AsyncIterator[Hold]:
+    async def lock(self, tenant: str, id_: str, offset: int) -> AsyncIterator[UploadLock]:
         """The right to go on at `offset`, for the length of the block.
 
         Raises NoSuchUpload, UploadGone, OffsetMismatch, UploadLocked.
         """
-        hold = Hold(await self.usable(tenant, id_), secrets.token_hex(8))
+        hold = UploadLock(await self.get_active(tenant, id_), secrets.token_hex(8))
         await acquire(self._take(hold, offset), lambda _: self._release(hold))
         renewing = asyncio.create_task(self._renew(hold))
         try:
@@ -112,7 +112,7 @@ class UploadDesk:
                 await run_to_end(self._release(hold))
 
     async def append(
-        self, hold: Hold, chunks: AsyncIterator[bytes], checksum: Checksum | None = None
+        self, hold: UploadLock, chunks: AsyncIterator[bytes], checksum: Checksum | None = None
     ) -> Upload:
         """Keep what comes, slice by slice; with a checksum all of it or nothing.
 
@@ -120,13 +120,13 @@ class UploadDesk:
         TenantFiles.put do; slices that were kept stay kept.
         """
         upload = hold.upload
-        slices = Slices(chunks, upload.length - upload.received, self._slice_bytes, checksum)
-        while await slices.more():
+        slices = PartSplitter(chunks, upload.length - upload.received, self._slice_bytes, checksum)
+        while await slices.has_next():
             await self._keep(hold, slices)
         slices.check()
         return hold.upload
 
-    async def bytes_of(self, upload: Upload) -> AsyncIterator[bytes]:
+    async def read(self, upload: Upload) -> AsyncIterator[bytes]:
         """Everything that has come, in order."""
         at = 0
         while at < upload.received:
@@ -135,12 +135,12 @@ class UploadDesk:
                 yield chunk
             at += piece.bytes
 
-    async def done(self, connection: AsyncConnection, hold: Hold, video: str) -> None:
+    async def done(self, connection: AsyncConnection, hold: UploadLock, video: str) -> None:
         """It has become `video`; its pieces go. Raises UploadLocked when the hold was lost."""
         await _change(connection, hold, state="done", video=video)
         await self._clear(connection, hold.upload)
 
-    async def refuse(self, hold: Hold, said: Mapping[str, Any]) -> None:
+    async def refuse(self, hold: UploadLock, said: Mapping[str, Any]) -> None:
         """What came is no video, for good: `said` is the problem. Its pieces go."""
         details = {"metadata": hold.upload.metadata, "problem": dict(said)}
         async with self._database.begin() as connection:
@@ -162,11 +162,11 @@ class UploadDesk:
         async with self._database.read() as connection:
             past = [_upload(row) for row in await connection.execute(query)]
         for upload in past:
-            with suppress(NoSuchUpload):
+            with suppress(UploadNotFound):
                 await self.delete(upload.tenant, upload.id)
         return len(past)
 
-    async def _keep(self, hold: Hold, slices: Slices) -> None:
+    async def _keep(self, hold: UploadLock, slices: PartSplitter) -> None:
         """Store one slice; it gets its name in the transaction that counts it, or never."""
         upload = hold.upload
         path, expires = upload.piece(upload.received), upload.expires + GRACE_S
@@ -175,7 +175,7 @@ class UploadDesk:
         state: UploadState = "finishing" if received == upload.length else "open"
         async with self._database.begin() as connection:
             await _change(connection, hold, received=received, state=state)
-            await self._files.keep(staged, connection)
+            await self._files.commit(staged, connection)
         hold.upload = replace(upload, received=received, state=state)
 
     async def _clear(self, connection: AsyncConnection, upload: Upload) -> None:
@@ -198,7 +198,7 @@ class UploadDesk:
         if (await connection.execute(query)).scalar_one() >= self._max_open:
             raise TooManyUploads(self._max_open)
 
-    async def _take(self, hold: Hold, offset: int) -> None:
+    async def _take(self, hold: UploadLock, offset: int) -> None:
         upload, now = hold.upload, self._clock.wall()
         free = or_(uploads.c.holder.is_(None), uploads.c.locked < now)
         taking = (
@@ -216,19 +216,19 @@ class UploadDesk:
             raise OffsetMismatch(offset, hold.upload.received)
         raise UploadLocked(upload.id)
 
-    async def _renew(self, hold: Hold) -> None:
+    async def _renew(self, hold: UploadLock) -> None:
         while True:
             await asyncio.sleep(LOCK_S / 4)
             with suppress(Problem):
                 async with self._database.begin() as connection:
                     await _change(connection, hold, locked=self._clock.wall() + LOCK_S)
 
-    async def _release(self, hold: Hold) -> None:
+    async def _release(self, hold: UploadLock) -> None:
         async with self._database.begin() as connection:
             await _change(connection, hold, holder=None, locked=None)
 
 
-async def _change(connection: AsyncConnection, hold: Hold, **values: Any) -> None:
+async def _change(connection: AsyncConnection, hold: UploadLock, **values: Any) -> None:
     """Raises UploadLocked when the hold was lost."""
     changing: Update = update(uploads).where(*_mine(hold.upload), uploads.c.holder == hold.holder)
     if (await connection.execute(changing.values(values))).rowcount != 1:
@@ -239,7 +239,7 @@ async def _find(connection: AsyncConnection, tenant: str, id_: str) -> Row[Any]:
     query = select(uploads).where(uploads.c.tenant == tenant, uploads.c.id == id_)
     row = (await connection.execute(query)).first() if is_id(id_) else None
     if row is None:
-        raise NoSuchUpload(id_)
+        raise UploadNotFound(id_)
     return row
 
 

@@ -20,7 +20,7 @@ from cluster.blobs.files import TenantFiles
 from cluster.clock import Clock
 from cluster.problems import Conflict, InvalidRequest, NotFound, Problem
 from cluster.storage.database import Database
-from cluster.storage.pages import LARGEST, USUAL, Page, cursor_at, is_id, place_of
+from cluster.storage.pages import LARGEST, USUAL, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import jobs, stored_objects, videos
 
 SWEPT = 200  # rows of one sweep
@@ -29,7 +29,7 @@ GRACE_S = 86_400.0
 VideoState = Literal["importing", "ready", "failed"]
 
 
-class NoSuchVideo(NotFound):
+class VideoNotFound(NotFound):
     slug, title = "unknown-video", "No such video"
 
     def __init__(self, id_: str) -> None:
@@ -54,7 +54,7 @@ class SourceLost(Conflict):
         super().__init__("The recording took too long to be checked; send it again.")
 
 
-class VideoMade(Conflict):
+class VideoAlreadyExists(Conflict):
     """Another was faster to make it."""
 
     slug, title = "video-made", "The video is there already"
@@ -113,7 +113,7 @@ def objects_expire(video: Video) -> float | None:
     return None if video.expires is None else video.expires + GRACE_S
 
 
-def said_of(problem: Problem) -> dict[str, Any]:
+def problem_to_row(problem: Problem) -> dict[str, Any]:
     """A problem as a row keeps it."""
     said = {"slug": problem.slug, "title": problem.title, "status": problem.status}
     return {**said, "detail": problem.detail}
@@ -132,7 +132,7 @@ class VideoCatalog:
         async with self._database.read() as connection:
             return _video(await _find(connection, tenant, id_))
 
-    async def hold(self, connection: AsyncConnection, tenant: str, id_: str) -> Video:
+    async def lock(self, connection: AsyncConnection, tenant: str, id_: str) -> Video:
         """Nobody else changes or deletes it until the transaction ends. Raises NoSuchVideo."""
         return _video(await _find(connection, tenant, id_, hold=True))
 
@@ -152,13 +152,13 @@ class VideoCatalog:
         if state is not None:
             query = query.where(videos.c.state == state)
         if cursor is not None:
-            query = query.where(tuple_(*order) < tuple_(*place_of(cursor)))
+            query = query.where(tuple_(*order) < tuple_(*decode_cursor(cursor)))
         query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         more = len(rows) > limit
         items = tuple(_video(row) for row in rows[:limit])
-        return Page(items, cursor_at(items[-1].created, items[-1].id) if more else None)
+        return Page(items, encode_cursor(items[-1].created, items[-1].id) if more else None)
 
     async def add(self, connection: AsyncConnection, video: Video) -> None:
         await connection.execute(insert(videos).values(asdict(video)))
@@ -168,10 +168,10 @@ class VideoCatalog:
         mine = (videos.c.tenant == video.tenant, videos.c.id == video.id)
         done = await connection.execute(update(videos).where(*mine).values(changes))
         if done.rowcount != 1:
-            raise NoSuchVideo(video.id)
+            raise VideoNotFound(video.id)
         return replace(video, **changes)
 
-    async def admit(self, connection: AsyncConnection, video: Video) -> Video:
+    async def mark_ready(self, connection: AsyncConnection, video: Video) -> Video:
         """It is ready, and its source, stored until soon, stays as long as it does.
 
         Raises NoSuchVideo when an import's video was deleted meanwhile, and SourceLost when what
@@ -194,9 +194,9 @@ class VideoCatalog:
 
     async def check_unmade(self, connection: AsyncConnection, tenant: str, id_: str) -> None:
         """Raises VideoMade for one that is ready: nobody puts another source under it."""
-        with suppress(NoSuchVideo):
-            if (await self.hold(connection, tenant, id_)).state == "ready":
-                raise VideoMade(id_)
+        with suppress(VideoNotFound):
+            if (await self.lock(connection, tenant, id_)).state == "ready":
+                raise VideoAlreadyExists(id_)
 
     async def fail(
         self, connection: AsyncConnection, tenant: str, id_: str, said: Mapping[str, Any]
@@ -210,15 +210,15 @@ class VideoCatalog:
     async def discard(self, tenant: str, id_: str) -> None:
         """Delete what was stored for a video that never came to be; one that did stays."""
         async with self._database.begin() as connection:
-            with suppress(NoSuchVideo):
-                await self.hold(connection, tenant, id_)
+            with suppress(VideoNotFound):
+                await self.lock(connection, tenant, id_)
                 return
             await self._files.delete_under(tenant, folder_of(id_), connection)
 
     async def delete(self, tenant: str, id_: str) -> None:
         """With its objects. Raises NoSuchVideo, VideoBusy."""
         async with self._database.begin() as connection:
-            await self.hold(connection, tenant, id_)
+            await self.lock(connection, tenant, id_)
             job = await running_job(connection, tenant, id_)
             if job is not None:
                 raise VideoBusy(id_, job)
@@ -232,7 +232,7 @@ class VideoCatalog:
         async with self._database.read() as connection:
             past = (await connection.execute(query)).all()
         for row in past:
-            with suppress(NoSuchVideo, VideoBusy):
+            with suppress(VideoNotFound, VideoBusy):
                 await self.delete(row.tenant, row.id)
         return len(past)
 
@@ -251,11 +251,11 @@ def _mine(tenant: str, id_: str) -> tuple[ColumnElement[bool], ColumnElement[boo
 
 async def _find(connection: AsyncConnection, tenant: str, id_: str, hold: bool = False) -> Row[Any]:
     if not is_id(id_):
-        raise NoSuchVideo(id_)
+        raise VideoNotFound(id_)
     query = select(videos).where(*_mine(tenant, id_))
     row = (await connection.execute(query.with_for_update() if hold else query)).first()
     if row is None:
-        raise NoSuchVideo(id_)
+        raise VideoNotFound(id_)
     return row
 
 

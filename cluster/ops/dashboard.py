@@ -32,7 +32,7 @@ class AppStatus:
         return self.status == "DEPLOY_FAILED"
 
 
-class Dashboard:
+class DashboardClient:
     """A client; `token` is Ray's cluster token."""
 
     def __init__(self, url: str, token: str) -> None:

@@ -19,7 +19,7 @@ FIXED = ("http_options", "grpc_options", "proxy_location")
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class LastGoodConfig:
     """`asked` is the file's content, `sent` what Serve was given."""
 
     asked: Mapping[str, Any]
@@ -39,12 +39,12 @@ class Deployed:
         (home / PENDING).unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, home: Path) -> "Deployed | None":
+    def load(cls, home: Path) -> "LastGoodConfig | None":
         """None where there is none, or it cannot be read."""
         return cls._read(home / FILE)
 
     @classmethod
-    def load_last(cls, home: Path) -> "Deployed | None":
+    def load_last(cls, home: Path) -> "LastGoodConfig | None":
         """What was sent last, whether it was seen to work or not."""
         return cls._read(home / PENDING) or cls.load(home)
 
@@ -52,7 +52,7 @@ class Deployed:
         write_private(path, json.dumps(asdict(self), indent=1).encode())
 
     @classmethod
-    def _read(cls, path: Path) -> "Deployed | None":
+    def _read(cls, path: Path) -> "LastGoodConfig | None":
         with contextlib.suppress(OSError, ValueError, TypeError):
             return cls(**json.loads(path.read_bytes()))
         return None
@@ -66,10 +66,12 @@ class Deployed:
             for where, old, new in _differences(part, self.asked.get(part), asked.get(part))
         ]
 
-    def with_applications(self, asked: Mapping[str, Any], applications: list[Any]) -> "Deployed":
+    def with_applications(
+        self, asked: Mapping[str, Any], applications: list[Any]
+    ) -> "LastGoodConfig":
         """What becomes of it when these applications are sent; the fixed parts stay."""
         fixed = {part: self.sent[part] for part in FIXED if part in self.sent}
-        return Deployed(asked, {**asked, **fixed, "applications": applications})
+        return LastGoodConfig(asked, {**asked, **fixed, "applications": applications})
 
 
 def _differences(where: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:

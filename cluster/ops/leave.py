@@ -17,7 +17,7 @@ from cluster.clock import Clock, SystemClock
 POLL_S = 1.0
 
 
-class Control(Protocol):
+class NodeDrainer(Protocol):
     """Ray's control, as one node sees it."""
 
     def drain(self, deadline: float) -> None:
@@ -29,8 +29,8 @@ class Control(Protocol):
         ...
 
 
-def leave(
-    control: Control, within_s: float, clock: Clock, sleep: Callable[[float], None] = time.sleep
+def drain_node(
+    control: NodeDrainer, within_s: float, clock: Clock, sleep: Callable[[float], None] = time.sleep
 ) -> bool:
     """Whether the node was given up in time. An unreachable control counts as not."""
     ends = clock.monotonic() + within_s
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         control = RayControl(chosen.address)
     except ConnectionError:
         return 1
-    return 0 if leave(control, chosen.within, SystemClock()) else 1
+    return 0 if drain_node(control, chosen.within, SystemClock()) else 1
 
 
 if __name__ == "__main__":

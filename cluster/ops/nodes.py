@@ -74,6 +74,7 @@ class Node:
 
     @staticmethod
     def _command(options: dict[str, object], *flags: str) -> list[str]:
-        ray = Path(sys.executable).with_name("ray")
+        script = Path(sys.executable).with_name("ray")  # not there where pip installed elsewhere
+        ray = [str(script)] if script.exists() else [sys.executable, "-m", "ray.scripts.scripts"]
         flat = [str(part) for option in options.items() for part in option]
-        return [str(ray), "start", "--disable-usage-stats", *flags, *flat]
+        return [*ray, "start", "--disable-usage-stats", *flags, *flat]

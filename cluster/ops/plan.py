@@ -1,6 +1,7 @@
 """What is to be started, and what can be known to fail before anything is.
 
-Flows in: settings, and the operator's file. Flows out: a `Plan`, or `StartFailed` with a sentence.
+Flows in: settings, and the operator's file. Flows out: a `StartPlan`, or `StartFailed` with a
+sentence.
 """
 
 import time
@@ -15,12 +16,12 @@ import yaml
 from cluster.auth.home import store_url
 from cluster.ops import gcs_store
 from cluster.ops.nodes import is_loopback
-from cluster.ops.ports import Ports, Taken, taken
+from cluster.ops.ports import PortConflict, Ports, find_conflict
 from cluster.ops.profile import Profile
-from cluster.ops.tls import complaint as tls_complaint
 from cluster.ops.tls import scheme
+from cluster.ops.tls import tls_error as tls_complaint
 from cluster.settings import LOOPBACK, Settings
-from cluster.storage.one_node import OneNodeOnly, is_sqlite
+from cluster.storage.one_node import SqliteNeedsSingleNode, is_sqlite
 
 POLL_S = 0.1
 NEEDED_BYTES = 3 << 30
@@ -31,7 +32,7 @@ class StartFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class StartPlan:
     """What to start and how. By `cpus` Ray places replicas, unless a setting says otherwise.
 
     Nothing is deployed before `nodes` are there, this one among them.
@@ -73,7 +74,7 @@ class Plan:
         return {**config, "http_options": {**config.get("http_options", {}), **http}}
 
 
-def check(plan: Plan) -> None:
+def check(plan: StartPlan) -> None:
     """Refuse early what cannot work."""
     settings = plan.settings
     if settings.host == LOOPBACK != settings.node_address:
@@ -81,7 +82,7 @@ def check(plan: Plan) -> None:
             f"other nodes reach replicas here at {settings.node_address} (MOBULA_NODE_ADDRESS), "
             "but MOBULA_HOST lets this machine in alone: set it to 0.0.0.0"
         )
-    complaint = gcs_store.complaint(settings) or tls_complaint(settings, plan.profile)
+    complaint = gcs_store.connection_error(settings) or tls_complaint(settings, plan.profile)
     if complaint is not None:
         raise StartFailed(complaint)
     if plan.nodes > 1 and is_loopback(settings.node_address):
@@ -90,8 +91,8 @@ def check(plan: Plan) -> None:
             "the address under which the other nodes reach it"
         )
     if plan.nodes > 1 and is_sqlite(store_url(plan.home, settings)):
-        raise StartFailed(str(OneNodeOnly()))
-    refuse_taken(Ports.of(settings))
+        raise StartFailed(str(SqliteNeedsSingleNode()))
+    check_ports_free(Ports.of(settings))
     available = psutil.virtual_memory().available
     if available < NEEDED_BYTES:
         raise StartFailed(
@@ -100,17 +101,17 @@ def check(plan: Plan) -> None:
         )
 
 
-def refuse_taken(ports: Ports) -> None:
+def check_ports_free(ports: Ports) -> None:
     """Raises StartFailed naming each port that somebody else has."""
     busy = _taken_for_good(ports)
     if busy:
         raise StartFailed("\n".join(str(each) for each in busy))
 
 
-def _taken_for_good(ports: Ports) -> list[Taken]:
+def _taken_for_good(ports: Ports) -> list[PortConflict]:
     """A port without a holder may belong to a process that is just ending: look again."""
     for _ in range(30):
-        busy = taken(ports)
+        busy = find_conflict(ports)
         if not busy or any(each.holder for each in busy):
             return busy
         time.sleep(POLL_S)

@@ -11,9 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
+from cluster.installation import IN_CLONE, ROOT
 from cluster.ops.ports import BLOCK, Ports
 from cluster.ops.worker_hook import API_PORT
-from cluster.settings import MARKER, ROOT, process_environment
+from cluster.settings import MARKER, process_environment
 
 Profile = Literal["fast", "plain"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
@@ -87,7 +88,8 @@ def environment(
     for name, ours in LOOPBACK_ONLY.items():  # of a cluster around this process
         if inherited.get(name) == ours:
             del inherited[name]
-    paths = [str(ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
+    own = [str(ROOT)] if IN_CLONE else []  # installed packages are found without it
+    paths = [*own, *filter(None, [inherited.get("PYTHONPATH")])]
     return {
         **serve_environment(profile, ports, haproxy, cores),
         **inherited,
@@ -97,7 +99,7 @@ def environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_START_HOOK": "cluster.ops.start_hook.trim",
+        "RAY_START_HOOK": "cluster.ops.start_hook.disable_client_server",
         **CLIENT_ADDRESSES,
         **(LOOPBACK_ONLY | {API_PORT: str(ports.http)} if one_machine else {}),
     }

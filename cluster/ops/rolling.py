@@ -1,7 +1,7 @@
 """Rolling a configuration onto a running cluster: send it, watch it, and go back where it fails.
 
-Flows in: what runs and what is to run. Flows out: a `Rolled`. `/readyz` is asked all the while,
-over new connections, as a load balancer would.
+Flows in: what runs and what is to run. Flows out: a `RolloutResult`. `/readyz` is asked all the
+while, over new connections, as a load balancer would.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from typing import Any, Self
 import httpx
 
 from cluster.clock import Clock, SystemClock
-from cluster.ops.dashboard import Dashboard, DashboardRefused
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.rollout import Progress, progress, replicas, to_replace
 
 POLL_S = 0.5
@@ -30,12 +30,12 @@ class RollFailed(Exception):
     """Why the configuration does not run, written for the operator."""
 
 
-class RollLate(RollFailed):
+class RolloutTimeout(RollFailed):
     """It was not done in time, and goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rolled:
+class RolloutResult:
     """`replaced` replicas in `seconds`; of `probes` of `/readyz`, `unready` were not 200."""
 
     replaced: int
@@ -44,7 +44,7 @@ class Rolled:
     unready: int
 
 
-class Probing:
+class ReadinessPoller:
     """Asks `/readyz` from its own thread while it is entered; from the first 200 on, it counts."""
 
     def __init__(self, url: str, verify: ssl.SSLContext | bool = True) -> None:
@@ -74,12 +74,12 @@ class Probing:
                     self.unready += not ready
 
 
-class Rolling:
+class Rollout:
     """`url` is where the cluster answers; `verify` how its certificate is checked."""
 
     def __init__(
         self,
-        dashboard: Dashboard,
+        dashboard: DashboardClient,
         url: str,
         say: Say,
         clock: Clock | None = None,
@@ -91,18 +91,18 @@ class Rolling:
         self._say = say
         self._clock = clock or SystemClock()
 
-    def roll(self, config: Mapping[str, Any], timeout_s: float, wait: bool = True) -> Rolled:
+    def roll(self, config: Mapping[str, Any], timeout_s: float, wait: bool = True) -> RolloutResult:
         """Send it and wait until nothing else runs. Raises RollFailed, RollLate."""
         began = self._clock.monotonic()
         sent = {app["name"]: app for app in config["applications"]}
         old = to_replace(self._dashboard.details(), sent)
-        with Probing(self._url, self._verify) as probing:
+        with ReadinessPoller(self._url, self._verify) as probing:
             self._send(config)
             if wait:
                 self._until_done(old, began + timeout_s)
         took = self._clock.monotonic() - began
         gone = old.difference(*replicas(self._dashboard.details()).values())
-        return Rolled(len(gone), took, probing.probes, probing.unready)
+        return RolloutResult(len(gone), took, probing.probes, probing.unready)
 
     def _send(self, config: Mapping[str, Any]) -> None:
         self._say("sending")
@@ -120,7 +120,7 @@ class Rolling:
             if self._is_over(found, now - moved):
                 return
             if now > until:
-                raise RollLate(f"not done in time; it goes on\n{_waits(found)}")
+                raise RolloutTimeout(f"not done in time; it goes on\n{_waits(found)}")
             if now - max(moved, shown) > STUCK_S and _waits(found):
                 self._say(f"waiting\n{_waits(found)}")
                 shown = now

@@ -12,7 +12,7 @@ Details = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DeploymentProgress:
     """One deployment's replicas. `old` still serve and shall go, `leaving` take nothing new."""
 
     name: str
@@ -37,7 +37,7 @@ class Standing:
 class Progress:
     """`failure` is why Serve gave up, None while it has not."""
 
-    standings: tuple[Standing, ...]
+    standings: tuple[DeploymentProgress, ...]
     running: bool
     failure: str | None = None
 
@@ -108,9 +108,9 @@ def progress(details: Details, old: frozenset[str]) -> Progress:
     return Progress(standings, running, _failure(apps))
 
 
-def _standing(name: str, deployment: Details, old: frozenset[str]) -> Standing:
+def _standing(name: str, deployment: Details, old: frozenset[str]) -> DeploymentProgress:
     states = [(each["state"], each["replica_id"] in old) for each in deployment["replicas"]]
-    return Standing(
+    return DeploymentProgress(
         name=name,
         wanted=deployment["target_num_replicas"],
         old=states.count(("RUNNING", True)),

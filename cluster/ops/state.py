@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from cluster.ops.processes import Owner, members
+from cluster.ops.processes import ClusterId, cluster_processes
 from cluster.storage.files import write_private
 
 STATE, LOCK = "cluster.json", "up.lock"
@@ -33,7 +33,7 @@ class ClusterState:
     id: str
     phase: Literal["starting", "ready"]
     detached: bool
-    owner: Owner
+    owner: ClusterId
     url: str
     dashboard: str
     gcs: str
@@ -54,14 +54,14 @@ class ClusterState:
     def is_abandoned(self) -> bool:
         """Its `up` was killed before it was ready, or died in the foreground, or all is gone."""
         needs_owner = self.phase == "starting" or not self.detached
-        return (needs_owner and self.owner.process() is None) or not members(self.id)
+        return (needs_owner and self.owner.process() is None) or not cluster_processes(self.id)
 
 
 def load(home: Path) -> ClusterState | None:
     path = home / STATE
     with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):
         entry = json.loads(path.read_bytes())
-        return ClusterState(**{**entry, "owner": Owner(**entry["owner"])})
+        return ClusterState(**{**entry, "owner": ClusterId(**entry["owner"])})
     return None
 
 
@@ -87,7 +87,7 @@ def ray_dir(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def starting(home: Path) -> Iterator[bool]:
+def startup_lock(home: Path) -> Iterator[bool]:
     """Holds the right to start or clean up; yields False if another `up` has it."""
     with (home / LOCK).open("w") as file:
         try:

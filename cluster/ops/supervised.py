@@ -14,15 +14,15 @@ import psutil
 
 from cluster.ops import gcs_store
 from cluster.ops import state as states
-from cluster.ops.deployed import Deployed
-from cluster.ops.plan import Plan, StartFailed, refuse_taken
+from cluster.ops.deployed import LastGoodConfig
+from cluster.ops.plan import StartFailed, StartPlan, check_ports_free
 from cluster.ops.ports import Ports
 from cluster.ops.processes import send
 from cluster.ops.roles import Role, by_role
 from cluster.ops.shutdown import sweep
 from cluster.ops.startup import Say, Startup
 from cluster.ops.state import ClusterState
-from cluster.ops.watch import Prober, Watch, probe_targets
+from cluster.ops.watch import ClusterMonitor, Prober, probe_targets
 
 FLUSH_S = 1.5  # replicas write usage and audit records once a second
 GRACE_S = 0.5
@@ -32,7 +32,7 @@ GRACE_S = 0.5
 OUTSIDE = (OSError, RuntimeError, subprocess.SubprocessError, psutil.Error, httpx.HTTPError)
 
 
-class EndedByOthers(Exception):
+class EndedElsewhere(Exception):
     """The cluster was ended, or replaced, by somebody else: there is nothing to supervise."""
 
 
@@ -41,7 +41,7 @@ class SupervisedCluster:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: StartPlan,
         state: ClusterState,
         say: Say,
         *,
@@ -69,7 +69,7 @@ class SupervisedCluster:
         self._prober.__exit__()
 
     def _begin(self) -> None:
-        self._watch = Watch(self.state)
+        self._watch = ClusterMonitor(self.state)
         self._prober = Prober(probe_targets(self.state)).__enter__()
 
     def away(self) -> Mapping[Role, float]:
@@ -93,13 +93,13 @@ class SupervisedCluster:
     def _check_record(self) -> None:
         found = states.load(self._plan.home)
         if (found.id if found else None) != self._recorded:
-            raise EndedByOthers
+            raise EndedElsewhere
 
     def obstacle(self) -> str | None:
         """Without its Redis a head cannot be started again; what is left of it serves meanwhile.
         Raises EndedByOthers."""
         self._check_record()
-        return gcs_store.complaint(self._plan.settings)
+        return gcs_store.connection_error(self._plan.settings)
 
     def start_again(self) -> None:
         """Raises StartFailed, EndedByOthers."""
@@ -109,7 +109,11 @@ class SupervisedCluster:
             raise StartFailed(f"{type(error).__name__}: {error}") from error
 
     def _start_alone(self) -> None:
-        lock = contextlib.nullcontext(True) if self._exclusive else states.starting(self._plan.home)
+        lock = (
+            contextlib.nullcontext(True)
+            if self._exclusive
+            else states.startup_lock(self._plan.home)
+        )
         with lock as alone:
             if not alone:
                 raise StartFailed("another `mobula up` is at work here")
@@ -127,13 +131,13 @@ class SupervisedCluster:
             time.sleep(FLUSH_S)
         sweep(self._plan.home, self.state, GRACE_S)
         self._recorded = None
-        refuse_taken(Ports.of(self._plan.settings))
+        check_ports_free(Ports.of(self._plan.settings))
 
     def _start(self) -> ClusterState:
         """With what was deployed last, whatever has become of the file since. Where that does not
         start and was never seen to work, the next attempt is with what was."""
         plan = self._plan
-        deployed = Deployed.load_last(plan.home)
+        deployed = LastGoodConfig.load_last(plan.home)
         if deployed is not None:
             deployed = replace(deployed, sent=plan.addressed(deployed.sent))
             plan = replace(plan, cpus=self._count_cpus(deployed.asked))
@@ -143,7 +147,7 @@ class SupervisedCluster:
         try:
             state = startup.start()
         except StartFailed:
-            Deployed.discard_pending(plan.home)
+            LastGoodConfig.discard_pending(plan.home)
             self._after_undo()
             raise
         self._recorded = state.id

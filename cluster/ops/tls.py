@@ -31,7 +31,7 @@ def verification(certificate: str) -> ssl.SSLContext | bool:
     return context
 
 
-def complaint(settings: Settings, profile: Profile) -> str | None:
+def tls_error(settings: Settings, profile: Profile) -> str | None:
     """Why TLS, where it is asked for, cannot be had."""
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None

@@ -19,7 +19,7 @@ Action = Literal["none", "wait", "revive", "restart"]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SupervisorDecision:
     """`roles` are those to revive, with `revive`."""
 
     action: Action
@@ -27,12 +27,14 @@ class Verdict:
     roles: tuple[Role, ...] = ()
 
 
-def judge(away: Mapping[Role, float], silent: Mapping[str, float]) -> Verdict:
+def decide(away: Mapping[Role, float], silent: Mapping[str, float]) -> SupervisorDecision:
     """`away` and `silent`: seconds since it was there, or answered, last."""
-    return _restart(away, silent) or _revive(away) or _wait(away, silent) or Verdict("none")
+    return (
+        _restart(away, silent) or _revive(away) or _wait(away, silent) or SupervisorDecision("none")
+    )
 
 
-def _restart(away: Mapping[Role, float], silent: Mapping[str, float]) -> Verdict | None:
+def _restart(away: Mapping[Role, float], silent: Mapping[str, float]) -> SupervisorDecision | None:
     reasons = [
         *(f"{TITLES[role]} has died" for role in FATAL if role in away),
         *(
@@ -46,20 +48,20 @@ def _restart(away: Mapping[Role, float], silent: Mapping[str, float]) -> Verdict
             if seconds >= SILENCE_S
         ),
     ]
-    return Verdict("restart", reasons[0]) if reasons else None
+    return SupervisorDecision("restart", reasons[0]) if reasons else None
 
 
-def _revive(away: Mapping[Role, float]) -> Verdict | None:
+def _revive(away: Mapping[Role, float]) -> SupervisorDecision | None:
     roles = tuple(role for role in BY_COMMAND if role in away)
-    return Verdict("revive", f"{_titles(roles)} has died", roles) if roles else None
+    return SupervisorDecision("revive", f"{_titles(roles)} has died", roles) if roles else None
 
 
-def _wait(away: Mapping[Role, float], silent: Mapping[str, float]) -> Verdict | None:
+def _wait(away: Mapping[Role, float], silent: Mapping[str, float]) -> SupervisorDecision | None:
     roles = tuple(role for role in BY_SERVE if role in away)
     if roles:
-        return Verdict("wait", f"{_titles(roles)} has died; Serve starts it again")
+        return SupervisorDecision("wait", f"{_titles(roles)} has died; Serve starts it again")
     late = [name for name, seconds in silent.items() if seconds >= SHORT_SILENCE_S]
-    return Verdict("wait", f"{' and '.join(late)} answers late") if late else None
+    return SupervisorDecision("wait", f"{' and '.join(late)} answers late") if late else None
 
 
 def _titles(roles: tuple[Role, ...]) -> str:

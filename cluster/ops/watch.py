@@ -13,8 +13,8 @@ import httpx
 import psutil
 
 from cluster.clock import Clock, SystemClock
-from cluster.ops.processes import Owner
-from cluster.ops.roles import BY_COMMAND, Command, Role, by_role, needed
+from cluster.ops.processes import ClusterId
+from cluster.ops.roles import BY_COMMAND, ProcessCommand, Role, by_role, needed_roles
 from cluster.ops.state import ClusterState
 
 PROBE_EVERY_S = 2.0
@@ -95,16 +95,16 @@ def probe_targets(state: ClusterState) -> dict[str, str]:
     return {"the API": f"{state.url}{LIVENESS}", "Ray's control": f"{state.dashboard}{CONTROL}"}
 
 
-class Watch:
+class ClusterMonitor:
     """Knows who does what; whoever is away is looked for anew, as Serve may have replaced it."""
 
     def __init__(self, state: ClusterState, clock: Clock | None = None) -> None:
         self._state = state
         self._clock = clock or SystemClock()
-        self._needed = needed(state.profile)
-        self._known: dict[Role, list[Owner]] = {}
+        self._needed = needed_roles(state.profile)
+        self._known: dict[Role, list[ClusterId]] = {}
         self._away_since: dict[Role, float] = {}
-        self.commands: dict[Role, Command] = {}
+        self.commands: dict[Role, ProcessCommand] = {}
         self._look_for_all()
 
     def away(self) -> dict[Role, float]:
@@ -127,10 +127,10 @@ class Watch:
 
     def _look_for_all(self) -> None:
         for role, processes in by_role(self._state.id).items():
-            owners: list[Owner] = []
+            owners: list[ClusterId] = []
             for process in processes:
                 with contextlib.suppress(psutil.Error):
-                    owners.append(Owner(process.pid, process.create_time()))
+                    owners.append(ClusterId(process.pid, process.create_time()))
                     if role in BY_COMMAND:
-                        self.commands[role] = Command.of(process)
+                        self.commands[role] = ProcessCommand.of(process)
             self._known[role] = owners

@@ -12,20 +12,20 @@ from typing import Any, Generic, TypeVar
 
 from cluster.clock import Clock
 from cluster.problems import Problem
-from cluster.resilience.attempts import Attempt, Attempts, Send
+from cluster.resilience.attempts import Attempt, AttemptRunner, Send
 from cluster.resilience.breaker import BreakerFigures
-from cluster.resilience.hedging import Hedging
-from cluster.resilience.race import race
+from cluster.resilience.hedging import HedgePolicy
+from cluster.resilience.race import first_success
 from cluster.resilience.retry_budget import RetryBudget
 from cluster.resilience.spec import ResilienceSpec
-from cluster.resilience.verdicts import Unavailable, Verdict, verdict_of
-from cluster.routing.fleet import Fleet
+from cluster.resilience.verdicts import FailureClass, Unavailable, classify
+from cluster.routing.fleet import ReplicaSet
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class CallFigures:
+class CallStats:
     """Counts since the start of the process; `refused` by the open breaker."""
 
     breaker: BreakerFigures
@@ -36,17 +36,17 @@ class CallFigures:
     refused: int
 
 
-class Calls:
+class ResilientCaller:
     """One a model and process, used on one event loop."""
 
-    def __init__(self, target: str, spec: ResilienceSpec, fleet: Fleet, clock: Clock) -> None:
+    def __init__(self, target: str, spec: ResilienceSpec, fleet: ReplicaSet, clock: Clock) -> None:
         """`target` is the model's id."""
         self._spec = spec
         self._fleet = fleet
         self._now = clock.monotonic
         self._budget = RetryBudget(spec.retry_share)
-        self._hedging = Hedging(spec.hedge) if spec.hedge is not None else None
-        self.attempts = Attempts(target, spec, fleet, clock)
+        self._hedging = HedgePolicy(spec.hedge) if spec.hedge is not None else None
+        self.attempts = AttemptRunner(target, spec, fleet, clock)
         self.calls = self.retries = self.hedges = 0
 
     async def run(self, request_id: str, timeout_s: float, send: Send[T]) -> T:
@@ -55,9 +55,9 @@ class Calls:
         Raises Unavailable where there is none to be had, and what the last attempt raised else.
         """
         began = self._now()
-        lease = self.attempts.enter()
+        lease = self.attempts.acquire_pass()
         self.calls += 1
-        self._budget.called(began)
+        self._budget.record_call(began)
         if self._hedging is not None:
             return await self._hedged(self._hedging, request_id, timeout_s, send, lease)
         attempt = send(request_id, timeout_s)
@@ -67,9 +67,9 @@ class Calls:
             course = _Course(request_id, began, timeout_s, [attempt])
             return await self._more(problem, course, send)
 
-    def figures(self) -> CallFigures:
+    def figures(self) -> CallStats:
         attempts = self.attempts
-        return CallFigures(
+        return CallStats(
             attempts.breaker.figures(),
             self.calls,
             attempts.sent,
@@ -82,7 +82,7 @@ class Calls:
         """Further attempts after some that gave `problem`."""
         while self._worth_another(problem, course):
             try:
-                lease = self.attempts.enter()
+                lease = self.attempts.acquire_pass()
                 self.retries += 1
                 return await self.attempts.run(self._another(course, send), lease)
             except Problem as found:
@@ -92,10 +92,13 @@ class Calls:
     def _worth_another(self, problem: Problem, course: "_Course[T]") -> bool:
         """Whether another replica may do better, and one more attempt is paid for."""
         now = self._now()
-        verdict = verdict_of(problem, 0.0, self._spec.breaker.slow_s)
-        if isinstance(problem, Unavailable) or verdict not in (Verdict.LOST, Verdict.BUSY):
+        verdict = classify(problem, 0.0, self._spec.breaker.slow_s)
+        if isinstance(problem, Unavailable) or verdict not in (
+            FailureClass.LOST,
+            FailureClass.BUSY,
+        ):
             return False
-        if verdict is Verdict.BUSY and self._fleet.size < 2:
+        if verdict is FailureClass.BUSY and self._fleet.size < 2:
             return False
         if len(course.sent) > self._spec.retries or course.left_s(now) <= 0:
             return False
@@ -110,7 +113,7 @@ class Calls:
         return attempt
 
     async def _hedged(
-        self, hedging: Hedging, request_id: str, timeout_s: float, send: Send[T], lease: int
+        self, hedging: HedgePolicy, request_id: str, timeout_s: float, send: Send[T], lease: int
     ) -> T:
         began, attempts = self._now(), self.attempts
         hedging.called(began)
@@ -121,14 +124,16 @@ class Calls:
             if delay_s is None:
                 winner, found = await first
             else:
-                winner, found = await race(first, delay_s, lambda: self._second(course, send))
+                winner, found = await first_success(
+                    first, delay_s, lambda: self._second(course, send)
+                )
         except Problem as problem:
             return await self._more(problem, course, send)
         except BaseException:
             attempts.abandon(course.sent)  # one may have begun to answer just now
             raise
-        attempts.settle(course.sent, winner)
-        hedging.took(self._now() - winner.sent_at)
+        attempts.cancel_losers(course.sent, winner)
+        hedging.observe(self._now() - winner.sent_at)
         return found
 
     def _second(
@@ -141,7 +146,7 @@ class Calls:
         if not hedging.take(self._now()):
             return None
         self.hedges += 1
-        return self.attempts.run_with(self._another(course, send), self.attempts.enter())
+        return self.attempts.run_with(self._another(course, send), self.attempts.acquire_pass())
 
 
 @dataclass(slots=True)

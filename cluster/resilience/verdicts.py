@@ -22,7 +22,7 @@ class Unavailable(Overloaded):
     slug, title = "model-unavailable", "The model cannot be reached now"
 
 
-class Verdict(Enum):
+class FailureClass(Enum):
     """LOST and BUSY may be tried elsewhere; LOST and FAILED count against the model."""
 
     LOST = "lost"
@@ -31,17 +31,17 @@ class Verdict(Enum):
     NONE = "none"
 
 
-def verdict_of(problem: Problem, seconds: float, slow_s: float) -> Verdict:
+def classify(problem: Problem, seconds: float, slow_s: float) -> FailureClass:
     """`seconds` is how long the attempt took. A deadline that passed before an answer would count
     as slow says more of the caller, who chose it, than of the model.
     """
     if isinstance(problem, ReplicaLost | Draining | Unavailable):
-        return Verdict.LOST
+        return FailureClass.LOST
     if isinstance(problem, Overloaded):
-        return Verdict.BUSY
+        return FailureClass.BUSY
     if isinstance(problem, DeadlineExceeded):
-        return Verdict.FAILED if seconds >= slow_s else Verdict.NONE
-    return Verdict.FAILED if problem.status >= 500 else Verdict.NONE
+        return FailureClass.FAILED if seconds >= slow_s else FailureClass.NONE
+    return FailureClass.FAILED if problem.status >= 500 else FailureClass.NONE
 
 
 def is_unavailable(problem: Problem) -> bool:

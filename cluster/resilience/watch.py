@@ -13,7 +13,7 @@ from cluster.clock import Clock
 from cluster.problems import Problem
 from cluster.resilience.spec import ResilienceSpec
 from cluster.resilience.verdicts import ReplicaLost, Unavailable
-from cluster.routing.fleet import Fleet
+from cluster.routing.fleet import ReplicaSet
 
 LOOK_S = 0.25
 _SEVERAL = 3.0  # times the usual time of an answer before its absence says anything
@@ -22,7 +22,7 @@ _SMOOTHING = 0.05
 _ROUNDS_LEFT = 2  # before its time is up, an attempt without a replica is given up
 
 
-class Watched(Protocol):
+class MonitoredAttempt(Protocol):
     """One attempt. `sent_at` is monotonic; for a replica to take it, `patience_s`. `placed`: it was
     seen on its way to a replica; `refused`: how often it was seen between replicas that did not
     take it; `silent`: the fleet was told.
@@ -50,7 +50,7 @@ class Watched(Protocol):
         ...
 
 
-class Watch:
+class AttemptMonitor:
     """Use it on one event loop. An attempt is looked at every quarter second, until a replica has
     accepted it.
 
@@ -61,24 +61,26 @@ class Watch:
     accepted it or the fleet has no sign of life from it at all.
     """
 
-    def __init__(self, target: str, fleet: Fleet, spec: ResilienceSpec, clock: Clock) -> None:
+    def __init__(self, target: str, fleet: ReplicaSet, spec: ResilienceSpec, clock: Clock) -> None:
         """`target` is the model's id."""
         self._target = target
         self._fleet = fleet
         self._clock = clock
         self._patience_s = spec.patience_s
         self._hurries = bool(spec.fallback)
-        self._open: dict[int, Watched] = {}  # by identity: clients may repeat a request's id
+        self._open: dict[
+            int, MonitoredAttempt
+        ] = {}  # by identity: clients may repeat a request's id
         self._looking = False
         self._usual_s = 0.0
 
-    def add(self, attempt: Watched) -> None:
+    def add(self, attempt: MonitoredAttempt) -> None:
         self._open[id(attempt)] = attempt
         if not self._looking:
             self._looking = True
             self._look_later()
 
-    def remove(self, attempt: Watched) -> None:
+    def remove(self, attempt: MonitoredAttempt) -> None:
         self._open.pop(id(attempt), None)
 
     def answered(self, seconds: float) -> None:
@@ -109,22 +111,22 @@ class Watch:
         """In the context of no request: whose it is that looks next is chance."""
         asyncio.get_running_loop().call_later(LOOK_S, self._again, context=Context())
 
-    def _is_lost(self, attempt: Watched) -> bool:
+    def _is_lost(self, attempt: MonitoredAttempt) -> bool:
         """Whether nobody takes it: there is no replica, or only such as are dead, which Serve goes
         on asking until the controller tells it so.
         """
         fleet = self._fleet
         attempt.placed = attempt.placed or fleet.placed(attempt.call) is not None
-        attempt.refused += fleet.turned_away(attempt.call)
+        attempt.refused += fleet.was_rejected(attempt.call)
         return attempt.refused >= _REFUSED if attempt.placed else not fleet.size
 
-    def _limit_s(self, attempt: Watched) -> float:
+    def _limit_s(self, attempt: MonitoredAttempt) -> float:
         """How long it may wait for a replica to come."""
-        if self._hurries and self._fleet.known:
+        if self._hurries and self._fleet.is_initialised:
             return LOOK_S
         return min(self._patience_s, max(LOOK_S, attempt.patience_s - _ROUNDS_LEFT * LOOK_S))
 
-    def _listen(self, attempt: Watched, age_s: float) -> None:
+    def _listen(self, attempt: MonitoredAttempt, age_s: float) -> None:
         silence_s = self._fleet.spec.ejection.silence_s
         usual_s = 0.0 if attempt.tells else _SEVERAL * self._usual_s
         if age_s < max(silence_s, usual_s):
@@ -135,7 +137,7 @@ class Watch:
         if self._fleet.size > 1 and (attempt.tells or self._is_silent(attempt)):
             attempt.give_up(ReplicaLost(self._target, "A replica gives no sign of life."))
 
-    def _is_silent(self, attempt: Watched) -> bool:
+    def _is_silent(self, attempt: MonitoredAttempt) -> bool:
         """Whether the fleet, which sees all calls of the replica, has left it out for that."""
         replica = self._fleet.placed(attempt.call)
         standing = self._fleet.standings().get(replica or "")

@@ -7,7 +7,7 @@ import asyncio
 from threading import Lock
 
 
-class Arrivals:
+class ReplicaWaiter:
     """`known` once anything was told."""
 
     def __init__(self) -> None:

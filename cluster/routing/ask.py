@@ -1,7 +1,7 @@
 """What routing needs to know of a request: how much work it is, and what it begins with.
 
 Flows in: a request of any model, by its shape (cluster knows no stage's classes). Flows out: an
-`Ask`. A method without such a request (a card, a load) is no work and has no beginning.
+`RoutingRequest`. A method without such a request (a card, a load) is no work and has no beginning.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _CHARS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RoutingRequest:
     """`call` is the id of the attempt, empty where nobody follows it. `tokens` is an estimate.
 
     `sequences` are what replicas count. `key` is the same for equal beginnings within a tenant, and
@@ -29,14 +29,14 @@ class Ask:
     replica: str = ""
 
 
-NOTHING = Ask()
+NOTHING = RoutingRequest()
 
 
-def ask_of(request: Any, prefix_chars: int) -> Ask:
+def ask_of(request: Any, prefix_chars: int) -> RoutingRequest:
     """`prefix_chars` 0: no key. Whatever is no request of a model gives `NOTHING`."""
     replica = getattr(request, "replica", None)
     if isinstance(replica, str):
-        return Ask(replica=replica)
+        return RoutingRequest(replica=replica)
     call = getattr(request, "call", "") or getattr(request, "request_id", None)
     if not isinstance(call, str):
         return NOTHING
@@ -47,7 +47,7 @@ def ask_of(request: Any, prefix_chars: int) -> Ask:
     if sampling is not None:
         tokens += sequences * (sampling.max_tokens or ANSWER_TOKENS)
     key = _key(request.caller.tenant, texts, prefix_chars) if prefix_chars else 0
-    return Ask(call, tokens, key, sequences)
+    return RoutingRequest(call, tokens, key, sequences)
 
 
 def _texts(request: Any) -> Sequence[str]:

@@ -6,7 +6,7 @@ caller. Flows out: the call by its id. Whatever nobody reports is forgotten. Tak
 
 from collections import deque
 
-from cluster.routing.seats import Placement
+from cluster.routing.seats import Dispatch
 
 REPORT_WITHIN_S = 10.0  # a call that has ended is kept that long for its caller's report
 MOST_CALLS = 100_000  # a last resort: every call ends, or its replica goes
@@ -15,22 +15,22 @@ MOST_AVOIDING = 10_000
 _NOWHERE: frozenset[str] = frozenset()
 
 
-class Book:
+class InFlightCalls:
     """Keeps the seats' counts of what is outstanding there."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, Placement] = {}
-        self._ended: deque[tuple[float, Placement]] = deque()
+        self.calls: dict[str, Dispatch] = {}
+        self._ended: deque[tuple[float, Dispatch]] = deque()
         self._avoiding: dict[str, frozenset[str]] = {}
 
-    def open(self, placement: Placement) -> None:
+    def open(self, placement: Dispatch) -> None:
         seat, call = placement.seat, placement.call
         seat.take(placement)
         seat.open[call] = self.calls[call] = placement
         if len(self.calls) > MOST_CALLS:
             self.forget(next(iter(self.calls.values())))
 
-    def ended(self, placement: Placement, now: float) -> None:
+    def ended(self, placement: Dispatch, now: float) -> None:
         """Nothing is outstanding any more; its caller may still report."""
         if placement.call and not placement.over:
             placement.seat.release(placement)
@@ -38,7 +38,7 @@ class Book:
         while self._ended and self._ended[0][0] <= now:
             self.forget(self._ended.popleft()[1])
 
-    def forget(self, placement: Placement) -> None:
+    def forget(self, placement: Dispatch) -> None:
         call, seat = placement.call, placement.seat
         seat.release(placement)
         if seat.open.get(call) is placement:

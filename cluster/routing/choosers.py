@@ -8,17 +8,19 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cluster.routing.ask import Ask
-from cluster.routing.seats import Seat
+from cluster.routing.ask import RoutingRequest
+from cluster.routing.seats import ReplicaState
 from cluster.routing.spec import ChooserName, RoutingSpec
 
 _MASK = (1 << 64) - 1
 
 
-class Chooser(Protocol):
+class BalancingPolicy(Protocol):
     """Keeps whose turn it is, nothing else. `now` is on the clock that the seats were told."""
 
-    def order(self, seats: Sequence[Seat], ask: Ask, now: float) -> list[Seat]: ...
+    def order(
+        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+    ) -> list[ReplicaState]: ...
 
 
 class _Turns:
@@ -29,7 +31,7 @@ class _Turns:
         self._local = local
         self._turn = -1
 
-    def _rotated(self, seats: Sequence[Seat]) -> list[Seat]:
+    def _rotated(self, seats: Sequence[ReplicaState]) -> list[ReplicaState]:
         self._turn += 1
         start = self._turn % len(seats)
         return [*seats[start:], *seats[:start]]
@@ -38,7 +40,9 @@ class _Turns:
 class RoundRobin(_Turns):
     """One after the other; those of the caller's node while they are not busier than the rest."""
 
-    def order(self, seats: Sequence[Seat], ask: Ask, now: float) -> list[Seat]:
+    def order(
+        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+    ) -> list[ReplicaState]:
         found = self._rotated(seats)
         if self._local:
             least = min((seat.load for seat in seats if not seat.local), default=None)
@@ -48,7 +52,9 @@ class RoundRobin(_Turns):
 
 
 class LeastRequests(_Turns):
-    def order(self, seats: Sequence[Seat], ask: Ask, now: float) -> list[Seat]:
+    def order(
+        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+    ) -> list[ReplicaState]:
         found = self._rotated(seats)
         if self._local:
             found.sort(key=lambda seat: (seat.load, not seat.local))
@@ -58,7 +64,9 @@ class LeastRequests(_Turns):
 
 
 class LeastTokens(_Turns):
-    def order(self, seats: Sequence[Seat], ask: Ask, now: float) -> list[Seat]:
+    def order(
+        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+    ) -> list[ReplicaState]:
         found = self._rotated(seats)
         found.sort(key=lambda seat: (seat.tokens, seat.load, self._local and not seat.local))
         return found
@@ -70,11 +78,13 @@ class LeastTime(_Turns):
     A replica whose time is not known yet counts as the fastest one known.
     """
 
-    def order(self, seats: Sequence[Seat], ask: Ask, now: float) -> list[Seat]:
+    def order(
+        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+    ) -> list[ReplicaState]:
         times = {seat.replica: seat.peak_s(now) for seat in seats}
         fastest = min((time for time in times.values() if time is not None), default=1.0)
 
-        def cost(seat: Seat) -> tuple[float, int, bool]:
+        def cost(seat: ReplicaState) -> tuple[float, int, bool]:
             time = times[seat.replica]
             busy = seat.load + 1
             return (fastest if time is None else time) * busy, busy, self._local and not seat.local
@@ -94,7 +104,9 @@ class Weighted:
     def __init__(self) -> None:
         self._credit: dict[str, float] = {}
 
-    def order(self, seats: Sequence[Seat], ask: Ask, now: float) -> list[Seat]:
+    def order(
+        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+    ) -> list[ReplicaState]:
         weights = _shares(seats)
         credit = {
             seat.replica: self._credit.get(seat.replica, 0.0) + weights[seat.replica]
@@ -115,33 +127,35 @@ class Prefix:
     there is least to do.
     """
 
-    def __init__(self, bound: float, otherwise: Chooser) -> None:
+    def __init__(self, bound: float, otherwise: BalancingPolicy) -> None:
         self._bound = bound
         self._otherwise = otherwise
 
-    def order(self, seats: Sequence[Seat], ask: Ask, now: float) -> list[Seat]:
+    def order(
+        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+    ) -> list[ReplicaState]:
         if not ask.key:
             return self._otherwise.order(seats, ask, now)
         most = math.ceil(self._bound * (sum(seat.load for seat in seats) + 1) / len(seats))
         key = ask.key
-        return sorted(seats, key=lambda seat: (seat.load >= most, -mixed(key ^ seat.hash)))
+        return sorted(seats, key=lambda seat: (seat.load >= most, -mix64(key ^ seat.hash)))
 
 
-def mixed(value: int) -> int:
+def mix64(value: int) -> int:
     """The finalizer of MurmurHash3: every bit of it depends on every bit of `value`."""
     value = ((value ^ (value >> 33)) * 0xFF51AFD7ED558CCD) & _MASK
     value = ((value ^ (value >> 33)) * 0xC4CEB9FE1A85EC53) & _MASK
     return value ^ (value >> 33)
 
 
-def _shares(seats: Sequence[Seat]) -> dict[str, float]:
+def _shares(seats: Sequence[ReplicaState]) -> dict[str, float]:
     speeds = [seat.speed for seat in seats if seat.speed is not None]
     mean = sum(speeds) / len(speeds) if speeds else 1.0
     found = {seat.replica: seat.weight * (seat.speed or mean) / mean for seat in seats}
     return found if any(found.values()) else dict.fromkeys(found, 1.0)
 
 
-_CHOOSERS: dict[ChooserName, Callable[[RoutingSpec], Chooser]] = {
+_CHOOSERS: dict[ChooserName, Callable[[RoutingSpec], BalancingPolicy]] = {
     "round-robin": lambda spec: RoundRobin(spec.local),
     "weighted": lambda spec: Weighted(),
     "least-requests": lambda spec: LeastRequests(spec.local),
@@ -151,5 +165,5 @@ _CHOOSERS: dict[ChooserName, Callable[[RoutingSpec], Chooser]] = {
 }
 
 
-def chooser_of(spec: RoutingSpec) -> Chooser:
+def chooser_of(spec: RoutingSpec) -> BalancingPolicy:
     return _CHOOSERS[spec.policy](spec)

@@ -12,21 +12,21 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from cluster.routing.outliers import Suspect, baseline, outliers
-from cluster.routing.seats import Placement
+from cluster.routing.outliers import OutlierCandidate, baseline, outliers
+from cluster.routing.seats import Dispatch
 from cluster.routing.spec import EjectionSpec
-from cluster.routing.window import Window
+from cluster.routing.window import OutcomeWindow
 
-OpenCalls = Mapping[str, Iterable[Placement]]
+OpenCalls = Mapping[str, Iterable[Dispatch]]
 
 PING = ""  # stands for a call where the trial is a sign of life only
 
 
 @dataclass(slots=True)
-class Record:
+class EjectionRecord:
     """One replica. `until` None: it is in. `trial`: the call that it may show itself with."""
 
-    window: Window = field(default_factory=Window)
+    window: OutcomeWindow = field(default_factory=OutcomeWindow)
     last_sign: float = -math.inf
     until: float | None = None
     because: str = ""
@@ -43,7 +43,7 @@ class Record:
         return self.trial is None or now >= self.trial_ends
 
 
-class Ejection:
+class OutlierEjection:
     """Not thread-safe."""
 
     def __init__(self, spec: EjectionSpec, *, pings: bool = False) -> None:
@@ -51,7 +51,7 @@ class Ejection:
         else a silent replica is tried with a request as well."""
         self._spec = spec
         self._pings = pings
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, EjectionRecord] = {}
         self._usual: float | None = None
 
     @property
@@ -59,7 +59,7 @@ class Ejection:
         """How many may be out at once; of a single replica, none."""
         return int(self._spec.share * len(self._records)) if self._spec.enabled else 0
 
-    def out(self) -> dict[str, Record]:
+    def out(self) -> dict[str, EjectionRecord]:
         return {name: record for name, record in self._records.items() if record.until is not None}
 
     def members(self, names: Collection[str]) -> None:
@@ -67,12 +67,12 @@ class Ejection:
         for name in self._records.keys() - set(names):
             del self._records[name]
         for name in names:
-            self._records.setdefault(name, Record())
+            self._records.setdefault(name, EjectionRecord())
         waiting = sorted(self.out().values(), key=lambda record: record.until or 0.0)
         for record in waiting[: max(0, len(waiting) - self.most_out)]:
             record.until = None
 
-    def sign(self, name: str, now: float) -> None:
+    def mark_alive(self, name: str, now: float) -> None:
         """Any sign of life."""
         record = self._records.get(name)
         if record is not None:
@@ -99,7 +99,7 @@ class Ejection:
         if record is not None and record.trial == call:
             record.trial = None
 
-    def try_out(self, name: str, call: str, now: float) -> bool:
+    def probe(self, name: str, call: str, now: float) -> bool:
         """Whether this call may go to an ejected replica to see how it does."""
         record = self._records[name]
         if record.mute or not record.due(now):
@@ -124,7 +124,7 @@ class Ejection:
         else:
             self._eject(record, record.because, now)
 
-    def judge(self, open_calls: OpenCalls, now: float) -> None:
+    def evaluate(self, open_calls: OpenCalls, now: float) -> None:
         """Eject whoever stands out, as far as the share allows."""
         if not self._spec.enabled:
             return
@@ -139,14 +139,14 @@ class Ejection:
             for name, because in outliers(self._spec, suspects, now)[:room]:
                 self._eject(self._records[name], because, now)
 
-    def _suspects(self, open_calls: OpenCalls) -> list[Suspect]:
+    def _suspects(self, open_calls: OpenCalls) -> list[OutlierCandidate]:
         return [
-            Suspect(name, record.window, record.last_sign, open_calls.get(name, ()))
+            OutlierCandidate(name, record.window, record.last_sign, open_calls.get(name, ()))
             for name, record in self._records.items()
             if record.until is None
         ]
 
-    def _judge_trial(self, record: Record, calls: Iterable[Placement], now: float) -> None:
+    def _judge_trial(self, record: EjectionRecord, calls: Iterable[Dispatch], now: float) -> None:
         if record.trial is None or record.trial == PING:
             return
         call = next((each for each in calls if each.call == record.trial), None)
@@ -163,7 +163,7 @@ class Ejection:
         usual = self._usual
         return usual is not None and seconds > self._spec.slowness * math.exp(usual)
 
-    def _eject(self, record: Record, because: str, now: float) -> None:
+    def _eject(self, record: EjectionRecord, because: str, now: float) -> None:
         spec = self._spec
         in_a_row = record.until is not None or now - record.back_at <= record.out_s + spec.window_s
         record.out_s = min(spec.longest_s, record.out_s * 2) if in_a_row else spec.base_s
@@ -172,6 +172,6 @@ class Ejection:
         record.window.clear()
 
 
-def _come_back(record: Record, now: float) -> None:
+def _come_back(record: EjectionRecord, now: float) -> None:
     record.until, record.because, record.trial = None, "", None
     record.back_at = record.last_sign = now

@@ -1,8 +1,8 @@
 """What this process knows of one deployment's replicas: the seam between routers and callers.
 
 A router (in the handle) tells who is there, where it sends a request and when that ended; the
-caller tells how it went; choosers and the ejection read both. One `Fleet` a deployment and process:
-`fleet_of(name)`. Knows neither Serve nor HTTP.
+caller tells how it went; choosers and the ejection read both. One `ReplicaSet` a deployment and
+process: `replica_set(name)`. Knows neither Serve nor HTTP.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -11,12 +11,12 @@ from threading import Lock
 from typing import Literal
 
 from cluster.clock import Clock, SystemClock
-from cluster.routing.arrivals import Arrivals
-from cluster.routing.ask import Ask
-from cluster.routing.book import Book
+from cluster.routing.arrivals import ReplicaWaiter
+from cluster.routing.ask import RoutingRequest
+from cluster.routing.book import InFlightCalls
 from cluster.routing.choosers import chooser_of
-from cluster.routing.ejection import Ejection
-from cluster.routing.seats import Member, Placement, Seat
+from cluster.routing.ejection import OutlierEjection
+from cluster.routing.seats import Dispatch, ReplicaInfo, ReplicaState
 from cluster.routing.spec import RoutingSpec
 
 Outcome = Literal["ok", "failed", "silent", "gone"]  # silent: no sign of life; gone: nobody waits
@@ -25,7 +25,7 @@ _JUDGED_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReplicaStatus:
     """One replica as this process sees it. Times in seconds; None: not known yet.
 
     `requests` and `tokens` are what this process has outstanding there, `elsewhere` the requests
@@ -44,7 +44,7 @@ class Standing:
     elsewhere: int = 0
 
 
-class Fleet:
+class ReplicaSet:
     """Thread-safe: under the plain profile routers run on a loop of their own.
 
     `call` is the id of one attempt (unique in the process), carried by the request that is sent as
@@ -58,11 +58,11 @@ class Fleet:
         """
         self._clock = clock
         self._lock = Lock()
-        self._seats: dict[str, Seat] = {}
-        self._in: list[Seat] = []
-        self._out: list[Seat] = []
-        self._book = Book()
-        self._arrivals = Arrivals()
+        self._seats: dict[str, ReplicaState] = {}
+        self._in: list[ReplicaState] = []
+        self._out: list[ReplicaState] = []
+        self._book = InFlightCalls()
+        self._arrivals = ReplicaWaiter()
         self._judge_at = 0.0
         self._pings = pings
         self._configured(spec)
@@ -78,7 +78,7 @@ class Fleet:
         self.spec = spec
         self.prefix_chars = spec.prefix_chars if spec.policy == "prefix" else 0
         self._chooser = chooser_of(spec)
-        self._ejection = Ejection(spec.ejection, pings=self._pings)
+        self._ejection = OutlierEjection(spec.ejection, pings=self._pings)
         self._ejection.members(self._seats)
         self._sort()
 
@@ -90,7 +90,7 @@ class Fleet:
         return len(self._seats)
 
     @property
-    def known(self) -> bool:
+    def is_initialised(self) -> bool:
         """Whether any router has said yet who is there. Serve makes a handle's router at the
         handle's first call."""
         return self._arrivals.known
@@ -112,7 +112,7 @@ class Fleet:
         placement = self._book.calls.get(call)
         return None if placement is None else placement.seat.replica
 
-    def turned_away(self, call: str) -> bool:
+    def was_rejected(self, call: str) -> bool:
         """Whether the replica that `call` was sent to last has not taken it, or is done with it."""
         placement = self._book.calls.get(call)
         return placement is not None and placement.over
@@ -138,7 +138,7 @@ class Fleet:
                     self._sort()  # it may have been a trial
             self._judge(now)
 
-    def standings(self) -> Mapping[str, Standing]:
+    def standings(self) -> Mapping[str, ReplicaStatus]:
         now = self._clock.monotonic()
         with self._lock:
             self._judge(now)
@@ -146,7 +146,7 @@ class Fleet:
             found = {}
             for name, seat in self._seats.items():
                 record = out.get(name)
-                found[name] = Standing(
+                found[name] = ReplicaStatus(
                     replica=name,
                     node=seat.node,
                     local=seat.local,
@@ -162,7 +162,7 @@ class Fleet:
 
     # What routers use.
 
-    def update(self, members: Iterable[Member]) -> None:
+    def update(self, members: Iterable[ReplicaInfo]) -> None:
         """Who is running now. Of one that leaves, the open calls are followed to their end."""
         found = {member.replica: member for member in members}
         now = self._clock.monotonic()
@@ -172,7 +172,7 @@ class Fleet:
             for name, member in found.items():
                 seat = self._seats.get(name)
                 if seat is None:
-                    seat = self._seats[name] = Seat(name, member.node, local=member.local)
+                    seat = self._seats[name] = ReplicaState(name, member.node, local=member.local)
                 seat.reported(member.stats, now)
             self._ejection.members(self._seats)
             self._sort()
@@ -187,7 +187,7 @@ class Fleet:
                 self._sort()
         self._arrivals.tell(there=bool(self._seats))
 
-    def place(self, ask: Ask, reachable: Container[str]) -> Placement | None:
+    def place(self, ask: RoutingRequest, reachable: Container[str]) -> Dispatch | None:
         """Choose a replica among those that the router reaches, and count the request there."""
         now = self._clock.monotonic()
         with self._lock:
@@ -195,23 +195,23 @@ class Fleet:
             seat = self._choose(ask, reachable, now)
             if seat is None:
                 return None
-            placement = Placement(ask.call, seat, ask.tokens, ask.sequences, now)
+            placement = Dispatch(ask.call, seat, ask.tokens, ask.sequences, now)
             if ask.call:
                 self._book.open(placement)
             return placement
 
-    def alive(self, placement: Placement) -> None:
+    def alive(self, placement: Dispatch) -> None:
         """The replica has taken it: a sign of life."""
         placement.alive = True
-        self._ejection.sign(placement.seat.replica, self._clock.monotonic())
+        self._ejection.mark_alive(placement.seat.replica, self._clock.monotonic())
 
-    def ended(self, placement: Placement) -> None:
+    def ended(self, placement: Dispatch) -> None:
         """Nothing more comes of it. Kept for a moment, for the caller's report."""
         now = self._clock.monotonic()
         with self._lock:
             self._book.ended(placement, now)
 
-    def refused(self, placement: Placement) -> None:
+    def refused(self, placement: Dispatch) -> None:
         """The replica did not take it; it is about to be placed elsewhere."""
         self.ended(placement)
         name, now = placement.seat.replica, self._clock.monotonic()
@@ -233,7 +233,9 @@ class Fleet:
 
     # All of these hold the lock.
 
-    def _choose(self, ask: Ask, reachable: Container[str], now: float) -> Seat | None:
+    def _choose(
+        self, ask: RoutingRequest, reachable: Container[str], now: float
+    ) -> ReplicaState | None:
         """The first of: a replica that is to show itself, those in use, those to be avoided for
         this call, those that are out. Before all, the one that the request is meant for."""
         if ask.replica and ask.replica in reachable and ask.replica in self._seats:
@@ -242,7 +244,7 @@ class Fleet:
         for seat in self._out:
             name = seat.replica
             free = ask.call and name not in avoided and name in reachable
-            if free and self._ejection.try_out(name, ask.call, now):
+            if free and self._ejection.probe(name, ask.call, now):
                 return seat
         for seats in (self._in, self._out):
             found = [seat for seat in seats if seat.replica in reachable]
@@ -255,7 +257,9 @@ class Fleet:
         if now < self._judge_at or len(self._seats) < 2:
             return
         self._judge_at = now + _JUDGED_EVERY_S
-        self._ejection.judge({name: seat.open.values() for name, seat in self._seats.items()}, now)
+        self._ejection.evaluate(
+            {name: seat.open.values() for name, seat in self._seats.items()}, now
+        )
         self._sort()
 
     def _sort(self) -> None:
@@ -263,31 +267,31 @@ class Fleet:
         self._in = [seat for name, seat in self._seats.items() if name not in out]
         self._out = [seat for name, seat in self._seats.items() if name in out]
 
-    def _learn(self, placement: Placement, outcome: Outcome, seconds: float, now: float) -> None:
+    def _learn(self, placement: Dispatch, outcome: Outcome, seconds: float, now: float) -> None:
         name, call = placement.seat.replica, placement.call
         if outcome == "gone" or placement.condemned:
             self._ejection.gave_up(name, call)
         elif outcome == "ok":
             placement.seat.answered(seconds, now)
-            self._ejection.sign(name, now)
+            self._ejection.mark_alive(name, now)
             self._ejection.ended(name, call, seconds, now)
         else:
             self._ejection.ended(name, call, None, now)
 
-    def _silent(self, placement: Placement, seconds: float, now: float) -> None:
+    def _silent(self, placement: Dispatch, seconds: float, now: float) -> None:
         if seconds >= self.spec.ejection.silence_s and not placement.condemned:
             placement.condemned, self._judge_at = True, 0.0
             self._ejection.ended(placement.seat.replica, placement.call, None, now)
 
 
-_fleets: dict[str, Fleet] = {}
+_fleets: dict[str, ReplicaSet] = {}
 _making = Lock()
 
 
-def fleet_of(deployment: str) -> Fleet:
+def replica_set(deployment: str) -> ReplicaSet:
     """The one of that name in this process; there are as many as configured models."""
     with _making:
         fleet = _fleets.get(deployment)
         if fleet is None:
-            fleet = _fleets[deployment] = Fleet(RoutingSpec(), SystemClock())
+            fleet = _fleets[deployment] = ReplicaSet(RoutingSpec(), SystemClock())
         return fleet

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from cluster.routing.seats import Placement
+from cluster.routing.seats import Dispatch
 from cluster.routing.spec import EjectionSpec
-from cluster.routing.window import Window
+from cluster.routing.window import OutcomeWindow
 
 _ERRORS = 4.0  # a mean that lies fewer standard errors above the others' may be chance
 _LONG = 2.0  # standard deviations: an open call longer than that says something
@@ -21,14 +21,16 @@ _LEAST_LOG = 0.05  # what is known of the spread of equal times
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class OutlierCandidate:
     name: str
-    window: Window
+    window: OutcomeWindow
     last_sign: float
-    open_calls: Iterable[Placement]
+    open_calls: Iterable[Dispatch]
 
 
-def outliers(spec: EjectionSpec, suspects: Sequence[Suspect], now: float) -> list[tuple[str, str]]:
+def outliers(
+    spec: EjectionSpec, suspects: Sequence[OutlierCandidate], now: float
+) -> list[tuple[str, str]]:
     """Names and reasons: `silent`, `failing`, `slow`."""
     silent = _silent(spec, suspects, now)
     if len(silent) == len(suspects):
@@ -43,13 +45,13 @@ def outliers(spec: EjectionSpec, suspects: Sequence[Suspect], now: float) -> lis
     ]
 
 
-def baseline(spec: EjectionSpec, suspects: Iterable[Suspect]) -> float | None:
+def baseline(spec: EjectionSpec, suspects: Iterable[OutlierCandidate]) -> float | None:
     """The median of the mean log times of those with enough of them; None without any."""
     means = [each.window.mean for each in suspects if each.window.times >= spec.min_requests]
     return median(means) if means else None
 
 
-def _silent(spec: EjectionSpec, suspects: Iterable[Suspect], now: float) -> list[str]:
+def _silent(spec: EjectionSpec, suspects: Iterable[OutlierCandidate], now: float) -> list[str]:
     """No sign of life at all since a call was sent that has waited too long for its own."""
     return [
         each.name
@@ -64,7 +66,7 @@ def _silent(spec: EjectionSpec, suspects: Iterable[Suspect], now: float) -> list
     ]
 
 
-def _failing(spec: EjectionSpec, suspects: Sequence[Suspect]) -> list[str]:
+def _failing(spec: EjectionSpec, suspects: Sequence[OutlierCandidate]) -> list[str]:
     shares = {
         each.name: each.window.failed / each.window.count
         for each in suspects
@@ -79,7 +81,7 @@ def _failing(spec: EjectionSpec, suspects: Sequence[Suspect]) -> list[str]:
     return sorted(found, key=lambda name: -shares[name])
 
 
-def _slow(spec: EjectionSpec, suspects: Sequence[Suspect], now: float) -> list[str]:
+def _slow(spec: EjectionSpec, suspects: Sequence[OutlierCandidate], now: float) -> list[str]:
     usual = baseline(spec, suspects)
     if usual is None:
         return []
@@ -99,7 +101,7 @@ def _slow(spec: EjectionSpec, suspects: Sequence[Suspect], now: float) -> list[s
     return sorted(found, key=lambda name: -found[name])
 
 
-def _mean(suspect: Suspect, long: float, now: float) -> tuple[float, int]:
+def _mean(suspect: OutlierCandidate, long: float, now: float) -> tuple[float, int]:
     """Mean log time and how many it is of; open calls count once they are longer than `long`,
     as long as they have been so far."""
     ages = [
@@ -112,7 +114,7 @@ def _mean(suspect: Suspect, long: float, now: float) -> tuple[float, int]:
     return ((suspect.window.total + sum(ages)) / count if count else 0.0), count
 
 
-def _spread(suspects: Iterable[Suspect]) -> float:
+def _spread(suspects: Iterable[OutlierCandidate]) -> float:
     """Standard deviation of a log time within a replica, over all of them."""
     windows = [each.window for each in suspects if each.window.times > 1]
     freedom = sum(window.times - 1 for window in windows)

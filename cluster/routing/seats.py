@@ -16,11 +16,11 @@ _REPORT_S = 1.0  # replicas report once in it; the news may be twice as old
 
 
 @dataclass(slots=True)
-class Placement:
+class Dispatch:
     """One attempt at a replica. `alive` once that has given a sign of life for it."""
 
     call: str
-    seat: "Seat"
+    seat: "ReplicaState"
     tokens: int
     sequences: int
     sent_at: float
@@ -29,7 +29,7 @@ class Placement:
     condemned: bool = False  # counted as a failure already
 
 
-class Seat:
+class ReplicaState:
     """A replica, its outstanding work, how fast it answers and what it says of itself.
 
     `peak_s` follows Finagle's PeakEwma: a slower answer counts at once, faster ones win it back
@@ -61,7 +61,7 @@ class Seat:
         self.node = node
         self.local = local
         self.hash = int.from_bytes(blake2b(replica.encode(), digest_size=8).digest(), "big")
-        self.open: dict[str, Placement] = {}
+        self.open: dict[str, Dispatch] = {}
         self.requests = 0
         self.sequences = 0
         self.tokens = 0
@@ -84,14 +84,14 @@ class Seat:
             return self._peak_s
         return self._peak_s * math.exp((self._peak_at - now) / _DECAY_S)
 
-    def take(self, placement: Placement) -> None:
+    def take(self, placement: Dispatch) -> None:
         self.requests += 1
         self.tokens += placement.tokens
         self.sequences += placement.sequences
         if self.sequences > self._tops[2]:
             self._tops = (*self._tops[:2], self.sequences)
 
-    def release(self, placement: Placement) -> None:
+    def release(self, placement: Dispatch) -> None:
         if not placement.over:
             placement.over = True
             self.requests -= 1
@@ -128,7 +128,7 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ReplicaInfo:
     """A running replica as a router is told of it. `local`: on the node of the caller."""
 
     replica: str

@@ -24,8 +24,8 @@ from ray.serve.request_router import (
 )
 
 from cluster.routing.ask import NOTHING, ask_of
-from cluster.routing.fleet import Fleet, fleet_of
-from cluster.routing.seats import Member, Placement
+from cluster.routing.fleet import ReplicaSet, replica_set
+from cluster.routing.seats import Dispatch, ReplicaInfo
 from cluster.routing.spec import RoutingSpec
 from cluster.tasks import create_detached_task
 
@@ -33,10 +33,10 @@ _PING_S = 1.0
 _log = logging.getLogger(__name__)
 
 
-class FleetReplica(RunningReplica):
+class TrackedReplica(RunningReplica):
     """Tells the Fleet when a request has ended, however it did."""
 
-    def __init__(self, info: Any, fleet: Fleet) -> None:
+    def __init__(self, info: Any, fleet: ReplicaSet) -> None:
         super().__init__(info)
         self.name: str = self.replica_id.unique_id
         self._fleet = fleet
@@ -54,23 +54,23 @@ class FleetReplica(RunningReplica):
         return result
 
 
-class FleetRouter(RequestRouter):
+class ReplicaSetRouter(RequestRouter):
     """Its kwargs in `request_router_config` are a RoutingSpec as JSON."""
 
     def __init__(self, *args: Any, self_node_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._node = self_node_id
-        self._fleet = fleet_of(self._deployment_id.name)
-        self._by_name: dict[str, FleetReplica] = {}
+        self._fleet = replica_set(self._deployment_id.name)
+        self._by_name: dict[str, TrackedReplica] = {}
         self._pings: set[asyncio.Task[None]] = set()
 
     def initialize_state(self, **spec: Any) -> None:
         self._fleet.configure(_understood(spec), pings=True)
 
-    def create_replica_wrapper(self, replica_info: Any) -> FleetReplica:
-        return FleetReplica(replica_info, self._fleet)
+    def create_replica_wrapper(self, replica_info: Any) -> TrackedReplica:
+        return TrackedReplica(replica_info, self._fleet)
 
-    def update_replicas(self, replicas: list[FleetReplica]) -> None:
+    def update_replicas(self, replicas: list[TrackedReplica]) -> None:
         self._by_name = {replica.name: replica for replica in replicas}
         self._fleet.update([self._member(replica) for replica in replicas])
         super().update_replicas(replicas)
@@ -125,7 +125,7 @@ class FleetRouter(RequestRouter):
 
     def decrement_queue_len_cache(self, replica_id: ReplicaID) -> None: ...
 
-    def _place(self, pending_request: PendingRequest) -> FleetReplica | None:
+    def _place(self, pending_request: PendingRequest) -> TrackedReplica | None:
         args = pending_request.args
         ask = ask_of(args[0], self._fleet.prefix_chars) if args else NOTHING
         placement = pending_request.placement = self._fleet.place(ask, self._by_name)
@@ -157,10 +157,10 @@ class FleetRouter(RequestRouter):
         finally:
             self._fleet.ponged(name, answered=answered)
 
-    def _member(self, replica: FleetReplica) -> Member:
+    def _member(self, replica: TrackedReplica) -> ReplicaInfo:
         node = replica.node_id or ""
         local = bool(node) and node == self._node
-        return Member(replica.name, node, local, replica.routing_stats)
+        return ReplicaInfo(replica.name, node, local, replica.routing_stats)
 
 
 def _understood(spec: dict[str, Any]) -> RoutingSpec:
@@ -172,5 +172,5 @@ def _understood(spec: dict[str, Any]) -> RoutingSpec:
         return RoutingSpec()
 
 
-def _placement(pending_request: PendingRequest) -> Placement | None:
+def _placement(pending_request: PendingRequest) -> Dispatch | None:
     return getattr(pending_request, "placement", None)

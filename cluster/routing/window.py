@@ -14,7 +14,7 @@ _LEAST_S = 1e-6
 
 
 @dataclass(slots=True)
-class Window:
+class OutcomeWindow:
     """`times` answers with a time, whose logarithms sum up to `total`, squared to `squares`."""
 
     failed: int = 0

@@ -5,7 +5,7 @@ does not allow: keys, limits and jobs would differ from node to node.
 """
 
 
-class OneNodeOnly(ValueError):
+class SqliteNeedsSingleNode(ValueError):
     """SQLite is the store, and there are several nodes, or one is to join; for the operator."""
 
     def __init__(self) -> None:

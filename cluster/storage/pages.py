@@ -57,13 +57,13 @@ async def page(
     return Page(items, str(getattr(rows[limit - 1], column.key)) if more and column.key else None)
 
 
-def cursor_at(at: float, id: str) -> str:
-    """The cursor of a place; `place_of` reads it."""
+def encode_cursor(at: float, id: str) -> str:
+    """The cursor of a place; `decode_cursor` reads it."""
     return encode(json.dumps([at, id]).encode())
 
 
-def place_of(cursor: str) -> tuple[float, str]:
-    """Raises InvalidRequest for what no `cursor_at` made."""
+def decode_cursor(cursor: str) -> tuple[float, str]:
+    """Raises InvalidRequest for what no `encode_cursor` made."""
     try:
         if CURSOR.fullmatch(cursor) is None:
             raise ValueError

@@ -17,16 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cluster.auth.delegation import PREFIX, Delegation
 from cluster.auth.keys import NOBODY, SHAPE
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.signing import verifies
+from cluster.auth.signing import is_valid_for_verification
 from cluster.auth.tokens import INVALID, LEEWAY_S, MAX_LENGTH, Claims, jwk, verify
 from cluster.clock import Clock
 from cluster.problems import Forbidden, NotFound, Problem, Unauthenticated
 from cluster.storage.database import Database
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.last_used import LastUsed
-from cluster.tenants.snapshot import Holder, Snapshot, TenantEntry
+from cluster.tenants.snapshot import CredentialHolder, Snapshot, TenantEntry
 
-__all__ = ["Directory", "TenantEntry"]
+__all__ = ["CredentialDirectory", "TenantEntry"]
 
 POLL_S = 0.3
 PATIENCE_S = 5.0  # a store that does not answer for so long is down
@@ -36,7 +36,7 @@ MAX_TOKENS = 10_000  # verified tokens that are remembered
 logger = logging.getLogger("mobula.directory")
 
 
-class Directory:
+class CredentialDirectory:
     """Make it, then `start` it, on the loop that uses it. `failures` counts polls that failed."""
 
     def __init__(self, database: Database, pepper: bytes, clock: Clock) -> None:
@@ -71,7 +71,7 @@ class Directory:
     async def refresh(self) -> None:
         """See every change that is committed by now. Raises StoreDown."""
         async with self._refreshing, self._database.read() as connection:
-            caught_up = await self._snapshot.catch_up(connection, self._clock.wall())
+            caught_up = await self._snapshot.apply_changes(connection, self._clock.wall())
         if not caught_up:
             await self._load()
         self._fresh_at = self._clock.monotonic()
@@ -100,7 +100,11 @@ class Directory:
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys that verify access tokens now, as a JSON Web Key Set."""
         now, held = self._clock.wall(), self._snapshot.signing
-        keys = [jwk(id, key.raw) for id, key in held.items() if verifies(key.retires, now)]
+        keys = [
+            jwk(id, key.raw)
+            for id, key in held.items()
+            if is_valid_for_verification(key.retires, now)
+        ]
         return {"keys": keys}
 
     def verify(self, credential: str) -> Caller:
@@ -150,7 +154,7 @@ class Directory:
 
     def _delegate(self, presented: str) -> Caller:
         """Whom one of our workers acts for: what they may do, as far as it is generating text."""
-        delegate = self._delegation.open(presented)
+        delegate = self._delegation.verify(presented)
         key, user = (
             self._snapshot.keys.get(delegate.holder),
             self._snapshot.users.get(delegate.holder),
@@ -164,7 +168,7 @@ class Directory:
         allowed = frozenset({Scope.GENERATE} if caller.allows(Scope.GENERATE) else ())
         return replace(caller, scopes=allowed)
 
-    def _caller(self, holder: Holder) -> Caller:
+    def _caller(self, holder: CredentialHolder) -> Caller:
         tenant = self._snapshot.tenants.get(holder.tenant)
         if tenant is None:
             raise Unauthenticated(INVALID)
@@ -174,7 +178,7 @@ class Directory:
 
     def _public_key(self, kid: str) -> Ed25519PublicKey | None:
         found = self._snapshot.signing.get(kid)
-        if found is None or not verifies(found.retires, self._clock.wall()):
+        if found is None or not is_valid_for_verification(found.retires, self._clock.wall()):
             return None
         return found.key
 

@@ -6,7 +6,7 @@ killed process had not written is lost, at most one interval's worth.
 
 from collections import defaultdict
 
-from cluster.auth.repository import ApiKeys
+from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.clock import Clock
 from cluster.storage.database import Database
@@ -17,7 +17,7 @@ class LastUsed:
 
     def __init__(self, database: Database, clock: Clock, macs: RowMacs) -> None:
         self._database = database
-        self._keys = ApiKeys(clock, macs)
+        self._keys = ApiKeyRepository(clock, macs)
         self._used: dict[tuple[str, str], float] = {}
 
     def note(self, tenant: str, key: str, at: float) -> None:

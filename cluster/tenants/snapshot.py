@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.auth.records import UserStatus
 from cluster.auth.repository import KNOWN
 from cluster.auth.roles import scopes_of
-from cluster.auth.row_macs import RowMacs, stored
+from cluster.auth.row_macs import RowMacs, stored_values
 from cluster.auth.signing import PURPOSE
 from cluster.storage.tables import (
     api_keys,
@@ -50,7 +50,7 @@ class TenantEntry:
 
 
 @dataclass(slots=True, eq=False)
-class Holder:
+class CredentialHolder:
     """Who holds a credential; makes the Caller once for each state of the tenant."""
 
     id: str
@@ -77,7 +77,7 @@ class KeyEntry:
 
     digest: bytes = field(repr=False)
     expires: float | None
-    holder: Holder
+    holder: CredentialHolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class UserEntry:
     role: Role
     status: UserStatus
     valid_after: float
-    holder: Holder
+    holder: CredentialHolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +118,12 @@ class Snapshot:
         new.seq = (await connection.execute(select(func.max(changes.c.seq)))).scalar() or 0
         new._put_tenants((await connection.execute(_TENANTS)).all())
         new._put_keys((await connection.execute(_live_keys(now))).all())
-        new._put_users((await connection.execute(stored(users))).all())
+        new._put_users((await connection.execute(stored_values(users))).all())
         new._put_signing((await connection.execute(_SIGNING)).all())
         new._put_ended((await connection.execute(_ended(now))).all())
         return new
 
-    async def catch_up(self, connection: AsyncConnection, now: float) -> bool:
+    async def apply_changes(self, connection: AsyncConnection, now: float) -> bool:
         """Apply the changes since `seq`; False if that cannot be done, and it must be loaded.
 
         The row of `seq` itself is read along: when it is gone, rows were pruned or the store is
@@ -166,7 +166,7 @@ class Snapshot:
                 rows = await _all(connection, _live_keys(now).where(api_keys.c.id.in_(ids)))
                 _keep(self.keys, ids, self._put_keys(rows))
             case "user":
-                rows = await _all(connection, stored(users).where(users.c.id.in_(ids)))
+                rows = await _all(connection, stored_values(users).where(users.c.id.in_(ids)))
                 _keep(self.users, ids, self._put_users(rows))
             case "signing_key":
                 rows = await _all(connection, _SIGNING.where(signing_keys.c.id.in_(ids)))
@@ -188,7 +188,7 @@ class Snapshot:
         for values in genuine:
             id, expires = values["id"], values["expires"]
             scopes = frozenset(KNOWN[scope] for scope in values["scopes"] if scope in KNOWN)
-            holder = Holder(id, values["tenant"], "key", scopes, expires)
+            holder = CredentialHolder(id, values["tenant"], "key", scopes, expires)
             self.keys[id] = KeyEntry(values["digest"], expires, holder)
         return {values["id"] for values in genuine}
 
@@ -196,7 +196,7 @@ class Snapshot:
         genuine = [v for v in self._macs.all_genuine(users, rows) if v["role"] in _ROLES]
         for values in genuine:
             id, role = values["id"], _ROLES[values["role"]]
-            holder = Holder(id, values["tenant"], "user", scopes_of(role))
+            holder = CredentialHolder(id, values["tenant"], "user", scopes_of(role))
             entry = UserEntry(role, values["status"], values["valid_after"], holder)
             self.users[id] = entry
         return {values["id"] for values in genuine}
@@ -215,12 +215,12 @@ class Snapshot:
 
 
 _TENANTS = select(tenants, plans.c.document).join(plans, plans.c.id == tenants.c.plan)
-_SIGNING = stored(signing_keys).where(signing_keys.c.purpose == PURPOSE)
+_SIGNING = stored_values(signing_keys).where(signing_keys.c.purpose == PURPOSE)
 
 
 def _live_keys(now: float) -> Select[Any]:
     unexpired = api_keys.c.expires.is_(None) | (api_keys.c.expires > now)
-    return stored(api_keys).where(api_keys.c.revoked.is_(None), unexpired)
+    return stored_values(api_keys).where(api_keys.c.revoked.is_(None), unexpired)
 
 
 def _ended(now: float) -> Select[Any]:

@@ -16,10 +16,10 @@ from typing import Literal
 from obstore.exceptions import BaseError
 
 from cluster.clock import Clock
-from deployments.cache.breaker import Breaker
-from deployments.cache.objects import Held, Objects
+from deployments.cache.breaker import ConsecutiveFailureBreaker
+from deployments.cache.objects import CacheObjectStore, ObjectMeta
 from deployments.cache.write_behind import WriteBehind
-from deployments.contracts.cache import TierDown
+from deployments.contracts.cache import TierUnavailable
 
 LONGEST_TTL_S = 30 * 86400.0
 LARGEST_BYTES = 64 * 2**20
@@ -32,7 +32,7 @@ _SUMMED_FROM = 8
 _MAGIC = b"MLA1"
 
 
-class Archive:
+class ObjectStoreTier:
     """A Tier. `where` is a folder or a URL, as of Objects.
 
     A look waits `timeout_s` at the longest. `put` waits for nothing: up to `pending_bytes` wait to
@@ -50,12 +50,12 @@ class Archive:
         timeout_s: float = 0.25,
         pending_bytes: int = 32 * 2**20,
     ) -> None:
-        self._objects = Objects(where)
+        self._objects = CacheObjectStore(where)
         self._max_bytes = max_bytes
         self._clock = clock
         self._timeout_s = timeout_s
-        self._reads = Breaker(clock, pause_s=PAUSE_S)
-        self._writes = Breaker(clock, pause_s=PAUSE_S)
+        self._reads = ConsecutiveFailureBreaker(clock, pause_s=PAUSE_S)
+        self._writes = ConsecutiveFailureBreaker(clock, pause_s=PAUSE_S)
         self._queue = WriteBehind(self._write, self._take_back, pending_bytes)
         self._sweeping = asyncio.Lock()
         self._unswept = max_bytes  # the first write sweeps
@@ -73,7 +73,7 @@ class Archive:
         if isinstance(found, bytes):
             return found
         self._counts[found] += 1
-        with suppress(TierDown):
+        with suppress(TierUnavailable):
             await self.remove(key)
         return None
 
@@ -81,7 +81,7 @@ class Archive:
         """Returns at once; raises TierDown only while writing is paused after failures."""
         if not self._writes.ready:
             self._counts["refused"] += 1
-            raise TierDown("paused after failures")
+            raise TierUnavailable("paused after failures")
         expires = self._clock.wall() + min(ttl_s, LONGEST_TTL_S)
         blob = _packed(sealed, expires)
         fits = len(blob) <= min(LARGEST_BYTES, self._max_bytes // 8)
@@ -118,11 +118,11 @@ class Archive:
                 async with asyncio.timeout(WRITE_S):
                     await self._objects.write(_path(key), blob)
                 await self._account(len(blob))
-        except TierDown:
+        except TierUnavailable:
             self._counts["dropped"] += 1
 
     async def _take_back(self, key: bytes) -> None:
-        with suppress(TierDown):
+        with suppress(TierUnavailable):
             await self.remove(key)
 
     async def _account(self, size: int) -> None:
@@ -140,7 +140,7 @@ class Archive:
         now = self._clock.wall()
         await self._objects.clear_abandoned(now)
         size, entries = 0, 0
-        past: list[Held] = []
+        past: list[ObjectMeta] = []
         async for held in self._objects.listed():
             size, entries = size + held.size, entries + 1
             if held.modified < now - LONGEST_TTL_S:
@@ -154,14 +154,14 @@ class Archive:
         self._unswept = 0
 
     @contextmanager
-    def _guarded(self, breaker: Breaker) -> Iterator[None]:
+    def _guarded(self, breaker: ConsecutiveFailureBreaker) -> Iterator[None]:
         self._counts["refused"] += not breaker.ready
         with breaker.call():
             try:
                 yield
             except (BaseError, OSError, TimeoutError) as error:
                 self._counts["errors"] += 1
-                raise TierDown(type(error).__name__) from None
+                raise TierUnavailable(type(error).__name__) from None
 
 
 def _path(key: bytes) -> str:

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cluster.tenants.caller import Priority
-from deployments.contracts.cache import Entry, Lives
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, Generator
+from deployments.contracts.cache import Entry, Ttls
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
 
 _URGENCY = {Priority.INTERACTIVE: 0, Priority.STANDARD: 1, Priority.BATCH: 2}
-_AGELESS = Lives(1e9, 1e9, 1e9)
+_AGELESS = Ttls(1e9, 1e9, 1e9)
 
 
-class Sealing(Protocol):
+class Encryptor(Protocol):
     """Makes of answers, and of pieces of them, bytes that only their tenant's secret opens."""
 
-    def seal(self, key: bytes, entry: Entry) -> bytes: ...
+    def encrypt(self, key: bytes, entry: Entry) -> bytes: ...
 
-    def open(self, key: bytes, sealed: bytes) -> Entry | None: ...
+    def decrypt(self, key: bytes, sealed: bytes) -> Entry | None: ...
 
-    def seal_frames(self, key: bytes, chunks: tuple[Chunk, ...]) -> bytes: ...
+    def encrypt_frames(self, key: bytes, chunks: tuple[Chunk, ...]) -> bytes: ...
 
-    def open_frames(self, key: bytes, sealed: bytes) -> tuple[Chunk, ...] | None: ...
+    def decrypt_frames(self, key: bytes, sealed: bytes) -> tuple[Chunk, ...] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class LookupRequest:
     """One request for one answer.
 
     `usable` says whether a kept answer will do for this request. `make` gives the form in which
@@ -39,8 +39,8 @@ class Ask:
 
     key: bytes
     request: GenerateRequest
-    inner: Generator
-    sealer: Sealing
+    inner: TextGenerator
+    sealer: Encryptor
     usable: Callable[[Entry], bool]
     make: Callable[[Completion, float], Entry | None]
     keep: Callable[[Entry], object] | None = None

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster.clock import Clock
-from deployments.contracts.cache import TierDown
+from deployments.contracts.cache import TierUnavailable
 
 
-class Breaker:
+class ConsecutiveFailureBreaker:
     """Opens after `failures` TierDowns without a success between them, for `pause_s`; then one call
     is let through as a probe, whose failure opens it for another `pause_s`.
     """
@@ -36,11 +36,11 @@ class Breaker:
     def call(self, *, may_probe: bool = True) -> Iterator[None]:
         """Around one call; raises TierDown in its place. A call that waits for long is no probe."""
         if not self.ready or not (may_probe or self.closed):
-            raise TierDown("left alone for a moment")
+            raise TierUnavailable("left alone for a moment")
         probing = self._probing = not self.closed
         try:
             yield
-        except TierDown:
+        except TierUnavailable:
             self._failures += 1
             self._until = self._clock.monotonic() + self._pause_s
             raise

@@ -10,22 +10,22 @@ from typing import Protocol
 
 from cluster.problems import Problem
 from cluster.tenants.caller import Priority
-from deployments.cache.ask import Ask
+from deployments.cache.ask import LookupRequest
 from deployments.cache.codec import decode, encode
-from deployments.cache.flights import Waiter
+from deployments.cache.flights import FlightWaiter
 from deployments.cache.freshness import State
-from deployments.cache.keeping import Keeping
-from deployments.cache.meaning import Found
-from deployments.cache.policy import keepable
+from deployments.cache.keeping import CacheDependencies
+from deployments.cache.meaning import SemanticMatch
+from deployments.cache.policy import is_cacheable
 from deployments.cache.replay import chunks_of
-from deployments.contracts.cache import NO_DIRECTIVES, Directives, Entry, Forwarded, Served
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, Generator
+from deployments.contracts.cache import NO_DIRECTIVES, CacheOutcome, Directives, Entry, Forwarded
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
 
 _SERVABLE: frozenset[State] = frozenset(("fresh", "early", "stale"))
 _NEWER: frozenset[State] = frozenset(("early", "stale"))  # served, and computed anew beside
 
 
-class Waiting(Protocol):
+class WaitObserver(Protocol):
     """Is told when a request waits for a model, or for who asked it."""
 
     def opened(self) -> None: ...
@@ -34,31 +34,31 @@ class Waiting(Protocol):
 
 
 @dataclass(slots=True)
-class Visit:
+class CacheContext:
     """What is known of the call that a request belongs to. `served` grows with every request.
 
     `sampled`: the tenant's plan lets answers drawn at random be given again. `semantic`: they
     may be given to requests of the same meaning. `last` is of the request that this visit is for.
     """
 
-    served: list[Served]
+    served: list[CacheOutcome]
     directives: Directives = NO_DIRECTIVES
     sampled: bool = False
     semantic: bool = False
-    waiting: Waiting | None = None
-    last: Served | None = None
+    waiting: WaitObserver | None = None
+    last: CacheOutcome | None = None
 
 
-class Case:
+class CacheLookup:
     """One request whose answer may be kept."""
 
     def __init__(
         self,
-        keeping: Keeping,
+        keeping: CacheDependencies,
         request: GenerateRequest,
-        inner: Generator,
-        visit: Visit,
-        served: Served,
+        inner: TextGenerator,
+        visit: CacheContext,
+        served: CacheOutcome,
         *,
         streaming: bool,
     ) -> None:
@@ -69,10 +69,10 @@ class Case:
         self._counts = keeping.counts.of(request.caller.tenant)
         self._fallback: Entry | None = None
         self._meaning = keeping.meaning if visit.semantic and not self._wishes.no_cache else None
-        self._found: Found | None = None
+        self._found: SemanticMatch | None = None
         self._reason: Forwarded = "request" if visit.directives.no_cache else "miss"
         self._as_of = keeping.news.generations.latest
-        self._ask = Ask(
+        self._ask = LookupRequest(
             key=served.key,
             request=request,
             inner=inner,
@@ -87,7 +87,7 @@ class Case:
             tags=visit.directives.tags,
         )
 
-    def recall(self) -> Completion | None:
+    def get_local(self) -> Completion | None:
         """The answer, if memory has one that will do."""
         memory = self._keeping.memory
         if memory is None or self._wishes.no_cache:
@@ -96,13 +96,13 @@ class Case:
         if held is None:
             return None
         if not self._usable(held.entry):
-            if not self._keeping.good(held.entry):
+            if not self._keeping.is_valid(held.entry):
                 memory.remove(self._served.key)
                 self._counts.invalidated += 1
             return None
         return self._hit(held.entry, "l1")
 
-    async def recall_like(self) -> Completion | None:
+    async def get_similar(self) -> Completion | None:
         """The answer to a request of the same meaning, if memory has one that may be given."""
         if self._meaning is None:
             return None
@@ -117,12 +117,12 @@ class Case:
         self._counts.hit("semantic", completion.usage)
         return completion
 
-    async def fetch(self) -> Completion:
+    async def get_or_compute(self) -> Completion:
         """The answer from further away, or computed, by this request's flight or another's."""
         waiter = self._keeping.flights.waiter(self._ask)
         self._wait_begins()
         try:
-            completion = await waiter.whole()
+            completion = await waiter.result()
         except Problem as problem:
             return self._covered(problem)
         finally:
@@ -130,7 +130,7 @@ class Case:
         self._tell(waiter)
         return completion
 
-    async def fetch_chunks(self) -> AsyncGenerator[Chunk, None]:
+    async def stream_or_compute(self) -> AsyncGenerator[Chunk, None]:
         waiter = self._keeping.flights.waiter(self._ask)
         begun = False
         self._wait_begins()
@@ -176,7 +176,7 @@ class Case:
             as_of=self._as_of,
             created=keeping.clock.wall(),
             took_s=took_s,
-            lives=keeping.freshness.lives(keeping.random),
+            lives=keeping.freshness.ttls(keeping.random),
             body=body,
             tags=self._wishes.tags,
         )
@@ -213,7 +213,7 @@ class Case:
 
     def _covered(self, problem: Problem) -> Completion:
         """A kept answer in place of a failure that is not the caller's, or the problem."""
-        self._keeping.refusals.note(self._served.key, problem)
+        self._keeping.refusals.add(self._served.key, problem)
         entry = self._fallback
         if entry is None or problem.status < 500 or self._wishes.no_cache:
             raise problem
@@ -221,7 +221,7 @@ class Case:
         self._counts.errors_covered += 1
         return decode(entry.body)
 
-    def _tell(self, waiter: Waiter) -> None:
+    def _tell(self, waiter: FlightWaiter) -> None:
         """How the answer was come by, as far as it is known when it begins."""
         flight, served, counts = waiter.flight, self._served, self._counts
         assert flight is not None, "a waiter that has waited had a flight"
@@ -236,16 +236,16 @@ class Case:
         counts.misses += 1
         counts.coalesced += served.collapsed
 
-    def _check(self, found: Found) -> None:
+    def _check(self, found: SemanticMatch) -> None:
         """Compute what was answered from another request as well, and learn from it."""
         ask = replace(self._batch(), usable=self._usable)
         flights = self._keeping.flights
         flights.refresh(ask)
-        flight = flights.flying(ask.key)
+        flight = flights.get_open(ask.key)
         if flight is not None and self._meaning is not None:
             self._meaning.learn(found, flight)
 
-    def _batch(self) -> Ask:
+    def _batch(self) -> LookupRequest:
         """The same, at leisure."""
         request = replace(self._ask.request, priority=Priority.BATCH)
         return replace(self._ask, request=request, streaming=False)
@@ -262,6 +262,6 @@ class Case:
 def _packed(completion: Completion) -> bytes | None:
     """None for what is not kept, and for text that is not Unicode."""
     try:
-        return encode(completion) if keepable(completion) else None
+        return encode(completion) if is_cacheable(completion) else None
     except UnicodeEncodeError:
         return None

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from cluster.clock import Clock
-from deployments.contracts.cache import Progress
+from deployments.contracts.cache import FollowResult
 
-GONE = Progress("gone")
+GONE = FollowResult("gone")
 
 FOLLOWING_S = 3.0  # how long asking counts as following
 LOG_BYTES = 4 << 20  # a longer log is given up; followers then wait for the answer
@@ -20,7 +20,7 @@ TOLD_BYTES = 1 << 20  # frames in one answer to a follower, unless the first alo
 _FRAME_BYTES = 48  # a frame's own cost: the object, and its place in the log
 
 
-class Followers:
+class FollowerCount:
     """How many follow, though they ask anew and do not say who they are.
 
     Who comes while somebody else is away between two questions is taken for the one who was away,
@@ -31,13 +31,13 @@ class Followers:
         self._waiting = 0
         self._away: deque[float] = deque()
 
-    def arrive(self, now: float) -> None:
+    def add(self, now: float) -> None:
         self._forget(now)
         self._waiting += 1
         if self._away:
             self._away.popleft()
 
-    def leave(self, now: float) -> None:
+    def remove(self, now: float) -> None:
         self._waiting -= 1
         self._away.append(now)
 
@@ -50,14 +50,14 @@ class Followers:
             self._away.popleft()
 
 
-class Claim:
+class ComputeLease:
     """One flight. `ended` is what its followers are told once it is over."""
 
     def __init__(self, token: int, until: float) -> None:
         self.token = token
         self.until = until
-        self.ended: Progress | None = None
-        self.followers = Followers()
+        self.ended: FollowResult | None = None
+        self.followers = FollowerCount()
         self.log: list[bytes] = []
         self.log_bytes = 0
         self.cut = False
@@ -65,7 +65,7 @@ class Claim:
 
     def add(self, frames: Sequence[bytes]) -> None:
         self.log += frames
-        self.log_bytes += weight(frames)
+        self.log_bytes += frame_bytes(frames)
         self.wake()
 
     def cut_log(self) -> None:
@@ -76,17 +76,17 @@ class Claim:
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def told(self, seen: int) -> Progress:
+    def told(self, seen: int) -> FollowResult:
         if self.ended is not None:
             return self.ended
         end, room = seen, TOLD_BYTES
         while end < len(self.log) and (room >= len(self.log[end]) or end == seen):
             room -= len(self.log[end])
             end += 1
-        return Progress("running", tuple(self.log[seen:end]))
+        return FollowResult("running", tuple(self.log[seen:end]))
 
 
-class Claims:
+class ComputeLeases:
     """The claims that live. Overdue ones end when their key is asked for, or a later one opens.
 
     A claim whose leader is dead is dropped, with its log, at most the longest lease in use after
@@ -96,7 +96,9 @@ class Claims:
     def __init__(self, clock: Clock, max_log_bytes: int) -> None:
         self._clock = clock
         self._max_log_bytes = max_log_bytes
-        self._live: OrderedDict[bytes, Claim] = OrderedDict()  # the longest not renewed is first
+        self._live: OrderedDict[bytes, ComputeLease] = (
+            OrderedDict()
+        )  # the longest not renewed is first
         # Tokens also rise over a restart, unless a million claims a second were made before it.
         self._last_token = int(clock.wall() * 1e6)
         self.log_bytes = 0
@@ -105,14 +107,14 @@ class Claims:
         self._end_overdue()
         return len(self._live)
 
-    def open(self, key: bytes, lease_s: float) -> Claim:
+    def open(self, key: bytes, lease_s: float) -> ComputeLease:
         """A claim on a key that has none."""
         self._end_overdue()
         self._last_token += 1
-        claim = self._live[key] = Claim(self._last_token, self._clock.monotonic() + lease_s)
+        claim = self._live[key] = ComputeLease(self._last_token, self._clock.monotonic() + lease_s)
         return claim
 
-    def of(self, key: bytes, token: int | None = None) -> Claim | None:
+    def get(self, key: bytes, token: int | None = None) -> ComputeLease | None:
         """The living claim on `key`; with `token`, only if it is that one."""
         claim = self._live.get(key)
         if claim is not None and claim.until <= self._clock.monotonic():
@@ -120,15 +122,15 @@ class Claims:
             return None
         return claim if claim is None or token in (None, claim.token) else None
 
-    def renew(self, key: bytes, claim: Claim, lease_s: float) -> None:
+    def renew(self, key: bytes, claim: ComputeLease, lease_s: float) -> None:
         claim.until = self._clock.monotonic() + lease_s
         self._live.move_to_end(key)
 
-    def add(self, claim: Claim, frames: Sequence[bytes]) -> None:
+    def add(self, claim: ComputeLease, frames: Sequence[bytes]) -> None:
         """Append to the log, unless that makes it, or all logs together, too long."""
         if not frames or claim.cut:
             return
-        more = weight(frames)
+        more = frame_bytes(frames)
         if claim.log_bytes + more > LOG_BYTES or self.log_bytes + more > self._max_log_bytes:
             self.log_bytes -= claim.log_bytes
             claim.cut_log()
@@ -136,30 +138,32 @@ class Claims:
         self.log_bytes += more
         claim.add(frames)
 
-    def end(self, key: bytes, claim: Claim, told: Progress) -> None:
+    def end(self, key: bytes, claim: ComputeLease, told: FollowResult) -> None:
         del self._live[key]
         self.log_bytes -= claim.log_bytes
         claim.ended = told
         claim.wake()
 
-    async def follow(self, key: bytes, claim: Claim, seen: int, wait_s: float) -> Progress:
+    async def follow(
+        self, key: bytes, claim: ComputeLease, seen: int, wait_s: float
+    ) -> FollowResult:
         """As SharedTier.follow, of a living claim."""
-        claim.followers.arrive(self._clock.monotonic())
+        claim.followers.add(self._clock.monotonic())
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._news(key, claim, seen)
         finally:
-            claim.followers.leave(self._clock.monotonic())
+            claim.followers.remove(self._clock.monotonic())
         return claim.told(seen)
 
-    async def _news(self, key: bytes, claim: Claim, seen: int) -> None:
+    async def _news(self, key: bytes, claim: ComputeLease, seen: int) -> None:
         while claim.ended is None and len(claim.log) <= seen:
             changed, left_s = claim.changed, claim.until - self._clock.monotonic()
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await changed.wait()
-            self.of(key)
+            self.get(key)
 
     def _end_overdue(self) -> None:
         now = self._clock.monotonic()
@@ -170,6 +174,6 @@ class Claims:
             self.end(key, claim, GONE)
 
 
-def weight(frames: Sequence[bytes]) -> int:
+def frame_bytes(frames: Sequence[bytes]) -> int:
     """What frames cost in a log, in bytes."""
     return sum(len(frame) + _FRAME_BYTES for frame in frames)

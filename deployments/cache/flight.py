@@ -10,15 +10,15 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 from cluster.problems import ModelFailed, Problem
-from deployments.cache.ask import Ask
-from deployments.cache.replay import Differs, Gathering, rest_of
+from deployments.cache.ask import LookupRequest
+from deployments.cache.replay import ChunkAggregator, PrefixMismatch, remaining_chunks
 from deployments.contracts.cache import Entry
 from deployments.contracts.generation import Chunk, Completion
 
 Source: TypeAlias = Literal["", "l2", "l3", "peer", "model"]
 
 
-class Flight:
+class InFlightComputation:
     """Starts open, ends once: it lands with a Completion, or fails.
 
     `source` is where the answer comes from, known before the first chunk. `entry` is the form in
@@ -29,12 +29,12 @@ class Flight:
 
     def __init__(
         self,
-        ask: Ask,
+        ask: LookupRequest,
         now: float,
         *,
         overtakes: bool = False,
         background: bool = False,
-        on_abandoned: Callable[["Flight"], object] | None = None,
+        on_abandoned: Callable[["InFlightComputation"], object] | None = None,
     ) -> None:
         """`now` is Unix seconds. `on_abandoned` is called when the last follower in another replica
         has left and nobody waits here."""
@@ -64,7 +64,7 @@ class Flight:
         return len(self._deadlines)
 
     @property
-    def forsaken(self) -> bool:
+    def is_abandoned(self) -> bool:
         """Whether nobody waits for it, here or in another replica."""
         return not (self.waiters or self._followers or self.background or self.ended)
 
@@ -85,10 +85,10 @@ class Flight:
     def set_followers(self, count: int) -> None:
         """So many requests of other replicas wait for it now."""
         had, self._followers = self._followers, count
-        if had and self.forsaken and self._on_abandoned is not None:
+        if had and self.is_abandoned and self._on_abandoned is not None:
             self._on_abandoned(self)
 
-    def admits(self, ask: Ask) -> bool:
+    def can_join(self, ask: LookupRequest) -> bool:
         """Whether one who asks for the same may wait here for the answer."""
         return (
             not (self.ended or ask.only_if_cached)
@@ -97,12 +97,12 @@ class Flight:
             and ask.usable(self.outline)
         )
 
-    async def more(self, seen: int) -> None:
+    async def wait_for_chunks(self, seen: int) -> None:
         """Wait until there are more than `seen` chunks, or the end."""
         while len(self.log) <= seen and not self.ended:
             await self._wait()
 
-    async def end(self) -> None:
+    async def wait_done(self) -> None:
         """Wait for the end."""
         while not self.ended:
             await self._wait()
@@ -121,7 +121,7 @@ class Flight:
             raise RuntimeError("what a flight worked at failed") from self.error
         return self.completion
 
-    def attempt(self, source: Source) -> "Attempt":
+    def attempt(self, source: Source) -> "ChunkRecorder":
         """A fresh try at the answer.
 
         Raises ModelFailed when a stream has begun that a fresh try might continue differently.
@@ -131,20 +131,24 @@ class Flight:
         elif not self.ask.deterministic:
             raise ModelFailed(self.ask.request.model, "The answer broke off.")
         self.source = source
-        return Attempt(self, live=not self._told)
+        return ChunkRecorder(self, live=not self._told)
 
     def append(self, chunk: Chunk) -> None:
         self.log.append(chunk)
         self._wake()
 
-    def land(self, completion: Completion, entry: Entry | None, source: Source) -> None:
+    def complete(self, completion: Completion, entry: Entry | None, source: Source) -> None:
         """End with an answer. Raises ModelFailed if it is not what the stream has begun with."""
         whole = bool(self.log) and self.log[-1].usage is not None
         if not (whole or self._told):
             self.log.clear()
         try:
-            rest = () if whole else tuple(rest_of(self.log, completion, self.ask.request.model))
-        except Differs:
+            rest = (
+                ()
+                if whole
+                else tuple(remaining_chunks(self.log, completion, self.ask.request.model))
+            )
+        except PrefixMismatch:
             raise ModelFailed(self.ask.request.model, "The answer broke off.") from None
         if entry is not None and self.ask.keep is not None:
             self.ask.keep(entry)
@@ -171,7 +175,7 @@ class Flight:
                 sleeper.set_result(None)
 
 
-class Attempt:
+class ChunkRecorder:
     """One try at an answer, chunk by chunk.
 
     A live one is told as it comes; after a stream broke off, only the end of the next one is.
@@ -179,9 +183,9 @@ class Attempt:
 
     __slots__ = ("_flight", "_gathering", "_live")
 
-    def __init__(self, flight: Flight, *, live: bool) -> None:
+    def __init__(self, flight: InFlightComputation, *, live: bool) -> None:
         self._flight = flight
-        self._gathering = Gathering(flight.ask.request.model)
+        self._gathering = ChunkAggregator(flight.ask.request.model)
         self._live = live
 
     def add(self, chunk: Chunk) -> None:

@@ -21,44 +21,44 @@ from cluster.problems import (
     RateLimited,
 )
 from cluster.tasks import create_detached_task, is_cancelled_here
-from deployments.cache.ask import Ask
-from deployments.cache.flight import Flight
+from deployments.cache.ask import LookupRequest
+from deployments.cache.flight import InFlightComputation
 from deployments.contracts.generation import Chunk, Completion
 
 logger = logging.getLogger("mobula.cache")
 
-Work = Callable[[Flight], Awaitable[None]]
+Work = Callable[[InFlightComputation], Awaitable[None]]
 
 _OTHERS = (DeadlineExceeded, RateLimited, Forbidden, ClientGone)  # may concern the starter only
 _TRIES = 3
 _CANCELLING_S = 1.0
 
 
-class Flights:
+class SingleFlight:
     """The flights of this process. `work` lands or fails each one."""
 
     def __init__(self, work: Work, clock: Clock) -> None:
         self._work = work
         self._clock = clock
-        self._flying: dict[bytes, Flight] = {}
-        self._tasks: dict[asyncio.Task[None], Flight] = {}
+        self._flying: dict[bytes, InFlightComputation] = {}
+        self._tasks: dict[asyncio.Task[None], InFlightComputation] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._counts = dict.fromkeys(("started", "joined", "cancelled", "failed"), 0)
         self._closed = False
 
-    def waiter(self, ask: Ask) -> "Waiter":
+    def waiter(self, ask: LookupRequest) -> "FlightWaiter":
         """One caller, who has not begun to wait."""
-        return Waiter(self, ask)
+        return FlightWaiter(self, ask)
 
-    def flying(self, key: bytes) -> Flight | None:
+    def get_open(self, key: bytes) -> InFlightComputation | None:
         """The open flight that later callers for `key` join."""
         flight = self._flying.get(key)
         return None if flight is None or flight.ended else flight
 
-    def refresh(self, ask: Ask) -> bool:
+    def refresh(self, ask: LookupRequest) -> bool:
         """Start a flight that nobody waits for; False, and nothing is started, if one for the same
         key is open."""
-        if self._closed or self.flying(ask.key) is not None:
+        if self._closed or self.get_open(ask.key) is not None:
             return False
         self._start(ask, background=True)
         return True
@@ -77,34 +77,34 @@ class Flights:
             if self._tasks:
                 await asyncio.wait(tuple(self._tasks), timeout=_CANCELLING_S)
 
-    def board(self, ask: Ask) -> tuple[Flight, bool]:
+    def join_or_start(self, ask: LookupRequest) -> tuple[InFlightComputation, bool]:
         """The flight to wait for, and whether others started it."""
         flight = self._flying.get(ask.key)
-        if flight is not None and flight.admits(ask):
+        if flight is not None and flight.can_join(ask):
             self._counts["joined"] += 1
             return flight, True
         return self._start(ask), False
 
-    async def leave(self, flight: Flight, waiter: object) -> None:
+    async def release(self, flight: InFlightComputation, waiter: object) -> None:
         """One waiter less; with the last one the work ends, unless other replicas follow it."""
         flight.leave(waiter)
-        if not flight.forsaken:
+        if not flight.is_abandoned:
             return
         ending = create_detached_task(self._end(flight))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
         await asyncio.wait((ending,), timeout=_CANCELLING_S)
 
-    async def _end(self, flight: Flight) -> None:
+    async def _end(self, flight: InFlightComputation) -> None:
         """Cancel the work if nobody wants it, by the latest count of those who follow."""
         if flight.count_followers is not None:
             await flight.count_followers()
-        if flight.forsaken:
+        if flight.is_abandoned:
             tasks = self._cancel(flight)
             if tasks:
                 await asyncio.wait(tasks, timeout=_CANCELLING_S)
 
-    def _cancel(self, flight: Flight) -> list[asyncio.Task[None]]:
+    def _cancel(self, flight: InFlightComputation) -> list[asyncio.Task[None]]:
         """Nobody can join it from now on."""
         self._forget(flight)
         tasks = [task for task, other in self._tasks.items() if other is flight]
@@ -112,13 +112,13 @@ class Flights:
             task.cancel()
         return tasks
 
-    def _start(self, ask: Ask, *, background: bool = False) -> Flight:
+    def _start(self, ask: LookupRequest, *, background: bool = False) -> InFlightComputation:
         if self._closed:
             raise Draining("This replica is shutting down.")
-        flight = Flight(
+        flight = InFlightComputation(
             ask,
             self._clock.wall(),
-            overtakes=self.flying(ask.key) is not None,
+            overtakes=self.get_open(ask.key) is not None,
             background=background,
             on_abandoned=self._cancel,
         )
@@ -130,7 +130,7 @@ class Flights:
         self._counts["started"] += 1
         return flight
 
-    async def _run(self, flight: Flight) -> None:
+    async def _run(self, flight: InFlightComputation) -> None:
         try:
             await self._work(flight)
             if not flight.ended:
@@ -156,12 +156,12 @@ class Flights:
         if not flight.ended:
             flight.fail(Draining("This replica is shutting down."))  # nobody waits for others
 
-    def _forget(self, flight: Flight) -> None:
+    def _forget(self, flight: InFlightComputation) -> None:
         if self._flying.get(flight.ask.key) is flight:
             del self._flying[flight.ask.key]
 
 
-class Waiter:
+class FlightWaiter:
     """One caller's wait for one answer; use it once.
 
     `flight` is the last one it waited for, which tells how the answer was come by; `collapsed`:
@@ -169,20 +169,20 @@ class Waiter:
     gives an answer too old for this caller, the waiter takes another one while it has time.
     """
 
-    def __init__(self, flights: Flights, ask: Ask) -> None:
+    def __init__(self, flights: SingleFlight, ask: LookupRequest) -> None:
         self._flights = flights
         self._ask = ask
         self._tries = _TRIES
         self._at = asyncio.get_running_loop().time() + ask.request.timeout_s
-        self.flight: Flight | None = None
+        self.flight: InFlightComputation | None = None
         self.collapsed = False
 
-    async def whole(self) -> Completion:
+    async def result(self) -> Completion:
         """The answer. Raises what the flight raises, and DeadlineExceeded."""
         while True:
             async with self._aboard() as flight:
                 async with self._in_time(flight):
-                    await flight.end()
+                    await flight.wait_done()
                 if not self._another(flight):
                     return flight.answer()
 
@@ -192,29 +192,29 @@ class Waiter:
         while not seen:
             async with self._aboard() as flight:
                 async with self._in_time(flight):
-                    await flight.more(seen)
+                    await flight.wait_for_chunks(seen)
                 if self._another(flight):
                     continue
                 while seen < len(flight.log):
                     seen += 1
                     yield flight.chunk(seen - 1)
                     async with self._in_time(flight):
-                        await flight.more(seen)
+                        await flight.wait_for_chunks(seen)
                 flight.answer()
 
     @asynccontextmanager
-    async def _aboard(self) -> AsyncIterator[Flight]:
+    async def _aboard(self) -> AsyncIterator[InFlightComputation]:
         self._tries -= 1
-        flight, self.collapsed = self._flights.board(self._ask)
+        flight, self.collapsed = self._flights.join_or_start(self._ask)
         self.flight = flight
         flight.join(self, self._at)
         try:
             yield flight
         finally:
-            await self._flights.leave(flight, self)
+            await self._flights.release(flight, self)
 
     @asynccontextmanager
-    async def _in_time(self, flight: Flight) -> AsyncIterator[None]:
+    async def _in_time(self, flight: InFlightComputation) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout_at(self._at):
                 yield
@@ -222,7 +222,7 @@ class Waiter:
             stage = "model" if flight.source == "model" else "cache"
             raise DeadlineExceeded(stage, round(self._ask.request.timeout_s, 3)) from None
 
-    def _another(self, flight: Flight) -> bool:
+    def _another(self, flight: InFlightComputation) -> bool:
         """Whether to try once more, when nothing was told yet."""
         if not (self.collapsed and self._tries):
             return False

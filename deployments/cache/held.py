@@ -7,9 +7,9 @@ an index, as the allocator hands them out: an answer of ten bytes weighs most of
 from sys import getsizeof
 from typing import Final
 
-from deployments.cache.shares import Account
+from deployments.cache.shares import TenantUsage
 from deployments.cache.sieve import Slot
-from deployments.contracts.cache import Entry, Lives
+from deployments.contracts.cache import Entry, Ttls
 
 INDEX_BYTES: Final = 128  # a dict's share for one key, at its emptiest after growing
 MAX_VIEWS: Final = 5  # what a dict holds before it grows
@@ -19,7 +19,7 @@ _NUMBER = _INTEGER = 32
 _VIEWS: Final = getsizeof({"": b""}) - getsizeof({})
 
 
-class Kept(Slot):
+class WeightedSlot(Slot):
     """Something with a weight in a tenant's account; `account` is None once it is given up."""
 
     __slots__ = ("account", "key", "weight")
@@ -28,10 +28,10 @@ class Kept(Slot):
         super().__init__()
         self.key = key
         self.weight = weight
-        self.account: Account[Kept] | None = None
+        self.account: TenantUsage[WeightedSlot] | None = None
 
 
-class Held(Kept):
+class MemoryEntry(WeightedSlot):
     """An entry, and its rendered forms by name; `MemoryTier.add_view` adds one."""
 
     __slots__ = ("entry", "views")
@@ -52,7 +52,7 @@ class Held(Kept):
         return self.weight + getsizeof(view) + getsizeof(name) + room
 
 
-class Alias(Kept):
+class RequestAlias(WeightedSlot):
     __slots__ = ("target",)
 
     def __init__(self, key: bytes, target: bytes) -> None:
@@ -71,11 +71,11 @@ def _object(kind: type) -> int:
     return (kind.__basicsize__ + 16 + 15) // 16 * 16
 
 
-_ALIAS: Final = _object(Alias) + 2 * _KEY + _INTEGER + INDEX_BYTES
+_ALIAS: Final = _object(RequestAlias) + 2 * _KEY + _INTEGER + INDEX_BYTES
 _HELD: Final = (
-    _object(Held)
+    _object(MemoryEntry)
     + _object(Entry)
-    + _object(Lives)
+    + _object(Ttls)
     + getsizeof({})
     + 5 * _NUMBER
     + 2 * _INTEGER

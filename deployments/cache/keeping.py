@@ -6,81 +6,83 @@ from random import Random
 from typing import Protocol
 
 from cluster.clock import Clock
-from deployments.cache.ask import Ask, Sealing
-from deployments.cache.counts import Counts
-from deployments.cache.flights import Flights
+from deployments.cache.ask import Encryptor, LookupRequest
+from deployments.cache.counts import CacheMetrics
+from deployments.cache.flights import SingleFlight
 from deployments.cache.freshness import Freshness, State
-from deployments.cache.keys import answer_key, frame_key
-from deployments.cache.meaning import Meaning
+from deployments.cache.keys import answer_key, semantic_context_key
+from deployments.cache.meaning import SemanticLookup
 from deployments.cache.memory import MemoryTier
-from deployments.cache.refusals import Refusals
+from deployments.cache.refusals import NegativeCache
 from deployments.contracts.cache import Entry
 from deployments.contracts.generation import GenerateRequest
 
 
-class News(Protocol):
+class InvalidationSource(Protocol):
     """What was invalidated (cluster/invalidation/feed.py)."""
 
     @property
-    def trustworthy(self) -> bool: ...
+    def is_current(self) -> bool: ...
 
     @property
-    def generations(self) -> "Generations": ...
+    def generations(self) -> "InvalidationGenerations": ...
 
 
-class Generations(Protocol):
+class InvalidationGenerations(Protocol):
     """cluster/invalidation/generations.py."""
 
     @property
     def latest(self) -> int: ...
 
-    def good(self, tenant: str, model: str, tags: tuple[str, ...], as_of: int) -> bool: ...
+    def is_valid(self, tenant: str, model: str, tags: tuple[str, ...], as_of: int) -> bool: ...
 
 
-class Secrets(Protocol):
+class TenantSecrets(Protocol):
     """Of tenants: what keys their answers' names, and what seals their answers."""
 
     def of(self, tenant: str) -> bytes: ...
 
-    def sealer(self, tenant: str) -> Sealing: ...
+    def sealer(self, tenant: str) -> Encryptor: ...
 
 
 @dataclass(frozen=True)
-class Keeping:
+class CacheDependencies:
     """`states` gives what makes a model answer as it does; None: not known yet."""
 
     memory: MemoryTier | None
-    flights: Flights
+    flights: SingleFlight
     freshness: Freshness
-    news: News
-    secrets: Secrets
+    news: InvalidationSource
+    secrets: TenantSecrets
     states: Callable[[str], str | None]
     clock: Clock
     random: Random
-    refusals: Refusals
-    counts: Counts = field(default_factory=Counts)
-    meaning: Meaning | None = None
+    refusals: NegativeCache
+    counts: CacheMetrics = field(default_factory=CacheMetrics)
+    meaning: SemanticLookup | None = None
 
     def key(self, request: GenerateRequest, tags: Sequence[str], state: str) -> bytes:
         """The name of the answer. Its tags are part of it: whoever gave a tag can rely on it."""
         return answer_key(self.secrets.of(request.caller.tenant), request, _tagged(state, tags))
 
-    def frame(self, ask: Ask) -> bytes:
+    def frame(self, ask: LookupRequest) -> bytes:
         """The name of all that a request shares with those it may be compared with by meaning."""
         request = ask.request
         state = self.states(request.model) or ""
-        return frame_key(self.secrets.of(request.caller.tenant), request, _tagged(state, ask.tags))
+        return semantic_context_key(
+            self.secrets.of(request.caller.tenant), request, _tagged(state, ask.tags)
+        )
 
     def state(self, entry: Entry) -> State:
         """How good a kept answer is now; what was invalidated is dead."""
-        if not self.good(entry):
+        if not self.is_valid(entry):
             return "dead"
         return self.freshness.state(entry, self.clock.wall(), self.random)
 
-    def good(self, entry: Entry) -> bool:
+    def is_valid(self, entry: Entry) -> bool:
         """Whether nothing was invalidated that the answer belongs to."""
         generations = self.news.generations
-        return generations.good(entry.tenant, entry.model, entry.tags, entry.as_of)
+        return generations.is_valid(entry.tenant, entry.model, entry.tags, entry.as_of)
 
 
 def _tagged(state: str, tags: Sequence[str]) -> str:

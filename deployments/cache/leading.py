@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from deployments.cache.flight import Flight
-from deployments.contracts.cache import SharedTier, TierDown
+from deployments.cache.flight import InFlightComputation
+from deployments.contracts.cache import SharedTier, TierUnavailable
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class LeaseTimings:
     """Seconds: a claim lasts `lease_s` and is renewed every `beat_s`; a follower asks again after
     `wait_s`.
     """
@@ -25,7 +25,7 @@ class Pace:
     wait_s: float = 1.0
 
 
-class Lead:
+class LeaderLease:
     """The right to compute the answer of `flight` for all replicas, as `token` under `place`.
 
     The first frame is the sealed outline of the answer, by which a follower sees whether the
@@ -33,7 +33,12 @@ class Lead:
     """
 
     def __init__(
-        self, shared: SharedTier, place: bytes, token: int, flight: Flight, pace: Pace
+        self,
+        shared: SharedTier,
+        place: bytes,
+        token: int,
+        flight: InFlightComputation,
+        pace: LeaseTimings,
     ) -> None:
         self.place = place
         self.followers = 0
@@ -48,7 +53,7 @@ class Lead:
         self._renewed = asyncio.get_running_loop().time()
 
     @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
+    async def heartbeat(self) -> AsyncIterator[None]:
         """Renews the claim while the body runs."""
         beat = asyncio.create_task(self._beat())
         try:
@@ -91,7 +96,7 @@ class Lead:
             followers = await self._shared.publish(
                 self.place, self._token, frames, self._pace.lease_s
             )
-        except TierDown:
+        except TierUnavailable:
             if now() - self._renewed > self._pace.lease_s:
                 self._flight.set_followers(0)
             return False
@@ -108,7 +113,7 @@ class Lead:
 
     async def _news(self) -> None:
         if self.followers and not self._silent:
-            await self._flight.more(self._published)
+            await self._flight.wait_for_chunks(self._published)
         else:
             await asyncio.sleep(self._pace.beat_s)
 
@@ -117,5 +122,5 @@ class Lead:
         new = tuple(flight.log[self._published :])
         if not (self.followers and new) or self._silent:
             return []
-        head = [] if self._published else [ask.sealer.seal(ask.key, flight.outline)]
-        return [*head, ask.sealer.seal_frames(ask.key, new)]
+        head = [] if self._published else [ask.sealer.encrypt(ask.key, flight.outline)]
+        return [*head, ask.sealer.encrypt_frames(ask.key, new)]

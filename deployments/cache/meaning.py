@@ -15,10 +15,14 @@ from typing import Any
 from cluster.problems import Problem
 from cluster.tasks import create_detached_task
 from deployments.cache.codec import decode
-from deployments.cache.flight import Flight
+from deployments.cache.flight import InFlightComputation
 from deployments.cache.memory import MemoryTier
 from deployments.cache.semantic.sameness import Judge
-from deployments.cache.semantic.semantic_cache import Near, Report, SemanticCache
+from deployments.cache.semantic.semantic_cache import (
+    NearestMatch,
+    SemanticCache,
+    SemanticCacheStats,
+)
 from deployments.contracts.cache import Entry
 from deployments.contracts.generation import Completion, GenerateRequest
 
@@ -28,12 +32,12 @@ logger = logging.getLogger("mobula.cache")
 
 
 @dataclass(slots=True)
-class Found:
+class SemanticMatch:
     """What a request is like: `text` in its `frame`; `near` with its kept `entry`, if any."""
 
     frame: bytes
     text: str
-    near: Near | None = None
+    near: NearestMatch | None = None
     entry: Entry | None = None
 
     @property
@@ -41,7 +45,7 @@ class Found:
         return self.near is not None and self.near.serve
 
 
-class Meaning:
+class SemanticLookup:
     """One a replica. `same` judges whether two answers say the same."""
 
     def __init__(self, semantic: SemanticCache, same: Judge, memory: MemoryTier) -> None:
@@ -52,21 +56,21 @@ class Meaning:
 
     async def find(
         self, request: GenerateRequest, frame: bytes, usable: Callable[[Entry], bool]
-    ) -> Found | None:
+    ) -> SemanticMatch | None:
         """None for a request without words of a user."""
-        text = asked(request)
+        text = last_user_text(request)
         if text is None:
             return None
         near = await self._semantic.near(request.caller.tenant, frame, text)
         held = self._memory.get(near.key) if near is not None else None
         if near is None:
-            return Found(frame, text)
+            return SemanticMatch(frame, text)
         if held is None or not usable(held.entry):
             self._semantic.forget(near)
-            return Found(frame, text)
-        return Found(frame, text, near, held.entry)
+            return SemanticMatch(frame, text)
+        return SemanticMatch(frame, text, near, held.entry)
 
-    def learn(self, found: Found, flight: Flight) -> None:
+    def learn(self, found: SemanticMatch, flight: InFlightComputation) -> None:
         """Learn from the answer that `flight` computes, once it is there and kept."""
         if len(self._lessons) >= _MOST_LESSONS:
             return
@@ -79,7 +83,7 @@ class Meaning:
         """Lessons under way."""
         return len(self._lessons)
 
-    def report(self, tenant: str) -> Report:
+    def report(self, tenant: str) -> SemanticCacheStats:
         """How it does for one tenant, on this replica."""
         return self._semantic.report(tenant)
 
@@ -89,13 +93,15 @@ class Meaning:
         if self._lessons:
             await asyncio.wait(tuple(self._lessons))
 
-    async def _lesson(self, found: Found, flight: Flight) -> None:
-        await flight.end()
+    async def _lesson(self, found: SemanticMatch, flight: InFlightComputation) -> None:
+        await flight.wait_done()
         if flight.completion is None or flight.entry is None:
             return
         tenant, near, entry = flight.ask.request.caller.tenant, found.near, found.entry
         if near is not None and entry is not None:
-            same = await self._same(tenant, words(decode(entry.body)), words(flight.completion))
+            same = await self._same(
+                tenant, response_text(decode(entry.body)), response_text(flight.completion)
+            )
             self._semantic.observe(near, same)
             if same:
                 return
@@ -108,7 +114,7 @@ class Meaning:
             logger.debug("nothing was learned: %s", problem.detail)
 
 
-def asked(request: GenerateRequest) -> str | None:
+def last_user_text(request: GenerateRequest) -> str | None:
     """The text that a request is compared by: its prompt, or its last user message."""
     if request.prompt is not None:
         return request.prompt or None
@@ -118,6 +124,6 @@ def asked(request: GenerateRequest) -> str | None:
     return None
 
 
-def words(completion: Completion) -> str:
+def response_text(completion: Completion) -> str:
     """All choices, one after the other."""
     return "\n".join(choice.text for choice in completion.choices)

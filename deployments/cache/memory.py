@@ -16,8 +16,8 @@ from sys import getsizeof
 from typing import Final, TypeVar
 
 from cluster.clock import Clock
-from deployments.cache.held import INDEX_BYTES, Alias, Held, Kept
-from deployments.cache.shares import ACCOUNT_BYTES, Account, Shares
+from deployments.cache.held import INDEX_BYTES, MemoryEntry, RequestAlias, WeightedSlot
+from deployments.cache.shares import ACCOUNT_BYTES, FairShareAccounting, TenantUsage
 from deployments.contracts.cache import Entry
 
 _INDEX_SLACK: Final = 4096
@@ -42,12 +42,12 @@ class MemoryTier:
         self._clock = clock
         self._idle_s = idle_s
         self._ceiling = int(max_bytes * ceiling_share)
-        self._shares: Shares[Kept] = Shares(max_bytes)
-        self._held: dict[bytes, Held] = {}
-        self._aliases: dict[bytes, Alias] = {}
+        self._shares: FairShareAccounting[WeightedSlot] = FairShareAccounting(max_bytes)
+        self._held: dict[bytes, MemoryEntry] = {}
+        self._aliases: dict[bytes, RequestAlias] = {}
         self._hits = self._misses = self._evictions = self._swept = self._refused = 0
 
-    def get(self, key: bytes) -> Held | None:
+    def get(self, key: bytes) -> MemoryEntry | None:
         """What is kept under `key`; using it keeps it longer."""
         held = self._held.get(key)
         if held is None:
@@ -59,7 +59,7 @@ class MemoryTier:
         self._hits += 1
         return held
 
-    def get_by_alias(self, alias: bytes) -> Held | None:
+    def get_by_alias(self, alias: bytes) -> MemoryEntry | None:
         """What is kept under the key that `alias` stands for."""
         known = self._aliases.get(alias)
         if known is None:
@@ -70,12 +70,12 @@ class MemoryTier:
         known.visited = True
         return self.get(known.target)
 
-    def put(self, key: bytes, entry: Entry) -> Held | None:
+    def put(self, key: bytes, entry: Entry) -> MemoryEntry | None:
         """Keep `entry` in place of what was under `key`; None, and nothing is under `key`, when it
         is heavier than what its tenant may have now."""
         self.remove(key)
         self._sweep()
-        held = Held(key, entry)
+        held = MemoryEntry(key, entry)
         if not self._admit(held, self._shares.open(entry.tenant)):
             return None
         self._held[key] = held
@@ -92,14 +92,14 @@ class MemoryTier:
         if held is None or held.account is None:
             return False
         held.visited = True
-        known = Alias(alias, held.key)
+        known = RequestAlias(alias, held.key)
         if not self._admit(known, held.account):
             return False
         self._aliases[alias] = known
         self._aliases = _compact(self._aliases)
         return True
 
-    def add_view(self, held: Held, name: str, view: bytes) -> bool:
+    def add_rendered(self, held: MemoryEntry, name: str, view: bytes) -> bool:
         """Keep a rendered form with `held`, which counts as new again; False, and it is not kept,
         when `held` is no longer here, has `MAX_VIEWS` of them, or there is no room."""
         account = held.account
@@ -151,7 +151,7 @@ class MemoryTier:
             "errors": 0,
         }
 
-    def _admit(self, kept: Kept, account: Account[Kept]) -> bool:
+    def _admit(self, kept: WeightedSlot, account: TenantUsage[WeightedSlot]) -> bool:
         if not self._make_room(account, kept.weight):
             self._refused += 1
             if account.empty:
@@ -160,7 +160,7 @@ class MemoryTier:
         self._put_in(kept, account)
         return True
 
-    def _make_room(self, account: Account[Kept], weight: int) -> bool:
+    def _make_room(self, account: TenantUsage[WeightedSlot], weight: int) -> bool:
         """Evict until `account` can take `weight` bytes more; nothing is evicted if it cannot."""
         shares = self._shares
         if not self._can_fit(account, weight):
@@ -168,10 +168,10 @@ class MemoryTier:
         while account.bytes + weight > self._ceiling:
             self._evict(account, keep=account)
         while shares.bytes + weight > shares.max_bytes:
-            self._evict(shares.giver(account, weight), keep=account)
+            self._evict(shares.eviction_victim(account, weight), keep=account)
         return True
 
-    def _can_fit(self, account: Account[Kept], weight: int) -> bool:
+    def _can_fit(self, account: TenantUsage[WeightedSlot], weight: int) -> bool:
         """Whether a thing fits within the ceiling, and within an equal part or else in what the
         tenant who holds the most has above the thing's own size."""
         shares, alone = self._shares, ACCOUNT_BYTES + weight
@@ -181,7 +181,7 @@ class MemoryTier:
         other = shares.largest(but=account) if lacking > 0 else None
         return lacking <= 0 or (other is not None and other.bytes - alone >= lacking)
 
-    def _evict(self, giver: Account[Kept], keep: Account[Kept]) -> None:
+    def _evict(self, giver: TenantUsage[WeightedSlot], keep: TenantUsage[WeightedSlot]) -> None:
         self._forget(giver.kept.victim(), keep=keep)
         self._evictions += 1
 
@@ -205,29 +205,29 @@ class MemoryTier:
     def _scarce(self) -> bool:
         return self._shares.bytes > _SCARCE * self._shares.max_bytes
 
-    def _spent(self, kept: Kept, now: float) -> bool:
-        if isinstance(kept, Held):
+    def _spent(self, kept: WeightedSlot, now: float) -> bool:
+        if isinstance(kept, MemoryEntry):
             return now >= kept.entry.created + kept.entry.lives.error
-        return isinstance(kept, Alias) and kept.target not in self._held
+        return isinstance(kept, RequestAlias) and kept.target not in self._held
 
-    def _put_in(self, kept: Kept, account: Account[Kept]) -> None:
+    def _put_in(self, kept: WeightedSlot, account: TenantUsage[WeightedSlot]) -> None:
         account.kept.add(kept)
         kept.account = account
         account.used = True
         self._shares.change(account, kept.weight)
 
-    def _take_out(self, kept: Kept, account: Account[Kept]) -> None:
-        account.kept.drop(kept)
+    def _take_out(self, kept: WeightedSlot, account: TenantUsage[WeightedSlot]) -> None:
+        account.kept.remove(kept)
         self._shares.change(account, -kept.weight)
 
-    def _forget(self, kept: Kept, keep: Account[Kept] | None = None) -> None:
+    def _forget(self, kept: WeightedSlot, keep: TenantUsage[WeightedSlot] | None = None) -> None:
         """`keep` is an account that stays open even if nothing is left in it."""
         account = kept.account
         if account is None:
             return
         self._take_out(kept, account)
         kept.account = None
-        (self._held if isinstance(kept, Held) else self._aliases).pop(kept.key)
+        (self._held if isinstance(kept, MemoryEntry) else self._aliases).pop(kept.key)
         if account.empty and account is not keep:
             self._shares.close(account)
 

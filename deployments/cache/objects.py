@@ -30,7 +30,7 @@ _CLIENT: "ClientConfig" = {
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Held:
+class ObjectMeta:
     """One object; `modified` is Unix seconds."""
 
     modified: float
@@ -38,7 +38,7 @@ class Held:
     path: str
 
 
-class Objects:
+class CacheObjectStore:
     """`where` is a folder, made when first used, or a URL that obstore knows (any other raises its
     BaseError); credentials come from the environment as their vendors define it.
     """
@@ -61,14 +61,14 @@ class Objects:
         """All of it or nothing."""
         await obstore.put_async(self._store(), path, blob)
 
-    async def listed(self) -> AsyncIterator[Held]:
+    async def listed(self) -> AsyncIterator[ObjectMeta]:
         async for some in obstore.list(self._store(), chunk_size=LISTED_AT_ONCE):
             for meta in some:
-                yield Held(meta["last_modified"].timestamp(), meta["size"], meta["path"])
+                yield ObjectMeta(meta["last_modified"].timestamp(), meta["size"], meta["path"])
 
-    async def oldest(self, total: int) -> list[Held]:
+    async def oldest(self, total: int) -> list[ObjectMeta]:
         """The fewest oldest objects that hold `total` bytes; no more than those are in memory."""
-        newest_first: list[tuple[float, Held]] = []
+        newest_first: list[tuple[float, ObjectMeta]] = []
         size = 0
         async for held in self.listed():
             heapq.heappush(newest_first, (-held.modified, held))

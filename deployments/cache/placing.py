@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import mmh3
 
 
-def order(key: bytes, names: Sequence[str]) -> list[int]:
+def preference_list(key: bytes, names: Sequence[str]) -> list[int]:
     """The numbers of the shards, the key's home first.
 
     Rendezvous hashing (Thaler and Ravishankar, 1998): every shard draws a number for the key, and
@@ -25,7 +25,7 @@ def _drawn(key: bytes, names: Sequence[str]) -> list[int]:
     return [mmh3.mmh3_x64_128_uintdigest(name.encode() + b"\0" + key) for name in names]
 
 
-class Placing:
+class ShardSelector:
     """Consistent placement with bounded load (Mirrokni, Thorup and Zadimoghaddam, 2018).
 
     A shard may take another call while it has fewer than `slack` times the mean of the calls in
@@ -49,9 +49,9 @@ class Placing:
         drawn = _drawn(key, self._names)
         return drawn.index(max(drawn))
 
-    def roomy(self, key: bytes) -> Iterator[int]:
+    def has_capacity(self, key: bytes) -> Iterator[int]:
         """The key's home if it may take a call; else, in the key's order, all that may."""
-        home, *others = order(key, self._names)
+        home, *others = preference_list(key, self._names)
         if self._has_room(home):
             yield home
             return

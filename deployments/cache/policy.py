@@ -22,7 +22,9 @@ from deployments.contracts.generation import Completion, GenerateRequest, Sampli
 REFUSAL_S: Final = 2.0
 
 
-def why_not(request: GenerateRequest, directives: Directives, sampled_by_plan: bool) -> str | None:
+def bypass_reason(
+    request: GenerateRequest, directives: Directives, sampled_by_plan: bool
+) -> str | None:
     """None if the answer may be looked up and kept; else why not, as one token for Cache-Status.
 
     `sampled_by_plan`: the tenant's plan lets answers that were drawn at random be given again.
@@ -34,13 +36,13 @@ def why_not(request: GenerateRequest, directives: Directives, sampled_by_plan: b
     return None
 
 
-def keepable(completion: Completion) -> bool:
+def is_cacheable(completion: Completion) -> bool:
     """Whether every choice came to its own end."""
     choices = completion.choices
     return bool(choices) and all(choice.finish_reason != "length" for choice in choices)
 
 
-def remembered_s(problem: Problem) -> float:
+def negative_ttl_s(problem: Problem) -> float:
     """Seconds for which this failure may be given again to an equal request; mostly 0."""
     return REFUSAL_S if isinstance(problem, InvalidRequest) else 0.0
 

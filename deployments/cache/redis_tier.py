@@ -23,8 +23,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from cluster.clock import Clock
-from deployments.cache.breaker import Breaker
-from deployments.contracts.cache import Busy, Claimed, Progress, TierDown
+from deployments.cache.breaker import ConsecutiveFailureBreaker
+from deployments.contracts.cache import (
+    FollowResult,
+    LeaseAcquired,
+    LeaseHeldElsewhere,
+    TierUnavailable,
+)
 
 LARGEST_BYTES = 8 * 2**20  # of an answer, and of the frames published at once
 LONGEST_TTL_S = 30 * 86400.0
@@ -74,7 +79,7 @@ class RedisTier:
         self._clock = clock
         self._prefix = prefix
         self._timeout_s = timeout_s
-        self._breaker = Breaker(clock)
+        self._breaker = ConsecutiveFailureBreaker(clock)
         self._asker = uuid.uuid4().hex
         self._counts = {"errors": 0, "refused": 0, "too_large": 0}
 
@@ -99,13 +104,15 @@ class RedisTier:
         because Redis was down, `too_large` not put."""
         return {"bytes": -1, "entries": -1, "evictions": 0, **self._counts}
 
-    async def look(self, key: bytes, lease_s: float) -> bytes | Claimed | Busy | None:
+    async def get_or_lease(
+        self, key: bytes, lease_s: float
+    ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
         lease_ms = _milliseconds(lease_s) if lease_s > 0 else 0
         found = await self._run(_LOOK, key, lease_ms)
         if not isinstance(found, list):
             return found
         claimed, token = found
-        return Claimed(token) if claimed else Busy(token)
+        return LeaseAcquired(token) if claimed else LeaseHeldElsewhere(token)
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
         """As in the contract. After a TierDown nobody knows whether the frames came in: publish no
@@ -116,7 +123,7 @@ class RedisTier:
         arguments = (token, _milliseconds(lease_s), _milliseconds(FOLLOWING_S), *frames)
         return await self._run(_PUBLISH, key, *arguments, size=size)
 
-    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> Progress:
+    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
         until = self._clock.monotonic() + wait_s
         arguments = (token, seen, self._asker, _milliseconds(FOLLOWING_S))
         pause_s = FIRST_POLL_S
@@ -158,7 +165,7 @@ class RedisTier:
         with self._breaker.call():
             outcome = await self._outcome(call, self._timeout_s + size / BYTES_PER_S)
         if isinstance(outcome, ResponseError):
-            raise TierDown(type(outcome).__name__)
+            raise TierUnavailable(type(outcome).__name__)
         return outcome
 
     async def _outcome(
@@ -171,7 +178,7 @@ class RedisTier:
             self._counts["errors"] += 1
             if isinstance(error, ResponseError):
                 return error
-            raise TierDown(type(error).__name__) from None
+            raise TierUnavailable(type(error).__name__) from None
 
     def _fits(self, size: int) -> bool:
         if size <= LARGEST_BYTES:
@@ -189,7 +196,7 @@ def _milliseconds(seconds: float) -> int:
     return max(1, math.ceil(1000 * min(seconds, LONGEST_TTL_S)))
 
 
-def _progress(state: bytes, rest: Sequence[bytes]) -> Progress:
+def _progress(state: bytes, rest: Sequence[bytes]) -> FollowResult:
     if state == b"stored":
-        return Progress("stored", sealed=rest[0])
-    return Progress("gone" if state == b"gone" else "running", tuple(rest))
+        return FollowResult("stored", sealed=rest[0])
+    return FollowResult("gone" if state == b"gone" else "running", tuple(rest))

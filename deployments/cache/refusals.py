@@ -8,12 +8,12 @@ import copy
 
 from cluster.clock import Clock
 from cluster.problems import Problem
-from deployments.cache.policy import remembered_s
+from deployments.cache.policy import negative_ttl_s
 
 _MOST = 10_000
 
 
-class Refusals:
+class NegativeCache:
     """Bounded; the oldest is forgotten first."""
 
     def __init__(self, clock: Clock) -> None:
@@ -31,9 +31,9 @@ class Refusals:
             return
         raise copy.copy(problem)
 
-    def note(self, key: bytes, problem: Problem) -> None:
+    def add(self, key: bytes, problem: Problem) -> None:
         """Remember it if it says that the request itself is wrong."""
-        seconds = remembered_s(problem)
+        seconds = negative_ttl_s(problem)
         if seconds <= 0:
             return
         if len(self._known) >= _MOST:

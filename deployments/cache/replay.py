@@ -14,25 +14,25 @@ from deployments.contracts.generation import (
     Completion,
     FinishReason,
     TokenLogprob,
-    Usage,
+    TokenUsage,
 )
 
 
-class Differs(Exception):
+class PrefixMismatch(Exception):
     """An answer does not begin with what was already told of it."""
 
 
-class Gathering:
+class ChunkAggregator:
     """Feed it a stream's chunks in order; it gives the Completion that they are."""
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._parts: dict[int, _Part] = {}
-        self._usage: Usage | None = None
+        self._parts: dict[int, _ChoiceState] = {}
+        self._usage: TokenUsage | None = None
 
     def add(self, chunk: Chunk) -> None:
         self._model = chunk.model or self._model
-        self._parts.setdefault(chunk.index, _Part()).add(chunk)
+        self._parts.setdefault(chunk.index, _ChoiceState()).add(chunk)
         self._usage = chunk.usage or self._usage
 
     @property
@@ -49,7 +49,7 @@ class Gathering:
         return Completion(whole, self._usage, self._model)
 
 
-class _Part:
+class _ChoiceState:
     """What has been told of one choice."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Part:
         text = "".join(self.texts)
         ended = self.finish_reason is not None
         if not choice.text.startswith(text) or (ended and choice.text != text):
-            raise Differs
+            raise PrefixMismatch
         told = sum(map(len, self.logprobs))
         logprobs = None if choice.logprobs is None else choice.logprobs[told:]
         if ended:
@@ -84,10 +84,10 @@ class _Part:
 
 def chunks_of(completion: Completion) -> Iterator[Chunk]:
     """The answer as a stream: one chunk for each choice."""
-    return rest_of((), completion)
+    return remaining_chunks((), completion)
 
 
-def rest_of(
+def remaining_chunks(
     told: Iterable[Chunk], completion: Completion, asked: str | None = None
 ) -> Iterator[Chunk]:
     """The chunks that make `completion` of a stream that has begun with `told`. They name their
@@ -96,22 +96,24 @@ def rest_of(
     How many tokens each choice took is not known of a Completion, so they are shared out evenly.
     Raises Differs.
     """
-    parts: dict[int, _Part] = {}
-    spent = Usage()
+    parts: dict[int, _ChoiceState] = {}
+    spent = TokenUsage()
     for chunk in told:
-        parts.setdefault(chunk.index, _Part()).add(chunk)
-        spent += Usage(chunk.prompt_tokens, chunk.tokens)
-    rests = [parts.get(choice.index, _Part()).rest(choice) for choice in completion.choices]
+        parts.setdefault(chunk.index, _ChoiceState()).add(chunk)
+        spent += TokenUsage(chunk.prompt_tokens, chunk.tokens)
+    rests = [parts.get(choice.index, _ChoiceState()).rest(choice) for choice in completion.choices]
     whose = "" if parts or asked in (None, completion.model) else completion.model
     found = [rest for rest in rests if rest is not None]
     return _counted(found, spent, completion.usage, whose)
 
 
-def _counted(chunks: Sequence[Chunk], spent: Usage, usage: Usage, whose: str) -> Iterator[Chunk]:
+def _counted(
+    chunks: Sequence[Chunk], spent: TokenUsage, usage: TokenUsage, whose: str
+) -> Iterator[Chunk]:
     """`chunks` with the tokens that were not yet `spent`, the usage on the last and whose they are
     on the first.
     """
-    prompt = usage.prompt_tokens if spent == Usage() else 0
+    prompt = usage.prompt_tokens if spent == TokenUsage() else 0
     left = max(0, usage.completion_tokens - spent.completion_tokens)
     for number, chunk in enumerate(chunks):
         share = left // (len(chunks) - number)

@@ -12,17 +12,17 @@ from typing import Any
 
 from cluster.clock import Clock
 from cluster.tasks import create_detached_task
-from deployments.cache.flight import Flight
-from deployments.cache.leading import Pace
-from deployments.cache.trip import Trip
-from deployments.contracts.cache import SharedTier, Tier, TierDown
+from deployments.cache.flight import InFlightComputation
+from deployments.cache.leading import LeaseTimings
+from deployments.cache.trip import TieredFetch
+from deployments.contracts.cache import SharedTier, Tier, TierUnavailable
 
 LONGEST_S = 600.0
 _LATER_S = 2.0
 _COUNTED = ("l2", "l3", "peer", "model", "unopenable", "down", "followed", "gone")
 
 
-class Retrieval:
+class TieredFetcher:
     """Works for the flights of one replica; calling it works for one."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Retrieval:
         shared: SharedTier | None,
         archive: Tier | None,
         clock: Clock,
-        pace: Pace | None = None,
+        pace: LeaseTimings | None = None,
         longest_s: float = LONGEST_S,
     ) -> None:
         """`longest_s` is the most time that any caller may have: the deadline of what is computed,
@@ -38,19 +38,19 @@ class Retrieval:
         self.shared = shared
         self.archive = archive
         self.clock = clock
-        self.pace = pace or Pace()
+        self.pace = pace or LeaseTimings()
         self.longest_s = longest_s
         self.counts: Counter[str] = Counter()
         self._later: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, flight: Flight) -> None:
+    async def __call__(self, flight: InFlightComputation) -> None:
         """Lands the flight and saves the answer. Raises what the model raises, and NotCached."""
-        trip = Trip(self, flight)
+        trip = TieredFetch(self, flight)
         try:
             await trip.run()
         finally:
             if trip.lead is not None and trip.lead.held:
-                self.later(trip.lead.release())
+                self.run_in_background(trip.lead.release())
 
     def figures(self) -> dict[str, int]:
         """Counts since the start: answers by source, bytes that were `unopenable`, calls of tiers
@@ -62,21 +62,21 @@ class Retrieval:
         while self._later:
             await asyncio.wait(tuple(self._later))
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Let `work` that a flight leaves behind go on by itself, for a bounded time."""
         task = create_detached_task(self._bounded(work))
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
     @contextmanager
-    def without_tier(self) -> Iterator[None]:
+    def tolerate_tier_down(self) -> Iterator[None]:
         """A tier that is down ends the body, and is counted."""
         try:
             yield
-        except TierDown:
+        except TierUnavailable:
             self.counts["down"] += 1
 
     async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
-        with self.without_tier(), suppress(TimeoutError):
+        with self.tolerate_tier_down(), suppress(TimeoutError):
             async with asyncio.timeout(_LATER_S):
                 await work

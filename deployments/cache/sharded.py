@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cluster.clock import Clock
-from deployments.cache.breaker import Breaker
-from deployments.cache.placing import Placing
-from deployments.contracts.cache import Busy, Claimed, Progress, SharedTier
+from deployments.cache.breaker import ConsecutiveFailureBreaker
+from deployments.cache.placing import ShardSelector
+from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere, SharedTier
 
 T = TypeVar("T")
 Call = Callable[[SharedTier], Coroutine[Any, Any, T]]
@@ -30,13 +30,13 @@ class ShardedTier:
         shards: Sequence[SharedTier],
         clock: Clock,
         *,
-        placing: Placing | None = None,
+        placing: ShardSelector | None = None,
         longest: int | None = None,
     ) -> None:
         """A shard is known by its place among `shards`: keep the order, add at the end."""
         self._shards = tuple(shards)
-        self._placing = placing or Placing([str(n) for n in range(len(self._shards))])
-        self._breakers = [Breaker(clock) for _ in self._shards]
+        self._placing = placing or ShardSelector([str(n) for n in range(len(self._shards))])
+        self._breakers = [ConsecutiveFailureBreaker(clock) for _ in self._shards]
         self._longest = longest
         self._counts: Counter[str] = Counter()
 
@@ -58,14 +58,18 @@ class ShardedTier:
             if end is not None:
                 raise end
 
-    async def look(self, key: bytes, lease_s: float) -> bytes | Claimed | Busy | None:
-        return await self._at(self._placing.home(key), lambda shard: shard.look(key, lease_s))
+    async def get_or_lease(
+        self, key: bytes, lease_s: float
+    ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
+        return await self._at(
+            self._placing.home(key), lambda shard: shard.get_or_lease(key, lease_s)
+        )
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
         home = self._placing.home(key)
         return await self._at(home, lambda shard: shard.publish(key, token, frames, lease_s))
 
-    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> Progress:
+    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
         """Waiting is no load, and no probe."""
         home = self._placing.home(key)
         with self._breakers[home].call(may_probe=False):
@@ -100,7 +104,7 @@ class ShardedTier:
         home = self._placing.home(key)
         if not self._breakers[home].closed:
             return home
-        roomy = (place for place in self._placing.roomy(key) if self._breakers[place].closed)
+        roomy = (place for place in self._placing.has_capacity(key) if self._breakers[place].closed)
         place = next(roomy, home)
         self._counts["overflows"] += place != home
         return place

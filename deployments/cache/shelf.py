@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cluster.clock import Clock
-from deployments.cache.claims import GONE, Claims
+from deployments.cache.claims import GONE, ComputeLeases
 from deployments.cache.sieve import Sieve
-from deployments.contracts.cache import Busy, Claimed, Progress
+from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
 ENTRY_BYTES = 480  # what keeping one answer costs beside it: objects, key, its place in the sieve
 LOGS_SHARE = 4  # all logs together take at most 1/LOGS_SHARE of `max_bytes`, and come on top
@@ -24,7 +24,7 @@ class _Kept:
     token: int  # of the flight that stored it; 0: none did
 
 
-class Shelf:
+class InMemorySharedTier:
     """A SharedTier that never raises TierDown.
 
     The answers take at most `max_bytes`, their overhead included. A follower that is told `stored`
@@ -34,7 +34,7 @@ class Shelf:
     def __init__(self, max_bytes: int, clock: Clock) -> None:
         self._clock = clock
         self._kept: Sieve[bytes, _Kept] = Sieve(max_bytes)
-        self._claims = Claims(clock, max_bytes // LOGS_SHARE)
+        self._claims = ComputeLeases(clock, max_bytes // LOGS_SHARE)
         self._counts: Counter[str] = Counter()
 
     async def get(self, key: bytes) -> bytes | None:
@@ -67,41 +67,43 @@ class Shelf:
             "log_bytes": self._claims.log_bytes,
         }
 
-    async def look(self, key: bytes, lease_s: float) -> bytes | Claimed | Busy | None:
+    async def get_or_lease(
+        self, key: bytes, lease_s: float
+    ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
         sealed = await self.get(key)
         if sealed is not None:
             return sealed
-        claim = self._claims.of(key)
+        claim = self._claims.get(key)
         if claim is not None:
-            return Busy(claim.token)
-        return Claimed(self._claims.open(key, lease_s).token) if lease_s > 0 else None
+            return LeaseHeldElsewhere(claim.token)
+        return LeaseAcquired(self._claims.open(key, lease_s).token) if lease_s > 0 else None
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
-        claim = self._claims.of(key, token)
+        claim = self._claims.get(key, token)
         if claim is None:
             return -1
         self._claims.renew(key, claim, lease_s)
         self._claims.add(claim, frames)
         return claim.followers.count(self._clock.monotonic())
 
-    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> Progress:
-        claim = self._claims.of(key, token)
+    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
+        claim = self._claims.get(key, token)
         if claim is not None:
             return await self._claims.follow(key, claim, seen, wait_s)
         kept = self._fresh(key)
-        return Progress("stored", (), kept.sealed) if kept and kept.token == token else GONE
+        return FollowResult("stored", (), kept.sealed) if kept and kept.token == token else GONE
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
-        claim = self._claims.of(key, token)
+        claim = self._claims.get(key, token)
         if claim is None:
             self._counts["fenced"] += 1
             return False
         self._keep(key, sealed, ttl_s, token)
-        self._claims.end(key, claim, Progress("stored", (), sealed))
+        self._claims.end(key, claim, FollowResult("stored", (), sealed))
         return True
 
     async def release(self, key: bytes, token: int) -> None:
-        claim = self._claims.of(key, token)
+        claim = self._claims.get(key, token)
         if claim is not None:
             self._claims.end(key, claim, GONE)
 

@@ -26,7 +26,7 @@ class Slot:
 S = TypeVar("S", bound=Slot)
 
 
-class Queue(Generic[S]):
+class FifoQueue(Generic[S]):
     """Slots in the order of their arrival, and the hand."""
 
     __slots__ = ("_hand", "_newest", "_oldest")
@@ -57,7 +57,7 @@ class Queue(Generic[S]):
             self._newest.newer = slot
         self._newest = slot
 
-    def drop(self, slot: S) -> None:
+    def remove(self, slot: S) -> None:
         """Take out a slot of this queue."""
         newer, older = slot.newer, slot.older
         if self._hand is slot:
@@ -88,7 +88,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class _Item(Slot, Generic[K, V]):
+class _SieveNode(Slot, Generic[K, V]):
     __slots__ = ("key", "value", "weight")
 
     def __init__(self, key: K, value: V, weight: int) -> None:
@@ -108,8 +108,8 @@ class Sieve(Generic[K, V]):
         self.max_bytes = max_bytes
         self.bytes = 0
         self.evictions = 0
-        self._items: dict[K, _Item[K, V]] = {}
-        self._queue: Queue[_Item[K, V]] = Queue()
+        self._items: dict[K, _SieveNode[K, V]] = {}
+        self._queue: FifoQueue[_SieveNode[K, V]] = FifoQueue()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -140,7 +140,7 @@ class Sieve(Generic[K, V]):
         while self.bytes + weight > self.max_bytes:
             self._drop(self._queue.victim())
             self.evictions += 1
-        item = self._items[key] = _Item(key, value, weight)
+        item = self._items[key] = _SieveNode(key, value, weight)
         self._queue.add(item)
         self.bytes += weight
         return True
@@ -159,7 +159,7 @@ class Sieve(Generic[K, V]):
             self._drop(item)
         self._items = {}  # an emptied dict keeps its size
 
-    def _drop(self, item: _Item[K, V]) -> None:
-        self._queue.drop(item)
+    def _drop(self, item: _SieveNode[K, V]) -> None:
+        self._queue.remove(item)
         del self._items[item.key]
         self.bytes -= item.weight

@@ -5,7 +5,7 @@
 In: a Flight. Out: the same, landed, with its answer saved. It takes as long as it takes: those who
 wait give it up, each at its own deadline, and the model ends what runs for the longest time. An
 answer in the shared tier that will not do stays there while it is computed anew: the claim is then
-on a second place, its `renewal`.
+on a second place, its `refresh_lease_key`.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from cluster.clock import Clock
 from cluster.problems import ClientGone, DeadlineExceeded, ModelFailed, NotCached, Overloaded
 from cluster.tasks import is_cancelled_here
 from deployments.cache.codec import decode
-from deployments.cache.flight import Attempt, Flight, Source
-from deployments.cache.leading import Lead, Pace
+from deployments.cache.flight import ChunkRecorder, InFlightComputation, Source
+from deployments.cache.leading import LeaderLease, LeaseTimings
 from deployments.contracts.cache import (
     KEY_BYTES,
-    Busy,
-    Claimed,
     Entry,
-    Progress,
+    FollowResult,
+    LeaseAcquired,
+    LeaseHeldElsewhere,
     SharedTier,
     Tier,
 )
@@ -39,36 +39,36 @@ _FOLLOWS = 2  # flights of others that gave nothing, before one computes for one
 _STORING_S = 0.1  # how long a follower who has it all waits for the form in which it is kept
 _RENEWED_S = 10.0
 
-Found: TypeAlias = bytes | Claimed | Busy | None
+Found: TypeAlias = bytes | LeaseAcquired | LeaseHeldElsewhere | None
 
 
-class Means(Protocol):
+class FetchDependencies(Protocol):
     """What a trip takes from the Retrieval it belongs to. `longest_s` is the most time that any
     caller may have."""
 
     shared: SharedTier | None
     archive: Tier | None
     clock: Clock
-    pace: Pace
+    pace: LeaseTimings
     longest_s: float
     counts: Counter[str]
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None: ...
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None: ...
 
-    def without_tier(self) -> AbstractContextManager[None]: ...
+    def tolerate_tier_down(self) -> AbstractContextManager[None]: ...
 
 
-class Trip:
+class TieredFetch:
     """`lead` is the claim this trip holds, or has held."""
 
-    def __init__(self, means: Means, flight: Flight) -> None:
+    def __init__(self, means: FetchDependencies, flight: InFlightComputation) -> None:
         self._means = means
         self._flight = flight
         self._ask = flight.ask
         self._place = flight.ask.key
         self._claims = not (flight.overtakes or flight.ask.only_if_cached)
         self._follows = _FOLLOWS
-        self.lead: Lead | None = None
+        self.lead: LeaderLease | None = None
 
     async def run(self) -> None:
         if not self._ask.anew:
@@ -83,10 +83,10 @@ class Trip:
     async def _search(self) -> None:
         """Land the flight, or become its leader, or neither."""
         if self._means.shared is not None:
-            with self._means.without_tier():
+            with self._means.tolerate_tier_down():
                 await self._search_shared(self._means.shared)
         if self._means.archive is not None and not self._flight.ended:
-            with self._means.without_tier():
+            with self._means.tolerate_tier_down():
                 await self._search_archive(self._means.archive)
 
     async def _search_shared(self, shared: SharedTier) -> None:
@@ -94,7 +94,7 @@ class Trip:
             found = await self._look(shared)
             if isinstance(found, bytes):
                 again = await self._try(shared, found)
-            elif isinstance(found, Busy):
+            elif isinstance(found, LeaseHeldElsewhere):
                 again = await self._join(shared, found.token)
             else:
                 return
@@ -104,14 +104,16 @@ class Trip:
     async def _look(self, shared: SharedTier) -> Found:
         """A claim that is made while we are cancelled is given back."""
         lease_s = self._means.pace.lease_s if self._claims else 0.0
-        look = asyncio.create_task(shared.look(self._place, lease_s))
+        look = asyncio.create_task(shared.get_or_lease(self._place, lease_s))
         try:
             found = await asyncio.shield(look)
         except asyncio.CancelledError:
-            self._means.later(_unlook(look, shared, self._place))
+            self._means.run_in_background(_unlook(look, shared, self._place))
             raise
-        if isinstance(found, Claimed):
-            self.lead = Lead(shared, self._place, found.token, self._flight, self._means.pace)
+        if isinstance(found, LeaseAcquired):
+            self.lead = LeaderLease(
+                shared, self._place, found.token, self._flight, self._means.pace
+            )
         return found
 
     async def _try(self, shared: SharedTier, sealed: bytes) -> bool:
@@ -124,7 +126,7 @@ class Trip:
             self._land(entry, "l2")
             return False
         renews = self._claims and self._place == self._ask.key
-        self._place = renewal(self._ask.key) if renews else self._place
+        self._place = refresh_lease_key(self._ask.key) if renews else self._place
         return renews
 
     async def _join(self, shared: SharedTier, token: int) -> bool:
@@ -149,7 +151,7 @@ class Trip:
             if self._ends(attempt, progress):
                 return
 
-    def _ends(self, attempt: Attempt, progress: Progress) -> bool:
+    def _ends(self, attempt: ChunkRecorder, progress: FollowResult) -> bool:
         """Whether there is no more to follow; lands the flight with what there is."""
         sealed = progress.sealed if progress.state == "stored" else None
         entry = None if sealed is None else self._opened(sealed)
@@ -159,7 +161,7 @@ class Trip:
             self._landed(attempt.completion(), None, "peer")
         return self._flight.ended or progress.state != "running"
 
-    def _hear(self, attempt: Attempt, frames: Sequence[bytes], *, first: bool) -> bool:
+    def _hear(self, attempt: ChunkRecorder, frames: Sequence[bytes], *, first: bool) -> bool:
         """Take what a leader tells; False when it is not for us."""
         ask = self._ask
         if first:
@@ -167,7 +169,7 @@ class Trip:
             if outline is None or not ask.usable(outline):
                 return False
         for frame in frames:
-            chunks = ask.sealer.open_frames(ask.key, frame)
+            chunks = ask.sealer.decrypt_frames(ask.key, frame)
             if chunks is None:
                 self._means.counts["unopenable"] += 1
                 return False
@@ -190,7 +192,7 @@ class Trip:
         lead = self.lead
         if lead is not None:
             self._flight.count_followers = lead.count
-        async with nullcontext() if lead is None else lead.beating():
+        async with nullcontext() if lead is None else lead.heartbeat():
             completion = await self._completed()
         entry = self._ask.make(completion, clock.monotonic() - began)
         self._landed(completion, entry, "model")
@@ -213,7 +215,7 @@ class Trip:
                 if not self._waits_longer(until):
                     raise
             except (asyncio.CancelledError, ClientGone):
-                if is_cancelled_here() or self._flight.forsaken:
+                if is_cancelled_here() or self._flight.is_abandoned:
                     raise
                 if calls >= _CALLS:
                     raise ModelFailed(request.model, "The call was interrupted.") from None
@@ -223,7 +225,7 @@ class Trip:
         now = self._flight.wanted_until()
         return until is not None and (now is None or now > until)
 
-    async def _asked(self, request: GenerateRequest, attempt: Attempt) -> Completion:
+    async def _asked(self, request: GenerateRequest, attempt: ChunkRecorder) -> Completion:
         if not self._ask.streaming:
             return await self._ask.inner.generate(request)
         async with aclosing(self._ask.inner.stream(request)) as chunks:
@@ -237,11 +239,11 @@ class Trip:
         if entry is None or ttl_s <= 0:
             await self._tell()
             return
-        sealed = self._ask.sealer.seal(self._ask.key, entry)
-        with self._means.without_tier():
+        sealed = self._ask.sealer.encrypt(self._ask.key, entry)
+        with self._means.tolerate_tier_down():
             await self._share(sealed, ttl_s)
         if self._means.archive is not None:
-            with self._means.without_tier():
+            with self._means.tolerate_tier_down():
                 await self._means.archive.put(self._ask.key, sealed, ttl_s)
 
     async def _tell(self) -> None:
@@ -261,11 +263,11 @@ class Trip:
         self._landed(decode(entry.body), entry, source)
 
     def _landed(self, completion: Completion, entry: Entry | None, source: Source) -> None:
-        self._flight.land(completion, entry, source)
+        self._flight.complete(completion, entry, source)
         self._means.counts[source] += 1
 
     def _opened(self, sealed: bytes) -> Entry | None:
-        entry = self._ask.sealer.open(self._ask.key, sealed)
+        entry = self._ask.sealer.decrypt(self._ask.key, sealed)
         self._means.counts["unopenable"] += entry is None
         return entry
 
@@ -273,12 +275,12 @@ class Trip:
         return entry.created + entry.lives.error - self._means.clock.wall()
 
 
-def renewal(key: bytes) -> bytes:
+def refresh_lease_key(key: bytes) -> bytes:
     """Where the claim on an answer is that is kept, but to be computed anew."""
     return hashlib.blake2b(key, digest_size=KEY_BYTES, person=b"renewal").digest()
 
 
 async def _unlook(look: "asyncio.Task[Found]", shared: SharedTier, place: bytes) -> None:
     found = await look
-    if isinstance(found, Claimed):
+    if isinstance(found, LeaseAcquired):
         await shared.release(place, found.token)

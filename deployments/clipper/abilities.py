@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 
 from cluster.problems import Problem
-from deployments.clipper.sandbox import ChildLimits, Finished, Sandboxed, run
+from deployments.clipper.sandbox import ChildLimits, CompletedChild, SandboxedCommand, run
 from deployments.clipper.sandbox.binary import ffmpeg_binary, python_binary
-from deployments.contracts.media import Ability
+from deployments.contracts.media import Capability
 
 NVENC_LIMITS = ChildLimits(memory_bytes=None, cpu_s=20, wall_s=30.0, files=1024)
 _LIMITS = ChildLimits(memory_bytes=1 << 30, cpu_s=5, wall_s=20.0)
@@ -36,17 +36,17 @@ attempt("other_processes", lambda: open("/proc/1/cmdline").close())
 """
 
 
-def ffmpeg_version() -> Ability:
+def ffmpeg_version() -> Capability:
     """Whether the render engine starts. Facts: `version`."""
     try:
         lines = _tried([ffmpeg_binary(), "-version"], _LIMITS).out.decode(errors="replace")
     except (Problem, RuntimeError, OSError) as problem:
-        return Ability(False, f"ffmpeg does not start: {problem}")
+        return Capability(False, f"ffmpeg does not start: {problem}")
     version = lines.removeprefix("ffmpeg version ").split(" ", 1)[0]
-    return Ability(True, f"ffmpeg {version}", {"version": version})
+    return Capability(True, f"ffmpeg {version}", {"version": version})
 
 
-def nvenc_works() -> Ability:
+def probe_nvenc() -> Capability:
     """Whether a GPU encodes H.264, by encoding five pictures of 256x256 in the sandbox."""
     source = ["-f", "lavfi", "-i", "testsrc2=size=256x256:rate=25:duration=0.2"]
     encode = ["-c:v", "h264_nvenc", "-pix_fmt", "yuv420p", "-f", "null", "-"]
@@ -55,28 +55,30 @@ def nvenc_works() -> Ability:
     except (Problem, RuntimeError, OSError) as problem:
         said = " ".join(getattr(problem, "__notes__", ())).splitlines()[1:]
         why = said[0].split("] ")[-1].strip() if said else "no GPU encoder"
-        return Ability(False, f"h264_nvenc does not encode here: {why[:200]}")
-    return Ability(True, "h264_nvenc encodes here", {"encoder": "h264_nvenc"})
+        return Capability(False, f"h264_nvenc does not encode here: {why[:200]}")
+    return Capability(True, "h264_nvenc encodes here", {"encoder": "h264_nvenc"})
 
 
-def sandbox_strength() -> Ability:
+def probe_sandbox() -> Capability:
     """What children are kept from on this kernel. Facts, each "closed" or "open": `files` outside,
     `network`, `processes` of its own, `attributes` of files (mode, owner, times), `ipc` and
     `other_processes`. Time, memory, output and the private folder are limited everywhere."""
     try:
         finished = _tried([python_binary(), "-I", "-c", _ESCAPES], _LIMITS)
     except (Problem, OSError) as problem:
-        return Ability(False, f"no child can be started: {problem}", dict.fromkeys(_KEPT, "open"))
+        return Capability(
+            False, f"no child can be started: {problem}", dict.fromkeys(_KEPT, "open")
+        )
     lines = finished.out.decode(errors="replace").split()
     facts = dict(line.split("=", 1) for line in lines if "=" in line)
     loose = [name for name, state in facts.items() if state == "open"]
     if loose:
-        return Ability(False, f"this kernel does not close off: {', '.join(loose)}", facts)
-    return Ability(
+        return Capability(False, f"this kernel does not close off: {', '.join(loose)}", facts)
+    return Capability(
         True, "children reach only their folder: no network, no processes, no IPC", facts
     )
 
 
-def _tried(argv: list[str], limits: ChildLimits) -> Finished:
+def _tried(argv: list[str], limits: ChildLimits) -> CompletedChild:
     with tempfile.TemporaryDirectory() as folder:
-        return run(Sandboxed(argv=tuple(argv), folder=Path(folder), limits=limits))
+        return run(SandboxedCommand(argv=tuple(argv), folder=Path(folder), limits=limits))

@@ -7,7 +7,7 @@ ledger, written in the transaction that accepts or ends the job, so each exactly
 from typing import Any
 
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts, Unit
+from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.ledger import UsageEntry
 from deployments.contracts.jobs import Job
 
@@ -17,12 +17,12 @@ CHARGE = "charge"  # the member of a job's spec that keeps what it was charged
 
 def charge(tenant: str, key: str, plan: Plan, seconds: int, at: float) -> UsageEntry:
     """By the plan's prices and weights as they are now; `at` is Unix seconds."""
-    amounts = Amounts(video_seconds=seconds)
+    amounts = UsageAmounts(video_seconds=seconds)
     cost = plan.weights.cost(amounts)
     return UsageEntry(at, tenant, key, LEDGER, amounts, cost, requests=0, prices=plan.prices)
 
 
-def charge_said(entry: UsageEntry) -> dict[str, Any]:
+def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
     """For the job's spec, so that just this is given back."""
     return {
         "at": entry.at,
@@ -42,7 +42,7 @@ def refund(job: Job) -> UsageEntry | None:
     made = job.spec.get(CHARGE)
     if made is None:
         return None
-    amounts = Amounts(video_seconds=-made["seconds"])
+    amounts = UsageAmounts(video_seconds=-made["seconds"])
     prices = {Unit(unit): price for unit, price in made["prices"].items()}
     return UsageEntry(
         made["at"], job.tenant, job.key, LEDGER, amounts, -made["cost_units"], 0, prices=prices

@@ -18,19 +18,19 @@ from cluster.blobs.files import TenantFiles
 from cluster.clock import Clock
 from cluster.problems import NotFound, Problem
 from cluster.tenants.plan import Plan
-from deployments.clipper.crew import together
-from deployments.clipper.describing import Describing
+from deployments.clipper.crew import gather_or_cancel
+from deployments.clipper.describing import ClipMetadataWriter
 from deployments.clipper.failures import MediaDamaged, RenderFailed, SandboxFailed
-from deployments.clipper.order import CLIPS, Order, from_spec
-from deployments.clipper.producing import Cut, Producing
-from deployments.clipper.ranking import Ranking, ranking
+from deployments.clipper.order import CLIPS, ClipJobSpec, from_spec
+from deployments.clipper.producing import ClipPipeline, ClipTask
+from deployments.clipper.ranking import RankedHighlights, ranking
 from deployments.clipper.sandbox import private_folder
-from deployments.clipper.seeing import Seeing, depth_for
+from deployments.clipper.seeing import VideoAnalyzer, analysis_mode
 from deployments.clipper.tracks import number_of, sound_of
-from deployments.clipper.transcribing import Transcribing
+from deployments.clipper.transcribing import TranscriptSource
 from deployments.contracts.clips import Evidence, Highlight
-from deployments.contracts.jobs import Result, Work
-from deployments.contracts.media import Features, MediaInfo, Source, Transcript
+from deployments.contracts.jobs import JobContext, JobResult
+from deployments.contracts.media import MediaFeatures, MediaInfo, MediaSource, Transcript
 
 SEEN, RANKED = 25.0, 28.0  # percent
 REPLACEMENTS = 2  # stretches that are tried instead of one that cannot be made
@@ -39,24 +39,24 @@ log = logging.getLogger("mobula.clipper")
 
 
 @dataclass(frozen=True, slots=True)
-class Stages:
+class ClipJobDependencies:
     """What each stage of a job stands on."""
 
     files: TenantFiles
-    transcribing: Transcribing
-    seeing: Seeing
-    producing: Producing
-    describing: Describing
+    transcribing: TranscriptSource
+    seeing: VideoAnalyzer
+    producing: ClipPipeline
+    describing: ClipMetadataWriter
 
 
-class Clipping:
+class ClipJobHandler:
     """The handler of CLIPS. `scratch` is where private folders are made."""
 
     kind = CLIPS
 
     def __init__(
         self,
-        stages: Stages,
+        stages: ClipJobDependencies,
         plan_of: Callable[[str], Plan],
         clock: Clock,
         scratch: Path,
@@ -68,16 +68,16 @@ class Clipping:
         self._scratch = scratch
         self._side_by_side = side_by_side
 
-    async def run(self, work: Work) -> Result:
+    async def run(self, work: JobContext) -> JobResult:
         """Raises NoSuchVideo where the source is gone, and the problems of the stages."""
         order = from_spec(work.job.spec)
         with private_folder(self._scratch) as folder:
             return await self._run(work, order, folder)
 
-    async def _run(self, work: Work, order: Order, folder: Path) -> Result:
+    async def _run(self, work: JobContext, order: ClipJobSpec, folder: Path) -> JobResult:
         tenant = work.job.tenant
         await work.report("fetching", 0.0)
-        source = Source(folder / "source", order.info, order.sha256)
+        source = MediaSource(folder / "source", order.info, order.sha256)
         await self._stages.files.fetch(tenant, order.path, source.path)
         await work.report("transcript", 1.0)
         transcript = await self._stages.transcribing.transcript(tenant, order, source, folder)
@@ -93,14 +93,19 @@ class Clipping:
                 raise SandboxFailed("None of the clips could be made, by a fault on our side.")
             raise MediaDamaged("None of the clips could be made; each says why.")
         made = len(choice.best) - making.failed
-        return Result(
+        return JobResult(
             "partial" if making.failed or facts["partial"] else "succeeded",
             {"video": order.video, "clips": made, "failed": making.failed, **facts},
         )
 
     async def _chosen(
-        self, work: Work, order: Order, source: Source, transcript: Transcript, folder: Path
-    ) -> tuple[Ranking, dict[str, Any]]:
+        self,
+        work: JobContext,
+        order: ClipJobSpec,
+        source: MediaSource,
+        transcript: Transcript,
+        folder: Path,
+    ) -> tuple[RankedHighlights, dict[str, Any]]:
         """The clips to make, the best first, as an earlier attempt chose them if one did."""
         kept = work.checkpoints.get("chosen")
         if kept is None:
@@ -113,12 +118,17 @@ class Clipping:
         for number, said in enumerate(kept["highlights"], 1):
             if number not in known:
                 await work.part(number, "planned", said)
-        return Ranking(best, others), dict(kept["facts"])
+        return RankedHighlights(best, others), dict(kept["facts"])
 
     async def _choose(
-        self, work: Work, order: Order, source: Source, transcript: Transcript, folder: Path
+        self,
+        work: JobContext,
+        order: ClipJobSpec,
+        source: MediaSource,
+        transcript: Transcript,
+        folder: Path,
     ) -> dict[str, Any]:
-        depth = depth_for(transcript, source.info.duration)
+        depth = analysis_mode(transcript, source.info.duration)
 
         async def told(share: float) -> None:
             await work.report("analysing", 2.0 + (SEEN - 2.0) * share)
@@ -148,20 +158,20 @@ class Clipping:
 
     async def _make_all(
         self,
-        work: Work,
-        order: Order,
-        source: Source,
+        work: JobContext,
+        order: ClipJobSpec,
+        source: MediaSource,
         transcript: Transcript,
-        choice: Ranking,
+        choice: RankedHighlights,
         folder: Path,
-    ) -> "_Making":
+    ) -> "_JobRun":
         """What came of them in the end. The first is made alone, so that it is soon there; the
         others side by side."""
         parts = [part for part in await work.parts() if part.state == "ready"]
         ready = {part.number for part in parts}
         taken = {(part.data["start"], part.data["end"]) for part in parts}
         spare = [each for each in choice.others if (each.start, each.end) not in taken]
-        making = _Making(self, work, order, source, transcript, folder, choice, spare)
+        making = _JobRun(self, work, order, source, transcript, folder, choice, spare)
         left = [(n, each) for n, each in enumerate(choice.best, 1) if n not in ready]
         making.done = len(ready)
         if left:
@@ -172,27 +182,27 @@ class Clipping:
             async with seats:
                 await making.one(number, highlight, threads=1)
 
-        await together(*(seated(number, highlight) for number, highlight in left[1:]))
+        await gather_or_cancel(*(seated(number, highlight) for number, highlight in left[1:]))
         return making
 
     @property
-    def producing(self) -> Producing:
+    def producing(self) -> ClipPipeline:
         return self._stages.producing
 
 
-class _Making:
+class _JobRun:
     """The clips of one attempt: how many are done and failed, how far the others are, and which
     stretches are to spare. `is_ours`: a clip failed by a fault on our side."""
 
     def __init__(
         self,
-        clipping: Clipping,
-        work: Work,
-        order: Order,
-        source: Source,
+        clipping: ClipJobHandler,
+        work: JobContext,
+        order: ClipJobSpec,
+        source: MediaSource,
         transcript: Transcript,
         folder: Path,
-        choice: Ranking,
+        choice: RankedHighlights,
         spare: list[Highlight],
     ) -> None:
         self._clipping = clipping
@@ -237,7 +247,7 @@ class _Making:
             await self._report()
 
         await work.part(number, "running", asdict(highlight) | about)
-        cut = Cut(job.tenant, job.id, job.key, number, threads)
+        cut = ClipTask(job.tenant, job.id, job.key, number, threads)
         try:
             clip = await self._clipping.producing.clip(
                 cut, self._order, self._source, self._transcript, highlight, self._folder, told
@@ -264,7 +274,7 @@ def _highlight(said: Mapping[str, Any]) -> Highlight:
     return Highlight(**{**said, "evidence": evidence})
 
 
-def _shown_said(features: Features) -> list[float] | None:
+def _shown_said(features: MediaFeatures) -> list[float] | None:
     shown = None if features.sight is None else features.sight.shown
     return None if shown is None else [round(time, 3) for time in shown]
 
@@ -276,7 +286,7 @@ def _shown(info: MediaInfo, shown: list[float] | None) -> MediaInfo:
     return replace(info, video=replace(info.video, end=shown[1]))
 
 
-def _without_picture(shown: list[float] | None, order: Order) -> str | None:
+def _without_picture(shown: list[float] | None, order: ClipJobSpec) -> str | None:
     """Why nothing could be chosen, where that is for want of a picture."""
     if shown is None or order.info.video is None:
         return None

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from cluster.carried import carried
+from cluster.carried import version_tolerant
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class VideoConfig:
     """`jobs` run at once in a replica, each with up to `side_by_side` pieces; Ray counts

@@ -1,8 +1,8 @@
 """Who does the pieces of a job: blocking functions, each of which waits for a sandboxed child.
 
 Flows in: a function, its arguments, and the private folder it works in. Flows out: what it returns
-or raises. `Threads` does them in this process; deployments/remote_crew.py as Ray tasks on the same
-node. A piece whose caller is cancelled is told so, and is gone within two seconds.
+or raises. `ThreadTaskExecutor` does them in this process; deployments/remote_crew.py as Ray tasks
+on the same node. A piece whose caller is cancelled is told so, and is gone within two seconds.
 """
 
 import asyncio
@@ -13,22 +13,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from deployments.clipper.sandbox import Interrupted
+from deployments.clipper.sandbox import Cancelled
 
 T = TypeVar("T")
 
 
-class Crew(Protocol):
+class TaskExecutor(Protocol):
     """Does pieces side by side; how many at once is the caller's matter."""
 
-    async def do(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
+    async def run(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
         """`piece(*arguments, cancel=...)`; raises what it raises."""
         ...
 
     async def close(self) -> None: ...
 
 
-async def together(*works: Coroutine[Any, Any, T]) -> list[T]:
+async def gather_or_cancel(*works: Coroutine[Any, Any, T]) -> list[T]:
     """All of them side by side. The first that fails ends the others, and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -56,13 +56,13 @@ async def in_thread(piece: Callable[..., T], *arguments: Any) -> T:
         raise
 
 
-class Threads:
+class ThreadTaskExecutor:
     """Does pieces in threads of this process."""
 
     def __init__(self, most: int = 16) -> None:
         self._pool = ThreadPoolExecutor(most, "piece")
 
-    async def do(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
+    async def run(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
         given_up = threading.Event()
         loop = asyncio.get_running_loop()
         doing = loop.run_in_executor(self._pool, lambda: piece(*arguments, cancel=given_up.is_set))
@@ -70,7 +70,7 @@ class Threads:
             return await asyncio.shield(doing)
         except asyncio.CancelledError:
             given_up.set()
-            with suppress(Interrupted, Exception):
+            with suppress(Cancelled, Exception):
                 await doing
             raise
 

@@ -16,7 +16,7 @@ from cluster.problems import Problem
 from deployments.clipper.config import VideoConfig
 
 if TYPE_CHECKING:
-    from deployments.clipper.workshop import Workshop
+    from deployments.clipper.workshop import ClipWorker
 
 HEAD_START_S = 3.0  # for the stages that requests wait for; jobs can wait
 
@@ -29,7 +29,7 @@ class ClipperReplica:
     async def __init__(self, config: VideoConfig) -> None:  # type: ignore[misc]
         self._config = config
         self._app = serve.get_replica_context().app_name
-        self._workshop: Workshop | None = None
+        self._workshop: ClipWorker | None = None
         self._opening = asyncio.create_task(self._open_workshop(), name="workshop")
         self._lag = LoopLag()
         self._lag.start()
@@ -40,9 +40,9 @@ class ClipperReplica:
 
     async def _open_workshop(self) -> None:
         await asyncio.sleep(HEAD_START_S)
-        from deployments.clipper.opening import workshop  # loads half of what there is
+        from deployments.clipper.opening import build_worker  # loads half of what there is
 
-        self._workshop = workshop(self._config, self._app)
+        self._workshop = build_worker(self._config, self._app)
         await self._workshop.start()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:

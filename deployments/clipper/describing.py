@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from cluster.problems import Problem
 from deployments.clipper.keywords import COMMON, keywords_of
 from deployments.clipper.ranking import rerank
-from deployments.content.cleanup import tags_in
-from deployments.contracts.clips import ClipText, Highlight
+from deployments.content.cleanup import extract_hashtags
+from deployments.contracts.clips import ClipMetadata, Highlight
 
 TEMPLATE = "template"
 MAX_TITLE, MAX_TOPIC, MAX_TAGS = 80, 160, 5
@@ -29,7 +29,7 @@ _WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
 log = logging.getLogger("mobula.clipper")
 
 
-class Writer(Protocol):
+class TextWriter(Protocol):
     """The text model, as one tenant's caller (deployments/remote_writer.py). Raises Problems."""
 
     async def caption(
@@ -60,10 +60,10 @@ def title_of(text: str, name: str, number: int) -> str:
     return first[: MAX_TITLE - 1].rsplit(" ", 1)[0].rstrip(",;: ") + "…"
 
 
-def by_template(text: str, name: str, number: int) -> ClipText:
+def metadata_from_template(text: str, name: str, number: int) -> ClipMetadata:
     """Made of nothing but the clip's own words."""
     tags = tuple(f"#{word}" for word in keywords_of(text)[:MAX_TAGS])
-    return ClipText(title_of(text, name, number), description_of(text), tags, TEMPLATE)
+    return ClipMetadata(title_of(text, name, number), description_of(text), tags, TEMPLATE)
 
 
 def description_of(text: str) -> str:
@@ -78,10 +78,10 @@ def description_of(text: str) -> str:
     return (part.rsplit(" ", 1)[0] if " " in part else part).rstrip(",;: ") + "…"
 
 
-class Describing:
+class ClipMetadataWriter:
     """`writer` None: no text model is asked."""
 
-    def __init__(self, writer: Writer | None) -> None:
+    def __init__(self, writer: TextWriter | None) -> None:
         self._writer = writer
 
     async def describe(
@@ -93,11 +93,11 @@ class Describing:
         name: str,
         number: int,
         seed: int,
-    ) -> ClipText:
+    ) -> ClipMetadata:
         """Never fails: where the model does, the template writes, and `detail` says why. Of `text`,
         its first MAX_SAID characters are looked at: this runs on the loop."""
         text = text[:MAX_SAID]
-        plain = by_template(text or clip.excerpt, name, number)
+        plain = metadata_from_template(text or clip.excerpt, name, number)
         topic = topic_of(text or clip.excerpt)
         if self._writer is None or not topic:
             return plain
@@ -105,7 +105,7 @@ class Describing:
             answer = await self._writer.caption(tenant, holder, topic, seed)
         except Problem as problem:
             log.info("a clip's text falls back to the template: %s", problem.slug)
-            return ClipText(
+            return ClipMetadata(
                 plain.title, plain.description, plain.hashtags, TEMPLATE, {"why": problem.slug}
             )
         return _written(answer, plain, topic)
@@ -123,8 +123,8 @@ class Describing:
             return tuple(clips)
 
 
-def _written(answer: Mapping[str, Any], plain: ClipText, topic: str) -> ClipText:
+def _written(answer: Mapping[str, Any], plain: ClipMetadata, topic: str) -> ClipMetadata:
     text = str(answer["variants"][0]["text"])
-    tags = tuple(f"#{tag}" for tag in tags_in(text))[:MAX_TAGS] or plain.hashtags
+    tags = tuple(f"#{tag}" for tag in extract_hashtags(text))[:MAX_TAGS] or plain.hashtags
     body = re.sub(r"(?:(?<!\s)\s+)?#\w+", "", text).strip()
-    return ClipText(plain.title, body, tags, str(answer["model"]), {"topic": topic})
+    return ClipMetadata(plain.title, body, tags, str(answer["model"]), {"topic": topic})

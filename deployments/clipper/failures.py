@@ -17,7 +17,7 @@
       SandboxUnavailable 501 sandbox-unavailable  this kernel cannot confine a child as it must
         RenderFailed       render-failed     ffmpeg did not do what we told it; nothing was damaged
 
-`Interrupted` is no problem: whoever cancelled knows. A sandboxed child is not trusted, so what it
+`Cancelled` is no problem: whoever cancelled knows. A sandboxed child is not trusted, so what it
 says went wrong is rebuilt from `WIRE` by name and never unpickled.
 """
 
@@ -29,7 +29,7 @@ from cluster.problems import DeadlineExceeded, InvalidRequest, Overloaded, Probl
 MAX_DETAIL = 400
 
 
-class Interrupted(Exception):
+class Cancelled(Exception):
     """The work was cancelled; its processes are gone."""
 
 
@@ -109,7 +109,7 @@ class MediaTimeout(DeadlineExceeded):
     slug, title = "media-timeout", "Working on the recording took too long"
 
 
-class NoRoom(Overloaded):
+class ScratchFull(Overloaded):
     slug, title = "no-room", "No disk space is left"
 
     def __init__(self, detail: str = "The disk is full; try again later.") -> None:
@@ -156,7 +156,7 @@ WIRE: Mapping[str, type[Problem]] = {
         MediaDamaged,
         MediaIncomplete,
         NoMedia,
-        NoRoom,
+        ScratchFull,
         TranscriptRefused,
     )
 }

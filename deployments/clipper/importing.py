@@ -3,8 +3,8 @@
     fetching (to the store, hop by hop through the guard) -> checking -> the video is ready
 
 Flows in: a job whose spec names the video's row and the URL. Flows out: the row, ready; or a
-problem, which ends the job and, by `import_ended`, the row. Killed anywhere, it goes on from what
-is stored.
+problem, which ends the job and, by `on_import_ended`, the row. Killed anywhere, it goes on from
+what is stored.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,18 +13,18 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs.files import TenantFiles
-from cluster.media.download import Downloads, Incoming
+from cluster.media.download import IncomingStream, UrlDownloader
 from cluster.media.videos import Video, VideoCatalog
 from cluster.problems import NotFound
-from deployments.clipper.intake import Intake
-from deployments.contracts.jobs import Job, Result, Work
+from deployments.clipper.intake import VideoIngest
+from deployments.contracts.jobs import Job, JobContext, JobResult
 
 IMPORT = "video.import"
 FETCHED = 90.0  # percent
 _USUAL_BYTES = 64 << 20  # by which progress is guessed where no size is told
 
 
-def import_ended(videos: VideoCatalog) -> Callable[[AsyncConnection, Job], Awaitable[None]]:
+def on_import_ended(videos: VideoCatalog) -> Callable[[AsyncConnection, Job], Awaitable[None]]:
     """What a JobStore does `at_end`: a video whose import did not succeed has failed."""
 
     async def ended(connection: AsyncConnection, job: Job) -> None:
@@ -35,20 +35,24 @@ def import_ended(videos: VideoCatalog) -> Callable[[AsyncConnection, Job], Await
     return ended
 
 
-class Importing:
+class ImportJobHandler:
     """The handler of IMPORT."""
 
     kind = IMPORT
 
     def __init__(
-        self, intake: Intake, videos: VideoCatalog, files: TenantFiles, downloads: Downloads
+        self,
+        intake: VideoIngest,
+        videos: VideoCatalog,
+        files: TenantFiles,
+        downloads: UrlDownloader,
     ) -> None:
         self._intake = intake
         self._videos = videos
         self._files = files
         self._downloads = downloads
 
-    async def run(self, work: Work) -> Result:
+    async def run(self, work: JobContext) -> JobResult:
         """Raises as Downloads.open, Intake.store and Intake.inspect do, and NoSuchVideo."""
         video = await self._videos.get(work.job.tenant, str(work.job.subject))
         if video.state == "ready":  # killed after it was admitted
@@ -59,7 +63,7 @@ class Importing:
         inspected = await self._intake.inspect(video)
 
         async def admit(connection: AsyncConnection) -> None:
-            await self._videos.admit(connection, inspected)
+            await self._videos.mark_ready(connection, inspected)
 
         await work.checkpoint("admitted", {}, also=admit)
         return _result(inspected)
@@ -71,7 +75,7 @@ class Importing:
             return False
         return True
 
-    async def _fetch(self, work: Work, video: Video) -> None:
+    async def _fetch(self, work: JobContext, video: Video) -> None:
         url, most = str(work.job.spec["url"]), self._intake.limits.max_bytes
         await work.report("fetching", 0.0)
         async with self._downloads.open(url, most) as incoming:
@@ -79,7 +83,7 @@ class Importing:
             await self._intake.store(video.tenant, video.id, chunks, incoming.size)
 
 
-async def _reported(work: Work, incoming: Incoming) -> AsyncIterator[bytes]:
+async def _reported(work: JobContext, incoming: IncomingStream) -> AsyncIterator[bytes]:
     received = 0
     async for chunk in incoming.chunks:
         received += len(chunk)
@@ -92,9 +96,9 @@ def _percent(received: int, size: int | None) -> float:
     return FETCHED * min(received / whole, 1.0)
 
 
-def _result(video: Video) -> Result:
+def _result(video: Video) -> JobResult:
     said: dict[str, Any] = {"video": video.id, "bytes": video.bytes, "sha256": video.sha256}
-    return Result("succeeded", said)
+    return JobResult("succeeded", said)
 
 
 _CANCELED = {

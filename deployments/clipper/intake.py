@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.blobs.failures import StorageFull
 from cluster.blobs.files import StoredObject, TenantFiles
 from cluster.clock import Clock
-from cluster.media.upload import Hold, video_id_of
-from cluster.media.uploads import UploadDesk
-from cluster.media.videos import Video, VideoCatalog, said_of, source_of
+from cluster.media.upload import UploadLock, video_id_of
+from cluster.media.uploads import UploadStore
+from cluster.media.videos import Video, VideoCatalog, problem_to_row, source_of
 from cluster.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
@@ -56,7 +56,7 @@ async def _nothing(_: AsyncConnection) -> None:
     """For an admission that nothing else goes with."""
 
 
-class Intake:
+class VideoIngest:
     """`scratch` is the folder of private folders; where it shares a file system with the store,
     looking at a recording copies nothing.
     """
@@ -66,7 +66,7 @@ class Intake:
         database: Database,
         files: TenantFiles,
         videos: VideoCatalog,
-        uploads: UploadDesk,
+        uploads: UploadStore,
         probe: Probe,
         plan_of: Callable[[str], Plan],
         clock: Clock,
@@ -120,7 +120,7 @@ class Intake:
         )  # fmt: skip
         async with self._database.begin() as connection:
             await self._videos.check_unmade(connection, tenant, id_)
-            return await self._files.keep(staged, connection)
+            return await self._files.commit(staged, connection)
 
     async def inspect(self, video: Video) -> Video:
         """The video with what its stored source holds.
@@ -144,7 +144,7 @@ class Intake:
         """Keep a video that was inspected; `also` writes in the same transaction."""
         async with self._database.begin() as connection:
             await also(connection)
-            return await self._videos.admit(connection, inspected)
+            return await self._videos.mark_ready(connection, inspected)
 
     async def read_transcript(
         self, data: bytes, kind: Kind, duration: Seconds | None = None
@@ -158,17 +158,17 @@ class Intake:
                 read = partial(self._read, duration=duration)
                 return await in_thread(read, data, kind, folder)
 
-    async def finish(self, hold: Hold) -> Video:
+    async def finish(self, hold: UploadLock) -> Video:
         """The video that a whole upload becomes; a refusal is final, and kept with the upload."""
         upload, id_ = hold.upload, video_id_of(hold.upload.id)
         video = self.draft(upload.tenant, upload.key, upload.name, id_)
         try:
-            pieces = self._uploads.bytes_of(upload)
+            pieces = self._uploads.read(upload)
             await self.store(upload.tenant, id_, pieces, upload.length)
             return await self.admit(video, partial(self._uploads.done, hold=hold, video=id_))
         except Problem as problem:
             if is_final(problem):
-                await self._uploads.refuse(hold, said_of(problem))
+                await self._uploads.refuse(hold, problem_to_row(problem))
                 await self._videos.discard(upload.tenant, id_)
             raise
 

@@ -13,16 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
 from cluster.clock import Clock
-from cluster.media.uploads import UploadDesk
+from cluster.media.uploads import UploadStore
 from cluster.media.videos import VideoCatalog
 from cluster.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from cluster.usage.ledger import enter
+from cluster.usage.ledger import record
 from deployments.clipper.charging import refund
 from deployments.clipper.config import VideoConfig
-from deployments.clipper.importing import import_ended
-from deployments.clipper.intake import Intake
+from deployments.clipper.importing import on_import_ended
+from deployments.clipper.intake import VideoIngest
 from deployments.clipper.order import CLIPS, clips_of
 from deployments.clipper.probe import probe
 from deployments.contracts.jobs import Job
@@ -31,7 +31,7 @@ from deployments.jobs.store import JobStore
 SCRATCH = "scratch"  # in the home: private folders of jobs
 
 
-class Library:
+class MediaContext:
     """Make it on the loop that uses it. The database is its owner's."""
 
     def __init__(
@@ -49,8 +49,8 @@ class Library:
         where = config.store if "://" in config.store else str(settings.home / config.store)
         self.files = TenantFiles(database, BlobStore(where), clock, plan_of)
         self.videos = VideoCatalog(database, self.files, clock)
-        self.uploads = UploadDesk(database, self.files, clock)
-        self.intake = Intake(
+        self.uploads = UploadStore(database, self.files, clock)
+        self.intake = VideoIngest(
             database,
             self.files,
             self.videos,
@@ -67,14 +67,14 @@ class Library:
             at_end=self._at_end,
             on_delete=self._on_delete,
         )
-        self._import_ended = import_ended(self.videos)
+        self._import_ended = on_import_ended(self.videos)
 
     async def _at_end(self, connection: AsyncConnection, job: Job) -> None:
         """A job that failed or was cancelled leaves no clips, and costs nothing."""
         await self._import_ended(connection, job)
         if job.kind == CLIPS and job.state in ("failed", "canceled"):
             if (back := refund(job)) is not None:
-                await enter(connection, back)
+                await record(connection, back)
             await self.files.delete_under(job.tenant, clips_of(job.id), connection)
 
     async def _on_delete(self, tenant: str, job: Job) -> None:

@@ -9,17 +9,17 @@ from cluster.clock import SystemClock
 from cluster.logs import configure_logging
 from cluster.settings import Settings
 from deployments.clipper.config import VideoConfig
-from deployments.clipper.workshop import Workshop
-from deployments.remote_crew import RayCrew
+from deployments.clipper.workshop import ClipWorker
+from deployments.remote_crew import RayTaskExecutor
 from deployments.remote_nodes import check_store_to_start
-from deployments.remote_writer import RemoteWriter
+from deployments.remote_writer import DelegatedTextClient
 
 
-def workshop(config: VideoConfig, app: str) -> Workshop:
+def build_worker(config: VideoConfig, app: str) -> ClipWorker:
     """`app` is the Serve application. Raises OneNodeOnly, and FileNotFoundError before `up`."""
     settings, clock = Settings(), SystemClock()
     check_store_to_start(settings)
     configure_logging(settings.log_level)
     delegation = Delegation(load_pepper(settings.home, settings), clock)
-    writer = RemoteWriter(delegation, app, config.writer or "")
-    return Workshop(settings, config, RayCrew(config.piece_cpus), writer, clock)
+    writer = DelegatedTextClient(delegation, app, config.writer or "")
+    return ClipWorker(settings, config, RayTaskExecutor(config.piece_cpus), writer, clock)

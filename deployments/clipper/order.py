@@ -17,7 +17,7 @@ _TUPLES = ("aspects", "keywords")
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ClipJobSpec:
     """`path` is the source's in the tenant's files, `transcript` that of a sidecar and its kind.
 
     `video_seconds` is how much of the recording is paid for, `clip_days` how long clips are kept.
@@ -39,7 +39,7 @@ def clips_of(job: str) -> str:
     return f"clips/{job}"
 
 
-def to_spec(order: Order) -> dict[str, Any]:
+def to_spec(order: ClipJobSpec) -> dict[str, Any]:
     options = asdict(order.options)
     return {
         "video": order.video,
@@ -54,13 +54,13 @@ def to_spec(order: Order) -> dict[str, Any]:
     }
 
 
-def from_spec(spec: Mapping[str, Any]) -> Order:
+def from_spec(spec: Mapping[str, Any]) -> ClipJobSpec:
     """Raises KeyError or TypeError for what no `to_spec` gave."""
     options = dict(spec["options"])
     for name in _TUPLES:
         options[name] = tuple(options[name])
     said = spec["transcript"]
-    return Order(
+    return ClipJobSpec(
         video=spec["video"],
         name=spec["name"],
         path=spec["path"],

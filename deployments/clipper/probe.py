@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from deployments.clipper.failures import MediaDamaged, MediaTooLarge, MediaTooShort, NoMedia
-from deployments.clipper.sandbox import Cancel, ChildLimits, linked, python_child
+from deployments.clipper.sandbox import Cancel, ChildLimits, link_input, python_child
 from deployments.contracts.media import MediaInfo, MediaLimits, VideoTrack
 
 PROBE_LIMITS = ChildLimits(cpu_s=20, wall_s=60.0, output_bytes=1 << 20, files=32)
@@ -37,13 +37,13 @@ def probe(
     size = path.stat().st_size
     if size > limits.max_bytes:
         raise MediaTooLarge("max_bytes", limits.max_bytes, size)
-    with linked(path, folder) as (name, readable):
+    with link_input(path, folder) as (name, readable):
         request = {"name": name, "limits": asdict(limits)}
         said = python_child(_CHILD, request, folder, limits=child, cancel=cancel, readable=readable)
-    return admitted(_parsed({**said, "bytes": size}), limits)
+    return check_limits(_parsed({**said, "bytes": size}), limits)
 
 
-def admitted(info: MediaInfo, limits: MediaLimits) -> MediaInfo:
+def check_limits(info: MediaInfo, limits: MediaLimits) -> MediaInfo:
     """`info`, if it is within the limits. Raises MediaTooLarge, MediaTooShort and NoMedia."""
     if info.video is None and not info.audio:
         raise NoMedia()

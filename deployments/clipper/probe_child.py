@@ -16,9 +16,9 @@ from deployments.clipper.probe_index import lacks_index
 from deployments.clipper.probe_length import length, since_start
 from deployments.clipper.probe_picture import video_track
 from deployments.clipper.probe_sound import silences
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.child import run_child
 from deployments.clipper.sandbox.inputs import open_media
-from deployments.clipper.tracks import PictureStream, best_picture
+from deployments.clipper.tracks import VideoStream, best_picture
 from deployments.contracts.media import AudioTrack, SubtitleTrack
 
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
@@ -73,8 +73,8 @@ def main_video(container: Any) -> Any:
     return next((stream for stream in there if stream.index == best), None)
 
 
-def _picture(stream: Any) -> PictureStream:
-    return PictureStream(
+def _picture(stream: Any) -> VideoStream:
+    return VideoStream(
         stream.index,
         stream.codec_context.width * stream.codec_context.height,
         default=bool(stream.disposition & Disposition.default),
@@ -134,4 +134,4 @@ def title(stream: Any) -> str | None:
 
 
 if __name__ == "__main__":
-    answer_with(look)
+    run_child(look)

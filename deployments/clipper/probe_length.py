@@ -22,7 +22,7 @@ def length(name: str) -> float:
     if said > 0 and seen <= said + max(0.1, 0.05 * said):
         return said
     with open_media(name) as container:
-        return max(said, walked(container))
+        return max(said, scan_duration(container))
 
 
 def from_start(said: float, start: float, seen: float) -> float:
@@ -38,7 +38,7 @@ def last_time(container: Any) -> float:
     last = 0.0
     try:
         container.seek(_FAR_US)
-        for packet in islice(container.demux(*heard(container)), TAIL_PACKETS):
+        for packet in islice(container.demux(*av_streams(container)), TAIL_PACKETS):
             if packet.pts is not None:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 last = max(last, float(end) - start)
@@ -47,12 +47,12 @@ def last_time(container: Any) -> float:
     return last
 
 
-def walked(container: Any) -> float:
+def scan_duration(container: Any) -> float:
     """The longest stream's time, in which jumps of over a minute do not count."""
     spans: dict[int, float] = {}
     before: dict[int, float] = {}
     try:
-        for packet in container.demux(*heard(container)):
+        for packet in container.demux(*av_streams(container)):
             if packet.dts is None:
                 continue
             index, now = packet.stream_index, float(packet.dts * packet.time_base)
@@ -67,7 +67,7 @@ def walked(container: Any) -> float:
     return max(spans.values(), default=0.0)
 
 
-def heard(container: Any) -> list[Any]:
+def av_streams(container: Any) -> list[Any]:
     return [*container.streams.video, *container.streams.audio]
 
 

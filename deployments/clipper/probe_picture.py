@@ -23,7 +23,7 @@ _WIDEST = Fraction(10)
 
 
 @dataclass(slots=True)
-class Head:
+class StreamHead:
     """`times` are those of the first packets, seconds; `picture` the first that decodes."""
 
     times: list[float] = field(default_factory=list)
@@ -54,7 +54,7 @@ def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str
         rotation=rotation,
         sar=sar,
         fps=rate(stream, head, limits["max_fps"]),
-        vfr=varies(head, stream),
+        vfr=is_variable_rate(head, stream),
         frames=stream.frames or None,
         pixel_format=picture.format.name,
         bits=max(part.bits for part in picture.format.components),
@@ -65,9 +65,9 @@ def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str
     return {**asdict(track), "sar": str(track.sar), "fps": str(track.fps)}
 
 
-def read_head(container: Any, stream: Any) -> Head:
+def read_head(container: Any, stream: Any) -> StreamHead:
     """Packets until HEAD_PACKETS are seen and one picture is decoded."""
-    head = Head()
+    head = StreamHead()
     packets = islice(container.demux(stream), PICTURE_PACKETS)
     while head.picture is None or len(head.times) < HEAD_PACKETS:
         try:
@@ -106,20 +106,20 @@ def upright(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int,
     return (height, wide) if rotation % 180 else (wide, height)
 
 
-def rate(stream: Any, head: Head, most: float) -> Fraction:
+def rate(stream: Any, head: StreamHead, most: float) -> Fraction:
     """Pictures a second on average: the header's word, or if that cannot be, as measured."""
     said = stream.average_rate or Fraction(0)
     if 0 < said <= most:
         return Fraction(said)
-    steps = spacing(head)
+    steps = frame_interval(head)
     if steps.size and steps.mean() > 0:
         return Fraction(1 / float(steps.mean())).limit_denominator(1001)
     return Fraction(said or stream.guessed_rate or 25)
 
 
-def varies(head: Head, stream: Any) -> bool:
+def is_variable_rate(head: StreamHead, stream: Any) -> bool:
     """Whether pictures come unevenly, by more than a tenth and than the clock's own rounding."""
-    steps = spacing(head)
+    steps = frame_interval(head)
     if steps.size < 2:
         return False
     usual = float(np.median(steps))
@@ -127,7 +127,7 @@ def varies(head: Head, stream: Any) -> bool:
     return bool(np.abs(steps - usual).max() > allowed)
 
 
-def spacing(head: Head) -> np.ndarray[Any, np.dtype[np.float64]]:
+def frame_interval(head: StreamHead) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Seconds between pictures in the order they are shown. Of the last ones read, some that are
     shown before them may not have been read, or may be cut off: where there are enough without
     them, they are left out."""

@@ -15,25 +15,25 @@ from typing import Any, Literal
 
 from cluster.blobs.files import TenantFiles
 from cluster.clock import Clock
-from deployments.clipper.captions import captions, why_left_out
+from deployments.clipper.captions import captions, omission_reason
 from deployments.clipper.captions.styles import NONE
-from deployments.clipper.crew import Crew
-from deployments.clipper.describing import MAX_SAID, Describing
+from deployments.clipper.crew import TaskExecutor
+from deployments.clipper.describing import MAX_SAID, ClipMetadataWriter
 from deployments.clipper.framing import frame, output_size
-from deployments.clipper.order import Order, clips_of
+from deployments.clipper.order import ClipJobSpec, clips_of
 from deployments.clipper.quality import inspect
 from deployments.clipper.render import render
 from deployments.clipper.sandbox import Cancel
-from deployments.clipper.seeing import Seeing
+from deployments.clipper.seeing import VideoAnalyzer
 from deployments.contracts.clips import (
     AspectName,
-    Captions,
     ClipPlan,
     Highlight,
     OutputPlan,
+    RenderedCaptions,
     RenderedFile,
 )
-from deployments.contracts.media import Sight, Source, Transcript
+from deployments.contracts.media import MediaSource, Transcript, VideoFeatures
 
 DAY_S = 86_400.0
 POLL_S = 0.5
@@ -45,7 +45,7 @@ Encoder = Literal["x264", "nvenc"]
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class ClipTask:
     """Which clip of which job: `number` from 1, `threads` for its encode (0: all cores)."""
 
     tenant: str
@@ -59,15 +59,15 @@ class Cut:
         return f"{clips_of(self.job)}/{self.number}"
 
 
-class Producing:
+class ClipPipeline:
     """Makes clips. `encoder` is what this node encodes with."""
 
     def __init__(
         self,
         files: TenantFiles,
-        crew: Crew,
-        seeing: Seeing,
-        describing: Describing,
+        crew: TaskExecutor,
+        seeing: VideoAnalyzer,
+        describing: ClipMetadataWriter,
         clock: Clock,
         encoder: Encoder = "x264",
     ) -> None:
@@ -80,9 +80,9 @@ class Producing:
 
     async def clip(
         self,
-        cut: Cut,
-        order: Order,
-        source: Source,
+        cut: ClipTask,
+        order: ClipJobSpec,
+        source: MediaSource,
         transcript: Transcript,
         highlight: Highlight,
         folder: Path,
@@ -110,27 +110,27 @@ class Producing:
 
     async def _planned(
         self,
-        cut: Cut,
-        order: Order,
-        source: Source,
+        cut: ClipTask,
+        order: ClipJobSpec,
+        source: MediaSource,
         transcript: Transcript,
         highlight: Highlight,
         folder: Path,
-    ) -> tuple[ClipPlan, Captions, str]:
-        sight = await self._seeing.stretch(source, folder, highlight.start, highlight.end)
+    ) -> tuple[ClipPlan, RenderedCaptions, str]:
+        sight = await self._seeing.analyze_span(source, folder, highlight.start, highlight.end)
         heard = _heard(transcript, highlight)
-        found: tuple[ClipPlan, Captions, str] = await self._crew.do(
-            folder, planning, cut, order, heard, highlight, sight, self._encoder
+        found: tuple[ClipPlan, RenderedCaptions, str] = await self._crew.run(
+            folder, plan_task, cut, order, heard, highlight, sight, self._encoder
         )
         return found
 
     async def _rendered(
-        self, plan: ClipPlan, source: Source, folder: Path, told: Told
+        self, plan: ClipPlan, source: MediaSource, folder: Path, told: Told
     ) -> tuple[RenderedFile, ...]:
         progress = folder / f"progress-{secrets.token_hex(4)}"
         watching = asyncio.create_task(_watch(progress, told))
         try:
-            return await self._crew.do(folder, rendering, plan, source, folder, progress)
+            return await self._crew.run(folder, render_task, plan, source, folder, progress)
         finally:
             watching.cancel()
             await asyncio.to_thread(progress.unlink, missing_ok=True)
@@ -138,9 +138,9 @@ class Producing:
     async def _reported(
         self,
         plan: ClipPlan,
-        source: Source,
+        source: MediaSource,
         rendered: Sequence[RenderedFile],
-        order: Order,
+        order: ClipJobSpec,
         folder: Path,
         spoken: bool,
     ) -> list[RenderedFile]:
@@ -148,14 +148,14 @@ class Producing:
         for file in rendered:
             report = None
             if file.kind == "video":
-                report = await self._crew.do(
-                    folder, inspecting, file, plan, source, folder, order.options.ssim, spoken
+                report = await self._crew.run(
+                    folder, inspect_task, file, plan, source, folder, order.options.ssim, spoken
                 )
             done.append(replace(file, report=report, facts=None))
         return done
 
     async def _text(
-        self, cut: Cut, order: Order, transcript: Transcript, highlight: Highlight
+        self, cut: ClipTask, order: ClipJobSpec, transcript: Transcript, highlight: Highlight
     ) -> Any:
         if not order.options.texts:
             return None
@@ -166,13 +166,17 @@ class Producing:
         )
 
     async def _stored(
-        self, cut: Cut, order: Order, rendered: Sequence[RenderedFile], words: Captions
+        self,
+        cut: ClipTask,
+        order: ClipJobSpec,
+        rendered: Sequence[RenderedFile],
+        words: RenderedCaptions,
     ) -> list[dict[str, Any]]:
         expires = self._clock.wall() + order.clip_days * DAY_S
         stored = []
         for file in rendered:
             name = f"{cut.folder}/{file.aspect.replace(':', 'x')}{file.path.suffix}"
-            kept = await self._files.move_in(
+            kept = await self._files.put_file(
                 cut.tenant, name, file.path, MEDIA_TYPES[file.kind], expires
             )
             said = {**asdict(file), "path": name, "media_type": kept.media_type}
@@ -191,8 +195,8 @@ class Producing:
         return stored
 
 
-def rendering(
-    plan: ClipPlan, source: Source, folder: Path, progress: Path, cancel: Cancel
+def render_task(
+    plan: ClipPlan, source: MediaSource, folder: Path, progress: Path, cancel: Cancel
 ) -> tuple[RenderedFile, ...]:
     """`render`, which tells how far it is in a file. A piece."""
 
@@ -202,10 +206,10 @@ def rendering(
     return render(plan, source, folder, tell, cancel)
 
 
-def inspecting(
+def inspect_task(
     file: RenderedFile,
     plan: ClipPlan,
-    source: Source,
+    source: MediaSource,
     folder: Path,
     ssim: bool,
     spoken: bool,
@@ -226,15 +230,15 @@ async def _watch(progress: Path, told: Told) -> None:
             continue
 
 
-def planning(
-    cut: Cut,
-    order: Order,
+def plan_task(
+    cut: ClipTask,
+    order: ClipJobSpec,
     transcript: Transcript,
     highlight: Highlight,
-    sight: Sight | None,
+    sight: VideoFeatures | None,
     encoder: Encoder,
     cancel: Cancel,
-) -> tuple[ClipPlan, Captions, str]:
+) -> tuple[ClipPlan, RenderedCaptions, str]:
     """How the clip is framed and captioned, and why some words are not burnt in. A piece: a hostile
     transcript takes seconds, and in a Serve replica `print`, by which pysubs2 writes, is not
     Python's."""
@@ -251,15 +255,15 @@ def planning(
         encoder=encoder,
         threads=cut.threads,
     )
-    return plan, words, why_left_out(transcript)
+    return plan, words, omission_reason(transcript)
 
 
 def _output(
     aspect: AspectName,
-    order: Order,
+    order: ClipJobSpec,
     transcript: Transcript,
     highlight: Highlight,
-    sight: Sight | None,
+    sight: VideoFeatures | None,
 ) -> OutputPlan:
     options, start, end = order.options, highlight.start, highlight.end
     framing = frame(sight, order.info, start, end, aspect, options.framing)
@@ -281,7 +285,7 @@ def _said(highlight: Highlight) -> dict[str, Any]:
 
 
 def about_captions(
-    transcript: Transcript, order: Order, plan: ClipPlan, words: Captions, why: str
+    transcript: Transcript, order: ClipJobSpec, plan: ClipPlan, words: RenderedCaptions, why: str
 ) -> dict[str, Any]:
     """Which style was burnt in, `none` where nothing was; and why words are not."""
     wanted = order.options.captions

@@ -17,7 +17,7 @@ def replicas_for(queued: float, running: float, jobs: int, current: int) -> int:
     return max(1, math.ceil(wanted / jobs))
 
 
-class ByQueue:
+class QueueScalingPolicy:
     """Serve's autoscaling policy: every replica reports the whole queue, so the newest counts.
 
     A class, because Serve gives no arguments to policies that are functions.

@@ -18,22 +18,28 @@ from cluster.clock import Clock
 from cluster.problems import NotFound, Problem
 from deployments.clipper.analysis import (
     ANALYSIS_VERSION,
-    Chunk,
+    AnalysisChunk,
     ChunkFeatures,
     Heard,
     analyse_chunk,
+    analyze_audio_task,
     chunks,
-    hear,
     load,
     merge,
     save,
-    whole,
+    single_chunk,
 )
-from deployments.clipper.crew import Crew, together
+from deployments.clipper.crew import TaskExecutor, gather_or_cancel
 from deployments.clipper.failures import MediaDamaged, MediaTooLarge
 from deployments.clipper.sandbox import Cancel, python_child
 from deployments.clipper.tracks import sound_of
-from deployments.contracts.media import Features, Seconds, Sight, Source, Transcript
+from deployments.contracts.media import (
+    MediaFeatures,
+    MediaSource,
+    Seconds,
+    Transcript,
+    VideoFeatures,
+)
 
 DAY_S = 86_400.0
 KEPT_DAYS = 7.0
@@ -49,24 +55,26 @@ Found = ChunkFeatures | Heard | None
 Told = Callable[[float], Awaitable[None]]
 
 
-def depth_for(transcript: Transcript, duration: Seconds) -> Depth:
+def analysis_mode(transcript: Transcript, duration: Seconds) -> Depth:
     """How closely a recording has to be looked at before it can be ranked."""
     spoken = sum(word.end - word.start for word in transcript.words)
     return "fast" if duration > 0 and spoken >= SPOKEN * duration else "exact"
 
 
-class Seeing:
+class VideoAnalyzer:
     """`side_by_side` is how many pieces of one job are done at once."""
 
-    def __init__(self, files: TenantFiles, crew: Crew, clock: Clock, side_by_side: int) -> None:
+    def __init__(
+        self, files: TenantFiles, crew: TaskExecutor, clock: Clock, side_by_side: int
+    ) -> None:
         self._files = files
         self._crew = crew
         self._clock = clock
         self._side_by_side = side_by_side
 
     async def features(
-        self, tenant: str, source: Source, folder: Path, depth: Depth, told: Told
-    ) -> Features:
+        self, tenant: str, source: MediaSource, folder: Path, depth: Depth, told: Told
+    ) -> MediaFeatures:
         """Of the whole recording. `told` gets shares of the work done, 0 to 1."""
         track = sound_of(source.info)
         heard = "" if track is None else f"-a{track.index}"
@@ -77,27 +85,27 @@ class Seeing:
             known = await self._analysed(source, folder, depth, told)
             await asyncio.to_thread(save, known, file)
             expires = self._clock.wall() + KEPT_DAYS * DAY_S
-            await self._files.move_in(tenant, kept, file, _NPZ, expires)
+            await self._files.put_file(tenant, kept, file, _NPZ, expires)
         await told(1.0)
         return known
 
-    async def stretch(
-        self, source: Source, folder: Path, start: Seconds, end: Seconds
-    ) -> Sight | None:
+    async def analyze_span(
+        self, source: MediaSource, folder: Path, start: Seconds, end: Seconds
+    ) -> VideoFeatures | None:
         """Every frame from `start` to `end`; None for a recording without pictures, or where these
         cannot be looked at: a clip can do without."""
         if source.info.video is None:
             return None
         first, last = max(0.0, start - MARGIN_S), end + MARGIN_S
         try:
-            chunk = await self._crew.do(folder, chunk_of, source, folder, first, last)
-            seen = await self._crew.do(folder, analyse_chunk, source, chunk, folder)
+            chunk = await self._crew.run(folder, chunk_of, source, folder, first, last)
+            seen = await self._crew.run(folder, analyse_chunk, source, chunk, folder)
             return merge(source.info, [seen], None).sight
         except UNREADABLE as problem:
             log.warning("%.1f to %.1f s could not be looked at: %s", start, end, problem.detail)
             return None
 
-    async def _known(self, tenant: str, kept: str, file: Path) -> Features | None:
+    async def _known(self, tenant: str, kept: str, file: Path) -> MediaFeatures | None:
         try:
             await self._files.fetch(tenant, kept, file)
             return await asyncio.to_thread(load, file)
@@ -106,7 +114,9 @@ class Seeing:
         finally:
             await asyncio.to_thread(file.unlink, missing_ok=True)
 
-    async def _analysed(self, source: Source, folder: Path, depth: Depth, told: Told) -> Features:
+    async def _analysed(
+        self, source: MediaSource, folder: Path, depth: Depth, told: Told
+    ) -> MediaFeatures:
         """Listening begins while it is found out where the pictures can be split."""
         seats, done, pieces = asyncio.Semaphore(self._side_by_side), 0, 2
         crew = self._crew
@@ -123,26 +133,28 @@ class Seeing:
             nonlocal pieces
             parts = await self._chunks(source, folder, depth)
             pieces = len(parts) + 1
-            looks = (_tried(crew.do(folder, analyse_chunk, source, p, folder)) for p in parts)
-            return await together(*(seated(look) for look in looks))
+            looks = (_tried(crew.run(folder, analyse_chunk, source, p, folder)) for p in parts)
+            return await gather_or_cancel(*(seated(look) for look in looks))
 
         async def heard() -> list[Found]:
-            return [await seated(_tried(crew.do(folder, hear, source, folder)))]
+            return [await seated(_tried(crew.run(folder, analyze_audio_task, source, folder)))]
 
-        sounds, seen = await together(heard(), looked())
+        sounds, seen = await gather_or_cancel(heard(), looked())
         pictures = [found for found in seen if isinstance(found, ChunkFeatures)]
         sound = sounds[0] if isinstance(sounds[0], Heard) else None
         return await asyncio.to_thread(merge, source.info, pictures, sound)
 
-    async def _chunks(self, source: Source, folder: Path, depth: Depth) -> tuple[Chunk, ...]:
+    async def _chunks(
+        self, source: MediaSource, folder: Path, depth: Depth
+    ) -> tuple[AnalysisChunk, ...]:
         if source.info.video is None:
             return ()
         if depth == "fast":
-            return (whole("fast"),)
+            return (single_chunk("fast"),)
         try:
-            return await self._crew.do(folder, chunks, source, folder, self._side_by_side)
+            return await self._crew.run(folder, chunks, source, folder, self._side_by_side)
         except UNREADABLE:
-            return (whole(),)  # where it can be split is not known
+            return (single_chunk(),)  # where it can be split is not known
 
 
 async def _tried(look: Coroutine[Any, Any, Found]) -> Found:
@@ -156,8 +168,8 @@ async def _tried(look: Coroutine[Any, Any, Found]) -> Found:
 
 
 def chunk_of(
-    source: Source, folder: Path, start: Seconds, end: Seconds, cancel: Cancel | None = None
-) -> Chunk:
+    source: MediaSource, folder: Path, start: Seconds, end: Seconds, cancel: Cancel | None = None
+) -> AnalysisChunk:
     """The stretch from the keyframe at or before `start` to `end`. A piece."""
     video = source.info.video
     if video is None:
@@ -172,7 +184,7 @@ def chunk_of(
     )
     begin, last = said.get("begin"), said.get("end")
     share = min(1.0, (end - start + 10.0) / max(source.info.duration, 1.0))
-    return Chunk(
+    return AnalysisChunk(
         0,
         begin if type(begin) is int else None,
         last if type(last) is int else None,

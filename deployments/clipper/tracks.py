@@ -20,7 +20,7 @@ from deployments.contracts.media import AudioTrack, MediaInfo, SubtitleTrack
 
 
 @dataclass(frozen=True, slots=True)
-class PictureStream:
+class VideoStream:
     """One video stream of a file. `still`: a cover, a thumbnail or another single picture."""
 
     index: int
@@ -43,7 +43,7 @@ class NoSuchTrack(InvalidRequest):
         )
 
 
-def best_picture(streams: Sequence[PictureStream]) -> int | None:
+def best_picture(streams: Sequence[VideoStream]) -> int | None:
     """The index of the stream that is the recording's picture; None: it has none."""
     moving = [stream for stream in streams if not stream.still]
     best = min(

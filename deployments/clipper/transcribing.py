@@ -11,23 +11,23 @@ from typing import cast
 
 from cluster.blobs.files import TenantFiles
 from cluster.problems import Problem
-from deployments.clipper.crew import Crew, in_thread
-from deployments.clipper.order import Order
-from deployments.clipper.transcript import Kind, Speech, embedded_transcript, read_transcript
+from deployments.clipper.crew import TaskExecutor, in_thread
+from deployments.clipper.order import ClipJobSpec
+from deployments.clipper.transcript import Kind, SpeechToText, embedded_transcript, read_transcript
 from deployments.contracts.clips import ClipOptions
-from deployments.contracts.media import NO_TRANSCRIPT, Source, Transcript
+from deployments.contracts.media import NO_TRANSCRIPT, MediaSource, Transcript
 
 
-class Transcribing:
+class TranscriptSource:
     """`speech` None: this installation has no speech model."""
 
-    def __init__(self, files: TenantFiles, crew: Crew, speech: Speech | None) -> None:
+    def __init__(self, files: TenantFiles, crew: TaskExecutor, speech: SpeechToText | None) -> None:
         self._files = files
         self._crew = crew
         self._speech = speech
 
     async def transcript(
-        self, tenant: str, order: Order, source: Source, folder: Path
+        self, tenant: str, order: ClipJobSpec, source: MediaSource, folder: Path
     ) -> Transcript:
         """Raises NotFound if the sidecar is gone, and what its parser raises."""
         if order.transcript is not None:
@@ -40,14 +40,16 @@ class Transcribing:
                 return found
         return NO_TRANSCRIPT
 
-    async def _sidecar(self, said: bytes, kind: Kind, order: Order, folder: Path) -> Transcript:
+    async def _sidecar(
+        self, said: bytes, kind: Kind, order: ClipJobSpec, folder: Path
+    ) -> Transcript:
         """In a thread, which waits for a child; another process would have to send the words."""
         duration, keep = order.info.duration, order.options.keep_labels
         read = partial(read_transcript, duration=duration, keep_labels=keep)
         return await in_thread(read, said, kind, folder)
 
     def _pieces(
-        self, source: Source, options: ClipOptions
+        self, source: MediaSource, options: ClipOptions
     ) -> list[Callable[..., Transcript | None]]:
         found: list[Callable[..., Transcript | None]] = []
         language, keep = options.language, options.keep_labels
@@ -58,10 +60,10 @@ class Transcribing:
         return found
 
     async def _tried(
-        self, piece: Callable[..., Transcript | None], source: Source, folder: Path
+        self, piece: Callable[..., Transcript | None], source: MediaSource, folder: Path
     ) -> Transcript | None:
         """Damaged subtitles are no reason to make no clips."""
         try:
-            return await self._crew.do(folder, piece, source, folder)
+            return await self._crew.run(folder, piece, source, folder)
         except Problem:
             return None

@@ -11,29 +11,29 @@ import secrets
 
 from cluster.auth.home import load_pepper, store_url
 from cluster.clock import Clock
-from cluster.media.download import Downloads
-from cluster.net.ssrf import Guard
+from cluster.media.download import UrlDownloader
+from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
 from cluster.problems import Problem
 from cluster.settings import Settings
 from cluster.storage.database import Database
-from cluster.tenants.directory import Directory
+from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.plan import Plan
-from deployments.clipper.abilities import nvenc_works
-from deployments.clipper.clipping import Clipping, Stages
+from deployments.clipper.abilities import probe_nvenc
+from deployments.clipper.clipping import ClipJobDependencies, ClipJobHandler
 from deployments.clipper.config import VideoConfig
-from deployments.clipper.crew import Crew
-from deployments.clipper.describing import Describing, Writer
-from deployments.clipper.importing import IMPORT, Importing
-from deployments.clipper.library import Library
+from deployments.clipper.crew import TaskExecutor
+from deployments.clipper.describing import ClipMetadataWriter, TextWriter
+from deployments.clipper.importing import IMPORT, ImportJobHandler
+from deployments.clipper.library import MediaContext
 from deployments.clipper.order import CLIPS
-from deployments.clipper.producing import Encoder, Producing
+from deployments.clipper.producing import ClipPipeline, Encoder
 from deployments.clipper.sandbox import clear_abandoned
-from deployments.clipper.seeing import Seeing
-from deployments.clipper.transcribing import Transcribing
-from deployments.clipper.transcript import Speech, Whisper
+from deployments.clipper.seeing import VideoAnalyzer
+from deployments.clipper.transcribing import TranscriptSource
+from deployments.clipper.transcript import SpeechToText, Whisper
 from deployments.jobs.reading import QueueDepth
-from deployments.jobs.worker import Worker
+from deployments.jobs.worker import JobWorker
 
 KINDS = (CLIPS, IMPORT)
 SWEEP_S = 300.0
@@ -41,38 +41,38 @@ SWEEP_S = 300.0
 log = logging.getLogger("mobula.clipper")
 
 
-class Workshop:
+class ClipWorker:
     """Make it, `start` it on the loop that works, `close` it there."""
 
     def __init__(
         self,
         settings: Settings,
         config: VideoConfig,
-        crew: Crew,
-        writer: Writer | None,
+        crew: TaskExecutor,
+        writer: TextWriter | None,
         clock: Clock,
     ) -> None:
         """Raises FileNotFoundError before the first `up`."""
         self._config, self._crew, self._clock = config, crew, clock
         self._database = Database(store_url(settings.home, settings))
         pepper = load_pepper(settings.home, settings)
-        self._directory = Directory(self._database, pepper, clock)
-        self.library = Library(settings, self._database, config, self._plan_of, clock)
-        guard = Guard(settings.webhooks_private_hosts)
-        self._downloads = Downloads(PinnedTransport(guard))
+        self._directory = CredentialDirectory(self._database, pepper, clock)
+        self.library = MediaContext(settings, self._database, config, self._plan_of, clock)
+        guard = SsrfGuard(settings.webhooks_private_hosts)
+        self._downloads = UrlDownloader(PinnedTransport(guard))
         self._writer = writer if config.writer else None
-        self._worker: Worker | None = None
+        self._worker: JobWorker | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Find out what this node can do, then take jobs."""
         await self._directory.start()
         await asyncio.to_thread(clear_abandoned, self.library.scratch)
-        gpu = self._config.gpu and (await asyncio.to_thread(nvenc_works)).available
+        gpu = self._config.gpu and (await asyncio.to_thread(probe_nvenc)).available
         await self.library.files.start()
         name = f"clipper-{os.getpid()}-{secrets.token_hex(6)}"
         handlers = (self._clipping(gpu), self._importing())
-        self._worker = Worker(
+        self._worker = JobWorker(
             self.library.jobs, handlers, name, self._clock, concurrency=self._config.jobs
         )
         await self._worker.start()
@@ -104,20 +104,22 @@ class Workshop:
     def _plan_of(self, tenant: str) -> Plan:
         return self._directory.tenant(tenant).plan
 
-    def _clipping(self, gpu: bool) -> Clipping:
+    def _clipping(self, gpu: bool) -> ClipJobHandler:
         config, library, crew = self._config, self.library, self._crew
-        speech: Speech | None = Whisper(config.speech) if config.speech else None
-        seeing = Seeing(library.files, crew, self._clock, config.side_by_side)
-        describing = Describing(self._writer)
+        speech: SpeechToText | None = Whisper(config.speech) if config.speech else None
+        seeing = VideoAnalyzer(library.files, crew, self._clock, config.side_by_side)
+        describing = ClipMetadataWriter(self._writer)
         encoder: Encoder = "nvenc" if gpu else "x264"
-        producing = Producing(library.files, crew, seeing, describing, self._clock, encoder)
-        transcribing = Transcribing(library.files, crew, speech)
-        stages = Stages(library.files, transcribing, seeing, producing, describing)
-        return Clipping(stages, self._plan_of, self._clock, library.scratch, config.side_by_side)
+        producing = ClipPipeline(library.files, crew, seeing, describing, self._clock, encoder)
+        transcribing = TranscriptSource(library.files, crew, speech)
+        stages = ClipJobDependencies(library.files, transcribing, seeing, producing, describing)
+        return ClipJobHandler(
+            stages, self._plan_of, self._clock, library.scratch, config.side_by_side
+        )
 
-    def _importing(self) -> Importing:
+    def _importing(self) -> ImportJobHandler:
         library = self.library
-        return Importing(library.intake, library.videos, library.files, self._downloads)
+        return ImportJobHandler(library.intake, library.videos, library.files, self._downloads)
 
     async def _sweep(self) -> None:
         """Forget recordings and uploads whose time is over, and folders that nobody works in."""

@@ -15,27 +15,27 @@ from deployments.cache.config import OFF
 from deployments.clipper.config import VideoConfig
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelLoad, ServedModel
-from deployments.contracts.scaling import Sight
+from deployments.contracts.scaling import ServeSnapshot
 from deployments.ingress.app import create_api
-from deployments.ingress.assembly import assemble
+from deployments.ingress.assembly import build_services
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import Offer
+from deployments.ingress.offer import ModelSettings
 from deployments.ingress.operations import operations
-from deployments.ingress.tenancy import Tenancy
+from deployments.ingress.tenancy import TenantServices
 from deployments.limiter.memory_authority import MemoryAuthority
 
 
-class Described:
+class StubModel:
     """What an ingress has behind it, by name only."""
 
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
-    shared = seen = None
+    shared = last_status = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
-    async def look(self) -> Sight | None:
+    async def status(self) -> ServeSnapshot | None:
         return None
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
@@ -46,10 +46,12 @@ def description(home: Path) -> bytes:
     """It depends on code alone: nothing is started, and no model is ever called."""
     clock = SystemClock()
     settings = Settings(home=home, pepper=SecretStr("described, never served " * 2))
-    tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
-    stages = Described()
-    config = IngressConfig(Offer("nano", {}, {}, {}), OFF, VideoConfig())
-    services, _ = assemble(settings, clock, tenancy, stages, config, stages, stages, lambda _: None)
+    tenancy = TenantServices(settings, MemoryAuthority(clock), {}, clock)
+    stages = StubModel()
+    config = IngressConfig(ModelSettings("nano", {}, {}, {}), OFF, VideoConfig())
+    services, _ = build_services(
+        settings, clock, tenancy, stages, config, stages, stages, lambda _: None
+    )
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

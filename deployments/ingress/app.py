@@ -37,7 +37,7 @@ from deployments.ingress.routes.administration import (
     administration_routes,
     download_routes,
 )
-from deployments.ingress.routes.direct import DirectRoutes
+from deployments.ingress.routes.direct import ExactRoutes
 from deployments.ingress.routes.models import model_routes
 from deployments.ingress.routes.operations import (
     NATIVE,
@@ -50,7 +50,7 @@ from deployments.ingress.routes.system import system_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
 from deployments.ingress.schemas.embeddings import EmbeddingList
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 from deployments.ingress.streaming import NDJSON, SSE
 from deployments.ingress.validation import of_parameters
 
@@ -88,7 +88,7 @@ _HOT = {
 
 
 def create_app(
-    services: Services, *, behind_serve: bool = False, proxy_token: str | None = None
+    services: AppServices, *, behind_serve: bool = False, proxy_token: str | None = None
 ) -> ASGIApp:
     """The application with every layer around it; in a replica, on the loop that serves it.
 
@@ -97,14 +97,14 @@ def create_app(
     if behind_serve:
         services.loop_lag.start()
     known = operations(services)
-    api = DirectRoutes(create_api(services, known), _endpoints(services, known))
+    api = ExactRoutes(create_api(services, known), _endpoints(services, known))
     app = wrap(api, services, behind_serve=behind_serve)
     if services.cache is not None:
         app = FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
-def create_api(services: Services, known: Operations) -> FastAPI:
+def create_api(services: AppServices, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
     # No redirects for slashes: they would be built of the Host that a stranger names.
     api = FastAPI(
@@ -140,13 +140,13 @@ def _shared_routes() -> tuple[BaseRoute, ...]:
     return tuple(made.router.routes)
 
 
-def _endpoints(services: Services, known: Operations) -> dict[str, Endpoint]:
+def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
     return {
         path: endpoint(services, name, known[name], dialect) for path, name, dialect, *_ in _ROUTES
     }
 
 
-def _operation_routes(services: Services, known: Operations) -> APIRouter:
+def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
     router = APIRouter()
     endpoints = _endpoints(services, known)
     for path, name, dialect, tag, summary, answer in _ROUTES:

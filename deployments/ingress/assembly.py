@@ -8,31 +8,31 @@ from typing import Protocol
 
 from cluster.clock import Clock
 from cluster.loop_lag import LoopLag
-from cluster.routing.fleet import fleet_of
+from cluster.routing.fleet import replica_set
 from cluster.settings import Settings
 from cluster.version import VERSION
 from deployments.cache.stats import cache_stats
-from deployments.content.registry import Providers
+from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ServedModel
-from deployments.contracts.scaling import Overseer
-from deployments.ingress.caches import Caches
+from deployments.contracts.scaling import DeploymentStatusSource
+from deployments.ingress.caches import CacheStack
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.embedding_path import EmbeddingPath
-from deployments.ingress.estimates import Estimates
-from deployments.ingress.gate import Gate
-from deployments.ingress.leaving import Leaving
+from deployments.ingress.embedding_path import EmbeddingPipeline
+from deployments.ingress.estimates import TokenEstimator
+from deployments.ingress.gate import AdmissionControl
+from deployments.ingress.leaving import DrainStatus
 from deployments.ingress.media import media_services
-from deployments.ingress.models import Models
-from deployments.ingress.path import Path
-from deployments.ingress.removed import Removed
-from deployments.ingress.scaling import Peers, Scaling, Served
-from deployments.ingress.services import Services
-from deployments.ingress.tenancy import Tenancy
+from deployments.ingress.models import ModelRegistry
+from deployments.ingress.path import ModelPipeline
+from deployments.ingress.removed import RemovedModels
+from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
+from deployments.ingress.services import AppServices
+from deployments.ingress.tenancy import TenantServices
 
 
-class Stages(Protocol):
+class Backends(Protocol):
     """What lies behind the ingress (deployments/remote_stages.py)."""
 
     @property
@@ -45,21 +45,21 @@ class Stages(Protocol):
     def shared(self) -> SharedTier | None: ...
 
 
-def assemble(
+def build_services(
     settings: Settings,
     clock: Clock,
-    tenancy: Tenancy,
-    stages: Stages,
+    tenancy: TenantServices,
+    stages: Backends,
     config: IngressConfig,
     peers: Peers,
-    overseer: Overseer,
+    overseer: DeploymentStatusSource,
     access_log: Callable[[bytes], None],
-) -> tuple[Services, Caches]:
+) -> tuple[AppServices, CacheStack]:
     """Nothing is started here: the caches are to be, once the tenancy is."""
     offer = config.offer
-    models = Models(stages.models, clock, stages.embedders, config.resilience)
+    models = ModelRegistry(stages.models, clock, stages.embedders, config.resilience)
     news, shared = tenancy.invalidations, stages.shared
-    caches = Caches(
+    caches = CacheStack(
         config.cache,
         models,
         tenancy.secret_of,
@@ -69,8 +69,8 @@ def assemble(
         clock,
         settings.max_timeout_s,
     )
-    estimates = Estimates(offer.output_caps)
-    path = Path(models, tenancy.plan_of, estimates, tenancy, caches.answers)
+    estimates = TokenEstimator(offer.output_caps)
+    path = ModelPipeline(models, tenancy.plan_of, estimates, tenancy, caches.answers)
     generators = dict.fromkeys(models.ids, path)
 
     async def stats(tenant: str | None) -> CacheStats:
@@ -84,25 +84,25 @@ def assemble(
         await caches.close()
         await path.settlements.close()
 
-    scaling = Scaling(
-        Served(config.deployments, config.scaling),
+    scaling = ScalingOverview(
+        ServedDeployments(config.deployments, config.scaling),
         overseer,
         peers,
         clock,
-        standings=lambda name: fleet_of(name).standings(),
+        standings=lambda name: replica_set(name).standings(),
         calls=models.resilience,
         open_calls=lambda: path.tally.open,
     )
     lag = LoopLag()
-    services = Services(
+    services = AppServices(
         settings=settings,
         authenticator=tenancy,
         plan_of=tenancy.plan_of,
-        gate=Gate(tenancy.limiter, tenancy.plan_of, tenancy.trail, clock),
+        gate=AdmissionControl(tenancy.limiter, tenancy.plan_of, tenancy.trail, clock),
         models=models,
         path=path,
-        embeddings=EmbeddingPath(models, tenancy.plan_of, tenancy),
-        providers=Providers(generators, offer.default_provider, offer.providers),
+        embeddings=EmbeddingPipeline(models, tenancy.plan_of, tenancy),
+        providers=ProviderRegistry(generators, offer.default_provider, offer.providers),
         clock=clock,
         version=VERSION,
         access_log=access_log,
@@ -110,12 +110,12 @@ def assemble(
         limits_view=tenancy.limits_view,
         idempotency=tenancy.idempotency,
         cache=caches if caches.answers is not None else None,
-        record_kept=path.hit,
+        record_kept=path.record_cache_hit,
         cache_stats=stats,
         scaling=scaling,
         reports={"cache": caches.report, "scaling": scaling.report},
-        leaving=Leaving().told,
-        removed=Removed(overseer, config.deployments).among,
+        leaving=DrainStatus().is_draining,
+        removed=RemovedModels(overseer, config.deployments).filter_removed,
         media=media_services(settings, config.video, tenancy, clock),
         loop_lag=lag,
         load=lambda: {**path.load(), **tenancy.load(), "loop_lag_s": round(lag.worst(), 4)},

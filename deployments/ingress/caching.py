@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from cluster.invalidation.tags import parse_tags
 from cluster.problems import InvalidRequest
-from deployments.contracts.cache import NO_DIRECTIVES, Directives, Forwarded, Served
+from deployments.contracts.cache import NO_DIRECTIVES, CacheOutcome, Directives, Forwarded
 
 Field = tuple[bytes, bytes]
 
@@ -33,7 +33,7 @@ _UNPRINTABLE = re.compile(r"[^ -~]")
 _LONGEST_DETAIL = 200
 
 
-def directives(headers: Iterable[Field]) -> Directives:
+def parse_directives(headers: Iterable[Field]) -> Directives:
     """What the caller wishes; `headers` is an ASGI scope's list, whose names are in lower case.
 
     Raises InvalidRequest, which names the header. Costs a microsecond where nothing is wished.
@@ -53,7 +53,7 @@ def directives(headers: Iterable[Field]) -> Directives:
     )
 
 
-def cache_fields(served: Sequence[Served]) -> list[Field]:
+def cache_status_headers(served: Sequence[CacheOutcome]) -> list[Field]:
     """`Cache-Status`, `Age` of a hit, and `Vary`; nothing where no model was called.
 
     Several calls behind one answer are summed up: a hit if all were, as old as the oldest;
@@ -122,7 +122,7 @@ def _hit(age_s: float, ttl_s: float, detail: str) -> list[Field]:
     return [(b"cache-status", status.encode()), (b"age", b"%d" % max(0, _whole(age_s))), _VARY]
 
 
-def _forwarded(served: Sequence[Served], forwarded: Sequence[Served]) -> list[Field]:
+def _forwarded(served: Sequence[CacheOutcome], forwarded: Sequence[CacheOutcome]) -> list[Field]:
     reasons = {each.forwarded for each in forwarded}
     hits = len(served) - len(forwarded)
     parts = [f"mobula;fwd={next(reason for reason in _ORDER if reason in reasons)}"]
@@ -142,7 +142,7 @@ def _bypass(detail: str) -> bytes:
     return f"mobula;fwd=bypass{_parameter(detail)}".encode()
 
 
-def _details(served: Sequence[Served]) -> str:
+def _details(served: Sequence[CacheOutcome]) -> str:
     return " ".join(dict.fromkeys(each.detail for each in served)).strip()
 
 

@@ -9,7 +9,7 @@ from deployments.contracts.cache import NO_DIRECTIVES, Directives
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RequestContext:
     """One authenticated call, by HTTP or by handle.
 
     `created` is Unix seconds; `deadline` is on this process's clock; `directives` are its wishes of

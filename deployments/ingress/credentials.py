@@ -8,25 +8,25 @@ from cluster.problems import InvalidRequest, Unauthenticated
 from cluster.tenants.caller import Caller, Priority
 from cluster.tenants.plan import Plan, RequestClass
 from deployments.contracts.cache import NO_DIRECTIVES, Directives
-from deployments.ingress.caching import directives
-from deployments.ingress.call import Call
-from deployments.ingress.services import Services
+from deployments.ingress.caching import parse_directives
+from deployments.ingress.call import RequestContext
+from deployments.ingress.services import AppServices
 
 PRIORITY = "mobula-priority"
 
 
-def open_call(
-    services: Services, request: Request, request_class: RequestClass = RequestClass.READ
-) -> Call:
+def authenticate(
+    services: AppServices, request: Request, request_class: RequestClass = RequestClass.READ
+) -> RequestContext:
     """Authenticate and start a call. Raises Unauthenticated, InvalidRequest that names a header."""
-    state, caller = request.scope["state"], verified(services, request)
+    state, caller = request.scope["state"], verify_credentials(services, request)
     deadline: Deadline = state["deadline"]
     asked = request.headers.get(PRIORITY)
-    wishes = directives(request.scope["headers"])
+    wishes = parse_directives(request.scope["headers"])
     return _call(services, state["request_id"], caller, deadline, request_class, asked, wishes)
 
 
-def verified(services: Services, request: Request) -> Caller:
+def verify_credentials(services: AppServices, request: Request) -> Caller:
     """The caller whose credential the request presents. Raises Unauthenticated.
 
     It stays in the request's state, where whoever asks again finds it.
@@ -39,14 +39,14 @@ def verified(services: Services, request: Request) -> Caller:
     return caller
 
 
-def call_by_handle(
-    services: Services,
+def context_from_handle(
+    services: AppServices,
     caller: Caller,
     request_id: str,
     timeout_s: float,
     request_class: RequestClass,
     priority: str | None = None,
-) -> Call:
+) -> RequestContext:
     """The same for a verified caller that came through a Python handle."""
     limit = min(timeout_s, services.settings.max_timeout_s)
     deadline = Deadline.after(limit, services.clock)
@@ -62,18 +62,20 @@ def bearer(request: Request) -> str:
 
 
 def _call(
-    services: Services,
+    services: AppServices,
     request_id: str,
     caller: Caller,
     deadline: Deadline,
     request_class: RequestClass,
     asked: str | None,
     wishes: Directives = NO_DIRECTIVES,
-) -> Call:
+) -> RequestContext:
     log_request(request_id, caller.tenant)
     plan = services.plan_of(caller.tenant)
     priority = _priority(plan, request_class, asked)
-    return Call(request_id, caller, deadline, int(services.clock.wall()), priority, wishes)
+    return RequestContext(
+        request_id, caller, deadline, int(services.clock.wall()), priority, wishes
+    )
 
 
 def _priority(plan: Plan, request_class: RequestClass, asked: str | None) -> Priority:

@@ -34,7 +34,7 @@ class RangeNotSatisfiable(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ByteRange:
     """Bytes `start` up to `end` of `size`."""
 
     start: int
@@ -51,14 +51,14 @@ def etag(sha256: str) -> str:
     return f'"{sha256}"'
 
 
-def holds(given: str | None, tag: str) -> bool:
+def matches_etag(given: str | None, tag: str) -> bool:
     """Whether If-None-Match says that the client has it (weak comparison, section 13.1.2)."""
     if given is None:
         return False
     return given.strip() == "*" or tag in _TAG.findall(given)
 
 
-def part_asked(fields: Mapping[str, str], tag: str, size: int) -> Part | None:
+def parse_range(fields: Mapping[str, str], tag: str, size: int) -> ByteRange | None:
     """What Range asks for; None for the whole file: also where there are several ranges, the field
     is not understood, or If-Range names another file (sections 13.1.5 and 14.2).
 
@@ -73,16 +73,16 @@ def part_asked(fields: Mapping[str, str], tag: str, size: int) -> Part | None:
     return _suffix(int(found[2]), size) if found[1] == "" else _from(found[1], found[2], size)
 
 
-def disposition(name: str) -> str:
+def content_disposition(name: str) -> str:
     """A Content-Disposition (RFC 6266) that saves under `name`, whatever characters it has."""
-    safe = saved_as(name)
+    safe = safe_filename(name)
     if _PLAIN.fullmatch(safe):
         return f'attachment; filename="{safe}"'
     plain = "".join(each if _PLAIN.fullmatch(each) else "_" for each in _unaccented(safe))
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
 
 
-def saved_as(name: str) -> str:
+def safe_filename(name: str) -> str:
     """A file name of one step: no separators, no control or direction marks, no leading dot."""
     seen = "".join("_" if each in '/\\:*?"<>|' else each for each in name if _visible(each))
     seen = " ".join(seen.split()).strip(". ")
@@ -92,20 +92,20 @@ def saved_as(name: str) -> str:
     return seen[:MAX_NAME] or "file"
 
 
-def _from(first: str, last: str, size: int) -> Part | None:
+def _from(first: str, last: str, size: int) -> ByteRange | None:
     start = int(first)
     end = size if last == "" else min(int(last) + 1, size)
     if last != "" and int(last) < start:
         return None  # not a range at all
     if start >= size:
         raise RangeNotSatisfiable(size)
-    return Part(start, end, size)
+    return ByteRange(start, end, size)
 
 
-def _suffix(length: int, size: int) -> Part:
+def _suffix(length: int, size: int) -> ByteRange:
     if length == 0 or size == 0:
         raise RangeNotSatisfiable(size)
-    return Part(max(0, size - length), size, size)
+    return ByteRange(max(0, size - length), size, size)
 
 
 def _visible(each: str) -> bool:

@@ -9,22 +9,22 @@ from collections.abc import Callable
 from cluster.problems import Forbidden, Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.limits import Reservation
-from deployments.ingress.fallback import Failures, turns
-from deployments.ingress.gate import Entrance, current_entrance
+from deployments.ingress.fallback import RaisedProblems, attempt_order
+from deployments.ingress.gate import AdmittedRequest, current_entrance
 from deployments.ingress.metering import Meter
-from deployments.ingress.models import Models
+from deployments.ingress.models import ModelRegistry
 
 _BYTES_PER_TOKEN = 3
 _SPECIAL_TOKENS = 2  # what a tokenizer puts around each text
 
 
-class EmbeddingPath:
+class EmbeddingPipeline:
     """Takes one request through every stage between a caller and an embedding model."""
 
-    def __init__(self, models: Models, plan_of: Callable[[str], Plan], meter: Meter) -> None:
+    def __init__(self, models: ModelRegistry, plan_of: Callable[[str], Plan], meter: Meter) -> None:
         """`plan_of` gives the plan that a tenant is on now."""
         self._models = models
         self._plan_of = plan_of
@@ -33,15 +33,15 @@ class EmbeddingPath:
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """A call that fails costs nothing. Other models answer where its own cannot be asked."""
         plan, models = self._allowed(request)
-        failures = Failures()
-        for asked in turns(request, models, self._models.clock):
+        failures = RaisedProblems()
+        for asked in attempt_order(request, models, self._models.clock):
             try:
                 found = await self._embed(asked, plan)
             except Problem as problem:
                 failures.add(problem)
                 continue
             if asked is not request:
-                self._models.fell_back(request.model)
+                self._models.record_fallback(request.model)
                 _entrance().fallbacks.append(asked.model)
             return found
         raise failures.first
@@ -49,10 +49,10 @@ class EmbeddingPath:
     async def _embed(self, request: EmbedRequest, plan: Plan) -> Embeddings:
         model = self._models.embedder(request.model)
         reservation = await _reserve(request, plan)
-        used, whole = Amounts(), False
+        used, whole = UsageAmounts(), False
         try:
             found = await model.embed(request)
-            used, whole = Amounts(input_tokens=found.tokens), True
+            used, whole = UsageAmounts(input_tokens=found.tokens), True
         finally:
             reservation.settle(used, requests=int(whole))
         self._meter.add(request.caller, plan, request.model, used)
@@ -70,7 +70,7 @@ class EmbeddingPath:
         return plan, (request.model, *others)
 
 
-def _entrance() -> Entrance:
+def _entrance() -> AdmittedRequest:
     entrance = current_entrance.get()
     if entrance is None:
         raise RuntimeError("a model call that no gate let in")
@@ -83,8 +83,8 @@ async def _reserve(request: EmbedRequest, plan: Plan) -> Reservation:
     return await entrance.permit.reserve(request.model, estimate(request, plan))
 
 
-def estimate(request: EmbedRequest, plan: Plan) -> Amounts:
+def estimate(request: EmbedRequest, plan: Plan) -> UsageAmounts:
     """Tokens to reserve: on "hard" plans one for each byte, which no text exceeds."""
     size = sum(len(text.encode()) for text in request.texts)
     text_tokens = size if plan.reserve == "hard" else size // _BYTES_PER_TOKEN
-    return Amounts(input_tokens=text_tokens + _SPECIAL_TOKENS * len(request.texts))
+    return UsageAmounts(input_tokens=text_tokens + _SPECIAL_TOKENS * len(request.texts))

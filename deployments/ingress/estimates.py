@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.generation import GenerateRequest
 
 DEFAULT_OUTPUT_CAP = 4096
@@ -37,7 +37,7 @@ class _Typical:
         return int(self.mean + 2 * self.deviation) + 1
 
 
-class Estimates:
+class TokenEstimator:
     """Remembers how long answers get; bounded, the least recently used is forgotten."""
 
     def __init__(self, output_caps: Mapping[str, int]) -> None:
@@ -45,7 +45,7 @@ class Estimates:
         self._caps = dict(output_caps)
         self._seen: OrderedDict[tuple[str, str], _Typical] = OrderedDict()
 
-    def of(self, request: GenerateRequest, plan: Plan) -> Amounts:
+    def estimate(self, request: GenerateRequest, plan: Plan) -> UsageAmounts:
         """Amounts to reserve for all of the request's choices."""
         hard = plan.reserve == "hard"
         texts = [request.prompt] if request.prompt is not None else _texts(request)
@@ -53,7 +53,7 @@ class Estimates:
         prompt = size + _TEMPLATE_TOKENS * (len(texts) + 1) if hard else size // _BYTES_PER_TOKEN
         cap = request.sampling.max_tokens or self._caps.get(request.model, DEFAULT_OUTPUT_CAP)
         output = cap if hard else min(cap, self._typical(request))
-        return Amounts(input_tokens=prompt, output_tokens=output * request.n)
+        return UsageAmounts(input_tokens=prompt, output_tokens=output * request.n)
 
     def learn(self, request: GenerateRequest, output_tokens: int) -> None:
         """Take note of a finished call; `output_tokens` sums over its choices."""

@@ -33,14 +33,14 @@ _OF_ALL = (
 )
 
 
-def exposition(stats: CacheStats) -> bytes:
+def render_metrics(stats: CacheStats) -> bytes:
     """All series of the cache."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Cache(stats))
+    registry.register(_CacheStatsSource(stats))
     return generate_latest(registry)
 
 
-class _Cache(Collector):
+class _CacheStatsSource(Collector):
     def __init__(self, stats: CacheStats) -> None:
         self._stats = stats
 

@@ -14,12 +14,12 @@ from cluster.clock import Clock
 from cluster.problems import Problem
 from cluster.resilience.verdicts import is_unavailable
 from deployments.contracts.embedding import EmbedRequest
-from deployments.contracts.generation import Chunk, Completion, GenerateRequest, Generator
+from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
 
 R = TypeVar("R", GenerateRequest, EmbedRequest)
 
 
-class Chain:
+class FallbackChain:
     """A Generator for one request; `calls` are those of its model, and then of the others.
 
     `answered` is called when another model answers. Raises what the first one raised where no
@@ -28,7 +28,7 @@ class Chain:
 
     def __init__(
         self,
-        calls: Mapping[str, Generator],
+        calls: Mapping[str, TextGenerator],
         answered: Callable[[], None],
         clock: Clock,
     ) -> None:
@@ -37,8 +37,8 @@ class Chain:
         self._clock = clock
 
     async def generate(self, request: GenerateRequest) -> Completion:
-        failures = Failures()
-        for asked in turns(request, tuple(self._calls), self._clock):
+        failures = RaisedProblems()
+        for asked in attempt_order(request, tuple(self._calls), self._clock):
             try:
                 completion = await self._calls[asked.model].generate(asked)
             except Problem as problem:
@@ -51,8 +51,8 @@ class Chain:
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Once a chunk was given, no other model goes on."""
-        failures = Failures()
-        for asked in turns(request, tuple(self._calls), self._clock):
+        failures = RaisedProblems()
+        for asked in attempt_order(request, tuple(self._calls), self._clock):
             begun = False
             try:
                 async with aclosing(self._calls[asked.model].stream(asked)) as chunks:
@@ -70,7 +70,7 @@ class Chain:
         raise failures.first
 
 
-def turns(request: R, models: Sequence[str], clock: Clock) -> Iterator[R]:
+def attempt_order(request: R, models: Sequence[str], clock: Clock) -> Iterator[R]:
     """What is asked of each of the models, while there is time; of its own, the request itself."""
     until = clock.monotonic() + request.timeout_s
     for model in models:
@@ -83,7 +83,7 @@ def turns(request: R, models: Sequence[str], clock: Clock) -> Iterator[R]:
             yield replace(request, model=model, timeout_s=left_s)
 
 
-class Failures:
+class RaisedProblems:
     """What was raised so far; the first says what is wrong."""
 
     first: Problem

@@ -20,15 +20,15 @@ from cluster.problems import Problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.cache.held import Held
+from deployments.cache.held import MemoryEntry
 from deployments.ingress.body_wait import BodyWait
-from deployments.ingress.caches import Caches, split_view
-from deployments.ingress.caching import cache_fields
+from deployments.ingress.caches import CacheStack, split_rendered
+from deployments.ingress.caching import cache_status_headers
 from deployments.ingress.middleware.access_log import access_line
-from deployments.ingress.middleware.request_id import given_id, new_id
+from deployments.ingress.middleware.request_id import client_request_id, new_id
 from deployments.ingress.middleware.security_headers import API_HEADERS
 from deployments.ingress.middleware.trusted_hosts import TrustedHosts
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 
 # Headers that ask for something which only the whole application does.
 _ASKING = frozenset(
@@ -72,8 +72,8 @@ class FastPath:
     def __init__(
         self,
         app: ASGIApp,
-        services: Services,
-        caches: Caches,
+        services: AppServices,
+        caches: CacheStack,
         routes: Mapping[str, HotRoute],
         *,
         behind_serve: bool,
@@ -111,7 +111,7 @@ class FastPath:
 
     def _key(self, scope: Scope) -> str | None:
         """The credential of a request that asks for nothing special and is not too large."""
-        if scope["method"] != "POST" or not self._hosts.trusts(scope):
+        if scope["method"] != "POST" or not self._hosts.is_trusted(scope):
             return None
         key, json = None, False
         for name, value in scope["headers"]:
@@ -147,21 +147,21 @@ class FastPath:
         held = self._find(state, route, caller, plan, body)
         if held is None:
             return None
-        permit = services.gate.at_once(caller, plan, route.request_class)
+        permit = services.gate.try_admit(caller, plan, route.request_class)
         if permit is None:
             return None
-        fields = [*permit.headers(), *cache_fields((self._caches.hit(held.entry),))]
+        fields = [*permit.headers(), *cache_status_headers((self._caches.hit(held.entry),))]
         permit.close()
         return self._told(scope, route, caller, plan, held, fields, started)
 
     def _find(
         self, state: dict[str, Any], route: HotRoute, caller: Caller, plan: Plan, body: bytes
-    ) -> Held | None:
+    ) -> MemoryEntry | None:
         """A fresh answer to these very bytes, which this caller may have."""
         if len(body) > self._limit:
             return None
         state["alias"] = alias = self._caches.alias(caller.tenant, plan, route.operation, body)
-        held = self._caches.recall(alias)
+        held = self._caches.get_by_alias(alias)
         if held is None or not plan.allows_model(held.entry.model):
             return None
         view = held.views.get(route.operation)
@@ -173,18 +173,18 @@ class FastPath:
         route: HotRoute,
         caller: Caller,
         plan: Plan,
-        held: Held,
+        held: MemoryEntry,
         fields: Headers,
         started: float,
     ) -> Answer:
         services, state, model = self._services, scope["state"], held.entry.model
-        given = given_id(scope)
+        given = client_request_id(scope)
         request_id = given or new_id()
         state |= {"request_id": request_id, "tenant": caller.tenant, "key_id": caller.key_id}
         state["model"] = model
-        tokens, tail = split_view(held.views[route.operation])
+        tokens, tail = split_rendered(held.views[route.operation])
         body = b"".join((route.prefix, request_id.encode(), b'"', tail))
-        services.gate.passed(caller, request_id, route.operation, f"model:{model}")
+        services.gate.record_admitted(caller, request_id, route.operation, f"model:{model}")
         services.record_kept(caller, plan, model)
         self._caches.count(caller.tenant, tokens)
         spent_ms = (services.clock.monotonic() - started) * 1000

@@ -29,7 +29,7 @@ def feed_frame(name: str, data: object, id: int | None = None) -> bytes:
     return numbered + b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
 
 
-class Feed(StreamingResponse):
+class EventFeedResponse(StreamingResponse):
     """`still_allowed` raises a Problem once the client may have no more; asked at each beat."""
 
     def __init__(

@@ -16,21 +16,21 @@ from cluster.clock import Clock
 from cluster.problems import Problem, to_problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.contracts.cache import NO_DIRECTIVES, Directives, Served
+from deployments.contracts.cache import NO_DIRECTIVES, CacheOutcome, Directives
 from deployments.contracts.limits import Limiter, Permit
-from deployments.ingress.caching import cache_fields
-from deployments.ingress.call import Call
+from deployments.ingress.caching import cache_status_headers
+from deployments.ingress.call import RequestContext
 
 PlanOf = Callable[[str], Plan]
 
 
-class Trail(Protocol):
+class AuditQueue(Protocol):
     """Takes audit lines without waiting."""
 
-    def note(self, record: AuditRecord) -> None: ...
+    def enqueue(self, record: AuditRecord) -> None: ...
 
 
-class Entrance:
+class AdmittedRequest:
     """A call that was let in: its permit, the models that it has come to, what the cache made of
     each request for them, and the models that answered in another's place.
     """
@@ -42,24 +42,24 @@ class Entrance:
         self.directives = directives
         self.models: set[str] = set()
         self.fallbacks: list[str] = []
-        self.served: list[Served] = []
+        self.served: list[CacheOutcome] = []
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Fields about limits, the cache, and other models that answered, as of now."""
-        fields = [*self.permit.headers(), *cache_fields(self.served)]
+        fields = [*self.permit.headers(), *cache_status_headers(self.served)]
         if self.fallbacks:
             names = ", ".join(dict.fromkeys(self.fallbacks))
             fields.append((b"mobula-fallback", names.encode()))
         return fields
 
 
-current_entrance: ContextVar[Entrance | None] = ContextVar("current_entrance", default=None)
+current_entrance: ContextVar[AdmittedRequest | None] = ContextVar("current_entrance", default=None)
 
 
-class Gate:
+class AdmissionControl:
     """Lets calls in, one permit each."""
 
-    def __init__(self, limiter: Limiter, plan_of: PlanOf, trail: Trail, clock: Clock) -> None:
+    def __init__(self, limiter: Limiter, plan_of: PlanOf, trail: AuditQueue, clock: Clock) -> None:
         """`plan_of` gives the plan that a tenant is on now."""
         self._limiter = limiter
         self._plan_of = plan_of
@@ -68,18 +68,18 @@ class Gate:
 
     @asynccontextmanager
     async def admitted(
-        self, call: Call, request_class: RequestClass, action: str, resource: str
-    ) -> AsyncIterator[Entrance]:
+        self, call: RequestContext, request_class: RequestClass, action: str, resource: str
+    ) -> AsyncIterator[AdmittedRequest]:
         """A slot for the body; whatever way it ends, the slot is freed and the line written.
 
         `resource` is what the line names unless the call comes to models.
         """
-        entrance: Entrance | None = None
+        entrance: AdmittedRequest | None = None
         outcome = "ok"
         try:
             plan = self._plan_of(call.caller.tenant)
             permit = await self._limiter.admit(call.caller.tenant, plan, request_class)
-            entrance = Entrance(permit, call.directives)
+            entrance = AdmittedRequest(permit, call.directives)
             current_entrance.set(entrance)
             yield entrance
         except Exception as error:
@@ -94,18 +94,18 @@ class Gate:
                 resource = ",".join(f"model:{m}" for m in sorted(entrance.models)) or resource
             self._note(call.caller, call.request_id, action, resource, outcome)
 
-    def at_once(self, caller: Caller, plan: Plan, request_class: RequestClass) -> Permit | None:
+    def try_admit(self, caller: Caller, plan: Plan, request_class: RequestClass) -> Permit | None:
         """A permit for an answer that is in hand; None where getting one takes waiting.
 
         Whoever takes one closes it, and tells of it by `passed`.
         """
-        return self._limiter.admit_now(caller.tenant, plan, request_class)
+        return self._limiter.try_admit(caller.tenant, plan, request_class)
 
-    def passed(self, caller: Caller, request_id: str, action: str, resource: str) -> None:
+    def record_admitted(self, caller: Caller, request_id: str, action: str, resource: str) -> None:
         """Write the line of a call that was let in at once, and answered."""
         self._note(caller, request_id, action, resource, "ok")
 
-    def refused(self, call: Call, action: str, problem: Problem) -> None:
+    def record_refused(self, call: RequestContext, action: str, problem: Problem) -> None:
         """Write the line of a call that did not get as far as the gate."""
         self._note(call.caller, call.request_id, action, "", problem.slug)
 
@@ -113,11 +113,11 @@ class Gate:
         self, caller: Caller, request_id: str, action: str, resource: str, outcome: str
     ) -> None:
         at, tenant = self._clock.wall(), caller.tenant
-        self._trail.note(
-            AuditRecord(at, tenant, actor(caller), action, resource, outcome, request_id)
+        self._trail.enqueue(
+            AuditRecord(at, tenant, audit_actor(caller), action, resource, outcome, request_id)
         )
 
 
-def actor(caller: Caller) -> str:
+def audit_actor(caller: Caller) -> str:
     """The caller as audit lines name it."""
     return f"{caller.kind}:{caller.key_id}"

@@ -11,19 +11,19 @@ from typing import Any
 
 from cluster.problems import InvalidRequest, Problem, to_problem
 from deployments.ingress.body import parse_json
-from deployments.ingress.credentials import call_by_handle
+from deployments.ingress.credentials import context_from_handle
 from deployments.ingress.operations import operations
-from deployments.ingress.operations.passage import Passage
-from deployments.ingress.services import Services
+from deployments.ingress.operations.passage import OperationCall
+from deployments.ingress.services import AppServices
 from deployments.ingress.streaming import Event
 
 logger = logging.getLogger("mobula.ingress")
 
 
-class HandleCalls:
+class HandleApi:
     """Stands where HTTP routes stand for HTTP."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: AppServices) -> None:
         self._services = services
         self._operations = operations(services)
 
@@ -73,14 +73,14 @@ class HandleCalls:
 
     def _open(
         self, credential: str, name: str, body: bytes, timeout_s: float, priority: str | None
-    ) -> tuple[Passage, Any]:
+    ) -> tuple[OperationCall, Any]:
         services = self._services
         caller = services.authenticator.verify(credential)
         operation = self._operations.get(name)
         if operation is None:
             known = ", ".join(self._operations)
             raise InvalidRequest(f"No operation '{name[:50]}'; operations: {known}.")
-        call = call_by_handle(
+        call = context_from_handle(
             services,
             caller,
             f"req_{uuid.uuid4().hex}",
@@ -91,9 +91,9 @@ class HandleCalls:
         try:
             parsed = parse_json(body, operation.schema)
         except Problem as problem:
-            services.gate.refused(call, name, problem)
+            services.gate.record_refused(call, name, problem)
             raise
-        return Passage(services.gate, call, name, operation), parsed
+        return OperationCall(services.gate, call, name, operation), parsed
 
 
 def _as_answer(error: Exception) -> Problem:

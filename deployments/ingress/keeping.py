@@ -14,7 +14,7 @@ Keep = Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[None]]
 current_keep: ContextVar[Keep | None] = ContextVar("current_keep", default=None)
 
 
-async def keep_with(connection: AsyncConnection, answer: Mapping[str, Any]) -> None:
+async def store_response(connection: AsyncConnection, answer: Mapping[str, Any]) -> None:
     """Does nothing for a request without a key. Raises Conflict where another request under the key
     took over; then the transaction must fail.
     """

@@ -13,7 +13,7 @@ Server = tuple[str, int | None] | None  # as in an ASGI scope
 _PATIENCE_S = 1.0
 
 
-class Leaving:
+class DrainStatus:
     """One client, made when it is first needed; nothing to close but its idle connection."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -21,7 +21,7 @@ class Leaving:
         self._client: httpx.AsyncClient | None = None
         self._told = False
 
-    async def told(self, server: Server, host: str) -> bool:
+    async def is_draining(self, server: Server, host: str) -> bool:
         """`host` is the request's Host; False where that is not the server's own port. Where
         nobody answers for the server, what it said last holds: it listens no longer in its last
         moments, and never does under a test client."""

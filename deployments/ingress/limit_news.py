@@ -19,7 +19,7 @@ _PERCENT = {"budget_80": 80, "budget_100": 100}
 _DAY = len("2026-11-21")
 
 
-class LimitNews:
+class LimitEventPublisher:
     """The limiter's observer."""
 
     def __init__(self, bus: EventBus, plan_of: Callable[[str], Plan], replica: str) -> None:
@@ -35,10 +35,10 @@ class LimitNews:
                 "model": event.model,
                 "count": event.count,
             }
-            self._bus.post(event.tenant, _HITS[event.kind], data)
+            self._bus.publish(event.tenant, _HITS[event.kind], data)
         elif event.kind in _AUTHORITY:
             data = {"replica": self._replica}
-            self._bus.post(BOOTSTRAP_TENANT, _AUTHORITY[event.kind], data)
+            self._bus.publish(BOOTSTRAP_TENANT, _AUTHORITY[event.kind], data)
         else:
             self._budget(event)
 
@@ -60,4 +60,4 @@ class LimitNews:
             "budget": amount,
         }
         once = f"{event.bucket}|{percent}"
-        self._bus.post(event.tenant, EventKind.BUDGET_THRESHOLD, data, once=once)
+        self._bus.publish(event.tenant, EventKind.BUDGET_THRESHOLD, data, once=once)

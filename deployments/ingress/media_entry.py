@@ -1,6 +1,7 @@
 """Who may enter a route that brings recordings, and what stands behind it.
 
-Flows in: a request. Flows out: an `Entry` for as long as it is served: the call, let in through the
+Flows in: a request. Flows out: an `MediaAccess` for as long as it is served: the call, let in
+through the
 tenant's gate, and the collaborators; or Unauthenticated (401), Forbidden (403), VideoOff (404).
 """
 
@@ -12,17 +13,17 @@ from fastapi import Depends, Request
 
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
-from deployments.ingress.call import Call
-from deployments.ingress.credentials import open_call
-from deployments.ingress.media import MediaServices, VideoOff
+from deployments.ingress.call import RequestContext
+from deployments.ingress.credentials import authenticate
+from deployments.ingress.media import MediaServices, VideoDisabled
 from deployments.ingress.permissions import MAX_RESOURCE, services_of
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MediaAccess:
     """An allowed call, and where it leads."""
 
-    call: Call
+    call: RequestContext
     media: MediaServices
 
     @property
@@ -34,24 +35,26 @@ class Entry:
         return self.call.caller.key_id
 
 
-def _entering(scope: Scope, request_class: RequestClass) -> Callable[..., AsyncIterator[Entry]]:
+def _entering(
+    scope: Scope, request_class: RequestClass
+) -> Callable[..., AsyncIterator[MediaAccess]]:
     """Grants `scope` in the caller's tenant; counted as one request of the class."""
 
-    async def enter(request: Request) -> AsyncIterator[Entry]:
+    async def enter(request: Request) -> AsyncIterator[MediaAccess]:
         services = services_of(request)
-        call = open_call(services, request, request_class)
+        call = authenticate(services, request, request_class)
         action = f"media.{request.method.lower()}"
         resource = request.scope["path"][:MAX_RESOURCE]
         async with services.gate.admitted(call, request_class, action, resource) as entrance:
             request.scope["state"]["fields"] = entrance.headers
             call.require(scope)
             if services.media is None:
-                raise VideoOff
-            yield Entry(call, services.media)
+                raise VideoDisabled
+            yield MediaAccess(call, services.media)
 
     return enter
 
 
-ReadsMedia = Annotated[Entry, Depends(_entering(Scope.MEDIA_READ, RequestClass.READ))]
-LooksAtUpload = Annotated[Entry, Depends(_entering(Scope.MEDIA_WRITE, RequestClass.READ))]
-WritesMedia = Annotated[Entry, Depends(_entering(Scope.MEDIA_WRITE, RequestClass.MEDIA))]
+ReadsMedia = Annotated[MediaAccess, Depends(_entering(Scope.MEDIA_READ, RequestClass.READ))]
+LooksAtUpload = Annotated[MediaAccess, Depends(_entering(Scope.MEDIA_WRITE, RequestClass.READ))]
+WritesMedia = Annotated[MediaAccess, Depends(_entering(Scope.MEDIA_WRITE, RequestClass.MEDIA))]

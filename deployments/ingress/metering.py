@@ -11,8 +11,8 @@ from typing import Protocol, Self
 from cluster.problems import ClientGone, DeadlineExceeded, Problem, to_problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
-from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, Usage
+from cluster.tenants.units import UsageAmounts
+from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Reservation
 from deployments.ingress.settlements import Settlements
 from deployments.ingress.trace import current_trace
@@ -21,13 +21,13 @@ from deployments.ingress.trace import current_trace
 class Meter(Protocol):
     """Takes exact usage without waiting."""
 
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None: ...
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None: ...
 
-    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None: ...
+    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None: ...
 
 
 @dataclass(slots=True)
-class Tally:
+class RequestCounters:
     """What this replica has answered since it started: `calls` by models, `kept` without."""
 
     calls: int = 0
@@ -37,7 +37,7 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def add(self, usage: Usage) -> None:
+    def add(self, usage: TokenUsage) -> None:
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
 
@@ -48,7 +48,7 @@ class Recorder(Protocol):
     settlements: Settlements
 
     def record(
-        self, request: GenerateRequest, plan: Plan, usage: Usage, *, whole: bool
+        self, request: GenerateRequest, plan: Plan, usage: TokenUsage, *, whole: bool
     ) -> None: ...
 
 
@@ -76,20 +76,20 @@ class Metered:
         self._request = request
         self._plan = plan
         self._reservation = reservation
-        self._usage = Usage()
+        self._usage = TokenUsage()
         self._whole = False
 
     def __enter__(self) -> Self:
         return self
 
-    def whole(self, usage: Usage) -> None:
+    def whole(self, usage: TokenUsage) -> None:
         self._usage, self._whole = usage, True
 
     def piece(self, chunk: Chunk) -> None:
         if chunk.usage is not None:
             self.whole(chunk.usage)
         else:
-            self._usage += Usage(chunk.prompt_tokens, chunk.tokens)
+            self._usage += TokenUsage(chunk.prompt_tokens, chunk.tokens)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
@@ -99,11 +99,11 @@ class Metered:
             if usage is not None:
                 self._path.settlements.add(usage, self._settle)
                 return
-        if error is not None and is_ours(error):
-            self._usage, self._whole = Usage(), False
+        if error is not None and is_server_fault(error):
+            self._usage, self._whole = TokenUsage(), False
         self._settle(None)
 
-    def _settle(self, found: Usage | None) -> None:
+    def _settle(self, found: TokenUsage | None) -> None:
         """`found` is what the model says, of a call that was given up."""
         if found is not None and found.completion_tokens >= self._usage.completion_tokens:
             self._usage = found
@@ -113,7 +113,7 @@ class Metered:
             self._path.record(self._request, self._plan, self._usage, whole=self._whole)
 
 
-class Recording:
+class CallRecorder:
     """Counts a call as open while it runs, and as failed if it raises what no caller is to blame
     for.
 
@@ -122,7 +122,7 @@ class Recording:
 
     __slots__ = ("_tally", "_trace")
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: RequestCounters) -> None:
         self._tally = tally
         self._trace = current_trace.get()
 
@@ -153,13 +153,13 @@ def is_given_up(error: BaseException) -> bool:
     return isinstance(error, left)
 
 
-def is_ours(error: BaseException) -> bool:
+def is_server_fault(error: BaseException) -> bool:
     """Whether a call failed by no fault of its caller, who chose how long it may take."""
     if not isinstance(error, Problem):
         return isinstance(error, Exception)
     return error.status >= 500 and not isinstance(error, DeadlineExceeded)
 
 
-def amounts_of(usage: Usage) -> Amounts:
+def amounts_of(usage: TokenUsage) -> UsageAmounts:
     """Tokens under the names that plans and prices use."""
-    return Amounts(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
+    return UsageAmounts(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)

@@ -11,7 +11,7 @@ import logging
 
 from cluster.problems import Problem
 from deployments.contracts.generation import ModelCard
-from deployments.ingress.models import Models
+from deployments.ingress.models import ModelRegistry
 
 POLL_S = 2.0
 FIRST_POLL_S = 0.25  # until every model has been seen once
@@ -19,10 +19,10 @@ FIRST_POLL_S = 0.25  # until every model has been seen once
 logger = logging.getLogger("mobula.ingress")
 
 
-class ModelStates:
+class ModelFingerprints:
     """Make it, then `start` it on the loop that uses it. A model that is away keeps its state."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: ModelRegistry) -> None:
         self._models = models
         self._states: dict[str, str] = {}
         self._polling: asyncio.Task[None] | None = None
@@ -35,7 +35,9 @@ class ModelStates:
     async def refresh(self) -> None:
         """Ask every model. Those that do not answer stay as they were."""
         cards = await self._models.cards()
-        found = {id: state_of(card) for id, card in cards.items() if not isinstance(card, Problem)}
+        found = {
+            id: fingerprint(card) for id, card in cards.items() if not isinstance(card, Problem)
+        }
         self._states |= found
         self.version = ";".join(f"{id}={state}" for id, state in sorted(self._states.items()))
 
@@ -60,6 +62,6 @@ class ModelStates:
             await asyncio.sleep(POLL_S if whole else FIRST_POLL_S)
 
 
-def state_of(card: ModelCard) -> str:
+def fingerprint(card: ModelCard) -> str:
     """The revision covers weights, configuration, tokenizer and template (model/catalog.py)."""
     return f"{card.engine}:{card.revision}:{card.context_length}"

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from cluster.clock import Clock
 from cluster.problems import Problem, UnknownModel, to_problem
-from cluster.resilience.calls import CallFigures
+from cluster.resilience.calls import CallStats
 from cluster.resilience.spec import ResilienceSpec
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelCard, ModelLoad, ServedModel
@@ -26,10 +26,10 @@ CARD_TIMEOUT_S = 2.0
 class _Counted(Protocol):
     """A model on the far side of a handle."""
 
-    def figures(self) -> CallFigures: ...
+    def figures(self) -> CallStats: ...
 
 
-class Models:
+class ModelRegistry:
     """Looks models up and says which of them answer."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Models:
         """The models that may answer in its place, in their order."""
         return self._fallbacks.get(model, ())
 
-    def fell_back(self, model: str) -> None:
+    def record_fallback(self, model: str) -> None:
         """Another model has answered in its place."""
         self._fell_back[model] += 1
 

@@ -50,7 +50,7 @@ class FormPart:
         return bytes(held)
 
 
-class Form:
+class MultipartForm:
     """The parts of one body."""
 
     def __init__(self, body: AsyncIterator[bytes], content_type: str) -> None:

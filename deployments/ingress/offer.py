@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cluster.carried import carried
+from cluster.carried import version_tolerant
 from cluster.tenants.units import Unit
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ModelSettings:
     """`providers` maps names that content may be asked for to model ids, `default_provider` is
     used when a caller names none. By model id: `output_caps`, the most tokens of one choice, and
     `costs`, micro-currency that 1,000 of a unit cost the operator.

@@ -15,37 +15,37 @@ from cluster.problems import (
 )
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Feature, Plan
-from cluster.tenants.units import Amounts
-from deployments.cache.answers import AnswerCache
-from deployments.cache.case import Visit
+from cluster.tenants.units import UsageAmounts
+from deployments.cache.answers import ResponseCache
+from deployments.cache.case import CacheContext
 from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
-    Generator,
     ServedModel,
-    Settling,
-    Usage,
+    SettlingModel,
+    TextGenerator,
+    TokenUsage,
 )
-from deployments.ingress.estimates import Estimates
-from deployments.ingress.fallback import Chain
-from deployments.ingress.gate import Entrance, current_entrance
-from deployments.ingress.metering import Meter, Metered, Recording, Tally, amounts_of
-from deployments.ingress.models import Models
+from deployments.ingress.estimates import TokenEstimator
+from deployments.ingress.fallback import FallbackChain
+from deployments.ingress.gate import AdmittedRequest, current_entrance
+from deployments.ingress.metering import CallRecorder, Meter, Metered, RequestCounters, amounts_of
+from deployments.ingress.models import ModelRegistry
 from deployments.ingress.settlements import Settlements
 from deployments.ingress.trace import current_trace
 
 
-class Path:
+class ModelPipeline:
     """Takes one request through every stage that stands between a caller and a model."""
 
     def __init__(
         self,
-        models: Models,
+        models: ModelRegistry,
         plan_of: Callable[[str], Plan],
-        estimates: Estimates,
+        estimates: TokenEstimator,
         meter: Meter,
-        cache: AnswerCache | None = None,
+        cache: ResponseCache | None = None,
     ) -> None:
         """`plan_of` gives the plan that a tenant is on now. Without a cache, models answer all."""
         self._models = models
@@ -53,7 +53,7 @@ class Path:
         self._estimates = estimates
         self._meter = meter
         self._cache = cache
-        self.tally = Tally()
+        self.tally = RequestCounters()
         self.settlements = Settlements()
 
     async def generate(self, request: GenerateRequest) -> Completion:
@@ -88,7 +88,7 @@ class Path:
         """The tally, for `/health`."""
         return asdict(self.tally)
 
-    def _admit(self, request: GenerateRequest) -> "ModelCall":
+    def _admit(self, request: GenerateRequest) -> "MeteredModelCall":
         if not request.caller.allows(Scope.GENERATE):
             raise Forbidden("This key may not generate.", required_scope=str(Scope.GENERATE))
         plan = self._plan_of(request.caller.tenant)
@@ -98,37 +98,41 @@ class Path:
         if entrance is None:
             raise RuntimeError("a model call that no gate let in")
         entrance.models.add(request.model)
-        return ModelCall(self, self._models.get(request.model), plan, entrance)
+        return MeteredModelCall(self, self._models.get(request.model), plan, entrance)
 
-    def _with_others(self, request: GenerateRequest, call: "ModelCall") -> Generator:
+    def _with_others(self, request: GenerateRequest, call: "MeteredModelCall") -> TextGenerator:
         """The call, followed by those of the models that may answer instead of its own."""
         names = self._models.fallbacks(request.model)
         allowed = [name for name in names if call.plan.allows_model(name)] if names else []
         if not allowed:
             return call
         others = {name: call.of(self._models.get(name)) for name in allowed}
-        return Chain(
+        return FallbackChain(
             {request.model: call, **others},
-            lambda: self._models.fell_back(request.model),
+            lambda: self._models.record_fallback(request.model),
             self._models.clock,
         )
 
-    def estimate(self, request: GenerateRequest, plan: Plan) -> Amounts:
+    def estimate(self, request: GenerateRequest, plan: Plan) -> UsageAmounts:
         """What the call will take, to reserve it."""
-        return self._estimates.of(request, plan)
+        return self._estimates.estimate(request, plan)
 
-    def _kept(self, request: GenerateRequest, call: "ModelCall", visit: Visit) -> None:
+    def _kept(
+        self, request: GenerateRequest, call: "MeteredModelCall", visit: CacheContext
+    ) -> None:
         """A request that nothing was computed for still is one in the ledger."""
         served = visit.last
         if served is not None and (served.forwarded is None or served.collapsed):
-            self.hit(request.caller, call.plan, request.model)
+            self.record_cache_hit(request.caller, call.plan, request.model)
 
-    def hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         """Record a request that was answered without the model."""
         self.tally.kept += 1
-        self._meter.add_kept(caller, plan, model)
+        self._meter.add_cache_hit(caller, plan, model)
 
-    def record(self, request: GenerateRequest, plan: Plan, usage: Usage, *, whole: bool) -> None:
+    def record(
+        self, request: GenerateRequest, plan: Plan, usage: TokenUsage, *, whole: bool
+    ) -> None:
         """Usage of a call that ended; a whole one teaches the estimates."""
         self.tally.add(usage)
         if whole:
@@ -136,7 +140,7 @@ class Path:
         self._meter.add(request.caller, plan, request.model, amounts_of(usage))
 
 
-class ModelCall:
+class MeteredModelCall:
     """One request's way to its model: reserve -> generate -> settle and record. A Generator.
 
     The cache may let it run on after the request has left, for others who wait for the answer.
@@ -144,7 +148,9 @@ class ModelCall:
 
     __slots__ = ("_entrance", "_model", "_path", "plan")
 
-    def __init__(self, path: Path, model: ServedModel, plan: Plan, entrance: Entrance) -> None:
+    def __init__(
+        self, path: ModelPipeline, model: ServedModel, plan: Plan, entrance: AdmittedRequest
+    ) -> None:
         self._path = path
         self._model = model
         self._entrance = entrance
@@ -152,7 +158,7 @@ class ModelCall:
 
     async def generate(self, request: GenerateRequest) -> Completion:
         metered = await self._metered(request)
-        with metered, Recording(self._path.tally) as recording:
+        with metered, CallRecorder(self._path.tally) as recording:
             completion = await metered.call.generate()
             recording.answered()
             metered.whole(completion.usage)
@@ -160,16 +166,16 @@ class ModelCall:
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         metered = await self._metered(request)
-        with metered, Recording(self._path.tally) as recording:
+        with metered, CallRecorder(self._path.tally) as recording:
             async with aclosing(metered.call.stream()) as chunks:
                 async for chunk in chunks:
                     recording.answered()
                     metered.piece(chunk)
                     yield chunk
 
-    def of(self, model: ServedModel) -> "ModelCall":
+    def of(self, model: ServedModel) -> "MeteredModelCall":
         """The same caller's call of another model."""
-        return ModelCall(self._path, model, self.plan, self._entrance)
+        return MeteredModelCall(self._path, model, self.plan, self._entrance)
 
     def answered_by(self, model: str, asked: str) -> None:
         """Note a model that answered instead of the one that was asked."""
@@ -177,11 +183,11 @@ class ModelCall:
             self._entrance.models.add(model)
             self._entrance.fallbacks.append(model)
 
-    def visit(self) -> Visit:
+    def visit(self) -> CacheContext:
         """What the cache has to know of the call."""
         entrance = self._entrance
         features = self.plan.features
-        return Visit(
+        return CacheContext(
             entrance.served,
             entrance.directives,
             sampled=Feature.CACHE_SAMPLED in features,
@@ -194,7 +200,7 @@ class ModelCall:
         permit = self._entrance.permit
         reservation = await permit.reserve(request.model, amounts, lasting=True)
         model = self._model
-        call = model.begin(request) if isinstance(model, Settling) else _Plain(model, request)
+        call = model.begin(request) if isinstance(model, SettlingModel) else _Plain(model, request)
         return Metered(self._path, request, self.plan, reservation, call)
 
 

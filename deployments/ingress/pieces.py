@@ -19,7 +19,7 @@ ENDING_S = 1.0  # for what had come before the request was cancelled
 T = TypeVar("T")
 
 
-class Piece:
+class UploadChunk:
     """`broken` is why the body ended early, once it has."""
 
     def __init__(self, request: Request, *, keep_broken: bool, idle_s: float = IDLE_S) -> None:
@@ -30,7 +30,7 @@ class Piece:
         self._until = float("inf")
         self._waiting: asyncio.Timeout | None = None
 
-    async def kept_by(self, work: Coroutine[Any, Any, T]) -> T:
+    async def drain_into(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work`, which reads the chunks, makes of them. If this request is cancelled it keeps
         what had come by then, and only then is the request over.
         """

@@ -66,14 +66,14 @@ def openai_body(problem: Problem, request_id: str | None = None) -> dict[str, An
     return {"error": error}
 
 
-def speaks_openai(path: str) -> bool:
+def is_openai_route(path: str) -> bool:
     """Whether clients of this path expect the OpenAI envelope."""
     return path.startswith("/v1/") or path == "/v1"
 
 
 def render(problem: Problem, path: str, request_id: str | None) -> tuple[bytes, str]:
     """The body for this path and its content type."""
-    if speaks_openai(path):
+    if is_openai_route(path):
         return orjson.dumps(openai_body(problem, request_id)), "application/json"
     return orjson.dumps(native_body(problem, request_id)), "application/problem+json"
 

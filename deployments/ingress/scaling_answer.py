@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cluster.autoscaling.store import LaidDown
-from cluster.autoscaling.words import in_words
-from cluster.routing.fleet import Standing
+from cluster.autoscaling.store import BoundsOverride
+from cluster.autoscaling.words import describe
+from cluster.routing.fleet import ReplicaStatus
 from deployments.contracts.generation import ModelLoad
-from deployments.contracts.scaling import DeploymentState, IngressView, ReplicaState
-from deployments.ingress.scaling import Served, Status
+from deployments.contracts.scaling import DeploymentState, IngressReport, ServeReplica
+from deployments.ingress.scaling import ServedDeployments, Status
 from deployments.ingress.schemas.scaling import (
     BoundsAnswer,
-    CallsAnswer,
+    CallStatsResponse,
     DecisionAnswer,
     DeploymentAnswer,
     Queue,
@@ -29,7 +29,7 @@ _COUNTED = ("calls", "attempts", "retries", "hedges", "refused", "fallbacks")
 _WORST_FIRST = ("open", "half-open", "closed")
 
 
-def answer(status: Status, served: Served) -> StatusAnswer:
+def status_response(status: Status, served: ServedDeployments) -> StatusAnswer:
     sight = status.sight
     states = {} if sight is None else sight.deployments
     names = [*served.deployments.values(), *states]
@@ -47,7 +47,7 @@ def answer(status: Status, served: Served) -> StatusAnswer:
     )
 
 
-def bounds_answer(laid: LaidDown) -> BoundsAnswer:
+def bounds_answer(laid: BoundsOverride) -> BoundsAnswer:
     return BoundsAnswer(
         deployment=laid.deployment,
         floor=laid.bounds.floor,
@@ -59,7 +59,7 @@ def bounds_answer(laid: LaidDown) -> BoundsAnswer:
 
 
 def _deployment(
-    name: str, state: DeploymentState | None, status: Status, served: Served
+    name: str, state: DeploymentState | None, status: Status, served: ServedDeployments
 ) -> DeploymentAnswer:
     spec, model = served.specs.get(name), served.model_of(name)
     laid, live = status.bounds.get(name), () if state is None else state.replicas
@@ -74,7 +74,7 @@ def _deployment(
         stopping=state and state.count("stopping"),
         replicas=_replicas(live, [view.standings.get(name, ()) for view in status.views]),
         queue=_queue(status.queues.get(name, ())),
-        scaling=None if spec is None else SpecAnswer(words=in_words(spec), spec=spec),
+        scaling=None if spec is None else SpecAnswer(words=describe(spec), spec=spec),
         bounds=None if laid is None else bounds_answer(laid),
         calls=None if model is None else _calls(model, status.views),
         decisions=[DecisionAnswer.model_validate(each) for each in status.recent.get(name, ())],
@@ -83,9 +83,9 @@ def _deployment(
 
 
 def _replicas(
-    live: Sequence[ReplicaState], standings: Sequence[Sequence[Standing]]
+    live: Sequence[ServeReplica], standings: Sequence[Sequence[ReplicaStatus]]
 ) -> list[Replica]:
-    known: dict[str, list[Standing]] = {}
+    known: dict[str, list[ReplicaStatus]] = {}
     for view in standings:
         for standing in view:
             known.setdefault(_short(standing.replica), []).append(standing)
@@ -98,7 +98,7 @@ def _short(replica: str) -> str:
     return replica.rpartition("#")[2]
 
 
-def _replica(id: str, state: ReplicaState | None, seen: Sequence[Standing]) -> Replica:
+def _replica(id: str, state: ServeReplica | None, seen: Sequence[ReplicaStatus]) -> Replica:
     out = sorted((each for each in seen if each.ejected_because), key=lambda s: -s.ejected_for_s)
     means = [each.mean_s for each in seen if each.mean_s is not None]
     return Replica(
@@ -127,12 +127,12 @@ def _queue(loads: Sequence[ModelLoad]) -> Queue | None:
     )
 
 
-def _calls(model: str, views: Sequence[IngressView]) -> CallsAnswer | None:
+def _calls(model: str, views: Sequence[IngressReport]) -> CallStatsResponse | None:
     found = [view.calls[model] for view in views if model in view.calls]
     if not found:
         return None
     breakers = sorted((each["breaker"] for each in found), key=_rank)
-    return CallsAnswer(
+    return CallStatsResponse(
         **{name: sum(each[name] for each in found) for name in _COUNTED},
         breakers=Counter(each["state"] for each in breakers),
         breaker=breakers[0],

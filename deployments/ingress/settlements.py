@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 
 from cluster.problems import Problem
-from deployments.contracts.generation import Usage
+from deployments.contracts.generation import TokenUsage
 
 _CLOSING_S = 5.0
 
@@ -28,7 +28,9 @@ class Settlements:
         """Calls whose usage is not known yet."""
         return len(self._tasks)
 
-    def add(self, usage: Awaitable[Usage], settle: Callable[[Usage | None], None]) -> None:
+    def add(
+        self, usage: Awaitable[TokenUsage], settle: Callable[[TokenUsage | None], None]
+    ) -> None:
         """Call `settle` once, with the usage, or None where nobody can say it."""
         task = asyncio.create_task(self._run(usage, settle), context=Context())
         self._tasks.add(task)
@@ -44,8 +46,10 @@ class Settlements:
         if late:
             await asyncio.wait(late)
 
-    async def _run(self, usage: Awaitable[Usage], settle: Callable[[Usage | None], None]) -> None:
-        found: Usage | None = None
+    async def _run(
+        self, usage: Awaitable[TokenUsage], settle: Callable[[TokenUsage | None], None]
+    ) -> None:
+        found: TokenUsage | None = None
         try:
             found = await usage
         except Problem as problem:

@@ -15,35 +15,35 @@ from cluster.audit.trail import AuditTrail
 from cluster.auth.home import USAGE, load_pepper, store_url
 from cluster.clock import Clock
 from cluster.events.bus import EventBus
-from cluster.events.deliverer import Deliverer
-from cluster.events.signing import Keyring
+from cluster.events.deliverer import WebhookDeliveryWorker
+from cluster.events.signing import WebhookSecrets
 from cluster.idempotency.store import IdempotencyStore
 from cluster.invalidation.feed import InvalidationFeed
-from cluster.net.ssrf import Guard
+from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
 from cluster.problems import NotFound
 from cluster.settings import Settings
-from cluster.storage.database import Database, StoreDown
+from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.tenants.administration import administration
 from cluster.tenants.administration.records import AUDIT
 from cluster.tenants.caller import Caller
-from cluster.tenants.directory import Directory
+from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts, Unit
+from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry
 from cluster.usage.prices import NO_PRICES, Prices
-from cluster.usage.report import spent
+from cluster.usage.report import budget_used
 from deployments.contracts.limits import Authority
-from deployments.ingress.limit_news import LimitNews
+from deployments.ingress.limit_news import LimitEventPublisher
 from deployments.limiter.tenant_limiter import TenantLimiter
-from deployments.limiter.view import LimitView
+from deployments.limiter.view import LimitStatus
 
-NOTHING = Amounts()
+NOTHING = UsageAmounts()
 
 log = logging.getLogger("mobula.ingress")
 
 
-class Tenancy:
+class TenantServices:
     """Make one a replica, `start` it on the loop that serves, `close` it there."""
 
     def __init__(
@@ -62,16 +62,18 @@ class Tenancy:
         self.pepper = pepper = load_pepper(settings.home, settings)
         name = f"ingress-{secrets.token_hex(6)}"
         self.database = Database(store_url(settings.home, settings))
-        self.directory = Directory(self.database, pepper, clock)
+        self.directory = CredentialDirectory(self.database, pepper, clock)
         folder = settings.home / AUDIT
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
         self.ledger = Ledger(self.database, name, clock, settings.home / USAGE)
-        self.guard = guard = Guard(settings.webhooks_private_hosts)
-        transport, keyring = PinnedTransport(guard), Keyring(pepper)
-        self.deliverer = Deliverer(self.database, transport, keyring, clock, SystemRandom())
+        self.guard = guard = SsrfGuard(settings.webhooks_private_hosts)
+        transport, keyring = PinnedTransport(guard), WebhookSecrets(pepper)
+        self.deliverer = WebhookDeliveryWorker(
+            self.database, transport, keyring, clock, SystemRandom()
+        )
         self.bus = EventBus(self.database, clock, self.deliverer.wake)
-        news = LimitNews(self.bus, self.plan_of, name)
+        news = LimitEventPublisher(self.bus, self.plan_of, name)
         self.limiter = TenantLimiter(
             authority, name, clock, self._spent, news, patience_s=patience_s
         )
@@ -140,23 +142,23 @@ class Tenancy:
         except NotFound:
             return False
 
-    async def limits_view(self, tenant: str) -> list[LimitView]:
+    async def limits_view(self, tenant: str) -> list[LimitStatus]:
         """How the limits of a tenant's plan stand. Raises NotFound."""
         return await self.limiter.view(tenant, self.plan_of(tenant))
 
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         """Enter one model call in the ledger."""
         entry = self._entry(caller, plan, model, amounts)
         entry.cost_units = plan.weights.cost(amounts)
         self.ledger.add(entry)
 
-    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         """Enter one request that was answered without a call of its model."""
         entry = self._entry(caller, plan, model, NOTHING)
         entry.requests, entry.kept = 0, 1
         self.ledger.add(entry)
 
-    def _entry(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> UsageEntry:
+    def _entry(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> UsageEntry:
         return UsageEntry(
             at=self._clock.wall(),
             tenant=caller.tenant,
@@ -169,7 +171,7 @@ class Tenancy:
 
     def _tell(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
         """Of an event that a change has written: its webhooks need not wait for the next poll."""
-        self.bus.tell(tenant, kind, data)
+        self.bus.notify(tenant, kind, data)
         self.deliverer.wake()
 
     def load(self) -> dict[str, int | float | bool]:
@@ -185,6 +187,6 @@ class Tenancy:
 
     async def _spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
         if not await self.ledger.flush():
-            raise StoreDown
+            raise DatabaseUnavailable
         async with self.database.read() as connection:
-            return await spent(connection, tenant, unit, first_day, last_day)
+            return await budget_used(connection, tenant, unit, first_day, last_day)

@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from cluster.clock import Clock
 
 
-class Trace:
+class ModelWaitTimer:
     """Adds up the time during which at least one model call was open; calls may overlap."""
 
     __slots__ = ("_clock", "_open", "_since", "_waited")
@@ -32,4 +32,4 @@ class Trace:
         return self._waited + running
 
 
-current_trace: ContextVar[Trace | None] = ContextVar("current_trace", default=None)
+current_trace: ContextVar[ModelWaitTimer | None] = ContextVar("current_trace", default=None)

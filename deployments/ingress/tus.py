@@ -28,7 +28,7 @@ _KEY = re.compile(r"[!-+\--~]{1,100}", re.ASCII)  # visible ASCII but the comma
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-class OtherVersion(Problem):
+class UnsupportedTusVersion(Problem):
     status, slug, title = 412, "tus-version", "Another version of tus"
 
     def __init__(self, got: str) -> None:
@@ -47,7 +47,7 @@ def check_version(headers: Headers) -> None:
     """Raises OtherVersion."""
     got = headers.get("tus-resumable", "")
     if got != VERSION:
-        raise OtherVersion(got)
+        raise UnsupportedTusVersion(got)
 
 
 def offset_of(headers: Headers) -> int:
@@ -64,7 +64,7 @@ def length_of(headers: Headers, largest: int) -> int:
     return _whole(headers, "Upload-Length", 1, largest)
 
 
-def brings_piece(headers: Headers) -> bool:
+def has_body(headers: Headers) -> bool:
     """Whether a body comes with the request. Raises UnsupportedMedia for another kind of body."""
     kind = headers.get("content-type", "")
     if kind.partition(";")[0].strip().lower() == PIECE:
@@ -81,7 +81,7 @@ def check_piece(headers: Headers) -> None:
         raise UnsupportedMedia(kind or "(none)", (PIECE,))
 
 
-def declared(headers: Headers) -> int:
+def content_length(headers: Headers) -> int:
     """Bytes that the body says it has; 0 where it does not say."""
     said = headers.get("content-length", "")
     return int(said) if _WHOLE.fullmatch(said) else 0

@@ -10,13 +10,13 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.storage.tables import job_events, jobs
-from deployments.contracts.jobs import Job, Lease, LeaseLost
+from deployments.contracts.jobs import Job, JobLease, LeaseLost
 from deployments.jobs.rows import job_of
 
 KEPT_EVENTS = 1_000  # of a job; older ones are forgotten
 
 
-async def held(connection: AsyncConnection, lease: Lease) -> Job:
+async def lock_leased_job(connection: AsyncConnection, lease: JobLease) -> Job:
     """The leased job, and nobody else changes it before the transaction ends.
 
     Raises LeaseLost. A lease that ran out is good until another takes the job over.
@@ -38,7 +38,7 @@ async def held(connection: AsyncConnection, lease: Lease) -> Job:
     return job_of(row)
 
 
-async def change(
+async def transition(
     connection: AsyncConnection,
     job: Job,
     now: float,

@@ -12,13 +12,13 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.storage.tables import job_shares, jobs
-from deployments.contracts.jobs import Job, Lease
+from deployments.contracts.jobs import Job, JobLease
 from deployments.jobs import shares
-from deployments.jobs.changes import change
-from deployments.jobs.ends import Ends
+from deployments.jobs.changes import transition
+from deployments.jobs.ends import JobCompletion
 from deployments.jobs.retries import LeaseExpired
 from deployments.jobs.rows import job_of
-from deployments.jobs.shares import Waiting
+from deployments.jobs.shares import TenantBacklog
 
 EXPIRED_AT_ONCE = 20
 
@@ -33,7 +33,7 @@ async def has_due(connection: AsyncConnection, now: float, kinds: Collection[str
     return found.first() is not None
 
 
-async def free_expired(connection: AsyncConnection, now: float, ends: Ends) -> None:
+async def reclaim_expired(connection: AsyncConnection, now: float, ends: JobCompletion) -> None:
     """Jobs whose worker did not come back wait again, or end: cancelled, or tried too often."""
     lost = select(jobs).where(_expired(now)).limit(EXPIRED_AT_ONCE)
     for row in await connection.execute(lost.with_for_update(skip_locked=True)):
@@ -57,7 +57,7 @@ async def requeue(
 ) -> Job:
     """It waits for another attempt, not before `pause_s` seconds from now."""
     said = {"attempt": job.attempts, "in_s": round(pause_s, 3), "reason": reason}
-    return await change(
+    return await transition(
         connection, job, now, "retrying", said,
         state="queued", next=now + pause_s, worker=None, leased=None, **values,
     )  # fmt: skip
@@ -65,34 +65,34 @@ async def requeue(
 
 async def claim(
     connection: AsyncConnection, now: float, worker: str, kinds: Collection[str], lease_s: float
-) -> Lease | None:
+) -> JobLease | None:
     """The next job: the fairest tenant's most urgent, then oldest. None where nothing is due."""
-    virtual = await shares.hold_virtual_time(connection)
-    for waiting in shares.in_turn(await _waiting(connection, now, kinds), virtual):
+    virtual = await shares.lock_virtual_time(connection)
+    for waiting in shares.schedule_order(await _waiting(connection, now, kinds), virtual):
         row = (await connection.execute(_head(waiting.tenant, now, kinds))).first()
         if row is not None:  # else another transaction is busy with it
             job = job_of(row)
-            await shares.serve(connection, waiting, virtual, job.cost / job.weight)
+            await shares.charge_virtual_time(connection, waiting, virtual, job.cost / job.weight)
             return await _lease(connection, row, now, worker, lease_s)
     return None
 
 
 async def _lease(
     connection: AsyncConnection, row: Row[Any], now: float, worker: str, lease_s: float
-) -> Lease:
+) -> JobLease:
     job, fence, until = job_of(row), row.fence + 1, now + lease_s
     started = now if job.started is None else job.started
-    taken = await change(
+    taken = await transition(
         connection, job, now, "started", {"attempt": job.attempts + 1},
         state="running", attempts=job.attempts + 1, fence=fence, worker=worker, leased=until,
         started=started,
     )  # fmt: skip
-    return Lease(taken, fence, worker, until)
+    return JobLease(taken, fence, worker, until)
 
 
 async def _waiting(
     connection: AsyncConnection, now: float, kinds: Collection[str]
-) -> list[Waiting]:
+) -> list[TenantBacklog]:
     finish = func.coalesce(job_shares.c.finish, 0.0)
     found = await connection.execute(
         select(jobs.c.tenant, finish.label("finish"), func.min(jobs.c.created).label("since"))
@@ -100,7 +100,7 @@ async def _waiting(
         .where(_due(now, kinds))
         .group_by(jobs.c.tenant, job_shares.c.finish)
     )
-    return [Waiting(row.tenant, row.finish, row.since) for row in found]
+    return [TenantBacklog(row.tenant, row.finish, row.since) for row in found]
 
 
 def _head(tenant: str, now: float, kinds: Collection[str]) -> Select[Any]:

@@ -13,38 +13,38 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.clock import Clock
 from cluster.problems import Problem
 from cluster.storage.tables import job_checkpoints, jobs
-from cluster.usage.ledger import enter
-from deployments.contracts.jobs import Job, JobState, Result
-from deployments.jobs.changes import change
-from deployments.jobs.news import tell_ended
-from deployments.jobs.retries import kept
+from cluster.usage.ledger import record
+from deployments.contracts.jobs import Job, JobResult, JobState
+from deployments.jobs.changes import transition
+from deployments.jobs.news import publish_job_ended
+from deployments.jobs.retries import stored_problem
 
 AtEnd = Callable[[AsyncConnection, Job], Awaitable[None]]
 
 
-async def nothing(connection: AsyncConnection, job: Job) -> None:
+async def no_op(connection: AsyncConnection, job: Job) -> None:
     """For whoever has nothing to do when a job ends."""
 
 
-class Ends:
+class JobCompletion:
     """`at_end` runs in the transaction of every end, whichever way: to give back what was
     reserved, for example.
     """
 
-    def __init__(self, clock: Clock, at_end: AtEnd = nothing) -> None:
+    def __init__(self, clock: Clock, at_end: AtEnd = no_op) -> None:
         self._clock = clock
         self._at_end = at_end
 
-    async def well(self, connection: AsyncConnection, job: Job, result: Result) -> Job:
+    async def succeed(self, connection: AsyncConnection, job: Job, result: JobResult) -> Job:
         """Succeeded, or partly so; what it used is charged here and nowhere else."""
         if result.charge is not None:
-            await enter(connection, result.charge)
+            await record(connection, result.charge)
         values = {"result": dict(result.data), "problem": None, "percent": 100.0}
         return await self._end(connection, job, result.state, {"percent": 100.0}, values)
 
     async def failed(self, connection: AsyncConnection, job: Job, problem: Problem) -> Job:
         """For good: no attempt follows."""
-        why = kept(problem, retryable=False)
+        why = stored_problem(problem, retryable=False)
         return await self._end(connection, job, "failed", {"problem": why}, {"problem": why})
 
     async def canceled(self, connection: AsyncConnection, job: Job) -> Job:
@@ -59,11 +59,11 @@ class Ends:
         values: Mapping[str, Any],
     ) -> Job:
         now = self._clock.wall()
-        ended = await change(
+        ended = await transition(
             connection, job, now, state, said,
             state=state, ended=now, expires=now + jobs.c.keep_s, worker=None, leased=None, **values,
         )  # fmt: skip
         await connection.execute(delete(job_checkpoints).where(job_checkpoints.c.job == job.id))
-        await tell_ended(connection, self._clock, ended)
+        await publish_job_ended(connection, self._clock, ended)
         await self._at_end(connection, ended)
         return ended

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from cluster.storage.database import StoreDown
+from cluster.storage.database import DatabaseUnavailable
 from deployments.contracts.jobs import ENDED, JobEvent
 from deployments.jobs.store import JobStore
 
@@ -19,16 +19,16 @@ AWAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reset:
+class GapEvent:
     """Events up to `after` are gone: ask for the job to know how it stands."""
 
     after: int
 
 
-Following = AsyncGenerator[JobEvent | Reset | None, None]
+Following = AsyncGenerator[JobEvent | GapEvent | None, None]
 
 
-async def is_over(store: JobStore, tenant: str, job: str, after: int) -> bool:
+async def has_ended(store: JobStore, tenant: str, job: str, after: int) -> bool:
     """Whether the job's end is already among the events up to `after`. Raises NotFound."""
     found = await store.get(tenant, job)
     last = (await store.last_events([job])).get((tenant, job), 0)
@@ -43,7 +43,7 @@ async def follow(
         try:
             last = (await store.last_events([job])).get((tenant, job))
             found = await store.events(tenant, job, after, AT_ONCE)
-        except StoreDown:
+        except DatabaseUnavailable:
             await asyncio.sleep(AWAY_S)
             yield None
             continue
@@ -51,17 +51,17 @@ async def follow(
             return
         if after > last:  # a number that was never given
             after, found = 0, ()
-            yield Reset(after)
+            yield GapEvent(after)
         for item in _with_gap(found, after):
             yield item
         if found and found[-1].kind in ENDED:
             return
         after = found[-1].seq if found else after
-        if after == last and not await store.watch.until_news(tenant, job, after, beat_s):
+        if after == last and not await store.watch.wait(tenant, job, after, beat_s):
             yield None
 
 
-def _with_gap(found: Sequence[JobEvent], after: int) -> list[JobEvent | Reset]:
+def _with_gap(found: Sequence[JobEvent], after: int) -> list[JobEvent | GapEvent]:
     """Says so first where the events that follow `after` are missing."""
     missing = bool(found) and found[0].seq > after + 1
-    return [Reset(found[0].seq - 1), *found] if missing else list(found)
+    return [GapEvent(found[0].seq - 1), *found] if missing else list(found)

@@ -17,22 +17,27 @@ from cluster.clock import Clock
 from cluster.problems import Problem
 from cluster.storage.database import Database
 from cluster.storage.tables import job_checkpoints, job_parts, jobs
-from deployments.contracts.jobs import Also, Job, Lease, PartState, Result
+from deployments.contracts.jobs import Also, Job, JobLease, JobResult, PartState
 from deployments.jobs import claims, reading, shares
-from deployments.jobs.changes import change, held
-from deployments.jobs.ends import Ends
-from deployments.jobs.news import tell_ready
-from deployments.jobs.retries import RetryPolicy, is_final, kept
+from deployments.jobs.changes import lock_leased_job, transition
+from deployments.jobs.ends import JobCompletion
+from deployments.jobs.news import publish_output_ready
+from deployments.jobs.retries import RetryPolicy, is_final, stored_problem
 
 Held = Mapping[tuple[str, int], bool]  # by job and fence
 _HELD = (jobs.c.id, jobs.c.fence, jobs.c.cancel_asked)
 
 
-class LeasedJobs:
+class LeaseStore:
     """`random` spreads retries."""
 
     def __init__(
-        self, database: Database, clock: Clock, random: Random, retries: RetryPolicy, ends: Ends
+        self,
+        database: Database,
+        clock: Clock,
+        random: Random,
+        retries: RetryPolicy,
+        ends: JobCompletion,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -40,43 +45,43 @@ class LeasedJobs:
         self._retries = retries
         self._ends = ends
 
-    async def renew(self, lease: Lease, lease_s: float) -> Lease:
+    async def renew(self, lease: JobLease, lease_s: float) -> JobLease:
         """Until `lease_s` from now; its job tells whether cancelling was asked for."""
         async with self._database.begin() as connection:
-            job, until = await held(connection, lease), self._clock.wall() + lease_s
+            job, until = await lock_leased_job(connection, lease), self._clock.wall() + lease_s
             await connection.execute(update(jobs).where(_is_one_of([lease])).values(leased=until))
         return replace(lease, job=job, until=until)
 
-    async def renew_all(self, leases: Sequence[Lease], lease_s: float) -> Held:
+    async def renew_all(self, leases: Sequence[JobLease], lease_s: float) -> Held:
         """One statement for all: the leases still held, and whether cancelling was asked for."""
         until = self._clock.wall() + lease_s
         longer = update(jobs).where(_is_one_of(leases)).values(leased=until)
         async with self._database.begin() as connection:
             return _held(await connection.execute(longer.returning(*_HELD)))
 
-    async def look(self, leases: Sequence[Lease]) -> Held:
+    async def check(self, leases: Sequence[JobLease]) -> Held:
         """The same without renewing."""
         async with self._database.read() as connection:
             return _held(await connection.execute(select(*_HELD).where(_is_one_of(leases))))
 
-    async def report(self, lease: Lease, stage: str, percent: float) -> Job:
+    async def report(self, lease: JobLease, stage: str, percent: float) -> Job:
         """Percent never falls, whatever is said."""
         async with self._database.begin() as connection:
-            job = await held(connection, lease)
+            job = await lock_leased_job(connection, lease)
             new = {"stage": stage, "percent": max(job.percent, min(percent, 100.0))}
-            return await change(connection, job, self._clock.wall(), "progress", new, **new)
+            return await transition(connection, job, self._clock.wall(), "progress", new, **new)
 
-    async def checkpoints(self, lease: Lease) -> dict[str, Any]:
+    async def checkpoints(self, lease: JobLease) -> dict[str, Any]:
         """What was kept, by name."""
         async with self._database.read() as connection:
             return await reading.checkpoints(connection, lease.job)
 
     async def checkpoint(
-        self, lease: Lease, name: str, data: Any, also: Also | None = None
+        self, lease: JobLease, name: str, data: Any, also: Also | None = None
     ) -> None:
         """Keep `data` under `name` for later attempts; `also` in the same transaction."""
         async with self._database.begin() as connection:
-            job = await held(connection, lease)
+            job = await lock_leased_job(connection, lease)
             row = {"job": job.id, "name": name, "data": data}
             dialect = _dialect(connection)
             kept_one = dialect.insert(job_checkpoints).values(row)
@@ -89,7 +94,7 @@ class LeasedJobs:
 
     async def set_part(
         self,
-        lease: Lease,
+        lease: JobLease,
         number: int,
         state: PartState,
         data: Mapping[str, Any],
@@ -97,31 +102,31 @@ class LeasedJobs:
     ) -> None:
         """How part `number` stands; one that is ready is told of once."""
         async with self._database.begin() as connection:
-            job, now = await held(connection, lease), self._clock.wall()
+            job, now = await lock_leased_job(connection, lease), self._clock.wall()
             row = {"state": state, "data": dict(data), "updated": now}
             key = {"job": job.id, "number": number, "tenant": job.tenant}
             part = _dialect(connection).insert(job_parts).values(**key, **row)
             await connection.execute(
                 part.on_conflict_do_update(index_elements=["job", "number"], set_=row)
             )
-            await change(connection, job, now, "part", {"number": number, "state": state})
+            await transition(connection, job, now, "part", {"number": number, "state": state})
             if state == "ready":
-                await tell_ready(connection, self._clock, job, number)
+                await publish_output_ready(connection, self._clock, job, number)
             if also is not None:
                 await also(connection)
 
-    async def finish(self, lease: Lease, result: Result, also: Also | None = None) -> Job:
+    async def finish(self, lease: JobLease, result: JobResult, also: Also | None = None) -> Job:
         """The good end; its charge is entered with it, so exactly once."""
         async with self._database.begin() as connection:
-            job = await held(connection, lease)
+            job = await lock_leased_job(connection, lease)
             if also is not None:
                 await also(connection)
-            return await self._ends.well(connection, job, result)
+            return await self._ends.succeed(connection, job, result)
 
-    async def fail(self, lease: Lease, problem: Problem) -> Job:
+    async def fail(self, lease: JobLease, problem: Problem) -> Job:
         """Another attempt later, or the end: cancelled, not worth trying, or tried too often."""
         async with self._database.begin() as connection:
-            job = await held(connection, lease)
+            job = await lock_leased_job(connection, lease)
             if job.cancel_asked:
                 return await self._ends.canceled(connection, job)
             if is_final(problem) or job.attempts >= job.max_attempts:
@@ -129,21 +134,21 @@ class LeasedJobs:
             pause = self._retries.pause(job.attempts, problem, self._random)
             return await claims.requeue(
                 connection, job, self._clock.wall(),
-                reason=problem.slug, pause_s=pause, problem=kept(problem, retryable=True),
+                reason=problem.slug, pause_s=pause, problem=stored_problem(problem, retryable=True),
             )  # fmt: skip
 
-    async def stop(self, lease: Lease) -> Job:
+    async def confirm_cancel(self, lease: JobLease) -> Job:
         """The end of a job whose worker has cancelled it."""
         async with self._database.begin() as connection:
-            return await self._ends.canceled(connection, await held(connection, lease))
+            return await self._ends.canceled(connection, await lock_leased_job(connection, lease))
 
-    async def release(self, lease: Lease) -> Job:
+    async def release(self, lease: JobLease) -> Job:
         """Give it back untried: it waits again, and neither an attempt nor a turn is counted."""
         async with self._database.begin() as connection:
-            job = await held(connection, lease)
+            job = await lock_leased_job(connection, lease)
             if job.cancel_asked:
                 return await self._ends.canceled(connection, job)
-            await shares.give_back(connection, job.tenant, job.cost / job.weight)
+            await shares.refund_virtual_time(connection, job.tenant, job.cost / job.weight)
             now, fewer = self._clock.wall(), job.attempts - 1
             return await claims.requeue(connection, job, now, reason="released", attempts=fewer)
 
@@ -152,7 +157,7 @@ def _held(rows: Iterable[Row[Any]]) -> Held:
     return {(row.id, row.fence): bool(row.cancel_asked) for row in rows}
 
 
-def _is_one_of(leases: Sequence[Lease]) -> ColumnElement[bool]:
+def _is_one_of(leases: Sequence[JobLease]) -> ColumnElement[bool]:
     """The rows that `leases` still hold."""
     return or_(
         false(),

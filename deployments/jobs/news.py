@@ -16,14 +16,16 @@ from deployments.contracts.jobs import Job
 PARTS: Mapping[str, EventKind] = {"video.clips": EventKind.CLIP_READY}  # by kind of job
 
 
-async def tell_ended(connection: AsyncConnection, clock: Clock, job: Job) -> None:
+async def publish_job_ended(connection: AsyncConnection, clock: Clock, job: Job) -> None:
     said = {"id": job.id, "work": job.kind, "subject": job.subject, "attempts": job.attempts}
     if job.state == "failed" and job.problem is not None:
         said |= {"problem": job.problem["slug"], "status": job.problem["status"]}
     await publish(connection, clock, job.tenant, f"job.{job.state}", said, once=job.id)
 
 
-async def tell_ready(connection: AsyncConnection, clock: Clock, job: Job, number: int) -> None:
+async def publish_output_ready(
+    connection: AsyncConnection, clock: Clock, job: Job, number: int
+) -> None:
     """Nothing for kinds of jobs whose parts are of no use by themselves."""
     kind = PARTS.get(job.kind)
     if kind is not None:

@@ -11,9 +11,9 @@ from sqlalchemy import Select, case, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.problems import InvalidRequest, NotFound
-from cluster.storage.pages import LARGEST, Page, cursor_at, is_id, place_of
+from cluster.storage.pages import LARGEST, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import job_checkpoints, job_events, job_parts, jobs
-from deployments.contracts.jobs import Job, JobEvent, JobState, Part
+from deployments.contracts.jobs import Job, JobEvent, JobOutput, JobState
 from deployments.jobs.rows import event_of, job_of, part_of
 
 
@@ -27,21 +27,21 @@ class QueueDepth:
     oldest_s: float
 
 
-def no_job(id: str) -> NotFound:
+def job_not_found(id: str) -> NotFound:
     """The same words for another tenant's job and for none at all."""
     return NotFound(f"There is no job '{id[:64]}'.", param="job")
 
 
-async def find(
+async def get(
     connection: AsyncConnection, tenant: str, id: str, *, lock: bool = False
 ) -> tuple[Job, float | None]:
     """The job, and until when it is leased. Raises NotFound."""
     if not is_id(id):
-        raise no_job(id)
+        raise job_not_found(id)
     query = select(jobs).where(jobs.c.tenant == tenant, jobs.c.id == id)
     row = (await connection.execute(query.with_for_update() if lock else query)).first()
     if row is None:
-        raise no_job(id)
+        raise job_not_found(id)
     return job_of(row), row.leased
 
 
@@ -61,12 +61,12 @@ async def page(
     query = _filtered(tenant, {"state": state, "kind": kind, "subject": subject})
     order = (jobs.c.created, jobs.c.id)
     if cursor is not None:
-        query = query.where(tuple_(*order) < tuple_(*place_of(cursor)))
+        query = query.where(tuple_(*order) < tuple_(*decode_cursor(cursor)))
     newest = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
     rows = (await connection.execute(newest)).all()
     found = tuple(job_of(row) for row in rows[:limit])
     more = len(rows) > limit
-    return Page(found, cursor_at(found[-1].created, found[-1].id) if more else None)
+    return Page(found, encode_cursor(found[-1].created, found[-1].id) if more else None)
 
 
 def _filtered(tenant: str, wanted: Mapping[str, str | None]) -> Select[Any]:
@@ -77,7 +77,7 @@ def _filtered(tenant: str, wanted: Mapping[str, str | None]) -> Select[Any]:
     return query
 
 
-async def parts(connection: AsyncConnection, tenant: str, job: str) -> tuple[Part, ...]:
+async def parts(connection: AsyncConnection, tenant: str, job: str) -> tuple[JobOutput, ...]:
     """In order of their numbers."""
     mine = (job_parts.c.tenant == tenant, job_parts.c.job == job)
     found = await connection.execute(select(job_parts).where(*mine).order_by(job_parts.c.number))
@@ -118,7 +118,9 @@ async def last_events(
     return {(row.tenant, row.id): row.events for row in found}
 
 
-async def depth(connection: AsyncConnection, kinds: Collection[str], now: float) -> QueueDepth:
+async def queue_depth(
+    connection: AsyncConnection, kinds: Collection[str], now: float
+) -> QueueDepth:
     """Of all tenants: workers serve them all."""
     due = (jobs.c.state == "queued") & (jobs.c.next <= now)
     found = await connection.execute(

@@ -42,7 +42,7 @@ def is_final(problem: Problem) -> bool:
     return 400 <= problem.status < 500 and problem.status not in _WORTH_A_TRY
 
 
-def kept(problem: Problem, *, retryable: bool) -> Mapping[str, Any]:
+def stored_problem(problem: Problem, *, retryable: bool) -> Mapping[str, Any]:
     """The problem as a job's row has it: constant texts and the detail, never a traceback."""
     return {
         "slug": problem.slug,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from cluster.tenants.caller import Priority
-from deployments.contracts.jobs import Job, JobEvent, NewJob, Part
+from deployments.contracts.jobs import Job, JobEvent, JobOutput, NewJob
 
 PRIORITIES = (Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH)  # most urgent first
 _RANK = {priority: rank for rank, priority in enumerate(PRIORITIES)}
@@ -31,8 +31,8 @@ def job_of(row: Row[Any]) -> Job:
     )
 
 
-def part_of(row: Row[Any]) -> Part:
-    return Part(row.job, row.number, row.state, row.data, row.updated)
+def part_of(row: Row[Any]) -> JobOutput:
+    return JobOutput(row.job, row.number, row.state, row.data, row.updated)
 
 
 def event_of(row: Row[Any]) -> JobEvent:

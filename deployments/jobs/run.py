@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from cluster.clock import Clock
 from cluster.problems import Problem, to_problem
-from cluster.storage.database import StoreDown
-from deployments.contracts.jobs import Handler, Lease, LeaseLost, Result
+from cluster.storage.database import DatabaseUnavailable
+from deployments.contracts.jobs import JobHandler, JobLease, JobResult, LeaseLost
 from deployments.jobs.store import JobStore
-from deployments.jobs.work import LeasedWork
+from deployments.jobs.work import LeasedJobContext
 
 T = TypeVar("T")
 PAUSE_S = 0.5  # before a write is tried again
@@ -25,7 +25,7 @@ PAUSE_S = 0.5  # before a write is tried again
 log = logging.getLogger("mobula.jobs")
 
 
-class Stop(Enum):
+class StopReason(Enum):
     """Why an attempt is broken off."""
 
     CANCELED = auto()
@@ -33,11 +33,11 @@ class Stop(Enum):
     LOST = auto()
 
 
-class Run:
+class JobAttempt:
     """Begins at once. `good_until` (this process's monotonic clock) is when the lease runs out."""
 
     def __init__(
-        self, store: JobStore, handler: Handler, lease: Lease, clock: Clock, good_until: float
+        self, store: JobStore, handler: JobHandler, lease: JobLease, clock: Clock, good_until: float
     ) -> None:
         self.lease = lease
         self.key = (lease.job.id, lease.fence)
@@ -45,11 +45,11 @@ class Run:
         self._store = store
         self._handler = handler
         self._clock = clock
-        self._stop: Stop | None = None
-        self._handling: asyncio.Task[Result] | None = None
+        self._stop: StopReason | None = None
+        self._handling: asyncio.Task[JobResult] | None = None
         self.task = asyncio.create_task(self._attempt(), name=f"job-{lease.job.id}")
 
-    def stop(self, why: Stop) -> None:
+    def stop(self, why: StopReason) -> None:
         """Cancel the handler, once."""
         if self._stop is None:
             self._stop = why
@@ -72,7 +72,7 @@ class Run:
         """Until the handler is done, whichever way."""
         kept = await self._persist(lambda: self._store.checkpoints(self.lease))
         if self._stop is None:
-            work = LeasedWork(self._store, self.lease, kept, self._clock, self._persist)
+            work = LeasedJobContext(self._store, self.lease, kept, self._clock, self._persist)
             self._handling = asyncio.create_task(self._handler.run(work))
             await asyncio.wait([self._handling])
 
@@ -86,7 +86,7 @@ class Run:
             assert done is not None
             await self._fail(None if done.cancelled() else done.exception())
 
-    async def _finish(self, result: Result) -> None:
+    async def _finish(self, result: JobResult) -> None:
         try:
             await self._persist(lambda: self._store.finish(self.lease, result))
         except (LeaseLost, asyncio.CancelledError):
@@ -94,10 +94,10 @@ class Run:
         except Exception as error:  # noqa: BLE001 - a result that the store refuses is a failure
             await self._fail(error)
 
-    async def _broken_off(self, why: Stop) -> None:
-        if why is Stop.CANCELED:
-            await self._persist(lambda: self._store.stop(self.lease))
-        elif why is Stop.CLOSING:
+    async def _broken_off(self, why: StopReason) -> None:
+        if why is StopReason.CANCELED:
+            await self._persist(lambda: self._store.confirm_cancel(self.lease))
+        elif why is StopReason.CLOSING:
             await self._persist(lambda: self._store.release(self.lease))
 
     async def _fail(self, error: BaseException | None) -> None:
@@ -114,7 +114,7 @@ class Run:
         while True:
             try:
                 return await write()
-            except StoreDown:
+            except DatabaseUnavailable:
                 if self._clock.monotonic() >= self.good_until:
                     raise LeaseLost(self._id) from None
             await asyncio.sleep(PAUSE_S)

@@ -23,7 +23,7 @@ CLOCK = ""  # no tenant's name
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class TenantBacklog:
     """A tenant with work to be done, the oldest of it created at `since`."""
 
     tenant: str
@@ -35,12 +35,12 @@ class Waiting:
         return max(self.finish, virtual)
 
 
-def in_turn(waiting: Sequence[Waiting], virtual: float) -> list[Waiting]:
+def schedule_order(waiting: Sequence[TenantBacklog], virtual: float) -> list[TenantBacklog]:
     """Smallest start tag first; of equal ones, who waits longer."""
     return sorted(waiting, key=lambda each: (each.start(virtual), each.since, each.tenant))
 
 
-async def hold_virtual_time(connection: AsyncConnection) -> float:
+async def lock_virtual_time(connection: AsyncConnection) -> float:
     """The virtual time; nobody else chooses until the transaction ends."""
     of_clock = select(job_shares.c.finish).where(job_shares.c.tenant == CLOCK).with_for_update()
     now = (await connection.execute(of_clock)).scalar()
@@ -50,14 +50,16 @@ async def hold_virtual_time(connection: AsyncConnection) -> float:
     return float(now)
 
 
-async def serve(connection: AsyncConnection, chosen: Waiting, virtual: float, size: float) -> None:
+async def charge_virtual_time(
+    connection: AsyncConnection, chosen: TenantBacklog, virtual: float, size: float
+) -> None:
     """`chosen` is given a job of `size` (cost / weight)."""
     start = chosen.start(virtual)
     await _set(connection, CLOCK, start)
     await _set(connection, chosen.tenant, start + size)
 
 
-async def give_back(connection: AsyncConnection, tenant: str, size: float) -> None:
+async def refund_virtual_time(connection: AsyncConnection, tenant: str, size: float) -> None:
     """A job of `size` was not worked on after all."""
     less = update(job_shares).values(finish=job_shares.c.finish - size)
     await connection.execute(less.where(job_shares.c.tenant == tenant))
@@ -65,7 +67,7 @@ async def give_back(connection: AsyncConnection, tenant: str, size: float) -> No
 
 async def forget_idle(connection: AsyncConnection) -> None:
     """Remove shares that say no more than the virtual time does."""
-    virtual = await hold_virtual_time(connection)
+    virtual = await lock_virtual_time(connection)
     past = job_shares.c.finish <= virtual
     await connection.execute(delete(job_shares).where(job_shares.c.tenant != CLOCK, past))
 

@@ -17,12 +17,12 @@ TOLD = "told"  # in the column of the worker, which an ended job has no use for
 AT_ONCE = 50
 
 
-async def any_unspent(connection: AsyncConnection, kind: str, since: float) -> bool:
-    """Whether `take_unspent` would find any; only reads."""
+async def has_refundable(connection: AsyncConnection, kind: str, since: float) -> bool:
+    """Whether `take_refundable` would find any; only reads."""
     return (await connection.execute(_unspent(kind, since).limit(1))).first() is not None
 
 
-async def take_unspent(connection: AsyncConnection, kind: str, since: float) -> list[Job]:
+async def take_refundable(connection: AsyncConnection, kind: str, since: float) -> list[Job]:
     """Those that nobody was told of before; `since` is Unix seconds."""
     query = _unspent(kind, since).limit(AT_ONCE).with_for_update(skip_locked=True)
     found = [job_of(row) for row in await connection.execute(query)]

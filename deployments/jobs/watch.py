@@ -22,14 +22,14 @@ log = logging.getLogger("mobula.jobs")
 
 
 @dataclass(eq=False, slots=True)
-class _Waiting:
+class _Subscriber:
     tenant: str
     job: str
     after: int
     news: asyncio.Event
 
 
-class Watch:
+class EventNotifier:
     """Use it from one event loop."""
 
     def __init__(self, last_events: LastEvents, poll_s: float = POLL_S) -> None:
@@ -37,11 +37,11 @@ class Watch:
         self._last_events = last_events
         self._poll_s = poll_s
         self._seats: Counter[str] = Counter()
-        self._waiting: set[_Waiting] = set()
+        self._waiting: set[_Subscriber] = set()
         self._polling: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def seat(self, tenant: str) -> Iterator[None]:
+    def subscribe(self, tenant: str) -> Iterator[None]:
         """A place for one stream, which holds no slot of the tenant's. Raises RateLimited."""
         if self._seats[tenant] >= SEATS:
             raise RateLimited(
@@ -55,9 +55,9 @@ class Watch:
             if not self._seats[tenant]:
                 del self._seats[tenant]
 
-    async def until_news(self, tenant: str, job: str, after: int, patience_s: float) -> bool:
+    async def wait(self, tenant: str, job: str, after: int, patience_s: float) -> bool:
         """Whether, within `patience_s`, the job has an event after `after`, or is gone."""
-        mine = _Waiting(tenant, job, after, asyncio.Event())
+        mine = _Subscriber(tenant, job, after, asyncio.Event())
         self._waiting.add(mine)
         if self._polling is None or self._polling.done():
             self._polling = create_detached_task(self._poll(), name="jobs-watch")

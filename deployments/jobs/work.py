@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from cluster.clock import Clock
-from cluster.storage.database import StoreDown
-from deployments.contracts.jobs import Also, Job, Lease, Part, PartState
+from cluster.storage.database import DatabaseUnavailable
+from deployments.contracts.jobs import Also, Job, JobLease, JobOutput, PartState
 from deployments.jobs.store import JobStore
 
 T = TypeVar("T")
@@ -23,13 +23,13 @@ class Persist(Protocol):
     async def __call__(self, write: Callable[[], Awaitable[T]]) -> T: ...
 
 
-class LeasedWork:
+class LeasedJobContext:
     """One attempt's view of its job."""
 
     def __init__(
         self,
         store: JobStore,
-        lease: Lease,
+        lease: JobLease,
         checkpoints: dict[str, Any],
         clock: Clock,
         persist: Persist,
@@ -61,7 +61,7 @@ class LeasedWork:
         self._written = now
         try:
             self._job = await self._store.report(self._lease, stage, percent)
-        except StoreDown:
+        except DatabaseUnavailable:
             return
 
     async def checkpoint(self, name: str, data: Any, also: Also | None = None) -> None:
@@ -73,5 +73,5 @@ class LeasedWork:
     ) -> None:
         await self._persist(lambda: self._store.set_part(self._lease, number, state, data, also))
 
-    async def parts(self) -> tuple[Part, ...]:
+    async def parts(self) -> tuple[JobOutput, ...]:
         return await self._persist(lambda: self._store.parts(self._job.tenant, self._job.id))

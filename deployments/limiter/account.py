@@ -10,24 +10,24 @@ from dataclasses import dataclass, field
 
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
-from deployments.contracts.limits import Ask, BucketKind
+from deployments.contracts.limits import BucketKind, LeaseRequest
 from deployments.limiter.limits import (
     Limit,
     admission_limits,
-    every_limit,
-    next_day,
+    all_limits,
+    next_utc_midnight,
     reservation_limits,
-    shard,
+    tenant_shard,
 )
-from deployments.limiter.purse import Purse
+from deployments.limiter.purse import LeasedBucket
 
-Part = tuple[Purse, int]  # credits of one limit
+Part = tuple[LeasedBucket, int]  # credits of one limit
 Parts = tuple[Part, ...]
 Source = tuple[RequestClass, str]  # who asks: a request's class, and the model it calls or ""
 
 
 @dataclass(eq=False, slots=True)
-class Waiter:
+class PendingAcquire:
     """A request in line. `rounds` is how many exchanges have asked for it."""
 
     parts: Parts
@@ -37,28 +37,28 @@ class Waiter:
 
 
 @dataclass(eq=False, slots=True)
-class Account:
+class TenantLimits:
     """Purses by bucket key. Those of one request class, or model, are looked up once a day."""
 
     tenant: str
     plan: Plan
     ttl_s: float
     shard: int = 0
-    purses: dict[str, Purse] = field(default_factory=dict)
-    waiters: list[Waiter] = field(default_factory=list)
+    purses: dict[str, LeasedBucket] = field(default_factory=dict)
+    waiters: list[PendingAcquire] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     spent: dict[str, int] = field(default_factory=dict)
     probe: bool = False
-    looking: set[Purse] = field(default_factory=set)  # to be asked for in the next exchange
+    looking: set[LeasedBucket] = field(default_factory=set)  # to be asked for in the next exchange
     permits: int = 0  # open ones, which may still reserve
     _admission: dict[RequestClass, Parts] = field(default_factory=dict)
-    _reservation: dict[tuple[RequestClass, str], tuple[tuple[Purse, Unit], ...]] = field(
+    _reservation: dict[tuple[RequestClass, str], tuple[tuple[LeasedBucket, Unit], ...]] = field(
         default_factory=dict
     )
     _day_ends: float = 0.0
 
     def __post_init__(self) -> None:
-        self.shard = shard(self.tenant)
+        self.shard = tenant_shard(self.tenant)
 
     def follow(self, plan: Plan) -> None:
         """The plan may have changed since the last request."""
@@ -81,11 +81,11 @@ class Account:
 
     def reservation(
         self, request_class: RequestClass, model: str, now: float, wall: float
-    ) -> tuple[tuple[Purse, Unit], ...]:
+    ) -> tuple[tuple[LeasedBucket, Unit], ...]:
         """The limits of one model call, and the unit that each counts."""
         if wall >= self._day_ends:
             self._reservation.clear()
-            self._day_ends = next_day(wall)
+            self._day_ends = next_utc_midnight(wall)
         key = (request_class, model)
         found = self._reservation.get(key)
         if found is None:
@@ -94,21 +94,21 @@ class Account:
             self._reservation[key] = found
         return found
 
-    def every(self, now: float, wall: float) -> list[Purse]:
+    def every(self, now: float, wall: float) -> list[LeasedBucket]:
         """The purses of all limits of the plan."""
-        return [self._purse(limit, now) for limit in every_limit(self.tenant, self.plan, wall)]
+        return [self._purse(limit, now) for limit in all_limits(self.tenant, self.plan, wall)]
 
-    def take(self, parts: Parts, now: float) -> bool:
+    def try_acquire(self, parts: Parts, now: float) -> bool:
         """Spend all parts or none. Whoever waits for a limit goes first."""
         for purse, amount in parts:
             if purse.waiting or now >= purse.expires or purse.holding < amount:
                 return False
         for purse, amount in parts:
-            purse.spend(amount)
+            purse.consume(amount)
         return True
 
     @staticmethod
-    def owe(parts: Parts, taken: Parts) -> Parts:
+    def record_overdraft(parts: Parts, taken: Parts) -> Parts:
         """Count what budgets in shadow mode let pass without room. The parts that may be settled.
 
         Rates and slots only count what they would have let pass.
@@ -117,23 +117,23 @@ class Account:
             part for part in parts if part[0].kind is BucketKind.BUDGET and part not in taken
         )
         for purse, amount in owed:
-            purse.spend_unleased(amount)
+            purse.consume_over_lease(amount)
         return taken + owed
 
-    def join(self, waiter: Waiter) -> None:
+    def enqueue(self, waiter: PendingAcquire) -> None:
         self.waiters.append(waiter)
         for purse, _ in waiter.parts:
             purse.waiting += 1
 
-    def leave(self, waiter: Waiter) -> None:
+    def dequeue(self, waiter: PendingAcquire) -> None:
         self.waiters.remove(waiter)
         for purse, _ in waiter.parts:
             purse.waiting -= 1
 
-    def asks(self, numbers: Iterator[int], now: float) -> list[Ask]:
+    def asks(self, numbers: Iterator[int], now: float) -> list[LeaseRequest]:
         """Reports and wishes of every purse that has any."""
-        first: dict[Purse, int] = {}
-        total: dict[Purse, int] = {}
+        first: dict[LeasedBucket, int] = {}
+        total: dict[LeasedBucket, int] = {}
         for waiter in self.waiters:
             waiter.rounds += 1
             for purse, amount in waiter.parts:
@@ -150,7 +150,7 @@ class Account:
         self.looking.clear()
         spent = self.spent
         return [
-            purse.ask(
+            purse.build_request(
                 next(numbers),
                 first.get(purse, 0),
                 total.get(purse, 0),
@@ -163,7 +163,7 @@ class Account:
     def due(self, now: float) -> bool:
         return any(purse.due(now) for purse in self.purses.values())
 
-    def tidy(self) -> bool:
+    def evict_idle(self) -> bool:
         """Forget purses that say nothing; True when the whole account may go."""
         gone = [key for key, purse in self.purses.items() if purse.forgettable]
         if len(gone) < len(self.purses) and not any(self._past(key) for key in gone):
@@ -178,9 +178,9 @@ class Account:
         purse = self.purses[key]
         return purse.kind is BucketKind.BUDGET and purse.limit.spec.until < self._day_ends
 
-    def _purse(self, limit: Limit, now: float) -> Purse:
+    def _purse(self, limit: Limit, now: float) -> LeasedBucket:
         purse = self.purses.get(limit.spec.key)
         if purse is None:
-            purse = self.purses[limit.spec.key] = Purse(limit, now, self.ttl_s)
-        purse.follow(limit)
+            purse = self.purses[limit.spec.key] = LeasedBucket(limit, now, self.ttl_s)
+        purse.update_limit(limit)
         return purse

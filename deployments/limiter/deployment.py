@@ -9,7 +9,7 @@ from cluster.clock import SystemClock
 from cluster.logs import configure_logging
 from cluster.loop_lag import LoopLag
 from cluster.settings import Settings
-from deployments.contracts.limits import Ask, Exchange
+from deployments.contracts.limits import ExchangeResult, LeaseRequest
 from deployments.limiter.memory_authority import MemoryAuthority
 
 
@@ -22,8 +22,8 @@ class LimiterReplica:
         self._lag = LoopLag()
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         return await self._authority.exchange(replica, epoch, ttl_s, asks)
 
     async def loop_lag(self) -> float:

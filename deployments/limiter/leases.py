@@ -12,7 +12,7 @@ admitted in any interval (s, t] is at most capacity + rate * (t - s).
 import math
 from dataclasses import dataclass, field
 
-from deployments.contracts.limits import Ask, BucketKind, BucketSpec, Grant
+from deployments.contracts.limits import BucketKind, BucketSpec, LeaseGrant, LeaseRequest
 
 SLOTS_LEASE = 3  # a lease of slots lasts this many lease times; so does learning after a loss
 GRACE_S = 60.0  # how long an expired lease is remembered, so that late reports count once
@@ -22,7 +22,7 @@ _DUST = 1e-6  # credits; what floating point may have lost of a whole one
 
 
 @dataclass(slots=True)
-class Lease:
+class ReplicaLease:
     """What one replica has of a bucket: its last ask, and what came of it."""
 
     number: int = 0
@@ -44,11 +44,11 @@ class Bucket:
     capacity: int
     born: float | None
     known: bool = True
-    leases: dict[str, Lease] = field(default_factory=dict)
+    leases: dict[str, ReplicaLease] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ExchangeContext:
     """One exchange's circumstances: seconds by the authority's clocks, and who asks.
 
     `current`: the replica's leases are of the authority's epoch. `born`: when state was lost.
@@ -68,7 +68,7 @@ class Step:
         return 0.0 if self.born is None else self.born + SLOTS_LEASE * self.ttl_s - self.now
 
 
-def opened(spec: BucketSpec, step: Step) -> Bucket:
+def new_bucket(spec: BucketSpec, step: ExchangeContext) -> Bucket:
     """A bucket met for the first time: full, or as empty as a loss of state demands."""
     level = 0.0
     if spec.kind is BucketKind.RATE:
@@ -79,20 +79,20 @@ def opened(spec: BucketSpec, step: Step) -> Bucket:
     return Bucket(level, step.now, spec.capacity, step.born, known)
 
 
-def settle(bucket: Bucket, ask: Ask, step: Step) -> Grant:
+def process_request(bucket: Bucket, ask: LeaseRequest, step: ExchangeContext) -> LeaseGrant:
     """Take the report and grant what there is. A late or repeated ask changes nothing."""
     lease = bucket.leases.get(step.replica)
     if lease is not None and ask.number <= lease.number:
-        return Grant(ask.number, 0, _room(bucket, ask.spec))
+        return LeaseGrant(ask.number, 0, _room(bucket, ask.spec))
     _forget(bucket, ask.spec, step)
     _pass_time(bucket, ask.spec, step)
-    lease = bucket.leases.setdefault(step.replica, Lease())
+    lease = bucket.leases.setdefault(step.replica, ReplicaLease())
     _report(bucket, lease, ask, step)
     _open_budget(bucket, ask.spec, step)
     return _grant(bucket, lease, ask, step)
 
 
-def _forget(bucket: Bucket, spec: BucketSpec, step: Step) -> None:
+def _forget(bucket: Bucket, spec: BucketSpec, step: ExchangeContext) -> None:
     """State was lost after this bucket was opened: it counts as empty at that moment."""
     if bucket.born == step.born:
         return
@@ -103,7 +103,7 @@ def _forget(bucket: Bucket, spec: BucketSpec, step: Step) -> None:
         bucket.level, bucket.known = -float(_outstanding(bucket)), False
 
 
-def _pass_time(bucket: Bucket, spec: BucketSpec, step: Step) -> None:
+def _pass_time(bucket: Bucket, spec: BucketSpec, step: ExchangeContext) -> None:
     """Refill, and end leases at their moment: expired credits count as spent, slots come back.
 
     A clock that went back gives nothing and must not prolong leases.
@@ -131,7 +131,7 @@ def _refill(bucket: Bucket, spec: BucketSpec, now: float) -> None:
     bucket.at = now
 
 
-def _report(bucket: Bucket, lease: Lease, ask: Ask, step: Step) -> None:
+def _report(bucket: Bucket, lease: ReplicaLease, ask: LeaseRequest, step: ExchangeContext) -> None:
     """1. Undo a grant that never arrived.  2. Count what was spent.  3. Take what came back."""
     met = lease.number > 0
     if met and ask.acked < lease.number:
@@ -152,13 +152,15 @@ def _report(bucket: Bucket, lease: Lease, ask: Ask, step: Step) -> None:
     lease.adjusted = adjust
 
 
-def _open_budget(bucket: Bucket, spec: BucketSpec, step: Step) -> None:
+def _open_budget(bucket: Bucket, spec: BucketSpec, step: ExchangeContext) -> None:
     if not bucket.known and spec.spent >= 0 and step.learning_s <= 0:
         bucket.level += spec.capacity - spec.spent
         bucket.known = True
 
 
-def _grant(bucket: Bucket, lease: Lease, ask: Ask, step: Step) -> Grant:
+def _grant(
+    bucket: Bucket, lease: ReplicaLease, ask: LeaseRequest, step: ExchangeContext
+) -> LeaseGrant:
     blocked = _blocked_s(bucket, ask.spec, step)
     room = 0 if blocked else _room(bucket, ask.spec)
     credits = 0
@@ -173,10 +175,10 @@ def _grant(bucket: Bucket, lease: Lease, ask: Ask, step: Step) -> Grant:
     denied = ask.need > 0 and credits == 0
     retry = (blocked or _retry_s(bucket, ask, step)) if denied else 0.0
     elsewhere = _outstanding(bucket) - lease.held
-    return Grant(ask.number, credits, max(0, room - credits), retry, bucket.known, elsewhere)
+    return LeaseGrant(ask.number, credits, max(0, room - credits), retry, bucket.known, elsewhere)
 
 
-def _blocked_s(bucket: Bucket, spec: BucketSpec, step: Step) -> float:
+def _blocked_s(bucket: Bucket, spec: BucketSpec, step: ExchangeContext) -> float:
     """Seconds for which nothing may be granted because state was lost."""
     if spec.kind is BucketKind.RATE:
         return 0.0
@@ -185,7 +187,7 @@ def _blocked_s(bucket: Bucket, spec: BucketSpec, step: Step) -> float:
     return max(0.0, step.learning_s)
 
 
-def _allowance(spec: BucketSpec, lease: Lease, room: int, replicas: int) -> int:
+def _allowance(spec: BucketSpec, lease: ReplicaLease, room: int, replicas: int) -> int:
     """Credits a replica may hold ahead of need. Below two each, every request asks for its own.
 
     What never refills, or only comes back when a request ends, is lent in ever smaller parts.
@@ -198,7 +200,7 @@ def _allowance(spec: BucketSpec, lease: Lease, room: int, replicas: int) -> int:
     return min(share, room // (4 * replicas))
 
 
-def _retry_s(bucket: Bucket, ask: Ask, step: Step) -> float:
+def _retry_s(bucket: Bucket, ask: LeaseRequest, step: ExchangeContext) -> float:
     if ask.spec.kind is BucketKind.RATE:
         return (ask.need - bucket.level) / ask.spec.rate
     if ask.spec.kind is BucketKind.BUDGET and bucket.known:
@@ -213,7 +215,7 @@ def _room(bucket: Bucket, spec: BucketSpec) -> int:
     return max(0, math.floor(bucket.level + _DUST))
 
 
-def _life(spec: BucketSpec, step: Step) -> float:
+def _life(spec: BucketSpec, step: ExchangeContext) -> float:
     return step.ttl_s * (SLOTS_LEASE if spec.kind is BucketKind.SLOTS else 1)
 
 
@@ -221,7 +223,7 @@ def _outstanding(bucket: Bucket) -> int:
     return sum(lease.held for lease in bucket.leases.values())
 
 
-def keep_s(bucket: Bucket, spec: BucketSpec, ttl_s: float) -> float:
+def bucket_ttl_s(bucket: Bucket, spec: BucketSpec, ttl_s: float) -> float:
     """Seconds after which, untouched, this bucket says nothing that a new one would not."""
     if spec.kind is BucketKind.RATE:
         return (bucket.capacity - bucket.level) / spec.rate + ttl_s + GRACE_S

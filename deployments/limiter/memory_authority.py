@@ -9,8 +9,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from cluster.clock import Clock
-from deployments.contracts.limits import Ask, Exchange, Grant
-from deployments.limiter.leases import Bucket, Step, keep_s, opened, settle
+from deployments.contracts.limits import ExchangeResult, LeaseGrant, LeaseRequest
+from deployments.limiter.leases import (
+    Bucket,
+    ExchangeContext,
+    bucket_ttl_s,
+    new_bucket,
+    process_request,
+)
 
 SEEN_FOR = 8  # lease times after which a silent replica no longer counts
 
@@ -31,16 +37,18 @@ class MemoryAuthority:
         self._buckets: OrderedDict[str, tuple[Bucket, float]] = OrderedDict()
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         """As in contracts/limits.py. Never raises AuthorityDown."""
         now = self._clock.monotonic()
         self._meet(replica, epoch, now, ttl_s)
         current = epoch in ("", self._epoch)
-        step = Step(replica, now, self._clock.wall(), ttl_s, len(self._seen), current, self._born)
+        step = ExchangeContext(
+            replica, now, self._clock.wall(), ttl_s, len(self._seen), current, self._born
+        )
         grants = tuple(self._settle(ask, step) for ask in asks)
         self._sweep(now, 2 * len(asks))
-        return Exchange(self._epoch, len(self._seen), grants)
+        return ExchangeResult(self._epoch, len(self._seen), grants)
 
     @property
     def buckets(self) -> int:
@@ -57,11 +65,11 @@ class MemoryAuthority:
         elif epoch not in ("", self._epoch) and self._born is None:
             self._born = now
 
-    def _settle(self, ask: Ask, step: Step) -> Grant:
+    def _settle(self, ask: LeaseRequest, step: ExchangeContext) -> LeaseGrant:
         key = ask.spec.key
-        bucket = self._buckets[key][0] if key in self._buckets else opened(ask.spec, step)
-        grant = settle(bucket, ask, step)
-        self._buckets[key] = (bucket, step.now + keep_s(bucket, ask.spec, step.ttl_s))
+        bucket = self._buckets[key][0] if key in self._buckets else new_bucket(ask.spec, step)
+        grant = process_request(bucket, ask, step)
+        self._buckets[key] = (bucket, step.now + bucket_ttl_s(bucket, ask.spec, step.ttl_s))
         self._buckets.move_to_end(key)
         return grant
 

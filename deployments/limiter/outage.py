@@ -22,10 +22,10 @@ where only this replica is cut off, the 64th of its part besides.
 """
 
 from deployments.contracts.limits import BucketKind
-from deployments.limiter.account import Account, Parts, Source
-from deployments.limiter.events import Announcer
-from deployments.limiter.purse import Purse
-from deployments.limiter.refusals import refusal, unsure
+from deployments.limiter.account import Parts, Source, TenantLimits
+from deployments.limiter.events import LimitEventEmitter
+from deployments.limiter.purse import LeasedBucket
+from deployments.limiter.refusals import budget_unknown, limit_exceeded
 
 _MISSES = 3
 _AT_ONCE = 64  # the part of a replica's slots that it may give before it is sure of an outage
@@ -41,7 +41,7 @@ class LocalBucket:
         self.at = since
         self.largest = 1
 
-    def lacks_s(self, amount: int, rate: float, now: float) -> float:
+    def wait_s(self, amount: int, rate: float, now: float) -> float:
         """Seconds until `amount` may pass; 0 when it may now."""
         self.largest = max(self.largest, amount)
         self.level = min(self.largest, self.level + rate * max(0.0, now - self.at))
@@ -49,10 +49,10 @@ class LocalBucket:
         return max(0.0, amount - self.level) / rate
 
 
-class Outage:
+class DegradedMode:
     """`since` is when the authority was lost, on the monotonic clock; None while it answers."""
 
-    def __init__(self, announcer: Announcer, ttl_s: float) -> None:
+    def __init__(self, announcer: LimitEventEmitter, ttl_s: float) -> None:
         self._announcer = announcer
         self._ttl_s = ttl_s
         self._buckets: dict[str, LocalBucket] = {}
@@ -60,7 +60,7 @@ class Outage:
         self.misses = 0  # exchanges that failed or came late, one after the other
         self.replicas = 1
 
-    def begin(self, now: float) -> None:
+    def enter(self, now: float) -> None:
         if self.since is None:
             self.since = now
             self._announcer.authority("authority_down")
@@ -72,7 +72,7 @@ class Outage:
             self._buckets.clear()
             self._announcer.authority("authority_up")
 
-    def admit(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
+    def admit(self, account: TenantLimits, parts: Parts, source: Source, now: float) -> Parts:
         """Take all parts by the local rules, or raise the refusal of the first that lacks."""
         lacking = [part for part in parts if part[0].available(now) < part[1]]
         dropped = set()
@@ -85,26 +85,26 @@ class Outage:
                 continue
             self._announcer.hit(account.tenant, purse, source, now)
             if not purse.limit.shadow:
-                raise refusal(purse.limit, amount, retry_s)
+                raise limit_exceeded(purse.limit, amount, retry_s)
         unleased = {purse for purse, _ in lacking}
         taken = tuple(part for part in parts if part[0] not in dropped)
         for purse, amount in taken:
             if purse in unleased:
                 self._spend(purse, amount)
             else:
-                purse.spend(amount)
+                purse.consume(amount)
         return taken
 
-    def _spend(self, purse: Purse, amount: int) -> None:
-        purse.spend_unleased(amount)
+    def _spend(self, purse: LeasedBucket, amount: int) -> None:
+        purse.consume_over_lease(amount)
         if purse.kind is BucketKind.RATE:
             self._buckets[purse.limit.spec.key].level -= amount
 
-    def _lacks_s(self, purse: Purse, amount: int, now: float) -> float:
+    def _lacks_s(self, purse: LeasedBucket, amount: int, now: float) -> float:
         spec = purse.limit.spec
         if purse.kind is BucketKind.BUDGET:
             if not purse.limit.shadow:
-                raise unsure(purse.limit)
+                raise budget_unknown(purse.limit)
             return self._ttl_s
         begins = self._ttl_s + (now if self.since is None else self.since)
         sure = self.misses >= _MISSES
@@ -115,4 +115,4 @@ class Outage:
         if not sure:
             return self._ttl_s
         bucket = self._buckets.setdefault(spec.key, LocalBucket(begins))
-        return bucket.lacks_s(amount, spec.rate / self.replicas, now)
+        return bucket.wait_s(amount, spec.rate / self.replicas, now)

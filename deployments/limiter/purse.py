@@ -7,7 +7,7 @@ Times are seconds on this process's monotonic clock.
 import math
 from dataclasses import replace
 
-from deployments.contracts.limits import Ask, BucketKind, Grant
+from deployments.contracts.limits import BucketKind, LeaseGrant, LeaseRequest
 from deployments.limiter.leases import SLOTS_LEASE
 from deployments.limiter.limits import Limit
 
@@ -20,7 +20,7 @@ _RENEW, _RENEW_SLOTS = 0.6, 0.33  # the part of a lease's life after which it is
 _LOW = 0.1  # the share of that below which more is fetched ahead
 
 
-class Purse:
+class LeasedBucket:
     """Spending is a comparison and a subtraction; everything else happens between requests."""
 
     def __init__(self, limit: Limit, now: float, ttl_s: float) -> None:
@@ -54,7 +54,7 @@ class Purse:
         self._leased = 0  # places of slots that the authority knows of
         self._sent_at = now
 
-    def follow(self, limit: Limit) -> None:
+    def update_limit(self, limit: Limit) -> None:
         """The plan states the limit anew: what the old terms refused may be asked for again."""
         old, self.limit = self.limit.spec, limit
         if limit.spec != old:
@@ -68,14 +68,14 @@ class Purse:
             self.holding = 0
         return self.holding
 
-    def spend(self, amount: int) -> None:
+    def consume(self, amount: int) -> None:
         self.holding -= amount
         self._taken += amount
         self.pins += 1
         if self.kind is not BucketKind.RATE:
             self.open += amount
 
-    def spend_unleased(self, amount: int) -> None:
+    def consume_over_lease(self, amount: int) -> None:
         """Admit without credits while the authority is away: a debt to be reported."""
         self.pins += 1
         if self.kind is not BucketKind.RATE:
@@ -83,7 +83,7 @@ class Purse:
         if self.kind is not BucketKind.SLOTS:
             self.adjust -= amount
 
-    def give_back(self, reserved: int, used: int, voids: int) -> None:
+    def release(self, reserved: int, used: int, voids: int) -> None:
         """A reservation ends. What was reserved before a loss of state is not credited twice."""
         self.pins -= 1
         if self.kind is BucketKind.SLOTS:
@@ -104,7 +104,7 @@ class Purse:
         if unused > 0:
             self.denied = 0
 
-    def refused(self, amount: int, now: float) -> bool:
+    def is_denied(self, amount: int, now: float) -> bool:
         """Whether a recent denial answers this."""
         return 0 < self.denied <= amount and now < self.denied_until
 
@@ -120,7 +120,7 @@ class Purse:
         self.denied, self.denied_until = amount, now + refuse
         self.retry_at = now + retry_s
 
-    def _note_scarcity(self, grant: Grant, now: float) -> None:
+    def _note_scarcity(self, grant: LeaseGrant, now: float) -> None:
         """The authority gave its last credit: when ours are spent, do not ask for each new one."""
         short = 0 < grant.credits < self._wanted
         if self.kind is BucketKind.RATE and short and grant.level == 0:
@@ -146,7 +146,9 @@ class Purse:
             self.holding or self.open or self.adjust or self.waiting or self.pins
         )
 
-    def ask(self, number: int, need: int, waiting: int, now: float, spent: int = -1) -> Ask:
+    def build_request(
+        self, number: int, need: int, waiting: int, now: float, spent: int = -1
+    ) -> LeaseRequest:
         """Report and wish. What is held beyond the demand goes back with it."""
         held = self.available(now)
         target = self._target(now)
@@ -163,7 +165,7 @@ class Purse:
         self.asked = self.limit.spec
         self._leased = held + taken
         self.quiet = False
-        return Ask(
+        return LeaseRequest(
             self.limit.spec if spent < 0 else replace(self.limit.spec, spent=spent),
             number,
             self.acked,
@@ -174,7 +176,7 @@ class Purse:
             want=self._wanted,
         )
 
-    def receive(self, grant: Grant, now: float) -> None:
+    def apply_grant(self, grant: LeaseGrant, now: float) -> None:
         """Take a grant; one that another ask has overtaken says nothing."""
         if grant.number != self.number:
             return
@@ -195,7 +197,7 @@ class Purse:
         self.low = int(ahead * _LOW) if ahead > 1 and grant.level else -1
         self._note_scarcity(grant, now)
 
-    def void(self) -> None:
+    def reset_leases(self) -> None:
         """The authority lost its state: leases are void, debts and open reservations are not."""
         self.holding = 0
         self.acked = 0
@@ -207,7 +209,7 @@ class Purse:
         self._reported = min(0, self._reported)
         self.adjust = self._reported + (-self.open if self.kind is BucketKind.BUDGET else owed)
 
-    def retire(self) -> None:
+    def release_all(self) -> None:
         """Expect no more demand, so that the next ask gives everything back."""
         self._demand, self._taken = 0.0, 0
         self.low = self.holding
@@ -219,12 +221,12 @@ class Purse:
         return max(0, min(spec.capacity, int(level)))
 
     @property
-    def scarce(self) -> bool:
+    def is_nearly_exhausted(self) -> bool:
         """Whether a fifth or less of a budget may be left."""
         left = self.level + self.elsewhere + self.adjust + self.holding
         return 5 * left <= self.limit.spec.capacity
 
-    def left(self, now: float) -> int:
+    def remaining_global(self, now: float) -> int:
         """What nobody has spent or set aside, as far as is known here; below 0: overspent."""
         spec = self.limit.spec
         level = self.level + spec.rate * (now - self.level_at)

@@ -17,8 +17,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from deployments.contracts.limits import Ask, AuthorityDown, BucketKind, Exchange, Grant
-from deployments.limiter.limits import shard
+from deployments.contracts.limits import (
+    AuthorityUnavailable,
+    BucketKind,
+    ExchangeResult,
+    LeaseGrant,
+    LeaseRequest,
+)
+from deployments.limiter.limits import tenant_shard
 
 _SCRIPT = Path(__file__).with_name("gcra.lua").read_text()
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -48,8 +54,8 @@ class RedisAuthority:
         self._prefix = prefix
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         """As in contracts/limits.py."""
         keys = self._keys(asks)
         arguments: list[Any] = [replica, epoch, repr(ttl_s), uuid.uuid4().hex]
@@ -58,7 +64,7 @@ class RedisAuthority:
         try:
             answer = await self._evaluate(keys, arguments)
         except (RedisError, OSError, TimeoutError) as error:
-            raise AuthorityDown(type(error).__name__) from None
+            raise AuthorityUnavailable(type(error).__name__) from None
         return _exchange(asks, answer)
 
     async def warm_up(self) -> None:
@@ -77,24 +83,24 @@ class RedisAuthority:
         except NoScriptError:  # first use, or the server was restarted
             return await redis.eval(_SCRIPT, len(keys), *keys, *arguments)
 
-    def _keys(self, asks: Sequence[Ask]) -> list[str]:
-        tag = shard(asks[0].spec.key.split("|", 1)[0])
+    def _keys(self, asks: Sequence[LeaseRequest]) -> list[str]:
+        tag = tenant_shard(asks[0].spec.key.split("|", 1)[0])
         stem = f"{self._prefix}:{{{tag}}}"
         return [f"{stem}:epoch", f"{stem}:replicas", *(f"{stem}:{ask.spec.key}" for ask in asks)]
 
 
-def _arguments(ask: Ask) -> tuple[Any, ...]:
+def _arguments(ask: LeaseRequest) -> tuple[Any, ...]:
     spec = ask.spec
     of_spec = (spec.kind.value, spec.capacity, repr(spec.rate), repr(spec.until), spec.spent)
     of_ask = (ask.number, ask.acked, ask.holding, ask.adjust, ask.need, ask.waiting, ask.want)
     return of_spec + of_ask
 
 
-def _exchange(asks: Sequence[Ask], answer: list[Any]) -> Exchange:
+def _exchange(asks: Sequence[LeaseRequest], answer: list[Any]) -> ExchangeResult:
     epoch, replicas, *rest = answer
     grants = []
     for ask, at in zip(asks, range(0, len(rest), _PER_GRANT), strict=True):
         credits, level, retry, known, elsewhere = rest[at : at + _PER_GRANT]
         is_known = bool(known) or ask.spec.kind is not BucketKind.BUDGET
-        grants.append(Grant(ask.number, credits, level, float(retry), is_known, elsewhere))
-    return Exchange(epoch.decode(), replicas, tuple(grants))
+        grants.append(LeaseGrant(ask.number, credits, level, float(retry), is_known, elsewhere))
+    return ExchangeResult(epoch.decode(), replicas, tuple(grants))

@@ -9,7 +9,7 @@ from deployments.limiter.limits import Limit
 _UNSURE_S = 2.0
 
 
-def refusal(limit: Limit, amount: int, retry_after_s: float) -> Problem:
+def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
     """The limit has no room for `amount` now."""
     if limit.spec.kind is BucketKind.BUDGET:
         return QuotaExceeded(
@@ -31,7 +31,7 @@ def refusal(limit: Limit, amount: int, retry_after_s: float) -> Problem:
     )
 
 
-def too_large(limit: Limit, amount: int) -> Problem:
+def exceeds_capacity(limit: Limit, amount: int) -> Problem:
     """No wait would ever make room for `amount`."""
     return InvalidRequest(
         f"This request may take {amount} {limit.unit}; the limit '{limit.name}' lets at most "
@@ -42,7 +42,7 @@ def too_large(limit: Limit, amount: int) -> Problem:
     )
 
 
-def unsure(limit: Limit, retry_after_s: float = _UNSURE_S) -> Problem:
+def budget_unknown(limit: Limit, retry_after_s: float = _UNSURE_S) -> Problem:
     """A hard budget cannot be checked now, so nothing is spent on it."""
     return Overloaded(
         f"The budget '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name

@@ -12,12 +12,12 @@ from cluster.clock import Clock
 from cluster.problems import Overloaded, Problem
 from cluster.tasks import create_detached_task
 from cluster.tenants.units import Unit
-from deployments.contracts.limits import Authority, AuthorityDown, BucketKind, Exchange
-from deployments.limiter.account import Account, Parts, Source, Waiter
-from deployments.limiter.events import Announcer
-from deployments.limiter.outage import Outage
-from deployments.limiter.purse import Purse
-from deployments.limiter.refusals import refusal, too_large, unsure
+from deployments.contracts.limits import Authority, AuthorityUnavailable, BucketKind, ExchangeResult
+from deployments.limiter.account import Parts, PendingAcquire, Source, TenantLimits
+from deployments.limiter.events import LimitEventEmitter
+from deployments.limiter.outage import DegradedMode
+from deployments.limiter.purse import LeasedBucket
+from deployments.limiter.refusals import budget_unknown, exceeds_capacity, limit_exceeded
 
 _ROUNDS = 4  # exchanges after which a request that others overtook is refused
 _LEARNING_S = 0.01  # a budget refused for longer than this waits for the ledger, not for us
@@ -25,7 +25,7 @@ _LEARNING_S = 0.01  # a budget refused for longer than this waits for the ledger
 Spent = Callable[[str, Unit, str, str], Awaitable[int]]
 
 
-class Rounds:
+class LeaseClient:
     """Carries asks of accounts and hands out what comes back, in the order of arrival."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Rounds:
         replica: str,
         clock: Clock,
         spent: Spent,
-        announcer: Announcer,
+        announcer: LimitEventEmitter,
         ttl_s: float,
         patience_s: float,
     ) -> None:
@@ -47,44 +47,48 @@ class Rounds:
         self._patience_s = patience_s
         self._numbers = itertools.count(1)
         self._epochs: dict[int, str] = {}
-        self.accounts: dict[str, Account] = {}
-        self.outage = Outage(announcer, ttl_s)
+        self.accounts: dict[str, TenantLimits] = {}
+        self.outage = DegradedMode(announcer, ttl_s)
         self.exchanges = 0
 
-    async def take(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
+    async def acquire(
+        self, account: TenantLimits, parts: Parts, source: Source, now: float
+    ) -> Parts:
         """The parts that were taken: all, but for limits in shadow mode that had no room."""
-        if self.take_now(account, parts, now):
+        if self.try_acquire(account, parts, now):
             return parts
         taken = await self._acquire(account, parts, source, now)
         if len(taken) < len(parts):
-            taken = account.owe(parts, taken)
+            taken = account.record_overdraft(parts, taken)
         self._look_after(account, taken, self.clock.monotonic())
         return taken
 
-    def take_now(self, account: Account, parts: Parts, now: float) -> bool:
+    def try_acquire(self, account: TenantLimits, parts: Parts, now: float) -> bool:
         """Spend credits in hand: all parts, or none and False."""
-        taken = account.take(parts, now)
+        taken = account.try_acquire(parts, now)
         if taken:
             self._look_after(account, parts, now)
         return taken
 
-    def _look_after(self, account: Account, taken: Parts, now: float) -> None:
+    def _look_after(self, account: TenantLimits, taken: Parts, now: float) -> None:
         """Tell of budgets that run out, and ask for more of what is low."""
         for purse, _ in taken:
-            if purse.kind is BucketKind.BUDGET and purse.scarce:
+            if purse.kind is BucketKind.BUDGET and purse.is_nearly_exhausted:
                 self._announcer.budget(account.tenant, purse, now)
             if purse.holding <= purse.low and self.outage.since is None:
                 self.start(account)
 
-    async def _acquire(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
+    async def _acquire(
+        self, account: TenantLimits, parts: Parts, source: Source, now: float
+    ) -> Parts:
         parts = self._passable(account, parts, source, now)
-        if account.take(parts, now):
+        if account.try_acquire(parts, now):
             return parts
         if self.outage.since is not None:
             account.probe = True
             return self.outage.admit(account, parts, source, now)
-        waiter = Waiter(parts, source, asyncio.get_running_loop().create_future())
-        account.join(waiter)
+        waiter = PendingAcquire(parts, source, asyncio.get_running_loop().create_future())
+        account.enqueue(waiter)
         self.start(account)
         try:
             return await waiter.future
@@ -92,12 +96,12 @@ class Rounds:
             self._abandon(account, waiter)
             raise
 
-    def start(self, account: Account) -> None:
+    def start(self, account: TenantLimits) -> None:
         """Begin an exchange unless one is under way, which then is followed by another."""
         if account.task is None:
             account.task = create_detached_task(self._run(account))
 
-    async def look(self, account: Account, purses: list[Purse]) -> None:
+    async def refresh(self, account: TenantLimits, purses: list[LeasedBucket]) -> None:
         """Ask what is left of limits, and take nothing; without the authority, ask nobody."""
         await self._quiet(account)
         await self._state_spent(account, {purse: 0.0 for purse in purses if not purse.known})
@@ -108,7 +112,7 @@ class Rounds:
             self.start(account)
             await self._quiet(account)
 
-    async def _quiet(self, account: Account) -> None:
+    async def _quiet(self, account: TenantLimits) -> None:
         """Until the exchange under way has ended, or the patience."""
         if account.task is not None:
             await asyncio.wait({account.task}, timeout=self._patience_s)
@@ -124,18 +128,18 @@ class Rounds:
                 self.start(account)
                 return
 
-    async def _run(self, account: Account) -> None:
+    async def _run(self, account: TenantLimits) -> None:
         try:
             while await self._round(account) and account.waiters:
                 pass
         finally:
             account.task = None
             for waiter in list(account.waiters):  # only after an error of our own
-                account.leave(waiter)
+                account.dequeue(waiter)
                 if not waiter.future.done():
                     waiter.future.set_exception(Overloaded("Limits cannot be checked right now."))
 
-    async def _round(self, account: Account) -> bool:
+    async def _round(self, account: TenantLimits) -> bool:
         """One exchange; False when there was none."""
         sent_at = self.clock.monotonic()
         asks = account.asks(self._numbers, sent_at)
@@ -147,7 +151,7 @@ class Rounds:
         self.exchanges += 1
         try:
             exchange = await self._authority.exchange(self._replica, epoch, self._ttl_s, asks)
-        except AuthorityDown:
+        except AuthorityUnavailable:
             self.outage.misses += 1
             self._give_up(account)
             return False
@@ -156,9 +160,9 @@ class Rounds:
         now = self.clock.monotonic()
         self._arrived(account, exchange, now - sent_at)
         account.spent.clear()
-        unsure_of: dict[Purse, float] = {}
+        unsure_of: dict[LeasedBucket, float] = {}
         for purse, grant in zip(asked, exchange.grants, strict=True):
-            purse.receive(grant, now)
+            purse.apply_grant(grant, now)
             if not grant.known and purse.waiting:
                 unsure_of[purse] = grant.retry_after_s
         await self._state_spent(account, unsure_of)
@@ -168,21 +172,23 @@ class Rounds:
                 self._announcer.budget(account.tenant, purse, now)
         return True
 
-    def _arrived(self, account: Account, exchange: Exchange, took_s: float) -> None:
+    def _arrived(self, account: TenantLimits, exchange: ExchangeResult, took_s: float) -> None:
         known = self._epochs.get(account.shard, "")
         self._epochs[account.shard] = exchange.epoch
         if known and known != exchange.epoch:
             for other in self.accounts.values():
                 if other.shard == account.shard:
                     for purse in other.purses.values():
-                        purse.void()
+                        purse.reset_leases()
         self.outage.replicas = max(1, exchange.replicas)
         if took_s <= self._patience_s:
             self.outage.end()
         else:
             self.outage.misses += 1
 
-    async def _state_spent(self, account: Account, unsure_of: dict[Purse, float]) -> None:
+    async def _state_spent(
+        self, account: TenantLimits, unsure_of: dict[LeasedBucket, float]
+    ) -> None:
         """Fetch what the ledger knows of budgets that the authority has not opened yet."""
         for purse, retry_s in list(unsure_of.items()):
             limit = purse.limit
@@ -195,34 +201,36 @@ class Rounds:
             except Exception:  # noqa: BLE001 - no figure, whatever the cause: refused
                 unsure_of[purse] = 2.0
 
-    def _resolve(self, account: Account, asked: set[Purse], unsure_of: dict[Purse, float]) -> None:
+    def _resolve(
+        self, account: TenantLimits, asked: set[LeasedBucket], unsure_of: dict[LeasedBucket, float]
+    ) -> None:
         now = self.clock.monotonic()
         for waiter in list(account.waiters):
             lacking = [part for part in waiter.parts if part[0].available(now) < part[1]]
             try:
                 keep = self._judge(account, waiter, lacking, asked, unsure_of, now)
             except Problem as problem:
-                account.leave(waiter)
+                account.dequeue(waiter)
                 if not waiter.future.done():
                     waiter.future.set_exception(problem)
             else:
                 if keep is not None:
                     self._hand_over(account, waiter, keep)
 
-    def _hand_over(self, account: Account, waiter: Waiter, parts: Parts) -> None:
-        account.leave(waiter)
+    def _hand_over(self, account: TenantLimits, waiter: PendingAcquire, parts: Parts) -> None:
+        account.dequeue(waiter)
         if not waiter.future.done():
             for purse, amount in parts:
-                purse.spend(amount)
+                purse.consume(amount)
             waiter.future.set_result(parts)
 
     def _judge(
         self,
-        account: Account,
-        waiter: Waiter,
-        lacking: list[tuple[Purse, int]],
-        asked: set[Purse],
-        unsure_of: dict[Purse, float],
+        account: TenantLimits,
+        waiter: PendingAcquire,
+        lacking: list[tuple[LeasedBucket, int]],
+        asked: set[LeasedBucket],
+        unsure_of: dict[LeasedBucket, float],
         now: float,
     ) -> Parts | None:
         """The parts to take now, or None to wait for the next round. Raises the refusal."""
@@ -231,7 +239,7 @@ class Rounds:
             room = purse.holding + purse.level
             if purse in unsure_of and unsure_of[purse] > _LEARNING_S:
                 if not purse.limit.shadow:
-                    raise unsure(purse.limit, unsure_of[purse])
+                    raise budget_unknown(purse.limit, unsure_of[purse])
                 dropped.add(purse)
                 continue
             fresh = waiter.rounds == 0 or purse not in asked or purse in unsure_of
@@ -243,7 +251,12 @@ class Rounds:
         return tuple(part for part in waiter.parts if part[0] not in dropped)
 
     def _deny(
-        self, account: Account, waiter: Waiter, purse: Purse, amount: int, now: float
+        self,
+        account: TenantLimits,
+        waiter: PendingAcquire,
+        purse: LeasedBucket,
+        amount: int,
+        now: float,
     ) -> None:
         """Remember and tell that a limit has no room. Raises unless it is in shadow mode."""
         spec, room, retry_s = purse.limit.spec, purse.holding + purse.level, self._ttl_s
@@ -254,37 +267,37 @@ class Rounds:
         purse.deny(amount, retry_s, now)
         self._announcer.hit(account.tenant, purse, waiter.source, now)
         if not purse.limit.shadow:
-            raise refusal(purse.limit, amount, retry_s)
+            raise limit_exceeded(purse.limit, amount, retry_s)
 
-    def _passable(self, account: Account, parts: Parts, source: Source, now: float) -> Parts:
+    def _passable(self, account: TenantLimits, parts: Parts, source: Source, now: float) -> Parts:
         """What is worth asking for: raises what is certain, drops what is only observed."""
         kept = []
         for part in parts:
             purse, amount = part
             over = amount > purse.limit.spec.capacity
-            if not over and not purse.refused(amount, now) or purse.available(now) >= amount:
+            if not over and not purse.is_denied(amount, now) or purse.available(now) >= amount:
                 kept.append(part)
             else:
                 self._announcer.hit(account.tenant, purse, source, now)
                 if not purse.limit.shadow:
                     if over:
-                        raise too_large(purse.limit, amount)
-                    raise refusal(purse.limit, amount, max(0.001, purse.retry_at - now))
+                        raise exceeds_capacity(purse.limit, amount)
+                    raise limit_exceeded(purse.limit, amount, max(0.001, purse.retry_at - now))
         return tuple(kept)
 
-    def _overdue(self, account: Account) -> None:
+    def _overdue(self, account: TenantLimits) -> None:
         """The patience is over; one more turn of the loop, in case the answer is here."""
         task = account.task
         if task is not None:
             loop = asyncio.get_running_loop()
             loop.call_later(0.002, lambda: self._give_up(account) if account.task is task else 0)
 
-    def _give_up(self, account: Account) -> None:
+    def _give_up(self, account: TenantLimits) -> None:
         """Nobody waits any longer; the late answer still counts when it comes."""
         now = self.clock.monotonic()
-        self.outage.begin(now)
+        self.outage.enter(now)
         for waiter in list(account.waiters):
-            account.leave(waiter)
+            account.dequeue(waiter)
             if not waiter.future.done():
                 try:
                     parts = self.outage.admit(account, waiter.parts, waiter.source, now)
@@ -292,10 +305,10 @@ class Rounds:
                 except Problem as problem:
                     waiter.future.set_exception(problem)
 
-    def _abandon(self, account: Account, waiter: Waiter) -> None:
+    def _abandon(self, account: TenantLimits, waiter: PendingAcquire) -> None:
         """The caller left: out of the line, or back with what it was just given."""
         if waiter in account.waiters:
-            account.leave(waiter)
+            account.dequeue(waiter)
         elif not waiter.future.cancelled() and waiter.future.exception() is None:
             for purse, amount in waiter.future.result():
-                purse.give_back(amount, 0, purse.voids)
+                purse.release(amount, 0, purse.voids)

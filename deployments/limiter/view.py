@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
-from deployments.limiter.headers import whole_in_s
-from deployments.limiter.purse import Purse
+from deployments.limiter.headers import seconds_until_full
+from deployments.limiter.purse import LeasedBucket
 
 
 @dataclass(frozen=True, slots=True)
-class LimitView:
+class LimitStatus:
     """`remaining` of `capacity` is what this replica knows to be left; None: nobody can say now.
 
     `reset_s` is in how many seconds a rate is full again, or a budget's period ends; 0 for slots.
@@ -26,15 +26,15 @@ class LimitView:
     reset_s: int
 
 
-def limit_view(purse: Purse, now: float, wall: float) -> LimitView:
+def limit_view(purse: LeasedBucket, now: float, wall: float) -> LimitStatus:
     limit = purse.limit
-    left = max(0, purse.left(now))
+    left = max(0, purse.remaining_global(now))
     answered = purse.known and purse.acked > 0
-    return LimitView(
+    return LimitStatus(
         limit.name,
         purse.kind,
         limit.unit,
         limit.spec.capacity,
         left if answered else None,
-        whole_in_s(purse, left, wall),
+        seconds_until_full(purse, left, wall),
     )

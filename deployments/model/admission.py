@@ -1,16 +1,16 @@
 """Who may use one model: refuses what cannot be served in time, queues the rest fairly.
 
-In: a request's tenant, priority, choices and deadline. Out: a `Place` to await turns on, or a
+In: a request's tenant, priority, choices and deadline. Out: a `QueueTicket` to await turns on, or a
 Problem with the time after which to come back.
 """
 
 from cluster.clock import Clock
 from cluster.problems import Draining, InvalidRequest, Overloaded, Problem, RateLimited
 from deployments.contracts.generation import GenerateRequest
-from deployments.model.backlog import Entry, Tenant
+from deployments.model.backlog import QueuedRequest, TenantQueue
 from deployments.model.fair_queue import FairQueue
-from deployments.model.place import Place
-from deployments.model.recent import Recent
+from deployments.model.place import QueueTicket
+from deployments.model.recent import LatencyStats
 from deployments.model.shedding import Shedder
 
 _SMOOTHING = 0.1
@@ -43,7 +43,7 @@ class Admission:
         self.shedder = Shedder(target_wait_s, clock)
         self.queue = FairQueue(max_running, clock, self._granted)
         self._clock = clock
-        self._recent = Recent(clock)
+        self._recent = LatencyStats(clock)
         self._cache_tokens = cache_tokens
         self._mean_s: float | None = None
 
@@ -55,7 +55,7 @@ class Admission:
     def waiting(self) -> int:
         return self.queue.waiting
 
-    def place(self, request: GenerateRequest) -> Place:
+    def admit(self, request: GenerateRequest) -> QueueTicket:
         """Places for the request's choices, some or all of them still to be waited for.
 
         Enter it with `with`. Raises Draining after `close`, InvalidRequest where the choices could
@@ -67,7 +67,7 @@ class Admission:
         queue, caller, n = self.queue, request.caller, request.n
         tenant = queue.tenant(caller.tenant, caller.weight)
         now = self._clock.monotonic()
-        place = Place(
+        place = QueueTicket(
             queue, self._recent, self._left, tenant, request.priority, n, now, request.timeout_s
         )
         if queue.waiting or queue.running + n > queue.limit:
@@ -97,7 +97,7 @@ class Admission:
         tokens = {"tokens": self._recent.tokens, "tokens_capacity": self._cache_tokens}
         return tokens | self._recent.figures()
 
-    def _left(self, place: Place) -> None:
+    def _left(self, place: QueueTicket) -> None:
         self._recent.tokens -= place.tokens
         if place.finished == place.places:
             self._recent.whole(place.since)
@@ -107,11 +107,11 @@ class Admission:
             self._mean_s = mean_s + _SMOOTHING * (held_s - mean_s)
         self.queue.leave(place)
 
-    def _granted(self, entry: Entry) -> None:
+    def _granted(self, entry: QueuedRequest) -> None:
         over = self._over_share(entry.tenant, 1)
-        self.shedder.waited(entry.priority, over, entry.started - entry.since)
+        self.shedder.observe_wait(entry.priority, over, entry.started - entry.since)
 
-    def _check(self, place: Place, patience_s: float, more: int) -> None:
+    def _check(self, place: QueueTicket, patience_s: float, more: int) -> None:
         """Raise what the newcomer is refused with, or see that there is room for `more`."""
         capacity = self.queue.limit + self.max_waiting
         if place.places > capacity:
@@ -129,7 +129,7 @@ class Admission:
             raise self._refusal(tenant, more)
         self._make_room(place, more)
 
-    def _sheds(self, place: Place, more: int) -> bool:
+    def _sheds(self, place: QueueTicket, more: int) -> bool:
         tenant, queue = place.tenant, self.queue
         places = tenant.running + tenant.waiting + more
         if self._mean_s is None or places <= self._share(tenant) * queue.limit:
@@ -137,7 +137,7 @@ class Admission:
         over, wait_s = self._over_share(tenant, more), self._wait_s(tenant, more)
         return self.shedder.sheds(place.priority, over, wait_s, queued=queue.waiting > 0)
 
-    def _make_room(self, newcomer: Place, more: int) -> None:
+    def _make_room(self, newcomer: QueueTicket, more: int) -> None:
         """Drop the newest requests of longer backlogs until `more` places fit."""
         lacking = self.queue.waiting + more - self.max_waiting
         while lacking > 0:
@@ -148,7 +148,7 @@ class Admission:
             for_another = victim.tenant is not newcomer.tenant
             self.queue.drop(victim, self._refusal(victim.tenant, 0, for_another))
 
-    def _victim(self, newcomer: Place, more: int) -> Entry | None:
+    def _victim(self, newcomer: QueueTicket, more: int) -> QueuedRequest | None:
         """The newest entry of the longest backlog, or a less important one of the newcomer's own
         tenant if that has the longest."""
         tenant = newcomer.tenant
@@ -156,10 +156,10 @@ class Admission:
         others = self.queue.backlogged()
         longest = max(others, key=lambda t: t.waiting / t.weight, default=tenant)
         if longest is not tenant and longest.waiting / longest.weight > own:
-            return longest.backlog.expendable()
-        return tenant.backlog.expendable(below=newcomer.priority)
+            return longest.backlog.shed_candidate()
+        return tenant.backlog.shed_candidate(below=newcomer.priority)
 
-    def _refusal(self, tenant: Tenant, more: int, for_another: bool = False) -> Problem:
+    def _refusal(self, tenant: TenantQueue, more: int, for_another: bool = False) -> Problem:
         retry_after_s = self._retry_after_s(tenant, more)
         if for_another or self._over_share(tenant, more):
             return RateLimited(
@@ -173,22 +173,22 @@ class Admission:
             retry_after_s=retry_after_s,
         )
 
-    def _share(self, tenant: Tenant) -> float:
+    def _share(self, tenant: TenantQueue) -> float:
         """Its part of the weights of all tenants with an open request, itself included."""
         return tenant.weight / (self.queue.shares + (0.0 if tenant.open else tenant.weight))
 
-    def _over_share(self, tenant: Tenant, more: int) -> bool:
+    def _over_share(self, tenant: TenantQueue, more: int) -> bool:
         """Whether, with other tenants present, its part of the queue is over its share by more
         than a fifth."""
         share, queued = self._share(tenant), self.queue.waiting + more
         return share < 1.0 and tenant.waiting + more > _TOLERANCE * share * queued
 
-    def _wait_s(self, tenant: Tenant, more: int) -> float:
+    def _wait_s(self, tenant: TenantQueue, more: int) -> float:
         """How long the last of `more` new places would wait, as the queue stands."""
         own = (tenant.waiting + more) / self._share(tenant)
         return min(own, self.queue.waiting + more) * self._per_place_s()
 
-    def _retry_after_s(self, tenant: Tenant, more: int) -> float:
+    def _retry_after_s(self, tenant: TenantQueue, more: int) -> float:
         """Until the tenant's backlog is short enough not to be shed."""
         excess_s = self._wait_s(tenant, more) - self.shedder.target_wait_s
         return min(_LONGEST_RETRY_S, max(1.0, excess_s))

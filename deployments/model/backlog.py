@@ -18,7 +18,7 @@ _SLACK = 64
 
 
 @dataclass(slots=True, eq=False)
-class Tenant:
+class TenantQueue:
     """`served` is the virtual token counter: cost of what it got, divided by `weight`.
 
     `running` and `waiting` are places, `open` is entries. `typical` is a moving mean of what one
@@ -36,7 +36,7 @@ class Tenant:
     backlog: "Backlog" = field(default_factory=lambda: Backlog())
 
 
-class Entry:
+class QueuedRequest:
     """One request for `places` places; the queue counts down `waiting` and up `granted`.
 
     `cost` is what it has cost so far, `charged` what its tenant's counter was raised by.
@@ -60,7 +60,7 @@ class Entry:
     )
 
     def __init__(
-        self, tenant: Tenant, priority: Priority, places: int, since: float, timeout_s: float
+        self, tenant: TenantQueue, priority: Priority, places: int, since: float, timeout_s: float
     ) -> None:
         self.tenant = tenant
         self.priority = priority
@@ -86,28 +86,28 @@ class Backlog:
     __slots__ = ("_classes", "_overtaken", "_places")
 
     def __init__(self) -> None:
-        self._classes: tuple[OrderedDict[Entry, None], ...] = tuple(
+        self._classes: tuple[OrderedDict[QueuedRequest, None], ...] = tuple(
             OrderedDict() for _ in IMPORTANCE
         )
         self._overtaken = [0] * len(IMPORTANCE)
         self._places = [0] * len(IMPORTANCE)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: QueuedRequest) -> None:
         rank = IMPORTANCE.index(entry.priority)
         self._classes[rank][entry] = None
         self._places[rank] += entry.waiting
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: QueuedRequest) -> None:
         """Forget a waiting entry."""
         rank = IMPORTANCE.index(entry.priority)
         del self._classes[rank][entry]
         self._places[rank] -= entry.waiting
 
-    def first(self) -> Entry:
+    def first(self) -> QueuedRequest:
         """The entry that gets this tenant's next place."""
         return next(iter(self._classes[self._turn()]))
 
-    def take(self, entry: Entry) -> None:
+    def take(self, entry: QueuedRequest) -> None:
         """Let `entry` wait for one place less, while the others go on waiting."""
         taken = IMPORTANCE.index(entry.priority)
         entry.waiting -= 1
@@ -118,7 +118,7 @@ class Backlog:
         for rank in range(taken + 1, len(IMPORTANCE)):
             self._overtaken[rank] += bool(self._classes[rank])
 
-    def expendable(self, below: Priority | None = None) -> Entry | None:
+    def shed_candidate(self, below: Priority | None = None) -> QueuedRequest | None:
         """The newest of the least important entries that have no place yet.
 
         With `below`, only one that is less important than that.
@@ -142,7 +142,7 @@ class Backlog:
         return ranks[0]
 
 
-class LeastServed:
+class VirtualTimeHeap:
     """Tenants that wait, least served first; of equals, the one that began to wait first.
 
     A heap whose keys may lag behind counters that grow, and are put right when they come up; a
@@ -150,14 +150,14 @@ class LeastServed:
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Tenant]] = []
+        self._heap: list[tuple[float, int, TenantQueue]] = []
         self._tickets = count()
         self._sweep_at = _SLACK
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def put(self, tenant: Tenant) -> None:
+    def put(self, tenant: TenantQueue) -> None:
         tenant.ticket = next(self._tickets)
         heappush(self._heap, (tenant.served, tenant.ticket, tenant))
         if len(self._heap) > self._sweep_at:
@@ -165,10 +165,10 @@ class LeastServed:
             heapify(self._heap)
             self._sweep_at = 2 * len(self._heap) + _SLACK
 
-    def tenants(self) -> list[Tenant]:
+    def tenants(self) -> list[TenantQueue]:
         return [entry[2] for entry in self._heap if _live(entry)]
 
-    def first(self) -> Tenant:
+    def first(self) -> TenantQueue:
         """Raises IndexError when no tenant waits."""
         while True:
             key, ticket, tenant = entry = self._heap[0]
@@ -180,6 +180,6 @@ class LeastServed:
                 return tenant
 
 
-def _live(entry: tuple[float, int, Tenant]) -> bool:
+def _live(entry: tuple[float, int, TenantQueue]) -> bool:
     _, ticket, tenant = entry
     return tenant.waiting > 0 and tenant.ticket == ticket

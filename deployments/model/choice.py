@@ -18,7 +18,7 @@ _SLICE = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextDelta:
     """Text that is certain, the log probabilities of its tokens, and the end if it came."""
 
     text: str
@@ -26,7 +26,7 @@ class Piece:
     finish_reason: FinishReason | None
 
 
-class ChoiceText:
+class ChoiceDecoder:
     """Feed it `Tokens` in order until a piece has a `finish_reason`.
 
     `tokens` counts what is billed: every token that the engine gave, but where a stop string was
@@ -53,7 +53,7 @@ class ChoiceText:
         self._waiting: deque[tuple[int, TokenLogprob]] = deque()
         self.tokens = 0
 
-    def push(self, tokens: Tokens) -> Piece:
+    def push(self, tokens: Tokens) -> TextDelta:
         """The piece that these tokens complete."""
         text, starts = self._decode(tokens)
         text, met = self._stops.push(text)
@@ -65,7 +65,7 @@ class ChoiceText:
         self._shown += len(text)
         reason: FinishReason | None = "stop" if met else tokens.finish_reason
         self.ended = reason is not None
-        return Piece(text, self._released(tokens, whole=reason is not None and not met), reason)
+        return TextDelta(text, self._released(tokens, whole=reason is not None and not met), reason)
 
     def add(self, tokens: Tokens) -> None:
         """Tokens to `take` the pieces of, in slices: many at once would hold up the event loop."""
@@ -80,7 +80,7 @@ class ChoiceText:
         """Whether there is more to take."""
         return bool(self._pending)
 
-    def take(self) -> Piece | None:
+    def take(self) -> TextDelta | None:
         """The next piece; None where there is none now."""
         if self.ended or not self._pending:
             return None

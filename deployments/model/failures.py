@@ -54,13 +54,13 @@ class Request(Protocol):
     def model(self) -> str: ...
 
 
-async def answered(work: Awaitable[T], request: Request) -> T | Problem:
+async def as_response(work: Awaitable[T], request: Request) -> T | Problem:
     """The result of a call, or what it failed with."""
     log_request(request.request_id, request.caller.tenant)
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - logged there, and answered
-        return as_answer(error, request.model)
+        return as_picklable(error, request.model)
 
 
 async def answered_items(
@@ -73,10 +73,10 @@ async def answered_items(
             async for item in items:
                 yield item
     except Exception as error:  # noqa: BLE001 - logged there, and answered
-        yield as_answer(error, request.model)
+        yield as_picklable(error, request.model)
 
 
-def as_answer(error: Exception, model: str) -> Problem:
+def as_picklable(error: Exception, model: str) -> Problem:
     """The problem, fit to be pickled and raised again on the other side; its reason is logged.
 
     The line names the request, whose id is all that the client learns of the reason. An unexpected

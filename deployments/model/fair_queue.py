@@ -10,7 +10,7 @@ from itertools import islice
 from cluster.clock import Clock
 from cluster.problems import DeadlineExceeded, Problem
 from cluster.tenants.caller import Priority
-from deployments.model.backlog import Entry, LeastServed, Tenant
+from deployments.model.backlog import QueuedRequest, TenantQueue, VirtualTimeHeap
 
 _SMOOTHING = 0.2
 _REMEMBERED = 1024
@@ -38,7 +38,10 @@ class FairQueue:
     """
 
     def __init__(
-        self, limit: int, clock: Clock, granted: Callable[[Entry], None] = lambda entry: None
+        self,
+        limit: int,
+        clock: Clock,
+        granted: Callable[[QueuedRequest], None] = lambda entry: None,
     ) -> None:
         self.limit = limit
         self.running = 0
@@ -47,8 +50,8 @@ class FairQueue:
         self._clock = clock
         self._granted = granted
         self.shares = 0.0
-        self._order = LeastServed()
-        self._tenants: dict[str, Tenant] = {}
+        self._order = VirtualTimeHeap()
+        self._tenants: dict[str, TenantQueue] = {}
         self._floor = 0.0
         self._typical = 0.0
         self._forget_at = _REMEMBERED
@@ -57,19 +60,19 @@ class FairQueue:
     def free(self) -> int:
         return self.limit - self.running
 
-    def tenant(self, name: str, weight: float) -> Tenant:
+    def tenant(self, name: str, weight: float) -> TenantQueue:
         """The tenant's account, made if it is new; the latest weight counts."""
         tenant = self._tenants.get(name)
         if tenant is None:
             if len(self._tenants) >= self._forget_at:
                 self._forget()
-            tenant = self._tenants[name] = Tenant(name, weight, self._floor, self._typical)
+            tenant = self._tenants[name] = TenantQueue(name, weight, self._floor, self._typical)
         elif tenant.weight != weight:
             self.shares += (weight - tenant.weight) * bool(tenant.open)
             tenant.weight = weight
         return tenant
 
-    def enter(self, entry: Entry) -> None:
+    def enter(self, entry: QueuedRequest) -> None:
         """Grant the entry its places, as far as they are free, and let it wait for the others.
 
         Whether it may wait at all is the caller's to decide.
@@ -87,14 +90,14 @@ class FairQueue:
         if entry.waiting:
             self._wait(entry)
 
-    def charge(self, entry: Entry, cost: float) -> None:
+    def charge(self, entry: QueuedRequest, cost: float) -> None:
         """Add to what the entry has cost; before its first place this is only noted."""
         entry.cost += cost
         if entry.granted and entry.cost > entry.charged:
             entry.tenant.served += (entry.cost - entry.charged) / entry.tenant.weight
             entry.charged = entry.cost
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, entry: QueuedRequest) -> None:
         """One of the entry's places is free again, and goes to whoever is next."""
         entry.finished += 1
         entry.tenant.running -= 1
@@ -102,7 +105,7 @@ class FairQueue:
         if self.waiting:
             self._dispatch()
 
-    def leave(self, entry: Entry) -> None:
+    def leave(self, entry: QueuedRequest) -> None:
         """The entry is over: its places are free, what waited is gone, its account is settled."""
         if entry.waiting:
             self._remove(entry)
@@ -119,13 +122,13 @@ class FairQueue:
         if self.waiting:
             self._dispatch()
 
-    def drop(self, entry: Entry, refusal: Problem) -> None:
+    def drop(self, entry: QueuedRequest, refusal: Problem) -> None:
         """Take a waiting entry out and tell it why. What already runs goes on until it leaves."""
         self._remove(entry)
         entry.refusal = refusal
         entry.changed()
 
-    def backlogged(self) -> list[Tenant]:
+    def backlogged(self) -> list[TenantQueue]:
         """Tenants with something waiting."""
         return self._order.tenants()
 
@@ -151,7 +154,7 @@ class FairQueue:
             self._take(entry)
             entry.changed()
 
-    def _wait(self, entry: Entry) -> None:
+    def _wait(self, entry: QueuedRequest) -> None:
         tenant = entry.tenant
         if not tenant.waiting:
             if self.waiting:
@@ -162,7 +165,7 @@ class FairQueue:
         self.waiting += entry.waiting
         self.waiting_by[entry.priority] += entry.waiting
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: QueuedRequest) -> None:
         tenant = entry.tenant
         if tenant.served > self._floor:
             self._floor = tenant.served
@@ -173,14 +176,14 @@ class FairQueue:
         entry.charged += rise
         tenant.served += rise / tenant.weight
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: QueuedRequest) -> None:
         entry.tenant.backlog.remove(entry)
         entry.tenant.waiting -= entry.waiting
         self.waiting -= entry.waiting
         self.waiting_by[entry.priority] -= entry.waiting
         entry.waiting = 0
 
-    def _settle(self, entry: Entry) -> None:
+    def _settle(self, entry: QueuedRequest) -> None:
         tenant, each = entry.tenant, entry.cost / entry.granted
         tenant.typical += _SMOOTHING * (each - tenant.typical)
         self._typical += _SMOOTHING * (each - self._typical)

@@ -12,7 +12,7 @@ T = TypeVar("T")
 Ready: TypeAlias = asyncio.Queue[tuple[T, asyncio.Semaphore] | BaseException | None]
 
 
-async def merged(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+async def merge(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
     """Yield from all sources until the last one ends; the first error ends them all.
 
     A source is not asked for its next item before its last one was taken, so a fast source cannot

@@ -11,14 +11,14 @@ from typing import Self
 
 from cluster.tenants.caller import Priority
 from cluster.tenants.units import CostWeights
-from deployments.model.backlog import Entry, Tenant
+from deployments.model.backlog import QueuedRequest, TenantQueue
 from deployments.model.fair_queue import FairQueue
-from deployments.model.recent import Recent
+from deployments.model.recent import LatencyStats
 
 _COST = CostWeights()
 
 
-class Place(Entry):
+class QueueTicket(QueuedRequest):
     """Use it with `with`: at the end, however that comes, every place is free again.
 
     Each choice awaits its own `turn`, so that the choices of one request need not start together
@@ -30,9 +30,9 @@ class Place(Entry):
     def __init__(
         self,
         queue: FairQueue,
-        recent: Recent,
-        left: Callable[["Place"], None],
-        tenant: Tenant,
+        recent: LatencyStats,
+        left: Callable[["QueueTicket"], None],
+        tenant: TenantQueue,
         priority: Priority,
         places: int,
         since: float,
@@ -58,7 +58,7 @@ class Place(Entry):
     ) -> None:
         self._left(self)
 
-    async def turn(self) -> None:
+    async def acquire_slot(self) -> None:
         """Wait until one more choice may run; at once if a place is free.
 
         Raises Overloaded, RateLimited, Draining or DeadlineExceeded where the queue gave it up.
@@ -82,12 +82,12 @@ class Place(Entry):
         """The caller gets tokens as they come: note when the first of them does."""
         self._streams = True
 
-    def read(self, tokens: int) -> None:
+    def charge_prompt_tokens(self, tokens: int) -> None:
         """The prompt has so many tokens."""
         self._hold(tokens)
         self._queue.charge(self, tokens * _COST.input_tokens)
 
-    def wrote(self, tokens: int) -> None:
+    def charge_output_tokens(self, tokens: int) -> None:
         """A choice grew by so many tokens."""
         if self._streams:
             self._streams = False

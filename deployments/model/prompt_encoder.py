@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cluster.problems import PromptTooLong
 from deployments.contracts.generation import GenerateRequest
-from deployments.model.place import Place
+from deployments.model.place import QueueTicket
 from deployments.model.tokenizer import Tokenizer
 
 _LONG_TEXT = 2_048  # bytes: tokenizing more may take over 5 ms, and leaves the event loop
@@ -29,7 +29,7 @@ class PromptEncoder:
         self._limit = context_length
         self._threads = ThreadPoolExecutor(_THREADS, "tokenizer")
 
-    async def encode(self, request: GenerateRequest, place: Place) -> tuple[int, ...]:
+    async def encode(self, request: GenerateRequest, place: QueueTicket) -> tuple[int, ...]:
         """The prompt's ids, which its place is charged for.
 
         Raises PromptTooLong, and InvalidRequest where the chat template refuses the messages.
@@ -40,7 +40,7 @@ class PromptEncoder:
             ids = await loop.run_in_executor(self._threads, self._encode, request)
         else:
             ids = self._encode(request)
-        place.read(len(ids))
+        place.charge_prompt_tokens(len(ids))
         return ids
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ _BUCKETS = 150  # up to 26 minutes
 _PER_LOG = 1 / math.log(_GROWTH)
 
 
-class Sketch:
+class QuantileSketch:
     """Counts of latencies in buckets that grow by a tenth each.
 
     After Masson, Rim and Lee, "DDSketch" (VLDB 2019): a relative error, and sums of sketches are
@@ -36,7 +36,7 @@ class Sketch:
         self.total += 1
 
 
-def quantiles(sketches: list[Sketch]) -> tuple[float, ...]:
+def quantiles(sketches: list[QuantileSketch]) -> tuple[float, ...]:
     """Those of QUANTILES over all that the sketches hold, in seconds; 0 of nothing."""
     total = sum(sketch.total for sketch in sketches)
     if not total:
@@ -57,10 +57,10 @@ class _Slice:
     def __init__(self, began: float) -> None:
         self.began = began
         self.arrived = 0
-        self.first, self.whole = Sketch(), Sketch()
+        self.first, self.whole = QuantileSketch(), QuantileSketch()
 
 
-class Recent:
+class LatencyStats:
     """Requests of the last 20 to 30 seconds: arrivals, first tokens of streams, whole answers; and
     `tokens` of those that are open, which callers count up and down.
     """

@@ -53,7 +53,7 @@ class Shedder:
         """The mean wait that is not too long for such requests."""
         return self.target_wait_s * (_BATCH_PATIENCE if priority is Priority.BATCH else 1.0)
 
-    def waited(self, priority: Priority, over_share: bool, seconds: float) -> None:
+    def observe_wait(self, priority: Priority, over_share: bool, seconds: float) -> None:
         """A request that had to wait got its place after `seconds`."""
         waits = self._waits[_step(priority, over_share)]
         waits.count += 1

@@ -21,16 +21,16 @@ from deployments.contracts.generation import (
     Completion,
     GenerateRequest,
     ModelCard,
-    Usage,
+    TokenUsage,
 )
 from deployments.model.admission import Admission
-from deployments.model.choice import ChoiceText, Piece
+from deployments.model.choice import ChoiceDecoder, TextDelta
 from deployments.model.failures import model_failed
-from deployments.model.merge import merged
-from deployments.model.place import Place
+from deployments.model.merge import merge
+from deployments.model.place import QueueTicket
 from deployments.model.prompt_encoder import PromptEncoder
-from deployments.model.routing import RoutingFigures
-from deployments.model.spec import Tunables
+from deployments.model.routing import RoutingStats
+from deployments.model.spec import LiveConfig
 from deployments.model.stats import Throughput
 from deployments.model.tokenizer import Tokenizer
 from deployments.model.usage_tracking import UsageRegistry, UsageTracker
@@ -66,7 +66,7 @@ class TextModel:
         )
         self.stream_interval_s = limits.stream_interval_s
         self._throughput = Throughput(clock)
-        self._routing = RoutingFigures()
+        self._routing = RoutingStats()
         self._tokenizer = tokenizer
         self._card = card
         self._limits = limits
@@ -76,7 +76,7 @@ class TextModel:
     def card(self) -> ModelCard:
         return self._card
 
-    def tune(self, tunables: Tunables) -> None:
+    def reconfigure(self, tunables: LiveConfig) -> None:
         """Change what may change while requests run."""
         if tunables.max_waiting is not None:
             self.admission.max_waiting = tunables.max_waiting
@@ -103,13 +103,13 @@ class TextModel:
         await self.engine.stop()
         self._prompts.close()
 
-    async def settle(self, call: str) -> Usage:
+    async def settle(self, call: str) -> TokenUsage:
         """What a call that was given up has used, exactly; waits a few seconds for its end."""
         return await self._calls.settle(call)
 
-    def begin(self, request: GenerateRequest) -> "_Call":
+    def begin(self, request: GenerateRequest) -> "_LocalModelCall":
         """A call that can be asked, when it was given up, what it has used."""
-        return _Call(self, request)
+        return _LocalModelCall(self, request)
 
     async def generate(self, request: GenerateRequest) -> Completion:
         """All choices, whole.
@@ -125,20 +125,22 @@ class TextModel:
     @contextmanager
     def _open(self, request: GenerateRequest) -> Iterator["_OpenCall"]:
         """The call's places in the queue, and the account of what it uses."""
-        with self.admission.place(request) as place:
+        with self.admission.admit(request) as place:
             tracker = self._calls.open(request.call)
             try:
                 yield _OpenCall(place, tracker)
             finally:
                 tracker.close()
 
-    async def _whole(self, request: GenerateRequest, open_call: "_OpenCall") -> list[list[Piece]]:
+    async def _whole(
+        self, request: GenerateRequest, open_call: "_OpenCall"
+    ) -> list[list[TextDelta]]:
         """The pieces of every choice."""
         prompt = await self._prompts.encode(request, open_call.place)
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
         sequences = self._sequences(request, prompt, interval_s)
         texts = [self._text(request) for _ in sequences]
-        found: list[list[Piece]] = [[] for _ in sequences]
+        found: list[list[TextDelta]] = [[] for _ in sequences]
         async with aclosing(self._pieces(sequences, texts, open_call)) as pieces:
             async for index, piece in pieces:
                 found[index].append(piece)
@@ -219,35 +221,35 @@ class TextModel:
             raise PromptTooLong(self._card.id, prompt_tokens, limit, reserved=asked)
         return asked
 
-    def _text(self, request: GenerateRequest) -> ChoiceText:
+    def _text(self, request: GenerateRequest) -> ChoiceDecoder:
         tokenizer = self._tokenizer
-        return ChoiceText(tokenizer.detokenizer(), request.sampling.stop, tokenizer.token_bytes)
+        return ChoiceDecoder(tokenizer.detokenizer(), request.sampling.stop, tokenizer.token_bytes)
 
     def _pieces(
         self,
         sequences: Sequence[TokenRequest],
-        texts: Sequence[ChoiceText],
+        texts: Sequence[ChoiceDecoder],
         open_call: "_OpenCall",
-    ) -> AsyncGenerator[tuple[int, Piece], None]:
+    ) -> AsyncGenerator[tuple[int, TextDelta], None]:
         """(choice, piece) of every sequence as they come; each ends with a finish reason."""
         open_call.tracker.prepare(len(sequences[0].prompt_ids), texts)
         parts = [
             self._one(index, sequence, text, open_call)
             for index, (sequence, text) in enumerate(zip(sequences, texts, strict=True))
         ]
-        return parts[0] if len(parts) == 1 else merged(parts)
+        return parts[0] if len(parts) == 1 else merge(parts)
 
     async def _one(
-        self, index: int, sequence: TokenRequest, text: ChoiceText, open_call: "_OpenCall"
-    ) -> AsyncGenerator[tuple[int, Piece], None]:
+        self, index: int, sequence: TokenRequest, text: ChoiceDecoder, open_call: "_OpenCall"
+    ) -> AsyncGenerator[tuple[int, TextDelta], None]:
         place, tracker = open_call.place, open_call.tracker
-        await place.turn()
+        await place.acquire_slot()
         sequence = replace(sequence, on_left=tracker.on_left(index))
         tracker.begin(index)
         try:
             async with aclosing(self.engine.generate(sequence)) as batches:
                 async for tokens in batches:
-                    place.wrote(len(tokens.ids))
+                    place.charge_output_tokens(len(tokens.ids))
                     text.add(tokens)
                     while (piece := text.take()) is not None and piece.finish_reason is None:
                         yield index, piece
@@ -274,11 +276,11 @@ class TextModel:
 class _OpenCall:
     """A call under way: its places in the queue, and the account of what it uses."""
 
-    place: Place
+    place: QueueTicket
     tracker: UsageTracker
 
 
-class _Call:
+class _LocalModelCall:
     """One call of a model in this process."""
 
     def __init__(self, model: TextModel, request: GenerateRequest) -> None:
@@ -291,14 +293,14 @@ class _Call:
     def stream(self) -> AsyncGenerator[Chunk, None]:
         return self._model.stream(self._request)
 
-    def settlement(self) -> Awaitable[Usage] | None:
+    def settlement(self) -> Awaitable[TokenUsage] | None:
         return self._model.settle(self._request.call)
 
 
 class _Told:
     """What a stream's chunks have said of its tokens so far."""
 
-    def __init__(self, prompt: int, texts: Sequence[ChoiceText]) -> None:
+    def __init__(self, prompt: int, texts: Sequence[ChoiceDecoder]) -> None:
         self._prompt = prompt
         self._texts = texts
         self._written = 0
@@ -317,7 +319,7 @@ class _Timer:
     It covers waiting for a place and for the model, never the time that a consumer takes.
     """
 
-    def __init__(self, request: GenerateRequest, place: Place) -> None:
+    def __init__(self, request: GenerateRequest, place: QueueTicket) -> None:
         self._place = place
         self._limit_s = request.timeout_s
         self._at = asyncio.get_running_loop().time() + request.timeout_s
@@ -332,7 +334,7 @@ class _Timer:
             raise DeadlineExceeded(stage, round(self._limit_s, 3)) from error
 
 
-def _choice(index: int, pieces: Sequence[Piece]) -> Choice:
+def _choice(index: int, pieces: Sequence[TextDelta]) -> Choice:
     reason = pieces[-1].finish_reason
     assert reason is not None, "a choice is built once it has ended"
     logprobs = [piece.logprobs for piece in pieces if piece.logprobs is not None]

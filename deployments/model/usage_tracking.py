@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from cluster.problems import ClientGone
 from deployments.contracts.engine import Tokens
-from deployments.contracts.generation import Usage
-from deployments.model.choice import ChoiceText
+from deployments.contracts.generation import TokenUsage
+from deployments.model.choice import ChoiceDecoder
 
 T = TypeVar("T")
 
@@ -29,13 +29,13 @@ class UsageTracker:
     def __init__(self, ended: Callable[["UsageTracker"], None]) -> None:
         self._ended = ended
         self._prompt_tokens = 0
-        self._texts: Sequence[ChoiceText] = ()
+        self._texts: Sequence[ChoiceDecoder] = ()
         self._open: set[int] = set()
         self._begun = False
         self._over = False
         self._settled: asyncio.Event | None = None
 
-    def prepare(self, prompt_tokens: int, texts: Sequence[ChoiceText]) -> None:
+    def prepare(self, prompt_tokens: int, texts: Sequence[ChoiceDecoder]) -> None:
         """The prompt's length, and the text of each choice, which counts its tokens."""
         self._prompt_tokens, self._texts = prompt_tokens, texts
 
@@ -58,11 +58,11 @@ class UsageTracker:
         self._over = True
         self._look()
 
-    def usage(self) -> Usage:
+    def usage(self) -> TokenUsage:
         """So far."""
         if not self._begun:
-            return Usage()
-        return Usage(self._prompt_tokens, sum(text.tokens for text in self._texts))
+            return TokenUsage()
+        return TokenUsage(self._prompt_tokens, sum(text.tokens for text in self._texts))
 
     async def settled(self, timeout_s: float) -> None:
         """Wait for the end, but no longer than that."""
@@ -93,7 +93,7 @@ class UsageRegistry:
 
     def __init__(self) -> None:
         self._open: dict[str, UsageTracker] = {}
-        self._ended: OrderedDict[str, Usage] = OrderedDict()
+        self._ended: OrderedDict[str, TokenUsage] = OrderedDict()
         self._given_up: OrderedDict[str, None] = OrderedDict()
 
     def open(self, call: str) -> UsageTracker:
@@ -108,7 +108,7 @@ class UsageRegistry:
         tracker = self._open[call] = UsageTracker(partial(self._end, call))
         return tracker
 
-    async def settle(self, call: str) -> Usage:
+    async def settle(self, call: str) -> TokenUsage:
         """What a call that was given up has used: waits for its end, at most 5 s. Nothing where it
         is not known, and if it comes later, it is refused.
         """
@@ -119,7 +119,7 @@ class UsageRegistry:
         usage = self._ended.get(call)
         if usage is None:
             _remember(self._given_up, call, None)
-            return Usage()
+            return TokenUsage()
         return usage
 
     def _end(self, call: str, tracker: UsageTracker) -> None:

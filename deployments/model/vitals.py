@@ -8,7 +8,7 @@ from cluster.clock import Clock
 from cluster.loop_lag import LoopLag
 
 
-class Vitals:
+class ProcessHealth:
     """Make it first thing in a replica's constructor, and call `up` last.
 
     The share of CPU is of the cores that the process may use, since the reading before.
@@ -23,7 +23,7 @@ class Vitals:
         self._cores = len(self._process.cpu_affinity() or ()) or psutil.cpu_count() or 1
         self._memory = psutil.virtual_memory().total
 
-    def up(self) -> None:
+    def mark_ready(self) -> None:
         """The replica is ready; call it on its event loop."""
         self._cold_start_s = self._clock.monotonic() - self._began
         self._process.cpu_percent()

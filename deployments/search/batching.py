@@ -24,17 +24,17 @@ _LONGEST_RETRY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Item:
+class _PendingText:
     """One text of a call."""
 
     text: str
     tokens: int
     at: int
-    call: "_Call"
+    call: "_Submission"
 
 
 @dataclass(slots=True, eq=False)
-class _Call:
+class _Submission:
     """The texts of one submission; `left` of them have no vector yet."""
 
     left: int
@@ -57,9 +57,9 @@ class Batcher:
         self._max_tokens = max_batch_tokens
         self._max_waiting = max_waiting
         self._clock = clock
-        self._lanes: OrderedDict[str, deque[_Item]] = OrderedDict()
-        self._window: list[_Item] = []
-        self._running: list[_Item] = []
+        self._lanes: OrderedDict[str, deque[_PendingText]] = OrderedDict()
+        self._window: list[_PendingText] = []
+        self._running: list[_PendingText] = []
         self._task: asyncio.Task[None] | None = None
         self._per_text_s = _FIRST_GUESS_S
         self._closed = False
@@ -82,10 +82,12 @@ class Batcher:
         Raises Overloaded, Draining, and what the batches raise.
         """
         self._check(len(texts), urgent)
-        call = _Call(len(texts), asyncio.get_running_loop().create_future(), [None] * len(texts))
+        call = _Submission(
+            len(texts), asyncio.get_running_loop().create_future(), [None] * len(texts)
+        )
         lane = self._lanes.setdefault(tenant, deque())
         lane.extend(
-            _Item(text, size, at, call)
+            _PendingText(text, size, at, call)
             for at, (text, size) in enumerate(zip(texts, tokens, strict=True))
         )
         if self._task is None:
@@ -134,10 +136,10 @@ class Batcher:
         finally:
             self._running, self._task = [], None
 
-    async def _work_apart(self, batch: Sequence[_Item], error: Exception) -> None:
+    async def _work_apart(self, batch: Sequence[_PendingText], error: Exception) -> None:
         """Run the texts of each call in a batch that failed by themselves: a text that the model
         cannot take fails its own call, and no other."""
-        calls: dict[_Call, list[_Item]] = {}
+        calls: dict[_Submission, list[_PendingText]] = {}
         for item in batch:
             calls.setdefault(item.call, []).append(item)
         for call, items in calls.items():
@@ -155,13 +157,13 @@ class Batcher:
             for item, vector in zip(items, vectors, strict=True):
                 _deliver(item, vector)
 
-    def _batch(self) -> list[_Item]:
+    def _batch(self) -> list[_PendingText]:
         """The shortest texts of the window, up to the token limit, at least one."""
         self._drop_ended()
         while not self._window and self._lanes:
             self._fill()
             self._drop_ended()
-        taken: list[_Item] = []
+        taken: list[_PendingText] = []
         for item in self._window:
             if taken and (len(taken) + 1) * item.tokens > self._max_tokens:
                 break
@@ -186,7 +188,7 @@ class Batcher:
         """Texts of calls that failed with another batch, or were given up just now."""
         self._window = [item for item in self._window if not item.call.done.done()]
 
-    def _forget(self, tenant: str, call: _Call) -> None:
+    def _forget(self, tenant: str, call: _Submission) -> None:
         if not call.left:
             return
         lane = deque(item for item in self._lanes.pop(tenant, ()) if item.call is not call)
@@ -194,11 +196,11 @@ class Batcher:
             self._lanes[tenant] = lane
         self._window = [item for item in self._window if item.call is not call]
 
-    def _queued(self) -> list[_Item]:
+    def _queued(self) -> list[_PendingText]:
         return [*self._window, *(item for lane in self._lanes.values() for item in lane)]
 
 
-def _deliver(item: _Item, vector: Vectors) -> None:
+def _deliver(item: _PendingText, vector: Vectors) -> None:
     call = item.call
     call.vectors[item.at] = vector
     call.left -= 1
@@ -206,7 +208,7 @@ def _deliver(item: _Item, vector: Vectors) -> None:
         call.done.set_result(None)
 
 
-def _fail(call: _Call, error: Exception) -> None:
+def _fail(call: _Submission, error: Exception) -> None:
     if not call.done.done():
         call.done.set_exception(error)
 

@@ -15,9 +15,9 @@ from cluster.problems import Problem
 from cluster.settings import Settings
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import ModelCard, ModelLoad
-from deployments.model.failures import answered
-from deployments.model.spec import in_force
-from deployments.model.vitals import Vitals
+from deployments.model.failures import as_response
+from deployments.model.spec import resolve_spec
+from deployments.model.vitals import ProcessHealth
 from deployments.search.serving import load_embedding_model
 from deployments.search.spec import EmbeddingSpec
 
@@ -28,17 +28,17 @@ class EmbedderReplica:
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
 
     async def __init__(self, spec: EmbeddingSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
-        self._vitals = Vitals(SystemClock())
+        self._vitals = ProcessHealth(SystemClock())
         settings = Settings()
         configure_logging(settings.log_level)
-        spec = in_force(EmbeddingSpec, spec, settings.model_spec)
+        spec = resolve_spec(EmbeddingSpec, spec, settings.model_spec)
         self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
-        self._vitals.up()
+        self._vitals.mark_ready()
         self._serving = True
 
     async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
         """Problems are answers here: of what is raised, Serve logs the whole traceback."""
-        return await answered(self._model.embed(request), request)
+        return await as_response(self._model.embed(request), request)
 
     async def card(self) -> ModelCard:
         return await self._model.card()

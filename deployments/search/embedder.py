@@ -24,7 +24,7 @@ class TextEncoder(Protocol):
     dimensions: int
     max_tokens: int
 
-    def count(self, texts: Sequence[str]) -> list[int]:
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, special tokens included, nothing cut off."""
         ...
 
@@ -45,7 +45,7 @@ class SentenceEncoder:
         self.max_tokens = int(self._model.get_max_seq_length() or _DEFAULT_LENGTH)
         self.dimensions = int(self.encode(["warm-up"]).shape[1])
 
-    def count(self, texts: Sequence[str]) -> list[int]:
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
         prompted = [self._prompt + text for text in texts]
         found = self._tokenizer(prompted, truncation=False, padding=False, verbose=False)
         return [len(ids) for ids in found["input_ids"]]

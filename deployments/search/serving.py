@@ -22,7 +22,7 @@ from cluster.problems import (
 from cluster.tenants.caller import Priority
 from deployments.contracts.embedding import Embeddings, EmbedRequest, Vectors
 from deployments.contracts.generation import ModelCard, ModelLoad
-from deployments.model.recent import Recent
+from deployments.model.recent import LatencyStats
 from deployments.search.batching import Batcher
 from deployments.search.embedder import TextEncoder, load_encoder
 from deployments.search.spec import EmbeddingSpec
@@ -56,7 +56,7 @@ class EmbeddingModel:
         }
         self.batcher = Batcher(self._encode, spec.max_batch_tokens, spec.max_waiting, clock)
         self._counts = _Counts()
-        self._recent = Recent(clock)
+        self._recent = LatencyStats(clock)
         self._clock = clock
         self._holds = _BATCHES * spec.max_batch_tokens
 
@@ -122,7 +122,7 @@ class EmbeddingModel:
                 vectors = await self._submit(request, tokens)
         except TimeoutError as error:
             raise DeadlineExceeded(self._card.id, round(request.timeout_s, 3)) from error
-        return Embeddings(cut(vectors, request.dimensions), sum(tokens), self._card.id)
+        return Embeddings(truncate(vectors, request.dimensions), sum(tokens), self._card.id)
 
     async def _submit(self, request: EmbedRequest, tokens: list[int]) -> Vectors:
         open_tokens = sum(tokens)
@@ -165,7 +165,7 @@ class EmbeddingModel:
 
     async def _count(self, texts: Sequence[str]) -> list[int]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads["count"], self._encoder.count, texts)
+        return await loop.run_in_executor(self._threads["count"], self._encoder.count_tokens, texts)
 
     async def _encode(self, texts: Sequence[str]) -> Vectors:
         loop = asyncio.get_running_loop()
@@ -175,7 +175,7 @@ class EmbeddingModel:
             raise ModelFailed(self._card.id) from error
 
 
-def cut(vectors: Vectors, dimensions: int | None) -> Vectors:
+def truncate(vectors: Vectors, dimensions: int | None) -> Vectors:
     """The first `dimensions` of each vector, of length 1 again (Matryoshka representation
     learning, Kusupati et al., NeurIPS 2022)."""
     if dimensions is None or dimensions == vectors.shape[1]:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from cluster.problems import Unauthenticated
 from cluster.tenants.caller import Caller, Scope
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 
 ADMIN_KEY = "mob_admin_secret"
 READER_KEY = "mob_reader_secret"  # may list models and nothing else
@@ -15,7 +15,7 @@ CALLERS = {
     ADMIN_KEY: Caller("acme", "admin", frozenset({Scope.ADMIN})),
     READER_KEY: Caller("acme", "reader", frozenset({Scope.MODELS_READ})),
 }
-MakeServices = Callable[..., Services]
+MakeServices = Callable[..., AppServices]
 
 
 class FixedKeys:

@@ -9,9 +9,9 @@ from itertools import count
 
 from cluster.clock import SystemClock
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.ask import Ask
-from cluster.routing.fleet import fleet_of
-from cluster.routing.seats import Placement
+from cluster.routing.ask import RoutingRequest
+from cluster.routing.fleet import replica_set
+from cluster.routing.seats import Dispatch
 from cluster.routing.spec import RoutingSpec
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
@@ -39,14 +39,14 @@ class Trio:
 
         from deployments.remote import RemoteModel
 
-        self.fleet = fleet_of(NAME)
+        self.fleet = replica_set(NAME)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self.fleet.place = self._counted  # type: ignore[method-assign]
         handle = serve.get_deployment_handle(NAME, APP)
         self.model = RemoteModel("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
 
-    def _counted(self, ask: Ask, reachable: dict[str, object]) -> Placement | None:
+    def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         found = self._place(ask, reachable)
         if found is not None:
             self.sent[found.seat.replica] += 1

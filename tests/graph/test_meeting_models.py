@@ -5,7 +5,7 @@ import pytest
 from cluster.problems import Overloaded
 from deployments import remote_meeting
 from deployments.contracts.generation import ModelCard
-from deployments.remote_meeting import meet
+from deployments.remote_meeting import wait_for_models
 
 CARD = ModelCard("m", "echo", "echo", "1", 16, 0)
 
@@ -32,20 +32,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_it_waits_for_every_model() -> None:
     models = Loading(1), Loading(5)
 
-    await meet(models)
+    await wait_for_models(models)
 
     assert [model.asked for model in models] == [1, 5]
 
 
 async def test_a_model_that_never_comes_does_not_keep_it_for_ever() -> None:
-    await meet([Loading(10**9)], within_s=0.02)
+    await wait_for_models([Loading(10**9)], within_s=0.02)
 
 
 async def test_a_replica_that_is_alone_joins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_meeting, "_others_serve", lambda: False)
     model = Loading(1)
 
-    await meet([model])
+    await wait_for_models([model])
 
     assert model.asked == 0
 

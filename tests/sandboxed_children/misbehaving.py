@@ -8,7 +8,7 @@ from typing import Any
 
 from cluster.problems import NotFound
 from deployments.clipper.failures import MediaRefused, MediaTooLarge, NoMedia
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.child import run_child
 
 
 def obey(request: dict[str, Any]) -> dict[str, Any]:
@@ -87,4 +87,4 @@ def surroundings() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer_with(obey)
+    run_child(obey)

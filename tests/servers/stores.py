@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from cluster.storage.blocking import run_to_end
+from cluster.storage.blocking import run_sync
 from cluster.storage.database import Database
 from cluster.storage.migrate import migrate
 from cluster.storage.tables import metadata
@@ -66,7 +66,7 @@ class Refilled:
         """Its URL."""
         try:
             if self._url:
-                run_to_end(_empty(self._url))
+                run_sync(_empty(self._url))
                 return self._url
         except DBAPIError:
             pass

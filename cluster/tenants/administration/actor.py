@@ -23,7 +23,7 @@ class Actor:
         return f"{self.caller.kind}:{self.caller.key_id}"
 
     @property
-    def operates(self) -> bool:
+    def is_operator(self) -> bool:
         return Scope.ADMIN in self.caller.scopes
 
     def outlives(self, expires: float | None, what: str) -> None:
@@ -38,7 +38,7 @@ class Actor:
                 limit=own,
             )
 
-    def cover(self, scopes: Iterable[Scope], what: str) -> None:
+    def can_grant(self, scopes: Iterable[Scope], what: str) -> None:
         """Raises Forbidden unless the caller has every one of `scopes`; names one it lacks."""
         lacking = sorted(scope for scope in scopes if not self.caller.allows(scope))
         if lacking:

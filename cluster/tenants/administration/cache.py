@@ -7,7 +7,7 @@ from cluster.invalidation import store
 from cluster.invalidation.target import EVERYBODY, Invalidation, Target, check_target
 from cluster.problems import Forbidden, Problem
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Desk
+from cluster.tenants.administration.desk import UnitOfWork
 from cluster.tenants.caller import Scope
 
 VISIBLE_WITHIN_S = 1.0  # on every replica that reaches the store; it polls oftener
@@ -15,16 +15,16 @@ VISIBLE_WITHIN_S = 1.0  # on every replica that reaches the store; it polls ofte
 logger = logging.getLogger("mobula.administration")
 
 
-class Feed(Protocol):
+class InvalidationRefresher(Protocol):
     """cluster/invalidation/feed.py: InvalidationFeed."""
 
     async def refresh(self) -> None: ...
 
 
-class Cache:
+class CacheService:
     """`feed` is this process's own, None where it keeps no answers."""
 
-    def __init__(self, desk: Desk, feed: Feed | None = None) -> None:
+    def __init__(self, desk: UnitOfWork, feed: InvalidationRefresher | None = None) -> None:
         self._desk = desk
         self._feed = feed
 
@@ -57,7 +57,7 @@ class Cache:
 
 
 def _may(actor: Actor, tenant: str | None) -> None:
-    if tenant is None and not actor.operates:
+    if tenant is None and not actor.is_operator:
         raise Forbidden(
             "Only the operator invalidates what is every tenant's.",
             required_scope=str(Scope.ADMIN),

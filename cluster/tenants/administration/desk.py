@@ -1,6 +1,6 @@
 """One transaction per change: what changes, its audit record and its event, or none of them.
 
-Flows in: an actor and what it is about to do. Flows out: a `Case`, whose connection the change is
+Flows in: an actor and what it is about to do. Flows out: a `Change`, whose connection the change is
 made on. When the block ends the audit record is appended and all of it commits; without its record
 no change is kept. Afterwards this replica's directory is brought up to date, so that the caller
 reads its own write.
@@ -27,12 +27,12 @@ from cluster.tenants.administration.actor import Actor
 logger = logging.getLogger("mobula.administration")
 
 
-class Trail(Protocol):
+class AuditWriter(Protocol):
     """cluster/audit/trail.py: AuditTrail."""
 
-    def note(self, record: AuditRecord) -> None: ...
+    def enqueue(self, record: AuditRecord) -> None: ...
 
-    def note_repeatable(self, record: AuditRecord) -> None: ...
+    def enqueue_repeatable(self, record: AuditRecord) -> None: ...
 
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None: ...
 
@@ -51,7 +51,7 @@ Tell = Callable[[str, str, Mapping[str, Any]], None]  # tenant, kind, data: Even
 
 
 @dataclass(slots=True)
-class Case:
+class Change:
     """A change under way. The block sets `resource` and `detail` as it learns them."""
 
     connection: AsyncConnection
@@ -63,7 +63,7 @@ class Case:
     detail: dict[str, Scalar] = field(default_factory=dict)
     told: list[tuple[EventKind, Mapping[str, Any]]] = field(default_factory=list)
 
-    async def tell(self, kind: EventKind, data: Mapping[str, Any]) -> str:
+    async def publish(self, kind: EventKind, data: Mapping[str, Any]) -> str:
         """Publish an event of the tenant in this transaction; returns its id."""
         self.told.append((kind, data))
         return await publish(self.connection, self.clock, self.tenant, kind, data)
@@ -92,11 +92,11 @@ class Case:
         )
 
 
-class Desk:
+class UnitOfWork:
     """Where every change passes."""
 
     def __init__(
-        self, database: Database, trail: Trail, directory: Directory, clock: Clock, tell: Tell
+        self, database: Database, trail: AuditWriter, directory: Directory, clock: Clock, tell: Tell
     ) -> None:
         """`tell` is told of events once they are committed."""
         self.database = database
@@ -108,15 +108,15 @@ class Desk:
     @asynccontextmanager
     async def change(
         self, actor: Actor, tenant: str, action: str, resource: str
-    ) -> AsyncIterator[Case]:
+    ) -> AsyncIterator[Change]:
         """Raises what the change raises, and StoreDown; then nothing was changed."""
         async with self.database.begin() as connection:
-            case = Case(connection, actor, tenant, action, resource, self.clock)
+            case = Change(connection, actor, tenant, action, resource, self.clock)
             yield case
             await self.trail.append(connection, case.record())
         await self._after(case)
 
-    async def _after(self, case: Case) -> None:
+    async def _after(self, case: Change) -> None:
         """The change is kept whatever happens here; the directory also polls by itself."""
         for kind, data in case.told:
             self._tell(case.tenant, kind, data)

@@ -4,21 +4,21 @@ from cluster.events.kinds import EventKind
 from cluster.problems import NotFound
 from cluster.storage.pages import Page
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Desk
+from cluster.tenants.administration.desk import UnitOfWork
 from cluster.tenants.plan import Plan
-from cluster.tenants.repository import Plans as Repository
+from cluster.tenants.repository import PlanRepository as Repository
 
 
-class Plans:
+class PlanService:
     """Listing, putting and deleting plans."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: UnitOfWork) -> None:
         self._desk = desk
         self._plans = Repository(desk.clock)
 
     async def list(self, actor: Actor, limit: int, after: str | None) -> Page[Plan]:
         """Every plan for the operator, else the caller's own."""
-        if not actor.operates:
+        if not actor.is_operator:
             return Page((await self.get(actor, actor.caller.plan),), None)
         async with self._desk.database.read() as connection:
             stored = await self._plans.list(connection, limit, after)
@@ -26,7 +26,7 @@ class Plans:
 
     async def get(self, actor: Actor, plan: str) -> Plan:
         """Raises NotFound, also for a plan that is not the caller's."""
-        if not actor.operates and plan != actor.caller.plan:
+        if not actor.is_operator and plan != actor.caller.plan:
             raise NotFound(f"There is no plan '{plan}'.", param="plan")
         async with self._desk.database.read() as connection:
             return (await self._plans.get(connection, plan)).plan
@@ -37,10 +37,10 @@ class Plans:
         async with self._desk.change(actor, tenant, "plan.put", f"plan:{plan.id}") as case:
             try:
                 stored = await self._plans.replace(case.connection, plan)
-                await case.tell(EventKind.PLAN_UPDATED, {"id": plan.id})
+                await case.publish(EventKind.PLAN_UPDATED, {"id": plan.id})
             except NotFound:
                 stored = await self._plans.create(case.connection, plan)
-                await case.tell(EventKind.PLAN_CREATED, {"id": plan.id})
+                await case.publish(EventKind.PLAN_CREATED, {"id": plan.id})
             case.detail["version"] = stored.version
         return stored.plan, stored.version == 1
 
@@ -49,4 +49,4 @@ class Plans:
         tenant = actor.caller.tenant
         async with self._desk.change(actor, tenant, "plan.delete", f"plan:{plan}") as case:
             await self._plans.delete(case.connection, plan)
-            await case.tell(EventKind.PLAN_DELETED, {"id": plan})
+            await case.publish(EventKind.PLAN_DELETED, {"id": plan})

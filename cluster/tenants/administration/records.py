@@ -9,7 +9,7 @@ from sqlalchemy import select, tuple_
 
 from cluster.audit import search
 from cluster.audit.checkpoints import FILE
-from cluster.audit.findings import Report
+from cluster.audit.findings import VerificationReport
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.search import Filters
@@ -21,20 +21,20 @@ from cluster.clock import Clock
 from cluster.events.outbox import Event
 from cluster.problems import InvalidRequest
 from cluster.storage.database import Database
-from cluster.storage.pages import Page, cursor_at, place_of
+from cluster.storage.pages import Page, decode_cursor, encode_cursor
 from cluster.storage.tables import events
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Trail
+from cluster.tenants.administration.desk import AuditWriter
 from cluster.usage.report import UsageRow, usage_report
 
-__all__ = ["AUDIT", "Records", "Usage"]
+__all__ = ["AUDIT", "RecordReader", "UsageReports"]
 
 MAX_DAYS = 400
 MIN_AGE_S = 86_400  # younger audit records are not removed
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class UsageReports:
     """What was used from `since` to `until` (UTC days, both included)."""
 
     since: date
@@ -42,7 +42,7 @@ class Usage:
     rows: Sequence[UsageRow]
 
 
-class Records:
+class RecordReader:
     """Every method takes the tenant whose records are read; None: every tenant's."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Records:
         keys: AuditKeys,
         macs: RowMacs,
         checkpoints: Path,
-        trail: Trail,
+        trail: AuditWriter,
     ) -> None:
         """`checkpoints` is the folder of the audit trail's checkpoint files."""
         self._database = database
@@ -64,7 +64,7 @@ class Records:
 
     async def usage(
         self, tenant: str | None, since: date | None, until: date | None, group_by: Collection[str]
-    ) -> Usage:
+    ) -> UsageReports:
         """By default this month until today. Raises InvalidRequest for an odd span or group."""
         today = datetime.fromtimestamp(self._clock.wall(), UTC).date()
         last = until or today
@@ -78,11 +78,11 @@ class Records:
         async with self._database.read() as connection:
             days = (first.isoformat(), last.isoformat())
             rows = await usage_report(connection, tenant, *days, group_by)
-        return Usage(first, last, rows)
+        return UsageReports(first, last, rows)
 
     async def search(
         self, tenant: str | None, filters: Filters, limit: int, cursor: str | None
-    ) -> search.Page:
+    ) -> search.AuditPage:
         """The newest records first."""
         async with self._database.read() as connection:
             return await search.search(connection, tenant, filters, cursor=cursor, limit=limit)
@@ -91,7 +91,7 @@ class Records:
         """Every matching record as a line of JSON."""
         return search.export(self._database, tenant, filters)
 
-    async def verify(self) -> Report:
+    async def verify(self) -> VerificationReport:
         """Check every record of every tenant against chains and this node's checkpoints, and every
         row that gives rights against its MAC."""
         async with self._database.read() as connection:
@@ -129,9 +129,9 @@ class Records:
         query = select(events).where(events.c.tenant == tenant)
         order = (events.c.at, events.c.id)
         if cursor is not None:
-            query = query.where(tuple_(*order) < tuple_(*place_of(cursor)))
+            query = query.where(tuple_(*order) < tuple_(*decode_cursor(cursor)))
         query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         found = tuple(Event(**row._mapping) for row in rows[:limit])
-        return Page(found, cursor_at(found[-1].at, found[-1].id) if len(rows) > limit else None)
+        return Page(found, encode_cursor(found[-1].at, found[-1].id) if len(rows) > limit else None)

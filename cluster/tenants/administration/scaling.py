@@ -5,22 +5,22 @@ from collections.abc import Iterable, Sequence
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Bounds, Decision
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.autoscaling.store import LaidDown
+from cluster.autoscaling.store import BoundsOverride
 from cluster.events.kinds import EventKind
 from cluster.problems import Forbidden, InvalidRequest
 from cluster.storage.pages import Page
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Desk
+from cluster.tenants.administration.desk import UnitOfWork
 from cluster.tenants.caller import Scope
 
 
-class Scaling:
+class ScalingService:
     """Deployments are known by name here; which there are, and their specs, the caller knows."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: UnitOfWork) -> None:
         self._desk = desk
 
-    async def lay_down(
+    async def set_bounds(
         self,
         actor: Actor,
         deployment: str,
@@ -28,7 +28,7 @@ class Scaling:
         floor: int | None,
         ceiling: int | None,
         for_s: float | None,
-    ) -> LaidDown:
+    ) -> BoundsOverride:
         """At least `floor` and at most `ceiling` replicas for `for_s` seconds (None: until they are
         taken back), in the place of bounds that there were. Raises InvalidRequest, Forbidden.
         """
@@ -36,29 +36,29 @@ class Scaling:
         _check(spec, floor, ceiling)
         now = self._desk.clock.wall()
         until = None if for_s is None else now + for_s
-        laid = LaidDown(deployment, Bounds(floor, ceiling, until), actor.name, now)
+        laid = BoundsOverride(deployment, Bounds(floor, ceiling, until), actor.name, now)
         tenant, resource = actor.caller.tenant, _resource(deployment)
         async with self._desk.change(actor, tenant, "scaling.bound", resource) as case:
-            await store.lay_down(case.connection, laid)
+            await store.set_bounds(case.connection, laid)
             said = {"floor": floor, "ceiling": ceiling, "until": until}
             case.detail |= {name: value for name, value in said.items() if value is not None}
-            await case.tell(EventKind.SCALING_BOUND, {"id": deployment, **said})
+            await case.publish(EventKind.SCALING_BOUND, {"id": deployment, **said})
         return laid
 
-    async def take_back(self, actor: Actor, deployment: str) -> None:
+    async def clear_bounds(self, actor: Actor, deployment: str) -> None:
         """From now on the configuration alone counts, also where nothing was laid down."""
         _operates(actor)
         tenant, resource = actor.caller.tenant, _resource(deployment)
         async with self._desk.change(actor, tenant, "scaling.release", resource) as case:
-            case.detail["held"] = await store.take_back(case.connection, deployment)
-            await case.tell(EventKind.SCALING_RELEASED, {"id": deployment})
+            case.detail["held"] = await store.clear_bounds(case.connection, deployment)
+            await case.publish(EventKind.SCALING_RELEASED, {"id": deployment})
 
-    async def laid_down(self) -> dict[str, LaidDown]:
+    async def active_bounds(self) -> dict[str, BoundsOverride]:
         """The bounds that hold now, by deployment."""
         now = self._desk.clock.wall()
         async with self._desk.database.read() as connection:
             found = await store.bounds(connection)
-        return {each.deployment: each for each in found if each.bounds.hold(now)}
+        return {each.deployment: each for each in found if each.bounds.is_active(now)}
 
     async def history(
         self, deployment: str | None, limit: int, cursor: str | None
@@ -74,7 +74,7 @@ class Scaling:
 
 
 def _operates(actor: Actor) -> None:
-    if not actor.operates:
+    if not actor.is_operator:
         raise Forbidden("Only the operator steers scaling.", required_scope=str(Scope.ADMIN))
 
 

@@ -10,34 +10,36 @@ from typing import Any
 
 from cluster.audit.record import AuditRecord
 from cluster.auth.passwords import Passwords
-from cluster.auth.repository import Users
+from cluster.auth.repository import UserRepository
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.sessions import Sessions, SignedIn
-from cluster.auth.signing import Signing
+from cluster.auth.sessions import Sessions, TokenPair
+from cluster.auth.signing import SigningKeyService
 from cluster.auth.throttle import AddressRate
 from cluster.events.kinds import EventKind
 from cluster.problems import Conflict, Forbidden, InvalidRequest, Problem, Unauthenticated
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Desk
+from cluster.tenants.administration.desk import UnitOfWork
 
 NOBODY = "-"  # the tenant of a sign-in that failed
 PASSWORD = "auth.password"
 
 
-class SigningIn:
+class SignInService:
     """Sessions of users, and rolling over the keys behind them."""
 
-    def __init__(self, desk: Desk, sessions: Sessions, passwords: Passwords, pepper: bytes) -> None:
+    def __init__(
+        self, desk: UnitOfWork, sessions: Sessions, passwords: Passwords, pepper: bytes
+    ) -> None:
         self._desk = desk
         self._sessions = sessions
         self._passwords = passwords
-        self._users = Users(desk.clock, RowMacs(pepper))
-        self._signing = Signing(pepper, desk.clock)
+        self._users = UserRepository(desk.clock, RowMacs(pepper))
+        self._signing = SigningKeyService(pepper, desk.clock)
         self._rate = AddressRate(desk.clock)
 
     async def login(
         self, email: str, password: str, tenant: str | None, address: str, request_id: str
-    ) -> SignedIn:
+    ) -> TokenPair:
         """Raises as `Sessions.login`."""
         try:
             self._rate.take(address)
@@ -48,7 +50,7 @@ class SigningIn:
         self._note("auth.login", made.user.tenant, made.user.id, address, request_id)
         return made
 
-    async def refresh(self, token: str, address: str, request_id: str) -> SignedIn:
+    async def refresh(self, token: str, address: str, request_id: str) -> TokenPair:
         """Raises as `Sessions.refresh`, and RateLimited."""
         try:
             self._rate.take(address)
@@ -83,7 +85,7 @@ class SigningIn:
         try:
             await self._change_password(actor, current, new, address)
         except Problem as problem:
-            self._desk.trail.note_repeatable(
+            self._desk.trail.enqueue_repeatable(
                 AuditRecord(
                     at=self._desk.clock.wall(),
                     tenant=actor.caller.tenant,
@@ -111,7 +113,7 @@ class SigningIn:
             if (await self._users.get(case.connection, tenant, id)).password != user.password:
                 raise Conflict("The password was changed meanwhile.")
             await self._users.update(case.connection, tenant, id, password=hashed)
-            await case.tell(EventKind.USER_UPDATED, {"id": id, "changed": ("password",)})
+            await case.publish(EventKind.USER_UPDATED, {"id": id, "changed": ("password",)})
 
     def jwks(self) -> Mapping[str, Any]:
         """Public keys that verify access tokens now (RFC 7517), from memory."""
@@ -129,12 +131,12 @@ class SigningIn:
         name = f"user:{user}"
         at, detail = self._desk.clock.wall(), {"address": address}
         record = AuditRecord(at, tenant, name, action, name, "ok", request_id, detail)
-        self._desk.trail.note(record)
+        self._desk.trail.enqueue(record)
 
     def _note_refused(self, action: str, problem: Problem, address: str, request_id: str) -> None:
         """Anybody can cause these: each kind once a minute."""
         at, detail = self._desk.clock.wall(), {"address": address}
-        self._desk.trail.note_repeatable(
+        self._desk.trail.enqueue_repeatable(
             AuditRecord(
                 at, NOBODY, "anonymous", action, "session", problem.slug, request_id, detail
             )

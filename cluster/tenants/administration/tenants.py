@@ -4,20 +4,20 @@ from cluster.events.kinds import EventKind
 from cluster.problems import Conflict, Forbidden
 from cluster.storage.pages import Page
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Case, Desk
+from cluster.tenants.administration.desk import Change, UnitOfWork
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan
-from cluster.tenants.repository import Plans, Status, Tenant
-from cluster.tenants.repository import Tenants as Repository
+from cluster.tenants.repository import PlanRepository, Status, Tenant
+from cluster.tenants.repository import TenantRepository as Repository
 
 
-class Tenants:
+class TenantService:
     """Listing, adding, changing and suspending tenants."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: UnitOfWork) -> None:
         self._desk = desk
         self._tenants = Repository(desk.clock)
-        self._plans = Plans(desk.clock)
+        self._plans = PlanRepository(desk.clock)
 
     async def list(self, limit: int, after: str | None) -> Page[Tenant]:
         async with self._desk.database.read() as connection:
@@ -39,7 +39,7 @@ class Tenants:
         async with self._desk.change(actor, tenant, "tenant.create", f"tenant:{tenant}") as case:
             made = await self._tenants.create(case.connection, tenant, name, plan)
             case.detail["plan"] = plan
-            await case.tell(EventKind.TENANT_CREATED, {"id": tenant, "name": name, "plan": plan})
+            await case.publish(EventKind.TENANT_CREATED, {"id": tenant, "name": name, "plan": plan})
         return made
 
     async def update(
@@ -66,7 +66,7 @@ class Tenants:
 
 def _is_operators(actor: Actor, **values: object) -> None:
     for name, value in values.items():
-        if value is not None and not actor.operates:
+        if value is not None and not actor.is_operator:
             raise Forbidden(
                 f"Only the operator changes a tenant's {name}.",
                 required_scope=str(Scope.ADMIN),
@@ -79,12 +79,12 @@ def _keeps_itself(actor: Actor, tenant: str, status: Status | None) -> None:
         raise Conflict("You cannot suspend the tenant of your own key.", param="status")
 
 
-async def _tell(case: Case, before: Tenant, after: Tenant) -> None:
+async def _tell(case: Change, before: Tenant, after: Tenant) -> None:
     if before.status != after.status:
         suspended = after.status == "suspended"
         kind = EventKind.TENANT_SUSPENDED if suspended else EventKind.TENANT_RESUMED
-        await case.tell(kind, {"id": after.id})
+        await case.publish(kind, {"id": after.id})
     fields = ("name", "plan")
     changed = [name for name in fields if getattr(before, name) != getattr(after, name)]
     if changed:
-        await case.tell(EventKind.TENANT_UPDATED, {"id": after.id, "changed": tuple(changed)})
+        await case.publish(EventKind.TENANT_UPDATED, {"id": after.id, "changed": tuple(changed)})

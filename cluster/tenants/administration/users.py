@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from cluster.auth.keys import random_text
 from cluster.auth.passwords import Passwords, normalised_email
 from cluster.auth.records import User, UserStatus
-from cluster.auth.repository import Users as Repository
+from cluster.auth.repository import UserRepository as Repository
 from cluster.auth.roles import scopes_of
 from cluster.auth.row_macs import RowMacs
 from cluster.events.kinds import EventKind
@@ -16,16 +16,16 @@ from cluster.problems import Conflict
 from cluster.storage.pages import Page
 from cluster.storage.tables import users
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Case, Desk
+from cluster.tenants.administration.desk import Change, UnitOfWork
 from cluster.tenants.caller import Role
 
 ID_LENGTH = 16
 
 
-class Users:
+class UserService:
     """Listing, adding, changing and removing users."""
 
-    def __init__(self, desk: Desk, passwords: Passwords, macs: RowMacs) -> None:
+    def __init__(self, desk: UnitOfWork, passwords: Passwords, macs: RowMacs) -> None:
         self._desk = desk
         self._passwords = passwords
         self._users = Repository(desk.clock, macs)
@@ -43,7 +43,7 @@ class Users:
         self, actor: Actor, tenant: str, email: str, password: str, role: Role
     ) -> User:
         """Raises Forbidden, InvalidRequest (email, password), Conflict (email) or NotFound."""
-        actor.cover(scopes_of(role), f"The role '{role}'")
+        actor.can_grant(scopes_of(role), f"The role '{role}'")
         email = normalised_email(email)
         hashed, now = await self._passwords.hash(password, email), self._desk.clock.wall()
         user = User(random_text(ID_LENGTH), tenant, email, hashed, role, "active", now, now, now)
@@ -51,7 +51,7 @@ class Users:
             await case.tenant_exists()
             await self._users.add(case.connection, tenant, user)
             case.detail["role"] = role.value
-            await case.tell(EventKind.USER_CREATED, {"id": user.id, "role": role.value})
+            await case.publish(EventKind.USER_CREATED, {"id": user.id, "role": role.value})
         return user
 
     async def update(
@@ -70,7 +70,7 @@ class Users:
             changed = case.changed(role=role, status=status, password=password)
             before = await self._covered(case, user)
             if role is not None:
-                actor.cover(scopes_of(role), f"The role '{role}'")
+                actor.can_grant(scopes_of(role), f"The role '{role}'")
                 case.detail["role"] = role.value
             if role not in (None, Role.OWNER) or status == "disabled":
                 await _keeps_an_owner(case, before)
@@ -78,9 +78,9 @@ class Users:
                 case.connection, tenant, user, role=role, status=status, password=hashed
             )
             if before.status != "disabled" and status == "disabled":
-                await case.tell(EventKind.USER_DISABLED, {"id": user})
+                await case.publish(EventKind.USER_DISABLED, {"id": user})
             else:
-                await case.tell(EventKind.USER_UPDATED, {"id": user, "changed": changed})
+                await case.publish(EventKind.USER_UPDATED, {"id": user, "changed": changed})
         return after
 
     async def delete(self, actor: Actor, tenant: str, user: str) -> None:
@@ -88,21 +88,21 @@ class Users:
         async with self._desk.change(actor, tenant, "user.delete", f"user:{user}") as case:
             await _keeps_an_owner(case, await self._covered(case, user, altered=True))
             await self._users.delete(case.connection, tenant, user)
-            await case.tell(EventKind.USER_DELETED, {"id": user})
+            await case.publish(EventKind.USER_DELETED, {"id": user})
 
     async def _hashed(self, tenant: str, user: str, password: str) -> str:
         """Takes a while, so it is done before the transaction."""
         email = (await self.get(tenant, user)).email
         return await self._passwords.hash(password, email)
 
-    async def _covered(self, case: Case, user: str, *, altered: bool = False) -> User:
+    async def _covered(self, case: Change, user: str, *, altered: bool = False) -> User:
         await case.tenant_exists()  # also keeps two changes of the tenant's users apart
         found = await self._users.get(case.connection, case.tenant, user, altered=altered)
-        case.actor.cover(scopes_of(found.role), "This user")
+        case.actor.can_grant(scopes_of(found.role), "This user")
         return found
 
 
-async def _keeps_an_owner(case: Case, leaving: User) -> None:
+async def _keeps_an_owner(case: Change, leaving: User) -> None:
     if leaving.role is not Role.OWNER or leaving.status != "active":
         return
     others = select(func.count()).where(

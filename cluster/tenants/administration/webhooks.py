@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 from cluster.events.kinds import EventKind
 from cluster.events.webhooks import Delivery, Status, Webhook
-from cluster.events.webhooks import Webhooks as Repository
-from cluster.net.ssrf import Guard
+from cluster.events.webhooks import WebhookRepository as Repository
+from cluster.net.ssrf import SsrfGuard
 from cluster.storage.pages import Page
 from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Desk
+from cluster.tenants.administration.desk import UnitOfWork
 
 
-class Webhooks:
+class WebhookService:
     """Listing, adding, changing, rotating, testing and deleting webhooks."""
 
-    def __init__(self, desk: Desk, repository: Repository, guard: Guard) -> None:
+    def __init__(self, desk: UnitOfWork, repository: Repository, guard: SsrfGuard) -> None:
         self._desk = desk
         self._webhooks = repository
         self._guard = guard
@@ -43,7 +43,7 @@ class Webhooks:
         async with self._desk.change(actor, tenant, "webhook.create", "webhook:") as case:
             made, secret = await self._webhooks.create(case.connection, tenant, url, kinds)
             case.resource = f"webhook:{made.id}"
-            await case.tell(EventKind.WEBHOOK_CREATED, {"id": made.id})
+            await case.publish(EventKind.WEBHOOK_CREATED, {"id": made.id})
         return made, secret
 
     async def update(
@@ -64,7 +64,7 @@ class Webhooks:
             after = await self._webhooks.update(
                 case.connection, tenant, webhook, url=url, kinds=kinds, status=status
             )
-            await case.tell(EventKind.WEBHOOK_UPDATED, {"id": webhook, "changed": changed})
+            await case.publish(EventKind.WEBHOOK_UPDATED, {"id": webhook, "changed": changed})
         return after
 
     async def rotate(
@@ -74,16 +74,16 @@ class Webhooks:
         async with self._desk.change(actor, tenant, "webhook.rotate", f"webhook:{webhook}") as case:
             made, secret = await self._webhooks.rotate(case.connection, tenant, webhook, grace_s)
             case.detail["grace_s"] = grace_s
-            await case.tell(EventKind.WEBHOOK_ROTATED, {"id": webhook})
+            await case.publish(EventKind.WEBHOOK_ROTATED, {"id": webhook})
         return made, secret
 
     async def test(self, actor: Actor, tenant: str, webhook: str) -> str:
         """Send a test event to this webhook alone, whatever it asks for; returns its id."""
         async with self._desk.change(actor, tenant, "webhook.test", f"webhook:{webhook}") as case:
             await self._webhooks.get(case.connection, tenant, webhook)
-            return await case.tell(EventKind.WEBHOOK_TEST, {"id": webhook})
+            return await case.publish(EventKind.WEBHOOK_TEST, {"id": webhook})
 
     async def delete(self, actor: Actor, tenant: str, webhook: str) -> None:
         async with self._desk.change(actor, tenant, "webhook.delete", f"webhook:{webhook}") as case:
             await self._webhooks.delete(case.connection, tenant, webhook)
-            await case.tell(EventKind.WEBHOOK_DELETED, {"id": webhook})
+            await case.publish(EventKind.WEBHOOK_DELETED, {"id": webhook})

@@ -11,7 +11,7 @@ on the served ones, so every single answer must meet it. vCache takes a confiden
 likeliest curve; here all curves are weighed by their posterior (what its bound bounds), and the
 prior is learned from the tenant's other requests (empirical Bayes), so that a new one need not
 start from nothing. And since curves may not be logistic at all, a test that assumes no curve stands
-behind them: `Evidence`.
+behind them: `ThresholdEstimator`.
 """
 
 import math
@@ -34,26 +34,26 @@ _NO_DATA.setflags(write=False)
 
 
 @dataclass(slots=True)
-class Curve:
+class SimilarityCalibration:
     """What one remembered request has taught: the log likelihood of each curve of a grid."""
 
     fit: NDArray[np.float32] = field(default_factory=lambda: _NO_DATA.astype(np.float32))
     seen: int = 0
 
 
-class Curves:
+class SimilarityCalibrations:
     """The curves of one tenant, and what they have in common."""
 
     def __init__(self) -> None:
         self._prior = np.full(_AT.size, -math.log(_AT.size))
-        self._recent: OrderedDict[int, Curve] = OrderedDict()
+        self._recent: OrderedDict[int, SimilarityCalibration] = OrderedDict()
         self._news = 0
 
-    def wrong(self, curve: Curve, similarity: float) -> float:
+    def wrong(self, curve: SimilarityCalibration, similarity: float) -> float:
         """The probability that the remembered answer is wrong at this similarity."""
         return float(_posterior(self._prior + curve.fit) @ _wrong(similarity))
 
-    def learn(self, curve: Curve, similarity: float, same: bool) -> None:
+    def learn(self, curve: SimilarityCalibration, similarity: float, same: bool) -> None:
         """Take note of one outcome."""
         wrong = _wrong(similarity)
         curve.fit += np.log(1.0 - wrong if same else wrong).astype(np.float32)
@@ -75,7 +75,7 @@ class Curves:
         self._prior = np.log(total / total.sum())
 
 
-class Evidence:
+class ThresholdEstimator:
     """Shows that errors among answers which seem right are at most `bound`, or withholds them.
 
     For each cut-off on the curves' own probability of being wrong it runs a test by betting
@@ -111,7 +111,7 @@ class Evidence:
                 self._stakes[row] = np.minimum(moved, self._most)
 
     @property
-    def cut(self) -> float:
+    def threshold(self) -> float:
         """The largest foretold probability of being wrong that may be served; 0: nothing may."""
         allowed = 0.0
         for cut, stakes in zip(self._cuts, self._stakes, strict=True):

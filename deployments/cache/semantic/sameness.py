@@ -21,7 +21,7 @@ async def equal(tenant: str, one: str, other: str) -> bool:
     return _words(one) == _words(other)
 
 
-def alike(embed: Embed, at_least: float) -> Judge:
+def similar_by_embedding(embed: Embed, at_least: float) -> Judge:
     """A judge for free text: the cosine of both answers' vectors is `at_least` or more."""
 
     async def judge(tenant: str, one: str, other: str) -> bool:

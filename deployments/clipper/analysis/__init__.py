@@ -1,6 +1,7 @@
 """What is seen and heard in a recording: a source in, its features out.
 
-`pieces` has what runs anywhere (`chunks`, `analyse_chunk`, `hear`), each in a sandboxed child;
+`pieces` has what runs anywhere (`chunks`, `analyse_chunk`, `analyze_audio_task`), each in a
+sandboxed child;
 `merging.merge` makes features of the results, `keeping` files of those. Names are loaded when they
 are first used: each child starts by importing this package, and needs a part of it.
 """
@@ -9,11 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deployments.clipper.analysis.chunk import Chunk, ChunkFeatures, Heard, Mode
+    from deployments.clipper.analysis.chunk import AnalysisChunk, ChunkFeatures, Heard, Mode
     from deployments.clipper.analysis.faces import face_ability
     from deployments.clipper.analysis.keeping import load, save
     from deployments.clipper.analysis.merging import ANALYSIS_VERSION, merge
-    from deployments.clipper.analysis.pieces import analyse_chunk, chunks, hear, whole
+    from deployments.clipper.analysis.pieces import (
+        analyse_chunk,
+        analyze_audio_task,
+        chunks,
+        single_chunk,
+    )
 
 _HOMES = {
     "Chunk": "chunk",
@@ -33,18 +39,18 @@ _HOMES = {
 
 __all__ = [
     "ANALYSIS_VERSION",
-    "Chunk",
+    "AnalysisChunk",
     "ChunkFeatures",
     "Heard",
     "Mode",
     "analyse_chunk",
     "chunks",
     "face_ability",
-    "hear",
+    "analyze_audio_task",
     "load",
     "merge",
     "save",
-    "whole",
+    "single_chunk",
 ]
 
 

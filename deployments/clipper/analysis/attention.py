@@ -14,7 +14,7 @@ from deployments.contracts.media import Seconds, Times, Values
 FARTHEST_S: Seconds = 1.5
 
 
-def attended(times: Times, boxes: Values, faces: Values, cuts: Times) -> Values:
+def merge_faces_and_motion(times: Times, boxes: Values, faces: Values, cuts: Times) -> Values:
     """The box at each of `times`, shape (n, 5): a face's if there is one, else what moves. `faces`
     is NaN where none was looked for or found."""
     seen = ~np.isnan(faces[:, 0])

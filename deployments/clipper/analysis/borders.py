@@ -9,13 +9,13 @@ from typing import Any
 import av  # noqa: TID253 - runs in a sandboxed child only
 
 from deployments.clipper.analysis.decoding import first_second
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.child import run_child
 from deployments.clipper.sandbox.inputs import open_media
 
 MAX_PACKETS = 5000  # read to find one keyframe
 
 
-def borders(request: dict[str, Any]) -> dict[str, Any]:
+def find_split_points(request: dict[str, Any]) -> dict[str, Any]:
     """`begins`: rising time stamps of keyframes near the seconds `request["at"]`, each in (first
     frame, ...); places that have none within reach are left out."""
     with open_media(request["name"]) as container:
@@ -48,4 +48,4 @@ def keyframe_near(container: Any, stream: Any, near: int | None) -> int | None:
 
 
 if __name__ == "__main__":
-    answer_with(borders)
+    run_child(find_split_points)

@@ -14,17 +14,17 @@ from deployments.clipper.analysis.pictures import (
     Grid,
     Picture,
     Tiles,
-    around,
     brightness,
     difference,
+    tile_distance,
     tiles,
-    unlike,
+    with_neighbourhood,
 )
 
 LAGS = 8
 
 
-class Changes:
+class FrameDifferencer:
     """Knows the last LAGS frames. `row` k-1 is the distance to the frame k before; NaN: there is
     none."""
 
@@ -32,7 +32,7 @@ class Changes:
         self._ring: Tiles | None = None
         self._seen = 0
         for value in before:
-            self._keep(around(value))
+            self._keep(with_neighbourhood(value))
 
     def push(self, value: Tiles) -> NDArray[np.float32]:
         """The row of a frame, shape (LAGS,)."""
@@ -40,7 +40,7 @@ class Changes:
         known = min(self._seen, LAGS)
         if self._ring is not None and known:
             places = (self._seen - 1 - np.arange(known)) % LAGS
-            row[:known] = unlike(value, self._ring)[places]
+            row[:known] = tile_distance(value, self._ring)[places]
         self._keep(value)
         return row
 
@@ -52,7 +52,7 @@ class Changes:
         self._seen += 1
 
 
-class Frames:
+class FrameMeasures:
     """What is measured on every frame of one chunk; the first frames lack what lies before them,
     which merging fills in from `head` and the `tail` of the chunk before.
     """
@@ -64,7 +64,7 @@ class Frames:
         self.first: Picture | None = None
         self.last: Picture | None = None
         self._rows = bytearray()
-        self._changes = Changes()
+        self._changes = FrameDifferencer()
 
     def push(self, picture: Picture, colours: Picture) -> None:
         seen = tiles(picture, colours)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deployments.clipper.analysis.arrays import Layout
 from deployments.clipper.analysis.changes import LAGS
-from deployments.contracts.media import Hearing, Seconds
+from deployments.contracts.media import AudioFeatures, Seconds
 
 Mode = Literal["exact", "fast"]
 SAMPLES_PER_S = 5
@@ -32,7 +32,7 @@ LAYOUT: Layout = {
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class AnalysisChunk:
     """Frames with presentation times from `begin` to before `end` (in units of the stream; None:
     the recording's own), decoded with `threads` threads (0: several, as its pictures allow).
 
@@ -59,7 +59,7 @@ class ChunkFeatures:
     goes, by its own length; None: the file does not say. With `fast` that is the last of all.
     """
 
-    chunk: Chunk
+    chunk: AnalysisChunk
     time_base: Fraction
     origin: Fraction
     step: Seconds
@@ -87,6 +87,6 @@ class ChunkFeatures:
 class Heard:
     """What was heard, until when (seconds of the source), and how many errors were skipped."""
 
-    hearing: Hearing
+    hearing: AudioFeatures
     end: Seconds
     errors: int

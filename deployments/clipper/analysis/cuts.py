@@ -20,7 +20,7 @@ LEAST_KEYFRAMES = 0.3
 Rows = NDArray[np.float32]
 
 
-def cuts(rows: Rows) -> NDArray[np.int64]:
+def detect_cuts(rows: Rows) -> NDArray[np.int64]:
     """Numbers of the frames that begin a new shot. `rows` is of shape (n, lags): the distance of
     each frame to the 1st, 2nd ... before it, NaN where there is none. So soon after the beginning
     that a flash would not be known for one, there is no cut."""

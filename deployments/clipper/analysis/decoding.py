@@ -17,7 +17,7 @@ def first_second(container: Any) -> Fraction:
     return Fraction(container.start_time or 0, av.time_base)
 
 
-class Decoding:
+class FrameDecoder:
     """`errors` counts packets that could not be read whole or decoded, and frames that came out
     damaged after the first whole one; one fault may count twice. `ends` is the time stamp at which
     the last packet's picture or sound ends; None: no packet says."""

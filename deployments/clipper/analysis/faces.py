@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.clipper.analysis.pictures import Picture
-from deployments.contracts.media import Ability
+from deployments.contracts.media import Capability
 
 CASCADE = "haarcascade_frontalface_default.xml"
 SMALLEST = 20  # pixels of the small picture
@@ -20,7 +20,7 @@ SURE = 0.9
 HOW = "install the extra 'faces' (opencv-python-headless before 5)"
 
 
-class Faces:
+class FaceDetector:
     """Raises ImportError where OpenCV has no cascades."""
 
     def __init__(self) -> None:
@@ -47,20 +47,20 @@ class Faces:
         return np.array([*middle, width / columns, height / rows, SURE], np.float32)
 
 
-def finder() -> Faces | None:
+def finder() -> FaceDetector | None:
     """Faces, if this installation can find them."""
     try:
-        return Faces() if find_spec("cv2") else None
+        return FaceDetector() if find_spec("cv2") else None
     except ImportError:
         return None
 
 
-def face_ability() -> Ability:
+def face_ability() -> Capability:
     """Whether faces are found, for /capabilities. Loads OpenCV if it is there."""
     if not find_spec("cv2"):
-        return Ability(False, f"OpenCV is not installed; {HOW}.")
+        return Capability(False, f"OpenCV is not installed; {HOW}.")
     try:
-        Faces()
+        FaceDetector()
     except ImportError as error:
-        return Ability(False, f"{error}; {HOW}.")
-    return Ability(True, "Faces are found with OpenCV's cascades.", {"cascade": CASCADE})
+        return Capability(False, f"{error}; {HOW}.")
+    return Capability(True, "Faces are found with OpenCV's cascades.", {"cascade": CASCADE})

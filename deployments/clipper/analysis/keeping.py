@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deployments.clipper.analysis.arrays import Array, Layout, read, write
-from deployments.contracts.media import Features, Hearing, Seconds, Sight
+from deployments.contracts.media import AudioFeatures, MediaFeatures, Seconds, VideoFeatures
 
 _FACTS: Layout = {"facts": ("<f8", (10,))}
 _SIGHT: Layout = {
@@ -30,7 +30,7 @@ _HEARING: Layout = {
 }
 
 
-def save(features: Features, path: Path) -> None:
+def save(features: MediaFeatures, path: Path) -> None:
     """Equal features give equal bytes."""
     sight, hearing = features.sight, features.hearing
     loudness = None if hearing is None else hearing.loudness
@@ -55,7 +55,7 @@ def save(features: Features, path: Path) -> None:
     )
 
 
-def load(path: Path) -> Features:
+def load(path: Path) -> MediaFeatures:
     """What `save` wrote. Raises ValueError: the file is missing, damaged, or of another kind."""
     facts = [float(fact) for fact in read(path, _FACTS)["facts"]]
     version, duration, partial, seen, heard, start, hop_s, loudness, comes, goes = facts
@@ -63,23 +63,23 @@ def load(path: Path) -> Features:
         raise ValueError(f"{path.name} does not hold features")
     hearing: dict[str, Any] = read(path, _HEARING) if heard else {}
     measured = None if np.isnan(loudness) else loudness
-    return Features(
+    return MediaFeatures(
         version=int(version),
         duration=duration,
         partial=bool(partial),
         sight=_sight(path, None if np.isnan(comes) else (comes, goes)) if seen else None,
-        hearing=Hearing(start, hop_s, loudness=measured, **hearing) if heard else None,
+        hearing=AudioFeatures(start, hop_s, loudness=measured, **hearing) if heard else None,
     )
 
 
-def _sight(path: Path, shown: tuple[Seconds, Seconds] | None) -> Sight:
+def _sight(path: Path, shown: tuple[Seconds, Seconds] | None) -> VideoFeatures:
     found: dict[str, Any] = read(path, _SIGHT)
     if not all((np.diff(found[name]) > 0).all() for name in ("times", "cuts", "subject_times")):
         raise ValueError(f"{path.name} holds times that do not rise")
-    return Sight(**found, shown=shown)
+    return VideoFeatures(**found, shown=shown)
 
 
-def _fields(value: Sight | Hearing | None, layout: Layout) -> dict[str, Array]:
+def _fields(value: VideoFeatures | AudioFeatures | None, layout: Layout) -> dict[str, Array]:
     if value is None:
         return {}
     return {

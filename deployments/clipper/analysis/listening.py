@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.clipper.analysis.arrays import write
-from deployments.clipper.analysis.loudness import Loudness, weight
-from deployments.clipper.analysis.placing import Placed
-from deployments.clipper.analysis.power import Sums
-from deployments.clipper.analysis.voice import RATE, Listener, speech
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.analysis.loudness import LoudnessMeter, weight
+from deployments.clipper.analysis.placing import TimelineAudio
+from deployments.clipper.analysis.power import BlockSums
+from deployments.clipper.analysis.voice import RATE, SpectrumAnalyzer, speech_probability
+from deployments.clipper.sandbox.child import run_child
 from deployments.clipper.sandbox.inputs import open_media
 
 PER_S = 100
@@ -25,11 +25,11 @@ SILENT_DB = -120.0
 Block = NDArray[np.float32]  # channels, samples
 
 
-def listen(request: dict[str, Any]) -> dict[str, Any]:
+def analyze_audio(request: dict[str, Any]) -> dict[str, Any]:
     """Leaves level, speech and novelty in `request["out"]`."""
     with open_media(request["name"]) as container:
         stream = container.streams[request["stream"]]
-        placed = Placed(container, stream, request["duration"])
+        placed = TimelineAudio(container, stream, request["duration"])
         ear: _Ear | None = None
         for block in placed.blocks():
             ear = ear or _Ear(placed.rate, placed.channels)
@@ -49,9 +49,9 @@ class _Ear:
 
     def __init__(self, rate: int, channels: tuple[str, ...]) -> None:
         self._rate = rate
-        self._power = Sums(rate, PER_S)
-        self._loudness = Loudness(rate, tuple(weight(channel) for channel in channels))
-        self._listener = Listener()
+        self._power = BlockSums(rate, PER_S)
+        self._loudness = LoudnessMeter(rate, tuple(weight(channel) for channel in channels))
+        self._listener = SpectrumAnalyzer()
         self._mono = av.AudioResampler(format="flt", layout="mono", rate=RATE)
 
     def push(self, block: Block) -> None:
@@ -65,7 +65,11 @@ class _Ear:
         self._hear(self._mono.resample(None))
         level = self._level()
         sounds = self._listener.finish(level.size)
-        heard = {"level": level, "speech": speech(sounds, level), "novelty": sounds.novelty}
+        heard = {
+            "level": level,
+            "speech": speech_probability(sounds, level),
+            "novelty": sounds.novelty,
+        }
         return heard, self._loudness.integrated()
 
     def _hear(self, frames: list[Any]) -> None:
@@ -87,4 +91,4 @@ def _nothing() -> dict[str, NDArray[np.float32]]:
 
 
 if __name__ == "__main__":
-    answer_with(listen)
+    run_child(analyze_audio)

@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.clipper.analysis.arrays import write
-from deployments.clipper.analysis.changes import Frames
-from deployments.clipper.analysis.decoding import Decoding, first_second
+from deployments.clipper.analysis.changes import FrameMeasures
+from deployments.clipper.analysis.decoding import FrameDecoder, first_second
 from deployments.clipper.analysis.faces import finder
 from deployments.clipper.analysis.pictures import TILE
-from deployments.clipper.analysis.sampling import Subjects, slot
-from deployments.clipper.analysis.scaling import Scaling
+from deployments.clipper.analysis.sampling import SubjectSampler, slot
+from deployments.clipper.analysis.scaling import FrameDownscaler
 from deployments.clipper.failures import MediaDamaged
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.child import run_child
 from deployments.clipper.sandbox.inputs import open_media
 
 EARLIER_S = (0.0, 2.0, 10.0)  # where else to begin if decoding at the keyframe misses it
 
 
-def look(request: dict[str, Any]) -> dict[str, Any]:
+def analyze_frames(request: dict[str, Any]) -> dict[str, Any]:
     """Measures one chunk and leaves them in `request["out"]`. Raises MediaDamaged: no frame.
 
     Which frames a decoder with several threads gives around damage is a matter of chance: then once
@@ -43,17 +43,17 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
     return looking.facts()
 
 
-def _looked(request: dict[str, Any]) -> "_Looking":
+def _looked(request: dict[str, Any]) -> "_FrameAnalyzer":
     for earlier_s in EARLIER_S:
-        looking = _Looking(request)
+        looking = _FrameAnalyzer(request)
         if looking.through(earlier_s):
             return looking
-    looking = _Looking(request)
+    looking = _FrameAnalyzer(request)
     looking.through(None)
     return looking
 
 
-class _Looking:
+class _FrameAnalyzer:
     def __init__(self, request: dict[str, Any]) -> None:
         self._begin, self._end = request["begin"], request["end"]
         self._width, self._height = request["size"]
@@ -66,12 +66,12 @@ class _Looking:
         self._fast = fast
         self._ends: int | None = None
         self._container, self._stream = container, stream
-        self._decoding = Decoding(container, stream)
+        self._decoding = FrameDecoder(container, stream)
         self._base, self._origin = stream.time_base, first_second(container)
         self._step = 1 / (stream.average_rate or Fraction(25))
-        self._scale = Scaling(self._width, self._height)
-        self._frames = Frames()
-        self._subjects = Subjects(request["rotation"], fast, finder())
+        self._scale = FrameDownscaler(self._width, self._height)
+        self._frames = FrameMeasures()
+        self._subjects = SubjectSampler(request["rotation"], fast, finder())
         self.pts = array("q")
 
     def through(self, earlier_s: float | None) -> bool:
@@ -154,4 +154,4 @@ class _Looking:
 
 
 if __name__ == "__main__":
-    answer_with(look)
+    run_child(analyze_frames)

@@ -7,7 +7,7 @@ is over after a tenth of a second. Takes blocks of any length; knows nothing of 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.analysis.power import Sums
+from deployments.clipper.analysis.power import BlockSums
 
 OFFSET = -0.691
 ABSOLUTE, RELATIVE = -70.0, -10.0  # gates, LUFS and LU
@@ -27,7 +27,7 @@ def weight(channel: str) -> float:
     return SURROUND if channel[:2] in ("BL", "BR", "SL", "SR", "BC") else 1.0
 
 
-class Loudness:
+class LoudnessMeter:
     """`weights` has a value for each channel; `rate` is in Hz."""
 
     def __init__(self, rate: int, weights: tuple[float, ...]) -> None:
@@ -37,7 +37,7 @@ class Loudness:
         self._response = k_weighting(rate, self._size).astype(np.complex64)
         self._kept: Block = np.zeros((len(weights), self._settled), np.float32)
         self._rate = rate
-        self._sums = Sums(rate, PER_S)
+        self._sums = BlockSums(rate, PER_S)
 
     def push(self, block: Block) -> None:
         self._kept = np.concatenate((self._kept, block), axis=1)
@@ -50,7 +50,7 @@ class Loudness:
         left = self._kept.shape[1] - self._settled
         padded = np.pad(self._kept, ((0, 0), (0, self._size - self._kept.shape[1])))
         self._weigh(padded, left)
-        return gated(np.array(self._sums.whole) * PER_S / self._rate)
+        return gated_loudness(np.array(self._sums.whole) * PER_S / self._rate)
 
     def _weigh(self, block: Block, count: int | None = None) -> None:
         spectrum = np.fft.rfft(block, axis=1) * self._response
@@ -58,7 +58,7 @@ class Loudness:
         self._sums.push(self._weights @ np.square(weighted[:, :count]))
 
 
-def gated(power: NDArray[np.float64]) -> float | None:
+def gated_loudness(power: NDArray[np.float64]) -> float | None:
     """`power` is the weighted mean square of each 100 ms."""
     if power.size < IN_BLOCK:
         return None

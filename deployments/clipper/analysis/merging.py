@@ -11,22 +11,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.analysis.attention import attended
-from deployments.clipper.analysis.changes import LAGS, Changes
+from deployments.clipper.analysis.attention import merge_faces_and_motion
+from deployments.clipper.analysis.changes import LAGS, FrameDifferencer
 from deployments.clipper.analysis.chunk import HEAD, REACH, ChunkFeatures, Heard
-from deployments.clipper.analysis.cuts import cuts, cuts_of_keyframes
-from deployments.clipper.analysis.pictures import Grid, Picture, around, difference
+from deployments.clipper.analysis.cuts import cuts_of_keyframes, detect_cuts
+from deployments.clipper.analysis.pictures import Grid, Picture, difference, with_neighbourhood
 from deployments.clipper.analysis.sampling import slot
-from deployments.clipper.analysis.subjects import NOTHING, Box, Sample, sample, subject
+from deployments.clipper.analysis.subjects import NOTHING, Box, MotionSample, sample, subject
 from deployments.clipper.failures import MediaDamaged
-from deployments.contracts.media import Features, MediaInfo, Seconds, Sight, Times, Values
+from deployments.contracts.media import (
+    MediaFeatures,
+    MediaInfo,
+    Seconds,
+    Times,
+    Values,
+    VideoFeatures,
+)
 
 ANALYSIS_VERSION = 2
 FAST_VERSION = 1002  # keyframes only: other measures
 SHORT_S: Seconds = 0.5  # by this much a recording may fall short of its header
 
 
-def merge(info: MediaInfo, parts: Sequence[ChunkFeatures], heard: Heard | None) -> Features:
+def merge(info: MediaInfo, parts: Sequence[ChunkFeatures], heard: Heard | None) -> MediaFeatures:
     """`parts` in any order, all of one recording; none for one without pictures.
 
     Raises MediaDamaged: nothing could be decoded.
@@ -39,7 +46,7 @@ def merge(info: MediaInfo, parts: Sequence[ChunkFeatures], heard: Heard | None) 
     end = max(seen.shown[1] if seen and seen.shown else 0.0, heard.end if heard else 0.0)
     errors = sum(part.errors for part in parts) + (heard.errors if heard else 0)
     lost = (info.video is not None and seen is None) or (bool(info.audio) and heard is None)
-    return Features(
+    return MediaFeatures(
         version=FAST_VERSION if _fast(parts) else ANALYSIS_VERSION,
         duration=end,
         partial=lost or errors > 0 or end < info.duration - _slack(parts),
@@ -64,13 +71,13 @@ def _shown(parts: Sequence[ChunkFeatures], duration: Seconds) -> tuple[Seconds, 
     return float(parts[0].times()[0]), max(seen, min(parts[-1].end(), duration))
 
 
-def _sight(parts: Sequence[ChunkFeatures], duration: Seconds) -> Sight:
+def _sight(parts: Sequence[ChunkFeatures], duration: Seconds) -> VideoFeatures:
     times = np.concatenate([part.times() for part in parts])
     rows, motion = _across(parts)
-    found = cuts_of_keyframes(rows) if _fast(parts) else cuts(rows)
+    found = cuts_of_keyframes(rows) if _fast(parts) else detect_cuts(rows)
     cut_times = times[found]
     subject_times, subjects = _subjects(parts, cut_times)
-    return Sight(
+    return VideoFeatures(
         times=times,
         luma=np.concatenate([part["luma"] for part in parts]),
         motion=motion,
@@ -90,9 +97,9 @@ def _across(parts: Sequence[ChunkFeatures]) -> tuple[NDArray[np.float32], Values
     for part in parts:
         rows, motion = part["rows"].copy(), part["motion"].copy()
         if before:
-            changes = Changes(before)
+            changes = FrameDifferencer(before)
             for number, value in enumerate(part["head"]):
-                rows[number] = changes.push(around(value))
+                rows[number] = changes.push(with_neighbourhood(value))
         if last is not None:
             motion[0] = difference(part["edges"][0], last)
         all_rows.append(rows)
@@ -117,7 +124,7 @@ def _subjects(parts: Sequence[ChunkFeatures], cut_times: Times) -> tuple[Times, 
     times = np.array([kept.time for kept in samples], np.float64)
     boxes = np.array([_box(samples, number) for number in range(len(samples))], np.float32)
     faces = np.array([kept.face for kept in samples], np.float32)
-    return times, attended(times, boxes, faces, cut_times)
+    return times, merge_faces_and_motion(times, boxes, faces, cut_times)
 
 
 def _kept(part: ChunkFeatures, earlier: Sequence[ChunkFeatures]) -> list[_Sampled]:
@@ -158,6 +165,6 @@ def _box(samples: Sequence[_Sampled], number: int) -> Box:
     return NOTHING.copy() if now is None else subject(before, now, after, far)
 
 
-def _sampled(samples: Sequence[_Sampled], number: int) -> Sample | None:
+def _sampled(samples: Sequence[_Sampled], number: int) -> MotionSample | None:
     picture = samples[number].picture if 0 <= number < len(samples) else None
     return None if picture is None else sample(picture)

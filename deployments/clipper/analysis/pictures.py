@@ -39,7 +39,7 @@ def _tiled(length: float) -> int:
     return max(2 * TILE, round(length / TILE) * TILE)
 
 
-def upright(picture: Picture, rotation: int) -> Picture:
+def apply_rotation(picture: Picture, rotation: int) -> Picture:
     """`picture` turned clockwise by `rotation` degrees (0, 90, 180, 270)."""
     return np.rot90(picture, k=-(rotation // 90))
 
@@ -52,10 +52,10 @@ def tiles(picture: Picture, colours: Picture) -> Tiles:
     value = np.empty((3, rows, columns), np.int16)
     value[0] = sums // (TILE * TILE)
     value[1:] = colours
-    return around(value)
+    return with_neighbourhood(value)
 
 
-def around(value: Grid) -> Tiles:
+def with_neighbourhood(value: Grid) -> Tiles:
     return Tiles(value, _spread(value, np.minimum), _spread(value, np.maximum))
 
 
@@ -70,7 +70,7 @@ def _spread(value: Grid, extreme: np.ufunc) -> Grid:
     return tall
 
 
-def unlike(one: Tiles, others: Tiles) -> NDArray[np.float32]:
+def tile_distance(one: Tiles, others: Tiles) -> NDArray[np.float32]:
     """How much of the picture changed between `one` and each of `others`, 0 to 1.
 
     A tile has changed as far as it lies outside what its neighbourhood in the other picture spans,

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from deployments.clipper.analysis.arrays import Layout, read
-from deployments.clipper.analysis.chunk import LAYOUT, Chunk, ChunkFeatures, Heard, Mode
+from deployments.clipper.analysis.chunk import LAYOUT, AnalysisChunk, ChunkFeatures, Heard, Mode
 from deployments.clipper.analysis.pictures import picture_size
-from deployments.clipper.analysis.silence import silences
+from deployments.clipper.analysis.silence import detect_silence
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.sandbox import Cancel, ChildLimits, python_child
 from deployments.clipper.tracks import sound_of
-from deployments.contracts.media import AudioTrack, Hearing, Seconds, Source, VideoTrack
+from deployments.contracts.media import AudioFeatures, AudioTrack, MediaSource, Seconds, VideoTrack
 
 _BORDERS = "deployments.clipper.analysis.borders"
 _LOOKING = "deployments.clipper.analysis.looking"
@@ -35,8 +35,8 @@ _STANDARD_RATE = 1920 * 1080 * 30  # pixels a second that one core decodes about
 
 
 def chunks(
-    source: Source, folder: Path, wanted: int, cancel: Cancel | None = None
-) -> tuple[Chunk, ...]:
+    source: MediaSource, folder: Path, wanted: int, cancel: Cancel | None = None
+) -> tuple[AnalysisChunk, ...]:
     """At most `wanted` chunks of about the same length that begin at keyframes, in order; more for
     a long recording, so that none needs more memory than another's. () for a recording without
     pictures. One chunk alone uses all cores. Raises what python_child raises.
@@ -44,32 +44,32 @@ def chunks(
     video, duration = source.info.video, source.info.duration
     if video is None:
         return ()
-    wanted = how_many(duration, wanted)
+    wanted = chunk_count(duration, wanted)
     begins: list[int] = []
     if wanted > 1:
         places = [duration * part / wanted for part in range(1, wanted)]
         begins = _begins(source, video, folder, places, cancel)
     if not begins:
-        return (Chunk(0, None, None, threads=0),)
+        return (AnalysisChunk(0, None, None, threads=0),)
     ends = [*begins, None]
     return tuple(
-        Chunk(index, begin, end, 1 / len(ends))
+        AnalysisChunk(index, begin, end, 1 / len(ends))
         for index, (begin, end) in enumerate(zip([None, *begins], ends, strict=True))
     )
 
 
-def how_many(duration: Seconds, wanted: int) -> int:
+def chunk_count(duration: Seconds, wanted: int) -> int:
     """Chunks for a recording: a multiple of `wanted`, none longer than LONGEST_S."""
     return wanted * max(1, math.ceil(duration / (wanted * LONGEST_S)))
 
 
-def whole(mode: Mode = "exact") -> Chunk:
+def single_chunk(mode: Mode = "exact") -> AnalysisChunk:
     """The recording as one chunk; with mode `fast` only its keyframes are decoded."""
-    return Chunk(0, None, None, threads=0 if mode == "exact" else 1, mode=mode)
+    return AnalysisChunk(0, None, None, threads=0 if mode == "exact" else 1, mode=mode)
 
 
 def analyse_chunk(
-    source: Source, chunk: Chunk, folder: Path, cancel: Cancel | None = None
+    source: MediaSource, chunk: AnalysisChunk, folder: Path, cancel: Cancel | None = None
 ) -> ChunkFeatures:
     """What the chunk shows. Raises MediaDamaged (nothing could be decoded, or a child that does not
     keep to its contract), ValueError (no pictures), and what python_child raises.
@@ -93,8 +93,8 @@ def analyse_chunk(
     return _believed(chunk, said, arrays)
 
 
-def hear(
-    source: Source, folder: Path, cancel: Cancel | None = None, track: AudioTrack | None = None
+def analyze_audio_task(
+    source: MediaSource, folder: Path, cancel: Cancel | None = None, track: AudioTrack | None = None
 ) -> Heard | None:
     """What `track` (None: the one in use) sounds like; None for a recording without sound, or whose
     sound cannot be decoded at all. Raises what python_child raises."""
@@ -108,20 +108,24 @@ def hear(
         return None
     start, loudness = _number(said, "start"), said.get("loudness")
     level, hop_s = arrays["level"], _number(said, "hop_s")
-    hearing = Hearing(
+    hearing = AudioFeatures(
         start,
         hop_s,
         level,
         arrays["speech"],
         arrays["novelty"],
-        silences(level, start, hop_s),
+        detect_silence(level, start, hop_s),
         None if loudness is None else _number(said, "loudness"),
     )
     return Heard(hearing, start + level.size * hop_s, _count(said, "errors"))
 
 
 def _begins(
-    source: Source, video: VideoTrack, folder: Path, places: list[Seconds], cancel: Cancel | None
+    source: MediaSource,
+    video: VideoTrack,
+    folder: Path,
+    places: list[Seconds],
+    cancel: Cancel | None,
 ) -> list[int]:
     with _linked(source.path, folder) as (name, readable):
         request = {"name": name, "stream": video.index, "at": places}
@@ -134,7 +138,7 @@ def _begins(
 
 def _child(
     module: str,
-    source: Source,
+    source: MediaSource,
     request: dict[str, Any],
     folder: Path,
     limits: ChildLimits,
@@ -184,7 +188,7 @@ def _threads(pixels: int) -> int:
     return min(os.cpu_count() or 1, 4 if pixels <= _LARGE else 2)
 
 
-def _believed(chunk: Chunk, said: dict[str, Any], arrays: dict[str, Any]) -> ChunkFeatures:
+def _believed(chunk: AnalysisChunk, said: dict[str, Any], arrays: dict[str, Any]) -> ChunkFeatures:
     pts, sampled = arrays["pts"], arrays["sampled"]
     rising = bool((np.diff(pts) > 0).all() and (np.diff(sampled) > 0).all())
     if not rising or (sampled.size and not 0 <= sampled[0] <= sampled[-1] < pts.size):

@@ -11,7 +11,7 @@ import av  # noqa: TID253 - runs in a sandboxed child only
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.analysis.decoding import Decoding, first_second
+from deployments.clipper.analysis.decoding import FrameDecoder, first_second
 from deployments.clipper.analysis.voice import RATE
 
 BLOCK_S = 2.0
@@ -22,11 +22,11 @@ PAST_END_S = 60.0  # a header may be wrong by this much before times count as da
 Block = NDArray[np.float32]  # channels, samples
 
 
-class Placed:
+class TimelineAudio:
     """Decoded sound on the source's timeline, without gaps, all of one rate and layout."""
 
     def __init__(self, container: Any, stream: Any, duration: float) -> None:
-        self._decoding = Decoding(container, stream)
+        self._decoding = FrameDecoder(container, stream)
         self._base, self._origin = float(stream.time_base), float(first_second(container))
         self._last = duration + PAST_END_S
         self._even: Any = None

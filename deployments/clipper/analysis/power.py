@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Sums:
+class BlockSums:
     """Sums over stretches of `rate / per_second` samples. The last, unfinished one is left out
     unless `rest` is asked for."""
 

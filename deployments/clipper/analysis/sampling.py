@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.clipper.analysis.chunk import HEAD, REACH, SAMPLES_PER_S, TAIL
-from deployments.clipper.analysis.faces import Faces
-from deployments.clipper.analysis.pictures import Picture, upright
-from deployments.clipper.analysis.subjects import NOTHING, Box, Sample, sample, subject
+from deployments.clipper.analysis.faces import FaceDetector
+from deployments.clipper.analysis.pictures import Picture, apply_rotation
+from deployments.clipper.analysis.subjects import NOTHING, Box, MotionSample, sample, subject
 
 
 def slot(pts: int, time_base: Fraction, origin: Fraction) -> int:
@@ -24,13 +24,13 @@ def slot(pts: int, time_base: Fraction, origin: Fraction) -> int:
     return (pts * time_base - origin) * SAMPLES_PER_S // 1
 
 
-class Subjects:
+class SubjectSampler:
     """`still`: pictures are too far apart to see movement in them."""
 
-    def __init__(self, rotation: int, still: bool, faces: Faces | None) -> None:
+    def __init__(self, rotation: int, still: bool, faces: FaceDetector | None) -> None:
         self._rotation, self._still, self._faces = rotation, still, faces
         self._slot: int | None = None
-        self._last: list[tuple[Sample, Picture]] = []
+        self._last: list[tuple[MotionSample, Picture]] = []
         self._boxes = bytearray()
         self._found = bytearray()
         self._head: list[Picture] = []
@@ -41,7 +41,7 @@ class Subjects:
         if at == self._slot:
             return
         self._slot = at
-        turned = np.ascontiguousarray(upright(picture, self._rotation))
+        turned = np.ascontiguousarray(apply_rotation(picture, self._rotation))
         self.sampled.append(frame)
         if len(self._head) < HEAD:
             self._head.append(turned)

@@ -22,7 +22,7 @@ BLACK, WHITE = 16, 235
 Places = NDArray[np.intp]
 
 
-class Scaling:
+class FrameDownscaler:
     """Call it with frames; they may change their size and kind midway."""
 
     def __init__(self, width: int, height: int) -> None:

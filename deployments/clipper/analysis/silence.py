@@ -13,7 +13,7 @@ NEAREST, FARTHEST = 20.0, 45.0  # dB below the loud parts
 SHORTEST_S = 0.2
 
 
-def silences(
+def detect_silence(
     level: Values, start: Seconds, hop_s: Seconds, shortest_s: Seconds = SHORTEST_S
 ) -> Times:
     """Start and end of each silence of `shortest_s` and more, shape (n, 2), in seconds of the

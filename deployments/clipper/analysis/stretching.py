@@ -7,11 +7,11 @@ from typing import Any
 
 from deployments.clipper.analysis.borders import keyframe_near
 from deployments.clipper.analysis.decoding import first_second
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.child import run_child
 from deployments.clipper.sandbox.inputs import open_media
 
 
-def stretch(request: dict[str, Any]) -> dict[str, Any]:
+def find_seek_points(request: dict[str, Any]) -> dict[str, Any]:
     """`begin`: the keyframe at or before `request["start"]`, None for the recording's first; `end`:
     the time stamp of `request["end"]`."""
     with open_media(request["name"]) as container:
@@ -24,4 +24,4 @@ def stretch(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer_with(stretch)
+    run_child(find_seek_points)

@@ -32,19 +32,19 @@ Box = NDArray[np.float32]
 NOTHING: Box = np.full(5, np.nan, np.float32)
 
 
-class Sample(NamedTuple):
+class MotionSample(NamedTuple):
     """A picture at half its size, as numbers and as a spectrum."""
 
     plane: Plane
     spectrum: NDArray[np.complex64]
 
 
-def sample(picture: Picture) -> Sample:
+def sample(picture: Picture) -> MotionSample:
     rows, columns = (length // 2 // BLOCK * BLOCK for length in picture.shape)
     whole = picture[: rows * 2, : columns * 2].astype(np.int16)
     plane = (whole[::2, ::2] + whole[1::2, ::2] + whole[::2, 1::2] + whole[1::2, 1::2]) // 4
     centred = (plane - plane.mean(dtype=np.float64)) * _window(rows, columns)
-    return Sample(plane, np.fft.rfft2(centred.astype(np.float32)).astype(np.complex64))
+    return MotionSample(plane, np.fft.rfft2(centred.astype(np.float32)).astype(np.complex64))
 
 
 def _window(rows: int, columns: int) -> NDArray[np.float64]:
@@ -52,10 +52,10 @@ def _window(rows: int, columns: int) -> NDArray[np.float64]:
 
 
 def subject(
-    before: Sample | None,
-    now: Sample,
-    after: Sample | None,
-    far: Sequence[Sample | None] = (),
+    before: MotionSample | None,
+    now: MotionSample,
+    after: MotionSample | None,
+    far: Sequence[MotionSample | None] = (),
 ) -> Box:
     """Centre x, y, width, height and confidence, shape (5,); NaN where nothing stands out.
 
@@ -73,7 +73,7 @@ def subject(
     return NOTHING.copy()
 
 
-def shift(now: Sample, other: Sample) -> tuple[int, int]:
+def shift(now: MotionSample, other: MotionSample) -> tuple[int, int]:
     """Rows and columns by which `now` lies lower and further right than `other`."""
     cross = now.spectrum * np.conj(other.spectrum)
     peak = np.fft.irfft2(cross / (np.abs(cross) + np.float32(1e-3)), s=now.plane.shape)
@@ -99,7 +99,7 @@ def _better(now: Plane, other: Plane, found: tuple[int, int]) -> tuple[int, int]
     return found if better > worse and gain.mean() > 0 else (0, 0)
 
 
-def _moved(now: Sample, other: Sample) -> Cells:
+def _moved(now: MotionSample, other: MotionSample) -> Cells:
     """How much of each cell moved by itself between the two pictures."""
     down, right = shift(now, other)
     there = np.roll(other.plane, (down, right), (0, 1))
@@ -137,7 +137,7 @@ def _cells(plane: NDArray[np.generic]) -> Cells:
     return blocks.mean(axis=(1, 3), dtype=np.float64)
 
 
-def _none(now: Sample) -> Cells:
+def _none(now: MotionSample) -> Cells:
     rows, columns = now.plane.shape
     return np.zeros((rows // BLOCK, columns // BLOCK))
 

@@ -28,7 +28,7 @@ Block = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Sounds:
+class SpectralFrames:
     """A value per hop: the voice's band in dB, how much of a pitch there is (0 to 1), and the rise
     of the spectrum since shortly before."""
 
@@ -37,7 +37,7 @@ class Sounds:
     novelty: Values
 
 
-class Listener:
+class SpectrumAnalyzer:
     """`push` blocks, then `finish`. Holds a window of samples and three numbers per hop."""
 
     def __init__(self) -> None:
@@ -56,13 +56,13 @@ class Listener:
             self._found += self._measured(windows * self._taper).tobytes()
             self._kept = self._kept[hops * HOP :].copy()
 
-    def finish(self, hops: int) -> Sounds:
+    def finish(self, hops: int) -> SpectralFrames:
         """Of the first `hops`; what lies past the end of the sound is silent."""
         self.push(np.zeros(WINDOW, np.float32))
         rows = np.frombuffer(bytes(self._found), np.float32).reshape(-1, 3)[:hops]
         silent = np.array([[AUDIBLE_DB, 0, 0]], np.float32)
         rows = np.concatenate((rows, silent.repeat(hops - len(rows), axis=0)))
-        return Sounds(*(np.ascontiguousarray(column) for column in rows.T))
+        return SpectralFrames(*(np.ascontiguousarray(column) for column in rows.T))
 
     def _measured(self, windows: Block) -> NDArray[np.float32]:
         power = np.square(np.abs(np.fft.rfft(windows, axis=1))) / np.float32(WINDOW**2 / 16)
@@ -85,7 +85,7 @@ class Listener:
         return np.asarray(rise.mean(axis=1), np.float32)
 
 
-def speech(sounds: Sounds, level: Values) -> Values:
+def speech_probability(sounds: SpectralFrames, level: Values) -> Values:
     """Likelihood of speech for each hop, 0 to 1; `level` is the sound's, dBFS."""
     swing = np.sqrt(_mean(np.square(_syllables(sounds.voice_db)), 100))
     voiced = _mean((sounds.pitch > VOICED).astype(np.float32), 100)

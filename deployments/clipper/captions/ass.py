@@ -13,9 +13,9 @@ from pysubs2 import Alignment, Color, SSAEvent, SSAFile, SSAStyle
 
 from deployments.clipper.captions.bidi import isolated, visual_order
 from deployments.clipper.captions.font import Font, fonts, runs, scale, width
-from deployments.clipper.captions.grouping import Cue, Line
-from deployments.clipper.captions.styles import SafeArea, Style, safe_area
-from deployments.clipper.captions.words import Piece
+from deployments.clipper.captions.grouping import CaptionCue, Line
+from deployments.clipper.captions.styles import CaptionStyle, SafeArea, safe_area
+from deployments.clipper.captions.words import TimedText
 
 _JOINER = "\u2060"  # drawn by no font; it parts a backslash from the letter that gives it meaning
 _BRIDGED_S = 0.25
@@ -26,7 +26,7 @@ _OPAQUE_BOX = 4  # libass: one box behind the whole event
 
 
 def document(
-    cues: tuple[Cue, ...], style: Style, width: int, height: int, language: str = ""
+    cues: tuple[CaptionCue, ...], style: CaptionStyle, width: int, height: int, language: str = ""
 ) -> str:
     """The ASS text that draws `cues` on a picture of `width` x `height` pixels. `language` (two
     letters) decides between the Chinese, Japanese and Korean shapes of a character.
@@ -46,7 +46,7 @@ def document(
     return file.to_string("ass", header_notice="Captions by Mobula")
 
 
-def line_height(style: Style, width: int, height: int) -> float:
+def line_height(style: CaptionStyle, width: int, height: int) -> float:
     """The height of a line in pixels: smaller in wide pictures, which are watched on larger
     screens, and never so high that two lines leave the safe area.
     """
@@ -56,29 +56,31 @@ def line_height(style: Style, width: int, height: int) -> float:
     return min(wanted, room / (2 + 2 * _padding(style)))
 
 
-def line_width(style: Style, width: int, height: int) -> float:
+def line_width(style: CaptionStyle, width: int, height: int) -> float:
     """What a line may hold, in line heights: the safe area less what outline or box add."""
     area = safe_area(width, height)
     room = (area.right - area.left) * width - 2
     return room / line_height(style, width, height) - 2 * _padding(style)
 
 
-def largest_scale(style: Style, width: int, height: int) -> float:
+def largest_scale(style: CaptionStyle, width: int, height: int) -> float:
     """How much higher than `line_height` two lines may be within the safe area."""
     area = safe_area(width, height)
     room = (area.bottom - area.top) * height - 2
     return room / (2 + 2 * _padding(style)) / line_height(style, width, height)
 
 
-def _faces(cues: tuple[Cue, ...], style: Style, width: int, height: int) -> "_Faces":
+def _faces(
+    cues: tuple[CaptionCue, ...], style: CaptionStyle, width: int, height: int
+) -> "_FontChooser":
     known, most = fonts(), largest_scale(style, width, height)
     texts = {piece.text for cue in cues for piece in cue.pieces}
     used = {font.path: font for text in texts for font, _ in runs(text, known)}
     varied = any(scale(font, known, most) > 1 for font in used.values())
-    return _Faces(line_height(style, width, height), most, varied)
+    return _FontChooser(line_height(style, width, height), most, varied)
 
 
-def _padding(style: Style) -> float:
+def _padding(style: CaptionStyle) -> float:
     """What outline or box add on each side, in line heights."""
     return style.outline * (2 if style.box else 1)
 
@@ -89,7 +91,7 @@ def escape(text: str) -> str:
     return " ".join(text.split())
 
 
-def _style(style: Style, area: SafeArea, width: int, height: int) -> SSAStyle:
+def _style(style: CaptionStyle, area: SafeArea, width: int, height: int) -> SSAStyle:
     size = line_height(style, width, height)
     padding = _padding(style) * size
     return SSAStyle(
@@ -110,7 +112,12 @@ def _style(style: Style, area: SafeArea, width: int, height: int) -> SSAStyle:
 
 
 def _events(
-    cue: Cue, style: Style, area: SafeArea, width: int, height: int, faces: "_Faces"
+    cue: CaptionCue,
+    style: CaptionStyle,
+    area: SafeArea,
+    width: int,
+    height: int,
+    faces: "_FontChooser",
 ) -> tuple[SSAEvent, ...]:
     start, end = math.floor(cue.start * 100 + 1e-6) * 10, math.floor(cue.end * 100 + 1e-6) * 10
     if end <= start or not cue.pieces:
@@ -122,7 +129,7 @@ def _events(
     return (SSAEvent(start=start, end=end, style="caption", text=text),)
 
 
-def _text(cue: Cue, style: Style, start_ms: int, faces: "_Faces") -> str:
+def _text(cue: CaptionCue, style: CaptionStyle, start_ms: int, faces: "_FontChooser") -> str:
     pieces = cue.pieces
     ends = [
         after.start if after.start - piece.end <= _BRIDGED_S else piece.end
@@ -132,7 +139,13 @@ def _text(cue: Cue, style: Style, start_ms: int, faces: "_Faces") -> str:
     return r"\N".join(_line(line, lit, style, start_ms, faces) for line in cue.lines)
 
 
-def _line(line: Line, lit: dict[Piece, float], style: Style, start_ms: int, faces: "_Faces") -> str:
+def _line(
+    line: Line,
+    lit: dict[TimedText, float],
+    style: CaptionStyle,
+    start_ms: int,
+    faces: "_FontChooser",
+) -> str:
     """Words in the order in which they stand, from the left: libass orders words of one colour
     only, and a word that is lit would part its line in two."""
     parts: list[str] = []
@@ -148,7 +161,7 @@ def _line(line: Line, lit: dict[Piece, float], style: Style, start_ms: int, face
 
 
 @dataclass(frozen=True, slots=True)
-class _Faces:
+class _FontChooser:
     """Chooses fonts and their sizes: `size` is the first's line height in pixels, `most` how much
     larger another may be."""
 
@@ -178,7 +191,7 @@ class _Faces:
         return rf"\fn{font.family}" + (rf"\fs{size:.2f}" if self.varied else "")
 
 
-def _light(piece: Piece, until: float, style: Style, start_ms: int) -> str:
+def _light(piece: TimedText, until: float, style: CaptionStyle, start_ms: int) -> str:
     if style.active == style.colour:
         return ""
     base, active = (_bgr(colour) for colour in (style.colour, style.active))

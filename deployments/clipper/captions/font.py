@@ -1,9 +1,9 @@
-"""Fonts: which characters can be drawn, and how wide they are, read from the font files themselves.
+"""Fonts: which characters can be drawn, and how wide they are, read from font files by fontTools.
 
 In: a folder of static TrueType or OpenType files that the operator trusts; ours holds Inter Extra
 Bold, and Noto Sans Bold for other scripts; the package noto-cjk-sans-jp-bold has that for Chinese,
 Japanese and Korean (all SIL Open Font License). Further files in the folder are used for what Inter
-cannot draw. Tables: OpenType 1.9, `cmap` formats 4 and 12.
+cannot draw.
 """
 
 import struct
@@ -21,7 +21,8 @@ _ORDER = ("Inter-", "", "NotoSans", "NotoSansCJK", "NotoEmoji")  # beginnings of
 _CLUSTER = regex.compile(r"\X")
 _SUFFIXES = {".otf", ".ttc", ".ttf"}
 _UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
-_WINDOWS_UNICODE = {(3, 10): 0, (0, 4): 1, (3, 1): 2, (0, 3): 3}  # best first
+_UNICODE_CMAPS = ((3, 10), (0, 4), (3, 1), (0, 3))  # best first
+_UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,14 @@ class Font:
     advances: Mapping[int, float]
 
     def draws(self, text: str) -> bool:
-        return all(ord(mark) in self.advances for mark in seen(text))
+        return all(ord(mark) in self.advances for mark in strip_invisible(text))
 
     def width(self, text: str) -> float:
         """The width of `text` in line heights; a character it cannot draw counts as an em."""
-        return sum(self.advances.get(ord(mark), self.em) for mark in seen(text))
+        return sum(self.advances.get(ord(mark), self.em) for mark in strip_invisible(text))
 
 
-def seen(text: str) -> str:
+def strip_invisible(text: str) -> str:
     """`text` without what no font draws: joiners, variation selectors, direction marks."""
     return str(_UNSEEN.sub("", text))
 
@@ -126,82 +127,19 @@ def font_for(text: str, known: tuple[Font, ...]) -> Font | None:
 
 def read_font(path: Path) -> Font:
     """Read family, characters and widths. Raises ValueError if the file cannot be used."""
-    data = path.read_bytes()
+    from fontTools.ttLib import TTFont, TTLibError
+
     try:
-        tables = _tables(data)
-        (units,) = struct.unpack_from(">H", data, tables["head"] + 18)
-        ascent, descent = struct.unpack_from(">HH", data, tables["OS/2"] + 74)
-        line = ascent + descent
-        widths = _widths(data, tables)
-        glyphs = _characters(data, tables["cmap"])
-        last = len(widths) - 1
-        advances = {code: widths[min(glyph, last)] / line for code, glyph in glyphs.items()}
-        return Font(_family(data, tables["name"]), path, units / line, advances)
-    except (struct.error, KeyError, IndexError, ZeroDivisionError) as error:
+        with TTFont(path, fontNumber=0, lazy=True) as tables:
+            # Glyphs are named by number: their own names (`CFF `, `post`) take long to read.
+            names = [str(number) for number in range(tables["maxp"].numGlyphs)]
+            tables.setGlyphOrder(names)
+            line = tables["OS/2"].usWinAscent + tables["OS/2"].usWinDescent
+            family = tables["name"].getName(nameID=1, platformID=3, platEncID=1).toUnicode()
+            glyphs = tables["cmap"].getBestCmap(_UNICODE_CMAPS)
+            widths = tables["hmtx"].metrics
+            drawn = {code: glyph for code, glyph in glyphs.items() if glyph != names[0]}
+            advances = {code: widths[glyph][0] / line for code, glyph in drawn.items()}
+            return Font(family, path, tables["head"].unitsPerEm / line, advances)
+    except (TTLibError, struct.error, *_UNREADABLE) as error:
         raise ValueError(f"'{path.name}' is not a font that can be used") from error
-
-
-def _tables(data: bytes) -> dict[str, int]:
-    """Where each table is; of a collection, those of its first font."""
-    start = struct.unpack_from(">I", data, 12)[0] if data[:4] == b"ttcf" else 0
-    (count,) = struct.unpack_from(">H", data, start + 4)
-    records = (struct.unpack_from(">4sIII", data, start + 12 + 16 * i) for i in range(count))
-    return {tag.decode("latin-1"): offset for tag, _, offset, _ in records}
-
-
-def _widths(data: bytes, tables: Mapping[str, int]) -> tuple[int, ...]:
-    (count,) = struct.unpack_from(">H", data, tables["hhea"] + 34)
-    pairs = struct.unpack_from(f">{2 * count}H", data, tables["hmtx"])
-    return pairs[::2]
-
-
-def _family(data: bytes, name: int) -> str:
-    _, count, strings = struct.unpack_from(">HHH", data, name)
-    for i in range(count):
-        platform, _, _, kind, size, offset = struct.unpack_from(">6H", data, name + 6 + 12 * i)
-        if (platform, kind) == (3, 1):
-            start = name + strings + offset
-            return data[start : start + size].decode("utf-16-be")
-    raise KeyError("family")
-
-
-def _characters(data: bytes, cmap: int) -> dict[int, int]:
-    (count,) = struct.unpack_from(">H", data, cmap + 2)
-    records = [struct.unpack_from(">HHI", data, cmap + 4 + 8 * i) for i in range(count)]
-    usable = [record for record in records if record[:2] in _WINDOWS_UNICODE]
-    best = min(usable, key=lambda record: _WINDOWS_UNICODE[record[:2]], default=None)
-    if best is None:
-        raise KeyError("cmap")
-    at = cmap + best[2]
-    (form,) = struct.unpack_from(">H", data, at)
-    found = _format_12(data, at) if form == 12 else _format_4(data, at)
-    return {code: glyph for code, glyph in found.items() if glyph}
-
-
-def _format_12(data: bytes, at: int) -> dict[int, int]:
-    (count,) = struct.unpack_from(">I", data, at + 12)
-    groups = (struct.unpack_from(">III", data, at + 16 + 12 * i) for i in range(count))
-    return {
-        code: glyph + code - first
-        for first, last, glyph in groups
-        for code in range(first, last + 1)
-    }
-
-
-def _format_4(data: bytes, at: int) -> dict[int, int]:
-    (doubled,) = struct.unpack_from(">H", data, at + 6)
-    count = doubled // 2
-    ends = struct.unpack_from(f">{count}H", data, at + 14)
-    starts = struct.unpack_from(f">{count}H", data, at + 16 + doubled)
-    deltas = struct.unpack_from(f">{count}H", data, at + 16 + 2 * doubled)
-    ranges = at + 16 + 3 * doubled
-    found: dict[int, int] = {}
-    for i in range(count):
-        (shift,) = struct.unpack_from(">H", data, ranges + 2 * i)
-        for code in range(starts[i], min(ends[i], 0xFFFE) + 1):
-            glyph = code
-            if shift:
-                place = ranges + 2 * i + shift + 2 * (code - starts[i])
-                (glyph,) = struct.unpack_from(">H", data, place)
-            found[code] = (glyph + deltas[i]) & 0xFFFF if glyph or not shift else 0
-    return found

@@ -11,13 +11,13 @@ from dataclasses import replace
 import regex
 
 from deployments.clipper.captions.font import first_font, font_for, fonts
-from deployments.clipper.captions.words import Piece, clusters
+from deployments.clipper.captions.words import TimedText, clusters
 from deployments.contracts.media import Transcript
 
 _LETTER = regex.compile(r"\p{L}")
 
 
-def drawable(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+def drawable(pieces: Iterable[TimedText]) -> tuple[TimedText, ...]:
     """`pieces` without what no font draws; a piece of which nothing is left is dropped."""
     kept = (replace(piece, text=drawable_text(piece.text)) for piece in pieces)
     return tuple(piece for piece in kept if piece.text)
@@ -49,7 +49,7 @@ def _composed(marks: Iterable[str]) -> set[str]:
     return {part for mark in marks for part in unicodedata.normalize("NFC", mark)}
 
 
-def why_left_out(transcript: Transcript) -> str:
+def omission_reason(transcript: Transcript) -> str:
     """A sentence for the caller when some words cannot be burnt in, else an empty string."""
     return why_undrawn(unsupported_scripts(transcript))
 

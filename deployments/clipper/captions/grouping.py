@@ -9,17 +9,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from deployments.clipper.captions.words import Piece, clusters, split
+from deployments.clipper.captions.words import TimedText, clusters, split
 from deployments.contracts.media import Seconds
 
-Line = tuple[Piece, ...]
+Line = tuple[TimedText, ...]
 READABLE_PER_S = 20.0  # characters
 LINGER_S = 1.0
 SETTLE_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class LineBudget:
     """What a cue may hold: `words` words in `lines` lines, each of at most `width` as `measure`
     counts it, for at most `seconds`; a silence of `pause` seconds ends it.
     """
@@ -33,7 +33,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class CaptionCue:
     start: Seconds
     end: Seconds
     lines: tuple[Line, ...]
@@ -43,24 +43,26 @@ class Cue:
         return tuple(piece for line in self.lines for piece in line)
 
 
-def cues(pieces: Sequence[Piece], room: Room, duration: Seconds) -> tuple[Cue, ...]:
+def cues(
+    pieces: Sequence[TimedText], room: LineBudget, duration: Seconds
+) -> tuple[CaptionCue, ...]:
     """Group `pieces` into cues that do not overlap and end within `duration`."""
-    short = [part for piece in pieces for part in fitted(piece, room)]
+    short = [part for piece in pieces for part in fit_line(piece, room)]
     groups = [group for phrase in _phrases(short, room) for group in _groups(phrase, room)]
     starts = [group[0][0].start for group in groups] + [duration]
     return tuple(
-        Cue(starts[i], _end(group, starts[i + 1]), group) for i, group in enumerate(groups)
+        CaptionCue(starts[i], _end(group, starts[i + 1]), group) for i, group in enumerate(groups)
     )
 
 
-def joined(line: Line) -> str:
+def join_text(line: Line) -> str:
     """The text of a line: gaps between pieces, except where they are glued."""
     return "".join(
         piece.text if i == 0 or piece.glued else f" {piece.text}" for i, piece in enumerate(line)
     )
 
 
-def fitted(piece: Piece, room: Room) -> list[Piece]:
+def fit_line(piece: TimedText, room: LineBudget) -> list[TimedText]:
     """`piece`, broken where it is wider than a line."""
     if room.measure(piece.text) <= room.width:
         return [piece]
@@ -75,21 +77,21 @@ def fitted(piece: Piece, room: Room) -> list[Piece]:
     return split(piece, parts)
 
 
-def lines_of(group: Line, room: Room) -> tuple[Line, ...] | None:
+def lines_of(group: Line, room: LineBudget) -> tuple[Line, ...] | None:
     """`group` in as few lines as hold it, the widest as narrow as can be; None if it is too long
     for `room`.
     """
-    if room.measure(joined(group)) <= room.width:
+    if room.measure(join_text(group)) <= room.width:
         return (group,)
     if room.lines < 2 or len(group) < 2:
         return None
     breaks = ((group[:i], group[i:]) for i in range(1, len(group)))
-    best = min(breaks, key=lambda lines: max(room.measure(joined(line)) for line in lines))
-    return best if max(room.measure(joined(line)) for line in best) <= room.width else None
+    best = min(breaks, key=lambda lines: max(room.measure(join_text(line)) for line in lines))
+    return best if max(room.measure(join_text(line)) for line in best) <= room.width else None
 
 
-def _phrases(pieces: Sequence[Piece], room: Room) -> list[list[Piece]]:
-    found: list[list[Piece]] = []
+def _phrases(pieces: Sequence[TimedText], room: LineBudget) -> list[list[TimedText]]:
+    found: list[list[TimedText]] = []
     for i, piece in enumerate(pieces):
         before = pieces[i - 1] if i else None
         if (
@@ -103,7 +105,7 @@ def _phrases(pieces: Sequence[Piece], room: Room) -> list[list[Piece]]:
     return found
 
 
-def _groups(phrase: list[Piece], room: Room) -> list[tuple[Line, ...]]:
+def _groups(phrase: list[TimedText], room: LineBudget) -> list[tuple[Line, ...]]:
     """Even groups where some number of them fits; else each as full as it gets."""
     full = _filled(phrase, room)
     for count in range(len(full), min(len(full) + 3, len(phrase)) + 1):
@@ -116,7 +118,7 @@ def _groups(phrase: list[Piece], room: Room) -> list[tuple[Line, ...]]:
     return full
 
 
-def _filled(phrase: list[Piece], room: Room) -> list[tuple[Line, ...]]:
+def _filled(phrase: list[TimedText], room: LineBudget) -> list[tuple[Line, ...]]:
     found: list[tuple[Line, ...]] = []
     group: Line = ()
     for piece in phrase:
@@ -128,7 +130,7 @@ def _filled(phrase: list[Piece], room: Room) -> list[tuple[Line, ...]]:
     return found
 
 
-def _fit(group: Line, room: Room) -> tuple[Line, ...] | None:
+def _fit(group: Line, room: LineBudget) -> tuple[Line, ...] | None:
     words = sum(1 for i, piece in enumerate(group) if i == 0 or not piece.glued)
     if words > room.words or (len(group) > 1 and group[-1].end - group[0].start > room.seconds):
         return None
@@ -137,6 +139,6 @@ def _fit(group: Line, room: Room) -> tuple[Line, ...] | None:
 
 def _end(group: tuple[Line, ...], limit: Seconds) -> Seconds:
     first, last = group[0][0], group[-1][-1]
-    readable = first.start + sum(len(joined(line)) for line in group) / READABLE_PER_S
+    readable = first.start + sum(len(join_text(line)) for line in group) / READABLE_PER_S
     wanted = max(last.end + SETTLE_S, min(readable, last.end + LINGER_S))
     return min(wanted, limit) if math.isfinite(limit) else wanted

@@ -16,7 +16,7 @@ _COLOUR = regex.compile(r"#[0-9A-Fa-f]{6}")
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class CaptionStyle:
     """`size` is the height of a line as a share of the picture's shorter side; `outline` (and a
     box's padding) a share of that height. Colours are #RRGGBB; a word has `active` while it is
     said. `box` is the opacity of a box behind the words, 0 for none. At most `words` words at once.
@@ -66,10 +66,10 @@ def safe_area(width: int, height: int) -> SafeArea:
     return SafeArea(0.10, 0.70, 0.90, 0.94)
 
 
-_STYLES: dict[str, Style] = {}
+_STYLES: dict[str, CaptionStyle] = {}
 
 
-def register(style: Style) -> Style:
+def register(style: CaptionStyle) -> CaptionStyle:
     """Make `style` known by its name. Raises ValueError if the name is taken by another."""
     if _STYLES.setdefault(style.name, style) != style:
         raise ValueError(f"there is already a caption style '{style.name}'")
@@ -81,7 +81,7 @@ def styles() -> tuple[str, ...]:
     return (*sorted(_STYLES), NONE)
 
 
-def find(name: str) -> Style | None:
+def find(name: str) -> CaptionStyle | None:
     """The style of that name, None for `none`. Raises InvalidRequest, naming those there are."""
     if name != NONE and name not in _STYLES:
         raise InvalidRequest(
@@ -91,9 +91,11 @@ def find(name: str) -> Style | None:
     return _STYLES.get(name)
 
 
-register(Style("karaoke", active="#FFD400"))
+register(CaptionStyle("karaoke", active="#FFD400"))
 register(
-    Style("bold-pop", active="#3DFF6E", size=0.115, outline=0.12, words=3, upper=True, pop=True)
+    CaptionStyle(
+        "bold-pop", active="#3DFF6E", size=0.115, outline=0.12, words=3, upper=True, pop=True
+    )
 )
-register(Style("minimal", size=0.065, outline=0.05, words=6))
-register(Style("boxed", active="#FFD400", edge="#101010", size=0.075, box=0.75, words=6))
+register(CaptionStyle("minimal", size=0.065, outline=0.05, words=6))
+register(CaptionStyle("boxed", active="#FFD400", edge="#101010", size=0.075, box=0.75, words=6))

@@ -9,15 +9,15 @@ from collections.abc import Callable
 
 import regex
 
-from deployments.clipper.captions.grouping import Cue, Room, joined
+from deployments.clipper.captions.grouping import CaptionCue, LineBudget, join_text
 
 _TAG = regex.compile(r"<(?=[/!?a-zA-Z])")
 _COLUMNS = 42
 
 
-def reading_room() -> Room:
+def reading_limits() -> LineBudget:
     """Two lines of 42 columns, at most 6 seconds: what broadcasters ask of subtitles."""
-    return Room(columns, _COLUMNS, words=2 * _COLUMNS)
+    return LineBudget(columns, _COLUMNS, words=2 * _COLUMNS)
 
 
 def columns(text: str) -> float:
@@ -25,23 +25,23 @@ def columns(text: str) -> float:
     return sum(2 if unicodedata.east_asian_width(mark) in "WF" else 1 for mark in text)
 
 
-def srt(cues: tuple[Cue, ...]) -> str:
+def srt(cues: tuple[CaptionCue, ...]) -> str:
     """`cues` as SubRip text, numbered from 1."""
     blocks = _blocks(cues, ",", _plain)
     return "\n".join(f"{i}\n{block}" for i, block in enumerate(blocks, 1))
 
 
-def vtt(cues: tuple[Cue, ...]) -> str:
+def vtt(cues: tuple[CaptionCue, ...]) -> str:
     """`cues` as WebVTT text."""
     return "\n".join(["WEBVTT\n", *_blocks(cues, ".", _escaped)])
 
 
-def _blocks(cues: tuple[Cue, ...], point: str, write: Callable[[str], str]) -> list[str]:
+def _blocks(cues: tuple[CaptionCue, ...], point: str, write: Callable[[str], str]) -> list[str]:
     found = []
     for cue in cues:
         start, end = int(cue.start * 1000 + 1e-6), int(cue.end * 1000 + 1e-6)
         if end > start:
-            lines = "".join(f"{write(joined(line))}\n" for line in cue.lines)
+            lines = "".join(f"{write(join_text(line))}\n" for line in cue.lines)
             found.append(f"{_clock(start, point)} --> {_clock(end, point)}\n{lines}")
     return found
 

@@ -29,7 +29,7 @@ class Timeline:
     def duration(self) -> Seconds:
         return sum(end - start for start, end in self.kept)
 
-    def place(self, start: Seconds, end: Seconds) -> tuple[Seconds, Seconds] | None:
+    def to_clip_time(self, start: Seconds, end: Seconds) -> tuple[Seconds, Seconds] | None:
         """Where (start, end) of the source is in the clip, clamped to the stretch that holds most
         of it; None if less than half of it is inside.
         """

@@ -32,7 +32,7 @@ _CLUSTER = regex.compile(SYLLABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TimedText:
     """Text that lights up at once, from `start` to `end` (seconds of the clip). `glued`: no gap
     before it. `closes`: a sentence ends with it. `breaks`: a line of the source does.
     """
@@ -45,7 +45,7 @@ class Piece:
     breaks: bool = False
 
 
-def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[Piece, ...]:
+def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
     """The pieces of those words that are heard in the clip, in order and apart."""
     found = [piece for word in words for piece in _placed(word, timeline)]
     found.sort(key=lambda piece: piece.start)
@@ -58,17 +58,17 @@ def clean(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", composed).split())
 
 
-def split(piece: Piece, parts: Sequence[str]) -> list[Piece]:
+def split(piece: TimedText, parts: Sequence[str]) -> list[TimedText]:
     """`piece` as `parts`, each with the share of its time that its length has."""
     total = sum(len(part) for part in parts) or 1
-    found: list[Piece] = []
+    found: list[TimedText] = []
     done = 0
     span = piece.end - piece.start
     for part in parts:
         start = piece.start + span * done / total
         done += len(part)
         end = piece.start + span * done / total
-        found.append(Piece(start, end, part, glued=piece.glued if not found else True))
+        found.append(TimedText(start, end, part, glued=piece.glued if not found else True))
     found[-1:] = [replace(last, closes=piece.closes, breaks=piece.breaks) for last in found[-1:]]
     return found
 
@@ -78,24 +78,24 @@ def clusters(text: str) -> list[str]:
     return list(_CLUSTER.findall(text))
 
 
-def _placed(word: Word, timeline: Timeline) -> list[Piece]:
+def _placed(word: Word, timeline: Timeline) -> list[TimedText]:
     if not (math.isfinite(word.start) and math.isfinite(word.end)):
         return []
-    place = timeline.place(word.start, max(word.start, word.end))
+    place = timeline.to_clip_time(word.start, max(word.start, word.end))
     text = "" if place is None else clean(word.text)[:LONGEST_WORD]
     if place is None or not text:
         return []
     runs = [(run, i > 0) for part in text.split() for i, run in enumerate(_RUN.findall(part))]
     parts = split(
-        Piece(*place, text, closes=word.ends_sentence, breaks=word.ends_cue),
+        TimedText(*place, text, closes=word.ends_sentence, breaks=word.ends_cue),
         [run for run, _ in runs],
     )
     return [replace(part, glued=glued) for part, (_, glued) in zip(parts, runs, strict=True)]
 
 
-def _apart(found: Sequence[Piece], duration: Seconds) -> list[Piece]:
+def _apart(found: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
     """Cut a piece short when the next begins; push the next back where that leaves nothing."""
-    kept: list[Piece] = []
+    kept: list[TimedText] = []
     for piece in found:
         start = piece.start
         if kept and kept[-1].end > start:
@@ -108,7 +108,7 @@ def _apart(found: Sequence[Piece], duration: Seconds) -> list[Piece]:
     return kept
 
 
-def _glued(found: Sequence[Piece]) -> tuple[Piece, ...]:
+def _glued(found: Sequence[TimedText]) -> tuple[TimedText, ...]:
     """Scripts without gaps between words stay without, across words too."""
     return tuple(
         replace(piece, glued=True)

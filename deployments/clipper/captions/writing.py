@@ -11,11 +11,11 @@ import regex
 
 from deployments.clipper.captions import ass, subtitles
 from deployments.clipper.captions.glyphs import drawable
-from deployments.clipper.captions.grouping import Room, cues
-from deployments.clipper.captions.styles import Style, find
+from deployments.clipper.captions.grouping import LineBudget, cues
+from deployments.clipper.captions.styles import CaptionStyle, find
 from deployments.clipper.captions.timeline import Timeline
-from deployments.clipper.captions.words import Piece, pieces
-from deployments.contracts.clips import Captions
+from deployments.clipper.captions.words import TimedText, pieces
+from deployments.contracts.clips import RenderedCaptions
 from deployments.contracts.media import Seconds, Transcript
 
 _EAST = {"zh", "ja", "ko"}
@@ -33,7 +33,7 @@ def captions(
     width: int,
     height: int,
     language: str | None = None,
-) -> Captions:
+) -> RenderedCaptions:
     """Captions for `start` to `end` of the source on a picture of `width` x `height` pixels.
 
     `language` (BCP 47; None: the transcript's) decides how capitals are made. `ass` is None for the
@@ -48,24 +48,24 @@ def captions(
 def on_timeline(
     transcript: Transcript,
     timeline: Timeline,
-    style: Style | None,
+    style: CaptionStyle | None,
     width: int,
     height: int,
     language: str | None = None,
-) -> Captions:
+) -> RenderedCaptions:
     """Like `captions`, for a clip that keeps several stretches of its source."""
     heard = pieces(transcript.words, timeline)
-    read = cues(heard, subtitles.reading_room(), timeline.duration)
+    read = cues(heard, subtitles.reading_limits(), timeline.duration)
     burnt = None
     if style is not None:
         tongue = (language or transcript.language or "").lower().split("-")[0]
         burnt = _burnt(heard, style, timeline.duration, width, height, tongue)
-    return Captions(burnt, subtitles.srt(read), subtitles.vtt(read))
+    return RenderedCaptions(burnt, subtitles.srt(read), subtitles.vtt(read))
 
 
 def _burnt(
-    heard: tuple[Piece, ...],
-    style: Style,
+    heard: tuple[TimedText, ...],
+    style: CaptionStyle,
     duration: Seconds,
     width: int,
     height: int,
@@ -73,7 +73,7 @@ def _burnt(
 ) -> str | None:
     shown = tuple(_capitals(piece, tongue) for piece in heard) if style.upper else heard
     measure = partial(ass.measure, most=ass.largest_scale(style, width, height))
-    room = Room(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
+    room = LineBudget(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
     found = cues(drawable(shown), room, duration)
     shapes = _shapes(tongue, "".join(piece.text for piece in shown))
     return ass.document(found, style, width, height, shapes) if found else None
@@ -86,6 +86,6 @@ def _shapes(tongue: str, text: str) -> str:
     return "ja" if _KANA.search(text) else "ko" if _HANGUL.search(text) else "zh"
 
 
-def _capitals(piece: Piece, tongue: str) -> Piece:
+def _capitals(piece: TimedText, tongue: str) -> TimedText:
     text = piece.text.replace("i", "İ") if tongue in _DOTTED else piece.text
     return replace(piece, text=text.upper())

@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from deployments.clipper.framing.shots import Shot, shoot
+from deployments.clipper.framing.shots import Shot, frame_shot
 from deployments.clipper.framing.sizes import crop_share
 from deployments.clipper.framing.subjects import track
-from deployments.contracts.clips import AspectName, CropKey, Framing
-from deployments.contracts.media import MediaInfo, Seconds, Sight
+from deployments.contracts.clips import AspectName, CropKeyframe, Framing
+from deployments.contracts.media import MediaInfo, Seconds, VideoFeatures
 
 _SHORTEST_STRETCH_S = 1.5
 _SHORTEST_SHOT_S = 0.02
@@ -23,7 +23,7 @@ Stretch = tuple[Seconds, Seconds, bool]
 
 
 def frame(
-    sight: Sight | None,
+    sight: VideoFeatures | None,
     info: MediaInfo,
     start: Seconds,
     end: Seconds,
@@ -42,12 +42,12 @@ def frame(
         return Framing(aspect, fit=True)
     width, height = crop_share(info, aspect)
     if width == height == 1.0:
-        return Framing(aspect, fit=False, keys=(CropKey(start, 0.0, 0.0),))
+        return Framing(aspect, fit=False, keys=(CropKeyframe(start, 0.0, 0.0),))
     if mode == "fit":
         return Framing(aspect, fit=True)
     axis, share = (0, width) if width < 1 else (1, height)
     shots = [
-        shoot(track(sight, first, last, axis), first, last, share)
+        frame_shot(track(sight, first, last, axis), first, last, share)
         for first, last in _shots(sight, start, end)
     ]
     fits = _fits(shots) if mode == "auto" else ()
@@ -56,7 +56,9 @@ def frame(
     return Framing(aspect, False, width, height, _keys(shots, axis), fits)
 
 
-def _shots(sight: Sight | None, start: Seconds, end: Seconds) -> list[tuple[Seconds, Seconds]]:
+def _shots(
+    sight: VideoFeatures | None, start: Seconds, end: Seconds
+) -> list[tuple[Seconds, Seconds]]:
     edges = [start]
     for cut in () if sight is None else np.sort(sight.cuts).tolist():
         if cut - edges[-1] >= _SHORTEST_SHOT_S and end - cut >= _SHORTEST_SHOT_S:
@@ -89,10 +91,10 @@ def _merged(stretches: Sequence[Stretch]) -> list[Stretch]:
     return found
 
 
-def _keys(shots: Sequence[Shot], axis: int) -> tuple[CropKey, ...]:
-    found: list[CropKey] = []
+def _keys(shots: Sequence[Shot], axis: int) -> tuple[CropKeyframe, ...]:
+    found: list[CropKeyframe] = []
     for shot in shots:
         for i, (time, place) in enumerate(shot.places):
             x, y = (place, 0.0) if axis == 0 else (0.0, place)
-            found.append(CropKey(time, x, y, jump=i == 0 and bool(found)))
+            found.append(CropKeyframe(time, x, y, jump=i == 0 and bool(found)))
     return tuple(found)

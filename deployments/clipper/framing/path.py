@@ -14,7 +14,7 @@ _AHEAD = 4  # steps
 _STANDS = 8
 
 
-def passable(low: Line, high: Line, rise: float) -> tuple[Line, Line]:
+def crop_corridor(low: Line, high: Line, rise: float) -> tuple[Line, Line]:
     """The part of the corridor that can be kept at no more than `rise` per step; where there is
     none, the way of one who runs after it. Both edges keep to `rise` themselves.
     """
@@ -38,7 +38,7 @@ def taut_string(low: Line, high: Line, wish: float) -> Line:
     return np.interp(np.arange(len(low)), *np.array(knots).T)
 
 
-def rounded(path: Line, steps: int) -> Line:
+def smooth_corners(path: Line, steps: int) -> Line:
     """`path` without sharp turns, averaged over `steps` moments; no steeper than it was."""
     size = min(steps // 2, len(path) - 1)
     if size < 1:
@@ -49,7 +49,7 @@ def rounded(path: Line, steps: int) -> Line:
     return np.convolve(np.concatenate([before, path, after]), kernel / kernel.sum(), "valid")
 
 
-def simplified(path: Line, tolerance: float) -> list[int]:
+def simplify(path: Line, tolerance: float) -> list[int]:
     """The moments between which straight lines stay within `tolerance` of `path` (Douglas and
     Peucker, 1973), rising, first and last included. Where the path stands, so do the lines.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.framing.path import passable, rounded, simplified, taut_string
+from deployments.clipper.framing.path import crop_corridor, simplify, smooth_corners, taut_string
 from deployments.clipper.framing.subjects import Track
 from deployments.contracts.media import Seconds
 
@@ -42,7 +42,7 @@ class Shot:
     lost: bool
 
 
-def shoot(subject: Track | None, start: Seconds, end: Seconds, share: float) -> Shot:
+def frame_shot(subject: Track | None, start: Seconds, end: Seconds, share: float) -> Shot:
     """Frame one shot with a crop of `share` of the picture."""
     if subject is None:
         return Shot(start, end, ((start, (1 - share) / 2),), lost=True)
@@ -53,7 +53,7 @@ def shoot(subject: Track | None, start: Seconds, end: Seconds, share: float) -> 
         stands = np.full(len(moments), steady)
         return Shot(start, end, ((start, steady),), _lost(subject, near, far, stands, share))
     path = _followed(near, far, share, moments[1] - moments[0])
-    kept = simplified(path, _TOLERANCE)
+    kept = simplify(path, _TOLERANCE)
     places = tuple((float(moments[i]), float(path[i])) for i in kept)
     if np.ptp(path) <= _TOLERANCE:
         places = ((start, float(np.median(path))),)
@@ -92,9 +92,9 @@ def _followed(near: Line, far: Line, share: float, step: Seconds) -> Line:
     known = np.isfinite(middle)
     low = np.where(known, np.clip(middle - slack, 0, 1 - share), 0.0)
     high = np.where(known, np.clip(middle + slack, 0, 1 - share), 1 - share)
-    low, high = passable(low, high, TOP_SPEED * step)
+    low, high = crop_corridor(low, high, TOP_SPEED * step)
     path = taut_string(low, high, float(np.median(middle[known])))
-    return np.clip(rounded(path, _ROUNDED_STEPS), 0.0, 1 - share)
+    return np.clip(smooth_corners(path, _ROUNDED_STEPS), 0.0, 1 - share)
 
 
 def _lag(room: Line, share: float) -> Line:

@@ -1,7 +1,7 @@
 """Subjects: what analysis saw in, the subject's extent along the axis of the pan out.
 
-In: `Sight.subjects` (centre, size, confidence; NaN where nothing stands out), of one shot. Out: a
-`Track` of its known moments, without outliers. Nothing here knows of crops.
+In: `VideoFeatures.subjects` (centre, size, confidence; NaN where nothing stands out), of one shot.
+Out: a `Track` of its known moments, without outliers. Nothing here knows of crops.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.contracts.media import Seconds, Sight
+from deployments.contracts.media import Seconds, VideoFeatures
 
 SURE = 0.2  # confidence below which a subject is not known
 MOVES = 0.35  # and above which it is seen to move; below, something merely stands out
@@ -42,7 +42,7 @@ class Track:
         return np.where(lost, np.nan, edges[0]), np.where(lost, np.nan, edges[1])
 
 
-def track(sight: Sight | None, start: Seconds, end: Seconds, axis: int) -> Track | None:
+def track(sight: VideoFeatures | None, start: Seconds, end: Seconds, axis: int) -> Track | None:
     """The subject between `start` and `end` along `axis` (0: across, 1: down); None if it is not
     known anywhere there. What moves, and often, is the subject while it rests too, whatever else
     stands out then.

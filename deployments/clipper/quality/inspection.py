@@ -8,14 +8,14 @@ import re
 from pathlib import Path
 
 from deployments.clipper.failures import MediaDamaged, MediaTooLarge, RenderFailed
-from deployments.clipper.quality.judging import Expected, judge
-from deployments.clipper.quality.likeness import likeness
+from deployments.clipper.quality.judging import Expected, run_checks
+from deployments.clipper.quality.likeness import compute_ssim
 from deployments.clipper.quality.measuring import measure
-from deployments.clipper.render.running import Workspace, bring, open_workspace
+from deployments.clipper.render.running import Workspace, link_or_copy, open_workspace
 from deployments.clipper.sandbox import Cancel
 from deployments.clipper.tracks import number_of, sound_of
 from deployments.contracts.clips import ClipPlan, ClipReport, OutputPlan, RenderFacts
-from deployments.contracts.media import MediaInfo, Source
+from deployments.contracts.media import MediaInfo, MediaSource
 
 log = logging.getLogger("mobula.clipper")
 _NUMBER = re.compile(r"c\d+o(\d+)\.mp4")
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"c\d+o(\d+)\.mp4")
 def inspect(
     file: Path,
     plan: ClipPlan,
-    source: Source,
+    source: MediaSource,
     folder: Path,
     cancel: Cancel,
     *,
@@ -39,7 +39,7 @@ def inspect(
     Raises RenderFailed (it cannot be opened), Interrupted, MediaTimeout, SandboxFailed.
     """
     work = open_workspace(plan, source, folder, cancel)
-    name = bring(file, folder)
+    name = link_or_copy(file, folder)
     wants_sound = sound_of(source.info) is not None
     try:
         found = measure(name, work, wants_sound)
@@ -49,7 +49,7 @@ def inspect(
     output = plan.outputs[int(numbered[1]) if numbered else 0]
     like = _likeness(name, plan, output, source.info, work) if ssim else None
     expected = Expected(wants_sound, _silence(source.info, spoken), facts or RenderFacts())
-    return judge(plan, found, like, expected)
+    return run_checks(plan, found, like, expected)
 
 
 def _likeness(
@@ -57,7 +57,7 @@ def _likeness(
 ) -> float | None:
     """None also where the comparison fails: the clip is there all the same."""
     try:
-        return likeness(name, plan, output, info, work)
+        return compute_ssim(name, plan, output, info, work)
     except (MediaDamaged, MediaTooLarge, RenderFailed) as problem:
         log.warning("a clip could not be compared with its source: %s", problem.detail)
         return None

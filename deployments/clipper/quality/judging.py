@@ -29,7 +29,7 @@ class Expected:
 _USUAL = Expected()
 
 
-def judge(
+def run_checks(
     plan: ClipPlan, found: Measured, ssim: float | None, wanted: Expected = _USUAL
 ) -> ClipReport:
     """The report of one file."""

@@ -3,8 +3,8 @@ they were before they were encoded."""
 
 import re
 
-from deployments.clipper.render.command import opened
-from deployments.clipper.render.picture import composed, frames
+from deployments.clipper.render.command import input_node
+from deployments.clipper.render.picture import compose, frames
 from deployments.clipper.render.running import Workspace
 from deployments.clipper.render.span import find_span
 from deployments.clipper.sandbox.inputs import ffmpeg_options, input_name
@@ -15,7 +15,7 @@ from deployments.contracts.media import MediaInfo
 _ALL = re.compile(r"SSIM .*All:([0-9.]+)")
 
 
-def likeness(
+def compute_ssim(
     file: str, plan: ClipPlan, output: OutputPlan, info: MediaInfo, work: Workspace
 ) -> float | None:
     """Mean SSIM (Wang et al. 2004) over all planes, 0 to 1. None where there is nothing to compare
@@ -26,9 +26,9 @@ def likeness(
 
     span = find_span(plan, info, work)
     stem = f"c{plan.index}ssim"
-    source = opened(span, work)
+    source = input_node(span, work)
     pictures = frames(source[str(info.video.index)], info.video, span)
-    wanted, files = composed(pictures, info.video, span, output, stem)
+    wanted, files = compose(pictures, info.video, span, output, stem)
     made = ffmpeg.input(input_name(file), **ffmpeg_options())["v:0"]
     compared = [ffmpeg.filter([made, wanted], "ssim").output("-", f="null")]
     track = sound_of(info)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from deployments.clipper.render.channels import Channels, parse_channels
-from deployments.clipper.render.loudness import Loudness, parse_loudness
+from deployments.clipper.render.loudness import LoudnessMeasurement, parse_loudness
 from deployments.clipper.render.packets import Packet, read_packets
 from deployments.clipper.render.running import Workspace
-from deployments.clipper.render.sound import CHANNEL_METER, METER, text
+from deployments.clipper.render.sound import CHANNEL_METER, METER, to_filter_string
 from deployments.clipper.sandbox.inputs import ffmpeg_input
 from deployments.contracts.media import Seconds
 
@@ -32,7 +32,7 @@ class Measured:
     decoded: int
     black: int
     sound: tuple[Seconds, Seconds] | None
-    heard: Loudness | None
+    heard: LoudnessMeasurement | None
     channels: Channels | None = None
 
 
@@ -61,7 +61,12 @@ def _argv(file: str, work: Workspace, has_sound: bool, names: list[str]) -> list
     argv += ["-map", "0:v:0", "-c", "copy", "-f", "framecrc", names[0]]
     argv += ["-map", "0:v:0", "-vf", small, "-fps_mode", "passthrough", "-f", "rawvideo", names[2]]
     if has_sound:
-        argv += ["-filter_complex", f"[0:a:0]{text((METER, *CHANNEL_METER))}[a]", "-map", "[a]"]
+        argv += [
+            "-filter_complex",
+            f"[0:a:0]{to_filter_string((METER, *CHANNEL_METER))}[a]",
+            "-map",
+            "[a]",
+        ]
         argv += ["-c:a", "pcm_s16le", "-f", "framecrc", names[1]]
     return argv
 

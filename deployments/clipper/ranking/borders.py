@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.clipper.ranking.sentences import Sentence
-from deployments.contracts.media import Features
+from deployments.contracts.media import MediaFeatures
 
 CLEAR_S = 0.085  # over 80 ms: a millisecond is lost to rounding
 LEAD_S = 0.2  # of quiet before the first word
@@ -24,7 +24,7 @@ Spans = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class CandidatePoints:
     """Times, rising, each with its quality 0 to 1."""
 
     times: NDArray[np.float64]
@@ -32,11 +32,11 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Borders:
+class CutPoints:
     """`words` are the merged stretches of speech by word, of shape (n, 2)."""
 
-    starts: Points
-    ends: Points
+    starts: CandidatePoints
+    ends: CandidatePoints
     words: Spans
 
     def clearance(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -45,15 +45,15 @@ class Borders:
 
 
 def borders_of(
-    features: Features, sentences: tuple[Sentence, ...], start: float, end: float
-) -> Borders:
+    features: MediaFeatures, sentences: tuple[Sentence, ...], start: float, end: float
+) -> CutPoints:
     """The points from `start` to `end`, both included where no word is cut by them."""
     words = _merged(sentences)
     closing = {sentence.end for sentence in sentences}
     found = list(_gaps(words, closing, start, end))
     found += list(_landmarks(features))
     sides = [_points(found, side, words, start, end) for side in (0, 1)]
-    return Borders(sides[0], sides[1], words)
+    return CutPoints(sides[0], sides[1], words)
 
 
 def clearance(words: Spans, times: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -85,7 +85,7 @@ def _gaps(words: Spans, closing: set[float], start: float, end: float) -> Iterat
     yield min(end, words[-1, 1] + TAIL_S), min(end, words[-1, 1] + TAIL_S), SENTENCE
 
 
-def _landmarks(features: Features) -> Iterator[Found]:
+def _landmarks(features: MediaFeatures) -> Iterator[Found]:
     if features.hearing is not None:
         for begins, ends in np.asarray(features.hearing.silences, dtype=np.float64).reshape(-1, 2):
             inset = min(LEAD_S, (ends - begins) / 2)
@@ -94,7 +94,9 @@ def _landmarks(features: Features) -> Iterator[Found]:
         yield from ((float(cut), float(cut), CUT) for cut in features.sight.cuts)
 
 
-def _points(found: list[Found], side: int, words: Spans, start: float, end: float) -> Points:
+def _points(
+    found: list[Found], side: int, words: Spans, start: float, end: float
+) -> CandidatePoints:
     times = np.array([point[side] for point in found] + [start, end])
     quality = np.array([point[2] for point in found] + [FREE, FREE])
     free = np.arange(start, end, FREE_STEP_S)
@@ -120,12 +122,12 @@ def _distance(those: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray
     return np.minimum(left, np.abs(held[np.minimum(at, held.size - 1)] - times))
 
 
-def _unique(times: NDArray[np.float64], quality: NDArray[np.float64]) -> Points:
+def _unique(times: NDArray[np.float64], quality: NDArray[np.float64]) -> CandidatePoints:
     """Points to the millisecond, the best of equal ones."""
     rounded = np.round(times, 3)
     order = np.lexsort((-quality, rounded))
     held, first = np.unique(rounded[order], return_index=True)
-    return Points(held, quality[order][first])
+    return CandidatePoints(held, quality[order][first])
 
 
 def _merged(sentences: tuple[Sentence, ...]) -> Spans:

@@ -29,12 +29,12 @@ def deviations(values: Curve, floor: float, spread: float | None = None) -> Curv
     return np.clip((values - middle) / max(float(wide), floor), 0.0, LARGEST)
 
 
-def saturated(deviation: Curve) -> Curve:
+def saturate(deviation: Curve) -> Curve:
     """Deviations as sub-scores from 0 to 1, each step up worth less than the one before."""
     return deviation / (deviation + HALF)
 
 
-def smoothed(values: Curve, width: int) -> Curve:
+def smooth(values: Curve, width: int) -> Curve:
     """The running mean over `width` values, of what there is at the ends."""
     if values.size == 0 or width <= 1:
         return values
@@ -45,7 +45,7 @@ def smoothed(values: Curve, width: int) -> Curve:
     return (total[last] - total[first]) / (last - first)
 
 
-def before(values: Curve, width: int, share: float = 0.5) -> Curve:
+def trailing_quantile(values: Curve, width: int, share: float = 0.5) -> Curve:
     """What is usual in each value and the `width` - 1 ahead of it: the quantile `share` of them."""
     if values.size == 0:
         return values
@@ -61,5 +61,5 @@ def novelty(values: Curve, width: int, share: float = 0.5) -> Curve:
 
     What only ends (a loud beginning) or only begins is no news: the smaller of both counts.
     """
-    after = before(values[::-1], width, share)[::-1]
-    return np.maximum(values - np.maximum(before(values, width, share), after), 0.0)
+    after = trailing_quantile(values[::-1], width, share)[::-1]
+    return np.maximum(values - np.maximum(trailing_quantile(values, width, share), after), 0.0)

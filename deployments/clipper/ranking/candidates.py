@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.ranking.borders import Borders
+from deployments.clipper.ranking.borders import CutPoints
 from deployments.clipper.ranking.calibration import Curve
 from deployments.clipper.ranking.grid import STEP_S
 from deployments.clipper.ranking.signals import Signals
@@ -39,7 +39,7 @@ class Candidates:
 
 
 def candidates_of(
-    signals: Signals, borders: Borders, shortest: float, longest: float, last: float
+    signals: Signals, borders: CutPoints, shortest: float, longest: float, last: float
 ) -> Candidates:
     """Every pair of borders `shortest` to `longest` seconds apart, ending at `last` at the latest.
 
@@ -66,7 +66,7 @@ def mean_between(curve: Curve, starts: Array, ends: Array) -> Array:
 
 
 def _pairs(
-    borders: Borders, shortest: float, longest: float
+    borders: CutPoints, shortest: float, longest: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
     starts, ends = borders.starts, borders.ends
     low = np.searchsorted(ends.times, starts.times + shortest - SLACK_S)
@@ -81,7 +81,7 @@ def _pairs(
 
 
 def _roomiest(
-    begins: Array, borders: Borders, shortest: float, longest: float, last: float
+    begins: Array, borders: CutPoints, shortest: float, longest: float, last: float
 ) -> Array:
     if begins.size == 0:
         return begins

@@ -10,16 +10,16 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from deployments.clipper.ranking.borders import Borders, borders_of
+from deployments.clipper.ranking.borders import CutPoints, borders_of
 from deployments.clipper.ranking.candidates import Candidates, candidates_of
 from deployments.clipper.ranking.evidence import evidence_of, excerpt_of
 from deployments.clipper.ranking.scoring import sub_scores, total
-from deployments.clipper.ranking.selection import apart, without_cut_words
+from deployments.clipper.ranking.selection import drop_mid_word, non_overlapping
 from deployments.clipper.ranking.sentences import Sentence, sentences_of
 from deployments.clipper.ranking.signals import Signals, signals_of
-from deployments.clipper.ranking.spread import spread
+from deployments.clipper.ranking.spread import evenly_spaced
 from deployments.contracts.clips import ClipOptions, Evidence, Highlight
-from deployments.contracts.media import Features, Transcript
+from deployments.contracts.media import MediaFeatures, Transcript
 
 POOL = 3  # candidates scored for each clip asked for
 SHORTEST_S = 0.1
@@ -30,7 +30,7 @@ WHOLE = "shorter than the shortest clip asked for: taken whole"
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class RankedHighlights:
     """The `best` highlights, as many as were asked for, and the next best `others`."""
 
     best: tuple[Highlight, ...] = ()
@@ -38,7 +38,7 @@ class Ranking:
 
 
 def rank(
-    features: Features,
+    features: MediaFeatures,
     transcript: Transcript,
     options: ClipOptions,
     duration: float | None = None,
@@ -50,13 +50,13 @@ def rank(
 
 
 def ranking(
-    features: Features,
+    features: MediaFeatures,
     transcript: Transcript,
     options: ClipOptions,
     duration: float | None = None,
     *,
     without: Collection[str] = (),
-) -> Ranking:
+) -> RankedHighlights:
     """At most `options.count` highlights of `min_s` to `max_s` seconds in the wanted range.
 
     No two overlap by more than 0.3 (IoU), none begins or ends inside a word. A range or recording
@@ -67,26 +67,28 @@ def ranking(
     length = features.duration if duration is None else duration
     start, end, why = _wanted(features, options, length)
     if not math.isfinite(end) or options.count < 1 or end - start < SHORTEST_S:
-        return Ranking()
+        return RankedHighlights()
     sentences = sentences_of(transcript, options.keywords, options.language)
     signals = signals_of(
         features, sentences, length, keywords=bool(options.keywords), without=without
     )
     if end - start <= options.min_s:
         whole = _highlight(signals, sentences, start, end, ("range", WHOLE))
-        return Ranking((_noted(whole, options, why),))
+        return RankedHighlights((_noted(whole, options, why),))
     borders = borders_of(features, sentences, start, end)
     candidates = _candidates(signals, borders, options, end)
     if not signals.appeal.any():
-        evenly = spread(candidates, start, end, options)
-        return Ranking(tuple(_even(sentences, *stretch) for stretch in evenly))
-    pool = apart(candidates, POOL * options.count)
+        evenly = evenly_spaced(candidates, start, end, options)
+        return RankedHighlights(tuple(_even(sentences, *stretch) for stretch in evenly))
+    pool = non_overlapping(candidates, POOL * options.count)
     found = [_highlight(signals, sentences, *stretch) for stretch in pool]
     best = sorted(found, key=lambda one: (-one.score, one.start))
-    return Ranking(tuple(best[: options.count]), tuple(best[options.count :]))
+    return RankedHighlights(tuple(best[: options.count]), tuple(best[options.count :]))
 
 
-def _wanted(features: Features, options: ClipOptions, length: float) -> tuple[float, float, str]:
+def _wanted(
+    features: MediaFeatures, options: ClipOptions, length: float
+) -> tuple[float, float, str]:
     """From where to where clips may be, and what keeps them from being longer."""
     start = max(0.0, options.start)
     end = length if options.end is None else min(options.end, length)
@@ -108,9 +110,11 @@ def _noted(highlight: Highlight, options: ClipOptions, why: str) -> Highlight:
     return replace(highlight, note=note)
 
 
-def _candidates(signals: Signals, borders: Borders, options: ClipOptions, end: float) -> Candidates:
+def _candidates(
+    signals: Signals, borders: CutPoints, options: ClipOptions, end: float
+) -> Candidates:
     found = candidates_of(signals, borders, options.min_s, options.max_s, end)
-    return without_cut_words(found, borders)
+    return drop_mid_word(found, borders)
 
 
 def _highlight(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from deployments.clipper.ranking.calibration import Curve, saturated
+from deployments.clipper.ranking.calibration import Curve, saturate
 from deployments.clipper.ranking.candidates import AROUND_S, mean_between
 from deployments.clipper.ranking.grid import STEP_S
 from deployments.clipper.ranking.sentences import Sentence
@@ -26,7 +26,7 @@ def sub_scores(
 ) -> dict[str, float]:
     """By signal, with `opening` (how its first sentence grips) and `pause` (the quiet before)."""
     scores = {
-        name: float(saturated(_risen(curve, start, end))) for name, curve in signals.curves.items()
+        name: float(saturate(_risen(curve, start, end))) for name, curve in signals.curves.items()
     }
     if sentences:
         scores["opening"] = max(

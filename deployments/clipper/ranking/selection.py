@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deployments.clipper.ranking.borders import Borders
+from deployments.clipper.ranking.borders import CutPoints
 from deployments.clipper.ranking.candidates import Array, Candidates
 
 OVERLAP = 0.1  # of the shorter of two clips, at most: far less than 0.3 of their union
 
 
-def apart(candidates: Candidates, most: int) -> Iterator[tuple[float, float]]:
+def non_overlapping(candidates: Candidates, most: int) -> Iterator[tuple[float, float]]:
     """Greedy non-maximum suppression: the fittest, then the fittest that is apart from it, ..."""
     left = candidates
     for _ in range(most):
@@ -22,7 +22,7 @@ def apart(candidates: Candidates, most: int) -> Iterator[tuple[float, float]]:
         left = left.take(overlaps(left, start, end) <= OVERLAP)
 
 
-def without_cut_words(candidates: Candidates, borders: Borders) -> Candidates:
+def drop_mid_word(candidates: Candidates, borders: CutPoints) -> Candidates:
     """Those that neither begin nor end inside a word; all of them, if all do."""
     clean = (borders.clearance(candidates.starts) >= 0) & (borders.clearance(candidates.ends) >= 0)
     return candidates.take(clean) if clean.any() else candidates

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deployments.clipper.ranking.calibration import Curve, saturated
+from deployments.clipper.ranking.calibration import Curve, saturate
 from deployments.clipper.ranking.grid import Grid
-from deployments.clipper.ranking.pictures import seen
+from deployments.clipper.ranking.pictures import visual_signals
 from deployments.clipper.ranking.sentences import Sentence
-from deployments.clipper.ranking.sound import heard
-from deployments.clipper.ranking.speech import spoken
-from deployments.contracts.media import Features
+from deployments.clipper.ranking.sound import audio_signals
+from deployments.clipper.ranking.speech import speech_signals
+from deployments.contracts.media import MediaFeatures
 
 WEIGHTS: Mapping[str, float] = {
     "energy": 0.7,
@@ -39,7 +39,7 @@ class Signals:
 
 
 def signals_of(
-    features: Features,
+    features: MediaFeatures,
     sentences: tuple[Sentence, ...],
     duration: float,
     *,
@@ -49,13 +49,13 @@ def signals_of(
     """`without` names signals to leave out (ablation)."""
     grid = Grid.over(duration)
     found = {
-        **heard(features.hearing, grid),
-        **seen(features.sight, grid),
-        **spoken(sentences, grid, keywords),
+        **audio_signals(features.hearing, grid),
+        **visual_signals(features.sight, grid),
+        **speech_signals(sentences, grid, keywords),
     }
     curves = {name: found[name] for name in WEIGHTS if name in found and name not in without}
     appeal = np.sum(
-        [WEIGHTS[name] * saturated(curve) for name, curve in curves.items()] or [grid.zeros()],
+        [WEIGHTS[name] * saturate(curve) for name, curve in curves.items()] or [grid.zeros()],
         axis=0,
     )
     return Signals(grid, curves, appeal)

@@ -11,13 +11,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from deployments.clipper.ranking.calibration import (
     LARGEST,
     Curve,
-    before,
     deviations,
     novelty,
-    smoothed,
+    smooth,
+    trailing_quantile,
 )
 from deployments.clipper.ranking.grid import STEP_S, Grid
-from deployments.contracts.media import Hearing
+from deployments.contracts.media import AudioFeatures
 
 NEIGHBOURHOOD_S = 90.0
 QUIETEST_DB = -60.0  # below, sound is not told from none
@@ -32,7 +32,7 @@ STRONG_DB = 20.0  # over the usual swing; more is not better
 COARSEST_HOP_S = 0.06  # laughter's modulation is not seen in coarser levels
 
 
-def heard(hearing: Hearing | None, grid: Grid) -> dict[str, Curve]:
+def audio_signals(hearing: AudioFeatures | None, grid: Grid) -> dict[str, Curve]:
     """`energy`, `bursts` and `laughter` by half second; empty where nothing can be told."""
     if hearing is None or grid.count == 0 or hearing.level.size == 0:
         return {}
@@ -48,7 +48,7 @@ def heard(hearing: Hearing | None, grid: Grid) -> dict[str, Curve]:
 
 
 def _energy(steady: Curve, grid: Grid) -> Curve:
-    amplitude = smoothed(10 ** (steady / 20), grid.cells(3.0))
+    amplitude = smooth(10 ** (steady / 20), grid.cells(3.0))
     rise = novelty(20 * np.log10(amplitude), grid.cells(NEIGHBOURHOOD_S), USUAL)
     return deviations(rise * _liveliness(steady, grid), RISE_DB, spread=RISE_DB)
 
@@ -61,18 +61,18 @@ def _liveliness(steady: Curve, grid: Grid) -> Curve:
     """
     steps = np.minimum(np.abs(np.diff(steady, prepend=steady[:1])), STEP_DB)
     power, width = 10 ** (steady / 10), grid.cells(8.0)
-    change = smoothed(steps * power, width) / smoothed(power, width)
+    change = smooth(steps * power, width) / smooth(power, width)
     return np.minimum(change / LIVELY_DB, 1.0)
 
 
 def _bursts(steady: Curve, grid: Grid) -> Curve:
     """Rises over the last seconds' usual level, again and again."""
-    rise = np.maximum(steady - before(steady, grid.cells(12.0)), 0.0)
-    dense = smoothed(rise, grid.cells(6.0))
+    rise = np.maximum(steady - trailing_quantile(steady, grid.cells(12.0)), 0.0)
+    dense = smooth(rise, grid.cells(6.0))
     return deviations(dense * _liveliness(steady, grid), RISE_DB / 2)
 
 
-def _laughter(level: Curve, hearing: Hearing, grid: Grid) -> Curve:
+def _laughter(level: Curve, hearing: AudioFeatures, grid: Grid) -> Curve:
     """How strongly and how regularly the loudness swings four to six times a second: the line in
     the spectrum of its envelope (dB over what is usual), by its share of all that swings."""
     width = round(MODULATION_S / hearing.hop_s)
@@ -90,7 +90,7 @@ def _laughter(level: Curve, hearing: Hearing, grid: Grid) -> Curve:
     strong = grid.medians(centres, 10 * np.log10(line + 1e-9))
     risen = np.clip(strong - np.median(strong), 0.0, STRONG_DB) / STRONG_DB
     sure = deviations(regular, 0.05) / LARGEST
-    return LARGEST * smoothed(np.sqrt(risen * sure), grid.cells(3.0))
+    return LARGEST * smooth(np.sqrt(risen * sure), grid.cells(3.0))
 
 
 def _peak(band: Curve) -> Curve:

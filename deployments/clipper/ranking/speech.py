@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deployments.clipper.ranking.calibration import LARGEST, Curve, deviations, smoothed
+from deployments.clipper.ranking.calibration import LARGEST, Curve, deviations, smooth
 from deployments.clipper.ranking.grid import Grid
 from deployments.clipper.ranking.sentences import Sentence
 
@@ -12,7 +12,7 @@ FASTER = 1.5  # characters a second that count as one deviation at least
 KEYWORD = 6.0  # deviations that a sentence with an asked-for word is worth
 
 
-def spoken(sentences: tuple[Sentence, ...], grid: Grid, wanted: bool) -> dict[str, Curve]:
+def speech_signals(sentences: tuple[Sentence, ...], grid: Grid, wanted: bool) -> dict[str, Curve]:
     """`rate` and `hook` by half second, and `keywords` where any are `wanted`."""
     if not sentences or grid.count == 0:
         return {}
@@ -30,8 +30,8 @@ def _rate(sentences: tuple[Sentence, ...], grid: Grid) -> Curve:
     lengths = np.maximum(spans[:, 1] - spans[:, 0], 1e-3)
     characters = np.array([len(word.text.strip()) for word in words], dtype=np.float64)
     width = grid.cells(RATE_WINDOW_S)
-    said = smoothed(grid.shares(spans, characters / lengths), width)
-    talk = smoothed(np.minimum(grid.shares(spans, np.ones(len(words))), 1.0), width)
+    said = smooth(grid.shares(spans, characters / lengths), width)
+    talk = smooth(np.minimum(grid.shares(spans, np.ones(len(words))), 1.0), width)
     held = talk > 0.3
     rate = np.where(held, said / np.maximum(talk, 0.3), np.nan)
     usual = float(np.nanmedian(rate)) if held.any() else 0.0
@@ -44,7 +44,7 @@ def _hooks(sentences: tuple[Sentence, ...], grid: Grid) -> Curve:
     usual = float(strengths.mean())
     spread = max(float(strengths.std()), 0.12)
     risen = np.clip((strengths - usual) / spread, 0.0, LARGEST)
-    return smoothed(_cover(sentences, risen, grid), grid.cells(HOOK_WINDOW_S))
+    return smooth(_cover(sentences, risen, grid), grid.cells(HOOK_WINDOW_S))
 
 
 def _cover(sentences: tuple[Sentence, ...], values: "list[float] | Curve", grid: Grid) -> Curve:

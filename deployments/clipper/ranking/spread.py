@@ -9,7 +9,7 @@ from deployments.clipper.ranking.selection import OVERLAP, overlaps
 from deployments.contracts.clips import ClipOptions
 
 
-def spread(
+def evenly_spaced(
     candidates: Candidates, start: float, end: float, options: ClipOptions
 ) -> Iterator[tuple[float, float]]:
     """For each of equal parts of the range, the candidate nearest its middle and length."""

@@ -13,21 +13,25 @@ from typing import Literal
 from deployments.clipper.captions.font import files_for
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.render.channels import REPAIRED
-from deployments.clipper.render.command import Command, command
-from deployments.clipper.render.levelling import level
+from deployments.clipper.render.command import RenderCommand, command
+from deployments.clipper.render.levelling import find_gain
 from deployments.clipper.render.loudness import is_silent
 from deployments.clipper.render.picture import FONTS
-from deployments.clipper.render.running import bring, open_workspace
+from deployments.clipper.render.running import link_or_copy, open_workspace
 from deployments.clipper.render.span import Span, find_span
 from deployments.clipper.sandbox import Cancel
 from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile, RenderFacts
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
 
 OnProgress = Callable[[float], None]
 
 
 def render(
-    plan: ClipPlan, source: Source, folder: Path, on_progress: OnProgress | None, cancel: Cancel
+    plan: ClipPlan,
+    source: MediaSource,
+    folder: Path,
+    on_progress: OnProgress | None,
+    cancel: Cancel,
 ) -> tuple[RenderedFile, ...]:
     """The files of one clip: for each output of the plan, in its order, a video and a thumbnail.
 
@@ -42,7 +46,7 @@ def render(
     work = open_workspace(plan, source, folder, cancel)
     try:
         span = find_span(plan, source.info, work)
-        made = command(plan, source.info, span, level(plan, source.info, span, work), work)
+        made = command(plan, source.info, span, find_gain(plan, source.info, span, work), work)
         _lay_out(made, folder)
         work.run(made.argv, _progress(span, on_progress))
         return tuple(_collected(plan, made, span, folder))
@@ -57,7 +61,7 @@ def render(
         _clear(folder.glob(f"c{plan.index}o*.black"))
 
 
-def _lay_out(made: Command, folder: Path) -> None:
+def _lay_out(made: RenderCommand, folder: Path) -> None:
     """The files that the graph reads: commands, captions, fonts."""
     for name, text in made.files.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -65,7 +69,7 @@ def _lay_out(made: Command, folder: Path) -> None:
     fonts.mkdir(exist_ok=True)
     for name, text in made.files.items():
         for font in files_for(text) if name.endswith(".ass") else ():
-            bring(font, fonts)
+            link_or_copy(font, fonts)
 
 
 def _progress(span: Span, on_progress: OnProgress | None) -> Callable[[str], None] | None:
@@ -82,7 +86,7 @@ def _progress(span: Span, on_progress: OnProgress | None) -> Callable[[str], Non
     return on_line
 
 
-def _collected(plan: ClipPlan, made: Command, span: Span, folder: Path) -> list[RenderedFile]:
+def _collected(plan: ClipPlan, made: RenderCommand, span: Span, folder: Path) -> list[RenderedFile]:
     found: list[RenderedFile] = []
     for output, picture, candidates, black in zip(
         plan.outputs, made.pictures, made.candidates, made.blacks, strict=True

@@ -26,7 +26,7 @@ def crop_step(pixel_format: str) -> int:
     return 2 if has_fewer and not can_crop_between_chroma(pixel_format) else 1
 
 
-def flattened(source: Stream, pixel_format: str) -> Stream:
+def to_yuv420(source: Stream, pixel_format: str) -> Stream:
     """YUV without transparency: what is transparent turns black. RGB becomes BT.709."""
     has_alpha = pixel_format.startswith(_ALPHA)
     if pixel_format.startswith(_RGB):

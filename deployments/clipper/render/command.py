@@ -13,11 +13,17 @@ from deployments.clipper.render.encoding import (
 )
 from deployments.clipper.render.layout import Stream
 from deployments.clipper.render.loudness import Gain
-from deployments.clipper.render.picture import Drawing, drawn
+from deployments.clipper.render.picture import VideoOutput, build_outputs
 from deployments.clipper.render.running import Workspace
-from deployments.clipper.render.sound import evened, loud, nodes, shared, text
+from deployments.clipper.render.sound import (
+    gain_filters,
+    nodes,
+    split_audio,
+    to_filter_string,
+    trim_and_resample,
+)
 from deployments.clipper.render.span import Span
-from deployments.clipper.render.waves import waves
+from deployments.clipper.render.waves import waveform_filter
 from deployments.clipper.sandbox.inputs import ffmpeg_options, input_name
 from deployments.clipper.tracks import sound_of
 from deployments.contracts.clips import ClipPlan
@@ -25,7 +31,7 @@ from deployments.contracts.media import MediaInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class RenderCommand:
     """`argv` for the clip; `files` (name: text) it needs; `pictures` are the names of the videos it
     makes, `candidates` the patterns (`%d` from 1) of the thumbnails to choose from, `blacks` the
     files in which it notes black frames."""
@@ -37,18 +43,20 @@ class Command:
     blacks: tuple[str, ...]
 
 
-def command(plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, work: Workspace) -> Command:
+def command(
+    plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, work: Workspace
+) -> RenderCommand:
     """The command that renders `plan`; a graph built with ffmpeg-python, to be run by us."""
     import ffmpeg
 
     stem = f"c{plan.index}"
-    source = opened(span, work)
+    source = input_node(span, work)
     track = sound_of(info)
     sound = [] if track is None else [source[str(track.index)]]
     options = video_options(plan, span.rate, work.encoder_threads) | file_options()
     if track is not None:  # in a graph of its own, to be made anew where the sound's form changes
-        even = evened(span.lead, span.duration, track.start > span.start, span.repair)
-        chain = text((*even, *loud(gain)))
+        even = trim_and_resample(span.lead, span.duration, track.start > span.start, span.repair)
+        chain = to_filter_string((*even, *gain_filters(gain)))
         options |= {"filter:a": chain, **audio_options()}
     drawings = _drawings(source, plan, info, span, gain, stem)
     pictures = tuple(f"{stem}o{number}.mp4" for number in range(len(drawings)))
@@ -60,10 +68,10 @@ def command(plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, work: Works
         outputs.append(ffmpeg.output(drawing.candidates, candidate, **picture_options()))
     argv = ffmpeg.merge_outputs(*outputs).compile(cmd=work.ffmpeg(*_globals(work)))
     files = {name: words for drawing in drawings for name, words in drawing.files.items()}
-    return Command(tuple(argv), files, pictures, candidates, blacks)
+    return RenderCommand(tuple(argv), files, pictures, candidates, blacks)
 
 
-def opened(span: Span, work: Workspace) -> Stream:
+def input_node(span: Span, work: Workspace) -> Stream:
     """The recording, from the keyframe before the span on; from its very beginning where nothing is
     sought. What lies before and after the span the graph takes away: ffmpeg's own cut is only as
     exact as microseconds are, and its `-t` counts from the keyframe."""
@@ -88,12 +96,12 @@ def _globals(work: Workspace) -> Sequence[str]:
 
 def _drawings(
     source: Stream, plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, stem: str
-) -> tuple[Drawing, ...]:
+) -> tuple[VideoOutput, ...]:
     if info.video is not None:
-        return drawn(source[str(info.video.index)], info.video, span, plan.outputs, stem)
+        return build_outputs(source[str(info.video.index)], info.video, span, plan.outputs, stem)
     track = sound_of(info)
     if track is None:
         raise NoMedia()
-    even = evened(span.lead, span.duration, True, span.repair)
-    sound = nodes(source[str(track.index)], (*even, *loud(gain)))
-    return waves(shared(sound, len(plan.outputs)), span, plan.outputs, stem)
+    even = trim_and_resample(span.lead, span.duration, True, span.repair)
+    sound = nodes(source[str(track.index)], (*even, *gain_filters(gain)))
+    return waveform_filter(split_audio(sound, len(plan.outputs)), span, plan.outputs, stem)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from deployments.clipper.render.rectangles import corner, crop_size
-from deployments.contracts.clips import CropKey, Framing
+from deployments.contracts.clips import CropKeyframe, Framing
 from deployments.contracts.media import Seconds
 
 CENTRE = 0.5
@@ -18,7 +18,7 @@ Place = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class CropSegment:
     """Frames `first` to `last` (not included) of the clip. `fit`: the whole picture is shown.
     Otherwise `places` has the crop's left upper corner (pixels of the stored picture) where it
     changes: (frame, x, y) with frames counted from the stretch's first, which always is there."""
@@ -36,12 +36,12 @@ def stretches(
     frames: int,
     pixels: tuple[int, int],
     step: int = 1,
-) -> tuple[Stretch, ...]:
+) -> tuple[CropSegment, ...]:
     """How `framing` shows a clip of `frames` frames whose first is at `start` (seconds of the
     source). `pixels`: width and height of the stored picture; the crop's corner is on multiples of
     `step` of them."""
     if framing.fit:
-        return (Stretch(0, frames, True),)
+        return (CropSegment(0, frames, True),)
     path = _path(framing, start, rate)
     size = crop_size(pixels, (framing.width, framing.height))
 
@@ -51,11 +51,11 @@ def stretches(
     found = []
     for first, last, fit in _parts(framing, start, rate, frames):
         places = () if fit else tuple(_changes(where, first, last))
-        found.append(Stretch(first, last, fit, places))
+        found.append(CropSegment(first, last, fit, places))
     return tuple(found)
 
 
-def commands(stretch: Stretch, rate: Fraction, target: str) -> str:
+def commands(stretch: CropSegment, rate: Fraction, target: str) -> str:
     """The `sendcmd` text that moves filter `target` (a crop) after its first place; "" for a crop
     that stands still. Each command is due half a frame early, so that rounding cannot delay it."""
     due = ((float((frame - Fraction(1, 2)) / rate), x, y) for frame, x, y in stretch.places[1:])
@@ -114,14 +114,14 @@ def _path(framing: Framing, start: Seconds, rate: Fraction) -> Callable[[int], P
     return where
 
 
-def _frame_of_key(key: CropKey, start: Seconds, rate: Fraction) -> float:
+def _frame_of_key(key: CropKeyframe, start: Seconds, rate: Fraction) -> float:
     """Jumps fall on whole frames; a smooth path keeps its own times."""
     number = float((key.time - start) * rate)
     return round(number) if key.jump else number
 
 
-def _central(framing: Framing, start: Seconds) -> CropKey:
-    return CropKey(start, CENTRE - framing.width / 2, CENTRE - framing.height / 2)
+def _central(framing: Framing, start: Seconds) -> CropKeyframe:
+    return CropKeyframe(start, CENTRE - framing.width / 2, CENTRE - framing.height / 2)
 
 
 def _inside(framing: Framing, x: float, y: float) -> Place:

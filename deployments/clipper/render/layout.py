@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deployments.clipper.render.colour import can_crop_between_chroma
-from deployments.clipper.render.cropping import Stretch
+from deployments.clipper.render.cropping import CropSegment
 from deployments.clipper.render.rectangles import (
     SMALLEST,
     centred,
@@ -30,8 +30,8 @@ def stored(track: VideoTrack) -> tuple[int, int]:
     return pixels if track.rotation % 180 == 0 else pixels[::-1]
 
 
-def cropped(
-    source: Stream, track: VideoTrack, output: OutputPlan, part: Stretch, stem: str, moves: bool
+def crop_filters(
+    source: Stream, track: VideoTrack, output: OutputPlan, part: CropSegment, stem: str, moves: bool
 ) -> Stream:
     """The crop of `part`, moved by the commands in `<stem>.cmd`. Filter: `crop@<stem>`."""
     _, x, y = part.places[0]
@@ -43,13 +43,13 @@ def cropped(
     return _sized(source, output.width, output.height, "bicubic")
 
 
-def fitted(source: Stream, track: VideoTrack, output: OutputPlan) -> Stream:
+def blur_fit_filters(source: Stream, track: VideoTrack, output: OutputPlan) -> Stream:
     """The whole picture over a blurred copy of itself that covers the output."""
     picture, whole = (track.width, track.height), (output.width, output.height)
     size = fitted_size(picture, whole)
     if size == whole:
         return _sized(source, *size, "bicubic")
-    behind, before = copies(source, 2)
+    behind, before = split_stream(source, 2)
     width, height = crop_size(stored(track), covering_share(picture, whole))
     behind = behind.filter("crop", w=width, h=height)
     small = [max(SMALLEST, even_below(length / _BACKGROUND)) for length in whole]
@@ -60,7 +60,7 @@ def fitted(source: Stream, track: VideoTrack, output: OutputPlan) -> Stream:
     return behind.overlay(before, x=place.x, y=place.y)
 
 
-def copies(source: Stream, number: int) -> Sequence[Stream]:
+def split_stream(source: Stream, number: int) -> Sequence[Stream]:
     if number == 1:
         return (source,)
     split = source.filter_multi_output("split", number)

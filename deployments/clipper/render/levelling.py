@@ -3,14 +3,19 @@ gain would cost loudness."""
 
 from deployments.clipper.render.loudness import (
     Gain,
-    Loudness,
+    LoudnessMeasurement,
     gain_to,
-    is_hard,
-    made_up,
+    is_limiting,
+    makeup_gain,
     parse_loudness,
 )
 from deployments.clipper.render.running import Workspace
-from deployments.clipper.render.sound import METER, evened, loud, text
+from deployments.clipper.render.sound import (
+    METER,
+    gain_filters,
+    to_filter_string,
+    trim_and_resample,
+)
 from deployments.clipper.render.span import Span, sought
 from deployments.clipper.sandbox.inputs import ffmpeg_input
 from deployments.clipper.tracks import sound_of
@@ -21,26 +26,26 @@ ROUNDS = 2
 CLOSE = 0.3  # LU
 
 
-def level(plan: ClipPlan, info: MediaInfo, span: Span, work: Workspace) -> Gain:
+def find_gain(plan: ClipPlan, info: MediaInfo, span: Span, work: Workspace) -> Gain:
     """The gain that brings the clip to the plan's loudness after the limiter."""
     track = sound_of(info)
     if span.heard is None or track is None:
         return Gain()
     gain = gain_to(plan.loudness, span.heard)
-    if plan.loudness is None or gain.db == 0 or not is_hard(gain, span.heard):
+    if plan.loudness is None or gain.db == 0 or not is_limiting(gain, span.heard):
         return gain
     for _ in range(ROUNDS):
-        again = made_up(gain, plan.loudness, _heard(track, span, gain, work))
+        again = makeup_gain(gain, plan.loudness, _heard(track, span, gain, work))
         done, gain = abs(again.db - gain.db) < CLOSE, again
         if done:
             break
     return gain
 
 
-def _heard(track: AudioTrack, span: Span, gain: Gain, work: Workspace) -> Loudness:
+def _heard(track: AudioTrack, span: Span, gain: Gain, work: Workspace) -> LoudnessMeasurement:
     argv = work.ffmpeg("-v", "info", "-nostats", *sought(span.seek))
     argv += ["-t", f"{span.lead + span.duration:.6f}", *ffmpeg_input(work.source)]
-    even = evened(span.lead, span.duration, True, span.repair)
-    chain = text((*even, *loud(gain), METER))
+    even = trim_and_resample(span.lead, span.duration, True, span.repair)
+    chain = to_filter_string((*even, *gain_filters(gain), METER))
     argv += ["-filter_complex", f"[0:{track.index}]{chain}[a]", "-map", "[a]"]
     return parse_loudness(work.run([*argv, "-f", "null", "-"]).err)

@@ -14,7 +14,7 @@ _PEAK = re.compile(r"^\s*Peak:\s+(\S+) dBFS", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Loudness:
+class LoudnessMeasurement:
     """`integrated` in LUFS, None where nothing was loud enough to count; `true_peak` in dBTP, None
     for digital silence."""
 
@@ -30,11 +30,13 @@ class Gain:
     limit: bool = False
 
 
-def parse_loudness(log: str) -> Loudness:
+def parse_loudness(log: str) -> LoudnessMeasurement:
     """From the log of the filter `ebur128=peak=true`; the last summary counts."""
     _, _, summary = log.rpartition("Summary:")
     integrated, peak = _last(_INTEGRATED, summary), _last(_PEAK, summary)
-    return Loudness(None if integrated is None or integrated <= -70 else integrated, peak)
+    return LoudnessMeasurement(
+        None if integrated is None or integrated <= -70 else integrated, peak
+    )
 
 
 def _last(pattern: re.Pattern[str], text: str) -> float | None:
@@ -46,37 +48,37 @@ def _last(pattern: re.Pattern[str], text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def is_silent(heard: Loudness) -> bool:
+def is_silent(heard: LoudnessMeasurement) -> bool:
     """Whether there is nothing to be heard at all."""
     return heard.integrated is None and (heard.true_peak is None or heard.true_peak < SILENT)
 
 
-def on_both(heard: Loudness) -> Loudness:
+def on_both(heard: LoudnessMeasurement) -> LoudnessMeasurement:
     """As loud as it is once the one channel that sounds is on both: twice the power, equal peaks
     (ITU-R BS.1770-4 adds the channels' power)."""
     if heard.integrated is None:
         return heard
-    return Loudness(round(heard.integrated + 10 * math.log10(2), 2), heard.true_peak)
+    return LoudnessMeasurement(round(heard.integrated + 10 * math.log10(2), 2), heard.true_peak)
 
 
-def gain_to(target: float | None, heard: Loudness) -> Gain:
+def gain_to(target: float | None, heard: LoudnessMeasurement) -> Gain:
     """What brings `heard` to `target` LUFS. Silence is not amplified."""
     if target is None or heard.integrated is None or heard.integrated < QUIET:
         return _safe(0.0, heard)
     return _safe(min(MOST_GAIN, target - heard.integrated), heard)
 
 
-def made_up(gain: Gain, target: float, heard: Loudness) -> Gain:
+def makeup_gain(gain: Gain, target: float, heard: LoudnessMeasurement) -> Gain:
     """`gain` after hearing what it and the limiter made of the sound."""
     if heard.integrated is None:
         return gain
     return Gain(min(MOST_GAIN, round(gain.db + target - heard.integrated, 2)), gain.limit)
 
 
-def is_hard(gain: Gain, heard: Loudness) -> bool:
+def is_limiting(gain: Gain, heard: LoudnessMeasurement) -> bool:
     """Whether the limiter will take so much that loudness has to be measured again."""
     return gain.limit and heard.true_peak is not None and heard.true_peak + gain.db > CEILING + HARD
 
 
-def _safe(db: float, heard: Loudness) -> Gain:
+def _safe(db: float, heard: LoudnessMeasurement) -> Gain:
     return Gain(round(db, 2), heard.true_peak is not None and heard.true_peak + db > CEILING)

@@ -9,9 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from deployments.clipper.render.colour import crop_step, flattened, to_sdr
-from deployments.clipper.render.cropping import Stretch, commands, stretches
-from deployments.clipper.render.layout import Stream, copies, cropped, fitted, stored
+from deployments.clipper.render.colour import crop_step, to_sdr, to_yuv420
+from deployments.clipper.render.cropping import CropSegment, commands, stretches
+from deployments.clipper.render.layout import (
+    Stream,
+    blur_fit_filters,
+    crop_filters,
+    split_stream,
+    stored,
+)
 from deployments.clipper.render.span import Span
 from deployments.contracts.clips import OutputPlan
 from deployments.contracts.media import VideoTrack
@@ -23,7 +29,7 @@ _FROM, _TO = 0.1, 0.8  # where in a clip its thumbnail is looked for
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class VideoOutput:
     """`picture` is what is encoded, `candidates` are frames that a thumbnail is chosen from;
     `files` (name: text) have to be in the folder when the graph runs."""
 
@@ -48,10 +54,10 @@ def frames(source: Stream, track: VideoTrack, span: Span) -> Stream:
         .filter("tpad", stop_mode="clone", stop=held)
         .filter("trim", end_frame=span.frames)
     )
-    return flattened(source, track.pixel_format)
+    return to_yuv420(source, track.pixel_format)
 
 
-def composed(
+def compose(
     source: Stream, track: VideoTrack, span: Span, output: OutputPlan, stem: str
 ) -> tuple[Stream, Mapping[str, str]]:
     """One output's pictures without captions, and the files (names begin with `stem`) for that."""
@@ -59,47 +65,49 @@ def composed(
     parts = stretches(output.framing, span.start, span.rate, span.frames, stored(track), step)
     made: list[Stream] = []
     files: dict[str, str] = {}
-    for number, (copy, part) in enumerate(zip(copies(source, len(parts)), parts, strict=True)):
+    for number, (copy, part) in enumerate(
+        zip(split_stream(source, len(parts)), parts, strict=True)
+    ):
         name = f"{stem}p{number}"
         text = commands(part, span.rate, f"crop@{name}")
         files |= {f"{name}.cmd": text} if text else {}
         copy = _only(copy, part) if len(parts) > 1 else copy
         made.append(
-            fitted(copy, track, output)
+            blur_fit_filters(copy, track, output)
             if part.fit
-            else cropped(copy, track, output, part, name, moves=bool(text))
+            else crop_filters(copy, track, output, part, name, moves=bool(text))
         )
     return to_sdr(_joined(made, span.rate), track.hdr), files
 
 
-def drawn(
+def build_outputs(
     source: Stream, track: VideoTrack, span: Span, outputs: Sequence[OutputPlan], stem: str
-) -> tuple[Drawing, ...]:
+) -> tuple[VideoOutput, ...]:
     """A drawing for each of `outputs`, all from one stream of frames."""
-    same = copies(frames(source, track, span), len(outputs))
+    same = split_stream(frames(source, track, span), len(outputs))
     made = []
     for number, (copy, output) in enumerate(zip(same, outputs, strict=True)):
         name = f"{stem}o{number}"
-        picture, files = composed(copy, track, span, output, name)
-        made.append(captioned(picture, files, output, span.frames, name))
+        picture, files = compose(copy, track, span, output, name)
+        made.append(burn_in(picture, files, output, span.frames, name))
     return tuple(made)
 
 
-def captioned(
+def burn_in(
     picture: Stream, files: Mapping[str, str], output: OutputPlan, number: int, name: str
-) -> Drawing:
+) -> VideoOutput:
     """With captions burnt in; before that black frames are noted in `<name>.black` and thumbnails
     are taken. `number`: the clip's frames."""
     noted = {"mode": "print", "key": "lavfi.blackframe.pblack", "file": f"{name}.black"}
     picture = picture.filter("blackframe", **BLACK).filter("metadata", **noted)
-    picture, other = copies(picture, 2)
+    picture, other = split_stream(picture, 2)
     if output.ass is not None:
         files = {**files, f"{name}.ass": output.ass}
         picture = picture.filter("ass", f"{name}.ass", fontsdir=FONTS)
-    return Drawing(picture, _candidates(other, number), files)
+    return VideoOutput(picture, _candidates(other, number), files)
 
 
-def _only(source: Stream, part: Stretch) -> Stream:
+def _only(source: Stream, part: CropSegment) -> Stream:
     cut = source.filter("trim", start_frame=part.first, end_frame=part.last)
     return cut.filter("setpts", "PTS-STARTPTS")
 

@@ -10,10 +10,17 @@ from pathlib import Path
 from shutil import copyfile
 
 from deployments.clipper.failures import MediaDamaged, RenderFailed
-from deployments.clipper.sandbox import Cancel, ChildLimits, Finished, OnLine, Sandboxed, run
+from deployments.clipper.sandbox import (
+    Cancel,
+    ChildLimits,
+    CompletedChild,
+    OnLine,
+    SandboxedCommand,
+    run,
+)
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.contracts.clips import ClipPlan
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
 
 MOST_CORES = 16
 _GIB = 1 << 30
@@ -40,10 +47,10 @@ class Workspace:
         """The beginning of a command."""
         return [ffmpeg_binary(), "-hide_banner", "-nostdin", "-y", *words]
 
-    def run(self, argv: Sequence[str], on_line: OnLine | None = None) -> Finished:
+    def run(self, argv: Sequence[str], on_line: OnLine | None = None) -> CompletedChild:
         """Raises what sandbox.run raises; RenderFailed instead of MediaDamaged where ffmpeg could
         read the recording and failed at what we told it to do."""
-        command = Sandboxed(
+        command = SandboxedCommand(
             tuple(argv),
             self.folder,
             self.limits,
@@ -72,16 +79,16 @@ def _noted(problem: RenderFailed, words: str) -> RenderFailed:
     return problem
 
 
-def open_workspace(plan: ClipPlan, source: Source, folder: Path, cancel: Cancel) -> Workspace:
+def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Cancel) -> Workspace:
     """For `plan`; the recording is brought into `folder` unless it is there."""
     cores = min(MOST_CORES, len(os.sched_getaffinity(0)))
     threads = plan.threads or cores
     encoders = plan.threads or cores * 3 // 2 or 1  # as many as x264 itself would take
-    name = bring(source.path, folder)
+    name = link_or_copy(source.path, folder)
     return Workspace(folder, name, threads, encoders, _limits(plan), cancel)
 
 
-def bring(file: Path, folder: Path) -> str:
+def link_or_copy(file: Path, folder: Path) -> str:
     """The name of `file` in `folder`, where it is linked or copied to."""
     there = folder / file.name
     if there.exists():

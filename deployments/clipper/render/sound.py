@@ -21,7 +21,7 @@ CHANNEL_METER: tuple[Filter, ...] = (
 )
 
 
-def evened(
+def trim_and_resample(
     lead: Seconds, length: Seconds, late: bool, repair: Repair | None = None
 ) -> tuple[Filter, ...]:
     """Sound from `lead` seconds on for exactly `length`, 48 kHz stereo; silence where it has gaps,
@@ -39,7 +39,7 @@ def evened(
     )
 
 
-def loud(gain: Gain) -> tuple[Filter, ...]:
+def gain_filters(gain: Gain) -> tuple[Filter, ...]:
     """Every sample by the same gain; peaks over the ceiling are held by a true peak limiter."""
     volume: Filter = ("volume", {"volume": f"{gain.db:.2f}dB", "precision": "float"})
     if not gain.limit:
@@ -53,7 +53,7 @@ def loud(gain: Gain) -> tuple[Filter, ...]:
     )
 
 
-def text(filters: Sequence[Filter]) -> str:
+def to_filter_string(filters: Sequence[Filter]) -> str:
     """As ffmpeg reads it in a graph."""
     return ",".join(
         f"{name}={':'.join(f'{key}={value}' for key, value in options.items())}"
@@ -68,7 +68,7 @@ def nodes(source: Any, filters: Sequence[Filter]) -> Any:
     return source
 
 
-def shared(source: Any, number: int) -> Sequence[Any]:
+def split_audio(source: Any, number: int) -> Sequence[Any]:
     """`number` copies of a sound."""
     if number == 1:
         return (source,)

@@ -11,11 +11,16 @@ from itertools import pairwise
 
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.render.channels import Channels, Repair, parse_channels, repair_of
-from deployments.clipper.render.loudness import Loudness, on_both, parse_loudness
+from deployments.clipper.render.loudness import LoudnessMeasurement, on_both, parse_loudness
 from deployments.clipper.render.packets import Packet, read_packets
 from deployments.clipper.render.rates import DEFAULT, output_rate
 from deployments.clipper.render.running import Workspace
-from deployments.clipper.render.sound import CHANNEL_METER, METER, evened, text
+from deployments.clipper.render.sound import (
+    CHANNEL_METER,
+    METER,
+    to_filter_string,
+    trim_and_resample,
+)
 from deployments.clipper.sandbox.inputs import ffmpeg_input
 from deployments.clipper.tracks import sound_of
 from deployments.contracts.clips import ClipPlan
@@ -48,7 +53,7 @@ class Span:
     held: Seconds
     rate: Fraction
     frames: int
-    heard: Loudness | None
+    heard: LoudnessMeasurement | None
     repair: Repair | None = None
     gaps: tuple[str, ...] = ()
 
@@ -75,7 +80,7 @@ class _Survey:
     zero: Seconds
     pictures: tuple[Packet, ...]
     sounds: tuple[Packet, ...]
-    heard: Loudness | None
+    heard: LoudnessMeasurement | None
     channels: Channels | None
 
     def shows_from(self, start: Seconds) -> bool:
@@ -134,7 +139,9 @@ def _survey(plan: ClipPlan, info: MediaInfo, seek: Seconds, work: Workspace) -> 
             argv += ["-map", f"0:{stream.index}", "-c", "copy", "-f", "framecrc", listing.name]
     if track is not None:
         lead, length = plan.start - zero, plan.end - plan.start
-        chain = text((*evened(lead, length, late=True), METER, *CHANNEL_METER))
+        chain = to_filter_string(
+            (*trim_and_resample(lead, length, late=True), METER, *CHANNEL_METER)
+        )
         argv += ["-filter_complex", f"[0:{track.index}]{chain}[a]", "-map", "[a]"]
         argv += ["-f", "null", "-"]
     try:

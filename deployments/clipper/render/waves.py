@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from deployments.clipper.render.colour import flattened, to_sdr
+from deployments.clipper.render.colour import to_sdr, to_yuv420
 from deployments.clipper.render.layout import Stream
-from deployments.clipper.render.picture import Drawing, captioned
+from deployments.clipper.render.picture import VideoOutput, burn_in
 from deployments.clipper.render.span import Span
 from deployments.contracts.clips import OutputPlan
 
@@ -12,12 +12,12 @@ _WAVE = "0x4CC3FF"
 _SHARE = 3  # the wave takes one part in three of the height
 
 
-def waves(
+def waveform_filter(
     sound: Sequence[Stream], span: Span, outputs: Sequence[OutputPlan], stem: str
-) -> tuple[Drawing, ...]:
+) -> tuple[VideoOutput, ...]:
     """A drawing for each of `outputs`, from a copy of the sound for each, as loud as it will be."""
     return tuple(
-        captioned(_wave(copy, span, output), {}, output, span.frames, f"{stem}o{number}")
+        burn_in(_wave(copy, span, output), {}, output, span.frames, f"{stem}o{number}")
         for number, (copy, output) in enumerate(zip(sound, outputs, strict=True))
     )
 
@@ -29,7 +29,7 @@ def _wave(sound: Stream, span: Span, output: OutputPlan) -> Stream:
     form = {"mode": "cline", "draw": "full", "scale": "sqrt", "colors": _WAVE}
     drawn = mono.filter("showwaves", s=f"{output.width}x{height}", rate=rate, **form)
     ground = {"w": output.width, "h": output.height, "x": 0, "y": (output.height - height) // 2}
-    picture = flattened(drawn, "rgba").filter("pad", **ground).filter("setsar", 1)
+    picture = to_yuv420(drawn, "rgba").filter("pad", **ground).filter("setsar", 1)
     lifted = picture.filter("lutyuv", y="max(val,36)")
     timed = lifted.filter("setpts", f"N/({rate})/TB")
     held = timed.filter("tpad", stop_mode="clone", stop=2)

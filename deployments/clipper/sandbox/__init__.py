@@ -3,14 +3,14 @@
 `run` runs a program, `python_child` a Python module; both block until the child is gone.
 """
 
-from deployments.clipper.failures import Interrupted
-from deployments.clipper.sandbox.folders import clear_abandoned, linked, private_folder
+from deployments.clipper.failures import Cancelled
+from deployments.clipper.sandbox.folders import clear_abandoned, link_input, private_folder
 from deployments.clipper.sandbox.limits import (
     Cancel,
     ChildLimits,
-    Finished,
+    CompletedChild,
     OnLine,
-    Sandboxed,
+    SandboxedCommand,
 )
 from deployments.clipper.sandbox.python_child import python_child
 from deployments.clipper.sandbox.running import run
@@ -18,12 +18,12 @@ from deployments.clipper.sandbox.running import run
 __all__ = [
     "Cancel",
     "ChildLimits",
-    "Finished",
-    "Interrupted",
+    "CompletedChild",
+    "Cancelled",
     "OnLine",
-    "Sandboxed",
+    "SandboxedCommand",
     "clear_abandoned",
-    "linked",
+    "link_input",
     "private_folder",
     "python_child",
     "run",

@@ -14,19 +14,19 @@ from typing import Any
 import msgspec
 
 from cluster.problems import Problem
-from deployments.clipper.failures import NoRoom, to_wire
+from deployments.clipper.failures import ScratchFull, to_wire
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def answer_with(function: Answer) -> None:
+def run_child(function: Answer) -> None:
     """For the end of a module that python_child runs: `if __name__ == "__main__":` this."""
     request = msgspec.json.decode(sys.stdin.buffer.read())
-    Path(sys.argv[1]).write_bytes(msgspec.json.encode(said(function, request)))
+    Path(sys.argv[1]).write_bytes(msgspec.json.encode(error_text(function, request)))
     sys.stdout.flush()
 
 
-def said(function: Answer, request: dict[str, Any]) -> dict[str, Any]:
+def error_text(function: Answer, request: dict[str, Any]) -> dict[str, Any]:
     """What is written: `{"answer": ...}`, or `{"problem": {"kind": ...}}`."""
     try:
         return {"answer": function(request)}
@@ -44,7 +44,7 @@ def _told(error: Exception) -> dict[str, Any]:
     if number == errno.EFBIG:
         return {"kind": "output"}
     if number == errno.ENOSPC:
-        return to_wire(NoRoom())
+        return to_wire(ScratchFull())
     if type(error).__module__.startswith("av.") or _is_of_av(error):
         return {"kind": "damaged"}
     return {"kind": "fault"}

@@ -7,12 +7,12 @@ from cluster.problems import Problem
 from deployments.clipper.failures import (
     MediaDamaged,
     MediaTooLarge,
-    NoRoom,
     SandboxFailed,
     SandboxUnavailable,
+    ScratchFull,
 )
 from deployments.clipper.sandbox.launcher import FAILED, NOT_CONFINED
-from deployments.clipper.sandbox.limits import ChildLimits, Finished, Sandboxed
+from deployments.clipper.sandbox.limits import ChildLimits, CompletedChild, SandboxedCommand
 
 logger = logging.getLogger("mobula.clipper")
 # Whoever ends a cluster signals every process of it: that is no fault of the recording.
@@ -22,7 +22,7 @@ _NO_ROOM = "No space left on device"
 _NO_MEMORY = ("Cannot allocate memory", "MemoryError", "bad_alloc", "Unable to allocate")
 
 
-def judged(finished: Finished, command: Sandboxed) -> Finished:
+def problem_from_exit(finished: CompletedChild, command: SandboxedCommand) -> CompletedChild:
     """`finished`, if it ended well or may fail; raises what it died of otherwise."""
     if finished.status == 0:
         return finished
@@ -30,10 +30,10 @@ def judged(finished: Finished, command: Sandboxed) -> Finished:
     if problem is None and command.allow_failure:
         return finished
     problem = problem or MediaDamaged(exit_status=finished.status)
-    raise noted(problem, command, finished)
+    raise log_exit(problem, command, finished)
 
 
-def noted(problem: Problem, command: Sandboxed, finished: Finished) -> Problem:
+def log_exit(problem: Problem, command: SandboxedCommand, finished: CompletedChild) -> Problem:
     """The problem with the child's last words as a note; one of our own making is logged too."""
     words = f"{command.argv[0]}: status {finished.status}\n{finished.err}"
     problem.add_note(words)
@@ -42,17 +42,17 @@ def noted(problem: Problem, command: Sandboxed, finished: Finished) -> Problem:
     return problem
 
 
-def _limit_hit(finished: Finished, limits: ChildLimits) -> Problem | None:
+def _limit_hit(finished: CompletedChild, limits: ChildLimits) -> Problem | None:
     if finished.status == -signal.SIGXCPU or finished.cpu_s >= limits.cpu_s:
         return MediaTooLarge("cpu_s", limits.cpu_s)
     if finished.status == -signal.SIGXFSZ:
         return MediaTooLarge("output_bytes", limits.output_bytes)
     if limits.memory_bytes and any(word in finished.err for word in _NO_MEMORY):
         return MediaTooLarge("memory_bytes", limits.memory_bytes)
-    return NoRoom() if _NO_ROOM in finished.err else None
+    return ScratchFull() if _NO_ROOM in finished.err else None
 
 
-def _crash(finished: Finished) -> Problem | None:
+def _crash(finished: CompletedChild) -> Problem | None:
     if finished.status == NOT_CONFINED and finished.err.startswith("launcher: "):
         return SandboxUnavailable(finished.err.removeprefix("launcher: ").strip())
     if finished.status in (FAILED, _FFMPEG_WAS_TOLD_TO_END) or -finished.status in _FROM_OUTSIDE:

@@ -30,7 +30,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def linked(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
+def link_input(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
     """A file under a new name of ours in `folder`, without a copy: the name to open it by, and what
     a child must be let read for that (`readable`)."""
     link = folder / f"source-{secrets.token_hex(8)}"

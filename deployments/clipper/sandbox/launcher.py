@@ -95,7 +95,7 @@ def limit(memory: int, cpu: int, output: int, files: int) -> None:
         resource.setrlimit(what, (soft, hard))
 
 
-def give_up_privileges(libc: ctypes.CDLL) -> None:
+def drop_privileges(libc: ctypes.CDLL) -> None:
     """A network of its own first, which takes a privilege; setuid programs gain nothing after."""
     libc.unshare(_NEWNET)
     for capability in range(64):
@@ -113,7 +113,7 @@ class _Beneath(ctypes.Structure):
     _fields_ = [("allowed", ctypes.c_uint64), ("fd", ctypes.c_int32)]
 
 
-def see_only(libc: ctypes.CDLL, readable: list[str], writable: list[str]) -> None:
+def restrict_filesystem(libc: ctypes.CDLL, readable: list[str], writable: list[str]) -> None:
     """Landlock; see Documentation/userspace-api/landlock.rst of the kernel for the versions.
 
     Raises NotConfined.
@@ -161,7 +161,7 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_uint16), ("filter", ctypes.POINTER(_Instruction))]
 
 
-def filter_calls(libc: ctypes.CDLL, forks: bool) -> None:
+def install_seccomp(libc: ctypes.CDLL, forks: bool) -> None:
     """seccomp in classic BPF: load the number, compare it with each that is refused.
 
     Raises NotConfined.
@@ -209,13 +209,13 @@ def confine(words: list[str]) -> None:
         libc.prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             raise OSError("the parent is gone")
-        give_up_privileges(libc)
+        drop_privileges(libc)
         try:
-            see_only(libc, readable, writable)
+            restrict_filesystem(libc, readable, writable)
         except NotConfined as lack:
             missing.append(str(lack))
         try:
-            filter_calls(libc, bool(forks))
+            install_seccomp(libc, bool(forks))
         except NotConfined as lack:
             missing.append(str(lack))
     if missing and required:

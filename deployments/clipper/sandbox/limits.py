@@ -26,7 +26,7 @@ class ChildLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Sandboxed:
+class SandboxedCommand:
     """A command for `run`. `argv[0]` is an absolute path. `folder` is where it runs and the one
     place that it may write to; input lies there under a name of our choosing.
 
@@ -49,7 +49,7 @@ class Sandboxed:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CompletedChild:
     """`status` is the exit status, or minus the signal's number. `out` is the beginning of stdout
     (1 MiB at most), `err` the end of stderr (16 KiB). `cpu_s` and `rss_bytes` (the peak; never less
     than that of the process that started it, so the kernel counts) are of the child and its own.

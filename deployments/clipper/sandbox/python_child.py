@@ -21,8 +21,14 @@ from deployments.clipper.failures import (
     from_wire,
 )
 from deployments.clipper.sandbox.binary import ROOT, python_binary
-from deployments.clipper.sandbox.endings import noted
-from deployments.clipper.sandbox.limits import Cancel, ChildLimits, Finished, OnLine, Sandboxed
+from deployments.clipper.sandbox.endings import log_exit
+from deployments.clipper.sandbox.limits import (
+    Cancel,
+    ChildLimits,
+    CompletedChild,
+    OnLine,
+    SandboxedCommand,
+)
 from deployments.clipper.sandbox.running import run
 
 MAX_ANSWER = 16 << 20
@@ -54,7 +60,7 @@ def python_child(
     answer = Path(name)
     packages = [ROOT / top for top in dict.fromkeys((*_PACKAGES, module.split(".", 1)[0]))]
     start = (python_binary(), "-P", str(_START), module, *map(str, packages), "--")
-    command = Sandboxed(
+    command = SandboxedCommand(
         argv=(*start, answer.name),
         folder=folder,
         limits=limits,
@@ -82,11 +88,11 @@ def _environment(threads: int) -> dict[str, str]:
     }
 
 
-def _answered(answer: Path, finished: Finished, command: Sandboxed) -> dict[str, Any]:
+def _answered(answer: Path, finished: CompletedChild, command: SandboxedCommand) -> dict[str, Any]:
     said = _read(answer)
     if finished.status == 0 and isinstance(said.get("answer"), dict):
         return said["answer"]
-    raise noted(_problem(said, command.limits), command, finished)
+    raise log_exit(_problem(said, command.limits), command, finished)
 
 
 def _read(answer: Path) -> dict[str, Any]:

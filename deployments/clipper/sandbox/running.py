@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO
 
 from cluster.clock import Clock, SystemClock
-from deployments.clipper.failures import Interrupted, MediaTimeout, SandboxFailed
+from deployments.clipper.failures import Cancelled, MediaTimeout, SandboxFailed
 from deployments.clipper.sandbox.binary import python_binary, readable_by_all, writable_by_all
-from deployments.clipper.sandbox.endings import judged
-from deployments.clipper.sandbox.limits import Finished, Sandboxed
+from deployments.clipper.sandbox.endings import problem_from_exit
+from deployments.clipper.sandbox.limits import CompletedChild, SandboxedCommand
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 MAX_OUT = 1 << 20
@@ -30,7 +30,7 @@ _TICK_S = 0.1
 _SYSTEM = SystemClock()
 
 
-def run(command: Sandboxed, clock: Clock = _SYSTEM) -> Finished:
+def run(command: SandboxedCommand, clock: Clock = _SYSTEM) -> CompletedChild:
     """Runs `command` to its end.
 
     Raises MediaTimeout (wall time), MediaTooLarge (memory_bytes, cpu_s or output_bytes),
@@ -40,13 +40,13 @@ def run(command: Sandboxed, clock: Clock = _SYSTEM) -> Finished:
     note on the problem, for the log.
     """
     with _child(command) as process:
-        watch = _Watch(command, process, clock)
+        watch = _ChildMonitor(command, process, clock)
         watch.until_end()
-        return judged(watch.reaped(), command)
+        return problem_from_exit(watch.reaped(), command)
 
 
 @contextmanager
-def _child(command: Sandboxed) -> Iterator["subprocess.Popen[bytes]"]:
+def _child(command: SandboxedCommand) -> Iterator["subprocess.Popen[bytes]"]:
     with _input(command.stdin) as stdin:
         try:
             process = subprocess.Popen(
@@ -75,7 +75,7 @@ def _input(data: bytes | None) -> Iterator[IO[bytes]]:
         yield file
 
 
-def launch_argv(command: Sandboxed) -> list[str]:
+def launch_argv(command: SandboxedCommand) -> list[str]:
     """The launcher, its arguments, and the command."""
     limits = command.limits
     readable = (*readable_by_all(), str(Path(command.argv[0]).parent), *map(str, command.readable))
@@ -103,7 +103,7 @@ def is_required() -> bool:
     return Settings().video_sandbox == "required"
 
 
-def environment(command: Sandboxed) -> dict[str, str]:
+def environment(command: SandboxedCommand) -> dict[str, str]:
     """All that a child is told of its surroundings: nothing of ours."""
     folder = str(command.folder.resolve())
     bare = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": folder, "TMPDIR": folder}
@@ -126,11 +126,11 @@ def _kill(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-class _Watch:
+class _ChildMonitor:
     """Reads what the child says until it ends, is cancelled, or runs out of time."""
 
     def __init__(
-        self, command: Sandboxed, process: "subprocess.Popen[bytes]", clock: Clock
+        self, command: SandboxedCommand, process: "subprocess.Popen[bytes]", clock: Clock
     ) -> None:
         self._command, self._process, self._clock = command, process, clock
         self._began = clock.monotonic()
@@ -155,12 +155,12 @@ class _Watch:
                 if ended:
                     return
 
-    def reaped(self) -> Finished:
+    def reaped(self) -> CompletedChild:
         _, status, used = os.wait4(self._process.pid, 0)
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._line:
             self._tell(bytes(self._line))
-        return Finished(
+        return CompletedChild(
             status=self._process.returncode,
             out=bytes(self._out),
             err=self._err.decode(errors="replace"),
@@ -174,7 +174,7 @@ class _Watch:
 
     def _check(self) -> None:
         if self._command.cancel is not None and self._command.cancel():
-            raise Interrupted
+            raise Cancelled
         if self._left_s() <= 0:
             raise MediaTimeout("media", self._command.limits.wall_s)
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 
-def place(folder: Path) -> None:
+def register_package(folder: Path) -> None:
     """Makes the package known, as if its parent folder were on the path."""
     places = [str(folder)]
     init = folder / "__init__.py"
@@ -34,6 +34,6 @@ if __name__ == "__main__":
     end = sys.argv.index("--")
     module, folders, rest = sys.argv[1], sys.argv[2:end], sys.argv[end + 1 :]
     for folder in folders:
-        place(Path(folder))
+        register_package(Path(folder))
     sys.argv[1:] = rest
     runpy.run_module(module, run_name="__main__", alter_sys=True)

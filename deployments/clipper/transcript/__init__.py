@@ -7,13 +7,13 @@ from deployments.clipper.transcript.embedded import embedded_transcript
 from deployments.clipper.transcript.failures import TranscriptRefused
 from deployments.clipper.transcript.parsing import MAX_BYTES, Kind, parse_transcript
 from deployments.clipper.transcript.reading import ReadsTranscripts, read_transcript
-from deployments.clipper.transcript.speech import Speech, Whisper, speech_ability
+from deployments.clipper.transcript.speech import SpeechToText, Whisper, speech_ability
 
 __all__ = [
     "MAX_BYTES",
     "Kind",
     "ReadsTranscripts",
-    "Speech",
+    "SpeechToText",
     "TranscriptRefused",
     "Whisper",
     "embedded_transcript",

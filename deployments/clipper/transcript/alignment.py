@@ -11,26 +11,26 @@ from dataclasses import replace
 
 import regex
 
-from deployments.clipper.transcript.cues import Cue, Spoken
-from deployments.clipper.transcript.text import plain
+from deployments.clipper.transcript.cues import TimedLine, TranscriptCue
+from deployments.clipper.transcript.text import strip_markup
 
 _LETTERS = regex.compile(r"[^\p{L}\p{N}]+")
 _AHEAD = 6
 _SLACK_S = 1.0
 
 
-def aligned(cues: Sequence[Cue], words: Sequence[Spoken]) -> list[Cue]:
+def aligned(cues: Sequence[TranscriptCue], words: Sequence[TimedLine]) -> list[TranscriptCue]:
     """`cues` with words whose texts are the cues' and whose times are those of `words`. A cue in
     which none is found stays as it is."""
     timed = sorted((word for word in words if word.start is not None), key=lambda w: w.start or 0.0)
     spoken = [(_letters(word.text), word) for word in timed]
-    found: list[Cue] = []
+    found: list[TranscriptCue] = []
     at = 0
     for cue in sorted(cues, key=lambda cue: cue.start):
         while at < len(spoken) and (spoken[at][1].start or 0.0) < cue.start - _SLACK_S:
             at += 1
-        matched: list[Spoken] = []
-        for text in plain(cue.text).split():
+        matched: list[TimedLine] = []
+        for text in strip_markup(cue.text).split():
             count, taken = _match(spoken, at, _letters(text), cue.end)
             matched.append(_timed(text, [word for _, word in spoken[taken : taken + count]]))
             at = taken + count if count else at
@@ -40,7 +40,7 @@ def aligned(cues: Sequence[Cue], words: Sequence[Spoken]) -> list[Cue]:
 
 
 def _match(
-    spoken: Sequence[tuple[str, Spoken]], at: int, letters: str, end: float
+    spoken: Sequence[tuple[str, TimedLine]], at: int, letters: str, end: float
 ) -> tuple[int, int]:
     """How many spoken words make up `letters`, and the first of them; 0: none do."""
     for first in range(at, min(at + _AHEAD, len(spoken)) if letters else at):
@@ -56,9 +56,9 @@ def _match(
     return 0, at
 
 
-def _timed(text: str, words: Sequence[Spoken]) -> Spoken:
-    return Spoken(text, words[0].start, words[-1].end) if words else Spoken(text)
+def _timed(text: str, words: Sequence[TimedLine]) -> TimedLine:
+    return TimedLine(text, words[0].start, words[-1].end) if words else TimedLine(text)
 
 
 def _letters(text: str) -> str:
-    return str(_LETTERS.sub("", plain(text))).casefold()
+    return str(_LETTERS.sub("", strip_markup(text))).casefold()

@@ -14,7 +14,7 @@ _LONGEST_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class TimedLine:
     """A word as the source has it; None: it does not say when."""
 
     text: str
@@ -23,21 +23,21 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Cue:
+class TranscriptCue:
     """A line of a transcript. `words` are given by some sources, and then say what `text` does.
     `end` is UNKNOWN where the source has none."""
 
     start: Seconds
     end: Seconds
     text: str
-    words: tuple[Spoken, ...] = ()
+    words: tuple[TimedLine, ...] = ()
 
 
-def bounded(cues: Iterable[Cue], notes: Notes) -> list[Cue]:
+def bounded(cues: Iterable[TranscriptCue], notes: Notes) -> list[TranscriptCue]:
     """`cues` in order of time from 0 on, each with an end; those that end before 0 are left out."""
     ordered = sorted(cues, key=lambda cue: (cue.start, cue.end))
     starts = [cue.start for cue in ordered]
-    found: list[Cue] = []
+    found: list[TranscriptCue] = []
     after = UNKNOWN
     for cue, start in zip(reversed(ordered), reversed(starts), strict=True):
         end = cue.end if cue.end < UNKNOWN else _presumed_end(cue, after)
@@ -49,7 +49,7 @@ def bounded(cues: Iterable[Cue], notes: Notes) -> list[Cue]:
     return found[::-1]
 
 
-def _presumed_end(cue: Cue, following: Seconds) -> Seconds:
+def _presumed_end(cue: TranscriptCue, following: Seconds) -> Seconds:
     """The end of the last word with a time, else the next line's start, within reason."""
     ends = [word.end for word in cue.words if word.end is not None]
     if ends:

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from deployments.clipper.failures import MediaDamaged, MediaTooLarge
-from deployments.clipper.sandbox import Cancel, ChildLimits, Sandboxed, run
+from deployments.clipper.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.clipper.sandbox.inputs import ffmpeg_input
 from deployments.clipper.tracks import best_subtitles
 from deployments.clipper.transcript.failures import TranscriptRefused
-from deployments.clipper.transcript.leavings import left, lent
+from deployments.clipper.transcript.leavings import lend_source, read_output
 from deployments.clipper.transcript.parsing import MAX_BYTES
 from deployments.clipper.transcript.reading import read_transcript
-from deployments.contracts.media import Source, SubtitleTrack, Transcript
+from deployments.contracts.media import MediaSource, SubtitleTrack, Transcript
 
 
 def embedded_transcript(
-    source: Source,
+    source: MediaSource,
     folder: Path,
     cancel: Cancel | None = None,
     language: str | None = None,
@@ -39,11 +39,13 @@ def embedded_transcript(
     return found if found.words else None
 
 
-def _converted(source: Source, track: SubtitleTrack, folder: Path, cancel: Cancel | None) -> bytes:
-    with lent(source.path, folder, ".srt") as (link, out):
+def _converted(
+    source: MediaSource, track: SubtitleTrack, folder: Path, cancel: Cancel | None
+) -> bytes:
+    with lend_source(source.path, folder, ".srt") as (link, out):
         options = ["-map", f"0:{track.index}", "-c:s", "srt", "-f", "srt", out.name]
         run(
-            Sandboxed(
+            SandboxedCommand(
                 (ffmpeg_binary(), "-v", "error", "-nostdin", *ffmpeg_input(link.name), *options),
                 folder,
                 ChildLimits(output_bytes=MAX_BYTES),
@@ -51,7 +53,7 @@ def _converted(source: Source, track: SubtitleTrack, folder: Path, cancel: Cance
                 readable=(source.path.resolve(),),
             )
         )
-        srt = left(out, MAX_BYTES + 1)
+        srt = read_output(out, MAX_BYTES + 1)
     if srt is None:
         raise MediaDamaged("The subtitles could not be read.")
     return srt

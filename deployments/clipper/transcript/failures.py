@@ -3,10 +3,10 @@ clipper (deployments/clipper/failures.py), because a child tells of it by name."
 
 from deployments.clipper.failures import TranscriptRefused
 
-__all__ = ["TranscriptRefused", "at_most"]
+__all__ = ["TranscriptRefused", "check_size"]
 
 
-def at_most(field: str, got: int, limit: int) -> None:
+def check_size(field: str, got: int, limit: int) -> None:
     """Raises TranscriptRefused where a count is over its limit."""
     if got > limit:
         raise TranscriptRefused(

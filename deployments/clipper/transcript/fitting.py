@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from deployments.clipper.transcript.cues import UNKNOWN, Cue, Spoken
+from deployments.clipper.transcript.cues import UNKNOWN, TimedLine, TranscriptCue
 from deployments.clipper.transcript.failures import TranscriptRefused
 from deployments.clipper.transcript.notes import Notes
 from deployments.contracts.media import Seconds, Word
@@ -13,7 +13,9 @@ SLOWEST_S = 20.0  # nobody takes so many seconds for a word; 20 ms are the short
 MILLI = 0.001
 
 
-def in_seconds(cues: Sequence[Cue], duration: Seconds | None, notes: Notes) -> list[Cue]:
+def in_seconds(
+    cues: Sequence[TranscriptCue], duration: Seconds | None, notes: Notes
+) -> list[TranscriptCue]:
     """`cues`, whose times are taken for milliseconds where they cannot be seconds: whole numbers,
     more than 20 a word, that lie within the recording only if they are a thousandth of one.
     """
@@ -45,7 +47,7 @@ def check_within(words: Sequence[Word], duration: Seconds | None, notes: Notes) 
         )
 
 
-def _per_word(cues: Sequence[Cue]) -> float:
+def _per_word(cues: Sequence[TranscriptCue]) -> float:
     """The median number of units that a word takes."""
     spans = [
         word.end - word.start
@@ -59,8 +61,8 @@ def _per_word(cues: Sequence[Cue]) -> float:
     return median(spans) if spans else 0.0
 
 
-def _scaled(cue: Cue) -> Cue:
-    words = tuple(Spoken(w.text, _milli(w.start), _milli(w.end)) for w in cue.words)
+def _scaled(cue: TranscriptCue) -> TranscriptCue:
+    words = tuple(TimedLine(w.text, _milli(w.start), _milli(w.end)) for w in cue.words)
     return replace(cue, start=cue.start * MILLI, end=cue.end * MILLI, words=words)
 
 

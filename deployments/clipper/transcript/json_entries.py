@@ -7,8 +7,14 @@ with a JSON pointer to the first. A start or an end that is missing, null or NaN
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from deployments.clipper.transcript.cues import MAX_CUES, MAX_TEXT, UNKNOWN, Cue, Spoken
-from deployments.clipper.transcript.failures import TranscriptRefused, at_most
+from deployments.clipper.transcript.cues import (
+    MAX_CUES,
+    MAX_TEXT,
+    UNKNOWN,
+    TimedLine,
+    TranscriptCue,
+)
+from deployments.clipper.transcript.failures import TranscriptRefused, check_size
 from deployments.clipper.transcript.notes import Notes
 from deployments.clipper.transcript.times import number
 from deployments.contracts.media import Seconds
@@ -25,12 +31,12 @@ class Unusable(Exception):
     """What is wrong with one entry: a JSON pointer and a sentence."""
 
 
-def segments(entries: Any, pointer: str, notes: Notes) -> list[Cue]:
+def segments(entries: Any, pointer: str, notes: Notes) -> list[TranscriptCue]:
     """Raises TranscriptRefused: no list, too many, or not one that can be used."""
-    found: list[Cue] = []
+    found: list[TranscriptCue] = []
     total = 0
     said = _list(entries, pointer)
-    at_most("cues", len(said), MAX_CUES)
+    check_size("cues", len(said), MAX_CUES)
     for place, entry in enumerate(said):
         try:
             cue = _segment(entry, f"{pointer}/{place}", notes)
@@ -38,18 +44,18 @@ def segments(entries: Any, pointer: str, notes: Notes) -> list[Cue]:
             notes.count("segment", _LEFT_OUT, str(error))
             continue
         total += len(cue.words)
-        at_most("words", total, MAX_WORDS)
+        check_size("words", total, MAX_WORDS)
         found.append(cue)
     if said and not found:
         raise TranscriptRefused(notes.first(), pointer=notes.first().partition(":")[0])
     return found
 
 
-def words(entries: Any, pointer: str, notes: Notes) -> tuple[Spoken, ...]:
+def words(entries: Any, pointer: str, notes: Notes) -> tuple[TimedLine, ...]:
     """Raises TranscriptRefused: no list, or too many."""
     said = _list(entries, pointer)
-    at_most("words", len(said), MAX_WORDS)
-    found: list[Spoken] = []
+    check_size("words", len(said), MAX_WORDS)
+    found: list[TimedLine] = []
     for place, entry in enumerate(said):
         try:
             found.append(_word(entry, f"{pointer}/{place}", notes))
@@ -58,7 +64,7 @@ def words(entries: Any, pointer: str, notes: Notes) -> tuple[Spoken, ...]:
     return tuple(found)
 
 
-def words_alone(entries: Any, pointer: str, notes: Notes) -> list[Cue]:
+def words_alone(entries: Any, pointer: str, notes: Notes) -> list[TranscriptCue]:
     """One cue of all words. Raises TranscriptRefused: not one of them has a time."""
     found = words(entries, pointer, notes)
     times = [time for word in found for time in (word.start, word.end) if time is not None]
@@ -66,7 +72,7 @@ def words_alone(entries: Any, pointer: str, notes: Notes) -> list[Cue]:
         if not entries:
             return []
         raise TranscriptRefused(f"{pointer}: not one word has a time.", pointer=pointer)
-    return [Cue(min(times), max(times), "", found)]
+    return [TranscriptCue(min(times), max(times), "", found)]
 
 
 def milliseconds(value: Any) -> Seconds | None:
@@ -74,11 +80,11 @@ def milliseconds(value: Any) -> Seconds | None:
     return None if found is None else found / 1000
 
 
-def _segment(entry: Any, pointer: str, notes: Notes) -> Cue:
+def _segment(entry: Any, pointer: str, notes: Notes) -> TranscriptCue:
     if not isinstance(entry, Mapping):
         raise Unusable(f"{pointer}: is not an object.")
     text = _text(entry, _SEGMENT_TEXTS, pointer, notes)
-    own: tuple[Spoken, ...] = ()
+    own: tuple[TimedLine, ...] = ()
     if isinstance(entry.get("words"), list):
         own = words(entry["words"], f"{pointer}/words", notes)
     elif isinstance(entry.get("tokens"), list):
@@ -89,26 +95,28 @@ def _segment(entry: Any, pointer: str, notes: Notes) -> Cue:
     if start is None:
         raise Unusable(f"{pointer}: has no 'start'.")
     if any(word.start is not None for word in own):
-        return Cue(start, UNKNOWN if end is None else end, text, own)
-    return Cue(start, UNKNOWN if end is None else end, text or " ".join(w.text for w in own))
+        return TranscriptCue(start, UNKNOWN if end is None else end, text, own)
+    return TranscriptCue(
+        start, UNKNOWN if end is None else end, text or " ".join(w.text for w in own)
+    )
 
 
-def _word(entry: Any, pointer: str, notes: Notes) -> Spoken:
+def _word(entry: Any, pointer: str, notes: Notes) -> TimedLine:
     if not isinstance(entry, Mapping):
         raise Unusable(f"{pointer}: is not an object.")
     text = _text(entry, _WORD_TEXTS, pointer, notes)
     if not text.strip():
         raise Unusable(f"{pointer}: has no 'word'.")
     try:
-        return Spoken(text, *_span(entry, pointer))
+        return TimedLine(text, *_span(entry, pointer))
     except Unusable as error:
         notes.count("word", "taken without its time", str(error))
-        return Spoken(text)
+        return TimedLine(text)
 
 
-def _of_tokens(entries: Iterable[Any]) -> tuple[Spoken, ...]:
+def _of_tokens(entries: Iterable[Any]) -> tuple[TimedLine, ...]:
     """The words of whisper.cpp's tokens: a word begins with a space."""
-    found: list[Spoken] = []
+    found: list[TimedLine] = []
     for entry in entries:
         text = entry.get("text") if isinstance(entry, Mapping) else None
         if not isinstance(text, str) or text.startswith("[_") or len(found) > MAX_WORDS:
@@ -116,9 +124,9 @@ def _of_tokens(entries: Iterable[Any]) -> tuple[Spoken, ...]:
         start, end = _span(entry, "")
         if found and not text.startswith(" "):
             last = found[-1]
-            found[-1] = Spoken((last.text + text)[:MAX_TEXT], last.start, end or last.end)
+            found[-1] = TimedLine((last.text + text)[:MAX_TEXT], last.start, end or last.end)
         else:
-            found.append(Spoken(text[:MAX_TEXT], start, end))
+            found.append(TimedLine(text[:MAX_TEXT], start, end))
     return tuple(found)
 
 

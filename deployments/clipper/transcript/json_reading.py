@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from deployments.clipper.transcript.cues import MAX_CUES
-from deployments.clipper.transcript.failures import TranscriptRefused, at_most
+from deployments.clipper.transcript.failures import TranscriptRefused, check_size
 from deployments.clipper.transcript.notes import Notes
 
 _TRIED = 20  # lines of which one has to be JSON
@@ -28,7 +28,7 @@ def _value(text: str) -> Any:
 
 def _lines(text: str, notes: Notes) -> list[Any]:
     lines = [line for line in text.split("\n") if line.strip()]
-    at_most("cues", len(lines), MAX_CUES)
+    check_size("cues", len(lines), MAX_CUES)
     found: list[Any] = []
     for number, line in enumerate(lines, 1):
         value = _value(line) if line.lstrip()[:1] == "{" else _BROKEN

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.clipper.transcript.alignment import aligned
-from deployments.clipper.transcript.cues import MAX_TEXT, UNKNOWN, Cue, Spoken
+from deployments.clipper.transcript.cues import MAX_TEXT, UNKNOWN, TimedLine, TranscriptCue
 from deployments.clipper.transcript.failures import TranscriptRefused
 from deployments.clipper.transcript.json_entries import (
     milliseconds,
@@ -35,7 +35,7 @@ class JsonTranscript:
     """`duration` is that of the recording, where the transcript says it; `unit_known`: the times
     are seconds by its shape, and not because most are."""
 
-    cues: list[Cue]
+    cues: list[TranscriptCue]
     language: str | None = None
     duration: Seconds | None = None
     unit_known: bool = False
@@ -67,7 +67,7 @@ def _of_object(said: Mapping[str, Any], notes: Notes) -> JsonTranscript:
     )
 
 
-def _of_list(said: Any, pointer: str, notes: Notes) -> list[Cue]:
+def _of_list(said: Any, pointer: str, notes: Notes) -> list[TranscriptCue]:
     """Segments; or words, where each entry is one by its name."""
     first = said[0] if isinstance(said, list) and said else None
     if isinstance(first, Mapping) and "text" not in first and "word" in first:
@@ -75,23 +75,25 @@ def _of_list(said: Any, pointer: str, notes: Notes) -> list[Cue]:
     return segments(said, pointer, notes)
 
 
-def _of_transcription(said: Any, notes: Notes) -> list[Cue]:
+def _of_transcription(said: Any, notes: Notes) -> list[TranscriptCue]:
     return segments(said, "/transcription", notes)
 
 
-def _of_chunks(said: Any, notes: Notes) -> list[Cue]:
+def _of_chunks(said: Any, notes: Notes) -> list[TranscriptCue]:
     found = segments(said, "/chunks", notes)
     if sum(len(cue.text.split()) for cue in found) > 1.2 * len(found):
         return found
-    spoken = [Spoken(cue.text, cue.start, cue.end if cue.end < UNKNOWN else None) for cue in found]
-    return [Cue(found[0].start, UNKNOWN, "", tuple(spoken))] if found else []
+    spoken = [
+        TimedLine(cue.text, cue.start, cue.end if cue.end < UNKNOWN else None) for cue in found
+    ]
+    return [TranscriptCue(found[0].start, UNKNOWN, "", tuple(spoken))] if found else []
 
 
-def _of_results(said: Any, notes: Notes) -> list[Cue]:
+def _of_results(said: Any, notes: Notes) -> list[TranscriptCue]:
     channels = said.get("channels") if isinstance(said, Mapping) else None
     if not isinstance(channels, list):
         raise TranscriptRefused("/results/channels: is not a list.", pointer="/results/channels")
-    found: list[Cue] = []
+    found: list[TranscriptCue] = []
     for place, channel in enumerate(channels[:32]):
         options = channel.get("alternatives") if isinstance(channel, Mapping) else None
         best = options[0] if isinstance(options, list) and options else None
@@ -101,10 +103,10 @@ def _of_results(said: Any, notes: Notes) -> list[Cue]:
     return found
 
 
-def _of_events(said: Any, notes: Notes) -> list[Cue]:
+def _of_events(said: Any, notes: Notes) -> list[TranscriptCue]:
     if not isinstance(said, list):
         raise TranscriptRefused("/events: is not a list.", pointer="/events")
-    found: list[Cue] = []
+    found: list[TranscriptCue] = []
     for place, event in enumerate(said):
         parts = event.get("segs") if isinstance(event, Mapping) else None
         if not isinstance(parts, list):
@@ -117,20 +119,22 @@ def _of_events(said: Any, notes: Notes) -> list[Cue]:
     return found
 
 
-def _of_event(start: Seconds, duration: Seconds | None, parts: list[Any]) -> list[Cue]:
+def _of_event(start: Seconds, duration: Seconds | None, parts: list[Any]) -> list[TranscriptCue]:
     said = [part for part in parts if isinstance(part, Mapping)]
     text = "".join(part["utf8"] for part in said if isinstance(part.get("utf8"), str))[:MAX_TEXT]
     if not text.strip():
         return []
     end = UNKNOWN if duration is None else start + duration
     if not any("tOffsetMs" in part for part in said):
-        return [Cue(start, end, text)]
+        return [TranscriptCue(start, end, text)]
     spoken = tuple(
-        Spoken(str(part["utf8"])[:MAX_TEXT], start + (milliseconds(part.get("tOffsetMs")) or 0.0))
+        TimedLine(
+            str(part["utf8"])[:MAX_TEXT], start + (milliseconds(part.get("tOffsetMs")) or 0.0)
+        )
         for part in said
         if str(part.get("utf8", "")).strip()
     )
-    return [Cue(start, end, text, spoken)]
+    return [TranscriptCue(start, end, text, spoken)]
 
 
 def _language(said: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import regex
 
-from deployments.clipper.transcript.cues import Spoken
+from deployments.clipper.transcript.cues import TimedLine
 
 MAX_LABEL_WORDS = 8
 _SQUARE = regex.compile(r"\[[^\[\]]{0,80}\]|【[^【】]{0,80}】")
@@ -46,9 +46,9 @@ def without_labels(line: str) -> str:
     return line
 
 
-def words_without_labels(words: Sequence[Spoken]) -> list[Spoken]:
+def words_without_labels(words: Sequence[TimedLine]) -> list[TimedLine]:
     """Words with times without those that are labels, also where one runs over several."""
-    found: list[Spoken] = []
+    found: list[TimedLine] = []
     at, named = 0, True  # whether the name of a speaker may stand here
     while at < len(words):
         length = _label_length(words, at, named)
@@ -61,7 +61,7 @@ def words_without_labels(words: Sequence[Spoken]) -> list[Spoken]:
     return found
 
 
-def _label_length(words: Sequence[Spoken], at: int, named: bool) -> int:
+def _label_length(words: Sequence[TimedLine], at: int, named: bool) -> int:
     """How many words from `at` on are one label; 0: none begins there."""
     text = words[at].text.strip()
     if _OPENS.match(text):

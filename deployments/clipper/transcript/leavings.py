@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def left(path: Path, most: int) -> bytes | None:
+def read_output(path: Path, most: int) -> bytes | None:
     """The first `most` bytes of a plain file; None: there is none."""
     with suppress(OSError):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -17,7 +17,7 @@ def left(path: Path, most: int) -> bytes | None:
 
 
 @contextmanager
-def lent(source: Path, folder: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
+def lend_source(source: Path, folder: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
     """`source` under a name of ours in `folder`, and a name there for what will be left; neither
     stays."""
     token = secrets.token_hex(8)

@@ -10,9 +10,9 @@ process.
 from collections.abc import Iterable
 from typing import Literal, get_args
 
-from deployments.clipper.transcript.cues import MAX_TEXT, Cue, bounded
+from deployments.clipper.transcript.cues import MAX_TEXT, TranscriptCue, bounded
 from deployments.clipper.transcript.encoding import decode
-from deployments.clipper.transcript.failures import TranscriptRefused, at_most
+from deployments.clipper.transcript.failures import TranscriptRefused, check_size
 from deployments.clipper.transcript.fitting import check_within, in_seconds
 from deployments.clipper.transcript.json_entries import MAX_WORDS
 from deployments.clipper.transcript.json_segments import json_transcript
@@ -47,7 +47,7 @@ def parse_transcript(
     altogether outside the recording. One that is well formed but says nothing gives a transcript
     of origin `none`.
     """
-    at_most("bytes", len(data), MAX_BYTES)
+    check_size("bytes", len(data), MAX_BYTES)
     notes = Notes()
     text, encoding = decode(data, notes)
     kind = kind or _kind(text)
@@ -55,7 +55,7 @@ def parse_transcript(
         raise TranscriptRefused(f"kind: is '{kind[:20]}'; known are {', '.join(get_args(Kind))}.")
     cues, own_language = _cues(text, kind, duration, notes)
     words = words_in(bounded(cues, notes), keep_labels=keep_labels)
-    at_most("words", len(words), MAX_WORDS)
+    check_size("words", len(words), MAX_WORDS)
     check_within(words, duration, notes)
     language = own_language or language
     if not words:
@@ -65,7 +65,7 @@ def parse_transcript(
 
 def _cues(
     text: str, kind: Kind, duration: Seconds | None, notes: Notes
-) -> tuple[Iterable[Cue], str | None]:
+) -> tuple[Iterable[TranscriptCue], str | None]:
     if kind != "json":
         return cues_of(text, kind, notes), None
     read = json_transcript(text, notes)

@@ -20,9 +20,9 @@ from deployments.clipper.failures import (
     TranscriptRefused,
 )
 from deployments.clipper.sandbox import Cancel, ChildLimits, python_child
-from deployments.clipper.transcript.failures import at_most
+from deployments.clipper.transcript.failures import check_size
 from deployments.clipper.transcript.json_entries import MAX_WORDS
-from deployments.clipper.transcript.leavings import left
+from deployments.clipper.transcript.leavings import read_output
 from deployments.clipper.transcript.parsing import MAX_BYTES, Kind, Origin
 from deployments.contracts.media import Seconds, Transcript, Word
 
@@ -72,7 +72,7 @@ def read_transcript(
 
     Raises TranscriptRefused, Interrupted and SandboxFailed.
     """
-    at_most("bytes", len(data), MAX_BYTES)
+    check_size("bytes", len(data), MAX_BYTES)
     with _files(data, folder) as (name, out):
         request = {
             "name": name, "out": out.name, "kind": kind, "origin": origin, "language": language,
@@ -100,11 +100,11 @@ def _files(data: bytes, folder: Path) -> Iterator[tuple[str, Path]]:
 def _transcript(said: dict[str, Any], out: Path) -> Transcript:
     try:
         summary = msgspec.convert(said, _Summary)
-        lines = (left(out, LIMITS.output_bytes) or b"").split(b"\n")
+        lines = (read_output(out, LIMITS.output_bytes) or b"").split(b"\n")
         words = [word for line in lines if line for word in _decode_words(line)]
     except msgspec.MsgspecError as error:
         raise TranscriptRefused("It cannot be read.") from error
-    at_most("words", len(words), MAX_WORDS)
+    check_size("words", len(words), MAX_WORDS)
     return Transcript(
         tuple(words),
         summary.origin if words else "none",

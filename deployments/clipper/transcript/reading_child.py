@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from deployments.clipper.captions import unsupported_scripts
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.child import run_child
 from deployments.clipper.transcript.parsing import MAX_BYTES, parse_transcript
 
 WORDS_A_LINE = 500
@@ -34,4 +34,4 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer_with(read)
+    run_child(read)

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import regex
 
-from deployments.clipper.transcript.cues import Cue, Spoken
-from deployments.clipper.transcript.text import plain
+from deployments.clipper.transcript.cues import TimedLine, TranscriptCue
+from deployments.clipper.transcript.text import strip_markup
 from deployments.clipper.transcript.times import clock
 
 TRANSITION_S = 0.021  # the duration of a cue that only moves lines up
@@ -18,18 +18,18 @@ _GAP_S = 0.1  # between two cues one of which rolls on
 _STAMP = regex.compile(r"<((?:\d{1,4}:)?\d{1,3}:\d{1,2}[.,]\d{1,6})>")
 
 
-def said_once(cues: Sequence[Cue]) -> list[Cue]:
+def said_once(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
     """`cues`, in order of time, without lines that an earlier one shows already."""
     rolls = _rolls(cues)
-    found: list[Cue] = []
+    found: list[TranscriptCue] = []
     shown: list[str] = []
     until = 0.0
     for cue in cues:
         if cue.words:
             found.append(cue)
             continue
-        lines = [line for line in lines_of(cue.text) if plain(line)]
-        seen = [plain(line) for line in lines]
+        lines = [line for line in lines_of(cue.text) if strip_markup(line)]
+        seen = [strip_markup(line) for line in lines]
         known = _repeated(shown, seen) if cue.start - until < _GAP_S else 0
         if known == len(lines) and not (rolls or cue.end - cue.start < TRANSITION_S):
             known = 0
@@ -40,7 +40,7 @@ def said_once(cues: Sequence[Cue]) -> list[Cue]:
     return found
 
 
-def with_inline_times(cue: Cue) -> Cue:
+def with_inline_times(cue: TranscriptCue) -> TranscriptCue:
     """The cue with the words whose times are written within its text; as it is without them."""
     parts = _STAMP.split(cue.text)
     if len(parts) < 3 or cue.words:
@@ -52,7 +52,7 @@ def with_inline_times(cue: Cue) -> Cue:
         pieces.append((at, text))
     ends = [start for start, _ in pieces[1:]] + [cue.end]
     words = [
-        Spoken(text, start, end)
+        TimedLine(text, start, end)
         for (start, text), end in zip(pieces, ends, strict=True)
         if text.strip()
     ]
@@ -71,7 +71,7 @@ def _repeated(shown: Sequence[str], lines: Sequence[str]) -> int:
     return 0
 
 
-def _rolls(cues: Sequence[Cue]) -> bool:
+def _rolls(cues: Sequence[TranscriptCue]) -> bool:
     """Whether cues of no length repeat others here, as in captions that were made automatically."""
     short = sum(1 for cue in cues if not cue.words and cue.end - cue.start < TRANSITION_S)
     return short >= max(1, len(cues) // 5)

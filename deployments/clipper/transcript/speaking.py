@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.analysis.placing import Placed
+from deployments.clipper.analysis.placing import TimelineAudio
 from deployments.clipper.analysis.voice import RATE
-from deployments.clipper.sandbox.child import answer_with
+from deployments.clipper.sandbox.child import run_child
 from deployments.clipper.sandbox.inputs import open_media
 
 
-def speak(request: dict[str, Any]) -> dict[str, Any]:
+def transcribe(request: dict[str, Any]) -> dict[str, Any]:
     from faster_whisper import WhisperModel
 
     sound, start = _sound(request["name"], request["stream"], request["duration"])
@@ -45,7 +45,7 @@ def _sound(name: str, stream: int, duration: float) -> tuple[NDArray[np.float32]
     """The track as 16 kHz mono, and the second of the source at which it starts."""
     heard: list[NDArray[np.float32]] = []
     with open_media(name) as container:
-        placed = Placed(container, container.streams[stream], duration)
+        placed = TimelineAudio(container, container.streams[stream], duration)
         even = av.AudioResampler(format="flt", layout="mono", rate=RATE)
         for block in placed.blocks():
             mono = block.mean(axis=0)[None]
@@ -78,4 +78,4 @@ def _told(segments: Iterable[Any], start: float, duration: float) -> Iterator[di
 
 
 if __name__ == "__main__":
-    answer_with(speak)
+    run_child(transcribe)

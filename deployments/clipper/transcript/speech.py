@@ -13,19 +13,19 @@ from typing import Any, Protocol
 from deployments.clipper.failures import MediaDamaged
 from deployments.clipper.sandbox import Cancel, ChildLimits, OnLine, python_child
 from deployments.clipper.tracks import sound_of
-from deployments.clipper.transcript.leavings import left, lent
+from deployments.clipper.transcript.leavings import lend_source, read_output
 from deployments.clipper.transcript.parsing import MAX_BYTES
 from deployments.clipper.transcript.reading import read_transcript
-from deployments.contracts.media import Ability, AudioTrack, Source, Transcript
+from deployments.contracts.media import AudioTrack, Capability, MediaSource, Transcript
 
 _CHILD = "deployments.clipper.transcript.speaking"
 HOW = "install the extra 'speech' and name a model"
 
 
-class Speech(Protocol):
+class SpeechToText(Protocol):
     def transcribe(
         self,
-        source: Source,
+        source: MediaSource,
         folder: Path,
         cancel: Cancel | None = None,
         *,
@@ -44,7 +44,7 @@ class Whisper:
 
     def transcribe(
         self,
-        source: Source,
+        source: MediaSource,
         folder: Path,
         cancel: Cancel | None = None,
         *,
@@ -58,7 +58,7 @@ class Whisper:
             model = model_folder(self._model)
         except (FileNotFoundError, ImportError) as error:
             return Transcript((), "none", language, str(error))
-        with lent(source.path, folder, ".json") as (link, out):
+        with lend_source(source.path, folder, ".json") as (link, out):
             python_child(
                 _CHILD,
                 {
@@ -73,7 +73,7 @@ class Whisper:
                 on_line=on_line,
                 readable=(source.path.resolve(), *_places(model)),
             )
-            said = left(out, MAX_BYTES + 1)
+            said = read_output(out, MAX_BYTES + 1)
         if said is None:
             raise MediaDamaged("Nothing could be heard in the recording.")
         return read_transcript(
@@ -81,7 +81,7 @@ class Whisper:
         )
 
     def _request(
-        self, source: Source, track: AudioTrack, model: Path, language: str | None
+        self, source: MediaSource, track: AudioTrack, model: Path, language: str | None
     ) -> dict[str, Any]:
         return {
             "stream": track.index,
@@ -115,14 +115,14 @@ def _places(model: Path) -> tuple[Path, ...]:
     return (model, model.parents[1]) if model.parent.name == "snapshots" else (model,)
 
 
-def speech_ability(model: str | None) -> Ability:
+def speech_ability(model: str | None) -> Capability:
     """Whether speech is turned into words, for /capabilities, and if not, why."""
     if not find_spec("faster_whisper"):
-        return Ability(False, f"faster-whisper is not installed; {HOW}.")
+        return Capability(False, f"faster-whisper is not installed; {HOW}.")
     if not model:
-        return Ability(False, f"no speech model is set up; {HOW}.")
+        return Capability(False, f"no speech model is set up; {HOW}.")
     try:
         model_folder(model)
     except (FileNotFoundError, ImportError) as error:
-        return Ability(False, f"{error}.")
-    return Ability(True, "Speech is turned into words by faster-whisper.", {"model": model})
+        return Capability(False, f"{error}.")
+    return Capability(True, "Speech is turned into words by faster-whisper.", {"model": model})

@@ -8,8 +8,8 @@ not to the letter, and take a time that grows with the square of the number of b
 
 import regex
 
-from deployments.clipper.transcript.cues import MAX_CUES, MAX_TEXT, Cue
-from deployments.clipper.transcript.failures import TranscriptRefused, at_most
+from deployments.clipper.transcript.cues import MAX_CUES, MAX_TEXT, TranscriptCue
+from deployments.clipper.transcript.failures import TranscriptRefused, check_size
 from deployments.clipper.transcript.notes import Notes
 from deployments.clipper.transcript.times import timing
 
@@ -17,12 +17,12 @@ _NUMBER = regex.compile(r"\s{0,9}\d{1,9}\s{0,9}")
 _BLOCK = regex.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 
 
-def cues_of(text: str, kind: str, notes: Notes) -> list[Cue]:
+def cues_of(text: str, kind: str, notes: Notes) -> list[TranscriptCue]:
     """Raises TranscriptRefused: no cue in it, or too many."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    at_most("cues", text.count("-->"), MAX_CUES)
+    check_size("cues", text.count("-->"), MAX_CUES)
     web = text.lstrip()[:6] == "WEBVTT"
-    cues: list[Cue] = []
+    cues: list[TranscriptCue] = []
     held: list[str] = []  # the lines since the last line with times
     times: tuple[float, float] | None = None
     for line in lines:
@@ -40,11 +40,11 @@ def cues_of(text: str, kind: str, notes: Notes) -> list[Cue]:
     return cues
 
 
-def _cue(times: tuple[float, float], lines: list[str], web: bool, notes: Notes) -> Cue:
+def _cue(times: tuple[float, float], lines: list[str], web: bool, notes: Notes) -> TranscriptCue:
     text = _payload_of_web(lines) if web else _payload(lines, notes)
     if len(text) > MAX_TEXT:
         notes.count("line", f"cut to {MAX_TEXT} characters")
-    return Cue(*times, text[:MAX_TEXT])
+    return TranscriptCue(*times, text[:MAX_TEXT])
 
 
 def _numbers_next(lines: list[str]) -> bool:

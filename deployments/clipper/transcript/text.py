@@ -34,7 +34,7 @@ _ABBREVIATION = regex.compile(
 )
 
 
-def plain(text: str) -> str:
+def strip_markup(text: str) -> str:
     """One line without markup, in Unicode's composed form."""
     bare = html.unescape(_LONG_NUMBER.sub("", _TAGS.sub("", _BREAKS.sub(" ", text))))
     few = _STACK.sub(r"\1", _UNSEEN.sub("", bare))

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from deployments.clipper.transcript.cues import Cue, Spoken
+from deployments.clipper.transcript.cues import TimedLine, TranscriptCue
 from deployments.clipper.transcript.labels import without_labels, words_without_labels
 from deployments.clipper.transcript.rolling import lines_of, said_once, with_inline_times
-from deployments.clipper.transcript.text import ends_sentence, plain, words_of
+from deployments.clipper.transcript.text import ends_sentence, strip_markup, words_of
 from deployments.contracts.media import Seconds, Word
 
 PAUSE_S = 0.8  # a longer one ends a sentence
@@ -20,7 +20,7 @@ WORDS_OF_A_LINE = 2.0  # on average; below it, lines say nothing about where a c
 LONGEST_S = 2.5  # aligners stretch the last word before a silence
 
 
-def words_in(cues: Iterable[Cue], *, keep_labels: bool = False) -> tuple[Word, ...]:
+def words_in(cues: Iterable[TranscriptCue], *, keep_labels: bool = False) -> tuple[Word, ...]:
     """Every word, each ending before the next begins; the last of each sentence and of each line of
     the source is marked. `cues` are in order of time."""
     once = [with_inline_times(cue) for cue in said_once(list(cues))]
@@ -30,9 +30,9 @@ def words_in(cues: Iterable[Cue], *, keep_labels: bool = False) -> tuple[Word, .
     return _with_ends(_mended(words))
 
 
-def _together(cues: Sequence[Cue]) -> list[Cue]:
+def _together(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
     """Cues without words of their own that begin together are one: two lines, or two speakers."""
-    found: list[Cue] = []
+    found: list[TranscriptCue] = []
     texts: list[list[str]] = []
     for cue in cues:
         last = found[-1] if found else None
@@ -46,7 +46,7 @@ def _together(cues: Sequence[Cue]) -> list[Cue]:
     return [replace(cue, text="\n".join(t)) for cue, t in zip(found, texts, strict=True)]
 
 
-def _apart(cues: Sequence[Cue]) -> list[Cue]:
+def _apart(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
     """A cue without words of its own ends when the next begins."""
     ends = [min(cue.end, after.start) for cue, after in pairwise(cues)]
     return [
@@ -55,17 +55,17 @@ def _apart(cues: Sequence[Cue]) -> list[Cue]:
     ]
 
 
-def _timed(cue: Cue, keep_labels: bool) -> list[Word]:
+def _timed(cue: TranscriptCue, keep_labels: bool) -> list[Word]:
     if not cue.words:
-        lines = (plain(line) for line in lines_of(cue.text))
+        lines = (strip_markup(line) for line in lines_of(cue.text))
         said = " ".join(lines if keep_labels else map(without_labels, lines))
         return _spread(words_of(said), cue.start, cue.end)
-    spoken = [replace(word, text=plain(word.text)) for word in cue.words]
+    spoken = [replace(word, text=strip_markup(word.text)) for word in cue.words]
     spoken = [word for word in spoken if word.text]
     return _interpolated(spoken if keep_labels else words_without_labels(spoken), cue)
 
 
-def _interpolated(said: Sequence[Spoken], cue: Cue) -> list[Word]:
+def _interpolated(said: Sequence[TimedLine], cue: TranscriptCue) -> list[Word]:
     found: list[Word] = []
     waiting: list[str] = []
     at = cue.start
@@ -82,7 +82,7 @@ def _interpolated(said: Sequence[Spoken], cue: Cue) -> list[Word]:
     return [*found, *_spread(waiting, at, max(at, cue.end))]
 
 
-def _span(word: Spoken, count: int) -> tuple[Seconds, Seconds]:
+def _span(word: TimedLine, count: int) -> tuple[Seconds, Seconds]:
     """A word that lacks one of its times lasts about as long as its letters take; `count`: what it
     holds may be several words."""
     short = 0.1 + 0.05 * len(word.text)

@@ -24,13 +24,13 @@ from deployments.ingress.middleware.deadlines import Deadlines
 from deployments.ingress.middleware.etags import ETags
 from deployments.ingress.middleware.head_requests import HeadRequests
 from deployments.ingress.middleware.problems import Problems
-from deployments.ingress.middleware.request_decoding import RequestDecoding
+from deployments.ingress.middleware.request_decoding import RequestDecoder
 from deployments.ingress.middleware.request_id import RequestId
 from deployments.ingress.middleware.security_headers import SecurityHeaders
 from deployments.ingress.middleware.serve_headers import ServeHeaders
 from deployments.ingress.middleware.trusted_hosts import TrustedHosts
-from deployments.ingress.services import Services
-from deployments.ingress.upload_limits import allowances
+from deployments.ingress.services import AppServices
+from deployments.ingress.upload_limits import upload_limits
 
 TUS_EXPOSED = (
     "Tus-Resumable",
@@ -76,14 +76,14 @@ EXPOSED_HEADERS = (
 )
 
 
-def wrap(app: ASGIApp, services: Services, *, behind_serve: bool = False) -> ASGIApp:
+def wrap(app: ASGIApp, services: AppServices, *, behind_serve: bool = False) -> ASGIApp:
     """Put every layer around `app`; read upwards, the order in which a request meets them."""
     settings, clock = services.settings, services.clock
     media = services.media
-    more = () if media is None else allowances(media.intake.limits, media.max_form_bytes)
+    more = () if media is None else upload_limits(media.intake.limits, media.max_form_bytes)
     bounds = (SIGN_IN, *more)
     decoded = BodyLimit(app, settings.max_body_bytes, bounds)
-    app = RequestDecoding(app, decoded)
+    app = RequestDecoder(app, decoded)
     app = BodyLimit(app, settings.max_body_bytes, bounds)
     app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, bounds)
     app = ServeHeaders(app)

@@ -10,7 +10,7 @@ from cluster.clock import Clock
 from cluster.logs import escape_active
 from cluster.redaction import redact
 from deployments.ingress.client_address import client_address
-from deployments.ingress.trace import Trace, current_trace
+from deployments.ingress.trace import ModelWaitTimer, current_trace
 
 Write = Callable[[bytes], None]
 MAX_PATH = 2_048  # characters of a path that are logged
@@ -36,7 +36,7 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        trace = Trace(self._clock)
+        trace = ModelWaitTimer(self._clock)
         current_trace.set(trace)
         started = self._clock.monotonic()
         status = 499  # nothing was sent: the client left first

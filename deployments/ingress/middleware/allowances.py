@@ -14,7 +14,7 @@ from cluster.problems import PayloadTooLarge
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RouteLimit:
     """`methods` on paths that match `path` wholly: bodies of `max_bytes`, which may take `body_s`
     seconds to come, and their answer as long (None: the usual time). `too_large` makes the refusal.
     """
@@ -28,10 +28,10 @@ class Allowance:
 
 MAX_SIGN_IN_BYTES = 16 << 10
 # Open to everybody, so small: a password has 128 characters, a token 64.
-SIGN_IN = Allowance(frozenset({"POST"}), re.compile(r"/api/v1/auth/.*"), MAX_SIGN_IN_BYTES)
+SIGN_IN = RouteLimit(frozenset({"POST"}), re.compile(r"/api/v1/auth/.*"), MAX_SIGN_IN_BYTES)
 
 
-def allowance_of(allowances: Sequence[Allowance], scope: Scope) -> Allowance | None:
+def route_limit(allowances: Sequence[RouteLimit], scope: Scope) -> RouteLimit | None:
     """The first that the request is in."""
     for each in allowances:
         if scope["method"] in each.methods and each.path.fullmatch(scope["path"]):

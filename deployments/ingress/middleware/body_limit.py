@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.problems import InvalidRequest, PayloadTooLarge
-from deployments.ingress.middleware.allowances import Allowance, allowance_of
+from deployments.ingress.middleware.allowances import RouteLimit, route_limit
 
 MAX_DIGITS = 20  # of Content-Length; int() itself refuses 4,301 of them with an error of its own
 
@@ -15,7 +15,7 @@ class BodyLimit:
     `allowances` have limits of their own.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, allowances: Sequence[Allowance] = ()) -> None:
+    def __init__(self, app: ASGIApp, limit: int, allowances: Sequence[RouteLimit] = ()) -> None:
         self._app = app
         self._limit = limit
         self._allowances = allowances
@@ -24,7 +24,7 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        allowed = allowance_of(self._allowances, scope)
+        allowed = route_limit(self._allowances, scope)
         limit = allowed.max_bytes if allowed else self._limit
         too_large = allowed.too_large if allowed else PayloadTooLarge
         if _declared(scope) > limit:

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.clock import Clock, Deadline
 from cluster.problems import DeadlineExceeded, InvalidRequest, RequestTimeout
-from deployments.ingress.middleware.allowances import Allowance, allowance_of
+from deployments.ingress.middleware.allowances import RouteLimit, route_limit
 
 HEADER = b"mobula-timeout"
 UNBOUND = "/files/"  # downloads take as long as they take; the route ends those that stall
@@ -31,7 +31,7 @@ class Deadlines:
         clock: Clock,
         default_s: float,
         maximum_s: float,
-        allowances: Sequence[Allowance] = (),
+        allowances: Sequence[RouteLimit] = (),
     ) -> None:
         self._app = app
         self._clock = clock
@@ -70,7 +70,7 @@ class Deadlines:
         for name, value in scope["headers"]:
             if name == HEADER:
                 return self._asked(value)
-        allowed = allowance_of(self._allowances, scope)
+        allowed = route_limit(self._allowances, scope)
         return self._default_s if allowed is None or allowed.body_s is None else allowed.body_s
 
     def _asked(self, value: bytes) -> float:

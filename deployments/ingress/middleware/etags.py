@@ -38,10 +38,10 @@ class ETags:
         ):
             await self._app(scope, receive, send)
             return
-        await self._app(scope, receive, _Tagging(scope, send))
+        await self._app(scope, receive, _EtagResponder(scope, send))
 
 
-class _Tagging:
+class _EtagResponder:
     """Holds the head of one answer back until its body has come."""
 
     __slots__ = ("_head", "_scope", "_send")

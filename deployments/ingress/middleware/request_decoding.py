@@ -13,7 +13,7 @@ _IDENTITY = ("", "identity")
 _BODYLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class RequestDecoding:
+class RequestDecoder:
     """Raises UnsupportedEncoding (415) for another coding and for several, Malformed (422) where
     the body is not what its coding says.
     """

@@ -26,7 +26,7 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = given_id(scope)
+        given = client_request_id(scope)
         request_id = given or new_id()
         scope.setdefault("state", {})["request_id"] = request_id
         log_request(request_id)
@@ -47,7 +47,7 @@ def new_id() -> str:
     return f"req_{secrets.token_hex(16)}"
 
 
-def given_id(scope: Scope) -> str | None:
+def client_request_id(scope: Scope) -> str | None:
     """The client's own id if it is sane."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":

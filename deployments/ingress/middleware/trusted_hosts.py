@@ -22,11 +22,11 @@ class TrustedHosts:
         self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in PROBES and not self.trusts(scope):
+        if scope["type"] == "http" and scope["path"] not in PROBES and not self.is_trusted(scope):
             raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
         await self._app(scope, receive, send)
 
-    def trusts(self, scope: Scope) -> bool:
+    def is_trusted(self, scope: Scope) -> bool:
         """Whether the host that an HTTP scope names is served here."""
         if self._any:
             return True

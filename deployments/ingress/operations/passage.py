@@ -4,21 +4,23 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
-from deployments.ingress.call import Call
-from deployments.ingress.gate import Entrance, Gate
+from deployments.ingress.call import RequestContext
+from deployments.ingress.gate import AdmissionControl, AdmittedRequest
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.streaming import Events
 
 
-class Passage:
+class OperationCall:
     """Answers once, or streams once."""
 
-    def __init__(self, gate: Gate, call: Call, name: str, operation: Operation[Any]) -> None:
+    def __init__(
+        self, gate: AdmissionControl, call: RequestContext, name: str, operation: Operation[Any]
+    ) -> None:
         self._gate = gate
         self._call = call
         self._name = name
         self._operation = operation
-        self.entrance: Entrance | None = None
+        self.entrance: AdmittedRequest | None = None
 
     async def answer(self, body: Any) -> Mapping[str, Any]:
         """The operation's answer. Raises what the limiter and the operation raise."""
@@ -38,7 +40,7 @@ class Passage:
         """Fields about limits and the cache for the answer; none before the call was admitted."""
         return [] if self.entrance is None else self.entrance.headers()
 
-    def _admitted(self, body: Any) -> AbstractAsyncContextManager[Entrance]:
+    def _admitted(self, body: Any) -> AbstractAsyncContextManager[AdmittedRequest]:
         model = getattr(body, "model", None)
         resource = "" if model is None else f"model:{model[:200]}"
         return self._gate.admitted(self._call, self._operation.request_class, self._name, resource)

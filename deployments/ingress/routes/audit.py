@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
-from cluster.audit.search import Entry as AuditEntry
-from cluster.audit.search import Filters
+from cluster.audit.search import AuditEntry, Filters
 from deployments.ingress.body import read_json
 from deployments.ingress.openapi import request_body
 from deployments.ingress.permissions import Operator, ReadsAudit

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.ingress.routes.operations import Endpoint
 
 
-class DirectRoutes:
+class ExactRoutes:
     """`endpoints` maps the paths of POST routes to their endpoints."""
 
     def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint]) -> None:

@@ -26,7 +26,7 @@ async def usage(
     entry: ReadsUsage, query: Annotated[UsageQuery, Query()], request: Request
 ) -> UsageAnswer | Response:
     """`Accept: text/csv` gives a table. Amounts are exact; money is in millionths."""
-    everybody = "tenant" in query.group_by and query.tenant is None and entry.actor.operates
+    everybody = "tenant" in query.group_by and query.tenant is None and entry.actor.is_operator
     report = await entry.office.records.usage(
         None if everybody else entry.tenant, query.since, query.until, query.group_by
     )

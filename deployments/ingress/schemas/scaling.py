@@ -104,7 +104,7 @@ class Queue(BaseModel):
     waiting: int
 
 
-class CallsAnswer(BaseModel):
+class CallStatsResponse(BaseModel):
     """How calls of a model went, since the ingress replicas started, summed over them.
 
     `attempts` are those that were sent, `retries` and `hedges` among them; `refused` were stopped
@@ -145,7 +145,7 @@ class DeploymentAnswer(BaseModel):
     queue: Queue | None
     scaling: SpecAnswer | None
     bounds: BoundsAnswer | None
-    calls: CallsAnswer | None
+    calls: CallStatsResponse | None
     decisions: list[DecisionAnswer]
     cost_per_hour: float | None
 

@@ -23,7 +23,7 @@ _BOOT = (
 _LEAVE_S = 5.0
 
 
-class Child(asyncio.Protocol):
+class EngineProcess(asyncio.Protocol):
     """A child process running `module.main(socket)`. All methods belong to one event loop."""
 
     def __init__(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 _HEADER = struct.Struct("!I")
 
 
-class Job(NamedTuple):
+class GenerateCommand(NamedTuple):
     """Parent to child: continue this sequence. Fields as in TokenRequest."""
 
     key: int
@@ -38,7 +38,7 @@ class Stop(NamedTuple):
     """Parent to child: leave now."""
 
 
-class Batch(NamedTuple):
+class TokenBatch(NamedTuple):
     """Child to parent: tokens of one sequence.
 
     `end`: stop, length, cancelled (with what was generated and not sent), refused (the job's
@@ -57,14 +57,14 @@ class Step(NamedTuple):
     """Child to parent: what became ready up to step number `steps`."""
 
     steps: int
-    batches: list[Batch]
+    batches: list[TokenBatch]
 
 
 class Ready(NamedTuple):
     """Child to parent: the model is loaded and warm."""
 
 
-class Broken(NamedTuple):
+class WorkerError(NamedTuple):
     """Child to parent: the engine cannot go on, and why."""
 
     reason: str

@@ -16,7 +16,7 @@ from deployments.contracts.engine import EngineStats, Tokens
 OnLeft = Callable[[Tokens], None]
 
 
-class Mailbox:
+class TokenQueue:
     """What one consumer has not read yet; `get` gives all of it, merged into one `Tokens`.
 
     After the first batch, a reader is woken at most every `interval_s` seconds, or by the end.
@@ -112,20 +112,22 @@ class Mailbox:
             self._timer = None
 
 
-class Ledger:
+class SequenceRegistry:
     """The open sequences of one engine, by key, and its counters since the start."""
 
     def __init__(self) -> None:
         self._keys = itertools.count(1)
-        self._mailboxes: dict[int, Mailbox] = {}
-        self._left: dict[int, Mailbox] = {}
+        self._mailboxes: dict[int, TokenQueue] = {}
+        self._left: dict[int, TokenQueue] = {}
         self._slots: set[int] = set()
         self._submitted = self._finished = self._cancelled = self._failed = self._tokens = 0
 
-    def open(self, interval_s: float = 0.0, on_left: OnLeft | None = None) -> tuple[int, Mailbox]:
+    def open(
+        self, interval_s: float = 0.0, on_left: OnLeft | None = None
+    ) -> tuple[int, TokenQueue]:
         """Count one sequence in; gives its key and the mailbox that its consumer reads."""
         key = next(self._keys)
-        mailbox = self._mailboxes[key] = Mailbox(interval_s, on_left)
+        mailbox = self._mailboxes[key] = TokenQueue(interval_s, on_left)
         self._slots.add(key)
         self._submitted += 1
         return key, mailbox

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Oracle:
+class ReferenceEngine:
     """One model in float32 on the CPU. Blocking; for tests and benchmarks."""
 
     def __init__(self, folder: Path, threads: int = 1, like_fp16: bool = False) -> None:

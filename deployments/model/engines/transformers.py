@@ -15,7 +15,7 @@ from cluster.problems import Draining, ModelFailed
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, FinishReason
 from deployments.model.engines.features import refuse_unsupported
-from deployments.model.engines.ledger import Ledger
+from deployments.model.engines.ledger import SequenceRegistry
 from deployments.model.failures import model_failed, refused_parameters, replica_lost
 
 _STEP_TOKENS = 512
@@ -44,7 +44,7 @@ class TransformersEngine:
         self._model = model
         self._folder = folder
         self._sizing = sizing or TorchSizing()
-        self._ledger = Ledger()
+        self._ledger = SequenceRegistry()
         self._manager: Any = None
         self._vocabulary = 0
         self._seen: dict[int, int] = {}
@@ -60,7 +60,7 @@ class TransformersEngine:
             raise RuntimeError(f"cannot load {self._folder}: {error}") from error
         async for _ in self.generate(TokenRequest("warm-up", (1, 1, 1), 2, frozenset())):
             pass
-        self._ledger = Ledger()
+        self._ledger = SequenceRegistry()
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)

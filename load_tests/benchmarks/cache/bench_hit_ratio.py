@@ -30,7 +30,7 @@ from cluster.tenants.caller import Caller
 from deployments.cache.keys import answer_key
 from deployments.cache.memory import MemoryTier
 from deployments.cache.sieve import Sieve
-from deployments.contracts.cache import Entry, Lives
+from deployments.contracts.cache import Entry, Ttls
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from load_tests.machine import describe_machine
 
@@ -143,7 +143,7 @@ def _measured(workload: Workload, per_key: int, seeds: int) -> dict[str, object]
 
 
 def _costs() -> dict[str, float]:
-    rng, lives = Random(1), Lives(60, 600, 3600)
+    rng, lives = Random(1), Ttls(60, 600, 3600)
     keys = [rng.randbytes(32) for _ in range(20_000)]
     clock = SystemClock()
     entry = Entry("t", "m", 0, clock.wall(), 1.0, lives, bytes(500))

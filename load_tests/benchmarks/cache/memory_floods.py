@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from deployments.cache.memory import MemoryTier
-from deployments.contracts.cache import Entry, Lives
+from deployments.contracts.cache import Entry, Ttls
 
 TAGS = 24  # of tuples below 20 CPython keeps up to 2000 spare ones for each length
 
@@ -17,7 +17,7 @@ Flood = Callable[[MemoryTier, Random], Iterator[None]]
 def fresh(rng: Random, tenant: str, size: int, tags: int = 0) -> Entry:
     """An entry that shares no object with any other, as one from another process."""
     made = 1.7e9 + rng.random()
-    lives = Lives(rng.random(), 600 + rng.random(), 3600 + rng.random())
+    lives = Ttls(rng.random(), 600 + rng.random(), 3600 + rng.random())
     names = tuple(f"tag {rng.random()}" for _ in range(tags))
     took, as_of = rng.random(), rng.randrange(10**9, 10**10)
     model = "".join(["some-", "model"])
@@ -57,7 +57,7 @@ def views(memory: MemoryTier, rng: Random) -> Iterator[None]:
         for number in range(6):
             yield
             if held is not None:
-                memory.add_view(held, f"view {number}", rng.randbytes(rng.randrange(3000)))
+                memory.add_rendered(held, f"view {number}", rng.randbytes(rng.randrange(3000)))
 
 
 def tagged(memory: MemoryTier, rng: Random) -> Iterator[None]:

@@ -26,13 +26,13 @@ from deployments.contracts.generation import (
     ModelCard,
     ModelLoad,
 )
-from deployments.contracts.scaling import Sight
+from deployments.contracts.scaling import ServeSnapshot
 from deployments.ingress.app import create_app
-from deployments.ingress.assembly import assemble
+from deployments.ingress.assembly import build_services
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import Offer
-from deployments.ingress.services import Services
-from deployments.ingress.tenancy import Tenancy
+from deployments.ingress.offer import ModelSettings
+from deployments.ingress.services import AppServices
+from deployments.ingress.tenancy import TenantServices
 from deployments.model.text import Limits, TextModel
 from deployments.model.tokenizer import ByteTokenizer
 
@@ -74,7 +74,7 @@ class InProcessStages:
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
-    async def look(self) -> Sight | None:
+    async def look(self) -> ServeSnapshot | None:
         return None
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
@@ -84,7 +84,7 @@ class InProcessStages:
 @dataclass(frozen=True)
 class InProcessApplication:
     app: ASGIApp
-    services: Services
+    services: AppServices
 
 
 def create_echo_model(name: str, engine: Engine) -> InProcessModel:
@@ -97,7 +97,7 @@ def create_echo_model(name: str, engine: Engine) -> InProcessModel:
 @asynccontextmanager
 async def start_application(
     settings: Settings,
-    tenancy: Tenancy,
+    tenancy: TenantServices,
     models: Mapping[str, InProcessModel],
     clock: Clock,
     video: VideoConfig | None = None,
@@ -105,11 +105,11 @@ async def start_application(
     """The first model is the default one. Everything is closed at the end."""
     stages = InProcessStages(models)
     config = IngressConfig(
-        Offer(next(iter(models)), {}, {}, {}),
+        ModelSettings(next(iter(models)), {}, {}, {}),
         CacheConfig(memory_bytes=MEMORY_BYTES),
         video or VideoConfig(),
     )
-    services, caches = assemble(
+    services, caches = build_services(
         settings, clock, tenancy, stages, config, stages, stages, lambda _: None
     )
     await tenancy.start()

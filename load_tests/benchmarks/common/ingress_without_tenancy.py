@@ -14,11 +14,11 @@ from cluster.settings import Settings
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.ingress.deployment import Ingress
-from deployments.ingress.offer import Offer
-from deployments.ingress.tenancy import Tenancy
-from deployments.limiter.unlimited import Unlimited
+from deployments.ingress.offer import ModelSettings
+from deployments.ingress.tenancy import TenantServices
+from deployments.limiter.unlimited import NullLimiter
 from graphs.args import AppArgs
 
 PREFIX = "/open"
@@ -41,11 +41,11 @@ class NoInvalidations:
     generations = Generations()
 
 
-class NoTenancy(Tenancy):
+class NoTenancy(TenantServices):
     """Checks nothing, limits nothing, writes nothing down."""
 
-    def __init__(self, settings: Settings, offer: Offer, clock: Clock) -> None:
-        self.limiter = Unlimited()  # type: ignore[assignment]
+    def __init__(self, settings: Settings, offer: ModelSettings, clock: Clock) -> None:
+        self.limiter = NullLimiter()  # type: ignore[assignment]
         self.office = None  # type: ignore[assignment]
         self.trail = self  # type: ignore[assignment]
         self.idempotency = None  # type: ignore[assignment]
@@ -66,7 +66,7 @@ class NoTenancy(Tenancy):
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
 
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         pass
 
     def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
@@ -82,7 +82,9 @@ class NoTenancy(Tenancy):
 class IngressWithoutTenancy(Ingress):
     """The same path, gate and layers over the open tenancy."""
 
-    def _open_tenancy(self, settings: Settings, offer: Offer, clock: Clock) -> Tenancy:
+    def _open_tenancy(
+        self, settings: Settings, offer: ModelSettings, clock: Clock
+    ) -> TenantServices:
         return NoTenancy(settings, offer, clock)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:

@@ -17,11 +17,11 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cluster.settings import ROOT
+from cluster.installation import working_folder
 from load_tests.benchmarks.common.free_port import free_port
 
 PACKAGE = "litellm[proxy]"
-FOLDER = ROOT / ".mobula" / "bench" / "litellm"
+FOLDER = working_folder() / ".mobula" / "bench" / "litellm"
 START_S = 120.0
 KEPT = "x-litellm-cache-key"  # on answers from its cache
 

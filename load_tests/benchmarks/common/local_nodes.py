@@ -30,7 +30,7 @@ from cluster.ops.gcs_store import GcsStore
 from cluster.ops.logs import tail
 from cluster.ops.nodes import Node
 from cluster.ops.ports import Ports
-from cluster.ops.processes import end_all, members, send
+from cluster.ops.processes import cluster_processes, end_all, send
 from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.settings import LOOPBACK, ROOT, Settings
 from cluster.storage.files import write_private
@@ -57,7 +57,7 @@ class LocalNode:
         return f"http://127.0.0.1:{self.ray.ports.http}"
 
     def processes(self) -> list[psutil.Process]:
-        return members(self.mark)
+        return cluster_processes(self.mark)
 
     def replicas(self, deployment: str = "") -> list[int]:
         """The processes of a deployment's replicas here (of all, unless one is named)."""

@@ -20,7 +20,7 @@ import psutil
 
 from cluster.auth.bootstrap import bootstrap
 from cluster.ops.ports import BLOCK, Ports
-from cluster.ops.processes import end_all, members
+from cluster.ops.processes import cluster_processes, end_all
 from cluster.ops.profile import Profile, environment
 from cluster.settings import Settings
 from cluster.storage.files import write_private
@@ -120,7 +120,7 @@ class LocalServe:
         """The URL of each ingress replica's own port, and its process."""
         ports = range(self._ports.replicas, self._ports.replicas + BLOCK)
         found: dict[str, int] = {}
-        for process in members(self._id):
+        for process in cluster_processes(self._id):
             with contextlib.suppress(psutil.Error):
                 for socket in process.net_connections("tcp"):
                     if socket.status == psutil.CONN_LISTEN and socket.laddr.port in ports:
@@ -129,7 +129,7 @@ class LocalServe:
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs for this cluster, but this process."""
-        return members(self._id)
+        return cluster_processes(self._id)
 
     def wait_for_ingress(self, replicas: int) -> dict[str, int]:
         """Those addresses, once so many are up; TimeoutError after a minute."""
@@ -198,5 +198,5 @@ class LocalServe:
 
         with contextlib.suppress(Exception):
             ray.shutdown()
-        end_all(lambda: members(self._id))
+        end_all(lambda: cluster_processes(self._id))
         self._folder.cleanup()

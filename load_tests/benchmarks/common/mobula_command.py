@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from cluster.installation import command
 from cluster.ops import state as states
 from cluster.ops import supervision as supervisions
 from cluster.ops.ports import Ports, is_free
-from cluster.ops.processes import Owner, end_all, members
+from cluster.ops.processes import ClusterId, cluster_processes, end_all
 from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, process_environment
+from cluster.settings import process_environment
 
 READY_S, END_S = 120.0, 40.0
 
@@ -38,7 +39,7 @@ class MobulaCommand:
             **self.settings,
         })  # fmt: skip
         return subprocess.Popen(
-            [str(ROOT / "mobula"), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
+            [*command(), *arguments], env=env, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
@@ -53,7 +54,7 @@ class MobulaCommand:
         return state
 
     def assert_nothing_left(self, state: ClusterState) -> None:
-        assert [process.cmdline() for process in members(state.id)] == []
+        assert [process.cmdline() for process in cluster_processes(state.id)] == []
         self.assert_ports_are_free()
         assert not Path(state.haproxy_dir).exists()
         assert states.load(self.home) is None
@@ -82,10 +83,10 @@ class MobulaCommand:
         state, watching = states.load(self.home), supervisions.alive(self.home)
         owners = [each.owner for each in (state, watching) if each is not None]
         for owner in owners:
-            if owner != Owner.this():
+            if owner != ClusterId.this():
                 end_all(owner.processes, grace_s=0.0)
         if state is not None:
-            end_all(lambda: members(state.id), grace_s=0.0)
+            end_all(lambda: cluster_processes(state.id), grace_s=0.0)
         logs = states.ray_dir(self.home)
         if not logs.is_relative_to(self.home):
             shutil.rmtree(logs.parent)

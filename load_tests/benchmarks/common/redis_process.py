@@ -1,6 +1,5 @@
 """A Redis that can be killed, frozen and brought back on the same port. In memory only."""
 
-import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +9,7 @@ from typing import Self
 import psutil
 import redis
 
+from cluster.cli.servers import find_program
 from load_tests.benchmarks.common.free_port import free_port
 
 START_S = 10.0
@@ -19,10 +19,10 @@ class RedisProcess:
     """Use as a context manager. Raises RuntimeError where redis-server is missing."""
 
     def __init__(self) -> None:
-        program = shutil.which("redis-server")
+        program = find_program("redis-server")
         if program is None:
             raise RuntimeError("this needs redis-server")
-        self._program = program
+        self._program = str(program)
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self._process: subprocess.Popen[bytes] | None = None

@@ -9,12 +9,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.settings import ROOT
+from cluster.installation import working_folder
 
 PACKAGES = ("scenedetect-headless==0.7.2", "moviepy==2.2.1")
 WANTED = "\n".join(PACKAGES)
 STAMP = "installed.txt"
-FOLDER = ROOT / ".mobula" / "bench" / "video"
+FOLDER = working_folder() / ".mobula" / "bench" / "video"
 DETECTOR = "detect-adaptive"
 
 

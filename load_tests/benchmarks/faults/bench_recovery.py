@@ -15,8 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from cluster.auth.home import admin_key
+from cluster.installation import default_config
 from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, Role
-from cluster.settings import ROOT, Settings
+from cluster.settings import Settings
 from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.common.mobula_command import MobulaCommand
 from load_tests.benchmarks.faults.recovery.durability import DurabilityCheck
@@ -63,7 +64,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench recovery", description=__doc__)
     parser.add_argument("--part", action="append", choices=(*FATAL, *BY_SERVE, *BY_COMMAND))
     parser.add_argument("--clients", type=int, action="append", help="at once; 0: idle [0 and 8]")
-    parser.add_argument("--config", type=Path, default=ROOT / "serve_config.yaml")
+    parser.add_argument("--config", type=Path, default=default_config())
     parser.add_argument("--job", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--json", type=Path, help="also write the report here")
     parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")

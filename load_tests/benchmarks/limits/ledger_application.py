@@ -23,10 +23,10 @@ from cluster.auth.bootstrap import bootstrap
 from cluster.clock import SystemClock
 from cluster.settings import Settings
 from cluster.tenants.units import Unit
-from cluster.usage.report import spent
+from cluster.usage.report import budget_used
 from deployments.contracts.engine import Engine, EngineStats, TokenRequest, Tokens
-from deployments.ingress.path import Path as RequestPath
-from deployments.ingress.tenancy import Tenancy
+from deployments.ingress.path import ModelPipeline as RequestPath
+from deployments.ingress.tenancy import TenantServices
 from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.model.engines.echo import EchoEngine
@@ -94,7 +94,7 @@ class CountedApplication:
     key: str
     counts: Mapping[str, GeneratedTokens]
     _path: RequestPath
-    _tenancy: Tenancy
+    _tenancy: TenantServices
 
     async def ledger(self) -> tuple[int, int]:
         """(input, output) tokens of the tenant."""
@@ -106,7 +106,7 @@ class CountedApplication:
         days = ((today.replace(day=1)).date().isoformat(), today.date().isoformat())
         async with self._tenancy.database.read() as connection:
             found = [
-                await spent(connection, TENANT, unit, *days)
+                await budget_used(connection, TENANT, unit, *days)
                 for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
             ]
         return found[0], found[1]
@@ -134,7 +134,7 @@ async def counted_application(
         for name, pace in paces.items()
     }
     authority = MemoryAuthority(clock)
-    tenancy = Tenancy(settings, authority, {}, clock)
+    tenancy = TenantServices(settings, authority, {}, clock)
     # Credits of a lease that expires count as spent: it must not, however busy this machine is.
     tenancy.limiter = TenantLimiter(
         authority, "bench", clock, tenancy._spent, lambda _: None, ttl_s=_LEASE_S, patience_s=5.0

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from cluster.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
-from deployments.contracts.limits import Ask, Authority, AuthorityDown, Exchange
+from deployments.contracts.limits import (
+    Authority,
+    AuthorityUnavailable,
+    ExchangeResult,
+    LeaseRequest,
+)
 from deployments.limiter.events import LimitEvent
 from deployments.limiter.tenant_limiter import TenantLimiter
 from load_tests.benchmarks.common.virtual_time import LoopClock
@@ -45,11 +50,11 @@ class SimulatedAuthorityClient:
         self._authority = authority
         self._network = network
         self._lost = 0
-        self._stray: set[asyncio.Task[Exchange]] = set()
+        self._stray: set[asyncio.Task[ExchangeResult]] = set()
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         net = self._network
         await asyncio.sleep(net.latency_s / 2)
         if net.down or self._loses():
@@ -72,10 +77,12 @@ class SimulatedAuthorityClient:
 
     async def _give_up(self) -> None:
         await asyncio.sleep(_TIMEOUT_S)
-        raise AuthorityDown("lost")
+        raise AuthorityUnavailable("lost")
 
-    def _deliver_late(self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]) -> None:
-        async def deliver() -> Exchange:
+    def _deliver_late(
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> None:
+        async def deliver() -> ExchangeResult:
             await asyncio.sleep(self._network.random.uniform(0.0, 4 * _TIMEOUT_S))
             return await self._authority.exchange(replica, epoch, ttl_s, asks)
 

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cluster.clock import ManualClock, SystemClock
-from cluster.routing.ask import Ask
-from cluster.routing.fleet import Fleet
-from cluster.routing.seats import Member
+from cluster.routing.ask import RoutingRequest
+from cluster.routing.fleet import ReplicaSet
+from cluster.routing.seats import ReplicaInfo
 from cluster.routing.spec import ChooserName, EjectionSpec, RoutingSpec
 from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.scaling.routing_policies import PowerOfTwo, ProductPolicy
@@ -134,14 +134,14 @@ def _figures(rows: Sequence[dict[str, float | str]]) -> list[Measurement]:
 
 def _cost_us(replicas: int, calls: int = 5000, rounds: int = 5) -> float:
     """Place, accept, report and end, by the clock of the machine; the best round."""
-    fleet = Fleet(RoutingSpec(), SystemClock())
+    fleet = ReplicaSet(RoutingSpec(), SystemClock())
     names = frozenset(f"r{number}" for number in range(replicas))
-    fleet.update(Member(name) for name in names)
+    fleet.update(ReplicaInfo(name) for name in names)
     best = float("inf")
     for _ in range(rounds):
         began = time.perf_counter()
         for number in range(calls):
-            placement = fleet.place(Ask(str(number), 100), names)
+            placement = fleet.place(RoutingRequest(str(number), 100), names)
             assert placement is not None
             fleet.alive(placement)
             fleet.report(placement.call, "ok", 0.1)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from random import Random
 
 from cluster.clock import ManualClock
-from cluster.routing.ask import Ask
-from cluster.routing.fleet import Fleet
-from cluster.routing.seats import Member, Placement
+from cluster.routing.ask import RoutingRequest
+from cluster.routing.fleet import ReplicaSet
+from cluster.routing.seats import Dispatch, ReplicaInfo
 from cluster.routing.spec import RoutingSpec
 from load_tests.benchmarks.scaling.routing_simulation import (
     BEGINNINGS,
@@ -51,8 +51,8 @@ class ProductPolicy:
 
     def __init__(self, names: Sequence[str], spec: RoutingSpec, clock: ManualClock) -> None:
         self._names = names
-        self.fleet = Fleet(spec, clock)
-        self._placed: dict[str, Placement] = {}
+        self.fleet = ReplicaSet(spec, clock)
+        self._placed: dict[str, Dispatch] = {}
         self._random = Random(0)
         self._keys = [self._random.getrandbits(64) for _ in range(BEGINNINGS)]
         self.reported([])
@@ -60,7 +60,7 @@ class ProductPolicy:
     def send(self, request: SimulatedRequest) -> str:
         key = self._keys[request.beginning]
         placement = self.fleet.place(
-            Ask(request.call, request.prompt + request.answer, key), self._names
+            RoutingRequest(request.call, request.prompt + request.answer, key), self._names
         )
         assert placement is not None
         self._placed[request.call] = placement
@@ -75,7 +75,7 @@ class ProductPolicy:
 
     def reported(self, replicas: Sequence[SimulatedReplica]) -> None:
         stats = {each.name: _stats(each) for each in replicas}
-        self.fleet.update(Member(name, stats=stats.get(name, {})) for name in self._names)
+        self.fleet.update(ReplicaInfo(name, stats=stats.get(name, {})) for name in self._names)
 
     def gives_up(self, request: SimulatedRequest, age_s: float) -> bool:
         if request.accepted or age_s < self.fleet.spec.ejection.silence_s:

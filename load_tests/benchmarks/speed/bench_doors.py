@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Scope
 from cluster.auth.bootstrap import bootstrap
 from cluster.clock import SystemClock
 from cluster.settings import ROOT, Settings
-from deployments.ingress.tenancy import Tenancy
+from deployments.ingress.tenancy import TenantServices
 from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.model.engines.echo import EchoEngine
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
@@ -179,7 +179,7 @@ async def measure(home: Path, rounds: int, *, limits: bool = False) -> list[Call
     settings, clock = Settings(home=home, log_level="ERROR"), SystemClock()
     admin_key = bootstrap(home, settings)
     assert admin_key is not None
-    tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
+    tenancy = TenantServices(settings, MemoryAuthority(clock), {}, clock)
     models = {"echo": create_echo_model("echo", EchoEngine(4))}
     with profile_calls():
         async with start_application(settings, tenancy, models, clock) as application:

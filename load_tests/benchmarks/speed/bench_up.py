@@ -16,12 +16,13 @@ from pathlib import Path
 import httpx
 from rich.table import Table
 
-from cluster.cli.screen import Stages, console, fail, say
+from cluster.cli.screen import Stages, console, fail, print_rich
 from cluster.clock import SystemClock
+from cluster.installation import command as mobula_command
 from cluster.ops.ports import Ports
-from cluster.ops.processes import end_all, members
+from cluster.ops.processes import cluster_processes, end_all
 from cluster.ops.profile import ONE_MACHINE
-from cluster.settings import MARKER, ROOT, process_environment
+from cluster.settings import MARKER, process_environment
 
 HELLO = """
 from ray import serve
@@ -74,7 +75,7 @@ def _report(seconds: dict[str, list[float]]) -> int:
         table.add_row(names[kind], f"{medians[kind]:.1f}", ", ".join(f"{t:.1f}" for t in times))
     console.print(table)
     ratio = medians["up"] / medians["bare"]
-    say(f"ratio {ratio:.2f} (target: at most {TARGET})")
+    print_rich(f"ratio {ratio:.2f} (target: at most {TARGET})")
     return 0 if ratio <= TARGET else 1
 
 
@@ -87,7 +88,7 @@ def _up(folder: Path) -> float:
         "MOBULA_DASHBOARD_PORT": str(ports.dashboard),
         "MOBULA_GCS_PORT": str(ports.gcs),
     })  # fmt: skip
-    command = [str(ROOT / "mobula")]
+    command = mobula_command()
     try:
         return _timed(lambda: _call([*command, "up", "-d"], env))
     finally:
@@ -111,7 +112,7 @@ def _bare(folder: Path) -> float:
     try:
         return _timed(lambda: _ray_way(folder, ports, env))
     finally:
-        end_all(lambda: members(BARE), grace_s=1.0)
+        end_all(lambda: cluster_processes(BARE), grace_s=1.0)
 
 
 def _ray_way(folder: Path, ports: Ports, env: dict[str, str]) -> None:

@@ -22,7 +22,7 @@ from cluster.auth.bootstrap import bootstrap
 from cluster.clock import SystemClock
 from cluster.settings import Settings
 from cluster.storage.database import Database, default_url
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry
 from load_tests.benchmarks.common.http_client import NoRetryClient
 from load_tests.benchmarks.common.local_serve import LocalServe
@@ -246,7 +246,7 @@ async def measure_ledger_ms(cells: int, flushes: int) -> float:
         for _ in range(flushes):
             for cell in range(cells):
                 now = SystemClock().wall()
-                ledger.add(UsageEntry(now, "t", f"k{cell}", "m", Amounts(5, 5)))
+                ledger.add(UsageEntry(now, "t", f"k{cell}", "m", UsageAmounts(5, 5)))
             began = time.perf_counter()
             await ledger.flush()
             took.append(1e3 * (time.perf_counter() - began))

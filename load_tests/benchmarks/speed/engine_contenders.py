@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from deployments.contracts.engine import Engine, TokenRequest
 from deployments.model.catalog import ModelFiles
 from deployments.model.engines.openvino import OpenVinoEngine, OpenVinoSizing
-from deployments.model.engines.oracle import Oracle
+from deployments.model.engines.oracle import ReferenceEngine
 from deployments.model.engines.transformers import TorchSizing, TransformersEngine
 
 Prompt = tuple[int, ...]
@@ -78,10 +78,10 @@ class PlainGenerate:
     def __init__(self, folder: Path, threads: int) -> None:
         self._folder = folder
         self._threads = threads
-        self._oracle: Oracle | None = None
+        self._oracle: ReferenceEngine | None = None
 
     async def start(self) -> None:
-        self._oracle = await asyncio.to_thread(Oracle, self._folder, self._threads)
+        self._oracle = await asyncio.to_thread(ReferenceEngine, self._folder, self._threads)
 
     async def run(self, prompts: Sequence[Prompt], concurrency: int, tokens: int) -> None:
         assert self._oracle is not None

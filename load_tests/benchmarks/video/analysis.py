@@ -20,7 +20,7 @@ from deployments.clipper.analysis import (
     whole,
 )
 from deployments.clipper.probe import probe
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
 from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
 from load_tests.benchmarks.video.cost import Work, build_rows, measure_in_turn, select_least
 from load_tests.benchmarks.video.goals import ContenderPair, GoalRow, select_contenders
@@ -44,7 +44,7 @@ LONG_PAIR = ContenderPair(
 class AnalysisContenders:
     """The product's own pieces, as many at a time as there are `workers`."""
 
-    source: Source
+    source: MediaSource
     folder: Path
     workers: int
 
@@ -120,7 +120,7 @@ def _long(setting: VideoBenchmark, analysis: AnalysisContenders) -> list[GoalRow
     path = analysis.folder / "long.mp4"
     again = ("-stream_loop", str(LONG - 1), "-i", str(analysis.source.path), "-c", "copy")
     ffmpeg(analysis.folder, *again, path.name)
-    long = replace(analysis, source=Source(path, probe(path, analysis.folder), "bench"))
+    long = replace(analysis, source=MediaSource(path, probe(path, analysis.folder), "bench"))
     decode = ("-i", path.name, "-map", "0:v", "-f", "null", "-")
     works = {"decode": lambda: ffmpeg(analysis.folder, *decode), "fast": long.fast}
     costs = measure_in_turn(works, 1, lambda text: setting.print(f"analysis, long: {text}"))

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from deployments.clipper.captions import captions
 from deployments.clipper.render import render
-from deployments.contracts.clips import ClipPlan, CropKey, Framing, OutputPlan
-from deployments.contracts.media import Seconds, Source, Transcript, Word
+from deployments.contracts.clips import ClipPlan, CropKeyframe, Framing, OutputPlan
+from deployments.contracts.media import MediaSource, Seconds, Transcript, Word
 
 WIDTH, HEIGHT = 720, 1280
 WIDE = 608 / 1920  # the share of a 1080p picture that 9:16 shows
 WORDS_PER_S = 3
-SQUARE = OutputPlan(Framing("1:1", False, 0.5625, 1.0, (CropKey(0, 0.2, 0),)), 720, 720)
+SQUARE = OutputPlan(Framing("1:1", False, 0.5625, 1.0, (CropKeyframe(0, 0.2, 0),)), 720, 720)
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkClip:
     """`said` is what is spoken in it."""
 
-    source: Source
+    source: MediaSource
     plan: ClipPlan
     said: Transcript
     folder: Path
@@ -49,7 +49,9 @@ class BenchmarkClip:
         render(self.plan, self.source, self.folder, None, lambda: False)
 
 
-def prepare_clip(source: Source, folder: Path, start: Seconds, length: Seconds) -> BenchmarkClip:
+def prepare_clip(
+    source: MediaSource, folder: Path, start: Seconds, length: Seconds
+) -> BenchmarkClip:
     """Of `length` seconds from `start` on; its crop moves all the time."""
     end = start + length
     words = tuple(
@@ -58,7 +60,7 @@ def prepare_clip(source: Source, folder: Path, start: Seconds, length: Seconds) 
     )
     said = Transcript(words, "sidecar", "en")
     made = captions(said, start, end, "karaoke", WIDTH, HEIGHT)
-    keys = (CropKey(start, 0.3, 0.0), CropKey(end, 0.4, 0.0))
+    keys = (CropKeyframe(start, 0.3, 0.0), CropKeyframe(end, 0.4, 0.0))
     framing = Framing("9:16", False, WIDE, 1.0, keys)
     plan = ClipPlan(1, start, end, (OutputPlan(framing, WIDTH, HEIGHT, made.ass),))
     return BenchmarkClip(source, plan, said, folder)

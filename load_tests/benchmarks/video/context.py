@@ -16,7 +16,7 @@ from rich.console import Console
 
 from deployments.clipper.probe import probe
 from deployments.clipper.sandbox.binary import ffmpeg_binary
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.reference_tools import ReferenceTools, install_reference_tools
 
@@ -57,12 +57,12 @@ class VideoBenchmark:
         return install_reference_tools()
 
     @cached_property
-    def recording(self) -> Source:
+    def recording(self) -> MediaSource:
         """1080p30, `--seconds` long, or `--source`: noise is dear to decode and encode, as a
         camera's pictures are."""
         path: Path = self.options.source or self._noisy()
         folder = self.folder("recording")
-        return Source(path, probe(path, folder), "bench")
+        return MediaSource(path, probe(path, folder), "bench")
 
     def _noisy(self) -> Path:
         self.print(f"making a recording of {self.options.seconds:g} s ...")

@@ -13,11 +13,11 @@ from typing import Any
 
 from deployments.clipper.captions import FONTS as FONT_FILES
 from deployments.clipper.render.command import command
-from deployments.clipper.render.levelling import level
+from deployments.clipper.render.levelling import find_gain
 from deployments.clipper.render.picture import FONTS
-from deployments.clipper.render.running import bring, open_workspace
+from deployments.clipper.render.running import link_or_copy, open_workspace
 from deployments.clipper.render.span import find_span
-from deployments.clipper.sandbox import Cancel, ChildLimits, Sandboxed, run
+from deployments.clipper.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from load_tests.benchmarks.video.clip import BenchmarkClip, prepare_clip
 from load_tests.benchmarks.video.context import VideoBenchmark
 from load_tests.benchmarks.video.cost import build_rows, measure_in_turn, read_cpu_s, select_least
@@ -68,27 +68,29 @@ def build_command(clip: BenchmarkClip, folder: Path) -> tuple[str, ...]:
     info = clip.source.info
     work = open_workspace(clip.plan, clip.source, folder, lambda: False)
     span = find_span(clip.plan, info, work)
-    made = command(clip.plan, info, span, level(clip.plan, info, span, work), work)
+    made = command(clip.plan, info, span, find_gain(clip.plan, info, span, work), work)
     for name, text in made.files.items():
         (folder / name).write_text(text, encoding="utf-8")
     (folder / FONTS).mkdir(exist_ok=True)
     for font in FONT_FILES.glob("*.otf"):
-        bring(font, folder / FONTS)
+        link_or_copy(font, folder / FONTS)
     return made.argv
 
 
 def encode(argv: tuple[str, ...], folder: Path, cancel: Cancel) -> int:
     """A piece: the command in the sandbox."""
-    return run(Sandboxed(argv, folder, LIMITS, cancel=cancel)).status
+    return run(SandboxedCommand(argv, folder, LIMITS, cancel=cancel)).status
 
 
 class _ExecutorRunner:
     """The product's task executor; one loop for all rounds, so that nothing is measured twice."""
 
     def __init__(self, folder: Path, most: int) -> None:
-        from deployments.remote_crew import RayCrew  # imports Ray, after the cluster is there
+        from deployments.remote_crew import (
+            RayTaskExecutor,  # imports Ray, after the cluster is there
+        )
 
-        self._folder, self._most, self._crew = folder, most, RayCrew()
+        self._folder, self._most, self._executor = folder, most, RayTaskExecutor()
 
     def run(self, commands: list[tuple[str, ...]]) -> None:
         asyncio.run(self._all(commands))
@@ -98,13 +100,13 @@ class _ExecutorRunner:
         asyncio.run(self._all([("/bin/true",)] * self._most))
 
     async def _all(self, commands: list[tuple[str, ...]]) -> None:
-        seats = asyncio.Semaphore(self._most)
+        slots = asyncio.Semaphore(self._most)
 
-        async def seated(argv: tuple[str, ...]) -> Any:
-            async with seats:
-                return await self._crew.do(self._folder, encode, argv, self._folder)
+        async def run_one(argv: tuple[str, ...]) -> Any:
+            async with slots:
+                return await self._executor.run(self._folder, encode, argv, self._folder)
 
-        await asyncio.gather(*(seated(argv) for argv in commands))
+        await asyncio.gather(*(run_one(argv) for argv in commands))
 
 
 def _script(folder: Path, number: int, argv: tuple[str, ...]) -> str:

@@ -106,16 +106,16 @@ def peak_mib(pid: int | str) -> float:
 def _analyse(recording: Path) -> dict[str, object]:
     from deployments.clipper import analysis
     from deployments.clipper.probe import probe
-    from deployments.contracts.media import Source
+    from deployments.contracts.media import MediaSource
 
     with TemporaryDirectory() as name, _MemorySampler() as watching:
         folder = Path(name)
-        source = Source(recording, probe(recording, folder), "bench")
+        source = MediaSource(recording, probe(recording, folder), "bench")
         parts = [
             analysis.analyse_chunk(source, part, folder)
             for part in analysis.chunks(source, folder, 2)
         ]
-        features = analysis.merge(source.info, parts, analysis.hear(source, folder))
+        features = analysis.merge(source.info, parts, analysis.analyze_audio_task(source, folder))
         analysis.save(features, folder / "features.npz")
     return {"children": watching.peaks, "worker": peak_mib("self")}
 

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from deployments.clipper import analysis
 from deployments.clipper.probe import probe
-from deployments.contracts.media import Features, Source
+from deployments.contracts.media import MediaFeatures, MediaSource
 from load_tests.benchmarks.video.context import VideoBenchmark
 from load_tests.benchmarks.video.goals import GoalRow
 from load_tests.benchmarks.video.highlights import scorer
@@ -28,8 +28,8 @@ class _DetectionResult:
     """One planted recording, and what each contender saw in it."""
 
     truth: GroundTruth
-    exact: Features | None
-    fast: Features | None
+    exact: MediaFeatures | None
+    fast: MediaFeatures | None
     theirs: list[int]
 
     def f1(self) -> float:
@@ -70,7 +70,7 @@ def _f1_rows(seen: list[_DetectionResult]) -> list[GoalRow]:
 
 def _seen(setting: VideoBenchmark, seed: int, folder: Path) -> _DetectionResult:
     recording = write_recording(seed, folder, setting.options.planted_seconds)
-    source = Source(recording.video, probe(recording.video, folder), "bench")
+    source = MediaSource(recording.video, probe(recording.video, folder), "bench")
     fast = exact = None
     theirs: list[int] = []
     if "S2" in setting.goals:
@@ -82,6 +82,6 @@ def _seen(setting: VideoBenchmark, seed: int, folder: Path) -> _DetectionResult:
     return _DetectionResult(recording.truth, exact, fast, theirs)
 
 
-def _features(source: Source, folder: Path, mode: analysis.Mode) -> Features:
+def _features(source: MediaSource, folder: Path, mode: analysis.Mode) -> MediaFeatures:
     parts = [analysis.analyse_chunk(source, analysis.whole(mode), folder)]
     return analysis.merge(source.info, parts, analysis.hear(source, folder))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from cluster.auth.home import load_pepper
 from cluster.clock import SystemClock
 from cluster.media.videos import Video, new_id, source_of
-from cluster.net.ssrf import Guard
+from cluster.net.ssrf import SsrfGuard
 from cluster.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
@@ -33,7 +33,7 @@ def media_in(
     grounds = SimpleNamespace(
         limiter=None,  # no job ends here
         database=database,
-        guard=Guard(resolve=resolve),
+        guard=SsrfGuard(resolve=resolve),
         pepper=load_pepper(settings.home, settings),
         plan_of=plan_of,
         is_active=lambda _: True,

@@ -23,7 +23,7 @@ def trail_in(world: World, folder: str, clock: ManualClock | SystemClock) -> Aud
 
 async def written(trail: AuditTrail) -> None:
     for number in range(20):
-        trail.note(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
+        trail.enqueue(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
     await trail.close()
 
 

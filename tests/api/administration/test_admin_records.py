@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from cluster.clock import SystemClock
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry
 from tests.api.administration.world import HOOK, World
 from tests.api.web import client_of
@@ -21,7 +21,7 @@ HOOKS = "/api/v1/tenants/acme/webhooks"
 @pytest.fixture
 async def used(world: World) -> World:
     ledger = Ledger(world.database, "test", SystemClock())
-    entry = UsageEntry(DAY, "acme", "k1", "nano", Amounts(10, 5))
+    entry = UsageEntry(DAY, "acme", "k1", "nano", UsageAmounts(10, 5))
     ledger.add(entry)
     ledger.add(replace(entry, key="k2", model="=cmd|' /C calc'!A0"))
     ledger.add(replace(entry, tenant="other"))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from deployments.contracts.jobs import Job, Result
+from deployments.contracts.jobs import Job, JobResult
 from tests.api.jobs.desk import Desk, heard, told
 from tests.api.wire import Wire
 
@@ -15,7 +15,7 @@ async def ended_job(desk: Desk) -> Job:
     lease = await desk.claim()
     await desk.store.report(lease, "render", 40.0)
     await desk.store.set_part(lease, 1, "ready", {})
-    await desk.store.finish(lease, Result("succeeded"))
+    await desk.store.finish(lease, JobResult("succeeded"))
     return made
 
 
@@ -107,7 +107,7 @@ async def test_events_arrive_as_they_happen_long_after_the_request_s_deadline(de
 
     lease = await desk.claim()
     await heard(wire, "event: started")
-    await desk.store.finish(lease, Result("partial"))
+    await desk.store.finish(lease, JobResult("partial"))
     await wire.ended()
 
     assert wire.complete

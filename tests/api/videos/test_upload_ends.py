@@ -94,7 +94,7 @@ async def test_an_upload_that_was_cut_off_while_it_became_a_video_is_finished_by
 ) -> None:
     data = film(2.0, 100)
     at = await begin(client, 100)
-    async with world.media.uploads.held("acme", at.rpartition("/")[2], 0) as hold:
+    async with world.media.uploads.lock("acme", at.rpartition("/")[2], 0) as hold:
         await world.media.uploads.append(hold, _chunks(data))
 
     told = (await client.get(at)).json()

@@ -181,7 +181,7 @@ async def test_the_worker_goes_on_after_the_store_was_away(
     await bench.publish()
     looked, find_due = [], queue.find_due
 
-    async def away_at_first(*arguments: object, **options: object) -> list[queue.Due]:
+    async def away_at_first(*arguments: object, **options: object) -> list[queue.DueDelivery]:
         looked.append(1)
         if len(looked) == 1:
             raise OSError("connection refused")

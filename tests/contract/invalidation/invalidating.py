@@ -32,7 +32,7 @@ async def rows(database: Database) -> int:
 
 
 def good(feed: InvalidationFeed, tag: str, as_of: int, tenant: str = "acme") -> bool:
-    return feed.generations.good(tenant, "nano", (tag,), as_of)
+    return feed.generations.is_valid(tenant, "nano", (tag,), as_of)
 
 
 async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:

@@ -113,7 +113,7 @@ async def test_what_is_old_becomes_one_row_that_touches_everything(
 
     late = InvalidationFeed(database, clock)
     await late.refresh()
-    assert late.generations.oldest == old[-1].seq
+    assert late.generations.oldest_generation == old[-1].seq
     assert late.generations.latest == young.seq
     assert not good(late, "anything", old[-1].seq - 1)
     assert good(late, "anything", old[-1].seq)

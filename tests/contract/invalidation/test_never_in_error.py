@@ -76,7 +76,7 @@ class Play:
     def judge(self, replica: int) -> None:
         known = self.feeds[replica].generations
         for each in self.answers:
-            good = known.good(each.tenant, each.model, each.tags, each.as_of)
+            good = known.is_valid(each.tenant, each.model, each.tags, each.as_of)
             assert not (good and self.worthless(each)), each
 
     def worthless(self, answer: Answer) -> bool:
@@ -154,5 +154,5 @@ async def test_an_answer_that_may_still_live_is_not_lost_to_pruning(
         clock.advance(300)
     await feed.tidy()
 
-    assert feed.generations.oldest > 0
-    assert feed.generations.good("acme", "nano", (), as_of)
+    assert feed.generations.oldest_generation > 0
+    assert feed.generations.is_valid("acme", "nano", (), as_of)

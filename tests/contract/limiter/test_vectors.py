@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cluster.clock import ManualClock
-from deployments.contracts.limits import Ask, Authority, BucketKind, BucketSpec
+from deployments.contracts.limits import Authority, BucketKind, BucketSpec, LeaseRequest
 from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.redis_authority import RedisAuthority
 from tests.contract.limiter.conftest import Subject
@@ -34,7 +34,7 @@ async def answers(authority: Authority, history: list[dict[str, Any]]) -> list[l
         fields = dict(entry)
         replica = fields.pop("replica")
         spec = spec_of(fields.pop("kind"), fields.pop("capacity"), fields.pop("spent", 0))
-        exchange = await authority.exchange(replica, epoch, TTL_S, [Ask(spec, **fields)])
+        exchange = await authority.exchange(replica, epoch, TTL_S, [LeaseRequest(spec, **fields)])
         epoch = exchange.epoch
         grant = exchange.grants[0]
         found.append([grant.credits, grant.level, grant.known, grant.elsewhere])

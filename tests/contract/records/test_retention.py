@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.audit import raw
 from cluster.audit.record import AuditRecord
 from cluster.audit.retention import DAY_S
-from cluster.audit.rows import Head
+from cluster.audit.rows import ChainHead
 from cluster.audit.trail import AuditTrail
 from cluster.audit.verify import verify
 from cluster.clock import ManualClock
@@ -17,7 +17,7 @@ from records import Audit, count, record
 
 async def filled(trail: AuditTrail, clock: ManualClock) -> None:
     for number in range(20):
-        trail.note(record(number))
+        trail.enqueue(record(number))
     await trail.flush()
     clock.advance(60)
 
@@ -103,7 +103,7 @@ async def test_pruning_amid_a_verification_raises_no_alarm(
     await filled(trail, clock)
     heads, tasks = raw.heads, list[asyncio.Task[int]]()
 
-    async def after_pruning(connection: AsyncConnection) -> list[Head | raw.Fault]:
+    async def after_pruning(connection: AsyncConnection) -> list[ChainHead | raw.MalformedRow]:
         if not tasks:
             tasks.append(asyncio.create_task(trail.prune(clock.wall())))
             await asyncio.wait(tasks, timeout=1.0)  # where it must wait for us, it goes on later
@@ -176,7 +176,7 @@ async def test_a_lost_beginning_is_an_alarm_where_there_is_no_other_node(
     audit: Audit, clock: ManualClock
 ) -> None:
     trail = audit.trail()
-    trail.note(record())
+    trail.enqueue(record())
     await trail.flush()
     async with audit.database.begin() as connection:
         await connection.exec_driver_sql("DELETE FROM audit_records WHERE seq = 1")

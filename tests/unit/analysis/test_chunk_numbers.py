@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.clipper.analysis.pieces import LONGEST_S, how_many
+from deployments.clipper.analysis.pieces import LONGEST_S, chunk_count
 
 
 @given(duration=st.floats(0, 86_400), wanted=st.integers(1, 64))
 def test_no_chunk_is_long_and_every_worker_has_as_many(duration: float, wanted: int) -> None:
-    number = how_many(duration, wanted)
+    number = chunk_count(duration, wanted)
 
     assert number % wanted == 0
     assert duration / number <= LONGEST_S + 1e-6
@@ -16,5 +16,5 @@ def test_no_chunk_is_long_and_every_worker_has_as_many(duration: float, wanted: 
 
 
 def test_a_short_recording_is_split_as_was_wanted() -> None:
-    assert how_many(40.0, 2) == 2
-    assert how_many(0.0, 1) == 1
+    assert chunk_count(40.0, 2) == 2
+    assert chunk_count(0.0, 1) == 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from deployments.clipper.analysis import load, save
-from deployments.contracts.media import Features, Hearing, Sight
+from deployments.contracts.media import AudioFeatures, MediaFeatures, VideoFeatures
 
-SIGHT = Sight(
+SIGHT = VideoFeatures(
     times=np.arange(6) / 25,
     luma=np.linspace(0, 1, 6, dtype=np.float32),
     motion=np.zeros(6, np.float32),
@@ -20,7 +20,7 @@ SIGHT = Sight(
     subjects=np.array([[np.nan] * 5, [0.5] * 5], np.float32),
     shown=(0.0, 0.24),
 )
-HEARING = Hearing(
+HEARING = AudioFeatures(
     start=0.25,
     hop_s=0.01,
     level=np.full(9, -20, np.float32),
@@ -29,7 +29,7 @@ HEARING = Hearing(
     silences=np.array([[0.3, 0.4]]),
     loudness=-18.5,
 )
-FEATURES = Features(1, 0.34, True, SIGHT, HEARING)
+FEATURES = MediaFeatures(1, 0.34, True, SIGHT, HEARING)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ FEATURES = Features(1, 0.34, True, SIGHT, HEARING)
         pytest.param(replace(FEATURES, hearing=replace(HEARING, loudness=None)), id="silent"),
     ],
 )
-def test_what_was_saved_comes_back(features: Features, tmp_path: Path) -> None:
+def test_what_was_saved_comes_back(features: MediaFeatures, tmp_path: Path) -> None:
     first, second = tmp_path / "a.npz", tmp_path / "b.npz"
     save(features, first)
     found = load(first)

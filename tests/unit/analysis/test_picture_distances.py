@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from deployments.clipper.analysis.pictures import (
     Picture,
     Tiles,
+    apply_rotation,
     difference,
     picture_size,
+    tile_distance,
     tiles,
-    unlike,
-    upright,
 )
 
 GRAY = np.full((2, 18, 32), 128, np.uint8)
@@ -29,7 +29,7 @@ def view(picture: Picture, down: int = 0, right: int = 0) -> Tiles:
 
 
 def apart(one: Tiles, other: Tiles) -> float:
-    return float(unlike(one, Tiles(*(part[None] for part in other)))[0])
+    return float(tile_distance(one, Tiles(*(part[None] for part in other)))[0])
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_difference_is_a_share_of_full_brightness() -> None:
 def test_pictures_are_turned_clockwise(rotation: int, corner: tuple[int, int]) -> None:
     stored: NDArray[np.uint8] = np.zeros((20, 30), np.uint8)
     stored[0, 0] = 255
-    assert upright(stored, rotation)[corner] == 255
+    assert apply_rotation(stored, rotation)[corner] == 255

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deployments.clipper.analysis.changes import Changes
-from deployments.clipper.analysis.cuts import cuts
+from deployments.clipper.analysis.changes import FrameDifferencer
+from deployments.clipper.analysis.cuts import detect_cuts
 from deployments.clipper.analysis.pictures import Picture, tiles
 
 GRAY = np.full((2, 18, 32), 128, np.uint8)
@@ -24,12 +24,12 @@ def still(seed: int, count: int = 30) -> Film:
 
 def found(film: Film) -> list[int]:
     noise = np.random.default_rng(0).normal(0, 4, (5, 180, 320))
-    changes = Changes()
+    changes = FrameDifferencer()
     rows = [
         changes.push(tiles(np.clip(picture + noise[i % 5], 0, 255).astype(np.uint8), GRAY))
         for i, picture in enumerate(film)
     ]
-    return cuts(np.array(rows, np.float32)).tolist()
+    return detect_cuts(np.array(rows, np.float32)).tolist()
 
 
 def mixed(one: Picture, other: Picture, share: float) -> Picture:
@@ -110,4 +110,4 @@ def test_what_only_looks_like_a_cut_is_none(film: Callable[[], Film]) -> None:
 
 
 def test_no_frame_has_no_cut() -> None:
-    assert cuts(np.zeros((0, 8), np.float32)).tolist() == []
+    assert detect_cuts(np.zeros((0, 8), np.float32)).tolist() == []

@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from deployments.clipper.analysis.loudness import Loudness, weight
-from deployments.clipper.analysis.power import Sums
-from deployments.clipper.analysis.silence import silences, threshold
-from deployments.clipper.analysis.voice import HOP, RATE, Listener, Sounds, speech
+from deployments.clipper.analysis.loudness import LoudnessMeter, weight
+from deployments.clipper.analysis.power import BlockSums
+from deployments.clipper.analysis.silence import detect_silence, threshold
+from deployments.clipper.analysis.voice import (
+    HOP,
+    RATE,
+    SpectralFrames,
+    SpectrumAnalyzer,
+    speech_probability,
+)
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 
 Sound = NDArray[np.float32]
@@ -23,8 +29,8 @@ def level_of(sound: Sound) -> Sound:
     return (10 * np.log10(np.maximum(power, 1e-12))).astype(np.float32)
 
 
-def heard(sound: Sound, block: int = 5_000) -> Sounds:
-    listener = Listener()
+def heard(sound: Sound, block: int = 5_000) -> SpectralFrames:
+    listener = SpectrumAnalyzer()
     for begin in range(0, sound.size, block):
         listener.push(sound[begin : begin + block])
     return listener.finish(sound.size // HOP)
@@ -32,7 +38,7 @@ def heard(sound: Sound, block: int = 5_000) -> Sounds:
 
 def likely(sound: Sound) -> float:
     """The mean likelihood of speech away from the ends."""
-    return float(speech(heard(sound), level_of(sound))[50:-50].mean())
+    return float(speech_probability(heard(sound), level_of(sound))[50:-50].mean())
 
 
 def test_planted_silences_are_found_to_ten_milliseconds() -> None:
@@ -44,7 +50,7 @@ def test_planted_silences_are_found_to_ten_milliseconds() -> None:
     level[planted] = rng.normal(-55, 2, int(planted.sum()))
 
     found = np.zeros(level.size, bool)
-    for begin, end in silences(level, 0.0, 0.01):
+    for begin, end in detect_silence(level, 0.0, 0.01):
         found[round(begin * 100) : round(end * 100)] = True
 
     right = float((found & planted).sum())
@@ -53,12 +59,12 @@ def test_planted_silences_are_found_to_ten_milliseconds() -> None:
 
 def test_silences_lie_on_the_timeline_of_the_source() -> None:
     level = np.array([-20.0] * 100 + [-120.0] * 50 + [-20.0] * 100, np.float32)
-    assert silences(level, 2.5, 0.01).tolist() == pytest.approx(np.array([[3.5, 4.0]]))
+    assert detect_silence(level, 2.5, 0.01).tolist() == pytest.approx(np.array([[3.5, 4.0]]))
 
 
 def test_a_short_gap_is_no_silence() -> None:
     level = np.array([-20.0] * 100 + [-120.0] * 19 + [-20.0] * 100, np.float32)
-    assert silences(level, 0.0, 0.01).shape == (0, 2)
+    assert detect_silence(level, 0.0, 0.01).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +88,7 @@ def test_sums_do_not_depend_on_the_blocks_they_come_in(
 ) -> None:
     values = np.random.default_rng(seed).random(rate // 2)
     cuts = sorted(data.draw(st.lists(st.integers(0, values.size), max_size=6)))
-    whole, parts = Sums(rate, 100), Sums(rate, 100)
+    whole, parts = BlockSums(rate, 100), BlockSums(rate, 100)
     whole.push(values)
     for block in np.split(values, cuts):
         parts.push(block)
@@ -103,7 +109,7 @@ def test_loudness_is_that_of_ffmpeg_within_a_tenth(rate: int, layout: str) -> No
     noise = 0.02 * rng.standard_normal((len(channels), t.size)) * (t < 5)
     sound = (np.array(tones[: len(channels)]) + noise).astype(np.float32)
 
-    measure = Loudness(rate, tuple(weight(name) for name in channels))
+    measure = LoudnessMeter(rate, tuple(weight(name) for name in channels))
     for begin in range(0, t.size, 7001):
         measure.push(sound[:, begin : begin + 7001])
 
@@ -123,7 +129,7 @@ def by_ffmpeg(sound: Sound, rate: int, layout: str) -> float:
 
 @pytest.mark.parametrize("samples", [0, 100, 48_000])
 def test_silence_has_no_loudness(samples: int) -> None:
-    measure = Loudness(48_000, (1.0,))
+    measure = LoudnessMeter(48_000, (1.0,))
     measure.push(np.zeros((1, samples), np.float32))
     assert measure.integrated() is None
 

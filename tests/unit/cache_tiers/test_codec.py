@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.cache import codec
-from deployments.cache.codec import Sealer, decode, decode_chunks, encode, encode_chunks
-from deployments.contracts.cache import KEY_BYTES, Entry, Lives
-from deployments.contracts.generation import Choice, Chunk, Completion, TokenLogprob, Usage
+from deployments.cache.codec import AesGcmCodec, decode, decode_chunks, encode, encode_chunks
+from deployments.contracts.cache import KEY_BYTES, Entry, Ttls
+from deployments.contracts.generation import Choice, Chunk, Completion, TokenLogprob, TokenUsage
 
 KEY = b"k" * KEY_BYTES
 OTHER_KEY = b"K" * KEY_BYTES
@@ -27,7 +27,7 @@ logprobs = st.none() | st.lists(
     max_size=4,
 ).map(tuple)
 reasons = st.sampled_from(("stop", "length"))
-usages = st.builds(Usage, numbers, numbers)
+usages = st.builds(TokenUsage, numbers, numbers)
 completions = st.builds(
     Completion,
     st.lists(st.builds(Choice, numbers, texts, reasons, logprobs), max_size=3).map(tuple),
@@ -44,16 +44,16 @@ chunks = st.lists(
 
 def an_answer(text: str = "Mornings.") -> Completion:
     token = TokenLogprob("\ufffd", b"\xf0\x9f", -0.1, (("a", b"a", -1e-300), ("b", b"b", -2.5)))
-    return Completion((Choice(0, text, "stop", (token,)),), Usage(7, 3), "nano")
+    return Completion((Choice(0, text, "stop", (token,)),), TokenUsage(7, 3), "nano")
 
 
 def an_entry(body: bytes = b"body") -> Entry:
-    return Entry("acme", "nano", 41, 1.7e9, 0.25, Lives(60.0, 120.5, 600.0), body, ("a", "b"))
+    return Entry("acme", "nano", 41, 1.7e9, 0.25, Ttls(60.0, 120.5, 600.0), body, ("a", "b"))
 
 
 @pytest.fixture
-def sealer() -> Sealer:
-    return Sealer(b"secret of acme")
+def sealer() -> AesGcmCodec:
+    return AesGcmCodec(b"secret of acme")
 
 
 @given(completions)
@@ -73,88 +73,88 @@ def test_what_is_no_completion_is_a_value_error(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 513, 2**20, 5 * 2**20])
-def test_an_entry_opens_as_it_was_sealed(sealer: Sealer, size: int) -> None:
+def test_an_entry_opens_as_it_was_sealed(sealer: AesGcmCodec, size: int) -> None:
     entry = an_entry(b"x" * size)
 
-    assert sealer.open(KEY, sealer.seal(KEY, entry)) == entry
+    assert sealer.decrypt(KEY, sealer.encrypt(KEY, entry)) == entry
 
 
-def test_long_answers_are_compressed_and_short_ones_are_not(sealer: Sealer) -> None:
+def test_long_answers_are_compressed_and_short_ones_are_not(sealer: AesGcmCodec) -> None:
     text = "good morning " * 1000
 
-    assert len(sealer.seal(KEY, an_entry(encode(an_answer(text))))) < len(text) / 10
-    assert len(sealer.seal(KEY, an_entry())) < 250
+    assert len(sealer.encrypt(KEY, an_entry(encode(an_answer(text))))) < len(text) / 10
+    assert len(sealer.encrypt(KEY, an_entry())) < 250
 
 
-def test_sealed_bytes_show_nothing_and_never_repeat(sealer: Sealer) -> None:
-    sealed = sealer.seal(KEY, an_entry(b"a private answer"))
+def test_sealed_bytes_show_nothing_and_never_repeat(sealer: AesGcmCodec) -> None:
+    sealed = sealer.encrypt(KEY, an_entry(b"a private answer"))
 
     assert b"private" not in sealed
     assert b"acme" not in sealed
-    assert sealed != sealer.seal(KEY, an_entry(b"a private answer"))
+    assert sealed != sealer.encrypt(KEY, an_entry(b"a private answer"))
 
 
-def test_nothing_opens_for_another_tenant(sealer: Sealer) -> None:
-    assert Sealer(b"secret of zeta").open(KEY, sealer.seal(KEY, an_entry())) is None
+def test_nothing_opens_for_another_tenant(sealer: AesGcmCodec) -> None:
+    assert AesGcmCodec(b"secret of zeta").decrypt(KEY, sealer.encrypt(KEY, an_entry())) is None
 
 
-def test_nothing_opens_under_another_key(sealer: Sealer) -> None:
-    assert sealer.open(OTHER_KEY, sealer.seal(KEY, an_entry())) is None
+def test_nothing_opens_under_another_key(sealer: AesGcmCodec) -> None:
+    assert sealer.decrypt(OTHER_KEY, sealer.encrypt(KEY, an_entry())) is None
 
 
-def test_a_frame_is_no_entry_and_an_entry_no_frame(sealer: Sealer) -> None:
-    frame = sealer.seal_frames(KEY, (Chunk(0, "hello"),))
+def test_a_frame_is_no_entry_and_an_entry_no_frame(sealer: AesGcmCodec) -> None:
+    frame = sealer.encrypt_frames(KEY, (Chunk(0, "hello"),))
 
-    assert sealer.open_frames(KEY, frame) == (Chunk(0, "hello"),)
-    assert sealer.open(KEY, frame) is None
-    assert sealer.open_frames(KEY, sealer.seal(KEY, an_entry())) is None
-    assert sealer.open_frames(OTHER_KEY, frame) is None
+    assert sealer.decrypt_frames(KEY, frame) == (Chunk(0, "hello"),)
+    assert sealer.decrypt(KEY, frame) is None
+    assert sealer.decrypt_frames(KEY, sealer.encrypt(KEY, an_entry())) is None
+    assert sealer.decrypt_frames(OTHER_KEY, frame) is None
 
 
 @pytest.mark.parametrize("body", [b"short", b"long and compressed " * 100])
-def test_no_flipped_bit_opens(sealer: Sealer, body: bytes) -> None:
-    sealed = sealer.seal(KEY, an_entry(body))
+def test_no_flipped_bit_opens(sealer: AesGcmCodec, body: bytes) -> None:
+    sealed = sealer.encrypt(KEY, an_entry(body))
 
     for at in range(len(sealed)):
         for bit in (1, 128):
             broken = sealed[:at] + bytes([sealed[at] ^ bit]) + sealed[at + 1 :]
-            assert sealer.open(KEY, broken) is None
+            assert sealer.decrypt(KEY, broken) is None
 
 
-def test_nothing_truncated_or_lengthened_opens(sealer: Sealer) -> None:
-    sealed = sealer.seal(KEY, an_entry())
+def test_nothing_truncated_or_lengthened_opens(sealer: AesGcmCodec) -> None:
+    sealed = sealer.encrypt(KEY, an_entry())
 
-    assert all(sealer.open(KEY, sealed[:length]) is None for length in range(len(sealed)))
-    assert sealer.open(KEY, sealed + b"\0") is None
+    assert all(sealer.decrypt(KEY, sealed[:length]) is None for length in range(len(sealed)))
+    assert sealer.decrypt(KEY, sealed + b"\0") is None
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_whatever_is_found_under_a_key_opening_never_raises(found: bytes) -> None:
-    sealer = Sealer(b"secret of acme")
+    sealer = AesGcmCodec(b"secret of acme")
 
-    assert sealer.open(KEY, found) is None
-    assert sealer.open(KEY, b"\x01" + found) is None
-    assert sealer.open_frames(KEY, found) is None
+    assert sealer.decrypt(KEY, found) is None
+    assert sealer.decrypt(KEY, b"\x01" + found) is None
+    assert sealer.decrypt_frames(KEY, found) is None
 
 
-def test_an_older_schema_is_missing(sealer: Sealer, monkeypatch: pytest.MonkeyPatch) -> None:
-    sealed = sealer.seal(KEY, an_entry())
+def test_an_older_schema_is_missing(sealer: AesGcmCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = sealer.encrypt(KEY, an_entry())
     monkeypatch.setattr(codec, "_SCHEMA_BYTE", bytes([codec.SCHEMA + 1]))
 
-    assert sealer.open(KEY, sealed) is None
-    assert sealer.open(KEY, bytes([codec.SCHEMA + 1]) + sealed[1:]) is None
+    assert sealer.decrypt(KEY, sealed) is None
+    assert sealer.decrypt(KEY, bytes([codec.SCHEMA + 1]) + sealed[1:]) is None
 
 
 @pytest.mark.parametrize("tells_its_size", [True, False])
 def test_a_bomb_is_not_unpacked(
-    sealer: Sealer, monkeypatch: pytest.MonkeyPatch, tells_its_size: bool
+    sealer: AesGcmCodec, monkeypatch: pytest.MonkeyPatch, tells_its_size: bool
 ) -> None:
     compressor = zstandard.ZstdCompressor(write_content_size=tells_its_size)
     bomb = compressor.compress(b"\0" * (codec.LIMIT_BYTES + 1))
     monkeypatch.setattr(codec, "_squeezed", lambda packed: b"\x01" + bomb)
 
-    assert sealer.open(KEY, sealer.seal(KEY, an_entry())) is None
+    assert sealer.decrypt(KEY, sealer.encrypt(KEY, an_entry())) is None
 
 
 def test_what_is_kept_today_is_read_by_the_next_release() -> None:
@@ -165,4 +165,4 @@ def test_what_is_kept_today_is_read_by_the_next_release() -> None:
         "6f6d706c6574696f6e5f746f6b656e7302a56d6f64656ca46e616e6f"
     )
 
-    assert decode(kept) == Completion((Choice(0, "hi", "stop"),), Usage(1, 2), "nano")
+    assert decode(kept) == Completion((Choice(0, "hi", "stop"),), TokenUsage(1, 2), "nano")

@@ -12,9 +12,9 @@ from cluster.problems import InvalidRequest
 from deployments.clipper.captions import (
     Timeline,
     captions,
+    omission_reason,
     on_timeline,
     unsupported_scripts,
-    why_left_out,
 )
 from deployments.contracts.media import NO_TRANSCRIPT, Transcript, Word
 from tests.media_fixtures.spoken import said, speech
@@ -133,11 +133,11 @@ def test_nothing_said_makes_empty_files() -> None:
 def test_scripts_without_a_font_are_named() -> None:
     talk = speech("Hello Привет Ελλάδα 日本 العربية")
     assert unsupported_scripts(talk) == frozenset()
-    assert why_left_out(talk) == ""
+    assert omission_reason(talk) == ""
     talk = speech("Hello \u0f56\u0f7c\u0f51 \ua000\ua001")
     assert unsupported_scripts(talk) == {"Tibetan", "Yi"}
-    assert "no installed font draws Tibetan, Yi" in why_left_out(talk)
-    assert why_left_out(speech("Hello Привет")) == ""
+    assert "no installed font draws Tibetan, Yi" in omission_reason(talk)
+    assert omission_reason(speech("Hello Привет")) == ""
     assert captions(speech("\ua000\ua001"), 0, 5, "karaoke", 720, 1280).ass is None
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from deployments.clipper.captions import (
     FONTS,
-    Style,
+    CaptionStyle,
     ass,
     captions,
     fonts,
@@ -28,11 +28,11 @@ def test_the_styles_have_names() -> None:
 
 
 def test_an_operator_can_add_a_style_but_not_replace_one() -> None:
-    house = register(Style("house-of-tests", colour="#00FF00", size=0.08))
+    house = register(CaptionStyle("house-of-tests", colour="#00FF00", size=0.08))
     assert find("house-of-tests") == house
     assert register(house) is house
     with pytest.raises(ValueError, match="already"):
-        register(Style("house-of-tests", size=0.05))
+        register(CaptionStyle("house-of-tests", size=0.05))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_operator_can_add_a_style_but_not_replace_one() -> None:
 )
 def test_a_style_takes_checked_values_only(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="a style's"):
-        Style(**wrong)
+        CaptionStyle(**wrong)
 
 
 def test_captions_in_tall_pictures_stay_clear_of_the_platforms_own_words() -> None:
@@ -71,6 +71,16 @@ def test_the_font_is_ours_free_and_small() -> None:
     assert font.width("mm") == 2 * font.width("m") > font.width("ii")
 
 
+def test_characters_and_widths_are_those_of_the_files() -> None:
+    """Figures of the tables `cmap`, `hmtx`, `head` and `OS/2`."""
+    read = {font.family: font for font in fonts()}
+    inter, cjk = read["Inter Extra Bold"], read["Noto Sans CJK JP"]
+    assert (len(inter.advances), len(cjk.advances)) == (2505, 44810)
+    assert (round(inter.em, 4), round(cjk.em, 4)) == (0.8263, 0.6906)
+    assert (round(inter.width("Wide"), 4), round(cjk.width("日本"), 4)) == (2.1411, 1.3812)
+    assert not read["Noto Sans Lao"].draws("a")
+
+
 def test_words_that_our_font_cannot_draw_are_drawn_by_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -89,6 +99,11 @@ def test_words_that_our_font_cannot_draw_are_drawn_by_another(
 def test_a_file_that_is_no_font_is_named(tmp_path: Path) -> None:
     for content in (b"", b"OTTO", bytes(range(256)) * 9):
         (tmp_path / "odd.ttf").write_bytes(content)
+        with pytest.raises(ValueError, match=r"odd\.ttf"):
+            read_font(tmp_path / "odd.ttf")
+    whole = (FONTS / "NotoSansLao-Bold.ttf").read_bytes()
+    for length in range(0, 2_000, 7):  # the directory of tables, and the first of them
+        (tmp_path / "odd.ttf").write_bytes(whole[:length])
         with pytest.raises(ValueError, match=r"odd\.ttf"):
             read_font(tmp_path / "odd.ttf")
     (tmp_path / "odd.ttf").unlink()

@@ -32,7 +32,7 @@ async def fill(home: Path, statement: str | None = None) -> None:
     database = Database(store_url(home, settings))
     trail = AuditTrail(database, "test", keys, home / AUDIT, SystemClock())
     for number in range(20):
-        trail.note(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
+        trail.enqueue(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
     await trail.close()
     if statement is not None:
         async with database.begin() as connection:

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.cli import servers, tiers
 from cluster.cli.servers import PACKAGES, Machine
-from cluster.cli.tiers import Outcome, available, counts
+from cluster.cli.tiers import TierResult, available, counts
 
 REPORT = """<testsuites><testsuite>
 <testcase name="a"/>
@@ -40,13 +40,15 @@ def test_an_unknown_tier_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("outcome", "code", "line"),
     [
-        pytest.param(Outcome("unit", 3, 0, 0, 1.0), 0, "3 passed, 0 failed", id="good"),
-        pytest.param(Outcome("unit", 3, 1, 2, 1.0), 1, "3 passed, 1 failed, 2 skipped", id="bad"),
-        pytest.param(Outcome("unit", 0, 0, 0, 1.0), 1, "0 passed, 0 failed", id="nothing ran"),
+        pytest.param(TierResult("unit", 3, 0, 0, 1.0), 0, "3 passed, 0 failed", id="good"),
+        pytest.param(
+            TierResult("unit", 3, 1, 2, 1.0), 1, "3 passed, 1 failed, 2 skipped", id="bad"
+        ),
+        pytest.param(TierResult("unit", 0, 0, 0, 1.0), 1, "0 passed, 0 failed", id="nothing ran"),
     ],
 )
 def test_the_last_line_sums_up(
-    outcome: Outcome, code: int, line: str, capsys: pytest.CaptureFixture[str],
+    outcome: TierResult, code: int, line: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(tiers, "_pytest", lambda *_: outcome)
@@ -64,9 +66,9 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     order: list[str] = []
     monkeypatch.setattr(servers, "ensure", lambda: order.append("servers"))
 
-    def run(*_: object) -> Outcome:
+    def run(*_: object) -> TierResult:
         order.append("tests")
-        return Outcome(tier, 1, 0, 0, 1.0)
+        return TierResult(tier, 1, 0, 0, 1.0)
 
     monkeypatch.setattr(tiers, "_pytest", run)
     tiers.run([tier], None, stop=False)

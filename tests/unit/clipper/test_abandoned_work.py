@@ -9,9 +9,9 @@ from cluster.clock import SystemClock
 from cluster.settings import Settings
 from deployments.clipper import workshop
 from deployments.clipper.config import VideoConfig
-from deployments.clipper.crew import Threads
+from deployments.clipper.crew import ThreadTaskExecutor
 from deployments.clipper.sandbox import private_folder
-from deployments.clipper.workshop import Workshop
+from deployments.clipper.workshop import ClipWorker
 from tests.cluster.polling import eventually
 
 
@@ -21,7 +21,7 @@ async def test_folders_that_nobody_works_in_go_and_others_stay(
     monkeypatch.setattr(workshop, "SWEEP_S", 0.01)
     settings = Settings(home=tmp_path)
     bootstrap(tmp_path, settings)
-    shop = Workshop(settings, VideoConfig(gpu=False), Threads(1), None, SystemClock())
+    shop = ClipWorker(settings, VideoConfig(gpu=False), ThreadTaskExecutor(1), None, SystemClock())
     await shop.start()
     try:
         with private_folder(shop.library.scratch) as used:

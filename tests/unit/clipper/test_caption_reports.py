@@ -5,21 +5,21 @@ from typing import Any
 
 import pytest
 
-from deployments.clipper.order import Order
-from deployments.clipper.producing import Cut, about_captions, planning
+from deployments.clipper.order import ClipJobSpec
+from deployments.clipper.producing import ClipTask, about_captions, plan_task
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.media import NO_TRANSCRIPT, Transcript
 from tests.media_fixtures.infos import picture
 from tests.media_fixtures.spoken import speech
 
 TIBETAN = "\u0f56\u0f7c\u0f51\u0f0b\u0f61\u0f72\u0f42"
-ORDER = Order("v", "talk.mp4", "p", "", picture(10.0), ClipOptions(), 10, 7.0)
+ORDER = ClipJobSpec("v", "talk.mp4", "p", "", picture(10.0), ClipOptions(), 10, 7.0)
 
 
 def about(transcript: Transcript, captions: str = "karaoke") -> dict[str, Any]:
     order = replace(ORDER, options=ClipOptions(captions=captions))
-    cut, highlight = Cut("t", "j", "k", 1), Highlight(0.0, 10.0, 0.5, {}, ())
-    plan, words, why = planning(cut, order, transcript, highlight, None, "x264", lambda: False)
+    cut, highlight = ClipTask("t", "j", "k", 1), Highlight(0.0, 10.0, 0.5, {}, ())
+    plan, words, why = plan_task(cut, order, transcript, highlight, None, "x264", lambda: False)
     return about_captions(transcript, order, plan, words, why)
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit
-from deployments.clipper.charging import charge, charge_said, refund, seconds_of
+from deployments.clipper.charging import charge, charge_to_json, refund, seconds_of
 from deployments.contracts.jobs import Job
 
 PLAN = Plan(id="team", prices={Unit.VIDEO_SECONDS: 250})
@@ -20,7 +20,7 @@ class Ended:
 
 def test_a_refund_takes_back_the_charge_on_its_own_day_at_its_own_price() -> None:
     made = charge("acme", "key1", PLAN, 90, at=1_000_000.0)
-    ended = cast(Job, Ended(spec={"charge": charge_said(made)}))
+    ended = cast(Job, Ended(spec={"charge": charge_to_json(made)}))
 
     back = refund(ended)
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.crew import Threads, together
+from deployments.clipper.crew import ThreadTaskExecutor, gather_or_cancel
 from deployments.clipper.failures import MediaDamaged
-from deployments.clipper.sandbox import Interrupted
+from deployments.clipper.sandbox import Cancelled
 
 HERE = Path()
 
 
 @pytest.fixture
-async def crew() -> AsyncIterator[Threads]:
-    crew = Threads()
+async def crew() -> AsyncIterator[ThreadTaskExecutor]:
+    crew = ThreadTaskExecutor()
     yield crew
     await crew.close()
 
@@ -31,13 +31,13 @@ def failing(cancel: Callable[[], bool]) -> None:
     raise MediaDamaged("No frame could be decoded.")
 
 
-async def test_a_piece_answers_with_what_it_returns_or_raises(crew: Threads) -> None:
-    assert await crew.do(HERE, adding, 1, 2) == 3
+async def test_a_piece_answers_with_what_it_returns_or_raises(crew: ThreadTaskExecutor) -> None:
+    assert await crew.run(HERE, adding, 1, 2) == 3
     with pytest.raises(MediaDamaged, match="No frame could be decoded"):
-        await crew.do(HERE, failing)
+        await crew.run(HERE, failing)
 
 
-async def test_a_piece_that_nobody_waits_for_ends_within_a_second(crew: Threads) -> None:
+async def test_a_piece_that_nobody_waits_for_ends_within_a_second(crew: ThreadTaskExecutor) -> None:
     running, over = threading.Event(), threading.Event()
 
     def endless(cancel: Callable[[], bool]) -> None:
@@ -45,9 +45,9 @@ async def test_a_piece_that_nobody_waits_for_ends_within_a_second(crew: Threads)
         while not cancel():
             time.sleep(0.005)
         over.set()
-        raise Interrupted
+        raise Cancelled
 
-    task = asyncio.create_task(crew.do(HERE, endless))
+    task = asyncio.create_task(crew.run(HERE, endless))
     assert await asyncio.to_thread(running.wait, 5)
     task.cancel()
     began = asyncio.get_running_loop().time()
@@ -58,13 +58,13 @@ async def test_a_piece_that_nobody_waits_for_ends_within_a_second(crew: Threads)
     assert over.is_set()
 
 
-async def test_pieces_run_side_by_side(crew: Threads) -> None:
+async def test_pieces_run_side_by_side(crew: ThreadTaskExecutor) -> None:
     met = threading.Barrier(3)
 
     def meeting(cancel: Callable[[], bool]) -> int:
         return met.wait(5)
 
-    assert sorted(await together(*(crew.do(HERE, meeting) for _ in range(3)))) == [0, 1, 2]
+    assert sorted(await gather_or_cancel(*(crew.run(HERE, meeting) for _ in range(3)))) == [0, 1, 2]
 
 
 async def test_answers_come_in_the_order_of_the_works() -> None:
@@ -78,8 +78,8 @@ async def test_answers_come_in_the_order_of_the_works() -> None:
         gate.set()
         return "second"
 
-    assert await together(first(), second()) == ["first", "second"]
-    assert await together() == []
+    assert await gather_or_cancel(first(), second()) == ["first", "second"]
+    assert await gather_or_cancel() == []
 
 
 async def test_the_first_error_ends_the_others_and_is_raised_as_it_is() -> None:
@@ -96,7 +96,7 @@ async def test_the_first_error_ends_the_others_and_is_raised_as_it_is() -> None:
         raise MediaDamaged("broken")
 
     with pytest.raises(MediaDamaged, match="broken") as raised:
-        await together(waiting(), breaking(), waiting())
+        await gather_or_cancel(waiting(), breaking(), waiting())
 
     assert ended == ["waiting", "waiting"]
     assert raised.value.__cause__ is None
@@ -107,14 +107,14 @@ async def test_errors_of_groups_inside_groups_are_found() -> None:
         raise MediaDamaged("deep")
 
     async def nested() -> None:
-        await together(breaking(), breaking())
+        await gather_or_cancel(breaking(), breaking())
 
     with pytest.raises(MediaDamaged, match="deep"):
-        await together(nested())
+        await gather_or_cancel(nested())
 
 
 async def test_cancelling_all_of_them_is_no_error_of_theirs() -> None:
-    task = asyncio.create_task(together(asyncio.sleep(60), asyncio.sleep(60)))
+    task = asyncio.create_task(gather_or_cancel(asyncio.sleep(60), asyncio.sleep(60)))
     await asyncio.sleep(0)
     task.cancel()
 

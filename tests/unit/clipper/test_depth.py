@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployments.clipper.seeing import SPOKEN, depth_for
+from deployments.clipper.seeing import SPOKEN, analysis_mode
 from deployments.contracts.media import NO_TRANSCRIPT, Transcript, Word
 
 
@@ -27,4 +27,4 @@ def spoken(share: float, duration: float = 100.0) -> Transcript:
 def test_pictures_matter_less_where_much_is_said(
     transcript: Transcript, duration: float, depth: str
 ) -> None:
-    assert depth_for(transcript, duration) == depth
+    assert analysis_mode(transcript, duration) == depth

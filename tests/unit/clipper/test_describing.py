@@ -15,13 +15,13 @@ from deployments.clipper.describing import (
     MAX_TITLE,
     MAX_TOPIC,
     TEMPLATE,
-    Describing,
-    by_template,
+    ClipMetadataWriter,
     description_of,
+    metadata_from_template,
     title_of,
     topic_of,
 )
-from deployments.contracts.clips import ClipText, Highlight
+from deployments.contracts.clips import ClipMetadata, Highlight
 
 SAID = "Never hurry a good coffee! Coffee takes patience, and patience takes a quiet kitchen."
 
@@ -52,8 +52,10 @@ class Model:
         return self.order
 
 
-async def described(model: Model | None, text: str = SAID) -> ClipText:
-    return await Describing(model).describe("acme", "key1", clip(0, text), text, "talk.mp4", 2, 7)
+async def described(model: Model | None, text: str = SAID) -> ClipMetadata:
+    return await ClipMetadataWriter(model).describe(
+        "acme", "key1", clip(0, text), text, "talk.mp4", 2, 7
+    )
 
 
 def test_a_topic_is_what_is_said_most_in_the_order_of_saying() -> None:
@@ -91,12 +93,17 @@ def test_hashtags_are_what_comes_again_and_names() -> None:
         "Welcome back to the channel. Our company grew revenue by ten percent, and revenue in "
         "Europe grew most. I remember Anna saying that growth is easy."
     )
-    assert by_template(said, "", 1).hashtags == ("#grew", "#revenue", "#Europe", "#Anna")
+    assert metadata_from_template(said, "", 1).hashtags == ("#grew", "#revenue", "#Europe", "#Anna")
 
 
 def test_a_text_without_repeats_has_its_longest_words_and_a_script_without_gaps_none() -> None:
-    assert by_template("knead it and put it aside slowly", "", 1).hashtags == ("#slowly", "#knead")
-    assert by_template("大家好今天我们来谈谈怎么做面包。非常简单。", "", 1).hashtags == ()
+    assert metadata_from_template("knead it and put it aside slowly", "", 1).hashtags == (
+        "#slowly",
+        "#knead",
+    )
+    assert (
+        metadata_from_template("大家好今天我们来谈谈怎么做面包。非常简单。", "", 1).hashtags == ()
+    )
 
 
 def test_a_description_ends_with_a_sentence_or_a_word() -> None:
@@ -106,7 +113,7 @@ def test_a_description_ends_with_a_sentence_or_a_word() -> None:
 
 @given(st.text(max_size=2000), st.text(max_size=300), st.integers(1, 99))
 def test_a_template_never_says_too_much(text: str, name: str, number: int) -> None:
-    made = by_template(text, name, number)
+    made = metadata_from_template(text, name, number)
 
     assert made.generated_by == TEMPLATE
     assert 0 < len(made.title) <= MAX_TITLE
@@ -122,7 +129,7 @@ async def test_the_text_model_writes_and_is_named() -> None:
     made = await described(model)
 
     assert model.asked == [("acme", "key1", topic_of(SAID))]
-    assert made == ClipText(
+    assert made == ClipMetadata(
         "Never hurry a good coffee!",
         "Slow coffee, better mornings.",
         ("#SlowCoffee", "#barista"),
@@ -132,7 +139,9 @@ async def test_the_text_model_writes_and_is_named() -> None:
 
 
 async def test_a_model_without_hashtags_gets_those_of_the_template() -> None:
-    assert (await described(Model(text="No tags."))).hashtags == by_template(SAID, "", 1).hashtags
+    assert (await described(Model(text="No tags."))).hashtags == metadata_from_template(
+        SAID, "", 1
+    ).hashtags
 
 
 async def test_a_model_that_is_not_there_is_made_up_for_and_it_says_why() -> None:
@@ -154,7 +163,7 @@ async def test_the_text_model_decides_the_order_where_it_answers_with_one() -> N
     first, second = clip(0, "dull"), clip(20, "thrilling")
     for answer, expected in (("B,A", (second, first)), ("what?", (first, second))):
         model = Model(order=answer)
-        assert await Describing(model).ordered("acme", "key1", [first, second]) == expected
+        assert await ClipMetadataWriter(model).ordered("acme", "key1", [first, second]) == expected
         [(tenant, holder, prompt)] = model.asked
         assert (tenant, holder) == ("acme", "key1")
         assert "thrilling" in prompt
@@ -164,8 +173,8 @@ async def test_without_an_answer_clips_keep_the_order_of_their_scores() -> None:
     clips = (clip(0), clip(20))
     refused = Model(problem=RateLimited("too many", 1.0, "nano"))
 
-    assert await Describing(None).ordered("acme", "key1", clips) == clips
-    assert await Describing(refused).ordered("acme", "key1", clips) == clips
+    assert await ClipMetadataWriter(None).ordered("acme", "key1", clips) == clips
+    assert await ClipMetadataWriter(refused).ordered("acme", "key1", clips) == clips
     assert len(refused.asked) == 1
 
 

@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from cluster.problems import NotFound, Problem
-from deployments.clipper.clipping import REPLACEMENTS, _Making
+from deployments.clipper.clipping import REPLACEMENTS, _JobRun
 from deployments.clipper.failures import MediaDamaged, RenderFailed, SandboxFailed
-from deployments.clipper.order import Order
-from deployments.clipper.ranking import Ranking
+from deployments.clipper.order import ClipJobSpec
+from deployments.clipper.ranking import RankedHighlights
 from deployments.contracts.clips import ClipOptions, Highlight
-from deployments.contracts.media import NO_TRANSCRIPT, Source
+from deployments.contracts.media import NO_TRANSCRIPT, MediaSource
 from tests.media_fixtures.infos import picture
 
-ORDER = Order("vid_1", "talk", "videos/vid_1/source", "ab", picture(60.0), ClipOptions(), 60, 7.0)
-SOURCE = Source(Path("nowhere"), ORDER.info, "ab")
+ORDER = ClipJobSpec(
+    "vid_1", "talk", "videos/vid_1/source", "ab", picture(60.0), ClipOptions(), 60, 7.0
+)
+SOURCE = MediaSource(Path("nowhere"), ORDER.info, "ab")
 
 
 def stretch(start: float) -> Highlight:
@@ -52,12 +54,12 @@ class Producing:
         return {"start": highlight.start, "end": highlight.end}
 
 
-async def made(problems: Mapping[float, Problem], *spare: float) -> tuple[_Making, Work]:
+async def made(problems: Mapping[float, Problem], *spare: float) -> tuple[_JobRun, Work]:
     """A job of one clip, at 10 s, with others to spare."""
     work, clipping = Work(), SimpleNamespace(producing=Producing(problems))
     others = [stretch(start) for start in spare]
-    choice = Ranking((stretch(10.0),), tuple(others))
-    making = _Making(clipping, work, ORDER, SOURCE, NO_TRANSCRIPT, Path("nowhere"), choice, others)  # type: ignore[arg-type]
+    choice = RankedHighlights((stretch(10.0),), tuple(others))
+    making = _JobRun(clipping, work, ORDER, SOURCE, NO_TRANSCRIPT, Path("nowhere"), choice, others)  # type: ignore[arg-type]
     await making.one(1, choice.best[0], threads=1)
     return making, work
 

@@ -10,12 +10,12 @@ from cluster.clock import SystemClock
 from cluster.problems import Problem
 from deployments.clipper.analysis.chunk import Heard
 from deployments.clipper.failures import MediaDamaged, MediaTooLarge, SandboxFailed
-from deployments.clipper.seeing import Seeing
-from deployments.contracts.media import Features, Hearing, Source
+from deployments.clipper.seeing import VideoAnalyzer
+from deployments.contracts.media import AudioFeatures, MediaFeatures, MediaSource
 from tests.media_fixtures.infos import picture
 from tests.unit.ranking.planted_features import hearing
 
-SOURCE = Source(Path("nowhere"), picture(9.0), "ab")
+SOURCE = MediaSource(Path("nowhere"), picture(9.0), "ab")
 HEARD = Heard(hearing(9.0), 9.0, 0)
 
 
@@ -25,7 +25,7 @@ class Failing:
     def __init__(self, problem: Problem, *names: str) -> None:
         self._problem, self._names = problem, names
 
-    async def do(self, folder: Path, piece: Callable[..., Any], *arguments: Any) -> Any:
+    async def run(self, folder: Path, piece: Callable[..., Any], *arguments: Any) -> Any:
         if piece.__name__ in self._names:
             raise self._problem
         return HEARD
@@ -33,11 +33,11 @@ class Failing:
     async def close(self) -> None: ...
 
 
-def seeing(problem: Problem, *names: str) -> Seeing:
-    return Seeing(None, Failing(problem, *names), SystemClock(), 2)  # type: ignore[arg-type]
+def seeing(problem: Problem, *names: str) -> VideoAnalyzer:
+    return VideoAnalyzer(None, Failing(problem, *names), SystemClock(), 2)  # type: ignore[arg-type]
 
 
-async def analysed(problem: Problem, *names: str) -> Features:
+async def analysed(problem: Problem, *names: str) -> MediaFeatures:
     async def told(share: float) -> None: ...
 
     return await seeing(problem, *names)._analysed(SOURCE, Path("nowhere"), "fast", told)
@@ -48,19 +48,19 @@ async def analysed(problem: Problem, *names: str) -> Features:
 async def test_a_damaged_stretch_is_framed_without_having_been_seen(
     problem: Problem, piece: str
 ) -> None:
-    assert await seeing(problem, piece).stretch(SOURCE, Path("nowhere"), 1.0, 3.0) is None
+    assert await seeing(problem, piece).analyze_span(SOURCE, Path("nowhere"), 1.0, 3.0) is None
 
 
 async def test_a_fault_of_ours_is_not_hidden() -> None:
     with pytest.raises(SandboxFailed):
-        await seeing(SandboxFailed(), "chunk_of").stretch(SOURCE, Path("nowhere"), 1.0, 3.0)
+        await seeing(SandboxFailed(), "chunk_of").analyze_span(SOURCE, Path("nowhere"), 1.0, 3.0)
 
 
 async def test_a_recording_whose_pictures_cannot_be_analysed_is_ranked_by_its_sound() -> None:
     found = await analysed(MediaDamaged(), "analyse_chunk")
 
     assert found.sight is None
-    assert isinstance(found.hearing, Hearing)
+    assert isinstance(found.hearing, AudioFeatures)
     assert found.partial
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.clipper.order import Order, from_spec, to_spec
+from deployments.clipper.order import ClipJobSpec, from_spec, to_spec
 from deployments.contracts.clips import ASPECTS, ClipOptions, Quality
 from tests.media_fixtures.infos import picture, sound
 
@@ -34,7 +34,7 @@ options = st.builds(
     seed=st.integers(0, 2**31 - 1),
 )
 orders = st.builds(
-    Order,
+    ClipJobSpec,
     video=words,
     name=words,
     path=words,
@@ -45,11 +45,13 @@ orders = st.builds(
     clip_days=st.floats(0.1, 3650),
     transcript=st.none() | st.tuples(words, st.sampled_from(["srt", "vtt", "json"])),
 )
-PLAIN = Order("vid_1", "talk.mp4", "videos/vid_1/source", "ab", picture(9.0), ClipOptions(), 9, 7.0)
+PLAIN = ClipJobSpec(
+    "vid_1", "talk.mp4", "videos/vid_1/source", "ab", picture(9.0), ClipOptions(), 9, 7.0
+)
 
 
 @given(orders)
-def test_an_order_is_the_same_after_the_store(order: Order) -> None:
+def test_an_order_is_the_same_after_the_store(order: ClipJobSpec) -> None:
     assert from_spec(json.loads(json.dumps(to_spec(order)))) == order
 
 

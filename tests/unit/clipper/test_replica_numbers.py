@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployments.clipper.scaling import ByQueue, replicas_for
+from deployments.clipper.scaling import QueueScalingPolicy, replicas_for
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def context(metrics: Any, current: int = 2) -> Any:
 def test_every_replica_reports_the_whole_queue_so_nothing_is_added_up() -> None:
     metrics = {"queued": {"a": 3.0, "b": 2.0}, "running": {"a": 1.0, "b": 1.0}}
 
-    assert ByQueue(jobs=2)(context(metrics)) == (2, {})
-    assert ByQueue()(context(metrics)) == (4, {})
+    assert QueueScalingPolicy(jobs=2)(context(metrics)) == (2, {})
+    assert QueueScalingPolicy()(context(metrics)) == (4, {})
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_every_replica_reports_the_whole_queue_so_nothing_is_added_up() -> None:
     ],
 )
 def test_a_report_that_makes_no_sense_changes_nothing(metrics: Any) -> None:
-    assert ByQueue()(context(metrics, current=3)) == (3, {})
+    assert QueueScalingPolicy()(context(metrics, current=3)) == (3, {})

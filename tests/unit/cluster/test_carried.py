@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, fields
 
 import pytest
 
-from cluster.carried import carried
+from cluster.carried import version_tolerant
 from cluster.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
-from deployments.cache.stats import ReplicaReport
+from deployments.cache.stats import ReplicaCacheStats
 from deployments.contracts import cache, embedding, generation, limits, scaling
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import Offer
+from deployments.ingress.offer import ModelSettings
 
 RULE = (
     "its fields changed. While a cluster is rolled, replicas of the last version send it to those "
@@ -21,11 +21,11 @@ RULE = (
 PINNED: dict[type, str] = {
     Caller: "tenant key_id scopes plan kind weight expires",
     IngressConfig: "offer cache video resilience deployments scaling",
-    Offer: "default_provider providers output_caps costs",
-    ReplicaReport: "counts tiers semantic",
-    cache.Busy: "token",
-    cache.Claimed: "token",
-    cache.Progress: "state frames sealed",
+    ModelSettings: "default_provider providers output_caps costs",
+    ReplicaCacheStats: "counts tiers semantic",
+    cache.LeaseHeldElsewhere: "token",
+    cache.LeaseAcquired: "token",
+    cache.FollowResult: "state frames sealed",
     cache.TierStats: "hits misses bytes entries evictions errors",
     cache.SemanticStats: "entries compared hits checks errors error error_upper bound",
     embedding.EmbedRequest: "request_id caller model texts timeout_s priority dimensions",
@@ -36,7 +36,7 @@ PINNED: dict[type, str] = {
     generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
     "priority start_within_s call",
     generation.SettleRequest: "replica call",
-    generation.Usage: "prompt_tokens completion_tokens",
+    generation.TokenUsage: "prompt_tokens completion_tokens",
     generation.TokenLogprob: "token raw logprob top",
     generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model",
     generation.Choice: "index text finish_reason logprobs",
@@ -45,13 +45,13 @@ PINNED: dict[type, str] = {
     "description capabilities",
     generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
     limits.BucketSpec: "key kind capacity rate until spent",
-    limits.Ask: "spec number acked holding adjust need waiting want",
-    limits.Grant: "number credits level retry_after_s known elsewhere",
-    limits.Exchange: "epoch replicas grants",
-    scaling.ReplicaState: "replica state node address since",
+    limits.LeaseRequest: "spec number acked holding adjust need waiting want",
+    limits.LeaseGrant: "number credits level retry_after_s known elsewhere",
+    limits.ExchangeResult: "epoch replicas grants",
+    scaling.ServeReplica: "replica state node address since",
     scaling.DeploymentState: "name status message target replicas",
-    scaling.Sight: "at deployments",
-    scaling.IngressView: "standings calls open seen",
+    scaling.ServeSnapshot: "at deployments",
+    scaling.IngressReport: "standings calls open seen",
 }
 WORDS = {
     Priority: "interactive standard batch",
@@ -89,14 +89,14 @@ def test_every_contract_between_ingress_and_model_is_pinned() -> None:
     assert dataclasses <= PINNED.keys(), "pin the fields of what was added"
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Old:
     name: str
     size: int = 1
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class New:
     name: str
@@ -105,14 +105,14 @@ class New:
     known: dict[str, int] = field(default_factory=dict)
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Strict:
     name: str
     size: int
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class One:
     name: str

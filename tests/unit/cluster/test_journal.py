@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from cluster.journal import KEPT, Journal
+from cluster.journal import KEPT, BufferedLineWriter
 
 
 def test_lines_appear_in_order_after_a_flush(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "logs", "access")
+    journal = BufferedLineWriter(tmp_path / "logs", "access")
     for number in range(3):
         journal.write(b'{"n":%d}' % number)
     journal.flush()
@@ -16,7 +16,7 @@ def test_lines_appear_in_order_after_a_flush(tmp_path: Path) -> None:
 
 
 def test_closing_writes_the_rest(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "access")
+    journal = BufferedLineWriter(tmp_path, "access")
     journal.write(b"last")
     journal.close()
 
@@ -24,7 +24,7 @@ def test_closing_writes_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_full_file_is_rotated_and_only_so_many_are_kept(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "access", rotate_bytes=1)
+    journal = BufferedLineWriter(tmp_path, "access", rotate_bytes=1)
     for number in range(KEPT + 3):
         journal.write(b"%d" % number)
         journal.flush()
@@ -36,7 +36,7 @@ def test_a_full_file_is_rotated_and_only_so_many_are_kept(tmp_path: Path) -> Non
 
 
 def test_a_disk_that_refuses_costs_lines_and_nothing_else(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "logs", "access")
+    journal = BufferedLineWriter(tmp_path / "logs", "access")
     journal.path.mkdir()  # a folder stands where the file should be
     journal.write(b"lost")
     journal.flush()

@@ -13,10 +13,10 @@ import pytest
 
 from cluster.logs import JsonLines, configure_logging, log_request
 from cluster.problems import InvalidRequest, ModelFailed
-from cluster.resilience.verdicts import Verdict, verdict_of
+from cluster.resilience.verdicts import FailureClass, classify
 from deployments.ingress.problems import native_body
 from deployments.model.failures import (
-    as_answer,
+    as_picklable,
     model_failed,
     refused_parameters,
     replica_lost,
@@ -62,7 +62,7 @@ async def test_the_reason_of_a_failure_is_logged_and_leaves_the_replica_with_nob
 ) -> None:
     log_request("req_9", "acme")
 
-    answer = pickle.loads(pickle.dumps(as_answer(failure("nano", SECRET), "nano")))
+    answer = pickle.loads(pickle.dumps(as_picklable(failure("nano", SECRET), "nano")))
 
     [line] = _read(lines)
     assert (line["level"], line["request_id"], line["tenant"]) == ("error", "req_9", "acme")
@@ -79,7 +79,7 @@ async def test_an_unexpected_error_is_the_models_failure_with_its_traceback(
     try:
         fail()
     except KeyError as error:
-        answer = as_answer(error, "nano")
+        answer = as_picklable(error, "nano")
 
     assert type(answer) is ModelFailed
     assert "in fail" in _read(lines)[0]["exception"]
@@ -87,10 +87,10 @@ async def test_an_unexpected_error_is_the_models_failure_with_its_traceback(
 
 
 async def test_refused_parameters_are_a_400_that_counts_for_nobody(lines: io.StringIO) -> None:
-    answer = as_answer(refused_parameters("nano", SECRET), "nano")
+    answer = as_picklable(refused_parameters("nano", SECRET), "nano")
 
     assert isinstance(answer, InvalidRequest)
-    assert verdict_of(answer, 1.0, 0.5) is Verdict.NONE
+    assert classify(answer, 1.0, 0.5) is FailureClass.NONE
     [line] = _read(lines)
     assert (line["level"], line["reason"]) == ("warning", SECRET)
     assert "secret" not in json.dumps(native_body(answer))

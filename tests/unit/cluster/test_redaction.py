@@ -13,7 +13,7 @@ from cluster.auth.delegation import Delegation
 from cluster.auth.sessions import SHAPE as REFRESH_SHAPE
 from cluster.blobs.links import DownloadLinks
 from cluster.clock import SystemClock
-from cluster.events.signing import Keyring
+from cluster.events.signing import WebhookSecrets
 from cluster.ops.startup import token as ray_token
 from cluster.redaction import MIN_LENGTH, REDACTED, contains_credential, redact
 
@@ -34,9 +34,9 @@ def _refresh_token() -> str:
 MINTED: dict[str, Callable[[], str]] = {
     "API key": keys.mint,
     "refresh token": _refresh_token,
-    "webhook secret": lambda: Keyring(PEPPER).new("wh_1")[0],
+    "webhook secret": lambda: WebhookSecrets(PEPPER).new("wh_1")[0],
     "access token": _access_token,
-    "delegation": lambda: Delegation(PEPPER, CLOCK).mint("acme", "key"),
+    "delegation": lambda: Delegation(PEPPER, CLOCK).issue("acme", "key"),
     "file link": lambda: DownloadLinks(PEPPER, CLOCK).sign("acme", "a/b.mp4", 60.0, "b.mp4"),
 }
 SURROUNDINGS = ("{}", "/api/v1/jobs/{}", "x{}", "a-b_{}", "token={}&x=1", "Bearer {}", '"{}"')

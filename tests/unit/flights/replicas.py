@@ -8,13 +8,13 @@ from typing import Any
 
 from cluster.problems import DeadlineExceeded
 from cluster.tenants.caller import Caller, Priority
-from deployments.cache.ask import Ask
-from deployments.cache.codec import Sealer, encode
-from deployments.cache.flights import Flights, Waiter
-from deployments.cache.replay import Gathering
-from deployments.cache.retrieval import Retrieval
-from deployments.cache.shelf import Shelf
-from deployments.contracts.cache import Entry, Lives, SharedTier, Tier, TierDown
+from deployments.cache.ask import LookupRequest
+from deployments.cache.codec import AesGcmCodec, encode
+from deployments.cache.flights import FlightWaiter, SingleFlight
+from deployments.cache.replay import ChunkAggregator
+from deployments.cache.retrieval import TieredFetcher
+from deployments.cache.shelf import InMemorySharedTier
+from deployments.contracts.cache import Entry, SharedTier, Tier, TierUnavailable, Ttls
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -22,14 +22,14 @@ from deployments.contracts.generation import (
     GenerateRequest,
     Message,
     Sampling,
-    Usage,
+    TokenUsage,
 )
 from virtual_time import LoopClock
 
 CALLER = Caller("acme", "k", frozenset())
 GREEDY = Sampling(temperature=0.0)
 SAMPLED = Sampling(temperature=1.0)
-SEALER = Sealer(b"secret of acme")
+SEALER = AesGcmCodec(b"secret of acme")
 
 
 def request(
@@ -63,7 +63,7 @@ class Model:
     seen: list[GenerateRequest] = field(default_factory=list)
 
     async def generate(self, asked: GenerateRequest) -> Completion:
-        gathering = Gathering("nano")
+        gathering = ChunkAggregator("nano")
         async with aclosing(self.stream(asked)) as chunks:
             async for chunk in chunks:
                 gathering.add(chunk)
@@ -97,19 +97,19 @@ class Model:
                 0,
                 text,
                 "stop" if last else None,
-                usage=Usage(3, len(texts)) if last else None,
+                usage=TokenUsage(3, len(texts)) if last else None,
                 tokens=1,
                 prompt_tokens=0 if number else 3,
             )
 
 
 def completion(text: str = "kept") -> Completion:
-    return Completion((Choice(0, text, "stop"),), Usage(3, 1), "nano")
+    return Completion((Choice(0, text, "stop"),), TokenUsage(3, 1), "nano")
 
 
 def entry(answer: Completion, *, as_of: int = 0, created: float | None = None) -> Entry:
     at = LoopClock().wall() if created is None else created
-    return Entry("acme", "nano", as_of, at, 1.0, Lives(60.0, 120.0, 180.0), encode(answer))
+    return Entry("acme", "nano", as_of, at, 1.0, Ttls(60.0, 120.0, 180.0), encode(answer))
 
 
 @dataclass
@@ -142,7 +142,7 @@ class Faulty:
             self.before.get(name, lambda: None)()
             await asyncio.sleep(0.001)
             if self.down:
-                raise TierDown("not now")
+                raise TierUnavailable("not now")
             return await getattr(self.behind, name)(*args)
 
         return call
@@ -181,12 +181,12 @@ class Replica:
         self.model = model
         self.keeping = Keeping()
         clock = LoopClock()
-        self.retrieval = Retrieval(shared, archive, clock)
-        self.flights = Flights(self.retrieval, clock)
+        self.retrieval = TieredFetcher(shared, archive, clock)
+        self.flights = SingleFlight(self.retrieval, clock)
 
-    def ask(self, key: bytes = b"k" * 32, **fields: Any) -> Ask:
+    def ask(self, key: bytes = b"k" * 32, **fields: Any) -> LookupRequest:
         asked = {name: fields.pop(name) for name in REQUEST if name in fields}
-        return Ask(
+        return LookupRequest(
             key,
             request(**asked),
             self.model,
@@ -197,11 +197,11 @@ class Replica:
             **fields,
         )
 
-    def waiter(self, **fields: Any) -> Waiter:
+    def waiter(self, **fields: Any) -> FlightWaiter:
         return self.flights.waiter(self.ask(**fields))
 
     async def text(self, **fields: Any) -> str:
-        return text_of(await self.waiter(**fields).whole())
+        return text_of(await self.waiter(**fields).result())
 
     async def words(self, told: list[str], **fields: Any) -> None:
         """Adds the text of each chunk of a stream to `told`, as it comes."""
@@ -211,7 +211,7 @@ class Replica:
 
     async def streamed(self, **fields: Any) -> str:
         """The text of a whole stream, which is checked to be one."""
-        gathering = Gathering("nano")
+        gathering = ChunkAggregator("nano")
         async with aclosing(self.waiter(streaming=True, **fields).chunks()) as chunks:
             async for chunk in chunks:
                 assert not gathering.complete
@@ -220,7 +220,7 @@ class Replica:
 
     def die(self) -> None:
         """As a killed process: nothing is given back, and nothing is heard of it any more."""
-        self.retrieval.later = lambda work: work.close()  # type: ignore[method-assign]
+        self.retrieval.run_in_background = lambda work: work.close()  # type: ignore[method-assign]
         for task in tuple(self.flights._tasks):
             task.cancel()
 
@@ -232,8 +232,8 @@ def text_of(answer: Completion) -> str:
     return "".join(choice.text for choice in answer.choices)
 
 
-def shelf() -> Shelf:
-    return Shelf(64 << 20, LoopClock())
+def shelf() -> InMemorySharedTier:
+    return InMemorySharedTier(64 << 20, LoopClock())
 
 
 async def settle(*replicas: Replica) -> None:
@@ -243,7 +243,7 @@ async def settle(*replicas: Replica) -> None:
             await asyncio.wait(tuple(replica.flights._tasks))
     for replica in replicas:
         await replica.retrieval.close()
-        assert replica.flights.flying(b"k" * 32) is None
+        assert replica.flights.get_open(b"k" * 32) is None
         assert not replica.flights._flying
         assert replica.model.open == 0
 
@@ -270,6 +270,6 @@ def fleet(count: int, shelf: object, model: Model | None = None) -> list[Replica
     return [Replica(model, shelf) for _ in range(count)]  # type: ignore[arg-type]
 
 
-def nothing_is_open(shelf: Shelf) -> bool:
+def nothing_is_open(shelf: InMemorySharedTier) -> bool:
     figures = shelf.figures()
     return figures["claims"] == figures["log_bytes"] == 0

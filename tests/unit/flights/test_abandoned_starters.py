@@ -10,8 +10,8 @@ import pytest
 
 from cluster.problems import ClientGone, DeadlineExceeded, Draining, ModelFailed, Overloaded
 from deployments.cache.claims import FOLLOWING_S
-from deployments.cache.flight import Flight
-from deployments.cache.flights import Flights
+from deployments.cache.flight import InFlightComputation
+from deployments.cache.flights import SingleFlight
 from deployments.contracts.generation import Chunk, GenerateRequest
 from replicas import (
     SAMPLED,
@@ -38,14 +38,14 @@ current: ContextVar[str] = ContextVar("current", default="nobody")
 async def test_work_runs_in_the_context_of_no_caller() -> None:
     seen = []
 
-    async def work(flight: Flight) -> None:
+    async def work(flight: InFlightComputation) -> None:
         seen.append(current.get())
         current.set("the work")
-        flight.land(completion(), None, "model")
+        flight.complete(completion(), None, "model")
 
-    flights, replica = Flights(work, LoopClock()), Replica(Model())
+    flights, replica = SingleFlight(work, LoopClock()), Replica(Model())
     current.set("the starter")
-    await flights.waiter(replica.ask()).whole()
+    await flights.waiter(replica.ask()).result()
     flights.refresh(replica.ask())
     await asyncio.sleep(0.01)
     assert seen == ["nobody", "nobody"]
@@ -106,11 +106,11 @@ async def test_a_call_that_is_always_cancelled_is_never_called_a_shutdown() -> N
 
 @simulated
 async def test_work_that_is_cancelled_by_somebody_else_is_never_called_a_shutdown() -> None:
-    async def work(flight: Flight) -> None:
+    async def work(flight: InFlightComputation) -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(ModelFailed):
-        await Flights(work, LoopClock()).waiter(Replica(Model()).ask()).whole()
+        await SingleFlight(work, LoopClock()).waiter(Replica(Model()).ask()).result()
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -15,13 +15,13 @@ from cluster.problems import (
     ModelFailed,
 )
 from cluster.tenants.caller import Priority
-from deployments.cache.flight import Flight
-from deployments.cache.flights import Flights, Waiter
+from deployments.cache.flight import InFlightComputation
+from deployments.cache.flights import FlightWaiter, SingleFlight
 from replicas import Keeping, Model, Replica, settle, text_of, waiting
 from virtual_time import LoopClock, simulated
 
 
-async def first_words(waiter: Waiter, count: int) -> list[str]:
+async def first_words(waiter: FlightWaiter, count: int) -> list[str]:
     words = []
     async with aclosing(waiter.chunks()) as chunks:
         async for chunk in chunks:
@@ -35,7 +35,7 @@ async def first_words(waiter: Waiter, count: int) -> list[str]:
 async def test_a_hundred_equal_calls_are_one_computation() -> None:
     replica = Replica(Model())
     waiters = [replica.waiter() for _ in range(100)]
-    answers = await asyncio.gather(*(waiter.whole() for waiter in waiters))
+    answers = await asyncio.gather(*(waiter.result() for waiter in waiters))
 
     assert {text_of(answer) for answer in answers} == {"one two three four"}
     assert replica.model.calls == 1
@@ -202,10 +202,10 @@ async def test_closing_ends_everything() -> None:
 
 @simulated
 async def test_work_that_ends_without_an_answer_is_an_error() -> None:
-    async def work(flight: Flight) -> None: ...
+    async def work(flight: InFlightComputation) -> None: ...
 
     with pytest.raises(RuntimeError):
-        await Flights(work, LoopClock()).waiter(Replica(Model()).ask()).whole()
+        await SingleFlight(work, LoopClock()).waiter(Replica(Model()).ask()).result()
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -14,8 +14,8 @@ from cluster.problems import (
     RateLimited,
 )
 from cluster.tenants.caller import Priority
-from deployments.cache.flight import Flight
-from deployments.cache.flights import Flights
+from deployments.cache.flight import InFlightComputation
+from deployments.cache.flights import SingleFlight
 from deployments.contracts.generation import Chunk
 from replicas import Model, Replica, completion, entry, settle, text_of, waiting
 from virtual_time import LoopClock, simulated
@@ -60,7 +60,7 @@ async def test_nobody_urgent_waits_for_work_that_is_not() -> None:
     async with waiting(replica.text(priority=batch)) as first:
         late = [replica.waiter(priority=urgent), replica.waiter(priority=urgent)]
         patient = replica.waiter(priority=batch)
-        async with waiting(*(waiter.whole() for waiter in (*late, patient))) as tasks:
+        async with waiting(*(waiter.result() for waiter in (*late, patient))) as tasks:
             await asyncio.gather(*first, *tasks)
     assert [waiter.collapsed for waiter in (*late, patient)] == [False, True, True]
     assert patient.flight is late[0].flight
@@ -72,7 +72,7 @@ async def test_nobody_urgent_waits_for_work_that_is_not() -> None:
 async def test_who_wants_it_new_does_not_join_one_who_looks() -> None:
     replica = Replica(Model())
     waiters = [replica.waiter(anew=anew) for anew in (False, True, True, False)]
-    async with waiting(*(waiter.whole() for waiter in waiters)) as tasks:
+    async with waiting(*(waiter.result() for waiter in waiters)) as tasks:
         await asyncio.gather(*tasks)
     assert [waiter.collapsed for waiter in waiters] == [False, False, True, True]
     assert replica.model.calls == 2
@@ -92,18 +92,18 @@ async def test_nobody_joins_what_was_begun_before_an_invalidation() -> None:
 
 @simulated
 async def test_an_answer_too_old_for_one_who_joined_is_taken_again() -> None:
-    async def work(flight: Flight) -> None:
+    async def work(flight: InFlightComputation) -> None:
         await asyncio.sleep(1)
         created = LoopClock().wall() - (0 if flight.ask.anew else 100)
         answer = completion(f"asked by {flight.ask.request.timeout_s}")
-        flight.land(answer, entry(answer, created=created), "l2")
+        flight.complete(answer, entry(answer, created=created), "l2")
 
-    flights, replica = Flights(work, LoopClock()), Replica(Model())
+    flights, replica = SingleFlight(work, LoopClock()), Replica(Model())
     easy = replica.ask(timeout_s=10.0)
     strict = replace(
         replica.ask(timeout_s=20.0), usable=lambda found: found.created > LoopClock().wall() - 50
     )
-    async with waiting(flights.waiter(easy).whole(), flights.waiter(strict).whole()) as tasks:
+    async with waiting(flights.waiter(easy).result(), flights.waiter(strict).result()) as tasks:
         found = await asyncio.gather(*tasks)
     assert [text_of(answer) for answer in found] == ["asked by 10.0", "asked by 20.0"]  # type: ignore[arg-type]
 
@@ -111,14 +111,14 @@ async def test_an_answer_too_old_for_one_who_joined_is_taken_again() -> None:
 @simulated
 async def test_what_nobody_has_read_may_be_told_differently_and_what_was_read_may_not() -> None:
     for read in (False, True):
-        flight = Flight(Replica(Model()).ask(), LoopClock().wall())
+        flight = InFlightComputation(Replica(Model()).ask(), LoopClock().wall())
         flight.append(Chunk(0, "good morning"))
         if not read:
-            flight.land(completion("good evening"), None, "l3")
+            flight.complete(completion("good evening"), None, "l3")
             assert [chunk.text for chunk in flight.log] == ["good evening"]
             continue
         assert flight.chunk(0).text == "good morning"
         with pytest.raises(ModelFailed):
-            flight.land(completion("good evening"), None, "l3")
-        flight.land(completion("good morning, all"), None, "l3")
+            flight.complete(completion("good evening"), None, "l3")
+        flight.complete(completion("good morning, all"), None, "l3")
         assert [chunk.text for chunk in flight.log] == ["good morning", ", all"]

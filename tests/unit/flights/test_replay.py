@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.problems import ModelFailed
-from deployments.cache.replay import Differs, Gathering, chunks_of, rest_of
-from deployments.contracts.generation import Choice, Chunk, Completion, TokenLogprob, Usage
+from deployments.cache.replay import ChunkAggregator, PrefixMismatch, chunks_of, remaining_chunks
+from deployments.contracts.generation import Choice, Chunk, Completion, TokenLogprob, TokenUsage
 
 logprobs = st.builds(
     TokenLogprob,
@@ -29,7 +29,9 @@ def completions(draw: st.DrawFn) -> Completion:
         )
         for index in range(count)
     )
-    return Completion(choices, Usage(draw(st.integers(1, 50)), draw(st.integers(0, 99))), "nano")
+    return Completion(
+        choices, TokenUsage(draw(st.integers(1, 50)), draw(st.integers(0, 99))), "nano"
+    )
 
 
 def cut(draw: st.DrawFn, choice: Choice) -> list[Chunk]:
@@ -78,7 +80,7 @@ def streams(draw: st.DrawFn) -> tuple[Completion, list[Chunk]]:
 
 
 def gathered(chunks: list[Chunk]) -> Completion:
-    gathering = Gathering("nano")
+    gathering = ChunkAggregator("nano")
     for chunk in chunks:
         gathering.add(chunk)
     return gathering.completion()
@@ -116,17 +118,17 @@ def test_what_a_stream_has_begun_is_told_to_its_end(
 ) -> None:
     answer, chunks = stream
     told = chunks[: data.draw(st.integers(0, len(chunks)))]
-    whole = [*told, *rest_of(told, answer)]
+    whole = [*told, *remaining_chunks(told, answer)]
     assert_is_a_stream(whole, answer)
     assert gathered(whole) == answer
 
 
 def test_another_answer_does_not_continue_a_stream() -> None:
-    answer = Completion((Choice(0, "good evening", "stop"),), Usage(1, 2), "nano")
-    with pytest.raises(Differs):
-        rest_of([Chunk(0, "good morning")], answer)
-    with pytest.raises(Differs):
-        rest_of([Chunk(0, "good", "stop")], answer)
+    answer = Completion((Choice(0, "good evening", "stop"),), TokenUsage(1, 2), "nano")
+    with pytest.raises(PrefixMismatch):
+        remaining_chunks([Chunk(0, "good morning")], answer)
+    with pytest.raises(PrefixMismatch):
+        remaining_chunks([Chunk(0, "good", "stop")], answer)
 
 
 def test_a_stream_that_broke_off_is_no_answer() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from cluster.problems import DeadlineExceeded, ModelFailed
-from deployments.contracts.cache import TierDown
+from deployments.contracts.cache import TierUnavailable
 from replicas import (
     SAMPLED,
     Faulty,
@@ -108,7 +108,7 @@ async def test_frames_that_may_not_have_arrived_are_not_sent_twice() -> None:
         followers = await publish(key, token, frames, lease_s)
         if frames and not torn:
             torn += 1
-            raise TierDown("the answer was lost")
+            raise TierUnavailable("the answer was lost")
         return followers
 
     shelf.behind.publish = lossy

@@ -144,7 +144,7 @@ async def test_nobody_follows_what_was_begun_before_an_invalidation() -> None:
 @simulated
 async def test_a_stampede_at_expiry_is_one_computation() -> None:
     shelf = new_shelf()
-    await shelf.put(KEY, SEALER.seal(KEY, entry(completion("outdated"))), 60)
+    await shelf.put(KEY, SEALER.encrypt(KEY, entry(completion("outdated"))), 60)
     replicas = fleet(4, shelf)
     for replica in replicas:
         replica.keeping.as_of = 1

@@ -7,8 +7,8 @@ import pytest
 
 from cluster.problems import DeadlineExceeded, ModelFailed, NotCached
 from deployments.cache.codec import decode
-from deployments.cache.trip import renewal
-from deployments.contracts.cache import Claimed
+from deployments.cache.trip import refresh_lease_key
+from deployments.contracts.cache import LeaseAcquired
 from replicas import SEALER, Disk, Faulty, Model, Replica, completion, entry, settle
 from replicas import shelf as new_shelf
 from virtual_time import simulated
@@ -18,7 +18,7 @@ SAID = "one two three four"
 
 
 def sealed(text: str, as_of: int = 0) -> bytes:
-    return SEALER.seal(KEY, entry(completion(text), as_of=as_of))
+    return SEALER.encrypt(KEY, entry(completion(text), as_of=as_of))
 
 
 @simulated
@@ -26,7 +26,7 @@ async def test_what_is_computed_is_kept_in_every_tier() -> None:
     shelf, disk = new_shelf(), Disk()
     replica = Replica(Model(), shelf, disk)
     waiter = replica.waiter()
-    answer = await waiter.whole()
+    answer = await waiter.result()
     await settle(replica)
 
     assert waiter.flight is not None
@@ -38,7 +38,7 @@ async def test_what_is_computed_is_kept_in_every_tier() -> None:
     kept = await shelf.get(KEY)
     assert kept is not None
     assert kept == disk.kept[KEY]
-    assert SEALER.open(KEY, kept) == held
+    assert SEALER.decrypt(KEY, kept) == held
     assert shelf.figures()["claims"] == 0
 
 
@@ -118,11 +118,11 @@ async def test_what_may_not_be_used_is_computed_anew_while_it_stays() -> None:
     await settle(replica)
     kept = await shelf.get(KEY)
     assert kept is not None
-    found = SEALER.open(KEY, kept)
+    found = SEALER.decrypt(KEY, kept)
     assert found is not None
     assert found.as_of == 2
     assert shelf.figures()["claims"] == 0
-    assert await shelf.get(renewal(KEY)) == kept
+    assert await shelf.get(refresh_lease_key(KEY)) == kept
 
 
 @simulated
@@ -231,7 +231,7 @@ async def test_a_claim_that_is_made_while_the_caller_leaves_is_given_back() -> N
         await asyncio.wait([task])
         await settle(replica)
         found = await shelf.behind.look(KEY, 1.0)
-        assert isinstance(found, Claimed)
+        assert isinstance(found, LeaseAcquired)
         await shelf.behind.release(KEY, found.token)
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from deployments.contracts.clips import Framing
-from deployments.contracts.media import MediaInfo, Sight, VideoTrack
+from deployments.contracts.media import MediaInfo, VideoFeatures, VideoTrack
 
 NONE = np.zeros(0)
 
@@ -28,7 +28,7 @@ def sight(
     cuts: Sequence[float] = (),
     duration: float = 60.0,
     axis: int = 0,
-) -> Sight:
+) -> VideoFeatures:
     """A subject of `size` whose centre along `axis` is `where(time)`; NaN: nothing stands out."""
     times = np.arange(0, duration, 0.2)
     rows = np.full((len(times), 5), 0.5)
@@ -38,7 +38,9 @@ def sight(
     rows[:, 4] = [sure(time) for time in times]
     rows[np.isnan(rows[:, axis])] = np.nan
     values = NONE.astype(np.float32)
-    return Sight(NONE, values, values, values, np.array(cuts), times, rows.astype(np.float32))
+    return VideoFeatures(
+        NONE, values, values, values, np.array(cuts), times, rows.astype(np.float32)
+    )
 
 
 def place(framing: Framing, time: float, axis: int = 0) -> float:

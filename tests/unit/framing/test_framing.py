@@ -5,7 +5,7 @@ import math
 import pytest
 
 from deployments.clipper.framing import frame
-from deployments.contracts.clips import CropKey, Framing
+from deployments.contracts.clips import CropKeyframe, Framing
 from deployments.contracts.media import MediaInfo
 from footage import inside, place, recording, sight
 
@@ -19,7 +19,7 @@ def sway(time: float) -> float:
 def test_a_still_subject_gets_one_place_with_it_in_the_middle() -> None:
     framing = frame(sight(lambda _: 0.7), recording(), 5, 25, "9:16", "auto")
 
-    assert framing.keys == (CropKey(5, pytest.approx(0.7 - framing.width / 2, abs=1e-6), 0.0),)
+    assert framing.keys == (CropKeyframe(5, pytest.approx(0.7 - framing.width / 2, abs=1e-6), 0.0),)
     assert (framing.width, framing.height) == (pytest.approx(81 / 256), 1.0)
     assert not framing.fit
     assert framing.fits == ()
@@ -105,7 +105,7 @@ def test_a_tall_source_pans_up_and_down() -> None:
 @pytest.mark.parametrize("mode", ["auto", "follow", "fit"])
 def test_a_source_of_the_same_shape_is_shown_whole(mode: str) -> None:
     framing = frame(sight(sway), recording(1080, 1910), 3, 9, "9:16", mode)
-    assert framing == Framing("9:16", False, 1.0, 1.0, (CropKey(3, 0.0, 0.0),))
+    assert framing == Framing("9:16", False, 1.0, 1.0, (CropKeyframe(3, 0.0, 0.0),))
 
 
 def test_fit_shows_the_whole_picture_over_its_copy() -> None:
@@ -133,7 +133,7 @@ def test_what_cannot_be_followed_is_fitted_or_cropped_on_demand(seen) -> None:
 
 def test_following_nothing_known_is_a_crop_in_the_middle() -> None:
     framing = frame(None, recording(), 4, 9, "9:16", "follow")
-    assert framing.keys == (CropKey(4, (1 - framing.width) / 2, 0.0),)
+    assert framing.keys == (CropKeyframe(4, (1 - framing.width) / 2, 0.0),)
 
 
 def test_only_the_shots_that_need_it_are_fitted() -> None:

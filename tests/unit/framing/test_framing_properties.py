@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deployments.clipper.framing import frame
-from deployments.clipper.framing.path import passable, rounded, simplified, taut_string
-from deployments.contracts.media import Sight
+from deployments.clipper.framing.path import crop_corridor, simplify, smooth_corners, taut_string
+from deployments.contracts.media import VideoFeatures
 from footage import recording, sight
 
 SHAPES = st.sampled_from([(1920, 1080), (1080, 1920), (640, 480), (501, 333), (2, 2), (4000, 100)])
@@ -17,7 +17,7 @@ ASPECT = st.sampled_from(["9:16", "1:1", "4:5", "16:9"])
 
 
 @st.composite
-def sightings(draw: st.DrawFn) -> Sight:
+def sightings(draw: st.DrawFn) -> VideoFeatures:
     seed = draw(st.integers(0, 2**32 - 1))
     numbers = np.random.default_rng(seed)
     walk = np.clip(0.5 + np.cumsum(numbers.normal(0, draw(st.floats(0, 0.2)), 101)), -0.2, 1.2)
@@ -36,7 +36,7 @@ def sightings(draw: st.DrawFn) -> Sight:
 @settings(max_examples=150, deadline=None)
 @given(sightings(), SHAPES, ASPECT, st.sampled_from(["auto", "follow"]), st.floats(0, 19))
 def test_the_crop_keeps_to_the_picture_the_speed_and_the_shots(
-    seen: Sight, shape: tuple[int, int], aspect: str, mode: str, start: float
+    seen: VideoFeatures, shape: tuple[int, int], aspect: str, mode: str, start: float
 ) -> None:
     framing = frame(seen, recording(*shape), start, 20.0, aspect, mode)
     keys = framing.keys
@@ -55,7 +55,7 @@ def test_the_crop_keeps_to_the_picture_the_speed_and_the_shots(
     assert frame(seen, recording(*shape), start, 20.0, aspect, mode) == framing
 
 
-def _far_apart(seen: Sight, start: float) -> list[float]:
+def _far_apart(seen: VideoFeatures, start: float) -> list[float]:
     """The cuts that are far enough from the ones before and the clip's edges to make a shot."""
     found = [start]
     for cut in seen.cuts:
@@ -91,9 +91,9 @@ corridors = st.lists(st.tuples(st.floats(0, 0.7), st.floats(0, 0.3)), min_size=2
 def test_a_taut_string_stays_in_its_corridor_and_keeps_the_speed(
     corridor: tuple[np.ndarray, np.ndarray], rise: float
 ) -> None:
-    low, high = passable(*corridor, rise)
+    low, high = crop_corridor(*corridor, rise)
     path = taut_string(low, high, 0.4)
-    soft = rounded(path, 9)
+    soft = smooth_corners(path, 9)
 
     assert (low <= high + 1e-12).all()
     assert (path >= low - 1e-9).all()
@@ -120,7 +120,7 @@ def test_a_taut_string_has_the_lowest_top_speed_there_is(
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=80), st.floats(0, 0.2))
 def test_straight_lines_stay_near_the_path(values: list[float], tolerance: float) -> None:
     path = np.array(values)
-    kept = simplified(path, tolerance)
+    kept = simplify(path, tolerance)
     drawn = np.interp(np.arange(len(path)), kept, path[kept])
     assert np.abs(drawn - path).max() <= tolerance + 1e-9
     assert kept[0] == 0

@@ -11,11 +11,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cluster.clock import SystemClock
 from cluster.problems import ClientGone, PayloadTooLarge, Problem, RequestTimeout
-from deployments.ingress.middleware.allowances import Allowance
+from deployments.ingress.middleware.allowances import RouteLimit
 from deployments.ingress.middleware.body_limit import BodyLimit
 from deployments.ingress.middleware.deadlines import Deadlines
-from deployments.ingress.pieces import Piece
-from deployments.ingress.upload_limits import MAX_FORM_BYTES, FormTooLarge, allowances
+from deployments.ingress.pieces import UploadChunk
+from deployments.ingress.upload_limits import MAX_FORM_BYTES, FormTooLarge, upload_limits
 
 
 def scope(method: str, path: str, **headers: str) -> Scope:
@@ -47,13 +47,13 @@ async def reading(scope: Scope, receive: Receive, send: Send) -> None:
     scope["read"] = await Request(scope, receive).body()
 
 
-async def read(rows: Sequence[Allowance], asked: Scope, *bodies: bytes, limit: int = 10) -> bytes:
+async def read(rows: Sequence[RouteLimit], asked: Scope, *bodies: bytes, limit: int = 10) -> bytes:
     await BodyLimit(reading, limit, rows)(asked, receiving(*bodies), nowhere)
     found: bytes = asked["read"]
     return found
 
 
-WIDE = Allowance(frozenset({"PUT"}), re.compile(r"/wide/[a-z]+"), 20, 5.0)
+WIDE = RouteLimit(frozenset({"PUT"}), re.compile(r"/wide/[a-z]+"), 20, 5.0)
 
 
 async def test_a_row_of_the_table_has_its_own_limit_others_the_usual_one() -> None:
@@ -99,7 +99,7 @@ async def test_a_row_of_the_table_has_its_own_time() -> None:
 async def test_only_what_brings_files_may_be_large(method: str, path: str, large: bool) -> None:
     asked = scope(method, path, content_length=str(5 << 20))
     try:
-        await read(allowances(), asked, limit=1 << 20)
+        await read(upload_limits(), asked, limit=1 << 20)
         assert large
     except PayloadTooLarge:
         assert not large
@@ -108,7 +108,7 @@ async def test_only_what_brings_files_may_be_large(method: str, path: str, large
 async def test_a_form_over_the_limit_is_told_of_uploads_before_it_is_read() -> None:
     asked = scope("POST", "/api/v1/videos", content_length=str(1 << 40))
     with pytest.raises(FormTooLarge) as refused:
-        await read(allowances(), asked)
+        await read(upload_limits(), asked)
     assert refused.value.extensions["limit_bytes"] == MAX_FORM_BYTES
     assert "/api/v1/uploads" in refused.value.detail
 
@@ -117,7 +117,7 @@ DISCONNECT = {"type": "http.disconnect"}
 
 
 async def piece(receive: Receive, *, keep_broken: bool) -> tuple[bytes, Problem | None]:
-    found = Piece(Request(scope("PATCH", "/"), receive), keep_broken=keep_broken, idle_s=0.05)
+    found = UploadChunk(Request(scope("PATCH", "/"), receive), keep_broken=keep_broken, idle_s=0.05)
     return b"".join([chunk async for chunk in found.chunks()]), found.broken
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from cluster.problems import ClientGone, RequestTimeout
-from deployments.ingress.pieces import ENDING_S, Piece
+from deployments.ingress.pieces import ENDING_S, UploadChunk
 
 LEFT: Message = {"type": "http.disconnect"}
 
@@ -22,15 +22,15 @@ class Line:
         for message in messages:
             self.messages.put_nowait(message)
 
-    def piece(self) -> Piece:
-        return Piece(Request({"type": "http"}, self.messages.get), keep_broken=True)
+    def piece(self) -> UploadChunk:
+        return UploadChunk(Request({"type": "http"}, self.messages.get), keep_broken=True)
 
 
 def body(*blocks: bytes) -> Sequence[Message]:
     return [{"type": "http.request", "body": block, "more_body": True} for block in blocks]
 
 
-async def read(piece: Piece, kept: list[bytes], began: asyncio.Event) -> str:
+async def read(piece: UploadChunk, kept: list[bytes], began: asyncio.Event) -> str:
     async for chunk in piece.chunks():
         began.set()
         kept.append(chunk)
@@ -38,9 +38,9 @@ async def read(piece: Piece, kept: list[bytes], began: asyncio.Event) -> str:
     return "kept"
 
 
-async def cancelled(piece: Piece, kept: list[bytes]) -> None:
+async def cancelled(piece: UploadChunk, kept: list[bytes]) -> None:
     began = asyncio.Event()
-    request = asyncio.create_task(piece.kept_by(read(piece, kept, began)))
+    request = asyncio.create_task(piece.drain_into(read(piece, kept, began)))
     await began.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -65,10 +65,10 @@ async def test_a_client_that_is_still_there_is_not_waited_for() -> None:
 
 async def test_what_the_work_comes_to_is_given_and_its_failure_raised() -> None:
     end: Message = {"type": "http.request", "body": b"z", "more_body": False}
-    assert await Line(end).piece().kept_by(asyncio.sleep(0, "done")) == "done"
+    assert await Line(end).piece().drain_into(asyncio.sleep(0, "done")) == "done"
 
     async def fails() -> None:
         raise ClientGone("no")
 
     with pytest.raises(ClientGone):
-        await Line(end).piece().kept_by(fails())
+        await Line(end).piece().drain_into(fails())

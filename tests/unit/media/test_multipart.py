@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.problems import InvalidRequest, Malformed, UnsupportedMedia
-from deployments.ingress.multipart import GATHERED, MAX_PARTS, Form, FormPart
+from deployments.ingress.multipart import GATHERED, MAX_PARTS, FormPart, MultipartForm
 
 TYPE = "multipart/form-data; boundary=bound"
 
@@ -29,7 +29,7 @@ def form(*fields: bytes) -> bytes:
 
 async def read(body: bytes, size: int = 1000) -> list[tuple[str, str | None, str, bytes]]:
     found = []
-    async for part in Form(cut(body, size), TYPE).parts():
+    async for part in MultipartForm(cut(body, size), TYPE).parts():
         data = await part.whole(10_000)
         found.append((part.name, part.filename, part.content_type, data))
     return found
@@ -54,7 +54,7 @@ async def test_parts_are_the_same_however_the_body_is_cut(data: bytes, size: int
 async def test_what_a_reader_leaves_of_a_part_is_skipped() -> None:
     body = form(field("a", b"x" * 5000), field("b", b"y"))
     names: list[str] = []
-    async for part in Form(cut(body, 100), TYPE).parts():
+    async for part in MultipartForm(cut(body, 100), TYPE).parts():
         if part.name == "a":
             assert await anext(part.chunks)
         names.append(part.name)
@@ -70,14 +70,14 @@ async def test_a_part_is_read_before_the_form_has_come() -> None:
             pulled.append(number)
             yield chunk
 
-    parts = Form(body(), TYPE).parts()
+    parts = MultipartForm(body(), TYPE).parts()
     first: FormPart = await anext(parts)
     assert await anext(first.chunks)
     assert pulled == [0]
 
 
 async def test_a_small_field_is_small() -> None:
-    async for part in Form(cut(form(field("name", b"x" * 11)), 3), TYPE).parts():
+    async for part in MultipartForm(cut(form(field("name", b"x" * 11)), 3), TYPE).parts():
         with pytest.raises(InvalidRequest) as refused:
             await part.whole(10)
         assert (refused.value.param, refused.value.extensions["limit"]) == ("name", 10)
@@ -111,7 +111,7 @@ async def test_noise_is_refused_and_nothing_else_happens(noise: bytes) -> None:
 def test_only_forms_are_read() -> None:
     for content_type in ("", "multipart/mixed; boundary=b", "application/json"):
         with pytest.raises(UnsupportedMedia):
-            Form(cut(b"", 1), content_type)
+            MultipartForm(cut(b"", 1), content_type)
     for content_type in ("multipart/form-data", f"multipart/form-data; boundary={'b' * 300}"):
         with pytest.raises(Malformed):
-            Form(cut(b"", 1), content_type)
+            MultipartForm(cut(b"", 1), content_type)

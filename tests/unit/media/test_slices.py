@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.media.slices import Checksum, Slices
-from cluster.media.upload import ChecksumMismatch, OverLength
+from cluster.media.slices import Checksum, PartSplitter
+from cluster.media.upload import ChecksumMismatch, UploadTooLong
 
 
 async def chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
@@ -15,9 +15,9 @@ async def chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
         yield part
 
 
-async def cut(slices: Slices) -> list[bytes]:
+async def cut(slices: PartSplitter) -> list[bytes]:
     found = []
-    while await slices.more():
+    while await slices.has_next():
         found.append(b"".join([chunk async for chunk in slices.slice()]))
     slices.check()
     return found
@@ -28,7 +28,7 @@ async def test_slices_are_full_but_for_the_last_and_hold_what_came(
     parts: list[bytes], size: int
 ) -> None:
     data = b"".join(parts)
-    found = await cut(Slices(chunks(parts), len(data), size))
+    found = await cut(PartSplitter(chunks(parts), len(data), size))
     assert b"".join(found) == data
     assert all(len(each) == size for each in found[:-1])
     assert all(0 < len(each) <= size for each in found[-1:])
@@ -37,19 +37,19 @@ async def test_slices_are_full_but_for_the_last_and_hold_what_came(
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=12))
 async def test_a_piece_with_a_checksum_is_one_slice(parts: list[bytes]) -> None:
     data = b"".join(parts)
-    slices = Slices(chunks(parts), len(data), 3, Checksum.of("sha1", data))
+    slices = PartSplitter(chunks(parts), len(data), 3, Checksum.of("sha1", data))
     assert await cut(slices) == [data]
 
 
 @pytest.mark.parametrize("parts", [[], [b"x"], [b"da", b"tA"]])
 async def test_a_piece_that_is_not_what_its_checksum_says_is_refused(parts: list[bytes]) -> None:
     with pytest.raises(ChecksumMismatch):
-        await cut(Slices(chunks(parts), 10, 3, Checksum.of("sha256", b"data")))
+        await cut(PartSplitter(chunks(parts), 10, 3, Checksum.of("sha256", b"data")))
 
 
 async def test_more_than_there_is_room_for_is_refused_where_it_comes() -> None:
-    slices = Slices(chunks([b"ab", b"cd"]), 3, 2)
-    assert await slices.more()
+    slices = PartSplitter(chunks([b"ab", b"cd"]), 3, 2)
+    assert await slices.has_next()
     assert [chunk async for chunk in slices.slice()] == [b"ab"]
-    with pytest.raises(OverLength):
-        await slices.more()
+    with pytest.raises(UploadTooLong):
+        await slices.has_next()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deployments.clipper.tracks import (
     NoSuchTrack,
-    PictureStream,
+    VideoStream,
     best_picture,
     best_sound,
     best_subtitles,
@@ -138,10 +138,10 @@ def test_the_transcript_is_taken_from_subtitles_that_hold_all_that_is_said(
 
 
 def test_the_picture_is_the_largest_of_those_meant_to_be_seen() -> None:
-    cover = PictureStream(0, 4_000_000, default=True, still=True)
-    small = PictureStream(1, 100, default=False, still=False)
-    large = PictureStream(2, 200, default=False, still=False)
-    chosen = PictureStream(3, 50, default=True, still=False)
+    cover = VideoStream(0, 4_000_000, default=True, still=True)
+    small = VideoStream(1, 100, default=False, still=False)
+    large = VideoStream(2, 200, default=False, still=False)
+    chosen = VideoStream(3, 50, default=True, still=False)
 
     assert best_picture([cover]) is None
     assert best_picture([cover, small, large]) == 2

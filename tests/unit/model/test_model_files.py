@@ -17,7 +17,7 @@ from deployments.model.deployment import ModelReplica
 from deployments.model.engines.factory import build_engine
 from deployments.model.export import ExportFailed, export_openvino
 from deployments.model.loading import load_text_model
-from deployments.model.merge import merged
+from deployments.model.merge import merge
 from deployments.model.spec import ModelSpec
 from deployments.model.stats import Throughput
 
@@ -147,7 +147,7 @@ async def test_merging_takes_each_source_in_turn() -> None:
         for number in range(count):
             yield f"{name}{number}"
 
-    got = [item async for item in merged([source("a", 3), source("b", 1), source("c", 2)])]
+    got = [item async for item in merge([source("a", 3), source("b", 1), source("c", 2)])]
 
     assert got[:3] == ["a0", "b0", "c0"]
     assert sorted(got) == ["a0", "a1", "a2", "b0", "c0", "c1"]

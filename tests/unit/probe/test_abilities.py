@@ -4,7 +4,7 @@ import ctypes
 
 import pytest
 
-from deployments.clipper.abilities import ffmpeg_version, nvenc_works, sandbox_strength
+from deployments.clipper.abilities import ffmpeg_version, probe_nvenc, probe_sandbox
 
 LANDLOCK_CREATE_RULESET = 444
 
@@ -17,14 +17,14 @@ def test_the_render_engine_starts_and_tells_its_version() -> None:
 
 
 def test_gpu_encoding_is_told_by_an_encode() -> None:
-    ability = nvenc_works()
+    ability = probe_nvenc()
 
     assert ability.available == (ability.facts.get("encoder") == "h264_nvenc")
     assert ability.available or "does not encode here: " in ability.detail
 
 
 def test_what_the_kernel_closes_off_is_told() -> None:
-    ability = sandbox_strength()
+    ability = probe_sandbox()
 
     assert set(ability.facts) == {
         "files", "network", "processes", "attributes", "ipc", "other_processes",
@@ -37,4 +37,4 @@ def test_a_kernel_with_landlock_closes_everything_off() -> None:
     if libc.syscall(LANDLOCK_CREATE_RULESET, None, 0, 1) < 1:
         pytest.skip("this kernel has no Landlock")
 
-    assert sandbox_strength().available
+    assert probe_sandbox().available

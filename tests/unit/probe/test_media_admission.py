@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from deployments.clipper.failures import MediaTooLarge, MediaTooShort, NoMedia
-from deployments.clipper.probe import admitted
+from deployments.clipper.probe import check_limits
 from deployments.contracts.media import (
     AudioTrack,
     MediaInfo,
@@ -38,9 +38,9 @@ LIMITS = MediaLimits()
 
 
 def test_a_recording_within_the_limits_is_admitted() -> None:
-    assert admitted(INFO, LIMITS) is INFO
-    assert admitted(replace(INFO, video=None), LIMITS).audio == (SOUND,)
-    assert admitted(replace(INFO, audio=()), LIMITS).video == VIDEO
+    assert check_limits(INFO, LIMITS) is INFO
+    assert check_limits(replace(INFO, video=None), LIMITS).audio == (SOUND,)
+    assert check_limits(replace(INFO, audio=()), LIMITS).video == VIDEO
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,18 @@ def test_a_recording_within_the_limits_is_admitted() -> None:
 )
 def test_what_is_over_a_limit_is_refused_with_its_name(info, field: str, got: float) -> None:
     with pytest.raises(MediaTooLarge) as refused:
-        admitted(info, LIMITS)
+        check_limits(info, LIMITS)
 
     assert refused.value.extensions == {"field": field, "limit": getattr(LIMITS, field), "got": got}
 
 
 def test_what_is_too_short_is_refused() -> None:
     with pytest.raises(MediaTooShort, match=r"0\.040 s; at least 0\.1 s"):
-        admitted(replace(INFO, duration=0.04), LIMITS)
+        check_limits(replace(INFO, duration=0.04), LIMITS)
 
 
 def test_neither_picture_nor_sound_is_no_media() -> None:
     words = SubtitleTrack(0, "subrip", None, text=True)
 
     with pytest.raises(NoMedia):
-        admitted(MediaInfo("matroska", 60.0, 100, None, (), (words,)), LIMITS)
+        check_limits(MediaInfo("matroska", 60.0, 100, None, (), (words,)), LIMITS)

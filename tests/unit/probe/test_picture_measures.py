@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from deployments.clipper.probe_length import from_start
-from deployments.clipper.probe_picture import Head, rate, shape, upright, varies
+from deployments.clipper.probe_picture import StreamHead, is_variable_rate, rate, shape, upright
 
 MS = SimpleNamespace(time_base=Fraction(1, 1000))
 
@@ -33,24 +33,24 @@ def test_a_shape_that_no_camera_makes_is_square(sar) -> None:
 
 @pytest.mark.parametrize("fps", [10.0, 23.976, 29.97, 59.94, 120.0])
 def test_rounding_to_milliseconds_is_not_unevenness(fps: float) -> None:
-    assert not varies(Head([round(n / fps, 3) for n in range(300)]), MS)
+    assert not is_variable_rate(StreamHead([round(n / fps, 3) for n in range(300)]), MS)
 
 
 def test_the_order_in_which_pictures_are_stored_is_not_unevenness() -> None:
     stored = [n + step for n in range(0, 297, 3) for step in (2, 0, 1)]
 
-    assert not varies(Head([n / 30 for n in stored]), MS)
+    assert not is_variable_rate(StreamHead([n / 30 for n in stored]), MS)
 
 
 def test_bursts_are_unevenness() -> None:
     times = [n / 10 for n in range(100)] + [10 + n / 30 for n in range(60)]
 
-    assert varies(Head(times), MS)
+    assert is_variable_rate(StreamHead(times), MS)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_pictures_are_even(count: int) -> None:
-    assert not varies(Head([n / 25 for n in range(count)]), MS)
+    assert not is_variable_rate(StreamHead([n / 25 for n in range(count)]), MS)
 
 
 def stream(average: object) -> SimpleNamespace:
@@ -58,17 +58,17 @@ def stream(average: object) -> SimpleNamespace:
 
 
 def test_the_headers_rate_is_taken() -> None:
-    assert rate(stream(Fraction(30_000, 1001)), Head(), 240.0) == Fraction(30_000, 1001)
+    assert rate(stream(Fraction(30_000, 1001)), StreamHead(), 240.0) == Fraction(30_000, 1001)
 
 
 @pytest.mark.parametrize("said", [None, Fraction(0), Fraction(90_000)])
 def test_a_rate_that_cannot_be_is_measured(said) -> None:
-    assert rate(stream(said), Head([n / 25 for n in range(50)]), 240.0) == 25
+    assert rate(stream(said), StreamHead([n / 25 for n in range(50)]), 240.0) == 25
 
 
 def test_a_rate_that_can_be_is_told_even_if_there_is_nothing_to_measure() -> None:
-    assert rate(stream(Fraction(1000)), Head([0.0]), 240.0) == 1000
-    assert rate(stream(None), Head([0.0]), 240.0) == 25
+    assert rate(stream(Fraction(1000)), StreamHead([0.0]), 240.0) == 1000
+    assert rate(stream(None), StreamHead([0.0]), 240.0) == 25
 
 
 @pytest.mark.parametrize(

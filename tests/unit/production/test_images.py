@@ -11,7 +11,7 @@ import pytest
 from cluster.ops import probe
 from cluster.production.environment import IN_IMAGE
 from cluster.production.pods import USER
-from cluster.production.render import IMAGES, rendered
+from cluster.production.render import IMAGES, render
 from cluster.production.values import Values
 from cluster.settings import Settings
 from cluster.version import VERSION
@@ -37,7 +37,7 @@ def runtime(file: Path) -> list[tuple[str, str]]:
 
 def test_there_is_an_image_for_cpus_and_one_for_gpus() -> None:
     assert [file.stem for file in DOCKERFILES] == ["cpu", "gpu"]
-    assert {file.name for file in DOCKERFILES} <= rendered("images", Values(), {}).keys()
+    assert {file.name for file in DOCKERFILES} <= render("images", Values(), {}).keys()
 
 
 @EVERY

@@ -108,7 +108,7 @@ def test_a_pod_that_ends_waits_for_its_replicas_and_for_the_longest_stream(value
     stages = [
         options.ingress_options(args.ingress, args.video),
         options.limiter_options(args.limiter),
-        options.shelf_options(args.cache, 0),
+        options.cache_options(args.cache, 0),
         options.clipper_options(args.video),
         *(options.model_options(model) for model in args.models),
     ]

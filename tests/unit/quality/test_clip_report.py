@@ -2,15 +2,15 @@
 
 import pytest
 
-from deployments.clipper.quality.judging import Expected, judge
+from deployments.clipper.quality.judging import Expected, run_checks
 from deployments.clipper.quality.measuring import Measured
 from deployments.clipper.render.channels import Channels
-from deployments.clipper.render.loudness import Loudness
+from deployments.clipper.render.loudness import LoudnessMeasurement
 from deployments.clipper.render.packets import Packet
 from deployments.contracts.clips import ClipReport, RenderFacts
 from tests.media_fixtures.plans import clip
 
-GOOD = Loudness(-14.2, -1.1)
+GOOD = LoudnessMeasurement(-14.2, -1.1)
 
 
 def report(
@@ -18,7 +18,7 @@ def report(
     decoded: int | None = None,
     black: int = 0,
     sound: tuple[float, float] | None = (0.0, 2.0),
-    heard: Loudness | None = GOOD,
+    heard: LoudnessMeasurement | None = GOOD,
     ssim: float | None = None,
     wants_sound: bool = True,
     channels: Channels | None = None,
@@ -30,7 +30,7 @@ def report(
     whole = frames if decoded is None else decoded
     found = Measured(packets, whole, black, sound, heard, channels)
     wanted = Expected(wants_sound, not_silent, RenderFacts(before_captions, **facts))
-    return judge(clip(start=1.0, end=3.0), found, ssim, wanted)
+    return run_checks(clip(start=1.0, end=3.0), found, ssim, wanted)
 
 
 def test_a_good_clip_has_no_problems() -> None:
@@ -79,15 +79,15 @@ def test_a_silent_recording_needs_no_sound() -> None:
 
 
 def test_a_clip_at_another_loudness_is_told_but_silence_is_not() -> None:
-    assert report(heard=Loudness(-16.0, -3.0)).problems == (
+    assert report(heard=LoudnessMeasurement(-16.0, -3.0)).problems == (
         "loudness is -16.0 LUFS instead of -14.0",
     )
-    assert report(heard=Loudness(-60.0, -50.0)).problems == ()
-    assert report(heard=Loudness(None, None)).problems == ()
+    assert report(heard=LoudnessMeasurement(-60.0, -50.0)).problems == ()
+    assert report(heard=LoudnessMeasurement(None, None)).problems == ()
 
 
 def test_a_true_peak_over_full_scale_is_told() -> None:
-    assert report(heard=Loudness(-14.0, 0.3)).problems == ("the true peak is +0.3 dBTP",)
+    assert report(heard=LoudnessMeasurement(-14.0, 0.3)).problems == ("the true peak is +0.3 dBTP",)
 
 
 def test_a_black_picture_is_told() -> None:
@@ -106,7 +106,7 @@ def test_black_pictures_are_counted_before_captions_are_drawn_on_them() -> None:
     assert captioned.problems == ("60 of 60 frames are black",)
 
 
-SILENT = Loudness(None, None)
+SILENT = LoudnessMeasurement(None, None)
 
 
 def test_a_silent_clip_is_told_where_the_recording_has_sound() -> None:

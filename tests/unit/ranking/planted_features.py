@@ -4,7 +4,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from deployments.contracts.media import Features, Hearing, Sight, Transcript, Word
+from deployments.contracts.media import (
+    AudioFeatures,
+    MediaFeatures,
+    Transcript,
+    VideoFeatures,
+    Word,
+)
 
 HOP_S = 0.02
 FPS = 10
@@ -14,7 +20,7 @@ Span = tuple[float, float]
 
 def hearing(
     duration: float, loud: Iterable[Span] = (), level: float = -30.0, above: float = 14.0
-) -> Hearing:
+) -> AudioFeatures:
     """Speech-like levels, with stretches in which bursts rise `above` them."""
     times = np.arange(0, duration, HOP_S)
     values = level + 6 * np.sin(2 * np.pi * times / 1.7) + 3 * np.sin(2 * np.pi * times / 0.61)
@@ -22,10 +28,14 @@ def hearing(
         inside = (times >= start) & (times < end)
         values[inside] += above * (0.6 + 0.4 * np.sin(2 * np.pi * times[inside] / 2.3))
     zeros = np.zeros(times.size, np.float32)
-    return Hearing(0.0, HOP_S, values.astype(np.float32), zeros, zeros, np.zeros((0, 2)), -20.0)
+    return AudioFeatures(
+        0.0, HOP_S, values.astype(np.float32), zeros, zeros, np.zeros((0, 2)), -20.0
+    )
 
 
-def sight(duration: float, moving: Iterable[Span] = (), cuts: Sequence[float] = ()) -> Sight:
+def sight(
+    duration: float, moving: Iterable[Span] = (), cuts: Sequence[float] = ()
+) -> VideoFeatures:
     """A still picture, with stretches in which a subject goes to and fro."""
     times = np.arange(0, duration, 1 / FPS)
     places = np.arange(0, duration, 0.2)
@@ -36,7 +46,7 @@ def sight(duration: float, moving: Iterable[Span] = (), cuts: Sequence[float] = 
         held = (places >= start) & (places < end)
         subjects[held, 0] = 0.5 + 0.3 * np.sin(2 * np.pi * places[held] / 4)
         subjects[held, 4] = 1.0
-    return Sight(
+    return VideoFeatures(
         times,
         np.full(times.size, 0.5, np.float32),
         motion,
@@ -48,9 +58,9 @@ def sight(duration: float, moving: Iterable[Span] = (), cuts: Sequence[float] = 
 
 
 def features(
-    duration: float, *, heard: Hearing | None = None, seen: Sight | None = None
-) -> Features:
-    return Features(1, duration, False, seen, heard)
+    duration: float, *, heard: AudioFeatures | None = None, seen: VideoFeatures | None = None
+) -> MediaFeatures:
+    return MediaFeatures(1, duration, False, seen, heard)
 
 
 def talk(duration: float, said: dict[int, str] | None = None, pause: float = 0.5) -> Transcript:

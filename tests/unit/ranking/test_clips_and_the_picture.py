@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deployments.clipper.ranking import rank, ranking
 from deployments.contracts.clips import ClipOptions
-from deployments.contracts.media import NO_TRANSCRIPT, Features
+from deployments.contracts.media import NO_TRANSCRIPT, MediaFeatures
 from planted_features import features, hearing, sight, talk
 
 LENGTH = 120.0
@@ -16,7 +16,7 @@ LOUD = ((20.0, 32.0), (70.0, 84.0), (100.0, 112.0))
 OPTIONS = ClipOptions(count=4, min_s=5.0, max_s=15.0)
 
 
-def recorded(first: float, last: float, length: float = LENGTH) -> Features:
+def recorded(first: float, last: float, length: float = LENGTH) -> MediaFeatures:
     """Sound throughout, loudest where the camera may be dead."""
     seen = replace(sight(last), shown=(first, last))
     return features(length, heard=hearing(length, LOUD), seen=seen)
@@ -82,7 +82,7 @@ def test_a_range_without_a_picture_gives_no_clip() -> None:
     ],
 )  # fmt: skip
 def test_a_clip_that_is_shorter_than_wanted_says_why(
-    made: Features, options: dict[str, float], said: str
+    made: MediaFeatures, options: dict[str, float], said: str
 ) -> None:
     [clip] = rank(made, NO_TRANSCRIPT, replace(OPTIONS, **options))
     assert clip.note == said

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from deployments.clipper.ranking import rank
 from deployments.contracts.clips import ClipOptions, Highlight
-from deployments.contracts.media import NO_TRANSCRIPT, Features, Transcript, Word
+from deployments.contracts.media import NO_TRANSCRIPT, MediaFeatures, Transcript, Word
 from planted_features import features, hearing, sight, talk
 
 SHORT = ClipOptions(count=3, min_s=8, max_s=30)
@@ -212,7 +212,7 @@ def test_whatever_is_said_clips_keep_their_promises(
     assert all(overlap(a, b) <= 0.3 for a in found for b in found if a is not b)
 
 
-def recording(duration: float) -> Features:
+def recording(duration: float) -> MediaFeatures:
     return features(duration, heard=hearing(duration, [(20, 30)]), seen=sight(duration, [(5, 9)]))
 
 

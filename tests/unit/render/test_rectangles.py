@@ -15,7 +15,7 @@ from deployments.clipper.render.loudness import Gain
 from deployments.clipper.render.running import Workspace
 from deployments.clipper.render.span import Span
 from deployments.clipper.sandbox import ChildLimits
-from deployments.contracts.clips import ASPECTS, ClipPlan, CropKey, Framing, OutputPlan
+from deployments.contracts.clips import ASPECTS, ClipPlan, CropKeyframe, Framing, OutputPlan
 from deployments.contracts.media import MediaInfo, VideoTrack
 from tests.media_fixtures.plans import never
 
@@ -30,9 +30,9 @@ OVERLAY = re.compile(r"overlay=([^,\[;]*)")
 
 lengths = st.integers(1, 4_096)
 shares = st.floats(-0.2, 1.2)
-keys = st.lists(st.builds(CropKey, st.floats(0, 2), shares, shares, st.booleans()), max_size=4).map(
-    lambda found: tuple(sorted(found, key=lambda key: key.time))
-)
+keys = st.lists(
+    st.builds(CropKeyframe, st.floats(0, 2), shares, shares, st.booleans()), max_size=4
+).map(lambda found: tuple(sorted(found, key=lambda key: key.time)))
 
 
 @st.composite
@@ -63,7 +63,7 @@ def options(text: str) -> dict[str, int]:
 @settings(max_examples=150, deadline=None)
 @given(tracks(), st.sampled_from(sorted(ASPECTS)), st.sampled_from(["auto", "follow", "fit"]), keys)
 def test_every_crop_lies_inside_the_picture_and_every_size_is_even(
-    track: VideoTrack, aspect: str, mode: str, path: tuple[CropKey, ...]
+    track: VideoTrack, aspect: str, mode: str, path: tuple[CropKeyframe, ...]
 ) -> None:
     info = MediaInfo("mov", 9.0, 1, track)
     framing = replace(frame(None, info, 0.0, 2.0, aspect, mode), keys=path)

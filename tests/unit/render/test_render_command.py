@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.render.command import Command, command
+from deployments.clipper.render.command import RenderCommand, command
 from deployments.clipper.render.loudness import Gain
 from deployments.clipper.render.running import Workspace
 from deployments.clipper.render.span import Span
 from deployments.clipper.sandbox import ChildLimits
-from deployments.contracts.clips import ClipPlan, CropKey, OutputPlan
+from deployments.contracts.clips import ClipPlan, CropKeyframe, OutputPlan
 from deployments.contracts.media import AudioTrack, MediaInfo, VideoTrack
 from tests.media_fixtures.plans import FIT, WHOLE, clip, following, never
 
@@ -24,7 +24,7 @@ SPAN = Span(1.37, 1.37, 1.3666, 1.3666, 0.5, Fraction(30), 60, None)
 WORK = Workspace(Path("nowhere"), "source.mp4", 2, 3, ChildLimits(), never)
 
 
-def made(*outputs: OutputPlan, **plan: object) -> Command:
+def made(*outputs: OutputPlan, **plan: object) -> RenderCommand:
     return command(clip(*outputs, **plan), INFO, SPAN, Gain(3.0, limit=True), WORK)
 
 
@@ -33,7 +33,7 @@ def options(argv: tuple[str, ...], name: str) -> list[str]:
 
 
 def test_the_source_is_opened_once_and_each_aspect_encoded_once() -> None:
-    argv = made(WHOLE, FIT, following(CropKey(0, 0.1, 0))).argv
+    argv = made(WHOLE, FIT, following(CropKeyframe(0, 0.1, 0))).argv
     assert options(argv, "-i") == ["file:source.mp4"]
     assert options(argv, "-c:v").count("libx264") == 3
     assert options(argv, "-c:v").count("mjpeg") == 3
@@ -50,7 +50,7 @@ def test_the_source_is_sought_and_only_opened_as_what_we_accept() -> None:
 
 def test_captions_and_moves_are_files_and_never_words_of_the_command() -> None:
     said = "Dialogue: [in]movie=/etc/passwd;"
-    moves = following(CropKey(0, 0.0, 0), CropKey(3, 0.5, 0))
+    moves = following(CropKeyframe(0, 0.0, 0), CropKeyframe(3, 0.5, 0))
     output = OutputPlan(moves.framing, 90, 160, ass=said)
     command = made(output)
     assert command.files["c1o0.ass"] == said

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from itertools import count
 
-from cluster.routing.ejection import Ejection
-from cluster.routing.seats import Placement, Seat
+from cluster.routing.ejection import OutlierEjection
+from cluster.routing.seats import Dispatch, ReplicaState
 from cluster.routing.spec import EjectionSpec
 
 SPEC = EjectionSpec()
@@ -16,8 +16,10 @@ class JudgedFleet:
 
     def __init__(self, size: int, spec: EjectionSpec = SPEC, *, pings: bool = False) -> None:
         self.now = 1000.0
-        self.seats = {f"r{number}": Seat(f"r{number}", "", local=False) for number in range(size)}
-        self.ejection = Ejection(spec, pings=pings)
+        self.seats = {
+            f"r{number}": ReplicaState(f"r{number}", "", local=False) for number in range(size)
+        }
+        self.ejection = OutlierEjection(spec, pings=pings)
         self.ejection.members(self.seats)
 
     @property
@@ -27,19 +29,19 @@ class JudgedFleet:
 
     def end(self, name: str, seconds: float | None, times: int = 1) -> None:
         for _ in range(times):
-            self.ejection.sign(name, self.now)
+            self.ejection.mark_alive(name, self.now)
             self.ejection.ended(name, next(CALLS), seconds, self.now)
 
-    def send(self, name: str, call: str = "", *, alive: bool = False) -> Placement:
+    def send(self, name: str, call: str = "", *, alive: bool = False) -> Dispatch:
         call = call or next(CALLS)
-        placement = Placement(call, self.seats[name], 1, 1, self.now, alive=alive)
+        placement = Dispatch(call, self.seats[name], 1, 1, self.now, alive=alive)
         self.seats[name].open[call] = placement
         return placement
 
     def judge(self, after_s: float = 0.0) -> Mapping[str, str]:
         self.now += after_s
         open_calls = {name: tuple(seat.open.values()) for name, seat in self.seats.items()}
-        self.ejection.judge(open_calls, self.now)
+        self.ejection.evaluate(open_calls, self.now)
         return self.out
 
     def usual(self, names: Sequence[str], seconds: float = 0.1, times: int = 20) -> None:

@@ -8,9 +8,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.routing.ask import NOTHING, Ask
-from cluster.routing.choosers import Chooser, chooser_of, mixed
-from cluster.routing.seats import Placement, Seat
+from cluster.routing.ask import NOTHING, RoutingRequest
+from cluster.routing.choosers import BalancingPolicy, chooser_of, mix64
+from cluster.routing.seats import Dispatch, ReplicaState
 from cluster.routing.spec import ChooserName, RoutingSpec
 
 NOW = 1000.0
@@ -24,20 +24,24 @@ POLICIES: tuple[ChooserName, ...] = (
 )
 
 
-def seats(count: int, local: Iterable[int] = ()) -> list[Seat]:
-    return [Seat(f"r{number}", "node", local=number in local) for number in range(count)]
+def seats(count: int, local: Iterable[int] = ()) -> list[ReplicaState]:
+    return [ReplicaState(f"r{number}", "node", local=number in local) for number in range(count)]
 
 
-def give(seat: Seat, requests: int, tokens: int = 0) -> None:
+def give(seat: ReplicaState, requests: int, tokens: int = 0) -> None:
     for _ in range(requests):
-        seat.take(Placement("", seat, tokens, 1, NOW))
+        seat.take(Dispatch("", seat, tokens, 1, NOW))
 
 
-def chooser(policy: ChooserName, *, local: bool = True, load_bound: float = 1.25) -> Chooser:
+def chooser(
+    policy: ChooserName, *, local: bool = True, load_bound: float = 1.25
+) -> BalancingPolicy:
     return chooser_of(RoutingSpec(policy=policy, local=local, load_bound=load_bound))
 
 
-def chosen(by: Chooser, among: Sequence[Seat], times: int, ask: Ask = NOTHING) -> list[str]:
+def chosen(
+    by: BalancingPolicy, among: Sequence[ReplicaState], times: int, ask: RoutingRequest = NOTHING
+) -> list[str]:
     return [by.order(among, ask, NOW)[0].replica for _ in range(times)]
 
 
@@ -48,7 +52,7 @@ def test_every_policy_names_every_replica_once(
     among = seats(len(loads), local=range(0, len(loads), 2))
     for seat, load in zip(among, loads, strict=True):
         give(seat, load, 7)
-    found = chooser(policy).order(among, Ask("a", 10, key), NOW)
+    found = chooser(policy).order(among, RoutingRequest("a", 10, key), NOW)
     assert sorted(seat.replica for seat in found) == sorted(seat.replica for seat in among)
 
 
@@ -97,7 +101,7 @@ def test_what_this_process_sent_is_not_taken_for_that_of_others() -> None:
 
 def test_a_report_from_before_the_work_was_done_is_nobody_elses_load() -> None:
     seat = seats(1)[0]
-    work = [Placement("", seat, 0, 1, NOW) for _ in range(4)]
+    work = [Dispatch("", seat, 0, 1, NOW) for _ in range(4)]
     for each in work:
         seat.take(each)
     for each in work:
@@ -143,7 +147,7 @@ def test_a_new_replica_counts_as_the_fastest_one() -> None:
     assert set(chosen(chooser("least-time"), among, 6)) == {"r2"}
 
 
-def weighted(*weights: float) -> list[Seat]:
+def weighted(*weights: float) -> list[ReplicaState]:
     among = seats(len(weights))
     for seat, weight in zip(among, weights, strict=True):
         seat.reported({"weight": weight}, NOW)
@@ -183,9 +187,9 @@ def test_speed_and_free_places_are_part_of_the_weight() -> None:
     assert Counter(chosen(chooser("weighted"), among, 40))["r0"] == 9
 
 
-def asks(count: int, seed: int = 7) -> list[Ask]:
+def asks(count: int, seed: int = 7) -> list[RoutingRequest]:
     random = Random(seed)
-    return [Ask(str(number), 10, random.getrandbits(64)) for number in range(count)]
+    return [RoutingRequest(str(number), 10, random.getrandbits(64)) for number in range(count)]
 
 
 def test_equal_beginnings_go_to_one_replica_and_different_ones_to_all() -> None:
@@ -209,7 +213,7 @@ def test_no_replica_has_more_than_the_bound_allows(open_now: int, count: int, bo
     """However alike the beginnings are."""
     by, among = chooser("prefix", load_bound=bound), seats(count)
     for number in range(1, open_now + 1):
-        give(by.order(among, Ask("a", 1, 42), NOW)[0], 1)
+        give(by.order(among, RoutingRequest("a", 1, 42), NOW)[0], 1)
         assert max(seat.load for seat in among) <= -(-bound * number // count)
 
 
@@ -222,15 +226,15 @@ def test_requests_without_a_beginning_go_where_there_is_least_to_do() -> None:
 def test_nine_in_ten_stay_at_home_under_load() -> None:
     """Of 6,000 requests with 200 beginnings, 30 of them open at any time, bound 1.25."""
     by, among, random = chooser("prefix"), seats(3), Random(3)
-    at_home, open_now = 0, list[Placement]()
+    at_home, open_now = 0, list[Dispatch]()
     for _ in range(6000):
         if len(open_now) >= 30:
             done = open_now.pop(random.randrange(len(open_now)))
             done.seat.release(done)
         ask = asks(1, seed=random.randrange(200))[0]
-        home = max(among, key=lambda seat: mixed(ask.key ^ seat.hash))
+        home = max(among, key=lambda seat: mix64(ask.key ^ seat.hash))
         seat = by.order(among, ask, NOW)[0]
         at_home += seat is home
-        open_now.append(Placement("", seat, 1, 1, NOW))
+        open_now.append(Dispatch("", seat, 1, 1, NOW))
         seat.take(open_now[-1])
     assert at_home >= 0.9 * 6000, at_home

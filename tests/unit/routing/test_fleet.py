@@ -7,10 +7,10 @@ from threading import Thread
 import pytest
 
 from cluster.clock import ManualClock, SystemClock
-from cluster.routing.ask import NOTHING, Ask
+from cluster.routing.ask import NOTHING, RoutingRequest
 from cluster.routing.book import MOST_AVOIDING, REPORT_WITHIN_S
-from cluster.routing.fleet import Fleet, fleet_of
-from cluster.routing.seats import Member, Placement
+from cluster.routing.fleet import ReplicaSet, replica_set
+from cluster.routing.seats import Dispatch, ReplicaInfo
 from cluster.routing.spec import EjectionSpec, RoutingSpec
 
 NAMES = ("r0", "r1", "r2")
@@ -21,15 +21,15 @@ class Setting:
 
     def __init__(self, spec: RoutingSpec | None = None, *, pings: bool = False) -> None:
         self.clock = ManualClock()
-        self.fleet = Fleet(spec or RoutingSpec(), self.clock, pings=pings)
+        self.fleet = ReplicaSet(spec or RoutingSpec(), self.clock, pings=pings)
         self.there(*NAMES)
 
     def there(self, *names: str) -> None:
         self.names = names
-        self.fleet.update(Member(name, f"node-{name}", stats={}) for name in names)
+        self.fleet.update(ReplicaInfo(name, f"node-{name}", stats={}) for name in names)
 
-    def place(self, call: str, tokens: int = 10) -> Placement:
-        placement = self.fleet.place(Ask(call, tokens), self.names)
+    def place(self, call: str, tokens: int = 10) -> Dispatch:
+        placement = self.fleet.place(RoutingRequest(call, tokens), self.names)
         assert placement is not None
         return placement
 
@@ -162,10 +162,10 @@ def test_a_dead_replica_gets_nothing_more(setting: Setting) -> None:
 
 
 def test_a_router_is_given_only_what_it_reaches(setting: Setting) -> None:
-    found = setting.fleet.place(Ask("a"), {"r1"})
+    found = setting.fleet.place(RoutingRequest("a"), {"r1"})
     assert found is not None
     assert found.seat.replica == "r1"
-    assert setting.fleet.place(Ask("b"), {"elsewhere"}) is None
+    assert setting.fleet.place(RoutingRequest("b"), {"elsewhere"}) is None
 
 
 def test_a_failing_replica_is_left_out_and_comes_back_by_one_good_call() -> None:
@@ -192,7 +192,7 @@ def test_a_call_that_avoids_the_replica_is_no_trial_of_it() -> None:
 def test_where_all_others_are_gone_an_ejected_replica_is_better_than_none() -> None:
     setting = Setting()
     setting.fail_all_of("r0")
-    found = setting.fleet.place(Ask("a"), {"r0"})
+    found = setting.fleet.place(RoutingRequest("a"), {"r0"})
     assert found is not None
     assert found.seat.replica == "r0"
 
@@ -238,8 +238,8 @@ def test_a_new_policy_keeps_what_is_known(setting: Setting) -> None:
 
 
 async def test_once_all_are_dead_there_is_somebody_to_wait_for() -> None:
-    fleet = Fleet(RoutingSpec(), SystemClock())
-    fleet.update([Member("r0")])
+    fleet = ReplicaSet(RoutingSpec(), SystemClock())
+    fleet.update([ReplicaInfo("r0")])
     assert await fleet.await_replica(0.0)
     fleet.lost("r0")
     assert not await fleet.await_replica(0.01)
@@ -247,18 +247,18 @@ async def test_once_all_are_dead_there_is_somebody_to_wait_for() -> None:
 
 async def test_nobody_waits_while_nobody_knows() -> None:
     """A handle's router is made at its first call: waiting for it before that would be for ever."""
-    fleet = Fleet(RoutingSpec(), SystemClock())
-    assert (fleet.known, fleet.size) == (False, 0)
+    fleet = ReplicaSet(RoutingSpec(), SystemClock())
+    assert (fleet.is_initialised, fleet.size) == (False, 0)
     assert await fleet.await_replica(0.0)
 
 
 async def test_whoever_waits_for_a_replica_is_woken_by_news_from_any_thread() -> None:
-    fleet = Fleet(RoutingSpec(), SystemClock())
+    fleet = ReplicaSet(RoutingSpec(), SystemClock())
     fleet.update([])
     assert not await fleet.await_replica(0.01)
     waiting = [asyncio.create_task(fleet.await_replica(30.0)) for _ in range(3)]
     await asyncio.sleep(0)
-    thread = Thread(target=fleet.update, args=([Member("r0")],))
+    thread = Thread(target=fleet.update, args=([ReplicaInfo("r0")],))
     thread.start()
     assert await asyncio.gather(*waiting) == [True, True, True]
     thread.join()
@@ -266,12 +266,12 @@ async def test_whoever_waits_for_a_replica_is_woken_by_news_from_any_thread() ->
 
 
 def test_routers_and_callers_on_many_threads_lose_no_call() -> None:
-    fleet = Fleet(RoutingSpec(), SystemClock())
-    fleet.update(Member(name) for name in NAMES)
+    fleet = ReplicaSet(RoutingSpec(), SystemClock())
+    fleet.update(ReplicaInfo(name) for name in NAMES)
 
     def work(own: int) -> None:
         for number in range(500):
-            placement = fleet.place(Ask(f"{own}-{number}", 5), NAMES)
+            placement = fleet.place(RoutingRequest(f"{own}-{number}", 5), NAMES)
             assert placement is not None
             fleet.alive(placement)
             fleet.report(placement.call, "ok", 0.01)
@@ -287,20 +287,20 @@ def test_routers_and_callers_on_many_threads_lose_no_call() -> None:
 
 
 def test_there_is_one_fleet_a_deployment() -> None:
-    assert fleet_of("Model:one") is fleet_of("Model:one")
-    assert fleet_of("Model:one") is not fleet_of("Model:two")
+    assert replica_set("Model:one") is replica_set("Model:one")
+    assert replica_set("Model:one") is not replica_set("Model:two")
 
 
 def test_a_request_for_one_replica_goes_there_and_elsewhere_once_it_is_gone(
     setting: Setting,
 ) -> None:
     for name in NAMES:
-        placement = setting.fleet.place(Ask(replica=name), setting.names)
+        placement = setting.fleet.place(RoutingRequest(replica=name), setting.names)
         assert placement is not None
         assert placement.seat.replica == name
     setting.there("r0", "r2")
 
-    placement = setting.fleet.place(Ask(replica="r1"), setting.names)
+    placement = setting.fleet.place(RoutingRequest(replica="r1"), setting.names)
 
     assert placement is not None
     assert placement.seat.replica in ("r0", "r2")

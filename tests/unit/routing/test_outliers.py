@@ -75,7 +75,7 @@ def test_any_later_sign_of_life_counts() -> None:
     fleet = JudgedFleet(2)
     fleet.send("r0")
     fleet.now += 1.0
-    fleet.ejection.sign("r0", fleet.now)
+    fleet.ejection.mark_alive("r0", fleet.now)
     assert fleet.judge(after_s=SPEC.silence_s) == {}
 
 

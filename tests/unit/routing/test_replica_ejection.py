@@ -9,10 +9,10 @@ from tests.unit.routing.judged_fleet import CALLS, SPEC, JudgedFleet
 
 def test_it_comes_back_by_one_good_request_at_a_time() -> None:
     fleet = JudgedFleet(3).ejected()
-    assert not fleet.ejection.try_out("r0", "early", fleet.now)
+    assert not fleet.ejection.probe("r0", "early", fleet.now)
     fleet.now += SPEC.base_s
-    assert fleet.ejection.try_out("r0", "first", fleet.now)
-    assert not fleet.ejection.try_out("r0", "second", fleet.now)
+    assert fleet.ejection.probe("r0", "first", fleet.now)
+    assert not fleet.ejection.probe("r0", "second", fleet.now)
     fleet.ejection.ended("r0", "other", None, fleet.now)
     assert fleet.out == {"r0": "failing"}
     fleet.ejection.ended("r0", "first", 0.1, fleet.now)
@@ -23,9 +23,9 @@ def test_each_time_in_a_row_it_is_out_twice_as_long() -> None:
     fleet = JudgedFleet(3).ejected()
     expected = SPEC.base_s
     for _ in range(8):
-        assert not fleet.ejection.try_out("r0", "early", fleet.now + expected - 0.01)
+        assert not fleet.ejection.probe("r0", "early", fleet.now + expected - 0.01)
         fleet.now += expected
-        assert fleet.ejection.try_out("r0", "trial", fleet.now)
+        assert fleet.ejection.probe("r0", "trial", fleet.now)
         fleet.ejection.ended("r0", "trial", None, fleet.now)
         expected = min(SPEC.longest_s, 2 * expected)
     assert expected == SPEC.longest_s
@@ -35,22 +35,22 @@ def test_after_a_good_while_it_starts_anew() -> None:
     fleet = JudgedFleet(3).ejected()
     for seconds in (None, None, 0.1):
         fleet.now += SPEC.longest_s
-        assert fleet.ejection.try_out("r0", "trial", fleet.now)
+        assert fleet.ejection.probe("r0", "trial", fleet.now)
         fleet.ejection.ended("r0", "trial", seconds, fleet.now)
     fleet.now += SPEC.longest_s + SPEC.window_s
     fleet.ejected()
     fleet.now += SPEC.base_s
-    assert fleet.ejection.try_out("r0", "again", fleet.now)
+    assert fleet.ejection.probe("r0", "again", fleet.now)
 
 
 def test_a_slow_replica_that_is_still_slow_stays_out() -> None:
     fleet = JudgedFleet(3).ejected("slow")
     fleet.now += SPEC.base_s
-    fleet.ejection.try_out("r0", "trial", fleet.now)
+    fleet.ejection.probe("r0", "trial", fleet.now)
     fleet.ejection.ended("r0", "trial", 1.0, fleet.now)
     assert fleet.out == {"r0": "slow"}
     fleet.now += 2 * SPEC.base_s
-    fleet.ejection.try_out("r0", "trial", fleet.now)
+    fleet.ejection.probe("r0", "trial", fleet.now)
     fleet.ejection.ended("r0", "trial", 0.12, fleet.now)
     assert fleet.out == {}
 
@@ -58,15 +58,15 @@ def test_a_slow_replica_that_is_still_slow_stays_out() -> None:
 def test_a_trial_that_nobody_waits_for_makes_way_for_the_next() -> None:
     fleet = JudgedFleet(3).ejected()
     fleet.now += SPEC.base_s
-    fleet.ejection.try_out("r0", "trial", fleet.now)
+    fleet.ejection.probe("r0", "trial", fleet.now)
     fleet.ejection.gave_up("r0", "trial")
-    assert fleet.ejection.try_out("r0", "next", fleet.now)
+    assert fleet.ejection.probe("r0", "next", fleet.now)
 
 
 def test_a_silent_trial_is_over_after_the_time_for_silence() -> None:
     fleet = JudgedFleet(3).ejected()
     fleet.now += SPEC.base_s
-    fleet.ejection.try_out("r0", "trial", fleet.now)
+    fleet.ejection.probe("r0", "trial", fleet.now)
     fleet.send("r0", "trial")
     fleet.judge(after_s=SPEC.silence_s)
     assert fleet.out == {"r0": "silent"}
@@ -76,11 +76,11 @@ def test_a_silent_replica_is_asked_for_a_sign_of_life_before_it_gets_a_request()
     fleet = JudgedFleet(3, pings=True).ejected("silent")
     assert fleet.ejection.to_ping(fleet.now, 1.0) == []
     fleet.now += SPEC.base_s
-    assert not fleet.ejection.try_out("r0", "trial", fleet.now)
+    assert not fleet.ejection.probe("r0", "trial", fleet.now)
     assert fleet.ejection.to_ping(fleet.now, 1.0) == ["r0"]
     assert fleet.ejection.to_ping(fleet.now, 1.0) == []
     fleet.ejection.ponged("r0", True, fleet.now)
-    assert fleet.ejection.try_out("r0", "trial", fleet.now)
+    assert fleet.ejection.probe("r0", "trial", fleet.now)
     fleet.send("r0", "trial", alive=True)
     assert fleet.judge() == {}
 
@@ -137,7 +137,7 @@ def test_never_more_than_the_share_is_out_and_everybody_comes_back(
         elif what == "wait":
             fleet.now += seconds or 0.0
         elif what == "try":
-            fleet.ejection.try_out(name, next(CALLS), fleet.now)
+            fleet.ejection.probe(name, next(CALLS), fleet.now)
         elif what == "ping" and fleet.ejection.to_ping(fleet.now, 1.0):
             fleet.ejection.ponged(name, seconds is None, fleet.now)
         elif what == "shrink" and len(fleet.seats) > 1:
@@ -154,6 +154,6 @@ def _all_come_back(fleet: JudgedFleet) -> None:
     for name in fleet.ejection.to_ping(fleet.now, 1.0):
         fleet.ejection.ponged(name, True, fleet.now)
     for name in fleet.out:
-        assert fleet.ejection.try_out(name, f"last-{name}", fleet.now)
+        assert fleet.ejection.probe(name, f"last-{name}", fleet.now)
         fleet.ejection.ended(name, f"last-{name}", 0.0001, fleet.now)
     assert fleet.out == {}

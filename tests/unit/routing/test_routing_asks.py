@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from cluster.routing.ask import ANSWER_TOKENS, NOTHING, Ask, ask_of
+from cluster.routing.ask import ANSWER_TOKENS, NOTHING, RoutingRequest, ask_of
 
 
 def generate(text: str, tenant: str = "t", **more: object) -> SimpleNamespace:
@@ -19,14 +19,14 @@ def generate(text: str, tenant: str = "t", **more: object) -> SimpleNamespace:
 
 
 def test_work_is_estimated_from_the_prompt_the_maximum_and_the_choices() -> None:
-    assert ask_of(generate("x" * 400, max_tokens=50, n=3), 0) == Ask("a", 250, 0, 3)
+    assert ask_of(generate("x" * 400, max_tokens=50, n=3), 0) == RoutingRequest("a", 250, 0, 3)
     assert ask_of(generate("x" * 400), 0).tokens == 100 + ANSWER_TOKENS
 
 
 def test_texts_to_embed_are_work_without_an_answer() -> None:
     caller = SimpleNamespace(tenant="t")
     request = SimpleNamespace(request_id="a", caller=caller, texts=("x" * 40, "y" * 40))
-    assert ask_of(request, 0) == Ask("a", 20, 0, 2)
+    assert ask_of(request, 0) == RoutingRequest("a", 20, 0, 2)
 
 
 def test_whatever_is_no_request_asks_for_nothing() -> None:
@@ -52,4 +52,4 @@ def test_the_id_of_the_attempt_comes_before_that_of_the_request() -> None:
 def test_a_question_about_an_attempt_goes_to_its_replica() -> None:
     request = SimpleNamespace(replica="r7", call="p-1")
 
-    assert ask_of(request, 0) == Ask(replica="r7")
+    assert ask_of(request, 0) == RoutingRequest(replica="r7")

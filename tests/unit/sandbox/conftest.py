@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.abilities import sandbox_strength
-from deployments.clipper.sandbox import ChildLimits, Finished, Sandboxed, private_folder, run
+from deployments.clipper.abilities import probe_sandbox
+from deployments.clipper.sandbox import (
+    ChildLimits,
+    CompletedChild,
+    SandboxedCommand,
+    private_folder,
+    run,
+)
 from deployments.clipper.sandbox.binary import python_binary
 
-Python = Callable[..., Finished]
+Python = Callable[..., CompletedChild]
 
 
 @pytest.fixture
@@ -23,16 +29,16 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def python(folder: Path) -> Python:
     """Runs some Python in the sandbox."""
 
-    def run_code(code: str, limits: ChildLimits | None = None, **more: object) -> Finished:
+    def run_code(code: str, limits: ChildLimits | None = None, **more: object) -> CompletedChild:
         argv = (python_binary(), "-I", "-c", code)
-        return run(Sandboxed(argv, folder, limits or ChildLimits(wall_s=20.0), **more))  # type: ignore[arg-type]
+        return run(SandboxedCommand(argv, folder, limits or ChildLimits(wall_s=20.0), **more))  # type: ignore[arg-type]
 
     return run_code
 
 
 @cache
 def strength() -> dict[str, str]:
-    return dict(sandbox_strength().facts)
+    return dict(probe_sandbox().facts)
 
 
 @pytest.fixture

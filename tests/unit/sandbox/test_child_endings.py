@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.failures import Interrupted, MediaDamaged, NoRoom, SandboxFailed
-from deployments.clipper.sandbox import ChildLimits, Sandboxed, run
+from deployments.clipper.failures import Cancelled, MediaDamaged, SandboxFailed, ScratchFull
+from deployments.clipper.sandbox import ChildLimits, SandboxedCommand, run
 from deployments.clipper.sandbox.binary import ROOT, ffmpeg_binary
 
 FAMILY = ("/bin/sh", "-c", "sleep 60 & echo $$; sleep 60")
@@ -38,15 +38,19 @@ def test_cancelling_kills_the_child_and_its_own_within_two_seconds(folder) -> No
     lines: list[str] = []
     began = time.monotonic()
 
-    with pytest.raises(Interrupted):
-        run(Sandboxed(FAMILY, folder, FORKING, cancel=lambda: bool(lines), on_line=lines.append))
+    with pytest.raises(Cancelled):
+        run(
+            SandboxedCommand(
+                FAMILY, folder, FORKING, cancel=lambda: bool(lines), on_line=lines.append
+            )
+        )
 
     assert until_gone(int(lines[0]), 2.0)
     assert time.monotonic() - began < 5.0
 
 
 def test_what_a_child_left_running_ends_with_it(folder) -> None:
-    finished = run(Sandboxed(("/bin/sh", "-c", "sleep 60 & echo $$"), folder, FORKING))
+    finished = run(SandboxedCommand(("/bin/sh", "-c", "sleep 60 & echo $$"), folder, FORKING))
 
     assert until_gone(int(finished.out), 2.0)
     assert finished.wall_s < 10.0
@@ -57,7 +61,7 @@ def test_a_listener_that_fails_ends_the_child(folder) -> None:
         raise RuntimeError(line)
 
     with pytest.raises(RuntimeError) as told:
-        run(Sandboxed(FAMILY, folder, FORKING, on_line=listener))
+        run(SandboxedCommand(FAMILY, folder, FORKING, on_line=listener))
 
     assert until_gone(int(str(told.value)), 2.0)
 
@@ -127,7 +131,7 @@ def test_an_ffmpeg_that_is_told_to_end_is_our_failure(folder: Path) -> None:
     script = f"{ffmpeg_binary()} {' '.join(endless)} & sleep 0.5; kill -15 $!; wait $!"
 
     with pytest.raises(SandboxFailed):
-        run(Sandboxed(("/bin/sh", "-c", script), folder, FORKING))
+        run(SandboxedCommand(("/bin/sh", "-c", script), folder, FORKING))
 
 
 def test_a_failing_program_is_a_problem_whose_last_words_are_noted_for_the_log(python) -> None:
@@ -148,7 +152,7 @@ def test_a_failure_can_be_asked_for_as_a_value(python) -> None:
 def test_a_full_disk_is_told_from_a_damaged_recording(python) -> None:
     code = "import os; os.write(os.open('/dev/full', os.O_WRONLY), b'x')"
 
-    with pytest.raises(NoRoom):
+    with pytest.raises(ScratchFull):
         python(code, writable=(Path("/dev/full"),))
 
 
@@ -162,9 +166,9 @@ def test_our_own_failures_are_logged(python, caplog) -> None:
 @pytest.mark.parametrize("program", ["/no/such/program", str(ROOT / "pyproject.toml")])
 def test_a_program_that_cannot_start_is_our_failure(folder: Path, program: str) -> None:
     with pytest.raises(SandboxFailed):
-        run(Sandboxed((program,), folder))
+        run(SandboxedCommand((program,), folder))
 
 
 def test_a_missing_folder_is_our_failure(tmp_path: Path) -> None:
     with pytest.raises(SandboxFailed):
-        run(Sandboxed(("/bin/true",), tmp_path / "gone"))
+        run(SandboxedCommand(("/bin/true",), tmp_path / "gone"))

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from deployments.clipper.failures import MediaTimeout, MediaTooLarge
-from deployments.clipper.sandbox import ChildLimits, Finished, Sandboxed, run
+from deployments.clipper.sandbox import ChildLimits, CompletedChild, SandboxedCommand, run
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 
 
@@ -47,7 +47,7 @@ def test_a_file_cannot_outgrow_the_output_limit(folder) -> None:
     noise = ("-f", "lavfi", "-i", "testsrc2=d=1", "-f", "rawvideo", "out.raw")
 
     with pytest.raises(MediaTooLarge) as refused:
-        run(Sandboxed((ffmpeg_binary(), *noise), folder, ChildLimits(output_bytes=100_000)))
+        run(SandboxedCommand((ffmpeg_binary(), *noise), folder, ChildLimits(output_bytes=100_000)))
 
     assert refused.value.extensions["field"] == "output_bytes"
     assert (folder / "out.raw").stat().st_size == 100_000
@@ -76,7 +76,7 @@ def test_a_limit_above_our_own_is_lowered_to_ours(python) -> None:
 def test_output_and_last_words_are_kept_only_so_far(python) -> None:
     code = "import sys; sys.stdout.write('o' * 5_000_000); sys.stderr.write('e' * 90_000 + 'end')"
 
-    finished: Finished = python(code)
+    finished: CompletedChild = python(code)
 
     assert len(finished.out) == 1 << 20
     assert len(finished.err) == 16 << 10

@@ -6,7 +6,7 @@ import platform
 import pytest
 
 from deployments.clipper.failures import MediaDamaged
-from deployments.clipper.sandbox import ChildLimits, Sandboxed, private_folder, run
+from deployments.clipper.sandbox import ChildLimits, SandboxedCommand, private_folder, run
 from deployments.clipper.sandbox.binary import ROOT
 
 READ = "print(open({!r}).read())"
@@ -154,7 +154,7 @@ def test_limits_hold_for_programs_that_may_fork_too(folder, closed) -> None:
     closed("files")
     shell = ("/bin/sh", "-c", "cat /etc/passwd || echo kept out")
 
-    finished = run(Sandboxed(shell, folder, ChildLimits(forks=True)))
+    finished = run(SandboxedCommand(shell, folder, ChildLimits(forks=True)))
 
     assert finished.out == b"kept out\n"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from deployments.clipper.failures import SandboxUnavailable
-from deployments.clipper.sandbox import Finished, Sandboxed, launcher, running
-from deployments.clipper.sandbox.endings import judged
+from deployments.clipper.sandbox import CompletedChild, SandboxedCommand, launcher, running
+from deployments.clipper.sandbox.endings import problem_from_exit
 from deployments.clipper.sandbox.launcher import NOT_CONFINED
 
 # The launcher on a kernel that answers ENOSYS to Landlock, or refuses a filter of system calls.
@@ -52,10 +52,10 @@ def test_with_best_effort_it_starts_with_what_the_kernel_has(folder: Path, lack:
 
 
 def test_the_lack_is_a_typed_problem_that_names_it(folder: Path) -> None:
-    ended = Finished(NOT_CONFINED, b"", "launcher: no Landlock\n", 0.1, 0.1, 1)
+    ended = CompletedChild(NOT_CONFINED, b"", "launcher: no Landlock\n", 0.1, 0.1, 1)
 
     with pytest.raises(SandboxUnavailable, match="has no Landlock") as refused:
-        judged(ended, Sandboxed(("/bin/true",), folder, allow_failure=True))
+        problem_from_exit(ended, SandboxedCommand(("/bin/true",), folder, allow_failure=True))
 
     assert refused.value.status == 501
     assert "sandbox: best-effort" in refused.value.detail

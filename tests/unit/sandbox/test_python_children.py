@@ -7,7 +7,7 @@ import pytest
 
 from cluster.problems import Problem
 from deployments.clipper.failures import (
-    Interrupted,
+    Cancelled,
     MediaDamaged,
     MediaRefused,
     MediaTooLarge,
@@ -105,7 +105,7 @@ def test_a_missing_file_is_our_failure_and_text_is_refused(folder) -> None:
 
 
 def test_cancelling_interrupts_a_child(folder) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Cancelled):
         python_child(CHILD, {"do": "echo", "value": 1}, folder, cancel=lambda: True)
 
 

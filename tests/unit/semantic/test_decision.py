@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.cache.semantic.decision import Curve, Curves, Evidence, upper_bound
+from deployments.cache.semantic.decision import (
+    SimilarityCalibration,
+    SimilarityCalibrations,
+    ThresholdEstimator,
+    upper_bound,
+)
 
 
 def logistic(similarity: float, threshold: float, slope: float) -> float:
@@ -22,15 +27,15 @@ def simulate(
 
     Whatever `right` says, an answer is wrong with probability `floor` at least.
     """
-    curves, evidence = Curves(), Evidence(bound)
-    entries = [Curve() for _ in right]
+    curves, evidence = SimilarityCalibrations(), ThresholdEstimator(bound)
+    entries = [SimilarityCalibration() for _ in right]
     hits = errors = 0
     for _ in range(rounds):
         at = random.randrange(len(entries))
         similarity = random.uniform(0.6, 1.0)
         same = random.random() < (1.0 - floor) * logistic(similarity, *right[at])
         wrong = curves.wrong(entries[at], similarity)
-        served = wrong <= evidence.cut
+        served = wrong <= evidence.threshold
         hits += served
         errors += served and not same
         if not served or random.random() < 0.1:
@@ -65,12 +70,12 @@ def test_curves_that_are_not_logistic_are_found_out(seed: int) -> None:
 
 
 def test_nothing_is_served_without_evidence() -> None:
-    assert Evidence(0.01).cut == 0.0
+    assert ThresholdEstimator(0.01).threshold == 0.0
 
 
 def test_evidence_takes_about_three_by_the_bound() -> None:
-    evidence, outcomes = Evidence(0.01), 0
-    while evidence.cut == 0.0:
+    evidence, outcomes = ThresholdEstimator(0.01), 0
+    while evidence.threshold == 0.0:
         evidence.learn(0.0001, same=True)
         outcomes += 1
 
@@ -78,32 +83,32 @@ def test_evidence_takes_about_three_by_the_bound() -> None:
 
 
 def test_a_few_errors_in_a_row_withdraw_it() -> None:
-    evidence = Evidence(0.01)
+    evidence = ThresholdEstimator(0.01)
     for _ in range(100_000):
         evidence.learn(0.0001, same=True)
-    assert evidence.cut == 0.01
+    assert evidence.threshold == 0.01
     for _ in range(4):
         evidence.learn(0.0001, same=False)
 
-    assert evidence.cut == 0.0
+    assert evidence.threshold == 0.0
 
 
 def test_a_looser_cut_waits_for_the_stricter_one() -> None:
-    evidence = Evidence(0.01)
+    evidence = ThresholdEstimator(0.01)
     for _ in range(2_000):
         evidence.learn(0.009, same=True)
 
-    assert evidence.cut == 0.0
+    assert evidence.threshold == 0.0
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1])
 def test_a_rate_at_or_above_the_bound_seldom_passes_at_any_time(rate: float) -> None:
     passed = 0
     for seed in range(200):
-        random, evidence = Random(seed), Evidence(0.05)
+        random, evidence = Random(seed), ThresholdEstimator(0.05)
         for _ in range(1_000):
             evidence.learn(0.0, same=random.random() >= rate)
-            if evidence.cut:
+            if evidence.threshold:
                 passed += 1
                 break
 
@@ -113,11 +118,11 @@ def test_a_rate_at_or_above_the_bound_seldom_passes_at_any_time(rate: float) -> 
 @pytest.mark.parametrize("bound", [0.0, 1.0, -0.1])
 def test_a_bound_is_a_probability(bound: float) -> None:
     with pytest.raises(ValueError, match="probability"):
-        Evidence(bound)
+        ThresholdEstimator(bound)
 
 
 def test_a_request_learns_its_own_threshold() -> None:
-    curves, easy, hard = Curves(), Curve(), Curve()
+    curves, easy, hard = SimilarityCalibrations(), SimilarityCalibration(), SimilarityCalibration()
     for _ in range(20):
         curves.learn(easy, 0.8, same=True)
         curves.learn(hard, 0.8, same=False)
@@ -127,20 +132,23 @@ def test_a_request_learns_its_own_threshold() -> None:
 
 
 def test_a_new_request_profits_from_what_the_others_taught() -> None:
-    untaught, taught = Curves(), Curves()
+    untaught, taught = SimilarityCalibrations(), SimilarityCalibrations()
     for _ in range(100):
-        curve = Curve()
+        curve = SimilarityCalibration()
         taught.learn(curve, 0.75, same=True)
         taught.learn(curve, 0.65, same=False)
 
-    assert taught.wrong(Curve(), 0.85) < untaught.wrong(Curve(), 0.85) / 2
+    assert (
+        taught.wrong(SimilarityCalibration(), 0.85)
+        < untaught.wrong(SimilarityCalibration(), 0.85) / 2
+    )
 
 
 @given(outcomes=st.lists(st.tuples(st.floats(0.55, 1.0), st.booleans()), max_size=40))
 def test_being_wrong_is_never_likelier_at_a_higher_similarity(
     outcomes: list[tuple[float, bool]],
 ) -> None:
-    curves, curve = Curves(), Curve()
+    curves, curve = SimilarityCalibrations(), SimilarityCalibration()
     for similarity, same in outcomes:
         curves.learn(curve, similarity, same)
 

@@ -9,9 +9,9 @@ import pytest
 
 from cluster.problems import Overloaded
 from deployments.cache.semantic.index import Vector
-from deployments.cache.semantic.literals import literals
-from deployments.cache.semantic.sameness import alike, equal
-from deployments.cache.semantic.semantic_cache import Near, SemanticCache
+from deployments.cache.semantic.literals import exact_match_tokens
+from deployments.cache.semantic.sameness import equal, similar_by_embedding
+from deployments.cache.semantic.semantic_cache import NearestMatch, SemanticCache
 
 FRAME = b"frame"
 
@@ -49,7 +49,7 @@ def cache(angles: Angles) -> SemanticCache:
     return SemanticCache(angles, Random(1), bound=0.05)
 
 
-async def near(cache: SemanticCache, words: str, tenant: str = "acme") -> Near:
+async def near(cache: SemanticCache, words: str, tenant: str = "acme") -> NearestMatch:
     found = await cache.near(tenant, FRAME, words)
     assert found is not None
     return found
@@ -221,13 +221,13 @@ async def test_tenants_are_bounded(angles: Angles) -> None:
     ],
 )
 def test_what_is_not_wording_must_be_the_same(one: str, other: str, same: bool) -> None:
-    assert (literals(one) == literals(other)) is same
+    assert (exact_match_tokens(one) == exact_match_tokens(other)) is same
 
 
 @pytest.mark.parametrize("piece", ["a", "a.", "1", "1,", "@", "a@", "# ", "https://", "1 ", "é"])
 def test_hostile_texts_are_read_in_linear_time(piece: str) -> None:
     """Quadratic time would be minutes here."""
-    assert literals(piece * 200_000)
+    assert exact_match_tokens(piece * 200_000)
 
 
 async def test_a_very_long_text_is_not_even_embedded(cache: SemanticCache, angles: Angles) -> None:
@@ -253,7 +253,7 @@ async def test_answers_are_equal_up_to_case_spacing_and_punctuation(
 
 
 async def test_a_judge_by_meaning_takes_what_is_alike_enough(angles: Angles) -> None:
-    judge = alike(angles, 0.9)
+    judge = similar_by_embedding(angles, 0.9)
 
     assert await judge("acme", text(0), text(20))
     assert not await judge("acme", text(0), text(40))

@@ -10,8 +10,14 @@ import pytest
 from ray.exceptions import ActorUnavailableError, RayTaskError  # noqa: TID251
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError  # noqa: TID251
 
-from deployments.cache.deployment import CacheReplica
-from deployments.contracts.cache import KEY_BYTES, Busy, Claimed, Progress, TierDown
+from deployments.cache.deployment import CacheShard
+from deployments.contracts.cache import (
+    KEY_BYTES,
+    FollowResult,
+    LeaseAcquired,
+    LeaseHeldElsewhere,
+    TierUnavailable,
+)
 from deployments.remote_cache import RemoteCache
 
 KEY = bytes(range(KEY_BYTES))
@@ -35,7 +41,7 @@ class Handle:
     """Leads to a replica in this process; what crosses is pickled, as it would be."""
 
     def __init__(self) -> None:
-        self.replica = CacheReplica(1 << 20)
+        self.replica = CacheShard(1 << 20)
         self.optioned = 0
         self.failure: BaseException | None = None
         self.hanging = False
@@ -82,13 +88,13 @@ def cache(handle: Handle) -> RemoteCache:
 
 
 async def test_every_call_crosses_and_comes_back(cache: RemoteCache) -> None:
-    found = await cache.look(KEY, 60.0)
-    assert isinstance(found, Claimed)
-    assert await cache.look(KEY, 60.0) == Busy(found.token)
+    found = await cache.get_or_lease(KEY, 60.0)
+    assert isinstance(found, LeaseAcquired)
+    assert await cache.get_or_lease(KEY, 60.0) == LeaseHeldElsewhere(found.token)
     assert await cache.publish(KEY, found.token, [b"one"], 60.0) == 0
-    assert await cache.follow(KEY, found.token, 0, 1.0) == Progress("running", (b"one",))
+    assert await cache.follow(KEY, found.token, 0, 1.0) == FollowResult("running", (b"one",))
     assert await cache.store(KEY, found.token, b"answer", 60.0)
-    assert await cache.get(KEY) == await cache.look(KEY, 60.0) == b"answer"
+    assert await cache.get(KEY) == await cache.get_or_lease(KEY, 60.0) == b"answer"
     await cache.remove(KEY)
     await cache.put(KEY, b"other", 60.0)
     assert await cache.get(KEY) == b"other"
@@ -110,8 +116,8 @@ async def test_a_call_without_an_answer_ends_and_is_cancelled(
 ) -> None:
     handle.hanging = True
 
-    with pytest.raises(TierDown, match="no answer"):
-        await cache.look(KEY, 60.0)
+    with pytest.raises(TierUnavailable, match="no answer"):
+        await cache.get_or_lease(KEY, 60.0)
     assert handle.responses[-1].cancelled
     assert cache.figures()["errors"] == 1
 
@@ -129,10 +135,10 @@ async def test_a_caller_who_leaves_takes_the_call_along(cache: RemoteCache, hand
 
 
 async def test_a_follower_may_wait_longer_than_a_call_takes(cache: RemoteCache) -> None:
-    found = await cache.look(KEY, 60.0)
-    assert isinstance(found, Claimed)
+    found = await cache.get_or_lease(KEY, 60.0)
+    assert isinstance(found, LeaseAcquired)
 
-    assert await cache.follow(KEY, found.token, 0, 0.15) == Progress("running")
+    assert await cache.follow(KEY, found.token, 0, 0.15) == FollowResult("running")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +157,7 @@ async def test_every_failure_of_the_hop_is_a_tier_that_is_down(
 ) -> None:
     handle.failure = failure
 
-    with pytest.raises(TierDown):
+    with pytest.raises(TierUnavailable):
         await cache.get(KEY)
     assert await cache.held() == [None]
     await cache.warm_up()

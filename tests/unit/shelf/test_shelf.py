@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cluster.clock import ManualClock
 from deployments.cache.claims import LOG_BYTES, TOLD_BYTES
-from deployments.cache.shelf import ENTRY_BYTES, LOGS_SHARE, Shelf
-from deployments.contracts.cache import KEY_BYTES, Busy, Claimed, Progress
+from deployments.cache.shelf import ENTRY_BYTES, LOGS_SHARE, InMemorySharedTier
+from deployments.contracts.cache import KEY_BYTES, FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
 MB = 1 << 20
 KEY = bytes(range(KEY_BYTES))
@@ -21,9 +21,9 @@ def key(number: int) -> bytes:
     return number.to_bytes(KEY_BYTES, "big")
 
 
-async def claim(shelf: Shelf, at: bytes = KEY, lease_s: float = 2.0) -> int:
-    found = await shelf.look(at, lease_s)
-    assert isinstance(found, Claimed)
+async def claim(shelf: InMemorySharedTier, at: bytes = KEY, lease_s: float = 2.0) -> int:
+    found = await shelf.get_or_lease(at, lease_s)
+    assert isinstance(found, LeaseAcquired)
     return found.token
 
 
@@ -33,12 +33,12 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def shelf(clock: ManualClock) -> Shelf:
-    return Shelf(64 * MB, clock)
+def shelf(clock: ManualClock) -> InMemorySharedTier:
+    return InMemorySharedTier(64 * MB, clock)
 
 
 async def test_an_answer_lives_exactly_as_long_as_it_was_put_for(
-    shelf: Shelf, clock: ManualClock
+    shelf: InMemorySharedTier, clock: ManualClock
 ) -> None:
     await shelf.put(KEY, b"answer", 10.0)
 
@@ -49,16 +49,18 @@ async def test_an_answer_lives_exactly_as_long_as_it_was_put_for(
     assert shelf.figures()["entries"] == 0
 
 
-async def test_a_claim_lives_exactly_as_long_as_its_lease(shelf: Shelf, clock: ManualClock) -> None:
+async def test_a_claim_lives_exactly_as_long_as_its_lease(
+    shelf: InMemorySharedTier, clock: ManualClock
+) -> None:
     token = await claim(shelf, lease_s=2.0)
 
     clock.advance(1.99)
-    assert await shelf.look(KEY, 2.0) == Busy(token)
+    assert await shelf.get_or_lease(KEY, 2.0) == LeaseHeldElsewhere(token)
     clock.advance(0.01)
     assert await claim(shelf) > token
 
 
-async def test_publishing_renews_from_now_on(shelf: Shelf, clock: ManualClock) -> None:
+async def test_publishing_renews_from_now_on(shelf: InMemorySharedTier, clock: ManualClock) -> None:
     token = await claim(shelf, lease_s=2.0)
 
     for _ in range(10):
@@ -70,12 +72,12 @@ async def test_publishing_renews_from_now_on(shelf: Shelf, clock: ManualClock) -
 
 
 async def test_a_restart_loses_claims_and_fences_their_leaders(clock: ManualClock) -> None:
-    before = Shelf(MB, clock)
+    before = InMemorySharedTier(MB, clock)
     tokens = [await claim(before, key(number)) for number in range(1000)]
     clock.advance(0.01)
-    after = Shelf(MB, clock)
+    after = InMemorySharedTier(MB, clock)
 
-    assert await after.follow(KEY, tokens[0], 0, 0.0) == Progress("gone")
+    assert await after.follow(KEY, tokens[0], 0, 0.0) == FollowResult("gone")
     assert await claim(after, key(0)) > tokens[-1]
     assert not await after.store(key(0), tokens[0], b"from before", 60.0)
     assert after.figures()["fenced"] == 1
@@ -84,7 +86,7 @@ async def test_a_restart_loses_claims_and_fences_their_leaders(clock: ManualCloc
 class Model:
     """One key of a shelf, beside what it should say: the last claim counts, within its lease."""
 
-    def __init__(self, shelf: Shelf, clock: ManualClock, at: bytes) -> None:
+    def __init__(self, shelf: InMemorySharedTier, clock: ManualClock, at: bytes) -> None:
         self._shelf, self._clock, self._at = shelf, clock, at
         self._until = 0.0
         self.tokens = [0]
@@ -92,12 +94,12 @@ class Model:
     def _counts(self, token: int) -> bool:
         return token == self.tokens[-1] and self._until > self._clock.monotonic()
 
-    async def look(self, _: int, lease_s: float) -> None:
-        found = await self._shelf.look(self._at, lease_s)
+    async def get_or_lease(self, _: int, lease_s: float) -> None:
+        found = await self._shelf.get_or_lease(self._at, lease_s)
         if self._counts(self.tokens[-1]):
-            assert found == Busy(self.tokens[-1])
+            assert found == LeaseHeldElsewhere(self.tokens[-1])
             return
-        assert isinstance(found, Claimed)
+        assert isinstance(found, LeaseAcquired)
         assert found.token > self.tokens[-1]
         self.tokens.append(found.token)
         self._until = self._clock.monotonic() + lease_s
@@ -127,36 +129,38 @@ class Model:
 @given(st.integers(0, 2**32 - 1))
 async def test_only_the_last_claim_within_its_lease_counts(seed: int) -> None:
     rng, clock = random.Random(seed), ManualClock()
-    shelf = Shelf(MB, clock)
+    shelf = InMemorySharedTier(MB, clock)
     models = [Model(shelf, clock, at) for at in (KEY, OTHER)]
 
     for _ in range(60):
         model = rng.choice(models)
-        step = rng.choice((model.look, model.publish, model.store, model.release))
+        step = rng.choice((model.get_or_lease, model.publish, model.store, model.release))
         await step(rng.choice(model.tokens[-2:]), rng.choice((1.0, 3.0)))
         clock.advance(rng.choice((0.0, 0.0, 0.5, 1.0)))
 
 
-async def test_a_value_of_another_flight_is_not_this_one_s_answer(shelf: Shelf) -> None:
+async def test_a_value_of_another_flight_is_not_this_one_s_answer(
+    shelf: InMemorySharedTier,
+) -> None:
     """Else a follower would go on with another text than it has begun with."""
     lost = await claim(shelf)
     await shelf.release(KEY, lost)
     await shelf.store(KEY, await claim(shelf), b"another text", 60.0)
 
-    assert await shelf.follow(KEY, lost, 1, 0.0) == Progress("gone")
+    assert await shelf.follow(KEY, lost, 1, 0.0) == FollowResult("gone")
 
 
 async def test_an_answer_too_large_to_keep_is_still_handed_to_who_waits(clock: ManualClock) -> None:
-    shelf = Shelf(MB, clock)
+    shelf = InMemorySharedTier(MB, clock)
     token = await claim(shelf)
 
     assert await shelf.store(KEY, token, bytes(2 * MB), 60.0)
-    assert await shelf.look(KEY, 0) is None
+    assert await shelf.get_or_lease(KEY, 0) is None
     assert shelf.figures()["bytes"] == 0
 
 
 async def test_answers_stay_within_their_bytes_under_a_flood(clock: ManualClock) -> None:
-    shelf, rng = Shelf(MB, clock), random.Random(1)
+    shelf, rng = InMemorySharedTier(MB, clock), random.Random(1)
     for number in range(5000):
         await shelf.put(key(number), bytes(rng.randrange(3000)), 60.0)
         assert shelf.figures()["bytes"] <= MB
@@ -169,7 +173,7 @@ async def test_memory_stays_near_the_bytes_that_it_may_take(clock: ManualClock) 
     """Small answers are mostly overhead: it must be counted."""
     limit = 4 * MB
     tracemalloc.start()
-    shelf = Shelf(limit, clock)
+    shelf = InMemorySharedTier(limit, clock)
     for number in range(20_000):
         await shelf.put(key(number), bytes(10), 60.0)
     used, _ = tracemalloc.get_traced_memory()
@@ -179,7 +183,7 @@ async def test_memory_stays_near_the_bytes_that_it_may_take(clock: ManualClock) 
 
 
 async def test_claims_and_logs_of_the_dead_go_with_their_leases(
-    shelf: Shelf, clock: ManualClock
+    shelf: InMemorySharedTier, clock: ManualClock
 ) -> None:
     for number in range(10_000):
         token = await claim(shelf, key(number), lease_s=2.0)
@@ -194,20 +198,22 @@ async def test_claims_and_logs_of_the_dead_go_with_their_leases(
     assert (figures["claims"], figures["log_bytes"]) == (0, 0)
 
 
-async def test_a_log_that_grows_too_long_is_given_up_but_not_its_flight(shelf: Shelf) -> None:
+async def test_a_log_that_grows_too_long_is_given_up_but_not_its_flight(
+    shelf: InMemorySharedTier,
+) -> None:
     token, frame = await claim(shelf), bytes(MB)
     for _ in range(LOG_BYTES // MB + 1):
         assert await shelf.publish(KEY, token, [frame], 60.0) == 0
 
     assert shelf.figures()["log_bytes"] == 0
-    assert await shelf.follow(KEY, token, 2, 0.01) == Progress("running")
+    assert await shelf.follow(KEY, token, 2, 0.01) == FollowResult("running")
     assert await shelf.publish(KEY, token, [b"more"], 60.0) == 1
-    assert await shelf.follow(KEY, token, 0, 0.01) == Progress("running")
+    assert await shelf.follow(KEY, token, 0, 0.01) == FollowResult("running")
     assert await shelf.store(KEY, token, b"answer", 60.0)
 
 
 async def test_all_logs_together_are_bounded(clock: ManualClock) -> None:
-    shelf = Shelf(MB, clock)
+    shelf = InMemorySharedTier(MB, clock)
     for number in range(100):
         token = await claim(shelf, key(number))
         await shelf.publish(key(number), token, [bytes(10_000)] * 3, 2.0)
@@ -218,7 +224,7 @@ async def test_all_logs_together_are_bounded(clock: ManualClock) -> None:
 
 @given(st.lists(st.sampled_from([0, 1, 400_000, 700_000, 1_200_000]), max_size=3))
 async def test_a_follower_is_told_in_messages_of_bounded_length(sizes: list[int]) -> None:
-    shelf = Shelf(64 * MB, ManualClock())
+    shelf = InMemorySharedTier(64 * MB, ManualClock())
     token, frames = await claim(shelf), [bytes(size) for size in sizes]
     await shelf.publish(KEY, token, frames, 2.0)
 

@@ -5,8 +5,8 @@ from contextlib import suppress
 import pytest
 
 from cluster.clock import ManualClock
-from deployments.cache.breaker import Breaker
-from deployments.contracts.cache import TierDown
+from deployments.cache.breaker import ConsecutiveFailureBreaker
+from deployments.contracts.cache import TierUnavailable
 
 PAUSE_S = 1.0
 
@@ -17,22 +17,22 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def breaker(clock: ManualClock) -> Breaker:
-    return Breaker(clock, failures=3, pause_s=PAUSE_S)
+def breaker(clock: ManualClock) -> ConsecutiveFailureBreaker:
+    return ConsecutiveFailureBreaker(clock, failures=3, pause_s=PAUSE_S)
 
 
-def fail(breaker: Breaker, times: int = 1) -> None:
+def fail(breaker: ConsecutiveFailureBreaker, times: int = 1) -> None:
     for _ in range(times):
-        with suppress(TierDown), breaker.call():
-            raise TierDown("away")
+        with suppress(TierUnavailable), breaker.call():
+            raise TierUnavailable("away")
 
 
-def succeed(breaker: Breaker) -> None:
+def succeed(breaker: ConsecutiveFailureBreaker) -> None:
     with breaker.call():
         pass
 
 
-def test_a_few_failures_in_a_row_open_it(breaker: Breaker) -> None:
+def test_a_few_failures_in_a_row_open_it(breaker: ConsecutiveFailureBreaker) -> None:
     fail(breaker, 2)
     succeed(breaker)
     fail(breaker, 2)
@@ -40,22 +40,26 @@ def test_a_few_failures_in_a_row_open_it(breaker: Breaker) -> None:
 
     fail(breaker)
     assert not breaker.closed
-    with pytest.raises(TierDown, match="left alone"):
+    with pytest.raises(TierUnavailable, match="left alone"):
         succeed(breaker)
 
 
-def test_after_the_pause_one_probe_is_let_through(breaker: Breaker, clock: ManualClock) -> None:
+def test_after_the_pause_one_probe_is_let_through(
+    breaker: ConsecutiveFailureBreaker, clock: ManualClock
+) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
 
     with breaker.call():
         assert not breaker.ready
-        with pytest.raises(TierDown):
+        with pytest.raises(TierUnavailable):
             succeed(breaker)
     assert breaker.closed
 
 
-def test_a_probe_that_fails_opens_it_again(breaker: Breaker, clock: ManualClock) -> None:
+def test_a_probe_that_fails_opens_it_again(
+    breaker: ConsecutiveFailureBreaker, clock: ManualClock
+) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
     fail(breaker)
@@ -66,7 +70,9 @@ def test_a_probe_that_fails_opens_it_again(breaker: Breaker, clock: ManualClock)
     assert breaker.ready
 
 
-def test_a_probe_that_is_cancelled_says_nothing(breaker: Breaker, clock: ManualClock) -> None:
+def test_a_probe_that_is_cancelled_says_nothing(
+    breaker: ConsecutiveFailureBreaker, clock: ManualClock
+) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
 
@@ -77,10 +83,12 @@ def test_a_probe_that_is_cancelled_says_nothing(breaker: Breaker, clock: ManualC
     assert not breaker.closed
 
 
-def test_a_call_that_waits_for_long_is_no_probe(breaker: Breaker, clock: ManualClock) -> None:
+def test_a_call_that_waits_for_long_is_no_probe(
+    breaker: ConsecutiveFailureBreaker, clock: ManualClock
+) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
 
-    with pytest.raises(TierDown), breaker.call(may_probe=False):
+    with pytest.raises(TierUnavailable), breaker.call(may_probe=False):
         pass
     assert breaker.ready

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.sandbox import Interrupted
+from deployments.clipper.sandbox import Cancelled
 from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.clipper.transcript import embedded_transcript
-from deployments.contracts.media import MediaInfo, Source, SubtitleTrack
+from deployments.contracts.media import MediaInfo, MediaSource, SubtitleTrack
 
 LINES = {"eng": "<i>One</i> two.", "deu": "Eins zwei."}
 
@@ -34,9 +34,9 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def source(path: Path, *tracks: SubtitleTrack) -> Source:
+def source(path: Path, *tracks: SubtitleTrack) -> MediaSource:
     info = MediaInfo("matroska", 3.0, path.stat().st_size, None, (), tracks)
-    return Source(path, info, "")
+    return MediaSource(path, info, "")
 
 
 ENGLISH = SubtitleTrack(1, "subrip", "eng", text=True)
@@ -73,5 +73,5 @@ def test_a_file_that_cannot_be_read_has_no_transcript(tmp_path: Path) -> None:
 
 
 def test_reading_can_be_cancelled(recording: Path, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Cancelled):
         embedded_transcript(source(recording, ENGLISH), tmp_path, lambda: True)

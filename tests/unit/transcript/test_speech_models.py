@@ -8,7 +8,7 @@ import pytest
 
 from deployments.clipper.transcript import Whisper, speech_ability
 from deployments.clipper.transcript.speaking import _sound, _told
-from deployments.contracts.media import AudioTrack, MediaInfo, Source
+from deployments.contracts.media import AudioTrack, MediaInfo, MediaSource
 from tests.media_fixtures.recordings import make
 
 INSTALLED = find_spec("faster_whisper") is not None
@@ -29,8 +29,8 @@ def test_with_the_extra_a_model_is_needed(model: str | None, reason: str) -> Non
     assert reason in ability.detail
 
 
-def source(*audio: AudioTrack) -> Source:
-    return Source(Path("none"), MediaInfo("wav", 1.0, 1, None, audio), "")
+def source(*audio: AudioTrack) -> MediaSource:
+    return MediaSource(Path("none"), MediaInfo("wav", 1.0, 1, None, audio), "")
 
 
 def test_a_recording_without_sound_says_nothing(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.sandbox import ChildLimits, Interrupted
+from deployments.clipper.sandbox import Cancelled, ChildLimits
 from deployments.clipper.transcript import (
     TranscriptRefused,
     parse_transcript,
@@ -43,5 +43,5 @@ def test_a_child_over_its_limit_is_a_refusal(
 
 
 def test_reading_can_be_cancelled(tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Cancelled):
         read_transcript(youtube.vtt().encode(), "vtt", tmp_path, lambda: True)

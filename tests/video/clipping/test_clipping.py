@@ -7,14 +7,14 @@ import psutil
 import pytest
 
 from cluster.problems import NotFound
-from deployments.contracts.jobs import Part
+from deployments.contracts.jobs import JobOutput
 from load_tests.synthetic_recording import build_transcript
 from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, WatchedThreads, opened
 
 WORDS = build_transcript(20)
 
 
-def starts(parts: tuple[Part, ...]) -> list[float]:
+def starts(parts: tuple[JobOutput, ...]) -> list[float]:
     return [part.data["start"] for part in parts]
 
 

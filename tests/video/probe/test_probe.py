@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deployments.clipper.failures import (
-    Interrupted,
+    Cancelled,
     MediaDamaged,
     MediaRefused,
     MediaTooLarge,
@@ -193,7 +193,7 @@ def test_text_is_refused(probed, tmp_path: Path) -> None:
 
 
 def test_a_probe_can_be_cancelled(made, work: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Cancelled):
         probe(made("plain"), work, cancel=lambda: True)
 
 

@@ -9,10 +9,10 @@ from deployments.clipper.failures import MediaDamaged, RenderFailed
 from deployments.clipper.render.running import Workspace
 from deployments.clipper.sandbox import ChildLimits
 from deployments.clipper.sandbox.inputs import ffmpeg_input
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
 from tests.media_fixtures.plans import never
 
-Recordings = Callable[[str], Source]
+Recordings = Callable[[str], MediaSource]
 
 
 def run(folder: Path, name: str, *words: str) -> None:

@@ -72,13 +72,13 @@ class ChaosCluster:
         from ray.serve.context import _get_global_client
         from ray.serve.schema import ServeDeploySchema
 
-        from graphs.rolls import BUILDER, rolled
+        from graphs.rolls import BUILDER, diff_applications
 
         self.models, self.version = models or self.models, version or self.version
         args = _args(self.sizes, self.models, self.version)
         wanted = {"name": "mobula", "route_prefix": "/", "import_path": BUILDER, "args": args}
         stamp = secrets.token_hex(4)
-        sent = rolled(self._live, wanted, restart, stamp) if self._live else wanted
+        sent = diff_applications(self._live, wanted, restart, stamp) if self._live else wanted
         config = ServeDeploySchema.model_validate({"applications": [sent]})
         _get_global_client().deploy_apps(config)
         self._live = sent

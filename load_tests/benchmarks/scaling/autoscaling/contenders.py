@@ -7,7 +7,7 @@ import math
 
 from cluster.autoscaling.decision import Bounds
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import Reading
+from cluster.autoscaling.signals import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec
 from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import ReplicaProfile
 from load_tests.benchmarks.scaling.autoscaling.simulator import ObservedMetrics
@@ -25,7 +25,7 @@ class OurPolicies:
         self._machine = machine
 
     def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
-        reading = Reading(
+        reading = MetricsSnapshot(
             at=at,
             target=target,
             ready=ready,

@@ -5,7 +5,7 @@ from random import Random
 import numpy as np
 
 from deployments.contracts.clips import ClipOptions
-from deployments.contracts.media import Features
+from deployments.contracts.media import MediaFeatures
 from load_tests.benchmarks.video.highlights.metrics import iou
 from load_tests.benchmarks.video.highlights.scorer import ScoredClip
 
@@ -32,7 +32,7 @@ def rank_uniform(duration: float, options: ClipOptions) -> list[ScoredClip]:
     ]
 
 
-def rank_loudest(features: Features, options: ClipOptions) -> list[ScoredClip]:
+def rank_loudest(features: MediaFeatures, options: ClipOptions) -> list[ScoredClip]:
     """Windows of the middle length by their mean power, loudest first, none over another."""
     if features.hearing is None:
         return []

@@ -9,20 +9,20 @@ from tempfile import TemporaryDirectory
 
 from deployments.clipper import analysis
 from deployments.clipper.probe import probe
-from deployments.contracts.media import Features, MediaLimits, Source
+from deployments.contracts.media import MediaFeatures, MediaLimits, MediaSource
 
 
-def extract_features(video: Path, kept: Path | None = None, parts: int = 1) -> Features:
+def extract_features(video: Path, kept: Path | None = None, parts: int = 1) -> MediaFeatures:
     """What one decode of `video` gives, in so many parts; read from `kept` if made before."""
     if kept is not None and kept.exists():
         return analysis.load(kept)
     with TemporaryDirectory() as name:
         folder = Path(name)
         info = probe(video, folder, MediaLimits())
-        source = Source(video, info, hashlib.sha256(video.read_bytes()).hexdigest())
+        source = MediaSource(video, info, hashlib.sha256(video.read_bytes()).hexdigest())
         chunks = analysis.chunks(source, folder, parts)
         seen = [analysis.analyse_chunk(source, chunk, folder) for chunk in chunks]
-        features = analysis.merge(info, seen, analysis.hear(source, folder))
+        features = analysis.merge(info, seen, analysis.analyze_audio_task(source, folder))
     if kept is not None:
         analysis.save(features, kept)
     return features

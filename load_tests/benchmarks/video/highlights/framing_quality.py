@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deployments.clipper.framing import frame
 from deployments.contracts.clips import AspectName, Framing
-from deployments.contracts.media import MediaInfo, Sight, VideoTrack
+from deployments.contracts.media import MediaInfo, VideoFeatures, VideoTrack
 from load_tests.benchmarks.video.highlights.frames import HEIGHT, WIDTH
 from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, PlannedSubject
 from load_tests.benchmarks.video.highlights.metrics import Span
@@ -70,7 +70,7 @@ def combine(ones: Iterable[FramingQuality]) -> FramingQuality:
 
 
 def frame_recording(
-    truth: GroundTruth, sight: Sight | None, spans: Sequence[Span], mode: Mode
+    truth: GroundTruth, sight: VideoFeatures | None, spans: Sequence[Span], mode: Mode
 ) -> FramingQuality:
     """All `spans` of a recording, framed by the product; without `sight`, cropped in the middle."""
     info = _info(truth)

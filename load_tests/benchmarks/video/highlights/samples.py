@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deployments.clipper.ranking import rank
 from deployments.contracts.clips import ClipOptions, Highlight
-from deployments.contracts.media import Features
+from deployments.contracts.media import MediaFeatures
 from load_tests.benchmarks.video.highlights.detectors import Cuts, detect_cuts, read_cached_cuts
 from load_tests.benchmarks.video.highlights.feature_cache import extract_features
 from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, load
@@ -21,7 +21,7 @@ class PlantedSample:
     same file, where any is installed."""
 
     truth: GroundTruth
-    features: Features
+    features: MediaFeatures
     written_s: float
     analysed_s: float
     others: Cuts = field(default_factory=dict)

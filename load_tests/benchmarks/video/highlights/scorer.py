@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.contracts.media import Features, Word
+from deployments.contracts.media import MediaFeatures, Word
 from load_tests.benchmarks.video.highlights.ground_truth import Decoy, GroundTruth
 from load_tests.benchmarks.video.highlights.metrics import (
     Span,
@@ -96,7 +96,7 @@ def max_overlap(clips: Sequence[ScoredClip]) -> float:
     return max((iou(a.span, b.span) for a, b in combinations(clips, 2)), default=0.0)
 
 
-def silence_f1(truth: GroundTruth, features: Features) -> float:
+def silence_f1(truth: GroundTruth, features: MediaFeatures) -> float:
     """Q6: over cells of 10 ms; a cell is right if the other side has one within 10 ms."""
     if features.hearing is None:
         return 0.0
@@ -107,7 +107,7 @@ def silence_f1(truth: GroundTruth, features: Features) -> float:
     return f1(float(told.sum()), float(true.sum()), *right)
 
 
-def cut_f1(truth: GroundTruth, features: Features, frames: int) -> float:
+def cut_f1(truth: GroundTruth, features: MediaFeatures, frames: int) -> float:
     """Q6: hard cuts found within this many frames."""
     return cuts_f1(truth, features.sight.cuts if features.sight is not None else (), frames)
 

@@ -6,7 +6,7 @@ import httpx
 
 from cluster.clock import SystemClock
 from cluster.settings import Settings
-from deployments.ingress.offer import Offer
+from deployments.ingress.offer import ModelSettings
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
@@ -15,7 +15,7 @@ from load_tests.benchmarks.common.ingress_without_tenancy import NoTenancy, open
 
 async def test_the_application_without_tenancy_assembles_and_answers_a_chat(tmp_path: Path) -> None:
     settings, clock = Settings(home=tmp_path), SystemClock()
-    tenancy = NoTenancy(settings, Offer("echo", {}, {}, {}), clock)
+    tenancy = NoTenancy(settings, ModelSettings("echo", {}, {}, {}), clock)
     models = {"echo": create_echo_model("echo", EchoEngine(4))}
     video = video_config(open_args())
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.contracts.media import Features, Sight
+from deployments.contracts.media import MediaFeatures, VideoFeatures
 from load_tests.benchmarks.common.reference_tools import STAMP, WANTED, find_installed
 from load_tests.benchmarks.video.highlights import scorer, visual_quality
 from load_tests.benchmarks.video.highlights.detectors import Cuts, read_cached_cuts
@@ -24,8 +24,10 @@ def truth() -> GroundTruth:
 
 def seen(truth: GroundTruth, cuts: list[float], others: Cuts) -> PlantedSample:
     boxes = np.zeros((0, 5), np.float32)
-    sight = Sight(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
-    return PlantedSample(truth, Features(1, truth.duration, False, sight, None), 0.0, 0.0, others)
+    sight = VideoFeatures(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
+    return PlantedSample(
+        truth, MediaFeatures(1, truth.duration, False, sight, None), 0.0, 0.0, others
+    )
 
 
 def test_a_cut_one_frame_late_counts_at_one_frame_only(truth: GroundTruth) -> None:
