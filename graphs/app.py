@@ -7,10 +7,10 @@
 from ray import serve
 from ray.serve import Application
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
+from deployments.clients.serve.node_check import check_store_to_deploy
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.deployment import Ingress
-from deployments.remote_nodes import check_store_to_deploy
 from graphs.args import AppArgs
 from graphs.cache import cache_config, cache_shards
 from graphs.limits import limiter

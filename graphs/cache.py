@@ -3,7 +3,7 @@
 from ray import serve
 from ray.serve import Application
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF, CacheConfig
 from deployments.cache.deployment import CacheShard
 from graphs.args import CacheArgs

@@ -5,9 +5,9 @@ from ray.serve import Application
 
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.resilience.spec import ResilienceSpec
-from deployments.ingress.offer import ModelSettings
+from deployments.ingress.model_settings import ModelSettings
 from deployments.model.deployment import ModelReplica
-from deployments.search.deployment import EmbedderReplica
+from deployments.model.embeddings.deployment import EmbedderReplica
 from graphs.args import AppArgs, EmbeddingArgs, ModelArgs
 from graphs.options import model_name, model_options
 

@@ -16,7 +16,7 @@ from cluster.audit import checkpoints
 from cluster.audit.checkpoint_log import CheckpointLog
 from cluster.audit.checkpoints import ChainPosition, Checkpoint
 from cluster.audit.keys import AuditKeys
-from cluster.problems import Conflict
+from cluster.runtime.problems import Conflict
 from cluster.storage.tables import audit_records
 
 

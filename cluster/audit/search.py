@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.audit.record import AuditRecord
-from cluster.base64url import decode, encode
-from cluster.problems import InvalidRequest
+from cluster.runtime.base64url import decode, encode
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 from cluster.storage.tables import audit_records
 

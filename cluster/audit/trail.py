@@ -29,11 +29,11 @@ from cluster.audit.record import AuditRecord, Scalar
 from cluster.audit.repeats import Repeats
 from cluster.audit.retention import Retention
 from cluster.audit.spill import SUFFIX, Spill
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.background import create_detached_task
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.storage.locks import Lock, advisory_lock
-from cluster.tasks import create_detached_task
 
 FLUSH_S = 0.5
 CHECKPOINT_S, CHECKPOINT_RECORDS = 30.0, 5_000

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.audit import raw
+from cluster.audit import unverified_rows
 from cluster.audit.chain import ChainedRecord
+from cluster.audit.chain_verifier import ChainExpectation, ChainVerifier
 from cluster.audit.checkpoint_log import CheckpointLog, check_files
 from cluster.audit.checkpoints import ChainPosition
 from cluster.audit.findings import VerificationReport
 from cluster.audit.keys import AuditKeys
-from cluster.audit.raw import MalformedRow
 from cluster.audit.rows import ChainHead
-from cluster.audit.walk import ChainExpectation, ChainVerifier
+from cluster.audit.unverified_rows import MalformedRow
 from cluster.storage.locks import Lock, advisory_lock_shared
 
 
@@ -46,12 +46,12 @@ async def verify(
     await advisory_lock_shared(connection, Lock.AUDIT_START)
     await asyncio.to_thread(_advance, logs)
     marks = {writer: mark for log in logs for writer, mark in log.marks.items()}
-    heads = await raw.heads(connection)
+    heads = await unverified_rows.heads(connection)
     await asyncio.to_thread(_advance, logs)  # whatever was pruned by then has its anchor by now
     walks = _Walks(keys.chain, heads, marks, logs, report)
-    async for batch in raw.read_links(connection):
+    async for batch in unverified_rows.read_links(connection):
         await asyncio.to_thread(walks.take, batch)
-    walks.finish(await raw.heads(connection))
+    walks.finish(await unverified_rows.heads(connection))
     await asyncio.to_thread(_advance, logs)
     walks.tell_unseen(_leave_out_elsewhere(walks, logs, report) if partial else set())
     await asyncio.to_thread(check_files, logs, walks.evidence, copies, report)

@@ -15,20 +15,27 @@ from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
 from cluster.auth.adoption import adopt, is_done, is_older_home, note_done
-from cluster.auth.home import ADMIN, AUDIT, BOOTSTRAP_TENANT, admin_key, make_pepper, store_url
 from cluster.auth.keys import ApiKeyIssuer, mint
-from cluster.auth.records import ApiKey
+from cluster.auth.models import ApiKey
 from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import SigningKeyService
-from cluster.clock import Clock, SystemClock
-from cluster.problems import NotFound
-from cluster.settings import Settings
-from cluster.storage.blocking import run_sync
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.problems import NotFound
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import (
+    ADMIN,
+    AUDIT,
+    BOOTSTRAP_TENANT,
+    admin_key,
+    make_pepper,
+    store_url,
+)
 from cluster.storage.database import Database
 from cluster.storage.files import write_private
 from cluster.storage.locks import Lock, advisory_lock
 from cluster.storage.migrate import migrate
+from cluster.storage.run_sync import run_sync
 from cluster.storage.tables import api_keys
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cluster.base64url import decode, encode
-from cluster.clock import Clock
-from cluster.problems import Unauthenticated
+from cluster.runtime.base64url import decode, encode
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Unauthenticated
 
 PREFIX = "mobd_"
 LIFE_S = 60.0

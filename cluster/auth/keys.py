@@ -2,7 +2,7 @@
 
 A key reads `mob_<id>_<secret>`; `id` finds the record, the HMAC-SHA256 of the whole key under the
 server's pepper proves it. Only that digest is stored, so the store alone opens nothing. Knows no
-HTTP; presented keys are checked in cluster/tenants/directory.py.
+HTTP; presented keys are checked in cluster/auth/credential_directory.py.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.records import ApiKey
+from cluster.auth.models import ApiKey
 from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
-from cluster.clock import Clock
-from cluster.problems import Conflict, InvalidRequest
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from cluster.auth.throttle import LIMIT
-from cluster.problems import InvalidRequest, Overloaded, RateLimited
+from cluster.runtime.problems import InvalidRequest, Overloaded, RateLimited
 
 T = TypeVar("T")
 MIN_LENGTH, MAX_LENGTH = 12, 128

@@ -25,11 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.records import ApiKey, EndedSession, RefreshToken, SigningKey, User, UserStatus
+from cluster.auth.models import ApiKey, EndedSession, RefreshToken, SigningKey, User, UserStatus
 from cluster.auth.row_macs import MAC, RowAltered, RowMacs, as_stored, stored_values
-from cluster.clock import Clock
-from cluster.problems import Conflict, NotFound
-from cluster.storage.pages import USUAL, Page, is_id, page
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, NotFound
+from cluster.storage.pagination import USUAL, Page, is_id, page
 from cluster.storage.tables import (
     api_keys,
     ended_sessions,

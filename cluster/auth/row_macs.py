@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Boolean, Column, Float, LargeBinary, Row, Select, Table, select, type_coerce
 from sqlalchemy.types import JSON, NullType
 
-from cluster.problems import Conflict
+from cluster.runtime.problems import Conflict
 from cluster.storage.tables import api_keys, refresh_tokens, signing_keys, users
 
 LABEL = "mobula row 1"

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.keys import BASE62, NOBODY, digest, random_text
+from cluster.auth.models import EndedSession, RefreshToken, User
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.auth.records import EndedSession, RefreshToken, User
 from cluster.auth.repository import EndedSessionRepository, RefreshTokenRepository, UserRepository
 from cluster.auth.row_macs import RowAltered, RowMacs
 from cluster.auth.signing import LONGEST_TOKEN_S, SigningKeyService
 from cluster.auth.throttle import SignInThrottle, source_of
 from cluster.auth.tokens import INVALID, issue
-from cluster.clock import Clock
 from cluster.events.kinds import EventKind
 from cluster.events.outbox import publish
-from cluster.problems import (
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import (
     Forbidden,
     InvalidRequest,
     NotFound,
@@ -35,7 +35,7 @@ from cluster.problems import (
     Unauthenticated,
 )
 from cluster.storage.database import Database
-from cluster.storage.pages import is_id
+from cluster.storage.pagination import is_id
 from cluster.tenants.repository import TenantRepository
 
 SHAPE = re.compile(rf"mrt_([{BASE62}]{{20}})_[{BASE62}]{{43}}", re.ASCII)

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.keys import random_text
-from cluster.auth.records import SigningKey
+from cluster.auth.models import SigningKey
 from cluster.auth.repository import SigningKeyRepository
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.sealing import DecryptionFailed, SecretBox
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
+from cluster.secrets.encryption import DecryptionFailed, SecretBox
 from cluster.storage.locks import Lock, advisory_lock
 
 PURPOSE = "tokens"

@@ -19,8 +19,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cluster.clock import Clock
-from cluster.problems import RateLimited
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import RateLimited
 
 FREE, FREE_UNDER_ATTACK = 10, 3
 LONGEST_S = 300.0

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from cluster.autoscaling.signals import MetricsSnapshot
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec, Window
 
 Policy = Callable[[MetricsSnapshot, ScalingSpec], float]

@@ -8,13 +8,13 @@ does wrong stays here: it raises, or gives what is no number of replicas, and it
 import math
 from dataclasses import replace
 
+from cluster.autoscaling.behavior import ScalingBehavior
 from cluster.autoscaling.cold_start import ColdStartEstimator
 from cluster.autoscaling.decision import Bounds, Decision
 from cluster.autoscaling.forecast import Forecast
-from cluster.autoscaling.governor import ScalingBehavior
-from cluster.autoscaling.lasting import SlidingMin
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.policies import POLICIES, Policy, by_queue, by_tokens, start_from_zero
-from cluster.autoscaling.signals import MetricsSnapshot
+from cluster.autoscaling.sliding_min import SlidingMin
 from cluster.autoscaling.spec import ScalingSpec
 
 

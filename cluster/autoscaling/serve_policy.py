@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import Any
 
 from cluster.autoscaling.arbiter import ReplicaDemand, arbitrate
+from cluster.autoscaling.background_scaler import BackgroundScaler
+from cluster.autoscaling.behavior import effective_bounds
 from cluster.autoscaling.decision import Bounds, Decision, DecisionStore
-from cluster.autoscaling.governor import effective_bounds
+from cluster.autoscaling.metrics import MetricsSnapshot, Report, snapshot
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import MetricsSnapshot, Report, snapshot
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.autoscaling.supervisor import BackgroundScaler
-from cluster.clock import SystemClock
+from cluster.runtime.clock import SystemClock
 
 STALE_S = 15.0  # a replica that was silent for so long says nothing of now
 BLOCKED = frozenset({"cooldown", "step", "floor", "ceiling", "arbiter", "failure"})
@@ -170,10 +170,10 @@ class NullDecisionStore:
 
 def shared_decision_store() -> DecisionStore:
     """The one that all policies of this process write in."""
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
 
     try:
-        from cluster.autoscaling.notebook import open_notebook
+        from cluster.autoscaling.decision_store import open_notebook
 
         return open_notebook(Settings())
     except Exception:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.storage.pages import Page, decode_cursor, encode_cursor
+from cluster.storage.pagination import Page, decode_cursor, encode_cursor
 from cluster.storage.tables import scaling_bounds, scaling_decisions
 
 table, bounds_table = scaling_decisions, scaling_bounds

@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs import inventory
 from cluster.blobs.content import Content
-from cluster.blobs.failures import not_found
+from cluster.blobs.errors import not_found
 from cluster.blobs.inventory import AT_ONCE, PendingDeletion, StoredObject
 from cluster.blobs.paths import location, validate_path
 from cluster.blobs.staging import FileSpec, Staged, StagingArea
 from cluster.blobs.store import BlobStore
 from cluster.blobs.sweeper import CLAIM_S, Sweeper, SweepResult
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 

@@ -13,7 +13,7 @@ from sqlalchemy import update as change
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs.paths import UNNAMED
-from cluster.problems import NotFound
+from cluster.runtime.problems import NotFound
 from cluster.storage.tables import stored_objects as rows
 from cluster.storage.tables import tenants
 

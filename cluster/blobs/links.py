@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from cluster.base64url import decode, encode
-from cluster.clock import Clock
-from cluster.problems import NotFound
+from cluster.runtime.base64url import decode, encode
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import NotFound
 
 PREFIX = "mobf_"  # by it a token is known, and blotted out of logs
 MAX_TOKEN = 2048  # characters

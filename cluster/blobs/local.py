@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 ABANDONED = "*/??/*#*"  # tenant, first digits, and the draft of an object, as obstore names it
 READ_ONLY = 0o440

@@ -8,7 +8,7 @@ another, whatever they are called.
 import re
 import secrets
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 MAX_PATH = 300
 UNNAMED = "@"  # starts the path of a row that is no file yet, or no longer; in no path of a file

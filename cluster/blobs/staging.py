@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs import inventory, local
 from cluster.blobs.content import Content, iter_blocks, length_of
-from cluster.blobs.failures import ReservationLost
+from cluster.blobs.errors import ReservationLost
 from cluster.blobs.inventory import StoredObject
 from cluster.blobs.paths import location, validate_path
-from cluster.blobs.room import Begin, QuotaReservation
+from cluster.blobs.quota_reservation import Begin, QuotaReservation
 from cluster.blobs.store import BLOCK, BlobStore
 from cluster.blobs.sweeper import Sweeper
-from cluster.clock import Clock
-from cluster.problems import InvalidRequest, Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import InvalidRequest, Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 

@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from cluster.blobs import local
-from cluster.blobs.failures import BlobStoreUnavailable
+from cluster.blobs.errors import BlobStoreUnavailable
 
 if TYPE_CHECKING:  # obstore has these as types only
     from obstore import AsyncWritableFile

@@ -16,8 +16,8 @@ from cluster.blobs import inventory
 from cluster.blobs.inventory import AT_ONCE, PendingDeletion
 from cluster.blobs.paths import ROOT, location, location_to_place
 from cluster.blobs.store import BlobStore
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 
 CLAIM_S = 300.0

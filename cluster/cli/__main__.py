@@ -11,7 +11,7 @@ def main() -> None:
     except ValueError as error:
         from pydantic import ValidationError
 
-        from cluster.cli.screen import fail
+        from cluster.cli.output import fail
 
         if not isinstance(error, ValidationError) or error.title != "Settings":
             raise

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import typer
 
-from cluster.cli.screen import console, fail, print_plain
+from cluster.cli.output import console, fail, print_plain
 
 if TYPE_CHECKING:
     import httpx
@@ -39,8 +39,8 @@ PAGE = 200
 
 def connect(key: str | None) -> "httpx.Client":
     """A client of the cluster that runs here; ends the command if there is none."""
-    from cluster.cli.running import NOT_RUNNING, client, running_state
-    from cluster.settings import Settings
+    from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
+    from cluster.runtime.settings import Settings
 
     settings = Settings()
     state = running_state(settings)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show
-from cluster.cli.screen import fail, print_plain, print_rich
+from cluster.cli.output import fail, print_plain, print_rich
 
 if TYPE_CHECKING:
     from cluster.audit.findings import VerificationReport
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
 
 audit = new_app("The audit trail.")
 COLUMNS = ("at", "tenant", "actor", "action", "resource", "outcome", "request_id")
@@ -115,8 +115,8 @@ def verify(
 def _verified(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "VerificationReport":
     import asyncio
 
-    from cluster.problems import Problem
-    from cluster.settings import Settings
+    from cluster.runtime.problems import Problem
+    from cluster.runtime.settings import Settings
 
     settings = Settings()
     try:
@@ -134,9 +134,9 @@ async def _check(
     from cluster.audit.checkpoints import FILE
     from cluster.audit.keys import AuditKeys
     from cluster.audit.verify import verify as check
-    from cluster.auth.home import AUDIT, load_pepper, store_url
     from cluster.auth.row_macs import RowMacs
     from cluster.auth.row_report import check_rows
+    from cluster.secrets.key_files import AUDIT, load_pepper, store_url
     from cluster.storage.database import Database
 
     home = settings.home

@@ -91,7 +91,7 @@ bench = typer.Typer(
 
 def run_benchmark(group: str, name: str, arguments: Sequence[str]) -> int:
     """`main(arguments)` of the benchmark's module."""
-    from cluster.cli.delegate import main_of
+    from cluster.cli.run_module import main_of
 
     module = f"load_tests.benchmarks.{group}.bench_{name.replace('-', '_')}"
     return main_of(module, arguments)

@@ -4,8 +4,8 @@ For installations where nobody runs `up`: on Kubernetes the head's first contain
 the URL of the store, the pepper and the bootstrap key from its environment.
 """
 
-from cluster.cli.screen import fail, print_rich
-from cluster.settings import Settings
+from cluster.cli.output import fail, print_rich
+from cluster.runtime.settings import Settings
 
 
 def run(accept_newer: bool, adopt_rows: bool = False) -> int:

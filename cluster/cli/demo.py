@@ -19,17 +19,17 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from cluster.auth.home import admin_key
 from cluster.cli.demo_video import run as clips
 from cluster.cli.job_keys import VARIABLE, lend_key
-from cluster.cli.running import NOT_RUNNING, client, running_state
-from cluster.cli.screen import Stages, console, fail, print_plain, print_rich
-from cluster.clock import SystemClock
-from cluster.installation import shipped_file
+from cluster.cli.output import Stages, console, fail, print_plain, print_rich
+from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.startup import token
-from cluster.ops.state import ClusterState
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.installation import shipped_file
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import admin_key
 
 BRIEFS: tuple[Mapping[str, str], ...] = (
     {"platform": "instagram", "topic": "a rooftop coffee bar", "style": "playful"},

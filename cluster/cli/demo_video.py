@@ -10,8 +10,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from cluster.cli.clipping import run as clip
-from cluster.cli.screen import print_rich
+from cluster.cli.clip import run as clip
+from cluster.cli.output import print_rich
 
 SECONDS = 40
 LINES = (

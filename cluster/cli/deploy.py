@@ -9,20 +9,20 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from cluster.cli.running import NOT_RUNNING, running_state
-from cluster.cli.screen import Stages, fail, print_plain, print_rich
-from cluster.installation import default_config
+from cluster.cli.output import Stages, fail, print_plain, print_rich
+from cluster.cli.running_cluster import NOT_RUNNING, running_state
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
-from cluster.ops.deployed import LastGoodConfig
-from cluster.ops.plan import StartFailed, StartPlan
-from cluster.ops.rolling import RollFailed, Rollout, RolloutResult, RolloutTimeout
-from cluster.ops.rollout import live_applications
+from cluster.ops.last_good_config import LastGoodConfig
+from cluster.ops.rollout import RollFailed, Rollout, RolloutResult, RolloutTimeout
+from cluster.ops.rollout_status import live_applications
+from cluster.ops.start_plan import StartFailed, StartPlan
 from cluster.ops.startup import token
-from cluster.ops.state import ClusterState
 from cluster.ops.tls import verification
-from cluster.settings import Settings
+from cluster.runtime.installation import default_config
+from cluster.runtime.settings import Settings
 from graphs.args import AppArgs
-from graphs.rolls import ALL, BUILDER, diff_applications, restartable
+from graphs.rollout_diff import ALL, BUILDER, diff_applications, restartable
 
 
 def run(

@@ -14,20 +14,20 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from cluster.cli.screen import print_rich
-from cluster.cli.servers import find_program
-from cluster.installation import IN_CLONE, ROOT
-from cluster.ops import state as states
+from cluster.cli.output import print_rich
+from cluster.cli.test_servers import find_program
+from cluster.ops import cluster_state as states
 from cluster.ops.certificate import BadCertificate, read_certificate
 from cluster.ops.descriptors import Descriptors
+from cluster.ops.environment import MAX_CONNECTIONS
 from cluster.ops.listeners import listeners
 from cluster.ops.nodes import is_loopback
-from cluster.ops.plan import NEEDED_BYTES
 from cluster.ops.ports import Ports, find_conflict
 from cluster.ops.processes import cluster_processes
-from cluster.ops.profile import MAX_CONNECTIONS
-from cluster.settings import LOOPBACK, Settings
-from cluster.version import VERSION
+from cluster.ops.start_plan import NEEDED_BYTES
+from cluster.runtime.installation import IN_CLONE, ROOT
+from cluster.runtime.settings import LOOPBACK, Settings
+from cluster.runtime.version import VERSION
 
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
@@ -163,7 +163,7 @@ def _programs() -> Iterator[Finding]:
 
 def _sandbox() -> Iterator[Finding]:
     """`video.sandbox: required` refuses recordings where a child cannot be confined."""
-    from deployments.clipper.abilities import probe_sandbox
+    from deployments.video.capabilities import probe_sandbox
 
     strength = probe_sandbox()
     hint = "" if strength.available else "; video needs `video.sandbox: best-effort`, see the guide"

@@ -1,9 +1,9 @@
 """`mobula down`: end the cluster of this home."""
 
-from cluster.cli.screen import Stages, fail, print_rich
+from cluster.cli.output import Stages, fail, print_rich
 from cluster.ops import gcs_store
 from cluster.ops.shutdown import stop_cluster
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 
 def run(drain_s: float) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from cluster.clock import Clock, SystemClock
+from cluster.runtime.clock import Clock, SystemClock
 from cluster.storage.files import write_private
 
 VARIABLE = "MOBULA_API_KEY_FILE"

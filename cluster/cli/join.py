@@ -1,12 +1,12 @@
 """`mobula join`: make this machine a node of a cluster whose head runs elsewhere."""
 
-from cluster.cli.screen import Stages, fail, print_rich
-from cluster.ops import state as states
+from cluster.cli.output import Stages, fail, print_rich
+from cluster.ops import cluster_state as states
 from cluster.ops.descriptors import raise_limit
+from cluster.ops.environment import PROFILES
 from cluster.ops.joining import JoinPlan, check, join
-from cluster.ops.plan import StartFailed
-from cluster.ops.profile import PROFILES
-from cluster.settings import Settings
+from cluster.ops.start_plan import StartFailed
+from cluster.runtime.settings import Settings
 
 
 def run(head: str, profile: str, timeout_s: float) -> int:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.screen import fail, print_plain, print_rich
+from cluster.cli.output import fail, print_plain, print_rich
 
 keys = new_app("API keys.")
 COLUMNS = ("id", "name", "scopes", "status", "created", "created_by", "expires", "last_used")
@@ -17,7 +17,7 @@ Id = Annotated[str, typer.Argument(help="The key's id, its public part.")]
 def show_bootstrap() -> None:
     """Print the bootstrap admin key."""
     from cluster.auth.bootstrap import admin_key
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
 
     settings = Settings()
     key = admin_key(settings.home, settings)
@@ -69,7 +69,7 @@ def for_job(
 
     from cluster.cli.api import connect
     from cluster.cli.job_keys import TENANT, make
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
 
     with connect(None) as http:
         try:

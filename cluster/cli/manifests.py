@@ -5,10 +5,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from cluster.cli.screen import fail, print_plain, print_rich
-from cluster.installation import default_config
+from cluster.cli.output import fail, print_plain, print_rich
 from cluster.production.render import KINDS, Kind, images, render
 from cluster.production.values import InvalidValues, Values, parse, read_yaml, unpinned
+from cluster.runtime.installation import default_config
 
 TAGS = (
     "has no digest (name@sha256:...), and a tag may be another image tomorrow: name digests in the "

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 from rich.table import Table
 
-from cluster.cli.running import NOT_RUNNING, client, running_state
-from cluster.cli.screen import console, fail, print_rich
-from cluster.settings import Settings
+from cluster.cli.output import console, fail, print_rich
+from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
+from cluster.runtime.settings import Settings
 
 COLUMNS = ("id", "engine", "source", "revision", "context_length", "parameters", "ready")
 

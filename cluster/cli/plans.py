@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.cli.api import Json, Key, api, new_app, show, show_one
-from cluster.cli.screen import fail, print_plain, print_rich
+from cluster.cli.output import fail, print_plain, print_rich
 
 plans = new_app("Plans: what tenants may use.")
 COLUMNS = ("id", "name", "weight", "priority", "models", "reserve")

@@ -1,7 +1,7 @@
 """`mobula signing-keys`: the keys that sign access tokens."""
 
 from cluster.cli.api import Key, api, new_app
-from cluster.cli.screen import print_rich
+from cluster.cli.output import print_rich
 
 signing_keys = new_app("Keys that sign access tokens.")
 

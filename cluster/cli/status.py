@@ -16,19 +16,19 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from cluster.cli.running import client
+from cluster.cli.output import console
+from cluster.cli.running_cluster import client
 from cluster.cli.scaling_view import scaling_view
-from cluster.cli.screen import console
-from cluster.clock import SystemClock
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.processes import cluster_processes
 from cluster.ops.startup import is_ready, token
-from cluster.ops.state import ClusterState
 from cluster.ops.supervision import Supervision
 from cluster.ops.tls import verification
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 
 EVERY_S = 1.0
 STATUS_S = 5.0  # what the cluster may take to say how it scales

@@ -12,19 +12,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cluster.cli.screen import Stages, print_plain
+from cluster.cli.output import Stages, print_plain
 from cluster.cli.signals import Interrupted, Interrupts
-from cluster.installation import working_folder
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
-from cluster.ops.plan import StartPlan
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.processes import ClusterId
 from cluster.ops.shutdown import sweep
-from cluster.ops.state import ClusterState
-from cluster.ops.supervised import EndedElsewhere, SupervisedCluster
+from cluster.ops.start_plan import StartPlan
+from cluster.ops.supervised_cluster import EndedElsewhere, SupervisedCluster
 from cluster.ops.supervision import Supervision
 from cluster.ops.supervisor import Supervisor
-from cluster.settings import MARKER, Settings, process_environment
+from cluster.runtime.installation import working_folder
+from cluster.runtime.settings import MARKER, Settings, process_environment
 from cluster.storage.files import PRIVATE_UMASK, write_for_owner_only
 
 LOG = "supervisor.log"
@@ -68,7 +68,7 @@ def count_cpus(asked: Mapping[str, Any]) -> int | None:
     from pydantic import ValidationError
 
     from graphs.args import AppArgs
-    from graphs.room import declared_cpus
+    from graphs.cpu_headroom import declared_cpus
 
     try:
         [app] = asked["applications"]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.screen import print_rich
+from cluster.cli.output import print_rich
 
 tenants = new_app("Tenants of this cluster.")
 COLUMNS = ("id", "name", "plan", "status", "created")

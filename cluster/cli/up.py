@@ -3,24 +3,24 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cluster.cli.screen import Stages, fail, print_plain, print_rich
+from cluster.cli.output import Stages, fail, print_plain, print_rich
 from cluster.cli.signals import Interrupted, Interrupts
 from cluster.cli.supervise import count_cpus, leave_behind, supervised_run, sweep_now
-from cluster.installation import default_config
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
-from cluster.ops.deployed import LastGoodConfig
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.descriptors import Descriptors, raise_limit
+from cluster.ops.environment import MAX_CONNECTIONS, PROFILES
+from cluster.ops.last_good_config import LastGoodConfig
 from cluster.ops.logs import LogTail
 from cluster.ops.notify import notify
-from cluster.ops.plan import StartFailed, StartPlan, check
 from cluster.ops.ports import listens
 from cluster.ops.processes import cluster_processes
-from cluster.ops.profile import MAX_CONNECTIONS, PROFILES
+from cluster.ops.start_plan import StartFailed, StartPlan, check
 from cluster.ops.startup import Startup
-from cluster.ops.state import ClusterState
 from cluster.ops.supervisor import Supervisor
-from cluster.settings import Settings
+from cluster.runtime.installation import default_config
+from cluster.runtime.settings import Settings
 
 DRAIN_S = 5.0
 

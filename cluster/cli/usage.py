@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, show
-from cluster.cli.screen import print_plain
+from cluster.cli.output import print_plain
 
 MONEY = ("cost", "revenue")
 

@@ -18,10 +18,10 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cluster.clock import Clock
 from cluster.events.kinds import EventKind, matches_any, validate_payload
 from cluster.events.outbox import publish
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 
 FLUSH_S = 0.5

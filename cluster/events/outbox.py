@@ -15,8 +15,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
 from cluster.events.kinds import EventKind, matches_any, validate_payload
+from cluster.runtime.clock import Clock
 from cluster.storage.tables import deliveries, events, webhooks
 
 

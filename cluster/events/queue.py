@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
 from cluster.events.kinds import EventKind
 from cluster.events.outbox import Event, publish
 from cluster.events.webhooks import fail_pending_deliveries
+from cluster.runtime.clock import Clock
 from cluster.storage.tables import deliveries, events, webhooks
 
 MAX_ERROR = 300

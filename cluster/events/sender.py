@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 
 import httpx
 
-from cluster.clock import Clock
 from cluster.events.outbox import Event
 from cluster.events.signing import signed_headers
 from cluster.net.ssrf import UnsafeUrl
 from cluster.net.transport import PinnedTransport, guarded_client
+from cluster.runtime.clock import Clock
 
 GONE = 410  # the receiver wants no more, ever
 

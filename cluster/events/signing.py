@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from standardwebhooks import Webhook as Signer
 
-from cluster.auth.sealing import SecretBox
+from cluster.secrets.encryption import SecretBox
 
 KEY_BYTES = 32
 MAX_KEYS = 3  # the current one and those whose grace still runs

@@ -14,12 +14,12 @@ from typing import Any, Literal
 from sqlalchemy import Row, Select, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
 from cluster.events.kinds import is_pattern
 from cluster.events.signing import WebhookSecrets
 from cluster.net.ssrf import SsrfGuard
-from cluster.problems import Conflict, InvalidRequest, NotFound
-from cluster.storage.pages import USUAL, Page, decode_cursor, encode_cursor, is_id
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
+from cluster.storage.pagination import USUAL, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import deliveries, events, tenants, webhooks
 
 MAX_WEBHOOKS = 20  # of one tenant

@@ -18,13 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.sealing import DecryptionFailed, SecretBox
-from cluster.clock import Clock
 from cluster.idempotency import repository
 from cluster.idempotency.repository import IdempotencyRow
-from cluster.problems import Conflict, IdempotencyKeyReused, Problem
+from cluster.runtime.background import acquire, create_detached_task
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, IdempotencyKeyReused, Problem
+from cluster.secrets.encryption import DecryptionFailed, SecretBox
 from cluster.storage.database import Database, DatabaseUnavailable
-from cluster.tasks import acquire, create_detached_task
 from cluster.tenants.caller import Caller
 
 HEADER = "Idempotency-Key"

@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import logging
 
-from cluster.clock import Clock
 from cluster.invalidation.generations import Generations
 from cluster.invalidation.store import prune, since
 from cluster.invalidation.target import Invalidation
+from cluster.runtime.clock import Clock
 from cluster.storage.database import Database
 
 POLL_S = 0.3

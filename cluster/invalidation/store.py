@@ -11,7 +11,6 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
 from cluster.invalidation.target import (
     ALL,
     EVERYBODY,
@@ -20,7 +19,8 @@ from cluster.invalidation.target import (
     check_target,
     target_all,
 )
-from cluster.problems import Conflict
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict
 from cluster.storage.locks import Lock, advisory_lock
 from cluster.storage.tables import cache_invalidations as table
 from cluster.tenants.repository import record_change

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cluster.invalidation.tags import check_tag
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 Kind = Literal["all", "tenant", "model", "tag", "prefix"]
 EVERYBODY = ""  # in place of a tenant

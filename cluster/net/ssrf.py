@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from cluster.net.addresses import Address, non_public_scope
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 MAX_URL = 2_000
 MAX_HOST = 253

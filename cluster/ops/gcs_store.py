@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import redis
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from cluster.storage.files import write_private
 
 NAME = "gcs.name"  # in the home, from the first start of a cluster until it is ended for good

@@ -11,23 +11,23 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.auth.home import PEPPER, store_url
-from cluster.clock import Clock, SystemClock
-from cluster.installation import working_folder
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.environment import Profile, environment, haproxy_folder
 from cluster.ops.logs import tail
 from cluster.ops.nodes import Node
-from cluster.ops.plan import StartFailed, check_ports_free
 from cluster.ops.ports import Ports, listens
 from cluster.ops.processes import ClusterId
-from cluster.ops.profile import Profile, environment, haproxy_folder
 from cluster.ops.shutdown import sweep
-from cluster.ops.state import ClusterState
+from cluster.ops.start_plan import StartFailed, check_ports_free
 from cluster.ops.tls import certificate_of, scheme
 from cluster.ops.tls import tls_error as tls_complaint
-from cluster.settings import LOOPBACK, Settings
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.installation import working_folder
+from cluster.runtime.settings import LOOPBACK, Settings
+from cluster.secrets.key_files import PEPPER, store_url
 from cluster.storage.files import PRIVATE_UMASK
-from cluster.storage.one_node import SqliteNeedsSingleNode, is_sqlite
+from cluster.storage.sqlite_guard import SqliteNeedsSingleNode, is_sqlite
 
 LOG = "ray-join.log"
 

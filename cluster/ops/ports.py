@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 BLOCK = 250  # replica ports of one cluster
 FREE_BLOCKS = range(6510, 7990, 10)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from cluster.clock import Clock, SystemClock
-from cluster.settings import MARKER
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.settings import MARKER
 
 Alive = Callable[[], list[psutil.Process]]
 POLL_S = 0.05

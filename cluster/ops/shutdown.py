@@ -13,14 +13,14 @@ from pathlib import Path
 
 import httpx
 
-from cluster.clock import Clock, SystemClock
-from cluster.installation import working_folder
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.processes import ClusterId, cluster_processes, end_all, send, wait_until_gone
-from cluster.ops.state import ClusterState
-from cluster.settings import LOOPBACK, process_environment
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.installation import working_folder
+from cluster.runtime.settings import LOOPBACK, process_environment
 
 Say = Callable[[str], None]
 GRACE_S = 1.5  # Ray's own orderly end takes 12 s and saves nothing that we need
@@ -86,7 +86,7 @@ def _leave(home: Path, state: ClusterState, timeout_s: float) -> None:
     """Only this node goes: the head lets others take over, the cluster serves on."""
     env = {**process_environment(), "RAY_ADDRESS": state.gcs, "RAY_AUTH_MODE": "token"}
     env["RAY_AUTH_TOKEN_PATH"] = str(home / "ray.token")
-    command = [sys.executable, "-m", "cluster.ops.leave", "--within", f"{timeout_s:g}"]
+    command = [sys.executable, "-m", "cluster.ops.node_drain", "--within", f"{timeout_s:g}"]
     if state.joined_as not in (None, LOOPBACK):  # Ray takes that for the machine's own
         command += ["--address", str(state.joined_as)]
     with contextlib.suppress(subprocess.TimeoutExpired):

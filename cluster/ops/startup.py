@@ -17,21 +17,21 @@ from typing import Any
 
 import httpx
 
-from cluster.clock import Clock, SystemClock
-from cluster.installation import working_folder
+from cluster.ops import cluster_state as states
 from cluster.ops import gcs_store
-from cluster.ops import state as states
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.dashboard import AppStatus, DashboardClient, DashboardRefused
-from cluster.ops.deployed import LastGoodConfig
+from cluster.ops.environment import environment, haproxy_folder
+from cluster.ops.last_good_config import LastGoodConfig
 from cluster.ops.logs import relevant_lines, tail
 from cluster.ops.nodes import Node
-from cluster.ops.plan import StartFailed, StartPlan
 from cluster.ops.ports import listens
 from cluster.ops.processes import ClusterId
-from cluster.ops.profile import environment, haproxy_folder
 from cluster.ops.shutdown import sweep
-from cluster.ops.state import ClusterState
+from cluster.ops.start_plan import StartFailed, StartPlan
 from cluster.ops.tls import certificate_of, verification
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.installation import working_folder
 from cluster.storage.files import PRIVATE_UMASK, make_private, write_private
 
 POLL_S = 0.1

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from cluster.clock import Clock, SystemClock
 from cluster.ops.processes import ClusterId, send, wait_until_gone
+from cluster.runtime.clock import Clock, SystemClock
 from cluster.storage.files import write_private
 
 FILE = "supervisor.json"

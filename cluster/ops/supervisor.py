@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from cluster.clock import Clock, SystemClock
 from cluster.ops import supervision as supervisions
-from cluster.ops.plan import StartFailed
 from cluster.ops.processes import ClusterId
 from cluster.ops.restarts import MOST, WINDOW_S, Restarts
 from cluster.ops.roles import Role
+from cluster.ops.start_plan import StartFailed
 from cluster.ops.supervision import Phase, Supervision
-from cluster.ops.verdict import SupervisorDecision, decide
+from cluster.ops.supervisor_decision import SupervisorDecision, decide
+from cluster.runtime.clock import Clock, SystemClock
 
 LOOK_S = 0.5
 OBSTACLE_S = 2.0

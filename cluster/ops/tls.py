@@ -7,8 +7,8 @@ cluster serves. So they take that certificate, or one that it or its chain has s
 import ssl
 
 from cluster.ops.certificate import BadCertificate, read_certificate
-from cluster.ops.profile import Profile
-from cluster.settings import Settings
+from cluster.ops.environment import Profile
+from cluster.runtime.settings import Settings
 
 
 def scheme(settings: Settings) -> str:

@@ -13,7 +13,7 @@ from cluster.ops.ports import Ports
 from cluster.production.dashboard import dashboard
 from cluster.production.environment import CERTIFICATES, HOME, TLS, env_name, optional_variables
 from cluster.production.values import Values, is_built_here
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 PORTS = Ports.of(Settings.model_construct())  # the defaults, whatever this machine's are
 INTERNAL_HOSTS = ("0.0.0.0", "127.0.0.1", "mobula")
@@ -143,7 +143,7 @@ def _mobula(values: Values) -> dict[str, Any]:
             "postgres": {"condition": "service_healthy"},
             "redis": {"condition": "service_healthy"},
         },
-        "healthcheck": _check(["CMD", "python", "-m", "cluster.ops.probe"], start="300s"),
+        "healthcheck": _check(["CMD", "python", "-m", "cluster.ops.healthcheck"], start="300s"),
         "stop_grace_period": f"{STOP_S}s",
         "shm_size": f"{int(own.size.memory_gib * 1024 * SHARED_MEMORY)}m",
         "ulimits": {"nofile": {"soft": 65536, "hard": 65536}},

@@ -1,7 +1,7 @@
 """The environment of a Mobula container on Kubernetes: what is plain, and what comes from Secrets.
 
 Flows in: values. Flows out: lists for `env` and `envFrom`. Serve's part is that of every other
-cluster (cluster/ops/profile.py); Ray's token is set by KubeRay itself.
+cluster (cluster/ops/environment.py); Ray's token is set by KubeRay itself.
 """
 
 from pathlib import Path
@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from cluster.ops.environment import serve_environment
 from cluster.ops.ports import Ports
-from cluster.ops.profile import serve_environment
 from cluster.production.values import InvalidValues, Secrets, Values
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 # Ray's autoscaler on Kubernetes looks for Ray control at 6379 alone; every other port follows.
 PORTS = Ports(http=8000, dashboard=8265, gcs=6379)

@@ -48,7 +48,7 @@ def workers(values: Values, group: Workers) -> dict[str, Any]:
     """A node that serves. Before it goes, its replicas have started elsewhere."""
     gpu = isinstance(group, GpuWorkers)
     image = group.image if isinstance(group, GpuWorkers) else values.image
-    leave = ["python", "-m", "cluster.ops.leave", "--within", str(values.longest_stream_s)]
+    leave = ["python", "-m", "cluster.ops.node_drain", "--within", str(values.longest_stream_s)]
     container = {
         **_container(values, image, group),
         "ports": _ports(serve=PORTS.http),

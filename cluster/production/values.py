@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cluster.ops.profile import LONGEST_STREAM_S
-from cluster.version import VERSION
+from cluster.ops.environment import LONGEST_STREAM_S
+from cluster.runtime.version import VERSION
 
 # A label of a DNS name, short enough that what KubeRay appends still fits.
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -160,7 +160,7 @@ class Systemd(_ValuesModel):
 class Values(_ValuesModel):
     """The whole installation. `longest_stream_s` bounds a request, and with it every drain;
     `blobs` is an object store that all nodes reach; `models_claim` a volume of model weights.
-    `settings` are further settings by their name in cluster/settings.py.
+    `settings` are further settings by their name in cluster/runtime/settings.py.
     """
 
     name: Name = "mobula"

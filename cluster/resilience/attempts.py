@@ -7,13 +7,13 @@ attempt is decided in calls.py.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.balancing.replica_set import ReplicaSet
 from cluster.resilience.breaker import CircuitBreaker
+from cluster.resilience.failure_class import FailureClass, Unavailable, classify
+from cluster.resilience.liveness_monitor import AttemptMonitor, MonitoredAttempt
 from cluster.resilience.spec import ResilienceSpec
-from cluster.resilience.verdicts import FailureClass, Unavailable, classify
-from cluster.resilience.watch import AttemptMonitor, MonitoredAttempt
-from cluster.routing.fleet import ReplicaSet
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -8,9 +8,9 @@ of failures in a row, because half of the calls failing in turn never makes a ro
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.clock import Clock
 from cluster.resilience.spec import BreakerSpec
 from cluster.resilience.window import SlidingCounts
+from cluster.runtime.clock import Clock
 
 State = Literal["closed", "open", "half-open"]
 

@@ -14,7 +14,7 @@ from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 
 BUSY_TIMEOUT_MS = 5_000
 POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5.0, "pool_pre_ping": True}

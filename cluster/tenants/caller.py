@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from cluster.carried import version_tolerant
+from cluster.runtime.pickle_compat import version_tolerant
 
 
 class Scope(StrEnum):

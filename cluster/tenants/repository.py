@@ -14,10 +14,10 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
-from cluster.problems import Conflict, NotFound
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, NotFound
 from cluster.storage.locks import Lock, advisory_lock
-from cluster.storage.pages import USUAL, Page, is_id, page
+from cluster.storage.pagination import USUAL, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.tables import usage
 from cluster.tenants.units import Unit
 from cluster.usage.prices import to_micro

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cluster.carried import version_tolerant
+from cluster.runtime.pickle_compat import version_tolerant
 
 
 @version_tolerant

@@ -1,17 +1,18 @@
 """The Serve replica that owns one shard of the embedded shared tier.
 
-In: a SharedTier's calls over a handle (deployments/remote_cache.py). Out: their answers. A plain
+In: a SharedTier's calls over a handle (deployments/clients/serve/cache_client.py). Out: their
+answers. A plain
 class; graphs/ makes deployments `Cache-0` ... of it, each with exactly one replica: two would claim
 one key twice. Followers wait inside their calls, so `max_ongoing_requests` must be large.
 """
 
 from collections.abc import Mapping, Sequence
 
-from cluster.clock import SystemClock
-from cluster.logs import configure_logging
-from cluster.loop_lag import LoopLag
-from cluster.settings import Settings
-from deployments.cache.shelf import InMemorySharedTier
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.loop_lag import LoopLag
+from cluster.runtime.settings import Settings
+from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
 from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
 

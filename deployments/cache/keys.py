@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 
 SCHEMA: Final = 1  # raise it when the encoding, or what an answer holds, changes

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cluster.carried import version_tolerant
-from deployments.cache.counts import TenantCacheMetrics
-from deployments.cache.semantic.decision import upper_bound
+from cluster.runtime.pickle_compat import version_tolerant
+from deployments.cache.metrics import TenantCacheMetrics
+from deployments.cache.semantic.error_bound import upper_bound
 from deployments.cache.semantic.semantic_cache import SemanticCacheStats
 from deployments.contracts.cache import CacheStats, SemanticStats, TierStats
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from deployments.content.registry import ProviderRegistry
 from deployments.content.results import BatchOutcome, CaptionSet, ContentRequest
 from deployments.contracts.generation import TextGenerator

@@ -4,7 +4,7 @@ Generator.
 
 from collections.abc import Mapping
 
-from cluster.problems import UnknownModel
+from cluster.runtime.problems import UnknownModel
 from deployments.contracts.generation import TextGenerator
 
 

@@ -4,7 +4,7 @@ processes.
 
 from dataclasses import dataclass
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Priority
 from deployments.content.brief import Brief
 from deployments.contracts.generation import FinishReason, TokenUsage

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from deployments.content.brief import Brief
 from deployments.content.cleanup import clean
 from deployments.content.prompts import PROMPT_VERSION, messages

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from cluster.carried import version_tolerant
+from cluster.runtime.pickle_compat import version_tolerant
 
 KEY_BYTES = 32
 

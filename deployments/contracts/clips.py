@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.carried import version_tolerant
+from cluster.runtime.pickle_compat import version_tolerant
 from deployments.contracts.media import Seconds
 
 AspectName = Literal["9:16", "1:1", "4:5", "16:9"]

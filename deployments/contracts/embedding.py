@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.carried import version_tolerant
+from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import ModelCard, ModelLoad
 

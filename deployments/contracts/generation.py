@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-from cluster.carried import version_tolerant
-from cluster.numbers import flush_tiny
+from cluster.runtime.numbers import flush_tiny
+from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 
 Role = Literal["system", "user", "assistant"]

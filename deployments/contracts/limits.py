@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from cluster.carried import version_tolerant
+from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
 

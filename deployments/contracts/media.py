@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.carried import version_tolerant
+from cluster.runtime.pickle_compat import version_tolerant
 
 Seconds = float
 Times = NDArray[np.float64]
@@ -92,7 +92,7 @@ class SubtitleTrack:
 class MediaInfo:
     """What the header says of a file. `video` is never cover art; `duration` may be a lie, which
     decoding finds out (`MediaFeatures.partial`). `sound` is the index of the audio track that was
-    chosen; None leaves it to the rule (deployments/clipper/tracks.py).
+    chosen; None leaves it to the rule (deployments/video/probe/tracks.py).
     """
 
     container: str

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from cluster.carried import version_tolerant
-from cluster.routing.fleet import ReplicaStatus
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.runtime.pickle_compat import version_tolerant
 from deployments.contracts.generation import ModelLoad
 
 State = Literal["ready", "starting", "stopping"]
@@ -54,8 +54,8 @@ class ServeSnapshot:
 @dataclass(frozen=True, slots=True)
 class IngressReport:
     """What one ingress replica knows by itself: standings by deployment, how calls went by model
-    (deployments/ingress/models.py: Models.resilience), how many model calls are open, and the last
-    that it heard of the controller."""
+    (deployments/ingress/model_registry.py: Models.resilience), how many model calls are open, and
+    the last that it heard of the controller."""
 
     standings: Mapping[str, Sequence[ReplicaStatus]] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class IngressReport:
 
 
 class DeploymentStatusSource(Protocol):
-    """Whoever can ask Serve (deployments/remote_scaling.py). Neither raises."""
+    """Whoever can ask Serve (deployments/clients/serve/serve_status.py). Neither raises."""
 
     @property
     def last_status(self) -> ServeSnapshot | None:

@@ -9,20 +9,20 @@ from typing import Any, cast
 import orjson
 from pydantic import SecretStr
 
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF
-from deployments.clipper.config import VideoConfig
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelLoad, ServedModel
 from deployments.contracts.scaling import ServeSnapshot
-from deployments.ingress.app import create_api
-from deployments.ingress.assembly import build_services
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import ModelSettings
+from deployments.ingress.http.app import create_api
+from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.operations import operations
-from deployments.ingress.tenancy import TenantServices
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.wiring import build_services
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.video.config import VideoConfig
 
 
 class StubModel:

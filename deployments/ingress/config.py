@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.carried import version_tolerant
 from cluster.resilience.spec import ResilienceSpec
+from cluster.runtime.pickle_compat import version_tolerant
 from deployments.cache.config import CacheConfig
-from deployments.clipper.config import VideoConfig
-from deployments.ingress.offer import ModelSettings
+from deployments.ingress.model_settings import ModelSettings
+from deployments.video.config import VideoConfig
 
 
 @version_tolerant

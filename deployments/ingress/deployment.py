@@ -8,23 +8,23 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from cluster.clock import Clock, SystemClock
-from cluster.journal import BufferedLineWriter
-from cluster.logs import configure_logging
 from cluster.ops.haproxy_token import own_proxy_token
-from cluster.problems import Problem
-from cluster.settings import Settings
-from deployments.ingress.app import create_app
-from deployments.ingress.assembly import build_services
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.line_log import BufferedLineWriter
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.problems import Problem
+from cluster.runtime.settings import Settings
+from deployments.clients.serve.backends import ServeBackends
+from deployments.clients.serve.ingress_peers import RemotePeers
+from deployments.clients.serve.node_check import check_store_to_start
+from deployments.clients.serve.serve_status import ServeStatusClient
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.handles import HandleApi
-from deployments.ingress.offer import ModelSettings
-from deployments.ingress.streaming import Event
-from deployments.ingress.tenancy import TenantServices
-from deployments.remote_nodes import check_store_to_start
-from deployments.remote_peers import RemotePeers
-from deployments.remote_scaling import ServeStatusClient
-from deployments.remote_stages import ServeBackends
+from deployments.ingress.handle_api import HandleApi
+from deployments.ingress.http.app import create_app
+from deployments.ingress.http.streaming import Event
+from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.wiring import build_services
 
 
 class Ingress:

@@ -27,12 +27,12 @@ from cluster.idempotency.store import (
     IdempotentRequest,
     StoredResponse,
 )
-from cluster.problems import InvalidRequest, Problem
+from cluster.runtime.problems import InvalidRequest, Problem
 from cluster.storage.database import DatabaseUnavailable
-from deployments.ingress.call import RequestContext
-from deployments.ingress.keeping import current_keep
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Event, Events
 from deployments.ingress.operations.base import Operation
-from deployments.ingress.streaming import Event, Events
+from deployments.ingress.response_store import current_keep
 
 MAX_KEY = 255
 REPLAYED = (b"idempotency-replayed", b"true")

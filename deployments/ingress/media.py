@@ -10,24 +10,24 @@ from typing import Any, Protocol
 
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.links import DownloadLinks
-from cluster.clock import Clock
-from cluster.media.uploads import UploadStore
-from cluster.media.videos import VideoCatalog
 from cluster.net.ssrf import SsrfGuard
-from cluster.problems import NotFound
-from cluster.settings import Settings
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import NotFound
+from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from deployments.clipper.abilities import ffmpeg_version, probe_nvenc, probe_sandbox
-from deployments.clipper.analysis import face_ability
-from deployments.clipper.config import VideoConfig
-from deployments.clipper.intake import VideoIngest
-from deployments.clipper.library import MediaContext
-from deployments.clipper.transcript import speech_ability
 from deployments.contracts.jobs import JobOutput
 from deployments.contracts.media import Capability
 from deployments.ingress.refunds import Budgets, Refunds
 from deployments.jobs.store import JobStore
+from deployments.video.analysis import face_ability
+from deployments.video.capabilities import ffmpeg_version, probe_nvenc, probe_sandbox
+from deployments.video.catalog import VideoCatalog
+from deployments.video.config import VideoConfig
+from deployments.video.ingest import VideoIngest
+from deployments.video.media_context import MediaContext
+from deployments.video.transcript import speech_ability
+from deployments.video.uploads.repository import UploadStore
 
 LINK_S = 3600.0
 NO_WRITER = (
@@ -47,7 +47,7 @@ class VideoDisabled(NotFound):
 
 
 class TenantContext(Protocol):
-    """What the ingress knows of tenants (deployments/ingress/tenancy.py)."""
+    """What the ingress knows of tenants (deployments/ingress/tenant_services.py)."""
 
     @property
     def limiter(self) -> Budgets: ...

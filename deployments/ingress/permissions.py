@@ -4,7 +4,7 @@ Flows in: a request. Flows out: an `AdminAccess`, the authenticated call and the
 act
 in; or Unauthenticated (401), NotFound (404) or Forbidden (403). Another tenant's name is refused
 before anything is looked up, in the same words as one that does not exist, whatever the caller's
-scopes. What a caller may grant to others is decided in cluster/tenants/administration.
+scopes. What a caller may grant to others is decided in cluster/administration.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,12 +14,12 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
-from cluster.problems import NotFound
-from cluster.tenants.administration import Actor, Administration
+from cluster.administration import Actor, Administration
+from cluster.runtime.problems import NotFound
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Id, RequestClass
-from deployments.ingress.call import RequestContext
-from deployments.ingress.credentials import authenticate
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.context import RequestContext
 from deployments.ingress.services import AppServices
 
 MAX_RESOURCE = 300  # characters, as in the audit trail

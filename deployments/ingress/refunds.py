@@ -11,15 +11,15 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
-from deployments.clipper.charging import LEDGER, seconds_of
-from deployments.clipper.order import CLIPS
 from deployments.contracts.jobs import Job
-from deployments.jobs.unspent import has_refundable, take_refundable
+from deployments.jobs.refunds import has_refundable, take_refundable
+from deployments.video.billing import LEDGER, seconds_of
+from deployments.video.job_spec import CLIPS
 
 LOOK_S = 2.0
 DAY_S = 86_400.0

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from cluster.administration.scaling import ScalingService as Records
 from cluster.autoscaling.decision import Decision
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.autoscaling.store import BoundsOverride
-from cluster.clock import Clock
-from cluster.problems import Conflict, NotFound, Problem
-from cluster.routing.fleet import ReplicaStatus
-from cluster.tenants.administration.scaling import ScalingService as Records
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, NotFound, Problem
 from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import (
     DeploymentState,
@@ -30,7 +30,7 @@ RECENT = 5  # decisions of each deployment
 
 
 class Peers(Protocol):
-    """All replicas like this one (deployments/remote_peers.py)."""
+    """All replicas like this one (deployments/clients/serve/ingress_peers.py)."""
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]: ...
 

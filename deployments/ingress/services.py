@@ -4,25 +4,25 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cluster.clock import Clock
+from cluster.administration import Administration
 from cluster.idempotency.store import IdempotencyStore
-from cluster.loop_lag import LoopLag
-from cluster.settings import Settings
+from cluster.runtime.clock import Clock
+from cluster.runtime.loop_lag import LoopLag
+from cluster.runtime.settings import Settings
 from cluster.storage.database import DatabaseUnavailable
-from cluster.tenants.administration import Administration
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.contracts.embedding import Embedder
 from deployments.contracts.generation import TextGenerator
-from deployments.ingress.caches import CacheStack
-from deployments.ingress.gate import AdmissionControl
-from deployments.ingress.leaving import Server
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.drain_status import Server
 from deployments.ingress.media import MediaServices
-from deployments.ingress.models import ModelRegistry
+from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.scaling import ScalingOverview
-from deployments.limiter.view import LimitStatus
+from deployments.limiter.status import LimitStatus
 
 
 async def _none(models: Collection[str]) -> Collection[str]:

@@ -10,10 +10,10 @@ from typing import Any, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs.files import TenantFiles
-from cluster.media.videos import Video, VideoCatalog, objects_expire, transcript_of
-from cluster.problems import Conflict, UnsupportedMedia
-from deployments.clipper.intake import VideoIngest
-from deployments.clipper.transcript import Kind, TranscriptRefused
+from cluster.runtime.problems import Conflict, UnsupportedMedia
+from deployments.video.catalog import Video, VideoCatalog, objects_expire, transcript_of
+from deployments.video.ingest import VideoIngest
+from deployments.video.transcript import Kind, TranscriptRefused
 
 MEDIA_TYPES: dict[Kind, str] = {
     "srt": "application/x-subrip",

@@ -2,9 +2,9 @@
 
 import re
 
-from cluster.problems import PayloadTooLarge
+from cluster.runtime.problems import PayloadTooLarge
 from deployments.contracts.media import MediaLimits
-from deployments.ingress.middleware.allowances import RouteLimit
+from deployments.ingress.http.middleware.route_limits import RouteLimit
 
 MAX_FORM_BYTES = 512 << 20  # of the file in a form
 MAX_TRANSCRIPT_BYTES = 5 << 20

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 
 _WORTH_A_TRY = frozenset({408, 409, 429})  # of the 4xx: they may pass by themselves
 

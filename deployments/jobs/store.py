@@ -12,20 +12,20 @@ from random import Random
 from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
-from cluster.problems import Conflict, Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, Problem
 from cluster.storage.database import Database
-from cluster.storage.pages import USUAL, Page
+from cluster.storage.pagination import USUAL, Page
 from cluster.storage.tables import jobs
 from deployments.contracts.jobs import ENDED, Job, JobEvent, JobLease, JobOutput, JobState, NewJob
-from deployments.jobs import claims, reading, shares
-from deployments.jobs.changes import transition
-from deployments.jobs.ends import AtEnd, JobCompletion, no_op
-from deployments.jobs.leased import LeaseStore
-from deployments.jobs.reading import QueueDepth
+from deployments.jobs import dequeue, fair_queueing, queries
+from deployments.jobs.completion import AtEnd, JobCompletion, no_op
+from deployments.jobs.event_notifier import EventNotifier
+from deployments.jobs.lease_store import LeaseStore
+from deployments.jobs.mapping import columns_of, job_of
+from deployments.jobs.queries import QueueDepth
 from deployments.jobs.retries import RetryPolicy
-from deployments.jobs.rows import columns_of, job_of
-from deployments.jobs.watch import EventNotifier
+from deployments.jobs.transition import transition
 
 OnDelete = Callable[[str, Job], Awaitable[None]]
 SWEPT_AT_ONCE = 100
@@ -66,7 +66,7 @@ class JobStore(LeaseStore):
 
     async def get(self, tenant: str, id: str) -> Job:
         async with self._database.read() as connection:
-            return (await reading.get(connection, tenant, id))[0]
+            return (await queries.get(connection, tenant, id))[0]
 
     async def page(
         self,
@@ -80,7 +80,7 @@ class JobStore(LeaseStore):
     ) -> Page[Job]:
         """Newest first, continued after `cursor`."""
         async with self._database.read() as connection:
-            return await reading.page(
+            return await queries.page(
                 connection, tenant,
                 state=state, kind=kind, subject=subject, limit=limit, cursor=cursor,
             )  # fmt: skip
@@ -88,29 +88,29 @@ class JobStore(LeaseStore):
     async def parts(self, tenant: str, id: str) -> tuple[JobOutput, ...]:
         """None of a job that is not there."""
         async with self._database.read() as connection:
-            return await reading.parts(connection, tenant, id)
+            return await queries.parts(connection, tenant, id)
 
     async def events(
         self, tenant: str, id: str, after: int = 0, limit: int = 200
     ) -> tuple[JobEvent, ...]:
         """Those after `after` that are kept, in order; none of a job that is not there."""
         async with self._database.read() as connection:
-            return await reading.events(connection, tenant, id, after, limit)
+            return await queries.events(connection, tenant, id, after, limit)
 
     async def last_events(self, ids: Collection[str]) -> Mapping[tuple[str, str], int]:
         """The last event's `seq` by tenant and job, for who has seen that they may be asked of."""
         async with self._database.read() as connection:
-            return await reading.last_events(connection, ids)
+            return await queries.last_events(connection, ids)
 
     async def depth(self, kinds: Collection[str]) -> QueueDepth:
         async with self._database.read() as connection:
-            return await reading.queue_depth(connection, kinds, self._clock.wall())
+            return await queries.queue_depth(connection, kinds, self._clock.wall())
 
     async def cancel(self, tenant: str, id: str) -> Job:
         """At once where nobody runs it, else its worker is asked to; an ended job stays ended."""
         async with self._database.begin() as connection:
             now = self._clock.wall()
-            job, leased = await reading.get(connection, tenant, id, lock=True)
+            job, leased = await queries.get(connection, tenant, id, lock=True)
             if job.state in ENDED:
                 return job
             if leased is None or leased <= now:
@@ -135,7 +135,7 @@ class JobStore(LeaseStore):
             expired = [job_of(row) for row in await connection.execute(old)]
         gone = [job for job in expired if await self._forgets(job)]
         async with self._database.begin() as connection:
-            await shares.forget_idle(connection)
+            await fair_queueing.forget_idle(connection)
         return len(gone)
 
     async def _forgets(self, job: Job) -> bool:
@@ -156,12 +156,12 @@ class JobStore(LeaseStore):
         """The next job of these kinds; a poll that finds nothing writes nothing."""
         now = self._clock.wall()
         async with self._database.read() as connection:
-            expired = await claims.has_expired(connection, now)
-            due = expired or await claims.has_due(connection, now, kinds)
+            expired = await dequeue.has_expired(connection, now)
+            due = expired or await dequeue.has_due(connection, now, kinds)
         if expired:
             async with self._database.begin() as connection:
-                await claims.reclaim_expired(connection, now, self._ends)
+                await dequeue.reclaim_expired(connection, now, self._ends)
         if not due:
             return None
         async with self._database.begin() as connection:
-            return await claims.claim(connection, now, worker, kinds, lease_s)
+            return await dequeue.claim(connection, now, worker, kinds, lease_s)

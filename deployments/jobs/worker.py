@@ -11,10 +11,10 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 from cluster.storage.database import DatabaseUnavailable
 from deployments.contracts.jobs import JobHandler
-from deployments.jobs.run import JobAttempt, StopReason
+from deployments.jobs.attempt import JobAttempt, StopReason
 from deployments.jobs.store import JobStore
 
 MAX_NAME = 80

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.clock import Clock
-from deployments.limiter.account import Source
-from deployments.limiter.purse import LeasedBucket
+from cluster.runtime.clock import Clock
+from deployments.limiter.leased_bucket import LeasedBucket
+from deployments.limiter.tenant_state import Source
 
 _HITS_S = 1.0
 _SWEEP_S = 3600.0

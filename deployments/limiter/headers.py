@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
-from deployments.limiter.purse import LeasedBucket
+from deployments.limiter.leased_bucket import LeasedBucket
 
 Headers = list[tuple[bytes, bytes]]
 _FAMILIES = ((Unit.REQUESTS, b"requests"), (Unit.TOKENS, b"tokens"))

@@ -6,10 +6,10 @@ In: a model and its amounts before, the actual amounts after. Out: reservations,
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts, amount_of
 from deployments.contracts.limits import BucketKind
-from deployments.limiter.account import Parts, TenantLimits
 from deployments.limiter.headers import Headers, rate_limit_headers
-from deployments.limiter.purse import LeasedBucket
-from deployments.limiter.rounds import LeaseClient
+from deployments.limiter.lease_client import LeaseClient
+from deployments.limiter.leased_bucket import LeasedBucket
+from deployments.limiter.tenant_state import Parts, TenantLimits
 
 
 class LimiterReservation:

@@ -10,15 +10,15 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts, amount_of
 from deployments.contracts.limits import Authority, BucketKind
-from deployments.limiter.account import TenantLimits
 from deployments.limiter.events import LimitEvent, LimitEventEmitter
+from deployments.limiter.lease_client import LeaseClient, Spent
 from deployments.limiter.permit import LimiterPermit
-from deployments.limiter.rounds import LeaseClient, Spent
-from deployments.limiter.view import LimitStatus, limit_view
+from deployments.limiter.status import LimitStatus, limit_view
+from deployments.limiter.tenant_state import TenantLimits
 
 
 class TenantLimiter:

@@ -9,10 +9,10 @@ from contextlib import aclosing
 from dataclasses import fields
 from typing import Any
 
-from cluster.clock import SystemClock
-from cluster.logs import configure_logging
-from cluster.problems import Problem
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.problems import Problem
+from cluster.runtime.settings import Settings
 from deployments.contracts.generation import (
     Chunk,
     Completion,
@@ -22,10 +22,10 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
-from deployments.model.failures import answered_items, as_response
 from deployments.model.loading import load_text_model
+from deployments.model.process_health import ProcessHealth
+from deployments.model.ray_errors import answered_items, as_response
 from deployments.model.spec import LiveConfig, ModelSpec, resolve_spec
-from deployments.model.vitals import ProcessHealth
 
 _UNHEALTHY_LAG_S = 5.0
 

@@ -1,4 +1,5 @@
-"""What a replica tells its callers, for them to choose among replicas (cluster/routing/seats.py).
+"""What a replica tells its callers, for them to choose among replicas
+(cluster/balancing/replica_state.py).
 
 Flows in: the sequences it holds and the tokens/s it makes. Flows out: figures that are rounded, as
 Serve tells every caller of each change.

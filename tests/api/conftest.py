@@ -7,17 +7,17 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from cluster.tenants.plan import Plan
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.limits import Limiter
-from deployments.ingress.app import create_app
-from deployments.ingress.embedding_path import EmbeddingPipeline
-from deployments.ingress.estimates import TokenEstimator
-from deployments.ingress.gate import AdmissionControl
-from deployments.ingress.models import ModelRegistry
-from deployments.ingress.path import ModelPipeline
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.http.app import create_app
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.services import AppServices
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import LettersEmbedder, Records, WordsModel

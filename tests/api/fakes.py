@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from cluster.audit.record import AuditRecord
-from cluster.problems import ModelFailed, Overloaded, Problem, PromptTooLong
+from cluster.runtime.problems import ModelFailed, Overloaded, Problem, PromptTooLong
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts

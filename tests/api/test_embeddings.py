@@ -8,7 +8,7 @@ import openai
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.problems import ModelFailed, Overloaded
+from cluster.runtime.problems import ModelFailed, Overloaded
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.ingress.schemas.answers import OpenAIErrorBody

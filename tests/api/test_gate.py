@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.problems import QuotaExceeded, RateLimited
+from cluster.runtime.problems import QuotaExceeded, RateLimited
 from cluster.tenants.caller import Priority
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable
 
 import pytest
 
-from cluster.clock import SystemClock
-from cluster.problems import (
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
     ModelFailed,
@@ -24,10 +24,10 @@ from deployments.contracts.generation import (
     Sampling,
     TokenUsage,
 )
-from deployments.ingress.estimates import TokenEstimator
-from deployments.ingress.gate import AdmittedRequest, current_entrance
-from deployments.ingress.models import ModelRegistry
-from deployments.ingress.path import ModelPipeline
+from deployments.ingress.admission import AdmittedRequest, current_entrance
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import Records, WordsModel
 

@@ -8,9 +8,9 @@ import pytest
 
 from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import DeploymentState, ServeSnapshot
-from deployments.ingress.app import create_app
-from deployments.ingress.leaving import DrainStatus, Server
-from deployments.ingress.removed import RemovedModels
+from deployments.ingress.drain_status import DrainStatus, Server
+from deployments.ingress.http.app import create_app
+from deployments.ingress.removed_models import RemovedModels
 from tests.api.fakes import WordsModel
 from tests.api.web import MakeServices, client_of
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx
 from starlette.types import ASGIApp
 
-from cluster.problems import Unauthenticated
+from cluster.runtime.problems import Unauthenticated
 from cluster.tenants.caller import Caller, Scope
 from deployments.ingress.services import AppServices
 

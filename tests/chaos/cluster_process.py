@@ -11,7 +11,7 @@ import sys
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from cluster.settings import ROOT, process_environment
+from cluster.runtime.settings import ROOT, process_environment
 
 Authority = Literal["embedded", "redis"]
 Shared = Literal["auto", "embedded", "redis", "off"]

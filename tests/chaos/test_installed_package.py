@@ -12,7 +12,7 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from cluster.ops.ports import Ports
-from cluster.settings import ROOT, process_environment
+from cluster.runtime.settings import ROOT, process_environment
 
 pytestmark = pytest.mark.exhaustive
 LIMIT_S = 300

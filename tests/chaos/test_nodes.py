@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from cluster.ops.environment import NODE_LOST_S
 from cluster.ops.gcs_store import GcsStore
-from cluster.ops.profile import NODE_LOST_S
 from load_tests.benchmarks.common.local_nodes import LocalNodes, responds
 from load_tests.benchmarks.faults.node_traffic import TrafficRecord, run_traffic
 from tests.servers.postgres import PostgresServer

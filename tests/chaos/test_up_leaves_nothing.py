@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops.processes import cluster_processes
 from load_tests.benchmarks.common.mobula_command import END_S, READY_S, wait_for
 from load_tests.benchmarks.faults.recovery.process_kills import (

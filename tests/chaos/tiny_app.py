@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from cluster.ops.state import ClusterState
+from cluster.ops.cluster_state import ClusterState
 from load_tests.benchmarks.common.mobula_command import MobulaCommand
 
 APP = """

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from cluster.ops.profile import PROFILES
+from cluster.ops.environment import PROFILES
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.servers import production_servers
 

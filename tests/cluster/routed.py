@@ -7,12 +7,12 @@ import asyncio
 from collections import Counter
 from itertools import count
 
-from cluster.clock import SystemClock
+from cluster.balancing.replica_set import replica_set
+from cluster.balancing.replica_state import Dispatch
+from cluster.balancing.request_info import RoutingRequest
+from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.ask import RoutingRequest
-from cluster.routing.fleet import replica_set
-from cluster.routing.seats import Dispatch
-from cluster.routing.spec import RoutingSpec
+from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from load_tests.benchmarks.common.local_serve import LocalServe
@@ -37,7 +37,7 @@ class Trio:
     def __init__(self) -> None:
         from ray import serve
 
-        from deployments.remote import RemoteModel
+        from deployments.clients.serve.model_client import RemoteModel
 
         self.fleet = replica_set(NAME)
         self.sent: Counter[str] = Counter()

@@ -2,8 +2,8 @@
 
 import atexit
 
-from cluster.cli.servers import find_program
-from cluster.settings import in_ci
+from cluster.cli.test_servers import find_program
+from cluster.runtime.settings import in_ci
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis_server import RedisServer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cluster.client import AsyncMobula, Mobula
-from cluster.problems import (
+from cluster.runtime.problems import (
     InvalidRequest,
     Malformed,
     Problem,
@@ -15,7 +15,7 @@ from cluster.problems import (
     Unauthenticated,
     UnknownModel,
 )
-from cluster.settings import ROOT, process_environment
+from cluster.runtime.settings import ROOT, process_environment
 from load_tests.benchmarks.common.local_serve import LocalServe
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import pytest_asyncio
 
-from cluster.routing.fleet import ReplicaSet
-from cluster.routing.spec import ChooserName, EjectionSpec, RoutingSpec
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.spec import ChooserName, EjectionSpec, RoutingSpec
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes

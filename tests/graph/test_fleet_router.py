@@ -15,9 +15,9 @@ from ray.serve._private.common import (
 )
 from ray.serve.request_router import PendingRequest
 
-from cluster.routing.fleet import ReplicaStatus
-from cluster.routing.serve_router import ReplicaSetRouter, TrackedReplica
-from cluster.routing.spec import RoutingSpec
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.balancing.serve_router import ReplicaSetRouter, TrackedReplica
+from cluster.balancing.spec import RoutingSpec
 
 NUMBERS = count()
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from cluster.settings import Settings
-from cluster.storage.one_node import SqliteNeedsSingleNode
-from deployments.remote_nodes import HEAD, check_store_to_deploy, check_store_to_start
+from cluster.runtime.settings import Settings
+from cluster.storage.sqlite_guard import SqliteNeedsSingleNode
+from deployments.clients.serve.node_check import HEAD, check_store_to_deploy, check_store_to_start
 
 POSTGRES = "postgresql+asyncpg://m@/m"
 

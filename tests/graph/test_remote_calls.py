@@ -13,15 +13,17 @@ from ray.serve._private.common import DeploymentID
 from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentResponseGenerator
 
-from cluster.clock import SystemClock
-from cluster.problems import DeadlineExceeded, InvalidRequest, ModelFailed
-from cluster.resilience.failures import from_ray
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_state import ReplicaInfo
+from cluster.balancing.spec import RoutingSpec
+from cluster.resilience.failure_class import ReplicaLost, Unavailable
+from cluster.resilience.ray_errors import from_ray
 from cluster.resilience.spec import ResilienceSpec
-from cluster.resilience.verdicts import ReplicaLost, Unavailable
-from cluster.routing.fleet import ReplicaSet
-from cluster.routing.seats import ReplicaInfo
-from cluster.routing.spec import RoutingSpec
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, ModelFailed
 from cluster.tenants.caller import Caller
+from deployments.clients.serve.attempts import StreamAttempt
+from deployments.clients.serve.model_client import RemoteModel
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -30,8 +32,6 @@ from deployments.contracts.generation import (
     Sampling,
     TokenUsage,
 )
-from deployments.remote import RemoteModel
-from deployments.remote_attempts import StreamAttempt
 
 ANSWER = Completion((Choice(0, "hello", "stop"),), TokenUsage(1, 1), "m")
 CHUNKS = (

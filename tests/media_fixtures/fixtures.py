@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.probe import probe
 from deployments.contracts.media import MediaSource
+from deployments.video.probe.probe import probe
 from tests.media_fixtures.recordings import make
 
 

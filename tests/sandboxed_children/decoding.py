@@ -10,9 +10,9 @@ from typing import Any
 
 import av
 
-from deployments.clipper.probe_child import look
-from deployments.clipper.sandbox.child import error_text, run_child
-from deployments.clipper.sandbox.inputs import open_media
+from deployments.video.probe.child import look
+from deployments.video.sandbox.child import error_text, run_child
+from deployments.video.sandbox.inputs import open_media
 
 
 def decode_all(request: dict[str, Any]) -> dict[str, Any]:

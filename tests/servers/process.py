@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.cli.servers import find_program
-from cluster.settings import in_ci
+from cluster.cli.test_servers import find_program
+from cluster.runtime.settings import in_ci
 
 _GUARD = """
 stop=$1; shift

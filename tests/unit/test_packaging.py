@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from cluster import installation
-from cluster.settings import ROOT, Settings, process_environment
+from cluster.runtime import installation
+from cluster.runtime.settings import ROOT, Settings, process_environment
 
 PACKAGES = ("cluster", "deployments", "graphs", "load_tests", "training")
 

@@ -12,19 +12,19 @@ from random import Random
 import numpy as np
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
-from deployments.cache.ask import LookupRequest
 from deployments.cache.codec import AesGcmCodec, encode
-from deployments.cache.flight import InFlightComputation
-from deployments.cache.meaning import SemanticLookup, SemanticMatch
-from deployments.cache.memory import MemoryTier
-from deployments.cache.retrieval import TieredFetcher
-from deployments.cache.semantic.sameness import equal
+from deployments.cache.lookup_request import LookupRequest
+from deployments.cache.semantic.answer_equivalence import equal
 from deployments.cache.semantic.semantic_cache import SemanticCache
-from deployments.cache.write_behind import WriteBehind
+from deployments.cache.semantic.semantic_lookup import SemanticLookup, SemanticMatch
+from deployments.cache.single_flight.in_flight import InFlightComputation
+from deployments.cache.single_flight.tiered_fetcher import TieredFetcher
+from deployments.cache.tiers.memory import MemoryTier
+from deployments.cache.tiers.write_behind import WriteBehind
 from deployments.contracts.cache import Entry, Ttls
 from deployments.contracts.embedding import Vectors
 from deployments.contracts.generation import (
@@ -36,10 +36,10 @@ from deployments.contracts.generation import (
 )
 from deployments.contracts.limits import ExchangeResult
 from deployments.contracts.limits import LeaseRequest as Wanted
-from deployments.jobs.watch import EventNotifier
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.jobs.event_notifier import EventNotifier
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
-from deployments.search.batching import Batcher
+from deployments.model.embeddings.batching import Batcher
 from tests.api.fakes import WordsModel
 
 Seen = list[str]

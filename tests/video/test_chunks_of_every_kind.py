@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.analysis import analyse_chunk, analyze_audio_task, chunks, merge, save
-from deployments.clipper.probe import probe
-from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.analysis import analyse_chunk, analyze_audio_task, chunks, merge, save
+from deployments.video.probe.probe import probe
+from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.recordings import make
 
 KINDS = (

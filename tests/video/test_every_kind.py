@@ -12,11 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from deployments.clipper.captions import captions
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
 from deployments.contracts.clips import ClipPlan, ClipReport, Framing, OutputPlan, RenderedFile
 from deployments.contracts.media import MediaSource, Transcript, Word
+from deployments.video.captions import captions
+from deployments.video.quality import inspect
+from deployments.video.render import render
 from tests.media_fixtures.eyes import beeps, flashes, offsets_ms, pictures
 from tests.media_fixtures.fixtures import recording  # noqa: F401
 from tests.media_fixtures.plans import FIT, never

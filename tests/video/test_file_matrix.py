@@ -11,12 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.failures import MediaIncomplete
-from deployments.clipper.framing import frame, output_size
-from deployments.clipper.probe import probe
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
-from deployments.clipper.tracks import number_of, sound_of, with_sound
 from deployments.contracts.clips import (
     AspectName,
     ClipPlan,
@@ -27,6 +21,12 @@ from deployments.contracts.clips import (
     RenderedFile,
 )
 from deployments.contracts.media import MediaInfo, MediaSource
+from deployments.video.errors import MediaIncomplete
+from deployments.video.framing import frame, output_size
+from deployments.video.probe.probe import probe
+from deployments.video.probe.tracks import number_of, sound_of, with_sound
+from deployments.video.quality import inspect
+from deployments.video.render import render
 from tests.media_fixtures.eyes import beeps, flashes, pictures, sound
 from tests.media_fixtures.plans import never
 from tests.media_fixtures.recordings import Recording, build, remux

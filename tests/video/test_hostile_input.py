@@ -15,8 +15,9 @@ from random import Random
 import psutil
 import pytest
 
-from cluster.problems import Problem
-from deployments.clipper.failures import (
+from cluster.runtime.problems import Problem
+from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.video.errors import (
     WIRE,
     MediaDamaged,
     MediaRefused,
@@ -26,8 +27,8 @@ from deployments.clipper.failures import (
     NoMedia,
     SandboxFailed,
 )
-from deployments.clipper.probe import probe
-from deployments.clipper.sandbox import (
+from deployments.video.probe.probe import probe
+from deployments.video.sandbox import (
     ChildLimits,
     CompletedChild,
     SandboxedCommand,
@@ -35,9 +36,8 @@ from deployments.clipper.sandbox import (
     python_child,
     run,
 )
-from deployments.clipper.sandbox.binary import ffmpeg_binary, python_binary
-from deployments.clipper.sandbox.inputs import ffmpeg_input
-from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.video.sandbox.binary import ffmpeg_binary, python_binary
+from deployments.video.sandbox.inputs import ffmpeg_input
 from tests.video.hostile_files import (
     SOUND,
     X264,

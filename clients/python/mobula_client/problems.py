@@ -1,7 +1,7 @@
 """Failures of calls as exceptions, one class for each kind of problem that the API reports.
 
-The classes, their statuses and slugs are those of `cluster.problems`, in which the handle client
-reports the same failures. A problem of an unknown kind becomes the class of its status.
+The classes, their statuses and slugs are those of `cluster.runtime.problems`, in which the handle
+client reports the same failures. A problem of an unknown kind becomes the class of its status.
 """
 
 import json

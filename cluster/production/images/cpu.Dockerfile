@@ -53,7 +53,7 @@ USER 10001:10001
 VOLUME ["/var/lib/mobula"]
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
-    CMD ["python", "-m", "cluster.ops.probe"]
+    CMD ["python", "-m", "cluster.ops.healthcheck"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tini", "--", "python", "-m", "cluster.cli"]
 CMD ["up"]

@@ -65,7 +65,7 @@ USER 10001:10001
 VOLUME ["/var/lib/mobula"]
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=900s --retries=3 \
-    CMD ["python", "-m", "cluster.ops.probe"]
+    CMD ["python", "-m", "cluster.ops.healthcheck"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tini", "--", "python", "-m", "cluster.cli"]
 CMD ["up"]

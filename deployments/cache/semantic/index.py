@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.cache.semantic.decision import SimilarityCalibration
+from deployments.cache.semantic.error_bound import SimilarityCalibration
 
 Vector = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from cluster.problems import Problem
-from deployments.cache.semantic.decision import (
+from cluster.runtime.problems import Problem
+from deployments.cache.semantic.error_bound import (
     SimilarityCalibrations,
     ThresholdEstimator,
     upper_bound,

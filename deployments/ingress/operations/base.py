@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from cluster.tenants.plan import RequestClass
-from deployments.ingress.call import RequestContext
-from deployments.ingress.streaming import Events
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 
 Body = TypeVar("Body", bound=BaseModel)
 

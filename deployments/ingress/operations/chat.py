@@ -13,9 +13,9 @@ from deployments.contracts.generation import (
     TokenLogprob,
     TokenUsage,
 )
-from deployments.ingress.call import RequestContext
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.schemas.openai import ChatRequest
-from deployments.ingress.streaming import Events
 
 
 class Chat:

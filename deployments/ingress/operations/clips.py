@@ -9,27 +9,27 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from cluster.media.videos import Video, transcript_of
-from cluster.problems import Conflict, InvalidRequest
+from cluster.runtime.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import record
-from deployments.clipper.captions.glyphs import why_undrawn
-from deployments.clipper.captions.styles import NONE, find
-from deployments.clipper.charging import CHARGE, LEDGER, charge, charge_to_json
-from deployments.clipper.media_json import from_json
-from deployments.clipper.order import CLIPS, ClipJobSpec, to_spec
-from deployments.clipper.tracks import with_sound
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.jobs import Job, NewJob
 from deployments.contracts.media import MediaInfo
-from deployments.ingress.call import RequestContext
-from deployments.ingress.gate import current_entrance
-from deployments.ingress.keeping import store_response
+from deployments.ingress.admission import current_entrance
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.media import MediaServices, VideoDisabled
+from deployments.ingress.response_store import store_response
 from deployments.ingress.schemas.clips import ClipJobCreate, JobQueryBody
-from deployments.ingress.streaming import Events
+from deployments.video.billing import CHARGE, LEDGER, charge, charge_to_json
+from deployments.video.captions.glyphs import why_undrawn
+from deployments.video.captions.styles import NONE, find
+from deployments.video.catalog import Video, transcript_of
+from deployments.video.job_spec import CLIPS, ClipJobSpec, to_spec
+from deployments.video.probe.media_info_json import from_json
+from deployments.video.probe.tracks import with_sound
 
 DAY_S = 86_400.0
 NOTHING = UsageAmounts()

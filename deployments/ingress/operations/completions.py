@@ -11,10 +11,10 @@ from deployments.contracts.generation import (
     TokenLogprob,
     TokenUsage,
 )
-from deployments.ingress.call import RequestContext
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.schemas.openai import CompletionRequest
-from deployments.ingress.streaming import Events
 
 
 class Completions:

@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
@@ -26,9 +26,10 @@ from deployments.content.results import (
     VariantFailed,
 )
 from deployments.contracts.generation import TextGenerator, TokenUsage
-from deployments.ingress.call import RequestContext
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.problems import native_body
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
-from deployments.ingress.problems import native_body
 from deployments.ingress.schemas.content import (
     CaptionBatchRequest,
     CaptionItem,
@@ -37,7 +38,6 @@ from deployments.ingress.schemas.content import (
     PostItem,
     PostRequest,
 )
-from deployments.ingress.streaming import Events
 
 Item = CaptionItem | PostItem
 One = TypeVar("One", CaptionRequest, PostRequest)

@@ -6,9 +6,9 @@ from typing import Any
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.embedding import Embedder, EmbedRequest, Vectors
-from deployments.ingress.call import RequestContext
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
-from deployments.ingress.streaming import Events
 
 
 class TextEmbeddings:

@@ -7,16 +7,16 @@ transaction, so neither is there without the other.
 from dataclasses import replace
 from typing import Any
 
-from cluster.media.videos import Video, new_id
 from cluster.tenants.plan import RequestClass
-from deployments.clipper.importing import IMPORT
 from deployments.contracts.jobs import NewJob
-from deployments.ingress.call import RequestContext
-from deployments.ingress.keeping import store_response
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
+from deployments.ingress.http.tus import name_of
 from deployments.ingress.media import MediaServices
+from deployments.ingress.response_store import store_response
 from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
-from deployments.ingress.streaming import Events
-from deployments.ingress.tus import name_of
+from deployments.video.catalog import Video, new_id
+from deployments.video.import_job import IMPORT
 
 
 class ImportVideo:

@@ -22,7 +22,7 @@ from deployments.ingress.routes import (
     videos,
     webhooks,
 )
-from deployments.ingress.routes.described import NO_STORE
+from deployments.ingress.routes.responses import NO_STORE
 from deployments.ingress.schemas.admin import (
     EmptyBody,
     KeyChange,

@@ -3,13 +3,13 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from cluster.administration.sign_in import SignInService
 from cluster.auth.sessions import TokenPair
-from cluster.tenants.administration.signing_in import SignInService
-from deployments.ingress.body import read_json
-from deployments.ingress.client_address import client_address
-from deployments.ingress.openapi import request_body
+from deployments.ingress.http.client_address import client_address
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import Anyone, Operator, services_of
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE, OPEN
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE, OPEN
 from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.auth import (
     JwksAnswer,

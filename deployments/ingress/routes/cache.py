@@ -7,13 +7,13 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from cluster.administration.cache import VISIBLE_WITHIN_S
 from cluster.invalidation.target import EVERYBODY
-from cluster.tenants.administration.cache import VISIBLE_WITHIN_S
 from cluster.tenants.caller import Scope
 from deployments.contracts.cache import CacheStats
-from deployments.ingress.body import read_json
-from deployments.ingress.exposition import render_metrics
-from deployments.ingress.openapi import request_body
+from deployments.ingress.http.cache_metrics import render_metrics
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import (
     AdminAccess,
     ReadsCache,
@@ -21,7 +21,7 @@ from deployments.ingress.permissions import (
     WritesCache,
     services_of,
 )
-from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.cache import (
     CacheAnswer,
     CacheFigures,

@@ -6,20 +6,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Scope
-from deployments.clipper.captions import styles
 from deployments.contracts.clips import ASPECTS
-from deployments.ingress.body import read_json
-from deployments.ingress.credentials import authenticate
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.idempotency import IdempotentOperation, key_of
 from deployments.ingress.media import MediaServices, VideoDisabled
-from deployments.ingress.openapi import request_body
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.clips import Clips
-from deployments.ingress.operations.passage import OperationCall
+from deployments.ingress.operations.run import OperationCall
 from deployments.ingress.permissions import AnyCaller, ReadsMedia, services_of
-from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.clips import (
     CapabilitiesAnswer,
     ClipAnswer,
@@ -28,6 +27,7 @@ from deployments.ingress.schemas.clips import (
     ClipsAnswer,
 )
 from deployments.ingress.schemas.jobs import JobAnswer
+from deployments.video.captions import styles
 
 router = APIRouter(prefix="/api/v1", tags=["clips"])
 RETRY_AFTER_S = "2"

@@ -18,10 +18,15 @@ from starlette.types import Receive, Scope, Send
 
 from cluster.blobs.files import StoredObject, TenantFiles
 from cluster.blobs.links import DownloadLinks, raise_not_found
-from cluster.problems import NotFound
-from deployments.ingress.downloads import content_disposition, etag, matches_etag, parse_range
+from cluster.runtime.problems import NotFound
+from deployments.ingress.http.openapi import problem_responses
+from deployments.ingress.http.range_requests import (
+    content_disposition,
+    etag,
+    matches_etag,
+    parse_range,
+)
 from deployments.ingress.media import VideoDisabled
-from deployments.ingress.openapi import problem_responses
 from deployments.ingress.permissions import services_of
 
 STALL_S = 60.0  # for one block

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.problems import Forbidden
+from cluster.runtime.problems import Forbidden
 from cluster.tenants.caller import Scope
 from deployments.contracts.jobs import ENDED, Job, JobEvent
-from deployments.ingress.body import read_json
-from deployments.ingress.credentials import bearer
-from deployments.ingress.feed import KEEP_ALIVE, EventFeedResponse, feed_frame
+from deployments.ingress.authentication import bearer
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
+from deployments.ingress.http.sse_feed import KEEP_ALIVE, EventFeedResponse, feed_frame
+from deployments.ingress.http.streaming import SSE
 from deployments.ingress.media import VideoDisabled
-from deployments.ingress.openapi import request_body
 from deployments.ingress.permissions import (
     ReadsMedia,
     TenantInQuery,
@@ -24,11 +25,10 @@ from deployments.ingress.permissions import (
     admit_long_lived,
     services_of,
 )
-from deployments.ingress.routes.described import CHANGE, LOOK, NO_STORE
+from deployments.ingress.routes.responses import CHANGE, LOOK, NO_STORE
 from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.jobs import JobAnswer, JobDetail, JobPage, JobQuery
-from deployments.ingress.streaming import SSE
-from deployments.jobs.follow import BEAT_S, GapEvent, follow, has_ended
+from deployments.jobs.event_stream import BEAT_S, GapEvent, follow, has_ended
 from deployments.jobs.store import JobStore
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])

@@ -8,12 +8,12 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.problems import NotFound, Problem, UnknownModel
+from cluster.runtime.problems import NotFound, Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from deployments.contracts.generation import ModelCard
-from deployments.ingress.credentials import authenticate
-from deployments.ingress.openapi import problem_responses
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.schemas.answers import Model, ModelList
 from deployments.ingress.services import AppServices

@@ -9,17 +9,17 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cluster.problems import Problem
-from deployments.ingress.body import read_json
-from deployments.ingress.caches import CacheStack
-from deployments.ingress.call import RequestContext
-from deployments.ingress.credentials import authenticate
+from cluster.runtime.problems import Problem
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.problems import native_body, openai_body
+from deployments.ingress.http.request_body import read_json
+from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
 from deployments.ingress.idempotency import IdempotentOperation, key_of
 from deployments.ingress.operations.base import Operation
-from deployments.ingress.operations.passage import OperationCall
-from deployments.ingress.problems import native_body, openai_body
+from deployments.ingress.operations.run import OperationCall
 from deployments.ingress.services import AppServices
-from deployments.ingress.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

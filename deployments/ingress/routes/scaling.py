@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.problems import Overloaded
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from cluster.runtime.problems import Overloaded
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import Operator, services_of
-from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.scaling import ScalingOverview
-from deployments.ingress.scaling_answer import bounds_answer, status_response
+from deployments.ingress.scaling_response import bounds_answer, status_response
 from deployments.ingress.schemas.scaling import (
     BoundsAnswer,
     BoundsPut,

@@ -13,12 +13,12 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.problems import Draining, Overloaded, Problem
+from cluster.runtime.problems import Draining, Overloaded, Problem
 from deployments.contracts.generation import ModelCard, ModelLoad
-from deployments.ingress.credentials import verify_credentials
-from deployments.ingress.openapi import problem_responses
-from deployments.ingress.routes.described import NO_STORE
+from deployments.ingress.authentication import verify_credentials
+from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.routes.operations import JsonResponse
+from deployments.ingress.routes.responses import NO_STORE
 from deployments.ingress.schemas.answers import Alive, Health, Ready, Version
 from deployments.ingress.services import AppServices
 

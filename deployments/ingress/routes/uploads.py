@@ -14,17 +14,17 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cluster.media.slices import ALGORITHMS
-from cluster.media.upload import Upload, UploadTooLong
-from cluster.problems import MethodNotAllowed, Problem
+from cluster.runtime.problems import MethodNotAllowed, Problem
 from deployments.contracts.media import MediaLimits
-from deployments.ingress import tus
-from deployments.ingress.credentials import verify_credentials
-from deployments.ingress.media_entry import LooksAtUpload, MediaAccess, ReadsMedia, WritesMedia
+from deployments.ingress.authentication import verify_credentials
+from deployments.ingress.http import tus
+from deployments.ingress.http.upload_chunk import UploadChunk
+from deployments.ingress.media_access import LooksAtUpload, MediaAccess, ReadsMedia, WritesMedia
 from deployments.ingress.permissions import services_of
-from deployments.ingress.pieces import UploadChunk
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import UploadAnswer
+from deployments.video.uploads.part_stream import ALGORITHMS
+from deployments.video.uploads.upload import Upload, UploadTooLong
 
 _VERSIONED = frozenset({"POST", "PATCH", "HEAD", "DELETE"})
 _PIECE: dict[str, Any] = {

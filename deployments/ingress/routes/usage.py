@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from deployments.ingress.permissions import ReadsUsage
-from deployments.ingress.routes.described import LOOK, NO_STORE
+from deployments.ingress.routes.responses import LOOK, NO_STORE
 from deployments.ingress.schemas.records import UsageAnswer, UsageQuery, UsageRow
 
 router = APIRouter(prefix="/api/v1/usage", tags=["usage"])

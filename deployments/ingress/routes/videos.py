@@ -14,22 +14,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from cluster.idempotency.store import HEADER as IDEMPOTENCY_KEY
-from cluster.media.videos import Video, new_id
-from cluster.problems import (
+from cluster.runtime.problems import (
     ClientGone,
     Malformed,
     PayloadTooLarge,
     UnsupportedMedia,
     UnsupportedParameter,
 )
-from deployments.ingress.body import JSON, parse_json
+from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
+from deployments.ingress.http.request_body import JSON, parse_json
+from deployments.ingress.http.tus import MAX_NAME, name_of
 from deployments.ingress.idempotency import IdempotentOperation, key_of
-from deployments.ingress.media_entry import MediaAccess, ReadsMedia, WritesMedia
-from deployments.ingress.multipart import FORM, FormPart, MultipartForm
+from deployments.ingress.media_access import MediaAccess, ReadsMedia, WritesMedia
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.imports import ImportVideo
 from deployments.ingress.permissions import services_of
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import (
     ImportAnswer,
     VideoAnswer,
@@ -45,12 +45,12 @@ from deployments.ingress.transcripts import (
     fitted,
     keep_file,
 )
-from deployments.ingress.tus import MAX_NAME, name_of
 from deployments.ingress.upload_limits import (
     MAX_IMPORT_BYTES,
     MAX_TRANSCRIPT_BYTES,
     FormTooLarge,
 )
+from deployments.video.catalog import Video, new_id
 
 RETRY_AFTER_S = "1"
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from cluster.events.webhooks import Webhook
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import ReadsEvents, ReadsWebhooks, WritesWebhooks
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import EmptyBody, PageQuery
 from deployments.ingress.schemas.records import (
     DeliveryAnswer,

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cluster.numbers import FLOAT32
+from cluster.runtime.numbers import FLOAT32
 from deployments.contracts.clips import AspectName, ClipOptions, Quality
 from deployments.contracts.jobs import PartState
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from cluster.numbers import FLOAT32
+from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import PageAnswer, PageQuery, Patch, Strict, example
 

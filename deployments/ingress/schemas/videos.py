@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from cluster.media.upload import Upload
-from cluster.media.videos import Video
 from deployments.ingress.schemas.admin import Label, PageAnswer, PageQuery, Strict, example
 from deployments.ingress.schemas.records import Url
+from deployments.video.catalog import Video
+from deployments.video.uploads.upload import Upload
 
 State = Literal["importing", "ready", "failed"]
 

@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 from deployments.contracts.engine import Engine
-from deployments.model.catalog import ModelFiles
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.engines.openvino import OpenVinoEngine, OpenVinoSizing
 from deployments.model.engines.transformers import TorchSizing, TransformersEngine
 from deployments.model.engines.vllm import VllmEngine, VllmSizing
 from deployments.model.export import export_openvino
+from deployments.model.model_files import ModelFiles
 from deployments.model.spec import ModelSpec
 
 _SMALL = 100_000_000  # parameters

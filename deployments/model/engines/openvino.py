@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from cluster.clock import Clock, SystemClock
-from cluster.problems import Draining
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.problems import Draining
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
-from deployments.model.engines.child import EngineProcess
 from deployments.model.engines.features import ALL, refuse_unsupported
-from deployments.model.engines.frames import (
+from deployments.model.engines.ipc_messages import (
     Cancel,
     GenerateCommand,
     Ready,
@@ -26,9 +25,10 @@ from deployments.model.engines.frames import (
     TokenBatch,
     WorkerError,
 )
-from deployments.model.engines.ledger import SequenceRegistry
 from deployments.model.engines.openvino_worker import WorkerOptions
-from deployments.model.failures import model_failed, refused_parameters, replica_lost
+from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.engines.subprocess_engine import EngineProcess
+from deployments.model.ray_errors import model_failed, refused_parameters, replica_lost
 
 _STALL_S = 120.0  # no step for so long, with sequences open, means that the process hangs
 _SEEDS = 1 << 62

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deployments.model.engines.frames import (
+from deployments.model.engines.ipc_messages import (
     Cancel,
     GenerateCommand,
     Ready,

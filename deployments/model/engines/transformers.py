@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.problems import Draining, ModelFailed
+from cluster.runtime.problems import Draining, ModelFailed
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, FinishReason
 from deployments.model.engines.features import refuse_unsupported
-from deployments.model.engines.ledger import SequenceRegistry
-from deployments.model.failures import model_failed, refused_parameters, replica_lost
+from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.ray_errors import model_failed, refused_parameters, replica_lost
 
 _STEP_TOKENS = 512
 _PAGE = 256  # tokens in a cache block: 32 measured 20 % slower, and flash attention wants 256

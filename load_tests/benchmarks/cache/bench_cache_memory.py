@@ -23,8 +23,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from cluster.clock import ManualClock
-from deployments.cache.memory import MemoryTier
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.memory import MemoryTier
 from load_tests.benchmarks.cache.memory_floods import FLOODS, Flood, combine_floods
 from load_tests.machine import describe_machine
 

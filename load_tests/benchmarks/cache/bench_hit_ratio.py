@@ -25,11 +25,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from cluster.clock import SystemClock
+from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller
 from deployments.cache.keys import answer_key
-from deployments.cache.memory import MemoryTier
-from deployments.cache.sieve import Sieve
+from deployments.cache.tiers.memory import MemoryTier
+from deployments.cache.tiers.sieve import Sieve
 from deployments.contracts.cache import Entry, Ttls
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 from load_tests.machine import describe_machine

@@ -23,11 +23,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from deployments.cache.semantic.decision import upper_bound
+from deployments.cache.semantic.error_bound import upper_bound
 from deployments.cache.semantic.index import Vector, VectorIndex
 from deployments.cache.semantic.semantic_cache import SemanticCache
-from deployments.search.embedder import load_encoder
-from deployments.search.spec import EmbeddingSpec
+from deployments.model.embeddings.embedder import load_encoder
+from deployments.model.embeddings.spec import EmbeddingSpec
 from load_tests.benchmarks.cache.paraphrases import LabelledRequest, generate_traffic
 from load_tests.machine import describe_machine
 

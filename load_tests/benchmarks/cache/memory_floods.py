@@ -6,7 +6,7 @@ In: a memory tier and a source of chance. Out: an endless iterator; each step do
 from collections.abc import Callable, Iterator
 from random import Random
 
-from deployments.cache.memory import MemoryTier
+from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry, Ttls
 
 TAGS = 24  # of tuples below 20 CPython keeps up to 2000 spare ones for each length

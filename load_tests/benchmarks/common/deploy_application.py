@@ -10,7 +10,7 @@ import sys
 import ray
 from ray import serve
 
-from cluster.settings import LOOPBACK
+from cluster.runtime.settings import LOOPBACK
 from graphs.app import build
 from graphs.args import AppArgs
 

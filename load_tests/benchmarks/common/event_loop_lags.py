@@ -8,7 +8,7 @@ only the ingress tells its lag over HTTP.
 import os
 from pathlib import Path
 
-from cluster.ops.state import ClusterState
+from cluster.ops.cluster_state import ClusterState
 
 ASK_S = 30.0
 APP = "mobula"
@@ -25,7 +25,7 @@ class EventLoopLags:
         )
         from ray import serve
 
-        from cluster.ray_connection import connect
+        from cluster.ops.ray_connection import connect
 
         connect()
         application = serve.status().applications[APP]

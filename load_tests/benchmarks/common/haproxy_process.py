@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cluster.ops.profile import CLIENT_S, MAX_CONNECTIONS, REPEATABLE, haproxy_binary
-from cluster.settings import ROOT
+from cluster.ops.environment import CLIENT_S, MAX_CONNECTIONS, REPEATABLE, haproxy_binary
+from cluster.runtime.settings import ROOT
 from load_tests.benchmarks.common.free_port import free_port
 
 TOKEN = "the token of a cluster that does not run"

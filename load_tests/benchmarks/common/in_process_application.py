@@ -12,10 +12,9 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from cluster.clock import Clock, SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.settings import Settings
 from deployments.cache.config import CacheConfig
-from deployments.clipper.config import VideoConfig
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.engine import Engine
 from deployments.contracts.generation import (
@@ -27,14 +26,15 @@ from deployments.contracts.generation import (
     ModelLoad,
 )
 from deployments.contracts.scaling import ServeSnapshot
-from deployments.ingress.app import create_app
-from deployments.ingress.assembly import build_services
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import ModelSettings
+from deployments.ingress.http.app import create_app
+from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.services import AppServices
-from deployments.ingress.tenancy import TenantServices
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer
+from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.wiring import build_services
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer
+from deployments.video.config import VideoConfig
 
 MEMORY_BYTES = 1 << 24
 CONTEXT_LENGTH = 8_192

@@ -8,16 +8,16 @@ benchmark.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.audit.record import AuditRecord
-from cluster.clock import Clock
 from cluster.invalidation.generations import Generations
-from cluster.settings import Settings
+from cluster.runtime.clock import Clock
+from cluster.runtime.settings import Settings
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.ingress.deployment import Ingress
-from deployments.ingress.offer import ModelSettings
-from deployments.ingress.tenancy import TenantServices
+from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.unlimited import NullLimiter
 from graphs.args import AppArgs
 

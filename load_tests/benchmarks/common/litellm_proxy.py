@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from cluster.installation import working_folder
+from cluster.runtime.installation import working_folder
 from load_tests.benchmarks.common.free_port import free_port
 
 PACKAGE = "litellm[proxy]"

@@ -26,13 +26,13 @@ import psutil
 from pydantic import SecretStr
 
 from cluster.auth.bootstrap import bootstrap
+from cluster.ops.environment import Profile, environment, haproxy_folder
 from cluster.ops.gcs_store import GcsStore
 from cluster.ops.logs import tail
 from cluster.ops.nodes import Node
 from cluster.ops.ports import Ports
 from cluster.ops.processes import cluster_processes, end_all, send
-from cluster.ops.profile import Profile, environment, haproxy_folder
-from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.runtime.settings import LOOPBACK, ROOT, Settings
 from cluster.storage.files import write_private
 
 WAIT_S = 60.0

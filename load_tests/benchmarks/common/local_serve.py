@@ -19,10 +19,10 @@ from typing import Any, Self
 import psutil
 
 from cluster.auth.bootstrap import bootstrap
+from cluster.ops.environment import Profile, environment
 from cluster.ops.ports import BLOCK, Ports
 from cluster.ops.processes import cluster_processes, end_all
-from cluster.ops.profile import Profile, environment
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from cluster.storage.files import write_private
 
 HEALTHY_TIMEOUT_S = 60.0

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from cluster.installation import command
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.ports import Ports, is_free
 from cluster.ops.processes import ClusterId, cluster_processes, end_all
-from cluster.ops.state import ClusterState
-from cluster.settings import process_environment
+from cluster.runtime.installation import command
+from cluster.runtime.settings import process_environment
 
 READY_S, END_S = 120.0, 40.0
 

@@ -9,7 +9,7 @@ from typing import Self
 import psutil
 import redis
 
-from cluster.cli.servers import find_program
+from cluster.cli.test_servers import find_program
 from load_tests.benchmarks.common.free_port import free_port
 
 START_S = 10.0

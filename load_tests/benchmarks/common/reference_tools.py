@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.installation import working_folder
+from cluster.runtime.installation import working_folder
 
 PACKAGES = ("scenedetect-headless==0.7.2", "moviepy==2.2.1")
 WANTED = "\n".join(PACKAGES)

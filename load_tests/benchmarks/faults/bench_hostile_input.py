@@ -14,9 +14,9 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from cluster.auth.home import admin_key
-from cluster.ops import state as states
-from cluster.settings import Settings
+from cluster.ops import cluster_state as states
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import admin_key
 from load_tests.benchmarks.common.event_loop_lags import EventLoopLags
 from load_tests.benchmarks.faults.hostile_requests import (
     HostileOutcome,

@@ -21,8 +21,8 @@ from typing import Any
 
 from rich.console import Console
 
+from cluster.ops.environment import NODE_LOST_S
 from cluster.ops.gcs_store import GcsStore
-from cluster.ops.profile import NODE_LOST_S
 from load_tests.benchmarks.common.local_nodes import LocalNode, LocalNodes
 from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.common.redis_process import RedisProcess

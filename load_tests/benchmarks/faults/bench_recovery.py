@@ -14,10 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster.auth.home import admin_key
-from cluster.installation import default_config
 from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, Role
-from cluster.settings import Settings
+from cluster.runtime.installation import default_config
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import admin_key
 from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.common.mobula_command import MobulaCommand
 from load_tests.benchmarks.faults.recovery.durability import DurabilityCheck

@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cluster.settings import ROOT
+from cluster.runtime.settings import ROOT
 from load_tests.machine import describe_machine
 
 BOUND = 1.5

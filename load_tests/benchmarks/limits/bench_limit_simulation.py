@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cluster.tenants.plan import Plan
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from load_tests.benchmarks.limits.simulated_limiters import (
     SimulatedLimiters,

@@ -20,7 +20,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from deployments.limiter.leases import SLOTS_LEASE
+from deployments.limiter.bucket_arithmetic import SLOTS_LEASE
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.tenants import create_tenant
 from load_tests.benchmarks.limits.aborted_streams import AbortingClient, count_held_slots

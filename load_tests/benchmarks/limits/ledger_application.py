@@ -20,14 +20,14 @@ import httpx
 import uvicorn
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from cluster.tenants.units import Unit
 from cluster.usage.report import budget_used
 from deployments.contracts.engine import Engine, EngineStats, TokenRequest, Tokens
-from deployments.ingress.path import ModelPipeline as RequestPath
-from deployments.ingress.tenancy import TenantServices
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline as RequestPath
+from deployments.ingress.tenant_services import TenantServices
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.model.engines.echo import EchoEngine
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application

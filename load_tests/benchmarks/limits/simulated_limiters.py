@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cluster.problems import RateLimited
+from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import (

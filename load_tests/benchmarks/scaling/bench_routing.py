@@ -15,11 +15,11 @@ from typing import get_args
 from rich.console import Console
 from rich.table import Table
 
-from cluster.clock import ManualClock, SystemClock
-from cluster.routing.ask import RoutingRequest
-from cluster.routing.fleet import ReplicaSet
-from cluster.routing.seats import ReplicaInfo
-from cluster.routing.spec import ChooserName, EjectionSpec, RoutingSpec
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_state import ReplicaInfo
+from cluster.balancing.request_info import RoutingRequest
+from cluster.balancing.spec import ChooserName, EjectionSpec, RoutingSpec
+from cluster.runtime.clock import ManualClock, SystemClock
 from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.scaling.routing_policies import PowerOfTwo, ProductPolicy
 from load_tests.benchmarks.scaling.routing_simulation import (

@@ -7,11 +7,11 @@ from its rules: two at random, the one that it believes to have fewer open reque
 from collections.abc import Sequence
 from random import Random
 
-from cluster.clock import ManualClock
-from cluster.routing.ask import RoutingRequest
-from cluster.routing.fleet import ReplicaSet
-from cluster.routing.seats import Dispatch, ReplicaInfo
-from cluster.routing.spec import RoutingSpec
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_state import Dispatch, ReplicaInfo
+from cluster.balancing.request_info import RoutingRequest
+from cluster.balancing.spec import RoutingSpec
+from cluster.runtime.clock import ManualClock
 from load_tests.benchmarks.scaling.routing_simulation import (
     BEGINNINGS,
     PLACES,

@@ -16,7 +16,7 @@ from itertools import count
 from random import Random
 from typing import Protocol
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 
 PLACES = 8
 TOKENS_PER_S = 50.0  # of one sequence

@@ -23,7 +23,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cluster.clock import SystemClock
+from cluster.runtime.clock import SystemClock
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.benchmarks.speed.compare.contenders import Contender, start_contenders

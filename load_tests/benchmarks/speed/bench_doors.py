@@ -25,10 +25,10 @@ from rich.table import Table
 from starlette.types import ASGIApp, Message, Scope
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.clock import SystemClock
-from cluster.settings import ROOT, Settings
-from deployments.ingress.tenancy import TenantServices
-from deployments.limiter.memory_authority import MemoryAuthority
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import ROOT, Settings
+from deployments.ingress.tenant_services import TenantServices
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.model.engines.echo import EchoEngine
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
 from load_tests.benchmarks.common.tenants import EVERY_LIMIT, create_tenant

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from deployments.model.catalog import ModelFiles, find_model
+from deployments.model.model_files import ModelFiles, find_model
 from deployments.model.spec import ModelSpec
 from load_tests.benchmarks.speed.engine_contenders import EngineContender, Prompt, create_contenders
 from load_tests.machine import describe_machine

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import httpx
 
-from cluster.auth.home import admin_key
-from cluster.cli.running import NOT_RUNNING, running_state
-from cluster.settings import ROOT, Settings
+from cluster.cli.running_cluster import NOT_RUNNING, running_state
+from cluster.runtime.settings import ROOT, Settings
+from cluster.secrets.key_files import admin_key
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.tenants import create_tenant
 

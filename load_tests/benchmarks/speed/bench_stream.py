@@ -26,15 +26,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from deployments.contracts.engine import TokenRequest
 from deployments.contracts.generation import Message
-from deployments.model.catalog import find_model
 from deployments.model.loading import load_text_model
+from deployments.model.model_files import find_model
 from deployments.model.spec import ModelSpec
-from deployments.model.text import TextModel
-from deployments.model.tokenizer import TextTokenizer
+from deployments.model.text.text_model import TextModel
+from deployments.model.text.tokenizer import TextTokenizer
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.machine import describe_machine

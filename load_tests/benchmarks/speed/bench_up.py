@@ -16,13 +16,13 @@ from pathlib import Path
 import httpx
 from rich.table import Table
 
-from cluster.cli.screen import Stages, console, fail, print_rich
-from cluster.clock import SystemClock
-from cluster.installation import command as mobula_command
+from cluster.cli.output import Stages, console, fail, print_rich
+from cluster.ops.environment import ONE_MACHINE
 from cluster.ops.ports import Ports
 from cluster.ops.processes import cluster_processes, end_all
-from cluster.ops.profile import ONE_MACHINE
-from cluster.settings import MARKER, process_environment
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.installation import command as mobula_command
+from cluster.runtime.settings import MARKER, process_environment
 
 HELLO = """
 from ray import serve

@@ -19,8 +19,8 @@ import httpx
 import psutil
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from cluster.storage.database import Database, default_url
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.ops.profile import MAX_CONNECTIONS
+from cluster.ops.environment import MAX_CONNECTIONS
 
 Kind = Literal["uncached", "cached", "stream"]
 KINDS: tuple[Kind, ...] = ("uncached", "cached", "stream")

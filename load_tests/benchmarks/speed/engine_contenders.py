@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from deployments.contracts.engine import Engine, TokenRequest
-from deployments.model.catalog import ModelFiles
 from deployments.model.engines.openvino import OpenVinoEngine, OpenVinoSizing
-from deployments.model.engines.oracle import ReferenceEngine
+from deployments.model.engines.reference_engine import ReferenceEngine
 from deployments.model.engines.transformers import TorchSizing, TransformersEngine
+from deployments.model.model_files import ModelFiles
 
 Prompt = tuple[int, ...]
 MAX_RUNNING = 32

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deployments.clipper.analysis import (
+from deployments.contracts.media import MediaSource
+from deployments.video.analysis import (
     Chunk,
     ChunkFeatures,
     analyse_chunk,
@@ -19,8 +20,7 @@ from deployments.clipper.analysis import (
     save,
     whole,
 )
-from deployments.clipper.probe import probe
-from deployments.contracts.media import MediaSource
+from deployments.video.probe.probe import probe
 from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
 from load_tests.benchmarks.video.cost import Work, build_rows, measure_in_turn, select_least
 from load_tests.benchmarks.video.goals import ContenderPair, GoalRow, select_contenders
@@ -69,7 +69,7 @@ class AnalysisContenders:
         return tuple(replace(part, threads=1) for part in chunks(self.source, self.folder, 2))
 
     def _merged(self, split: Callable[[], Sequence[Chunk]]) -> None:
-        """As deployments/clipper/seeing.py does it."""
+        """As deployments/video/analysis_cache.py does it."""
         with ThreadPoolExecutor(1) as pool:
             sound = pool.submit(hear, self.source, self.folder)
             seen = self.looked(split(), self.workers)

@@ -6,10 +6,10 @@ In: a recording and a stretch of it. Out: the product's plan for that, and the w
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deployments.clipper.captions import captions
-from deployments.clipper.render import render
 from deployments.contracts.clips import ClipPlan, CropKeyframe, Framing, OutputPlan
 from deployments.contracts.media import MediaSource, Seconds, Transcript, Word
+from deployments.video.captions import captions
+from deployments.video.render import render
 
 WIDTH, HEIGHT = 720, 1280
 WIDE = 608 / 1920  # the share of a 1080p picture that 9:16 shows

@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deployments.clipper.captions import FONTS as FONT_FILES
-from deployments.clipper.render.command import command
-from deployments.clipper.render.levelling import find_gain
-from deployments.clipper.render.picture import FONTS
-from deployments.clipper.render.running import link_or_copy, open_workspace
-from deployments.clipper.render.span import find_span
-from deployments.clipper.sandbox import Cancel, ChildLimits, SandboxedCommand, run
+from deployments.video.captions import FONTS as FONT_FILES
+from deployments.video.render.command import command
+from deployments.video.render.normalise_loudness import find_gain
+from deployments.video.render.span import find_span
+from deployments.video.render.video_filters import FONTS
+from deployments.video.render.workspace import link_or_copy, open_workspace
+from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from load_tests.benchmarks.video.clip import BenchmarkClip, prepare_clip
 from load_tests.benchmarks.video.context import VideoBenchmark
 from load_tests.benchmarks.video.cost import build_rows, measure_in_turn, read_cpu_s, select_least
@@ -86,7 +86,7 @@ class _ExecutorRunner:
     """The product's task executor; one loop for all rounds, so that nothing is measured twice."""
 
     def __init__(self, folder: Path, most: int) -> None:
-        from deployments.remote_crew import (
+        from deployments.clients.serve.task_executor import (
             RayTaskExecutor,  # imports Ray, after the cluster is there
         )
 

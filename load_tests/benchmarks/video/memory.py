@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from cluster.settings import ROOT
+from cluster.runtime.settings import ROOT
 from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
 from load_tests.benchmarks.video.goals import GoalRow
 
@@ -104,9 +104,9 @@ def peak_mib(pid: int | str) -> float:
 
 
 def _analyse(recording: Path) -> dict[str, object]:
-    from deployments.clipper import analysis
-    from deployments.clipper.probe import probe
     from deployments.contracts.media import MediaSource
+    from deployments.video import analysis
+    from deployments.video.probe.probe import probe
 
     with TemporaryDirectory() as name, _MemorySampler() as watching:
         folder = Path(name)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from deployments.clipper import analysis
-from deployments.clipper.probe import probe
 from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video import analysis
+from deployments.video.probe.probe import probe
 from load_tests.benchmarks.video.context import VideoBenchmark
 from load_tests.benchmarks.video.goals import GoalRow
 from load_tests.benchmarks.video.highlights import scorer

@@ -10,9 +10,9 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.clipper.analysis import analyse_chunk
-from deployments.clipper.quality import inspect
-from deployments.clipper.seeing import MARGIN_S, chunk_of
+from deployments.video.analysis import analyse_chunk
+from deployments.video.analysis_cache import MARGIN_S, chunk_of
+from deployments.video.quality import inspect
 from load_tests.benchmarks.video.clip import HEIGHT, SQUARE, WIDTH, BenchmarkClip, prepare_clip
 from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
 from load_tests.benchmarks.video.cost import Work, build_rows, measure_in_turn, select_least

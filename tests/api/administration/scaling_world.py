@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.clock import Clock
-from cluster.routing.fleet import ReplicaStatus
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.runtime.clock import Clock
 from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import (
     DeploymentState,

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cluster.clock import SystemClock
 from cluster.invalidation.feed import InvalidationFeed
+from cluster.runtime.clock import SystemClock
 from deployments.contracts.cache import CacheStats, TierStats
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.administration.world import World
 
 CACHE, MAKE, STATS = "/api/v1/cache", "/api/v1/cache/invalidations", "/api/v1/cache/stats"

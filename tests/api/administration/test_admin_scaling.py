@@ -9,7 +9,7 @@ from cluster.autoscaling import store
 from cluster.autoscaling.decision import Decision
 from cluster.storage.database import DatabaseUnavailable
 from deployments.contracts.scaling import ServeSnapshot
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.administration.scaling_world import (
     LETTERS,
     STATES,

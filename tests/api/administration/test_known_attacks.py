@@ -14,8 +14,8 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
-from cluster.problems import Problem, Unauthenticated
-from deployments.ingress.handles import HandleApi
+from cluster.runtime.problems import Problem, Unauthenticated
+from deployments.ingress.handle_api import HandleApi
 from tests.api.administration.world import PASSWORD, World
 from tests.api.fakes import WordsModel
 

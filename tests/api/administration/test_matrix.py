@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from deployments.ingress.app import create_api
+from deployments.ingress.http.app import create_api
 from deployments.ingress.operations import operations
 from deployments.ingress.services import AppServices
 from tests.api.administration.conftest import NewWorld

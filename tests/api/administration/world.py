@@ -11,24 +11,24 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.types import ASGIApp
 
+from cluster.administration import Actor, Administration, administration
 from cluster.audit.keys import AuditKeys
 from cluster.audit.trail import AuditTrail
 from cluster.auth.bootstrap import bootstrap
-from cluster.auth.home import load_pepper, store_url
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
-from cluster.clock import SystemClock
 from cluster.events.bus import EventBus
 from cluster.net.ssrf import SsrfGuard
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
-from cluster.tenants.administration import Actor, Administration, administration
 from cluster.tenants.caller import Caller, Role, Scope
-from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.plan import Plan
-from deployments.ingress.app import create_app
-from deployments.ingress.gate import AdmissionControl
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.http.app import create_app
 from deployments.ingress.services import AppServices
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.administration.recorded import media_in, recorded, resolve

@@ -8,16 +8,16 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.clock import SystemClock
 from cluster.invalidation.generations import Generations
+from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 from deployments.cache.config import CacheConfig
 from deployments.content.registry import ProviderRegistry
-from deployments.ingress.app import create_app
-from deployments.ingress.caches import CacheStack
-from deployments.ingress.estimates import TokenEstimator
-from deployments.ingress.path import ModelPipeline
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.http.app import create_app
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from tests.api.caching.answers import OTHER_KEY, News
 from tests.api.fakes import Records
 from tests.api.web import CALLERS, MakeServices, client_of

@@ -2,9 +2,9 @@
 
 import httpx
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 from cluster.tenants.plan import Feature, Plan
-from deployments.ingress.caches import CacheStack
+from deployments.ingress.cache_stack import CacheStack
 from tests.api.caching.answers import CHAT, OTHER_KEY, URL, News, turns
 from tests.api.fakes import LettersEmbedder, WordsModel
 

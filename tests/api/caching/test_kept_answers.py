@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from deployments.ingress.caches import CacheStack
+from deployments.ingress.cache_stack import CacheStack
 from tests.api.caching.answers import CHAT, URL, text, turns
 from tests.api.fakes import Records, WordsModel
 

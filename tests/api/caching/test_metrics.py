@@ -3,7 +3,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from deployments.contracts.cache import CacheStats, TierStats
-from deployments.ingress.exposition import render_metrics
+from deployments.ingress.http.cache_metrics import render_metrics
 
 
 def series(stats: CacheStats) -> dict[tuple[str, str], float]:

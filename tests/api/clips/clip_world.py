@@ -11,21 +11,21 @@ import httpx
 from sqlalchemy import func, select
 from starlette.types import ASGIApp
 
-from cluster.clock import SystemClock
 from cluster.idempotency.store import IdempotencyStore
-from cluster.media.videos import Video
+from cluster.runtime.clock import SystemClock
 from cluster.storage.tables import usage
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit
-from deployments.clipper.config import VideoConfig
 from deployments.contracts.jobs import Job
 from deployments.contracts.media import MediaInfo
-from deployments.ingress.gate import AdmissionControl
-from deployments.ingress.handles import HandleApi
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.media import MediaServices, media_services
 from deployments.ingress.services import AppServices
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.video.catalog import Video
+from deployments.video.config import VideoConfig
 from tests.api.administration.recorded import video_in
 from tests.api.fakes import Records
 from tests.api.videos.media_world import WRITER, Keys, application, filled

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.problems import Forbidden, InvalidRequest, NotFound
-from deployments.clipper.order import CLIPS
+from cluster.runtime.problems import Forbidden, InvalidRequest, NotFound
 from deployments.contracts.jobs import JobLease, JobResult
+from deployments.video.job_spec import CLIPS
 from tests.api.clips.clip_world import ClipWorld
 from tests.api.videos.media_world import PLAIN, READER, STRANGER, WRITER
 

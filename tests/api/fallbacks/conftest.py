@@ -7,19 +7,19 @@ from pathlib import Path as FilePath
 import httpx
 import pytest
 
-from cluster.clock import ManualClock
 from cluster.invalidation.generations import Generations
+from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.spec import ResilienceSpec
-from cluster.resilience.verdicts import Unavailable
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.plan import Plan
 from deployments.cache.config import CacheConfig
 from deployments.content.registry import ProviderRegistry
-from deployments.ingress.app import create_app
-from deployments.ingress.caches import CacheStack
-from deployments.ingress.embedding_path import EmbeddingPipeline
-from deployments.ingress.estimates import TokenEstimator
-from deployments.ingress.models import ModelRegistry
-from deployments.ingress.path import ModelPipeline
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.http.app import create_app
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from tests.api.caching.answers import News
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
 from tests.api.web import MakeServices, client_of

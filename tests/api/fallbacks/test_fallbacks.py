@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import (
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import (
     DeadlineExceeded,
     Draining,
     InvalidRequest,
@@ -20,7 +20,7 @@ from cluster.problems import (
 )
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
-from deployments.ingress.models import ModelRegistry
+from deployments.ingress.model_registry import ModelRegistry
 from tests.api.caching.answers import turns
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
 from tests.api.fallbacks.conftest import AWAY

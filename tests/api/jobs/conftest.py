@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from cluster.tenants.plan import ConcurrencyLimit, Plan
-from deployments.ingress.gate import AdmissionControl
+from deployments.ingress.admission import AdmissionControl
+from deployments.jobs.event_notifier import EventNotifier
 from deployments.jobs.store import JobStore
-from deployments.jobs.watch import EventNotifier
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.api.administration.conftest import new_world, seed, world
 from tests.api.administration.world import World

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from deployments.clipper.config import VideoConfig
 from deployments.contracts.jobs import Job, JobLease, NewJob
-from deployments.ingress.app import create_app
-from deployments.ingress.gate import AdmissionControl
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.http.app import create_app
 from deployments.ingress.media import media_services
 from deployments.jobs.store import JobStore
+from deployments.video.config import VideoConfig
 from tests.api.administration.world import World
 from tests.api.wire import Wire
 

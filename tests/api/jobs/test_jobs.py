@@ -2,7 +2,7 @@
 
 import asyncio
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.jobs import Job, JobResult
 from tests.api.jobs.desk import KIND, Desk
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
-from cluster import problems
+from cluster.runtime import problems
 from mobula_client import (
     InvalidRequest,
     Malformed,

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from deployments.clipper.order import CLIPS
 from deployments.contracts.jobs import JobResult
+from deployments.video.job_spec import CLIPS
 from mobula_client import NotFound, Problem
 from tests.api.clips.clip_world import ClipWorld, opened
 from tests.api.fakes import Records

@@ -8,9 +8,9 @@ import pytest
 
 import mobula_client
 from cluster import client as handles
-from cluster import problems as of_cluster
-from cluster.resilience.verdicts import ReplicaLost, Unavailable
-from cluster.version import VERSION
+from cluster.resilience.failure_class import ReplicaLost, Unavailable
+from cluster.runtime import problems as of_cluster
+from cluster.runtime.version import VERSION
 from mobula_client import AsyncMobula, Mobula
 from mobula_client import problems as of_client
 

@@ -15,29 +15,29 @@ from starlette.types import ASGIApp
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.links import DownloadLinks
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock
 from cluster.idempotency.store import IdempotencyStore
-from cluster.media.uploads import UploadStore
-from cluster.media.videos import VideoCatalog
 from cluster.net.ssrf import SsrfGuard
-from cluster.problems import Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, tenants
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import MediaPlan, Plan
-from deployments.clipper.captions import unsupported_scripts
-from deployments.clipper.failures import MediaRefused
-from deployments.clipper.importing import on_import_ended
-from deployments.clipper.intake import Probe, VideoIngest
-from deployments.clipper.probe import check_limits
-from deployments.clipper.transcript import Kind, ReadsTranscripts, parse_transcript
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits, Transcript
-from deployments.ingress.app import create_api
+from deployments.ingress.http.app import create_api
+from deployments.ingress.http.middleware import wrap
 from deployments.ingress.media import MediaServices
-from deployments.ingress.middleware import wrap
 from deployments.ingress.operations import operations
 from deployments.ingress.services import AppServices
 from deployments.jobs.store import JobStore
+from deployments.video.captions import unsupported_scripts
+from deployments.video.catalog import VideoCatalog
+from deployments.video.errors import MediaRefused
+from deployments.video.import_job import on_import_ended
+from deployments.video.ingest import Probe, VideoIngest
+from deployments.video.probe.probe import check_limits
+from deployments.video.transcript import Kind, ReadsTranscripts, parse_transcript
+from deployments.video.uploads.repository import UploadStore
 from tests.api.web import client_of
 
 WRITER, READER, STRANGER, PLAIN = "mob_writer_s", "mob_reader_s", "mob_stranger_s", "mob_plain_s"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from cluster.media.uploads import LIFE_S
+from deployments.video.uploads.repository import LIFE_S
 from tests.api.videos.media_world import PLAIN, READER, STRANGER, World, film
 from tests.api.videos.tus_client import (
     PIECE,

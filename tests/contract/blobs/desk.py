@@ -9,7 +9,7 @@ from sqlalchemy import select
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.paths import ROOT
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import stored_objects
 from cluster.tenants.plan import Plan

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.problems import InvalidRequest, NotFound
+from cluster.runtime.problems import InvalidRequest, NotFound
 from tests.contract.blobs.desk import MB, TYPE, Desk
 
 DATA = b"0123456789" * (MB // 5)

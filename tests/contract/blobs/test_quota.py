@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cluster.blobs.failures import ReservationLost, StorageFull
-from cluster.blobs.room import KEPT_S
+from cluster.blobs.errors import ReservationLost, StorageFull
+from cluster.blobs.quota_reservation import KEPT_S
 from cluster.blobs.store import BLOCK
-from cluster.problems import NotFound
+from cluster.runtime.problems import NotFound
 from tests.contract.blobs.desk import MB, TYPE, Desk, chunks
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from cluster.blobs import sweeper
-from cluster.blobs.failures import BlobStoreUnavailable, ReservationLost
+from cluster.blobs.errors import BlobStoreUnavailable, ReservationLost
 from cluster.blobs.paths import location, new_location
 from cluster.blobs.store import BlobStore
 from cluster.blobs.sweeper import CLAIM_S, ORPHAN_AGE_S
-from cluster.clock import ManualClock
-from cluster.problems import NotFound
-from cluster.settings import ROOT
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import NotFound
+from cluster.runtime.settings import ROOT
 from cluster.storage.database import Database
 from tests.contract.blobs.desk import TYPE, Desk
 
@@ -166,7 +166,7 @@ _ENDLESS = """
 import asyncio, sys
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
-from cluster.clock import SystemClock
+from cluster.runtime.clock import SystemClock
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 

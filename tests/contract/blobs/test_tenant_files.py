@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from cluster.blobs.content import Content
-from cluster.blobs.failures import BlobStoreUnavailable
+from cluster.blobs.errors import BlobStoreUnavailable
 from cluster.blobs.files import StoredObject
-from cluster.problems import InvalidRequest, NotFound, PayloadTooLarge, Problem
+from cluster.runtime.problems import InvalidRequest, NotFound, PayloadTooLarge, Problem
 from tests.contract.blobs.desk import MB, TYPE, Desk, chunks
 
 DATA = Random(1).randbytes(2 * MB + 12_345)

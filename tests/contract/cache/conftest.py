@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from cluster.clock import SystemClock
-from deployments.cache.archive import ObjectStoreTier
-from deployments.cache.redis_tier import RedisTier
-from deployments.cache.sharded import ShardedTier
-from deployments.cache.shelf import InMemorySharedTier
+from cluster.runtime.clock import SystemClock
+from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
+from deployments.cache.tiers.object_store_tier import ObjectStoreTier
+from deployments.cache.tiers.redis import RedisTier
+from deployments.cache.tiers.sharded import ShardedTier
 from deployments.contracts.cache import SharedTier, Tier
 from tests.contract.cache.on_disk import archive, clock, opened
 from tests.contract.cache.on_redis import hasty, pair, patient

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.clock import ManualClock, SystemClock
-from deployments.cache.archive import ObjectStoreTier
+from cluster.runtime.clock import ManualClock, SystemClock
+from deployments.cache.tiers.object_store_tier import ObjectStoreTier
 
 MB = 2**20
 TTL_S = 3600.0

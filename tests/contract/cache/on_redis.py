@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import redis as driver
 
-from cluster.clock import SystemClock
-from deployments.cache.redis_tier import RedisTier
+from cluster.runtime.clock import SystemClock
+from deployments.cache.tiers.redis import RedisTier
 from deployments.contracts.cache import LeaseAcquired, TierUnavailable
 from tests.servers.redis_server import RedisServer
 

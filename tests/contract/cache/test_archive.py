@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import BaseError
 
-from cluster.clock import ManualClock
-from deployments.cache.archive import LONGEST_TTL_S, ObjectStoreTier
+from cluster.runtime.clock import ManualClock
 from deployments.cache.codec import AesGcmCodec
+from deployments.cache.tiers.object_store_tier import LONGEST_TTL_S, ObjectStoreTier
 from deployments.contracts.cache import Entry, Ttls
 from tests.contract.cache.on_disk import MB, TTL_S, Opening, files, key
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.clock import ManualClock
-from deployments.cache.archive import CLOSE_S, PAUSE_S, ObjectStoreTier
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.object_store_tier import CLOSE_S, PAUSE_S, ObjectStoreTier
 from deployments.contracts.cache import TierUnavailable
 from tests.contract.cache.on_disk import MB, TTL_S, Opening, files, key
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from cluster.clock import SystemClock
-from deployments.cache.redis_tier import RedisTier
+from cluster.runtime.clock import SystemClock
+from deployments.cache.tiers.redis import RedisTier
 from deployments.contracts.cache import FollowResult, TierUnavailable
 from tests.contract.cache.on_redis import (
     KEY,

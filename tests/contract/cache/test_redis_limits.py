@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from deployments.cache.codec import AesGcmCodec
-from deployments.cache.redis_tier import LARGEST_BYTES, RedisTier
+from deployments.cache.tiers.redis import LARGEST_BYTES, RedisTier
 from deployments.contracts.cache import Entry, LeaseAcquired, TierUnavailable, Ttls
 from tests.contract.cache.on_redis import (
     KEY,

@@ -3,8 +3,8 @@
 import pytest
 
 from deployments.contracts.engine import Engine
-from deployments.model.catalog import NANO
-from deployments.model.engines.oracle import ReferenceEngine
+from deployments.model.engines.reference_engine import ReferenceEngine
+from deployments.model.model_files import NANO
 from sequences import collect_all, greedy, nano_prompts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

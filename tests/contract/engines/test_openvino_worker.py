@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from deployments.model.catalog import NANO
-from deployments.model.engines.frames import GenerateCommand, TokenBatch
+from deployments.model.engines.ipc_messages import GenerateCommand, TokenBatch
 from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions, load, warm_up
+from deployments.model.model_files import NANO
 from sequences import nano_prompts
 
 PROMPTS = nano_prompts()

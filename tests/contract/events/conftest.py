@@ -6,11 +6,11 @@ from random import Random
 import pytest
 from sqlalchemy import insert
 
-from cluster.clock import ManualClock, SystemClock
-from cluster.events.deliverer import WebhookDeliveryWorker
+from cluster.events.delivery_worker import WebhookDeliveryWorker
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import WebhookRepository
 from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import ManualClock, SystemClock
 from cluster.storage.database import Database
 from cluster.storage.tables import plans, tenants
 from tests.contract.events.receiver import PEPPER, Bench, Names, Receiver, transport

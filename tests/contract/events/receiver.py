@@ -11,14 +11,14 @@ import httpx
 from sqlalchemy import select
 from standardwebhooks import Webhook as Verifier
 
-from cluster.clock import ManualClock
-from cluster.events.deliverer import WebhookDeliveryWorker
+from cluster.events.delivery_worker import WebhookDeliveryWorker
 from cluster.events.outbox import publish
 from cluster.events.policy import DeliveryPolicy
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import Delivery, Webhook, WebhookRepository
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import events
 

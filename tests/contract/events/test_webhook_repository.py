@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from cluster.auth.sealing import DecryptionFailed
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import MAX_GRACE_S, MAX_WEBHOOKS, Webhook
 from cluster.net.ssrf import UnsafeUrl
-from cluster.problems import Conflict, InvalidRequest, NotFound
+from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
+from cluster.secrets.encryption import DecryptionFailed
 from cluster.storage.tables import webhooks as table
 from tests.contract.events.receiver import Bench
 

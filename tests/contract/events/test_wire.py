@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from cluster.clock import SystemClock
 from cluster.events.outbox import Event
 from cluster.events.sender import DeliveryAttempt, Sender
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.clock import SystemClock
 
 NAME = "hooks.example.com"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select, text, update
 
-from cluster.clock import ManualClock
 from cluster.idempotency.store import (
     KEPT_S,
     MAX_BYTES,
@@ -17,8 +16,9 @@ from cluster.idempotency.store import (
     IdempotentRequest,
     StoredResponse,
 )
-from cluster.problems import Conflict, IdempotencyKeyReused
-from cluster.settings import ROOT
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, IdempotencyKeyReused
+from cluster.runtime.settings import ROOT
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import idempotency_keys
 from cluster.tenants.caller import Caller
@@ -124,7 +124,7 @@ async def test_a_process_that_was_killed_holds_nothing_but_its_lease(
 ) -> None:
     code = f"""
 import asyncio, os, signal
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.idempotency.store import IdempotencyStore
 from cluster.storage.database import Database
 from tests.contract.idempotency.conftest import secret_of

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.target import Invalidation, Kind, Target
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import cache_invalidations
 

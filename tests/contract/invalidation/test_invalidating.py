@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.administration.actor import Actor
+from cluster.administration.cache import CacheService
+from cluster.administration.unit_of_work import UnitOfWork
 from cluster.audit.record import AuditRecord
-from cluster.clock import ManualClock
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.target import ALL, EVERYBODY, TENANT, Target
-from cluster.problems import Forbidden, InvalidRequest, NotFound
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Forbidden, InvalidRequest, NotFound
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import plans, tenants
-from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.cache import CacheService
-from cluster.tenants.administration.desk import UnitOfWork
 from cluster.tenants.caller import Caller, Scope
 from invalidating import good, rows
 

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import delete
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import TIDY_S, InvalidationFeed
 from cluster.invalidation.target import Target
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import cache_invalidations
 from invalidating import good, invalidate, rows, until

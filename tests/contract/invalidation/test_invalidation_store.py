@@ -2,12 +2,12 @@
 
 import pytest
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.store import TooManyPrefixes
 from cluster.invalidation.target import EVERYBODY, Target
-from cluster.problems import InvalidRequest
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 from invalidating import good, invalidate, prune, rows
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.store import TooManyPrefixes
 from cluster.invalidation.target import EVERYBODY, Kind
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata
 from invalidating import invalidate

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import insert, select
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import events, metadata, plans, tenants, usage
 from deployments.contracts.jobs import Job, JobLease, NewJob

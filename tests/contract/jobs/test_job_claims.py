@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 from cluster.storage.database import Database
 from cluster.tenants.caller import Priority
 from deployments.contracts.jobs import JobResult, LeaseLost

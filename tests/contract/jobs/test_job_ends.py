@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.problems import InvalidRequest, NotFound, Overloaded, Problem, RateLimited
+from cluster.runtime.problems import InvalidRequest, NotFound, Overloaded, Problem, RateLimited
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import UsageEntry
 from deployments.contracts.jobs import Job, JobResult, LeaseLost
-from deployments.jobs.ends import JobCompletion
+from deployments.jobs.completion import JobCompletion
 from tests.contract.jobs.office import LEASE_S, Office
 
 

@@ -11,8 +11,8 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.clock import ManualClock
-from cluster.problems import InvalidRequest, Problem
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import InvalidRequest, Problem
 from cluster.storage.database import Database
 from deployments.contracts.jobs import ENDED, JobLease, JobResult, LeaseLost
 from deployments.jobs.store import JobStore

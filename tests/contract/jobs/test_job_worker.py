@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from cluster.problems import InvalidRequest, Problem
+from cluster.runtime.problems import InvalidRequest, Problem
 from deployments.contracts.jobs import JobContext, JobResult
 from deployments.jobs.worker import JobWorker, WorkerTimings
 from tests.contract.jobs.office import Office, answer, until

@@ -74,7 +74,7 @@ async def test_while_the_store_is_away_handlers_go_on_until_their_lease_ends(
 async def test_an_end_is_written_when_the_store_is_back(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.run.PAUSE_S", 0.01)
+    monkeypatch.setattr("deployments.jobs.attempt.PAUSE_S", 0.01)
     ready = asyncio.Event()
 
     async def wait(work: JobContext) -> JobResult:

@@ -1,8 +1,8 @@
 """Jobs that used nothing are told to one asker, once."""
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.jobs import JobResult
-from deployments.jobs.unspent import has_refundable, take_refundable
+from deployments.jobs.refunds import has_refundable, take_refundable
 from tests.contract.jobs.office import KIND, Office
 
 

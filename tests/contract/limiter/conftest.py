@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from deployments.contracts.limits import Authority, ExchangeResult, LeaseRequest
-from deployments.limiter.memory_authority import MemoryAuthority
-from deployments.limiter.redis_authority import RedisAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.limiter.authority.redis import RedisAuthority
 from tests.servers.fixtures import redis_server, redis_session
 from tests.servers.redis_server import RedisServer
 

@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cluster.clock import SystemClock
-from cluster.problems import Overloaded, QuotaExceeded, RateLimited
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import Overloaded, QuotaExceeded, RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.limits import Authority
+from deployments.limiter.authority.redis import RedisAuthority
 from deployments.limiter.events import LimitEvent
-from deployments.limiter.redis_authority import RedisAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from load_tests.benchmarks.limits.simulated_limiters import compute_overshoot, nothing_spent
 from tests.contract.limiter.conftest import Subject

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from deployments.contracts.limits import Authority, BucketKind, BucketSpec, LeaseRequest
-from deployments.limiter.memory_authority import MemoryAuthority
-from deployments.limiter.redis_authority import RedisAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.limiter.authority.redis import RedisAuthority
 from tests.contract.limiter.conftest import Subject
 from tests.servers.redis_server import RedisServer
 

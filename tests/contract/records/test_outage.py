@@ -2,8 +2,8 @@
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import Problem
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Problem
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry
 from cluster.usage.report import budget_used

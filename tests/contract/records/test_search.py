@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cluster.audit.search import Filters, export, search
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from records import Audit, record
 
 ACTIONS = ("key.create", "key_rotate", "keys", "Key.create", "chat")

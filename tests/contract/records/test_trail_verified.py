@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from cluster.audit import trail as trail_module
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from records import Audit, count, record
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from cluster.clock import ManualClock
-from cluster.problems import InvalidRequest
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 from cluster.storage.tables import usage_batches
 from cluster.tenants.units import Unit, UsageAmounts

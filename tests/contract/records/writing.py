@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from cluster.audit.trail import CHECKPOINT_S
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from records import Audit, record
 

@@ -6,9 +6,9 @@ from sqlalchemy import text
 
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.notebook import KEEP_S, SqlDecisionStore
+from cluster.autoscaling.decision_store import KEEP_S, SqlDecisionStore
 from cluster.autoscaling.store import BoundsOverride
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from tests.contract.storage.conftest import until
 

@@ -7,7 +7,7 @@ import pytest
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Bounds, Decision
 from cluster.autoscaling.store import BoundsOverride
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 
 CHAT, CODE = "Model:chat", "Model:org-code"

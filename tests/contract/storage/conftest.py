@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.keys import ApiKeyIssuer
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
 from cluster.auth.repository import UserRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import SigningKeyService
-from cluster.clock import ManualClock
-from cluster.storage.blocking import run_sync
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
+from cluster.storage.run_sync import run_sync
 from cluster.tenants.caller import Role, Scope
-from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import PlanRepository, TenantRepository
 from tests.servers.fixtures import redis_server, redis_session

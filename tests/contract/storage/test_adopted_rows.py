@@ -11,16 +11,16 @@ from cluster.audit.keys import AuditKeys
 from cluster.audit.verify import verify
 from cluster.auth.adoption import SIGNED, NotAdopted
 from cluster.auth.bootstrap import ROWS_SIGNED, bootstrap
-from cluster.auth.home import AUDIT, load_pepper, store_url
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.row_macs import COVERED, NOT_COVERED, TABLES, RowMacs
 from cluster.auth.row_report import check_rows
-from cluster.clock import SystemClock
-from cluster.problems import Unauthenticated
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import Unauthenticated
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import AUDIT, load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.caller import Scope
-from cluster.tenants.directory import CredentialDirectory
 
 CLOCK = SystemClock()
 

@@ -8,16 +8,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
 from cluster.auth.sessions import Sessions
 from cluster.auth.signing import Signer
 from cluster.auth.tokens import issue
-from cluster.clock import ManualClock
-from cluster.problems import Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database
 from cluster.tenants.caller import Role
-from cluster.tenants.directory import CredentialDirectory
 from tests.contract.storage.conftest import CHEAP, PASSWORD, PEPPER, add_key, add_user
 
 

@@ -7,16 +7,16 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.auth.home import admin_key, load_pepper, store_url
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.sessions import Sessions
 from cluster.auth.signing import SigningKeyService
-from cluster.clock import SystemClock
-from cluster.problems import Unauthenticated
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import Unauthenticated
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import admin_key, load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.caller import Caller, Scope
-from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.plan import Plan
 
 GIVEN = "mob_operator_" + "A1b2" * 8

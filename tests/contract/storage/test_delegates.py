@@ -2,15 +2,15 @@
 
 import pytest
 
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.delegation import Delegation
 from cluster.auth.keys import ApiKeyIssuer
-from cluster.auth.records import User
+from cluster.auth.models import User
 from cluster.auth.repository import UserRepository
-from cluster.clock import ManualClock
-from cluster.problems import Forbidden, Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Forbidden, Unauthenticated
 from cluster.storage.database import Database
 from cluster.tenants.caller import Role, Scope
-from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.repository import TenantRepository
 from tests.contract.storage.conftest import MACS, PEPPER, add_key, add_user
 

@@ -2,17 +2,17 @@
 
 import pytest
 
+from cluster.auth import credential_directory as module
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.keys import ApiKeyIssuer
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
 from cluster.auth.repository import ApiKeyRepository, UserRepository
 from cluster.auth.sessions import Sessions
-from cluster.clock import ManualClock
-from cluster.problems import Forbidden, Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Forbidden, Unauthenticated
 from cluster.storage.database import Database
-from cluster.tenants import directory as module
 from cluster.tenants.caller import Role, Scope
-from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import PlanRepository, TenantRepository
 from tests.contract.storage.conftest import MACS, PASSWORD, PEPPER, add_key, add_user

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from sqlalchemy import delete, text
 
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.keys import ApiKeyIssuer
-from cluster.clock import ManualClock
-from cluster.problems import NotFound, Problem, Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import NotFound, Problem, Unauthenticated
 from cluster.storage.database import Database
 from cluster.storage.tables import changes
-from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.repository import TenantRepository, record_change
 from tests.contract.storage.conftest import PEPPER, add_key, until
 

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from cluster.settings import ROOT
+from cluster.runtime.settings import ROOT
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.migrate import MIGRATIONS, SchemaTooNew, migrate
 from cluster.storage.tables import metadata

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from cluster.auth.keys import ApiKeyIssuer
-from cluster.auth.records import User
+from cluster.auth.models import User
 from cluster.auth.repository import ApiKeyRepository, UserRepository
-from cluster.clock import ManualClock
-from cluster.problems import Conflict, InvalidRequest, NotFound
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
 from cluster.storage.database import Database
 from cluster.storage.tables import changes
 from cluster.tenants.caller import Role, Scope

@@ -7,18 +7,18 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
 from cluster.auth.repository import UserRepository
 from cluster.auth.sessions import GRACE_S, MAX_ENDED, Sessions
 from cluster.auth.signing import KNOWN_AFTER_S, LONGEST_TOKEN_S, SigningKeyService
 from cluster.auth.tokens import verify
-from cluster.clock import ManualClock
-from cluster.problems import Conflict, Forbidden, RateLimited, Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, Forbidden, RateLimited, Unauthenticated
 from cluster.storage.database import Database
 from cluster.storage.tables import ended_sessions, events, refresh_tokens, signing_keys
 from cluster.tenants.caller import Role
-from cluster.tenants.directory import CredentialDirectory
 from cluster.tenants.repository import TenantRepository
 from tests.contract.storage.conftest import MACS, PASSWORD, PEPPER, add_user
 

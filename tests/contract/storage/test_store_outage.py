@@ -2,11 +2,11 @@
 
 import pytest
 
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.keys import ApiKeyIssuer
-from cluster.clock import ManualClock
-from cluster.problems import Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database, DatabaseUnavailable
-from cluster.tenants.directory import CredentialDirectory
 from tests.contract.storage.conftest import PEPPER, add_key, filled, until
 from tests.servers.postgres import PostgresServer
 

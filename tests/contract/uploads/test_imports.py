@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.media.download import MAX_REDIRECTS
-from cluster.media.videos import objects_expire
 from deployments.contracts.jobs import ENDED, Job
 from deployments.jobs.worker import JobWorker, WorkerTimings
+from deployments.video.catalog import objects_expire
+from deployments.video.url_download import MAX_REDIRECTS
 from tests.contract.uploads.upload_bench import LARGEST, Bench, chunks, failing, sent
 
 URL = "https://cdn.example.com/talk.mp4"

@@ -5,9 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cluster.blobs.failures import StorageFull
-from cluster.media.slices import Checksum
-from cluster.media.upload import (
+from cluster.blobs.errors import StorageFull
+from cluster.runtime.problems import Problem
+from cluster.tenants.plan import MediaPlan, Plan
+from deployments.video.catalog import VideoNotFound, objects_expire
+from deployments.video.errors import MediaRefused, SandboxFailed
+from deployments.video.uploads.part_stream import Checksum
+from deployments.video.uploads.repository import LIFE_S, LOCK_S
+from deployments.video.uploads.upload import (
     ChecksumMismatch,
     OffsetMismatch,
     TooManyUploads,
@@ -17,11 +22,6 @@ from cluster.media.upload import (
     UploadTooLong,
     video_id_of,
 )
-from cluster.media.uploads import LIFE_S, LOCK_S
-from cluster.media.videos import VideoNotFound, objects_expire
-from cluster.problems import Problem
-from cluster.tenants.plan import MediaPlan, Plan
-from deployments.clipper.failures import MediaRefused, SandboxFailed
 from tests.contract.uploads.upload_bench import Bench, chunks, failing
 
 DATA = b"FILM" + bytes(range(200))

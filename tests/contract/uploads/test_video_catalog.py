@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.media.videos import (
+from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.jobs import NewJob
+from deployments.video.catalog import (
     SourceLost,
     Video,
     VideoAlreadyExists,
@@ -14,8 +16,6 @@ from cluster.media.videos import (
     new_id,
     objects_expire,
 )
-from cluster.problems import InvalidRequest
-from deployments.contracts.jobs import NewJob
 from tests.contract.uploads.upload_bench import Bench, chunks
 
 FILM = b"FILM" + b"." * 96

@@ -10,20 +10,20 @@ import httpx
 
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock
-from cluster.media.download import UrlDownloader
-from cluster.media.uploads import UploadStore
-from cluster.media.videos import Video, VideoCatalog, new_id
 from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.plan import MediaPlan, Plan
-from deployments.clipper.failures import MediaRefused, SandboxFailed
-from deployments.clipper.importing import IMPORT, ImportJobHandler, on_import_ended
-from deployments.clipper.intake import VideoIngest
 from deployments.contracts.jobs import Job, NewJob
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits
 from deployments.jobs.store import JobStore
+from deployments.video.catalog import Video, VideoCatalog, new_id
+from deployments.video.errors import MediaRefused, SandboxFailed
+from deployments.video.import_job import IMPORT, ImportJobHandler, on_import_ended
+from deployments.video.ingest import VideoIngest
+from deployments.video.uploads.repository import UploadStore
+from deployments.video.url_download import UrlDownloader
 
 PUBLIC = "93.184.215.14"
 LARGEST = 4096

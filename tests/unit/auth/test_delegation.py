@@ -16,8 +16,8 @@ from cluster.auth.delegation import (
     DelegatedIdentity,
     Delegation,
 )
-from cluster.clock import ManualClock
-from cluster.problems import Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
 
 PEPPER = b"p" * 32
 CLOCK = ManualClock()

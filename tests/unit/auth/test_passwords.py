@@ -9,7 +9,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from cluster.auth import passwords as module
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.problems import InvalidRequest, Overloaded, RateLimited
+from cluster.runtime.problems import InvalidRequest, Overloaded, RateLimited
 
 EMAIL, PASSWORD = "ana@acme.example", "correct horse battery"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

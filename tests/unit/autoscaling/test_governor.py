@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.autoscaling.behavior import ScalingBehavior
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.governor import ScalingBehavior
-from cluster.autoscaling.signals import MetricsSnapshot
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec
 
 OPEN = Bounds()

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.autoscaling import notebook as module
+from cluster.autoscaling import decision_store as module
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.notebook import REPEAT_S, SqlDecisionStore, open_notebook
-from cluster.clock import ManualClock
-from cluster.settings import Settings
+from cluster.autoscaling.decision_store import REPEAT_S, SqlDecisionStore, open_notebook
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.settings import Settings
 from cluster.storage.database import Database, DatabaseUnavailable
 
 CHAT = "Model:chat"

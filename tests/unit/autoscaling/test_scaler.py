@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.autoscaling.decision import Bounds
-from cluster.autoscaling.lasting import SlidingMin
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import MetricsSnapshot
+from cluster.autoscaling.sliding_min import SlidingMin
 from cluster.autoscaling.spec import ScalingSpec
 
 OPEN = Bounds()

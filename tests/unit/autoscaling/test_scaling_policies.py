@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.autoscaling.metrics import MetricsSnapshot, latency_name, snapshot
 from cluster.autoscaling.policies import POLICIES, is_in_window
-from cluster.autoscaling.signals import MetricsSnapshot, latency_name, snapshot
 from cluster.autoscaling.spec import ScalingSpec, Window
 
 AT = datetime(2026, 11, 16, 12, 0, tzinfo=UTC).timestamp()  # a Monday

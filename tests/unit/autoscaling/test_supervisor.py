@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
+from cluster.autoscaling.background_scaler import BackgroundScaler
 from cluster.autoscaling.decision import Bounds, Decision
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.autoscaling.supervisor import BackgroundScaler
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 
 SPEC = ScalingSpec(policies=("queue",), max_replicas=50)
 

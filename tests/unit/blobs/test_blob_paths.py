@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.blobs.paths import MAX_PATH, location, location_to_place, new_location, validate_path
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 
 @pytest.mark.parametrize("path", ["a", "a/b", "videos/1/Source.MP4", "a..b/...", "-", "a" * 300])

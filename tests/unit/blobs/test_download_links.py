@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.blobs.links import MAX_TOKEN, PREFIX, STEPS, DownloadLinks
-from cluster.clock import ManualClock
-from cluster.problems import NotFound
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import NotFound
 
 PEPPER = b"p" * 32
 LIFE_S = 800.0

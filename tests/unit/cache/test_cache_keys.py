@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Caller, Priority, Scope
 from deployments.cache.keys import answer_key, request_bytes_key, semantic_context_key
 from deployments.contracts.generation import GenerateRequest, Message, Sampling

@@ -1,11 +1,11 @@
-"""What is never cached: one test for each line of deployments/cache/policy.py."""
+"""What is never cached: one test for each line of deployments/cache/admission_policy.py."""
 
 from dataclasses import replace
 from typing import get_type_hints
 
 import pytest
 
-from cluster.problems import (
+from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
     ModelFailed,
@@ -17,7 +17,12 @@ from cluster.problems import (
     UnsupportedParameter,
 )
 from cluster.tenants.caller import Caller
-from deployments.cache.policy import REFUSAL_S, bypass_reason, is_cacheable, negative_ttl_s
+from deployments.cache.admission_policy import (
+    REFUSAL_S,
+    bypass_reason,
+    is_cacheable,
+    negative_ttl_s,
+)
 from deployments.contracts.cache import NO_DIRECTIVES, Directives
 from deployments.contracts.generation import (
     Choice,

@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from cluster.clock import ManualClock
-from deployments.cache.memory import MemoryTier
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.memory import MemoryTier
 from load_tests.benchmarks.cache.memory_floods import (
     FLOODS,
     Flood,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache_entries import entry, name_of
-from cluster.clock import ManualClock
-from deployments.cache.memory import MemoryTier
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
 
 BUDGET = 65_536

@@ -3,8 +3,8 @@
 import pytest
 
 from cache_entries import LIVES, entry, name_of
-from cluster.clock import ManualClock
-from deployments.cache.memory import MemoryTier
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
 
 BUDGET = 65_536

@@ -5,14 +5,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.cache.shares import (
+from deployments.cache.tiers.fair_share import (
     ACCOUNT_BYTES,
     FairShareAccounting,
     TenantUsage,
     size_class,
     size_class_floor,
 )
-from deployments.cache.sieve import Slot
+from deployments.cache.tiers.sieve import Slot
 
 SIZES = st.integers(0, 2**40)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.cache.sieve import FifoQueue, Sieve, Slot
+from deployments.cache.tiers.sieve import FifoQueue, Sieve, Slot
 
 BUDGET = 100
 

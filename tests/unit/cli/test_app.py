@@ -11,11 +11,11 @@ from cluster.cli import doctor
 from cluster.cli.app import app
 from cluster.cli.demo import events
 from cluster.cli.doctor import examine
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.listeners import Listener
 from cluster.ops.processes import ClusterId
-from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, Settings
+from cluster.runtime.settings import ROOT, Settings
 
 COMMANDS = (
     "up", "down", "status", "demo", "test", "doctor", "models", "bench", "tenants", "plans", "keys",

@@ -7,16 +7,16 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from cluster.administration.reports import AUDIT
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
 from cluster.auth.bootstrap import bootstrap
-from cluster.auth.home import load_pepper, store_url
 from cluster.cli.app import app
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
-from cluster.tenants.administration.records import AUDIT
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
         recorded.append((module, list(arguments)))
         return 3
 
-    monkeypatch.setattr("cluster.cli.delegate.main_of", record)
+    monkeypatch.setattr("cluster.cli.run_module.main_of", record)
     return recorded
 
 

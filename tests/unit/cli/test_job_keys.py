@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from cluster.cli import demo, job_keys
-from cluster.clock import ManualClock
 from cluster.ops.dashboard import DashboardClient
-from cluster.redaction import contains_credential
-from cluster.settings import ROOT, Settings
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.redaction import contains_credential
+from cluster.runtime.settings import ROOT, Settings
 
 KEY = "mob_abcdefghijkl_" + "S3cr" * 8
 ADMIN = "mob_administratr_" + "T0ps" * 8

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from cluster.cli import status
 from cluster.cli.scaling_view import scaling_view
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.dashboard import AppStatus, DashboardRefused
 from cluster.ops.processes import ClusterId
-from cluster.ops.state import ClusterState
 from cluster.ops.supervision import Supervision
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 REPLICA = {
     "id": "abcd1234",

@@ -5,7 +5,7 @@ closed.
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Scope
 from deployments.content.brief import Brief
 from deployments.content.results import ContentRequest

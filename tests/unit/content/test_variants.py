@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from cluster.problems import InvalidRequest, ModelFailed, Overloaded, UnknownModel
+from cluster.runtime.problems import InvalidRequest, ModelFailed, Overloaded, UnknownModel
 from deployments.content.brief import Brief
 from deployments.content.captions import batch_captions, generate_captions, stream_captions
 from deployments.content.posts import generate_posts, score_post

@@ -2,11 +2,11 @@
 
 from standardwebhooks import Webhook as Verifier
 
-from cluster.clock import SystemClock
 from cluster.events.kinds import SHAPES, EventKind, is_pattern, matches_any
 from cluster.events.outbox import Event
 from cluster.events.sender import encode_event
 from cluster.events.signing import WebhookSecrets, signed_headers
+from cluster.runtime.clock import SystemClock
 
 SECRETIVE = ("secret", "password", "token", "digest", "hash", "prompt", "text", "content")
 

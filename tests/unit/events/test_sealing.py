@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.auth.sealing import DecryptionFailed, SecretBox
+from cluster.secrets.encryption import DecryptionFailed, SecretBox
 
 
 def test_what_is_sealed_opens_again_and_never_looks_the_same() -> None:

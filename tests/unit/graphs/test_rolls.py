@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphs.args import AppArgs
-from graphs.rolls import ALL, BUILDER, diff_applications, restartable
+from graphs.rollout_diff import ALL, BUILDER, diff_applications, restartable
 
 MODELS = [
     {"id": "echo", "engine": "echo", "num_cpus": 0.5},

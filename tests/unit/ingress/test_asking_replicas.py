@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deployments.remote_peers import collect_answers
-from deployments.remote_scaling import parse_status
+from deployments.clients.serve.ingress_peers import collect_answers
+from deployments.clients.serve.serve_status import parse_status
 
 
 class Replica:

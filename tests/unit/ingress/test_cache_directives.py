@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.cache import NO_DIRECTIVES, Directives
-from deployments.ingress.caching import parse_directives
+from deployments.ingress.http.cache_headers import parse_directives
 
 
 def said(*headers: tuple[str, str]) -> Directives:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.contracts.cache import CacheOutcome
-from deployments.ingress.caching import cache_status_headers
+from deployments.ingress.http.cache_headers import cache_status_headers
 
 HIT = CacheOutcome(None, "l1", age_s=3.9, ttl_s=20.2)
 STALE = CacheOutcome(None, "l2-stale", age_s=90.0, ttl_s=-0.5)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.ingress.downloads import (
+from deployments.ingress.http.range_requests import (
     MAX_NAME,
     ByteRange,
     RangeNotSatisfiable,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
-from deployments.ingress.estimates import DEFAULT_OUTPUT_CAP, TokenEstimator
+from deployments.ingress.pipeline.estimates import DEFAULT_OUTPUT_CAP, TokenEstimator
 
 HARD, SOFT = Plan(id="p", reserve="hard"), Plan(id="p")
 CALLER = Caller("acme", "k", frozenset({Scope.GENERATE}))

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cluster.problems import Malformed
-from deployments.ingress.multipart import GATHERED, MultipartForm
+from cluster.runtime.problems import Malformed
+from deployments.ingress.http.multipart import GATHERED, MultipartForm
 
 BOUNDARY = "b" * 20
 HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()

@@ -26,14 +26,14 @@ from cluster.auth.keys import key_id
 from cluster.auth.passwords import normalised_email
 from cluster.auth.tokens import verify
 from cluster.blobs.links import DownloadLinks
-from cluster.clock import SystemClock
 from cluster.invalidation.tags import parse_tags
-from cluster.json_values import encode
-from cluster.logs import escape_active
 from cluster.net.ssrf import SsrfGuard
-from cluster.problems import Problem
-from cluster.redaction import contains_credential, redact
-from cluster.storage.pages import decode_cursor
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.json_values import encode
+from cluster.runtime.logging import escape_active
+from cluster.runtime.problems import Problem
+from cluster.runtime.redaction import contains_credential, redact
+from cluster.storage.pagination import decode_cursor
 from cluster.tenants.plan import Plan
 from deployments.cache.semantic.literals import exact_match_tokens
 from deployments.content.brief import Brief
@@ -41,14 +41,14 @@ from deployments.content.cleanup import clean, extract_hashtags
 from deployments.content.graphemes import emoji_in, truncate, without_emoji
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
-from deployments.ingress import caching, downloads, tus
-from deployments.ingress.body import parse_json
-from deployments.ingress.content_codings import CODINGS
+from deployments.ingress.http import cache_headers, range_requests, tus
+from deployments.ingress.http.content_codings import CODINGS
+from deployments.ingress.http.middleware import etags
+from deployments.ingress.http.middleware.access_log import access_line
+from deployments.ingress.http.middleware.request_id import client_request_id
+from deployments.ingress.http.multipart import MultipartForm
+from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.idempotency import key_of
-from deployments.ingress.middleware import etags
-from deployments.ingress.middleware.access_log import access_line
-from deployments.ingress.middleware.request_id import client_request_id
-from deployments.ingress.multipart import MultipartForm
 from deployments.ingress.routes import jobs
 from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
@@ -128,18 +128,20 @@ READERS: dict[str, Read] = {
     "access log": _line,
     "audit record": _record,
     "If-None-Match": lambda text: etags._matches(text.encode(), b'"x"'),
-    "If-None-Match of files": lambda text: downloads.matches_etag(text, '"x"'),
+    "If-None-Match of files": lambda text: range_requests.matches_etag(text, '"x"'),
     "If-None-Match of jobs": lambda text: jobs._holds(text, '"x"'),
-    "Range": lambda text: downloads.parse_range({"range": text}, '"x"', 100),
-    "If-Range": lambda text: downloads.parse_range({"range": "bytes=0-", "if-range": text}, "x", 9),
-    "file name to save": downloads.content_disposition,
+    "Range": lambda text: range_requests.parse_range({"range": text}, '"x"', 100),
+    "If-Range": lambda text: range_requests.parse_range(
+        {"range": "bytes=0-", "if-range": text}, "x", 9
+    ),
+    "file name to save": range_requests.content_disposition,
     "Prefer": lambda text: jobs._WAIT.search(text),
     "Idempotency-Key": lambda text: key_of(_header(b"idempotency-key")(text)),
     "X-Request-ID": lambda text: client_request_id({"headers": _header(b"x-request-id")(text)}),
-    "Cache-Control": lambda text: caching.parse_directives(_header(b"cache-control")(text)),
-    "Mobula-Cache": lambda text: caching.parse_directives(_header(b"mobula-cache")(text)),
+    "Cache-Control": lambda text: cache_headers.parse_directives(_header(b"cache-control")(text)),
+    "Mobula-Cache": lambda text: cache_headers.parse_directives(_header(b"mobula-cache")(text)),
     "Mobula-Cache-Tags": parse_tags,
-    "Cache-Status": lambda text: caching._parameter.__wrapped__(text),
+    "Cache-Status": lambda text: cache_headers._parameter.__wrapped__(text),
     "Upload-Metadata": lambda text: tus.metadata_of(_headers("upload-metadata")(text)),
     "Upload-Checksum": lambda text: tus.checksum_of(_headers("upload-checksum")(text)),
     "Upload-Offset": lambda text: tus.offset_of(_headers("upload-offset")(text)),

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from cluster.clock import ManualClock
 from cluster.events.bus import EventBus, EventNotice
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from deployments.ingress.limit_news import LimitEventPublisher
+from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.events import LimitEvent
 
 BUCKET = "acme|budget|tokens|2026-11-21"

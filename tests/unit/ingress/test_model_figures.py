@@ -1,11 +1,11 @@
 """What a replica tells of its calls of models."""
 
-from cluster.clock import ManualClock
-from cluster.resilience.calls import CallStats, ResilientCaller
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.spec import RoutingSpec
+from cluster.resilience.resilient_call import CallStats, ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.fleet import ReplicaSet
-from cluster.routing.spec import RoutingSpec
-from deployments.ingress.models import ModelRegistry
+from cluster.runtime.clock import ManualClock
+from deployments.ingress.model_registry import ModelRegistry
 from tests.api.fakes import WordsModel
 
 

@@ -6,7 +6,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.jobs.shares import TenantBacklog, schedule_order
+from deployments.jobs.fair_queueing import TenantBacklog, schedule_order
 
 Weights = dict[str, float]
 TENANTS = ("a", "b", "c", "d")
@@ -14,7 +14,7 @@ TENANTS = ("a", "b", "c", "d")
 
 @dataclass
 class Queue:
-    """Tenants' queues of costs, served as deployments/jobs/claims.py does."""
+    """Tenants' queues of costs, served as deployments/jobs/dequeue.py does."""
 
     weights: Weights
     waiting: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in TENANTS})

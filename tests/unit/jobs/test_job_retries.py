@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from cluster.problems import (
+from cluster.runtime.problems import (
     Conflict,
     Forbidden,
     InvalidRequest,

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from cluster.problems import RateLimited
+from cluster.runtime.problems import RateLimited
 from cluster.storage.database import DatabaseUnavailable
-from deployments.jobs.watch import SEATS, EventNotifier
+from deployments.jobs.event_notifier import SEATS, EventNotifier
 
 
 class Counts:

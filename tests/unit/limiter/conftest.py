@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import RateLimited
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import (
@@ -16,8 +16,8 @@ from deployments.contracts.limits import (
     ExchangeResult,
     LeaseRequest,
 )
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.events import LimitEvent
-from deployments.limiter.memory_authority import MemoryAuthority
 from deployments.limiter.permit import LimiterPermit
 from deployments.limiter.tenant_limiter import TenantLimiter
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from cluster.problems import InvalidRequest, Overloaded, QuotaExceeded
+from cluster.runtime.problems import InvalidRequest, Overloaded, QuotaExceeded
 from cluster.tenants.units import UsageAmounts
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.permit import LimiterPermit
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, plan, tick

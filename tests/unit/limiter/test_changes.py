@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from cluster.problems import QuotaExceeded, RateLimited
+from cluster.runtime.problems import QuotaExceeded, RateLimited
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, admitted, per_second, plan, tick

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.limiter.authority.memory import MemoryAuthority
 from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
 from load_tests.benchmarks.limits.bench_limit_simulation import LimitScenario, simulate
 from load_tests.benchmarks.limits.simulated_limiters import (

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from cluster.problems import RateLimited
+from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.limits import BucketKind, BucketSpec, LeaseRequest

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.problems import QuotaExceeded
+from cluster.runtime.problems import QuotaExceeded
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.tenant_limiter import TenantLimiter

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from cluster.problems import InvalidRequest, QuotaExceeded, RateLimited
+from cluster.runtime.problems import InvalidRequest, QuotaExceeded, RateLimited
 from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.tenant_limiter import TenantLimiter

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from cluster.tenants.units import UsageAmounts
+from deployments.limiter.status import LimitStatus
 from deployments.limiter.tenant_limiter import TenantLimiter
-from deployments.limiter.view import LimitStatus
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, admitted, plan, tick
 
 ALL = plan(

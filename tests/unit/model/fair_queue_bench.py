@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Priority
-from deployments.model.backlog import QueuedRequest
-from deployments.model.fair_queue import FairQueue
+from deployments.model.queueing.backlog import QueuedRequest
+from deployments.model.queueing.fair_queue import FairQueue
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from cluster.clock import ManualClock
-from cluster.problems import Problem
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
-from deployments.model.admission import Admission
-from deployments.model.place import QueueTicket
+from deployments.model.queueing.admission import Admission
+from deployments.model.queueing.ticket import QueueTicket
 
 SECONDS_A_TOKEN = 0.01
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.model.engines.features import ALL
-from deployments.model.engines.ledger import SequenceRegistry
+from deployments.model.engines.sequences import SequenceRegistry
 
 Script = Callable[[TokenRequest], Sequence[Tokens | BaseException]]
 

@@ -5,11 +5,17 @@ from statistics import mean
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import DeadlineExceeded, Draining, InvalidRequest, Overloaded, RateLimited
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import (
+    DeadlineExceeded,
+    Draining,
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+)
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
-from deployments.model.admission import Admission
+from deployments.model.queueing.admission import Admission
 from model_simulation import Load, ModelSimulation
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH

@@ -1,8 +1,8 @@
 """The fair queue: who gets a place, in which order, whatever comes, ends or leaves when."""
 
-from cluster.problems import DeadlineExceeded, Overloaded
+from cluster.runtime.problems import DeadlineExceeded, Overloaded
 from cluster.tenants.caller import Priority
-from deployments.model.backlog import QueuedRequest
+from deployments.model.queueing.backlog import QueuedRequest
 from fair_queue_bench import Bench
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH

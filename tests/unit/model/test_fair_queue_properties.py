@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 from cluster.tenants.caller import Priority
-from deployments.model.backlog import QueuedRequest
+from deployments.model.queueing.backlog import QueuedRequest
 from fair_queue_bench import Bench
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH

@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import ModelFailed
+from cluster.runtime.problems import ModelFailed
 from deployments.contracts.engine import TokenRequest, Tokens
-from deployments.model.catalog import find_model
 from deployments.model.engines import openvino_worker
 from deployments.model.engines.echo import EchoEngine, continuation
 from deployments.model.engines.factory import (
@@ -26,7 +25,7 @@ from deployments.model.engines.factory import (
     choose_engine,
     thread_count,
 )
-from deployments.model.engines.frames import (
+from deployments.model.engines.ipc_messages import (
     GenerateCommand,
     Step,
     TokenBatch,
@@ -34,8 +33,9 @@ from deployments.model.engines.frames import (
     WorkerError,
     pack,
 )
-from deployments.model.engines.ledger import SequenceRegistry
 from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions
+from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.model_files import find_model
 from deployments.model.spec import ModelSpec
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
-from deployments.model.admission import Admission
+from deployments.model.queueing.admission import Admission
 
 
 def request() -> GenerateRequest:

@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.clock import ManualClock
-from deployments.model.recent import QUANTILES, LatencyStats, QuantileSketch, quantiles
+from cluster.runtime.clock import ManualClock
+from deployments.model.queueing.latency_stats import (
+    QUANTILES,
+    LatencyStats,
+    QuantileSketch,
+    quantiles,
+)
 
 
 @given(st.lists(st.floats(0.001, 600), min_size=1, max_size=300))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Priority
-from deployments.model.shedding import Shedder
+from deployments.model.queueing.shedding import Shedder
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 

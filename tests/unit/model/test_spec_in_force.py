@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from deployments.model.spec import ModelSpec, resolve_spec
 
 BUILT = ModelSpec(id="nano", source="old")

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import (
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import (
     DeadlineExceeded,
     Draining,
     InvalidRequest,
@@ -20,8 +20,8 @@ from deployments.contracts.engine import Engine, Tokens
 from deployments.contracts.generation import Chunk, GenerateRequest, Message, ModelCard, Sampling
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.spec import LiveConfig
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer
 from scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 100, 0)

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import ClientGone, DeadlineExceeded, InvalidRequest
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import ClientGone, DeadlineExceeded, InvalidRequest
 from cluster.tenants.caller import Caller
 from deployments.contracts.engine import TokenRequest, Tokens
 from deployments.contracts.generation import GenerateRequest, ModelCard, Sampling, TokenUsage
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer
 from scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 5_000, 0)

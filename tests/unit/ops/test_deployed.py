@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cluster.ops.deployed import LastGoodConfig
+from cluster.ops.last_good_config import LastGoodConfig
 
 ASKED = {"http_options": {"host": "127.0.0.1", "port": 8000}, "applications": [{"name": "a"}]}
 SENT = {**ASKED, "http_options": {"host": "127.0.0.1", "port": 7000}}

@@ -6,7 +6,7 @@ import pytest
 
 from cluster.ops import gcs_store
 from cluster.ops.gcs_store import GcsStore
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 
 def settings(home: Path, url: str | None = "redis://127.0.0.1:1") -> Settings:

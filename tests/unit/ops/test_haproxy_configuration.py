@@ -13,7 +13,8 @@ from cluster.ops.haproxy_configuration import (
 from cluster.ops.haproxy_problems import PROBLEMS
 from cluster.ops.haproxy_start import configurations, options_of
 from cluster.ops.haproxy_token import proxy_token
-from cluster.problems import (
+from cluster.resilience.failure_class import ReplicaLost
+from cluster.runtime.problems import (
     DeadlineExceeded,
     Forbidden,
     InvalidRequest,
@@ -24,8 +25,7 @@ from cluster.problems import (
     RateLimited,
     RequestTimeout,
 )
-from cluster.resilience.verdicts import ReplicaLost
-from deployments.ingress.problems import native_body, openai_body
+from deployments.ingress.http.problems import native_body, openai_body
 
 SERVES = """global
     # a comment

@@ -1,7 +1,7 @@
 """A node that goes tells Ray first, and waits until Ray has left it or its time is over."""
 
-from cluster.clock import ManualClock
-from cluster.ops.leave import drain_node
+from cluster.ops.node_drain import drain_node
+from cluster.runtime.clock import ManualClock
 
 
 class Control:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.ops.ports import Ports, find_conflict, is_free, process_on_port
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 
 @pytest.fixture

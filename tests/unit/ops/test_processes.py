@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from cluster.ops.processes import ClusterId, cluster_processes, end_all
-from cluster.settings import MARKER, process_environment
+from cluster.runtime.settings import MARKER, process_environment
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = (

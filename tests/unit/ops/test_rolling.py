@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.ops import rolling
+from cluster.ops import rollout
 from cluster.ops.dashboard import DashboardClient, DashboardRefused
-from cluster.ops.rolling import ReadinessPoller, RollFailed, Rollout, RolloutTimeout
+from cluster.ops.rollout import ReadinessPoller, RollFailed, Rollout, RolloutTimeout
+from cluster.runtime.clock import ManualClock
 from tests.unit.ops.test_rollout import APP, details
 
 CONFIG = {"applications": [{**APP, "args": {"x": 2}}]}
@@ -45,7 +45,7 @@ class Serve:
 def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
     """Waiting moves it."""
     clock = ManualClock()
-    monkeypatch.setattr(rolling.time, "sleep", clock.advance)
+    monkeypatch.setattr(rollout.time, "sleep", clock.advance)
     return clock
 
 
@@ -133,7 +133,7 @@ def server() -> Iterator[HTTPServer]:
 def test_readiness_counts_from_the_first_200_on(
     server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rolling, "PROBE_S", 0.005)
+    monkeypatch.setattr(rollout, "PROBE_S", 0.005)
     _Answers.statuses = [503, 200, 200, 503, 200]
     seen = threading.Event()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cluster.ops.rollout import DeploymentProgress, progress, to_replace
+from cluster.ops.rollout_status import DeploymentProgress, progress, to_replace
 
 APP: dict[str, Any] = {"name": "a", "import_path": "m:build", "args": {"x": 1}}
 

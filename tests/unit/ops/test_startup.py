@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import plan as plans
-from cluster.ops.plan import StartFailed, StartPlan, check
+from cluster.ops import start_plan as plans
 from cluster.ops.ports import PortConflict
+from cluster.ops.start_plan import StartFailed, StartPlan, check
 from cluster.ops.startup import forget_old_sessions
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 
 def _plan(tmp_path: Path, config: str) -> StartPlan:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.processes import ClusterId
-from cluster.ops.state import ClusterState
 
 GONE = ClusterId(pid=2**22 - 1, started=1.0)
 

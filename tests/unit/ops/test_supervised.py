@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from cluster.ops import state as states
-from cluster.ops import supervised
-from cluster.ops.deployed import LastGoodConfig
-from cluster.ops.plan import StartFailed, StartPlan
+from cluster.ops import cluster_state as states
+from cluster.ops import supervised_cluster
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.last_good_config import LastGoodConfig
 from cluster.ops.processes import ClusterId
-from cluster.ops.state import ClusterState
-from cluster.ops.supervised import EndedElsewhere, SupervisedCluster
-from cluster.settings import Settings
+from cluster.ops.start_plan import StartFailed, StartPlan
+from cluster.ops.supervised_cluster import EndedElsewhere, SupervisedCluster
+from cluster.runtime.settings import Settings
 
 GOOD = LastGoodConfig({"applications": [{"name": "good"}]}, {"applications": [{"name": "good"}]})
 PENDING = LastGoodConfig({"applications": [{"name": "new"}]}, {"applications": [{"name": "new"}]})
@@ -73,11 +73,11 @@ class Quiet:
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SupervisedCluster:
     FakeStartup.started = []
     for name in ("Watch", "Prober"):
-        monkeypatch.setattr(supervised, name, Quiet)
-    monkeypatch.setattr(supervised, "Startup", FakeStartup)
-    monkeypatch.setattr(supervised, "by_role", lambda _: {})
-    monkeypatch.setattr(supervised, "refuse_taken", lambda _: None)
-    monkeypatch.setattr(supervised, "sweep", lambda home, *_: states.forget(home))
+        monkeypatch.setattr(supervised_cluster, name, Quiet)
+    monkeypatch.setattr(supervised_cluster, "Startup", FakeStartup)
+    monkeypatch.setattr(supervised_cluster, "by_role", lambda _: {})
+    monkeypatch.setattr(supervised_cluster, "refuse_taken", lambda _: None)
+    monkeypatch.setattr(supervised_cluster, "sweep", lambda home, *_: states.forget(home))
     edited = tmp_path / "edited.yaml"
     edited.write_text("applications: [{name: never deployed}]")
     state = state_of("c1")
@@ -126,7 +126,7 @@ def test_what_the_system_has_against_a_start_is_a_failed_attempt(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(supervised, "sweep", refuse)
+    monkeypatch.setattr(supervised_cluster, "sweep", refuse)
 
     with cluster, pytest.raises(StartFailed, match="No space left on device"):
         cluster.start_again()
@@ -136,7 +136,7 @@ def test_a_head_waits_for_the_redis_that_keeps_it(
     cluster: SupervisedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cluster.obstacle() is None
-    monkeypatch.setattr(supervised.gcs_store, "complaint", lambda _: "no Redis")
+    monkeypatch.setattr(supervised_cluster.gcs_store, "complaint", lambda _: "no Redis")
 
     assert cluster.obstacle() == "no Redis"
 

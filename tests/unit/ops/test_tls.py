@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from cluster.ops.certificate import LARGEST, BadCertificate, install, read_certificate
 from cluster.ops.descriptors import Descriptors
 from cluster.ops.tls import certificate_of, scheme, tls_error, verification
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from tests.contract.haproxy.certificates import Authority
 
 Files = tuple[Path, Path]

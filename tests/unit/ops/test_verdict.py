@@ -2,9 +2,9 @@
 
 import pytest
 
+from cluster.ops.cluster_monitor import BUSY_WEIGHT, Silence
 from cluster.ops.roles import Role
-from cluster.ops.verdict import SERVE_S, SILENCE_S, decide
-from cluster.ops.watch import BUSY_WEIGHT, Silence
+from cluster.ops.supervisor_decision import SERVE_S, SILENCE_S, decide
 
 
 @pytest.mark.parametrize("role", ["gcs", "raylet"])

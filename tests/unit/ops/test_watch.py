@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.ops import watch
+from cluster.ops import cluster_monitor
+from cluster.ops.cluster_monitor import ClusterMonitor
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.processes import ClusterId
 from cluster.ops.roles import Role
-from cluster.ops.state import ClusterState
-from cluster.ops.watch import ClusterMonitor
+from cluster.runtime.clock import ManualClock
 
 STATE = ClusterState(
     "c",
@@ -43,7 +43,7 @@ def sleeper() -> Iterator[psutil.Popen]:
 def found(monkeypatch: pytest.MonkeyPatch) -> Processes:
     """What a look at all processes finds."""
     processes: Processes = {}
-    monkeypatch.setattr(watch, "by_role", lambda _: processes)
+    monkeypatch.setattr(cluster_monitor, "by_role", lambda _: processes)
     return processes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.ops.profile import serve_environment
+from cluster.ops.environment import serve_environment
 from cluster.production.environment import HAPROXY, PORTS
 from cluster.production.render import render
 from cluster.production.values import Values, parse

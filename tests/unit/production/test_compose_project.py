@@ -16,9 +16,9 @@ from cluster.ops.ports import Ports
 from cluster.production.compose import DERIVED, IN_FILES, SECRETS
 from cluster.production.render import render
 from cluster.production.values import Values, parse
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from deployments.contracts.cache import CacheStats, TierStats
-from deployments.ingress.exposition import render_metrics
+from deployments.ingress.http.cache_metrics import render_metrics
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = Values()
@@ -190,8 +190,8 @@ def test_volumes_are_declared_and_files_that_are_mounted_are_written(values: Val
 @EVERY
 def test_the_health_of_mobula_is_its_readiness(values: Values) -> None:
     command = project(values)["services"]["mobula"]["healthcheck"]["test"]
-    assert command == ["CMD", "python", "-m", "cluster.ops.probe"]
-    assert find_spec("cluster.ops.probe") is not None
+    assert command == ["CMD", "python", "-m", "cluster.ops.healthcheck"]
+    assert find_spec("cluster.ops.healthcheck") is not None
 
 
 def test_mobula_answers_to_its_hosts_and_to_those_inside_the_project() -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import probe
+from cluster.ops import healthcheck
 from cluster.production.environment import IN_IMAGE
 from cluster.production.pods import USER
 from cluster.production.render import IMAGES, render
 from cluster.production.values import Values
-from cluster.settings import Settings
-from cluster.version import VERSION
+from cluster.runtime.settings import Settings
+from cluster.runtime.version import VERSION
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILES = sorted(IMAGES.glob("*.Dockerfile"))
@@ -123,7 +123,7 @@ def test_settings_in_the_image_exist_and_none_is_a_secret(file: Path) -> None:
 @EVERY
 def test_its_health_is_whether_it_can_serve(file: Path) -> None:
     [check] = [rest for name, rest in runtime(file) if name == "HEALTHCHECK"]
-    assert check.endswith(f'CMD ["python", "-m", "{probe.__name__}"]')
+    assert check.endswith(f'CMD ["python", "-m", "{healthcheck.__name__}"]')
 
 
 @EVERY

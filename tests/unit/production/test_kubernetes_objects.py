@@ -7,12 +7,12 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from cluster.ops.profile import serve_environment
+from cluster.ops.environment import serve_environment
 from cluster.production.environment import HAPROXY, IN_IMAGE, PORTS
 from cluster.production.kubernetes import RAY_VERSION, render_objects
 from cluster.production.render import render
 from cluster.production.values import InvalidValues, Values
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from graphs.args import AppArgs
 from kubernetes_rendered import (
     EVERY,

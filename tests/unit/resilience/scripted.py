@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from cluster.clock import ManualClock
-from cluster.problems import Problem
-from cluster.resilience.calls import ResilientCaller
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_state import ReplicaInfo
+from cluster.balancing.request_info import RoutingRequest
+from cluster.balancing.spec import RoutingSpec
+from cluster.resilience.resilient_call import ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.ask import RoutingRequest
-from cluster.routing.fleet import ReplicaSet
-from cluster.routing.seats import ReplicaInfo
-from cluster.routing.spec import RoutingSpec
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Problem
 
 End = str | Problem | None  # None: it hangs
 

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cluster.clock import ManualClock
 from cluster.resilience.breaker import CircuitBreaker
 from cluster.resilience.spec import BreakerSpec
+from cluster.runtime.clock import ManualClock
 
 SPEC = BreakerSpec(
     window_s=10, min_requests=10, failures=0.5, slow=0.9, slow_s=2, open_s=5, longest_open_s=30,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import ModelFailed
 from cluster.resilience.hedging import HedgePolicy, TrackedQuantile
 from cluster.resilience.race import first_success
 from cluster.resilience.spec import HedgeSpec
+from cluster.runtime.problems import ModelFailed
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9, 0.95, 0.99])

@@ -4,7 +4,14 @@ import pickle
 
 import pytest
 
-from cluster.problems import (
+from cluster.resilience.failure_class import (
+    FailureClass,
+    ReplicaLost,
+    Unavailable,
+    classify,
+    is_unavailable,
+)
+from cluster.runtime.problems import (
     ClientGone,
     DeadlineExceeded,
     Draining,
@@ -13,13 +20,6 @@ from cluster.problems import (
     Overloaded,
     Problem,
     RateLimited,
-)
-from cluster.resilience.verdicts import (
-    FailureClass,
-    ReplicaLost,
-    Unavailable,
-    classify,
-    is_unavailable,
 )
 
 SLOW_S = 30.0

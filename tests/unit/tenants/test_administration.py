@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.administration.actor import Actor
+from cluster.administration.plans import PlanService
+from cluster.administration.tenants import TenantService
+from cluster.administration.unit_of_work import UnitOfWork
 from cluster.audit.record import AuditRecord
-from cluster.clock import ManualClock
 from cluster.events.kinds import EventKind
-from cluster.problems import Conflict, Forbidden, NotFound
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, Forbidden, NotFound
 from cluster.storage.database import Database, DatabaseUnavailable, default_url
 from cluster.storage.migrate import migrate
 from cluster.storage.tables import changes, events, plans
-from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import UnitOfWork
-from cluster.tenants.administration.plans import PlanService
-from cluster.tenants.administration.tenants import TenantService
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 

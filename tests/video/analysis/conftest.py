@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.analysis import (
+from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.analysis import (
     analyse_chunk,
     analyze_audio_task,
     chunks,
     merge,
     single_chunk,
 )
-from deployments.clipper.probe import probe
-from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.probe.probe import probe
 from tests.media_fixtures.recordings import make
 
 SourceOf = Callable[[str], MediaSource]

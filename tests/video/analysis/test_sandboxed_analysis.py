@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.analysis import (
+from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.analysis import (
     analyse_chunk,
     analyze_audio_task,
     chunks,
@@ -19,8 +20,7 @@ from deployments.clipper.analysis import (
     save,
     single_chunk,
 )
-from deployments.clipper.failures import Cancelled, MediaDamaged
-from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.errors import Cancelled, MediaDamaged
 
 SourceOf = Callable[[str], MediaSource]
 Analysed = Callable[[str, int], MediaFeatures]

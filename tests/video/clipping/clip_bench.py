@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cluster.auth.bootstrap import BOOTSTRAP_TENANT
-from cluster.clock import SystemClock
-from cluster.media.videos import Video, new_id, transcript_of
-from cluster.settings import Settings
-from deployments.clipper.config import VideoConfig
-from deployments.clipper.crew import ThreadTaskExecutor
-from deployments.clipper.describing import TextWriter
-from deployments.clipper.failures import MediaDamaged
-from deployments.clipper.media_json import from_json
-from deployments.clipper.order import CLIPS, ClipJobSpec, to_spec
-from deployments.clipper.workshop import ClipWorker
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from deployments.contracts.clips import ClipOptions, ClipPlan
 from deployments.contracts.jobs import ENDED, Job, JobOutput, NewJob
+from deployments.video.catalog import Video, new_id, transcript_of
+from deployments.video.clip_metadata import TextWriter
+from deployments.video.config import VideoConfig
+from deployments.video.errors import MediaDamaged
+from deployments.video.executor import ThreadTaskExecutor
+from deployments.video.job_spec import CLIPS, ClipJobSpec, to_spec
+from deployments.video.probe.media_info_json import from_json
+from deployments.video.worker import ClipWorker
 
 T = TypeVar("T")
 TENANT = BOOTSTRAP_TENANT

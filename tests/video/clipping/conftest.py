@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from load_tests.synthetic_recording import write_recording
 
 

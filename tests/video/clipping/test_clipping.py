@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.problems import NotFound
+from cluster.runtime.problems import NotFound
 from deployments.contracts.jobs import JobOutput
 from load_tests.synthetic_recording import build_transcript
 from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, WatchedThreads, opened

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
-from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.contracts.media import MediaSource
+from deployments.video.quality import inspect
+from deployments.video.render import render
+from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.plans import FIT, WHOLE, clip, never
 
 Recordings = Callable[[str], MediaSource]

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.captions import captions
-from deployments.clipper.failures import Cancelled, MediaDamaged
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
 from deployments.contracts.clips import ClipPlan, CropKeyframe, OutputPlan, RenderedFile
 from deployments.contracts.media import MediaSource, Transcript, Word
+from deployments.video.captions import captions
+from deployments.video.errors import Cancelled, MediaDamaged
+from deployments.video.quality import inspect
+from deployments.video.render import render
 from tests.media_fixtures.eyes import numbers, pictures, sound
 from tests.media_fixtures.plans import FIT, UPRIGHT, WHOLE, clip, following, never
 

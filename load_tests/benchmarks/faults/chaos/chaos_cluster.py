@@ -72,7 +72,7 @@ class ChaosCluster:
         from ray.serve.context import _get_global_client
         from ray.serve.schema import ServeDeploySchema
 
-        from graphs.rolls import BUILDER, diff_applications
+        from graphs.rollout_diff import BUILDER, diff_applications
 
         self.models, self.version = models or self.models, version or self.version
         args = _args(self.sizes, self.models, self.version)

@@ -26,7 +26,7 @@ class FaultAction:
 class Fault:
     """`planned`: nobody should notice. `in_path`: it carries clients' connections, so what it held
     when it died is lost to its clients whatever the rest of the cluster does. `keeper`: it keeps
-    limits, which refuse for a moment rather than guess (deployments/limiter/outage.py)."""
+    limits, which refuse for a moment rather than guess (deployments/limiter/degraded_mode.py)."""
 
     name: str
     group: str

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
 
-from cluster.problems import Problem
-from cluster.settings import Settings
+from cluster.runtime.problems import Problem
+from cluster.runtime.settings import Settings
 from deployments.contracts.generation import Completion, GenerateRequest
 from deployments.model.deployment import ModelReplica
 

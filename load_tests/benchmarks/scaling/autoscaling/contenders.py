@@ -6,8 +6,8 @@ Flows in: simulated time and load. Flows out: targets.
 import math
 
 from cluster.autoscaling.decision import Bounds
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec
 from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import ReplicaProfile
 from load_tests.benchmarks.scaling.autoscaling.simulator import ObservedMetrics

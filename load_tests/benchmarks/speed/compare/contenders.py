@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from cluster.settings import ROOT
-from cluster.version import VERSION
+from cluster.runtime.settings import ROOT
+from cluster.runtime.version import VERSION
 from load_tests.benchmarks.common.free_port import free_port
 from load_tests.benchmarks.common.litellm_proxy import (
     KEPT,

@@ -7,9 +7,9 @@ import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from deployments.clipper import analysis
-from deployments.clipper.probe import probe
 from deployments.contracts.media import MediaFeatures, MediaLimits, MediaSource
+from deployments.video import analysis
+from deployments.video.probe.probe import probe
 
 
 def extract_features(video: Path, kept: Path | None = None, parts: int = 1) -> MediaFeatures:

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.framing import frame
 from deployments.contracts.clips import AspectName, Framing
 from deployments.contracts.media import MediaInfo, VideoFeatures, VideoTrack
+from deployments.video.framing import frame
 from load_tests.benchmarks.video.highlights.frames import HEIGHT, WIDTH
 from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, PlannedSubject
 from load_tests.benchmarks.video.highlights.metrics import Span

@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deployments.clipper.ranking import rank
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.media import MediaFeatures
+from deployments.video.ranking import rank
 from load_tests.benchmarks.video.highlights.detectors import Cuts, detect_cuts, read_cached_cuts
 from load_tests.benchmarks.video.highlights.feature_cache import extract_features
 from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, load

@@ -13,9 +13,9 @@ from statistics import fmean, stdev
 
 import numpy as np
 
-from deployments.clipper.ranking import WEIGHTS, rank
 from deployments.contracts.clips import Highlight
 from deployments.contracts.media import NO_TRANSCRIPT
+from deployments.video.ranking import WEIGHTS, rank
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.video.highlights import baselines, scorer, visual_quality
 from load_tests.benchmarks.video.highlights.samples import LONGEST_S, SHORTEST_S, PlantedSample

@@ -7,7 +7,7 @@ the planted moments and as many stretches spread evenly.
 from collections.abc import Sequence
 from statistics import fmean
 
-from deployments.clipper.framing import TOP_SPEED
+from deployments.video.framing import TOP_SPEED
 from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.video.highlights import baselines, scorer
 from load_tests.benchmarks.video.highlights.framing_quality import (

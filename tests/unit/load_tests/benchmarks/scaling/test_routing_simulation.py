@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.routing.spec import RoutingSpec
+from cluster.balancing.spec import RoutingSpec
 from load_tests.benchmarks.scaling.routing_policies import PowerOfTwo, ProductPolicy
 from load_tests.benchmarks.scaling.routing_simulation import CODE, PLACES, Scenario, Simulation
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import httpx
 
-from cluster.clock import SystemClock
-from cluster.settings import Settings
-from deployments.ingress.offer import ModelSettings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
+from deployments.ingress.model_settings import ModelSettings
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
