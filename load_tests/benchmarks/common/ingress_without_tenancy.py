@@ -35,9 +35,9 @@ def open_args() -> AppArgs:
 
 
 class NoInvalidations:
-    """Was invalidated, and never will be."""
+    """An invalidation feed to which nothing was ever written."""
 
-    trustworthy = True
+    is_current = True
     generations = Generations()
 
 
@@ -69,18 +69,18 @@ class NoTenancy(TenantServices):
     def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         pass
 
-    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         pass
 
     def load(self) -> dict[str, int | float | bool]:
         return {}
 
-    def note(self, record: AuditRecord) -> None:
+    def enqueue(self, record: AuditRecord) -> None:
         pass
 
 
 class IngressWithoutTenancy(Ingress):
-    """The same path, gate and layers over the open tenancy."""
+    """The same application, over NoTenancy."""
 
     def _open_tenancy(
         self, settings: Settings, offer: ModelSettings, clock: Clock

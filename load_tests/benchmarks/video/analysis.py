@@ -11,14 +11,14 @@ from pathlib import Path
 
 from deployments.contracts.media import MediaSource
 from deployments.video.analysis import (
-    Chunk,
+    AnalysisChunk,
     ChunkFeatures,
     analyse_chunk,
+    analyze_audio_task,
     chunks,
-    hear,
     merge,
     save,
-    whole,
+    single_chunk,
 )
 from deployments.video.probe.probe import probe
 from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
@@ -52,9 +52,9 @@ class AnalysisContenders:
         self._merged(lambda: chunks(self.source, self.folder, self.workers))
 
     def fast(self) -> None:
-        self._merged(lambda: (whole("fast"),))
+        self._merged(lambda: (single_chunk("fast"),))
 
-    def looked(self, parts: Sequence[Chunk], workers: int) -> list[ChunkFeatures]:
+    def looked(self, parts: Sequence[AnalysisChunk], workers: int) -> list[ChunkFeatures]:
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(lambda part: analyse_chunk(self.source, part, self.folder), parts))
 
@@ -65,13 +65,13 @@ class AnalysisContenders:
         save(merge(self.source.info, parts, None), path)
         return path.read_bytes()
 
-    def halves(self) -> tuple[Chunk, ...]:
+    def halves(self) -> tuple[AnalysisChunk, ...]:
         return tuple(replace(part, threads=1) for part in chunks(self.source, self.folder, 2))
 
-    def _merged(self, split: Callable[[], Sequence[Chunk]]) -> None:
+    def _merged(self, split: Callable[[], Sequence[AnalysisChunk]]) -> None:
         """As deployments/video/analysis_cache.py does it."""
         with ThreadPoolExecutor(1) as pool:
-            sound = pool.submit(hear, self.source, self.folder)
+            sound = pool.submit(analyze_audio_task, self.source, self.folder)
             seen = self.looked(split(), self.workers)
             merge(self.source.info, seen, sound.result())
 
@@ -103,7 +103,7 @@ def measure_analysis(setting: VideoBenchmark) -> list[GoalRow]:
 
 def _contenders(setting: VideoBenchmark, analysis: AnalysisContenders) -> Mapping[str, Work]:
     path, halves = setting.recording.path, analysis.halves()
-    one = replace(whole(), threads=1)
+    one = replace(single_chunk(), threads=1)
     decode = ("-i", str(path), "-map", "0:v", "-f", "null", "-")
     return {
         "decode": lambda: ffmpeg(analysis.folder, *decode),

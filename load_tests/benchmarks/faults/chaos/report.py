@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from load_tests.benchmarks.common.measurement import Measurement, all_met
-from load_tests.benchmarks.faults.chaos.invariants import calm, describe_result, effect, quantile
+from load_tests.benchmarks.faults.chaos.invariants import calm, describe_result, effect
 from load_tests.benchmarks.faults.chaos.outcomes import RequestOutcome, RequestResult
 from load_tests.benchmarks.faults.chaos.resource_samples import ResourceSample
 from load_tests.benchmarks.faults.chaos.run import ChaosRecord
 from load_tests.charts import Point, line_chart
+from load_tests.timeline import quantile
 
 COLUMNS = (
     "fault", "to", "at s", "whole again s", "unary then", "failed", "p99 ms", "streams there",
