@@ -57,20 +57,20 @@ REDIS = "MOBULA_REDIS_URL"
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
-    figures: list[Measurement] = []
+    measurements: list[Measurement] = []
     raw: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.part:
             if name in OTHERS:
-                figures.append(_other(name, Path(scratch) / f"{name}.json", raw))
+                measurements.append(_other(name, Path(scratch) / f"{name}.json", raw))
         parts = [name for name in options.part if name in PARTS]
         if parts:
-            figures += _clustered(parts, options, console, Path(scratch), raw)
-    console.print(build_table(figures))
-    passed = all_met(figures)
+            measurements += _clustered(parts, options, console, Path(scratch), raw)
+    console.print(build_table(measurements))
+    passed = all_met(measurements)
     console.print("every target was met" if passed else "a target was MISSED")
     if options.json:
-        report = build_report(figures, options, raw)
+        report = build_report(measurements, options, raw)
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0 if passed or not options.check else 1
 
@@ -83,18 +83,18 @@ def _clustered(
     raw: dict[str, object],
 ) -> list[Measurement]:
     require_wrk()
-    figures: list[Measurement] = []
+    measurements: list[Measurement] = []
     with ExitStack() as stack:
         settings = {}
         if options.redis:
             settings[REDIS] = os.environ.get(REDIS) or stack.enter_context(RedisProcess()).url
         local = stack.enter_context(LocalServe(**settings))
-        setting = CacheBenchmark(local, options, console, scratch, raw)
+        benchmark = CacheBenchmark(local, options, console, scratch, raw)
         for name in parts:
-            found = PARTS[name](setting)
+            found = PARTS[name](benchmark)
             console.print(build_table(found))
-            figures += found
-    return figures
+            measurements += found
+    return measurements
 
 
 def _other(name: str, path: Path, raw: dict[str, object]) -> Measurement:
@@ -107,15 +107,15 @@ def _other(name: str, path: Path, raw: dict[str, object]) -> Measurement:
 
 
 def build_report(
-    figures: Sequence[Measurement], options: argparse.Namespace, raw: dict[str, object]
+    measurements: Sequence[Measurement], options: argparse.Namespace, raw: dict[str, object]
 ) -> dict[str, object]:
     asked = {name: value for name, value in vars(options).items() if name not in ("json", "check")}
     return {
         "benchmark": "cache",
         "machine": describe_machine(),
         "conditions": asked,
-        "figures": [figure.to_dict() for figure in figures],
-        "passed": all_met(figures),
+        "figures": [figure.to_dict() for figure in measurements],
+        "passed": all_met(measurements),
         "raw": raw,
     }
 

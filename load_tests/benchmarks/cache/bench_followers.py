@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _deploy(local)
         pairs = make_pairs(options.leaders, f"{time.monotonic_ns():x}")
         found = asyncio.run(follow_abandoned(local.url, local.key, "slow", pairs, options.at_once))
-    figures = build_measurements(found, options.leaders)
-    console.print(build_table(figures))
+    measurements = build_measurements(found, options.leaders)
+    console.print(build_table(measurements))
     for wrong in found.wrong[:10]:
         console.print(wrong, markup=False)
     if options.json:
@@ -54,12 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             "benchmark": "followers",
             "machine": describe_machine(),
             "conditions": {"leaders": options.leaders, "at_once": options.at_once, "pace": PACE},
-            "figures": [figure.to_dict() for figure in figures],
-            "passed": all_met(figures),
+            "figures": [measurement.to_dict() for measurement in measurements],
+            "passed": all_met(measurements),
             "wrong": found.wrong,
         }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) else 1
+    return 0 if all_met(measurements) else 1
 
 
 def build_measurements(found: FollowerOutcome, leaders: int) -> list[Measurement]:

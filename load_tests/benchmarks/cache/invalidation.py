@@ -50,11 +50,11 @@ class InvalidationProbe:
             await asyncio.sleep(PAUSE_S)
 
 
-def measure_invalidation(setting: CacheBenchmark) -> list[Measurement]:
-    setting.print(f"invalidate: deploying {REPLICAS} ingress replicas ...")
-    setting.deploy(ECHO, replicas=REPLICAS, shared="embedded")
-    lags, odd = asyncio.run(_lags(setting))
-    setting.raw["invalidate"] = lags
+def measure_invalidation(benchmark: CacheBenchmark) -> list[Measurement]:
+    benchmark.print(f"invalidate: deploying {REPLICAS} ingress replicas ...")
+    benchmark.deploy(ECHO, replicas=REPLICAS, shared="embedded")
+    lags, odd = asyncio.run(_lags(benchmark))
+    benchmark.raw["invalidate"] = lags
     p50, p99, most = (float(value) for value in np.percentile(lags, (50, 99, 100)))
     return [
         Measurement("invalidate", "still served, p50", p50, "s"),
@@ -64,23 +64,25 @@ def measure_invalidation(setting: CacheBenchmark) -> list[Measurement]:
     ]
 
 
-async def _lags(setting: CacheBenchmark) -> tuple[list[float], int]:
-    addresses = list(await asyncio.to_thread(setting.local.wait_for_ingress, REPLICAS))
-    headers = {**setting.headers, "Mobula-Cache-Tags": TAG}
+async def _lags(benchmark: CacheBenchmark) -> tuple[list[float], int]:
+    addresses = list(await asyncio.to_thread(benchmark.local.wait_for_ingress, REPLICAS))
+    headers = {**benchmark.headers, "Mobula-Cache-Tags": TAG}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     lags, odd = [], 0
     async with httpx.AsyncClient(headers=headers, limits=limits, timeout=30) as client:
-        for number in range(setting.options.invalidations):
+        for number in range(benchmark.options.invalidations):
             watch = InvalidationProbe(client, chat_body(f"{number} of {time.monotonic_ns()}"))
-            lags.append(await _lag(setting, client, watch, addresses))
+            lags.append(await _lag(benchmark, client, watch, addresses))
             odd += watch.odd
             if (number + 1) % 20 == 0:
-                setting.print(f"invalidate: {number + 1} of {setting.options.invalidations} done")
+                benchmark.print(
+                    f"invalidate: {number + 1} of {benchmark.options.invalidations} done"
+                )
     return lags, odd
 
 
 async def _lag(
-    setting: CacheBenchmark,
+    benchmark: CacheBenchmark,
     client: httpx.AsyncClient,
     watch: InvalidationProbe,
     addresses: Sequence[str],
@@ -90,7 +92,7 @@ async def _lag(
         asyncio.create_task(watch.ask(addresses[at % len(addresses)])) for at in range(CONNECTIONS)
     ]
     await asyncio.sleep(10 * PAUSE_S)
-    path = f"{setting.url}/api/v1/cache/invalidations"
+    path = f"{benchmark.url}/api/v1/cache/invalidations"
     (await client.post(path, json={"tag": TAG})).raise_for_status()
     told = time.monotonic()
     while time.monotonic() - max(told, watch.last) < QUIET_S:

@@ -19,32 +19,32 @@ NO_STORE = {"Cache-Control": "no-store"}
 TARGETS = {"l1": 0.05, "l2": 0.2}
 
 
-def measure_latency(setting: CacheBenchmark) -> list[Measurement]:
-    found: list[Measurement] = []
+def measure_latency(benchmark: CacheBenchmark) -> list[Measurement]:
+    measurements: list[Measurement] = []
     for tier, cache in (("l1", {}), ("l2", {"memory_mib": 0})):
-        setting.print(f"latency: deploying the nano model, answers kept in {tier} ...")
-        setting.deploy(NANO, shared="embedded", **cache)
-        request_until_hit(setting.url, BODY, setting.headers, tier)
-        loads = _rounds(setting)
-        request_until_hit(setting.url, BODY, setting.headers, tier)
-        setting.raw[f"latency, {tier}"] = {
+        benchmark.print(f"latency: deploying the nano model, answers kept in {tier} ...")
+        benchmark.deploy(NANO, shared="embedded", **cache)
+        request_until_hit(benchmark.url, BODY, benchmark.headers, tier)
+        loads = _rounds(benchmark)
+        request_until_hit(benchmark.url, BODY, benchmark.headers, tier)
+        benchmark.raw[f"latency, {tier}"] = {
             name: [asdict(load) for load in each] for name, each in loads.items()
         }
-        found += build_measurements(tier, loads)
-    return found
+        measurements += build_measurements(tier, loads)
+    return measurements
 
 
-def _rounds(setting: CacheBenchmark) -> dict[str, list[WrkResult]]:
+def _rounds(benchmark: CacheBenchmark) -> dict[str, list[WrkResult]]:
     loads: dict[str, list[WrkResult]] = {"computed": [], "kept": []}
-    for turn in range(setting.options.rounds + 1):  # the first warms up
+    for turn in range(benchmark.options.rounds + 1):  # the first warms up
         for name, wishes in (("computed", NO_STORE), ("kept", {})):
             load = run_wrk(
-                setting.url + CHAT,
+                benchmark.url + CHAT,
                 json.dumps(BODY).encode(),
-                {**setting.headers, **wishes},
+                {**benchmark.headers, **wishes},
                 connections=1,
-                seconds=setting.options.seconds,
-                scratch=setting.scratch,
+                seconds=benchmark.options.seconds,
+                scratch=benchmark.scratch,
             )
             if turn:
                 loads[name].append(load)

@@ -35,29 +35,31 @@ TARGET = 12.0
 BODY = chat_body(PROMPT)
 
 
-def measure_litellm(setting: CacheBenchmark) -> list[Measurement]:
-    setting.print(f"litellm: installing {PACKAGE} in an environment of its own ...")
+def measure_litellm(benchmark: CacheBenchmark) -> list[Measurement]:
+    benchmark.print(f"litellm: installing {PACKAGE} in an environment of its own ...")
     python = install_litellm()
-    setting.deploy(ECHO)
-    apply_every_limit(setting.url, setting.local.key)
-    request_until_hit(setting.url, BODY, setting.headers, "l1")
+    benchmark.deploy(ECHO)
+    apply_every_limit(benchmark.url, benchmark.local.key)
+    request_until_hit(benchmark.url, BODY, benchmark.headers, "l1")
     loads: dict[str, list[WrkResult]] = {"mobula": [], "litellm": []}
     key = f"sk-{secrets.token_hex(32)}"
-    keys = {"mobula": setting.local.key, "litellm": key}
-    upstream = Upstream(f"{setting.url}/v1", setting.local.key)
+    keys = {"mobula": benchmark.local.key, "litellm": key}
+    upstream = Upstream(f"{benchmark.url}/v1", benchmark.local.key)
 
     def has_kept(url: str) -> None:
         _has_kept(url, key)
 
-    with run_proxy(python, upstream, key, setting.scratch, cache=True, ready=has_kept) as url:
-        for turn in range(setting.options.rounds + 1):  # the first warms up
-            for name, address in (("mobula", setting.url), ("litellm", url)):
-                load = _measured(setting, address, keys[name])
+    with run_proxy(python, upstream, key, benchmark.scratch, cache=True, ready=has_kept) as url:
+        for turn in range(benchmark.options.rounds + 1):  # the first warms up
+            for name, address in (("mobula", benchmark.url), ("litellm", url)):
+                load = _measured(benchmark, address, keys[name])
                 if turn:
                     loads[name].append(load)
-            setting.print(f"litellm: round {turn} of {setting.options.rounds} done")
+            benchmark.print(f"litellm: round {turn} of {benchmark.options.rounds} done")
         has_kept(url)
-    setting.raw["litellm"] = {name: [asdict(load) for load in each] for name, each in loads.items()}
+    benchmark.raw["litellm"] = {
+        name: [asdict(load) for load in each] for name, each in loads.items()
+    }
     return build_measurements(loads, read_version(python))
 
 
@@ -74,14 +76,14 @@ def build_measurements(loads: dict[str, list[WrkResult]], version: str) -> list[
     ]
 
 
-def _measured(setting: CacheBenchmark, url: str, key: str) -> WrkResult:
+def _measured(benchmark: CacheBenchmark, url: str, key: str) -> WrkResult:
     return run_wrk(
         url + CHAT,
         json.dumps(BODY, separators=(",", ":")).encode(),
         auth_headers(key),
-        connections=setting.options.connections,
-        seconds=setting.options.seconds,
-        scratch=setting.scratch,
+        connections=benchmark.options.connections,
+        seconds=benchmark.options.seconds,
+        scratch=benchmark.scratch,
     )
 
 

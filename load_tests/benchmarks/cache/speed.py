@@ -40,47 +40,47 @@ CASES = [
 BODY = chat_body(PROMPT)
 
 
-def measure_speed(setting: CacheBenchmark) -> list[Measurement]:
+def measure_speed(benchmark: CacheBenchmark) -> list[Measurement]:
     from load_tests.benchmarks.common import (
         bare_serve_apps,  # imports Ray, which the cluster has to be made before
     )
 
-    setting.print("speed: deploying the bare apps and mobula with the echo engine ...")
-    setting.local.run(bare_serve_apps.asgi(), "asgi", "/asgi")
-    setting.local.run(bare_serve_apps.hello(), "hello", "/hello")
-    setting.deploy(ECHO)
-    apply_every_limit(setting.url, setting.local.key)
-    request_until_hit(setting.url, BODY, setting.headers, "l1")
+    benchmark.print("speed: deploying the bare apps and mobula with the echo engine ...")
+    benchmark.local.run(bare_serve_apps.asgi(), "asgi", "/asgi")
+    benchmark.local.run(bare_serve_apps.hello(), "hello", "/hello")
+    benchmark.deploy(ECHO)
+    apply_every_limit(benchmark.url, benchmark.local.key)
+    request_until_hit(benchmark.url, BODY, benchmark.headers, "l1")
     loads: dict[str, list[WrkResult]] = {case.name: [] for case in CASES}
     for case in CASES:
-        run_case(setting, case, min(2.0, setting.options.seconds))
+        run_case(benchmark, case, min(2.0, benchmark.options.seconds))
     computed = 0
-    for turn in range(setting.options.rounds):
+    for turn in range(benchmark.options.rounds):
         shift = turn % len(CASES)
         for case in [*CASES[shift:], *CASES[:shift]]:
-            before = _computed(setting)
-            loads[case.name].append(run_case(setting, case, setting.options.seconds))
-            computed += (_computed(setting) - before) * (case.name == CACHED)
-        setting.print(f"speed: round {turn + 1} of {setting.options.rounds} done")
-    request_until_hit(setting.url, BODY, setting.headers, "l1")
-    setting.raw["speed"] = {name: [asdict(load) for load in each] for name, each in loads.items()}
+            before = _computed(benchmark)
+            loads[case.name].append(run_case(benchmark, case, benchmark.options.seconds))
+            computed += (_computed(benchmark) - before) * (case.name == CACHED)
+        benchmark.print(f"speed: round {turn + 1} of {benchmark.options.rounds} done")
+    request_until_hit(benchmark.url, BODY, benchmark.headers, "l1")
+    benchmark.raw["speed"] = {name: [asdict(load) for load in each] for name, each in loads.items()}
     return build_measurements(loads, computed)
 
 
-def run_case(setting: CacheBenchmark, case: SpeedCase, seconds: float) -> WrkResult:
+def run_case(benchmark: CacheBenchmark, case: SpeedCase, seconds: float) -> WrkResult:
     return run_wrk(
-        setting.url + case.path,
+        benchmark.url + case.path,
         json.dumps(BODY, separators=(",", ":")).encode(),
-        {**setting.headers, **case.wishes},
-        connections=setting.options.connections,
+        {**benchmark.headers, **case.wishes},
+        connections=benchmark.options.connections,
         seconds=seconds,
-        scratch=setting.scratch,
+        scratch=benchmark.scratch,
     )
 
 
-def _computed(setting: CacheBenchmark) -> int:
+def _computed(benchmark: CacheBenchmark) -> int:
     """Lookups that did not end in memory, so far."""
-    return int(read_cache_stats(setting.url, setting.headers)["l1"]["misses"])
+    return int(read_cache_stats(benchmark.url, benchmark.headers)["l1"]["misses"])
 
 
 def build_measurements(loads: dict[str, list[WrkResult]], computed: int) -> list[Measurement]:

@@ -30,17 +30,17 @@ LOW, HIGH = 0.45, 0.55
 WARM_UPS = 50
 
 
-def measure_timing(setting: CacheBenchmark) -> list[Measurement]:
-    count = setting.options.prompts
-    setting.print(f"timing: two tenants and {count} prompts ...")
-    setting.deploy(ECHO, shared="embedded", archive="bench-archive")
-    first, second = asyncio.run(_tenants(setting))
+def measure_timing(benchmark: CacheBenchmark) -> list[Measurement]:
+    count = benchmark.options.prompts
+    benchmark.print(f"timing: two tenants and {count} prompts ...")
+    benchmark.deploy(ECHO, shared="embedded", archive="bench-archive")
+    first, second = asyncio.run(_tenants(benchmark))
     rng = Random(SEED)
     prompts = [f"{number} {rng.randbytes(60).hex()}" for number in range(count)]
     asked = frozenset(rng.sample(prompts, count // 2))
-    _latencies(setting.url, first, sorted(asked))
-    there, hits = _latencies(setting.url, second, rng.sample(prompts, count))
-    here, _ = _latencies(setting.url, first, rng.sample(prompts, count))
+    _latencies(benchmark.url, first, sorted(asked))
+    there, hits = _latencies(benchmark.url, second, rng.sample(prompts, count))
+    here, _ = _latencies(benchmark.url, first, rng.sample(prompts, count))
     guessed, control = (
         auc([-each[prompt] for prompt in asked], [-each[p] for p in prompts if p not in asked])
         for each in (there, here)
@@ -59,10 +59,10 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
     return float(below.mean() / (2 * len(low)))
 
 
-async def _tenants(setting: CacheBenchmark) -> tuple[str, str]:
-    async with httpx.AsyncClient(base_url=setting.url, timeout=30) as client:
-        first = await create_tenant(client, setting.local.key, "asks-first", {})
-        return first, await create_tenant(client, setting.local.key, "asks-later", {})
+async def _tenants(benchmark: CacheBenchmark) -> tuple[str, str]:
+    async with httpx.AsyncClient(base_url=benchmark.url, timeout=30) as client:
+        first = await create_tenant(client, benchmark.local.key, "asks-first", {})
+        return first, await create_tenant(client, benchmark.local.key, "asks-later", {})
 
 
 def _latencies(url: str, key: str, prompts: Sequence[str]) -> tuple[dict[str, float], int]:

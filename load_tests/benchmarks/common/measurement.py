@@ -32,18 +32,18 @@ class Measurement:
         return {**asdict(self), "met": self.met}
 
 
-def all_met(figures: Sequence[Measurement]) -> bool:
+def all_met(measurements: Sequence[Measurement]) -> bool:
     """Whether there are figures, and each keeps its bounds."""
-    return bool(figures) and all(figure.met for figure in figures)
+    return bool(measurements) and all(measurement.met for measurement in measurements)
 
 
-def build_table(figures: Sequence[Measurement]) -> Table:
+def build_table(measurements: Sequence[Measurement]) -> Table:
     table = Table("part", "figure", "value", "target", "")
-    for figure in figures:
-        verdict = "met" if figure.met else "MISSED"
-        value = f"{_rounded(figure.value)} {figure.unit}".rstrip()
-        shown = verdict if figure.target else ""
-        table.add_row(figure.part, figure.name, value, figure.target, shown)
+    for measurement in measurements:
+        verdict = "met" if measurement.met else "MISSED"
+        value = f"{_rounded(measurement.value)} {measurement.unit}".rstrip()
+        shown = verdict if measurement.target else ""
+        table.add_row(measurement.part, measurement.name, value, measurement.target, shown)
     return table
 
 

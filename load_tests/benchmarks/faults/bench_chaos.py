@@ -52,21 +52,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings["MOBULA_REDIS_URL"] = redis.url
         local = stack.enter_context(LocalServe(**settings))
         console.print(f"deploying {sizes.models} replicas of each model ...")
-        stage = ChaosCluster(local, sizes, redis)
-        stage.deploy()
-        stage.wait_until_healthy(options.whole_s)
+        cluster = ChaosCluster(local, sizes, redis)
+        cluster.deploy()
+        cluster.wait_until_healthy(options.whole_s)
         console.print(f"{plan.requests} requests at {plan.rate:.0f}/s, {plan.streams} streams ...")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            record, after = runner.run(_run(stage, plan, faults, options, console))
-    figures = _figures(record, after, options)
-    report = build_report(record, figures, machine, _asked(options, sizes, plan))
-    _show(report, figures, console)
+            record, after = runner.run(_run(cluster, plan, faults, options, console))
+    measurements = _figures(record, after, options)
+    report = build_report(record, measurements, machine, _asked(options, sizes, plan))
+    _show(report, measurements, console)
     _write(options, report, record, console)
-    return 0 if all_met(figures) or not options.check else 1
+    return 0 if all_met(measurements) or not options.check else 1
 
 
 async def _run(
-    stage: ChaosCluster,
+    cluster: ChaosCluster,
     plan: TrafficPlan,
     faults: list[Fault],
     options: argparse.Namespace,
@@ -77,24 +77,24 @@ async def _run(
         whole_s=options.whole_s,
         sample_s=_sample_s(options, plan),
     )
-    record = await run_chaos(stage, plan, faults, conditions, console.print)
-    return record, await read_final_state(stage, record.tenant, record.wrong)
+    record = await run_chaos(cluster, plan, faults, conditions, console.print)
+    return record, await read_final_state(cluster, record.tenant, record.wrong)
 
 
 def _figures(
     record: ChaosRecord, after: FinalState, options: argparse.Namespace
 ) -> list[Measurement]:
-    grown = measure_growth(record.vitals, options.warm_s) if options.soak else []
+    grown = measure_growth(record.samples, options.warm_s) if options.soak else []
     charged = replace(after, charged=after.charged - record.warm_tokens)
     return check_invariants(
-        record.shots, record.hits, charged, grown,
+        record.results, record.injected_faults, charged, grown,
         whole_s=options.whole_s, service_s=options.service_ms / 1e3,
         failing=SOAK_FAILS if options.soak else 0.0,
     )  # fmt: skip
 
 
-def _show(report: dict[str, Any], figures: Sequence[Measurement], console: Console) -> None:
-    console.print(build_table(figures))
+def _show(report: dict[str, Any], measurements: Sequence[Measurement], console: Console) -> None:
+    console.print(build_table(measurements))
     for fault in report["faults"]:
         console.print(
             f"{fault['fault']}: {fault['success']:.4%} of {fault['unary']} unary, "

@@ -29,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
     with LocalServe() as local:
-        figures = asyncio.run(_measure(local, options, console))
-    console.print(build_table(figures))
+        measurements = asyncio.run(_measure(local, options, console))
+    console.print(build_table(measurements))
     report = {
         "benchmark": "failover",
         "machine": describe_machine(),
         "conditions": {"seconds": options.seconds, "scenarios": options.scenario or SCENARIOS},
-        "rows": [figure.to_dict() for figure in figures],
-        "passed": all_met(figures),
+        "rows": [measurement.to_dict() for measurement in measurements],
+        "passed": all_met(measurements),
     }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")

@@ -44,13 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         with nodes:
             console.print("three nodes are up; deploying ...")
             nodes.deploy(build_args(MODELS))
-            figures = asyncio.run(_measure(nodes, options, console))
-    console.print(build_table(figures))
+            measurements = asyncio.run(_measure(nodes, options, console))
+    console.print(build_table(measurements))
     if options.json:
-        rows = [figure.to_dict() for figure in figures]
+        rows = [measurement.to_dict() for measurement in measurements]
         report = {"benchmark": "nodes", "machine": machine, "figures": rows}
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) else 1
+    return 0 if all_met(measurements) else 1
 
 
 def build_args(models: int) -> dict[str, Any]:

@@ -44,16 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.print(output, markup=False)
             return code
         try:
-            figures = _measure(cluster, options, console)
+            measurements = _measure(cluster, options, console)
         finally:
             cluster.run("down", "--drain", "0")
-    console.print(build_table(figures))
+    console.print(build_table(measurements))
     report = {
         "benchmark": "recovery",
         "machine": describe_machine(),
         "conditions": {"clients": options.clients, "parts": options.part or DEFAULT},
-        "rows": [figure.to_dict() for figure in figures],
-        "passed": all_met(figures),
+        "rows": [measurement.to_dict() for measurement in measurements],
+        "passed": all_met(measurements),
     }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -108,12 +108,12 @@ def build_measurements(recovery: Recovery, clients: int) -> list[Measurement]:
 def _kept(witness: DurabilityCheck, keys: Sequence[str], clients: int) -> list[Measurement]:
     part = f"{clients} clients, all kills"
     lost_keys = sum(not witness.is_key_valid(key) for key in keys)
-    figures = [Measurement(part, "keys lost", lost_keys, "", at_most=0)]
+    measurements = [Measurement(part, "keys lost", lost_keys, "", at_most=0)]
     if not clients:
-        return figures
+        return measurements
     missing = max(0, witness.tokens - witness.ledger_tokens())
     return [
-        *figures,
+        *measurements,
         Measurement(part, "whole answers", witness.answered),
         Measurement(part, "failed requests", witness.failed),
         Measurement(part, "tokens of whole answers", witness.tokens),

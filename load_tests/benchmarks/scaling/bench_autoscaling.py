@@ -39,16 +39,16 @@ TO_DEFAULT, TO_OPTIMUM, FLIPS, TO_LIVE = 0.80, 1.25, 1.0, 0.15
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
-    figures, report = run_live(console) if options.live else run_simulation(options, console)
-    console.print(build_table(figures))
+    measurements, report = run_live(console) if options.live else run_simulation(options, console)
+    console.print(build_table(measurements))
     report |= {
         "benchmark": "autoscaling",
         "machine": describe_machine(),
-        "figures": [figure.to_dict() for figure in figures],
+        "figures": [measurement.to_dict() for measurement in measurements],
     }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) or not options.check else 1
+    return 0 if all_met(measurements) or not options.check else 1
 
 
 def run_simulation(
@@ -82,7 +82,7 @@ def run_live(console: Console) -> tuple[list[Measurement], dict[str, Any]]:
     console.print("a paced echo model on a cluster of its own, four minutes ...")
     found = compare_live()
     ratio = found["ratio"]
-    figures = [
+    measurements = [
         Measurement("live", "requests", found["requests"]),
         Measurement("live", "failed requests", found["failed"], at_most=0),
         Measurement("live", "cold start", found["cold_start_s"], "s"),
@@ -92,7 +92,7 @@ def run_live(console: Console) -> tuple[list[Measurement], dict[str, Any]]:
         Measurement("simulator", "most replicas", found["simulated_peak"]),
         Measurement("simulator", "to live", ratio, at_least=1 - TO_LIVE, at_most=1 + TO_LIVE),
     ]
-    return figures, {"live": found}
+    return measurements, {"live": found}
 
 
 def _steady_flips(seeds: Sequence[int], hours: float | None) -> float:
@@ -106,22 +106,22 @@ def _steady_flips(seeds: Sequence[int], hours: float | None) -> float:
 
 
 def _figures(results: Sequence[TraceResult], steady: float) -> list[Measurement]:
-    figures = []
+    measurements = []
     for result in results:
         if result.to_default is not None:
-            figures.append(Measurement(result.name, "to the default", result.to_default, "x"))
+            measurements.append(Measurement(result.name, "to the default", result.to_default, "x"))
         if result.to_optimum is not None:
-            figures.append(Measurement(result.name, "to the optimum", result.to_optimum, "x"))
+            measurements.append(Measurement(result.name, "to the optimum", result.to_optimum, "x"))
     default = [result.to_default for result in results if result.to_default]
     optimum = [result.to_optimum for result in results if result.to_optimum]
     if default:
         mean = geometric_mean(default)
-        figures.append(Measurement("all", "to the default", mean, "x", at_most=TO_DEFAULT))
+        measurements.append(Measurement("all", "to the default", mean, "x", at_most=TO_DEFAULT))
     if optimum:
         mean = geometric_mean(optimum)
-        figures.append(Measurement("all", "to the optimum", mean, "x", at_most=TO_OPTIMUM))
-    figures.append(Measurement("steady", "flips in 10 min", steady, at_most=FLIPS))
-    return figures
+        measurements.append(Measurement("all", "to the optimum", mean, "x", at_most=TO_OPTIMUM))
+    measurements.append(Measurement("steady", "flips in 10 min", steady, at_most=FLIPS))
+    return measurements
 
 
 def _at(results: Sequence[TraceResult], objective: float | None) -> list[Measurement]:
@@ -130,11 +130,11 @@ def _at(results: Sequence[TraceResult], objective: float | None) -> list[Measure
         return []
     found = [(result.name, result.both_at(objective)) for result in results]
     name = f"to the default, both at {objective:.0%}"
-    figures = [Measurement(trace, name, ratio, "x") for trace, ratio in found if ratio]
-    if figures:
-        mean = geometric_mean(figure.value for figure in figures)
-        figures.append(Measurement("all", name, mean, "x", at_most=TO_DEFAULT))
-    return figures
+    measurements = [Measurement(trace, name, ratio, "x") for trace, ratio in found if ratio]
+    if measurements:
+        mean = geometric_mean(measurement.value for measurement in measurements)
+        measurements.append(Measurement("all", name, mean, "x", at_most=TO_DEFAULT))
+    return measurements
 
 
 def _table(results: Sequence[TraceResult]) -> Table:

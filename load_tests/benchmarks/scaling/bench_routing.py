@@ -56,18 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         for policy in POLICIES:
             rows.append(_row(scenario, policy, options))
         console.print(_table(scenario, [row for row in rows if row["scenario"] == scenario.name]))
-    figures = _figures(rows)
-    console.print(build_table(figures))
+    measurements = _figures(rows)
+    console.print(build_table(measurements))
     if options.json:
         report = {
             "benchmark": "routing",
             "machine": describe_machine(),
             "conditions": {"seeds": options.seeds},
             "rows": rows,
-            "figures": [figure.to_dict() for figure in figures],
+            "figures": [measurement.to_dict() for measurement in measurements],
         }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) or not options.check else 1
+    return 0 if all_met(measurements) or not options.check else 1
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -76,33 +76,33 @@ class AnalysisContenders:
             merge(self.source.info, seen, sound.result())
 
 
-def measure_analysis(setting: VideoBenchmark) -> list[GoalRow]:
-    pairs = [pair for pair in PAIRS if pair.goal in setting.goals]
+def measure_analysis(benchmark: VideoBenchmark) -> list[GoalRow]:
+    pairs = [pair for pair in PAIRS if pair.goal in benchmark.goals]
     analysis = AnalysisContenders(
-        setting.recording, setting.folder("analysis"), setting.options.workers
+        benchmark.recording, benchmark.folder("analysis"), benchmark.options.workers
     )
     wanted = select_contenders(pairs)
-    every = _contenders(setting, analysis)
+    every = _contenders(benchmark, analysis)
     if "scenedetect" in wanted:
-        setting.peers  # noqa: B018 - installed before anything is measured
+        benchmark.peers  # noqa: B018 - installed before anything is measured
     analysis.fast()  # warms up
     costs = measure_in_turn(
         {name: work for name, work in every.items() if name in wanted},
-        setting.options.rounds,
-        lambda text: setting.print(f"analysis: {text}"),
+        benchmark.options.rounds,
+        lambda text: benchmark.print(f"analysis: {text}"),
     )
-    setting.raw["analysis"] = build_rows(costs)
+    benchmark.raw["analysis"] = build_rows(costs)
     found = select_least(costs)
     rows = [row for pair in pairs for row in pair.rows(found)]
-    if "S3" in setting.goals:
-        rows += _long(setting, analysis)
-    if "S4" in setting.goals:
+    if "S3" in benchmark.goals:
+        rows += _long(benchmark, analysis)
+    if "S4" in benchmark.goals:
         rows.append(_same(analysis))
-    return sorted([*rows, *measure_planted_recordings(setting)], key=lambda row: row.goal)
+    return sorted([*rows, *measure_planted_recordings(benchmark)], key=lambda row: row.goal)
 
 
-def _contenders(setting: VideoBenchmark, analysis: AnalysisContenders) -> Mapping[str, Work]:
-    path, halves = setting.recording.path, analysis.halves()
+def _contenders(benchmark: VideoBenchmark, analysis: AnalysisContenders) -> Mapping[str, Work]:
+    path, halves = benchmark.recording.path, analysis.halves()
     one = replace(single_chunk(), threads=1)
     decode = ("-i", str(path), "-map", "0:v", "-f", "null", "-")
     return {
@@ -111,11 +111,11 @@ def _contenders(setting: VideoBenchmark, analysis: AnalysisContenders) -> Mappin
         "fast": analysis.fast,
         "two workers": lambda: analysis.looked(halves, 2),
         "one worker": lambda: analysis.looked([one], 1),
-        "scenedetect": lambda: setting.peers.detect(path),
+        "scenedetect": lambda: benchmark.peers.detect(path),
     }
 
 
-def _long(setting: VideoBenchmark, analysis: AnalysisContenders) -> list[GoalRow]:
+def _long(benchmark: VideoBenchmark, analysis: AnalysisContenders) -> list[GoalRow]:
     """Once each: CPU-seconds of so long a run differ little."""
     path = analysis.folder / "long.mp4"
     again = ("-stream_loop", str(LONG - 1), "-i", str(analysis.source.path), "-c", "copy")
@@ -123,8 +123,8 @@ def _long(setting: VideoBenchmark, analysis: AnalysisContenders) -> list[GoalRow
     long = replace(analysis, source=MediaSource(path, probe(path, analysis.folder), "bench"))
     decode = ("-i", path.name, "-map", "0:v", "-f", "null", "-")
     works = {"decode": lambda: ffmpeg(analysis.folder, *decode), "fast": long.fast}
-    costs = measure_in_turn(works, 1, lambda text: setting.print(f"analysis, long: {text}"))
-    setting.raw["analysis, long"] = build_rows(costs)
+    costs = measure_in_turn(works, 1, lambda text: benchmark.print(f"analysis, long: {text}"))
+    benchmark.raw["analysis, long"] = build_rows(costs)
     path.unlink()
     return LONG_PAIR.rows(select_least(costs))
 

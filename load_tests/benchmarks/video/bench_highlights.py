@@ -30,13 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     with _folder(options.folder) as folder:
         samples = list(_samples(range(options.first, options.first + options.seeds), folder))
-    figures = measure_all(samples) + (measure_ablations(samples) if options.ablate else [])
-    figures += _costs(samples)
-    Console().print(build_table(figures))
+    measurements = measure_all(samples) + (measure_ablations(samples) if options.ablate else [])
+    measurements += _costs(samples)
+    Console().print(build_table(measurements))
     print(f"PySceneDetect: {_compared(samples)}")
     if options.json:
-        options.json.write_text(json.dumps(_report(options, samples, figures), indent=2) + "\n")
-    return 0 if all_met(figures) or not options.check else 1
+        options.json.write_text(
+            json.dumps(_report(options, samples, measurements), indent=2) + "\n"
+        )
+    return 0 if all_met(measurements) or not options.check else 1
 
 
 def _samples(seeds: range, folder: Path) -> Iterator[PlantedSample]:
@@ -69,14 +71,16 @@ def _costs(samples: Sequence[PlantedSample]) -> list[Measurement]:
 
 
 def _report(
-    options: argparse.Namespace, samples: Sequence[PlantedSample], figures: Sequence[Measurement]
+    options: argparse.Namespace,
+    samples: Sequence[PlantedSample],
+    measurements: Sequence[Measurement],
 ) -> dict[str, object]:
     return {
         "benchmark": "planted highlights",
         "machine": describe_machine(),
         "conditions": {"first_seed": options.first, "seeds": options.seeds},
         "scenedetect": _compared(samples),
-        "figures": [figure.to_dict() for figure in figures],
+        "figures": [measurement.to_dict() for measurement in measurements],
         "recordings": [
             {
                 "seed": one.truth.seed,
@@ -86,7 +90,7 @@ def _report(
             }
             for one in samples
         ],
-        "passed": all_met(figures),
+        "passed": all_met(measurements),
     }
 
 

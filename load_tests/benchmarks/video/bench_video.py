@@ -50,10 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     rows: list[GoalRow] = []
     with tempfile.TemporaryDirectory(prefix="bench-video-") as scratch, ExitStack() as stack:
-        setting = VideoBenchmark(options, options.goals, console, Path(scratch), stack)
+        benchmark = VideoBenchmark(options, options.goals, console, Path(scratch), stack)
         for goals, part in PARTS:
             if goals & set(options.goals):
-                found = part(setting)
+                found = part(benchmark)
                 console.print(build_table(found))
                 rows += found
     rows.sort(key=lambda row: int(row.goal[1:]))
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(build_table(rows))
     console.print(summarize(rows))
     if options.json:
-        report = build_report(rows, options, setting.raw)
+        report = build_report(rows, options, benchmark.raw)
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     if options.markdown:
         options.markdown.write_text(build_markdown(rows))

@@ -29,13 +29,13 @@ PAIR = ContenderPair(
 LIMITS = ChildLimits(memory_bytes=8 << 30, cpu_s=3600, wall_s=3600.0)
 
 
-def measure_executor_overhead(setting: VideoBenchmark) -> list[GoalRow]:
-    clips, most = setting.options.clips, setting.options.workers
-    setting.print(f"crew: {clips} clips, {most} at a time ...")
-    folder = setting.folder("crew")
-    commands = [build_command(one, folder) for one in _prepare_clips(setting, clips, folder)]
+def measure_executor_overhead(benchmark: VideoBenchmark) -> list[GoalRow]:
+    clips, most = benchmark.options.clips, benchmark.options.workers
+    benchmark.print(f"crew: {clips} clips, {most} at a time ...")
+    folder = benchmark.folder("crew")
+    commands = [build_command(one, folder) for one in _prepare_clips(benchmark, clips, folder)]
     scripts = [_script(folder, number, argv) for number, argv in enumerate(commands)]
-    local = setting.cluster
+    local = benchmark.cluster
     through = _ExecutorRunner(folder, most)
     through.warm_up()
     costs = measure_in_turn(
@@ -43,22 +43,22 @@ def measure_executor_overhead(setting: VideoBenchmark) -> list[GoalRow]:
             "ray": lambda: through.run(commands),
             "xargs": lambda: _xargs(folder, scripts, most),
         },
-        setting.options.rounds,
-        lambda text: setting.print(f"crew: {text}"),
+        benchmark.options.rounds,
+        lambda text: benchmark.print(f"crew: {text}"),
         lambda: read_cpu_s(local.processes()),
     )
-    setting.raw["crew"] = build_rows(costs)
+    benchmark.raw["crew"] = build_rows(costs)
     return PAIR.rows(select_least(costs))
 
 
-def _prepare_clips(setting: VideoBenchmark, clips: int, folder: Path) -> list[BenchmarkClip]:
+def _prepare_clips(benchmark: VideoBenchmark, clips: int, folder: Path) -> list[BenchmarkClip]:
     """Clips of a few seconds, at different places, one thread each."""
-    length = setting.clip_s / 2
-    room = max(0.0, setting.recording.info.duration - length - 1)
+    length = benchmark.clip_s / 2
+    room = max(0.0, benchmark.recording.info.duration - length - 1)
     found = []
     for number in range(clips):
         start = 0.4 + room * number / clips
-        one = prepare_clip(setting.recording, folder, start, length)
+        one = prepare_clip(benchmark.recording, folder, start, length)
         found.append(replace(one, plan=replace(one.plan, index=number + 1, threads=1)))
     return found
 

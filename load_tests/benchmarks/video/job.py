@@ -36,19 +36,19 @@ class JobTimeline:
     stages: dict[str, float] = field(default_factory=dict)
 
 
-def measure_job(setting: VideoBenchmark) -> list[GoalRow]:
-    seconds = setting.options.talk_seconds
-    setting.print(f"job: drawing a talk of {seconds} s ...")
-    video = write_recording(setting.folder("talk"), seconds)
-    local = setting.cluster
+def measure_job(benchmark: VideoBenchmark) -> list[GoalRow]:
+    seconds = benchmark.options.talk_seconds
+    benchmark.print(f"job: drawing a talk of {seconds} s ...")
+    video = write_recording(benchmark.folder("talk"), seconds)
+    local = benchmark.cluster
     headers = {"Authorization": f"Bearer {local.key}"}
     with httpx.Client(base_url=local.url, headers=headers, timeout=300) as http:
         id_ = _upload(http, video, synthetic_recording.build_transcript(seconds))
-        setting.print(f"job: {video.stat().st_size / 2**20:.0f} MiB are there, now the clips ...")
+        benchmark.print(f"job: {video.stat().st_size / 2**20:.0f} MiB are there, now the clips ...")
         before = read_cpu_s(local.processes())
         course = _followed(http, id_, until=time.monotonic() + 60 + PATIENCE * seconds)
         course.cpu_s = read_cpu_s(local.processes()) - before
-    setting.raw["job"] = asdict(course)
+    benchmark.raw["job"] = asdict(course)
     return build_rows(course, seconds)
 
 

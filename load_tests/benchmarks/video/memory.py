@@ -25,14 +25,14 @@ POLL_S = 0.02
 MIB = 1024.0
 
 
-def measure_memory(setting: VideoBenchmark) -> list[GoalRow]:
-    short = setting.options.short_minutes
-    factor = setting.options.longer
-    folder = setting.folder("memory")
-    setting.print(f"memory: recordings of {short:g} and {short * factor:g} minutes at {SIZE} ...")
+def measure_memory(benchmark: VideoBenchmark) -> list[GoalRow]:
+    short = benchmark.options.short_minutes
+    factor = benchmark.options.longer
+    folder = benchmark.folder("memory")
+    benchmark.print(f"memory: recordings of {short:g} and {short * factor:g} minutes at {SIZE} ...")
     brief, long = _recordings(folder, 60 * short, factor)
     few, many = _peaks(brief), _peaks(long)
-    setting.raw["memory"] = {"short": few, "long": many}
+    benchmark.raw["memory"] = {"short": few, "long": many}
     name = f"{short:g} min"
     what = f"{short * factor:g} min"
     child = max(few["children"].values()), max(many["children"].values())

@@ -45,14 +45,14 @@ class _DetectionResult:
         return scorer.score_finding(self.truth, found)["recall@k"]
 
 
-def measure_planted_recordings(setting: VideoBenchmark) -> list[GoalRow]:
-    wanted = {"S2", "S3"} & set(setting.goals)
+def measure_planted_recordings(benchmark: VideoBenchmark) -> list[GoalRow]:
+    wanted = {"S2", "S3"} & set(benchmark.goals)
     if not wanted:
         return []
-    seeds, seconds = setting.options.seeds, setting.options.planted_seconds
-    setting.print(f"analysis: {seeds} planted recordings of {seconds} s ...")
-    folder = setting.folder("planted")
-    seen = [_seen(setting, seed, folder) for seed in range(seeds)]
+    seeds, seconds = benchmark.options.seeds, benchmark.options.planted_seconds
+    benchmark.print(f"analysis: {seeds} planted recordings of {seconds} s ...")
+    folder = benchmark.folder("planted")
+    seen = [_seen(benchmark, seed, folder) for seed in range(seeds)]
     rows = _f1_rows(seen) if "S2" in wanted else []
     if "S3" in wanted:
         recall = fmean(one.recall() for one in seen)
@@ -68,15 +68,15 @@ def _f1_rows(seen: list[_DetectionResult]) -> list[GoalRow]:
     return [GoalRow("S2", what, "scenedetect detect-adaptive", ours, theirs, "", at_least=1.0)]
 
 
-def _seen(setting: VideoBenchmark, seed: int, folder: Path) -> _DetectionResult:
-    recording = write_recording(seed, folder, setting.options.planted_seconds)
+def _seen(benchmark: VideoBenchmark, seed: int, folder: Path) -> _DetectionResult:
+    recording = write_recording(seed, folder, benchmark.options.planted_seconds)
     source = MediaSource(recording.video, probe(recording.video, folder), "bench")
     fast = exact = None
     theirs: list[int] = []
-    if "S2" in setting.goals:
+    if "S2" in benchmark.goals:
         exact = _features(source, folder, "exact")
-        theirs = setting.peers.cuts(recording.video, folder / f"cuts-{seed}.csv")
-    if "S3" in setting.goals:
+        theirs = benchmark.peers.cuts(recording.video, folder / f"cuts-{seed}.csv")
+    if "S3" in benchmark.goals:
         fast = _features(source, folder, "fast")
     recording.video.unlink()
     return _DetectionResult(recording.truth, exact, fast, theirs)

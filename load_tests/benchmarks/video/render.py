@@ -41,10 +41,10 @@ SMART_CUT = GoalRow(
 
 @dataclass(frozen=True)
 class RenderContenders:
-    """What takes turns; `setting` knows where the peers are."""
+    """What takes turns; `benchmark` knows where the peers are."""
 
     clip: BenchmarkClip
-    setting: VideoBenchmark
+    benchmark: VideoBenchmark
 
     def all(self) -> Mapping[str, Work]:
         square = self.clip.of(SQUARE)
@@ -92,7 +92,7 @@ class RenderContenders:
             "c.write_videofile('moviepy.mp4', codec='libx264', preset='veryfast', logger=None,\n"
             "    audio_codec='aac', ffmpeg_params=['-crf', '21', '-pix_fmt', 'yuv420p'])\n"
         )
-        command = [str(self.setting.peers.python), "-c", script]
+        command = [str(self.benchmark.peers.python), "-c", script]
         subprocess.run(command, cwd=self.clip.folder, check=True)
 
     def _cut(self) -> tuple[str, ...]:
@@ -109,25 +109,25 @@ class RenderContenders:
         ffmpeg(self.clip.folder, *words)
 
 
-def measure_rendering(setting: VideoBenchmark) -> list[GoalRow]:
-    pairs = [pair for pair in PAIRS if pair.goal in setting.goals]
-    rows = [SMART_CUT] if "S10" in setting.goals else []
+def measure_rendering(benchmark: VideoBenchmark) -> list[GoalRow]:
+    pairs = [pair for pair in PAIRS if pair.goal in benchmark.goals]
+    rows = [SMART_CUT] if "S10" in benchmark.goals else []
     if not pairs:
         return rows
-    folder = setting.folder("render")
-    clip = prepare_clip(setting.recording, folder, START, setting.clip_s)
+    folder = benchmark.folder("render")
+    clip = prepare_clip(benchmark.recording, folder, START, benchmark.clip_s)
     (folder / "bench.ass").write_text(clip.output.ass or "", encoding="utf-8")
     wanted = select_contenders(pairs)
     if "moviepy" in wanted:
-        setting.peers  # noqa: B018 - installed before anything is measured
-    every = RenderContenders(clip, setting).all()
+        benchmark.peers  # noqa: B018 - installed before anything is measured
+    every = RenderContenders(clip, benchmark).all()
     clip.finish()  # warms up, and lays out the fonts that the chain reads
     costs = measure_in_turn(
         {name: work for name, work in every.items() if name in wanted},
-        setting.options.rounds,
-        lambda text: setting.print(f"render: {text}"),
+        benchmark.options.rounds,
+        lambda text: benchmark.print(f"render: {text}"),
     )
-    setting.raw["render"] = build_rows(costs)
+    benchmark.raw["render"] = build_rows(costs)
     found = select_least(costs)
     compared = [row for pair in pairs for row in pair.rows(found)]
     return sorted([*compared, *rows], key=lambda row: int(row.goal[1:]))

@@ -52,65 +52,67 @@ class InjectedFault:
 
 
 def _kill(kind: str) -> Callable[[ChaosCluster], FaultAction]:
-    return lambda stage: FaultAction(f"{kind}, process {stage.kill(kind)}")
+    return lambda cluster: FaultAction(f"{kind}, process {cluster.kill(kind)}")
 
 
-def _kill_talk(stage: ChaosCluster) -> FaultAction:
+def _kill_talk(cluster: ChaosCluster) -> FaultAction:
     """The replica with the most streams, counted before it dies."""
-    busiest = max(stage.inspect_replicas("Model:talk"), key=lambda look: look["engine"]["handlers"])
-    stage.kill("Model:talk", stage.pids("Model:talk").index(busiest["pid"]))
+    busiest = max(
+        cluster.inspect_replicas("Model:talk"), key=lambda look: look["engine"]["handlers"]
+    )
+    cluster.kill("Model:talk", cluster.pids("Model:talk").index(busiest["pid"]))
     return FaultAction(f"Model:talk, process {busiest['pid']}", busiest["engine"]["handlers"])
 
 
 def _freeze(kind: str) -> Callable[[ChaosCluster], FaultAction]:
     """It accepts and does not answer, for a while; what is in it then goes on late."""
 
-    def act(stage: ChaosCluster) -> FaultAction:
-        pid = stage.signal(kind, signal.SIGSTOP)
+    def act(cluster: ChaosCluster) -> FaultAction:
+        pid = cluster.signal(kind, signal.SIGSTOP)
         time.sleep(FROZEN_S)
-        if pid in stage.pids(kind):
-            stage.resume(pid)
+        if pid in cluster.pids(kind):
+            cluster.resume(pid)
         return FaultAction(f"{kind}, process {pid}, for {FROZEN_S:g} s")
 
     return act
 
 
-def _new_version(stage: ChaosCluster) -> FaultAction:
+def _new_version(cluster: ChaosCluster) -> FaultAction:
     """Of both echo models, as if their weights had changed."""
-    stage.update("Model:echo", "Model:talk", version=stage.version + 1)
-    return FaultAction(f"version {stage.version} of both echo models")
+    cluster.update("Model:echo", "Model:talk", version=cluster.version + 1)
+    return FaultAction(f"version {cluster.version} of both echo models")
 
 
 def _anew(what: str, *deployments: str) -> Callable[[ChaosCluster], FaultAction]:
     """As if the code had changed."""
 
-    def act(stage: ChaosCluster) -> FaultAction:
-        stage.update(*deployments, restart=(what,))
+    def act(cluster: ChaosCluster) -> FaultAction:
+        cluster.update(*deployments, restart=(what,))
         return FaultAction(f"new processes of {what}")
 
     return act
 
 
 def _scale(by: int) -> Callable[[ChaosCluster], FaultAction]:
-    def act(stage: ChaosCluster) -> FaultAction:
-        before = stage.models
-        stage.deploy(models=max(1, before + by))
-        return FaultAction(f"models from {before} to {stage.models} replicas")
+    def act(cluster: ChaosCluster) -> FaultAction:
+        before = cluster.models
+        cluster.deploy(models=max(1, before + by))
+        return FaultAction(f"models from {before} to {cluster.models} replicas")
 
     return act
 
 
-def _redis_dies(stage: ChaosCluster) -> FaultAction:
-    assert stage.redis is not None, "needs a Redis of the run's own"
-    stage.redis.kill()
+def _redis_dies(cluster: ChaosCluster) -> FaultAction:
+    assert cluster.redis is not None, "needs a Redis of the run's own"
+    cluster.redis.kill()
     time.sleep(2.0)
-    stage.redis.start()
+    cluster.redis.start()
     return FaultAction("Redis, back empty after 2 s")
 
 
-def _redis_freezes(stage: ChaosCluster) -> FaultAction:
-    assert stage.redis is not None, "needs a Redis of the run's own"
-    stage.redis.freeze(FROZEN_S / 2)
+def _redis_freezes(cluster: ChaosCluster) -> FaultAction:
+    assert cluster.redis is not None, "needs a Redis of the run's own"
+    cluster.redis.freeze(FROZEN_S / 2)
     return FaultAction(f"Redis, for {FROZEN_S / 2:g} s")
 
 

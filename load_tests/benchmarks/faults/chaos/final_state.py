@@ -19,18 +19,18 @@ MODELS = ("Model:echo", "Model:talk", "Model:nano")
 _CHAIN_S = 120.0
 
 
-async def read_final_state(stage: ChaosCluster, tenant: str, wrong: str) -> FinalState:
+async def read_final_state(cluster: ChaosCluster, tenant: str, wrong: str) -> FinalState:
     """`wrong` is what was not whole when the load ended."""
-    headers = {"Authorization": f"Bearer {stage.local.key}"}
+    headers = {"Authorization": f"Bearer {cluster.local.key}"}
     async with httpx.AsyncClient(
-        base_url=stage.local.url, headers=headers, timeout=_CHAIN_S
+        base_url=cluster.local.url, headers=headers, timeout=_CHAIN_S
     ) as client:
-        engines = await _poll_until(lambda: _engines(stage), _quiet)
+        engines = await _poll_until(lambda: _engines(cluster), _quiet)
         await asyncio.sleep(2.0)  # the ledger writes once a second
         return FinalState(
             charged=await _charged(client, tenant),
             slots=await _slots(client, tenant),
-            replicas=2 * stage.models + stage.sizes.engines,
+            replicas=2 * cluster.models + cluster.sizes.engines,
             engines=engines,
             chain=await _chain(client),
             wrong=wrong,
@@ -46,8 +46,8 @@ async def _poll_until(read: Callable[[], Any], holds: Callable[[Any], bool]) -> 
         await asyncio.sleep(0.5)
 
 
-def _engines(stage: ChaosCluster) -> dict[str, list[dict[str, Any]]]:
-    looks = {model: stage.inspect_replicas(model) for model in MODELS}
+def _engines(cluster: ChaosCluster) -> dict[str, list[dict[str, Any]]]:
+    looks = {model: cluster.inspect_replicas(model) for model in MODELS}
     return {model: [look["engine"] for look in found] for model, found in looks.items() if found}
 
 

@@ -44,8 +44,8 @@ class FinalState:
 
 
 def check_invariants(
-    shots: Sequence[RequestResult],
-    hits: Sequence[InjectedFault],
+    results: Sequence[RequestResult],
+    injected_faults: Sequence[InjectedFault],
     after: FinalState,
     growths: Sequence[ResourceGrowth],
     *,
@@ -55,51 +55,59 @@ def check_invariants(
 ) -> list[Measurement]:
     """`whole_s` is how long the cluster may need to be whole again after each fault, `failing` the
     share of unary requests that may fail, `service_s` what a request takes in its slot."""
-    torn = [shot for shot in shots if is_connection_lost(shot, hits)]
-    refused = [shot for shot in shots if is_refused(shot, hits)]
-    others = [s for s in shots if not is_connection_lost(s, hits) and not is_refused(s, hits)]
+    torn = [result for result in results if is_connection_lost(result, injected_faults)]
+    refused = [result for result in results if is_refused(result, injected_faults)]
+    others = [
+        s
+        for s in results
+        if not is_connection_lost(s, injected_faults) and not is_refused(s, injected_faults)
+    ]
     return [
-        *_of_unary([shot for shot in others if not shot.stream], failing),
-        *_of_streams([shot for shot in others if shot.stream], hits),
+        *_of_unary([result for result in others if not result.stream], failing),
+        *_of_streams([result for result in others if result.stream], injected_faults),
         Measurement("endings", "torn with what carried them (nobody could save them)", len(torn)),
         Measurement("endings", "refused while the limits' keeper was away", len(refused)),
         _untyped(others),
-        *_of_kills(shots, hits, service_s),
-        *_of_ledger(shots, hits, after.charged),
+        *_of_kills(results, injected_faults, service_s),
+        *_of_ledger(results, injected_faults, after.charged),
         *_of_leaks(after),
-        *_of_healing(hits, after, whole_s),
+        *_of_healing(injected_faults, after, whole_s),
         *_of_growth(growths),
     ]
 
 
-def is_connection_lost(shot: RequestResult, hits: Sequence[InjectedFault]) -> bool:
+def is_connection_lost(result: RequestResult, injected_faults: Sequence[InjectedFault]) -> bool:
     """Whether it was under way through what was killed, and ended because of that."""
-    if shot.ending in TYPED or shot.ending is RequestOutcome.SILENT:
+    if result.ending in TYPED or result.ending is RequestOutcome.SILENT:
         return False
     return any(
-        shot.at <= hit.at + _BLINK_S and hit.at - _BLINK_S <= shot.end <= hit.at + _TORN_S
-        for hit in hits
-        if hit.fault.in_path
+        result.at <= injected.at + _BLINK_S
+        and injected.at - _BLINK_S <= result.end <= injected.at + _TORN_S
+        for injected in injected_faults
+        if injected.fault.in_path
     )
 
 
-def is_refused(shot: RequestResult, hits: Sequence[InjectedFault]) -> bool:
+def is_refused(result: RequestResult, injected_faults: Sequence[InjectedFault]) -> bool:
     """Whether a limit refused it because its keeper had just died."""
-    return shot.status in (429, 503) and any(
-        hit.fault.keeper and hit.at <= shot.end <= hit.end + AFTERMATH_S for hit in hits
+    return result.status in (429, 503) and any(
+        injected.fault.keeper and injected.at <= result.end <= injected.end + AFTERMATH_S
+        for injected in injected_faults
     )
 
 
-def find_cause(shot: RequestResult, hits: Sequence[InjectedFault]) -> InjectedFault | None:
+def find_cause(
+    result: RequestResult, injected_faults: Sequence[InjectedFault]
+) -> InjectedFault | None:
     """The last thing that was done before the request ended, and before the next was."""
-    before = [hit for hit in hits if hit.at <= shot.end]
-    return max(before, key=lambda hit: hit.at, default=None)
+    before = [injected for injected in injected_faults if injected.at <= result.end]
+    return max(before, key=lambda injected: injected.at, default=None)
 
 
 def _of_unary(unary: Sequence[RequestResult], failing: float) -> list[Measurement]:
-    failed = sum(shot.ending is not RequestOutcome.WHOLE for shot in unary)
+    failed = sum(result.ending is not RequestOutcome.WHOLE for result in unary)
     share = 1e6 * failed / len(unary) if unary else 0.0
-    wrong = sum(shot.ending is RequestOutcome.WRONG for shot in unary)
+    wrong = sum(result.ending is RequestOutcome.WRONG for result in unary)
     return [
         Measurement("endings", "unary requests", len(unary), at_least=1),
         Measurement(
@@ -111,13 +119,13 @@ def _of_unary(unary: Sequence[RequestResult], failing: float) -> list[Measuremen
 
 
 def _of_streams(
-    streams: Sequence[RequestResult], hits: Sequence[InjectedFault]
+    streams: Sequence[RequestResult], injected_faults: Sequence[InjectedFault]
 ) -> list[Measurement]:
-    begun = [shot for shot in streams if shot.status == 200]
-    broken = [shot for shot in begun if shot.ending is not RequestOutcome.WHOLE]
-    planned = [shot for shot in broken if _planned(find_cause(shot, hits))]
-    running = sum(hit.action.streams for hit in hits)
-    out_of_band = sum(shot.ending is not RequestOutcome.IN_BAND for shot in broken)
+    begun = [result for result in streams if result.status == 200]
+    broken = [result for result in begun if result.ending is not RequestOutcome.WHOLE]
+    planned = [result for result in broken if _planned(find_cause(result, injected_faults))]
+    running = sum(injected.action.streams for injected in injected_faults)
+    out_of_band = sum(result.ending is not RequestOutcome.IN_BAND for result in broken)
     return [
         Measurement("streams", "streams", len(streams)),
         Measurement("streams", "not opened", len(streams) - len(begun), at_most=0),
@@ -127,23 +135,31 @@ def _of_streams(
     ]
 
 
-def _planned(hit: InjectedFault | None) -> bool:
-    return hit is None or hit.fault.planned
+def _planned(injected: InjectedFault | None) -> bool:
+    return injected is None or injected.fault.planned
 
 
-def _untyped(shots: Sequence[RequestResult]) -> Measurement:
-    untyped = sum(shot.ending not in TYPED for shot in shots)
+def _untyped(results: Sequence[RequestResult]) -> Measurement:
+    untyped = sum(result.ending not in TYPED for result in results)
     return Measurement(
         "endings", "ended otherwise than by an answer or a problem", untyped, at_most=0
     )
 
 
 def _of_kills(
-    shots: Sequence[RequestResult], hits: Sequence[InjectedFault], service_s: float
+    results: Sequence[RequestResult], injected_faults: Sequence[InjectedFault], service_s: float
 ) -> list[Measurement]:
     """One of several replicas died: how many were answered, and how much later."""
-    seen = [effect(hit, shots) for hit in hits if hit.fault.name == "kill-model"]
-    quiet = [shot.took for shot in calm(hits, shots) if shot.ending is RequestOutcome.WHOLE]
+    seen = [
+        effect(injected, results)
+        for injected in injected_faults
+        if injected.fault.name == "kill-model"
+    ]
+    quiet = [
+        result.took
+        for result in calm(injected_faults, results)
+        if result.ending is RequestOutcome.WHOLE
+    ]
     if not seen or not quiet:
         return []
     added_ms = max(each["p99_ms"] for each in seen) - 1e3 * quantile(quiet, 0.99)
@@ -158,7 +174,7 @@ def _of_kills(
 
 
 def _of_ledger(
-    shots: Sequence[RequestResult], hits: Sequence[InjectedFault], charged: int
+    results: Sequence[RequestResult], injected_faults: Sequence[InjectedFault], charged: int
 ) -> list[Measurement]:
     """What whole answers say was used is charged, and nothing for those that failed.
 
@@ -166,15 +182,19 @@ def _of_ledger(
     down answers that it could not deliver any more. A call whose deadline passed is charged for
     what was generated until then, which its client does not learn.
     """
-    computed = [shot for shot in shots if not shot.kept]
-    whole = sum(shot.tokens for shot in computed if shot.ending is RequestOutcome.WHOLE)
-    kills = [hit.at for hit in hits if hit.fault.name == "kill-ingress"]
+    computed = [result for result in results if not result.kept]
+    whole = sum(result.tokens for result in computed if result.ending is RequestOutcome.WHOLE)
+    kills = [injected.at for injected in injected_faults if injected.fault.name == "kill-ingress"]
     unwritten = sum(
-        shot.tokens for shot in computed if any(0 <= at - shot.end <= _LEDGER_S for at in kills)
+        result.tokens
+        for result in computed
+        if any(0 <= at - result.end <= _LEDGER_S for at in kills)
     )
-    open_then = [shot for shot in computed if any(shot.at <= at <= shot.end for at in kills)]
-    most = max((shot.tokens for shot in computed), default=0)
-    late = [shot for shot in computed if shot.why == _DEADLINE]
+    open_then = [
+        result for result in computed if any(result.at <= at <= result.end for at in kills)
+    ]
+    most = max((result.tokens for result in computed), default=0)
+    late = [result for result in computed if result.why == _DEADLINE]
     least, largest = whole - unwritten, whole + most * (len(open_then) + len(late))
     return [
         Measurement("ledger", "tokens in whole answers", whole),
@@ -183,7 +203,7 @@ def _of_ledger(
 
 
 def _of_leaks(after: FinalState) -> list[Measurement]:
-    figures = [] if after.slots is None else [
+    measurements = [] if after.slots is None else [
         Measurement("leaks", "slots still held", after.slots, at_most=0)
     ]  # fmt: skip
     counts = [count for replicas in after.engines.values() for count in replicas]
@@ -193,7 +213,7 @@ def _of_leaks(after: FinalState) -> list[Measurement]:
         for count in counts
     )
     return [
-        *figures,
+        *measurements,
         Measurement("leaks", "model replicas looked into", len(counts), at_least=after.replicas),
         Measurement("leaks", "sequences still open in engines", open_still, at_most=0),
         Measurement("leaks", "sequences that engines lost count of", abs(lost), at_most=0),
@@ -201,10 +221,10 @@ def _of_leaks(after: FinalState) -> list[Measurement]:
 
 
 def _of_healing(
-    hits: Sequence[InjectedFault], after: FinalState, whole_s: float
+    injected_faults: Sequence[InjectedFault], after: FinalState, whole_s: float
 ) -> list[Measurement]:
-    longest = max((hit.whole_s for hit in hits), default=0.0)
-    unhealed = sum(bool(hit.wrong) for hit in hits)
+    longest = max((injected.whole_s for injected in injected_faults), default=0.0)
+    unhealed = sum(bool(injected.wrong) for injected in injected_faults)
     return [
         Measurement("healing", "longest until whole again", longest, "s", at_most=whole_s),
         Measurement("healing", "faults it was not whole after", unhealed, at_most=0),
@@ -234,41 +254,44 @@ def _bound(growth: ResourceGrowth) -> float | None:
     return growth.first * (1 + _GROWTH[growth.measure]) + noise
 
 
-def effect(hit: InjectedFault, shots: Sequence[RequestResult]) -> dict[str, Any]:
+def effect(injected: InjectedFault, results: Sequence[RequestResult]) -> dict[str, Any]:
     """What clients saw of one fault: endings of what was under way or sent in its aftermath."""
-    until = max(hit.end, hit.at + AFTERMATH_S)
-    unary = [s for s in shots if not s.stream and hit.at <= s.end and s.at <= until]
+    until = max(injected.end, injected.at + AFTERMATH_S)
+    unary = [s for s in results if not s.stream and injected.at <= s.end and s.at <= until]
     failed = [s for s in unary if s.ending is not RequestOutcome.WHOLE]
-    ended = [s for s in shots if s.stream and hit.at <= s.end <= until]
+    ended = [s for s in results if s.stream and injected.at <= s.end <= until]
     broken = [s for s in ended if s.ending is not RequestOutcome.WHOLE]
     return {
-        "fault": hit.fault.name,
-        "target": hit.action.target,
-        "at_s": round(hit.at, 2),
-        "whole_s": round(hit.whole_s, 2),
-        "wrong": hit.wrong,
+        "fault": injected.fault.name,
+        "target": injected.action.target,
+        "at_s": round(injected.at, 2),
+        "whole_s": round(injected.whole_s, 2),
+        "wrong": injected.wrong,
         "unary": len(unary),
-        "failed": dict(Counter(describe_result(shot) for shot in failed)),
+        "failed": dict(Counter(describe_result(result) for result in failed)),
         "success": 1 - len(failed) / len(unary) if unary else 1.0,
         "p99_ms": 1e3 * quantile([s.took for s in unary if s.ending is RequestOutcome.WHOLE], 0.99),
-        "streams_there": hit.action.streams,
-        "streams_broken": dict(Counter(describe_result(shot) for shot in broken)),
+        "streams_there": injected.action.streams,
+        "streams_broken": dict(Counter(describe_result(result) for result in broken)),
     }
 
 
-def calm(hits: Sequence[InjectedFault], shots: Sequence[RequestResult]) -> list[RequestResult]:
+def calm(
+    injected_faults: Sequence[InjectedFault], results: Sequence[RequestResult]
+) -> list[RequestResult]:
     """Unary requests that nothing was done to."""
     return [
-        shot
-        for shot in shots
-        if not shot.stream
+        result
+        for result in results
+        if not result.stream
         and not any(
-            hit.at <= shot.end and shot.at <= max(hit.end, hit.at + AFTERMATH_S) for hit in hits
+            injected.at <= result.end and result.at <= max(injected.end, injected.at + AFTERMATH_S)
+            for injected in injected_faults
         )
     ]
 
 
-def describe_result(shot: RequestResult) -> str:
+def describe_result(result: RequestResult) -> str:
     """How it failed, in a few words."""
-    status = f" {shot.status}" if shot.status else ""
-    return f"{shot.ending}{status} {shot.why}".strip()
+    status = f" {result.status}" if result.status else ""
+    return f"{result.ending}{status} {result.why}".strip()

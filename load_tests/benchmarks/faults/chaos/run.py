@@ -37,9 +37,9 @@ class ChaosRecord:
     """What happened; `seconds` from the first request to the last ending."""
 
     tenant: str
-    shots: list[RequestResult] = field(default_factory=list)
-    hits: list[InjectedFault] = field(default_factory=list)
-    vitals: list[ResourceSample] = field(default_factory=list)
+    results: list[RequestResult] = field(default_factory=list)
+    injected_faults: list[InjectedFault] = field(default_factory=list)
+    samples: list[ResourceSample] = field(default_factory=list)
     held_back: int = 0
     seconds: float = 0.0
     warm_tokens: int = 0
@@ -57,7 +57,7 @@ class ChaosConditions:
 
 
 async def run_chaos(
-    stage: ChaosCluster,
+    cluster: ChaosCluster,
     plan: TrafficPlan,
     faults: Sequence[Fault],
     conditions: ChaosConditions,
@@ -65,27 +65,27 @@ async def run_chaos(
 ) -> ChaosRecord:
     """Warm up, load, do each fault at its share of the requests, wait for every ending."""
     tenant = f"chaos-{secrets.token_hex(4)}"
-    async with httpx.AsyncClient(base_url=stage.local.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=cluster.local.url, timeout=30) as client:
         limits = {"concurrency": {"limit": SLOTS}}
-        key = await create_tenant(client, stage.local.key, tenant, limits)
-    wire, record = NoRetryClient(stage.local.url), ChaosRecord(tenant)
+        key = await create_tenant(client, cluster.local.key, tenant, limits)
+    wire, record = NoRetryClient(cluster.local.url), ChaosRecord(tenant)
     origin = time.monotonic()
     asker = VerifyingClient(wire, key, origin, conditions.patience_s)
     record.warm_tokens = await _warm(asker, plan)
     traffic = ConstantTraffic(asker, plan)
-    sampler = ResourceSampler(stage, origin, conditions.sample_s)
+    sampler = ResourceSampler(cluster, origin, conditions.sample_s)
     sampler.start()
     try:
         traffic.enough = not faults
         load = asyncio.create_task(traffic.run())
-        await _strike(stage, traffic, faults, conditions, origin, record, say)
+        await _strike(cluster, traffic, faults, conditions, origin, record, say)
         traffic.enough = True
         await load
     finally:
         await asyncio.to_thread(sampler.stop)
         wire.close()
-    record.wrong = await asyncio.to_thread(stage.wait_until_healthy, conditions.whole_s)
-    record.shots, record.vitals = traffic.shots, sampler.vitals
+    record.wrong = await asyncio.to_thread(cluster.wait_until_healthy, conditions.whole_s)
+    record.results, record.samples = traffic.results, sampler.samples
     record.held_back = traffic.held_back
     record.seconds = time.monotonic() - origin
     return record
@@ -95,16 +95,16 @@ async def _warm(asker: VerifyingClient, plan: TrafficPlan) -> int:
     """Every replica has answered, and engines have filled the memory that they were given, before
     anything counts; returns the tokens that this took."""
     asked = [asker.unary(plan.model, f"warm {number}") for number in range(WARM_REQUESTS)]
-    shots = await asyncio.gather(*asked)
+    results = await asyncio.gather(*asked)
     if plan.engine_every:
         for _ in range(ENGINE_WARM_REQUESTS // ENGINE_AT_ONCE):
             some = [asker.unary(plan.engine, "", max_tokens=8) for _ in range(ENGINE_AT_ONCE)]
-            shots += await asyncio.gather(*some)
-    return sum(shot.tokens for shot in shots)
+            results += await asyncio.gather(*some)
+    return sum(result.tokens for result in results)
 
 
 async def _strike(
-    stage: ChaosCluster,
+    cluster: ChaosCluster,
     traffic: ConstantTraffic,
     faults: Sequence[Fault],
     conditions: ChaosConditions,
@@ -116,18 +116,18 @@ async def _strike(
         faults, schedule_faults(len(faults), traffic.plan.requests), strict=True
     ):
         await traffic.reached(moment)
-        hit = InjectedFault(fault, time.monotonic() - origin, FaultAction(""))
-        record.hits.append(hit)
+        injected = InjectedFault(fault, time.monotonic() - origin, FaultAction(""))
+        record.injected_faults.append(injected)
         try:
-            hit.action = await asyncio.to_thread(fault.act, stage)
+            injected.action = await asyncio.to_thread(fault.act, cluster)
         except Exception as error:  # noqa: BLE001  # a fault that cannot be done is reported
-            hit.action, hit.wrong = (
+            injected.action, injected.wrong = (
                 FaultAction("not done"),
                 f"{type(error).__name__}: {error}"[:200],
             )
         else:
-            hit.wrong = await asyncio.to_thread(stage.wait_until_healthy, conditions.whole_s)
-        hit.whole_s = time.monotonic() - origin - hit.at
-        state = hit.wrong or f"whole again after {hit.whole_s:.1f} s"
-        say(f"{traffic.done} requests: {fault.name} ({hit.action.target}): {state}")
+            injected.wrong = await asyncio.to_thread(cluster.wait_until_healthy, conditions.whole_s)
+        injected.whole_s = time.monotonic() - origin - injected.at
+        state = injected.wrong or f"whole again after {injected.whole_s:.1f} s"
+        say(f"{traffic.done} requests: {fault.name} ({injected.action.target}): {state}")
         await asyncio.sleep(conditions.calm_s)

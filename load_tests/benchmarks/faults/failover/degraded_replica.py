@@ -40,14 +40,14 @@ _OPEN_S = 1.0  # what is due so shortly before a fault is still open when it com
 
 
 async def measure(local: LocalServe, seconds: float, illnesses: Sequence[str]) -> list[Measurement]:
-    found: list[Measurement] = []
+    measurements: list[Measurement] = []
     for ejecting in (False, True):
         local.run(_app(ejecting), "mobula", "/")
         async with create_client(local.url, local.key) as client:
             for illness in illnesses or _ILLNESSES:
-                found += await _one(local, client, illness, seconds, ejecting)
+                measurements += await _one(local, client, illness, seconds, ejecting)
                 await asyncio.sleep(_RECOVERS_S)
-    return found
+    return measurements
 
 
 def _app(ejecting: bool) -> Any:
@@ -77,24 +77,24 @@ async def _one(
             await asyncio.sleep(_SETTLES_S + seconds)
             ended = time.monotonic()
     part = f"{illness}, {'ejection' if ejecting else 'no ejection'}"
-    found = []
+    measurements = []
     for name, offered in zip(_MODELS, (one, two), strict=True):
         times = {
             "before": offered.between(began, fell - _OPEN_S),
             "at first": offered.between(fell - _OPEN_S, fell + _SETTLES_S),
             "later": offered.between(fell + _SETTLES_S, ended),
         }
-        found += _figures(part, name, times, recovers=ejecting)
+        measurements += _figures(part, name, times, recovers=ejecting)
     plain, hedged = (offered.between(fell, ended) for offered in (one, two))
     cut = 1 - quantile(hedged, 0.99) / quantile(plain, 0.99)
     promised = 0.3 if illness == "slow" and not ejecting else None
-    return [*found, Measurement(part, "hedging cuts p99 by", cut, at_least=promised)]
+    return [*measurements, Measurement(part, "hedging cuts p99 by", cut, at_least=promised)]
 
 
 def _figures(
     part: str, name: str, times: dict[str, list[TimedRequest]], *, recovers: bool
 ) -> list[Measurement]:
-    found = [
+    measurements = [
         Measurement(part, f"{name}: p99 {when}", quantile(shots, 0.99), "s")
         for when, shots in times.items()
     ]
@@ -102,7 +102,7 @@ def _figures(
     limit = 2.0 if recovers else None
     everything = [shot for shots in times.values() for shot in shots]
     return [
-        *found,
+        *measurements,
         Measurement(part, f"{name}: p99 later / before", later, at_most=limit),
         Measurement(part, f"{name}: success", success_rate(everything)),
     ]

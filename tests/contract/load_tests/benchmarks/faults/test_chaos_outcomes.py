@@ -107,11 +107,11 @@ def delta(text: str) -> dict[str, object]:
 async def test_a_unary_request_ends_in_one_way(
     answer: Answer, ending: RequestOutcome, why: str
 ) -> None:
-    async with server(answer) as asker:
-        shot = await asker.unary("echo", "hello")
+    async with server(answer) as client:
+        result = await client.unary("echo", "hello")
 
-    assert (shot.ending, shot.why) == (ending, why)
-    assert shot.tokens == (7 if "said" in why or ending is RequestOutcome.WHOLE else 0)
+    assert (result.ending, result.why) == (ending, why)
+    assert result.tokens == (7 if "said" in why or ending is RequestOutcome.WHOLE else 0)
 
 
 @pytest.mark.parametrize(
@@ -133,32 +133,32 @@ async def test_a_unary_request_ends_in_one_way(
 async def test_a_stream_ends_in_one_way(
     answer: Answer, ending: RequestOutcome, tokens: int
 ) -> None:
-    async with server(answer) as asker:
-        shot = await asker.stream("talk", "ab", 4)
+    async with server(answer) as client:
+        result = await client.stream("talk", "ab", 4)
 
-    assert (shot.ending, shot.tokens) == (ending, tokens)
+    assert (result.ending, result.tokens) == (ending, tokens)
 
 
 async def test_an_old_connection_that_is_hung_up_is_told_from_a_new_one() -> None:
-    async with server(says("hello"), hangs_up) as asker:
-        await asker.unary("echo", "hello")
-        shot = await asker.unary("echo", "hello")
+    async with server(says("hello"), hangs_up) as client:
+        await client.unary("echo", "hello")
+        result = await client.unary("echo", "hello")
 
-    assert (shot.ending, shot.why) == (RequestOutcome.UNANSWERED, "on a reused connection")
+    assert (result.ending, result.why) == (RequestOutcome.UNANSWERED, "on a reused connection")
 
 
 async def test_what_the_cache_answered_is_known() -> None:
     kept = says("hello", **{"Cache-Status": "Mobula;hit;ttl=60;detail=l1"})
-    async with server(kept, says("hello", **{"Cache-Status": "Mobula;fwd=miss"})) as asker:
-        shots = [await asker.unary("echo", "hello") for _ in range(2)]
+    async with server(kept, says("hello", **{"Cache-Status": "Mobula;fwd=miss"})) as client:
+        results = [await client.unary("echo", "hello") for _ in range(2)]
 
-    assert [shot.kept for shot in shots] == [True, False]
+    assert [result.kept for result in results] == [True, False]
 
 
 async def test_nobody_there_is_unreachable_and_nobody_answering_is_silent() -> None:
     nobody = VerifyingClient(NoRetryClient("http://127.0.0.1:9"), "key", 0.0, patience_s=2.0)
     assert (await nobody.unary("echo", "hello")).ending is RequestOutcome.UNREACHABLE
 
-    async with server(says_nothing) as asker:
-        asker._patience_s = 0.05
-        assert (await asker.unary("echo", "hello")).ending is RequestOutcome.SILENT
+    async with server(says_nothing) as client:
+        client._patience_s = 0.05
+        assert (await client.unary("echo", "hello")).ending is RequestOutcome.SILENT

@@ -66,20 +66,20 @@ def test_speed_is_judged_by_medians_against_bare_fastapi_with_no_error() -> None
         BARE: [load(100), load(1), load(110)],
         CACHED: [load(90), load(120), load(1000)],
     }
-    found = {figure.name: figure for figure in speed_figures(loads, 0)}
+    found = {measurement.name: measurement for measurement in speed_figures(loads, 0)}
 
     assert found[f"kept / {BARE}"].value == 1.2
     assert found[f"kept / {CEILING}"].value == 0.6
     assert all_met(list(found.values()))
     loads[CACHED] = [load(120, p95_ms=51, errors=1)]
-    missed = [figure.name for figure in speed_figures(loads, 3) if not figure.met]
+    missed = [measurement.name for measurement in speed_figures(loads, 3) if not measurement.met]
     assert missed == ["kept, p95", "kept, errors", "kept, but not found in memory"]
 
 
 def test_litellm_is_judged_by_the_ratio() -> None:
     found = litellm_figures({"mobula": [load(2400)], "litellm": [load(200)]}, "1.0")
 
-    assert [figure.met for figure in found if figure.target] == [True, True]
+    assert [measurement.met for measurement in found if measurement.target] == [True, True]
     assert not all_met(litellm_figures({"mobula": [load(2399)], "litellm": [load(200)]}, "1.0"))
 
 
