@@ -189,6 +189,7 @@ async def slowed(redis_server: RedisServer, pause_ms: int) -> AsyncIterator[None
         async with Redis.from_url(redis_server.url) as client:
             while True:
                 await client.client_pause(pause_ms)
+                await client.ping()  # answered after it; others have had their turn then
 
     pausing = asyncio.create_task(pause())
     try:
