@@ -140,10 +140,10 @@ def test_a_server_of_the_environment_goes_before_the_systems(
     of_system = tmp_path / name
     of_system.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    first = servers.find_program(name)
-    monkeypatch.setattr(servers, "WHEELS", {"a_package_that_is_not_there": "bin"})
+    first = test_servers.find_program(name)
+    monkeypatch.setattr(test_servers, "WHEELS", {"a_package_that_is_not_there": "bin"})
 
-    assert servers.find_program(name) == of_system
+    assert test_servers.find_program(name) == of_system
     assert first is not None
     assert first.is_relative_to(sys.prefix) == (platform.machine() == "x86_64")
 
