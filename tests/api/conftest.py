@@ -8,7 +8,6 @@ import pytest
 from starlette.types import ASGIApp
 
 from cluster.clock import SystemClock
-from cluster.settings import Settings
 from cluster.tenants.plan import Plan
 from deployments.content.registry import Providers
 from deployments.contracts.limits import Limiter
@@ -21,7 +20,7 @@ from deployments.ingress.path import Path
 from deployments.ingress.services import Services
 from deployments.limiter.unlimited import Unlimited
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
-from tests.api.web import FixedKeys, MakeServices, client_of
+from tests.api.web import FixedKeys, MakeServices, client_of, settings_of
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def make_services(
         models = Models({"words": model}, clock, {"letters": embedder})
         path = Path(models, lambda _: plan, Estimates({}), records)
         return Services(
-            settings=Settings(home=tmp_path, **settings),  # type: ignore[arg-type]
+            settings=settings_of(tmp_path, **settings),
             authenticator=FixedKeys(),
             plan_of=lambda _: plan,
             gate=Gate(limiter, lambda _: plan, records, clock),

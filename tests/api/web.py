@@ -1,11 +1,14 @@
 """Keys, callers and a client for the web application under test."""
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import httpx
 from starlette.types import ASGIApp
 
 from cluster.problems import Unauthenticated
+from cluster.settings import Settings
 from cluster.tenants.caller import Caller, Scope
 from deployments.ingress.services import Services
 
@@ -15,7 +18,21 @@ CALLERS = {
     ADMIN_KEY: Caller("acme", "admin", frozenset({Scope.ADMIN})),
     READER_KEY: Caller("acme", "reader", frozenset({Scope.MODELS_READ})),
 }
+
 MakeServices = Callable[..., Services]
+
+
+@cache
+def _settings() -> Settings:
+    """The environment is read once for all tests."""
+    return Settings()
+
+
+def settings_of(home: Path, **settings: object) -> Settings:
+    """The settings of an application whose home is `home`."""
+    if settings:
+        return Settings(home=home, **settings)  # type: ignore[arg-type]
+    return _settings().model_copy(update={"home": home})
 
 
 class FixedKeys:
