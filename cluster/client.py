@@ -2,7 +2,7 @@
 
 Flows in: the fields that the HTTP API takes. Flows out: the same answers, by a Serve handle and
 without HTTP. The key is checked and the call admitted on the far side, like any HTTP request's.
-Every method raises `cluster.problems.Problem`s.
+Every method raises `cluster.runtime.problems.Problem`s.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from cluster.json_values import encode
-from cluster.problems import InvalidRequest, Malformed, Overloaded, Problem
-from cluster.ray_connection import connect
-from cluster.resilience.failures import from_ray
-from cluster.resilience.verdicts import Unavailable
+from cluster.ops.ray_connection import connect
+from cluster.resilience.failure_class import Unavailable
+from cluster.resilience.ray_errors import from_ray
+from cluster.runtime.json_values import encode
+from cluster.runtime.problems import InvalidRequest, Malformed, Overloaded, Problem
 
 _REMOTE = (RayError, RayServeException, RpcError, RuntimeError, OSError, TimeoutError, Problem)
 _TARGET, POLL_S = "mobula", 0.5

@@ -7,15 +7,15 @@
 from ray import serve
 from ray.serve import Application
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
+from deployments.clients.serve.node_check import check_store_to_deploy
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.deployment import Ingress
-from deployments.remote_nodes import check_store_to_deploy
 from graphs.args import AppArgs
-from graphs.cache import cache_config, shelves
+from graphs.cache import cache_config, cache_shards
 from graphs.limits import limiter
 from graphs.options import ingress_options
-from graphs.text import deployments, embedders, offer, resilience, scaling, text_models
+from graphs.text import deployments, embedders, model_settings, resilience, scaling, text_models
 from graphs.video import clipper, video_config
 
 
@@ -35,7 +35,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
     )
     replicas = args.ingress.replicas
     config = IngressConfig(
-        offer(args),
+        model_settings(args),
         cache_config(args.cache, replicas),
         video_config(args),
         resilience(args),
@@ -46,7 +46,7 @@ def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
         models,
         embedders(args.embeddings),
         limits,
-        shelves(args.cache, replicas),
+        cache_shards(args.cache, replicas),
         config,
         clipper(args),
     )

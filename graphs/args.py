@@ -8,11 +8,11 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cluster.autoscaling.spec import ScalingSpec
+from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.spec import RoutingSpec
 from cluster.tenants.units import Unit
+from deployments.model.embeddings.spec import EmbeddingSpec
 from deployments.model.spec import ModelSpec
-from deployments.search.spec import EmbeddingSpec
 
 
 class _Args(BaseModel):

@@ -3,22 +3,22 @@
 from ray import serve
 from ray.serve import Application
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF, CacheConfig
-from deployments.cache.deployment import CacheReplica
+from deployments.cache.deployment import CacheShard
 from graphs.args import CacheArgs
-from graphs.options import shelf_options
+from graphs.options import cache_options
 
 _MIB = 1 << 20
 
 
-def shelves(args: CacheArgs, ingresses: int) -> list[Application]:
+def cache_shards(args: CacheArgs, ingresses: int) -> list[Application]:
     """One deployment for each shard; none where a Redis is the shared tier, or nothing is."""
     if shared_tier(args, ingresses) != "embedded":
         return []
     size = args.shared_mib * _MIB // args.shards
     return [
-        serve.deployment(CacheReplica, **shelf_options(args, number)).bind(size)
+        serve.deployment(CacheShard, **cache_options(args, number)).bind(size)
         for number in range(args.shards)
     ]
 

@@ -3,7 +3,7 @@
 from ray import serve
 from ray.serve import Application
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from deployments.limiter.deployment import LimiterReplica
 from graphs.args import LimiterArgs
 from graphs.options import limiter_options

@@ -6,7 +6,7 @@ Queues in front of a model are ours (deployments/model); Serve's are bounded and
 import re
 from typing import Any
 
-from cluster.routing.spec import RoutingSpec
+from cluster.balancing.spec import RoutingSpec
 from graphs.args import (
     CacheArgs,
     EmbeddingArgs,
@@ -18,8 +18,8 @@ from graphs.args import (
 
 # A replica that died is noticed at the next check: this is a part of what replacing it takes.
 HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 5.0}
-# Our access log says more and costs less (cluster/journal.py); Serve's own makes a record of every
-# request before it drops it, unless the level forbids that.
+# Our access log says more and costs less (cluster/runtime/line_log.py); Serve's own makes a record
+# of every request before it drops it, unless the level forbids that.
 LOGGING = {"enable_access_log": False, "log_level": "WARNING"}
 MAX_ONGOING = 100_000  # admission is ours: never let Serve's own limit bind first
 # In a roll the replacement starts first, where there is room for it: one in four, at least one.
@@ -73,7 +73,7 @@ def limiter_options(args: LimiterArgs) -> dict[str, Any]:
     }
 
 
-def shelf_options(args: CacheArgs, number: int) -> dict[str, Any]:
+def cache_options(args: CacheArgs, number: int) -> dict[str, Any]:
     """One replica each: two would claim one key twice."""
     return {
         "name": f"Cache-{number}",
@@ -108,7 +108,7 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
         "min_replicas": args.replicas,
         "max_replicas": args.max_replicas,
         "policy": {
-            "policy_function": "deployments.clipper.scaling:ByQueue",
+            "policy_function": "deployments.video.scaling:ByQueue",
             "policy_kwargs": {"jobs": args.jobs},
         },
         "upscale_delay_s": 2.0,
@@ -127,7 +127,7 @@ def _sandbox_environment(video: VideoArgs) -> dict[str, Any]:
 def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
     return {
         "name": model_name(args.id),
-        **replicas(args),
+        **replica_options(args),
         **_bound(args.per_node),
         "ray_actor_options": {"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
         "max_ongoing_requests": MAX_ONGOING,
@@ -139,7 +139,7 @@ def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
     }
 
 
-def replicas(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
+def replica_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
     """A fixed number, or one that our policy decides on: Serve's own delays and factors are off,
     and what replicas and callers report is seconds old, not half a minute.
     """
@@ -171,7 +171,7 @@ def replicas(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
 def router_config(routing: RoutingSpec) -> dict[str, Any]:
     """Replicas say each second what they have to do; Serve tells all callers where it changed."""
     return {
-        "request_router_class": "cluster.routing.serve_router.FleetRouter",
+        "request_router_class": "cluster.balancing.serve_router.ReplicaSetRouter",
         "request_router_kwargs": routing.model_dump(mode="json"),
         "request_routing_stats_period_s": 1.0,
         "request_routing_stats_timeout_s": 5.0,

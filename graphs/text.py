@@ -5,9 +5,9 @@ from ray.serve import Application
 
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.resilience.spec import ResilienceSpec
-from deployments.ingress.offer import Offer
+from deployments.ingress.model_settings import ModelSettings
 from deployments.model.deployment import ModelReplica
-from deployments.search.deployment import EmbedderReplica
+from deployments.model.embeddings.deployment import EmbedderReplica
 from graphs.args import AppArgs, EmbeddingArgs, ModelArgs
 from graphs.options import model_name, model_options
 
@@ -32,9 +32,9 @@ def embedders(models: tuple[EmbeddingArgs, ...]) -> dict[str, Application]:
     }
 
 
-def offer(args: AppArgs) -> Offer:
+def model_settings(args: AppArgs) -> ModelSettings:
     """What the ingress may say of the models."""
-    return Offer(
+    return ModelSettings(
         default_provider=args.default_provider,
         providers=args.content.providers,
         output_caps={model.id: model.max_output_tokens for model in args.models},

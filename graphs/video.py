@@ -3,8 +3,8 @@
 from ray import serve
 from ray.serve import Application
 
-from deployments.clipper.config import VideoConfig
-from deployments.clipper.deployment import ClipperReplica
+from deployments.video.config import VideoConfig
+from deployments.video.deployment import ClipperReplica
 from graphs.args import AppArgs
 from graphs.options import clipper_options
 

@@ -17,19 +17,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from locust import LoadTestShape, events
 
-from load_tests.load_report import files_of, routes_of
 from load_tests.machine import describe_machine
-from load_tests.neighbours import missed_by_neighbours
+from load_tests.noisy_neighbor import missed_by_neighbours
+from load_tests.report import files_of, routes_of
 from load_tests.shapes import SHAPES, quiet
 from load_tests.thresholds import Rules, Thresholds, judged, missed, rules_of
 from load_tests.timeline import Sample
 from load_tests.users.captions import CaptionUser
 from load_tests.users.chat import ChatUser, StreamUser
-from load_tests.users.kept import RepeatingUser
+from load_tests.users.dashboards import DashboardUser, OperatorUser
 from load_tests.users.mixes import MIXES
-from load_tests.users.neighbours import NoisyUser, QuietUser
-from load_tests.users.reading import DashboardUser, OperatorUser
-from load_tests.users.texting import CompletionUser, EmbeddingUser, PostUser
+from load_tests.users.noisy_neighbor import NoisyUser, QuietUser
+from load_tests.users.repeating import RepeatingUser
+from load_tests.users.text import CompletionUser, EmbeddingUser, PostUser
 from load_tests.users.videos import VideoUser, recording
 
 __all__ = [

@@ -19,7 +19,7 @@ _LABEL = b"mobula audit 1"
 _HEADER = struct.Struct(">qd8I")
 
 
-class Link(NamedTuple):
+class ChainedRecord(NamedTuple):
     """A row of `audit_records`, in the order of its columns; `detail` is the stored JSON text."""
 
     writer: str
@@ -35,14 +35,14 @@ class Link(NamedTuple):
     mac: bytes
 
 
-def encoding(link: Link, previous: bytes) -> bytes:
+def encoding(link: ChainedRecord, previous: bytes) -> bytes:
     """One byte string for one link: numbers at fixed width, texts behind all their lengths."""
     texts = [link.writer.encode(), *(text.encode() for text in link[3:10])]
     header = _HEADER.pack(link.seq, link.at, *map(len, texts))
     return b"".join((_LABEL, header, previous, *texts))
 
 
-def mac_of(key: bytes, link: Link, previous: bytes) -> bytes:
+def mac_of(key: bytes, link: ChainedRecord, previous: bytes) -> bytes:
     """What `link.mac` must be if the link before it has the MAC `previous`."""
     return hmac.digest(key, encoding(link, previous), "sha256")
 
@@ -54,9 +54,9 @@ class Chain:
         self.writer, self.seq, self.mac = writer, seq, mac
         self._key = key
 
-    def link(self, record: AuditRecord) -> Link:
+    def link(self, record: AuditRecord) -> ChainedRecord:
         """Chain one record, which must have passed `fields.check` or `fields.fit`."""
-        bare = Link(
+        bare = ChainedRecord(
             self.writer,
             self.seq + 1,
             float(record.at) + 0.0,  # -0.0 comes back from SQLite as 0.0

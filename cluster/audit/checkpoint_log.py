@@ -13,8 +13,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from cluster.audit.checkpoints import NO_LINE, Checkpoint, Mark, line_hash
-from cluster.audit.findings import Report
+from cluster.audit.checkpoints import NO_LINE, ChainPosition, Checkpoint, line_hash
+from cluster.audit.findings import VerificationReport
 
 
 class CheckpointLog:
@@ -25,7 +25,7 @@ class CheckpointLog:
         self.path = path
         self.log = ""  # the file's own id, in every line
         self.number = -1  # of the last line
-        self.marks: dict[str, Mark] = {}
+        self.marks: dict[str, ChainPosition] = {}
         self.anchors: dict[str, dict[int, str]] = {}  # writer -> seq -> mac, of pruned chains
         self.faults: list[str] = []
         self.unfinished = self.missing = False
@@ -83,13 +83,13 @@ class CheckpointLog:
             elif checkpoint.at < self._until and self._is_later(mark):
                 self.marks[mark.writer] = mark
 
-    def _is_later(self, mark: Mark) -> bool:
+    def _is_later(self, mark: ChainPosition) -> bool:
         return mark.writer not in self.marks or self.marks[mark.writer].seq <= mark.seq
 
     def _verified(self, line: bytes) -> Checkpoint | None:
         try:
             fields = json.loads(line)
-            fields["heads"] = tuple(Mark(*head) for head in fields["heads"])
+            fields["heads"] = tuple(ChainPosition(*head) for head in fields["heads"])
             checkpoint = Checkpoint(**fields)
             signature = bytes.fromhex(checkpoint.signature)
             self.public.verify(signature, checkpoint.signed_bytes())
@@ -103,7 +103,7 @@ def check_files(
     logs: Sequence[CheckpointLog],
     evidence: Mapping[str, int],
     copies: Sequence[Path],
-    report: Report,
+    report: VerificationReport,
 ) -> None:
     """Alarms for the files: `evidence` is the last number of each that chained records tell of."""
     for log in logs:
@@ -122,7 +122,7 @@ def check_files(
             report.alarm(str(path), None, "the live checkpoints do not begin with this copy")
 
 
-def _pass_on(log: CheckpointLog, report: Report) -> None:
+def _pass_on(log: CheckpointLog, report: VerificationReport) -> None:
     for fault in log.faults:
         report.alarm(str(log.path), None, fault)
     if log.missing:

@@ -25,7 +25,7 @@ NO_LINE = bytes(32).hex()
 TAIL = 1 << 16
 
 
-class Mark(NamedTuple):
+class ChainPosition(NamedTuple):
     """Where a writer's chain stood."""
 
     writer: str
@@ -41,7 +41,7 @@ class Checkpoint:
     number: int
     prev: str
     at: float
-    heads: tuple[Mark, ...]
+    heads: tuple[ChainPosition, ...]
     pruned: bool = False
     signature: str = ""
 
@@ -54,7 +54,12 @@ class Checkpoint:
 
 
 def append(
-    folder: Path, keys: AuditKeys, heads: Iterable[Mark], at: float, *, pruned: bool = False
+    folder: Path,
+    keys: AuditKeys,
+    heads: Iterable[ChainPosition],
+    at: float,
+    *,
+    pruned: bool = False,
 ) -> Checkpoint:
     """Sign and add a checkpoint, on disk when this returns. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)

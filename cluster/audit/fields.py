@@ -2,7 +2,8 @@
 
 Flows in: a record from anywhere, client input in its fields included. Flows out: the same record
 if it is in order; else an error that names the field (`check`, for admin changes) or a record cut
-to fit (`fit`, for the data plane, where a hostile model name must not escape the trail).
+to fit (`truncate_fields`, for the data plane, where a hostile model name must not escape the
+trail).
 """
 
 import json
@@ -12,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cluster.audit.record import AuditRecord, Scalar
-from cluster.problems import InvalidRequest
-from cluster.redaction import contains_credential, redact
+from cluster.runtime.problems import InvalidRequest
+from cluster.runtime.redaction import contains_credential, redact
 
 LENGTHS = {  # characters, as in the table
     "tenant": 63,
@@ -45,7 +46,7 @@ def check(record: AuditRecord) -> AuditRecord:
     return record
 
 
-def fit(record: AuditRecord) -> AuditRecord:
+def truncate_fields(record: AuditRecord) -> AuditRecord:
     """The record, cut where it must be; `detail.clipped` then lists the fields at fault."""
     faults = sorted({field for field, _ in _faults(record)})
     if not faults:

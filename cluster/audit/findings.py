@@ -6,7 +6,7 @@ MAX_FINDINGS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """`seq` is None where a whole chain or a file is meant; `writer` then names it."""
 
     writer: str
@@ -19,7 +19,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
+class VerificationReport:
     """`ok` means that nothing was changed; `findings` holds the first 1,000 of `alarms`."""
 
     records: int = 0
@@ -28,8 +28,8 @@ class Report:
     rows: int = 0  # of keys, users, signing keys and refresh tokens, whose MACs were checked
     lost: int = 0  # records that the writers themselves counted as dropped
     alarms: int = 0
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[Finding] = field(default_factory=list)
+    findings: list[AuditFinding] = field(default_factory=list)
+    notes: list[AuditFinding] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -38,8 +38,8 @@ class Report:
     def alarm(self, writer: str, seq: int | None, what: str) -> None:
         self.alarms += 1
         if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(writer, seq, what))
+            self.findings.append(AuditFinding(writer, seq, what))
 
     def note(self, writer: str, what: str) -> None:
         if len(self.notes) < MAX_FINDINGS:
-            self.notes.append(Finding(writer, None, what))
+            self.notes.append(AuditFinding(writer, None, what))

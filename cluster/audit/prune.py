@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.audit import checkpoints
 from cluster.audit.checkpoint_log import CheckpointLog
-from cluster.audit.checkpoints import Checkpoint, Mark
+from cluster.audit.checkpoints import ChainPosition, Checkpoint
 from cluster.audit.keys import AuditKeys
-from cluster.problems import Conflict
+from cluster.runtime.problems import Conflict
 from cluster.storage.tables import audit_records
 
 
-def marks_before(keys: AuditKeys, folder: Path, before: float) -> list[Mark]:
+def checkpoints_before(keys: AuditKeys, folder: Path, before: float) -> list[ChainPosition]:
     """Where each chain of this node last stood before then; reads the whole file.
 
     Raises Conflict if the checkpoint file itself is at fault.
@@ -32,7 +32,9 @@ def marks_before(keys: AuditKeys, folder: Path, before: float) -> list[Mark]:
     return list(log.marks.values())
 
 
-async def cuts(connection: AsyncConnection, marks: list[Mark]) -> list[Mark]:
+async def prune_points(
+    connection: AsyncConnection, marks: list[ChainPosition]
+) -> list[ChainPosition]:
     """Those marks up to which there still are records."""
     column = audit_records.c
     first = select(column.writer, func.min(column.seq)).group_by(column.writer)
@@ -40,7 +42,7 @@ async def cuts(connection: AsyncConnection, marks: list[Mark]) -> list[Mark]:
     return [mark for mark in marks if starts.get(mark.writer, math.inf) <= mark.seq]
 
 
-async def remove(connection: AsyncConnection, marks: list[Mark]) -> int:
+async def remove(connection: AsyncConnection, marks: list[ChainPosition]) -> int:
     """Remove each marked link and all before it, in the caller's transaction."""
     removed = 0
     for mark in marks:
@@ -52,6 +54,6 @@ async def remove(connection: AsyncConnection, marks: list[Mark]) -> int:
     return removed
 
 
-def sign(folder: Path, keys: AuditKeys, marks: list[Mark], at: float) -> Checkpoint:
+def sign(folder: Path, keys: AuditKeys, marks: list[ChainPosition], at: float) -> Checkpoint:
     """The anchors that the cut chains start from; on disk when this returns."""
     return checkpoints.append(folder, keys, marks, at, pruned=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cluster.audit.record import AuditRecord
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 
 EVERY_S = 60.0
 MAX_KINDS = 100

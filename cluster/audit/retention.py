@@ -9,8 +9,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 
 DAY_S = 86_400.0
 LOOK_S = 60.0

@@ -13,13 +13,13 @@ from sqlalchemy import Dialect, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.audit.chain import GENESIS, Link
+from cluster.audit.chain import GENESIS, ChainedRecord
 from cluster.storage.tables import audit_heads, audit_records
 
 LOST = "audit.lost"
 
 
-class Head(NamedTuple):
+class ChainHead(NamedTuple):
     """Where a writer's chain stands; `at` is the time of its last record."""
 
     writer: str
@@ -29,26 +29,28 @@ class Head(NamedTuple):
     at: float
 
 
-async def heads(connection: AsyncConnection, writers: Iterable[str] | None = None) -> list[Head]:
+async def read_heads(
+    connection: AsyncConnection, writers: Iterable[str] | None = None
+) -> list[ChainHead]:
     """The heads of these writers, or of all."""
-    query = select(*(audit_heads.c[name] for name in Head._fields))
+    query = select(*(audit_heads.c[name] for name in ChainHead._fields))
     if writers is not None:
         query = query.where(audit_heads.c.writer.in_(list(writers)))
-    return [Head(*row) for row in await connection.execute(query)]
+    return [ChainHead(*row) for row in await connection.execute(query)]
 
 
-async def locked_head(connection: AsyncConnection, writer: str) -> Head:
+async def locked_head(connection: AsyncConnection, writer: str) -> ChainHead:
     """The writer's head, made if it is new, and nobody else's until this transaction ends."""
-    new = Head(writer, 0, GENESIS, 0, 0.0)
+    new = ChainHead(writer, 0, GENESIS, 0, 0.0)
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(audit_heads).on_conflict_do_nothing()
     await connection.execute(statement, new._asdict())
-    query = select(*(audit_heads.c[name] for name in Head._fields))
+    query = select(*(audit_heads.c[name] for name in ChainHead._fields))
     row = await connection.execute(query.where(audit_heads.c.writer == writer).with_for_update())
-    return Head(*row.one())
+    return ChainHead(*row.one())
 
 
-async def store(connection: AsyncConnection, links: Sequence[Link]) -> None:
+async def store(connection: AsyncConnection, links: Sequence[ChainedRecord]) -> None:
     """Store the links of one writer that are not stored yet, and move its head."""
     head = await locked_head(connection, links[0].writer)
     fresh = [link for link in links if link.seq > head.seq]
@@ -56,9 +58,11 @@ async def store(connection: AsyncConnection, links: Sequence[Link]) -> None:
         await append(connection, head, fresh)
 
 
-async def append(connection: AsyncConnection, head: Head, links: Sequence[Link]) -> None:
+async def append(
+    connection: AsyncConnection, head: ChainHead, links: Sequence[ChainedRecord]
+) -> None:
     """Store links that follow `head`, which this transaction has locked."""
-    last, lost = links[-1], sum(lost_in(link) for link in links)
+    last, lost = links[-1], sum(count_lost(link) for link in links)
     statement, order = _insert(connection.dialect)
     rows = [tuple(link[index] for index in order) for link in links]
     await connection.exec_driver_sql(statement, rows)
@@ -68,7 +72,7 @@ async def append(connection: AsyncConnection, head: Head, links: Sequence[Link])
     )
 
 
-def lost_in(link: Link) -> int:
+def count_lost(link: ChainedRecord) -> int:
     """How many records this link says were dropped."""
     return int(json.loads(link.detail)["count"]) if link.action == LOST else 0
 
@@ -77,4 +81,4 @@ def lost_in(link: Link) -> int:
 def _insert(dialect: Dialect) -> tuple[str, tuple[int, ...]]:
     """The driver's own statement: `detail` is stored to the letter, and no loop time is spent."""
     compiled: Any = insert(audit_records).compile(dialect=dialect)
-    return str(compiled), tuple(Link._fields.index(name) for name in compiled.positiontup)
+    return str(compiled), tuple(ChainedRecord._fields.index(name) for name in compiled.positiontup)

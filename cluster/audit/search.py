@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.audit.record import AuditRecord
-from cluster.base64url import decode, encode
-from cluster.problems import InvalidRequest
+from cluster.runtime.base64url import decode, encode
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 from cluster.storage.tables import audit_records
 
@@ -40,7 +40,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """A record with its place in its writer's chain; `mac` is hexadecimal."""
 
     writer: str
@@ -50,10 +50,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AuditPage:
     """`cursor` leads to the next page; None: this is the last."""
 
-    entries: list[Entry]
+    entries: list[AuditEntry]
     cursor: str | None
 
 
@@ -64,7 +64,7 @@ async def search(
     *,
     cursor: str | None = None,
     limit: int = 100,
-) -> Page:
+) -> AuditPage:
     """A page of at most `limit` (1 to 1,000). Raises InvalidRequest for limit or cursor."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest(f"limit: must be 1 to {MAX_PAGE}.", param="limit")
@@ -74,7 +74,7 @@ async def search(
     query = query.order_by(*(column.desc() for column in _ORDER)).limit(limit + 1)
     rows = (await connection.execute(query)).all()
     entries = [_entry(row) for row in rows[:limit]]
-    return Page(entries, _cursor(entries[-1]) if len(rows) > limit else None)
+    return AuditPage(entries, _cursor(entries[-1]) if len(rows) > limit else None)
 
 
 async def export(
@@ -106,7 +106,7 @@ def _conditions(tenant: str | None, filters: Filters) -> list[ColumnElement[bool
     return found
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> AuditEntry:
     record = AuditRecord(
         row.at,
         row.tenant,
@@ -117,10 +117,10 @@ def _entry(row: Any) -> Entry:
         row.request_id,
         row.detail,
     )
-    return Entry(row.writer, row.seq, record, row.mac.hex())
+    return AuditEntry(row.writer, row.seq, record, row.mac.hex())
 
 
-def _cursor(entry: Entry) -> str:
+def _cursor(entry: AuditEntry) -> str:
     place = json.dumps([entry.record.at, entry.writer, entry.seq], separators=(",", ":"))
     return encode(place.encode())
 

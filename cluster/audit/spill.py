@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from cluster.audit.chain import Link
+from cluster.audit.chain import ChainedRecord
 
 SUFFIX = ".spill"
 MAX_BYTES = 256 << 20
@@ -50,7 +50,7 @@ class Spill:
     def size(self) -> int:
         return os.fstat(self._fd).st_size
 
-    def append(self, links: list[Link]) -> None:
+    def append(self, links: list[ChainedRecord]) -> None:
         """Keep links until they are stored. Raises OSError; then none of them is kept."""
         lines = b"".join(_line(link) for link in links)
         size = self.size
@@ -65,10 +65,10 @@ class Spill:
             os.ftruncate(self._fd, size)
             raise
 
-    def batches(self) -> Iterator[list[Link]]:
+    def batches(self) -> Iterator[list[ChainedRecord]]:
         """The kept links in order. A line that a kill cut off is left out."""
         with self.path.open("rb") as file:
-            batch: list[Link] = []
+            batch: list[ChainedRecord] = []
             for line in file:
                 if (link := _link(line)) is not None:
                     batch.append(link)
@@ -88,13 +88,13 @@ class Spill:
         os.close(self._fd)
 
 
-def _line(link: Link) -> bytes:
+def _line(link: ChainedRecord) -> bytes:
     return json.dumps([*link[:-1], link.mac.hex()]).encode() + b"\n"
 
 
-def _link(line: bytes) -> Link | None:
+def _link(line: bytes) -> ChainedRecord | None:
     try:
         values = json.loads(line)
-        return Link._make([*values[:-1], bytes.fromhex(values[-1])])
+        return ChainedRecord._make([*values[:-1], bytes.fromhex(values[-1])])
     except (ValueError, TypeError, IndexError):
         return None

@@ -22,18 +22,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.audit import checkpoints, prune, rows
-from cluster.audit.chain import Chain, Link
-from cluster.audit.fields import check, fit
+from cluster.audit.chain import Chain, ChainedRecord
+from cluster.audit.fields import check, truncate_fields
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord, Scalar
 from cluster.audit.repeats import Repeats
 from cluster.audit.retention import Retention
 from cluster.audit.spill import SUFFIX, Spill
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.background import create_detached_task
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
-from cluster.storage.locks import Lock, hold
-from cluster.tasks import create_detached_task
+from cluster.storage.locks import Lock, advisory_lock
 
 FLUSH_S = 0.5
 CHECKPOINT_S, CHECKPOINT_RECORDS = 30.0, 5_000
@@ -72,11 +72,11 @@ class AuditTrail:
         self._database, self._keys, self._clock = database, key, clock
         self._folder = folder
         self._queue: deque[AuditRecord] = deque()
-        self._repeats = Repeats(self.note, clock)
+        self._repeats = Repeats(self.enqueue, clock)
         self._chain = Chain(key.chain, self.writer)
         self._own = [self._record(OPENED)]  # goes before what is queued
         self._untold = 0  # lost, and not yet chained
-        self._pending: list[Link] = []  # chained, and not yet stored or spilled
+        self._pending: list[ChainedRecord] = []  # chained, and not yet stored or spilled
         self._spill: Spill | None = None
         self._orphans: list[Spill] = []
         self._flushing = asyncio.Lock()
@@ -88,7 +88,7 @@ class AuditTrail:
         self._retention = Retention(self.prune, retention_days, clock)
         self._tasks: list[asyncio.Task[None]] = []
 
-    def note(self, record: AuditRecord) -> None:
+    def enqueue(self, record: AuditRecord) -> None:
         """Take a record of the data plane. Never fails: what does not fit is cut or counted."""
         if len(self._queue) < QUEUE_RECORDS:
             self._queue.append(record)
@@ -96,7 +96,7 @@ class AuditTrail:
             self.lost += 1
             self._untold += 1
 
-    def note_repeatable(self, record: AuditRecord) -> None:
+    def enqueue_repeatable(self, record: AuditRecord) -> None:
         """The same for what anybody can cause without a credential: repeats are counted instead,
         and told once a minute. `detail.address` is where it came from."""
         self._repeats.note(record)
@@ -119,14 +119,14 @@ class AuditTrail:
         Returns how many. `by` says who wanted it; it is kept in the same transaction, with that
         figure in its detail. Raises Conflict if the checkpoints are at fault, StoreDown, OSError.
         """
-        marks = await asyncio.to_thread(prune.marks_before, self._keys, self._folder, before)
+        marks = await asyncio.to_thread(prune.checkpoints_before, self._keys, self._folder, before)
         async with self._database.read() as connection:
-            marks = await prune.cuts(connection, marks)
+            marks = await prune.prune_points(connection, marks)
         if not marks and by is None:
             return 0
         async with self._database.begin() as connection:
-            await hold(connection, Lock.AUDIT_START)
-            removed = await self._cut(connection, await prune.cuts(connection, marks))
+            await advisory_lock(connection, Lock.AUDIT_START)
+            removed = await self._cut(connection, await prune.prune_points(connection, marks))
             if by is not None:
                 detail = {**by.detail, "removed": removed}
                 await self.append(connection, replace(by, detail=detail))
@@ -196,7 +196,9 @@ class AuditTrail:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _cut(self, connection: AsyncConnection, marks: list[checkpoints.Mark]) -> int:
+    async def _cut(
+        self, connection: AsyncConnection, marks: list[checkpoints.ChainPosition]
+    ) -> int:
         if not marks:
             return 0
         now = self._clock.wall()
@@ -213,9 +215,9 @@ class AuditTrail:
             self._untold = 0
         return own, [self._queue.popleft() for _ in range(count)]
 
-    def _chained(self, own: list[AuditRecord], noted: list[AuditRecord]) -> list[Link]:
+    def _chained(self, own: list[AuditRecord], noted: list[AuditRecord]) -> list[ChainedRecord]:
         self._fresh += len(noted) + sum(record.action != CHECKPOINTED for record in own)
-        return [self._chain.link(fit(record)) for record in (*own, *noted)]
+        return [self._chain.link(truncate_fields(record)) for record in (*own, *noted)]
 
     def _is_stored(self) -> bool:
         return not self._pending and not self._spilled()
@@ -241,7 +243,7 @@ class AuditTrail:
             await self._commit(batch)
         spill.clear()
 
-    async def _commit(self, links: list[Link]) -> None:
+    async def _commit(self, links: list[ChainedRecord]) -> None:
         async with asyncio.timeout(STORE_S), self._database.begin() as connection:
             await rows.store(connection, links)
 
@@ -272,11 +274,11 @@ class AuditTrail:
 
     async def _sign(self) -> None:
         async with asyncio.timeout(STORE_S), self._database.read() as connection:
-            heads = await rows.heads(connection, (self.writer, self.admin_writer))
+            heads = await rows.read_heads(connection, (self.writer, self.admin_writer))
         admin = max((head.seq for head in heads if head.writer == self.admin_writer), default=0)
         if not self._fresh and admin == self._admin_marked:
             return
-        marks = [checkpoints.Mark(head.writer, head.seq, head.mac.hex()) for head in heads]
+        marks = [checkpoints.ChainPosition(head.writer, head.seq, head.mac.hex()) for head in heads]
         now = self._clock.wall()
         signed = await asyncio.to_thread(checkpoints.append, self._folder, self._keys, marks, now)
         self._fresh, self._admin_marked = 0, admin
@@ -284,7 +286,7 @@ class AuditTrail:
 
     async def _end_admin_chain(self) -> None:
         async with asyncio.timeout(STORE_S), self._database.begin() as connection:
-            if await rows.heads(connection, [self.admin_writer]):
+            if await rows.read_heads(connection, [self.admin_writer]):
                 await self.append(connection, self._record(CLOSED))
 
     def _adopt(self) -> None:

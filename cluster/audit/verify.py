@@ -15,16 +15,16 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.audit import raw
-from cluster.audit.chain import Link
+from cluster.audit import unverified_rows
+from cluster.audit.chain import ChainedRecord
+from cluster.audit.chain_verifier import ChainExpectation, ChainVerifier
 from cluster.audit.checkpoint_log import CheckpointLog, check_files
-from cluster.audit.checkpoints import Mark
-from cluster.audit.findings import Report
+from cluster.audit.checkpoints import ChainPosition
+from cluster.audit.findings import VerificationReport
 from cluster.audit.keys import AuditKeys
-from cluster.audit.raw import Fault
-from cluster.audit.rows import Head
-from cluster.audit.walk import Expected, Walk
-from cluster.storage.locks import Lock, share
+from cluster.audit.rows import ChainHead
+from cluster.audit.unverified_rows import MalformedRow
+from cluster.storage.locks import Lock, advisory_lock_shared
 
 
 async def verify(
@@ -34,24 +34,24 @@ async def verify(
     copies: Sequence[Path] = (),
     *,
     partial: bool = False,
-) -> Report:
+) -> VerificationReport:
     """Check everything. `checkpoints` are the live files of all nodes, or if `partial` of some:
     what only the files of others can tell is then a note and no alarm.
 
     `connection` must not have read anything in its transaction yet, so that it sees everything
     that the checkpoints tell of. Raises what the store raises.
     """
-    report = Report()
+    report = VerificationReport()
     logs = [CheckpointLog(path, keys.public) for path in checkpoints]
-    await share(connection, Lock.AUDIT_START)
+    await advisory_lock_shared(connection, Lock.AUDIT_START)
     await asyncio.to_thread(_advance, logs)
     marks = {writer: mark for log in logs for writer, mark in log.marks.items()}
-    heads = await raw.heads(connection)
+    heads = await unverified_rows.heads(connection)
     await asyncio.to_thread(_advance, logs)  # whatever was pruned by then has its anchor by now
     walks = _Walks(keys.chain, heads, marks, logs, report)
-    async for batch in raw.links(connection):
+    async for batch in unverified_rows.read_links(connection):
         await asyncio.to_thread(walks.take, batch)
-    walks.finish(await raw.heads(connection))
+    walks.finish(await unverified_rows.heads(connection))
     await asyncio.to_thread(_advance, logs)
     walks.tell_unseen(_leave_out_elsewhere(walks, logs, report) if partial else set())
     await asyncio.to_thread(check_files, logs, walks.evidence, copies, report)
@@ -60,7 +60,7 @@ async def verify(
 
 
 def _leave_out_elsewhere(
-    walks: "_Walks", logs: Iterable[CheckpointLog], report: Report
+    walks: "_Walks", logs: Iterable[CheckpointLog], report: VerificationReport
 ) -> set[str]:
     """Files of other nodes: told of, not given, and by no chain that a given file marks."""
     elsewhere = walks.evidence.keys() - {log.log for log in logs} - walks.ours
@@ -81,30 +81,30 @@ class _Walks:
     def __init__(
         self,
         key: bytes,
-        heads: Sequence[Head | Fault],
-        marks: Mapping[str, Mark],
+        heads: Sequence[ChainHead | MalformedRow],
+        marks: Mapping[str, ChainPosition],
         logs: Sequence[CheckpointLog],
-        report: Report,
+        report: VerificationReport,
     ) -> None:
         self._key, self._report = key, report
-        self._heads = {head.writer: head for head in heads if isinstance(head, Head)}
+        self._heads = {head.writer: head for head in heads if isinstance(head, ChainHead)}
         self._marks = marks
         self._anchors: dict[str, dict[int, str]] = {}
-        for fault in (head for head in heads if isinstance(head, Fault)):
+        for fault in (head for head in heads if isinstance(head, MalformedRow)):
             report.alarm(fault.writer, None, f"head: {fault.what}")
         for log in logs:
             for writer, anchors in log.anchors.items():
                 self._anchors.setdefault(writer, {}).update(anchors)
-        self._walk: Walk | None = None
-        self._ends: dict[str, Walk] = {}
+        self._walk: ChainVerifier | None = None
+        self._ends: dict[str, ChainVerifier] = {}
         self._unseen: list[tuple[str, int, str]] = []
         self.evidence: dict[str, int] = {}
         self.ours: set[str] = set()  # files that chains tell of which a given file marks
 
-    def take(self, batch: Sequence[Link | Fault]) -> None:
+    def take(self, batch: Sequence[ChainedRecord | MalformedRow]) -> None:
         for link in batch:
             self._report.records += 1
-            if isinstance(link, Fault):
+            if isinstance(link, MalformedRow):
                 self._report.alarm(link.writer, None, f"a record {link.what}")
                 continue
             if self._walk is None or self._walk.writer != link.writer:
@@ -112,14 +112,14 @@ class _Walks:
                 self._walk = self._begin(link.writer)
             self._walk.step(link)
 
-    def finish(self, heads: Sequence[Head | Fault]) -> None:
+    def finish(self, heads: Sequence[ChainHead | MalformedRow]) -> None:
         """Chains of which only a head or a checkpoint is left; then the heads, read once more."""
         self._end()
         for writer in sorted(self._heads.keys() | self._marks.keys()):
             if writer not in self._ends:
                 self._walk = self._begin(writer)
                 self._end()
-        after = {head.writer: head for head in heads if isinstance(head, Head)}
+        after = {head.writer: head for head in heads if isinstance(head, ChainHead)}
         for writer, walk in self._ends.items():
             walk.compare_head(after.get(writer))
 
@@ -131,11 +131,11 @@ class _Walks:
             else:
                 self._report.alarm(writer, seq, what)
 
-    def _begin(self, writer: str) -> Walk:
+    def _begin(self, writer: str) -> ChainVerifier:
         self._report.writers += 1
         anchors = self._anchors.get(writer, {})
-        expected = Expected(self._heads.get(writer), self._marks.get(writer), anchors)
-        return Walk(self._key, writer, expected, self._report)
+        expected = ChainExpectation(self._heads.get(writer), self._marks.get(writer), anchors)
+        return ChainVerifier(self._key, writer, expected, self._report)
 
     def _end(self) -> None:
         if self._walk is None:

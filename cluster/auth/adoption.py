@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Table, bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.home import ADMIN, AUDIT, PEPPER
-from cluster.auth.row_macs import MAC, TABLES, RowMacs, as_stored, stored
-from cluster.clock import Clock
+from cluster.auth.row_macs import MAC, TABLES, RowMacs, as_stored, stored_values
+from cluster.runtime.clock import Clock
+from cluster.secrets.key_files import ADMIN, AUDIT, PEPPER
 from cluster.storage.database import FILE
 from cluster.storage.files import write_private
 from cluster.tenants.repository import Kind, record_changes
@@ -94,7 +94,7 @@ async def _survey(
     odd: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES}
     genuine = total = 0
     for table in TABLES:
-        for row in (await connection.execute(stored(table))).all():
+        for row in (await connection.execute(stored_values(table))).all():
             total += 1
             if macs.genuine(table, row) is not None:
                 genuine += 1

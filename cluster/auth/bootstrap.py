@@ -15,24 +15,31 @@ from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
 from cluster.auth.adoption import adopt, is_done, is_older_home, note_done
-from cluster.auth.home import ADMIN, AUDIT, BOOTSTRAP_TENANT, admin_key, make_pepper, store_url
-from cluster.auth.keys import Keys, mint
-from cluster.auth.records import KeyRecord
-from cluster.auth.repository import ApiKeys
+from cluster.auth.keys import ApiKeyIssuer, mint
+from cluster.auth.models import ApiKey
+from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.signing import Signing
-from cluster.clock import Clock, SystemClock
-from cluster.problems import NotFound
-from cluster.settings import Settings
-from cluster.storage.blocking import run_to_end
+from cluster.auth.signing import SigningKeyService
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.problems import NotFound
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import (
+    ADMIN,
+    AUDIT,
+    BOOTSTRAP_TENANT,
+    admin_key,
+    make_pepper,
+    store_url,
+)
 from cluster.storage.database import Database
 from cluster.storage.files import write_private
-from cluster.storage.locks import Lock, hold
+from cluster.storage.locks import Lock, advisory_lock
 from cluster.storage.migrate import migrate
+from cluster.storage.run_sync import run_sync
 from cluster.storage.tables import api_keys
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan
-from cluster.tenants.repository import Plans, Tenants, record_change
+from cluster.tenants.repository import PlanRepository, TenantRepository, record_change
 
 __all__ = ["BOOTSTRAP_TENANT", "admin_key", "bootstrap"]
 
@@ -65,7 +72,7 @@ def bootstrap(
     key = kept or mint()
     metrics = settings.metrics_key.get_secret_value() if settings.metrics_key else None
     started = _Start(home, pepper, clock, older, adopt_rows)
-    run_to_end(started.fill(url, key, metrics))
+    run_sync(started.fill(url, key, metrics))
     note_done(home, clock.wall())
     if kept is not None:
         return None
@@ -91,19 +98,19 @@ class _Start:
             records.append(self._record(METRICS_KEY, metrics, Scope.METRICS_READ))
         try:
             async with database.begin() as connection:
-                await hold(connection, Lock.BOOTSTRAP)
+                await advisory_lock(connection, Lock.BOOTSTRAP)
                 trail = await self._adopt(database, connection, macs)
                 await _default_tenant(connection, clock)
                 for record in records:
                     await _install(connection, record, clock, macs)
-                await Signing(self.pepper, clock).ensure(connection)
+                await SigningKeyService(self.pepper, clock).ensure(connection)
             if trail is not None:
                 await trail.close()
         finally:
             await database.close()
 
-    def _record(self, name: str, key: str, scope: Scope) -> KeyRecord:
-        return Keys(self.pepper, self.clock).record(
+    def _record(self, name: str, key: str, scope: Scope) -> ApiKey:
+        return ApiKeyIssuer(self.pepper, self.clock).record(
             key,
             BOOTSTRAP_TENANT,
             name=name,
@@ -134,7 +141,7 @@ class _Start:
 
 
 async def _default_tenant(connection: AsyncConnection, clock: Clock) -> None:
-    plans, tenants = Plans(clock), Tenants(clock)
+    plans, tenants = PlanRepository(clock), TenantRepository(clock)
     try:
         await plans.get(connection, DEFAULT_PLAN.id)
     except NotFound:
@@ -146,7 +153,7 @@ async def _default_tenant(connection: AsyncConnection, clock: Clock) -> None:
 
 
 async def _install(
-    connection: AsyncConnection, record: KeyRecord, clock: Clock, macs: RowMacs
+    connection: AsyncConnection, record: ApiKey, clock: Clock, macs: RowMacs
 ) -> None:
     """Make `record` the one bootstrap key of its name, unless it is, also if it was revoked since
     (or altered: then it opens nothing, and putting it back might undo that)."""
@@ -159,4 +166,4 @@ async def _install(
     for each in old:
         await connection.execute(delete(api_keys).where(api_keys.c.id == each.id))
         await record_change(connection, clock, "key", each.id)
-    await ApiKeys(clock, macs).add(connection, BOOTSTRAP_TENANT, record)
+    await ApiKeyRepository(clock, macs).add(connection, BOOTSTRAP_TENANT, record)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cluster.base64url import decode, encode
-from cluster.clock import Clock
-from cluster.problems import Unauthenticated
+from cluster.runtime.base64url import decode, encode
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Unauthenticated
 
 PREFIX = "mobd_"
 LIFE_S = 60.0
@@ -22,7 +22,7 @@ INVALID = "The credential is not valid."
 
 
 @dataclass(frozen=True, slots=True)
-class Delegate:
+class DelegatedIdentity:
     """Whom the credential stands for; `expires` is Unix seconds."""
 
     tenant: str
@@ -37,12 +37,12 @@ class Delegation:
         self._key = hmac.digest(pepper, b"mobula/delegation", "sha256")
         self._clock = clock
 
-    def mint(self, tenant: str, holder: str) -> str:
+    def issue(self, tenant: str, holder: str) -> str:
         """`holder` is a key's or user's id."""
-        said = msgspec.json.encode(Delegate(tenant, holder, self._clock.wall() + LIFE_S))
+        said = msgspec.json.encode(DelegatedIdentity(tenant, holder, self._clock.wall() + LIFE_S))
         return f"{PREFIX}{encode(said)}.{encode(self._mac(said))}"
 
-    def open(self, credential: str) -> Delegate:
+    def verify(self, credential: str) -> DelegatedIdentity:
         """Raises Unauthenticated, in the same words whatever is wrong."""
         try:
             if len(credential) > MAX_LENGTH or not credential.startswith(PREFIX):
@@ -50,7 +50,7 @@ class Delegation:
             said, mac = (decode(part) for part in credential[len(PREFIX) :].split("."))
             if not hmac.compare_digest(mac, self._mac(said)):
                 raise ValueError
-            delegate = msgspec.json.decode(said, type=Delegate)
+            delegate = msgspec.json.decode(said, type=DelegatedIdentity)
             if delegate.expires <= self._clock.wall():
                 raise ValueError
         except (ValueError, binascii.Error, msgspec.DecodeError):

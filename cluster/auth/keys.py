@@ -2,7 +2,7 @@
 
 A key reads `mob_<id>_<secret>`; `id` finds the record, the HMAC-SHA256 of the whole key under the
 server's pepper proves it. Only that digest is stored, so the store alone opens nothing. Knows no
-HTTP; presented keys are checked in cluster/tenants/directory.py.
+HTTP; presented keys are checked in cluster/auth/credential_directory.py.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from collections.abc import Collection
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.records import KeyRecord
-from cluster.auth.repository import ApiKeys
+from cluster.auth.models import ApiKey
+from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
-from cluster.clock import Clock
-from cluster.problems import Conflict, InvalidRequest
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -51,13 +51,13 @@ def digest(pepper: bytes, credential: str) -> bytes:
     return hmac.digest(pepper, credential.encode("ascii"), hashlib.sha256)
 
 
-class Keys:
+class ApiKeyIssuer:
     """Making, rotating and revoking keys, each inside the caller's transaction."""
 
     def __init__(self, pepper: bytes, clock: Clock) -> None:
         self._pepper = pepper
         self._clock = clock
-        self._store = ApiKeys(clock, RowMacs(pepper))
+        self._store = ApiKeyRepository(clock, RowMacs(pepper))
 
     async def create(
         self,
@@ -68,7 +68,7 @@ class Keys:
         scopes: Collection[Scope],
         created_by: str,
         expires: float | None = None,
-    ) -> tuple[str, KeyRecord]:
+    ) -> tuple[str, ApiKey]:
         """The key and its record; `expires` is in Unix seconds. Raises InvalidRequest."""
         now = self._clock.wall()
         _check(name, scopes, expires, now)
@@ -81,7 +81,7 @@ class Keys:
 
     async def rotate(
         self, connection: AsyncConnection, tenant: str, key: str, *, grace_s: float, created_by: str
-    ) -> tuple[str, KeyRecord]:
+    ) -> tuple[str, ApiKey]:
         """A successor with the same name, scopes and expiry; `key` (an id) dies after `grace_s`.
 
         Raises NotFound, InvalidRequest (the grace), or Conflict when the key works no longer or
@@ -106,7 +106,7 @@ class Keys:
         await self._store.update(connection, tenant, key, replaced_by=made[1].id, expires=until)
         return made
 
-    async def revoke(self, connection: AsyncConnection, tenant: str, key: str) -> KeyRecord:
+    async def revoke(self, connection: AsyncConnection, tenant: str, key: str) -> ApiKey:
         """End `key` (an id) for good; again is harmless, also for a row that somebody altered.
 
         Raises NotFound.
@@ -126,9 +126,9 @@ class Keys:
         created_by: str,
         expires: float | None = None,
         bootstrap: bool = False,
-    ) -> KeyRecord:
+    ) -> ApiKey:
         """The record of a given key. Raises ValueError if it has not the shape of one."""
-        return KeyRecord(
+        return ApiKey(
             id=key_id(key),
             tenant=tenant,
             name=name,

@@ -18,7 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from cluster.auth.throttle import LIMIT
-from cluster.problems import InvalidRequest, Overloaded, RateLimited
+from cluster.runtime.problems import InvalidRequest, Overloaded, RateLimited
 
 T = TypeVar("T")
 MIN_LENGTH, MAX_LENGTH = 12, 128
@@ -33,7 +33,7 @@ WAITING_BY_SOURCE = 4  # of one address, the one that runs included
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PasswordCheck:
     """Whether the password is right; `rehashed` replaces the stored hash when it is not None."""
 
     right: bool
@@ -55,7 +55,7 @@ def normalised_email(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Source:
+class _ClientAttempts:
     """What one address has under way."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -69,7 +69,7 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, _ClientAttempts] = {}
         self._nobody: str | None = None
 
     async def hash(self, password: str, email: str, param: str = "password") -> str:
@@ -77,7 +77,7 @@ class Passwords:
         check_password(password, email, param)
         return await self._in_turn(self._hash, password)
 
-    async def verify(self, stored: str | None, password: str, source: str = "") -> Verdict:
+    async def verify(self, stored: str | None, password: str, source: str = "") -> PasswordCheck:
         """Compare with a stored hash; None (an unknown user) takes as long as a wrong password.
 
         `source` is the address that asks (throttle.py). Raises RateLimited when too many of its
@@ -88,7 +88,7 @@ class Passwords:
 
     @asynccontextmanager
     async def _turn_of(self, source: str) -> AsyncIterator[None]:
-        mine = self._sources.setdefault(source, _Source())
+        mine = self._sources.setdefault(source, _ClientAttempts())
         if mine.waiting >= WAITING_BY_SOURCE:
             raise RateLimited("Too many sign-ins from your address at once.", 1.0, LIMIT)
         mine.waiting += 1
@@ -113,17 +113,17 @@ class Passwords:
     def _hash(self, password: str) -> str:
         return self._hasher.hash(_encoded(password))
 
-    def _verify(self, stored: str | None, password: str) -> Verdict:
+    def _verify(self, stored: str | None, password: str) -> PasswordCheck:
         known = stored is not None and len(password) <= MAX_LENGTH
         against = stored if stored is not None and known else self._stand_in()
         try:
             self._hasher.verify(against, _encoded(password[:MAX_LENGTH]))
         except (VerificationError, InvalidHashError):
-            return Verdict(False)
+            return PasswordCheck(False)
         if not known:
-            return Verdict(False)
+            return PasswordCheck(False)
         stale = self._hasher.check_needs_rehash(against)
-        return Verdict(True, self._hash(password) if stale else None)
+        return PasswordCheck(True, self._hash(password) if stale else None)
 
     def _stand_in(self) -> str:
         """A hash that no password opens, of today's parameters."""

@@ -25,11 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.records import EndedSession, KeyRecord, RefreshToken, SigningKey, User, UserStatus
-from cluster.auth.row_macs import MAC, RowAltered, RowMacs, as_stored, stored
-from cluster.clock import Clock
-from cluster.problems import Conflict, NotFound
-from cluster.storage.pages import USUAL, Page, is_id, page
+from cluster.auth.models import ApiKey, EndedSession, RefreshToken, SigningKey, User, UserStatus
+from cluster.auth.row_macs import MAC, RowAltered, RowMacs, as_stored, stored_values
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, NotFound
+from cluster.storage.pagination import USUAL, Page, is_id, page
 from cluster.storage.tables import (
     api_keys,
     ended_sessions,
@@ -44,14 +44,14 @@ KNOWN = {scope.value: scope for scope in Scope}
 MOST_NAMESAKES = 1_000  # users of one email that are looked at
 
 
-class ApiKeys:
+class ApiKeyRepository:
     """Keys of a tenant. They are revoked, never deleted: the ledger names them."""
 
     def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
         self._macs = macs
 
-    async def add(self, connection: AsyncConnection, tenant: str, record: KeyRecord) -> None:
+    async def add(self, connection: AsyncConnection, tenant: str, record: ApiKey) -> None:
         """Raises Conflict when the id is taken."""
         assert record.tenant == tenant
         values = self._macs.signed(api_keys, _key_values(record))
@@ -63,13 +63,13 @@ class ApiKeys:
 
     async def get(
         self, connection: AsyncConnection, tenant: str, key: str, *, altered: bool = False
-    ) -> KeyRecord:
+    ) -> ApiKey:
         """Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
         return as_key(await _one(connection, self._macs, api_keys, tenant, key, altered=altered))
 
     async def list(
         self, connection: AsyncConnection, tenant: str, limit: int = USUAL, after: str | None = None
-    ) -> Page[KeyRecord]:
+    ) -> Page[ApiKey]:
         """Revoked and expired ones too."""
         statement = select(api_keys).where(api_keys.c.tenant == tenant)
         return await page(connection, statement, api_keys.c.id, limit, after, as_key_row)
@@ -85,7 +85,7 @@ class ApiKeys:
         expires: float | None = None,
         replaced_by: str | None = None,
         revoked: float | None = None,
-    ) -> KeyRecord:
+    ) -> ApiKey:
         """Set what is not None. Raises NotFound, or RowAltered: a changed row is not signed anew,
         unless it is revoked thereby.
         """
@@ -122,7 +122,7 @@ class ApiKeys:
             await connection.execute(statement, rows)
 
 
-class Users:
+class UserRepository:
     """Users of a tenant; an email belongs to one user of it."""
 
     def __init__(self, clock: Clock, macs: RowMacs) -> None:
@@ -151,7 +151,7 @@ class Users:
         """By normalised email, for signing in, which is when the tenant becomes known: the one
         user whom it names, in `tenant` or, without that, in the cluster.
         """
-        statement = stored(users).where(users.c.email == email)
+        statement = stored_values(users).where(users.c.email == email)
         if tenant is not None:
             statement = statement.where(users.c.tenant == tenant)
         rows = (await connection.execute(statement.limit(MOST_NAMESAKES))).all()
@@ -186,7 +186,7 @@ class Users:
         after = replace(before, **_given(given))
         await _set(connection, users, tenant, user, self._macs.signed(users, asdict(after)))
         if ends_sessions:
-            tokens = RefreshTokens(self._clock, self._macs)
+            tokens = RefreshTokenRepository(self._clock, self._macs)
             await tokens.revoke_user(connection, tenant, user)
         await record_change(connection, self._clock, "user", user)
         return after
@@ -198,7 +198,7 @@ class Users:
         await record_change(connection, self._clock, "user", user)
 
 
-class RefreshTokens:
+class RefreshTokenRepository:
     """Refresh tokens; only sign-in, refresh and sign-out touch them."""
 
     def __init__(self, clock: Clock, macs: RowMacs) -> None:
@@ -214,7 +214,7 @@ class RefreshTokens:
         self, connection: AsyncConnection, token: str, *, lock: bool = True
     ) -> RefreshToken | None:
         """By its id. Locked, of two that present the same token one waits for the other."""
-        statement = stored(refresh_tokens).where(refresh_tokens.c.id == token)
+        statement = stored_values(refresh_tokens).where(refresh_tokens.c.id == token)
         rows = (await connection.execute(statement.with_for_update() if lock else statement)).all()
         found = self._macs.all_genuine(refresh_tokens, rows)
         return _as_token(found[0]) if found else None
@@ -243,7 +243,7 @@ class RefreshTokens:
         """Altered rows stay as they are: they open nothing."""
         table, now = refresh_tokens, self._clock.wall()
         mine = (table.c.tenant == tenant, which, table.c.revoked.is_(None))
-        alive = stored(table).where(*mine).order_by(table.c.id).with_for_update()
+        alive = stored_values(table).where(*mine).order_by(table.c.id).with_for_update()
         rows = (await connection.execute(alive)).all()
         ended = [
             self._macs.signed(table, {**values, "revoked": now})
@@ -259,7 +259,7 @@ class RefreshTokens:
             await connection.execute(statement, each)
 
 
-class EndedSessions:
+class EndedSessionRepository:
     """Sign-ins that are over while an access token of theirs may still live."""
 
     def __init__(self, clock: Clock) -> None:
@@ -283,7 +283,7 @@ class EndedSessions:
         return int((await connection.execute(alive)).scalar_one())
 
 
-class SigningKeys:
+class SigningKeyRepository:
     """Signing keys belong to the cluster, not to a tenant."""
 
     def __init__(self, clock: Clock, macs: RowMacs) -> None:
@@ -297,7 +297,7 @@ class SigningKeys:
 
     async def list(self, connection: AsyncConnection, purpose: str) -> tuple[SigningKey, ...]:
         """The genuine ones, oldest first; there are never more than a few."""
-        statement = stored(signing_keys).where(signing_keys.c.purpose == purpose)
+        statement = stored_values(signing_keys).where(signing_keys.c.purpose == purpose)
         ordered = statement.order_by(signing_keys.c.created, signing_keys.c.id)
         rows = (await connection.execute(ordered)).all()
         found = self._macs.all_genuine(signing_keys, rows)
@@ -315,19 +315,19 @@ class SigningKeys:
 
     async def delete_altered(self, connection: AsyncConnection) -> None:
         """Rows that are not ours; the trail's verification named them until now."""
-        rows = (await connection.execute(stored(signing_keys))).all()
+        rows = (await connection.execute(stored_values(signing_keys))).all()
         for row in rows:
             if self._macs.genuine(signing_keys, row) is None:
                 await self.delete(connection, str(row.id))
 
 
-def as_key(values: Mapping[str, Any]) -> KeyRecord:
+def as_key(values: Mapping[str, Any]) -> ApiKey:
     """A scope that only a newer version knows opens nothing here."""
     scopes = frozenset(KNOWN[scope] for scope in values["scopes"] if scope in KNOWN)
-    return KeyRecord(**{**_fields_of(KeyRecord, values), "scopes": scopes})
+    return ApiKey(**{**_fields_of(ApiKey, values), "scopes": scopes})
 
 
-def as_key_row(row: Row[Any]) -> KeyRecord:
+def as_key_row(row: Row[Any]) -> ApiKey:
     return as_key(dict(row._mapping))
 
 
@@ -347,7 +347,7 @@ def _fields_of(record: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: values[field.name] for field in fields(record)}
 
 
-def _key_values(record: KeyRecord) -> dict[str, Any]:
+def _key_values(record: ApiKey) -> dict[str, Any]:
     return {**asdict(record), "scopes": sorted(record.scopes)}
 
 
@@ -363,7 +363,7 @@ async def _one(
 ) -> Mapping[str, Any]:
     """The values of a row. Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
     noun = _NOUNS[table.name]
-    statement = stored(table).where(table.c.tenant == tenant, table.c.id == id)
+    statement = stored_values(table).where(table.c.tenant == tenant, table.c.id == id)
     statement = statement.with_for_update() if lock else statement
     row = (await connection.execute(statement)).first() if is_id(tenant) and is_id(id) else None
     if row is None:

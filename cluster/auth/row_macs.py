@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Boolean, Column, Float, LargeBinary, Row, Select, Table, select, type_coerce
 from sqlalchemy.types import JSON, NullType
 
-from cluster.problems import Conflict
+from cluster.runtime.problems import Conflict
 from cluster.storage.tables import api_keys, refresh_tokens, signing_keys, users
 
 LABEL = "mobula row 1"
@@ -75,7 +75,7 @@ class RowMacs:
         return {**values, MAC: self._mac(form.name, covered)}
 
     def genuine(self, table: Table, row: Row[Any]) -> dict[str, Any] | None:
-        """The values of a row of `stored(table)`; None unless its MAC is right."""
+        """The values of a row of `stored_values(table)`; None unless its MAC is right."""
         form = _FORMS[table.name]
         try:
             covered = form.covered_of(row)
@@ -107,14 +107,17 @@ class RowMacs:
         return hmac.digest(self._key, _encode((LABEL, table, covered)), "sha256")
 
 
-def stored(table: Table) -> Select[Any]:
+def stored_values(table: Table) -> Select[Any]:
     """Every column as the driver gives it: an odd value is then the matter of its row alone."""
     columns: list[Any] = [type_coerce(each, NullType()).label(each.name) for each in table.columns]
     return select(*columns)
 
 
 def as_stored(table: Table, row: Row[Any]) -> dict[str, Any]:
-    """The values of a row of `stored(table)`, genuine or not. Raises ValueError if it is odd."""
+    """The values of a row of `stored_values(table)`, genuine or not.
+
+    Raises ValueError if it is odd.
+    """
     form = _FORMS[table.name]
     return form.values_of(row, form.covered_of(row))
 
@@ -171,7 +174,7 @@ def _check_of(column: Column[Any]) -> Check:
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _RowLayout:
     """How rows of a table are read: by place, because there may be ten thousand of them."""
 
     name: str
@@ -181,7 +184,7 @@ class _Form:
     mac: int
 
     @classmethod
-    def of(cls, table: Table) -> "_Form":
+    def of(cls, table: Table) -> "_RowLayout":
         columns, names = tuple(table.columns.keys()), COVERED[table.name]
         checks = [(table.c[name], _check_of(table.c[name])) for name in names]
         covered = [
@@ -202,4 +205,4 @@ class _Form:
         return values
 
 
-_FORMS = {table.name: _Form.of(table) for table in TABLES}
+_FORMS = {table.name: _RowLayout.of(table) for table in TABLES}

@@ -11,18 +11,20 @@ from typing import Any
 from sqlalchemy import Row, Table, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.audit.findings import Report
-from cluster.auth.row_macs import MAC, TABLES, RowMacs, stored
+from cluster.audit.findings import VerificationReport
+from cluster.auth.row_macs import MAC, TABLES, RowMacs, stored_values
 from cluster.storage.tables import api_keys, audit_records, users
 
 BATCH = 1_000
 
 
-async def check_rows(connection: AsyncConnection, macs: RowMacs, report: Report) -> None:
+async def check_rows(
+    connection: AsyncConnection, macs: RowMacs, report: VerificationReport
+) -> None:
     """Every row, streamed, and what the trail says of those that ended. Raises StoreDown."""
     for table in TABLES:
         options = {"yield_per": BATCH}
-        result = await connection.stream(stored(table), execution_options=options)
+        result = await connection.stream(stored_values(table), execution_options=options)
         async for rows in result.partitions():
             for row in rows:
                 _check(table, row, macs, report)
@@ -42,7 +44,7 @@ _ENDINGS = (
 )
 
 
-def _check(table: Table, row: Row[Any], macs: RowMacs, report: Report) -> None:
+def _check(table: Table, row: Row[Any], macs: RowMacs, report: VerificationReport) -> None:
     report.rows += 1
     if macs.genuine(table, row) is None:
         what = "has no MAC" if row._mapping[MAC] is None else "does not fit its MAC"

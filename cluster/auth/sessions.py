@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.keys import BASE62, NOBODY, digest, random_text
+from cluster.auth.models import EndedSession, RefreshToken, User
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.auth.records import EndedSession, RefreshToken, User
-from cluster.auth.repository import EndedSessions, RefreshTokens, Users
+from cluster.auth.repository import EndedSessionRepository, RefreshTokenRepository, UserRepository
 from cluster.auth.row_macs import RowAltered, RowMacs
-from cluster.auth.signing import LONGEST_TOKEN_S, Signing
+from cluster.auth.signing import LONGEST_TOKEN_S, SigningKeyService
 from cluster.auth.throttle import SignInThrottle, source_of
 from cluster.auth.tokens import INVALID, issue
-from cluster.clock import Clock
 from cluster.events.kinds import EventKind
 from cluster.events.outbox import publish
-from cluster.problems import (
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import (
     Forbidden,
     InvalidRequest,
     NotFound,
@@ -35,8 +35,8 @@ from cluster.problems import (
     Unauthenticated,
 )
 from cluster.storage.database import Database
-from cluster.storage.pages import is_id
-from cluster.tenants.repository import Tenants
+from cluster.storage.pagination import is_id
+from cluster.tenants.repository import TenantRepository
 
 SHAPE = re.compile(rf"mrt_([{BASE62}]{{20}})_[{BASE62}]{{43}}", re.ASCII)
 WRONG = "The email or the password is wrong."
@@ -46,7 +46,7 @@ MAX_ENDED = 50  # of one user, in the time that an access token may live
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
+class TokenPair:
     """A fresh pair of tokens; `expires_in` is the access token's life in seconds."""
 
     access_token: str = field(repr=False)
@@ -75,15 +75,15 @@ class Sessions:
         self._access_s, self._refresh_s = access_token_s, refresh_token_s
         self._passwords = passwords or Passwords()
         self._throttle = throttle or SignInThrottle(clock)
-        self._signing = Signing(pepper, clock)
+        self._signing = SigningKeyService(pepper, clock)
         macs = RowMacs(pepper)
-        self._users, self._tokens = Users(clock, macs), RefreshTokens(clock, macs)
-        self._ended = EndedSessions(clock)
-        self._tenants = Tenants(clock)
+        self._users, self._tokens = UserRepository(clock, macs), RefreshTokenRepository(clock, macs)
+        self._ended = EndedSessionRepository(clock)
+        self._tenants = TenantRepository(clock)
 
     async def login(
         self, email: str, password: str, address: str, tenant: str | None = None
-    ) -> SignedIn:
+    ) -> TokenPair:
         """`address` is where the attempt came from; `tenant` may be left out where the email is
         in one tenant alone.
 
@@ -115,7 +115,9 @@ class Sessions:
             raise InvalidRequest("'current' is not your password.", param="current")
         self._throttle.succeeded(user.email, address)
 
-    async def _login(self, email: str, password: str, address: str, tenant: str | None) -> SignedIn:
+    async def _login(
+        self, email: str, password: str, address: str, tenant: str | None
+    ) -> TokenPair:
         known = tenant is None or is_id(tenant)
         async with self._database.read() as connection:
             user = await self._users.find(connection, email, tenant if known else NO_TENANT)
@@ -135,7 +137,7 @@ class Sessions:
             await self._tokens.forget_expired(connection, user.tenant, user.id)
             return await self._signed_in(connection, user, uuid.uuid4().hex)
 
-    async def refresh(self, refresh_token: str) -> SignedIn:
+    async def refresh(self, refresh_token: str) -> TokenPair:
         """A new pair for an unused token, or for one that was used within GRACE_S: tabs of one
         browser refresh at the same time.
 
@@ -169,7 +171,7 @@ class Sessions:
             await self._end(connection, token)
         return token
 
-    async def _refreshed(self, connection: AsyncConnection, presented: str) -> SignedIn | Problem:
+    async def _refreshed(self, connection: AsyncConnection, presented: str) -> TokenPair | Problem:
         token = await self._found(connection, presented)
         now = self._clock.wall()
         if token is None or token.revoked is not None or token.expires <= now:
@@ -230,7 +232,7 @@ class Sessions:
             raise Forbidden(f"Tenant '{tenant.id}' is suspended.")
         return now
 
-    async def _signed_in(self, connection: AsyncConnection, user: User, family: str) -> SignedIn:
+    async def _signed_in(self, connection: AsyncConnection, user: User, family: str) -> TokenPair:
         now, id = self._clock.wall(), random_text(20)
         text = f"mrt_{id}_{random_text(43)}"
         token = RefreshToken(
@@ -245,7 +247,7 @@ class Sessions:
         await self._tokens.add(connection, user.tenant, token)
         signer = await self._signing.current(connection)
         access = issue(signer, user, now, self._access_s, family)
-        return SignedIn(access, text, self._access_s, user)
+        return TokenPair(access, text, self._access_s, user)
 
 
 def _comparable(email: str) -> str:

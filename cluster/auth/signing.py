@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.keys import random_text
-from cluster.auth.records import SigningKey
-from cluster.auth.repository import SigningKeys
+from cluster.auth.models import SigningKey
+from cluster.auth.repository import SigningKeyRepository
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.sealing import SealBroken, Sealer
-from cluster.clock import Clock
-from cluster.storage.locks import Lock, hold
+from cluster.runtime.clock import Clock
+from cluster.secrets.encryption import DecryptionFailed, SecretBox
+from cluster.storage.locks import Lock, advisory_lock
 
 PURPOSE = "tokens"
 KNOWN_AFTER_S = 5.0  # by then every directory has polled
@@ -32,25 +32,25 @@ class Signer:
     private: Ed25519PrivateKey = field(repr=False)
 
 
-def verifies(retires: float | None, now: float) -> bool:
+def is_valid_for_verification(retires: float | None, now: float) -> bool:
     """Whether tokens of a key that retires then may still be believed."""
     return retires is None or now < retires + LONGEST_TOKEN_S
 
 
-class Signing:
+class SigningKeyService:
     """Signing keys inside the caller's transaction."""
 
     def __init__(self, pepper: bytes, clock: Clock) -> None:
-        self._sealer = Sealer(pepper, "signing-keys")
+        self._sealer = SecretBox(pepper, "signing-keys")
         self._clock = clock
-        self._store = SigningKeys(clock, RowMacs(pepper))
+        self._store = SigningKeyRepository(clock, RowMacs(pepper))
 
     async def ensure(self, connection: AsyncConnection) -> None:
         """Make the first key, or one that this pepper opens when it opens none."""
-        await hold(connection, Lock.SIGNING_KEYS)
+        await advisory_lock(connection, Lock.SIGNING_KEYS)
         try:
             await self.current(connection)
-        except SealBroken:
+        except DecryptionFailed:
             await self._retire_all(connection, self._clock.wall())
             await self._make(connection)
 
@@ -60,9 +60,9 @@ class Signing:
         keys = await self._store.list(connection, PURPOSE)
         alive = [key for key in keys if key.retires is None or now < key.retires]
         if not alive:
-            raise SealBroken("there is no signing key")
+            raise DecryptionFailed("there is no signing key")
         key = min(alive, key=lambda each: math.inf if each.retires is None else each.retires)
-        raw = self._sealer.open(key.private, key.id.encode())
+        raw = self._sealer.decrypt(key.private, key.id.encode())
         return Signer(key.id, Ed25519PrivateKey.from_private_bytes(raw))
 
     async def rotate(self, connection: AsyncConnection) -> str:
@@ -70,11 +70,11 @@ class Signing:
 
         Keys whose last token is long over are deleted, and rows that are not ours.
         """
-        await hold(connection, Lock.SIGNING_KEYS)
+        await advisory_lock(connection, Lock.SIGNING_KEYS)
         now = self._clock.wall()
         await self._store.delete_altered(connection)
         for key in await self._store.list(connection, PURPOSE):
-            if not verifies(key.retires, now):
+            if not is_valid_for_verification(key.retires, now):
                 await self._store.delete(connection, key.id)
         await self._retire_all(connection, now + KNOWN_AFTER_S)
         return await self._make(connection)
@@ -86,7 +86,7 @@ class Signing:
 
     async def _make(self, connection: AsyncConnection) -> str:
         private, id = Ed25519PrivateKey.generate(), random_text(16)
-        sealed = self._sealer.seal(private.private_bytes_raw(), id.encode())
+        sealed = self._sealer.encrypt(private.private_bytes_raw(), id.encode())
         public = private.public_key().public_bytes_raw()
         now = self._clock.wall()
         await self._store.add(connection, SigningKey(id, PURPOSE, sealed, public, now))

@@ -19,8 +19,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from cluster.clock import Clock
-from cluster.problems import RateLimited
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import RateLimited
 
 FREE, FREE_UNDER_ATTACK = 10, 3
 LONGEST_S = 300.0
@@ -49,7 +49,7 @@ def source_of(address: str) -> str:
     return str(ipaddress.ip_network((int(found), IPV6_PREFIX), strict=False))
 
 
-class _Recent(Generic[K, V]):
+class _RecentEntries(Generic[K, V]):
     """The values that were set last, at most so many."""
 
     def __init__(self, most: int) -> None:
@@ -81,7 +81,9 @@ class _Levels(Generic[K]):
 
     def __init__(self, most: float, per_s: float, clock: Clock, max_entries: int) -> None:
         self._most, self._per_s, self._clock = most, per_s, clock
-        self._levels: _Recent[K, tuple[float, float]] = _Recent(max_entries)  # level, as of
+        self._levels: _RecentEntries[K, tuple[float, float]] = _RecentEntries(
+            max_entries
+        )  # level, as of
 
     def __len__(self) -> int:
         return len(self._levels)
@@ -104,7 +106,7 @@ class _Levels(Generic[K]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Failures:
+class _FailureCount:
     count: int
     last: float
 
@@ -114,8 +116,10 @@ class SignInThrottle:
 
     def __init__(self, clock: Clock, max_entries: int = MAX_ENTRIES) -> None:
         self._clock = clock
-        self._pairs: _Recent[tuple[str, str], _Failures] = _Recent(max_entries)
-        self._known: _Recent[tuple[str, str], bool] = _Recent(max_entries)  # have signed in
+        self._pairs: _RecentEntries[tuple[str, str], _FailureCount] = _RecentEntries(max_entries)
+        self._known: _RecentEntries[tuple[str, str], bool] = _RecentEntries(
+            max_entries
+        )  # have signed in
         per_account = 1.0 / ATTACK_DRAIN_S
         self._accounts: _Levels[str] = _Levels(ATTACK, per_account, clock, max_entries)
         self._sources: _Levels[str] = _Levels(BY_ADDRESS, 1.0 / DRAIN_S, clock, max_entries)
@@ -154,15 +158,15 @@ class SignInThrottle:
         due = failures.last + min(2.0 ** min(over, 30), LONGEST_S)
         return max(0.0, due - self._clock.monotonic())
 
-    def _failures(self, pair: tuple[str, str]) -> _Failures:
+    def _failures(self, pair: tuple[str, str]) -> _FailureCount:
         now = self._clock.monotonic()
         found = self._pairs.get(pair)
-        return found if found and now - found.last < QUIET_S else _Failures(0, now)
+        return found if found and now - found.last < QUIET_S else _FailureCount(0, now)
 
     def _count(self, pair: tuple[str, str], change: int) -> None:
         failures, now = self._failures(pair), self._clock.monotonic()
         last = now if change > 0 else failures.last
-        self._pairs.put(pair, _Failures(max(0, failures.count + change), last))
+        self._pairs.put(pair, _FailureCount(max(0, failures.count + change), last))
         self._accounts.add(pair[0], change)
         if self._known.get(pair) is None:
             self._sources.add(pair[1], change)

@@ -14,10 +14,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt.types import Options
 
-from cluster.auth.records import User
+from cluster.auth.models import User
 from cluster.auth.signing import Signer
-from cluster.base64url import decode, encode
-from cluster.problems import Unauthenticated
+from cluster.runtime.base64url import decode, encode
+from cluster.runtime.problems import Unauthenticated
 from cluster.tenants.caller import Role
 
 INVALID = "The credential is not valid."  # whatever is wrong with it

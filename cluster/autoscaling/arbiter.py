@@ -13,7 +13,7 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ReplicaDemand:
     """`wanted` replicas, never less than `least`; each uses `uses` of the shared resources."""
 
     deployment: str
@@ -24,7 +24,7 @@ class Claim:
     uses: Resources = field(default_factory=dict)
 
 
-def arbitrate(claims: Sequence[Claim], available: Resources) -> dict[str, int]:
+def arbitrate(claims: Sequence[ReplicaDemand], available: Resources) -> dict[str, int]:
     """Deployment -> replicas; all of what is wanted, where it fits.
 
     Else one replica after another is given up, of a deployment that uses what is short: the least
@@ -41,12 +41,12 @@ def arbitrate(claims: Sequence[Claim], available: Resources) -> dict[str, int]:
     return granted
 
 
-def _standing(claim: Claim, granted: Mapping[str, int]) -> tuple[float, float, int]:
+def _standing(claim: ReplicaDemand, granted: Mapping[str, int]) -> tuple[float, float, int]:
     return claim.priority, -claim.cost_per_hour, claim.least - granted[claim.deployment]
 
 
 def _short(
-    claims: Sequence[Claim], granted: Mapping[str, int], available: Resources
+    claims: Sequence[ReplicaDemand], granted: Mapping[str, int], available: Resources
 ) -> frozenset[str]:
     """The resources of which more is granted than there is."""
     used = {
@@ -56,5 +56,5 @@ def _short(
     return frozenset(name for name, amount in used.items() if amount > available[name] + _TOLERANCE)
 
 
-def _uses(claim: Claim, short: frozenset[str]) -> bool:
+def _uses(claim: ReplicaDemand, short: frozenset[str]) -> bool:
     return any(claim.uses.get(name, 0.0) > 0 for name in short)

@@ -10,7 +10,7 @@ _FRESH = 0.3  # how much of the mean its newest sample makes up
 _LONGEST_S = 900.0  # a replica that does not come at all is not a slow one
 
 
-class ColdStarts:
+class ColdStartEstimator:
     """A moving mean over the times that a raised target was reached.
 
     A rise that is already under way for longer than the mean counts as it stands, so that

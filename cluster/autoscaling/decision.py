@@ -20,7 +20,7 @@ class Bounds:
     ceiling: int | None = None
     until: float | None = None
 
-    def hold(self, now: float) -> bool:
+    def is_active(self, now: float) -> bool:
         return self.until is None or now < self.until
 
 
@@ -43,9 +43,9 @@ class Decision:
     signals: Mapping[str, float] = field(default_factory=dict)
 
 
-class Notebook(Protocol):
+class DecisionStore(Protocol):
     """Where decisions go and bounds come from. Neither call waits, raises or loses the loop."""
 
-    def note(self, decision: Decision) -> None: ...
+    def record(self, decision: Decision) -> None: ...
 
     def bounds(self, deployment: str) -> Bounds: ...

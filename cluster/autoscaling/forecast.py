@@ -33,7 +33,7 @@ class Forecast:
 
     def __init__(self, season_s: float, quantile: float) -> None:
         self._quantile = quantile
-        self._season = Season(season_s)
+        self._season = SeasonalModel(season_s)
         self._levels: Array | None = None
         self._made: list[Array] = []  # the point forecasts of the last buckets, newest last
         self._errors = np.empty((_RESIDUALS, len(_MEMORIES_S)))
@@ -52,12 +52,15 @@ class Forecast:
         self._count += 1
         self._peak = max(self._peak, load)
 
-    def ahead(self, at: float, horizon_s: float) -> float:
+    def predict(self, at: float, horizon_s: float) -> float:
         """The quantile of the load from now to `horizon_s` ahead; NaN before the first bucket."""
         if self._levels is None:
             return math.nan
         level = float(self._levels[self._best])
-        rise = max(self._season.rise(at, at + part * horizon_s, level) for part in (0.0, 0.5, 1.0))
+        rise = max(
+            self._season.seasonal_increase(at, at + part * horizon_s, level)
+            for part in (0.0, 0.5, 1.0)
+        )
         point = max(0.0, level + rise)
         return point + self._margin * math.sqrt(max(1.0, point))
 
@@ -71,7 +74,10 @@ class Forecast:
         if self._levels is None:
             self._levels = np.full(len(_MEMORIES_S), mean)
         self._levels += (1 - np.exp(-_BUCKET_S / _MEMORIES_S)) * (mean - self._levels)
-        rises = [self._season.rise(at, at + horizon_s, float(level)) for level in self._levels]
+        rises = [
+            self._season.seasonal_increase(at, at + horizon_s, float(level))
+            for level in self._levels
+        ]
         self._made = [*self._made[-_RESIDUALS:], np.maximum(0.0, self._levels + rises)]
 
     def _learn(self, forecast: Array) -> None:
@@ -88,7 +94,7 @@ class Forecast:
         self._margin = float(margins[self._best])
 
 
-class Season:
+class SeasonalModel:
     """The mean load at each part of a season, newer passes counting more."""
 
     def __init__(self, season_s: float) -> None:
@@ -104,7 +110,7 @@ class Season:
         self._sum += load
         self._count += 1
 
-    def rise(self, start: float, end: float, level: float) -> float:
+    def seasonal_increase(self, start: float, end: float, level: float) -> float:
         """What the profile adds between two moments, for a load that is at `level` at the first;
         0 where it does not know."""
         before, after = self._at(start), self._at(end)

@@ -8,50 +8,50 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from cluster.autoscaling.signals import Reading
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec, Window
 
-Policy = Callable[[Reading, ScalingSpec], float]
+Policy = Callable[[MetricsSnapshot, ScalingSpec], float]
 
 _WIDEST = 2.0  # one reading of a latency says little of how far to go
 
 
-def by_queue(reading: Reading, spec: ScalingSpec) -> float:
+def by_queue(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
     """Every open request, served or waiting, has its place."""
     return reading.requests / spec.target_requests
 
 
-def by_tokens(reading: Reading, spec: ScalingSpec) -> float:
+def by_tokens(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
     """The tokens of open requests, read and written so far, fit what replicas hold."""
     each = reading.tokens_each if spec.target_tokens is None else spec.target_tokens
     return 0.0 if reading.tokens == 0 else reading.tokens / each
 
 
-def by_cpu(reading: Reading, spec: ScalingSpec) -> float:
+def by_cpu(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
     """As Kubernetes' horizontal pod autoscaler does: ready times what is over what should be."""
     return reading.ready * reading.cpu / spec.target_cpu
 
 
-def by_memory(reading: Reading, spec: ScalingSpec) -> float:
+def by_memory(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
     return reading.ready * reading.memory / spec.target_memory
 
 
-def by_latency(reading: Reading, spec: ScalingSpec) -> float:
+def by_latency(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
     """Ready times how far the latency is off, at most twice."""
     if math.isnan(reading.latency_s):
         return math.nan
     return reading.ready * min(_WIDEST, reading.latency_s / spec.target_latency_s)
 
 
-def by_schedule(reading: Reading, spec: ScalingSpec) -> float:
+def by_schedule(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
     """The most of the windows that are open now, or will be when a replica asked for now is up."""
-    ahead_s = cold_start(reading, spec)
+    ahead_s = start_from_zero(reading, spec)
     moments = (reading.at, reading.at + ahead_s)
-    asked = [w.replicas for w in spec.schedule if any(is_open(w, at) for at in moments)]
+    asked = [w.replicas for w in spec.schedule if any(is_in_window(w, at) for at in moments)]
     return float(max(asked, default=0))
 
 
-def is_open(window: Window, at: float) -> bool:
+def is_in_window(window: Window, at: float) -> bool:
     """Whether the window holds at `at` (Unix seconds, read as UTC).
 
     Where the end is not after the start it runs past midnight; `days` are those it starts on.
@@ -66,7 +66,7 @@ def is_open(window: Window, at: float) -> bool:
     return tonight or (yesterday in window.days and minute < end)
 
 
-def cold_start(reading: Reading, spec: ScalingSpec) -> float:
+def start_from_zero(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
     """Seconds from asking for a replica to its first answer: laid down, measured, or a guess."""
     if spec.cold_start_s is not None:
         return spec.cold_start_s

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from cluster.autoscaling.arbiter import Claim, arbitrate
-from cluster.autoscaling.decision import Bounds, Decision, Notebook
-from cluster.autoscaling.governor import limits
+from cluster.autoscaling.arbiter import ReplicaDemand, arbitrate
+from cluster.autoscaling.background_scaler import BackgroundScaler
+from cluster.autoscaling.behavior import effective_bounds
+from cluster.autoscaling.decision import Bounds, Decision, DecisionStore
+from cluster.autoscaling.metrics import MetricsSnapshot, Report, snapshot
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import Reading, Report, read
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.autoscaling.supervisor import Supervisor
-from cluster.clock import SystemClock
+from cluster.runtime.clock import SystemClock
 
 STALE_S = 15.0  # a replica that was silent for so long says nothing of now
 BLOCKED = frozenset({"cooldown", "step", "floor", "ceiling", "arbiter", "failure"})
@@ -39,13 +39,13 @@ class ModelPolicy:
         cpus: float = 0.0,
         gpus: float = 0.0,
         start: int = 1,
-        notebook: Notebook | None = None,
+        notebook: DecisionStore | None = None,
     ) -> None:
         self.spec = ScalingSpec.model_validate(spec)
         self.uses = {"cpus": cpus, "gpus": gpus, "cost_per_hour": self.spec.cost_per_hour}
         self._start = start
         self._notebook = notebook
-        self._supervisor: Supervisor | None = None
+        self._supervisor: BackgroundScaler | None = None
         self._noted: tuple[str, int] | None = None
         self._told = False
 
@@ -62,7 +62,7 @@ class ModelPolicy:
                 return self._first(context)
             found = supervisor.newest(context.target_num_replicas)
             if supervisor.due() and (reading := self._reading(context)) is not None:
-                supervisor.post(reading)
+                supervisor.submit(reading)
             return found
         except Exception as error:  # noqa: BLE001 - it would end the controller's round
             return _kept(context, f"{type(error).__name__} while reading the figures")
@@ -74,34 +74,34 @@ class ModelPolicy:
         state = (decision.bound, decision.target)
         held_back = decision.bound in BLOCKED and state != self._noted
         if decision.target != decision.before or held_back:
-            self._notebook.note(decision)
+            self._notebook.record(decision)
         self._noted = state
 
     def least(self, at: float, deployment: str) -> int:
         """The floor that holds now: the arbiter takes nothing below it."""
         bounds = Bounds() if self._notebook is None else self._notebook.bounds(deployment)
-        return limits(self.spec, bounds, at)[0]
+        return effective_bounds(self.spec, bounds, at)[0]
 
     def _first(self, context: Any) -> Decision:
         start = min(self.spec.max_replicas, max(self._start, context.target_num_replicas))
         return replace(_kept(context, f"starts with {start}"), target=start, bound="floor")
 
-    def _open(self, deployment: str) -> Supervisor:
+    def _open(self, deployment: str) -> BackgroundScaler:
         if self._supervisor is None:
-            self._notebook = self._notebook or open_shared()
+            self._notebook = self._notebook or shared_decision_store()
             scaler = Scaler(deployment, self.spec)
-            self._supervisor = Supervisor(scaler, self._notebook.bounds, SystemClock())
+            self._supervisor = BackgroundScaler(scaler, self._notebook.bounds, SystemClock())
         return self._supervisor
 
-    def _reading(self, context: Any) -> Reading | None:
+    def _reading(self, context: Any) -> MetricsSnapshot | None:
         """None until the first replica has reported: there is nothing to go by yet."""
         at, ready = float(context.current_time), int(context.current_num_replicas)
-        told = reports(context.raw_metrics or {}, at)
+        told = latest_metrics(context.raw_metrics or {}, at)
         self._told = self._told or bool(told)
         if ready and not self._told:
             return None
         requests = float(context.total_num_requests)
-        return read(at, int(context.target_num_replicas), ready, requests, told, self.spec)
+        return snapshot(at, int(context.target_num_replicas), ready, requests, told, self.spec)
 
 
 class ClusterPolicy:
@@ -116,7 +116,7 @@ class ClusterPolicy:
         cpus: float | None = None,
         gpus: float | None = None,
         cost_per_hour: float | None = None,
-        notebook: Notebook | None = None,
+        notebook: DecisionStore | None = None,
     ) -> None:
         given = {"cpus": cpus, "gpus": gpus, "cost_per_hour": cost_per_hour}
         self._available = {name: amount for name, amount in given.items() if amount is not None}
@@ -159,29 +159,29 @@ class ClusterPolicy:
         return found[1]
 
 
-class Blank:
+class NullDecisionStore:
     """Where no notebook can be had: decisions are forgotten, nobody has laid down bounds."""
 
-    def note(self, decision: Decision) -> None: ...
+    def record(self, decision: Decision) -> None: ...
 
     def bounds(self, deployment: str) -> Bounds:
         return Bounds()
 
 
-def open_shared() -> Notebook:
+def shared_decision_store() -> DecisionStore:
     """The one that all policies of this process write in."""
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
 
     try:
-        from cluster.autoscaling.notebook import open_notebook
+        from cluster.autoscaling.decision_store import open_notebook
 
         return open_notebook(Settings())
     except Exception:
         logging.getLogger("mobula.autoscaling").exception("scaling goes on without a notebook")
-        return Blank()
+        return NullDecisionStore()
 
 
-def reports(raw: Mapping[str, Mapping[Any, Any]], at: float) -> list[Report]:
+def latest_metrics(raw: Mapping[str, Mapping[Any, Any]], at: float) -> list[Report]:
     """The newest figures of each replica, but for those that have grown stale."""
     found: dict[Any, dict[str, float]] = {}
     for name, of_replicas in raw.items():
@@ -191,7 +191,7 @@ def reports(raw: Mapping[str, Mapping[Any, Any]], at: float) -> list[Report]:
     return list(found.values())
 
 
-def _instance(configured: Any, notebook: Notebook | None) -> Any:
+def _instance(configured: Any, notebook: DecisionStore | None) -> Any:
     """A deployment's own policy, ready to be called."""
     if str(configured.policy_function).endswith("serve_policy:ModelPolicy"):
         # Not `get_policy`: what Serve has pickled by value would be another class.
@@ -208,9 +208,9 @@ def _foreign(policy: Any, context: Any) -> int:
         return int(context.target_num_replicas)
 
 
-def _claim(context: Any, policy: ModelPolicy, decision: Decision | None) -> Claim:
+def _claim(context: Any, policy: ModelPolicy, decision: Decision | None) -> ReplicaDemand:
     wanted = context.target_num_replicas if decision is None else decision.target
-    return Claim(
+    return ReplicaDemand(
         deployment=context.deployment_name,
         wanted=int(wanted),
         least=policy.least(float(context.current_time), context.deployment_name),
@@ -221,7 +221,7 @@ def _claim(context: Any, policy: ModelPolicy, decision: Decision | None) -> Clai
 
 
 def _settled(
-    context: Any, claim: Claim, granted: int, decision: Decision | None
+    context: Any, claim: ReplicaDemand, granted: int, decision: Decision | None
 ) -> Decision | None:
     """The decision as it was carried out."""
     if granted >= claim.wanted:

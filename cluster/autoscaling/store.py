@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.storage.pages import Page, cursor_at, place_of
+from cluster.storage.pagination import Page, decode_cursor, encode_cursor
 from cluster.storage.tables import scaling_bounds, scaling_decisions
 
 table, bounds_table = scaling_decisions, scaling_bounds
@@ -23,7 +23,7 @@ _TEXTS = {"deployment": 300, "bound": 40, "reason": 500}  # characters that the 
 
 
 @dataclass(frozen=True, slots=True)
-class LaidDown:
+class BoundsOverride:
     """Bounds of a deployment and who set them; `set_at` is Unix seconds."""
 
     deployment: str
@@ -47,10 +47,10 @@ async def read(
     if deployment is not None:
         query = query.where(table.c.deployment == deployment)
     if cursor is not None:
-        query = query.where(_before(*place_of(cursor)))
+        query = query.where(_before(*decode_cursor(cursor)))
     rows = (await connection.execute(query)).all()
     more = len(rows) > limit
-    after = cursor_at(rows[limit - 1].at, rows[limit - 1].id) if more else None
+    after = encode_cursor(rows[limit - 1].at, rows[limit - 1].id) if more else None
     return Page(tuple(_decision(row) for row in rows[:limit]), after)
 
 
@@ -75,16 +75,18 @@ async def _keep_newest(connection: AsyncConnection, deployment: str, most: int) 
     return (await connection.execute(delete(table).where(mine, _before(*row)))).rowcount
 
 
-async def bounds(connection: AsyncConnection) -> list[LaidDown]:
+async def bounds(connection: AsyncConnection) -> list[BoundsOverride]:
     """All there are, those that no longer hold included, by deployment."""
     rows = await connection.execute(select(bounds_table).order_by(bounds_table.c.deployment))
     return [
-        LaidDown(row.deployment, Bounds(row.floor, row.ceiling, row.until), row.set_by, row.set_at)
+        BoundsOverride(
+            row.deployment, Bounds(row.floor, row.ceiling, row.until), row.set_by, row.set_at
+        )
         for row in rows
     ]
 
 
-async def lay_down(connection: AsyncConnection, laid: LaidDown) -> None:
+async def set_bounds(connection: AsyncConnection, laid: BoundsOverride) -> None:
     """In the place of those that the deployment had."""
     row = {
         "floor": laid.bounds.floor,
@@ -99,7 +101,7 @@ async def lay_down(connection: AsyncConnection, laid: LaidDown) -> None:
     )
 
 
-async def take_back(connection: AsyncConnection, deployment: str) -> bool:
+async def clear_bounds(connection: AsyncConnection, deployment: str) -> bool:
     """Whether there were any."""
     mine = bounds_table.c.deployment == deployment
     return (await connection.execute(delete(bounds_table).where(mine))).rowcount > 0

@@ -17,7 +17,7 @@ def length_of(content: Content) -> int | None:
     return len(content) if isinstance(content, bytes) else None
 
 
-async def blocks(content: Content) -> AsyncIterator[bytes]:
+async def iter_blocks(content: Content) -> AsyncIterator[bytes]:
     """Blocks of BLOCK bytes; the last is shorter. Raises InvalidRequest for an irregular file."""
     if isinstance(content, Path):
         async for block in _of_file(content):
@@ -31,7 +31,7 @@ async def blocks(content: Content) -> AsyncIterator[bytes]:
 
 
 async def _of_file(file: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(local.opened, file) as source:
+    with await asyncio.to_thread(local.open_regular, file) as source:
         while block := await asyncio.to_thread(source.read, BLOCK):
             yield block
 

@@ -16,17 +16,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs import inventory
 from cluster.blobs.content import Content
-from cluster.blobs.failures import missing
-from cluster.blobs.inventory import AT_ONCE, Doomed, StoredObject
-from cluster.blobs.paths import checked, location
-from cluster.blobs.staging import NewFile, Staged, Staging
+from cluster.blobs.errors import not_found
+from cluster.blobs.inventory import AT_ONCE, PendingDeletion, StoredObject
+from cluster.blobs.paths import location, validate_path
+from cluster.blobs.staging import FileSpec, Staged, StagingArea
 from cluster.blobs.store import BlobStore
-from cluster.blobs.sweeper import CLAIM_S, Sweeper, Swept
-from cluster.clock import Clock
+from cluster.blobs.sweeper import CLAIM_S, Sweeper, SweepResult
+from cluster.runtime.clock import Clock
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 
-__all__ = ["Staged", "StoredObject", "Swept", "TenantFiles"]
+__all__ = ["Staged", "StoredObject", "SweepResult", "TenantFiles"]
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class TenantFiles:
         self._store = store
         self._clock = clock
         self._sweeper = Sweeper(database, store, clock, random or Random())
-        self._staging = Staging(database, store, clock, plan_of, self._sweeper)
+        self._staging = StagingArea(database, store, clock, plan_of, self._sweeper)
 
     async def put(
         self,
@@ -73,7 +73,7 @@ class TenantFiles:
         done if that transaction commits, which waits for the bytes: for small files. Else `stage`
         first, and `keep` in the transaction.
         """
-        new = NewFile(tenant, path, media_type, expires, largest, length)
+        new = FileSpec(tenant, path, media_type, expires, largest, length)
         staged = await self._staging.write(new, content, connection)
         return await self._staging.keep(staged, connection)
 
@@ -89,14 +89,16 @@ class TenantFiles:
         length: int | None = None,
     ) -> Staged:
         """The first half of `put`; what is not kept within a quarter of an hour is swept away."""
-        new = NewFile(tenant, path, media_type, expires, largest, length)
+        new = FileSpec(tenant, path, media_type, expires, largest, length)
         return await self._staging.write(new, content, None)
 
-    async def keep(self, staged: Staged, connection: AsyncConnection | None = None) -> StoredObject:
+    async def commit(
+        self, staged: Staged, connection: AsyncConnection | None = None
+    ) -> StoredObject:
         """The second half. Raises RoomLost when it comes too late."""
         return await self._staging.keep(staged, connection)
 
-    async def move_in(
+    async def put_file(
         self,
         tenant: str,
         path: str,
@@ -111,7 +113,7 @@ class TenantFiles:
 
         Where the store is in the same file system nothing is copied. A symlink is refused.
         """
-        new = NewFile(tenant, path, media_type, expires, largest)
+        new = FileSpec(tenant, path, media_type, expires, largest)
         staged = await self._staging.take(new, file, connection)
         kept = await self._staging.keep(staged, connection)
         if connection is None:
@@ -121,9 +123,11 @@ class TenantFiles:
     async def stat(self, tenant: str, path: str) -> StoredObject:
         """Raises NotFound."""
         async with self._database.read() as connection:
-            found = await inventory.find(connection, tenant, checked(path), self._clock.wall())
+            found = await inventory.list_objects(
+                connection, tenant, validate_path(path), self._clock.wall()
+            )
         if found is None:
-            raise missing(path)
+            raise not_found(path)
         return found
 
     async def open(
@@ -142,7 +146,7 @@ class TenantFiles:
                 yield block
         except FileNotFoundError as error:
             log.warning("bytes of a file of tenant %s are gone: %s", file.tenant, file.path)
-            raise missing(file.path) from error
+            raise not_found(file.path) from error
 
     async def fetch(self, tenant: str, path: str, file: Path) -> StoredObject:
         """Make local `file`, whose folder exists, the same as what is stored, in one step.
@@ -154,30 +158,30 @@ class TenantFiles:
         try:
             await self._store.fetch(_location(found), found.bytes, file)
         except FileNotFoundError as error:
-            raise missing(path) from error
+            raise not_found(path) from error
         return found
 
     async def delete(
         self, tenant: str, paths: Iterable[str], connection: AsyncConnection | None = None
     ) -> int:
         """How many there were. On `connection` their bytes go after it committed, when swept."""
-        names = [checked(path) for path in paths]
+        names = [validate_path(path) for path in paths]
         chunks = [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
-        return await self._delete([inventory.named(tenant, some) for some in chunks], connection)
+        return await self._delete([inventory.get(tenant, some) for some in chunks], connection)
 
     async def delete_under(
         self, tenant: str, folder: str, connection: AsyncConnection | None = None
     ) -> int:
         """The same for every file whose path begins with `folder` and a slash."""
-        under = inventory.under(tenant, checked(folder.removesuffix("/")))
+        under = inventory.list_prefix(tenant, validate_path(folder.removesuffix("/")))
         return await self._delete([under], connection)
 
     async def used(self, tenant: str) -> int:
         """Bytes that count against the plan, those on their way included."""
         async with self._database.read() as connection:
-            return await inventory.taken(connection, tenant)
+            return await inventory.used_bytes(connection, tenant)
 
-    async def sweep(self) -> Swept:
+    async def sweep(self) -> SweepResult:
         """Remove what has expired, and bytes that no row names. Raises StoreDown, BlobsDown."""
         return await self._sweeper.sweep()
 
@@ -193,10 +197,10 @@ class TenantFiles:
         self, which: Iterable[ColumnElement[bool]], connection: AsyncConnection | None
     ) -> int:
         until = self._clock.wall() + (CLAIM_S if connection is None else 0.0)
-        doomed: list[Doomed] = []
+        doomed: list[PendingDeletion] = []
         async with self._staging.begin(connection)() as current:
             for each in which:
-                doomed += await inventory.doom(current, each, until)
+                doomed += await inventory.mark_deleted(current, each, until)
         if connection is None:
             await self._sweeper.remove(doomed)
         return len(doomed)

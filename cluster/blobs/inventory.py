@@ -13,7 +13,7 @@ from sqlalchemy import update as change
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs.paths import UNNAMED
-from cluster.problems import NotFound
+from cluster.runtime.problems import NotFound
 from cluster.storage.tables import stored_objects as rows
 from cluster.storage.tables import tenants
 
@@ -39,7 +39,7 @@ class StoredObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class PendingDeletion:
     """Bytes that are to be deleted."""
 
     tenant: str
@@ -53,7 +53,7 @@ async def lock(connection: AsyncConnection, tenant: str) -> None:
         raise NotFound(f"There is no tenant '{tenant[:63]}'.", param="tenant")
 
 
-async def taken(connection: AsyncConnection, tenant: str, beside: str = "") -> int:
+async def used_bytes(connection: AsyncConnection, tenant: str, beside: str = "") -> int:
     """Bytes that a tenant has stored, or is storing, at other places than `beside`."""
     mine = and_(rows.c.tenant == tenant, rows.c.place != beside)
     total = await connection.execute(select(func.coalesce(func.sum(rows.c.bytes), 0)).where(mine))
@@ -88,10 +88,10 @@ async def resize(
     return done.rowcount == 1
 
 
-async def name(connection: AsyncConnection, file: StoredObject) -> bool:
+async def attach_name(connection: AsyncConnection, file: StoredObject) -> bool:
     """Make room a file; what had its name before is doomed. False if the room was lost."""
     named = and_(rows.c.tenant == file.tenant, rows.c.path == file.path)
-    await doom(connection, named, file.created)
+    await mark_deleted(connection, named, file.created)
     done = await connection.execute(
         change(rows)
         .where(_coming(file.tenant, file.place))
@@ -107,7 +107,7 @@ async def name(connection: AsyncConnection, file: StoredObject) -> bool:
     return done.rowcount == 1
 
 
-async def find(
+async def list_objects(
     connection: AsyncConnection, tenant: str, path: str, now: float
 ) -> StoredObject | None:
     """The file of that name that has not expired."""
@@ -118,26 +118,26 @@ async def find(
     return None if found is None else StoredObject(**found._mapping)
 
 
-def named(tenant: str, paths: Sequence[str]) -> ColumnElement[bool]:
+def get(tenant: str, paths: Sequence[str]) -> ColumnElement[bool]:
     """These files; no more than AT_ONCE."""
     return and_(rows.c.tenant == tenant, rows.c.path.in_(paths))
 
 
-def under(tenant: str, folder: str) -> ColumnElement[bool]:
+def list_prefix(tenant: str, folder: str) -> ColumnElement[bool]:
     """Every file whose path goes on after `folder` and a slash (LIKE would ignore case)."""
     prefix = f"{folder}/"
     starts = func.substr(rows.c.path, 1, len(prefix)) == prefix
     return and_(rows.c.tenant == tenant, starts)
 
 
-def at(place: str) -> ColumnElement[bool]:
+def get_by_location(place: str) -> ColumnElement[bool]:
     """Whatever is at that place."""
     return rows.c.place == place
 
 
-async def doom(
+async def mark_deleted(
     connection: AsyncConnection, which: ColumnElement[bool], until: float
-) -> tuple[Doomed, ...]:
+) -> tuple[PendingDeletion, ...]:
     """Take the names and the room of rows away. Whoever does so deletes the bytes before `until`;
     then another may.
     """
@@ -145,17 +145,21 @@ async def doom(
     values = {"path": unnamed, "sha256": "", "bytes": 0, "media_type": GOING, "expires": until}
     statement = change(rows).where(which).values(**values)
     gone = await connection.execute(statement.returning(rows.c.tenant, rows.c.place))
-    return tuple(Doomed(row.tenant, row.place) for row in gone)
+    return tuple(PendingDeletion(row.tenant, row.place) for row in gone)
 
 
-async def doom_expired(connection: AsyncConnection, now: float, until: float) -> tuple[Doomed, ...]:
+async def mark_expired_deleted(
+    connection: AsyncConnection, now: float, until: float
+) -> tuple[PendingDeletion, ...]:
     """The same for up to AT_ONCE rows whose time is over, of every tenant; none twice at once."""
     key = (rows.c.tenant, rows.c.path)
     old = select(*key).where(rows.c.expires <= now).limit(AT_ONCE)
-    return await doom(connection, tuple_(*key).in_(old.with_for_update(skip_locked=True)), until)
+    return await mark_deleted(
+        connection, tuple_(*key).in_(old.with_for_update(skip_locked=True)), until
+    )
 
 
-async def forget(connection: AsyncConnection, doomed: Sequence[Doomed]) -> None:
+async def delete_row(connection: AsyncConnection, doomed: Sequence[PendingDeletion]) -> None:
     """Their bytes are gone."""
     places = [each.place for each in doomed]
     for at in range(0, len(places), AT_ONCE):
@@ -163,7 +167,9 @@ async def forget(connection: AsyncConnection, doomed: Sequence[Doomed]) -> None:
         await connection.execute(delete(rows).where(some, rows.c.media_type == GOING))
 
 
-async def known(connection: AsyncConnection, places: Collection[str]) -> frozenset[str]:
+async def existing_locations(
+    connection: AsyncConnection, places: Collection[str]
+) -> frozenset[str]:
     """Those of `places` (up to 500) that any row names."""
     found = await connection.execute(select(rows.c.place).where(rows.c.place.in_(places)))
     return frozenset(found.scalars())

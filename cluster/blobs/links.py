@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from cluster.base64url import decode, encode
-from cluster.clock import Clock
-from cluster.problems import NotFound
+from cluster.runtime.base64url import decode, encode
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import NotFound
 
 PREFIX = "mobf_"  # by it a token is known, and blotted out of logs
 MAX_TOKEN = 2048  # characters
@@ -49,21 +49,21 @@ class DownloadLinks:
         sealed = self._cipher.encrypt(said.encode("utf-8", "replace"), _CONTEXT)
         return PREFIX + encode(sealed)
 
-    def open(self, token: str) -> tuple[str, str, str]:
+    def verify(self, token: str) -> tuple[str, str, str]:
         """Tenant, path and name. Raises NotFound, in the same words whatever is wrong with it."""
         if not token.startswith(PREFIX) or len(token) > MAX_TOKEN:
-            refuse()
+            raise_not_found()
         text = token.removeprefix(PREFIX)
         try:
             sealed = decode(text)
             tenant, path, name, expires = json.loads(self._cipher.decrypt(sealed, _CONTEXT))
         except (InvalidTag, ValueError):
-            refuse()
+            raise_not_found()
         if expires <= self._clock.wall():
-            refuse()
+            raise_not_found()
         return tenant, path, name
 
 
-def refuse() -> NoReturn:
+def raise_not_found() -> NoReturn:
     """For a link that was forged or has expired, and for all that a good one no longer opens."""
     raise NotFound("There is no such file, or the link to it has expired.")

@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 ABANDONED = "*/??/*#*"  # tenant, first digits, and the draft of an object, as obstore names it
 READ_ONLY = 0o440
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
-def opened(file: Path) -> BinaryIO:
+def open_regular(file: Path) -> BinaryIO:
     """`file` for reading. Raises InvalidRequest if it is not a regular file of that name."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -33,7 +33,7 @@ def opened(file: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
-def take(file: Path, target: Path) -> bool:
+def link_in(file: Path, target: Path) -> bool:
     """Whether `file` is now `target` too. One that has other names is not taken: whoever has them
     could change it later.
     """
@@ -46,7 +46,7 @@ def take(file: Path, target: Path) -> bool:
     return _linked(file, target)
 
 
-def give(source: Path, file: Path) -> bool:
+def link_out(source: Path, file: Path) -> bool:
     """Whether `file` is now `source`; what had its name before is replaced."""
     draft = _draft(file)
     try:

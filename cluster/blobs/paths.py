@@ -8,7 +8,7 @@ another, whatever they are called.
 import re
 import secrets
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 MAX_PATH = 300
 UNNAMED = "@"  # starts the path of a row that is no file yet, or no longer; in no path of a file
@@ -19,7 +19,7 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 _LOCATION = re.compile(rf"{ROOT}/({_TENANT.pattern})/([0-9a-f]{{2}})/(\2[0-9a-f]{{30}})", re.ASCII)
 
 
-def checked(path: str) -> str:
+def validate_path(path: str) -> str:
     """`path` itself. Raises InvalidRequest."""
     parts = path.split("/")
     if len(path) > MAX_PATH or not _PATH.fullmatch(path) or {".", ".."} & set(parts):
@@ -32,7 +32,7 @@ def checked(path: str) -> str:
     return path
 
 
-def new_place() -> str:
+def new_location() -> str:
     return secrets.token_hex(16)
 
 
@@ -43,7 +43,7 @@ def location(tenant: str, place: str) -> str:
     return f"{ROOT}/{tenant}/{place[:2]}/{place}"
 
 
-def place_in(location: str) -> str | None:
+def location_to_place(location: str) -> str | None:
     """The place at a location; None for what no `location` gave."""
     found = _LOCATION.fullmatch(location)
     return None if found is None else found[3]

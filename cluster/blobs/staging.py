@@ -15,15 +15,15 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs import inventory, local
-from cluster.blobs.content import Content, blocks, length_of
-from cluster.blobs.failures import RoomLost
+from cluster.blobs.content import Content, iter_blocks, length_of
+from cluster.blobs.errors import ReservationLost
 from cluster.blobs.inventory import StoredObject
-from cluster.blobs.paths import checked, location
-from cluster.blobs.room import Begin, Room
+from cluster.blobs.paths import location, validate_path
+from cluster.blobs.quota_reservation import Begin, QuotaReservation
 from cluster.blobs.store import BLOCK, BlobStore
 from cluster.blobs.sweeper import Sweeper
-from cluster.clock import Clock
-from cluster.problems import InvalidRequest, Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import InvalidRequest, Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 
@@ -31,7 +31,7 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,48}/[\w.+-]{1,48}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class NewFile:
+class FileSpec:
     """What a file is to be. `largest` bounds its bytes, `length` is what is declared of them."""
 
     tenant: str
@@ -43,7 +43,7 @@ class NewFile:
 
     def check(self) -> None:
         """Raises InvalidRequest."""
-        checked(self.path)
+        validate_path(self.path)
         if not _MEDIA_TYPE.fullmatch(self.media_type):
             raise InvalidRequest("media_type: is not one, such as video/mp4.", param="media_type")
 
@@ -52,13 +52,13 @@ class NewFile:
 class Staged:
     """Bytes that are stored and reckoned, but are no file until they are kept."""
 
-    new: NewFile
+    new: FileSpec
     bytes: int
     sha256: str
     place: str
 
 
-class Staging:
+class StagingArea:
     """Each method takes the connection of a transaction to work in, or makes its own."""
 
     def __init__(
@@ -76,7 +76,7 @@ class Staging:
         self._sweeper = sweeper
 
     async def write(
-        self, new: NewFile, content: Content, connection: AsyncConnection | None
+        self, new: FileSpec, content: Content, connection: AsyncConnection | None
     ) -> Staged:
         """Errors as of TenantFiles.put."""
         room = self._room(new, connection)
@@ -87,7 +87,7 @@ class Staging:
             raise
         return Staged(new, size, sha256, room.place)
 
-    async def take(self, new: NewFile, file: Path, connection: AsyncConnection | None) -> Staged:
+    async def take(self, new: FileSpec, file: Path, connection: AsyncConnection | None) -> Staged:
         """The same of a finished file, linked where that is possible, else copied."""
         room = self._room(new, connection)
         try:
@@ -116,9 +116,9 @@ class Staging:
         try:
             async with self.begin(connection)() as current:
                 await inventory.lock(current, file.tenant)
-                if not await inventory.name(current, file):
-                    raise RoomLost
-        except RoomLost:
+                if not await inventory.attach_name(current, file):
+                    raise ReservationLost
+        except ReservationLost:
             await self._store.delete([location(file.tenant, file.place)])
             raise
         return file
@@ -127,19 +127,21 @@ class Staging:
         """Transactions of our own, or the one that is given."""
         return self._database.begin if connection is None else lambda: nullcontext(connection)
 
-    def _room(self, new: NewFile, connection: AsyncConnection | None) -> Room:
+    def _room(self, new: FileSpec, connection: AsyncConnection | None) -> QuotaReservation:
         new.check()
 
         def limit() -> int | None:
             return self._plan_of(new.tenant).media.storage_bytes
 
-        return Room(self.begin(connection), self._clock, new.tenant, limit, new.largest)
+        return QuotaReservation(self.begin(connection), self._clock, new.tenant, limit, new.largest)
 
-    async def _written(self, room: Room, new: NewFile, content: Content) -> tuple[int, str]:
+    async def _written(
+        self, room: QuotaReservation, new: FileSpec, content: Content
+    ) -> tuple[int, str]:
         digest, size = hashlib.sha256(), 0
         await room.hold(length_of(content) or new.length or 0)
         writing = self._store.writing(location(new.tenant, room.place))
-        async for block in blocks(content):
+        async for block in iter_blocks(content):
             size += len(block)
             await room.hold(size)
             await asyncio.to_thread(digest.update, block)
@@ -147,21 +149,23 @@ class Staging:
         await writing.finish()
         return size, digest.hexdigest()
 
-    async def _undo(self, room: Room, connection: AsyncConnection | None) -> None:
+    async def _undo(self, room: QuotaReservation, connection: AsyncConnection | None) -> None:
         """What cannot be undone now is swept away later."""
         with suppress(Problem):
             if connection is not None:  # its transaction undoes the row
                 await self._store.delete([location(room.tenant, room.place)])
                 return
             async with self._database.begin() as own:
-                doomed = await inventory.doom(own, inventory.at(room.place), self._clock.wall())
+                doomed = await inventory.mark_deleted(
+                    own, inventory.get_by_location(room.place), self._clock.wall()
+                )
             await self._sweeper.remove(doomed)
 
 
 def _measured(file: Path) -> tuple[int, str]:
     """Bytes and SHA-256. Raises InvalidRequest for an irregular file."""
     digest, size = hashlib.sha256(), 0
-    with local.opened(file) as source:
+    with local.open_regular(file) as source:
         while block := source.read(BLOCK):
             digest.update(block)
             size += len(block)

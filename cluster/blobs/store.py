@@ -18,7 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from cluster.blobs import local
-from cluster.blobs.failures import BlobsDown
+from cluster.blobs.errors import BlobStoreUnavailable
 
 if TYPE_CHECKING:  # obstore has these as types only
     from obstore import AsyncWritableFile
@@ -39,7 +39,7 @@ _CLIENT: "ClientConfig" = {
 log = logging.getLogger(__name__)
 
 
-class Writing:
+class BlobWriter:
     """Bytes on their way to one location; they are there after `finish`, or not at all."""
 
     def __init__(self, writer: "AsyncWritableFile") -> None:
@@ -64,10 +64,10 @@ class BlobStore:
         prefix = self._store.prefix if isinstance(self._store, LocalStore) else None
         self.folder = None if prefix is None else Path(prefix)
 
-    def writing(self, location: str) -> Writing:
+    def writing(self, location: str) -> BlobWriter:
         """Replaces what is at `location`, once it is finished."""
         with _translated():
-            return Writing(
+            return BlobWriter(
                 obstore.open_writer_async(
                     self._store, location, buffer_size=REMOTE_PIECE, max_concurrency=PARTS_AT_ONCE
                 )
@@ -86,7 +86,7 @@ class BlobStore:
         if self.folder is None:
             return False
         with _translated():
-            return await asyncio.to_thread(local.take, file, self.folder / location)
+            return await asyncio.to_thread(local.link_in, file, self.folder / location)
 
     async def fetch(self, location: str, size: int, file: Path) -> None:
         """Put the first `size` bytes, which are all, into `file` in one step. If they are linked,
@@ -94,7 +94,7 @@ class BlobStore:
         """
         with _translated():
             linked = self.folder is not None and await asyncio.to_thread(
-                local.give, self.folder / location, file
+                local.link_out, self.folder / location, file
             )
             if not linked:
                 await local.write(self.read(location, 0, size), file)
@@ -111,7 +111,7 @@ class BlobStore:
                     with suppress(FileNotFoundError):
                         await obstore.delete_async(self._store, each)
 
-    async def older(self, folder: str, before: float) -> AsyncIterator[list[str]]:
+    async def list_older_than(self, folder: str, before: float) -> AsyncIterator[list[str]]:
         """Locations under `folder` that were written before then (Unix seconds), some at a time."""
         listing = obstore.list(self._store, prefix=f"{folder}/", chunk_size=LISTED_AT_ONCE)
         while True:
@@ -143,7 +143,7 @@ def _translated(*, writing: bool = False) -> Iterator[None]:
         if isinstance(error, FileNotFoundError) and not writing:
             raise
         log.warning("the file store cannot be used: %s", str(error).partition("\n")[0])
-        raise BlobsDown from error
+        raise BlobStoreUnavailable from error
 
 
 def _opened(where: str) -> ObjectStore:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from random import Random
 
 from cluster.blobs import inventory
-from cluster.blobs.inventory import AT_ONCE, Doomed
-from cluster.blobs.paths import ROOT, location, place_in
+from cluster.blobs.inventory import AT_ONCE, PendingDeletion
+from cluster.blobs.paths import ROOT, location, location_to_place
 from cluster.blobs.store import BlobStore
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 
 CLAIM_S = 300.0
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """How many went: rows whose time was over, and bytes that no row named."""
 
     expired: int
@@ -46,16 +46,16 @@ class Sweeper:
         self._random = random
         self._running: asyncio.Task[None] | None = None
 
-    async def sweep(self) -> Swept:
+    async def sweep(self) -> SweepResult:
         """Everything once. Raises StoreDown and BlobsDown."""
-        return Swept(await self.sweep_expired(), await self.sweep_orphans())
+        return SweepResult(await self.sweep_expired(), await self.sweep_orphans())
 
     async def sweep_expired(self) -> int:
         removed = 0
         while True:
             now = self._clock.wall()
             async with self._database.begin() as connection:
-                doomed = await inventory.doom_expired(connection, now, now + CLAIM_S)
+                doomed = await inventory.mark_expired_deleted(connection, now, now + CLAIM_S)
             if not doomed:
                 return removed
             await self.remove(doomed)
@@ -65,22 +65,22 @@ class Sweeper:
         before = self._clock.wall() - ORPHAN_AGE_S
         await self._store.clear_abandoned(ROOT, before)
         removed = 0
-        async for locations in self._store.older(ROOT, before):
-            places = {place: each for each in locations if (place := place_in(each))}
+        async for locations in self._store.list_older_than(ROOT, before):
+            places = {place: each for each in locations if (place := location_to_place(each))}
             async with self._database.read() as connection:
-                known = await inventory.known(connection, places.keys())
+                known = await inventory.existing_locations(connection, places.keys())
             orphans = [each for place, each in places.items() if place not in known]
             await self._store.delete(orphans)
             removed += len(orphans)
         return removed
 
-    async def remove(self, doomed: Sequence[Doomed]) -> None:
+    async def remove(self, doomed: Sequence[PendingDeletion]) -> None:
         """Delete the bytes, then the rows."""
         for at in range(0, len(doomed), AT_ONCE):
             some = doomed[at : at + AT_ONCE]
             await self._store.delete([location(each.tenant, each.place) for each in some])
             async with self._database.begin() as connection:
-                await inventory.forget(connection, some)
+                await inventory.delete_row(connection, some)
 
     def start(self) -> None:
         self._running = asyncio.create_task(self._run(), name="files")

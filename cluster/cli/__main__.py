@@ -11,7 +11,7 @@ def main() -> None:
     except ValueError as error:
         from pydantic import ValidationError
 
-        from cluster.cli.screen import fail
+        from cluster.cli.output import fail
 
         if not isinstance(error, ValidationError) or error.title != "Settings":
             raise
@@ -21,4 +21,5 @@ def main() -> None:
         sys.exit(code)
 
 
-main()
+if __name__ == "__main__":
+    main()

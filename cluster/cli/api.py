@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import typer
 
-from cluster.cli.screen import console, fail, plain
+from cluster.cli.output import console, fail, print_plain
 
 if TYPE_CHECKING:
     import httpx
@@ -39,8 +39,8 @@ PAGE = 200
 
 def connect(key: str | None) -> "httpx.Client":
     """A client of the cluster that runs here; ends the command if there is none."""
-    from cluster.cli.running import NOT_RUNNING, client, running_state
-    from cluster.settings import Settings
+    from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
+    from cluster.runtime.settings import Settings
 
     settings = Settings()
     state = running_state(settings)
@@ -149,7 +149,7 @@ def show(rows: Sequence[Row], columns: Sequence[str], as_json: bool) -> None:
     from rich.table import Table
 
     if as_json:
-        plain(json.dumps(list(rows), indent=1))
+        print_plain(json.dumps(list(rows), indent=1))
         return
     table = Table()
     for name in columns:
@@ -162,11 +162,11 @@ def show(rows: Sequence[Row], columns: Sequence[str], as_json: bool) -> None:
 def show_one(row: Row, as_json: bool) -> None:
     """Each member on a line, or everything as JSON."""
     if as_json:
-        plain(json.dumps(row, indent=1))
+        print_plain(json.dumps(row, indent=1))
         return
     width = max(map(len, row))
     for name, value in row.items():
-        plain(f"{name:<{width}}  {_cell(name, value)}")
+        print_plain(f"{name:<{width}}  {_cell(name, value)}")
 
 
 def _cell(name: str, value: Any) -> str:

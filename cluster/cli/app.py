@@ -23,7 +23,7 @@ from cluster.cli.webhooks import webhooks
 def _write_for_owner_only() -> None:
     """For the commands that write into the home, and for all that they start. What an earlier
     version has left open there is closed."""
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
     from cluster.storage.files import make_private, write_for_owner_only
 
     write_for_owner_only()
@@ -192,7 +192,7 @@ def clip(
 
     Goes on after a broken connection. Exit code 3: some clips could not be made.
     """
-    from cluster.cli.clipping import run
+    from cluster.cli.clip import run
 
     options = {
         "count": count,
@@ -261,7 +261,7 @@ def run_tests(
     ] = False,
 ) -> None:
     """Run the checks and tests, quickest tier first."""
-    from cluster.cli.tiers import run
+    from cluster.cli.test_tiers import run
 
     raise typer.Exit(run(tiers or [], k, x, exhaustive))
 
@@ -302,6 +302,6 @@ def models_export(
 @models.command("train-nano", context_settings=PASS_THROUGH)
 def models_train_nano(context: typer.Context) -> None:
     """Train the shipped nano model again from its recipe."""
-    from cluster.cli.delegate import module
+    from cluster.cli.run_module import module
 
-    raise typer.Exit(module("deployments.trainer", ["nano", *context.args]))
+    raise typer.Exit(module("training", ["nano", *context.args]))

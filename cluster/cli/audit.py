@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show
-from cluster.cli.screen import fail, plain, say
+from cluster.cli.output import fail, print_plain, print_rich
 
 if TYPE_CHECKING:
-    from cluster.audit.findings import Report
-    from cluster.settings import Settings
+    from cluster.audit.findings import VerificationReport
+    from cluster.runtime.settings import Settings
 
 audit = new_app("The audit trail.")
 COLUMNS = ("at", "tenant", "actor", "action", "resource", "outcome", "request_id")
@@ -60,7 +60,7 @@ def export(
     with api(key) as cluster:
         query = {"from": since, "to": until, "tenant": tenant}
         for line in cluster.lines("audit", "export", **query):
-            plain(line)
+            print_plain(line)
 
 
 @audit.command()
@@ -73,7 +73,7 @@ def prune(
     """Remove older records of every tenant, up to the last checkpoint before then."""
     with api(key) as cluster:
         answer = cluster.post("audit", "prune", body={"before": _instant(before)})
-        say(f"{answer['removed']} records removed")
+        print_rich(f"{answer['removed']} records removed")
 
 
 def _instant(text: str) -> str | float:
@@ -98,23 +98,25 @@ def verify(
     with or without a cluster. Exit code 1 on any finding."""
     report = _verified(checkpoints or (), copy or ())
     for finding in report.findings:
-        plain(f"  {finding}")
+        print_plain(f"  {finding}")
     for note in report.notes:
-        plain(f"  note: {note}")
+        print_plain(f"  note: {note}")
     counts = (
         f"{report.records} records, {report.writers} writers, {report.checkpoints} checkpoints, "
         f"{report.rows} rows of keys and users"
     )
     if not report.ok:
         raise typer.Exit(fail(f"{report.alarms} findings in {counts}"))
-    say(f"[bold green]untouched[/] {counts}, {report.lost} records lost when they were written")
+    print_rich(
+        f"[bold green]untouched[/] {counts}, {report.lost} records lost when they were written"
+    )
 
 
-def _verified(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "Report":
+def _verified(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "VerificationReport":
     import asyncio
 
-    from cluster.problems import Problem
-    from cluster.settings import Settings
+    from cluster.runtime.problems import Problem
+    from cluster.runtime.settings import Settings
 
     settings = Settings()
     try:
@@ -128,13 +130,13 @@ def _verified(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "Report":
 
 async def _check(
     settings: "Settings", checkpoints: Sequence[Path], copies: Sequence[Path]
-) -> "Report":
+) -> "VerificationReport":
     from cluster.audit.checkpoints import FILE
     from cluster.audit.keys import AuditKeys
     from cluster.audit.verify import verify as check
-    from cluster.auth.home import AUDIT, load_pepper, store_url
     from cluster.auth.row_macs import RowMacs
     from cluster.auth.row_report import check_rows
+    from cluster.secrets.key_files import AUDIT, load_pepper, store_url
     from cluster.storage.database import Database
 
     home = settings.home

@@ -1,57 +1,153 @@
-"""`./mobula bench ...`: measurements; most live in load_tests/ and have options of their own."""
+"""`./mobula bench ...`: the benchmarks of load_tests/benchmarks, by group.
 
-from collections.abc import Callable
-from typing import Annotated
+`bench GROUP NAME` and `bench NAME` run the same benchmark with the options that follow. A group
+that has the name of one of its benchmarks runs that one, unless the name of another one follows.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import typer
 
 PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-MEASUREMENTS = {
-    "engine": "Tokens a second of an engine, without Serve.",
-    "path": "Requests a second and overhead of the request path.",
-    "compare": "Mobula, bare Serve and LiteLLM side by side.",
-    "stream": "How much of the engine's speed reaches an HTTP client that streams.",
-    "load": "Simulated users on a running or private cluster, in a shape, with thresholds.",
-    "slow-clients": "What others notice of thousands of connections that never become requests.",
-    "chaos": "Constant load while parts of a private cluster change or are killed.",
-    "nodes": "Three Ray nodes on this machine: the head is lost and comes back, then a node.",
-    "capacity": "What a request costs each part, and what so many nodes carry.",
-    "autoscaling": "Our scaling policies beside Serve's own and the best possible, simulated.",
-    "recovery": "`up -d` whose GCS, raylet, HAProxy or controller is killed: seconds, and losses.",
-    "failover": "What callers notice when replicas of a model die, hang or fall ill.",
-    "fairness": "How tenants share a saturated model, over HTTP.",
-    "routing": "Response times under each routing policy beside Serve's, simulated.",
-    "followers": "Callers who waited for a computation that whoever began it has given up.",
-    "limits": "Slots that given-up streams leave behind, and a killed replica.",
-    "ledger": "Whether the ledger is what was generated, to the token, over mixed requests.",
-    "cache": "Kept answers: speed, latency, coalescing, invalidation, and what timing gives away.",
-    "video": "Clips of videos beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory.",
-    "hostile-input": "Requests that are hard to read: how late each stage's event loop runs.",
-    "highlights": "Planted highlights and decoys: what ranking finds, beside chance and loudness.",
+
+
+@dataclass(frozen=True)
+class Group:
+    """Benchmarks of one subject: `benchmarks` maps their names to one sentence each."""
+
+    summary: str
+    benchmarks: dict[str, str]
+
+
+GROUPS = {
+    "speed": Group(
+        "Requests and tokens a second, and what a request costs.",
+        {
+            "path": "Requests a second and overhead of the request path.",
+            "stream": "How much of the engine's speed reaches an HTTP client that streams.",
+            "engine": "Tokens a second of an engine, without Serve.",
+            "compare": "Mobula, bare Serve and LiteLLM side by side.",
+            "capacity": "What a request costs each process, and what N nodes carry.",
+            "doors": "Files, functions and calls of our own code that one chat passes.",
+            "load": "Simulated users on a running or private cluster, with thresholds.",
+            "up": "Time of a warm `up` beside `ray start` and `serve deploy`.",
+        },
+    ),
+    "cache": Group(
+        "The cache: speed, hit ratio, correctness, memory.",
+        {
+            "cache": "Speed, latency, coalescing, invalidation and timing of cached responses.",
+            "hit-ratio": "Hit ratio of SIEVE beside LRU, simulated.",
+            "semantic": "Correctness of the semantic cache on labelled paraphrases.",
+            "cache-memory": "Memory of the cache under an adversarial flood of keys.",
+            "followers": "Responses of followers whose leader gave up the computation.",
+        },
+    ),
+    "limits": Group(
+        "Limits, fairness and usage.",
+        {
+            "limits": "Slots that aborted streams and a killed replica leave behind.",
+            "limit-simulation": "Overshoot of the distributed limiter, simulated.",
+            "fairness": "How tenants share a saturated model, over HTTP.",
+            "ledger": "Whether the usage ledger equals the tokens generated.",
+        },
+    ),
+    "video": Group(
+        "Video: cost of clips, quality of highlights.",
+        {
+            "video": "Clips beside ffmpeg, PySceneDetect and MoviePy; a whole job; memory.",
+            "highlights": "Ranking of planted highlights beside chance and loudness.",
+        },
+    ),
+    "faults": Group(
+        "What callers notice while parts of a cluster fail or are attacked.",
+        {
+            "chaos": "Constant load while parts of a private cluster change or are killed.",
+            "failover": "Replicas of a model die, hang or slow down.",
+            "recovery": "`up -d` whose GCS, raylet, HAProxy or controller is killed.",
+            "nodes": "Three Ray nodes on this machine: the head is lost, then a node.",
+            "slow-clients": "Thousands of connections that never become requests.",
+            "hostile-input": "Requests that are expensive to parse: lag of each event loop.",
+        },
+    ),
+    "scaling": Group(
+        "Autoscaling and routing policies, simulated.",
+        {
+            "autoscaling": "Scaling policies beside Serve's own and the optimum.",
+            "routing": "Response times of each routing policy beside Serve's.",
+        },
+    ),
 }
+HELP = ("-h", "--help")
 
-bench = typer.Typer(help="Measure this machine.", no_args_is_help=True)
-
-
-def _measuring(name: str, about: str) -> Callable[[typer.Context], None]:
-    def measure(context: typer.Context) -> None:
-        from cluster.cli.delegate import main_of
-
-        raise typer.Exit(main_of(f"load_tests.bench_{name.replace('-', '_')}", context.args))
-
-    measure.__doc__ = about
-    return measure
+bench = typer.Typer(
+    help="Measure this machine. `mobula bench GROUP NAME` and `mobula bench NAME` are the same; "
+    "each benchmark has a --help of its own.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": [*HELP]},
+)
 
 
-for _name, _about in MEASUREMENTS.items():
-    bench.command(_name, context_settings=PASS_THROUGH)(_measuring(_name, _about))
+def run_benchmark(group: str, name: str, arguments: Sequence[str]) -> int:
+    """`main(arguments)` of the benchmark's module."""
+    from cluster.cli.run_module import main_of
+
+    module = f"load_tests.benchmarks.{group}.bench_{name.replace('-', '_')}"
+    return main_of(module, arguments)
 
 
-@bench.command("up")
-def bench_up(
-    rounds: Annotated[int, typer.Option(help="Starts of each kind, interleaved.")] = 3,
-) -> None:
-    """Time of a warm `up` against `ray start` + `serve deploy` of a hello application."""
-    from cluster.cli.bench_up import run
+def run_group(group: str, arguments: Sequence[str]) -> int:
+    """The benchmark that the first argument names; without one, the group's namesake or help."""
+    benchmarks = GROUPS[group].benchmarks
+    if arguments and arguments[0] in benchmarks:
+        return run_benchmark(group, arguments[0], arguments[1:])
+    wants_help = bool(arguments) and arguments[0] in HELP
+    if wants_help or (not arguments and group not in benchmarks):
+        _print_group(group)
+    if group in benchmarks:
+        return run_benchmark(group, group, arguments)
+    if wants_help or not arguments:
+        return 0
+    names = ", ".join(benchmarks)
+    typer.echo(f"{arguments[0]!r} is no benchmark of '{group}': {names}", err=True)
+    return 2
 
-    raise typer.Exit(run(rounds))
+
+def _print_group(group: str) -> None:
+    benchmarks = GROUPS[group].benchmarks
+    typer.echo(f"{GROUPS[group].summary}\n")
+    width = max(map(len, benchmarks))
+    for name, summary in benchmarks.items():
+        typer.echo(f"  mobula bench {group} {name:<{width}}  {summary}")
+    typer.echo("")
+
+
+def _benchmark_command(group: str, name: str) -> Callable[[typer.Context], None]:
+    def command(context: typer.Context) -> None:
+        if name == group:
+            raise typer.Exit(run_group(group, context.args))
+        raise typer.Exit(run_benchmark(group, name, context.args))
+
+    return command
+
+
+def _group_command(group: str) -> Callable[[typer.Context], None]:
+    def command(context: typer.Context) -> None:
+        raise typer.Exit(run_group(group, context.args))
+
+    return command
+
+
+for _group_name, _group in GROUPS.items():
+    for _name, _summary in _group.benchmarks.items():
+        bench.command(
+            _name,
+            help=_summary,
+            context_settings=PASS_THROUGH,
+            rich_help_panel=f"Group {_group_name}: {_group.summary}",
+        )(_benchmark_command(_group_name, _name))
+    if _group_name not in _group.benchmarks:
+        bench.command(_group_name, help=_group.summary, context_settings=PASS_THROUGH, hidden=True)(
+            _group_command(_group_name)
+        )

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.screen import fail
+from cluster.cli.output import fail
 
 cache = new_app("The cache: how it does, and emptying it.")
 TIERS = ("l1", "l2", "l3")

@@ -9,7 +9,7 @@ from typing import Any
 Clip = Mapping[str, Any]
 
 
-def headline(clip: Clip) -> str:
+def format_headline(clip: Clip) -> str:
     """Its span and score, in seconds of the recording."""
     return f"{clip['start']:.1f}-{clip['end']:.1f} s, score {clip['score']:.2f}"
 

@@ -19,16 +19,17 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from cluster.auth.home import admin_key
 from cluster.cli.demo_video import run as clips
-from cluster.cli.job_keys import VARIABLE, lent
-from cluster.cli.running import NOT_RUNNING, client, running_state
-from cluster.cli.screen import Stages, console, fail, plain, say
-from cluster.clock import SystemClock
-from cluster.ops.dashboard import Dashboard, DashboardRefused
+from cluster.cli.job_keys import VARIABLE, lend_key
+from cluster.cli.output import Stages, console, fail, print_plain, print_rich
+from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
 from cluster.ops.startup import token
-from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.installation import shipped_file
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import admin_key
 
 BRIEFS: tuple[Mapping[str, str], ...] = (
     {"platform": "instagram", "topic": "a rooftop coffee bar", "style": "playful"},
@@ -36,7 +37,7 @@ BRIEFS: tuple[Mapping[str, str], ...] = (
     {"platform": "x", "topic": "a midnight book fair", "style": "minimal"},
 )
 BATCH_TOPICS = ("a spring menu", "a flea market", "our new app", "a beach cleanup")
-JOB = ROOT / "docs" / "examples" / "caption_job.py"
+JOB = shipped_file("docs/examples/caption_job.py")
 JOB_LIMIT_S, JOB_KEY_S = 120.0, 300
 RAYS_OWN = re.compile(r"(INFO )?\d{4}-\d\d-\d\d .*\b(INFO|WARNING|serve)\b|Running entrypoint")
 
@@ -96,7 +97,7 @@ class Caption:
 
 
 def _stream(http: httpx.Client) -> None:
-    say("[bold]1. Three captions at once[/]  POST /api/v1/captions, server-sent events")
+    print_rich("[bold]1. Three captions at once[/]  POST /api/v1/captions, server-sent events")
     captions = [Caption(brief) for brief in BRIEFS]
     threads = [threading.Thread(target=_fill, args=(http, each), daemon=True) for each in captions]
     for thread in threads:
@@ -137,7 +138,7 @@ def events(lines: Iterator[str]) -> Iterator[Event]:
 
 
 def _batch(http: httpx.Client) -> None:
-    say("\n[bold]2. A batch[/]  POST /api/v1/captions/batch")
+    print_rich("\n[bold]2. A batch[/]  POST /api/v1/captions/batch")
     items = [{"platform": "instagram", "topic": topic, "variants": 2} for topic in BATCH_TOPICS]
     clock = SystemClock()
     began = clock.monotonic()
@@ -145,8 +146,8 @@ def _batch(http: httpx.Client) -> None:
     if not answer.is_success:
         raise DemoFailed(f"{answer.status_code} {answer.text}")
     for topic, result in zip(BATCH_TOPICS, answer.json()["results"], strict=True):
-        plain(f"  {topic:<16} {_best(result)}")
-    plain(f"  {len(items)} briefs, 2 variants each: {clock.monotonic() - began:.2f} s")
+        print_plain(f"  {topic:<16} {_best(result)}")
+    print_plain(f"  {len(items)} briefs, 2 variants each: {clock.monotonic() - began:.2f} s")
 
 
 def _best(result: Mapping[str, Any]) -> str:
@@ -157,21 +158,23 @@ def _best(result: Mapping[str, Any]) -> str:
 
 
 def _job(url: str, settings: Settings, http: httpx.Client) -> None:
-    say("\n[bold]3. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py")
-    dashboard = Dashboard(url, token(settings.home))
-    with lent(http, settings.home, JOB_KEY_S) as key, Stages().running() as stages:
+    print_rich(
+        "\n[bold]3. The same from a Ray job, by Python handles[/]  docs/examples/caption_job.py"
+    )
+    dashboard = DashboardClient(url, token(settings.home))
+    with lend_key(http, settings.home, JOB_KEY_S) as key, Stages().running() as stages:
         env = {VARIABLE: str(key.file)}
         job = dashboard.submit(f'"{sys.executable}" "{JOB}"', env)
         status = _await_job(dashboard, job, stages)
     for line in dashboard.job_logs(job).splitlines():
         if status != "SUCCEEDED" or not RAYS_OWN.match(line):
-            plain(f"  {line}")
+            print_plain(f"  {line}")
     dashboard.close()
     if status != "SUCCEEDED":
         raise DemoFailed(f"job {job}: {status}")
 
 
-def _await_job(dashboard: Dashboard, job: str, stages: Stages) -> str:
+def _await_job(dashboard: DashboardClient, job: str, stages: Stages) -> str:
     clock = SystemClock()
     until = clock.monotonic() + JOB_LIMIT_S
     while True:
@@ -183,7 +186,7 @@ def _await_job(dashboard: Dashboard, job: str, stages: Stages) -> str:
 
 
 def _where_next(state: ClusterState) -> None:
-    say("\n[bold]Where to look[/]")
-    say(f"  API          {state.url}/docs")
-    say(f"  dashboard    {state.dashboard}  (token: `cat {Settings().home / 'ray.token'}`)")
-    say("  OpenAI SDK   base_url=" + state.url + "/v1, api_key=$(./mobula keys show)")
+    print_rich("\n[bold]Where to look[/]")
+    print_rich(f"  API          {state.url}/docs")
+    print_rich(f"  dashboard    {state.dashboard}  (token: `cat {Settings().home / 'ray.token'}`)")
+    print_rich("  OpenAI SDK   base_url=" + state.url + "/v1, api_key=$(./mobula keys show)")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from cluster.cli.clipping import run as clip
-from cluster.cli.screen import say
+from cluster.cli.clip import run as clip
+from cluster.cli.output import print_rich
 
 SECONDS = 40
 LINES = (
@@ -28,7 +28,7 @@ LINES = (
 
 def run(key: str | None, out: Path) -> int:
     """Make the video, clip it, leave the clips in `out`."""
-    say("\n[bold]4. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
+    print_rich("\n[bold]4. A video becomes clips[/]  ./mobula clip demo.mp4 --transcript demo.srt")
     with tempfile.TemporaryDirectory() as folder:
         video, srt = Path(folder) / "demo.mp4", Path(folder) / "demo.srt"
         make(video)

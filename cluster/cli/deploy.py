@@ -9,19 +9,20 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
-from cluster.cli.running import NOT_RUNNING, running_state
-from cluster.cli.screen import Stages, fail, plain, say
-from cluster.ops.dashboard import Dashboard, DashboardRefused
-from cluster.ops.deployed import Deployed
-from cluster.ops.plan import Plan, StartFailed
-from cluster.ops.rolling import Rolled, RollFailed, Rolling, RollLate
-from cluster.ops.rollout import live_applications
+from cluster.cli.output import Stages, fail, print_plain, print_rich
+from cluster.cli.running_cluster import NOT_RUNNING, running_state
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
+from cluster.ops.last_good_config import LastGoodConfig
+from cluster.ops.rollout import RollFailed, Rollout, RolloutResult, RolloutTimeout
+from cluster.ops.rollout_status import live_applications
+from cluster.ops.start_plan import StartFailed, StartPlan
 from cluster.ops.startup import token
-from cluster.ops.state import ClusterState
 from cluster.ops.tls import verification
-from cluster.settings import ROOT, Settings
+from cluster.runtime.installation import default_config
+from cluster.runtime.settings import Settings
 from graphs.args import AppArgs
-from graphs.rolls import ALL, BUILDER, restartable, rolled
+from graphs.rollout_diff import ALL, BUILDER, diff_applications, restartable
 
 
 def run(
@@ -33,14 +34,14 @@ def run(
     if state is None:
         return fail(NOT_RUNNING)
     try:
-        asked = Plan(settings, config or ROOT / "serve_config.yaml").asked()
+        asked = StartPlan(settings, config or default_config()).asked()
     except StartFailed as failure:
         return fail(str(failure))
-    last = Deployed.load(settings.home)
+    last = LastGoodConfig.load(settings.home)
     found = [*faults(asked, restart), *(last.conflicts(asked) if last else ())]
     if last is None or found:
         return fail("\n".join(found) or "what runs is not known; start it with `mobula up -d`")
-    with contextlib.closing(Dashboard(state.dashboard, token(settings.home))) as dashboard:
+    with contextlib.closing(DashboardClient(state.dashboard, token(settings.home))) as dashboard:
         deploy = _Deploy(dashboard, state, settings.home, last, timeout_s)
         try:
             return deploy.run(asked, restart, wait, rollback)
@@ -53,10 +54,10 @@ class _Deploy:
 
     def __init__(
         self,
-        dashboard: Dashboard,
+        dashboard: DashboardClient,
         state: ClusterState,
         home: Path,
-        last: Deployed,
+        last: LastGoodConfig,
         timeout_s: float,
     ) -> None:
         self._dashboard = dashboard
@@ -71,29 +72,29 @@ class _Deploy:
         new = self._last.with_applications(asked, self._applications(asked, restart))
         try:
             done = self._roll(new.sent, wait)
-        except RollLate as late:
+        except RolloutTimeout as late:
             new.keep_pending(self._home)
             return fail(f"{late}\n`mobula status` shows how it stands")
         except RollFailed as failure:
             return self._failed(failure, rollback)
         if not wait:
             new.keep_pending(self._home)
-            say("sent; `mobula status` shows how it stands")
+            print_rich("sent; `mobula status` shows how it stands")
             return 0
         new.keep(self._home)
         return _told(done)
 
-    def _roll(self, config: Mapping[str, Any], wait: bool = True) -> Rolled:
+    def _roll(self, config: Mapping[str, Any], wait: bool = True) -> RolloutResult:
         with Stages().running() as stages:
             verify = verification(self._state.certificate)
-            rolling = Rolling(self._dashboard, self._state.url, stages, verify=verify)
+            rolling = Rollout(self._dashboard, self._state.url, stages, verify=verify)
             return rolling.roll(config, self._timeout_s, wait)
 
     def _applications(self, asked: Mapping[str, Any], restart: Sequence[str]) -> list[Any]:
         """Each as it has to be sent, so that nothing restarts that need not."""
         live, stamp = live_applications(self._dashboard.details()), secrets.token_hex(4)
         return [
-            rolled(live[app["name"]], app, restart, stamp)
+            diff_applications(live[app["name"]], app, restart, stamp)
             if app.get("import_path") == BUILDER and app["name"] in live
             else app
             for app in asked["applications"]
@@ -103,18 +104,18 @@ class _Deploy:
         fail(f"deploying failed\n{failure}")
         if not rollback:
             return 1
-        say("going back to what ran before")
+        print_rich("going back to what ran before")
         try:
             self._roll(self._last.sent)
         except RollFailed as again:
             return fail(f"going back failed, too\n{again}")
-        say("what ran before runs again")
+        print_rich("what ran before runs again")
         return 1
 
 
-def _told(done: Rolled) -> int:
-    say(f"[bold green]done[/] {done.replaced} replicas replaced in {done.seconds:.1f} s")
-    plain(f"  /readyz  {done.probes - done.unready} of {done.probes} answers were 200")
+def _told(done: RolloutResult) -> int:
+    print_rich(f"[bold green]done[/] {done.replaced} replicas replaced in {done.seconds:.1f} s")
+    print_plain(f"  /readyz  {done.probes - done.unready} of {done.probes} answers were 200")
     if done.unready:
         return fail(f"/readyz was not 200 for {done.unready} of {done.probes} times on the way")
     return 0

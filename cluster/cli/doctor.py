@@ -14,17 +14,20 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from cluster.cli.screen import say
-from cluster.ops import state as states
+from cluster.cli.output import print_rich
+from cluster.cli.test_servers import find_program
+from cluster.ops import cluster_state as states
 from cluster.ops.certificate import BadCertificate, read_certificate
 from cluster.ops.descriptors import Descriptors
+from cluster.ops.environment import MAX_CONNECTIONS
 from cluster.ops.listeners import listeners
 from cluster.ops.nodes import is_loopback
-from cluster.ops.plan import NEEDED_BYTES
-from cluster.ops.ports import Ports, taken
-from cluster.ops.processes import members
-from cluster.ops.profile import MAX_CONNECTIONS
-from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.ops.ports import Ports, find_conflict
+from cluster.ops.processes import cluster_processes
+from cluster.ops.start_plan import NEEDED_BYTES
+from cluster.runtime.installation import IN_CLONE, ROOT
+from cluster.runtime.settings import LOOPBACK, Settings
+from cluster.runtime.version import VERSION
 
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
@@ -45,7 +48,7 @@ def run() -> int:
     settings = Settings()
     findings = list(examine(settings))
     for finding in findings:
-        say(f"{MARKS[finding.level]}  {finding.subject:<12} {finding.text}")
+        print_rich(f"{MARKS[finding.level]}  {finding.subject:<12} {finding.text}")
     return 1 if any(finding.level == "bad" for finding in findings) else 0
 
 
@@ -80,8 +83,11 @@ def _machine(home: Path) -> Iterator[Finding]:
 def _installation() -> Iterator[Finding]:
     stamps = sorted(path.name[6:] for path in (ROOT / ".venv").glob("stamp-*"))
     groups = ", ".join(stamp for stamp in stamps if stamp != "root")
-    text = f"installed: {groups}" if groups else "not installed by ./mobula"
-    yield Finding("ok" if groups else "note", "packages", text)
+    if IN_CLONE:
+        text = f"installed: {groups}" if groups else "not installed by ./mobula"
+        yield Finding("ok" if groups else "note", "packages", text)
+    else:
+        yield Finding("ok", "packages", f"mobula {VERSION} is installed in {ROOT}")
     for package in ("ray", "torch", "transformers", "openvino-genai"):
         try:
             yield Finding("ok", package, version(package))
@@ -94,7 +100,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     if state is not None and not state.is_abandoned():
         yield Finding("ok", "ports", f"used by the cluster that runs at {state.url}")
         return
-    busy = taken(Ports.of(settings))
+    busy = find_conflict(Ports.of(settings))
     for each in busy:
         yield Finding("bad", "ports", str(each))
     if not busy:
@@ -113,7 +119,7 @@ def _network(settings: Settings) -> Finding:
             "with a firewall or a network of their own; one call without a token ends the cluster",
         )
     state = states.load(settings.home)
-    found = [] if state is None or state.joined else listeners(members(state.id))
+    found = [] if state is None or state.joined else listeners(cluster_processes(state.id))
     api = urlsplit(state.url).port if state else settings.http_port
     wrong = {each for each in found if each.is_open and each.port != api}
     if wrong:
@@ -149,15 +155,17 @@ def _programs() -> Iterator[Finding]:
     text = "comes with Ray" if haproxy else "missing: use `up --profile plain`"
     yield Finding("ok" if haproxy else "bad", "haproxy", text)
     for program, purpose in (("ffmpeg", "video and audio"), ("redis-server", "Redis tests")):
-        path = shutil.which(program)
-        yield Finding("ok" if path else "note", program, path or f"not found; {purpose} need it")
+        path = find_program(program)
+        yield Finding(
+            "ok" if path else "note", program, str(path or f"not found; {purpose} need it")
+        )
 
 
 def _sandbox() -> Iterator[Finding]:
     """`video.sandbox: required` refuses recordings where a child cannot be confined."""
-    from deployments.clipper.abilities import sandbox_strength
+    from deployments.video.capabilities import probe_sandbox
 
-    strength = sandbox_strength()
+    strength = probe_sandbox()
     hint = "" if strength.available else "; video needs `video.sandbox: best-effort`, see the guide"
     yield Finding("ok" if strength.available else "note", "sandbox", f"{strength.detail}{hint}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from cluster.clock import Clock, SystemClock
+from cluster.runtime.clock import Clock, SystemClock
 from cluster.storage.files import write_private
 
 VARIABLE = "MOBULA_API_KEY_FILE"
@@ -54,7 +54,7 @@ def make(
 
 
 @contextmanager
-def lent(http: httpx.Client, home: Path, life_s: int = LIFE_S) -> Iterator[JobKey]:
+def lend_key(http: httpx.Client, home: Path, life_s: int = LIFE_S) -> Iterator[JobKey]:
     """The same, revoked and removed at the end."""
     key = make(http, home, life_s=life_s)
     try:

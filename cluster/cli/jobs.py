@@ -52,7 +52,7 @@ def save(
     key: Key = None,
 ) -> None:
     """Save a job's clips, those that are ready. Exit code 3: some could not be made."""
-    from cluster.cli.clipping import save as save_clips
+    from cluster.cli.clip import save as save_clips
 
     raise typer.Exit(save_clips(job, out, key))
 

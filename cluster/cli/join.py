@@ -1,12 +1,12 @@
 """`mobula join`: make this machine a node of a cluster whose head runs elsewhere."""
 
-from cluster.cli.screen import Stages, fail, say
-from cluster.ops import state as states
+from cluster.cli.output import Stages, fail, print_rich
+from cluster.ops import cluster_state as states
 from cluster.ops.descriptors import raise_limit
+from cluster.ops.environment import PROFILES
 from cluster.ops.joining import JoinPlan, check, join
-from cluster.ops.plan import StartFailed
-from cluster.ops.profile import PROFILES
-from cluster.settings import Settings
+from cluster.ops.start_plan import StartFailed
+from cluster.runtime.settings import Settings
 
 
 def run(head: str, profile: str, timeout_s: float) -> int:
@@ -16,7 +16,7 @@ def run(head: str, profile: str, timeout_s: float) -> int:
         return fail(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     settings = Settings()
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with states.starting(settings.home) as alone:
+    with states.startup_lock(settings.home) as alone:
         if not alone:
             return fail("another `mobula up` is at work here; `mobula down` ends it")
         try:
@@ -40,8 +40,8 @@ def _join(plan: JoinPlan) -> int:
     with stages.running():
         stages(f"joining {plan.head}")
         state = join(plan)
-    say(f"[bold green]joined[/] {plan.head}")
-    say(f"  proxy      {state.url}, as soon as a replica is placed on this node")
-    say("             (with `proxy_location: EveryNode` in what the head deploys)")
-    say("  `mobula down` lets this node go; the rest serves on")
+    print_rich(f"[bold green]joined[/] {plan.head}")
+    print_rich(f"  proxy      {state.url}, as soon as a replica is placed on this node")
+    print_rich("             (with `proxy_location: EveryNode` in what the head deploys)")
+    print_rich("  `mobula down` lets this node go; the rest serves on")
     return 0

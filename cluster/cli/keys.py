@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.screen import fail, plain, say
+from cluster.cli.output import fail, print_plain, print_rich
 
 keys = new_app("API keys.")
 COLUMNS = ("id", "name", "scopes", "status", "created", "created_by", "expires", "last_used")
@@ -17,13 +17,13 @@ Id = Annotated[str, typer.Argument(help="The key's id, its public part.")]
 def show_bootstrap() -> None:
     """Print the bootstrap admin key."""
     from cluster.auth.bootstrap import admin_key
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
 
     settings = Settings()
     key = admin_key(settings.home, settings)
     if key is None:
         raise typer.Exit(fail(f"no admin key in {settings.home}; the first `mobula up` makes one"))
-    plain(key)
+    print_plain(key)
 
 
 @keys.command("list")
@@ -69,7 +69,7 @@ def for_job(
 
     from cluster.cli.api import connect
     from cluster.cli.job_keys import TENANT, make
-    from cluster.settings import Settings
+    from cluster.runtime.settings import Settings
 
     with connect(None) as http:
         try:
@@ -77,7 +77,7 @@ def for_job(
             key = make(http, Settings().home, tenant=tenant or TENANT, life_s=life_s)
         except httpx.HTTPError as error:
             raise typer.Exit(fail(f"no key was made: {error}")) from None
-    plain(str(key.file))
+    print_plain(str(key.file))
 
 
 @keys.command()
@@ -99,4 +99,4 @@ def revoke(key_id: Id, tenant: Tenant = None, key: Key = None) -> None:
     """End a key; it stops working everywhere within a second."""
     with api(key) as cluster:
         cluster.delete("tenants", cluster.tenant(tenant), "keys", key_id)
-        say(f"{key_id} is revoked")
+        print_rich(f"{key_id} is revoked")

@@ -5,10 +5,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from cluster.cli.screen import fail, plain, say
-from cluster.production.render import KINDS, Kind, images, rendered
-from cluster.production.values import BadValues, Values, parse, read_yaml, unpinned
-from cluster.settings import ROOT
+from cluster.cli.output import fail, print_plain, print_rich
+from cluster.production.render import KINDS, Kind, images, render
+from cluster.production.values import InvalidValues, Values, parse, read_yaml, unpinned
+from cluster.runtime.installation import default_config
 
 TAGS = (
     "has no digest (name@sha256:...), and a tag may be another image tomorrow: name digests in the "
@@ -25,11 +25,13 @@ def run(
         return fail(f"no manifests of '{kind}'; there are: {', '.join(KINDS)}")
     try:
         wanted = Values() if values is None else parse(read_yaml(values))
-        files = rendered(chosen, wanted, _checked(config or ROOT / "serve_config.yaml"))
+        files = render(chosen, wanted, _checked(config or default_config()))
         loose = {} if allow_tags else unpinned(images(chosen, wanted))
         if loose:
-            raise BadValues("\n".join(f"{field}: {name} {TAGS}" for field, name in loose.items()))
-    except BadValues as bad:
+            raise InvalidValues(
+                "\n".join(f"{field}: {name} {TAGS}" for field, name in loose.items())
+            )
+    except InvalidValues as bad:
         return fail(str(bad))
     if out is None:
         _print(files)
@@ -38,7 +40,7 @@ def run(
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    say(f"{len(files)} files written to {out}")
+    print_rich(f"{len(files)} files written to {out}")
     return 0
 
 
@@ -51,12 +53,12 @@ def _checked(path: Path) -> dict[str, Any]:
         try:
             AppArgs.model_validate(application.get("args") or {})
         except ValidationError as error:
-            raise BadValues(f"{path}: {error}") from None
+            raise InvalidValues(f"{path}: {error}") from None
     return config
 
 
 def _print(files: dict[str, str]) -> None:
     for name, text in files.items():
         if len(files) > 1:
-            plain(f"# ---- {name}")
-        plain(text)
+            print_plain(f"# ---- {name}")
+        print_plain(text)

@@ -1,7 +1,7 @@
 """Recordings, jobs and clips over the HTTP API, for commands that outlast a broken connection.
 
 Flows in: files and options. Flows out: ids, events, and downloaded files. Uploads (tus), event
-streams and downloads carry on where they stopped; what a person did wrong is `Refused`, a cluster
+streams and downloads carry on where they stopped; what a person did wrong is `ApiError`, a cluster
 that stays away is httpx.TransportError.
 """
 
@@ -33,7 +33,7 @@ Share = Callable[[float], None]
 Event = tuple[str, dict[str, Any]]
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """The cluster said no; the text is for the person."""
 
 
@@ -86,7 +86,7 @@ class MediaClient:
     def put_transcript(self, video: str, file: Path) -> dict[str, Any]:
         kind = TRANSCRIPTS.get(file.suffix.lower())
         if kind is None:
-            raise Refused(f"{file.name}: a transcript is a .srt, .vtt, .json or .jsonl file")
+            raise ApiError(f"{file.name}: a transcript is a .srt, .vtt, .json or .jsonl file")
         path, headers = f"/api/v1/videos/{video}/transcript", {"Content-Type": kind}
         answer: dict[str, Any] = self.request(
             "PUT", path, headers=headers, content=file.read_bytes()
@@ -147,7 +147,7 @@ class MediaClient:
                 pass
             with part.open("rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    raise Refused(f"{to.name}: the download is damaged; try again")
+                    raise ApiError(f"{to.name}: the download is damaged; try again")
             part.replace(to)
         finally:
             with suppress(OSError):
@@ -187,7 +187,7 @@ class MediaClient:
     @staticmethod
     def _raise_for(answer: httpx.Response) -> None:
         if answer.is_error:
-            raise Refused(reason(answer))
+            raise ApiError(reason(answer))
 
 
 def parse_events(lines: Iterator[str]) -> Iterator[tuple[str, int, dict[str, Any]]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 from rich.table import Table
 
-from cluster.cli.running import NOT_RUNNING, client, running_state
-from cluster.cli.screen import console, fail, say
-from cluster.settings import Settings
+from cluster.cli.output import console, fail, print_rich
+from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
+from cluster.runtime.settings import Settings
 
 COLUMNS = ("id", "engine", "source", "revision", "context_length", "parameters", "ready")
 
@@ -43,5 +43,5 @@ def export(source: str, out: Path | None, weights: str) -> int:
         export_openvino(source, folder, weights, exporter=home / "exporter")
     except ExportFailed as failure:
         return fail(str(failure))
-    say(f"converted to {folder}; name that folder as `source` in serve_config.yaml")
+    print_rich(f"converted to {folder}; name that folder as `source` in serve_config.yaml")
     return 0

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cluster.cli.api import Json, Key, api, new_app, show, show_one
-from cluster.cli.screen import fail, plain, say
+from cluster.cli.output import fail, print_plain, print_rich
 
 plans = new_app("Plans: what tenants may use.")
 COLUMNS = ("id", "name", "weight", "priority", "models", "reserve")
@@ -25,7 +25,7 @@ def list_plans(key: Key = None, as_json: Json = False) -> None:
 def show_plan(plan: Id, key: Key = None) -> None:
     """Print one plan as JSON, the form that `put` takes."""
     with api(key) as cluster:
-        plain(json.dumps(cluster.get("plans", plan), indent=1))
+        print_plain(json.dumps(cluster.get("plans", plan), indent=1))
 
 
 @plans.command()
@@ -45,7 +45,7 @@ def delete(plan: Id, key: Key = None) -> None:
     """Remove a plan that no tenant is on."""
     with api(key) as cluster:
         cluster.delete("plans", plan)
-        say(f"{plan} is deleted")
+        print_rich(f"{plan} is deleted")
 
 
 def _read(file: Path) -> dict[str, Any]:

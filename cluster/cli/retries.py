@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import httpx
 
-from cluster.clock import Clock, SystemClock
+from cluster.runtime.clock import Clock, SystemClock
 
 FIRST_S, LONGEST_S = 0.5, 8.0
 LIMIT_S = 120.0  # a cluster that is started anew answers within 45 s

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Column, Table
 
-from cluster.cli.screen import console
+from cluster.cli.output import console
 
 Found = Mapping[str, Any]
 LINES = 8  # recent decisions on the screen

@@ -1,7 +1,7 @@
 """`mobula signing-keys`: the keys that sign access tokens."""
 
 from cluster.cli.api import Key, api, new_app
-from cluster.cli.screen import say
+from cluster.cli.output import print_rich
 
 signing_keys = new_app("Keys that sign access tokens.")
 
@@ -16,4 +16,6 @@ def rotate(key: Key = None) -> None:
     """Roll over: the next key signs in about 5 s, tokens of the old one run out."""
     with api(key) as cluster:
         answer = cluster.post("auth", "signing-keys", "rotate", body={})
-        say(f"{answer['id']} signs in about 5 s; tokens of the old key stay good until they expire")
+        print_rich(
+            f"{answer['id']} signs in about 5 s; tokens of the old key stay good until they expire"
+        )

@@ -16,19 +16,19 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from cluster.cli.running import client
+from cluster.cli.output import console
+from cluster.cli.running_cluster import client
 from cluster.cli.scaling_view import scaling_view
-from cluster.cli.screen import console
-from cluster.clock import SystemClock
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
-from cluster.ops.dashboard import Dashboard, DashboardRefused
-from cluster.ops.processes import members
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
+from cluster.ops.processes import cluster_processes
 from cluster.ops.startup import is_ready, token
-from cluster.ops.state import ClusterState
 from cluster.ops.supervision import Supervision
 from cluster.ops.tls import verification
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 
 EVERY_S = 1.0
 STATUS_S = 5.0  # what the cluster may take to say how it scales
@@ -95,7 +95,7 @@ def _parts(state: ClusterState, settings: Settings, *, ready: bool) -> Iterator[
 
 
 def _processes(state: ClusterState) -> str:
-    processes = members(state.id)
+    processes = cluster_processes(state.id)
     total = 0
     for process in processes:
         with suppress(psutil.Error):
@@ -116,7 +116,7 @@ def _scaling(state: ClusterState, settings: Settings) -> tuple[dict[str, Any] | 
 
 
 def _deployments(state: ClusterState, ray_token: str) -> Iterator[RenderableType]:
-    dashboard = Dashboard(state.dashboard, ray_token)
+    dashboard = DashboardClient(state.dashboard, ray_token)
     try:
         status = dashboard.status()
     except (httpx.HTTPError, DashboardRefused) as error:

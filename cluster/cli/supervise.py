@@ -12,24 +12,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cluster.cli.screen import Stages, plain
+from cluster.cli.output import Stages, print_plain
 from cluster.cli.signals import Interrupted, Interrupts
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
-from cluster.ops.plan import Plan
-from cluster.ops.processes import Owner
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.processes import ClusterId
 from cluster.ops.shutdown import sweep
-from cluster.ops.state import ClusterState
-from cluster.ops.supervised import EndedByOthers, SupervisedCluster
+from cluster.ops.start_plan import StartPlan
+from cluster.ops.supervised_cluster import EndedElsewhere, SupervisedCluster
 from cluster.ops.supervision import Supervision
 from cluster.ops.supervisor import Supervisor
-from cluster.settings import MARKER, ROOT, Settings, process_environment
+from cluster.runtime.installation import working_folder
+from cluster.runtime.settings import MARKER, Settings, process_environment
 from cluster.storage.files import PRIVATE_UMASK, write_for_owner_only
 
 LOG = "supervisor.log"
 
 
-def leave_behind(plan: Plan) -> None:
+def leave_behind(plan: StartPlan) -> None:
     """Start the supervisor of a cluster that is ready."""
     rest = {"config": str(plan.config), "profile": plan.profile, "timeout_s": plan.timeout_s}
     env = process_environment({
@@ -40,15 +41,15 @@ def leave_behind(plan: Plan) -> None:
     with (plan.home / LOG).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cluster.cli.supervise", json.dumps(rest)],
-            cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=working_folder(), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, umask=PRIVATE_UMASK,
         )  # fmt: skip
     # Written here, so that whoever ends the cluster from now on finds it.
-    supervisions.save(plan.home, Supervision(Owner.of(process.pid), detached=True))
+    supervisions.save(plan.home, Supervision(ClusterId.of(process.pid), detached=True))
 
 
-def supervised(
-    plan: Plan, state: ClusterState, interrupts: Interrupts, *, exclusive: bool
+def supervised_run(
+    plan: StartPlan, state: ClusterState, interrupts: Interrupts, *, exclusive: bool
 ) -> SupervisedCluster:
     return SupervisedCluster(
         plan,
@@ -67,11 +68,11 @@ def count_cpus(asked: Mapping[str, Any]) -> int | None:
     from pydantic import ValidationError
 
     from graphs.args import AppArgs
-    from graphs.room import cpus_to_count
+    from graphs.cpu_headroom import declared_cpus
 
     try:
         [app] = asked["applications"]
-        return cpus_to_count(AppArgs.model_validate(app["args"]), os.cpu_count() or 1)
+        return declared_cpus(AppArgs.model_validate(app["args"]), os.cpu_count() or 1)
     except (ValidationError, ValueError, KeyError, TypeError):
         return None
 
@@ -87,7 +88,7 @@ def run(arguments: Mapping[str, Any]) -> int:
     """The exit code: 1 when it gave up."""
     write_for_owner_only()
     settings = Settings()
-    plan = Plan(
+    plan = StartPlan(
         settings,
         Path(arguments["config"]),
         arguments["profile"],
@@ -98,16 +99,16 @@ def run(arguments: Mapping[str, Any]) -> int:
     if state is None:
         return 0
     interrupts = Interrupts(lambda: None)
-    cluster = supervised(plan, state, interrupts, exclusive=False)
+    cluster = supervised_run(plan, state, interrupts, exclusive=False)
     interrupts.force = lambda: sweep_now(cluster)
 
     try:
         with cluster:
-            plain(Supervisor(cluster, settings.home, plain, detached=True).run())
+            print_plain(Supervisor(cluster, settings.home, print_plain, detached=True).run())
             return 1
     except Interrupted:
         return 0
-    except EndedByOthers:
+    except EndedElsewhere:
         supervisions.forget(settings.home)
         return 0
 

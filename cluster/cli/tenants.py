@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.screen import say
+from cluster.cli.output import print_rich
 
 tenants = new_app("Tenants of this cluster.")
 COLUMNS = ("id", "name", "plan", "status", "created")
@@ -61,7 +61,9 @@ def suspend(tenant: Id, key: Key = None) -> None:
     """Refuse everything that the tenant asks from now on; its data stays."""
     with api(key) as cluster:
         cluster.delete("tenants", tenant)
-        say(f"{tenant} is suspended; `mobula tenants update {tenant} --status active` undoes it")
+        print_rich(
+            f"{tenant} is suspended; `mobula tenants update {tenant} --status active` undoes it"
+        )
 
 
 def limits(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> None:

@@ -3,23 +3,24 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cluster.cli.screen import Stages, fail, plain, say
+from cluster.cli.output import Stages, fail, print_plain, print_rich
 from cluster.cli.signals import Interrupted, Interrupts
-from cluster.cli.supervise import count_cpus, leave_behind, supervised, sweep_now
-from cluster.ops import state as states
+from cluster.cli.supervise import count_cpus, leave_behind, supervised_run, sweep_now
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
-from cluster.ops.deployed import Deployed
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.descriptors import Descriptors, raise_limit
-from cluster.ops.logs import Follower
+from cluster.ops.environment import MAX_CONNECTIONS, PROFILES
+from cluster.ops.last_good_config import LastGoodConfig
+from cluster.ops.logs import LogTail
 from cluster.ops.notify import notify
-from cluster.ops.plan import Plan, StartFailed, check
 from cluster.ops.ports import listens
-from cluster.ops.processes import members
-from cluster.ops.profile import MAX_CONNECTIONS, PROFILES
+from cluster.ops.processes import cluster_processes
+from cluster.ops.start_plan import StartFailed, StartPlan, check
 from cluster.ops.startup import Startup
-from cluster.ops.state import ClusterState
 from cluster.ops.supervisor import Supervisor
-from cluster.settings import ROOT, Settings
+from cluster.runtime.installation import default_config
+from cluster.runtime.settings import Settings
 
 DRAIN_S = 5.0
 
@@ -40,22 +41,20 @@ def run(
     if chosen is None:
         return fail(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     settings = Settings() if port is None else Settings(http_port=port)
-    plan = Plan(
-        settings, config or ROOT / "serve_config.yaml", chosen, timeout, detach, nodes=nodes
-    )
+    plan = StartPlan(settings, config or default_config(), chosen, timeout, detach, nodes=nodes)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with states.starting(settings.home) as alone:
+    with states.startup_lock(settings.home) as alone:
         if not alone:
             return fail("another `mobula up` is at work here; `mobula down` ends it")
         try:
             return _start(plan, logs, resume=resume)
         except StartFailed as failure:
             if resume:  # the next attempt is with what was seen to work
-                Deployed.discard_pending(settings.home)
+                LastGoodConfig.discard_pending(settings.home)
             return fail(str(failure))
 
 
-def _start(plan: Plan, logs: bool, *, resume: bool) -> int:
+def _start(plan: StartPlan, logs: bool, *, resume: bool) -> int:
     running = _running(plan.home)
     if running is not None:
         return fail(f"already running at {running}; `mobula down` ends it")
@@ -65,7 +64,7 @@ def _start(plan: Plan, logs: bool, *, resume: bool) -> int:
     raise_limit()
     complaint = Descriptors.here().complaint(MAX_CONNECTIONS)
     if complaint is not None and plan.profile == "fast":
-        say(complaint)
+        print_rich(complaint)
     key = _prepare(plan)
     deployed = _last(plan) if resume else None
     plan = replace(plan, cpus=count_cpus(deployed.asked if deployed else plan.asked()))
@@ -83,27 +82,27 @@ def _start(plan: Plan, logs: bool, *, resume: bool) -> int:
     except Interrupted as interrupted:  # during the start, or just after it
         interrupts.hold()
         startup.undo()
-        say("interrupted; nothing is left running")
+        print_rich("interrupted; nothing is left running")
         return interrupted.exit_code
 
 
-def _last(plan: Plan) -> Deployed | None:
+def _last(plan: StartPlan) -> LastGoodConfig | None:
     """What was deployed last, at today's address; None: nothing yet, the file counts."""
-    found = Deployed.load_last(plan.home)
+    found = LastGoodConfig.load_last(plan.home)
     return replace(found, sent=plan.addressed(found.sent)) if found else None
 
 
-def _prepare(plan: Plan) -> str | None:
+def _prepare(plan: StartPlan) -> str | None:
     """Bring the store up to date; the first admin key, if this made it. Raises StartFailed."""
     from cluster.auth.bootstrap import bootstrap
-    from cluster.storage.database import StoreDown
-    from cluster.storage.migrate import StoreIsNewer
+    from cluster.storage.database import DatabaseUnavailable
+    from cluster.storage.migrate import SchemaTooNew
 
     try:
         return bootstrap(plan.home, plan.settings)
-    except StoreDown as down:
+    except DatabaseUnavailable as down:
         raise StartFailed(f"{down.detail} MOBULA_DATABASE_URL names it.") from down
-    except (StoreIsNewer, ValueError) as refusal:
+    except (SchemaTooNew, ValueError) as refusal:
         raise StartFailed(str(refusal)) from refusal
 
 
@@ -116,8 +115,8 @@ def _running(home: Path) -> str | None:
         return f"{state.url if state else 'this home'} (supervisor: {watching})"
     if state is None or not (state.is_abandoned() or _lost_its_head(state)):
         return state.url if state else None
-    if members(state.id):
-        say("clearing the remains of a cluster whose `up` was killed, or whose Ray has died")
+    if cluster_processes(state.id):
+        print_rich("clearing the remains of a cluster whose `up` was killed, or whose Ray has died")
     sweep(home, state)
     return None
 
@@ -128,34 +127,36 @@ def _lost_its_head(state: ClusterState) -> bool:
 
 
 def _announce(state: ClusterState, home: Path, key: str | None, seconds: float) -> None:
-    say(f"[bold green]ready[/] {state.url}  ({seconds:.1f} s)")
-    say(f"  docs       {state.url}/docs")
-    say(f"  dashboard  {state.dashboard}")
-    say(f"             it asks for a token once: {home / 'ray.token'}")
+    print_rich(f"[bold green]ready[/] {state.url}  ({seconds:.1f} s)")
+    print_rich(f"  docs       {state.url}/docs")
+    print_rich(f"  dashboard  {state.dashboard}")
+    print_rich(f"             it asks for a token once: {home / 'ray.token'}")
     if key is not None:
-        say(f"  admin key  {key}")
-        say(f"             tenant `default`; kept in {home / 'admin.key'}")
+        print_rich(f"  admin key  {key}")
+        print_rich(f"             tenant `default`; kept in {home / 'admin.key'}")
 
 
-def _stay(plan: Plan, state: ClusterState, interrupts: Interrupts, logs: bool) -> int:
+def _stay(plan: StartPlan, state: ClusterState, interrupts: Interrupts, logs: bool) -> int:
     """Supervise it and print notable log lines, until a signal comes or it is given up."""
     from cluster.ops.shutdown import drain
 
-    cluster = supervised(plan, state, interrupts, exclusive=True)
+    cluster = supervised_run(plan, state, interrupts, exclusive=True)
     interrupts.force = lambda: sweep_now(cluster)
-    follower = Follower(Path(state.ray_dir), logs)
+    follower = LogTail(Path(state.ray_dir), logs)
     code = 0
 
     def print_lines() -> None:
         for line in follower.new_lines():
-            plain(line)
+            print_plain(line)
 
     try:
         with cluster:
-            supervisor = Supervisor(cluster, plan.home, say, detached=False, each_look=print_lines)
+            supervisor = Supervisor(
+                cluster, plan.home, print_rich, detached=False, each_look=print_lines
+            )
             supervisor.announce()
             notify("READY=1")
-            say("Ctrl-C ends it")
+            print_rich("Ctrl-C ends it")
             code = fail(supervisor.run())
     except Interrupted:
         with Stages().running() as stages:
@@ -166,5 +167,5 @@ def _stay(plan: Plan, state: ClusterState, interrupts: Interrupts, logs: bool) -
     cluster.end(for_good=code == 0)
     if code == 0:
         supervisions.forget(plan.home)
-    say("ended; nothing is left running")
+    print_rich("ended; nothing is left running")
     return code

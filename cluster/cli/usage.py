@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, show
-from cluster.cli.screen import plain
+from cluster.cli.output import print_plain
 
 MONEY = ("cost", "revenue")
 
@@ -26,7 +26,7 @@ def usage(
     query = {"from": since, "to": until, "group_by": groups or None, "tenant": tenant}
     with api(key) as cluster:
         if csv:
-            plain(cluster.text("text/csv", "usage", **query), end="")
+            print_plain(cluster.text("text/csv", "usage", **query), end="")
             return
         data = cluster.get("usage", **query)["data"]
     units = sorted({unit for row in data for unit in row["amounts"]})

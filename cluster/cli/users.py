@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, secret, show, show_one
-from cluster.cli.screen import say
+from cluster.cli.output import print_rich
 
 users = new_app("Users of a tenant.")
 COLUMNS = ("id", "email", "role", "status", "created")
@@ -58,4 +58,4 @@ def delete(user: Id, tenant: Tenant = None, key: Key = None) -> None:
     """Remove a user."""
     with api(key) as cluster:
         cluster.delete("tenants", cluster.tenant(tenant), "users", user)
-        say(f"{user} is deleted")
+        print_rich(f"{user} is deleted")

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.screen import say
+from cluster.cli.output import print_rich
 
 webhooks = new_app("Webhooks: where a tenant's events go.")
 COLUMNS = ("id", "url", "kinds", "status", "created")
@@ -70,7 +70,7 @@ def send_test(webhook: Id, tenant: Tenant = None, key: Key = None) -> None:
     """Send a test event."""
     with api(key) as cluster:
         path = ("tenants", cluster.tenant(tenant), "webhooks", webhook, "test")
-        say(f"event {cluster.post(*path, body={})['event']} is on its way")
+        print_rich(f"event {cluster.post(*path, body={})['event']} is on its way")
 
 
 @webhooks.command()
@@ -92,7 +92,7 @@ def delete(webhook: Id, tenant: Tenant = None, key: Key = None) -> None:
     """Send nothing there any more."""
     with api(key) as cluster:
         cluster.delete("tenants", cluster.tenant(tenant), "webhooks", webhook)
-        say(f"{webhook} is deleted")
+        print_rich(f"{webhook} is deleted")
 
 
 @webhooks.command()

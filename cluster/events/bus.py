@@ -18,10 +18,10 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from cluster.clock import Clock
-from cluster.events.kinds import EventKind, checked, wants
+from cluster.events.kinds import EventKind, matches_any, validate_payload
 from cluster.events.outbox import publish
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 
 FLUSH_S = 0.5
@@ -34,7 +34,7 @@ log = logging.getLogger("mobula.events")
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class EventNotice:
     """What observers in this process are told; `at` is Unix seconds."""
 
     tenant: str
@@ -49,16 +49,16 @@ class Subscription:
     def __init__(self, patterns: Sequence[str], size: int) -> None:
         self.lost = 0
         self._patterns = list(patterns)
-        self._notices: asyncio.Queue[Notice] = asyncio.Queue(size)
+        self._notices: asyncio.Queue[EventNotice] = asyncio.Queue(size)
 
     def __aiter__(self) -> "Subscription":
         return self
 
-    async def __anext__(self) -> Notice:
+    async def __anext__(self) -> EventNotice:
         return await self._notices.get()
 
-    def offer(self, notice: Notice) -> None:
-        if not wants(self._patterns, notice.kind):
+    def offer(self, notice: EventNotice) -> None:
+        if not matches_any(self._patterns, notice.kind):
             return
         try:
             self._notices.put_nowait(notice)
@@ -109,23 +109,25 @@ class EventBus:
     def unsubscribe(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
 
-    def tell(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
+    def notify(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
         """Notify observers only; for events whose own transaction wrote them."""
-        notice = Notice(tenant, str(kind), self._clock.wall(), data)
+        notice = EventNotice(tenant, str(kind), self._clock.wall(), data)
         for subscription in self._subscriptions:
             subscription.offer(notice)
 
-    def post(
+    def publish(
         self, tenant: str, kind: str, data: Mapping[str, Any], *, once: str | None = None
     ) -> None:
         """Notify observers, and write the event soon. `once` as for `publish`."""
         try:
-            draft = _Draft(tenant, str(kind), checked(kind, data), once or secrets.token_hex(8))
+            draft = _Draft(
+                tenant, str(kind), validate_payload(kind, data), once or secrets.token_hex(8)
+            )
         except (ValueError, TypeError):
             log.warning("an event of kind %r has a wrong shape", kind, exc_info=True)
             self.lost += 1
             return
-        self.tell(tenant, kind, draft.data)
+        self.notify(tenant, kind, draft.data)
         if draft.kind in COUNTED:
             self._count(draft)
         else:

@@ -54,62 +54,62 @@ class EventKind(StrEnum):
     SCALING_RELEASED = "scaling.released"
 
 
-class Shape(BaseModel):
+class EventPayload(BaseModel):
     """What an event of some kind says; closed, so that nothing slips in."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Thing(Shape):
+class ResourceRef(EventPayload):
     """`id` of what was created, disabled, deleted..."""
 
     id: Short
 
 
-class Named(Thing):
+class NamedResource(ResourceRef):
     name: Short = ""
 
 
-class TenantCreated(Named):
+class TenantCreated(NamedResource):
     plan: Short
 
 
-class Updated(Thing):
+class ResourceUpdated(ResourceRef):
     """`changed` names the fields that changed, not their values."""
 
     changed: tuple[Short, ...] = ()
 
 
-class KeyCreated(Named):
+class KeyCreated(NamedResource):
     """`expires` is Unix seconds; None: never."""
 
     scopes: tuple[Short, ...] = ()
     expires: float | None = None
 
 
-class KeyRotated(Thing):
+class KeyRotated(ResourceRef):
     """The old key's `id` works until `expires` (Unix seconds)."""
 
     replaced_by: Short
     expires: float | None = None
 
 
-class KeyExpiring(Thing):
+class KeyExpiring(ResourceRef):
     expires: float
 
 
-class UserCreated(Thing):
+class UserCreated(ResourceRef):
     role: Short
 
 
-class RefreshReused(Shape):
+class RefreshTokenReused(EventPayload):
     """A refresh token came twice, so the whole family was revoked."""
 
     user: Short
     family: Short = ""
 
 
-class LimitHit(Shape):
+class LimitHit(EventPayload):
     """`limit` as in RateLimit-Policy; `count` is how many requests met it since the last event."""
 
     limit: Short
@@ -118,7 +118,7 @@ class LimitHit(Shape):
     count: Annotated[int, Field(ge=1)] = 1
 
 
-class BudgetThreshold(Shape):
+class BudgetThreshold(EventPayload):
     """`window` is the day or month (UTC), such as 2026-11-21 or 2026-11."""
 
     unit: Short
@@ -129,18 +129,18 @@ class BudgetThreshold(Shape):
     budget: Whole
 
 
-class AuthorityChanged(Shape):
+class AuthorityChanged(EventPayload):
     """`authority` is embedded or redis; `replica` is who noticed."""
 
     authority: Short = ""
     replica: Short = ""
 
 
-class WebhookDisabled(Thing):
+class WebhookDisabled(ResourceRef):
     reason: Short
 
 
-class JobEnded(Thing):
+class JobEnded(ResourceRef):
     """`work` is the job's kind, such as video.clips; `subject` what it was about: a video's id."""
 
     work: Short
@@ -155,7 +155,7 @@ class JobFailed(JobEnded):
     status: Annotated[int, Field(ge=400, le=599)]
 
 
-class ClipReady(Shape):
+class ClipReady(EventPayload):
     """Clip `number` (from 1) of `job`, cut from `video`, can be fetched."""
 
     job: Short
@@ -163,7 +163,7 @@ class ClipReady(Shape):
     video: Short = ""
 
 
-class ScalingBound(Thing):
+class ScalingBound(ResourceRef):
     """The operator keeps deployment `id` at `floor` replicas or more, `ceiling` or less, up to
     `until` (Unix seconds; None: until it is taken back)."""
 
@@ -172,46 +172,46 @@ class ScalingBound(Thing):
     until: float | None = None
 
 
-SHAPES: Mapping[EventKind, type[Shape]] = {
+SHAPES: Mapping[EventKind, type[EventPayload]] = {
     EventKind.TENANT_CREATED: TenantCreated,
-    EventKind.TENANT_UPDATED: Updated,
-    EventKind.TENANT_SUSPENDED: Thing,
-    EventKind.TENANT_RESUMED: Thing,
-    EventKind.PLAN_CREATED: Thing,
-    EventKind.PLAN_UPDATED: Updated,
-    EventKind.PLAN_DELETED: Thing,
+    EventKind.TENANT_UPDATED: ResourceUpdated,
+    EventKind.TENANT_SUSPENDED: ResourceRef,
+    EventKind.TENANT_RESUMED: ResourceRef,
+    EventKind.PLAN_CREATED: ResourceRef,
+    EventKind.PLAN_UPDATED: ResourceUpdated,
+    EventKind.PLAN_DELETED: ResourceRef,
     EventKind.KEY_CREATED: KeyCreated,
     EventKind.KEY_ROTATED: KeyRotated,
-    EventKind.KEY_REVOKED: Thing,
+    EventKind.KEY_REVOKED: ResourceRef,
     EventKind.KEY_EXPIRING: KeyExpiring,
     EventKind.USER_CREATED: UserCreated,
-    EventKind.USER_UPDATED: Updated,
-    EventKind.USER_DISABLED: Thing,
-    EventKind.USER_DELETED: Thing,
-    EventKind.REFRESH_REUSED: RefreshReused,
+    EventKind.USER_UPDATED: ResourceUpdated,
+    EventKind.USER_DISABLED: ResourceRef,
+    EventKind.USER_DELETED: ResourceRef,
+    EventKind.REFRESH_REUSED: RefreshTokenReused,
     EventKind.LIMIT_HIT: LimitHit,
     EventKind.LIMIT_SHADOW_HIT: LimitHit,
     EventKind.BUDGET_THRESHOLD: BudgetThreshold,
     EventKind.AUTHORITY_DOWN: AuthorityChanged,
     EventKind.AUTHORITY_UP: AuthorityChanged,
-    EventKind.WEBHOOK_CREATED: Thing,
-    EventKind.WEBHOOK_UPDATED: Updated,
-    EventKind.WEBHOOK_DELETED: Thing,
-    EventKind.WEBHOOK_ROTATED: Thing,
+    EventKind.WEBHOOK_CREATED: ResourceRef,
+    EventKind.WEBHOOK_UPDATED: ResourceUpdated,
+    EventKind.WEBHOOK_DELETED: ResourceRef,
+    EventKind.WEBHOOK_ROTATED: ResourceRef,
     EventKind.WEBHOOK_DISABLED: WebhookDisabled,
-    EventKind.WEBHOOK_TEST: Thing,
+    EventKind.WEBHOOK_TEST: ResourceRef,
     EventKind.JOB_SUCCEEDED: JobEnded,
     EventKind.JOB_PARTIAL: JobEnded,
     EventKind.JOB_FAILED: JobFailed,
     EventKind.JOB_CANCELED: JobEnded,
     EventKind.CLIP_READY: ClipReady,
     EventKind.SCALING_BOUND: ScalingBound,
-    EventKind.SCALING_RELEASED: Thing,
+    EventKind.SCALING_RELEASED: ResourceRef,
 }
 FAMILIES = frozenset(kind.value.partition(".")[0] for kind in EventKind)
 
 
-def checked(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+def validate_payload(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """`data` as JSON values. Raises ValueError for an unknown kind or another shape."""
     return SHAPES[EventKind(kind)].model_validate(dict(data)).model_dump(mode="json")
 
@@ -222,7 +222,7 @@ def is_pattern(pattern: str) -> bool:
     return pattern == "*" or (family in FAMILIES and rest == "*") or pattern in SHAPES
 
 
-def wants(patterns: list[str], kind: str) -> bool:
+def matches_any(patterns: list[str], kind: str) -> bool:
     """Whether one of a webhook's patterns takes this kind."""
     family = kind.partition(".")[0]
     return bool({"*", f"{family}.*", kind} & set(patterns))

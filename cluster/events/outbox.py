@@ -15,8 +15,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
-from cluster.events.kinds import EventKind, checked, wants
+from cluster.events.kinds import EventKind, matches_any, validate_payload
+from cluster.runtime.clock import Clock
 from cluster.storage.tables import deliveries, events, webhooks
 
 
@@ -47,7 +47,7 @@ async def publish(
     while the event is kept (deliverer.py: KEPT_S). Raises ValueError if `data` has not the shape
     of `kind`.
     """
-    said = checked(kind, data)
+    said = validate_payload(kind, data)
     event = Event(_id(tenant, kind, once), tenant, str(kind), clock.wall(), said)
     if await _write(connection, event):
         await _fan_out(connection, event)
@@ -86,7 +86,7 @@ def _takes(webhook: str, patterns: list[str], event: Event) -> bool:
     """A test is for the webhook that is tested, whatever it asks for."""
     if event.kind == EventKind.WEBHOOK_TEST:
         return bool(webhook == event.data["id"])
-    return wants(patterns, event.kind)
+    return matches_any(patterns, event.kind)
 
 
 def _delivery(event: Event, webhook: str) -> dict[str, Any]:

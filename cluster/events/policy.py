@@ -28,7 +28,7 @@ class DeliveryPolicy:
     house_s: float = HOUR_S  # between prunings and looks for expiring keys
     kept_s: float = 35 * 24 * HOUR_S  # events and how they were delivered; over a month: `once`
 
-    def pause(self, tried: int, random: Random) -> float:
+    def backoff_s(self, tried: int, random: Random) -> float:
         """Seconds to wait after try number `tried` (from 1) failed."""
         pause = min(self.first_s * self.factor ** (tried - 1), self.longest_s)
         return pause * random.uniform(1 - self.jitter, 1 + self.jitter)

@@ -13,17 +13,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
 from cluster.events.kinds import EventKind
 from cluster.events.outbox import Event, publish
-from cluster.events.webhooks import give_up
+from cluster.events.webhooks import fail_pending_deliveries
+from cluster.runtime.clock import Clock
 from cluster.storage.tables import deliveries, events, webhooks
 
 MAX_ERROR = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueDelivery:
     """A delivery that waits to be claimed."""
 
     id: str
@@ -32,7 +32,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class DeliveryLease:
     """A delivery that is ours until `until` (Unix seconds). `attempts` were made before."""
 
     id: str
@@ -51,7 +51,7 @@ async def find_due(
     per_webhook: int,
     limit: int,
     full: Collection[str] = (),
-) -> list[Due]:
+) -> list[DueDelivery]:
     """What is due, webhooks in turn, so that one's backlog hides no other; none of `full`."""
     turn = func.row_number().over(
         partition_by=deliveries.c.webhook, order_by=(deliveries.c.next, deliveries.c.id)
@@ -74,12 +74,12 @@ async def find_due(
         .order_by(waiting.c.turn, waiting.c.next)
         .limit(limit)
     )
-    return [Due(row.id, row.webhook, row.tenant) for row in found]
+    return [DueDelivery(row.id, row.webhook, row.tenant) for row in found]
 
 
 async def claim(
     connection: AsyncConnection, ids: Sequence[str], now: float, lease_s: float
-) -> list[Claim]:
+) -> list[DeliveryLease]:
     """Those of `ids` that nobody else claimed meanwhile; they are the caller's for `lease_s`."""
     held = (
         select(deliveries.c.id)
@@ -94,33 +94,35 @@ async def claim(
     return await _claimed(connection, ours, until)
 
 
-async def record_delivered(connection: AsyncConnection, done: Claim) -> None:
+async def record_delivered(connection: AsyncConnection, done: DeliveryLease) -> None:
     await _end(connection, done, {"status": "delivered", "last_error": None})
 
 
-async def record_failed(connection: AsyncConnection, done: Claim, error: str) -> bool:
+async def record_failed(connection: AsyncConnection, done: DeliveryLease, error: str) -> bool:
     """No further try. Whether the claim was still ours to end."""
     return await _end(connection, done, {"status": "failed", "last_error": error[:MAX_ERROR]})
 
 
-async def record_retry(connection: AsyncConnection, done: Claim, error: str, at: float) -> None:
+async def record_retry(
+    connection: AsyncConnection, done: DeliveryLease, error: str, at: float
+) -> None:
     """Due again at `at` (Unix seconds)."""
     await _end(connection, done, {"next": at, "last_error": error[:MAX_ERROR]})
 
 
-async def release(connection: AsyncConnection, claims: Sequence[Claim]) -> None:
+async def release(connection: AsyncConnection, claims: Sequence[DeliveryLease]) -> None:
     """Give claims back untried."""
     for given in claims:
         await connection.execute(update(deliveries).where(_is_ours(given)).values(locked=None))
 
 
-async def hold_webhook(connection: AsyncConnection, done: Claim) -> None:
+async def lock_webhook(connection: AsyncConnection, done: DeliveryLease) -> None:
     """Before ending deliveries that may disable it: who locks in one order never deadlocks."""
     mine = (webhooks.c.tenant == done.event.tenant, webhooks.c.id == done.webhook)
     await connection.execute(select(webhooks.c.id).where(*mine).with_for_update(key_share=True))
 
 
-async def succeeded_since(connection: AsyncConnection, done: Claim) -> bool:
+async def succeeded_since(connection: AsyncConnection, done: DeliveryLease) -> bool:
     """Whether the webhook took any event that happened at or after this one."""
     found = await connection.execute(
         select(deliveries.c.id)
@@ -136,7 +138,9 @@ async def succeeded_since(connection: AsyncConnection, done: Claim) -> bool:
     return found.first() is not None
 
 
-async def disable(connection: AsyncConnection, clock: Clock, done: Claim, reason: str) -> None:
+async def disable(
+    connection: AsyncConnection, clock: Clock, done: DeliveryLease, reason: str
+) -> None:
     """Stop sending to the webhook, give up what is pending, and tell the tenant's others."""
     tenant = done.event.tenant
     turned = await connection.execute(
@@ -150,7 +154,7 @@ async def disable(connection: AsyncConnection, clock: Clock, done: Claim, reason
         .returning(webhooks.c.id)
     )
     if turned.first() is not None:
-        await give_up(connection, tenant, done.webhook, "the webhook was disabled")
+        await fail_pending_deliveries(connection, tenant, done.webhook, "the webhook was disabled")
         said = {"id": done.webhook, "reason": reason}
         await publish(connection, clock, tenant, EventKind.WEBHOOK_DISABLED, said)
 
@@ -171,7 +175,7 @@ def _is_due(now: float) -> ColumnElement[bool]:
     )
 
 
-def _is_ours(held: Claim) -> ColumnElement[bool]:
+def _is_ours(held: DeliveryLease) -> ColumnElement[bool]:
     return and_(
         deliveries.c.tenant == held.event.tenant,
         deliveries.c.id == held.id,
@@ -180,13 +184,15 @@ def _is_ours(held: Claim) -> ColumnElement[bool]:
     )
 
 
-async def _end(connection: AsyncConnection, done: Claim, values: dict[str, Any]) -> bool:
+async def _end(connection: AsyncConnection, done: DeliveryLease, values: dict[str, Any]) -> bool:
     after = {"attempts": done.attempts + 1, "locked": None, **values}
     ended = await connection.execute(update(deliveries).where(_is_ours(done)).values(after))
     return ended.rowcount == 1
 
 
-async def _claimed(connection: AsyncConnection, ids: Sequence[str], until: float) -> list[Claim]:
+async def _claimed(
+    connection: AsyncConnection, ids: Sequence[str], until: float
+) -> list[DeliveryLease]:
     found = await connection.execute(
         select(
             deliveries.c.id,
@@ -201,7 +207,7 @@ async def _claimed(connection: AsyncConnection, ids: Sequence[str], until: float
         .where(deliveries.c.id.in_(ids))
     )
     return [
-        Claim(
+        DeliveryLease(
             row.id,
             row.webhook,
             row.url,

@@ -1,4 +1,4 @@
-"""One try at one delivery: an event goes out as a signed POST, and an `Attempt` comes back.
+"""One try at one delivery: an event goes out as a signed POST, and an `DeliveryAttempt` comes back.
 
 Whatever a receiver does (slow, huge, redirecting, gone) costs at most the time limit and no
 memory: of its answer only the status is read. Knows no tables and no retries.
@@ -12,17 +12,17 @@ from datetime import UTC, datetime
 
 import httpx
 
-from cluster.clock import Clock
 from cluster.events.outbox import Event
 from cluster.events.signing import signed_headers
 from cluster.net.ssrf import UnsafeUrl
 from cluster.net.transport import PinnedTransport, guarded_client
+from cluster.runtime.clock import Clock
 
 GONE = 410  # the receiver wants no more, ever
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """`status` is the answer's, None where none came; `error` is for the webhook's owner."""
 
     delivered: bool
@@ -44,12 +44,12 @@ class Sender:
         self._clock = clock
         self._limit_s = limit_s
 
-    async def send(self, url: str, keys: Sequence[bytes], event: Event) -> Attempt:
+    async def send(self, url: str, keys: Sequence[bytes], event: Event) -> DeliveryAttempt:
         """Post once. Failures come back, they are not raised."""
         began = self._clock.monotonic()
         status, error = await self._post(url, keys, event)
         took_s = self._clock.monotonic() - began
-        return Attempt(error is None, status, error, took_s)
+        return DeliveryAttempt(error is None, status, error, took_s)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -57,7 +57,7 @@ class Sender:
     async def _post(
         self, url: str, keys: Sequence[bytes], event: Event
     ) -> tuple[int | None, str | None]:
-        content = body(event)
+        content = encode_event(event)
         headers = signed_headers(keys, event.id, self._clock.wall(), content)
         headers["content-type"] = "application/json"
         try:
@@ -74,7 +74,7 @@ class Sender:
             return None, f"the connection failed ({type(error).__name__})"
 
 
-def body(event: Event) -> bytes:
+def encode_event(event: Event) -> bytes:
     """The same bytes for every try of the event."""
     said = {
         "type": event.kind,

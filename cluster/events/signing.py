@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from standardwebhooks import Webhook as Signer
 
-from cluster.auth.sealing import Sealer
+from cluster.secrets.encryption import SecretBox
 
 KEY_BYTES = 32
 MAX_KEYS = 3  # the current one and those whose grace still runs
@@ -38,11 +38,11 @@ class _Key:
     until: float | None  # Unix seconds; None: the current one
 
 
-class Keyring:
+class WebhookSecrets:
     """Makes, rotates and opens the signing keys of webhooks; the store only sees sealed ones."""
 
     def __init__(self, pepper: bytes) -> None:
-        self._sealer = Sealer(pepper, PURPOSE)
+        self._sealer = SecretBox(pepper, PURPOSE)
 
     def new(self, webhook: str) -> tuple[str, bytes]:
         """The secret to show once, and what to store."""
@@ -66,10 +66,10 @@ class Keyring:
 
     def _seal(self, webhook: str, keys: list[_Key]) -> bytes:
         plain = [{"key": base64.b64encode(key.key).decode(), "until": key.until} for key in keys]
-        return self._sealer.seal(json.dumps(plain).encode(), webhook.encode())
+        return self._sealer.encrypt(json.dumps(plain).encode(), webhook.encode())
 
     def _open(self, webhook: str, sealed: bytes) -> list[_Key]:
-        plain = json.loads(self._sealer.open(sealed, webhook.encode()))
+        plain = json.loads(self._sealer.decrypt(sealed, webhook.encode()))
         return [_Key(base64.b64decode(entry["key"]), entry["until"]) for entry in plain]
 
 

@@ -2,7 +2,7 @@
 
 Flows in: a transaction, the tenant, and what it asks for. Flows out: `Webhook` values, and a
 signing secret once, when it is made. Another tenant's webhook is not found. Checks a URL's form;
-call `Guard.target` before the transaction to also check where it leads, as every delivery does.
+call `SsrfGuard.target` before the transaction to also check where it leads, as every delivery does.
 Never commits and publishes nothing.
 """
 
@@ -14,12 +14,12 @@ from typing import Any, Literal
 from sqlalchemy import Row, Select, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
 from cluster.events.kinds import is_pattern
-from cluster.events.signing import Keyring
-from cluster.net.ssrf import Guard
-from cluster.problems import Conflict, InvalidRequest, NotFound
-from cluster.storage.pages import USUAL, Page, cursor_at, is_id, place_of
+from cluster.events.signing import WebhookSecrets
+from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
+from cluster.storage.pagination import USUAL, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import deliveries, events, tenants, webhooks
 
 MAX_WEBHOOKS = 20  # of one tenant
@@ -57,10 +57,10 @@ class Delivery:
     last_error: str | None
 
 
-class Webhooks:
+class WebhookRepository:
     """The repository of webhooks."""
 
-    def __init__(self, keyring: Keyring, guard: Guard, clock: Clock) -> None:
+    def __init__(self, keyring: WebhookSecrets, guard: SsrfGuard, clock: Clock) -> None:
         self._keyring = keyring
         self._guard = guard
         self._clock = clock
@@ -117,7 +117,7 @@ class Webhooks:
         await self._find(connection, tenant, id_)
         await self._change(connection, tenant, id_, changes)
         if status == "disabled":
-            await give_up(connection, tenant, id_, "the webhook was disabled")
+            await fail_pending_deliveries(connection, tenant, id_, "the webhook was disabled")
         return await self.get(connection, tenant, id_)
 
     async def rotate(
@@ -155,12 +155,12 @@ class Webhooks:
             .where(deliveries.c.tenant == tenant, deliveries.c.webhook == id_)
         )
         if cursor is not None:
-            query = query.where(tuple_(*order) < tuple_(*place_of(cursor)))
+            query = query.where(tuple_(*order) < tuple_(*decode_cursor(cursor)))
         query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
         rows = (await connection.execute(query)).all()
         items = tuple(_delivery(row) for row in rows[:limit])
         more = len(rows) > limit
-        return Page(items, cursor_at(rows[limit - 1].at, rows[limit - 1].id) if more else None)
+        return Page(items, encode_cursor(rows[limit - 1].at, rows[limit - 1].id) if more else None)
 
     async def _find(
         self, connection: AsyncConnection, tenant: str, id_: str, hold: bool = False
@@ -191,7 +191,9 @@ async def find_secret(connection: AsyncConnection, tenant: str, id_: str) -> byt
     return bytes(row.secret)
 
 
-async def give_up(connection: AsyncConnection, tenant: str, webhook: str, why: str) -> None:
+async def fail_pending_deliveries(
+    connection: AsyncConnection, tenant: str, webhook: str, why: str
+) -> None:
     """Fail everything that is still pending for the webhook."""
     await connection.execute(
         update(deliveries)

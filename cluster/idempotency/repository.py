@@ -15,7 +15,7 @@ from cluster.storage.tables import idempotency_keys as rows
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IdempotencyRow:
     """One request's row. `leased` and `expires` are Unix seconds; no `status` while it runs."""
 
     tenant: str
@@ -28,7 +28,9 @@ class Row:
     answer: bytes | None = None
 
 
-async def take(connection: AsyncConnection, wanted: Row, now: float) -> Row:
+async def try_claim(
+    connection: AsyncConnection, wanted: IdempotencyRow, now: float
+) -> IdempotencyRow:
     """The row as it stands now; it is ours if its holder is `wanted.holder`.
 
     Ours is what was not there or has expired, and what the same request's first run left behind
@@ -38,8 +40,8 @@ async def take(connection: AsyncConnection, wanted: Row, now: float) -> Row:
         return wanted
     found = (await connection.execute(select(rows).where(_is(wanted)).with_for_update())).first()
     if found is None:  # pruned or released meanwhile
-        return await take(connection, wanted, now)
-    there = Row(**found._mapping)
+        return await try_claim(connection, wanted, now)
+    there = IdempotencyRow(**found._mapping)
     abandoned = there.status is None and there.leased <= now
     if there.expires > now and not (abandoned and there.fingerprint == wanted.fingerprint):
         return there
@@ -47,7 +49,7 @@ async def take(connection: AsyncConnection, wanted: Row, now: float) -> Row:
     return wanted
 
 
-async def end(connection: AsyncConnection, held: Row) -> bool:
+async def complete(connection: AsyncConnection, held: IdempotencyRow) -> bool:
     """Keep `held.status` and `held.answer` until `held.expires`; False if the row was lost."""
     done = await connection.execute(
         update(rows)
@@ -57,7 +59,7 @@ async def end(connection: AsyncConnection, held: Row) -> bool:
     return done.rowcount == 1
 
 
-async def release(connection: AsyncConnection, held: Row) -> bool:
+async def release(connection: AsyncConnection, held: IdempotencyRow) -> bool:
     """As if it had never been asked for; False if the row was lost."""
     gone = await connection.execute(delete(rows).where(_is(held), _runs(held)))
     return gone.rowcount == 1
@@ -73,19 +75,19 @@ async def prune(connection: AsyncConnection, now: float, limit: int = 500) -> in
     return gone.rowcount
 
 
-async def _inserted(connection: AsyncConnection, wanted: Row) -> bool:
+async def _inserted(connection: AsyncConnection, wanted: IdempotencyRow) -> bool:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     made = dialect.insert(rows).values(**_values(wanted)).on_conflict_do_nothing()
     return (await connection.execute(made)).rowcount == 1
 
 
-def _values(row: Row) -> dict[str, object]:
-    return {name: getattr(row, name) for name in Row.__slots__}
+def _values(row: IdempotencyRow) -> dict[str, object]:
+    return {name: getattr(row, name) for name in IdempotencyRow.__slots__}
 
 
-def _is(row: Row) -> ColumnElement[bool]:
+def _is(row: IdempotencyRow) -> ColumnElement[bool]:
     return and_(rows.c.tenant == row.tenant, rows.c.id == row.id)
 
 
-def _runs(row: Row) -> ColumnElement[bool]:
+def _runs(row: IdempotencyRow) -> ColumnElement[bool]:
     return and_(rows.c.holder == row.holder, rows.c.status.is_(None))

@@ -18,13 +18,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.sealing import SealBroken, Sealer
-from cluster.clock import Clock
 from cluster.idempotency import repository
-from cluster.idempotency.repository import Row
-from cluster.problems import Conflict, IdempotencyKeyReused, Problem
-from cluster.storage.database import Database, StoreDown
-from cluster.tasks import acquire, create_detached_task
+from cluster.idempotency.repository import IdempotencyRow
+from cluster.runtime.background import acquire, create_detached_task
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, IdempotencyKeyReused, Problem
+from cluster.secrets.encryption import DecryptionFailed, SecretBox
+from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.tenants.caller import Caller
 
 HEADER = "Idempotency-Key"
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class IdempotentRequest:
     """One request: `route` names what is asked for, `payload` is everything that it says."""
 
     caller: Caller
@@ -48,14 +48,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class IdempotencyLease:
     """The right to run one request; `keep` or `release` it."""
 
-    row: Row
+    row: IdempotencyRow
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredResponse:
     """How the first run was answered: an HTTP status, and a body in the words of who kept it."""
 
     status: int
@@ -73,7 +73,9 @@ class IdempotencyStore:
         self._pruning: asyncio.Task[None] | None = None
         self._writing: set[asyncio.Task[bool]] = set()
 
-    async def begin(self, asked: Asked, lease_s: float) -> Lease | Kept:
+    async def begin(
+        self, asked: IdempotentRequest, lease_s: float
+    ) -> IdempotencyLease | StoredResponse:
         """Whether to run it, for `lease_s` seconds, or what was answered.
 
         Raises Conflict (409) while the first runs, IdempotencyKeyReused (422) where the key stands
@@ -81,17 +83,17 @@ class IdempotencyStore:
         """
         wanted = self._row(asked, lease_s)
 
-        async def take() -> Row:
+        async def take() -> IdempotencyRow:
             async with self._store() as connection:
-                return await repository.take(connection, wanted, self._clock.wall())
+                return await repository.try_claim(connection, wanted, self._clock.wall())
 
-        async def give_back(row: Row) -> None:
+        async def give_back(row: IdempotencyRow) -> None:
             if row.holder == wanted.holder:
-                await self.release(Lease(row))
+                await self.release(IdempotencyLease(row))
 
         row = await acquire(take(), give_back)
         if row.holder == wanted.holder:
-            return Lease(row)
+            return IdempotencyLease(row)
         if not hmac.compare_digest(row.fingerprint, wanted.fingerprint):
             raise IdempotencyKeyReused(
                 f"{HEADER}: was sent before with another body or another Accept.", param=HEADER
@@ -102,9 +104,9 @@ class IdempotencyStore:
                 param=HEADER,
                 retry_after_s=1.0,
             )
-        return Kept(row.status, self._opened(row, row.answer))
+        return StoredResponse(row.status, self._opened(row, row.answer))
 
-    async def keep(self, lease: Lease, status: int, body: bytes) -> bool:
+    async def save(self, lease: IdempotencyLease, status: int, body: bytes) -> bool:
         """Answer the same again for a day; whether it will be.
 
         It will not if the lease was lost, if the body is over MAX_BYTES, or while the store is
@@ -114,17 +116,17 @@ class IdempotencyStore:
             await self.release(lease)
             return False
         done = self._done(lease, status, body)
-        return await self._to_end(lambda connection: repository.end(connection, done))
+        return await self._to_end(lambda connection: repository.complete(connection, done))
 
-    async def keep_with(
-        self, connection: AsyncConnection, lease: Lease, status: int, body: bytes
+    async def save_in(
+        self, connection: AsyncConnection, lease: IdempotencyLease, status: int, body: bytes
     ) -> None:
         """As `keep`, in the transaction of what was done: both are, or neither. Raises Conflict
         where the lease was lost, so that whoever took it over does it."""
-        if not await repository.end(connection, self._done(lease, status, body)):
+        if not await repository.complete(connection, self._done(lease, status, body)):
             raise Conflict(f"{HEADER}: another request under this key took over.", param=HEADER)
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: IdempotencyLease) -> None:
         """The next request under the key runs. Otherwise as `keep`."""
         await self._to_end(lambda connection: repository.release(connection, lease.row))
 
@@ -161,11 +163,11 @@ class IdempotencyStore:
                 log.exception("expired idempotency keys could not be removed; it will try again")
             await asyncio.sleep(LOOK_S)
 
-    def _row(self, asked: Asked, lease_s: float) -> Row:
+    def _row(self, asked: IdempotentRequest, lease_s: float) -> IdempotencyRow:
         caller, now = asked.caller, self._clock.wall()
         name = (caller.kind, caller.key_id, asked.route, asked.key)
         secret = self._secret_of(caller.tenant)
-        return Row(
+        return IdempotencyRow(
             tenant=caller.tenant,
             id=_keyed(secret, b"key", "\0".join(name).encode()).hex(),
             fingerprint=_keyed(secret, b"request", asked.payload),
@@ -174,22 +176,22 @@ class IdempotencyStore:
             expires=now + max(lease_s, KEPT_S),
         )
 
-    def _done(self, lease: Lease, status: int, body: bytes) -> Row:
+    def _done(self, lease: IdempotencyLease, status: int, body: bytes) -> IdempotencyRow:
         row = lease.row
-        sealed = self._sealer(row.tenant).seal(body, _context(row))
+        sealed = self._sealer(row.tenant).encrypt(body, _context(row))
         expires = self._clock.wall() + KEPT_S
         return replace(row, status=status, answer=sealed, expires=expires)
 
-    def _opened(self, row: Row, answer: bytes) -> bytes:
+    def _opened(self, row: IdempotencyRow, answer: bytes) -> bytes:
         """An answer that does not open can neither be given nor be computed anew."""
         try:
-            return self._sealer(row.tenant).open(answer, _context(row))
-        except SealBroken:
+            return self._sealer(row.tenant).decrypt(answer, _context(row))
+        except DecryptionFailed:
             log.error("a kept answer of tenant %s does not open", row.tenant)
-            raise StoreDown from None
+            raise DatabaseUnavailable from None
 
-    def _sealer(self, tenant: str) -> Sealer:
-        return Sealer(self._secret_of(tenant), _PURPOSE)
+    def _sealer(self, tenant: str) -> SecretBox:
+        return SecretBox(self._secret_of(tenant), _PURPOSE)
 
     async def _to_end(self, write: Callable[[AsyncConnection], Awaitable[bool]]) -> bool:
         task = create_detached_task(self._write(write))
@@ -211,13 +213,13 @@ class IdempotencyStore:
             async with asyncio.timeout(PATIENCE_S), self._database.begin() as connection:
                 yield connection
         except (TimeoutError, PoolTimeout):
-            raise StoreDown from None
+            raise DatabaseUnavailable from None
 
 
 def _keyed(secret: bytes, what: bytes, said: bytes) -> bytes:
     return hmac.digest(secret, b"mobula/idempotency/" + what + b"\0" + said, "sha256")
 
 
-def _context(row: Row) -> bytes:
+def _context(row: IdempotencyRow) -> bytes:
     """Binds an answer to its row: moved to another it does not open."""
     return b"\0".join((row.tenant.encode(), row.id.encode(), row.fingerprint))

@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import logging
 
-from cluster.clock import Clock
 from cluster.invalidation.generations import Generations
 from cluster.invalidation.store import prune, since
 from cluster.invalidation.target import Invalidation
+from cluster.runtime.clock import Clock
 from cluster.storage.database import Database
 
 POLL_S = 0.3
@@ -69,7 +69,7 @@ class InvalidationFeed:
         return float("inf") if known_at is None else self._clock.monotonic() - known_at
 
     @property
-    def trustworthy(self) -> bool:
+    def is_current(self) -> bool:
         """Whether answers may be served, and kept, by what `generations` says."""
         return not self._went_back and self.age_s <= self._max_age_s
 

@@ -24,12 +24,12 @@ class Generations:
         self._tenants: dict[str, _Marks] = {}
 
     @property
-    def oldest(self) -> int:
+    def oldest_generation(self) -> int:
         """No answer is good that is older than this: the last time when all were invalidated,
         or rows were forgotten because of their age."""
         return self._everybody.whole
 
-    def good(self, tenant: str, model: str, tags: Sequence[str], as_of: int) -> bool:
+    def is_valid(self, tenant: str, model: str, tags: Sequence[str], as_of: int) -> bool:
         """Whether an answer that began to be computed `as_of` that number may be served."""
         if not self._everybody.spares(model, (), as_of):
             return False

@@ -11,17 +11,17 @@ from dataclasses import asdict
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
 from cluster.invalidation.target import (
     ALL,
     EVERYBODY,
     Invalidation,
     Target,
     check_target,
-    everything,
+    target_all,
 )
-from cluster.problems import Conflict
-from cluster.storage.locks import Lock, hold
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict
+from cluster.storage.locks import Lock, advisory_lock
 from cluster.storage.tables import cache_invalidations as table
 from cluster.tenants.repository import record_change
 
@@ -72,7 +72,7 @@ async def prune(connection: AsyncConnection, before: float) -> int:
     """Replace rows that were made before this instant (Unix seconds), and all with lower numbers,
     by one that touches everything. Returns how many rows there are less.
     """
-    await hold(connection, Lock.CHANGES)
+    await advisory_lock(connection, Lock.CHANGES)
     old = select(table).where(table.c.at < before).order_by(table.c.seq.desc()).limit(1)
     newest = (await connection.execute(old)).first()
     if newest is None:
@@ -103,7 +103,7 @@ async def _with_room(connection: AsyncConnection, tenant: str, target: Target) -
         raise TooManyPrefixes
     named = target.kind in ("tag", "model")
     if named and await _count(connection, tenant, "tag", "model") >= MAX_NAMES:
-        return everything(tenant)
+        return target_all(tenant)
     return target
 
 

@@ -6,7 +6,7 @@ InvalidRequest that names the field and the limit. Knows no cache.
 
 import re
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 HEADER = "Mobula-Cache-Tags"
 MAX_LENGTH, MAX_TAGS = 100, 16  # characters of a tag; tags of a request

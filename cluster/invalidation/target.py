@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cluster.invalidation.tags import check_tag
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 Kind = Literal["all", "tenant", "model", "tag", "prefix"]
 EVERYBODY = ""  # in place of a tenant
@@ -45,7 +45,7 @@ class Invalidation:
     at: float
 
 
-def everything(tenant: str) -> Target:
+def target_all(tenant: str) -> Target:
     """All that `tenant`, or EVERYBODY, has."""
     return ALL if tenant == EVERYBODY else TENANT
 
@@ -62,7 +62,7 @@ def check_target(tenant: str, target: Target) -> None:
         case "model":
             _check_model(target.name)
         case _:
-            if target != everything(tenant):
+            if target != target_all(tenant):
                 raise InvalidRequest(
                     "everything: is a tenant's or, without a tenant, everybody's.",
                     param="everything",

@@ -1,6 +1,6 @@
 """The guard against server-side request forgery: a tenant's URL may only reach public hosts.
 
-Flows in: a URL that a tenant gave. Flows out: a `Target`, whose addresses were all checked and
+Flows in: a URL that a tenant gave. Flows out: a `ResolvedUrl`, whose addresses were all checked and
 which is what one connects to, so that a name cannot change its address in between; or UnsafeUrl.
 Strict on purpose: what two parsers could read in two ways is refused. Sends nothing.
 """
@@ -15,8 +15,8 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
-from cluster.net.addresses import Address, forbidden
-from cluster.problems import InvalidRequest
+from cluster.net.addresses import Address, non_public_scope
+from cluster.runtime.problems import InvalidRequest
 
 MAX_URL = 2_000
 MAX_HOST = 253
@@ -43,7 +43,7 @@ class UnsafeUrl(InvalidRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
+class ParsedUrl:
     """A URL taken apart; `host` is lower case, an IPv6 address without its brackets."""
 
     url: str
@@ -54,14 +54,14 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ResolvedUrl:
     """Where to connect: addresses in the resolver's order, each one checked."""
 
-    location: Location
+    location: ParsedUrl
     addresses: tuple[Address, ...]
 
 
-class Guard:
+class SsrfGuard:
     """Decides what may be reached.
 
     With `private_hosts` (MOBULA_WEBHOOKS_PRIVATE_HOSTS) plain http, every port, and loopback and
@@ -73,7 +73,7 @@ class Guard:
         self._threads: ThreadPoolExecutor | None = None
         self._resolve = resolve or self._ask_system
 
-    def check(self, url: str, param: str = "url") -> Location:
+    def check(self, url: str, param: str = "url") -> ParsedUrl:
         """What can be said without resolving. Raises UnsafeUrl."""
         try:
             location = _location(url)
@@ -84,25 +84,25 @@ class Guard:
             raise UnsafeUrl(unsafe.extensions["reason"], param) from None
         return location
 
-    async def target(self, url: str, param: str = "url") -> Target:
+    async def target(self, url: str, param: str = "url") -> ResolvedUrl:
         """Check, resolve once, check every address. Raises UnsafeUrl."""
         location = self.check(url, param)
         if location.address is not None:
-            return Target(location, (location.address,))
+            return ResolvedUrl(location, (location.address,))
         try:
             addresses = await self._addresses(location)
             for address in addresses:
                 self._check_address(address, literal=False)
         except UnsafeUrl as unsafe:
             raise UnsafeUrl(unsafe.extensions["reason"], param) from None
-        return Target(location, addresses)
+        return ResolvedUrl(location, addresses)
 
     def close(self) -> None:
         """Let go of the resolver's threads without waiting for them."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _check_policy(self, location: Location) -> None:
+    def _check_policy(self, location: ParsedUrl) -> None:
         if self._private:
             return
         if location.scheme != "https":
@@ -114,14 +114,14 @@ class Guard:
 
     def _check_address(self, address: Address, *, literal: bool) -> None:
         """A name's reason is kept vague, so that it does not map the network behind us."""
-        reach = forbidden(address)
+        reach = non_public_scope(address)
         if reach is None or (self._private and reach.is_private):
             return
         if literal:
             raise UnsafeUrl(f"the host is {reach}")
         raise UnsafeUrl("the host resolves to an address that is not public")
 
-    async def _addresses(self, location: Location) -> tuple[Address, ...]:
+    async def _addresses(self, location: ParsedUrl) -> tuple[Address, ...]:
         try:
             async with asyncio.timeout(RESOLVE_S):
                 found = await self._resolve(location.host, location.port)
@@ -140,7 +140,7 @@ class Guard:
         return [entry[4][0] for entry in found]
 
 
-def _location(url: str) -> Location:
+def _location(url: str) -> ParsedUrl:
     if len(url) > MAX_URL:
         raise UnsafeUrl(f"has {len(url)} characters; the limit is {MAX_URL}")
     if not all("!" <= character <= "~" for character in url) or "\\" in url:
@@ -158,7 +158,7 @@ def _location(url: str) -> Location:
         raise UnsafeUrl("may not hold a user name or password")
     host, port = _host_and_port(authority, DEFAULT_PORTS[scheme])
     address = _literal(host)
-    return Location(url, scheme, host.strip("[]").lower(), port, address)
+    return ParsedUrl(url, scheme, host.strip("[]").lower(), port, address)
 
 
 def _host_and_port(authority: str, default: int) -> tuple[str, int]:

@@ -11,7 +11,7 @@ import ssl
 import httpx
 
 from cluster.net.addresses import Address
-from cluster.net.ssrf import Guard, Target, UnsafeUrl
+from cluster.net.ssrf import ResolvedUrl, SsrfGuard, UnsafeUrl
 
 USER_AGENT = "Mobula-Webhooks/1"
 MAX_TRIED = 4  # addresses of one name, however many its owner lists
@@ -29,7 +29,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
 
     def __init__(
         self,
-        guard: Guard,
+        guard: SsrfGuard,
         verify: ssl.SSLContext | bool = True,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ async def read_at_most(response: httpx.Response, limit_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _pinned(request: httpx.Request, target: Target, address: Address) -> httpx.Request:
+def _pinned(request: httpx.Request, target: ResolvedUrl, address: Address) -> httpx.Request:
     """The same request, to the address; Host and SNI keep the name."""
     if request.url.raw_host.decode("ascii") != target.location.host:
         raise UnsafeUrl("the host can be read in two ways")

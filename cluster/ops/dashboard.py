@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from cluster.redaction import contains_credential
+from cluster.runtime.redaction import contains_credential
 
 DEPLOY_TIMEOUT_S = 120.0
 
@@ -32,7 +32,7 @@ class AppStatus:
         return self.status == "DEPLOY_FAILED"
 
 
-class Dashboard:
+class DashboardClient:
     """A client; `token` is Ray's cluster token."""
 
     def __init__(self, url: str, token: str) -> None:

@@ -5,8 +5,8 @@ Ray would take the cluster's loopback address for the machine's own, where nobod
 
 import os
 
+from cluster.ops.environment import ONE_MACHINE
 from cluster.ops.nodes import is_loopback
-from cluster.ops.profile import ONE_MACHINE
 
 
 def keep_loopback_address(address: str) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import redis
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from cluster.storage.files import write_private
 
 NAME = "gcs.name"  # in the home, from the first start of a cluster until it is ended for good
@@ -61,7 +61,7 @@ class GcsStore:
             return client.delete(*keys) if keys else 0
 
 
-def of(settings: Settings) -> GcsStore | None:
+def from_settings(settings: Settings) -> GcsStore | None:
     """What the settings name, if they do. Raises ValueError."""
     if settings.gcs_redis_url is None:
         return None
@@ -71,7 +71,7 @@ def of(settings: Settings) -> GcsStore | None:
     return GcsStore(settings.gcs_redis_url.get_secret_value(), path.read_text().strip())
 
 
-def complaint(settings: Settings) -> str | None:
+def connection_error(settings: Settings) -> str | None:
     """Why a head could not keep its state where the settings say, for the operator."""
     if settings.gcs_redis_url is None:
         return None
@@ -91,7 +91,7 @@ def is_kept(settings: Settings) -> bool:
 
 def forget(settings: Settings) -> bool:
     """End it for good: the next start is of a new cluster. False where Redis keeps the entries."""
-    store = of(settings) if is_kept(settings) else None
+    store = from_settings(settings) if is_kept(settings) else None
     (settings.home / NAME).unlink(missing_ok=True)
     try:
         return store is None or store.forget() >= 0

@@ -1,6 +1,6 @@
 """What Mobula adds to and changes in the configuration that Serve writes for HAProxy.
 
-Flows in: Serve's text and `Options`. Flows out: the text that HAProxy starts with, or
+Flows in: Serve's text and `HAProxyOptions`. Flows out: the text that HAProxy starts with, or
 `UnknownConfiguration` where Serve's differs from that of the pinned Ray version: a protection that
 cannot be put in place must not be left out silently. Nothing but the standard library.
 """
@@ -35,7 +35,7 @@ class UnknownConfiguration(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class HAProxyOptions:
     """`trusted_proxies` are networks. `header_timeout_s` is the time from a connection's start, or
     a request's first byte, to the end of its headers, and for a body that is kept until the answer
     begins. `certificate` is a PEM file with chain and key (None: plain HTTP). `token` proves to
@@ -51,7 +51,7 @@ class Options:
     descriptors: int | None = None
 
 
-def complete(text: str, options: Options) -> str:
+def complete(text: str, options: HAProxyOptions) -> str:
     """The whole configuration. Text that is complete already is returned as it is.
 
     Raises UnknownConfiguration.
@@ -94,7 +94,7 @@ def _sections(text: str) -> dict[str, list[str]]:
     return sections
 
 
-def _changed(name: str, lines: list[str], options: Options, *, served: bool) -> list[str]:
+def _changed(name: str, lines: list[str], options: HAProxyOptions, *, served: bool) -> list[str]:
     if name == "global":
         return _fitting(lines, options.descriptors)
     if name == "defaults":
@@ -151,7 +151,7 @@ def _port(address: str) -> str:
     return match[1]
 
 
-def _http_frontend(lines: list[str], options: Options) -> list[str]:
+def _http_frontend(lines: list[str], options: HAProxyOptions) -> list[str]:
     tls = ""
     if options.certificate is not None:
         tls = f" ssl crt {options.certificate} ssl-min-ver TLSv1.2 alpn http/1.1"
@@ -163,7 +163,7 @@ def _http_frontend(lines: list[str], options: Options) -> list[str]:
     return made
 
 
-def _rules(options: Options) -> Iterator[str]:
+def _rules(options: HAProxyOptions) -> Iterator[str]:
     yield from _slow_clients(options)
     yield from error_lines()
     yield from _removed_headers()
@@ -173,7 +173,7 @@ def _rules(options: Options) -> Iterator[str]:
     yield from _repetition(options)
 
 
-def _slow_clients(options: Options) -> Iterator[str]:
+def _slow_clients(options: HAProxyOptions) -> Iterator[str]:
     """A source is one client, except where it is a proxy that others stand behind."""
     if options.trusted_proxies:
         yield f"acl from_trusted_proxy src {' '.join(options.trusted_proxies)}"
@@ -206,7 +206,7 @@ def _methods() -> Iterator[str]:
     yield "http-request return status 501 default-errorfiles if !known_method"
 
 
-def _forwarding(options: Options) -> Iterator[str]:
+def _forwarding(options: HAProxyOptions) -> Iterator[str]:
     """Whoever is not trusted says nothing about where its request came from."""
     if options.trusted_proxies:
         yield "http-request del-header x-forwarded- -m beg unless from_trusted_proxy"
@@ -232,7 +232,7 @@ def _removed_headers() -> Iterator[str]:
         yield f"http-request del-header {name} if {{ req.fhdr({name}) -m reg [^\\x20-\\x7e] }}"
 
 
-def _repetition(options: Options) -> Iterator[str]:
+def _repetition(options: HAProxyOptions) -> Iterator[str]:
     """A request that only computes something goes to another ingress replica when the one that had
     it died before the first byte of its answer: it is kept until then, and repeated."""
     if not options.repeatable:

@@ -1,8 +1,8 @@
 """HAProxy's own error answers as the problems that the ingress would send.
 
 Flows out: lines for HAProxy's configuration. Bodies are RFC 9457 problems, or OpenAI's envelope
-where the variable `txn.openai` is true, as deployments/ingress/problems.py renders them. Nothing
-but the standard library: this runs at each start of HAProxy.
+where the variable `txn.openai` is true, as deployments/ingress/http/problems.py renders them.
+Nothing but the standard library: this runs at each start of HAProxy.
 """
 
 import json

@@ -17,7 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cluster.ops.certificate import BadCertificate, install
-from cluster.ops.haproxy_configuration import Options, UnknownConfiguration, admin_socket, complete
+from cluster.ops.haproxy_configuration import (
+    HAProxyOptions,
+    UnknownConfiguration,
+    admin_socket,
+    complete,
+)
 from cluster.ops.haproxy_token import proxy_token
 
 CERTIFICATE = "certificate.pem"
@@ -50,10 +55,10 @@ def configurations(arguments: Sequence[str]) -> list[Path]:
     return [Path(value) for option, value in pairs if option == "-f"]
 
 
-def options_of(environment: Mapping[str, str], folder: Path) -> Options:
+def options_of(environment: Mapping[str, str], folder: Path) -> HAProxyOptions:
     """Raises ValueError or BadCertificate; `folder` keeps the certificate that HAProxy reads."""
     proxies = _words(environment.get("MOBULA_TRUSTED_PROXIES", ""))
-    return Options(
+    return HAProxyOptions(
         repeatable=tuple(environment.get("MOBULA_REPEATABLE", "").split()),
         trusted_proxies=tuple(str(ipaddress.ip_network(each)) for each in proxies),
         metrics_host=environment.get("MOBULA_METRICS_HOST") or "127.0.0.1",

@@ -11,22 +11,23 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.auth.home import PEPPER, store_url
-from cluster.clock import Clock, SystemClock
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.environment import Profile, environment, haproxy_folder
 from cluster.ops.logs import tail
 from cluster.ops.nodes import Node
-from cluster.ops.plan import StartFailed, refuse_taken
 from cluster.ops.ports import Ports, listens
-from cluster.ops.processes import Owner
-from cluster.ops.profile import Profile, environment, haproxy_folder
+from cluster.ops.processes import ClusterId
 from cluster.ops.shutdown import sweep
-from cluster.ops.state import ClusterState
+from cluster.ops.start_plan import StartFailed, check_ports_free
 from cluster.ops.tls import certificate_of, scheme
-from cluster.ops.tls import complaint as tls_complaint
-from cluster.settings import LOOPBACK, ROOT, Settings
+from cluster.ops.tls import tls_error as tls_complaint
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.installation import working_folder
+from cluster.runtime.settings import LOOPBACK, Settings
+from cluster.secrets.key_files import PEPPER, store_url
 from cluster.storage.files import PRIVATE_UMASK
-from cluster.storage.one_node import OneNodeOnly, is_sqlite
+from cluster.storage.sqlite_guard import SqliteNeedsSingleNode, is_sqlite
 
 LOG = "ray-join.log"
 
@@ -51,14 +52,14 @@ def check(plan: JoinPlan) -> None:
     if complaint is not None:
         raise StartFailed(complaint)
     if is_sqlite(store_url(settings.home, settings)):
-        raise StartFailed(str(OneNodeOnly()))
+        raise StartFailed(str(SqliteNeedsSingleNode()))
     if settings.pepper is None and not (settings.home / PEPPER).exists():
         raise StartFailed("set MOBULA_PEPPER to the head's, or copy its file `pepper` here")
     if not (settings.home / "ray.token").exists():
         raise StartFailed(f"copy the head's ray.token to {settings.home}: Ray lets nobody else in")
     if settings.node_address == LOOPBACK and host not in (LOOPBACK, "localhost"):
         raise StartFailed("set MOBULA_NODE_ADDRESS: the head reaches this node under it")
-    refuse_taken(Ports.of(settings))
+    check_ports_free(Ports.of(settings))
     if not listens(plan.head, timeout_s=5.0):
         raise StartFailed(f"nobody answers at {plan.head}")
 
@@ -82,7 +83,7 @@ def _new_state(plan: JoinPlan, clock: Clock) -> ClusterState:
         id=secrets.token_hex(8),
         phase="starting",
         detached=True,
-        owner=Owner.this(),
+        owner=ClusterId.this(),
         url=f"{scheme(settings)}://{settings.host}:{settings.http_port}",
         dashboard="",
         gcs=plan.head,
@@ -102,7 +103,8 @@ def _start_ray(plan: JoinPlan, state: ClusterState) -> None:
     log = folder / LOG
     with log.open("wb") as file:
         process = subprocess.Popen(
-            node.joining_command(plan.head), cwd=ROOT, env=node_environment(plan.settings, state),
+            node.joining_command(plan.head), cwd=working_folder(),
+            env=node_environment(plan.settings, state),
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             umask=PRIVATE_UMASK,  # Serve makes the folder of HAProxy's open admin socket
         )  # fmt: skip

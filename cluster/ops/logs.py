@@ -29,7 +29,7 @@ def relevant_lines(ray_dir: Path, limit: int = 20) -> str:
     return "\n".join([*found[-limit:], f"logs: {where}"])
 
 
-class Follower:
+class LogTail:
     """New notable lines of Serve's log files, each time it is asked."""
 
     def __init__(self, ray_dir: Path, everything: bool = False) -> None:

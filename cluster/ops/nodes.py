@@ -1,7 +1,7 @@
 """The commands that start Ray's processes: a cluster's head, or a node that joins one.
 
 Flows in: what is particular to a machine. Flows out: command lines of `ray start`. The environment
-they run in is cluster/ops/profile.py's.
+they run in is cluster/ops/environment.py's.
 """
 
 import sys
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.ops.ports import Ports
-from cluster.settings import LOOPBACK, Settings
+from cluster.runtime.settings import LOOPBACK, Settings
 
 
 def is_loopback(address: str) -> bool:
@@ -74,6 +74,7 @@ class Node:
 
     @staticmethod
     def _command(options: dict[str, object], *flags: str) -> list[str]:
-        ray = Path(sys.executable).with_name("ray")
+        script = Path(sys.executable).with_name("ray")  # not there where pip installed elsewhere
+        ray = [str(script)] if script.exists() else [sys.executable, "-m", "ray.scripts.scripts"]
         flat = [str(part) for option in options.items() for part in option]
-        return [str(ray), "start", "--disable-usage-stats", *flags, *flat]
+        return [*ray, "start", "--disable-usage-stats", *flags, *flat]

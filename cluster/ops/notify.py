@@ -3,7 +3,7 @@
 import contextlib
 import socket
 
-from cluster.settings import process_environment
+from cluster.runtime.settings import process_environment
 
 
 def notify(text: str) -> None:

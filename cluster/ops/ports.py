@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 BLOCK = 250  # replica ports of one cluster
 FREE_BLOCKS = range(6510, 7990, 10)
@@ -86,8 +86,8 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A port somebody else listens on; `holder` is None where the system does not say."""
+class PortConflict:
+    """A port somebody else listens on; `process_on_port` is None where the system does not say."""
 
     purpose: str
     port: int
@@ -97,9 +97,9 @@ class Taken:
         return f"port {self.port} for {self.purpose} is in use by {self.holder or 'a process'}"
 
 
-def taken(ports: Ports) -> list[Taken]:
+def find_conflict(ports: Ports) -> list[PortConflict]:
     return [
-        Taken(purpose, port, holder(port))
+        PortConflict(purpose, port, process_on_port(port))
         for purpose, port in ports.named().items()
         if not is_free(port)
     ]
@@ -130,7 +130,7 @@ def _block_is_free(base: int) -> bool:
     return all(is_free(port) for port in range(base, base + 10))
 
 
-def holder(port: int) -> str | None:
+def process_on_port(port: int) -> str | None:
     """`name (pid 123)` of the process that listens on `port`, if we may know."""
     try:
         listeners = [

@@ -15,26 +15,26 @@ from dataclasses import dataclass
 
 import psutil
 
-from cluster.clock import Clock, SystemClock
-from cluster.settings import MARKER
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.settings import MARKER
 
 Alive = Callable[[], list[psutil.Process]]
 POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class ClusterId:
     """A process that cannot be mistaken for a later one with the same number."""
 
     pid: int
     started: float
 
     @classmethod
-    def this(cls) -> "Owner":
+    def this(cls) -> "ClusterId":
         return cls.of(os.getpid())
 
     @classmethod
-    def of(cls, pid: int) -> "Owner":
+    def of(cls, pid: int) -> "ClusterId":
         """Raises psutil.NoSuchProcess where there is none."""
         return cls(pid, psutil.Process(pid).create_time())
 
@@ -53,7 +53,7 @@ class Owner:
         return [] if found is None else [found]
 
 
-def members(cluster_id: str) -> list[psutil.Process]:
+def cluster_processes(cluster_id: str) -> list[psutil.Process]:
     """Every living process of the cluster, except this one."""
     found: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():

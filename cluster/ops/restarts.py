@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 
 MOST = 5  # starts within WINDOW_S
 WINDOW_S = 600.0

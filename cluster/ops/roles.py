@@ -11,7 +11,7 @@ from typing import Literal
 
 import psutil
 
-from cluster.ops.processes import members
+from cluster.ops.processes import cluster_processes
 
 Role = Literal["gcs", "raylet", "controller", "haproxy", "proxy", "dashboard", "log_monitor"]
 
@@ -37,7 +37,7 @@ _SCRIPTS: Mapping[str, Role] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ProcessCommand:
     """How a process was started, so that it can be started in the same way."""
 
     arguments: Sequence[str]
@@ -45,7 +45,7 @@ class Command:
     folder: str
 
     @classmethod
-    def of(cls, process: psutil.Process) -> "Command":
+    def of(cls, process: psutil.Process) -> "ProcessCommand":
         """Raises psutil.Error where it is gone."""
         return cls(process.cmdline(), process.environ(), process.cwd())
 
@@ -61,7 +61,7 @@ def role_of(name: str, arguments: Sequence[str]) -> Role | None:
     return next((role for end, role in _SCRIPTS.items() if script.endswith(end)), None)
 
 
-def needed(profile: str) -> tuple[Role, ...]:
+def needed_roles(profile: str) -> tuple[Role, ...]:
     """The roles without which a cluster of this profile does not work as a whole."""
     front: Role = "proxy" if profile == "plain" else "haproxy"
     return (*FATAL, "controller", front, *BY_COMMAND)
@@ -69,7 +69,7 @@ def needed(profile: str) -> tuple[Role, ...]:
 
 def by_role(cluster_id: str) -> dict[Role, list[psutil.Process]]:
     """The living processes of a cluster that have a role."""
-    return sort_by_role(members(cluster_id))
+    return sort_by_role(cluster_processes(cluster_id))
 
 
 def sort_by_role(processes: Iterable[psutil.Process]) -> dict[Role, list[psutil.Process]]:

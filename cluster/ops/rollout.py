@@ -1,140 +1,153 @@
-"""A roll as it goes on: which replicas are old, new, starting or leaving, and how it ends.
+"""Rolling a configuration onto a running cluster: send it, watch it, and go back where it fails.
 
-Flows in: what Serve's REST interface says of the applications, before and during the roll. Flows
-out: a `Progress`. Pure; cluster/ops/rolling.py asks, sends and waits.
+Flows in: what runs and what is to run. Flows out: a `RolloutResult`. `/readyz` is asked all the
+while, over new connections, as a load balancer would.
 """
 
-from collections.abc import Mapping
+import contextlib
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
-Details = Mapping[str, Any]
+import httpx
+
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
+from cluster.ops.rollout_status import Progress, progress, replicas, to_replace
+from cluster.runtime.clock import Clock, SystemClock
+
+POLL_S = 0.5
+PROBE_S = 0.25
+SETTLED_S = 5.0  # Serve begins what it has to do within a second
+STUCK_S = 20.0  # then Serve's own words about what it waits for are shown
+
+Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """One deployment's replicas. `old` still serve and shall go, `leaving` take nothing new."""
+class RollFailed(Exception):
+    """Why the configuration does not run, written for the operator."""
 
-    name: str
-    wanted: int
-    old: int
-    ready: int
-    starting: int
-    leaving: int
-    message: str = ""
 
-    @property
-    def done(self) -> bool:
-        return not (self.old or self.starting or self.leaving) and self.ready >= self.wanted
-
-    def __str__(self) -> str:
-        words = {"old": self.old, "starting": self.starting, "leaving": self.leaving}
-        rest = "".join(f", {count} {word}" for word, count in words.items() if count)
-        return f"{self.name} {self.ready}/{self.wanted} ready{rest}"
+class RolloutTimeout(RollFailed):
+    """It was not done in time, and goes on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """`failure` is why Serve gave up, None while it has not."""
+class RolloutResult:
+    """`replaced` replicas in `seconds`; of `probes` of `/readyz`, `unready` were not 200."""
 
-    standings: tuple[Standing, ...]
-    running: bool
-    failure: str | None = None
-
-    @property
-    def done(self) -> bool:
-        return self.running and all(each.done for each in self.standings)
-
-    @property
-    def still(self) -> bool:
-        """Serve is content as it is: what was sent changes less than was thought."""
-        return self.running and not any(each.starting or each.leaving for each in self.standings)
-
-    def __str__(self) -> str:
-        return "; ".join(str(each) for each in self.standings if not each.done)
+    replaced: int
+    seconds: float
+    probes: int
+    unready: int
 
 
-def replicas(details: Details) -> dict[tuple[str, str], frozenset[str]]:
-    """The replicas' ids by application and deployment."""
-    return {
-        (app, name): frozenset(each["replica_id"] for each in deployment["replicas"])
-        for app, found in details.get("applications", {}).items()
-        for name, deployment in (found.get("deployments") or {}).items()
-    }
+class ReadinessPoller:
+    """Asks `/readyz` from its own thread while it is entered; from the first 200 on, it counts."""
+
+    def __init__(self, url: str, verify: ssl.SSLContext | bool = True) -> None:
+        self._url = url
+        self._verify = verify
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="readyz", daemon=True)
+        self.probes = self.unready = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(trust_env=False, timeout=5.0, limits=limits, verify=self._verify) as http:
+            while not self._over.wait(PROBE_S):
+                ready = False
+                with contextlib.suppress(httpx.HTTPError):
+                    ready = http.get(f"{self._url}/readyz").status_code == 200
+                if ready or self.probes:
+                    self.probes += 1
+                    self.unready += not ready
 
 
-def live_applications(details: Details) -> dict[str, Details]:
-    """The applications by name, as they were sent last."""
-    found = details.get("applications", {})
-    return {name: app.get("deployed_app_config") or {} for name, app in found.items()}
+class Rollout:
+    """`url` is where the cluster answers; `verify` how its certificate is checked."""
+
+    def __init__(
+        self,
+        dashboard: DashboardClient,
+        url: str,
+        say: Say,
+        clock: Clock | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
+        self._dashboard = dashboard
+        self._url = url
+        self._verify = verify
+        self._say = say
+        self._clock = clock or SystemClock()
+
+    def roll(self, config: Mapping[str, Any], timeout_s: float, wait: bool = True) -> RolloutResult:
+        """Send it and wait until nothing else runs. Raises RollFailed, RollLate."""
+        began = self._clock.monotonic()
+        sent = {app["name"]: app for app in config["applications"]}
+        old = to_replace(self._dashboard.details(), sent)
+        with ReadinessPoller(self._url, self._verify) as probing:
+            self._send(config)
+            if wait:
+                self._until_done(old, began + timeout_s)
+        took = self._clock.monotonic() - began
+        gone = old.difference(*replicas(self._dashboard.details()).values())
+        return RolloutResult(len(gone), took, probing.probes, probing.unready)
+
+    def _send(self, config: Mapping[str, Any]) -> None:
+        self._say("sending")
+        try:
+            self._dashboard.deploy(config)
+        except (DashboardRefused, httpx.HTTPError) as error:
+            raise RollFailed(f"Serve refused it, and nothing was changed:\n{error}") from None
+
+    def _until_done(self, old: frozenset[str], until: float) -> None:
+        moved = shown = self._clock.monotonic()
+        last: Progress | None = None
+        while True:
+            now, found = self._clock.monotonic(), self._ask(old)
+            moved = moved if found == last else now
+            if self._is_over(found, now - moved):
+                return
+            if now > until:
+                raise RolloutTimeout(f"not done in time; it goes on\n{_waits(found)}")
+            if now - max(moved, shown) > STUCK_S and _waits(found):
+                self._say(f"waiting\n{_waits(found)}")
+                shown = now
+            elif found is not None:
+                self._say(f"rolling ({str(found) or 'waiting for Serve'})")
+            last = found
+            time.sleep(POLL_S)
+
+    @staticmethod
+    def _is_over(found: Progress | None, still_s: float) -> bool:
+        """Raises RollFailed where Serve gave up."""
+        if found is None:
+            return False
+        if found.failure is not None:
+            raise RollFailed(found.failure)
+        return found.done or (found.still and still_s > SETTLED_S)
+
+    def _ask(self, old: frozenset[str]) -> Progress | None:
+        """None while it cannot be asked, such as while Serve's controller starts again."""
+        try:
+            return progress(self._dashboard.details(), old)
+        except (DashboardRefused, httpx.HTTPError):
+            return None
 
 
-def to_replace(details: Details, sent: Mapping[str, Details]) -> frozenset[str]:
-    """The ids of replicas that have to be gone at the end; `sent`: the applications by name."""
-    live = live_applications(details)
-    gone: set[str] = set()
-    for (app, name), ids in replicas(details).items():
-        if app not in sent or _restarts(live[app], sent[app], name):
-            gone |= ids
-    return frozenset(gone)
-
-
-def _restarts(old: Details, new: Details, name: str) -> bool:
-    return _version(old) != _version(new) or _actor(old, name) != _actor(new, name)
-
-
-def _version(app: Details) -> tuple[Any, ...]:
-    """What Serve makes an application's version of; more of it changes together with these."""
-    empty = ("args", "runtime_env", "autoscaling_policy")
-    return app.get("import_path"), [app.get(name) or {} for name in empty]
-
-
-def _actor(app: Details, name: str) -> Any:
-    """What restarts the replicas of one deployment: the options of its actors."""
-    for each in app.get("deployments") or []:
-        if each["name"] == name:
-            return each.get("ray_actor_options"), each.get("max_replicas_per_node")
-    return None, None
-
-
-def progress(details: Details, old: frozenset[str]) -> Progress:
-    apps: list[Details] = list(details.get("applications", {}).values())
-    standings = tuple(
-        _standing(name, deployment, old)
-        for app in apps
-        for name, deployment in (app.get("deployments") or {}).items()
-    )
-    running = bool(apps) and all(app["status"] == "RUNNING" for app in apps)
-    return Progress(standings, running, _failure(apps))
-
-
-def _standing(name: str, deployment: Details, old: frozenset[str]) -> Standing:
-    states = [(each["state"], each["replica_id"] in old) for each in deployment["replicas"]]
-    return Standing(
-        name=name,
-        wanted=deployment["target_num_replicas"],
-        old=states.count(("RUNNING", True)),
-        ready=states.count(("RUNNING", False)),
-        starting=sum(state not in ("RUNNING", "STOPPING") for state, _ in states),
-        leaving=sum(state == "STOPPING" for state, _ in states),
-        message=deployment.get("message") or "",
-    )
-
-
-def _failure(apps: list[Details]) -> str | None:
-    failed = [app for app in apps if app["status"] == "DEPLOY_FAILED"]
-    if not failed:
-        return None
-    words = [app.get("message") or "" for app in failed]
-    for app in failed:
-        for deployment in (app.get("deployments") or {}).values():
-            if deployment["status"] in ("UNHEALTHY", "DEPLOY_FAILED"):
-                words.append(deployment.get("message") or "")
-    return "\n".join(filter(None, map(_short, words))) or "Serve does not say why"
-
-
-def _short(message: str) -> str:
-    """Serve's sentences and the error itself, without the traceback between them."""
-    lines = [line for line in message.splitlines() if line.strip()]
-    kept = [line for line in lines if line[0] not in " \x1b" and "Traceback" not in line]
-    return "\n".join(kept)
+def _waits(found: Progress | None) -> str:
+    """What Serve says of the deployments that are not done."""
+    standings = found.standings if found is not None else ()
+    words = {each.message for each in standings if not each.done and each.message}
+    return "\n".join(sorted(words))

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import httpx
 
-from cluster.clock import Clock, SystemClock
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
-from cluster.ops.dashboard import Dashboard, DashboardRefused
-from cluster.ops.processes import Owner, end_all, members, send, wait_until_gone
-from cluster.ops.state import ClusterState
-from cluster.settings import LOOPBACK, ROOT, process_environment
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
+from cluster.ops.processes import ClusterId, cluster_processes, end_all, send, wait_until_gone
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.installation import working_folder
+from cluster.runtime.settings import LOOPBACK, process_environment
 
 Say = Callable[[str], None]
 GRACE_S = 1.5  # Ray's own orderly end takes 12 s and saves nothing that we need
@@ -27,7 +28,7 @@ OWNER_S = 20.0
 LEAVING_S = 10.0  # for starting to ask the head, beside what requests get
 
 
-def bring_down(home: Path, drain_s: float, say: Say, clock: Clock | None = None) -> int | None:
+def stop_cluster(home: Path, drain_s: float, say: Say, clock: Clock | None = None) -> int | None:
     """End the cluster of this home, its supervisor first. Returns how many processes; None if
     there was no cluster."""
     clock = clock or SystemClock()
@@ -44,7 +45,7 @@ def bring_down(home: Path, drain_s: float, say: Say, clock: Clock | None = None)
     return sweep(home, state)
 
 
-def _foreground(home: Path) -> Owner | None:
+def _foreground(home: Path) -> ClusterId | None:
     """The `up` that starts a cluster, or stays with it, in the foreground."""
     state, watching = states.load(home), supervisions.alive(home)
     if watching is not None:  # also in the moment in which there is no cluster
@@ -54,7 +55,7 @@ def _foreground(home: Path) -> Owner | None:
     return state.owner
 
 
-def _owner_did_it(home: Path, owner: Owner, say: Say, clock: Clock) -> bool:
+def _owner_did_it(home: Path, owner: ClusterId, say: Say, clock: Clock) -> bool:
     """A foreground `up` ends its own cluster when it is told to; wait for that."""
     if owner.process() is None:
         return False
@@ -65,7 +66,7 @@ def _owner_did_it(home: Path, owner: Owner, say: Say, clock: Clock) -> bool:
 
 def drain(home: Path, state: ClusterState, timeout_s: float, say: Say) -> None:
     """Let running requests finish, for at most `timeout_s`."""
-    if timeout_s <= 0 or not members(state.id):
+    if timeout_s <= 0 or not cluster_processes(state.id):
         return
     say("finishing running requests")
     if state.joined:
@@ -77,7 +78,7 @@ def drain(home: Path, state: ClusterState, timeout_s: float, say: Say) -> None:
 def _shut_serve_down(home: Path, state: ClusterState, timeout_s: float) -> None:
     with contextlib.suppress(httpx.HTTPError, DashboardRefused, OSError):
         token = (home / "ray.token").read_text().strip()
-        with contextlib.closing(Dashboard(state.dashboard, token)) as dashboard:
+        with contextlib.closing(DashboardClient(state.dashboard, token)) as dashboard:
             dashboard.drain(timeout_s)
 
 
@@ -85,20 +86,20 @@ def _leave(home: Path, state: ClusterState, timeout_s: float) -> None:
     """Only this node goes: the head lets others take over, the cluster serves on."""
     env = {**process_environment(), "RAY_ADDRESS": state.gcs, "RAY_AUTH_MODE": "token"}
     env["RAY_AUTH_TOKEN_PATH"] = str(home / "ray.token")
-    command = [sys.executable, "-m", "cluster.ops.leave", "--within", f"{timeout_s:g}"]
+    command = [sys.executable, "-m", "cluster.ops.node_drain", "--within", f"{timeout_s:g}"]
     if state.joined_as not in (None, LOOPBACK):  # Ray takes that for the machine's own
         command += ["--address", str(state.joined_as)]
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
-            command, cwd=ROOT, env=env, check=False, timeout=timeout_s + LEAVING_S,
+            command, cwd=working_folder(), env=env, check=False, timeout=timeout_s + LEAVING_S,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
 
 def sweep(home: Path, state: ClusterState, grace_s: float = GRACE_S) -> int:
     """End every process of the cluster and forget it. Raises RuntimeError if some survive."""
-    ended = end_all(lambda: members(state.id), grace_s)
-    survivors = members(state.id)
+    ended = end_all(lambda: cluster_processes(state.id), grace_s)
+    survivors = cluster_processes(state.id)
     if survivors:
         names = ", ".join(f"{process.name()} ({process.pid})" for process in survivors)
         raise RuntimeError(f"could not end: {names}")

@@ -7,5 +7,5 @@ and it is one more process and one more open port.
 from typing import Any
 
 
-def trim(ray_params: Any, _head: bool) -> None:
+def disable_client_server(ray_params: Any, _head: bool) -> None:
     ray_params.ray_client_server_port = None

@@ -1,6 +1,6 @@
 """Bringing a cluster up: from nothing to the first 200 of `/readyz`.
 
-Flows in: a `Plan`. Flows out: the running cluster's state, or `StartFailed` with sentences for
+Flows in: a `StartPlan`. Flows out: the running cluster's state, or `StartFailed` with sentences for
 the operator, after everything that was started has been ended again.
 """
 
@@ -17,21 +17,21 @@ from typing import Any
 
 import httpx
 
-from cluster.clock import Clock, SystemClock
+from cluster.ops import cluster_state as states
 from cluster.ops import gcs_store
-from cluster.ops import state as states
-from cluster.ops.dashboard import AppStatus, Dashboard, DashboardRefused
-from cluster.ops.deployed import Deployed
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.dashboard import AppStatus, DashboardClient, DashboardRefused
+from cluster.ops.environment import environment, haproxy_folder
+from cluster.ops.last_good_config import LastGoodConfig
 from cluster.ops.logs import relevant_lines, tail
 from cluster.ops.nodes import Node
-from cluster.ops.plan import Plan, StartFailed
 from cluster.ops.ports import listens
-from cluster.ops.processes import Owner
-from cluster.ops.profile import environment, haproxy_folder
+from cluster.ops.processes import ClusterId
 from cluster.ops.shutdown import sweep
-from cluster.ops.state import ClusterState
+from cluster.ops.start_plan import StartFailed, StartPlan
 from cluster.ops.tls import certificate_of, verification
-from cluster.settings import ROOT
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.installation import working_folder
 from cluster.storage.files import PRIVATE_UMASK, make_private, write_private
 
 POLL_S = 0.1
@@ -46,11 +46,11 @@ class Startup:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: StartPlan,
         say: Say,
         clock: Clock | None = None,
         *,
-        deployed: Deployed | None = None,
+        deployed: LastGoodConfig | None = None,
     ) -> None:
         """`deployed` is what is to run instead of the plan's file."""
         self.plan = plan
@@ -69,7 +69,7 @@ class Startup:
             id=secrets.token_hex(8),
             phase="starting",
             detached=self.plan.detached,
-            owner=Owner.this(),
+            owner=ClusterId.this(),
             url=self.plan.url,
             dashboard=f"http://127.0.0.1:{settings.dashboard_port}",
             gcs=f"{settings.node_address}:{settings.gcs_port}",
@@ -83,10 +83,10 @@ class Startup:
     def start(self) -> ClusterState:
         """Everything up to the first 200. On failure, undoes itself."""
         try:
-            wanted = self._deployed or Deployed(self.plan.asked(), self.plan.serve_config())
+            wanted = self._deployed or LastGoodConfig(self.plan.asked(), self.plan.serve_config())
             states.save(self.plan.home, self.state)
             self._start_ray()
-            dashboard = Dashboard(self.state.dashboard, token(self.plan.home))
+            dashboard = DashboardClient(self.state.dashboard, token(self.plan.home))
             with contextlib.closing(dashboard):
                 self._await_dashboard(dashboard)
                 self._await_nodes(dashboard)
@@ -135,12 +135,13 @@ class Startup:
             self.plan.profile, node.ports, self.state.id, self.plan.home, haproxy,
             os.cpu_count() or 1, one_machine=node.one_machine,
         )  # fmt: skip
-        store = gcs_store.of(self.plan.settings)
+        store = gcs_store.from_settings(self.plan.settings)
         more, beside = (store.options(), store.environment()) if store else ((), {})
         with self._ray_log.open("wb") as log:
             self._ray = subprocess.Popen(
                 node.head_command(*more),
-                cwd=ROOT, env=env | beside, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=working_folder(), env=env | beside,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True,  # the terminal's Ctrl-C is ours, not Ray's
                 umask=PRIVATE_UMASK,
             )  # fmt: skip
@@ -150,19 +151,19 @@ class Startup:
     def _ray_log(self) -> Path:
         return Path(self.state.ray_dir) / "ray-start.log"
 
-    def _await_dashboard(self, dashboard: Dashboard) -> None:
+    def _await_dashboard(self, dashboard: DashboardClient) -> None:
         while not dashboard.is_up():
             self._check_ray()
             self._pause("Ray's dashboard did not come up")
 
-    def _await_nodes(self, dashboard: Dashboard) -> None:
+    def _await_nodes(self, dashboard: DashboardClient) -> None:
         """Replicas are spread over the nodes that are there, and do not move when more come."""
         while (found := self._nodes(dashboard)) < self.plan.nodes:
             self._check_ray()
             self._say(f"waiting for nodes ({found} of {self.plan.nodes} are here)")
             self._pause("the other nodes did not `mobula join`")
 
-    def _nodes(self, dashboard: Dashboard) -> int:
+    def _nodes(self, dashboard: DashboardClient) -> int:
         if self.plan.nodes == 1:
             return 1
         try:
@@ -171,14 +172,14 @@ class Startup:
             return 0  # busy; asked again
 
     # 2. Our applications.
-    def _deploy(self, dashboard: Dashboard, config: Mapping[str, Any]) -> None:
+    def _deploy(self, dashboard: DashboardClient, config: Mapping[str, Any]) -> None:
         self._say("deploying")
         try:
             dashboard.deploy(config)
         except (DashboardRefused, httpx.HTTPError) as error:
             raise StartFailed(f"Serve refused {self.plan.config}:\n{error}") from None
 
-    def _await_ready(self, dashboard: Dashboard) -> None:
+    def _await_ready(self, dashboard: DashboardClient) -> None:
         self._say("loading models")
         next_status = self._clock.monotonic() + STATUS_EVERY_S
         verify = verification(self.state.certificate)
@@ -190,7 +191,7 @@ class Startup:
                     next_status = self._clock.monotonic() + STATUS_EVERY_S
                 self._pause("the applications did not become ready")
 
-    def _report(self, dashboard: Dashboard) -> None:
+    def _report(self, dashboard: DashboardClient) -> None:
         try:
             status = dashboard.status()
         except (DashboardRefused, httpx.HTTPError):

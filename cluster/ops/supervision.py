@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from cluster.clock import Clock, SystemClock
-from cluster.ops.processes import Owner, send, wait_until_gone
+from cluster.ops.processes import ClusterId, send, wait_until_gone
+from cluster.runtime.clock import Clock, SystemClock
 from cluster.storage.files import write_private
 
 FILE = "supervisor.json"
@@ -26,7 +26,7 @@ Phase = Literal["watching", "waiting", "restarting", "gave up"]
 class Supervision:
     """`restarts` counts those that worked; `attempt` is of the one under way."""
 
-    owner: Owner
+    owner: ClusterId
     detached: bool
     phase: Phase = "watching"
     reason: str = ""
@@ -58,7 +58,7 @@ class Supervision:
 def load(home: Path) -> Supervision | None:
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         entry = json.loads((home / FILE).read_bytes())
-        return Supervision(**{**entry, "owner": Owner(**entry["owner"])})
+        return Supervision(**{**entry, "owner": ClusterId(**entry["owner"])})
     return None
 
 

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from cluster.clock import Clock, SystemClock
 from cluster.ops import supervision as supervisions
-from cluster.ops.plan import StartFailed
-from cluster.ops.processes import Owner
+from cluster.ops.processes import ClusterId
 from cluster.ops.restarts import MOST, WINDOW_S, Restarts
 from cluster.ops.roles import Role
+from cluster.ops.start_plan import StartFailed
 from cluster.ops.supervision import Phase, Supervision
-from cluster.ops.verdict import Verdict, judge
+from cluster.ops.supervisor_decision import SupervisorDecision, decide
+from cluster.runtime.clock import Clock, SystemClock
 
 LOOK_S = 0.5
 OBSTACLE_S = 2.0
@@ -70,7 +70,7 @@ class Supervisor:
         self._sleep = sleep
         self._each_look = each_look
         self._restarts = Restarts(self._clock)
-        self._record = Supervision(Owner.this(), detached, since=self._clock.wall())
+        self._record = Supervision(ClusterId.this(), detached, since=self._clock.wall())
 
     def announce(self) -> None:
         """Write down who supervises the cluster."""
@@ -81,14 +81,14 @@ class Supervisor:
         self.announce()
         while True:
             self._each_look()
-            verdict = judge(self._cluster.away(), self._cluster.silent())
+            verdict = decide(self._cluster.away(), self._cluster.silent())
             if verdict.action == "restart" and not self._start_again(verdict.reason):
                 return self._record.reason
             if verdict.action != "restart":
                 self._follow(verdict)
             self._sleep(LOOK_S)
 
-    def _follow(self, verdict: Verdict) -> None:
+    def _follow(self, verdict: SupervisorDecision) -> None:
         if verdict.action == "none":
             self._tell("watching")
             return

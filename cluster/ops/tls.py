@@ -7,8 +7,8 @@ cluster serves. So they take that certificate, or one that it or its chain has s
 import ssl
 
 from cluster.ops.certificate import BadCertificate, read_certificate
-from cluster.ops.profile import Profile
-from cluster.settings import Settings
+from cluster.ops.environment import Profile
+from cluster.runtime.settings import Settings
 
 
 def scheme(settings: Settings) -> str:
@@ -31,7 +31,7 @@ def verification(certificate: str) -> ssl.SSLContext | bool:
     return context
 
 
-def complaint(settings: Settings, profile: Profile) -> str | None:
+def tls_error(settings: Settings, profile: Profile) -> str | None:
     """Why TLS, where it is asked for, cannot be had."""
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None

@@ -3,8 +3,8 @@
 Ray itself does so under RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0, two parts of Serve do not: the gRPC
 server through which replicas call each other is bound to `[::]`, and the HTTP ports of replicas and
 of the fallback proxy are bound to the host of the API. Flows in: nothing; Ray calls `keep_loopback`
-in each worker process before it loads an actor, because cluster/ops/profile.py names it in Ray's
-environment. tests/unit/ops/test_worker_hook.py pins the lines of Ray that this depends on.
+in each worker process before it loads an actor, because cluster/ops/environment.py names it in
+Ray's environment. tests/unit/ops/test_worker_hook.py pins the lines of Ray that this depends on.
 """
 
 import functools
@@ -17,7 +17,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-LOOPBACK = "127.0.0.1"  # not from cluster/settings.py: every worker process imports this module
+LOOPBACK = (
+    "127.0.0.1"  # not from cluster/runtime/settings.py: every worker process imports this module
+)
 ANY_HOST = frozenset({"[::]", "0.0.0.0", ""})
 API_PORT = "MOBULA_API_PORT"  # the one port that may be open to others, in the environment
 HTTP_MODULE = "ray.serve._private.http_util"  # costs a second to import; not every worker needs it

@@ -11,9 +11,9 @@ from typing import Any
 
 from cluster.ops.ports import Ports
 from cluster.production.dashboard import dashboard
-from cluster.production.environment import CERTIFICATES, HOME, TLS, chosen, env_name
+from cluster.production.environment import CERTIFICATES, HOME, TLS, env_name, optional_variables
 from cluster.production.values import Values, is_built_here
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 PORTS = Ports.of(Settings.model_construct())  # the defaults, whatever this machine's are
 INTERNAL_HOSTS = ("0.0.0.0", "127.0.0.1", "mobula")
@@ -41,7 +41,7 @@ PROMETHEUS, GRAFANA = 65534, 472
 Dump = Callable[[Sequence[Any]], str]
 
 
-def files(values: Values, dump: Dump) -> dict[str, str]:
+def render_files(values: Values, dump: Dump) -> dict[str, str]:
     source = {
         "apiVersion": 1,
         "datasources": [
@@ -131,7 +131,7 @@ def _mobula(values: Values) -> dict[str, Any]:
             "MOBULA_HOST": "0.0.0.0",
             **{f"{env_name(name)}_FILE": f"{WHERE}/{env_name(name).lower()}" for name in IN_FILES},
             **(TLS if own.tls else {}),
-            **chosen(values),
+            **optional_variables(values),
             "MOBULA_ALLOWED_HOSTS": ",".join(_answered(values)),
         },
         "secrets": [_readable(env_name(name).lower(), MOBULA) for name in IN_FILES],
@@ -143,7 +143,7 @@ def _mobula(values: Values) -> dict[str, Any]:
             "postgres": {"condition": "service_healthy"},
             "redis": {"condition": "service_healthy"},
         },
-        "healthcheck": _check(["CMD", "python", "-m", "cluster.ops.probe"], start="300s"),
+        "healthcheck": _check(["CMD", "python", "-m", "cluster.ops.healthcheck"], start="300s"),
         "stop_grace_period": f"{STOP_S}s",
         "shm_size": f"{int(own.size.memory_gib * 1024 * SHARED_MEMORY)}m",
         "ulimits": {"nofile": {"soft": 65536, "hard": 65536}},

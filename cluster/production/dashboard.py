@@ -1,6 +1,7 @@
 """One small Grafana dashboard over what is measured today; flows out as Grafana's JSON.
 
-Names beginning with `ray_serve_` are Ray's, the rest are of deployments/ingress/exposition.py.
+Names beginning with `ray_serve_` are Ray's, the rest are of
+deployments/ingress/http/cache_metrics.py.
 Counters fall when a replica ends, so every one is read through `rate`.
 """
 

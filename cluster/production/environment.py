@@ -1,7 +1,7 @@
 """The environment of a Mobula container on Kubernetes: what is plain, and what comes from Secrets.
 
 Flows in: values. Flows out: lists for `env` and `envFrom`. Serve's part is that of every other
-cluster (cluster/ops/profile.py); Ray's token is set by KubeRay itself.
+cluster (cluster/ops/environment.py); Ray's token is set by KubeRay itself.
 """
 
 from pathlib import Path
@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from cluster.ops.environment import serve_environment
 from cluster.ops.ports import Ports
-from cluster.ops.profile import serve_environment
-from cluster.production.values import BadValues, Secrets, Values
-from cluster.settings import Settings
+from cluster.production.values import InvalidValues, Secrets, Values
+from cluster.runtime.settings import Settings
 
 # Ray's autoscaler on Kubernetes looks for Ray control at 6379 alone; every other port follows.
 PORTS = Ports(http=8000, dashboard=8265, gcs=6379)
@@ -53,12 +53,12 @@ def env_name(setting: str) -> str:
     return f"MOBULA_{setting.upper()}"
 
 
-def plain(values: Values) -> dict[str, str]:
+def plain_variables(values: Values) -> dict[str, str]:
     """Everything that is no secret, by name."""
     return {
         **serve_environment("fast", PORTS, HAPROXY, values.workers.cpus),
         **IN_IMAGE,
-        "RAY_START_HOOK": "cluster.ops.start_hook.trim",
+        "RAY_START_HOOK": "cluster.ops.start_hook.disable_client_server",
         "RAY_USAGE_STATS_ENABLED": "0",
         "MOBULA_HOME": HOME,
         "MOBULA_HOST": "0.0.0.0",
@@ -67,12 +67,12 @@ def plain(values: Values) -> dict[str, str]:
         "MOBULA_GCS_PORT": str(PORTS.gcs),
         **MONITORED,
         **(TLS if values.secrets.tls else {}),
-        **chosen(values),
+        **optional_variables(values),
         **({"HF_HOME": MODELS} if values.models_claim else {}),
     }
 
 
-def chosen(values: Values) -> dict[str, str]:
+def optional_variables(values: Values) -> dict[str, str]:
     """Settings that the values decide, wherever Mobula runs. Raises BadValues."""
     return {
         "MOBULA_ALLOWED_HOSTS": ",".join(values.hosts),
@@ -85,11 +85,11 @@ def _further(values: Values) -> dict[str, str]:
     for name in values.settings:
         field = Settings.model_fields.get(name)
         if field is None:
-            raise BadValues(f"settings.{name}: there is no such setting")
+            raise InvalidValues(f"settings.{name}: there is no such setting")
         if name in DECIDED:
-            raise BadValues(f"settings.{name}: the manifests decide it")
+            raise InvalidValues(f"settings.{name}: the manifests decide it")
         if SecretStr in getattr(field.annotation, "__args__", (field.annotation,)):
-            raise BadValues(f"settings.{name}: is a secret; name its key under `secrets`")
+            raise InvalidValues(f"settings.{name}: is a secret; name its key under `secrets`")
     return {env_name(name): _text(value) for name, value in sorted(values.settings.items())}
 
 
@@ -104,7 +104,9 @@ def env(values: Values) -> list[dict[str, Any]]:
         {"name": env_name(name), "valueFrom": {"secretKeyRef": _reference(secrets, name)}}
         for name in (*SECRET_SETTINGS, *OPTIONAL)
     ]
-    return referred + [{"name": name, "value": value} for name, value in plain(values).items()]
+    return referred + [
+        {"name": name, "value": value} for name, value in plain_variables(values).items()
+    ]
 
 
 def _reference(secrets: Secrets, name: str) -> dict[str, Any]:

@@ -10,14 +10,14 @@ import yaml
 
 from cluster.production import pods
 from cluster.production.environment import PORTS
-from cluster.production.pods import DRAIN_MARGIN_S, HEAD, WORKER, account, labels
-from cluster.production.serve_config import for_cluster
+from cluster.production.pods import DRAIN_MARGIN_S, HEAD, WORKER, labels, service_account
+from cluster.production.serve_config import cluster_serve_config
 from cluster.production.values import Upgrade, Values, Workers
 
 RAY_VERSION = "2.60.0"
 
 
-def objects(values: Values, serve_config: dict[str, Any]) -> list[dict[str, Any]]:
+def render_objects(values: Values, serve_config: dict[str, Any]) -> list[dict[str, Any]]:
     """Raises BadValues. Namespace and Secrets are made by whoever may make them."""
     return [
         *(_service_account(values, component) for component in (HEAD, WORKER)),
@@ -28,7 +28,7 @@ def objects(values: Values, serve_config: dict[str, Any]) -> list[dict[str, Any]
 
 
 def ray_service(values: Values, serve_config: dict[str, Any]) -> dict[str, Any]:
-    config = for_cluster(serve_config, values)
+    config = cluster_serve_config(serve_config, values)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayService",
@@ -71,7 +71,7 @@ def _ray_cluster(values: Values) -> dict[str, Any]:
             "version": "v2",
             "idleTimeoutSeconds": 300,
             "imagePullPolicy": "IfNotPresent",
-            "securityContext": pods.confined(),
+            "securityContext": pods.security_context(),
             "resources": _same(cpu="500m", memory="1Gi"),
         },
         "headGroupSpec": {
@@ -123,7 +123,7 @@ def _service_account(values: Values, component: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": _metadata(values, account(values, component)),
+        "metadata": _metadata(values, service_account(values, component)),
         "automountServiceAccountToken": component == HEAD,
     }
 
@@ -137,7 +137,7 @@ def _disruption_budget(values: Values) -> list[dict[str, Any]]:
         "minAvailable": values.workers.min - 1,
         "selector": {"matchLabels": labels(values, WORKER)},
     }
-    name = account(values, "workers")
+    name = service_account(values, "workers")
     return [
         {
             "apiVersion": "policy/v1",
@@ -181,7 +181,7 @@ def _policy(
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": _metadata(values, account(values, name)),
+        "metadata": _metadata(values, service_account(values, name)),
         "spec": {
             "podSelector": {"matchLabels": labels(values, to)},
             "policyTypes": ["Ingress"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from cluster.production import environment
 from cluster.production.environment import CERTIFICATES, HOME, MODELS, PORTS
-from cluster.production.values import GpuWorkers, Size, Values, Workers
+from cluster.production.values import GpuWorkers, Resources, Values, Workers
 
 USER = 10001  # of the images
 DRAIN_MARGIN_S = 60  # from the last stream's end to the end of Ray's processes
@@ -23,7 +23,7 @@ def labels(values: Values, component: str | None = None) -> dict[str, str]:
     return names if component is None else {**names, "app.kubernetes.io/component": component}
 
 
-def account(values: Values, component: str) -> str:
+def service_account(values: Values, component: str) -> str:
     return f"{values.name}-{component}"
 
 
@@ -48,7 +48,7 @@ def workers(values: Values, group: Workers) -> dict[str, Any]:
     """A node that serves. Before it goes, its replicas have started elsewhere."""
     gpu = isinstance(group, GpuWorkers)
     image = group.image if isinstance(group, GpuWorkers) else values.image
-    leave = ["python", "-m", "cluster.ops.leave", "--within", str(values.longest_stream_s)]
+    leave = ["python", "-m", "cluster.ops.node_drain", "--within", str(values.longest_stream_s)]
     container = {
         **_container(values, image, group),
         "ports": _ports(serve=PORTS.http),
@@ -75,7 +75,7 @@ def _template(values: Values, component: str, spec: dict[str, Any]) -> dict[str,
 def _pod(values: Values, component: str) -> dict[str, Any]:
     """Only the head speaks to Kubernetes: the autoscaler beside it asks for pods."""
     pod: dict[str, Any] = {
-        "serviceAccountName": account(values, component),
+        "serviceAccountName": service_account(values, component),
         "automountServiceAccountToken": component == HEAD,
         "securityContext": {
             "runAsNonRoot": True,
@@ -91,7 +91,7 @@ def _pod(values: Values, component: str) -> dict[str, Any]:
     return pod
 
 
-def _container(values: Values, image: str, size: Size) -> dict[str, Any]:
+def _container(values: Values, image: str, size: Resources) -> dict[str, Any]:
     amounts: dict[str, Any] = {"cpu": str(size.cpus), "memory": f"{size.memory_gib}Gi"}
     if isinstance(size, GpuWorkers):
         amounts["nvidia.com/gpu"] = str(size.gpus)
@@ -100,12 +100,12 @@ def _container(values: Values, image: str, size: Size) -> dict[str, Any]:
         "env": environment.env(values),
         "envFrom": environment.env_from(values),
         "resources": {"requests": amounts, "limits": dict(amounts)},
-        "securityContext": confined(),
+        "securityContext": security_context(),
         "volumeMounts": _mounts(values),
     }
 
 
-def confined() -> dict[str, Any]:
+def security_context() -> dict[str, Any]:
     return {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -116,7 +116,7 @@ def confined() -> dict[str, Any]:
 def _bootstrap(values: Values) -> dict[str, Any]:
     """Tables, the first tenant and its key. A head of an older version finds newer tables while an
     upgrade runs, and leaves them alone."""
-    small = Size(cpus=1, memory_gib=1)
+    small = Resources(cpus=1, memory_gib=1)
     command = ["python", "-m", "cluster.cli", "bootstrap", "--accept-newer"]
     container = _container(values, values.image, small)
     own = [entry for entry in container["env"] if entry["name"].startswith("MOBULA_")]

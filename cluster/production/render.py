@@ -32,12 +32,12 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def rendered(kind: Kind, values: Values, serve_config: dict[str, Any]) -> dict[str, str]:
+def render(kind: Kind, values: Values, serve_config: dict[str, Any]) -> dict[str, str]:
     """File names and their content. Raises BadValues."""
     if kind == "kubernetes":
-        return {"mobula.yaml": as_yaml(kubernetes.objects(values, serve_config))}
+        return {"mobula.yaml": as_yaml(kubernetes.render_objects(values, serve_config))}
     if kind == "compose":
-        return compose.files(values, as_yaml)
+        return compose.render_files(values, as_yaml)
     if kind == "systemd":
         return systemd.files(values)
     return {path.name: path.read_text() for path in sorted(IMAGES.iterdir()) if path.is_file()}

@@ -6,14 +6,14 @@ Flows in: serve_config.yaml and the values. Flows out: the same for `serveConfig
 from typing import Any
 
 from cluster.production.environment import PORTS
-from cluster.production.values import BadValues, Values
+from cluster.production.values import InvalidValues, Values
 
 
-def for_cluster(config: dict[str, Any], values: Values) -> dict[str, Any]:
+def cluster_serve_config(config: dict[str, Any], values: Values) -> dict[str, Any]:
     """Raises BadValues where a part would keep its files on one node."""
     applications = config.get("applications")
     if not isinstance(applications, list) or not applications:
-        raise BadValues("the Serve configuration has no `applications`")
+        raise InvalidValues("the Serve configuration has no `applications`")
     return {
         **config,
         "proxy_location": "EveryNode",
@@ -42,7 +42,7 @@ def _reached_by_all(place: str | None, field: str, values: Values) -> str:
     if place is not None and "://" in place:
         return place
     if values.blobs is None:
-        raise BadValues(
+        raise InvalidValues(
             f"blobs: nodes share no disk, and {field} is the folder '{place or 'blobs'}' of one: "
             "name an object store here (s3://bucket/prefix), or leave that part out of the Serve "
             "configuration"

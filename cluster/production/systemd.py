@@ -6,7 +6,7 @@ has died or has given up.
 """
 
 from cluster.production import compose, environment
-from cluster.production.values import BadValues, Values
+from cluster.production.values import InvalidValues, Values
 
 START_S = 360  # `up` waits 300 s, and installs itself before that the first time
 STOP_S = 60  # `up` drains, then ends everything it started
@@ -76,13 +76,16 @@ WantedBy=multi-user.target
 
 def _environment(values: Values) -> str:
     """Lines of the unit; systemd would expand `%` and split at quotes."""
-    plain = {"MOBULA_HOME": f"/var/lib/{values.systemd.state}", **environment.chosen(values)}
+    plain = {
+        "MOBULA_HOME": f"/var/lib/{values.systemd.state}",
+        **environment.optional_variables(values),
+    }
     return "\n".join(f'Environment="{name}={_quoted(name, text)}"' for name, text in plain.items())
 
 
 def _quoted(name: str, text: str) -> str:
     if not text.isprintable():
-        raise BadValues(f"{name}: has characters that a unit cannot hold")
+        raise InvalidValues(f"{name}: has characters that a unit cannot hold")
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 

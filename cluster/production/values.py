@@ -1,7 +1,7 @@
 """What a platform team says about its installation: the typed form of a values file.
 
-Flows in: YAML. Flows out: frozen `Values`, or `BadValues` that names each field and what is wrong
-with it. Holds names of secrets and of the keys in them, and never a secret.
+Flows in: YAML. Flows out: frozen `Values`, or `InvalidValues` that names each field and what is
+wrong with it. Holds names of secrets and of the keys in them, and never a secret.
 """
 
 import re
@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from cluster.ops.profile import LONGEST_STREAM_S
-from cluster.version import VERSION
+from cluster.ops.environment import LONGEST_STREAM_S
+from cluster.runtime.version import VERSION
 
 # A label of a DNS name, short enough that what KubeRay appends still fits.
 Name = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -28,15 +28,15 @@ Folder = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$", max_length=200)]
 Address = Annotated[str, Field(pattern=r"^(rediss?://)?[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]
 
 
-class BadValues(ValueError):
+class InvalidValues(ValueError):
     """The values, or the Serve configuration, cannot be rendered; written for the operator."""
 
 
-class _Part(BaseModel):
+class _ValuesModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Secrets(_Part):
+class Secrets(_ValuesModel):
     """Where Kubernetes keeps what is secret: names of Secrets, and of the keys in `name`.
 
     A Secret without `metrics_key` makes no key for Prometheus. `ray` holds Ray's cluster token
@@ -58,21 +58,21 @@ class Secrets(_Part):
     tls: Name | None = None
 
 
-class Size(_Part):
+class Resources(_ValuesModel):
     """What a pod asks for and may use; Ray counts its CPUs."""
 
     cpus: Cpus = 4
     memory_gib: Gib = 16
 
 
-class Head(Size):
+class Head(Resources):
     """Ray's head. Replicas never run there."""
 
     cpus: Cpus = 2
     memory_gib: Gib = 8
 
 
-class Workers(Size):
+class Workers(Resources):
     """A group of equal nodes between `min` and `max`; Ray's autoscaler chooses the number."""
 
     min: Count = 2
@@ -99,7 +99,7 @@ class GpuWorkers(Workers):
     max: Count = 1
 
 
-class Upgrade(_Part):
+class Upgrade(_ValuesModel):
     """How a changed image or shape of the cluster is rolled out.
 
     `incremental` moves `step_percent` of the traffic every `interval_s` seconds to a second cluster
@@ -123,7 +123,7 @@ class Upgrade(_Part):
         return self
 
 
-class Network(_Part):
+class Network(_ValuesModel):
     """Namespaces that may reach the pods: callers (gateway or ingress controller) the HTTP port
     alone, KubeRay's operator the dashboard, monitoring the metrics (None: nobody).
     """
@@ -133,21 +133,21 @@ class Network(_Part):
     monitoring: Name | None = None
 
 
-class Compose(_Part):
+class Compose(_ValuesModel):
     """One machine. `address` is where the HTTP port is published, Grafana always on loopback. With
     `tls`, the folder `tls` beside compose.yaml holds tls.crt (with its chain) and tls.key."""
 
     address: Annotated[str, Field(pattern=r"^[0-9a-f.:]+$")] = "127.0.0.1"
     tls: bool = False
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    size: Size = Size(cpus=4, memory_gib=8)
+    size: Resources = Resources(cpus=4, memory_gib=8)
     redis: Image = "redis:8.0-bookworm"
     postgres: Image = "postgres:17-bookworm"
     prometheus: Image = "prom/prometheus:v3.5.0"
     grafana: Image = "grafana/grafana:12.1.1"
 
 
-class Systemd(_Part):
+class Systemd(_ValuesModel):
     """One machine without containers. `folder` holds the repository, `state` is the home's name
     under /var/lib, `secrets_file` may hold further settings, such as what is secret."""
 
@@ -157,10 +157,10 @@ class Systemd(_Part):
     secrets_file: Folder = "/etc/mobula/mobula.env"
 
 
-class Values(_Part):
+class Values(_ValuesModel):
     """The whole installation. `longest_stream_s` bounds a request, and with it every drain;
     `blobs` is an object store that all nodes reach; `models_claim` a volume of model weights.
-    `settings` are further settings by their name in cluster/settings.py.
+    `settings` are further settings by their name in cluster/runtime/settings.py.
     """
 
     name: Name = "mobula"
@@ -198,9 +198,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadValues(f"cannot read {path}: {error}") from None
+        raise InvalidValues(f"cannot read {path}: {error}") from None
     if not isinstance(content, dict):
-        raise BadValues(f"{path} is no mapping of names to values")
+        raise InvalidValues(f"{path} is no mapping of names to values")
     return content
 
 
@@ -213,4 +213,4 @@ def parse(content: dict[str, Any]) -> Values:
             f"{'.'.join(map(str, each['loc'])) or 'values'}: {each['msg']}"
             for each in error.errors(include_url=False, include_input=False)
         ]
-        raise BadValues("\n".join(lines)) from None
+        raise InvalidValues("\n".join(lines)) from None

@@ -7,19 +7,19 @@ attempt is decided in calls.py.
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from cluster.clock import Clock
-from cluster.problems import Problem
-from cluster.resilience.breaker import Breaker
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.resilience.breaker import CircuitBreaker
+from cluster.resilience.failure_class import FailureClass, Unavailable, classify
+from cluster.resilience.liveness_monitor import AttemptMonitor, MonitoredAttempt
 from cluster.resilience.spec import ResilienceSpec
-from cluster.resilience.verdicts import Unavailable, Verdict, verdict_of
-from cluster.resilience.watch import Watch, Watched
-from cluster.routing.fleet import Fleet
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Attempt(Watched, Protocol[T_co]):
+class Attempt(MonitoredAttempt, Protocol[T_co]):
     """One request on its way to one replica. `lasts`: more comes after its answer (a stream).
 
     `replica` is filled in where the attempt has failed or was given up: where it was sent, None
@@ -43,26 +43,26 @@ class Attempt(Watched, Protocol[T_co]):
 Send = Callable[[str, float], Attempt[T]]  # the call's id, seconds left
 
 
-class Attempts:
+class AttemptRunner:
     """One a model and process, used on one event loop."""
 
-    def __init__(self, target: str, spec: ResilienceSpec, fleet: Fleet, clock: Clock) -> None:
+    def __init__(self, target: str, spec: ResilienceSpec, fleet: ReplicaSet, clock: Clock) -> None:
         self._target = target
         self._fleet = fleet
         self._now = clock.monotonic
         self._slow_s = spec.breaker.slow_s
         self._deserted = False
-        self.breaker = Breaker(spec.breaker, clock)
-        self.watch = Watch(target, fleet, spec, clock)
+        self.breaker = CircuitBreaker(spec.breaker, clock)
+        self.watch = AttemptMonitor(target, fleet, spec, clock)
         self.sent = self.refused = 0
 
-    def enter(self) -> int:
+    def acquire_pass(self) -> int:
         """The breaker's pass for one attempt. Raises Unavailable."""
-        lease = self.breaker.enter()
+        lease = self.breaker.try_acquire()
         if lease is None and self._deserted and self._fleet.size:
             self._deserted = False
-            self.breaker.hint()  # it is open for want of replicas, and there is one again
-            lease = self.breaker.enter()
+            self.breaker.allow_probe()  # it is open for want of replicas, and there is one again
+            lease = self.breaker.try_acquire()
         if lease is None:
             self.refused += 1
             raise self._unavailable()
@@ -85,7 +85,7 @@ class Attempts:
         finally:
             self.watch.remove(attempt)
         seconds = self._now() - attempt.sent_at
-        self.breaker.ended(lease, failed=False, seconds=seconds)
+        self.breaker.record(lease, failed=False, seconds=seconds)
         self.watch.answered(seconds)
         if not attempt.lasts:
             self._fleet.report(attempt.call, "ok", seconds)
@@ -95,7 +95,7 @@ class Attempts:
         """The same, with the attempt that gave it."""
         return attempt, await self.run(attempt, lease)
 
-    def settle(self, sent: Sequence[Attempt[T]], winner: Attempt[T]) -> None:
+    def cancel_losers(self, sent: Sequence[Attempt[T]], winner: Attempt[T]) -> None:
         """End what the winner has beaten. A first attempt that was late and then overtaken speaks
         against its replica, else one that hangs would never be found out.
         """
@@ -111,17 +111,17 @@ class Attempts:
             attempt.cancel()
             self._fleet.report(attempt.call, "gone", self._now() - attempt.sent_at)
 
-    def closed(self, attempt: Attempt[T], problem: Problem | None, seconds: float) -> None:
+    def stream_ended(self, attempt: Attempt[T], problem: Problem | None, seconds: float) -> None:
         """An attempt that lasts has ended, well or by `problem`; `seconds` is what its first item
         took.
         """
-        verdict = Verdict.NONE
+        verdict = FailureClass.NONE
         attempt.replica = attempt.replica or self._fleet.placed(attempt.call)
         if problem is not None:
             age_s = self._now() - attempt.sent_at
-            verdict = verdict_of(problem, age_s, self._slow_s)
-        if verdict is Verdict.LOST or verdict is Verdict.FAILED:
-            self.breaker.ended(0, failed=True, seconds=seconds)
+            verdict = classify(problem, age_s, self._slow_s)
+        if verdict is FailureClass.LOST or verdict is FailureClass.FAILED:
+            self.breaker.record(0, failed=True, seconds=seconds)
             self._fleet.report(attempt.call, "failed", seconds)
         else:
             self._fleet.report(attempt.call, "ok", seconds)
@@ -133,19 +133,19 @@ class Attempts:
 
     def final(self, problem: Problem) -> Problem:
         """What the caller is told: that a replica was lost is not their business."""
-        lost = verdict_of(problem, 0.0, self._slow_s) is Verdict.LOST
+        lost = classify(problem, 0.0, self._slow_s) is FailureClass.LOST
         return self._unavailable() if lost and not isinstance(problem, Unavailable) else problem
 
     def _failed(self, attempt: Attempt[T], lease: int, problem: Problem) -> None:
         seconds = self._now() - attempt.sent_at
-        verdict = verdict_of(problem, seconds, self._slow_s)
+        verdict = classify(problem, seconds, self._slow_s)
         attempt.replica = self._fleet.placed(attempt.call)
-        if verdict is Verdict.LOST or verdict is Verdict.FAILED:
+        if verdict is FailureClass.LOST or verdict is FailureClass.FAILED:
             self._deserted = self._fleet.size == 0
-            self.breaker.ended(lease, failed=True, seconds=seconds)
+            self.breaker.record(lease, failed=True, seconds=seconds)
             self._fleet.report(attempt.call, "failed", seconds)
         else:
-            self.breaker.dropped(lease)
+            self.breaker.release(lease)
             self._fleet.report(attempt.call, "gone", seconds)
 
     def _given_up(self, attempt: Attempt[T], lease: int) -> None:
@@ -153,9 +153,9 @@ class Attempts:
         call takes was slow."""
         seconds = self._now() - attempt.sent_at
         if seconds > self._slow_s:
-            self.breaker.ended(lease, failed=False, seconds=seconds)
+            self.breaker.record(lease, failed=False, seconds=seconds)
         else:
-            self.breaker.dropped(lease)
+            self.breaker.release(lease)
         self._fleet.report(attempt.call, "gone", seconds)
 
     def _unavailable(self) -> Unavailable:

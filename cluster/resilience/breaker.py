@@ -8,9 +8,9 @@ of failures in a row, because half of the calls failing in turn never makes a ro
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.clock import Clock
 from cluster.resilience.spec import BreakerSpec
 from cluster.resilience.window import SlidingCounts
+from cluster.runtime.clock import Clock
 
 State = Literal["closed", "open", "half-open"]
 
@@ -36,7 +36,7 @@ class BreakerFigures:
     probes: int
 
 
-class Breaker:
+class CircuitBreaker:
     """Not thread-safe: one event loop asks and tells.
 
     Whoever was let in tells the end of it once, with the pass that `enter` gave: `ended`, or
@@ -59,7 +59,7 @@ class Breaker:
     def closed(self) -> bool:
         return self._until is None
 
-    def enter(self) -> int | None:
+    def try_acquire(self) -> int | None:
         """A pass for one attempt; None: not now."""
         if self._until is None:
             return _NO_LEASE
@@ -73,7 +73,7 @@ class Breaker:
         self._leases[self.probes] = now + self._spec.lease_s
         return self.probes
 
-    def ended(self, lease: int, *, failed: bool, seconds: float) -> None:
+    def record(self, lease: int, *, failed: bool, seconds: float) -> None:
         """An attempt has failed, or was answered after so many seconds."""
         if self._until is not None:
             self._probed(lease, bad=failed or seconds > self._spec.slow_s)
@@ -89,20 +89,20 @@ class Breaker:
         if self._trips():
             self._open(now, self._spec.open_s)
 
-    def dropped(self, lease: int) -> None:
+    def release(self, lease: int) -> None:
         """An attempt that says nothing: given up by its caller, or refused for the caller's own
         fault.
         """
         self._leases.pop(lease, None)
 
-    def hint(self) -> None:
+    def allow_probe(self) -> None:
         """Something has changed for the better: probe now."""
         if self._until is not None:
             self._until = min(self._until, self._clock.monotonic())
 
     def figures(self) -> BreakerFigures:
         now = self._clock.monotonic()
-        self._counts.roll(now)
+        self._counts.advance(now)
         ended, failed, slow = self._counts.totals
         left_s = 0.0 if self._until is None else max(0.0, self._until - now)
         return BreakerFigures(

@@ -42,7 +42,7 @@ class TrackedQuantile:
         self._log += step * (self._quantile if above else self._quantile - 1.0)
 
 
-class Hedging:
+class HedgePolicy:
     """Says when a call deserves a second attempt, and keeps count of those."""
 
     def __init__(self, spec: HedgeSpec) -> None:
@@ -59,7 +59,7 @@ class Hedging:
     def called(self, now: float) -> None:
         self._counts.add(now, _CALLS)
 
-    def took(self, seconds: float) -> None:
+    def observe(self, seconds: float) -> None:
         """The attempt that answered a call took so many seconds. Of a hedged call, that is the
         winner's own time: with the wait before it, one slow replica would make all calls wait.
         """
@@ -67,7 +67,7 @@ class Hedging:
 
     def take(self, now: float) -> bool:
         """One more attempt, if the share of the last minute's calls allows it."""
-        self._counts.roll(now)
+        self._counts.advance(now)
         calls, hedges = self._counts.totals
         if hedges + 1 > self._spec.share * calls:
             return False

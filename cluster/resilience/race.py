@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def race(
+async def first_success(
     first: Coroutine[Any, Any, T],
     delay_s: float,
     another: Callable[[], Coroutine[Any, Any, T] | None],

@@ -19,13 +19,13 @@ class RetryBudget:
         self._floor = floor if share > 0 else 0
         self._counts = SlidingCounts(2, window_s)
 
-    def called(self, now: float) -> None:
+    def record_call(self, now: float) -> None:
         """A call starts; `now` is monotonic seconds."""
         self._counts.add(now, _CALLS)
 
     def take(self, now: float) -> bool:
         """One retry, if there is one left."""
-        self._counts.roll(now)
+        self._counts.advance(now)
         calls, retries = self._counts.totals
         if retries + 1 > self._share * calls + self._floor:
             return False

@@ -20,14 +20,14 @@ class SlidingCounts:
         self._at = 0
         self.totals = [0] * kinds
 
-    def roll(self, now: float) -> None:
+    def advance(self, now: float) -> None:
         """Forget what has left the window by `now`; a time that goes back changes nothing."""
         at = int(now / self._width)
         if at > self._at:
             self._forget(at)
 
     def add(self, now: float, kind: int) -> None:
-        self.roll(now)
+        self.advance(now)
         self._slots[self._at % _SLOTS][kind] += 1
         self.totals[kind] += 1
 

@@ -14,7 +14,7 @@ from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 
 BUSY_TIMEOUT_MS = 5_000
 POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 5.0, "pool_pre_ping": True}
@@ -26,7 +26,7 @@ def default_url(home: Path) -> str:
     return f"sqlite+aiosqlite:///{home / FILE}"
 
 
-class StoreDown(Overloaded):
+class DatabaseUnavailable(Overloaded):
     """The relational store cannot be reached; nothing was written."""
 
     slug, title = "store-unavailable", "The store cannot be reached"
@@ -60,10 +60,10 @@ class Database:
             async with self.engine.begin() as connection:
                 yield connection
         except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
-            raise StoreDown from error
+            raise DatabaseUnavailable from error
         except DBAPIError as error:
             if error.connection_invalidated:
-                raise StoreDown from error
+                raise DatabaseUnavailable from error
             raise
 
     @asynccontextmanager
@@ -74,7 +74,7 @@ class Database:
                 connection = await connection.execution_options(mobula_read=True)
                 yield connection
         except (OperationalError, InterfaceError, OSError, TimeoutError) as error:
-            raise StoreDown from error
+            raise DatabaseUnavailable from error
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -20,13 +20,13 @@ class Lock(IntEnum):
     AUDIT_START = 0x6D6F6205  # where the chains of the audit trail begin
 
 
-async def hold(connection: AsyncConnection, lock: Lock) -> None:
+async def advisory_lock(connection: AsyncConnection, lock: Lock) -> None:
     """Wait for `lock` and keep it until the transaction of `connection` ends."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(lock.value)))
 
 
-async def share(connection: AsyncConnection, lock: Lock) -> None:
+async def advisory_lock_shared(connection: AsyncConnection, lock: Lock) -> None:
     """Wait until nobody holds `lock`, and let nobody but others who share it have it meanwhile.
 
     On SQLite nobody waits: a reader sees one state of the store.

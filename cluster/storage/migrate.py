@@ -13,14 +13,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, make_url
 
-from cluster.storage.blocking import run_to_end
-from cluster.storage.database import Database, StoreDown
-from cluster.storage.locks import Lock, hold
+from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.storage.locks import Lock, advisory_lock
+from cluster.storage.run_sync import run_sync
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-class StoreIsNewer(RuntimeError):
+class SchemaTooNew(RuntimeError):
     """The store was migrated by newer code, whose tables this code does not know."""
 
     def __init__(self, revision: str) -> None:
@@ -36,8 +36,8 @@ def migrate(url: str) -> None:
     It runs on a loop of its own, so it may be called with or without one running.
     """
     if _has_no_folder(make_url(url)):
-        raise StoreDown
-    run_to_end(_migrate(url))
+        raise DatabaseUnavailable
+    run_sync(_migrate(url))
 
 
 def _has_no_folder(url: URL) -> bool:
@@ -50,7 +50,7 @@ async def _migrate(url: str) -> None:
     database = Database(url)
     try:
         async with database.begin() as connection:
-            await hold(connection, Lock.MIGRATIONS)
+            await advisory_lock(connection, Lock.MIGRATIONS)
             await connection.run_sync(_upgrade)
     finally:
         await database.close()
@@ -62,5 +62,5 @@ def _upgrade(connection: Connection) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     for revision in MigrationContext.configure(connection).get_current_heads():
         if revision not in known:
-            raise StoreIsNewer(revision)
+            raise SchemaTooNew(revision)
     command.upgrade(config, "head")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from cluster.carried import carried
+from cluster.runtime.pickle_compat import version_tolerant
 
 
 class Scope(StrEnum):
@@ -60,7 +60,7 @@ class Priority(StrEnum):
     BATCH = "batch"
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A tenant's authenticated key or user. It crosses processes, so it holds no secret.

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cluster.numbers import FLOAT32
+from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.caller import Priority
 from cluster.tenants.units import CostWeights, Unit
 
@@ -44,11 +44,11 @@ class RequestClass(StrEnum):
     ADMIN = "admin"
 
 
-class _Part(BaseModel):
+class _PlanModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Rate(_Part):
+class Rate(_PlanModel):
     """`limit` credits each `per`, of which `burst` may come at once (default: a tenth, >= 1).
 
     In shadow mode a limit is counted and reported but refuses nothing.
@@ -79,7 +79,7 @@ class Rate(_Part):
         return self.burst if self.burst is not None else max(1, self.limit // 10)
 
 
-class Rates(_Part):
+class Rates(_PlanModel):
     """Limits of one request class or one model; None: no limit."""
 
     requests: Rate | None = None
@@ -87,14 +87,14 @@ class Rates(_Part):
     cost_units: Rate | None = None
 
 
-class Slots(_Part):
+class ConcurrencyLimit(_PlanModel):
     """Requests of a tenant that may be open at the same time."""
 
     limit: Annotated[int, Field(ge=1, le=1_000_000)]
     mode: Literal["enforce", "shadow"] = "enforce"
 
 
-class Budget(_Part):
+class Budget(_PlanModel):
     """Hard amounts for each calendar day and month (UTC); None: no budget.
 
     In shadow mode they are counted and reported but refuse nothing.
@@ -111,7 +111,7 @@ class Budget(_Part):
         return self
 
 
-class MediaPlan(_Part):
+class MediaPlan(_PlanModel):
     """What a tenant's recordings and clips may take. `storage_bytes` holds all of them together;
     one video may last `max_video_s` seconds; sources and clips are deleted after so many days.
     Minutes of video are a budget (`video_seconds`).
@@ -123,7 +123,7 @@ class MediaPlan(_Part):
     clip_days: Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False), FLOAT32] = 30.0
 
 
-class Plan(_Part):
+class Plan(_PlanModel):
     """Everything that a tenant on this plan may use.
 
     `models` are patterns such as `nano` or `Qwen/*`; None allows every model. The keys of
@@ -138,7 +138,7 @@ class Plan(_Part):
     name: Annotated[str, Field(max_length=200)] = ""
     rates: dict[RequestClass, Rates] = {}
     models_rates: dict[str, Rates] = {}
-    concurrency: Slots | None = None
+    concurrency: ConcurrencyLimit | None = None
     budgets: dict[Unit, Budget] = {}
     models: tuple[str, ...] | None = None
     features: frozenset[Feature] = frozenset()

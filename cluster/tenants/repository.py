@@ -14,10 +14,10 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
-from cluster.problems import Conflict, NotFound
-from cluster.storage.locks import Lock, hold
-from cluster.storage.pages import USUAL, Page, is_id, page
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, NotFound
+from cluster.storage.locks import Lock, advisory_lock
+from cluster.storage.pagination import USUAL, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 
@@ -55,7 +55,7 @@ async def record_change(connection: AsyncConnection, clock: Clock, kind: Kind, i
     The lock makes the order of `seq` the order of commits: a reader that has seen one number will
     never be shown a smaller one.
     """
-    await hold(connection, Lock.CHANGES)
+    await advisory_lock(connection, Lock.CHANGES)
     now = clock.wall()
     made = insert(changes).values(at=now, kind=kind, id=id).returning(changes.c.seq)
     seq = int((await connection.execute(made)).scalar_one())
@@ -67,12 +67,12 @@ async def record_changes(
     connection: AsyncConnection, clock: Clock, kind: Kind, ids: Sequence[str]
 ) -> None:
     """The same for many rows; `ids` is not empty."""
-    await hold(connection, Lock.CHANGES)
+    await advisory_lock(connection, Lock.CHANGES)
     rows = [{"at": clock.wall(), "kind": kind, "id": id} for id in ids]
     await connection.execute(insert(changes), rows)
 
 
-class Plans:
+class PlanRepository:
     """Plans belong to the operator, not to a tenant."""
 
     def __init__(self, clock: Clock) -> None:
@@ -136,12 +136,12 @@ class Plans:
         await record_change(connection, self._clock, "plan", id)
 
 
-class Tenants:
+class TenantRepository:
     """The tenants themselves. They are suspended, never deleted: the ledger names them."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._plans = Plans(clock)
+        self._plans = PlanRepository(clock)
 
     async def create(self, connection: AsyncConnection, id: str, name: str, plan: str) -> Tenant:
         """An active tenant with a secret of its own. Raises NotFound (plan) or Conflict (id)."""

@@ -22,7 +22,7 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Amounts:
+class UsageAmounts:
     """How much of each modality a piece of work takes; whole numbers >= 0."""
 
     input_tokens: int = 0
@@ -31,8 +31,8 @@ class Amounts:
     audio_seconds: int = 0
     video_seconds: int = 0
 
-    def __add__(self, other: "Amounts") -> "Amounts":
-        return Amounts(
+    def __add__(self, other: "UsageAmounts") -> "UsageAmounts":
+        return UsageAmounts(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.images + other.images,
@@ -59,7 +59,7 @@ class CostWeights:
     audio_seconds: int = 50
     video_seconds: int = 500
 
-    def cost(self, amounts: Amounts) -> int:
+    def cost(self, amounts: UsageAmounts) -> int:
         """Cost units of `amounts`."""
         return (
             self.input_tokens * amounts.input_tokens
@@ -73,7 +73,7 @@ class CostWeights:
 _REQUESTS, _TOKENS, _COST_UNITS = Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS
 
 
-def amount_of(unit: Unit, amounts: Amounts, weights: CostWeights, requests: int = 0) -> int:
+def amount_of(unit: Unit, amounts: UsageAmounts, weights: CostWeights, requests: int = 0) -> int:
     """How much of `unit` the work takes."""
     if unit is _REQUESTS:
         return requests

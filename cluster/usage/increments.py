@@ -49,7 +49,7 @@ async def apply(
     if known.first() is not None:
         return False
     await connection.execute(insert(usage_batches), {"writer": writer, "seq": seq, "at": at})
-    await add(connection, batch)
+    await upsert(connection, batch)
     if seq % PRUNE_EVERY == 1:
         await _prune(connection, writer, seq, at)
     return True
@@ -62,7 +62,7 @@ async def last_batch(connection: AsyncConnection, writer: str) -> int:
     return int((await connection.execute(last)).scalar_one() or 0)
 
 
-async def add(connection: AsyncConnection, batch: Sequence[Increment]) -> None:
+async def upsert(connection: AsyncConnection, batch: Sequence[Increment]) -> None:
     """Let rows grow, once a call; for who knows by other means that this happens once."""
     statement, order = _upsert(connection.dialect)
     rows = [tuple(each[index] for index in order) for each in batch]

@@ -18,10 +18,10 @@ from typing import NamedTuple
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
-from cluster.tenants.units import Amounts, Unit
+from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage import increments
 from cluster.usage.increments import Increment
 from cluster.usage.journal import OrphanedBatch, UsageJournal, Where, is_forgotten, orphans
@@ -56,7 +56,7 @@ class UsageEntry:
     tenant: str
     key: str
     model: str
-    amounts: Amounts
+    amounts: UsageAmounts
     cost_units: int = 0
     requests: int = 1
     kept: int = 0
@@ -207,13 +207,13 @@ class Ledger:
         return True
 
 
-async def enter(connection: AsyncConnection, entry: UsageEntry) -> None:
+async def record(connection: AsyncConnection, entry: UsageEntry) -> None:
     """Write `entry` in the caller's transaction: for work whose end is a row of the same store."""
     counts = list(_counts(entry))
     where = (entry.tenant, entry.key, entry.model, int(entry.at // DAY_S), 0, 0)
     batch = _increments({where: _Cell(entry.prices, entry.costs, counts)})
     if batch:
-        await increments.add(connection, batch)
+        await increments.upsert(connection, batch)
 
 
 def _counts(entry: UsageEntry) -> tuple[int, ...]:

@@ -33,6 +33,6 @@ def price_of(prices: Prices, unit: Unit) -> int:
     return prices.get(unit, 0)
 
 
-def micro(nano: int) -> int:
+def to_micro(nano: int) -> int:
     """Micro-currency, rounded half up."""
     return (nano + NANO // 2) // NANO

@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.tables import usage
 from cluster.tenants.units import Unit
-from cluster.usage.prices import micro
+from cluster.usage.prices import to_micro
 
 Group = Literal["day", "key", "model", "unit", "tenant"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -57,7 +57,7 @@ async def usage_report(
     return _folded(names, result)
 
 
-async def spent(
+async def budget_used(
     connection: AsyncConnection, tenant: str, unit: Unit, first_day: str, last_day: str
 ) -> int:
     """How much of `unit` the tenant has used in these days, for budgets."""
@@ -82,6 +82,6 @@ def _folded(names: list[Group], rows: Any) -> list[UsageRow]:
         amounts[Unit(unit)] = int(amount)
         folded[tuple(group)] = (amounts, costs + int(cost), revenues + int(revenue))
     return [
-        UsageRow(dict(zip(names, group, strict=True)), amounts, micro(cost), micro(revenue))
+        UsageRow(dict(zip(names, group, strict=True)), amounts, to_micro(cost), to_micro(revenue))
         for group, (amounts, cost, revenue) in folded.items()
     ]

@@ -53,16 +53,16 @@ def decode_chunks(body: bytes) -> tuple[Chunk, ...]:
     return _chunks.decode(_of_this_schema(body))
 
 
-class Sealer:
+class AesGcmCodec:
     """Seals and opens for one tenant; may be shared by threads."""
 
     def __init__(self, secret: bytes) -> None:
         self._root = hmac.digest(secret, b"mobula cache sealing", "sha256")
 
-    def seal(self, key: bytes, entry: Entry) -> bytes:
+    def encrypt(self, key: bytes, entry: Entry) -> bytes:
         return self._seal(_ENTRY, key, _encoder.encode(entry))
 
-    def open(self, key: bytes, sealed: bytes) -> Entry | None:
+    def decrypt(self, key: bytes, sealed: bytes) -> Entry | None:
         """The entry; None for whatever this did not seal for `key` under the present schema."""
         packed = self._open(_ENTRY, key, sealed)
         try:
@@ -70,11 +70,11 @@ class Sealer:
         except ValueError:
             return None
 
-    def seal_frames(self, key: bytes, chunks: tuple[Chunk, ...]) -> bytes:
+    def encrypt_frames(self, key: bytes, chunks: tuple[Chunk, ...]) -> bytes:
         """One frame of the log of the flight for `key`."""
         return self._seal(_FRAMES, key, encode_chunks(chunks))
 
-    def open_frames(self, key: bytes, sealed: bytes) -> tuple[Chunk, ...] | None:
+    def decrypt_frames(self, key: bytes, sealed: bytes) -> tuple[Chunk, ...] | None:
         """The chunks of one frame; None as `open` gives it."""
         packed = self._open(_FRAMES, key, sealed)
         try:

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from cluster.carried import carried
+from cluster.runtime.pickle_compat import version_tolerant
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class CacheConfig:
     """`memory_bytes` of each ingress replica's own tier (0: off); `redis`: the shared tier is the

@@ -1,28 +1,29 @@
 """The Serve replica that owns one shard of the embedded shared tier.
 
-In: a SharedTier's calls over a handle (deployments/remote_cache.py). Out: their answers. A plain
+In: a SharedTier's calls over a handle (deployments/clients/serve/cache_client.py). Out: their
+answers. A plain
 class; graphs/ makes deployments `Cache-0` ... of it, each with exactly one replica: two would claim
 one key twice. Followers wait inside their calls, so `max_ongoing_requests` must be large.
 """
 
 from collections.abc import Mapping, Sequence
 
-from cluster.clock import SystemClock
-from cluster.logs import configure_logging
-from cluster.loop_lag import LoopLag
-from cluster.settings import Settings
-from deployments.cache.shelf import Shelf
-from deployments.contracts.cache import Busy, Claimed, Progress
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.loop_lag import LoopLag
+from cluster.runtime.settings import Settings
+from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
+from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
 
-class CacheReplica:
+class CacheShard:
     """Its death loses what it held and every claim: leaders learn it by -1 and False, followers
     by `gone`. `max_bytes` bounds the answers.
     """
 
     def __init__(self, max_bytes: int) -> None:
         configure_logging(Settings().log_level)
-        self._shelf = Shelf(max_bytes, SystemClock())
+        self._shelf = InMemorySharedTier(max_bytes, SystemClock())
         self._lag = LoopLag()
 
     async def get(self, key: bytes) -> bytes | None:
@@ -34,13 +35,15 @@ class CacheReplica:
     async def remove(self, key: bytes) -> None:
         await self._shelf.remove(key)
 
-    async def look(self, key: bytes, lease_s: float) -> bytes | Claimed | Busy | None:
-        return await self._shelf.look(key, lease_s)
+    async def get_or_lease(
+        self, key: bytes, lease_s: float
+    ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
+        return await self._shelf.get_or_lease(key, lease_s)
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
         return await self._shelf.publish(key, token, frames, lease_s)
 
-    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> Progress:
+    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
         return await self._shelf.follow(key, token, seen, wait_s)
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:

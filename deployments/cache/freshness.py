@@ -14,7 +14,7 @@ import random
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from deployments.contracts.cache import Entry, Lives
+from deployments.contracts.cache import Entry, Ttls
 
 State = Literal["fresh", "early", "stale", "error-only", "dead"]
 
@@ -43,10 +43,10 @@ class Freshness:
         if not 0 <= self.eager < math.inf:
             raise ValueError("eager is a finite factor of at least 0")
 
-    def lives(self, rng: random.Random) -> Lives:
+    def ttls(self, rng: random.Random) -> Ttls:
         """The lives of one new answer."""
         factor = 1 + self.jitter * rng.uniform(-1, 1)
-        return Lives(self.soft_s * factor, self.hard_s * factor, self.error_s * factor)
+        return Ttls(self.soft_s * factor, self.hard_s * factor, self.error_s * factor)
 
     def state(self, entry: Entry, now: float, rng: random.Random) -> State:
         """How good `entry` is at `now` (Unix seconds).
@@ -63,7 +63,7 @@ class Freshness:
         return "early" if rng.expovariate(1.0) * lead >= left else "fresh"
 
 
-def _late(age: float, lives: Lives) -> State:
+def _late(age: float, lives: Ttls) -> State:
     if age < lives.hard:
         return "stale"
     return "error-only" if age < lives.error else "dead"

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 
 SCHEMA: Final = 1  # raise it when the encoding, or what an answer holds, changes
@@ -42,7 +42,7 @@ def answer_key(secret: bytes, request: GenerateRequest, model_state: str) -> byt
     return _sign(secret, _asked(_ANSWER, request, model_state, request.prompt, messages))
 
 
-def frame_key(secret: bytes, request: GenerateRequest, model_state: str) -> bytes:
+def semantic_context_key(secret: bytes, request: GenerateRequest, model_state: str) -> bytes:
     """The name of everything but the text of the prompt or of the last user message: what two
     requests share that may be compared by meaning. Raises as `answer_key` does.
     """
@@ -54,7 +54,7 @@ def frame_key(secret: bytes, request: GenerateRequest, model_state: str) -> byte
     return _sign(secret, _asked(_FRAME, request, model_state, request.prompt is not None, messages))
 
 
-def alias_key(secret: bytes, operation: str, raw: bytes) -> bytes:
+def request_bytes_key(secret: bytes, operation: str, raw: bytes) -> bytes:
     """The name of a body that is known to ask for a kept answer.
 
     `operation` says all else that leads from the bytes to the answer's name: the route, and the

@@ -3,29 +3,29 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cluster.carried import carried
-from deployments.cache.counts import TenantCounts
-from deployments.cache.semantic.decision import upper_bound
-from deployments.cache.semantic.semantic_cache import Report
+from cluster.runtime.pickle_compat import version_tolerant
+from deployments.cache.metrics import TenantCacheMetrics
+from deployments.cache.semantic.error_bound import upper_bound
+from deployments.cache.semantic.semantic_cache import SemanticCacheStats
 from deployments.contracts.cache import CacheStats, SemanticStats, TierStats
 
 _TIERS = ("l1", "l2", "l3")
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class ReplicaReport:
+class ReplicaCacheStats:
     """`counts` are of one tenant or of all; `tiers` holds each tier's figures, of all tenants;
     `semantic` is of one tenant, where meaning is looked at."""
 
-    counts: TenantCounts
+    counts: TenantCacheMetrics
     tiers: Mapping[str, Mapping[str, int]]
-    semantic: Report | None = None
+    semantic: SemanticCacheStats | None = None
 
 
-def cache_stats(reports: Sequence[ReplicaReport], *, whole: bool) -> CacheStats:
+def cache_stats(reports: Sequence[ReplicaCacheStats], *, whole: bool) -> CacheStats:
     """`whole`: for all tenants. One tenant is not told how much is held of others."""
-    counts = TenantCounts()
+    counts = TenantCacheMetrics()
     for report in reports:
         counts.add(report.counts)
     lookups = _lookups(counts)
@@ -52,7 +52,7 @@ def cache_stats(reports: Sequence[ReplicaReport], *, whole: bool) -> CacheStats:
     )
 
 
-def _lookups(counts: TenantCounts) -> Mapping[str, tuple[int, int]]:
+def _lookups(counts: TenantCacheMetrics) -> Mapping[str, tuple[int, int]]:
     """Hits and misses of each tier: what misses in one is looked for in the next."""
     beyond_l1 = counts.l2 + counts.l3 + counts.misses
     beyond_l2 = counts.l3 + counts.misses
@@ -80,7 +80,7 @@ def _tier(
     )
 
 
-def _semantic(reports: Sequence[Report]) -> SemanticStats | None:
+def _semantic(reports: Sequence[SemanticCacheStats]) -> SemanticStats | None:
     if not reports:
         return None
     checks, errors = sum(r.checks for r in reports), sum(r.errors for r in reports)

@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from cluster.problems import Problem
-from deployments.content.registry import Providers
-from deployments.content.results import CaptionSet, Order, Outcome
-from deployments.contracts.generation import Generator
+from cluster.runtime.problems import Problem
+from deployments.content.registry import ProviderRegistry
+from deployments.content.results import BatchOutcome, CaptionSet, ContentRequest
+from deployments.contracts.generation import TextGenerator
 
-Work = Callable[[Generator, Order], Awaitable[CaptionSet]]
+Work = Callable[[TextGenerator, ContentRequest], Awaitable[CaptionSet]]
 
 
-async def run(
-    work: Work, providers: Providers, orders: Sequence[Order], concurrency: int
-) -> tuple[Outcome, ...]:
+async def run_batch(
+    work: Work, providers: ProviderRegistry, orders: Sequence[ContentRequest], concurrency: int
+) -> tuple[BatchOutcome, ...]:
     """Run `work` on every order, at most `concurrency` (>= 1) at a time, and return the outcomes in
     the order given.
     """
@@ -22,13 +22,15 @@ async def run(
         raise ValueError("concurrency is at least 1")
     slots = asyncio.Semaphore(concurrency)
 
-    async def one(index: int, order: Order) -> Outcome:
+    async def one(index: int, order: ContentRequest) -> BatchOutcome:
         async with slots:
             try:
                 model, generator = providers.resolve(order.model)
-                return Outcome(index, result=await work(generator, replace(order, model=model)))
+                return BatchOutcome(
+                    index, result=await work(generator, replace(order, model=model))
+                )
             except Problem as problem:
-                return Outcome(index, problem=problem)
+                return BatchOutcome(index, problem=problem)
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(index, order)) for index, order in enumerate(orders)]

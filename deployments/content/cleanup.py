@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import regex
 
 from deployments.content.brief import Brief
-from deployments.content.graphemes import clusters, cut, without_emoji
+from deployments.content.graphemes import clusters, truncate, without_emoji
 from deployments.content.platforms import platform
 
 _TAG = regex.compile(r"(?<![\w\p{M}#&/])#([\w\p{M}]*\p{L}[\w\p{M}]*)")
@@ -31,7 +31,7 @@ _INLINE_PLATFORMS = frozenset({"x", "threads", "tiktok"})
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class CleanedText:
     """A text ready to post: `text` is `body` and the closing hashtags; `hashtags` (without "#")
     also lists those inside `body`.
     """
@@ -42,7 +42,7 @@ class Finished:
     truncated: bool
 
 
-def finish(brief: Brief, raw: str) -> Finished:
+def clean(brief: Brief, raw: str) -> CleanedText:
     """Turn model output into a text that keeps to the brief and to the platform's limits."""
     site = platform(brief.platform)
     text = _unwrapped(raw)
@@ -55,12 +55,12 @@ def finish(brief: Brief, raw: str) -> Finished:
     while closing and len(_closing(gap, closing)) > site.max_chars // 2:
         closing.pop()
     tail = _closing(gap, closing)
-    short = cut(body, site.max_chars - len(tail)).rstrip()
+    short = truncate(body, site.max_chars - len(tail)).rstrip()
     whole = (short + tail).strip()
-    return Finished(whole, short, (*tags_in(short), *closing), short != body)
+    return CleanedText(whole, short, (*extract_hashtags(short), *closing), short != body)
 
 
-def tags_in(text: str) -> list[str]:
+def extract_hashtags(text: str) -> list[str]:
     """Return the hashtags of `text` in order, without "#"."""
     return [match.group(1) for match in _TAG.finditer(text)]
 
@@ -165,7 +165,9 @@ def _topic_tags(brief: Brief, have: list[str], missing: int) -> list[str]:
     for phrase in phrases:
         tag = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(phrase))
         plain = (
-            regex.search(r"\p{L}", tag) and tags_in(f"#{tag}") == [tag] and len(clusters(tag)) <= 30
+            regex.search(r"\p{L}", tag)
+            and extract_hashtags(f"#{tag}") == [tag]
+            and len(clusters(tag)) <= 30
         )
         if len(made) < missing and plain and tag.casefold() not in seen:
             seen.add(tag.casefold())

@@ -34,7 +34,7 @@ def without_emoji(text: str) -> str:
     return str(regex.sub(r"[ \t]{2,}", " ", kept))
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """Return the longest good beginning of `text` within `limit` code points.
 
     It ends at a sentence end if that keeps at least a third of the room, else between words, and

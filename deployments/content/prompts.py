@@ -16,7 +16,7 @@ PROMPT_VERSION = "2026-11-1"
 SYSTEM = "You write social media captions and posts. Reply with the finished text only."
 
 
-class Turn(TypedDict):
+class ChatMessage(TypedDict):
     """One message of a chat, as chat templates take it."""
 
     role: Role
@@ -33,22 +33,22 @@ def single_line(text: str) -> str:
     return re.sub(r"\s+", " ", line).strip()
 
 
-def caption_messages(brief: Brief) -> list[Turn]:
+def caption_messages(brief: Brief) -> list[ChatMessage]:
     """Return the chat that asks for one caption."""
     return _messages(brief, "caption")
 
 
-def post_messages(brief: Brief) -> list[Turn]:
+def post_messages(brief: Brief) -> list[ChatMessage]:
     """Return the chat that asks for one post of several paragraphs, or for a rewritten draft."""
     return _messages(brief, "post")
 
 
-def messages(brief: Brief) -> list[Turn]:
+def messages(brief: Brief) -> list[ChatMessage]:
     """Return the chat for the brief's own kind."""
     return _messages(brief, brief.kind)
 
 
-def _messages(brief: Brief, noun: str) -> list[Turn]:
+def _messages(brief: Brief, noun: str) -> list[ChatMessage]:
     lines = [_task(brief, noun), *_subject(brief), _manner(brief), _extras(brief), *_bounds(brief)]
     return [
         {"role": "system", "content": SYSTEM},

@@ -8,7 +8,7 @@ from deployments.content.scoring import words
 NEAR_COPY = 0.8
 
 
-def ranked(variants: Iterable[Variant]) -> tuple[tuple[Variant, ...], tuple[int, ...]]:
+def rank(variants: Iterable[Variant]) -> tuple[tuple[Variant, ...], tuple[int, ...]]:
     """Return the variants by falling score (ties by index), and the indexes of those too similar to
     a better one.
     """

@@ -4,11 +4,11 @@ Generator.
 
 from collections.abc import Mapping
 
-from cluster.problems import UnknownModel
-from deployments.contracts.generation import Generator
+from cluster.runtime.problems import UnknownModel
+from deployments.contracts.generation import TextGenerator
 
 
-class Providers:
+class ProviderRegistry:
     """The generators that may write content, by model id, with other names for them.
 
     `names` maps a provider's name ("fast", "house style") to a model id; ids are names of their
@@ -17,7 +17,7 @@ class Providers:
 
     def __init__(
         self,
-        generators: Mapping[str, Generator],
+        generators: Mapping[str, TextGenerator],
         default: str,
         names: Mapping[str, str] | None = None,
     ) -> None:
@@ -30,7 +30,7 @@ class Providers:
                     f"content provider {name!r} names model {model!r}, which is not configured"
                 )
 
-    def resolve(self, name: str | None = None) -> tuple[str, Generator]:
+    def resolve(self, name: str | None = None) -> tuple[str, TextGenerator]:
         """Return (model id, generator) for a name; None is the default. Raises UnknownModel."""
         model = self._names.get(name or self._default)
         if model is None:

@@ -4,14 +4,14 @@ processes.
 
 from dataclasses import dataclass
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Priority
 from deployments.content.brief import Brief
-from deployments.contracts.generation import FinishReason, Usage
+from deployments.contracts.generation import FinishReason, TokenUsage
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ContentRequest:
     """One item of work: who asks, for what, from which model.
 
     Variant i (from 0) is generated with seed `seed + i`, or with the model's own randomness where
@@ -54,7 +54,7 @@ class Variant:
     subscores: tuple[Subscore, ...]
     finish_reason: FinishReason
     truncated: bool = False
-    usage: Usage = Usage()
+    usage: TokenUsage = TokenUsage()
     model: str = ""
 
 
@@ -78,7 +78,7 @@ class CaptionSet:
     variants: tuple[Variant, ...]
     duplicates: tuple[int, ...]
     failures: tuple[Failure, ...]
-    usage: Usage
+    usage: TokenUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ Event = Started | Delta | VariantDone | VariantFailed | Completed
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchOutcome:
     """One order of a batch: exactly one of `result` and `problem` is set."""
 
     index: int

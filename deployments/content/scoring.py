@@ -11,7 +11,7 @@ from collections.abc import Callable
 import regex
 
 from deployments.content.brief import Brief
-from deployments.content.cleanup import Finished
+from deployments.content.cleanup import CleanedText
 from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
 from deployments.content.results import Subscore
@@ -57,7 +57,7 @@ WEIGHTS: dict[str, dict[str, int]] = {
 Judgement = tuple[float, str]
 
 
-def score(brief: Brief, finished: Finished) -> tuple[float, tuple[Subscore, ...]]:
+def score(brief: Brief, finished: CleanedText) -> tuple[float, tuple[Subscore, ...]]:
     """Return the total (0..1, four digits) and the sub-scores in a fixed order."""
     weights = WEIGHTS.get(brief.platform, _EVEN)
     whole = sum(weights.values())
@@ -78,7 +78,7 @@ def words(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(text)]
 
 
-def _topic(brief: Brief, finished: Finished) -> Judgement:
+def _topic(brief: Brief, finished: CleanedText) -> Judgement:
     asked = " ".join([brief.topic or brief.draft or "", *brief.keywords])
     wanted = list(dict.fromkeys(word for word in words(asked) if word not in _STOP))
     have = set(words(finished.text))
@@ -88,7 +88,7 @@ def _topic(brief: Brief, finished: Finished) -> Judgement:
     return 1 - len(missing) / len(wanted), f"Missing: {', '.join(missing[:5])}."
 
 
-def _length(brief: Brief, finished: Finished) -> Judgement:
+def _length(brief: Brief, finished: CleanedText) -> Judgement:
     low, high = _LENGTHS[brief.kind][brief.length]
     high = min(high, platform(brief.platform).max_chars)
     size = len(finished.body)
@@ -98,7 +98,7 @@ def _length(brief: Brief, finished: Finished) -> Judgement:
     return value, f"{size} characters; {brief.length} is {low} to {high}."
 
 
-def _readability(brief: Brief, finished: Finished) -> Judgement:
+def _readability(brief: Brief, finished: CleanedText) -> Judgement:
     """Flesch's reading ease (1948), syllables estimated by groups of vowels: 80 and more is full
     marks, 10 is none.
     """
@@ -113,12 +113,12 @@ def _readability(brief: Brief, finished: Finished) -> Judgement:
     ) / 70, f"Reading ease {ease:.0f}, {len(found) / sentences:.0f} words a sentence."
 
 
-def _hashtags(brief: Brief, finished: Finished) -> Judgement:
+def _hashtags(brief: Brief, finished: CleanedText) -> Judgement:
     count, wanted = len(finished.hashtags), brief.hashtags
     return 1 - abs(count - wanted) / max(1, wanted, count), f"{count} of {wanted} hashtags."
 
 
-def _call(brief: Brief, finished: Finished) -> Judgement:
+def _call(brief: Brief, finished: CleanedText) -> Judgement:
     match = _CALL.search(finished.body)
     if brief.call_to_action:
         return (
@@ -133,7 +133,7 @@ def _call(brief: Brief, finished: Finished) -> Judgement:
     )
 
 
-def _emoji(brief: Brief, finished: Finished) -> Judgement:
+def _emoji(brief: Brief, finished: CleanedText) -> Judgement:
     count = len(emoji_in(finished.text))
     if not brief.emoji:
         return (0.0 if count else 1.0), f"{count} emoji, none asked for."
@@ -143,7 +143,7 @@ def _emoji(brief: Brief, finished: Finished) -> Judgement:
     return min(1.0, most / count), f"{count} emoji, up to {most} read well."
 
 
-def _hook(brief: Brief, finished: Finished) -> Judgement:
+def _hook(brief: Brief, finished: CleanedText) -> Judgement:
     first = next(iter(_SENTENCE.findall(finished.body)), "")
     count = len(words(first))
     value = 0.7 if count <= 12 else max(0.2, 0.7 - (count - 12) * 0.05)
@@ -157,7 +157,7 @@ def _hook(brief: Brief, finished: Finished) -> Judgement:
     )
 
 
-def _platform(brief: Brief, finished: Finished) -> Judgement:
+def _platform(brief: Brief, finished: CleanedText) -> Judgement:
     site = platform(brief.platform)
     low, high = site.ideal_chars
     size, value, notes = len(finished.text), 1.0, []
@@ -176,7 +176,7 @@ def _platform(brief: Brief, finished: Finished) -> Judgement:
     return value, ("; ".join(notes) or f"Fits {site.label}") + "."
 
 
-_JUDGES: dict[str, Callable[[Brief, Finished], Judgement]] = {
+_JUDGES: dict[str, Callable[[Brief, CleanedText], Judgement]] = {
     "topic": _topic, "length": _length, "readability": _readability, "hashtags": _hashtags,
     "call to action": _call, "emoji": _emoji, "hook": _hook, "platform": _platform,
 }  # fmt: skip

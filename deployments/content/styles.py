@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class WritingStyle:
     """One way to write: `phrase` stands before the noun ("an inspirational" caption)."""
 
     name: str
@@ -26,11 +26,11 @@ class Tone:
     phrase: str
 
 
-_STYLES: dict[str, Style] = {}
+_STYLES: dict[str, WritingStyle] = {}
 _TONES: dict[str, Tone] = {}
 
 
-def register_style(style: Style) -> Style:
+def register_style(style: WritingStyle) -> WritingStyle:
     """Add `style` under its name and return it; raises ValueError where the name is taken."""
     if style.name in _STYLES:
         raise ValueError(f"style {style.name!r} is already registered")
@@ -46,7 +46,7 @@ def register_tone(tone: Tone) -> Tone:
     return tone
 
 
-def style(name: str) -> Style:
+def style(name: str) -> WritingStyle:
     """Return the style called `name`; raises KeyError for a name that is not registered."""
     return _STYLES[name]
 
@@ -56,7 +56,7 @@ def tone(name: str) -> Tone:
     return _TONES[name]
 
 
-def styles() -> tuple[Style, ...]:
+def styles() -> tuple[WritingStyle, ...]:
     """Return every style in the order of registration."""
     return tuple(_STYLES.values())
 
@@ -67,14 +67,14 @@ def tones() -> tuple[Tone, ...]:
 
 
 for _entry in (
-    Style("casual", "Relaxed and conversational, like a note to a friend.", "a casual"),
-    Style("professional", "Clear and credible, for a working audience.", "a professional"),
-    Style("playful", "Light, teasing and fun, happy to use a pun.", "a playful"),
-    Style("inspirational", "Encouraging, with something to reach for.", "an inspirational"),
-    Style("storytelling", "A small scene with a beginning and an end.", "a storytelling"),
-    Style("promotional", "Sells one thing and says what to do next.", "a promotional"),
-    Style("educational", "Teaches one useful thing in plain words.", "an educational"),
-    Style("minimal", "As few words as will do.", "a minimal"),
+    WritingStyle("casual", "Relaxed and conversational, like a note to a friend.", "a casual"),
+    WritingStyle("professional", "Clear and credible, for a working audience.", "a professional"),
+    WritingStyle("playful", "Light, teasing and fun, happy to use a pun.", "a playful"),
+    WritingStyle("inspirational", "Encouraging, with something to reach for.", "an inspirational"),
+    WritingStyle("storytelling", "A small scene with a beginning and an end.", "a storytelling"),
+    WritingStyle("promotional", "Sells one thing and says what to do next.", "a promotional"),
+    WritingStyle("educational", "Teaches one useful thing in plain words.", "an educational"),
+    WritingStyle("minimal", "As few words as will do.", "a minimal"),
 ):
     register_style(_entry)
 

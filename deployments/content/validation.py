@@ -2,7 +2,7 @@
 field and its limit.
 """
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from deployments.content.brief import Brief
 from deployments.content.platforms import platform, platforms
 from deployments.content.prompts import single_line

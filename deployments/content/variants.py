@@ -9,18 +9,18 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from deployments.content.brief import Brief
-from deployments.content.cleanup import finish
+from deployments.content.cleanup import clean
 from deployments.content.prompts import PROMPT_VERSION, messages
-from deployments.content.ranking import ranked
+from deployments.content.ranking import rank
 from deployments.content.results import (
     CaptionSet,
     Completed,
+    ContentRequest,
     Delta,
     Event,
     Failure,
-    Order,
     Started,
     Variant,
     VariantDone,
@@ -31,10 +31,10 @@ from deployments.content.validation import check_brief, check_variants
 from deployments.contracts.generation import (
     FinishReason,
     GenerateRequest,
-    Generator,
     Message,
     Sampling,
-    Usage,
+    TextGenerator,
+    TokenUsage,
 )
 
 _TOKENS = {
@@ -43,7 +43,7 @@ _TOKENS = {
 }
 
 
-def requests(order: Order) -> list[GenerateRequest]:
+def build_requests(order: ContentRequest) -> list[GenerateRequest]:
     """Return one request for each variant; raises InvalidRequest for an order that cannot be
     served.
     """
@@ -64,9 +64,9 @@ def requests(order: Order) -> list[GenerateRequest]:
     ]
 
 
-async def collect(generator: Generator, order: Order) -> CaptionSet:
+async def collect(generator: TextGenerator, order: ContentRequest) -> CaptionSet:
     """Run the order to its end. Raises the first variant's Problem if every variant fails."""
-    asked = requests(order)
+    asked = build_requests(order)
     tasks = [
         asyncio.create_task(_whole(generator, order.brief, index, one))
         for index, one in enumerate(asked)
@@ -78,14 +78,14 @@ async def collect(generator: Generator, order: Order) -> CaptionSet:
     return _result(order, done)
 
 
-async def stream(generator: Generator, order: Order) -> AsyncGenerator[Event, None]:
+async def stream(generator: TextGenerator, order: ContentRequest) -> AsyncGenerator[Event, None]:
     """Yield Started, then Delta, VariantDone and VariantFailed as variants progress side by side,
     then Completed.
 
     Raises InvalidRequest before the first event, and the first variant's Problem in place of
     Completed if every variant fails.
     """
-    asked = requests(order)
+    asked = build_requests(order)
     queue: asyncio.Queue[Delta | Variant | Failure] = asyncio.Queue(maxsize=64)
     tasks = [
         asyncio.create_task(_pieces(generator, order.brief, index, one, queue))
@@ -110,14 +110,14 @@ async def stream(generator: Generator, order: Order) -> AsyncGenerator[Event, No
     yield Completed(_result(order, done))
 
 
-def _sampling(order: Order, index: int) -> Sampling:
+def _sampling(order: ContentRequest, index: int) -> Sampling:
     seed = None if order.seed is None else order.seed + index
     limit = _TOKENS[order.brief.kind][order.brief.length] + 8 * order.brief.hashtags
     return Sampling(max_tokens=limit, temperature=order.temperature, top_p=order.top_p, seed=seed)
 
 
 async def _whole(
-    generator: Generator, brief: Brief, index: int, request: GenerateRequest
+    generator: TextGenerator, brief: Brief, index: int, request: GenerateRequest
 ) -> Variant | Failure:
     try:
         completion = await generator.generate(request)
@@ -130,7 +130,7 @@ async def _whole(
 
 
 async def _pieces(
-    generator: Generator,
+    generator: TextGenerator,
     brief: Brief,
     index: int,
     request: GenerateRequest,
@@ -138,7 +138,7 @@ async def _pieces(
 ) -> None:
     text: list[str] = []
     reason: FinishReason = "stop"
-    usage, model = Usage(), ""
+    usage, model = TokenUsage(), ""
     try:
         async with aclosing(generator.stream(request)) as chunks:
             async for chunk in chunks:
@@ -181,9 +181,9 @@ async def _stopped(
 
 
 def _variant(
-    brief: Brief, index: int, raw: str, reason: FinishReason, usage: Usage, model: str
+    brief: Brief, index: int, raw: str, reason: FinishReason, usage: TokenUsage, model: str
 ) -> Variant:
-    finished = finish(brief, raw)
+    finished = clean(brief, raw)
     total, parts = score(brief, finished)
     return Variant(
         index,
@@ -199,14 +199,14 @@ def _variant(
     )
 
 
-def _result(order: Order, done: list[Variant | Failure]) -> CaptionSet:
+def _result(order: ContentRequest, done: list[Variant | Failure]) -> CaptionSet:
     failures = tuple(
         sorted((one for one in done if isinstance(one, Failure)), key=lambda one: one.index)
     )
     if len(failures) == len(done):
         raise failures[0].problem
     good = [one for one in done if isinstance(one, Variant)]
-    best, copies = ranked(good)
-    usage = sum((one.usage for one in good), Usage())
+    best, copies = rank(good)
+    usage = sum((one.usage for one in good), TokenUsage())
     model = best[0].model or order.model
     return CaptionSet(order.brief.kind, model, PROMPT_VERSION, best, copies, failures, usage)

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from cluster.carried import carried
+from cluster.runtime.pickle_compat import version_tolerant
 
 KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Lives:
+class Ttls:
     """Seconds after `created` up to which an answer is fresh (`soft`), may be served while it is
     computed anew (`hard`), and may be served because computing fails (`error`); soft <= hard <=
     error.
@@ -41,12 +41,12 @@ class Entry:
     as_of: int
     created: float
     took_s: float
-    lives: Lives
+    lives: Ttls
     body: bytes
     tags: tuple[str, ...] = ()
 
 
-class TierDown(Exception):
+class TierUnavailable(Exception):
     """A tier did not answer in time, or not at all; the request goes on without it."""
 
 
@@ -70,9 +70,9 @@ class Tier(Protocol):
         ...
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class LeaseAcquired:
     """The key is missing and the asker shall compute it; `token` proves so, and fences later ones.
 
     Tokens of one key rise.
@@ -81,17 +81,17 @@ class Claimed:
     token: int
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Busy:
+class LeaseHeldElsewhere:
     """The key is missing, and another replica computes it under `token`."""
 
     token: int
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Progress:
+class FollowResult:
     """What a follower is told: the frames from number `seen` on, and how the flight stands.
 
     `stored`: it ended well, `sealed` is the answer. `gone`: it ended without one (it failed, its
@@ -109,7 +109,9 @@ class SharedTier(Tier, Protocol):
     A claim ends by itself `lease_s` after it was made or last renewed by `publish`.
     """
 
-    async def look(self, key: bytes, lease_s: float) -> bytes | Claimed | Busy | None:
+    async def get_or_lease(
+        self, key: bytes, lease_s: float
+    ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
         """The bytes; else a claim, if nobody holds one. With `lease_s` 0 nothing is claimed, and
         None says that the key is missing and free."""
         ...
@@ -120,7 +122,7 @@ class SharedTier(Tier, Protocol):
         """
         ...
 
-    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> Progress:
+    async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
         """Wait up to `wait_s` for more than `seen` frames, or for the end, of the flight `token`.
         Asking counts as following for a few seconds."""
         ...
@@ -157,7 +159,7 @@ Forwarded = Literal["bypass", "request", "miss", "stale"]
 
 
 @dataclass(slots=True)
-class Served:
+class CacheOutcome:
     """How the cache came by one answer; the ingress tells it in `Cache-Status` (RFC 9211), `Age`.
 
     `forwarded` is why the model was asked (None: a hit): it may not be kept, the caller wanted it
@@ -177,7 +179,7 @@ class Served:
     key: bytes = b""
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class TierStats:
     """What one tier did since its replicas started; `bytes` and `entries` are held now (-1: it
@@ -191,7 +193,7 @@ class TierStats:
     errors: int = 0
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class SemanticStats:
     """Answers given to requests of the same meaning: `compared` requests met a remembered one,
@@ -209,7 +211,7 @@ class SemanticStats:
     bound: float
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class CacheStats:
     """What the cache did, summed over `replicas`; a tier that is off is None.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.carried import carried
+from cluster.runtime.pickle_compat import version_tolerant
 from deployments.contracts.media import Seconds
 
 AspectName = Literal["9:16", "1:1", "4:5", "16:9"]
@@ -22,7 +22,7 @@ ASPECTS: Mapping[AspectName, tuple[int, int]] = {
 }
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipOptions:
     """What a caller wants. Checked at the edge; ranges are in ingress/schemas/clips.py.
@@ -54,7 +54,7 @@ class ClipOptions:
     keep_labels: bool = False
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a stretch was chosen: which `signal` stood out from `start` to `end`, and how, in words
@@ -66,7 +66,7 @@ class Evidence:
     note: str
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Highlight:
     """A stretch worth a clip. `score` and each of `scores` are 0 to 1, calibrated within its
@@ -82,9 +82,9 @@ class Highlight:
     note: str = ""
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class CropKey:
+class CropKeyframe:
     """From `time` on (seconds of the source) the crop's left upper corner moves in a straight line
     to the next key's; x and y are shares of the source picture in display space. `jump`: it is
     there at once (a cut), instead of moving there from the key before."""
@@ -95,7 +95,7 @@ class CropKey:
     jump: bool = False
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Framing:
     """How one aspect is cut out of the picture: a crop of `width` x `height` (shares of the source
@@ -107,13 +107,13 @@ class Framing:
     fit: bool
     width: float = 1.0
     height: float = 1.0
-    keys: tuple[CropKey, ...] = ()
+    keys: tuple[CropKeyframe, ...] = ()
     fits: tuple[tuple[Seconds, Seconds], ...] = ()
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Captions:
+class RenderedCaptions:
     """Captions of one clip for one picture size; times inside are the clip's own, from 0.
 
     `ass` is burnt in (None: nothing is), `srt` and `vtt` are files for the caller.
@@ -124,7 +124,7 @@ class Captions:
     vtt: str
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
     """One picture of a clip. `width`, `height` are even."""
@@ -135,7 +135,7 @@ class OutputPlan:
     ass: str | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipPlan:
     """Everything that rendering one clip needs; equal plans give equivalent files."""
@@ -150,7 +150,7 @@ class ClipPlan:
     threads: int = 0
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipReport:
     """What was measured on a finished file. `av_offset_ms`: how much later sound starts than the
@@ -173,7 +173,7 @@ class ClipReport:
     repairs: tuple[str, ...] = ()
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class RenderFacts:
     """What only rendering knows of a file: how many frames were `black` before captions (None: not
@@ -187,7 +187,7 @@ class RenderFacts:
     silent: bool = False
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
     """A file in the job's private folder. `kind`: video, thumbnail."""
@@ -203,9 +203,9 @@ class RenderedFile:
     facts: RenderFacts | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class ClipText:
+class ClipMetadata:
     """Words to publish a clip with, and who wrote them: a model's id, or `template`."""
 
     title: str

@@ -10,14 +10,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.carried import carried
+from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import ModelCard, ModelLoad
 
 Vectors = NDArray[np.float32]
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class EmbedRequest:
     """One call of an embedding model: 1 or more `texts`, none of them empty.
@@ -35,7 +35,7 @@ class EmbedRequest:
     dimensions: int | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class Embeddings:
     """`vectors[i]` is the vector of text i: float32, of shape (texts, dimensions).

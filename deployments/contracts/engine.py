@@ -1,7 +1,7 @@
 """The seam that an inference engine implements: token ids in, token ids out.
 
 An engine knows nothing of text, chat templates, stop strings or wire formats; those belong to
-`deployments/model/text.py`, once for all engines.
+`deployments/model/text/text_model.py`, once for all engines.
 """
 
 from collections.abc import AsyncGenerator, Callable

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-from cluster.carried import carried
-from cluster.numbers import flush_tiny
+from cluster.runtime.numbers import flush_tiny
+from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 
 Role = Literal["system", "user", "assistant"]
@@ -19,7 +19,7 @@ GREEDY_BELOW = 0.01
 LEAST_TOP_P = 1e-6
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a chat."""
@@ -28,7 +28,7 @@ class Message:
     content: str
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen. Ranges are checked at the edge (ingress/schemas).
@@ -61,7 +61,7 @@ class Sampling:
             object.__setattr__(self, name, flush_tiny(getattr(self, name)))
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
@@ -107,7 +107,7 @@ class GenerateRequest:
         )
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class SettleRequest:
     """Asks `replica` what the attempt `call`, which nobody waits for any more, has used."""
@@ -116,22 +116,22 @@ class SettleRequest:
     call: str
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TokenUsage:
     """Tokens, counted by the model's own tokenizer; `completion` sums over all choices."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
         )
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
     """Natural-log probability of one generated token, and of its likeliest alternatives.
@@ -145,7 +145,7 @@ class TokenLogprob:
     top: tuple[tuple[str, bytes, float], ...] = ()
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of one choice's text. Never splits a UTF-8 character.
@@ -160,13 +160,13 @@ class Chunk:
     text: str
     finish_reason: FinishReason | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
-    usage: Usage | None = None
+    usage: TokenUsage | None = None
     tokens: int = 0
     prompt_tokens: int = 0
     model: str = ""
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One finished alternative."""
@@ -177,17 +177,17 @@ class Choice:
     logprobs: tuple[TokenLogprob, ...] | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Completion:
     """Everything that `GenerateRequest.n` choices gave."""
 
     choices: tuple[Choice, ...]
-    usage: Usage
+    usage: TokenUsage
     model: str = ""
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class ModelCard:
     """What a loaded model says of itself.
@@ -207,7 +207,7 @@ class ModelCard:
     capabilities: frozenset[str] = field(default_factory=frozenset)
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class ModelLoad:
     """One replica's sequences: those open now, and counts since it started.
@@ -225,7 +225,7 @@ class ModelLoad:
     handlers: int
 
 
-class Generator(Protocol):
+class TextGenerator(Protocol):
     """Whatever turns a request into text: a model in this process, or a handle to one.
 
     Both methods raise Problems (UnknownModel, PromptTooLong, Overloaded, ModelFailed,
@@ -244,7 +244,7 @@ class ModelCall(Protocol):
 
     def stream(self) -> AsyncGenerator[Chunk, None]: ...
 
-    def settlement(self) -> Awaitable[Usage] | None:
+    def settlement(self) -> Awaitable[TokenUsage] | None:
         """What the call has used, once it was given up: its caller has left, or its deadline has
         passed. None where it did not begin. Take it when the call has ended, and await it in any
         context; raises a Problem where nobody can say any more.
@@ -253,13 +253,13 @@ class ModelCall(Protocol):
 
 
 @runtime_checkable
-class Settling(Protocol):
+class SettlingModel(Protocol):
     """A model whose calls can be asked, when they were given up, what they have used."""
 
     def begin(self, request: GenerateRequest) -> ModelCall: ...
 
 
-class ServedModel(Generator, Protocol):
+class ServedModel(TextGenerator, Protocol):
     """A generator that can describe itself. Both raise Overloaded while no replica is up."""
 
     async def card(self) -> ModelCard: ...

@@ -72,7 +72,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class JobOutput:
     """A piece of a job that is of use by itself, such as one clip: `number` from 1."""
 
     job: str
@@ -95,7 +95,7 @@ class JobEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class JobLease:
     """The right to run `job` until `until` (Unix seconds), under `fence`, one up by attempt."""
 
     job: Job
@@ -109,7 +109,7 @@ class LeaseLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class JobResult:
     """How a job ended well, or partly so. `charge` is entered in the usage ledger in the same
     transaction, so exactly once."""
 
@@ -121,7 +121,7 @@ class Result:
 Also = Callable[[AsyncConnection], Awaitable[None]]
 
 
-class Work(Protocol):
+class JobContext(Protocol):
     """What a handler is given: a job, and the way to tell how it stands.
 
     Every method raises LeaseLost when the job is no longer this worker's; the handler lets it
@@ -151,14 +151,14 @@ class Work(Protocol):
         self, number: int, state: PartState, data: Mapping[str, Any], also: Also | None = None
     ) -> None: ...
 
-    async def parts(self) -> tuple[Part, ...]: ...
+    async def parts(self) -> tuple[JobOutput, ...]: ...
 
 
-class Handler(Protocol):
+class JobHandler(Protocol):
     """Runs jobs of one kind, and may be run again after it was killed anywhere."""
 
     kind: str
 
-    async def run(self, work: Work) -> Result:
+    async def run(self, work: JobContext) -> JobResult:
         """Raises a Problem: 4xx ends the job as failed, others are tried again with backoff."""
         ...

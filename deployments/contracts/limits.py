@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from cluster.carried import carried
+from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 
 
 class BucketKind(StrEnum):
@@ -26,7 +26,7 @@ class BucketKind(StrEnum):
     SLOTS = "slots"
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
     """A limit as the plan states it now; it travels with every ask, so authorities hold no plans.
@@ -44,9 +44,9 @@ class BucketSpec:
     spent: int = 0
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Ask:
+class LeaseRequest:
     """One replica's report and wish for one bucket.
 
     `number` rises with every ask of this replica for this bucket; `acked` is the number of the
@@ -67,9 +67,9 @@ class Ask:
     want: int = 0
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Grant:
+class LeaseGrant:
     """The answer to one Ask: `credits` more (0 or >= need), else a time to try again.
 
     `level` is what the authority still has after the grant, and `elsewhere` what other replicas
@@ -86,9 +86,9 @@ class Grant:
     elsewhere: int = 0
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ExchangeResult:
     """Grants in the order of the asks.
 
     `epoch` changes when the authority lost its state: leases from another epoch are void.
@@ -97,15 +97,15 @@ class Exchange:
 
     epoch: str
     replicas: int
-    grants: tuple[Grant, ...]
+    grants: tuple[LeaseGrant, ...]
 
 
 class Authority(Protocol):
     """Owns the buckets. One exchange is one atomic step and one round trip."""
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         """Take reports, grant leases that end `ttl_s` after this step (slots: three times that).
 
         The asks are all one tenant's; a key starts with `<tenant>|`. `epoch` is the one this
@@ -114,14 +114,14 @@ class Authority(Protocol):
         ...
 
 
-class AuthorityDown(Exception):
+class AuthorityUnavailable(Exception):
     """The authority did not answer in time, or not at all."""
 
 
 class Reservation(Protocol):
     """What one model call may take, set aside before it runs."""
 
-    def settle(self, actual: Amounts, *, requests: int = 1) -> None:
+    def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
         """Give back what was not used, or record what was used beyond it; once.
 
         `requests` is 0 for a call that failed before it gave anything.
@@ -132,7 +132,9 @@ class Reservation(Protocol):
 class Permit(Protocol):
     """One admitted request: it has spent a request credit and holds a slot until it closes."""
 
-    async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> Reservation:
+    async def reserve(
+        self, model: str, amounts: UsageAmounts, *, lasting: bool = False
+    ) -> Reservation:
         """Raises RateLimited or QuotaExceeded naming the limit, InvalidRequest for an amount
         that could never pass, Overloaded when a hard budget cannot be checked. A lasting
         reservation outlives its permit: whoever asked for it settles it, whatever happens."""
@@ -154,6 +156,6 @@ class Limiter(Protocol):
         """Raises RateLimited naming the limit."""
         ...
 
-    def admit_now(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit | None:
+    def try_admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit | None:
         """The same where it takes no waiting; None, and nothing is spent, where it does."""
         ...

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.carried import carried
+from cluster.runtime.pickle_compat import version_tolerant
 
 Seconds = float
 Times = NDArray[np.float64]
@@ -22,7 +22,7 @@ Values = NDArray[np.float32]
 Hdr = Literal["sdr", "pq", "hlg"]
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
     """`index` is the stream's number in the file. `width`, `height` are in display space;
@@ -50,7 +50,7 @@ class VideoTrack:
     end: Seconds | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
     """`index` is the stream's number in the file. `default`, `dub` (a translation) and `comment`
@@ -71,7 +71,7 @@ class AudioTrack:
     silent: bool | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class SubtitleTrack:
     """`text` is whether it holds text rather than pictures. `forced` ones translate a few lines
@@ -87,12 +87,12 @@ class SubtitleTrack:
     impaired: bool = False
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
     """What the header says of a file. `video` is never cover art; `duration` may be a lie, which
-    decoding finds out (`Features.partial`). `sound` is the index of the audio track that was
-    chosen; None leaves it to the rule (deployments/clipper/tracks.py).
+    decoding finds out (`MediaFeatures.partial`). `sound` is the index of the audio track that was
+    chosen; None leaves it to the rule (deployments/video/probe/tracks.py).
     """
 
     container: str
@@ -104,9 +104,9 @@ class MediaInfo:
     sound: int | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Source:
+class MediaSource:
     """A recording in a job's private folder: `path`, what it holds, and the hash of its bytes."""
 
     path: Path
@@ -114,9 +114,9 @@ class Source:
     sha256: str
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
-class Sight:
+class VideoFeatures:
     """What was seen, a value for each decoded frame, in order of `times` (float64, rising).
 
     `luma` is the mean brightness, 0 to 1. `motion` is the mean absolute difference of brightness to
@@ -138,9 +138,9 @@ class Sight:
     shown: tuple[Seconds, Seconds] | None = None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
-class Hearing:
+class AudioFeatures:
     """What was heard. Value i of `level` (dBFS, RMS over all channels, -120 for digital silence),
     `speech` (likelihood 0 to 1) and `novelty` (rise of the spectrum's energy, >= 0) covers
     `start + i * hop_s` seconds and the hop after. `silences` is of shape (n, 2): start and end of
@@ -156,9 +156,9 @@ class Hearing:
     loudness: float | None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
-class Features:
+class MediaFeatures:
     """All that one decode of a recording gave. They are the same however it was split for decoding.
 
     `duration` is what could be decoded; `partial` says that this is less than the header promised,
@@ -168,11 +168,11 @@ class Features:
     version: int
     duration: Seconds
     partial: bool
-    sight: Sight | None
-    hearing: Hearing | None
+    sight: VideoFeatures | None
+    hearing: AudioFeatures | None
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Word:
     """`estimated`: the source gave times for its line only, and these were spread over it.
@@ -188,7 +188,7 @@ class Word:
     ends_cue: bool = False
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What is said, in order, without overlaps. Empty words with `origin` none say `why`.
@@ -212,7 +212,7 @@ NO_TRANSCRIPT = Transcript(
 )
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
     """What a recording may be; refusals name the field and its limit."""
@@ -225,9 +225,9 @@ class MediaLimits:
     min_duration_s: Seconds = 0.1
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Ability:
+class Capability:
     """Whether this installation can do something, and if not, why."""
 
     available: bool

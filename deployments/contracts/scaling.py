@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from cluster.carried import carried
-from cluster.routing.fleet import Standing
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.runtime.pickle_compat import version_tolerant
 from deployments.contracts.generation import ModelLoad
 
 State = Literal["ready", "starting", "stopping"]
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class ReplicaState:
+class ServeReplica:
     """One replica as Serve's controller knows it; `node` is Ray's id, `address` the node's IP."""
 
     replica: str
@@ -26,7 +26,7 @@ class ReplicaState:
     since: float
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class DeploymentState:
     """`status` is Serve's word (HEALTHY, UPSCALING, ...); `target` is what it is going for."""
@@ -35,43 +35,43 @@ class DeploymentState:
     status: str
     message: str
     target: int
-    replicas: tuple[ReplicaState, ...] = ()
+    replicas: tuple[ServeReplica, ...] = ()
 
     def count(self, state: State) -> int:
         return sum(replica.state == state for replica in self.replicas)
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ServeSnapshot:
     """Every deployment of the application as the controller knew it at `at`."""
 
     at: float
     deployments: Mapping[str, DeploymentState]
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
-class IngressView:
+class IngressReport:
     """What one ingress replica knows by itself: standings by deployment, how calls went by model
-    (deployments/ingress/models.py: Models.resilience), how many model calls are open, and the last
-    that it heard of the controller."""
+    (deployments/ingress/model_registry.py: Models.resilience), how many model calls are open, and
+    the last that it heard of the controller."""
 
-    standings: Mapping[str, Sequence[Standing]] = field(default_factory=dict)
+    standings: Mapping[str, Sequence[ReplicaStatus]] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     open: int = 0
-    seen: Sight | None = None
+    seen: ServeSnapshot | None = None
 
 
-class Overseer(Protocol):
-    """Whoever can ask Serve (deployments/remote_scaling.py). Neither raises."""
+class DeploymentStatusSource(Protocol):
+    """Whoever can ask Serve (deployments/clients/serve/serve_status.py). Neither raises."""
 
     @property
-    def seen(self) -> Sight | None:
+    def last_status(self) -> ServeSnapshot | None:
         """The last that the controller has told this process."""
         ...
 
-    async def look(self) -> Sight | None:
+    async def status(self) -> ServeSnapshot | None:
         """What it says now; None where it does not answer."""
         ...
 

@@ -9,33 +9,33 @@ from typing import Any, cast
 import orjson
 from pydantic import SecretStr
 
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from deployments.cache.config import OFF
-from deployments.clipper.config import VideoConfig
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelLoad, ServedModel
-from deployments.contracts.scaling import Sight
-from deployments.ingress.app import create_api
-from deployments.ingress.assembly import assemble
+from deployments.contracts.scaling import ServeSnapshot
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.offer import Offer
+from deployments.ingress.http.app import create_api
+from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.operations import operations
-from deployments.ingress.tenancy import Tenancy
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.wiring import build_services
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.video.config import VideoConfig
 
 
-class Described:
+class StubModel:
     """What an ingress has behind it, by name only."""
 
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
-    shared = seen = None
+    shared = last_status = None
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
-    async def look(self) -> Sight | None:
+    async def status(self) -> ServeSnapshot | None:
         return None
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
@@ -46,10 +46,12 @@ def description(home: Path) -> bytes:
     """It depends on code alone: nothing is started, and no model is ever called."""
     clock = SystemClock()
     settings = Settings(home=home, pepper=SecretStr("described, never served " * 2))
-    tenancy = Tenancy(settings, MemoryAuthority(clock), {}, clock)
-    stages = Described()
-    config = IngressConfig(Offer("nano", {}, {}, {}), OFF, VideoConfig())
-    services, _ = assemble(settings, clock, tenancy, stages, config, stages, stages, lambda _: None)
+    tenancy = TenantServices(settings, MemoryAuthority(clock), {}, clock)
+    stages = StubModel()
+    config = IngressConfig(ModelSettings("nano", {}, {}, {}), OFF, VideoConfig())
+    services, _ = build_services(
+        settings, clock, tenancy, stages, config, stages, stages, lambda _: None
+    )
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

@@ -4,21 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.carried import carried
 from cluster.resilience.spec import ResilienceSpec
+from cluster.runtime.pickle_compat import version_tolerant
 from deployments.cache.config import CacheConfig
-from deployments.clipper.config import VideoConfig
-from deployments.ingress.offer import Offer
+from deployments.ingress.model_settings import ModelSettings
+from deployments.video.config import VideoConfig
 
 
-@carried
+@version_tolerant
 @dataclass(frozen=True, slots=True)
 class IngressConfig:
     """`resilience` is by model id; a model without an entry has the defaults. `deployments` names
     the deployment of each model id, `scaling` is by deployment: those whose replicas follow load.
     """
 
-    offer: Offer
+    offer: ModelSettings
     cache: CacheConfig
     video: VideoConfig
     resilience: Mapping[str, ResilienceSpec] = field(default_factory=dict)

@@ -8,23 +8,23 @@ from typing import Any
 from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp
 
-from cluster.clock import Clock, SystemClock
-from cluster.journal import Journal
-from cluster.logs import configure_logging
 from cluster.ops.haproxy_token import own_proxy_token
-from cluster.problems import Problem
-from cluster.settings import Settings
-from deployments.ingress.app import create_app
-from deployments.ingress.assembly import assemble
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.line_log import BufferedLineWriter
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.problems import Problem
+from cluster.runtime.settings import Settings
+from deployments.clients.serve.backends import ServeBackends
+from deployments.clients.serve.ingress_peers import RemotePeers
+from deployments.clients.serve.node_check import check_store_to_start
+from deployments.clients.serve.serve_status import ServeStatusClient
 from deployments.ingress.config import IngressConfig
-from deployments.ingress.handles import HandleCalls
-from deployments.ingress.offer import Offer
-from deployments.ingress.streaming import Event
-from deployments.ingress.tenancy import Tenancy
-from deployments.remote_nodes import check_store_to_start
-from deployments.remote_peers import RemotePeers
-from deployments.remote_scaling import RemoteScaling
-from deployments.remote_stages import RemoteStages
+from deployments.ingress.handle_api import HandleApi
+from deployments.ingress.http.app import create_app
+from deployments.ingress.http.streaming import Event
+from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.wiring import build_services
 
 
 class Ingress:
@@ -43,18 +43,27 @@ class Ingress:
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         configure_logging(settings.log_level)
-        self._journal = Journal(settings.home / "logs", f"access-{os.getpid()}")
-        self._stages = RemoteStages(models, embedders, limits, shelves, config, settings, clock)
+        self._journal = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
+        self._stages = ServeBackends(models, embedders, limits, shelves, config, settings, clock)
         self._tenancy = self._open_tenancy(settings, config.offer, clock)
         tenancy, log = self._tenancy, self._journal.write
-        self._services, self._caches = assemble(
-            settings, clock, tenancy, self._stages, config, RemotePeers(), RemoteScaling(clock), log
+        self._services, self._caches = build_services(
+            settings,
+            clock,
+            tenancy,
+            self._stages,
+            config,
+            RemotePeers(),
+            ServeStatusClient(clock),
+            log,
         )
-        self._handles = HandleCalls(self._services)
+        self._handles = HandleApi(self._services)
 
-    def _open_tenancy(self, settings: Settings, offer: Offer, clock: Clock) -> Tenancy:
+    def _open_tenancy(
+        self, settings: Settings, offer: ModelSettings, clock: Clock
+    ) -> TenantServices:
         stages = self._stages
-        return Tenancy(settings, stages.authority, offer.costs, clock, stages.patience_s)
+        return TenantServices(settings, stages.authority, offer.costs, clock, stages.patience_s)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         await self._stages.warm_up()

@@ -19,13 +19,20 @@ from typing import Any
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.idempotency.store import HEADER, MAX_BYTES, Asked, IdempotencyStore, Kept, Lease
-from cluster.problems import InvalidRequest, Problem
-from cluster.storage.database import StoreDown
-from deployments.ingress.call import Call
-from deployments.ingress.keeping import current_keep
+from cluster.idempotency.store import (
+    HEADER,
+    MAX_BYTES,
+    IdempotencyLease,
+    IdempotencyStore,
+    IdempotentRequest,
+    StoredResponse,
+)
+from cluster.runtime.problems import InvalidRequest, Problem
+from cluster.storage.database import DatabaseUnavailable
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Event, Events
 from deployments.ingress.operations.base import Operation
-from deployments.ingress.streaming import Event, Events
+from deployments.ingress.response_store import current_keep
 
 MAX_KEY = 255
 REPLAYED = (b"idempotency-replayed", b"true")
@@ -50,7 +57,7 @@ def key_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return keys[0].decode("ascii")
 
 
-class Once:
+class IdempotentOperation:
     """Runs `operation` for one request at most once; the keys of each operation are their own."""
 
     def __init__(
@@ -67,7 +74,7 @@ class Once:
         Raises StoreDown where there is no store: what must not run twice is not run at all.
         """
         if store is None:
-            raise StoreDown
+            raise DatabaseUnavailable
         self.schema, self.request_class = operation.schema, operation.request_class
         self._operation = operation
         self._store = store
@@ -77,21 +84,21 @@ class Once:
     def streams(self, body: Any) -> bool:
         return self._operation.streams(body)
 
-    async def answer(self, call: Call, body: Any) -> dict[str, Any]:
+    async def answer(self, call: RequestContext, body: Any) -> dict[str, Any]:
         """Raises Conflict (409), IdempotencyKeyReused (422), StoreDown, and as the operation."""
         begun = await self._begin(call, b"whole")
-        if isinstance(begun, Kept):
+        if isinstance(begun, StoredResponse):
             return self._again(begun)
         with self._keeping(begun):
             async with self._running(begun):
                 answer = await self._operation.answer(call, body)
-        await self._store.keep(begun, 200, orjson.dumps(answer))
+        await self._store.save(begun, 200, orjson.dumps(answer))
         return answer
 
-    async def events(self, call: Call, body: Any) -> Events:
+    async def events(self, call: RequestContext, body: Any) -> Events:
         """The same; a stream that ended well is kept whole, and given again as a stream."""
         begun = await self._begin(call, b"stream")
-        if isinstance(begun, Kept):
+        if isinstance(begun, StoredResponse):
             for name, data in self._again(begun):
                 yield name, data
             return
@@ -103,13 +110,13 @@ class Once:
             async for event in events:
                 record.add(event)
                 yield event
-        await self._store.keep(begun, 200, record.body())
+        await self._store.save(begun, 200, record.body())
 
-    async def _begin(self, call: Call, form: bytes) -> Lease | Kept:
-        asked = Asked(call.caller, self._name, self._key, form + b"\0" + self._raw)
+    async def _begin(self, call: RequestContext, form: bytes) -> IdempotencyLease | StoredResponse:
+        asked = IdempotentRequest(call.caller, self._name, self._key, form + b"\0" + self._raw)
         return await self._store.begin(asked, call.timeout_s("ingress") + GRACE_S)
 
-    def _again(self, kept: Kept) -> Any:
+    def _again(self, kept: StoredResponse) -> Any:
         """What was answered. Raises the problem if it was one."""
         fields = self._state.get("fields", list)
         self._state["fields"] = lambda: [*fields(), REPLAYED]
@@ -119,11 +126,11 @@ class Once:
         return said
 
     @contextmanager
-    def _keeping(self, lease: Lease) -> Iterator[None]:
+    def _keeping(self, lease: IdempotencyLease) -> Iterator[None]:
         """Let the operation keep its answer in its own transaction."""
 
         async def keep(connection: AsyncConnection, answer: Mapping[str, Any]) -> None:
-            await self._store.keep_with(connection, lease, 200, orjson.dumps(answer))
+            await self._store.save_in(connection, lease, 200, orjson.dumps(answer))
 
         token = current_keep.set(keep)
         try:
@@ -132,13 +139,13 @@ class Once:
             current_keep.reset(token)
 
     @asynccontextmanager
-    async def _running(self, lease: Lease) -> AsyncIterator[None]:
+    async def _running(self, lease: IdempotencyLease) -> AsyncIterator[None]:
         """A run that fails or is given up frees the key, unless it would always fail like that."""
         try:
             yield
         except Problem as problem:
             if problem.status in DETERMINISTIC:
-                await self._store.keep(lease, problem.status, _body(problem))
+                await self._store.save(lease, problem.status, _body(problem))
             else:
                 await self._store.release(lease)
             raise

@@ -10,24 +10,24 @@ from typing import Any, Protocol
 
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.links import DownloadLinks
-from cluster.clock import Clock
-from cluster.media.uploads import UploadDesk
-from cluster.media.videos import VideoCatalog
-from cluster.net.ssrf import Guard
-from cluster.problems import NotFound
-from cluster.settings import Settings
+from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import NotFound
+from cluster.runtime.settings import Settings
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from deployments.clipper.abilities import ffmpeg_version, nvenc_works, sandbox_strength
-from deployments.clipper.analysis import face_ability
-from deployments.clipper.config import VideoConfig
-from deployments.clipper.intake import Intake
-from deployments.clipper.library import Library
-from deployments.clipper.transcript import speech_ability
-from deployments.contracts.jobs import Part
-from deployments.contracts.media import Ability
+from deployments.contracts.jobs import JobOutput
+from deployments.contracts.media import Capability
 from deployments.ingress.refunds import Budgets, Refunds
 from deployments.jobs.store import JobStore
+from deployments.video.analysis import face_ability
+from deployments.video.capabilities import ffmpeg_version, probe_nvenc, probe_sandbox
+from deployments.video.catalog import VideoCatalog
+from deployments.video.config import VideoConfig
+from deployments.video.ingest import VideoIngest
+from deployments.video.media_context import MediaContext
+from deployments.video.transcript import speech_ability
+from deployments.video.uploads.repository import UploadStore
 
 LINK_S = 3600.0
 NO_WRITER = (
@@ -37,7 +37,7 @@ NO_WRITER = (
 _NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "captions"}
 
 
-class VideoOff(NotFound):
+class VideoDisabled(NotFound):
     """The operator has switched video off."""
 
     slug, title = "video-off", "There is no video here"
@@ -46,15 +46,15 @@ class VideoOff(NotFound):
         super().__init__("Video is switched off on this cluster.")
 
 
-class Grounds(Protocol):
-    """What the ingress knows of tenants (deployments/ingress/tenancy.py)."""
+class TenantContext(Protocol):
+    """What the ingress knows of tenants (deployments/ingress/tenant_services.py)."""
 
     @property
     def limiter(self) -> Budgets: ...
     @property
     def database(self) -> Database: ...
     @property
-    def guard(self) -> Guard: ...
+    def guard(self) -> SsrfGuard: ...
     @property
     def pepper(self) -> bytes: ...
     def plan_of(self, tenant: str) -> Plan: ...
@@ -62,12 +62,12 @@ class Grounds(Protocol):
 
 
 def media_services(
-    settings: Settings, config: VideoConfig, grounds: Grounds, clock: Clock
+    settings: Settings, config: VideoConfig, grounds: TenantContext, clock: Clock
 ) -> "MediaServices | None":
     """None where video is off. Nothing runs here: Clipper replicas work and sweep."""
     if not config.enabled:
         return None
-    library = Library(settings, grounds.database, config, grounds.plan_of, clock)
+    library = MediaContext(settings, grounds.database, config, grounds.plan_of, clock)
     return MediaServices(
         database=grounds.database,
         files=library.files,
@@ -94,15 +94,15 @@ class MediaServices:
     links: DownloadLinks
     is_active: Callable[[str], bool]
     videos: VideoCatalog
-    uploads: UploadDesk
-    intake: Intake
+    uploads: UploadStore
+    intake: VideoIngest
     jobs: JobStore
-    guard: Guard
+    guard: SsrfGuard
     max_form_bytes: int
     speech: str | None = None
     writer: str | None = None
     refunds: Refunds | None = None
-    _abilities: dict[str, Ability] = field(default_factory=dict)
+    _abilities: dict[str, Capability] = field(default_factory=dict)
 
     async def start(self) -> None:
         if self.refunds is not None:
@@ -112,36 +112,36 @@ class MediaServices:
         if self.refunds is not None:
             await self.refunds.close()
 
-    async def abilities(self) -> Mapping[str, Ability]:
+    async def abilities(self) -> Mapping[str, Capability]:
         """Found out when first asked for: each starts a process."""
         if not self._abilities:
             found = await asyncio.to_thread(self._find_out)
             self._abilities.update(found)
         return self._abilities
 
-    def clip(self, tenant: str, part: Part) -> dict[str, Any]:
+    def clip(self, tenant: str, part: JobOutput) -> dict[str, Any]:
         """A part of a job as callers see it: links instead of paths."""
         data = dict(part.data)
         data["files"] = [self._file(tenant, part, file) for file in data.get("files", ())]
         duration = round(data["end"] - data["start"], 3)
         return {"duration": duration, **data, "number": part.number, "state": part.state}
 
-    def _file(self, tenant: str, part: Part, file: Mapping[str, Any]) -> dict[str, Any]:
+    def _file(self, tenant: str, part: JobOutput, file: Mapping[str, Any]) -> dict[str, Any]:
         path = str(file["path"])
         name = f"{_NAMES[file['kind']]}-{part.number}-{path.rpartition('/')[2]}"
         url = f"/files/{self.links.sign(tenant, path, LINK_S, name)}"
         return {**{key: value for key, value in file.items() if key != "path"}, "url": url}
 
-    def _find_out(self) -> dict[str, Ability]:
+    def _find_out(self) -> dict[str, Capability]:
         writer = (
-            Ability(True, f"Titles and descriptions come from '{self.writer}'.")
+            Capability(True, f"Titles and descriptions come from '{self.writer}'.")
             if self.writer
-            else Ability(False, NO_WRITER)
+            else Capability(False, NO_WRITER)
         )
         return {
             "render": ffmpeg_version(),
-            "gpu_encode": nvenc_works(),
-            "sandbox": sandbox_strength(),
+            "gpu_encode": probe_nvenc(),
+            "sandbox": probe_sandbox(),
             "speech_to_text": speech_ability(self.speech),
             "face_detection": face_ability(),
             "texts": writer,

@@ -1,9 +1,10 @@
 """Who may enter an administrative route: dependencies named for what they grant.
 
-Flows in: a request. Flows out: an `Entry`, the authenticated call and the tenant that it may act
+Flows in: a request. Flows out: an `AdminAccess`, the authenticated call and the tenant that it may
+act
 in; or Unauthenticated (401), NotFound (404) or Forbidden (403). Another tenant's name is refused
 before anything is looked up, in the same words as one that does not exist, whatever the caller's
-scopes. What a caller may grant to others is decided in cluster/tenants/administration.
+scopes. What a caller may grant to others is decided in cluster/administration.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,23 +14,23 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
 
-from cluster.problems import NotFound
-from cluster.tenants.administration import Actor, Administration
+from cluster.administration import Actor, Administration
+from cluster.runtime.problems import NotFound
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Id, RequestClass
-from deployments.ingress.call import Call
-from deployments.ingress.credentials import open_call
-from deployments.ingress.services import Services
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.context import RequestContext
+from deployments.ingress.services import AppServices
 
 MAX_RESOURCE = 300  # characters, as in the audit trail
-Admitted = AsyncIterator[Call]
+Admitted = AsyncIterator[RequestContext]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AdminAccess:
     """An allowed call: who acts, in which tenant, on which administration."""
 
-    call: Call
+    call: RequestContext
     tenant: str
     office: Administration
 
@@ -38,17 +39,19 @@ class Entry:
         return Actor(self.call.caller, self.call.request_id)
 
 
-def services_of(request: Request) -> Services:
-    services: Services = request.app.state.services
+def services_of(request: Request) -> AppServices:
+    services: AppServices = request.app.state.services
     return services
 
 
-async def authenticated(request: Request) -> Call:
+async def authenticated(request: Request) -> RequestContext:
     """Raises Unauthenticated."""
-    return open_call(services_of(request), request, _class_of(request))
+    return authenticate(services_of(request), request, _class_of(request))
 
 
-async def admitted(request: Request, call: Annotated[Call, Depends(authenticated)]) -> Admitted:
+async def admit_request(
+    request: Request, call: Annotated[RequestContext, Depends(authenticated)]
+) -> Admitted:
     """Through the tenant's gate: counted against its limits, and kept in its audit trail."""
     action, resource = f"admin.{request.method.lower()}", request.scope["path"][:MAX_RESOURCE]
     gate = services_of(request).gate
@@ -61,78 +64,80 @@ def _class_of(request: Request) -> RequestClass:
     return RequestClass.READ if request.method in ("GET", "HEAD") else RequestClass.ADMIN
 
 
-AnyCaller = Annotated[Call, Depends(admitted)]
+AnyCaller = Annotated[RequestContext, Depends(admit_request)]
 TenantInPath = Annotated[Id, Path(description="The tenant's id.")]
 TenantInQuery = Annotated[
     Id | None, Query(description="The operator may name any tenant; others only their own.")
 ]
 
 
-def _in_path(scope: Scope) -> Callable[..., Awaitable[Entry]]:
+def _in_path(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
     """Grants `scope` in the tenant that the path names."""
 
-    async def enter(request: Request, call: AnyCaller, tenant: TenantInPath) -> Entry:
+    async def enter(request: Request, call: AnyCaller, tenant: TenantInPath) -> AdminAccess:
         return await _enter(request, call, tenant, scope)
 
     return enter
 
 
-def _in_query(scope: Scope) -> Callable[..., Awaitable[Entry]]:
+def _in_query(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
     """Grants `scope` in the tenant that `?tenant=` names, or the caller's own."""
 
-    async def enter(request: Request, call: AnyCaller, tenant: TenantInQuery = None) -> Entry:
+    async def enter(request: Request, call: AnyCaller, tenant: TenantInQuery = None) -> AdminAccess:
         return await _enter(request, call, tenant or call.caller.tenant, scope)
 
     return enter
 
 
-async def _anyone(request: Request, call: AnyCaller) -> Entry:
-    return Entry(call, call.caller.tenant, services_of(request).administration())
+async def _anyone(request: Request, call: AnyCaller) -> AdminAccess:
+    return AdminAccess(call, call.caller.tenant, services_of(request).administration())
 
 
-def _of_the_cluster(scope: Scope) -> Callable[..., Awaitable[Entry]]:
+def _of_the_cluster(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
     """Grants `scope`, for what belongs to no tenant."""
 
-    async def enter(request: Request, call: AnyCaller) -> Entry:
+    async def enter(request: Request, call: AnyCaller) -> AdminAccess:
         return await _enter(request, call, call.caller.tenant, scope)
 
     return enter
 
 
 @asynccontextmanager
-async def opening(request: Request, scope: Scope, tenant: str | None) -> AsyncIterator[Entry]:
+async def admit_long_lived(
+    request: Request, scope: Scope, tenant: str | None
+) -> AsyncIterator[AdminAccess]:
     """The same for an answer that goes on for hours: the slot is free where the body ends."""
     call = await authenticated(request)
-    async with asynccontextmanager(admitted)(request, call):
+    async with asynccontextmanager(admit_request)(request, call):
         yield await _enter(request, call, tenant or call.caller.tenant, scope)
 
 
-async def _enter(request: Request, call: Call, tenant: str, scope: Scope) -> Entry:
+async def _enter(request: Request, call: RequestContext, tenant: str, scope: Scope) -> AdminAccess:
     if tenant != call.caller.tenant and not call.caller.allows(Scope.ADMIN):
         raise NotFound(f"There is no tenant '{tenant}'.", param="tenant")
     call.require(scope)
     office = services_of(request).administration()
     if tenant != call.caller.tenant:
         await office.tenants.get(tenant)
-    return Entry(call, tenant, office)
+    return AdminAccess(call, tenant, office)
 
 
-Anyone = Annotated[Entry, Depends(_anyone)]
-Operator = Annotated[Entry, Depends(_of_the_cluster(Scope.ADMIN))]
-ReadsMetrics = Annotated[Entry, Depends(_of_the_cluster(Scope.METRICS_READ))]
-ReadsTenant = Annotated[Entry, Depends(_in_path(Scope.TENANT_READ))]
-WritesTenant = Annotated[Entry, Depends(_in_path(Scope.TENANT_WRITE))]
-ReadsKeys = Annotated[Entry, Depends(_in_path(Scope.KEYS_READ))]
-WritesKeys = Annotated[Entry, Depends(_in_path(Scope.KEYS_WRITE))]
-ReadsUsers = Annotated[Entry, Depends(_in_path(Scope.USERS_READ))]
-WritesUsers = Annotated[Entry, Depends(_in_path(Scope.USERS_WRITE))]
-ReadsWebhooks = Annotated[Entry, Depends(_in_path(Scope.WEBHOOKS_READ))]
-WritesWebhooks = Annotated[Entry, Depends(_in_path(Scope.WEBHOOKS_WRITE))]
-OperatesTenant = Annotated[Entry, Depends(_in_path(Scope.ADMIN))]
-ReadsUsage = Annotated[Entry, Depends(_in_query(Scope.USAGE_READ))]
-ReadsAudit = Annotated[Entry, Depends(_in_query(Scope.AUDIT_READ))]
-ReadsEvents = Annotated[Entry, Depends(_in_query(Scope.WEBHOOKS_READ))]
-ReadsCache = Annotated[Entry, Depends(_in_query(Scope.CACHE_READ))]
-WritesCache = Annotated[Entry, Depends(_in_query(Scope.CACHE_WRITE))]
-ReadsMedia = Annotated[Entry, Depends(_in_query(Scope.MEDIA_READ))]
-WritesMedia = Annotated[Entry, Depends(_in_query(Scope.MEDIA_WRITE))]
+Anyone = Annotated[AdminAccess, Depends(_anyone)]
+Operator = Annotated[AdminAccess, Depends(_of_the_cluster(Scope.ADMIN))]
+ReadsMetrics = Annotated[AdminAccess, Depends(_of_the_cluster(Scope.METRICS_READ))]
+ReadsTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_READ))]
+WritesTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_WRITE))]
+ReadsKeys = Annotated[AdminAccess, Depends(_in_path(Scope.KEYS_READ))]
+WritesKeys = Annotated[AdminAccess, Depends(_in_path(Scope.KEYS_WRITE))]
+ReadsUsers = Annotated[AdminAccess, Depends(_in_path(Scope.USERS_READ))]
+WritesUsers = Annotated[AdminAccess, Depends(_in_path(Scope.USERS_WRITE))]
+ReadsWebhooks = Annotated[AdminAccess, Depends(_in_path(Scope.WEBHOOKS_READ))]
+WritesWebhooks = Annotated[AdminAccess, Depends(_in_path(Scope.WEBHOOKS_WRITE))]
+OperatesTenant = Annotated[AdminAccess, Depends(_in_path(Scope.ADMIN))]
+ReadsUsage = Annotated[AdminAccess, Depends(_in_query(Scope.USAGE_READ))]
+ReadsAudit = Annotated[AdminAccess, Depends(_in_query(Scope.AUDIT_READ))]
+ReadsEvents = Annotated[AdminAccess, Depends(_in_query(Scope.WEBHOOKS_READ))]
+ReadsCache = Annotated[AdminAccess, Depends(_in_query(Scope.CACHE_READ))]
+WritesCache = Annotated[AdminAccess, Depends(_in_query(Scope.CACHE_WRITE))]
+ReadsMedia = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_READ))]
+WritesMedia = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_WRITE))]

@@ -11,15 +11,15 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from cluster.clock import Clock
-from cluster.problems import Problem
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Amounts
-from deployments.clipper.charging import LEDGER, seconds_of
-from deployments.clipper.order import CLIPS
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.jobs import Job
-from deployments.jobs.unspent import any_unspent, take_unspent
+from deployments.jobs.refunds import has_refundable, take_refundable
+from deployments.video.billing import LEDGER, seconds_of
+from deployments.video.job_spec import CLIPS
 
 LOOK_S = 2.0
 DAY_S = 86_400.0
@@ -30,8 +30,13 @@ log = logging.getLogger("mobula.ingress")
 class Budgets(Protocol):
     """deployments/limiter/tenant_limiter.py."""
 
-    def restore(
-        self, tenant: str, plan: Plan, request_class: RequestClass, model: str, amounts: Amounts
+    def refund_budget(
+        self,
+        tenant: str,
+        plan: Plan,
+        request_class: RequestClass,
+        model: str,
+        amounts: UsageAmounts,
     ) -> None: ...
 
 
@@ -51,10 +56,10 @@ class Refunds:
         """Give back what is due; returns of how many jobs. Raises StoreDown."""
         since = self._clock.wall() // DAY_S * DAY_S
         async with self._database.read() as connection:
-            if not await any_unspent(connection, CLIPS, since):
+            if not await has_refundable(connection, CLIPS, since):
                 return 0
         async with self._database.begin() as connection:
-            found = await take_unspent(connection, CLIPS, since)
+            found = await take_refundable(connection, CLIPS, since)
         due = [job for job in found if job.created >= since]
         for job in due:
             self._give_back(job)
@@ -75,8 +80,8 @@ class Refunds:
             plan = self._plan_of(job.tenant)
         except Problem:
             return  # the tenant is gone
-        amounts = Amounts(video_seconds=seconds_of(job))
-        self._budgets.restore(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts)
+        amounts = UsageAmounts(video_seconds=seconds_of(job))
+        self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts)
 
     async def _run(self) -> None:
         while True:

@@ -9,15 +9,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from cluster.administration.scaling import ScalingService as Records
 from cluster.autoscaling.decision import Decision
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.autoscaling.store import LaidDown
-from cluster.clock import Clock
-from cluster.problems import Conflict, NotFound, Problem
-from cluster.routing.fleet import Standing
-from cluster.tenants.administration.scaling import Scaling as Records
+from cluster.autoscaling.store import BoundsOverride
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Conflict, NotFound, Problem
 from deployments.contracts.generation import ModelLoad
-from deployments.contracts.scaling import DeploymentState, IngressView, Overseer, Sight
+from deployments.contracts.scaling import (
+    DeploymentState,
+    DeploymentStatusSource,
+    IngressReport,
+    ServeSnapshot,
+)
 
 T = TypeVar("T")
 STORE_S = 1.5  # a store that takes longer is left out
@@ -25,7 +30,7 @@ RECENT = 5  # decisions of each deployment
 
 
 class Peers(Protocol):
-    """All replicas like this one (deployments/remote_peers.py)."""
+    """All replicas like this one (deployments/clients/serve/ingress_peers.py)."""
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]: ...
 
@@ -36,16 +41,16 @@ class Status:
     answer: `controller`, `ingress`, `store`. `queues` are by deployment."""
 
     at: float
-    sight: Sight | None
-    views: Sequence[IngressView]
+    sight: ServeSnapshot | None
+    views: Sequence[IngressReport]
     queues: Mapping[str, Sequence[ModelLoad]]
-    bounds: Mapping[str, LaidDown]
+    bounds: Mapping[str, BoundsOverride]
     recent: Mapping[str, Sequence[Decision]]
     away: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedDeployments:
     """What the graph says: the deployment of each model id, and the specs of those that scale, by
     deployment."""
 
@@ -56,18 +61,18 @@ class Served:
         return next((id for id, name in self.deployments.items() if name == deployment), None)
 
 
-class Scaling:
+class ScalingOverview:
     """`standings` gives this process's view of a deployment's replicas, `calls` how its calls of
     each model went, `open_calls` how many model calls are open here."""
 
     def __init__(
         self,
-        served: Served,
-        overseer: Overseer,
+        served: ServedDeployments,
+        overseer: DeploymentStatusSource,
         peers: Peers,
         clock: Clock,
         *,
-        standings: Callable[[str], Mapping[str, Standing]],
+        standings: Callable[[str], Mapping[str, ReplicaStatus]],
         calls: Callable[[], Mapping[str, Mapping[str, Any]]],
         open_calls: Callable[[], int],
     ) -> None:
@@ -79,23 +84,23 @@ class Scaling:
         self._calls = calls
         self._open_calls = open_calls
 
-    def report(self) -> IngressView:
+    def report(self) -> IngressReport:
         """This replica's own view, for its peers."""
         names = self.served.deployments.values()
-        return IngressView(
+        return IngressReport(
             standings={name: tuple(self._standings(name).values()) for name in names},
             calls=self._calls(),
             open=self._open_calls(),
-            seen=self._overseer.seen,
+            seen=self._overseer.last_status,
         )
 
     async def status(self, records: Records) -> Status:
         """Takes as long as the slowest part, each of which has a limit of a second or two."""
         look, views, queues, laid, decisions = await asyncio.gather(
-            self._overseer.look(),
+            self._overseer.status(),
             self._peers.ask("report", "scaling"),
             self._overseer.loads(tuple(self.served.deployments.values())),
-            _in_time(records.laid_down()),
+            _in_time(records.active_bounds()),
             _in_time(records.recent(self.served.specs, RECENT)),
         )
         missing = {"controller": look, "ingress": views or None, "store": laid}
@@ -137,7 +142,7 @@ class Scaling:
         return "it is no model, so the configuration alone says how many replicas it has"
 
     def _state(self, deployment: str) -> DeploymentState | None:
-        seen = self._overseer.seen
+        seen = self._overseer.last_status
         return None if seen is None else seen.deployments.get(deployment)
 
 
@@ -149,5 +154,5 @@ async def _in_time(asked: Awaitable[T]) -> T | None:
         return None
 
 
-def _newest(sights: Any) -> Sight | None:
+def _newest(sights: Any) -> ServeSnapshot | None:
     return max(filter(None, sights), key=lambda sight: sight.at, default=None)

@@ -4,25 +4,25 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cluster.clock import Clock
+from cluster.administration import Administration
 from cluster.idempotency.store import IdempotencyStore
-from cluster.loop_lag import LoopLag
-from cluster.settings import Settings
-from cluster.storage.database import StoreDown
-from cluster.tenants.administration import Administration
+from cluster.runtime.clock import Clock
+from cluster.runtime.loop_lag import LoopLag
+from cluster.runtime.settings import Settings
+from cluster.storage.database import DatabaseUnavailable
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
-from deployments.content.registry import Providers
+from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.contracts.embedding import Embedder
-from deployments.contracts.generation import Generator
-from deployments.ingress.caches import Caches
-from deployments.ingress.gate import Gate
-from deployments.ingress.leaving import Server
+from deployments.contracts.generation import TextGenerator
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.drain_status import Server
 from deployments.ingress.media import MediaServices
-from deployments.ingress.models import Models
-from deployments.ingress.scaling import Scaling
-from deployments.limiter.view import LimitView
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.scaling import ScalingOverview
+from deployments.limiter.status import LimitStatus
 
 
 async def _none(models: Collection[str]) -> Collection[str]:
@@ -43,7 +43,7 @@ class Authenticator(Protocol):
 
 
 @dataclass(frozen=True)
-class Services:
+class AppServices:
     """The collaborators of `create_app`.
 
     `plan_of` gives the plan that a tenant is on now; `gate` lets its calls in.
@@ -64,23 +64,23 @@ class Services:
     settings: Settings
     authenticator: Authenticator
     plan_of: Callable[[str], Plan]
-    gate: Gate
-    models: Models
-    path: Generator
+    gate: AdmissionControl
+    models: ModelRegistry
+    path: TextGenerator
     embeddings: Embedder
-    providers: Providers
+    providers: ProviderRegistry
     clock: Clock
     version: str
     access_log: Callable[[bytes], None]
     load: Callable[[], Mapping[str, Any]] = dict
     office: Administration | None = None
-    limits_view: Callable[[str], Awaitable[list[LimitView]]] | None = None
+    limits_view: Callable[[str], Awaitable[list[LimitStatus]]] | None = None
     idempotency: IdempotencyStore | None = None
-    cache: Caches | None = None
+    cache: CacheStack | None = None
     record_kept: Callable[[Caller, Plan, str], None] = lambda *_: None
     media: MediaServices | None = None
     cache_stats: Callable[[str | None], Awaitable[CacheStats]] | None = None
-    scaling: Scaling | None = None
+    scaling: ScalingOverview | None = None
     reports: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     loop_lag: LoopLag = field(default_factory=LoopLag)
     leaving: Callable[[Server, str], Awaitable[bool]] = _staying
@@ -90,5 +90,5 @@ class Services:
     def administration(self) -> Administration:
         """Raises StoreDown where there is no store."""
         if self.office is None:
-            raise StoreDown
+            raise DatabaseUnavailable
         return self.office

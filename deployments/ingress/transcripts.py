@@ -10,10 +10,10 @@ from typing import Any, get_args
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs.files import TenantFiles
-from cluster.media.videos import Video, VideoCatalog, objects_expire, transcript_of
-from cluster.problems import Conflict, UnsupportedMedia
-from deployments.clipper.intake import Intake
-from deployments.clipper.transcript import Kind, TranscriptRefused
+from cluster.runtime.problems import Conflict, UnsupportedMedia
+from deployments.video.catalog import Video, VideoCatalog, objects_expire, transcript_of
+from deployments.video.ingest import VideoIngest
+from deployments.video.transcript import Kind, TranscriptRefused
 
 MEDIA_TYPES: dict[Kind, str] = {
     "srt": "application/x-subrip",
@@ -33,7 +33,7 @@ _UNSAID = frozenset({"", "text/plain", "application/octet-stream"})
 
 
 @dataclass(frozen=True, slots=True)
-class Sidecar:
+class TranscriptFile:
     """A transcript that can be read; `said` is what the catalogue keeps of it, `last_s` when its
     last word begins."""
 
@@ -43,13 +43,13 @@ class Sidecar:
     last_s: float
 
 
-async def sidecar(
-    intake: Intake,
+async def detect_format(
+    intake: VideoIngest,
     data: bytes,
     content_type: str,
     name: str | None = None,
     duration: float | None = None,
-) -> Sidecar:
+) -> TranscriptFile:
     """It is read in a confined child. `duration` is the recording's, None: not known yet.
 
     Raises UnsupportedMedia and TranscriptRefused.
@@ -57,7 +57,7 @@ async def sidecar(
     return await _read(intake, data, _kind(data, content_type, name), duration)
 
 
-async def fitted(intake: Intake, found: Sidecar, video: Video) -> Sidecar:
+async def fitted(intake: VideoIngest, found: TranscriptFile, video: Video) -> TranscriptFile:
     """`found`, now that its recording's duration is known.
 
     Raises TranscriptRefused: all of it lies after the recording's end.
@@ -68,7 +68,9 @@ async def fitted(intake: Intake, found: Sidecar, video: Video) -> Sidecar:
     return await _read(intake, found.data, found.kind, duration)
 
 
-async def _read(intake: Intake, data: bytes, kind: Kind, duration: float | None) -> Sidecar:
+async def _read(
+    intake: VideoIngest, data: bytes, kind: Kind, duration: float | None
+) -> TranscriptFile:
     transcript = await intake.read_transcript(data, kind, duration)
     if not transcript.words:
         raise TranscriptRefused("transcript: holds no words.")
@@ -81,11 +83,11 @@ async def _read(intake: Intake, data: bytes, kind: Kind, duration: float | None)
         "notes": list(transcript.notes),
         "undrawn_scripts": list(transcript.undrawn_scripts),
     }
-    return Sidecar(kind, data, said, transcript.words[-1].start)
+    return TranscriptFile(kind, data, said, transcript.words[-1].start)
 
 
 async def keep_file(
-    connection: AsyncConnection, files: TenantFiles, video: Video, found: Sidecar
+    connection: AsyncConnection, files: TenantFiles, video: Video, found: TranscriptFile
 ) -> None:
     """In place of any before; it lives as long as the video."""
     path, media_type = transcript_of(video.id), MEDIA_TYPES[found.kind]
@@ -98,12 +100,12 @@ def duration_of(video: Video) -> float | None:
     return None if video.info is None else float(video.info["duration"])
 
 
-async def put_beside(
+async def attach_transcript(
     connection: AsyncConnection,
     videos: VideoCatalog,
     files: TenantFiles,
     video: Video,
-    found: Sidecar,
+    found: TranscriptFile,
 ) -> Video:
     """Keep it with a video that is there. Raises Conflict for one that is not ready."""
     if video.state != "ready":

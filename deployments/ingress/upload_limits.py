@@ -2,9 +2,9 @@
 
 import re
 
-from cluster.problems import PayloadTooLarge
+from cluster.runtime.problems import PayloadTooLarge
 from deployments.contracts.media import MediaLimits
-from deployments.ingress.middleware.allowances import Allowance
+from deployments.ingress.http.middleware.route_limits import RouteLimit
 
 MAX_FORM_BYTES = 512 << 20  # of the file in a form
 MAX_TRANSCRIPT_BYTES = 5 << 20
@@ -31,27 +31,27 @@ def _form_too_large(limit_bytes: int) -> PayloadTooLarge:
     return FormTooLarge(limit_bytes - _BESIDE)
 
 
-def allowances(
+def upload_limits(
     limits: MediaLimits | None = None, max_form_bytes: int = MAX_FORM_BYTES
-) -> tuple[Allowance, ...]:
+) -> tuple[RouteLimit, ...]:
     """For `BodyLimit` and `Deadlines`."""
     largest = (limits or MediaLimits()).max_bytes
     id_ = r"[0-9A-Za-z_-]{1,63}"
     return (
-        Allowance(
+        RouteLimit(
             frozenset({"POST"}),
             re.compile(r"/api/v1/videos"),
             max_form_bytes + _BESIDE,
             FORM_S,
             _form_too_large,
         ),
-        Allowance(
+        RouteLimit(
             frozenset({"POST", "PATCH", "HEAD"}),
             re.compile(rf"/api/v1/uploads(/{id_})?"),
             largest,
             PIECE_S,
         ),
-        Allowance(
+        RouteLimit(
             frozenset({"PUT"}),
             re.compile(rf"/api/v1/videos/{id_}/transcript"),
             MAX_TRANSCRIPT_BYTES,

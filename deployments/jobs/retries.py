@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 
 _WORTH_A_TRY = frozenset({408, 409, 429})  # of the 4xx: they may pass by themselves
 
@@ -42,7 +42,7 @@ def is_final(problem: Problem) -> bool:
     return 400 <= problem.status < 500 and problem.status not in _WORTH_A_TRY
 
 
-def kept(problem: Problem, *, retryable: bool) -> Mapping[str, Any]:
+def stored_problem(problem: Problem, *, retryable: bool) -> Mapping[str, Any]:
     """The problem as a job's row has it: constant texts and the detail, never a traceback."""
     return {
         "slug": problem.slug,

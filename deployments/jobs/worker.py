@@ -11,10 +11,10 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from cluster.clock import Clock
-from cluster.storage.database import StoreDown
-from deployments.contracts.jobs import Handler
-from deployments.jobs.run import Run, Stop
+from cluster.runtime.clock import Clock
+from cluster.storage.database import DatabaseUnavailable
+from deployments.contracts.jobs import JobHandler
+from deployments.jobs.attempt import JobAttempt, StopReason
 from deployments.jobs.store import JobStore
 
 MAX_NAME = 80
@@ -23,7 +23,7 @@ log = logging.getLogger("mobula.jobs")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WorkerTimings:
     """All in seconds. Polls slow down from `poll_s` to `slowest_s` while there is nothing to do."""
 
     poll_s: float = 0.2
@@ -33,19 +33,19 @@ class Pace:
     close_s: float = 10.0  # how long a close waits for handlers to let go
 
 
-class Worker:
+class JobWorker:
     """Runs up to `concurrency` jobs; a lease is renewed after a third of `lease_s`."""
 
     def __init__(
         self,
         store: JobStore,
-        handlers: Sequence[Handler],
+        handlers: Sequence[JobHandler],
         name: str,
         clock: Clock,
         *,
         concurrency: int = 1,
         lease_s: float = 15.0,
-        pace: Pace | None = None,
+        pace: WorkerTimings | None = None,
     ) -> None:
         """Raises ValueError if `name` is not 1 to 80 characters long."""
         if not 1 <= len(name) <= MAX_NAME:
@@ -56,8 +56,8 @@ class Worker:
         self._clock = clock
         self._concurrency = concurrency
         self._lease_s = lease_s
-        self._pace = pace or Pace()
-        self._runs: dict[tuple[str, int], Run] = {}  # by job and fence
+        self._pace = pace or WorkerTimings()
+        self._runs: dict[tuple[str, int], JobAttempt] = {}  # by job and fence
         self._renewed = clock.monotonic()
         self._woken = asyncio.Event()
         self._closing = False
@@ -88,7 +88,7 @@ class Worker:
         if self._claiming is not None:
             await self._claiming
         for run in self._runs.values():
-            run.stop(Stop.CLOSING)
+            run.stop(StopReason.CLOSING)
         await _ended([run.task for run in self._runs.values()], self._pace.close_s)
         await _ended(self._keeping, 0.0)
 
@@ -110,7 +110,7 @@ class Worker:
                 if not await self._claim():
                     break
                 found = True
-        except StoreDown:
+        except DatabaseUnavailable:
             log.warning("jobs wait for the store")
         except Exception:
             log.exception("a job could not be claimed")
@@ -122,12 +122,12 @@ class Worker:
         if lease is None:
             return False
         handler = self._handlers[lease.job.kind]
-        run = Run(self._store, handler, lease, self._clock, good_until)
+        run = JobAttempt(self._store, handler, lease, self._clock, good_until)
         self._runs[run.key] = run
         run.task.add_done_callback(lambda _: self._done(run))
         return True
 
-    def _done(self, run: Run) -> None:
+    def _done(self, run: JobAttempt) -> None:
         del self._runs[run.key]
         self._woken.set()
 
@@ -136,7 +136,7 @@ class Worker:
             await asyncio.sleep(pause_s)
             try:
                 await do()
-            except (StoreDown, TimeoutError):
+            except (DatabaseUnavailable, TimeoutError):
                 log.warning("jobs wait for the store")
             except Exception:
                 log.exception("a worker's duty was not done; it is tried again")
@@ -155,25 +155,25 @@ class Worker:
         except Exception:
             for run in runs:
                 if self._clock.monotonic() >= run.good_until:
-                    run.stop(Stop.LOST)
+                    run.stop(StopReason.LOST)
             raise
 
-    async def _keep(self, runs: Sequence[Run]) -> None:
+    async def _keep(self, runs: Sequence[JobAttempt]) -> None:
         now, leases = self._clock.monotonic(), [run.lease for run in runs]
         renewing = now - self._renewed >= self._lease_s / 3
         if renewing:
             held = await self._store.renew_all(leases, self._lease_s)
             self._renewed = now
         else:
-            held = await self._store.look(leases)
+            held = await self._store.check(leases)
         for run in runs:
             asked = held.get(run.key)
             if asked is None:
-                run.stop(Stop.LOST)
+                run.stop(StopReason.LOST)
             elif renewing:
                 run.good_until = now + self._lease_s
             if asked:
-                run.stop(Stop.CANCELED)
+                run.stop(StopReason.CANCELED)
 
 
 async def _ended(tasks: Sequence[asyncio.Task[None]], patience_s: float) -> None:

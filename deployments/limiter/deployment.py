@@ -5,12 +5,12 @@ In: exchanges over a handle. Out: grants. A plain class; graphs/ makes the deplo
 
 from collections.abc import Sequence
 
-from cluster.clock import SystemClock
-from cluster.logs import configure_logging
-from cluster.loop_lag import LoopLag
-from cluster.settings import Settings
-from deployments.contracts.limits import Ask, Exchange
-from deployments.limiter.memory_authority import MemoryAuthority
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.loop_lag import LoopLag
+from cluster.runtime.settings import Settings
+from deployments.contracts.limits import ExchangeResult, LeaseRequest
+from deployments.limiter.authority.memory import MemoryAuthority
 
 
 class LimiterReplica:
@@ -22,8 +22,8 @@ class LimiterReplica:
         self._lag = LoopLag()
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         return await self._authority.exchange(replica, epoch, ttl_s, asks)
 
     async def loop_lag(self) -> float:

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from cluster.clock import Clock
-from deployments.limiter.account import Source
-from deployments.limiter.purse import Purse
+from cluster.runtime.clock import Clock
+from deployments.limiter.leased_bucket import LeasedBucket
+from deployments.limiter.tenant_state import Source
 
 _HITS_S = 1.0
 _SWEEP_S = 3600.0
@@ -49,14 +49,14 @@ class _Hits:
     """Hits of one limit by one source since `told_at` (monotonic seconds)."""
 
     tenant: str
-    purse: Purse
+    purse: LeasedBucket
     source: Source
     shadow: bool
     told_at: float = -math.inf
     count: int = 0
 
 
-class Announcer:
+class LimitEventEmitter:
     """Turns what happens into events."""
 
     def __init__(self, observe: Callable[[LimitEvent], None], clock: Clock) -> None:
@@ -69,7 +69,7 @@ class Announcer:
     def authority(self, kind: Literal["authority_down", "authority_up"]) -> None:
         self._send(LimitEvent(kind, self._clock.wall()))
 
-    def hit(self, tenant: str, purse: Purse, source: Source, now: float) -> None:
+    def hit(self, tenant: str, purse: LeasedBucket, source: Source, now: float) -> None:
         """A limit refused a request, or would have."""
         shadow = purse.limit.shadow
         key = (purse.limit.spec.key, shadow, source)
@@ -89,9 +89,9 @@ class Announcer:
                 else:
                     del self._hits[key]
 
-    def budget(self, tenant: str, purse: Purse, now: float) -> None:
+    def budget(self, tenant: str, purse: LeasedBucket, now: float) -> None:
         """A budget's level is known anew: 80 % and 100 % of it are told once each in a period."""
-        left = purse.left(now)
+        left = purse.remaining_global(now)
         if not purse.known or 5 * left > purse.limit.spec.capacity:
             return
         told, _ = self._told.get(purse.limit.spec.key, (0, 0.0))
@@ -100,7 +100,9 @@ class Announcer:
         if told < 100 and left < 1:
             self._threshold("budget_100", 100, tenant, purse, left)
 
-    def _threshold(self, kind: Kind, percent: int, tenant: str, purse: Purse, left: int) -> None:
+    def _threshold(
+        self, kind: Kind, percent: int, tenant: str, purse: LeasedBucket, left: int
+    ) -> None:
         wall, limit = self._clock.wall(), purse.limit
         if wall >= self._sweep_at:
             self._told = {key: told for key, told in self._told.items() if told[1] > wall}

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
-from deployments.limiter.purse import Purse
+from deployments.limiter.leased_bucket import LeasedBucket
 
 Headers = list[tuple[bytes, bytes]]
 _FAMILIES = ((Unit.REQUESTS, b"requests"), (Unit.TOKENS, b"tokens"))
 
 
-def rate_limit_headers(purses: Sequence[Purse], now: float, wall: float) -> Headers:
+def rate_limit_headers(purses: Sequence[LeasedBucket], now: float, wall: float) -> Headers:
     """All limits that applied; for each x-ratelimit family, the one with the least left."""
     if not purses:
         return []
@@ -25,7 +25,7 @@ def rate_limit_headers(purses: Sequence[Purse], now: float, wall: float) -> Head
         if purse.kind is BucketKind.SLOTS:
             values.append(b"%b;r=%d" % (limit.quoted, left))
             continue
-        reset_s = whole_in_s(purse, left, wall)
+        reset_s = seconds_until_full(purse, left, wall)
         values.append(b"%b;r=%d;t=%d" % (limit.quoted, left, reset_s))
         if limit.unit not in least or left < least[limit.unit][0]:
             least[limit.unit] = left, reset_s, limit.quota
@@ -39,7 +39,7 @@ def rate_limit_headers(purses: Sequence[Purse], now: float, wall: float) -> Head
     return headers
 
 
-def whole_in_s(purse: Purse, left: int, wall: float) -> int:
+def seconds_until_full(purse: LeasedBucket, left: int, wall: float) -> int:
     """Seconds until nothing of a limit is spent, if nothing more is; 0 for slots."""
     spec = purse.limit.spec
     if purse.kind is BucketKind.BUDGET:

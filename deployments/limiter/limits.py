@@ -43,7 +43,7 @@ class Limit:
         object.__setattr__(self, "policy", f'"{plain}";q={self.quota}{unit}{window}'.encode())
 
 
-def shard(tenant: str) -> int:
+def tenant_shard(tenant: str) -> int:
     """The group of tenants that `tenant` shares an epoch with."""
     return zlib.crc32(tenant.encode()) % SHARDS
 
@@ -83,7 +83,7 @@ def reservation_limits(
     return found
 
 
-def every_limit(tenant: str, plan: Plan, wall: float) -> list[Limit]:
+def all_limits(tenant: str, plan: Plan, wall: float) -> list[Limit]:
     """All that the plan sets now, each once."""
     found = []
     for request_class in RequestClass:
@@ -94,7 +94,7 @@ def every_limit(tenant: str, plan: Plan, wall: float) -> list[Limit]:
     return list({limit.spec.key: limit for limit in found}.values())
 
 
-def next_day(wall: float) -> float:
+def next_utc_midnight(wall: float) -> float:
     """Unix seconds of the next midnight in UTC, when budgets change their buckets."""
     day = datetime.fromtimestamp(wall, tz=UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return (day + timedelta(days=1)).timestamp()

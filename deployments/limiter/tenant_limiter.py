@@ -10,15 +10,15 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Amounts, amount_of
+from cluster.tenants.units import UsageAmounts, amount_of
 from deployments.contracts.limits import Authority, BucketKind
-from deployments.limiter.account import Account
-from deployments.limiter.events import Announcer, LimitEvent
-from deployments.limiter.permit import Permit
-from deployments.limiter.rounds import Rounds, Spent
-from deployments.limiter.view import LimitView, limit_view
+from deployments.limiter.events import LimitEvent, LimitEventEmitter
+from deployments.limiter.lease_client import LeaseClient, Spent
+from deployments.limiter.permit import LimiterPermit
+from deployments.limiter.status import LimitStatus, limit_view
+from deployments.limiter.tenant_state import TenantLimits
 
 
 class TenantLimiter:
@@ -40,10 +40,10 @@ class TenantLimiter:
         ttl_s: float = 1.0,
         patience_s: float = 0.04,
     ) -> None:
-        self._announcer = announcer = Announcer(observe, clock)
+        self._announcer = announcer = LimitEventEmitter(observe, clock)
         self._clock = clock
         self._ttl_s = ttl_s
-        self._rounds = Rounds(authority, replica, clock, spent, announcer, ttl_s, patience_s)
+        self._rounds = LeaseClient(authority, replica, clock, spent, announcer, ttl_s, patience_s)
         self._accounts = self._rounds.accounts
         self._ticking: asyncio.Task[None] | None = None
 
@@ -61,31 +61,38 @@ class TenantLimiter:
         await self._finish(accounts)
         for account in accounts:
             for purse in account.purses.values():
-                purse.retire()
+                purse.release_all()
             self._rounds.start(account)
         await self._finish(accounts)
         self._announcer.flush(math.inf)
 
-    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit:
+    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> LimiterPermit:
         """Spend one request credit and take a slot, both or neither. Suspends only without
         credits in hand. Raises RateLimited."""
         account = self._account(tenant, plan)
         now = self._clock.monotonic()
         parts = account.admission(request_class, now)
-        taken = await self._rounds.take(account, parts, (request_class, ""), now)
-        return Permit(self._rounds, account, request_class, taken)
+        taken = await self._rounds.acquire(account, parts, (request_class, ""), now)
+        return LimiterPermit(self._rounds, account, request_class, taken)
 
-    def admit_now(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit | None:
+    def try_admit(
+        self, tenant: str, plan: Plan, request_class: RequestClass
+    ) -> LimiterPermit | None:
         """The same out of credits in hand; None, and nothing is spent, where they do not do."""
         account = self._account(tenant, plan)
         now = self._clock.monotonic()
         parts = account.admission(request_class, now)
-        if not self._rounds.take_now(account, parts, now):
+        if not self._rounds.try_acquire(account, parts, now):
             return None
-        return Permit(self._rounds, account, request_class, parts)
+        return LimiterPermit(self._rounds, account, request_class, parts)
 
-    def restore(
-        self, tenant: str, plan: Plan, request_class: RequestClass, model: str, amounts: Amounts
+    def refund_budget(
+        self,
+        tenant: str,
+        plan: Plan,
+        request_class: RequestClass,
+        model: str,
+        amounts: UsageAmounts,
     ) -> None:
         """Give budgets back what was settled as used and was not used after all. Rates, which have
         refilled meanwhile, are left alone."""
@@ -94,14 +101,14 @@ class TenantLimiter:
         for purse, unit in account.reservation(request_class, model, now, wall):
             unused = amount_of(unit, amounts, plan.weights)
             if purse.kind is BucketKind.BUDGET and unused:
-                purse.spend(0)
-                purse.give_back(0, -unused, purse.voids)
+                purse.consume(0)
+                purse.release(0, -unused, purse.voids)
 
-    async def view(self, tenant: str, plan: Plan) -> list[LimitView]:
+    async def view(self, tenant: str, plan: Plan) -> list[LimitStatus]:
         """Every limit of the plan as it stands; asks the authority once and spends nothing."""
         account = self._account(tenant, plan)
         purses = account.every(self._clock.monotonic(), self._clock.wall())
-        await self._rounds.look(account, purses)
+        await self._rounds.refresh(account, purses)
         now, wall = self._clock.monotonic(), self._clock.wall()
         return [limit_view(purse, now, wall) for purse in purses]
 
@@ -117,7 +124,7 @@ class TenantLimiter:
                 continue
             if account.due(now):
                 self._rounds.start(account)
-            elif account.tidy():
+            elif account.evict_idle():
                 del self._accounts[account.tenant]
 
     @property
@@ -134,10 +141,10 @@ class TenantLimiter:
     def authority_is_up(self) -> bool:
         return self._rounds.outage.since is None
 
-    def _account(self, tenant: str, plan: Plan) -> Account:
+    def _account(self, tenant: str, plan: Plan) -> TenantLimits:
         account = self._accounts.get(tenant)
         if account is None:
-            account = self._accounts[tenant] = Account(tenant, plan, self._ttl_s)
+            account = self._accounts[tenant] = TenantLimits(tenant, plan, self._ttl_s)
         elif account.plan is not plan:
             account.follow(plan)
         return account
@@ -147,7 +154,7 @@ class TenantLimiter:
             await asyncio.sleep(self._ttl_s / 5)
             self.tick()
 
-    async def _finish(self, accounts: list[Account]) -> None:
+    async def _finish(self, accounts: list[TenantLimits]) -> None:
         running = [account.task for account in accounts if account.task is not None]
         if running:
             await asyncio.wait(running)

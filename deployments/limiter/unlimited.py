@@ -1,22 +1,24 @@
 """The limiter that limits nothing: for a cluster of one's own, and to measure what limits cost."""
 
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 
 
-class Unlimited:
+class NullLimiter:
     """A Limiter, a Permit and a Reservation at once; it holds no state."""
 
-    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "Unlimited":
+    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "NullLimiter":
         return self
 
-    def admit_now(self, tenant: str, plan: Plan, request_class: RequestClass) -> "Unlimited":
+    def try_admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "NullLimiter":
         return self
 
-    async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> "Unlimited":
+    async def reserve(
+        self, model: str, amounts: UsageAmounts, *, lasting: bool = False
+    ) -> "NullLimiter":
         return self
 
-    def settle(self, actual: Amounts, *, requests: int = 1) -> None:
+    def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
         pass
 
     def headers(self) -> list[tuple[bytes, bytes]]:

@@ -9,10 +9,10 @@ from contextlib import aclosing
 from dataclasses import fields
 from typing import Any
 
-from cluster.clock import SystemClock
-from cluster.logs import configure_logging
-from cluster.problems import Problem
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.problems import Problem
+from cluster.runtime.settings import Settings
 from deployments.contracts.generation import (
     Chunk,
     Completion,
@@ -20,12 +20,12 @@ from deployments.contracts.generation import (
     ModelCard,
     ModelLoad,
     SettleRequest,
-    Usage,
+    TokenUsage,
 )
-from deployments.model.failures import answered, answered_items
 from deployments.model.loading import load_text_model
-from deployments.model.spec import ModelSpec, Tunables, in_force
-from deployments.model.vitals import Vitals
+from deployments.model.process_health import ProcessHealth
+from deployments.model.ray_errors import answered_items, as_response
+from deployments.model.spec import LiveConfig, ModelSpec, resolve_spec
 
 _UNHEALTHY_LAG_S = 5.0
 
@@ -34,17 +34,17 @@ class ModelReplica:
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
 
     async def __init__(self, spec: ModelSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
-        self._vitals = Vitals(SystemClock())
+        self._vitals = ProcessHealth(SystemClock())
         settings = Settings()
         configure_logging(settings.log_level)
-        spec = in_force(ModelSpec, spec, settings.model_spec)
+        spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
-        self._vitals.up()
+        self._vitals.mark_ready()
         self._serving = True
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
         """Problems are answers here: of what is raised, Serve logs the whole traceback."""
-        return await answered(self._model.generate(request), request)
+        return await as_response(self._model.generate(request), request)
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk | Problem, None]:
         """A problem is the last item."""
@@ -52,7 +52,7 @@ class ModelReplica:
             async for chunk in chunks:
                 yield chunk
 
-    async def settle(self, request: SettleRequest) -> Usage:
+    async def settle(self, request: SettleRequest) -> TokenUsage:
         """What a call that was given up has used; the request names this replica to the router."""
         return await self._model.settle(request.call)
 
@@ -65,7 +65,7 @@ class ModelReplica:
         return ModelLoad(**found | {"waiting": stats.waiting + self._model.admission.waiting})
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
-        self._model.tune(Tunables.model_validate(user_config))
+        self._model.reconfigure(LiveConfig.model_validate(user_config))
 
     async def check_health(self) -> None:
         """Raises RuntimeError when the engine is dead or the event loop is far behind."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from deployments.model.catalog import IR_NAME
+from deployments.model.model_files import IR_NAME
 
 log = logging.getLogger(__name__)
 

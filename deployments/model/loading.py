@@ -6,14 +6,14 @@ In: what the operator wrote. Out: a `TextModel`, engine started.
 import asyncio
 from pathlib import Path
 
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 from deployments.contracts.engine import Engine
 from deployments.contracts.generation import ModelCard
-from deployments.model.catalog import ModelFiles, find_model
 from deployments.model.engines.factory import build_echo, build_engine, cache_tokens, choose_engine
+from deployments.model.model_files import ModelFiles, find_model
 from deployments.model.spec import ModelSpec
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer, TextTokenizer, Tokenizer
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer, TextTokenizer, Tokenizer
 
 _ECHO_CONTEXT = 131_072
 

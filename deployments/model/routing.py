@@ -1,4 +1,5 @@
-"""What a replica tells its callers, for them to choose among replicas (cluster/routing/seats.py).
+"""What a replica tells its callers, for them to choose among replicas
+(cluster/balancing/replica_state.py).
 
 Flows in: the sequences it holds and the tokens/s it makes. Flows out: figures that are rounded, as
 Serve tells every caller of each change.
@@ -6,13 +7,13 @@ Serve tells every caller of each change.
 
 from socket import gethostname
 
-from deployments.model.spec import Tunables
+from deployments.model.spec import LiveConfig
 
 _SMOOTHING = 0.3
 EVERY_HOST = "*"
 
 
-class RoutingFigures:
+class RoutingStats:
     """`weight` is the operator's word on this replica; `host` is where it runs."""
 
     def __init__(self, host: str | None = None) -> None:
@@ -20,7 +21,7 @@ class RoutingFigures:
         self._speed = 0.0
         self.weight = 1.0
 
-    def tune(self, tunables: Tunables) -> None:
+    def tune(self, tunables: LiveConfig) -> None:
         weight = tunables.weight
         if isinstance(weight, dict):
             weight = weight.get(self._host, weight.get(EVERY_HOST, 1.0))

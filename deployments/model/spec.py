@@ -112,7 +112,7 @@ class ModelSpec(BaseModel):
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
 
-class Tunables(BaseModel):
+class LiveConfig(BaseModel):
     """What Serve's `user_config` may change while a model runs; None keeps what is.
 
     `weight` is a replica's share of the requests under the routing policy `weighted`, in relation
@@ -127,7 +127,7 @@ class Tunables(BaseModel):
     weight: Weight | dict[str, Weight] | None = None
 
 
-def in_force(kind: type[Spec], spec: Spec | Mapping[str, Any], deployed: str | None) -> Spec:
+def resolve_spec(kind: type[Spec], spec: Spec | Mapping[str, Any], deployed: str | None) -> Spec:
     """What a replica runs: `deployed`, JSON of a later spec, before what it was built with.
 
     Raises pydantic's ValidationError.

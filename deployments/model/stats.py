@@ -3,7 +3,7 @@
 In: a counter's readings. Out: how fast it grew between the last two, at least a second apart.
 """
 
-from cluster.clock import Clock
+from cluster.runtime.clock import Clock
 
 _SHORTEST_S = 1.0
 

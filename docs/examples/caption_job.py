@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from cluster.client import Mobula
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 
 BRIEFS = [
     {"topic": "a rooftop coffee bar", "platform": "instagram", "style": "playful"},

@@ -2,7 +2,7 @@
 
 from locust import FastHttpUser, between, task
 
-from load_tests.users.texts import Topics
+from load_tests.users.prompts import Topics
 
 
 class CaptionUser(FastHttpUser):

@@ -5,7 +5,7 @@ from typing import Any
 
 from locust import FastHttpUser, between, task
 
-from load_tests.users.texts import Topics
+from load_tests.users.prompts import Topics
 
 
 class ChatUser(FastHttpUser):

@@ -4,10 +4,10 @@ from locust import User
 
 from load_tests.users.captions import CaptionUser
 from load_tests.users.chat import ChatUser, StreamUser
-from load_tests.users.kept import RepeatingUser
-from load_tests.users.neighbours import NoisyUser, QuietUser
-from load_tests.users.reading import DashboardUser, OperatorUser
-from load_tests.users.texting import CompletionUser, EmbeddingUser, PostUser
+from load_tests.users.dashboards import DashboardUser, OperatorUser
+from load_tests.users.noisy_neighbor import NoisyUser, QuietUser
+from load_tests.users.repeating import RepeatingUser
+from load_tests.users.text import CompletionUser, EmbeddingUser, PostUser
 from load_tests.users.videos import VideoUser
 
 _CORE = (ChatUser, StreamUser, CaptionUser)

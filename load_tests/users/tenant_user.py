@@ -4,7 +4,7 @@ from typing import Any
 
 from locust import FastHttpUser
 
-from load_tests.users.texts import Topics
+from load_tests.users.prompts import Topics
 
 
 class TenantUser(FastHttpUser):

@@ -12,7 +12,7 @@ from typing import Any
 
 from locust import between, task
 
-from load_tests import talk
+from load_tests import synthetic_recording
 from load_tests.users.tenant_user import TenantUser
 
 SECONDS, WIDTH, HEIGHT = 12, 320, 180
@@ -28,8 +28,8 @@ def recording() -> tuple[bytes, bytes]:
     """A short talk and what is said in it."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "talk.mp4"
-        talk.make(file, SECONDS, WIDTH, HEIGHT)
-        return file.read_bytes(), talk.transcript(SECONDS).encode()
+        synthetic_recording.make(file, SECONDS, WIDTH, HEIGHT)
+        return file.read_bytes(), synthetic_recording.transcript(SECONDS).encode()
 
 
 class VideoUser(TenantUser):
@@ -40,7 +40,10 @@ class VideoUser(TenantUser):
     @task(2)
     def by_form(self) -> None:
         video, said = recording()
-        files = {"file": ("talk.mp4", video), "transcript": ("talk.srt", said)}
+        files = {
+            "file": ("talk.mp4", video),
+            "transcript": ("talk.srt", said),
+        }
         answer = self.client.post(
             "/api/v1/videos", files=files, headers=self.headers, name="video by form"
         )

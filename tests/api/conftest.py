@@ -7,18 +7,18 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.clock import SystemClock
+from cluster.runtime.clock import SystemClock
 from cluster.tenants.plan import Plan
-from deployments.content.registry import Providers
+from deployments.content.registry import ProviderRegistry
 from deployments.contracts.limits import Limiter
-from deployments.ingress.app import create_app
-from deployments.ingress.embedding_path import EmbeddingPath
-from deployments.ingress.estimates import Estimates
-from deployments.ingress.gate import Gate
-from deployments.ingress.models import Models
-from deployments.ingress.path import Path
-from deployments.ingress.services import Services
-from deployments.limiter.unlimited import Unlimited
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.http.app import create_app
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.services import AppServices
+from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
 from tests.api.web import FixedKeys, MakeServices, client_of, settings_of
 
@@ -53,7 +53,7 @@ def plan() -> Plan:
 
 @pytest.fixture
 def limiter() -> Limiter:
-    return Unlimited()
+    return NullLimiter()
 
 
 @pytest.fixture
@@ -66,19 +66,19 @@ def make_services(
     limiter: Limiter,
     tmp_path: FilePath,
 ) -> MakeServices:
-    def make(**settings: object) -> Services:
+    def make(**settings: object) -> AppServices:
         clock = SystemClock()
-        models = Models({"words": model}, clock, {"letters": embedder})
-        path = Path(models, lambda _: plan, Estimates({}), records)
-        return Services(
+        models = ModelRegistry({"words": model}, clock, {"letters": embedder})
+        path = ModelPipeline(models, lambda _: plan, TokenEstimator({}), records)
+        return AppServices(
             settings=settings_of(tmp_path, **settings),
             authenticator=FixedKeys(),
             plan_of=lambda _: plan,
-            gate=Gate(limiter, lambda _: plan, records, clock),
+            gate=AdmissionControl(limiter, lambda _: plan, records, clock),
             models=models,
             path=path,
-            embeddings=EmbeddingPath(models, lambda _: plan, records),
-            providers=Providers({"words": path}, "words", {"house": "words"}),
+            embeddings=EmbeddingPipeline(models, lambda _: plan, records),
+            providers=ProviderRegistry({"words": path}, "words", {"house": "words"}),
             clock=clock,
             version="9.9.9",
             access_log=access_log.append,

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from cluster.audit.record import AuditRecord
-from cluster.problems import ModelFailed, Overloaded, Problem, PromptTooLong
+from cluster.runtime.problems import ModelFailed, Overloaded, Problem, PromptTooLong
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Choice,
@@ -20,7 +20,7 @@ from deployments.contracts.generation import (
     ModelCard,
     ModelLoad,
     TokenLogprob,
-    Usage,
+    TokenUsage,
 )
 
 CONTEXT = 64
@@ -31,16 +31,16 @@ class Records:
 
     def __init__(self) -> None:
         self.lines: list[AuditRecord] = []
-        self.usage: list[tuple[str, str, Amounts]] = []
+        self.usage: list[tuple[str, str, UsageAmounts]] = []
         self.kept: list[tuple[str, str]] = []
 
-    def note(self, record: AuditRecord) -> None:
+    def enqueue(self, record: AuditRecord) -> None:
         self.lines.append(record)
 
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: Amounts) -> None:
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         self.usage.append((caller.tenant, model, amounts))
 
-    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         self.kept.append((caller.tenant, model))
 
 
@@ -77,7 +77,7 @@ class WordsModel:
     async def generate(self, request: GenerateRequest) -> Completion:
         texts: dict[int, str] = {}
         logprobs: dict[int, list[TokenLogprob]] = {}
-        usage = Usage()
+        usage = TokenUsage()
         async for chunk in self.stream(request):
             texts[chunk.index] = texts.get(chunk.index, "") + chunk.text
             logprobs.setdefault(chunk.index, []).extend(chunk.logprobs or ())
@@ -124,7 +124,7 @@ class WordsModel:
                     prompt_tokens=size if first else 0,
                 )
             last = index == request.n - 1
-            usage = Usage(size, len(words) * request.n) if last else None
+            usage = TokenUsage(size, len(words) * request.n) if last else None
             yield Chunk(index, "", "stop", () if request.sampling.logprobs else None, usage)
 
 

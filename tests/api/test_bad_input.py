@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
 from tests.api.fakes import CONTEXT, WordsModel
 from tests.api.web import ADMIN_KEY, READER_KEY, MakeServices, client_of

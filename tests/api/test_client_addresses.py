@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from cluster.ops.haproxy_configuration import TOKEN_HEADER
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.web import MakeServices
 
 TOKEN, CLIENT = "f" * 64, "203.0.113.7"

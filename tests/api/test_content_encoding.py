@@ -11,7 +11,7 @@ import pytest
 import zstandard
 from starlette.types import ASGIApp
 
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.fakes import WordsModel
 from tests.api.web import ADMIN_KEY, MakeServices, client_of
 from tests.api.wire import Wire

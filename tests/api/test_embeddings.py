@@ -8,9 +8,9 @@ import openai
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.problems import ModelFailed, Overloaded
+from cluster.runtime.problems import ModelFailed, Overloaded
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.ingress.schemas.answers import OpenAIErrorBody
 from deployments.ingress.schemas.embeddings import MAX_INPUTS, EmbeddingList
 from tests.api.fakes import LettersEmbedder, Records
@@ -117,7 +117,7 @@ async def test_tokens_go_to_the_ledger_and_the_call_to_the_audit_trail(
 ) -> None:
     await embed(client)
 
-    assert records.usage == [("acme", "letters", Amounts(input_tokens=3))]
+    assert records.usage == [("acme", "letters", UsageAmounts(input_tokens=3))]
     line = records.lines[-1]
     assert (line.action, line.resource, line.outcome) == ("embeddings", "model:letters", "ok")
 

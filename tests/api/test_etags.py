@@ -4,8 +4,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.ingress.app import create_app
-from deployments.ingress.middleware.etags import MAX_BYTES, ETags
+from deployments.ingress.http.app import create_app
+from deployments.ingress.http.middleware.etags import MAX_BYTES, ETags
 from tests.api.web import MakeServices, client_of
 
 MODELS = "/v1/models"

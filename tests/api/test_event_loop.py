@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import httpx
 from starlette.types import ASGIApp
 
-from load_tests.bench_hostile_input import measure
-from load_tests.hostile_requests import HostileRequest, ingress_lag, requests
+from load_tests.benchmarks.faults.bench_hostile_input import measure
+from load_tests.benchmarks.faults.hostile_requests import HostileRequest, ingress_lag, requests
 from tests.api.web import ADMIN_KEY
 
 LIMIT_S = 0.02  # of CPU: waiting for a core on a busy machine does not count

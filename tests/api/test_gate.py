@@ -6,10 +6,10 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.problems import QuotaExceeded, RateLimited
+from cluster.runtime.problems import QuotaExceeded, RateLimited
 from cluster.tenants.caller import Priority
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.limits import Limiter
 from tests.api.fakes import Records, WordsModel
 from tests.api.web import ADMIN_KEY
@@ -25,8 +25,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self.admitted: list[tuple[str, RequestClass]] = []
-        self.reserved: list[Amounts] = []
-        self.settled: list[Amounts] = []
+        self.reserved: list[UsageAmounts] = []
+        self.settled: list[UsageAmounts] = []
         self.calls = 0
         self.open = 0
         self.refuse_request: Exception | None = None
@@ -39,13 +39,15 @@ class Ledger:
         self.open += 1
         return self
 
-    async def reserve(self, model: str, amounts: Amounts, *, lasting: bool = False) -> "Ledger":
+    async def reserve(
+        self, model: str, amounts: UsageAmounts, *, lasting: bool = False
+    ) -> "Ledger":
         if self.refuse_tokens:
             raise self.refuse_tokens
         self.reserved.append(amounts)
         return self
 
-    def settle(self, actual: Amounts, *, requests: int = 1) -> None:
+    def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
         self.settled.append(actual)
         self.calls += requests
 
@@ -71,7 +73,7 @@ async def test_an_answer_is_admitted_settled_metered_and_written_down(
 ) -> None:
     answer = await client.post("/v1/chat/completions", json=CHAT)
 
-    used = Amounts(input_tokens=2, output_tokens=3)
+    used = UsageAmounts(input_tokens=2, output_tokens=3)
     assert answer.headers["RateLimit"] == '"generate-requests";r=9;t=6'
     assert ledger.admitted == [("acme", RequestClass.GENERATE)]
     assert ledger.settled == [used]
@@ -98,7 +100,7 @@ async def test_a_stream_holds_its_slot_until_it_ends(
     await wire.ended()
 
     assert ledger.open == 0
-    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=3))]
+    assert records.usage == [("acme", "words", UsageAmounts(input_tokens=2, output_tokens=3))]
 
 
 async def test_a_stream_that_is_given_up_costs_the_tokens_that_came(
@@ -127,7 +129,7 @@ async def test_a_call_that_fails_before_its_first_token_costs_nothing(
     answer = await client.post("/v1/chat/completions", json=CHAT)
 
     assert answer.status_code == 502
-    assert ledger.settled == [Amounts()]
+    assert ledger.settled == [UsageAmounts()]
     assert ledger.calls == 0
     assert records.usage == []
     assert records.lines[-1].outcome == "model-failed"

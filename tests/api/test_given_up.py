@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Awaitable
 
 import pytest
 
-from cluster.clock import SystemClock
-from cluster.problems import (
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
     ModelFailed,
@@ -16,19 +16,19 @@ from cluster.problems import (
 )
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
     Sampling,
-    Usage,
+    TokenUsage,
 )
-from deployments.ingress.estimates import Estimates
-from deployments.ingress.gate import Entrance, current_entrance
-from deployments.ingress.models import Models
-from deployments.ingress.path import Path
-from deployments.limiter.unlimited import Unlimited
+from deployments.ingress.admission import AdmittedRequest, current_entrance
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import Records, WordsModel
 
 REQUEST = GenerateRequest(
@@ -39,7 +39,7 @@ REQUEST = GenerateRequest(
 class SettlingModel(WordsModel):
     """Waits for ever; what a call has used is told once `told` is set."""
 
-    def __init__(self, usage: Usage | Problem, chunks: tuple[Chunk, ...] = ()) -> None:
+    def __init__(self, usage: TokenUsage | Problem, chunks: tuple[Chunk, ...] = ()) -> None:
         super().__init__()
         self.usage = usage
         self.chunks = chunks
@@ -63,8 +63,8 @@ class SettlingModel(WordsModel):
             raise self.failure
         await asyncio.Event().wait()
 
-    def settlement(self) -> Awaitable[Usage]:
-        async def settled() -> Usage:
+    def settlement(self) -> Awaitable[TokenUsage]:
+        async def settled() -> TokenUsage:
             await self.told.wait()
             if isinstance(self.usage, Problem):
                 raise self.usage
@@ -73,24 +73,24 @@ class SettlingModel(WordsModel):
         return settled()
 
 
-def _path(model: SettlingModel, records: Records) -> Path:
-    models = Models({"words": model}, SystemClock())
-    return Path(models, lambda _: Plan(id="p"), Estimates({}), records)
+def _path(model: SettlingModel, records: Records) -> ModelPipeline:
+    models = ModelRegistry({"words": model}, SystemClock())
+    return ModelPipeline(models, lambda _: Plan(id="p"), TokenEstimator({}), records)
 
 
 async def _enter() -> None:
-    permit = await Unlimited().admit("acme", Plan(id="p"), "generate")  # type: ignore[arg-type]
-    current_entrance.set(Entrance(permit))
+    permit = await NullLimiter().admit("acme", Plan(id="p"), "generate")  # type: ignore[arg-type]
+    current_entrance.set(AdmittedRequest(permit))
 
 
-async def _settled(path: Path) -> None:
+async def _settled(path: ModelPipeline) -> None:
     async with asyncio.timeout(5):
         await path.settlements.close()
 
 
 async def test_a_whole_answer_that_was_left_is_charged_when_its_model_has_told() -> None:
     await _enter()
-    model, records = SettlingModel(Usage(2, 70)), Records()
+    model, records = SettlingModel(TokenUsage(2, 70)), Records()
     path = _path(model, records)
     task = asyncio.create_task(path.generate(REQUEST))
     await model.opened.wait()
@@ -101,13 +101,13 @@ async def test_a_whole_answer_that_was_left_is_charged_when_its_model_has_told()
     assert records.usage == []
     model.told.set()
     await _settled(path)
-    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=70))]
+    assert records.usage == [("acme", "words", UsageAmounts(input_tokens=2, output_tokens=70))]
     assert path.tally.failed == 0
 
 
 async def test_a_stream_that_was_left_costs_more_than_it_has_shown() -> None:
     await _enter()
-    model = SettlingModel(Usage(2, 9), (Chunk(0, "one", tokens=1, prompt_tokens=2),))
+    model = SettlingModel(TokenUsage(2, 9), (Chunk(0, "one", tokens=1, prompt_tokens=2),))
     records = Records()
     path = _path(model, records)
     stream = path.stream(REQUEST)
@@ -117,12 +117,12 @@ async def test_a_stream_that_was_left_costs_more_than_it_has_shown() -> None:
 
     model.told.set()
     await _settled(path)
-    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=9))]
+    assert records.usage == [("acme", "words", UsageAmounts(input_tokens=2, output_tokens=9))]
 
 
 async def test_a_deadline_costs_what_was_generated() -> None:
     await _enter()
-    model, records = SettlingModel(Usage(2, 5)), Records()
+    model, records = SettlingModel(TokenUsage(2, 5)), Records()
     model.failure = DeadlineExceeded("model")
     model.told.set()
     path = _path(model, records)
@@ -131,7 +131,7 @@ async def test_a_deadline_costs_what_was_generated() -> None:
         await path.generate(REQUEST)
 
     await _settled(path)
-    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=5))]
+    assert records.usage == [("acme", "words", UsageAmounts(input_tokens=2, output_tokens=5))]
 
 
 async def test_where_the_model_cannot_tell_what_was_shown_is_charged() -> None:
@@ -146,7 +146,7 @@ async def test_where_the_model_cannot_tell_what_was_shown_is_charged() -> None:
 
     await _settled(path)
 
-    assert records.usage == [("acme", "words", Amounts(input_tokens=2, output_tokens=1))]
+    assert records.usage == [("acme", "words", UsageAmounts(input_tokens=2, output_tokens=1))]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_a_failure_costs_nothing_and_a_refusal_is_no_failure(
     problem: Problem, failed: int, streamed: bool
 ) -> None:
     await _enter()
-    model, records = SettlingModel(Usage(2, 70)), Records()
+    model, records = SettlingModel(TokenUsage(2, 70)), Records()
     model.failure = problem
     path = _path(model, records)
 

@@ -5,7 +5,7 @@ import re
 import httpx
 from starlette.types import ASGIApp
 
-from deployments.ingress.openapi import PUBLIC
+from deployments.ingress.http.openapi import PUBLIC
 from tests.api.wire import Wire
 
 DECLARED = (("content-type", "application/json"), ("content-length", "100"))

@@ -7,7 +7,7 @@ import uuid
 import httpx
 from starlette.types import ASGIApp
 
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.fakes import WordsModel
 from tests.api.web import ADMIN_KEY, MakeServices, client_of
 from tests.api.wire import Wire

@@ -7,17 +7,17 @@ import httpx
 import pytest
 
 from deployments.contracts.generation import ModelLoad
-from deployments.contracts.scaling import DeploymentState, Sight
-from deployments.ingress.app import create_app
-from deployments.ingress.leaving import Leaving, Server
-from deployments.ingress.removed import Removed
+from deployments.contracts.scaling import DeploymentState, ServeSnapshot
+from deployments.ingress.drain_status import DrainStatus, Server
+from deployments.ingress.http.app import create_app
+from deployments.ingress.removed_models import RemovedModels
 from tests.api.fakes import WordsModel
 from tests.api.web import MakeServices, client_of
 
 HELLO = {"model": "words", "messages": [{"role": "user", "content": "hello"}]}
 
 
-def server(status: int) -> tuple[Leaving, list[str]]:
+def server(status: int) -> tuple[DrainStatus, list[str]]:
     """A server that answers so about itself, and what it was asked."""
     asked: list[str] = []
 
@@ -25,7 +25,7 @@ def server(status: int) -> tuple[Leaving, list[str]]:
         asked.append(str(request.url))
         return httpx.Response(status, text="DRAINING" if status == 503 else "success")
 
-    return Leaving(httpx.MockTransport(answer)), asked
+    return DrainStatus(httpx.MockTransport(answer)), asked
 
 
 async def test_readiness_turns_while_requests_are_still_answered(
@@ -58,7 +58,7 @@ async def test_the_server_of_the_request_is_asked(
 ) -> None:
     leaving, questions = server(503)
 
-    assert await leaving.told(address, host)
+    assert await leaving.is_draining(address, host)
     assert questions == [asked]
 
 
@@ -76,22 +76,22 @@ async def test_who_does_not_ask_for_this_replica_alone_is_answered_for_all(
 ) -> None:
     leaving, questions = server(503)
 
-    assert not await leaving.told(address, host)
+    assert not await leaving.is_draining(address, host)
     assert questions == []
 
 
 @pytest.mark.parametrize("status", [404, 500, 200])
 async def test_only_503_means_that_it_leaves(status: int) -> None:
-    assert not await server(status)[0].told(("127.0.0.1", 1), "127.0.0.1:1")
+    assert not await server(status)[0].is_draining(("127.0.0.1", 1), "127.0.0.1:1")
 
 
 async def test_a_server_that_cannot_be_asked_is_taken_to_stay() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    leaving = Leaving(httpx.MockTransport(refuse))
+    leaving = DrainStatus(httpx.MockTransport(refuse))
 
-    assert not await leaving.told(("127.0.0.1", 1), "127.0.0.1:1")
+    assert not await leaving.is_draining(("127.0.0.1", 1), "127.0.0.1:1")
 
 
 async def test_a_server_that_has_said_it_leaves_and_listens_no_longer_leaves() -> None:
@@ -102,22 +102,22 @@ async def test_a_server_that_has_said_it_leaves_and_listens_no_longer_leaves() -
             return httpx.Response(last.pop())
         raise httpx.ConnectError("refused")
 
-    leaving = Leaving(httpx.MockTransport(answer))
+    leaving = DrainStatus(httpx.MockTransport(answer))
 
-    assert await leaving.told(("127.0.0.1", 1), "127.0.0.1:1")
-    assert await leaving.told(("127.0.0.1", 1), "127.0.0.1:1")
+    assert await leaving.is_draining(("127.0.0.1", 1), "127.0.0.1:1")
+    assert await leaving.is_draining(("127.0.0.1", 1), "127.0.0.1:1")
 
 
 class Serve:
     """Says which deployments there are; None: it does not answer."""
 
-    seen = None
+    last_status = None
 
     def __init__(self, *names: str, answers: bool = True) -> None:
         state = {name: DeploymentState(name, "HEALTHY", "", 1) for name in names}
-        self._sight = Sight(0.0, state) if answers else None
+        self._sight = ServeSnapshot(0.0, state) if answers else None
 
-    async def look(self) -> Sight | None:
+    async def status(self) -> ServeSnapshot | None:
         return self._sight
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
@@ -137,7 +137,7 @@ async def test_a_model_that_was_removed_is_not_waited_for(
     make_services: MakeServices, model: WordsModel, serve: Serve, status: int
 ) -> None:
     model.up = False
-    removed = Removed(serve, {"words": "Model:words"}).among
+    removed = RemovedModels(serve, {"words": "Model:words"}).filter_removed
 
     async with client_of(create_app(replace(make_services(), removed=removed))) as client:
         ready = await client.get("/readyz")

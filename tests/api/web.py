@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx
 from starlette.types import ASGIApp
 
-from cluster.problems import Unauthenticated
-from cluster.settings import Settings
+from cluster.runtime.problems import Unauthenticated
+from cluster.runtime.settings import Settings
 from cluster.tenants.caller import Caller, Scope
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 
 ADMIN_KEY = "mob_admin_secret"
 READER_KEY = "mob_reader_secret"  # may list models and nothing else
@@ -18,8 +18,7 @@ CALLERS = {
     ADMIN_KEY: Caller("acme", "admin", frozenset({Scope.ADMIN})),
     READER_KEY: Caller("acme", "reader", frozenset({Scope.MODELS_READ})),
 }
-
-MakeServices = Callable[..., Services]
+MakeServices = Callable[..., AppServices]
 
 
 @cache

@@ -11,7 +11,7 @@ import sys
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from cluster.settings import ROOT, process_environment
+from cluster.runtime.settings import ROOT, process_environment
 
 Authority = Literal["embedded", "redis"]
 Shared = Literal["auto", "embedded", "redis", "off"]
@@ -118,7 +118,7 @@ class ClusterProcess:
 
 
 def main(authority: str, clippers: int, served: str) -> None:
-    from load_tests.local_serve import LocalServe
+    from load_tests.benchmarks.common.local_serve import LocalServe
 
     with LocalServe() as local:
         deploy(local, authority, clippers=clippers, served=served)

@@ -1,7 +1,8 @@
 """Limits while what keeps them is frozen, killed, flushed, slow, or while replicas are killed.
 
 One cluster with two ingress replicas; its limits stand on a Redis first and on the Limiter replica
-then. The bounds are those that deployments/limiter/outage.py states. Figures are printed, and only
+then. The bounds are those that deployments/limiter/degraded_mode.py states. Figures are printed,
+and only
 bounds that hold on a busy machine are asserted; what a request costs is the benchmarks' matter.
 """
 
@@ -18,8 +19,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from cluster.settings import ROOT, process_environment
-from load_tests.bench_limits import leaked
+from cluster.runtime.settings import ROOT, process_environment
+from load_tests.benchmarks.limits.bench_limits import leaked
 from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
 from tests.cluster.shots import CHAT, Shot, fire, shoot, worst_excess

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from cluster.ops.environment import NODE_LOST_S
 from cluster.ops.gcs_store import GcsStore
-from cluster.ops.profile import NODE_LOST_S
-from load_tests.local_nodes import LocalNodes, answers
-from load_tests.node_traffic import Record, traffic
+from load_tests.benchmarks.common.local_nodes import LocalNodes, answers
+from load_tests.benchmarks.faults.node_traffic import Record, traffic
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis_server import RedisServer
 

@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from cluster.ops.ports import BLOCK
-from cluster.ops.processes import members
-from load_tests.launcher import Launcher
+from cluster.ops.processes import cluster_processes
+from load_tests.benchmarks.common.mobula_command import Launcher
 from tests.cluster.polling import eventually
 
 SENDERS, PACE_S = 4, 0.04
@@ -74,7 +74,7 @@ class Cluster(Launcher):
         """The addresses that ingress replicas listen on by themselves."""
         ports = range(self.ports.replicas, self.ports.replicas + BLOCK)
         found: set[str] = set()
-        for process in members(self.state().id):
+        for process in cluster_processes(self.state().id):
             with contextlib.suppress(psutil.Error):
                 for each in process.net_connections("tcp"):
                     if each.status == psutil.CONN_LISTEN and each.laddr.port in ports:

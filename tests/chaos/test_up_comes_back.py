@@ -12,10 +12,15 @@ import grpc
 import pytest
 
 from cluster.ops.listeners import Listener, listeners, own_addresses
-from cluster.ops.processes import members
+from cluster.ops.processes import cluster_processes
 from cluster.ops.roles import Role, by_role
-from load_tests.launcher import wait_for
-from load_tests.recovery.parts import is_ready, kill, kill_and_recover, supervision
+from load_tests.benchmarks.common.mobula_command import wait_for
+from load_tests.benchmarks.faults.recovery.process_kills import (
+    is_ready,
+    kill,
+    kill_and_recover,
+    supervision,
+)
 from tests.chaos.tiny_app import Mobula
 
 # `./mobula bench recovery` holds a quiet machine to 3 and 10 s; here others are at work, too.
@@ -44,7 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mobula]:
 
 
 def found_listeners(cluster: Mobula) -> list[Listener]:
-    return listeners(members(cluster.state().id))
+    return listeners(cluster_processes(cluster.state().id))
 
 
 def test_nothing_but_the_api_listens_for_others(cluster: Mobula) -> None:
@@ -115,7 +120,7 @@ def test_a_cluster_without_ray_is_started_again_with_what_was_deployed(
 
     assert recovery.noticed_s < NOTICED_S
     assert cluster.state().id != old
-    assert members(old) == []
+    assert cluster_processes(old) == []
     code, output = cluster.run("status")
     assert code == 0
     assert "supervisor watching; started everything again" in output

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import state as states
-from cluster.ops.processes import members
-from load_tests.launcher import END_S, READY_S, wait_for
-from load_tests.recovery.parts import kill, kill_and_recover, supervision
+from cluster.ops import cluster_state as states
+from cluster.ops.processes import cluster_processes
+from load_tests.benchmarks.common.mobula_command import END_S, READY_S, wait_for
+from load_tests.benchmarks.faults.recovery.process_kills import kill, kill_and_recover, supervision
 from tests.chaos.tiny_app import Mobula
 
 
@@ -28,7 +28,7 @@ def mobula(tmp_path: Path) -> Iterator[Mobula]:
 
 def test_ctrl_c_when_it_is_ready(mobula: Mobula) -> None:
     process, state = mobula.up()
-    assert len(members(state.id)) > 10
+    assert len(cluster_processes(state.id)) > 10
 
     with process:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
@@ -96,12 +96,12 @@ def test_a_killed_up_is_cleared_by_the_next_one_and_then_by_down(mobula: Mobula)
     process, killed = mobula.up()
     with process:
         process.kill()
-    assert len(members(killed.id)) > 10
+    assert len(cluster_processes(killed.id)) > 10
 
     code, output = mobula.run("up", "-d", "--config", str(mobula.config()))
 
     assert code == 0, output
-    assert members(killed.id) == []
+    assert cluster_processes(killed.id) == []
     detached = mobula.state()
     assert mobula.run("status")[0] == 0
     assert re.search("already running", mobula.run("up", "-d")[1])
@@ -142,7 +142,7 @@ def test_an_up_in_the_foreground_starts_again_what_died_and_ends_with_ctrl_c(
 
     state = mobula.state()
     assert state.id != old.id
-    assert members(old.id) == []
+    assert cluster_processes(old.id) == []
     with process:
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=END_S)

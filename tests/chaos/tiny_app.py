@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from cluster.ops.state import ClusterState
-from load_tests.launcher import Launcher
+from cluster.ops.cluster_state import ClusterState
+from load_tests.benchmarks.common.mobula_command import Launcher
 
 APP = """
 from ray import serve

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from cluster.ops.profile import PROFILES
-from load_tests.local_serve import LocalServe
+from cluster.ops.environment import PROFILES
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.servers import production_servers
 
 PROFILE = next(name for name in PROFILES if name == os.environ.get("MOBULA_TEST_PROFILE", "fast"))

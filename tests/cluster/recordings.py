@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psutil
 
-from load_tests import talk
+from load_tests import synthetic_recording
 from tests.cluster.polling import eventually
 
 ENDED = ("succeeded", "partial", "failed", "canceled")
@@ -34,8 +34,8 @@ class Talk:
     @classmethod
     def made_in(cls, folder: Path, seconds: int, seed: int = 0) -> "Talk":
         file = folder / f"talk-{seconds}-{seed}.mp4"
-        talk.make(file, seconds, 320, 180, seed, fps=25)
-        return cls(file, seconds, talk.transcript(seconds, seed))
+        synthetic_recording.make(file, seconds, 320, 180, seed, fps=25)
+        return cls(file, seconds, synthetic_recording.transcript(seconds, seed))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,11 @@ async def bring(client: httpx.AsyncClient, headers: Headers, of: Talk, *, heard:
     """
     form = {"file": (of.file.name, of.file.read_bytes(), "video/mp4")}
     if heard:
-        form["transcript"] = ("talk.srt", of.transcript.encode(), "application/x-subrip")
+        form["transcript"] = (
+            "talk.srt",
+            of.transcript.encode(),
+            "application/x-subrip",
+        )
     made = await client.post("/api/v1/videos", files=form, headers=headers)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])

@@ -7,15 +7,15 @@ import asyncio
 from collections import Counter
 from itertools import count
 
-from cluster.clock import SystemClock
+from cluster.balancing.replica_set import replica_set
+from cluster.balancing.replica_state import Dispatch
+from cluster.balancing.request_info import RoutingRequest
+from cluster.balancing.spec import RoutingSpec
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.ask import Ask
-from cluster.routing.fleet import fleet_of
-from cluster.routing.seats import Placement
-from cluster.routing.spec import RoutingSpec
+from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 APP, NAME, REPLICAS = "routed", "Model:trio", 3
 CALLER = Caller("acme", "key", frozenset())
@@ -37,16 +37,16 @@ class Trio:
     def __init__(self) -> None:
         from ray import serve
 
-        from deployments.remote import RemoteModel
+        from deployments.clients.serve.model_client import RemoteModel
 
-        self.fleet = fleet_of(NAME)
+        self.fleet = replica_set(NAME)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self.fleet.place = self._counted  # type: ignore[method-assign]
         handle = serve.get_deployment_handle(NAME, APP)
         self.model = RemoteModel("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
 
-    def _counted(self, ask: Ask, reachable: dict[str, object]) -> Placement | None:
+    def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         found = self._place(ask, reachable)
         if found is not None:
             self.sent[found.seat.replica] += 1

@@ -1,9 +1,9 @@
 """The servers a production cluster stands on, for as long as this test process lives."""
 
 import atexit
-import shutil
 
-from cluster.settings import in_ci
+from cluster.cli.test_servers import find_program
+from cluster.runtime.settings import in_ci
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis_server import RedisServer
 
@@ -14,7 +14,7 @@ def production_servers() -> dict[str, str]:
     Where Redis is not installed the tier stands on what is embedded, except in CI, where a missing
     server is a failure.
     """
-    if shutil.which("redis-server") is None and not in_ci():
+    if find_program("redis-server") is None and not in_ci():
         return {}
     redis, postgres = RedisServer(), PostgresServer()
     for server in (redis, postgres):

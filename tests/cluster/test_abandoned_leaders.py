@@ -5,8 +5,8 @@ The figure for 200 leaders is `./mobula bench followers`.
 
 import uuid
 
-from load_tests.abandoned_leaders import LEAVING, follow_abandoned, make_pairs
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.cache.abandoned_leaders import LEAVING, follow_abandoned, make_pairs
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 PAIRS = 4 * len(LEAVING)
 

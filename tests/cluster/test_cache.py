@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.tenants import make_tenant
 

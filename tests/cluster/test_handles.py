@@ -1,9 +1,13 @@
 """Python handles: the same path, the same key, from a driver and from another process."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from cluster.client import AsyncMobula, Mobula
-from cluster.problems import (
+from cluster.runtime.problems import (
     InvalidRequest,
     Malformed,
     Problem,
@@ -11,7 +15,8 @@ from cluster.problems import (
     Unauthenticated,
     UnknownModel,
 )
-from load_tests.local_serve import LocalServe
+from cluster.runtime.settings import ROOT, process_environment
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 
 @pytest.fixture
@@ -86,3 +91,28 @@ def test_another_ray_process_calls_with_the_same_key(cluster: LocalServe) -> Non
         return Mobula(api_key=key).chat("hello there", model="echo").text
 
     assert ray.get(job.remote(cluster.key)) == "hello there"
+
+
+DRIVER = """
+import sys
+from cluster.client import Mobula
+print(Mobula(api_key=sys.argv[1]).chat("hello there", model="echo").text)
+"""
+
+
+def test_a_driver_calls_from_any_working_directory(cluster: LocalServe, tmp_path: Path) -> None:
+    import ray
+
+    (tmp_path / "driver.py").write_text(DRIVER)
+    address = ray.get_runtime_context().gcs_address
+    done = subprocess.run(
+        [sys.executable, "driver.py", cluster.key],
+        cwd=tmp_path,
+        env=process_environment({"RAY_ADDRESS": address, "PYTHONPATH": str(ROOT)}),
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[-1] == "hello there"

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.leaving import PIPELINED, WAYS, LeavingClient
 from tests.cluster.polling import eventually
 

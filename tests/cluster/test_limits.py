@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.shots import CHAT, CLIENTS, fire, shoot, worst_excess
 from tests.cluster.tenants import make_tenant, put_plan

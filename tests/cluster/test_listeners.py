@@ -3,7 +3,7 @@
 import os
 
 from cluster.ops.listeners import listeners
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 
 def test_no_process_listens_on_other_than_loopback(cluster: LocalServe) -> None:

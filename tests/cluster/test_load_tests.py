@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 LOCUSTFILE = Path(__file__).parents[2] / "load_tests" / "locustfile.py"
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 
 HELLO = [{"role": "user", "content": "Write an Instagram caption about a bakery"}]
 

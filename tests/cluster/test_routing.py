@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 import pytest_asyncio
 
-from cluster.routing.fleet import Fleet
-from cluster.routing.spec import ChooserName, EjectionSpec, RoutingSpec
-from load_tests.local_serve import LocalServe
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.spec import ChooserName, EjectionSpec, RoutingSpec
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes
 
@@ -35,7 +35,7 @@ async def trio(deployed: None) -> Trio:
     return trio
 
 
-def choose(fleet: Fleet, policy: ChooserName) -> None:
+def choose(fleet: ReplicaSet, policy: ChooserName) -> None:
     fleet.configure(RoutingSpec(policy=policy, ejection=EJECTION), pings=True)
 
 
@@ -86,5 +86,5 @@ async def test_a_stopped_replica_is_left_out_and_comes_back(trio: Trio) -> None:
     assert (await trio.asks(30))[name] >= 8
 
 
-def because(fleet: Fleet, name: str) -> str:
+def because(fleet: ReplicaSet, name: str) -> str:
     return fleet.standings()[name].ejected_because

@@ -2,7 +2,7 @@
 
 import httpx
 
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 
 BOUNDS = "/api/v1/scaling/elastic/bounds"

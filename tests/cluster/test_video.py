@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from cluster.client import AsyncMobula
-from load_tests.local_serve import LocalServe
+from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.recordings import (
     ENDED,

@@ -15,9 +15,9 @@ from ray.serve._private.common import (
 )
 from ray.serve.request_router import PendingRequest
 
-from cluster.routing.fleet import Standing
-from cluster.routing.serve_router import FleetReplica, FleetRouter
-from cluster.routing.spec import RoutingSpec
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.balancing.serve_router import ReplicaSetRouter, TrackedReplica
+from cluster.balancing.spec import RoutingSpec
 
 NUMBERS = count()
 
@@ -41,7 +41,7 @@ class Setting:
 
     def __init__(self, **spec: Any) -> None:
         self.deployment = DeploymentID(f"Model:{next(NUMBERS)}", "app")
-        self.router = FleetRouter(
+        self.router = ReplicaSetRouter(
             deployment_id=self.deployment,
             handle_source=DeploymentHandleSource.REPLICA,
             self_node_id="here",
@@ -76,14 +76,14 @@ class Setting:
         replica = await self.router._choose_replica_for_request(pending, is_retry=again is not None)
         return replica, pending
 
-    def send(self, replica: FleetReplica, pending: PendingRequest) -> Result:
+    def send(self, replica: TrackedReplica, pending: PendingRequest) -> Result:
         result = Result()
         wrapper = SimpleNamespace(send_request_python=lambda pr, with_rejection: result)
         replica._actor_replica_wrapper = replica._grpc_replica_wrapper = wrapper
         replica.try_send_request(pending, with_rejection=True)
         return result
 
-    def standing(self, name: str) -> Standing:
+    def standing(self, name: str) -> ReplicaStatus:
         return self.router._fleet.standings()[name]
 
 

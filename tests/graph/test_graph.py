@@ -9,8 +9,8 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.problems import InvalidRequest, Malformed, Unauthenticated, UnknownModel
-from cluster.settings import Settings
+from cluster.runtime.problems import InvalidRequest, Malformed, Unauthenticated, UnknownModel
+from cluster.runtime.settings import Settings
 from graphs.app import build
 from graphs.args import AppArgs
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cluster.problems import Overloaded
-from deployments import remote_meeting
+from cluster.runtime.problems import Overloaded
+from deployments.clients.serve import readiness
+from deployments.clients.serve.readiness import wait_for_models
 from deployments.contracts.generation import ModelCard
-from deployments.remote_meeting import meet
 
 CARD = ModelCard("m", "echo", "echo", "1", 16, 0)
 
@@ -25,27 +25,27 @@ class Loading:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_meeting, "_AGAIN_S", 0.001)
-    monkeypatch.setattr(remote_meeting, "_others_serve", lambda: True)
+    monkeypatch.setattr(readiness, "_AGAIN_S", 0.001)
+    monkeypatch.setattr(readiness, "_others_serve", lambda: True)
 
 
 async def test_it_waits_for_every_model() -> None:
     models = Loading(1), Loading(5)
 
-    await meet(models)
+    await wait_for_models(models)
 
     assert [model.asked for model in models] == [1, 5]
 
 
 async def test_a_model_that_never_comes_does_not_keep_it_for_ever() -> None:
-    await meet([Loading(10**9)], within_s=0.02)
+    await wait_for_models([Loading(10**9)], within_s=0.02)
 
 
 async def test_a_replica_that_is_alone_joins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_meeting, "_others_serve", lambda: False)
+    monkeypatch.setattr(readiness, "_others_serve", lambda: False)
     model = Loading(1)
 
-    await meet([model])
+    await wait_for_models([model])
 
     assert model.asked == 0
 
@@ -53,4 +53,4 @@ async def test_a_replica_that_is_alone_joins_at_once(monkeypatch: pytest.MonkeyP
 def test_outside_of_a_cluster_nobody_else_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
-    assert not remote_meeting._others_serve()
+    assert not readiness._others_serve()

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from cluster.settings import Settings
-from cluster.storage.one_node import OneNodeOnly
-from deployments.remote_nodes import HEAD, check_store_to_deploy, check_store_to_start
+from cluster.runtime.settings import Settings
+from cluster.storage.sqlite_guard import SqliteNeedsSingleNode
+from deployments.clients.serve.node_check import HEAD, check_store_to_deploy, check_store_to_start
 
 POSTGRES = "postgresql+asyncpg://m@/m"
 
@@ -34,7 +34,7 @@ def test_nothing_is_deployed_on_several_nodes(
 ) -> None:
     ray_says(monkeypatch, "head", "other")
 
-    with pytest.raises(OneNodeOnly, match="same PostgreSQL"):
+    with pytest.raises(SqliteNeedsSingleNode, match="same PostgreSQL"):
         check_store_to_deploy(settings(tmp_path))
 
 
@@ -50,7 +50,7 @@ def test_a_replica_on_a_node_that_joined_later_does_not_start(
 ) -> None:
     ray_says(monkeypatch, "head", "other", here="other")
 
-    with pytest.raises(OneNodeOnly):
+    with pytest.raises(SqliteNeedsSingleNode):
         check_store_to_start(settings(tmp_path))
 
 

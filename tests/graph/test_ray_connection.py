@@ -9,10 +9,10 @@ from typing import Any
 import grpc
 import pytest
 
-from cluster import ray_connection
 from cluster.client import Mobula
-from cluster.problems import InvalidRequest, Malformed, Problem, Unauthenticated
-from cluster.resilience.verdicts import Unavailable
+from cluster.ops import ray_connection
+from cluster.resilience.failure_class import Unavailable
+from cluster.runtime.problems import InvalidRequest, Malformed, Problem, Unauthenticated
 
 
 class _Refusing(grpc.GenericRpcHandler):

@@ -13,28 +13,31 @@ from ray.serve._private.common import DeploymentID
 from ray.serve.exceptions import DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentResponseGenerator
 
-from cluster.clock import SystemClock
-from cluster.problems import DeadlineExceeded, InvalidRequest, ModelFailed
-from cluster.resilience.failures import from_ray
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_state import ReplicaInfo
+from cluster.balancing.spec import RoutingSpec
+from cluster.resilience.failure_class import ReplicaLost, Unavailable
+from cluster.resilience.ray_errors import from_ray
 from cluster.resilience.spec import ResilienceSpec
-from cluster.resilience.verdicts import ReplicaLost, Unavailable
-from cluster.routing.fleet import Fleet
-from cluster.routing.seats import Member
-from cluster.routing.spec import RoutingSpec
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, ModelFailed
 from cluster.tenants.caller import Caller
+from deployments.clients.serve.attempts import StreamAttempt
+from deployments.clients.serve.model_client import RemoteModel
 from deployments.contracts.generation import (
     Choice,
     Chunk,
     Completion,
     GenerateRequest,
     Sampling,
-    Usage,
+    TokenUsage,
 )
-from deployments.remote import RemoteModel
-from deployments.remote_attempts import StreamAttempt
 
-ANSWER = Completion((Choice(0, "hello", "stop"),), Usage(1, 1), "m")
-CHUNKS = (Chunk(0, "he", tokens=1, prompt_tokens=1), Chunk(0, "llo", "stop", usage=Usage(1, 2)))
+ANSWER = Completion((Choice(0, "hello", "stop"),), TokenUsage(1, 1), "m")
+CHUNKS = (
+    Chunk(0, "he", tokens=1, prompt_tokens=1),
+    Chunk(0, "llo", "stop", usage=TokenUsage(1, 2)),
+)
 GONE = ActorUnavailableError("Actor is unavailable.", b"0" * 16)
 REQUEST = GenerateRequest("call", Caller("t", "k", frozenset()), "m", Sampling(), prompt="hello")
 HANGS = object()
@@ -101,8 +104,8 @@ class Handle:
 
 
 def model(handle: Handle) -> RemoteModel:
-    fleet = Fleet(RoutingSpec(), SystemClock())
-    fleet.update([Member(name, "node", True, {}) for name in "abc"])
+    fleet = ReplicaSet(RoutingSpec(), SystemClock())
+    fleet.update([ReplicaInfo(name, "node", True, {}) for name in "abc"])
     return RemoteModel("m", handle, fleet, ResilienceSpec(), SystemClock())  # type: ignore[arg-type]
 
 

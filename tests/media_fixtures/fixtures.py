@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.probe import probe
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
+from deployments.video.probe.probe import probe
 from tests.media_fixtures.recordings import make
 
 
 @pytest.fixture(scope="session")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Source]:
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], MediaSource]:
     """The recording of a kind (see recordings.KINDS), made and probed when first asked for."""
     folder: Path = tmp_path_factory.mktemp("recordings")
 
     @cache
-    def made(kind: str) -> Source:
+    def made(kind: str) -> MediaSource:
         path = make(kind, folder)
-        return Source(path, probe(path, folder), sha256=kind)
+        return MediaSource(path, probe(path, folder), sha256=kind)
 
     return made

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from deployments.contracts.clips import ClipPlan, CropKey, Framing, OutputPlan
+from deployments.contracts.clips import ClipPlan, CropKeyframe, Framing, OutputPlan
 
-WHOLE = OutputPlan(Framing("16:9", False, keys=(CropKey(0.0, 0.0, 0.0),)), 320, 180)
+WHOLE = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 320, 180)
 FIT = OutputPlan(Framing("1:1", True), 96, 96)
 UPRIGHT = (90, 160)
 UPRIGHT_SHARE = 9 * 9 / (16 * 16)
 
 
-def following(*keys: CropKey, fits: tuple[tuple[float, float], ...] = ()) -> OutputPlan:
+def following(*keys: CropKeyframe, fits: tuple[tuple[float, float], ...] = ()) -> OutputPlan:
     """A 9:16 crop of a 16:9 picture that follows `keys`."""
     return OutputPlan(Framing("9:16", False, UPRIGHT_SHARE, 1.0, keys, fits), *UPRIGHT)
 

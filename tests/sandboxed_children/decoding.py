@@ -10,16 +10,16 @@ from typing import Any
 
 import av
 
-from deployments.clipper.probe_child import look
-from deployments.clipper.sandbox.child import answer_with, said
-from deployments.clipper.sandbox.inputs import open_media
+from deployments.video.probe.child import look
+from deployments.video.sandbox.child import error_text, run_child
+from deployments.video.sandbox.inputs import open_media
 
 
 def decode_all(request: dict[str, Any]) -> dict[str, Any]:
     kinds: dict[str, str] = {}
     for name in request["names"]:
         sys.stdout.write(f"begin {name}\n")
-        told = said(look_and_decode, {"name": name, "limits": request["limits"]})
+        told = error_text(look_and_decode, {"name": name, "limits": request["limits"]})
         kinds[name] = told["problem"]["kind"] if "problem" in told else "decoded"
         sys.stdout.write(f"end {name} {kinds[name]} {peak_kib()}\n")
     return kinds
@@ -55,4 +55,4 @@ def decode(name: str) -> int:
 
 
 if __name__ == "__main__":
-    answer_with(decode_all)
+    run_child(decode_all)

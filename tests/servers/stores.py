@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from cluster.storage.blocking import run_to_end
 from cluster.storage.database import Database
 from cluster.storage.migrate import migrate
+from cluster.storage.run_sync import run_sync
 from cluster.storage.tables import metadata
 from tests.servers.fixtures import postgres_server, postgres_url
 from tests.servers.postgres import PostgresServer
@@ -66,7 +66,7 @@ class Refilled:
         """Its URL."""
         try:
             if self._url:
-                run_to_end(_empty(self._url))
+                run_sync(_empty(self._url))
                 return self._url
         except DBAPIError:
             pass

@@ -5,7 +5,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from cluster.version import VERSION
+from cluster.runtime.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 LINES = 500
@@ -13,11 +13,17 @@ DEPLOYMENT_LINES = 100
 
 SOURCES = sorted(
     path
-    for top in ("cluster", "deployments", "graphs", "load_tests", "tests")
+    for top in ("cluster", "deployments", "graphs", "load_tests", "tests", "training")
     for path in (ROOT / top).rglob("*.py")
 )
-FORBIDDEN = {"cluster": {"deployments", "graphs"}, "deployments": {"graphs"}}
-JOB_RUN = ROOT / "deployments" / "jobs" / "run.py"  # its tasks belong to a job, not to a request
+FORBIDDEN = {
+    "cluster": {"deployments", "graphs", "training"},
+    "deployments": {"graphs", "training"},
+    "graphs": {"training"},
+    "training": {"graphs"},
+}
+# Tasks of a job belong to the job, not to a request.
+JOB_RUN = ROOT / "deployments" / "jobs" / "attempt.py"
 OUTERMOST = ROOT / "cluster" / "cli"  # the command line may import anything
 
 
@@ -69,13 +75,13 @@ def test_imports_point_down_the_request_path() -> None:
 
 
 def test_every_deployment_checks_its_health() -> None:
-    for path in ROOT.glob("deployments/*/deployment.py"):
+    for path in ROOT.glob("deployments/**/deployment.py"):
         assert "async def check_health" in path.read_text(), path
 
 
 def test_every_deployment_tells_how_late_its_event_loop_runs() -> None:
     """`bench hostile-input` asks each by handle."""
-    for path in ROOT.glob("deployments/*/deployment.py"):
+    for path in ROOT.glob("deployments/**/deployment.py"):
         assert "async def loop_lag(self) -> float" in path.read_text(), path
 
 

@@ -12,28 +12,34 @@ from random import Random
 import numpy as np
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
-from deployments.cache.ask import Ask
-from deployments.cache.codec import Sealer, encode
-from deployments.cache.flight import Flight
-from deployments.cache.meaning import Found, Meaning
-from deployments.cache.memory import MemoryTier
-from deployments.cache.retrieval import Retrieval
-from deployments.cache.semantic.sameness import equal
+from deployments.cache.codec import AesGcmCodec, encode
+from deployments.cache.lookup_request import LookupRequest
+from deployments.cache.semantic.answer_equivalence import equal
 from deployments.cache.semantic.semantic_cache import SemanticCache
-from deployments.cache.write_behind import WriteBehind
-from deployments.contracts.cache import Entry, Lives
+from deployments.cache.semantic.semantic_lookup import SemanticLookup, SemanticMatch
+from deployments.cache.single_flight.in_flight import InFlightComputation
+from deployments.cache.single_flight.tiered_fetcher import TieredFetcher
+from deployments.cache.tiers.memory import MemoryTier
+from deployments.cache.tiers.write_behind import WriteBehind
+from deployments.contracts.cache import Entry, Ttls
 from deployments.contracts.embedding import Vectors
-from deployments.contracts.generation import Choice, Completion, GenerateRequest, Sampling, Usage
-from deployments.contracts.limits import Ask as Wanted
-from deployments.contracts.limits import Exchange
-from deployments.jobs.watch import Watch
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.contracts.generation import (
+    Choice,
+    Completion,
+    GenerateRequest,
+    Sampling,
+    TokenUsage,
+)
+from deployments.contracts.limits import ExchangeResult
+from deployments.contracts.limits import LeaseRequest as Wanted
+from deployments.jobs.event_notifier import EventNotifier
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
-from deployments.search.batching import Batcher
+from deployments.model.embeddings.batching import Batcher
 from tests.api.fakes import WordsModel
 
 Seen = list[str]
@@ -46,7 +52,7 @@ async def limits(seen: Seen) -> None:
     class Authority(MemoryAuthority):
         async def exchange(
             self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Wanted]
-        ) -> Exchange:
+        ) -> ExchangeResult:
             seen.append(current.get())
             return await super().exchange(replica, epoch, ttl_s, asks)
 
@@ -84,15 +90,15 @@ async def news_of_jobs(seen: Seen) -> None:
         seen.append(current.get())
         return {("acme", "j"): 1}
 
-    assert await Watch(last_events).until_news("acme", "j", 0, 5.0)
+    assert await EventNotifier(last_events).wait("acme", "j", 0, 5.0)
 
 
 async def what_a_flight_leaves_behind(seen: Seen) -> None:
     async def release() -> None:
         seen.append(current.get())
 
-    retrieval = Retrieval(None, None, ManualClock())
-    retrieval.later(release())
+    retrieval = TieredFetcher(None, None, ManualClock())
+    retrieval.run_in_background(release())
     await retrieval.close()
 
 
@@ -101,16 +107,20 @@ async def semantic_lessons(seen: Seen) -> None:
         seen.append(current.get())
         return np.ones(4, dtype=np.float32) / 2
 
-    answer = Completion((Choice(0, "four", "stop"),), Usage(1, 1), "m")
+    answer = Completion((Choice(0, "four", "stop"),), TokenUsage(1, 1), "m")
     caller = Caller("acme", "k", frozenset())
     request = GenerateRequest("r", caller, "m", Sampling(temperature=0.0), prompt="two and two?")
-    ask = Ask(b"k" * 32, request, WordsModel(), Sealer(b"secret"), lambda _: True, lambda *_: None)
-    flight = Flight(ask, 0.0)
-    meaning = Meaning(SemanticCache(embed, Random(1)), equal, MemoryTier(1 << 20, ManualClock()))
-    meaning.learn(Found(b"frame", "two and two?"), flight)
+    ask = LookupRequest(
+        b"k" * 32, request, WordsModel(), AesGcmCodec(b"secret"), lambda _: True, lambda *_: None
+    )
+    flight = InFlightComputation(ask, 0.0)
+    meaning = SemanticLookup(
+        SemanticCache(embed, Random(1)), equal, MemoryTier(1 << 20, ManualClock())
+    )
+    meaning.learn(SemanticMatch(b"frame", "two and two?"), flight)
     await asyncio.sleep(0)
-    kept = Entry("acme", "m", 0, 0.0, 0.1, Lives(1, 2, 3), encode(answer))
-    flight.land(answer, kept, "model")
+    kept = Entry("acme", "m", 0, 0.0, 0.1, Ttls(1, 2, 3), encode(answer))
+    flight.complete(answer, kept, "model")
     await asyncio.wait(tuple(meaning._lessons))
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.analysis import analyse_chunk, chunks, hear, merge, save
-from deployments.clipper.probe import probe
-from deployments.clipper.sandbox.binary import ffmpeg_binary
-from deployments.contracts.media import Features, Source
+from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.analysis import analyse_chunk, analyze_audio_task, chunks, merge, save
+from deployments.video.probe.probe import probe
+from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.recordings import make
 
 KINDS = (
@@ -45,7 +45,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("every-kind")
 
 
-def features_of(source: Source, work: Path, wanted: int) -> bytes:
+def features_of(source: MediaSource, work: Path, wanted: int) -> bytes:
     parts = [analyse_chunk(source, part, work) for part in chunks(source, work, wanted)]
     save(merge(source.info, parts, None), work / "features.npz")
     return (work / "features.npz").read_bytes()
@@ -54,7 +54,7 @@ def features_of(source: Source, work: Path, wanted: int) -> bytes:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_same_from_any_number_of_chunks(kind: str, work: Path) -> None:
     path = make(kind, work)
-    source = Source(path, probe(path, work), "")
+    source = MediaSource(path, probe(path, work), "")
     assert features_of(source, work, 1) == features_of(source, work, 3)
 
 
@@ -65,17 +65,17 @@ def test_every_coding_gives_the_same_from_any_number_of_chunks(name: str, work: 
     command = [ffmpeg_binary(), "-v", "error", "-nostdin", "-f", "lavfi", "-i", picture]
     preset = ("-preset", "ultrafast") if "libx26" in CODINGS[name][1] else ()
     subprocess.run([*command, *CODINGS[name], *preset, "-g", "40", str(path)], check=True)
-    source = Source(path, probe(path, work), "")
+    source = MediaSource(path, probe(path, work), "")
 
     assert len(chunks(source, work, 3)) == 3
     assert features_of(source, work, 1) == features_of(source, work, 3)
 
 
 @cache
-def heard(kind: str, work: Path) -> Features:
+def heard(kind: str, work: Path) -> MediaFeatures:
     path = make(kind, work)
-    source = Source(path, probe(path, work), "")
-    return merge(source.info, [], hear(source, work))
+    source = MediaSource(path, probe(path, work), "")
+    return merge(source.info, [], analyze_audio_task(source, work))
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from deployments.clipper.captions import captions
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
 from deployments.contracts.clips import ClipPlan, ClipReport, Framing, OutputPlan, RenderedFile
-from deployments.contracts.media import Source, Transcript, Word
+from deployments.contracts.media import MediaSource, Transcript, Word
+from deployments.video.captions import captions
+from deployments.video.quality import inspect
+from deployments.video.render import render
 from tests.media_fixtures.eyes import beeps, flashes, offsets_ms, pictures
 from tests.media_fixtures.fixtures import recording  # noqa: F401
 from tests.media_fixtures.plans import FIT, never
@@ -28,8 +28,8 @@ SAID = Transcript((Word(1.5, 2.4, "Look"), Word(2.5, 4.0, "here", True)), "sidec
 ASS = captions(SAID, START, END, "karaoke", 90, 160).ass
 UPRIGHT = OutputPlan(Framing("9:16", True), 90, 160, ASS)
 PLAN = ClipPlan(1, START, END, (FIT, UPRIGHT), quality="draft")
-Recordings = Callable[[str], Source]
-Clip = tuple[Source, list[RenderedFile], list[ClipReport]]
+Recordings = Callable[[str], MediaSource]
+Clip = tuple[MediaSource, list[RenderedFile], list[ClipReport]]
 
 
 @pytest.fixture(scope="module", params=sorted(KINDS))
@@ -55,7 +55,7 @@ def test_a_clip_of_every_kind(clip: Clip) -> None:
         is_a_picture(thumbnail, shows=bool(source.info.video))
 
 
-def in_sync(source: Source, video: Path) -> None:
+def in_sync(source: MediaSource, video: Path) -> None:
     shown, heard = bool(source.info.video), bool(source.info.audio)
     silent = source.sha256 == "silent"
     if shown and heard and not silent:
@@ -71,7 +71,7 @@ def in_sync(source: Source, video: Path) -> None:
         assert [at + START for at in beeps(video)] == pytest.approx([2.0, 4.0], abs=SYNC_MS / 1e3)
 
 
-def is_whole(source: Source, report: ClipReport) -> None:
+def is_whole(source: MediaSource, report: ClipReport) -> None:
     if source.sha256 == "truncated":
         assert report.partial
         assert report.problems[0].endswith("the recording ends early or is damaged there")
@@ -81,7 +81,7 @@ def is_whole(source: Source, report: ClipReport) -> None:
     assert report.black_frames == 0
 
 
-def keeps_the_contract(source: Source, video: RenderedFile) -> None:
+def keeps_the_contract(source: MediaSource, video: RenderedFile) -> None:
     data = video.path.read_bytes()
     assert (video.bytes, video.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert 0 < data.find(b"moov") < data.find(b"mdat")

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.failures import MediaIncomplete
-from deployments.clipper.framing import frame, output_size
-from deployments.clipper.probe import probe
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
-from deployments.clipper.tracks import number_of, sound_of, with_sound
 from deployments.contracts.clips import (
     AspectName,
     ClipPlan,
     ClipReport,
-    CropKey,
+    CropKeyframe,
     Framing,
     OutputPlan,
     RenderedFile,
 )
-from deployments.contracts.media import MediaInfo, Source
+from deployments.contracts.media import MediaInfo, MediaSource
+from deployments.video.errors import MediaIncomplete
+from deployments.video.framing import frame, output_size
+from deployments.video.probe.probe import probe
+from deployments.video.probe.tracks import number_of, sound_of, with_sound
+from deployments.video.quality import inspect
+from deployments.video.render import render
 from tests.media_fixtures.eyes import beeps, flashes, pictures, sound
 from tests.media_fixtures.plans import never
 from tests.media_fixtures.recordings import Recording, build, remux
@@ -42,12 +42,12 @@ def exhaustive(*values: object) -> object:
     return pytest.param(*values, marks=pytest.mark.exhaustive)
 
 
-def opened(path: Path) -> Source:
-    return Source(path, probe(path, path.parent), path.name)
+def opened(path: Path) -> MediaSource:
+    return MediaSource(path, probe(path, path.parent), path.name)
 
 
 def made(
-    plan: ClipPlan, source: Source, *, spoken: bool = False
+    plan: ClipPlan, source: MediaSource, *, spoken: bool = False
 ) -> list[tuple[RenderedFile, ClipReport]]:
     """The videos of a plan with their reports."""
     folder = source.path.parent
@@ -77,12 +77,12 @@ def outputs(info: MediaInfo, aspects: tuple[AspectName, ...]) -> Iterator[Output
     for aspect in aspects:
         still = frame(None, info, 0.0, 1.0, aspect, "follow")
         free = (1 - still.width, 1 - still.height)
-        moving = (CropKey(0.0, 0.0, 0.0), CropKey(0.9, *free))
+        moving = (CropKeyframe(0.0, 0.0, 0.0), CropKeyframe(0.9, *free))
         for framing in (
             Framing(aspect, fit=True),
             still,
             replace(still, keys=moving),
-            replace(still, keys=(CropKey(0.0, *free),), fits=((0.3, 0.6),)),
+            replace(still, keys=(CropKeyframe(0.0, *free),), fits=((0.3, 0.6),)),
         ):
             yield OutputPlan(framing, *output_size(info, aspect, "draft", framing.fit))
 
@@ -161,7 +161,7 @@ def test_nothing_that_was_said_is_lost_whichever_begins_first(
     source = opened(build(recording, tmp_path / f"file.{container}"))
     zero = min(order.picture, order.sound)  # what the recording's own clock begins at
     end = 5.6 - zero
-    whole = OutputPlan(Framing("16:9", False, keys=(CropKey(0.0, 0.0, 0.0),)), 160, 90)
+    whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90)
     plan = ClipPlan(1, start, end, (whole,), quality="draft")
     [(file, report)] = made(plan, source)
 
@@ -208,7 +208,7 @@ TRACKS = {
 }
 
 
-def with_tracks(folder: Path, sounds: tuple[str, ...], *flags: str) -> Source:
+def with_tracks(folder: Path, sounds: tuple[str, ...], *flags: str) -> MediaSource:
     inputs = [word for graph in sounds for word in ("-f", "lavfi", "-i", graph)]
     sight = ("-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=6")
     coded = ("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-t", "6")
@@ -223,7 +223,7 @@ def test_of_several_tracks_the_one_that_is_meant_is_heard(tmp_path: Path, name: 
     assert chosen is not None
     assert number_of(source.info, chosen) == number
 
-    whole = OutputPlan(Framing("16:9", False, keys=(CropKey(0.0, 0.0, 0.0),)), 160, 90)
+    whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90)
     plan = ClipPlan(1, 0.5, 3.5, (whole,), quality="draft")
     [(file, report)] = made(plan, source)
     assert report.problems == ()
@@ -263,7 +263,7 @@ def test_sound_that_half_of_the_listeners_would_miss_is_mended(
         "-i", TONE, "-t", "4", "-af", f"pan={pan}", "-c:v", "libx264", "-preset", "ultrafast",
         "-c:a", "aac",
     )  # fmt: skip
-    whole = OutputPlan(Framing("16:9", False, keys=(CropKey(0.0, 0.0, 0.0),)), 160, 90)
+    whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90)
     [(file, report)] = made(ClipPlan(1, 0.5, 3.0, (whole,), quality="draft"), opened(path))
 
     assert report.problems == ()
@@ -287,7 +287,7 @@ def test_a_black_picture_is_told_although_captions_are_drawn_on_it(tmp_path: Pat
         "\n\n[Events]\nFormat: Start, End, Style, Text\n"
         "Dialogue: 0:00:00.00,0:00:09.00,Default,MMMM\n"
     )
-    whole = OutputPlan(Framing("16:9", False, keys=(CropKey(0.0, 0.0, 0.0),)), 160, 90, ass)
+    whole = OutputPlan(Framing("16:9", False, keys=(CropKeyframe(0.0, 0.0, 0.0),)), 160, 90, ass)
     [(file, report)] = made(ClipPlan(1, 0.0, 1.5, (whole,), quality="draft"), opened(path))
 
     _, luma = pictures(file.path)

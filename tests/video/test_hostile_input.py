@@ -15,8 +15,9 @@ from random import Random
 import psutil
 import pytest
 
-from cluster.problems import Problem
-from deployments.clipper.failures import (
+from cluster.runtime.problems import Problem
+from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.video.errors import (
     WIRE,
     MediaDamaged,
     MediaRefused,
@@ -26,18 +27,17 @@ from deployments.clipper.failures import (
     NoMedia,
     SandboxFailed,
 )
-from deployments.clipper.probe import probe
-from deployments.clipper.sandbox import (
+from deployments.video.probe.probe import probe
+from deployments.video.sandbox import (
     ChildLimits,
-    Finished,
-    Sandboxed,
+    CompletedChild,
+    SandboxedCommand,
     private_folder,
     python_child,
     run,
 )
-from deployments.clipper.sandbox.binary import ffmpeg_binary, python_binary
-from deployments.clipper.sandbox.inputs import ffmpeg_input
-from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.video.sandbox.binary import ffmpeg_binary, python_binary
+from deployments.video.sandbox.inputs import ffmpeg_input
 from tests.video.hostile_files import (
     SOUND,
     X264,
@@ -79,11 +79,11 @@ def outcome(path: Path, folder: Path) -> MediaInfo | Problem:
         return problem
 
 
-def decoded_by_ffmpeg(name: str, folder: Path) -> Finished | Problem:
+def decoded_by_ffmpeg(name: str, folder: Path) -> CompletedChild | Problem:
     command = (ffmpeg_binary(), "-v", "error", "-nostdin", "-xerror", *ffmpeg_input(name))
     sink = ("-threads", "1", "-f", "null", "-")
     try:
-        return run(Sandboxed((*command, *sink), folder, DECODE_LIMITS))
+        return run(SandboxedCommand((*command, *sink), folder, DECODE_LIMITS))
     except Problem as problem:
         return problem
 
@@ -144,14 +144,14 @@ def test_a_picture_bomb_is_refused_before_it_is_unpacked(folder: Path) -> None:
         assert isinstance(refused, MediaTooLarge)
         assert refused.extensions["field"] == "max_pixels"
         finished = run(
-            Sandboxed(
+            SandboxedCommand(
                 (ffmpeg_binary(), "-v", "error", *ffmpeg_input(name), "-f", "null", "-"),
                 folder,
                 DECODE_LIMITS,
                 allow_failure=True,
             )
         )
-        idle = run(Sandboxed((ffmpeg_binary(), "-version"), folder, DECODE_LIMITS))
+        idle = run(SandboxedCommand((ffmpeg_binary(), "-version"), folder, DECODE_LIMITS))
         assert finished.rss_bytes < max(200 << 20, 1.1 * idle.rss_bytes)  # a fork starts with ours
 
 
@@ -207,7 +207,7 @@ def test_a_child_that_ignores_its_cpu_limit_is_killed(folder: Path) -> None:
     python = (python_binary(), "-I", "-c", code)
 
     with pytest.raises(MediaTooLarge) as refused:
-        run(Sandboxed(python, folder, ChildLimits(cpu_s=1, wall_s=60.0)))
+        run(SandboxedCommand(python, folder, ChildLimits(cpu_s=1, wall_s=60.0)))
 
     assert refused.value.extensions["field"] == "cpu_s"
 
@@ -265,4 +265,4 @@ def test_mutations_through_the_whole_probe_and_the_render_engine(
             MediaInfo | MediaRefused | MediaDamaged | MediaTooLarge | MediaTooShort | NoMedia,
         ), (name, told)
         engine = decoded_by_ffmpeg(name, folder)
-        assert isinstance(engine, Finished | MediaDamaged | MediaTooLarge), (name, engine)
+        assert isinstance(engine, CompletedChild | MediaDamaged | MediaTooLarge), (name, engine)

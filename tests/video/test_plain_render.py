@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.render import render
-from deployments.clipper.sandbox.binary import ffmpeg_binary
-from deployments.contracts.clips import CropKey
-from deployments.contracts.media import Source
+from deployments.contracts.clips import CropKeyframe
+from deployments.contracts.media import MediaSource
+from deployments.video.render import render
+from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.fixtures import recording  # noqa: F401
 from tests.media_fixtures.plans import clip, following, never
 
-Recordings = Callable[[str], Source]
+Recordings = Callable[[str], MediaSource]
 
 
 def ffmpeg(*words: str) -> str:
@@ -35,7 +35,7 @@ def test_a_crop_is_what_plain_ffmpeg_makes_of_it(
 ) -> None:
     """Plain ffmpeg decodes from the beginning (`-ss` after `-i`): the slow way that is exact."""
     source = recording(kind)
-    plan = clip(following(CropKey(0.0, 0.25, 0.0)), quality="final")
+    plan = clip(following(CropKeyframe(0.0, 0.25, 0.0)), quality="final")
     video, _ = render(plan, source, tmp_path, None, never)
     crop = "crop=50:90:40:0:exact=1,scale=90:160:flags=bicubic,setsar=1"
     at = ("-ss", "1.355", "-t", "2", "-an", "-vf", crop)

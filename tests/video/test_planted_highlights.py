@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from load_tests.highlights import scorer
-from load_tests.highlights.analysed import features_of
-from load_tests.highlights.metrics import Span, recall
-from load_tests.highlights.recording import write
-from load_tests.highlights.samples import Sample, sample
-from load_tests.highlights.suite import clips_of
+from load_tests.benchmarks.video.highlights import scorer
+from load_tests.benchmarks.video.highlights.feature_cache import features_of
+from load_tests.benchmarks.video.highlights.metrics import Span, recall
+from load_tests.benchmarks.video.highlights.recording import write
+from load_tests.benchmarks.video.highlights.samples import Sample, sample
+from load_tests.benchmarks.video.highlights.suite import clips_of
 
 SEEDS = (2, 5)
 

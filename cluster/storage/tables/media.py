@@ -18,7 +18,7 @@ stored_objects = Table(
     Column("place", String(32), nullable=False, unique=True),  # of its bytes, never used again
 )
 
-# Resumable uploads (tus 1.0); cluster/media.
+# Resumable uploads (tus 1.0); deployments/video/uploads.
 uploads = Table(
     "uploads",
     metadata,

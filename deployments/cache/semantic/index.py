@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.cache.semantic.decision import Curve
+from deployments.cache.semantic.error_bound import SimilarityCalibration
 
 Vector = NDArray[np.float32]
 
@@ -18,14 +18,14 @@ _FIRST_ROWS = 8
 
 
 @dataclass(slots=True, eq=False)
-class Remembered:
+class IndexedRequest:
     """One request: where it belongs, under which `key` its answer is kept, what it has taught."""
 
     tenant: str
     frame: bytes
     key: bytes
     row: int = -1  # -1: it is no longer in the index
-    curve: Curve = field(default_factory=Curve)
+    curve: SimilarityCalibration = field(default_factory=SimilarityCalibration)
 
 
 class _Frame:
@@ -33,9 +33,9 @@ class _Frame:
 
     def __init__(self, dimensions: int) -> None:
         self.vectors = np.zeros((_FIRST_ROWS, dimensions), dtype=np.float32)
-        self.entries: list[Remembered] = []
+        self.entries: list[IndexedRequest] = []
 
-    def add(self, vector: Vector, entry: Remembered) -> None:
+    def add(self, vector: Vector, entry: IndexedRequest) -> None:
         rows = len(self.entries)
         if rows == len(self.vectors):
             self.vectors = np.concatenate([self.vectors, np.zeros_like(self.vectors)])
@@ -43,7 +43,7 @@ class _Frame:
         entry.row = rows
         self.entries.append(entry)
 
-    def remove(self, entry: Remembered) -> None:
+    def remove(self, entry: IndexedRequest) -> None:
         last = self.entries.pop()
         if last is not entry:
             self.vectors[entry.row] = self.vectors[last.row]
@@ -51,18 +51,18 @@ class _Frame:
             last.row = entry.row
         entry.row = -1
 
-    def nearest(self, vector: Vector) -> tuple[Remembered, float]:
+    def nearest(self, vector: Vector) -> tuple[IndexedRequest, float]:
         similarities = self.vectors[: len(self.entries)] @ vector
         row = int(similarities.argmax())
         return self.entries[row], float(similarities[row])
 
 
 @dataclass(slots=True)
-class _Tenant:
+class _TenantIndex:
     """`used` holds the entries by last use, the oldest first."""
 
     frames: dict[bytes, _Frame] = field(default_factory=dict)
-    used: OrderedDict[int, Remembered] = field(default_factory=OrderedDict)
+    used: OrderedDict[int, IndexedRequest] = field(default_factory=OrderedDict)
 
 
 class VectorIndex:
@@ -71,7 +71,7 @@ class VectorIndex:
     def __init__(self, per_tenant: int = 2_000, total: int = 20_000) -> None:
         self._per_tenant = per_tenant
         self._total = total
-        self._tenants: dict[str, _Tenant] = {}
+        self._tenants: dict[str, _TenantIndex] = {}
 
     def __len__(self) -> int:
         return sum(len(tenant.used) for tenant in self._tenants.values())
@@ -80,7 +80,9 @@ class VectorIndex:
         found = self._tenants.get(tenant)
         return 0 if found is None else len(found.used)
 
-    def nearest(self, tenant: str, frame: bytes, vector: Vector) -> tuple[Remembered, float] | None:
+    def nearest(
+        self, tenant: str, frame: bytes, vector: Vector
+    ) -> tuple[IndexedRequest, float] | None:
         """The nearest entry and its cosine, which counts as a use; None if there is none."""
         found = self._tenants.get(tenant)
         if found is None or (vectors := found.frames.get(frame)) is None:
@@ -89,11 +91,11 @@ class VectorIndex:
         found.used.move_to_end(id(entry))
         return entry, similarity
 
-    def add(self, tenant: str, frame: bytes, vector: Vector, key: bytes) -> Remembered:
+    def add(self, tenant: str, frame: bytes, vector: Vector, key: bytes) -> IndexedRequest:
         """Raises ValueError for a vector of another size than the frame's others."""
-        found = self._tenants.setdefault(tenant, _Tenant())
+        found = self._tenants.setdefault(tenant, _TenantIndex())
         vectors = found.frames.setdefault(frame, _Frame(len(vector)))
-        entry = Remembered(tenant, frame, key)
+        entry = IndexedRequest(tenant, frame, key)
         vectors.add(vector, entry)
         found.used[id(entry)] = entry
         if len(found.used) > self._per_tenant:
@@ -103,7 +105,7 @@ class VectorIndex:
             self.remove(next(iter(largest.used.values())))
         return entry
 
-    def remove(self, entry: Remembered) -> None:
+    def remove(self, entry: IndexedRequest) -> None:
         """Forget an entry; nothing happens if that is done already."""
         if entry.row < 0:
             return
@@ -118,6 +120,6 @@ class VectorIndex:
 
     def clear(self, tenant: str) -> None:
         """Forget everything of a tenant."""
-        found = self._tenants.pop(tenant, _Tenant())
+        found = self._tenants.pop(tenant, _TenantIndex())
         for entry in found.used.values():
             entry.row = -1

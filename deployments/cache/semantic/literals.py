@@ -20,7 +20,7 @@ _LITERALS = regex.compile(
 _ENDS = ".,;:!?)'\""
 
 
-def literals(text: str) -> bytes:
+def exact_match_tokens(text: str) -> bytes:
     """A digest of numbers, addresses, mentions and hashtags, in the order in which they come."""
     found = [match.rstrip(_ENDS).casefold() for match in _LITERALS.findall(text)]
     return hashlib.blake2b("\0".join(found).encode(), digest_size=16).digest()

@@ -13,10 +13,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from cluster.problems import Problem
-from deployments.cache.semantic.decision import Curves, Evidence, upper_bound
-from deployments.cache.semantic.index import Remembered, Vector, VectorIndex
-from deployments.cache.semantic.literals import literals
+from cluster.runtime.problems import Problem
+from deployments.cache.semantic.error_bound import (
+    SimilarityCalibrations,
+    ThresholdEstimator,
+    upper_bound,
+)
+from deployments.cache.semantic.index import IndexedRequest, Vector, VectorIndex
+from deployments.cache.semantic.literals import exact_match_tokens
 
 Embed = Callable[[str, str], Awaitable[Vector]]
 
@@ -26,7 +30,7 @@ _LONGEST_TEXT = 8_192  # characters; longer ones seldom come again in other word
 
 
 @dataclass(frozen=True, slots=True)
-class Near:
+class NearestMatch:
     """The remembered request that is most like this one.
 
     `key` is where its answer is. `serve`: give it; if `check`, compute as well, in the background.
@@ -39,11 +43,11 @@ class Near:
     serve: bool
     check: bool
     wrong: float
-    entry: Remembered = field(repr=False)
+    entry: IndexedRequest = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SemanticCacheStats:
     """How semantic caching does for one tenant, since this replica started or it was cleared.
 
     `compared` counts requests that met a remembered one, `hits` those that got its answer,
@@ -64,12 +68,12 @@ class Report:
     cut: float
 
 
-class _Tenant:
+class _TenantState:
     """What is learned of one tenant's traffic, and counts."""
 
     def __init__(self, bound: float) -> None:
-        self.curves = Curves()
-        self.evidence = Evidence(bound)
+        self.curves = SimilarityCalibrations()
+        self.evidence = ThresholdEstimator(bound)
         self.compared = self.hits = self.checks = self.errors = 0
 
 
@@ -97,34 +101,34 @@ class SemanticCache:
         self._shadow = shadow
         self._index = index or VectorIndex()
         self._most_tenants = tenants
-        self._tenants: OrderedDict[str, _Tenant] = OrderedDict()
+        self._tenants: OrderedDict[str, _TenantState] = OrderedDict()
         self._vectors: OrderedDict[bytes, Vector] = OrderedDict()
 
-    async def near(self, tenant: str, frame: bytes, text: str) -> Near | None:
+    async def near(self, tenant: str, frame: bytes, text: str) -> NearestMatch | None:
         """The nearest remembered request, or None if nothing is like it."""
         vector = await self._vector(tenant, text)
         if vector is None:
             return None
-        found = self._index.nearest(tenant, frame + literals(text), vector)
+        found = self._index.nearest(tenant, frame + exact_match_tokens(text), vector)
         if found is None or found[1] < _MIN_SIMILARITY:
             return None
         entry, similarity = found
         state = self._tenant(tenant)
         wrong = state.curves.wrong(entry.curve, similarity)
         state.compared += 1
-        serve = wrong <= state.evidence.cut
+        serve = wrong <= state.evidence.threshold
         state.hits += serve
         check = serve and self._random.random() < self._shadow
-        return Near(entry.key, similarity, serve, check, wrong, entry)
+        return NearestMatch(entry.key, similarity, serve, check, wrong, entry)
 
     async def learn(self, tenant: str, frame: bytes, text: str, key: bytes) -> None:
         """Remember a request whose answer is kept under `key`. For one that nothing was near to,
         or whose answer was not the same."""
         vector = await self._vector(tenant, text)
         if vector is not None:
-            self._index.add(tenant, frame + literals(text), vector, key)
+            self._index.add(tenant, frame + exact_match_tokens(text), vector, key)
 
-    def observe(self, near: Near, same: bool) -> None:
+    def observe(self, near: NearestMatch, same: bool) -> None:
         """Whether the answer that was computed is the same as the remembered one."""
         state = self._tenant(near.entry.tenant)
         if near.serve:
@@ -133,7 +137,7 @@ class SemanticCache:
         state.evidence.learn(near.wrong, same)
         state.curves.learn(near.entry.curve, near.similarity, same)
 
-    def forget(self, near: Near) -> None:
+    def forget(self, near: NearestMatch) -> None:
         """Its answer is gone: never name it again, and this was no hit."""
         self._index.remove(near.entry)
         self._tenant(near.entry.tenant).hits -= near.serve
@@ -143,9 +147,9 @@ class SemanticCache:
         self._index.clear(tenant)
         self._tenants.pop(tenant, None)
 
-    def report(self, tenant: str) -> Report:
-        state = self._tenants.get(tenant) or _Tenant(self._bound)
-        return Report(
+    def report(self, tenant: str) -> SemanticCacheStats:
+        state = self._tenants.get(tenant) or _TenantState(self._bound)
+        return SemanticCacheStats(
             entries=self._index.entries(tenant),
             compared=state.compared,
             hits=state.hits,
@@ -154,13 +158,13 @@ class SemanticCache:
             error=state.errors / state.checks if state.checks else None,
             error_upper=upper_bound(state.errors, state.checks),
             bound=self._bound,
-            cut=state.evidence.cut,
+            cut=state.evidence.threshold,
         )
 
-    def _tenant(self, tenant: str) -> _Tenant:
+    def _tenant(self, tenant: str) -> _TenantState:
         state = self._tenants.get(tenant)
         if state is None:
-            state = self._tenants[tenant] = _Tenant(self._bound)
+            state = self._tenants[tenant] = _TenantState(self._bound)
             if len(self._tenants) > self._most_tenants:
                 self.clear(next(iter(self._tenants)))
         self._tenants.move_to_end(tenant)

@@ -4,16 +4,16 @@ from typing import Any
 
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.chat import Chat
-from deployments.ingress.operations.clips import Clips, JobLook
+from deployments.ingress.operations.clips import Clips, GetJob
 from deployments.ingress.operations.completions import Completions
 from deployments.ingress.operations.content import CaptionBatch, Captions, PostBatch, Posts
 from deployments.ingress.operations.embeddings import TextEmbeddings
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 
 Operations = dict[str, Operation[Any]]
 
 
-def operations(services: Services) -> Operations:
+def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
     path, providers = services.path, services.providers
     return {
@@ -25,5 +25,5 @@ def operations(services: Services) -> Operations:
         "posts": Posts(providers),
         "posts.batch": PostBatch(providers),
         "clips": Clips(services.media, services.plan_of),
-        "jobs.get": JobLook(services.media),
+        "jobs.get": GetJob(services.media),
     }

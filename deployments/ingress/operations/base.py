@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from cluster.tenants.plan import RequestClass
-from deployments.ingress.call import Call
-from deployments.ingress.streaming import Events
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -26,6 +26,6 @@ class Operation(Protocol[Body]):
 
     def streams(self, body: Body) -> bool: ...
 
-    async def answer(self, call: Call, body: Body) -> dict[str, Any]: ...
+    async def answer(self, call: RequestContext, body: Body) -> dict[str, Any]: ...
 
-    def events(self, call: Call, body: Body) -> Events: ...
+    def events(self, call: RequestContext, body: Body) -> Events: ...

@@ -9,13 +9,13 @@ from deployments.contracts.generation import (
     Choice,
     Chunk,
     GenerateRequest,
-    Generator,
+    TextGenerator,
     TokenLogprob,
-    Usage,
+    TokenUsage,
 )
-from deployments.ingress.call import Call
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.schemas.openai import ChatRequest
-from deployments.ingress.streaming import Events
 
 
 class Chat:
@@ -24,13 +24,13 @@ class Chat:
     schema = ChatRequest
     request_class = RequestClass.GENERATE
 
-    def __init__(self, path: Generator) -> None:
+    def __init__(self, path: TextGenerator) -> None:
         self._path = path
 
     def streams(self, body: ChatRequest) -> bool:
         return bool(body.stream)
 
-    async def answer(self, call: Call, body: ChatRequest) -> dict[str, Any]:
+    async def answer(self, call: RequestContext, body: ChatRequest) -> dict[str, Any]:
         completion = await self._path.generate(_request(call, body))
         return {
             "id": _id(call),
@@ -41,7 +41,7 @@ class Chat:
             "usage": usage_body(completion.usage),
         }
 
-    async def events(self, call: Call, body: ChatRequest) -> Events:
+    async def events(self, call: RequestContext, body: ChatRequest) -> Events:
         """The first chunk of each choice carries the role; a last one the usage, if asked for."""
         shared = {
             "id": _id(call),
@@ -52,7 +52,7 @@ class Chat:
         if body.include_usage:
             shared["usage"] = None
         begun: set[int] = set()
-        usage = Usage()
+        usage = TokenUsage()
         async with aclosing(self._path.stream(_request(call, body))) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
@@ -64,7 +64,7 @@ class Chat:
             yield None, shared | {"choices": [], "usage": usage_body(usage)}
 
 
-def _request(call: Call, body: ChatRequest) -> GenerateRequest:
+def _request(call: RequestContext, body: ChatRequest) -> GenerateRequest:
     call.require(Scope.GENERATE)
     body.refuse_unsupported()
     return GenerateRequest(
@@ -79,7 +79,7 @@ def _request(call: Call, body: ChatRequest) -> GenerateRequest:
     )
 
 
-def _id(call: Call) -> str:
+def _id(call: RequestContext) -> str:
     return f"chatcmpl-{call.request_id}"
 
 
@@ -123,7 +123,7 @@ def _token(text: str, raw: bytes, logprob: float) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(raw)}
 
 
-def usage_body(usage: Usage) -> dict[str, int]:
+def usage_body(usage: TokenUsage) -> dict[str, int]:
     """Token counts under OpenAI's names."""
     return {
         "prompt_tokens": usage.prompt_tokens,

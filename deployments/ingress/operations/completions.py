@@ -5,11 +5,16 @@ from typing import Any
 
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
-from deployments.contracts.generation import GenerateRequest, Generator, TokenLogprob, Usage
-from deployments.ingress.call import Call
+from deployments.contracts.generation import (
+    GenerateRequest,
+    TextGenerator,
+    TokenLogprob,
+    TokenUsage,
+)
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.schemas.openai import CompletionRequest
-from deployments.ingress.streaming import Events
 
 
 class Completions:
@@ -18,13 +23,13 @@ class Completions:
     schema = CompletionRequest
     request_class = RequestClass.GENERATE
 
-    def __init__(self, path: Generator) -> None:
+    def __init__(self, path: TextGenerator) -> None:
         self._path = path
 
     def streams(self, body: CompletionRequest) -> bool:
         return bool(body.stream)
 
-    async def answer(self, call: Call, body: CompletionRequest) -> dict[str, Any]:
+    async def answer(self, call: RequestContext, body: CompletionRequest) -> dict[str, Any]:
         completion = await self._path.generate(_request(call, body))
         choices = [
             _choice(c.index, c.text, c.finish_reason, c.logprobs) for c in completion.choices
@@ -35,11 +40,11 @@ class Completions:
             "usage": usage_body(completion.usage),
         }
 
-    async def events(self, call: Call, body: CompletionRequest) -> Events:
+    async def events(self, call: RequestContext, body: CompletionRequest) -> Events:
         shared = _shared(call, body)
         if body.include_usage:
             shared["usage"] = None
-        usage = Usage()
+        usage = TokenUsage()
         async with aclosing(self._path.stream(_request(call, body))) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
@@ -51,7 +56,7 @@ class Completions:
             yield None, shared | {"choices": [], "usage": usage_body(usage)}
 
 
-def _request(call: Call, body: CompletionRequest) -> GenerateRequest:
+def _request(call: RequestContext, body: CompletionRequest) -> GenerateRequest:
     call.require(Scope.GENERATE)
     body.refuse_unsupported()
     return GenerateRequest(
@@ -66,7 +71,7 @@ def _request(call: Call, body: CompletionRequest) -> GenerateRequest:
     )
 
 
-def _shared(call: Call, body: CompletionRequest, model: str = "") -> dict[str, Any]:
+def _shared(call: RequestContext, body: CompletionRequest, model: str = "") -> dict[str, Any]:
     return {
         "id": f"cmpl-{call.request_id}",
         "object": "text_completion",

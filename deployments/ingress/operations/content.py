@@ -5,30 +5,31 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
 from deployments.content.captions import batch_captions, generate_captions, stream_captions
 from deployments.content.platforms import platform
 from deployments.content.posts import batch_posts, generate_posts, stream_posts
-from deployments.content.registry import Providers
+from deployments.content.registry import ProviderRegistry
 from deployments.content.results import (
+    BatchOutcome,
     CaptionSet,
     Completed,
+    ContentRequest,
     Delta,
     Event,
-    Order,
-    Outcome,
     Started,
     Variant,
     VariantDone,
     VariantFailed,
 )
-from deployments.contracts.generation import Generator, Usage
-from deployments.ingress.call import Call
+from deployments.contracts.generation import TextGenerator, TokenUsage
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.problems import native_body
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
-from deployments.ingress.problems import native_body
 from deployments.ingress.schemas.content import (
     CaptionBatchRequest,
     CaptionItem,
@@ -37,7 +38,6 @@ from deployments.ingress.schemas.content import (
     PostItem,
     PostRequest,
 )
-from deployments.ingress.streaming import Events
 
 Item = CaptionItem | PostItem
 One = TypeVar("One", CaptionRequest, PostRequest)
@@ -48,9 +48,11 @@ Many = TypeVar("Many", CaptionBatchRequest, PostBatchRequest)
 class _Pipeline:
     """The three forms of one content pipeline."""
 
-    generate: Callable[[Generator, Order], Awaitable[CaptionSet]]
-    stream: Callable[[Generator, Order], AsyncGenerator[Event, None]]
-    batch: Callable[[Providers, Sequence[Order]], Awaitable[tuple[Outcome, ...]]]
+    generate: Callable[[TextGenerator, ContentRequest], Awaitable[CaptionSet]]
+    stream: Callable[[TextGenerator, ContentRequest], AsyncGenerator[Event, None]]
+    batch: Callable[
+        [ProviderRegistry, Sequence[ContentRequest]], Awaitable[tuple[BatchOutcome, ...]]
+    ]
 
 
 _CAPTIONS = _Pipeline(generate_captions, stream_captions, batch_captions)
@@ -65,17 +67,17 @@ class _Single(Generic[One]):
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, providers: Providers) -> None:
+    def __init__(self, providers: ProviderRegistry) -> None:
         self._providers = providers
 
     def streams(self, body: One) -> bool:
         return body.stream
 
-    async def answer(self, call: Call, body: One) -> dict[str, Any]:
+    async def answer(self, call: RequestContext, body: One) -> dict[str, Any]:
         order, generator = self._order(call, body)
         return self._body(call, body, await self.pipeline.generate(generator, order))
 
-    async def events(self, call: Call, body: One) -> Events:
+    async def events(self, call: RequestContext, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
         order, generator = self._order(call, body)
         async with aclosing(self.pipeline.stream(generator, order)) as events:
@@ -85,16 +87,16 @@ class _Single(Generic[One]):
                 else:
                     yield _event(event, call)
 
-    def _order(self, call: Call, body: One) -> tuple[Order, Generator]:
+    def _order(self, call: RequestContext, body: One) -> tuple[ContentRequest, TextGenerator]:
         call.require(Scope.GENERATE)
         model, generator = self._providers.resolve(body.model)
         return _order(call, body, model), generator
 
-    def _body(self, call: Call, body: One, result: CaptionSet) -> dict[str, Any]:
+    def _body(self, call: RequestContext, body: One, result: CaptionSet) -> dict[str, Any]:
         return _answer(f"{self.kind}-{call.request_id}", self.kind, call, body, result)
 
 
-class _Batch(Generic[Many]):
+class _BatchOperation(Generic[Many]):
     """Many briefs: a result or a problem for each."""
 
     schema: type[Many]
@@ -102,13 +104,13 @@ class _Batch(Generic[Many]):
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, providers: Providers) -> None:
+    def __init__(self, providers: ProviderRegistry) -> None:
         self._providers = providers
 
     def streams(self, body: Many) -> bool:
         return False
 
-    async def answer(self, call: Call, body: Many) -> dict[str, Any]:
+    async def answer(self, call: RequestContext, body: Many) -> dict[str, Any]:
         call.require(Scope.GENERATE)
         orders = [
             _order(call, item, item.model or "", f"{call.request_id}-{index}")
@@ -117,7 +119,7 @@ class _Batch(Generic[Many]):
         outcomes = await self.pipeline.batch(self._providers, orders)
         results = [self._result(call, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]
-        usage = sum((result.usage for result in succeeded), Usage())
+        usage = sum((result.usage for result in succeeded), TokenUsage())
         return {
             "id": f"{self.kind}-batch-{call.request_id}",
             "object": f"{self.kind}.batch",
@@ -128,10 +130,10 @@ class _Batch(Generic[Many]):
             "usage": usage_body(usage),
         }
 
-    def events(self, call: Call, body: Many) -> Events:
+    def events(self, call: RequestContext, body: Many) -> Events:
         raise NotImplementedError("a batch answers whole: `streams` says so")
 
-    def _result(self, call: Call, body: Many, outcome: Outcome) -> dict[str, Any]:
+    def _result(self, call: RequestContext, body: Many, outcome: BatchOutcome) -> dict[str, Any]:
         if outcome.result is None:
             assert outcome.problem is not None
             error = native_body(outcome.problem, call.request_id)
@@ -157,20 +159,22 @@ class Posts(_Single[PostRequest]):
     schema, kind, pipeline = PostRequest, "posts", _POSTS
 
 
-class CaptionBatch(_Batch[CaptionBatchRequest]):
+class CaptionBatch(_BatchOperation[CaptionBatchRequest]):
     """Writes captions for up to 100 briefs in parallel; a brief that fails does so alone."""
 
     schema, kind, pipeline = CaptionBatchRequest, "captions", _CAPTIONS
 
 
-class PostBatch(_Batch[PostBatchRequest]):
+class PostBatch(_BatchOperation[PostBatchRequest]):
     """Writes posts for up to 100 briefs in parallel; a brief that fails does so alone."""
 
     schema, kind, pipeline = PostBatchRequest, "posts", _POSTS
 
 
-def _order(call: Call, item: Item, model: str, request_id: str | None = None) -> Order:
-    return Order(
+def _order(
+    call: RequestContext, item: Item, model: str, request_id: str | None = None
+) -> ContentRequest:
+    return ContentRequest(
         request_id=request_id or call.request_id,
         caller=call.caller,
         brief=_brief(item),
@@ -199,7 +203,9 @@ def _brief(item: Item) -> Brief:
     )
 
 
-def _answer(name: str, kind: str, call: Call, item: Item, result: CaptionSet) -> dict[str, Any]:
+def _answer(
+    name: str, kind: str, call: RequestContext, item: Item, result: CaptionSet
+) -> dict[str, Any]:
     return {
         "id": name,
         "object": kind,
@@ -239,7 +245,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
 
 
 def _event(
-    event: Started | Delta | VariantDone | VariantFailed, call: Call
+    event: Started | Delta | VariantDone | VariantFailed, call: RequestContext
 ) -> tuple[str, dict[str, Any]]:
     match event:
         case Started():
@@ -255,5 +261,5 @@ def _event(
             }
 
 
-def _problem(problem: Problem, call: Call) -> dict[str, Any]:
+def _problem(problem: Problem, call: RequestContext) -> dict[str, Any]:
     return native_body(problem, call.request_id)

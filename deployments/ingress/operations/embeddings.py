@@ -6,9 +6,9 @@ from typing import Any
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.embedding import Embedder, EmbedRequest, Vectors
-from deployments.ingress.call import Call
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
-from deployments.ingress.streaming import Events
 
 
 class TextEmbeddings:
@@ -23,7 +23,7 @@ class TextEmbeddings:
     def streams(self, body: EmbeddingsRequest) -> bool:
         return False
 
-    async def answer(self, call: Call, body: EmbeddingsRequest) -> dict[str, Any]:
+    async def answer(self, call: RequestContext, body: EmbeddingsRequest) -> dict[str, Any]:
         call.require(Scope.GENERATE)
         found = await self._path.embed(
             EmbedRequest(
@@ -51,7 +51,7 @@ class TextEmbeddings:
             "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens},
         }
 
-    async def events(self, call: Call, body: EmbeddingsRequest) -> Events:
+    async def events(self, call: RequestContext, body: EmbeddingsRequest) -> Events:
         """One event, the whole answer: there is nothing to stream."""
         yield None, await self.answer(call, body)
 

@@ -7,19 +7,19 @@ transaction, so neither is there without the other.
 from dataclasses import replace
 from typing import Any
 
-from cluster.media.videos import Video, new_id
 from cluster.tenants.plan import RequestClass
-from deployments.clipper.importing import IMPORT
 from deployments.contracts.jobs import NewJob
-from deployments.ingress.call import Call
-from deployments.ingress.keeping import keep_with
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.streaming import Events
+from deployments.ingress.http.tus import name_of
 from deployments.ingress.media import MediaServices
+from deployments.ingress.response_store import store_response
 from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
-from deployments.ingress.streaming import Events
-from deployments.ingress.tus import name_of
+from deployments.video.catalog import Video, new_id
+from deployments.video.import_job import IMPORT
 
 
-class Imports:
+class ImportVideo:
     """Body: VideoImport. Answer: ImportAnswer. Its caller was allowed to before."""
 
     schema = VideoImport
@@ -31,7 +31,7 @@ class Imports:
     def streams(self, body: VideoImport) -> bool:
         return False
 
-    async def answer(self, call: Call, body: VideoImport) -> dict[str, Any]:
+    async def answer(self, call: RequestContext, body: VideoImport) -> dict[str, Any]:
         """Raises UnsafeUrl and StoreDown."""
         media = self._media
         url = (await media.guard.target(body.url)).location.url
@@ -42,15 +42,15 @@ class Imports:
             await media.videos.add(connection, video)
             job = await media.jobs.create(connection, _job(call, video, url))
             said = ImportAnswer(video=VideoAnswer.of(video), job=job.id).model_dump(mode="json")
-            await keep_with(connection, said)
+            await store_response(connection, said)
         return said
 
-    async def events(self, call: Call, body: VideoImport) -> Events:
+    async def events(self, call: RequestContext, body: VideoImport) -> Events:
         """One event, the answer: the job has events of its own."""
         yield None, await self.answer(call, body)
 
 
-def _job(call: Call, video: Video, url: str) -> NewJob:
+def _job(call: RequestContext, video: Video, url: str) -> NewJob:
     return NewJob(
         tenant=video.tenant,
         kind=IMPORT,

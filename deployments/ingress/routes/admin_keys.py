@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.auth.records import KeyRecord
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
-from deployments.ingress.permissions import Entry, ReadsKeys, WritesKeys
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from cluster.auth.models import ApiKey
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
+from deployments.ingress.permissions import AdminAccess, ReadsKeys, WritesKeys
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import (
     KeyAnswer,
     KeyChange,
@@ -94,7 +94,7 @@ async def revoke_key(entry: WritesKeys, key: KeyId) -> Response:
     return Response(status_code=204)
 
 
-def _answer(entry: Entry, record: KeyRecord) -> KeyAnswer:
+def _answer(entry: AdminAccess, record: ApiKey) -> KeyAnswer:
     return KeyAnswer(
         id=record.id,
         tenant=record.tenant,
@@ -110,5 +110,5 @@ def _answer(entry: Entry, record: KeyRecord) -> KeyAnswer:
     )
 
 
-def _new(entry: Entry, key: str, record: KeyRecord) -> NewKeyAnswer:
+def _new(entry: AdminAccess, key: str, record: ApiKey) -> NewKeyAnswer:
     return NewKeyAnswer(**_answer(entry, record).model_dump(), key=key)

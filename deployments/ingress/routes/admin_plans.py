@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.problems import Malformed
+from cluster.runtime.problems import Malformed
 from cluster.tenants.plan import Id, Plan
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import Anyone, Operator
-from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.admin import PageQuery, PlanPage
 
 router = APIRouter(prefix="/api/v1/plans", tags=["plans"])

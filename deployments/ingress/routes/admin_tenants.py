@@ -6,8 +6,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from cluster.tenants.repository import Tenant
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import (
     OperatesTenant,
     Operator,
@@ -15,7 +15,7 @@ from deployments.ingress.permissions import (
     WritesTenant,
     services_of,
 )
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import (
     LimitsAnswer,
     LimitState,

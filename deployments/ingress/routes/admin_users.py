@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.auth.records import User
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from cluster.auth.models import User
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import ReadsUsers, WritesUsers
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import (
     PageQuery,
     UserAnswer,

@@ -22,12 +22,12 @@ from deployments.ingress.routes import (
     videos,
     webhooks,
 )
-from deployments.ingress.routes.described import NO_STORE
+from deployments.ingress.routes.responses import NO_STORE
 from deployments.ingress.schemas.admin import (
+    EmptyBody,
     KeyChange,
     KeyCreate,
     KeyRotation,
-    Nothing,
     TenantChange,
     TenantCreate,
     UserChange,
@@ -49,7 +49,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     Login,
     Refresh,
     PasswordChange,
-    Nothing,
+    EmptyBody,
     Plan,
     TenantCreate,
     TenantChange,

@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
-from cluster.audit.search import Entry as AuditEntry
-from cluster.audit.search import Filters
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from cluster.audit.search import AuditEntry, Filters
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
+from deployments.ingress.http.streaming import NDJSON
 from deployments.ingress.permissions import Operator, ReadsAudit
-from deployments.ingress.routes.described import CHANGE, LOOK, NO_STORE
+from deployments.ingress.routes.responses import CHANGE, LOOK, NO_STORE
 from deployments.ingress.schemas.records import (
     AuditAnswer,
     AuditFilter,
@@ -21,7 +21,6 @@ from deployments.ingress.schemas.records import (
     PruneAnswer,
     VerifyAnswer,
 )
-from deployments.ingress.streaming import NDJSON
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
 FILTERS = tuple(field.name for field in fields(Filters))

@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.auth.sessions import SignedIn
-from cluster.tenants.administration.signing_in import SigningIn
-from deployments.ingress.body import read_json
-from deployments.ingress.client_address import client_address
-from deployments.ingress.openapi import request_body
+from cluster.administration.sign_in import SignInService
+from cluster.auth.sessions import TokenPair
+from deployments.ingress.http.client_address import client_address
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import Anyone, Operator, services_of
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE, OPEN
-from deployments.ingress.schemas.admin import Nothing
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE, OPEN
+from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.auth import (
     JwksAnswer,
     Login,
@@ -108,15 +108,15 @@ async def jwks(request: Request) -> JwksAnswer:
     response_model=SigningKeyAnswer,
     responses=MAKE,
     summary="Roll the signing keys over",
-    openapi_extra=request_body(Nothing),
+    openapi_extra=request_body(EmptyBody),
 )
 async def rotate_signing_key(entry: Operator, request: Request) -> SigningKeyAnswer:
     """The new key signs in about 5 s; tokens of the old one stay good until they expire."""
-    await read_json(request, Nothing)
+    await read_json(request, EmptyBody)
     return SigningKeyAnswer(id=await entry.office.sessions.rotate(entry.actor))
 
 
-def _sessions(request: Request) -> SigningIn:
+def _sessions(request: Request) -> SignInService:
     return services_of(request).administration().sessions
 
 
@@ -125,7 +125,7 @@ def _whence(request: Request) -> tuple[str, str]:
     return client_address(request.scope), request.scope["state"]["request_id"]
 
 
-def _answer(made: SignedIn) -> TokensAnswer:
+def _answer(made: TokenPair) -> TokensAnswer:
     return TokensAnswer(
         access_token=made.access_token,
         refresh_token=made.refresh_token,

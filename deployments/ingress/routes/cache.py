@@ -7,29 +7,29 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
+from cluster.administration.cache import VISIBLE_WITHIN_S
 from cluster.invalidation.target import EVERYBODY
-from cluster.tenants.administration.cache import VISIBLE_WITHIN_S
 from cluster.tenants.caller import Scope
 from deployments.contracts.cache import CacheStats
-from deployments.ingress.body import read_json
-from deployments.ingress.exposition import exposition
-from deployments.ingress.openapi import request_body
+from deployments.ingress.http.cache_metrics import render_metrics
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import (
-    Entry,
+    AdminAccess,
     ReadsCache,
     ReadsMetrics,
     WritesCache,
     services_of,
 )
-from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.cache import (
     CacheAnswer,
     CacheFigures,
     InvalidationAnswer,
     InvalidationCreate,
     InvalidationQuery,
-    What,
-    WhoseQuery,
+    InvalidationTarget,
+    TenantQuery,
 )
 
 router = APIRouter(prefix="/api/v1/cache", tags=["cache"])
@@ -44,7 +44,7 @@ metrics = APIRouter(tags=["system"])
     openapi_extra=request_body(InvalidationCreate),
 )
 async def invalidate(
-    entry: WritesCache, query: Annotated[WhoseQuery, Query()], request: Request
+    entry: WritesCache, query: Annotated[TenantQuery, Query()], request: Request
 ) -> InvalidationAnswer:
     """Answers whose computing began before are served no more, on any replica."""
     return await _invalidate(entry, query, await read_json(request, InvalidationCreate))
@@ -66,7 +66,7 @@ async def clear(
     "/stats", response_model=CacheAnswer, responses=LOOK, summary="How the cache does, by tier"
 )
 async def stats(
-    entry: ReadsCache, query: Annotated[WhoseQuery, Query()], request: Request
+    entry: ReadsCache, query: Annotated[TenantQuery, Query()], request: Request
 ) -> CacheAnswer:
     """Counted since the replicas started. Where nothing is cached, everything is 0 and off."""
     if query.all_tenants:
@@ -83,15 +83,17 @@ async def stats(
     responses=LOOK,
     summary="Figures of all replicas, as Prometheus reads them",
 )
-async def scrape(entry: ReadsMetrics, request: Request) -> Response:
+async def get_cache_metrics(entry: ReadsMetrics, request: Request) -> Response:
     """Give Prometheus a key with the scope `metrics:read`, which the operator grants, as bearer
     token."""
     ask = services_of(request).cache_stats
     stats = await ask(None) if ask else CacheStats()
-    return Response(exposition(stats), media_type=CONTENT_TYPE_LATEST)
+    return Response(render_metrics(stats), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _invalidate(entry: Entry, whose: WhoseQuery, what: What) -> InvalidationAnswer:
+async def _invalidate(
+    entry: AdminAccess, whose: TenantQuery, what: InvalidationTarget
+) -> InvalidationAnswer:
     tenant = None if whose.all_tenants else entry.tenant
     target = what.target(EVERYBODY if tenant is None else tenant)
     made = await entry.office.cache.invalidate(entry.actor, tenant, target)

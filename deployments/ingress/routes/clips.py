@@ -6,28 +6,28 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Scope
-from deployments.clipper.captions import styles
 from deployments.contracts.clips import ASPECTS
-from deployments.ingress.body import read_json
-from deployments.ingress.credentials import open_call
-from deployments.ingress.idempotency import Once, key_of
-from deployments.ingress.media import MediaServices, VideoOff
-from deployments.ingress.openapi import request_body
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
+from deployments.ingress.idempotency import IdempotentOperation, key_of
+from deployments.ingress.media import MediaServices, VideoDisabled
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.clips import Clips
-from deployments.ingress.operations.passage import Passage
+from deployments.ingress.operations.run import OperationCall
 from deployments.ingress.permissions import AnyCaller, ReadsMedia, services_of
-from deployments.ingress.routes.described import CHANGE, LOOK
+from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.clips import (
     CapabilitiesAnswer,
     ClipAnswer,
-    ClipOrder,
+    ClipJobCreate,
     ClipRequest,
     ClipsAnswer,
 )
 from deployments.ingress.schemas.jobs import JobAnswer
+from deployments.video.captions import styles
 
 router = APIRouter(prefix="/api/v1", tags=["clips"])
 RETRY_AFTER_S = "2"
@@ -52,19 +52,19 @@ async def create_clips(video: VideoId, request: Request) -> Response:
     """
     services = services_of(request)
     operation: Operation[Any] = Clips(services.media, services.plan_of)
-    call, state = open_call(services, request, operation.request_class), request.scope["state"]
+    call, state = authenticate(services, request, operation.request_class), request.scope["state"]
     name = f"clips:{video}"
     try:
         wanted = await read_json(request, ClipRequest)
         if (key := key_of(request.scope["headers"])) is not None:
             raw = await request.body()
-            operation = Once(operation, services.idempotency, name, key, raw, state)
+            operation = IdempotentOperation(operation, services.idempotency, name, key, raw, state)
     except Problem as problem:
-        services.gate.refused(call, "clips", problem)
+        services.gate.record_refused(call, "clips", problem)
         raise
-    passage = Passage(services.gate, call, "clips", operation)
+    passage = OperationCall(services.gate, call, "clips", operation)
     state["fields"] = passage.headers
-    answer = await passage.answer(ClipOrder(video=video, **wanted.model_dump()))
+    answer = await passage.answer(ClipJobCreate(video=video, **wanted.model_dump()))
     said = JobAnswer.model_validate(answer).model_dump_json()
     headers = {"Location": f"/api/v1/jobs/{answer['id']}", "Retry-After": RETRY_AFTER_S}
     return Response(said, 202, headers, "application/json")
@@ -111,5 +111,5 @@ async def capabilities(call: AnyCaller, request: Request) -> CapabilitiesAnswer:
 def _media(request: Request) -> MediaServices:
     media = services_of(request).media
     if media is None:
-        raise VideoOff
+        raise VideoDisabled
     return media

@@ -17,11 +17,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from cluster.blobs.files import StoredObject, TenantFiles
-from cluster.blobs.links import DownloadLinks, refuse
-from cluster.problems import NotFound
-from deployments.ingress.downloads import disposition, etag, holds, part_asked
-from deployments.ingress.media import VideoOff
-from deployments.ingress.openapi import problem_responses
+from cluster.blobs.links import DownloadLinks, raise_not_found
+from cluster.runtime.problems import NotFound
+from deployments.ingress.http.openapi import problem_responses
+from deployments.ingress.http.range_requests import (
+    content_disposition,
+    etag,
+    matches_etag,
+    parse_range,
+)
+from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import services_of
 
 STALL_S = 60.0  # for one block
@@ -29,7 +34,7 @@ STALL_S = 60.0  # for one block
 router = APIRouter(tags=["files"])
 
 
-class Downloads(Protocol):
+class DownloadServices(Protocol):
     """`is_active` says whether a tenant may still be served."""
 
     @property
@@ -63,31 +68,31 @@ async def download(token: Token, request: Request) -> Response:
     """Range (one), If-Range and If-None-Match are honoured; the ETag is the SHA-256 of the file."""
     downloads = _downloads(request)
     file, headers = await _opened(downloads, token)
-    if holds(_list_field(request, "if-none-match"), headers["ETag"]):
+    if matches_etag(_list_field(request, "if-none-match"), headers["ETag"]):
         return _not_modified(headers)
-    part = part_asked(request.headers, headers["ETag"], file.bytes)
+    part = parse_range(request.headers, headers["ETag"], file.bytes)
     if part is None:
         headers["Content-Length"] = str(file.bytes)
-        return Blocks(downloads.files.read(file), 200, headers, file.media_type)
+        return StreamedFile(downloads.files.read(file), 200, headers, file.media_type)
     headers |= {
         "Content-Length": str(part.end - part.start),
         "Content-Range": part.content_range,
     }
     blocks = downloads.files.read(file, part.start, part.end)
-    return Blocks(blocks, 206, headers, file.media_type)
+    return StreamedFile(blocks, 206, headers, file.media_type)
 
 
 @router.head("/files/{token}", include_in_schema=False)
-async def look(token: Token, request: Request) -> Response:
+async def head_file(token: Token, request: Request) -> Response:
     """As the download of the whole, without its bytes."""
     file, headers = await _opened(_downloads(request), token)
-    if holds(_list_field(request, "if-none-match"), headers["ETag"]):
+    if matches_etag(_list_field(request, "if-none-match"), headers["ETag"]):
         return _not_modified(headers)
     sized = {**headers, "Content-Length": str(file.bytes), "Content-Type": file.media_type}
     return Response(headers=sized)
 
 
-class Blocks(Response):
+class StreamedFile(Response):
     """An answer of blocks, each made when the one before is on its way.
 
     Raises TimeoutError when the client takes nothing for STALL_S, which cuts the connection.
@@ -123,22 +128,22 @@ class Blocks(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _downloads(request: Request) -> Downloads:
-    found: Downloads | None = getattr(services_of(request), "media", None)
+def _downloads(request: Request) -> DownloadServices:
+    found: DownloadServices | None = getattr(services_of(request), "media", None)
     if found is None:
-        raise VideoOff
+        raise VideoDisabled
     return found
 
 
-async def _opened(downloads: Downloads, token: str) -> tuple[StoredObject, dict[str, str]]:
+async def _opened(downloads: DownloadServices, token: str) -> tuple[StoredObject, dict[str, str]]:
     """The file of a link, and what is said of it. Every NotFound reads the same."""
-    tenant, path, name = downloads.links.open(token)
+    tenant, path, name = downloads.links.verify(token)
     if not downloads.is_active(tenant):
-        refuse()
+        raise_not_found()
     try:
         file = await downloads.files.stat(tenant, path)
     except NotFound:
-        refuse()
+        raise_not_found()
     return file, _headers(file, name)
 
 
@@ -148,7 +153,7 @@ def _headers(file: StoredObject, name: str) -> dict[str, str]:
         "ETag": etag(file.sha256),
         "Last-Modified": format_datetime(modified, usegmt=True),
         "Accept-Ranges": "bytes",
-        "Content-Disposition": disposition(name),
+        "Content-Disposition": content_disposition(name),
         "Cache-Control": "private, no-cache, no-transform",
         "Referrer-Policy": "no-referrer",
     }

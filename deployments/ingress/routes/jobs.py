@@ -9,26 +9,26 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.problems import Forbidden
+from cluster.runtime.problems import Forbidden
 from cluster.tenants.caller import Scope
 from deployments.contracts.jobs import ENDED, Job, JobEvent
-from deployments.ingress.body import read_json
-from deployments.ingress.credentials import bearer
-from deployments.ingress.feed import KEEP_ALIVE, Feed, feed_frame
-from deployments.ingress.media import VideoOff
-from deployments.ingress.openapi import request_body
+from deployments.ingress.authentication import bearer
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
+from deployments.ingress.http.sse_feed import KEEP_ALIVE, EventFeedResponse, feed_frame
+from deployments.ingress.http.streaming import SSE
+from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import (
     ReadsMedia,
     TenantInQuery,
     WritesMedia,
-    opening,
+    admit_long_lived,
     services_of,
 )
-from deployments.ingress.routes.described import CHANGE, LOOK, NO_STORE
-from deployments.ingress.schemas.admin import Nothing
+from deployments.ingress.routes.responses import CHANGE, LOOK, NO_STORE
+from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.jobs import JobAnswer, JobDetail, JobPage, JobQuery
-from deployments.ingress.streaming import SSE
-from deployments.jobs.follow import BEAT_S, Reset, follow, is_over
+from deployments.jobs.event_stream import BEAT_S, GapEvent, follow, has_ended
 from deployments.jobs.store import JobStore
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
@@ -85,7 +85,7 @@ async def get_job(
     prefer: Prefer = None,
 ) -> Response:
     """While it runs, `Retry-After` says when to ask again, and `ETag` spares the answer."""
-    async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+    async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as entry:
         jobs = _jobs(request)
         found = await jobs.get(entry.tenant, job)
     wait_s = _wait_s(request, prefer)
@@ -111,7 +111,7 @@ async def get_job(
     },
     summary="What happens to a job, as server-sent events",
 )
-async def follow_job(
+async def stream_job_events(
     job: JobId,
     request: Request,
     tenant: TenantInQuery = None,
@@ -122,14 +122,14 @@ async def follow_job(
     `progress`, `part`, `retrying`, and `succeeded`, `partial`, `failed` or `canceled`. `reset`:
     events that were asked for are no longer kept. The stream outlasts the request's deadline.
     """
-    async with opening(request, Scope.MEDIA_READ, tenant) as entry:
+    async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as entry:
         jobs = _jobs(request)
         seen = _seen(after, last_event_id)
-        if await is_over(jobs, entry.tenant, job, seen):
+        if await has_ended(jobs, entry.tenant, job, seen):
             return Response(status_code=204, headers=NO_STORE)
         frames = _frames(jobs, entry.tenant, job, seen)
         await anext(frames)  # takes its seat
-    return Feed(frames, lambda: _check(request))
+    return EventFeedResponse(frames, lambda: _check(request))
 
 
 @router.post(
@@ -137,12 +137,12 @@ async def follow_job(
     response_model=JobAnswer,
     responses=CHANGE,
     summary="Cancel a job",
-    openapi_extra={"requestBody": {**request_body(Nothing)["requestBody"], "required": False}},
+    openapi_extra={"requestBody": {**request_body(EmptyBody)["requestBody"], "required": False}},
 )
 async def cancel_job(entry: WritesMedia, job: JobId, request: Request) -> JobAnswer:
     """May be repeated. One that runs is `canceled` when its worker has let go, a second later."""
     if await request.body():
-        await read_json(request, Nothing)
+        await read_json(request, EmptyBody)
     return _answer(await _jobs(request).cancel(entry.tenant, job))
 
 
@@ -157,7 +157,7 @@ async def delete_job(entry: WritesMedia, job: JobId, request: Request) -> Respon
 def _jobs(request: Request) -> JobStore:
     media = services_of(request).media
     if media is None:
-        raise VideoOff
+        raise VideoDisabled
     return media.jobs
 
 
@@ -186,7 +186,7 @@ async def _awaited(
     while found.state not in ENDED and (left := until - clock.monotonic()) > 0:
         if condition is not None and not _holds(condition, tag):
             break
-        if not await jobs.watch.until_news(found.tenant, found.id, seen, left):
+        if not await jobs.watch.wait(found.tenant, found.id, seen, left):
             break
         found = await jobs.get(found.tenant, found.id)
         tag = _tag(request, found)
@@ -195,17 +195,17 @@ async def _awaited(
 
 async def _frames(jobs: JobStore, tenant: str, job: str, after: int) -> AsyncGenerator[bytes, None]:
     """The first, empty one is there as soon as the stream has its seat."""
-    with jobs.watch.seat(tenant):
+    with jobs.watch.subscribe(tenant):
         yield b""
         async with aclosing(follow(jobs, tenant, job, after, BEAT_S)) as events:
             async for event in events:
                 yield _frame(event)
 
 
-def _frame(event: JobEvent | Reset | None) -> bytes:
+def _frame(event: JobEvent | GapEvent | None) -> bytes:
     if event is None:
         return KEEP_ALIVE
-    if isinstance(event, Reset):
+    if isinstance(event, GapEvent):
         return feed_frame("reset", {"after": event.after})
     return feed_frame(event.kind, {"job": event.job, "at": event.at, **event.data}, event.seq)
 

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from cluster.ops.ports import Ports
-from cluster.problems import Overloaded
-from cluster.settings import LOOPBACK, Settings
+from cluster.runtime.problems import Overloaded
+from cluster.runtime.settings import LOOPBACK, Settings
 from deployments.ingress.permissions import ReadsMetrics, services_of
-from deployments.ingress.routes.described import LOOK
+from deployments.ingress.routes.responses import LOOK
 
 Part = Literal["ray", "haproxy"]
 MAX_BYTES = 32 << 20

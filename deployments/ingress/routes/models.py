@@ -8,18 +8,18 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.problems import NotFound, Problem, UnknownModel
+from cluster.runtime.problems import NotFound, Problem, UnknownModel
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from deployments.contracts.generation import ModelCard
-from deployments.ingress.credentials import open_call
-from deployments.ingress.openapi import problem_responses
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.schemas.answers import Model, ModelList
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 
 
-def model_routes(services: Services) -> APIRouter:
+def model_routes(services: AppServices) -> APIRouter:
     """List the models, or look one up by an id that may contain slashes."""
     router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -57,10 +57,10 @@ def model_routes(services: Services) -> APIRouter:
 
 @asynccontextmanager
 async def _admitted(
-    services: Services, request: Request, action: str, resource: str
+    services: AppServices, request: Request, action: str, resource: str
 ) -> AsyncIterator[Plan]:
     """Through the tenant's gate; gives the plan that the caller is on."""
-    call = open_call(services, request)
+    call = authenticate(services, request)
     async with services.gate.admitted(call, RequestClass.READ, action, resource) as permit:
         request.scope["state"]["fields"] = permit.headers
         call.require(Scope.MODELS_READ)

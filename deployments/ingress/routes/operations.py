@@ -9,17 +9,17 @@ from fastapi import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cluster.problems import Problem
-from deployments.ingress.body import read_json
-from deployments.ingress.caches import Caches
-from deployments.ingress.call import Call
-from deployments.ingress.credentials import open_call
-from deployments.ingress.idempotency import Once, key_of
+from cluster.runtime.problems import Problem
+from deployments.ingress.authentication import authenticate
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.context import RequestContext
+from deployments.ingress.http.problems import native_body, openai_body
+from deployments.ingress.http.request_body import read_json
+from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
+from deployments.ingress.idempotency import IdempotentOperation, key_of
 from deployments.ingress.operations.base import Operation
-from deployments.ingress.operations.passage import Passage
-from deployments.ingress.problems import native_body, openai_body
-from deployments.ingress.services import Services
-from deployments.ingress.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
+from deployments.ingress.operations.run import OperationCall
+from deployments.ingress.services import AppServices
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -39,22 +39,22 @@ NATIVE = Dialect(native_body, b"", named_errors=True, ndjson=True)
 
 
 def endpoint(
-    services: Services, name: str, operation: Operation[Any], dialect: Dialect
+    services: AppServices, name: str, operation: Operation[Any], dialect: Dialect
 ) -> Endpoint:
     """The route function of one operation."""
 
     async def serve(request: Request) -> Response:
-        call = open_call(services, request, operation.request_class)
+        call = authenticate(services, request, operation.request_class)
         state, asked = request.scope["state"], operation
         try:
             body = await read_json(request, operation.schema)
             if (key := key_of(request.scope["headers"])) is not None:
                 raw = await request.body()
-                asked = Once(operation, services.idempotency, name, key, raw, state)
+                asked = IdempotentOperation(operation, services.idempotency, name, key, raw, state)
         except Problem as problem:
-            services.gate.refused(call, name, problem)
+            services.gate.record_refused(call, name, problem)
             raise
-        passage = Passage(services.gate, call, name, asked)
+        passage = OperationCall(services.gate, call, name, asked)
         state["fields"] = passage.headers
         request.state.model = getattr(body, "model", None)
         if operation.streams(body) or _asks_for_stream(request, dialect):
@@ -69,13 +69,18 @@ def endpoint(
 
 
 def _learn(
-    cache: Caches, alias: bytes, name: str, answer: Mapping[str, Any], sent: bytes, passage: Passage
+    cache: CacheStack,
+    alias: bytes,
+    name: str,
+    answer: Mapping[str, Any],
+    sent: bytes,
+    passage: OperationCall,
 ) -> None:
     """Let the fast path know an answer that one kept model call gave."""
     served = [] if passage.entrance is None else passage.entrance.served
     if len(served) == 1 and served[0].key:
         tokens = answer.get("usage", {}).get("total_tokens", 0)
-        cache.learn(alias, name, answer.get("id", ""), sent, tokens, served[0].key)
+        cache.add_alias(alias, name, answer.get("id", ""), sent, tokens, served[0].key)
 
 
 class JsonResponse(Response):
@@ -100,7 +105,9 @@ def _asks_for_stream(request: Request, dialect: Dialect) -> bool:
     return dialect.ndjson and (NDJSON in accept or SSE in accept)
 
 
-def _stream(request: Request, call: Call, events: Events, dialect: Dialect) -> EventStream:
+def _stream(
+    request: Request, call: RequestContext, events: Events, dialect: Dialect
+) -> EventStream:
     ndjson = dialect.ndjson and NDJSON in request.headers.get("accept", "")
     return EventStream(
         events,

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.problems import Overloaded
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from cluster.runtime.problems import Overloaded
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import Operator, services_of
-from deployments.ingress.routes.described import CHANGE, LOOK
-from deployments.ingress.scaling import Scaling
-from deployments.ingress.scaling_answer import answer, bounds_answer
+from deployments.ingress.routes.responses import CHANGE, LOOK
+from deployments.ingress.scaling import ScalingOverview
+from deployments.ingress.scaling_response import bounds_answer, status_response
 from deployments.ingress.schemas.scaling import (
     BoundsAnswer,
     BoundsPut,
@@ -34,7 +34,7 @@ async def status(entry: Operator, request: Request) -> StatusAnswer:
     """Replicas, load, queues, breakers, bounds and the last decisions; what does not answer in time
     is left out and named in `away`."""
     scaling = _scaling(request)
-    return answer(await scaling.status(entry.office.scaling), scaling.served)
+    return status_response(await scaling.status(entry.office.scaling), scaling.served)
 
 
 @router.get(
@@ -59,12 +59,12 @@ async def history(
     summary="Keep a deployment within a floor and a ceiling for a while",
     openapi_extra=request_body(BoundsPut),
 )
-async def lay_down(entry: Operator, deployment: Which, request: Request) -> BoundsAnswer:
+async def set_bounds(entry: Operator, deployment: Which, request: Request) -> BoundsAnswer:
     """In the place of bounds that there were. They hold from the controller's next look, within a
     second or two, and through restarts of everything."""
     name, spec = _scaling(request).scaled(deployment)
     body = await read_json(request, BoundsPut)
-    laid = await entry.office.scaling.lay_down(
+    laid = await entry.office.scaling.set_bounds(
         entry.actor, name, spec, body.floor, body.ceiling, body.for_s
     )
     return bounds_answer(laid)
@@ -76,13 +76,13 @@ async def lay_down(entry: Operator, deployment: Which, request: Request) -> Boun
     responses=CHANGE,
     summary="Take bounds back; also where there are none",
 )
-async def take_back(entry: Operator, deployment: Which, request: Request) -> Response:
+async def clear_bounds(entry: Operator, deployment: Which, request: Request) -> Response:
     name = _scaling(request).named(deployment)
-    await entry.office.scaling.take_back(entry.actor, name)
+    await entry.office.scaling.clear_bounds(entry.actor, name)
     return Response(status_code=204)
 
 
-def _scaling(request: Request) -> Scaling:
+def _scaling(request: Request) -> ScalingOverview:
     scaling = services_of(request).scaling
     if scaling is None:
         raise Overloaded("This process cannot tell how the cluster scales.", retry_after_s=5.0)

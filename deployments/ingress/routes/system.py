@@ -13,17 +13,17 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cluster.problems import Draining, Overloaded, Problem
+from cluster.runtime.problems import Draining, Overloaded, Problem
 from deployments.contracts.generation import ModelCard, ModelLoad
-from deployments.ingress.credentials import verified
-from deployments.ingress.openapi import problem_responses
-from deployments.ingress.routes.described import NO_STORE
+from deployments.ingress.authentication import verify_credentials
+from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.routes.operations import JsonResponse
+from deployments.ingress.routes.responses import NO_STORE
 from deployments.ingress.schemas.answers import Alive, Health, Ready, Version
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 
 
-def system_routes(services: Services) -> APIRouter:
+def system_routes(services: AppServices) -> APIRouter:
     """`/healthz`, `/readyz`, `/health` and `/version`; none of them needs a key, but with one the
     last three say more. A key that is presented has to be good.
     """
@@ -60,7 +60,7 @@ def system_routes(services: Services) -> APIRouter:
     return router
 
 
-async def _readiness(services: Services, request: Request) -> Response:
+async def _readiness(services: AppServices, request: Request) -> Response:
     """Raises Draining, Overloaded."""
     host = request.headers.get("host", "")
     if await services.leaving(request.scope.get("server"), host):
@@ -77,7 +77,7 @@ async def _readiness(services: Services, request: Request) -> Response:
     return _json({"status": "ready", **models}, NO_STORE)
 
 
-async def _health(services: Services, request: Request) -> Response:
+async def _health(services: AppServices, request: Request) -> Response:
     known = _is_known(services, request)
     cards = await services.models.cards()
     ok = not any(isinstance(card, Problem) for card in cards.values())
@@ -95,11 +95,11 @@ async def _health(services: Services, request: Request) -> Response:
     return _json(answer, NO_STORE)
 
 
-def _is_known(services: Services, request: Request) -> bool:
+def _is_known(services: AppServices, request: Request) -> bool:
     """Whether a good key came with the request. Raises Unauthenticated for another."""
     if "authorization" not in request.headers:
         return False
-    verified(services, request)
+    verify_credentials(services, request)
     return True
 
 

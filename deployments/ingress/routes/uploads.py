@@ -14,17 +14,17 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cluster.media.slices import ALGORITHMS
-from cluster.media.upload import OverLength, Upload
-from cluster.problems import MethodNotAllowed, Problem
+from cluster.runtime.problems import MethodNotAllowed, Problem
 from deployments.contracts.media import MediaLimits
-from deployments.ingress import tus
-from deployments.ingress.credentials import verified
-from deployments.ingress.media_entry import Entry, LooksAtUpload, ReadsMedia, WritesMedia
+from deployments.ingress.authentication import verify_credentials
+from deployments.ingress.http import tus
+from deployments.ingress.http.upload_chunk import UploadChunk
+from deployments.ingress.media_access import LooksAtUpload, MediaAccess, ReadsMedia, WritesMedia
 from deployments.ingress.permissions import services_of
-from deployments.ingress.pieces import Piece
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import UploadAnswer
+from deployments.video.uploads.part_stream import ALGORITHMS
+from deployments.video.uploads.upload import Upload, UploadTooLong
 
 _VERSIONED = frozenset({"POST", "PATCH", "HEAD", "DELETE"})
 _PIECE: dict[str, Any] = {
@@ -57,7 +57,7 @@ class TusRoute(APIRoute):
         async def versioned(request: Request) -> Response:
             try:
                 if request.method in _VERSIONED:
-                    verified(services_of(request), request)
+                    verify_credentials(services_of(request), request)
                     tus.check_version(request.headers)
                 return await serve(request)
             finally:
@@ -100,7 +100,7 @@ async def create_upload(entry: WritesMedia, request: Request) -> Response:
     """
     length = tus.length_of(request.headers, entry.media.intake.limits.max_bytes)
     metadata, said = tus.metadata_of(request.headers)
-    with_piece = tus.brings_piece(request.headers)
+    with_piece = tus.has_body(request.headers)
     await entry.media.intake.check_room(entry.tenant, length)
     name = tus.name_of(said.get("name"), said.get("filename"))
     made = await entry.media.uploads.create(entry.tenant, entry.key, name, length, metadata)
@@ -111,8 +111,8 @@ async def create_upload(entry: WritesMedia, request: Request) -> Response:
 
 
 @router.head("/{upload}", responses={**LOOK, **_TUS}, summary="How far an upload has come (tus)")
-async def look_at_upload(entry: LooksAtUpload, upload: UploadId) -> Response:
-    found = await entry.media.uploads.usable(entry.tenant, upload)
+async def head_upload(entry: LooksAtUpload, upload: UploadId) -> Response:
+    found = await entry.media.uploads.get_active(entry.tenant, upload)
     if found.state == "finishing":
         found = await _finish(entry, found)
     headers = {**tus.headers_of(found), "Upload-Length": str(found.length)}
@@ -135,7 +135,7 @@ async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
     summary="Send the next piece of an upload (tus)",
     openapi_extra=_PIECE,
 )
-async def append_piece(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+async def append_upload(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
     """What comes is kept, also if the connection breaks. With `Upload-Checksum` all of the piece
     is, or nothing. The answer to the last one names the video in `Mobula-Video`; if it is none,
     the problem says why, and the upload is over.
@@ -159,17 +159,17 @@ async def delete_upload(entry: WritesMedia, upload: UploadId) -> Response:
 
 
 @router.post("/{upload}", include_in_schema=False)
-async def overridden(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+async def override_method(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
     """For clients that can send no PATCH or DELETE, as tus asks."""
     method = request.headers.get("x-http-method-override", "")
     if method == "PATCH":
-        return await append_piece(entry, upload, request)
+        return await append_upload(entry, upload, request)
     if method == "DELETE":
         return await delete_upload(entry, upload)
     raise MethodNotAllowed("Send PATCH, or POST with X-HTTP-Method-Override: PATCH or DELETE.")
 
 
-async def _first_piece(entry: Entry, request: Request, made: Upload) -> Upload:
+async def _first_piece(entry: MediaAccess, request: Request, made: Upload) -> Upload:
     """If it is refused, nobody learns where the upload is, so it goes."""
     try:
         return await _take(entry, request, made.id, 0)
@@ -179,14 +179,14 @@ async def _first_piece(entry: Entry, request: Request, made: Upload) -> Upload:
         raise
 
 
-async def _take(entry: Entry, request: Request, id_: str, offset: int) -> Upload:
+async def _take(entry: MediaAccess, request: Request, id_: str, offset: int) -> Upload:
     """One piece, and the video if it was the last. Raises what broke the piece off."""
     uploads, checksum = entry.media.uploads, tus.checksum_of(request.headers)
-    async with uploads.held(entry.tenant, id_, offset) as hold:
-        if offset + tus.declared(request.headers) > hold.upload.length:
-            raise OverLength(hold.upload.length)
-        piece = Piece(request, keep_broken=checksum is None)
-        await piece.kept_by(uploads.append(hold, piece.chunks(), checksum))
+    async with uploads.lock(entry.tenant, id_, offset) as hold:
+        if offset + tus.content_length(request.headers) > hold.upload.length:
+            raise UploadTooLong(hold.upload.length)
+        piece = UploadChunk(request, keep_broken=checksum is None)
+        await piece.drain_into(uploads.append(hold, piece.chunks(), checksum))
         if hold.upload.state == "finishing":
             await entry.media.intake.finish(hold)
         elif piece.broken is not None:
@@ -194,9 +194,9 @@ async def _take(entry: Entry, request: Request, id_: str, offset: int) -> Upload
     return await uploads.get(entry.tenant, id_)
 
 
-async def _finish(entry: Entry, upload: Upload) -> Upload:
+async def _finish(entry: MediaAccess, upload: Upload) -> Upload:
     """What an earlier request was cut off from."""
-    async with entry.media.uploads.held(entry.tenant, upload.id, upload.length) as hold:
+    async with entry.media.uploads.lock(entry.tenant, upload.id, upload.length) as hold:
         if hold.upload.state == "finishing":
             await entry.media.intake.finish(hold)
     return await entry.media.uploads.get(entry.tenant, upload.id)

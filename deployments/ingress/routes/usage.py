@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from deployments.ingress.permissions import ReadsUsage
-from deployments.ingress.routes.described import LOOK, NO_STORE
+from deployments.ingress.routes.responses import LOOK, NO_STORE
 from deployments.ingress.schemas.records import UsageAnswer, UsageQuery, UsageRow
 
 router = APIRouter(prefix="/api/v1/usage", tags=["usage"])
@@ -26,7 +26,7 @@ async def usage(
     entry: ReadsUsage, query: Annotated[UsageQuery, Query()], request: Request
 ) -> UsageAnswer | Response:
     """`Accept: text/csv` gives a table. Amounts are exact; money is in millionths."""
-    everybody = "tenant" in query.group_by and query.tenant is None and entry.actor.operates
+    everybody = "tenant" in query.group_by and query.tenant is None and entry.actor.is_operator
     report = await entry.office.records.usage(
         None if everybody else entry.tenant, query.since, query.until, query.group_by
     )

@@ -14,22 +14,22 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from cluster.idempotency.store import HEADER as IDEMPOTENCY_KEY
-from cluster.media.videos import Video, new_id
-from cluster.problems import (
+from cluster.runtime.problems import (
     ClientGone,
     Malformed,
     PayloadTooLarge,
     UnsupportedMedia,
     UnsupportedParameter,
 )
-from deployments.ingress.body import JSON, parse_json
-from deployments.ingress.idempotency import Once, key_of
-from deployments.ingress.media_entry import Entry, ReadsMedia, WritesMedia
-from deployments.ingress.multipart import FORM, Form, FormPart
+from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
+from deployments.ingress.http.request_body import JSON, parse_json
+from deployments.ingress.http.tus import MAX_NAME, name_of
+from deployments.ingress.idempotency import IdempotentOperation, key_of
+from deployments.ingress.media_access import MediaAccess, ReadsMedia, WritesMedia
 from deployments.ingress.operations.base import Operation
-from deployments.ingress.operations.imports import Imports
+from deployments.ingress.operations.imports import ImportVideo
 from deployments.ingress.permissions import services_of
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import (
     ImportAnswer,
     VideoAnswer,
@@ -38,19 +38,19 @@ from deployments.ingress.schemas.videos import (
     VideoQuery,
 )
 from deployments.ingress.transcripts import (
-    Sidecar,
+    TranscriptFile,
+    attach_transcript,
+    detect_format,
     duration_of,
     fitted,
     keep_file,
-    put_beside,
-    sidecar,
 )
-from deployments.ingress.tus import MAX_NAME, name_of
 from deployments.ingress.upload_limits import (
     MAX_IMPORT_BYTES,
     MAX_TRANSCRIPT_BYTES,
     FormTooLarge,
 )
+from deployments.video.catalog import Video, new_id
 
 RETRY_AFTER_S = "1"
 
@@ -117,7 +117,7 @@ async def create_video(entry: WritesMedia, request: Request) -> Response:
         raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
     if key_of(request.scope["headers"]) is not None:
         raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read only once.")
-    video = await _bring(entry, Form(_body(request), content_type))
+    video = await _bring(entry, MultipartForm(_body(request), content_type))
     said = VideoAnswer.of(video).model_dump(mode="json")
     return JSONResponse(said, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
@@ -141,10 +141,10 @@ async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -
     known = await media.videos.get(entry.tenant, video)
     raw = await _whole(request, MAX_TRANSCRIPT_BYTES)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    found = await sidecar(media.intake, raw, kind, duration=duration_of(known))
+    found = await detect_format(media.intake, raw, kind, duration=duration_of(known))
     async with media.database.begin() as connection:
-        held = await media.videos.hold(connection, entry.tenant, video)
-        changed = await put_beside(connection, media.videos, media.files, held, found)
+        held = await media.videos.lock(connection, entry.tenant, video)
+        changed = await attach_transcript(connection, media.videos, media.files, held, found)
     return VideoAnswer.of(changed)
 
 
@@ -168,10 +168,10 @@ class _Brought:
     has_file: bool = False
     filename: str | None = None
     name: str | None = None
-    beside: Sidecar | None = None
+    beside: TranscriptFile | None = None
 
 
-async def _bring(entry: Entry, form: Form) -> Video:
+async def _bring(entry: MediaAccess, form: MultipartForm) -> Video:
     """The video that a form becomes; otherwise nothing of it stays."""
     media, id_ = entry.media, new_id()
     try:
@@ -193,7 +193,7 @@ async def _bring(entry: Entry, form: Form) -> Video:
         raise
 
 
-async def _read(entry: Entry, form: Form, id_: str) -> _Brought:
+async def _read(entry: MediaAccess, form: MultipartForm, id_: str) -> _Brought:
     brought = _Brought()
     async for part in form.parts():
         if part.name == "file" and not brought.has_file:
@@ -202,7 +202,7 @@ async def _read(entry: Entry, form: Form, id_: str) -> _Brought:
             brought.has_file, brought.filename = True, part.filename
         elif part.name == "transcript" and brought.beside is None:
             data = await part.whole(MAX_TRANSCRIPT_BYTES)
-            brought.beside = await sidecar(
+            brought.beside = await detect_format(
                 entry.media.intake, data, part.content_type, part.filename
             )
         elif part.name == "name" and brought.name is None:
@@ -216,13 +216,13 @@ async def _read(entry: Entry, form: Form, id_: str) -> _Brought:
     return brought
 
 
-async def _import(entry: Entry, request: Request) -> Response:
+async def _import(entry: MediaAccess, request: Request) -> Response:
     raw, state = await _whole(request, MAX_IMPORT_BYTES), request.scope["state"]
     body = parse_json(raw, VideoImport)
-    operation: Operation[VideoImport] = Imports(entry.media)
+    operation: Operation[VideoImport] = ImportVideo(entry.media)
     if (key := key_of(request.scope["headers"])) is not None:
         store = services_of(request).idempotency
-        operation = Once(operation, store, "videos.import", key, raw, state)
+        operation = IdempotentOperation(operation, store, "videos.import", key, raw, state)
     said = await operation.answer(entry.call, body)
     headers = {"Location": f"/api/v1/jobs/{said['job']}", "Retry-After": RETRY_AFTER_S}
     return JSONResponse(said, 202, headers)

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from cluster.events.webhooks import Webhook
-from deployments.ingress.body import read_json
-from deployments.ingress.openapi import request_body
+from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import ReadsEvents, ReadsWebhooks, WritesWebhooks
-from deployments.ingress.routes.described import CHANGE, LOOK, MAKE
-from deployments.ingress.schemas.admin import Nothing, PageQuery
+from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
+from deployments.ingress.schemas.admin import EmptyBody, PageQuery
 from deployments.ingress.schemas.records import (
     DeliveryAnswer,
     DeliveryPage,
@@ -102,12 +102,12 @@ async def rotate_webhook(
     response_model=TestEventAnswer,
     responses=MAKE,
     summary="Send a test event",
-    openapi_extra=request_body(Nothing),
+    openapi_extra=request_body(EmptyBody),
 )
 async def test_webhook(
     entry: WritesWebhooks, webhook: WebhookId, request: Request
 ) -> TestEventAnswer:
-    await read_json(request, Nothing)
+    await read_json(request, EmptyBody)
     return TestEventAnswer(
         event=await entry.office.webhooks.test(entry.actor, entry.tenant, webhook)
     )

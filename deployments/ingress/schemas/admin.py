@@ -38,7 +38,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Change(Strict):
+class Patch(Strict):
     """A body of which at least one field must be given."""
 
     @model_validator(mode="after")
@@ -67,7 +67,7 @@ def example(**values: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"example": values})
 
 
-class Nothing(Strict):
+class EmptyBody(Strict):
     """A body that says nothing: an empty object."""
 
     model_config = example()
@@ -83,7 +83,7 @@ class TenantCreate(Strict):
     plan: Id = "default"
 
 
-class TenantChange(Change):
+class TenantChange(Patch):
     """Body of `PATCH /api/v1/tenants/{tenant}`; plan and status are the operator's."""
 
     model_config = example(name="Acme AG")
@@ -148,7 +148,7 @@ class KeyCreate(Strict):
     expires_in_s: LifeS | None = None
 
 
-class KeyChange(Change):
+class KeyChange(Patch):
     """Body of `PATCH /api/v1/tenants/{tenant}/keys/{key}`."""
 
     model_config = example(name="old back end", expires_in_s=86_400)
@@ -202,7 +202,7 @@ class UserCreate(Strict):
     role: Role
 
 
-class UserChange(Change):
+class UserChange(Patch):
     """Body of `PATCH .../users/{user}`; any change ends the user's sessions."""
 
     model_config = example(role="developer")

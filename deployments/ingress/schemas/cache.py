@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cluster.invalidation.target import MAX_MODEL, Kind, Target, everything
+from cluster.invalidation.target import MAX_MODEL, Kind, Target, target_all
 from cluster.tenants.plan import Id
 from deployments.ingress.schemas.admin import Strict, example
 
@@ -16,7 +16,7 @@ _WHAT = ("tag", "prefix", "model", "everything")
 _ONE = f"give one of: {', '.join(_WHAT)}"
 
 
-class What(BaseModel):
+class InvalidationTarget(BaseModel):
     """What is invalidated: one of the fields."""
 
     tag: Annotated[Name | None, Field(description="What is stored under this tag.")] = None
@@ -35,10 +35,10 @@ class What(BaseModel):
             return Target("tag", self.tag)
         if self.prefix is not None:
             return Target("prefix", self.prefix)
-        return everything(tenant) if self.model is None else Target("model", self.model)
+        return target_all(tenant) if self.model is None else Target("model", self.model)
 
 
-class InvalidationCreate(What, Strict):
+class InvalidationCreate(InvalidationTarget, Strict):
     """Body of `POST /api/v1/cache/invalidations`: exactly one field."""
 
     model_config = example(tag="post:17")
@@ -50,7 +50,7 @@ class InvalidationCreate(What, Strict):
         return self
 
 
-class WhoseQuery(BaseModel):
+class TenantQuery(BaseModel):
     """Whose answers: the caller's own tenant's, if nothing is said; the rest is the operator's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,7 +65,7 @@ class WhoseQuery(BaseModel):
         return self
 
 
-class InvalidationQuery(What, WhoseQuery):
+class InvalidationQuery(InvalidationTarget, TenantQuery):
     """`DELETE /api/v1/cache`: at most one of what there is; none is everything."""
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cluster.numbers import FLOAT32
+from cluster.runtime.numbers import FLOAT32
 from deployments.contracts.clips import AspectName, ClipOptions, Quality
 from deployments.contracts.jobs import PartState
 
@@ -75,7 +75,7 @@ class ClipRequest(BaseModel):
         return ClipOptions(**self.model_dump(include=set(ClipOptions.__slots__)))
 
 
-class ClipOrder(ClipRequest):
+class ClipJobCreate(ClipRequest):
     """The same by handle: it names the video."""
 
     video: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{4,63}$")]
@@ -139,7 +139,7 @@ class ClipsAnswer(BaseModel):
     data: list[ClipAnswer]
 
 
-class AbilityAnswer(BaseModel):
+class CapabilityResponse(BaseModel):
     available: bool
     detail: str
     facts: dict[str, str]
@@ -148,7 +148,7 @@ class AbilityAnswer(BaseModel):
 class CapabilitiesAnswer(BaseModel):
     """What this installation can and cannot do with recordings, and why."""
 
-    abilities: dict[str, AbilityAnswer]
+    abilities: dict[str, CapabilityResponse]
     aspects: list[AspectName]
     qualities: list[Quality]
     caption_styles: list[str]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.problems import InvalidRequest, UnsupportedParameter
+from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 
 MAX_INPUTS = 2048
 

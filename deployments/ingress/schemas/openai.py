@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.numbers import FLOAT32
-from cluster.problems import UnsupportedParameter
+from cluster.runtime.numbers import FLOAT32
+from cluster.runtime.problems import UnsupportedParameter
 from deployments.contracts.generation import Message, Role, Sampling
 
 MAX_CHOICES = 16

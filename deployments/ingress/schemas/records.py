@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from cluster.numbers import FLOAT32
+from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.plan import Id
-from deployments.ingress.schemas.admin import Change, PageAnswer, PageQuery, Strict, example
+from deployments.ingress.schemas.admin import PageAnswer, PageQuery, Patch, Strict, example
 
 MAX_GRACE_S = 7 * 86_400
 Group = Literal["day", "key", "model", "unit", "tenant"]
@@ -174,7 +174,7 @@ class WebhookCreate(Strict):
     kinds: Kinds = ["*"]
 
 
-class WebhookChange(Change):
+class WebhookChange(Patch):
     """Body of `PATCH .../webhooks/{webhook}`."""
 
     model_config = example(status="disabled")

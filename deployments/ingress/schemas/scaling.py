@@ -1,6 +1,6 @@
 """What the operator sends and gets about scaling: how everything stands, decisions, bounds.
 
-Shapes only; which bounds there can be is in cluster/tenants/administration/scaling.py. Instants
+Shapes only; which bounds there can be is in cluster/administration/scaling.py. Instants
 are Unix seconds.
 """
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.numbers import FLOAT32
+from cluster.runtime.numbers import FLOAT32
 from deployments.ingress.schemas.admin import PageAnswer, PageQuery, Strict, example
 
 LONGEST_S = 365 * 86_400
@@ -104,7 +104,7 @@ class Queue(BaseModel):
     waiting: int
 
 
-class CallsAnswer(BaseModel):
+class CallStatsResponse(BaseModel):
     """How calls of a model went, since the ingress replicas started, summed over them.
 
     `attempts` are those that were sent, `retries` and `hedges` among them; `refused` were stopped
@@ -145,7 +145,7 @@ class DeploymentAnswer(BaseModel):
     queue: Queue | None
     scaling: SpecAnswer | None
     bounds: BoundsAnswer | None
-    calls: CallsAnswer | None
+    calls: CallStatsResponse | None
     decisions: list[DecisionAnswer]
     cost_per_hour: float | None
 

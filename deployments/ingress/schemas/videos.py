@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from cluster.media.upload import Upload
-from cluster.media.videos import Video
 from deployments.ingress.schemas.admin import Label, PageAnswer, PageQuery, Strict, example
 from deployments.ingress.schemas.records import Url
+from deployments.video.catalog import Video
+from deployments.video.uploads.upload import Upload
 
 State = Literal["importing", "ready", "failed"]
 
@@ -29,7 +29,7 @@ class VideoQuery(PageQuery):
     state: State | None = None
 
 
-class PictureAnswer(BaseModel):
+class VideoTrackResponse(BaseModel):
     """The picture, upright and with square pixels."""
 
     codec: str
@@ -41,7 +41,7 @@ class PictureAnswer(BaseModel):
     hdr: str
 
 
-class SoundAnswer(BaseModel):
+class AudioTrackResponse(BaseModel):
     """One audio track. `number` is what `audio_track` of an order names. `silent`: nothing was
     heard in samples of it; null: not looked at."""
 
@@ -72,8 +72,8 @@ class MediaAnswer(BaseModel):
 
     container: str
     duration_s: float
-    picture: PictureAnswer | None
-    sound: list[SoundAnswer]
+    picture: VideoTrackResponse | None
+    sound: list[AudioTrackResponse]
     subtitles: list[SubtitlesAnswer]
 
 
@@ -157,16 +157,16 @@ def _media(info: Mapping[str, Any]) -> MediaAnswer:
         duration_s=info["duration"],
         picture=None if info["video"] is None else _picture(info["video"]),
         sound=[
-            SoundAnswer.model_validate({**track, "number": number})
+            AudioTrackResponse.model_validate({**track, "number": number})
             for number, track in enumerate(info["audio"], 1)
         ],
         subtitles=[SubtitlesAnswer.model_validate(track) for track in info["subtitles"]],
     )
 
 
-def _picture(track: Mapping[str, Any]) -> PictureAnswer:
+def _picture(track: Mapping[str, Any]) -> VideoTrackResponse:
     fps = round(float(Fraction(*track["fps"])), 3)
-    return PictureAnswer.model_validate({**track, "fps": fps, "variable_fps": track["vfr"]})
+    return VideoTrackResponse.model_validate({**track, "fps": fps, "variable_fps": track["vfr"]})
 
 
 def _transcript(said: Mapping[str, Any]) -> TranscriptAnswer:

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Literal
 
-from cluster.problems import Draining
+from cluster.runtime.problems import Draining
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import ALL
-from deployments.model.tokenizer import ByteTokenizer
+from deployments.model.text.tokenizer import ByteTokenizer
 
 
 class EchoEngine:

@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 from deployments.contracts.engine import Engine
-from deployments.model.catalog import ModelFiles
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.engines.openvino import OpenVinoEngine, OpenVinoSizing
 from deployments.model.engines.transformers import TorchSizing, TransformersEngine
 from deployments.model.engines.vllm import VllmEngine, VllmSizing
 from deployments.model.export import export_openvino
+from deployments.model.model_files import ModelFiles
 from deployments.model.spec import ModelSpec
 
 _SMALL = 100_000_000  # parameters
@@ -60,7 +60,7 @@ def has_nvidia() -> bool:
     return torch.cuda.is_available()
 
 
-def threads(spec: ModelSpec, parameters: int | None) -> int:
+def thread_count(spec: ModelSpec, parameters: int | None) -> int:
     """`spec.threads`, or 1 for a small model: a second thread waits more than it computes there."""
     if spec.threads is not None:
         return spec.threads
@@ -86,7 +86,7 @@ def _openvino(
     sizing = OpenVinoSizing(
         max_running=spec.max_running,
         cache_tokens=cache_tokens(spec, context_length),
-        threads=threads(spec, files.parameters),
+        threads=thread_count(spec, files.parameters),
         precision=_PRECISIONS[spec.dtype],
         device="CPU" if spec.device in ("auto", "cpu") else spec.device.upper(),
     )
@@ -101,7 +101,7 @@ def _transformers(spec: ModelSpec, files: ModelFiles, context_length: int) -> Tr
     sizing = TorchSizing(
         max_running=spec.max_running,
         cache_tokens=cache_tokens(spec, context_length),
-        threads=threads(spec, files.parameters),
+        threads=thread_count(spec, files.parameters),
         device=device,
         dtype=dtype,
     )

@@ -5,7 +5,7 @@ In: a token request. Out: UnsupportedParameter for one the engine lacks.
 
 from collections.abc import Callable
 
-from cluster.problems import UnsupportedParameter
+from cluster.runtime.problems import UnsupportedParameter
 from deployments.contracts.engine import TokenRequest
 
 _USES: tuple[tuple[str, str, Callable[[TokenRequest], bool]], ...] = (

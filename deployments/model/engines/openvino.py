@@ -11,16 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from cluster.clock import Clock, SystemClock
-from cluster.problems import Draining
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.problems import Draining
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
-from deployments.model.engines.child import Child
 from deployments.model.engines.features import ALL, refuse_unsupported
-from deployments.model.engines.frames import Batch, Broken, Cancel, Job, Ready, Step, Stop
-from deployments.model.engines.ledger import Ledger
-from deployments.model.engines.openvino_worker import Options
-from deployments.model.failures import model_failed, refused_parameters, replica_lost
+from deployments.model.engines.ipc_messages import (
+    Cancel,
+    GenerateCommand,
+    Ready,
+    Step,
+    Stop,
+    TokenBatch,
+    WorkerError,
+)
+from deployments.model.engines.openvino_worker import WorkerOptions
+from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.engines.subprocess_engine import EngineProcess
+from deployments.model.ray_errors import model_failed, refused_parameters, replica_lost
 
 _STALL_S = 120.0  # no step for so long, with sequences open, means that the process hangs
 _SEEDS = 1 << 62
@@ -56,8 +64,8 @@ class OpenVinoEngine:
         self._folder = folder
         self._sizing = sizing or OpenVinoSizing()
         self._clock = clock or SystemClock()
-        self._ledger = Ledger()
-        self._child = Child(self._on_message, self._on_exit)
+        self._ledger = SequenceRegistry()
+        self._child = EngineProcess(self._on_message, self._on_exit)
         self._started: asyncio.Future[None] | None = None
         self._broken: str | None = _NOT_STARTED
         self._stopping = False
@@ -70,7 +78,7 @@ class OpenVinoEngine:
         await self._child.start("deployments.model.engines.openvino_worker")
         sizing = self._sizing
         self._child.send(
-            Options(
+            WorkerOptions(
                 self._folder,
                 sizing.device,
                 sizing.threads,
@@ -131,10 +139,10 @@ class OpenVinoEngine:
             self._heard_at = self._clock.monotonic()
             if self._started is not None and not self._started.done():
                 self._started.set_result(None)
-        elif isinstance(message, Broken):
+        elif isinstance(message, WorkerError):
             self._fail(message.reason)
 
-    def _deliver(self, batch: Batch) -> None:
+    def _deliver(self, batch: TokenBatch) -> None:
         if batch.end == "cancelled":
             self._ledger.freed(batch.key, Tokens(batch.ids))
         elif batch.end == "refused":
@@ -160,8 +168,8 @@ class OpenVinoEngine:
             self._ledger.fail_all(lambda: replica_lost(self._model, reason))
 
 
-def _job(key: int, request: TokenRequest) -> Job:
-    return Job(
+def _job(key: int, request: TokenRequest) -> GenerateCommand:
+    return GenerateCommand(
         key=key,
         prompt=request.prompt_ids,
         max_tokens=request.max_tokens,

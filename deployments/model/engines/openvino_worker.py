@@ -1,7 +1,7 @@
 """The openvino-genai process: jobs and cancellations in, tokens out, one `step()` after another.
 
-Runs in a child process (child.py). `Worker` is the loop's body, free of sockets, so that tests
-drive it step by step.
+Runs in a child process (child.py). `GenerationWorker` is the loop's body, free of sockets, so that
+tests drive it step by step.
 """
 
 import gc
@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from deployments.model.engines.frames import (
-    Batch,
-    Broken,
+from deployments.model.engines.ipc_messages import (
     Cancel,
-    Job,
+    GenerateCommand,
     Ready,
     Step,
     Stop,
+    TokenBatch,
     Unpacker,
+    WorkerError,
     pack,
 )
 
@@ -31,7 +31,7 @@ _STEP_TOKENS = 512  # prompt tokens that one step takes, so that a long prompt d
 _NEWS_S = 0.05  # the parent hears of progress at least this often while steps are taken
 
 
-class Options(NamedTuple):
+class WorkerOptions(NamedTuple):
     """Parent to child, first message: what to load and how to size it."""
 
     folder: Path
@@ -44,14 +44,14 @@ class Options(NamedTuple):
 
 @dataclass(slots=True)
 class _Sequence:
-    job: Job
+    job: GenerateCommand
     handle: Any
     due: float
     held: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
 
 
-class Worker:
+class GenerationWorker:
     """Admits at most `max_running` jobs to the pipeline at once, first come first served.
 
     A job that could outgrow the whole cache is refused: the pipeline would give up its neighbours
@@ -62,16 +62,16 @@ class Worker:
         self._pipeline = pipeline
         self._max_running = max_running
         self._cache_tokens = cache_tokens
-        self._waiting: OrderedDict[int, Job] = OrderedDict()
+        self._waiting: OrderedDict[int, GenerateCommand] = OrderedDict()
         self._running: dict[int, _Sequence] = {}
-        self._leaving: list[Batch] = []
+        self._leaving: list[TokenBatch] = []
         self.steps = 0
 
     @property
     def busy(self) -> bool:
         return bool(self._running or self._waiting or self._leaving)
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: GenerateCommand) -> None:
         self._waiting[job.key] = job
 
     def cancel(self, key: int) -> None:
@@ -85,9 +85,9 @@ class Worker:
                 return
             sequence.handle.cancel()
             held = tuple(sequence.held)
-        self._leaving.append(Batch(key, held, "cancelled"))
+        self._leaving.append(TokenBatch(key, held, "cancelled"))
 
-    def turn(self) -> list[Batch]:
+    def turn(self) -> list[TokenBatch]:
         """Admit, take one step, and collect what it made. Errors of the pipeline come through."""
         batches = self._admit()
         if self._pipeline.has_non_finished_requests():
@@ -102,28 +102,28 @@ class Worker:
         self._leaving.clear()
         return batches
 
-    def _admit(self) -> list[Batch]:
-        refused: list[Batch] = []
+    def _admit(self) -> list[TokenBatch]:
+        refused: list[TokenBatch] = []
         while self._waiting and len(self._running) < self._max_running:
             key, job = self._waiting.popitem(last=False)
             if len(job.prompt) + job.max_tokens > self._cache_tokens:
-                refused.append(Batch(key, end="error", error=_TOO_SMALL))
+                refused.append(TokenBatch(key, end="error", error=_TOO_SMALL))
                 continue
             try:
                 config = _config(job)
             except _REFUSALS as error:  # the parameters of this job alone are at fault
-                refused.append(Batch(key, end="refused", error=_reason(error)))
+                refused.append(TokenBatch(key, end="refused", error=_reason(error)))
                 continue
             try:
                 handle = self._pipeline.add_request(key, _tensor(job.prompt), config)
             except (RuntimeError, ValueError) as error:  # the job fails alone, by the engine
-                refused.append(Batch(key, end="error", error=_reason(error)))
+                refused.append(TokenBatch(key, end="error", error=_reason(error)))
                 continue
             due = float("inf") if job.interval_s == float("inf") else 0.0
             self._running[key] = _Sequence(job, handle, due)
         return refused
 
-    def _collect(self, key: int, sequence: _Sequence, now: float) -> Batch | None:
+    def _collect(self, key: int, sequence: _Sequence, now: float) -> TokenBatch | None:
         """The tokens to send now: none while they are held back, all of them at the end."""
         end: str | None = None
         error = ""
@@ -147,14 +147,14 @@ _TOO_SMALL = "The attention cache is too small for this sequence."
 _END = {"STOP": "stop", "LENGTH": "length"}
 
 
-def _flushed(key: int, sequence: _Sequence, end: str | None, error: str, now: float) -> Batch:
+def _flushed(key: int, sequence: _Sequence, end: str | None, error: str, now: float) -> TokenBatch:
     ids, job = sequence.held, sequence.job
     if ids and ids[-1] in job.stop_ids:
         ids = ids[:-1]
     logprobs = tuple(sequence.logprobs[: len(ids)]) if job.logprobs else ()
     sequence.held, sequence.logprobs = [], []
     sequence.due = now + job.interval_s
-    return Batch(key, tuple(ids), end, logprobs, error)
+    return TokenBatch(key, tuple(ids), end, logprobs, error)
 
 
 def _tensor(prompt: tuple[int, ...]) -> Any:
@@ -164,7 +164,7 @@ def _tensor(prompt: tuple[int, ...]) -> Any:
     return openvino.Tensor(np.array([prompt], dtype=np.int64))
 
 
-def _config(job: Job) -> Any:
+def _config(job: GenerateCommand) -> Any:
     """openvino-genai's settings for one sequence.
 
     Penalties count generated tokens only, as OpenAI's do. Raises one of `_REFUSALS` for values that
@@ -196,7 +196,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:2000]
 
 
-def load(options: Options) -> Any:
+def load(options: WorkerOptions) -> Any:
     """The pipeline, sized explicitly; prefix caching off, because tenants share it."""
     import openvino_genai
 
@@ -215,9 +215,11 @@ def load(options: Options) -> Any:
     )
 
 
-def warm_up(worker: Worker) -> None:
+def warm_up(worker: GenerationWorker) -> None:
     """One short sequence through every kind of step, so that no request waits for compilation."""
-    worker.submit(Job(0, (1, 1, 1), 4, frozenset(), 1.0, 1.0, 0, 0, 0.0, 0.0, True, 0.0))
+    worker.submit(
+        GenerateCommand(0, (1, 1, 1), 4, frozenset(), 1.0, 1.0, 0, 0, 0.0, 0.0, True, 0.0)
+    )
     while worker.busy:
         worker.turn()
     worker.steps = 0
@@ -229,7 +231,7 @@ def main(link: socket.socket) -> None:
     inbox = Inbox(link)
     try:
         options, *early = inbox.wait()
-        worker = Worker(load(options), options.max_running, options.cache_tokens)
+        worker = GenerationWorker(load(options), options.max_running, options.cache_tokens)
         warm_up(worker)
         gc.freeze()
         link.sendall(pack(Ready()))
@@ -237,16 +239,18 @@ def main(link: socket.socket) -> None:
     except (BrokenPipeError, ConnectionResetError, EOFError):
         return
     except Exception as error:  # the process ends; the parent gets the reason
-        link.sendall(pack(Broken(f"{type(error).__name__}: {error}"[:2000])))
+        link.sendall(pack(WorkerError(f"{type(error).__name__}: {error}"[:2000])))
         raise SystemExit(1) from error
 
 
-def serve(worker: Worker, link: socket.socket, inbox: "Inbox", messages: list[Any]) -> None:
+def serve(
+    worker: GenerationWorker, link: socket.socket, inbox: "Inbox", messages: list[Any]
+) -> None:
     """Take messages, step, send; sleeps in `recv` when there is nothing to do."""
     last_news = 0.0
     while True:
         for message in messages:
-            if isinstance(message, Job):
+            if isinstance(message, GenerateCommand):
                 worker.submit(message)
             elif isinstance(message, Cancel):
                 worker.cancel(message.key)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.problems import Draining, ModelFailed
+from cluster.runtime.problems import Draining, ModelFailed
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, FinishReason
 from deployments.model.engines.features import refuse_unsupported
-from deployments.model.engines.ledger import Ledger
-from deployments.model.failures import model_failed, refused_parameters, replica_lost
+from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.ray_errors import model_failed, refused_parameters, replica_lost
 
 _STEP_TOKENS = 512
 _PAGE = 256  # tokens in a cache block: 32 measured 20 % slower, and flash attention wants 256
@@ -44,7 +44,7 @@ class TransformersEngine:
         self._model = model
         self._folder = folder
         self._sizing = sizing or TorchSizing()
-        self._ledger = Ledger()
+        self._ledger = SequenceRegistry()
         self._manager: Any = None
         self._vocabulary = 0
         self._seen: dict[int, int] = {}
@@ -60,7 +60,7 @@ class TransformersEngine:
             raise RuntimeError(f"cannot load {self._folder}: {error}") from error
         async for _ in self.generate(TokenRequest("warm-up", (1, 1, 1), 2, frozenset())):
             pass
-        self._ledger = Ledger()
+        self._ledger = SequenceRegistry()
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)

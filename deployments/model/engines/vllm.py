@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cluster.problems import Draining, Problem
+from cluster.runtime.problems import Draining, Problem
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import ALL, refuse_unsupported
-from deployments.model.engines.ledger import merge_tokens
-from deployments.model.failures import refused_parameters, replica_lost
+from deployments.model.engines.sequences import merge_tokens
+from deployments.model.ray_errors import refused_parameters, replica_lost
 
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "stop"}
 _BLOCK = 16

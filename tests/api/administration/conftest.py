@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from tests.api.administration.world import Seed, World, seeded, world_of
 from tests.api.web import MakeServices
 from tests.servers.fixtures import postgres_server, postgres_url  # noqa: F401

@@ -3,19 +3,19 @@
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 
-from cluster.auth.home import load_pepper
-from cluster.clock import SystemClock
-from cluster.media.videos import Video, new_id, source_of
-from cluster.net.ssrf import Guard
-from cluster.settings import Settings
+from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import load_pepper
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from deployments.clipper.config import VideoConfig
-from deployments.clipper.media_json import to_json
-from deployments.clipper.order import CLIPS
 from deployments.contracts.jobs import NewJob
 from deployments.contracts.media import MediaInfo
 from deployments.ingress.media import MediaServices, media_services
+from deployments.video.catalog import Video, new_id, source_of
+from deployments.video.config import VideoConfig
+from deployments.video.job_spec import CLIPS
+from deployments.video.probe.media_info_json import to_json
 from tests.media_fixtures.infos import picture
 
 BYTES = b"a recording"
@@ -33,7 +33,7 @@ def media_in(
     grounds = SimpleNamespace(
         limiter=None,  # no job ends here
         database=database,
-        guard=Guard(resolve=resolve),
+        guard=SsrfGuard(resolve=resolve),
         pepper=load_pepper(settings.home, settings),
         plan_of=plan_of,
         is_active=lambda _: True,

@@ -5,19 +5,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.clock import Clock
-from cluster.routing.fleet import Standing
+from cluster.balancing.replica_set import ReplicaStatus
+from cluster.runtime.clock import Clock
 from deployments.contracts.generation import ModelLoad
-from deployments.contracts.scaling import DeploymentState, IngressView, ReplicaState, Sight
-from deployments.ingress.scaling import Scaling, Served
+from deployments.contracts.scaling import (
+    DeploymentState,
+    IngressReport,
+    ServeReplica,
+    ServeSnapshot,
+)
+from deployments.ingress.scaling import ScalingOverview, ServedDeployments
 
 WORDS, LETTERS = "Model:words", "Model:letters"
-SERVED = Served(
+SERVED = ServedDeployments(
     {"words": WORDS, "org/letters": LETTERS},
     {WORDS: ScalingSpec(min_replicas=1, max_replicas=4, cost_per_hour=0.5)},
 )
-READY = ReplicaState("aaaa", "ready", "n" * 56, "10.0.0.1", 5.0)
-STARTING = ReplicaState("bbbb", "starting", "", "", 9.0)
+READY = ServeReplica("aaaa", "ready", "n" * 56, "10.0.0.1", 5.0)
+STARTING = ServeReplica("bbbb", "starting", "", "", 9.0)
 STATES = {
     "Ingress": DeploymentState("Ingress", "HEALTHY", "", 1, (READY,)),
     WORDS: DeploymentState(WORDS, "UPSCALING", "", 2, (READY, STARTING)),
@@ -39,15 +44,15 @@ class Elsewhere:
     """Serve's controller, the other ingress replicas and the models; `away` names who is silent."""
 
     clock: Clock
-    seen: Sight | None = None
+    last_status: ServeSnapshot | None = None
     away: set[str] = field(default_factory=set)
-    views: list[IngressView] = field(default_factory=list)
+    views: list[IngressReport] = field(default_factory=list)
 
-    async def look(self) -> Sight | None:
+    async def status(self) -> ServeSnapshot | None:
         if "controller" in self.away:
             return None
-        self.seen = Sight(self.clock.wall(), STATES)
-        return self.seen
+        self.last_status = ServeSnapshot(self.clock.wall(), STATES)
+        return self.last_status
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
         load = ModelLoad(2, 3, 0, 0, 0, 0, 0, 0)
@@ -58,9 +63,9 @@ class Elsewhere:
         return [] if "ingress" in self.away else self.views
 
 
-def view(**changes: Any) -> IngressView:
+def view(**changes: Any) -> IngressReport:
     """What one ingress replica says."""
-    standing = Standing(
+    standing = ReplicaStatus(
         "aaaa",
         "n" * 56,
         local=True,
@@ -72,11 +77,11 @@ def view(**changes: Any) -> IngressView:
         ejected_because=changes.pop("ejected_because", ""),
     )
     calls = {**CALLS, "breaker": {"state": changes.pop("state", "closed")}}
-    return IngressView({WORDS: (standing,)}, {"words": calls}, open=3, **changes)
+    return IngressReport({WORDS: (standing,)}, {"words": calls}, open=3, **changes)
 
 
-def scaling_of(elsewhere: Elsewhere) -> Scaling:
-    return Scaling(
+def scaling_of(elsewhere: Elsewhere) -> ScalingOverview:
+    return ScalingOverview(
         SERVED,
         elsewhere,
         elsewhere,

@@ -7,9 +7,9 @@ import pytest
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
-from cluster.auth.home import load_pepper
-from cluster.clock import ManualClock, SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import ManualClock, SystemClock
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import load_pepper
 from tests.api.administration.world import World
 
 PRUNE, VERIFY = "/api/v1/audit/prune", "/api/v1/audit/verify"
@@ -23,7 +23,7 @@ def trail_in(world: World, folder: str, clock: ManualClock | SystemClock) -> Aud
 
 async def written(trail: AuditTrail) -> None:
     for number in range(20):
-        trail.note(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
+        trail.enqueue(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
     await trail.close()
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cluster.clock import SystemClock
 from cluster.invalidation.feed import InvalidationFeed
+from cluster.runtime.clock import SystemClock
 from deployments.contracts.cache import CacheStats, TierStats
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.administration.world import World
 
 CACHE, MAKE, STATS = "/api/v1/cache", "/api/v1/cache/invalidations", "/api/v1/cache/stats"
@@ -44,9 +44,9 @@ async def test_a_tenant_invalidates_its_own(
         "tenant": "acme", "kind": kind, "name": name, "seq": made["seq"], "visible_within_s": 1.0
     }  # fmt: skip
     generations = (await known(world)).generations
-    assert not generations.good(*touched, as_of=made["seq"] - 1)
-    assert generations.good(*touched, as_of=made["seq"])
-    assert generations.good("other", *touched[1:], as_of=0)
+    assert not generations.is_valid(*touched, as_of=made["seq"] - 1)
+    assert generations.is_valid(*touched, as_of=made["seq"])
+    assert generations.is_valid("other", *touched[1:], as_of=0)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from cluster.clock import SystemClock
-from cluster.tenants.units import Amounts
+from cluster.runtime.clock import SystemClock
+from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry
 from tests.api.administration.world import HOOK, World
 from tests.api.web import client_of
@@ -21,7 +21,7 @@ HOOKS = "/api/v1/tenants/acme/webhooks"
 @pytest.fixture
 async def used(world: World) -> World:
     ledger = Ledger(world.database, "test", SystemClock())
-    entry = UsageEntry(DAY, "acme", "k1", "nano", Amounts(10, 5))
+    entry = UsageEntry(DAY, "acme", "k1", "nano", UsageAmounts(10, 5))
     ledger.add(entry)
     ledger.add(replace(entry, key="k2", model="=cmd|' /C calc'!A0"))
     ledger.add(replace(entry, tenant="other"))
@@ -227,7 +227,7 @@ async def test_a_test_event_is_written(world: World) -> None:
 
 
 async def test_without_a_store_administration_is_503_and_says_so(world: World) -> None:
-    from deployments.ingress.app import create_app
+    from deployments.ingress.http.app import create_app
 
     app = create_app(replace(world.services, office=None))
     async with client_of(app, world.credentials["owner"]) as client:

@@ -7,9 +7,9 @@ import pytest
 
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Decision
-from cluster.storage.database import StoreDown
-from deployments.contracts.scaling import Sight
-from deployments.ingress.app import create_app
+from cluster.storage.database import DatabaseUnavailable
+from deployments.contracts.scaling import ServeSnapshot
+from deployments.ingress.http.app import create_app
 from tests.api.administration.scaling_world import (
     LETTERS,
     STATES,
@@ -107,7 +107,11 @@ async def test_without_the_controller_the_last_known_is_shown_with_its_age(
 ) -> None:
     now = world.services.clock.wall()
     elsewhere.away = {"controller"}
-    elsewhere.views = [view(), view(seen=Sight(now - 60, STATES)), view(seen=Sight(now - 30, {}))]
+    elsewhere.views = [
+        view(),
+        view(seen=ServeSnapshot(now - 60, STATES)),
+        view(seen=ServeSnapshot(now - 30, {})),
+    ]
 
     found = await status(world)
 
@@ -142,7 +146,7 @@ async def test_without_the_store_there_are_no_decisions_and_everything_else(
     world: World, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object) -> None:
-        raise StoreDown
+        raise DatabaseUnavailable
 
     monkeypatch.setattr(store, "bounds", away)
     monkeypatch.setattr(store, "read", away)
@@ -274,7 +278,7 @@ async def test_bounds_that_cannot_be_are_refused_by_field_and_limit(
 async def test_what_does_not_scale_takes_no_bounds_and_says_why(
     world: World, elsewhere: Elsewhere, name: str, status: int, words: str
 ) -> None:
-    await elsewhere.look()
+    await elsewhere.status()
     answer = await world.ask("operator", "PUT", f"{SCALING}/{name}/bounds", json={"floor": 1})
 
     assert answer.status_code == status

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from tests.api.administration.world import HOOK, PASSWORD, World, seeded, serving
 from tests.api.web import MakeServices
 

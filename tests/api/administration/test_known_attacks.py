@@ -14,8 +14,8 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
-from cluster.problems import Problem, Unauthenticated
-from deployments.ingress.handles import HandleCalls
+from cluster.runtime.problems import Problem, Unauthenticated
+from deployments.ingress.handle_api import HandleApi
 from tests.api.administration.world import PASSWORD, World
 from tests.api.fakes import WordsModel
 
@@ -264,7 +264,7 @@ async def test_a_handle_checks_whose_call_it_is(
     world: World, model: WordsModel, forged: str
 ) -> None:
     """Whoever reached a gateway's inner port was believed: here a handle presents a credential."""
-    calls = HandleCalls(world.services)
+    calls = HandleApi(world.services)
     body = b'{"model": "words", "messages": [{"role": "user", "content": "hi"}]}'
     with pytest.raises(Unauthenticated):
         await calls.call(forged, "chat", body, 5.0)
@@ -279,7 +279,7 @@ async def test_a_handle_checks_whose_call_it_is(
 async def test_a_handle_has_no_more_rights_than_its_key(world: World, model: WordsModel) -> None:
     """The same class: the inner way is no way around scopes, or around a revocation."""
     body = b'{"model": "words", "messages": [{"role": "user", "content": "hi"}]}'
-    calls = HandleCalls(world.services)
+    calls = HandleApi(world.services)
     with pytest.raises(Problem):
         await calls.call(world.credentials["billing"], "chat", body, 5.0)
     key = world.credentials["generate"]

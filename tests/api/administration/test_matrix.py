@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from deployments.ingress.app import create_api
+from deployments.ingress.http.app import create_api
 from deployments.ingress.operations import operations
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 from tests.api.administration.conftest import NewWorld
 from tests.api.administration.world import CALLERS, HOOK, PASSWORD, World
 from tests.api.web import MakeServices
@@ -180,7 +180,7 @@ def rows() -> list[Row]:
     ]
 
 
-def routes_of(services: Services) -> set[tuple[str, str]]:
+def routes_of(services: AppServices) -> set[tuple[str, str]]:
     api = create_api(services, operations(services))
     return {
         (method, str(route.path))

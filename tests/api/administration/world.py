@@ -11,26 +11,26 @@ import httpx
 from argon2 import PasswordHasher
 from starlette.types import ASGIApp
 
+from cluster.administration import Actor, Administration, administration
 from cluster.audit.keys import AuditKeys
 from cluster.audit.trail import AuditTrail
 from cluster.auth.bootstrap import bootstrap
-from cluster.auth.home import load_pepper, store_url
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.passwords import Passwords
-from cluster.clock import SystemClock
 from cluster.events.bus import EventBus
-from cluster.net.ssrf import Guard
-from cluster.settings import Settings
+from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
-from cluster.tenants.administration import Actor, Administration, administration
 from cluster.tenants.caller import Caller, Role, Scope
-from cluster.tenants.directory import Directory
 from cluster.tenants.plan import Plan
-from deployments.ingress.app import create_app
-from deployments.ingress.gate import Gate
-from deployments.ingress.services import Services
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.http.app import create_app
+from deployments.ingress.services import AppServices
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
-from deployments.limiter.unlimited import Unlimited
+from deployments.limiter.unlimited import NullLimiter
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
 from tests.api.web import MakeServices, client_of, settings_of
@@ -58,7 +58,7 @@ class World:
     """One running application and what lies behind it."""
 
     app: ASGIApp
-    services: Services
+    services: AppServices
     office: Administration
     database: Database
     trail: AuditTrail
@@ -92,12 +92,12 @@ def cheap() -> Passwords:
 @asynccontextmanager
 async def opened(
     settings: Settings, told: list[tuple[str, str, Mapping[str, Any]]]
-) -> AsyncIterator[tuple[Database, Directory, AuditTrail, Administration]]:
+) -> AsyncIterator[tuple[Database, CredentialDirectory, AuditTrail, Administration]]:
     """What stands behind the application."""
     home, clock = settings.home, SystemClock()
     pepper = load_pepper(home, settings)
     database = Database(store_url(home, settings))
-    directory = Directory(database, pepper, clock)
+    directory = CredentialDirectory(database, pepper, clock)
     await directory.refresh()
     folder = home / "audit"
     trail = AuditTrail(database, "test", AuditKeys.derive(pepper), folder, clock)
@@ -105,11 +105,11 @@ async def opened(
 
     def tell(tenant: str, kind: str, data: Mapping[str, Any]) -> None:
         told.append((tenant, kind, data))
-        bus.tell(tenant, kind, data)
+        bus.notify(tenant, kind, data)
 
     office = administration(
-        database, directory, trail, tell, Guard(resolve=resolve), settings, pepper, folder, clock,
-        cheap(),
+        database, directory, trail, tell, SsrfGuard(resolve=resolve), settings, pepper, folder,
+        clock, cheap(),
     )  # fmt: skip
     try:
         yield database, directory, trail, office
@@ -184,7 +184,7 @@ async def serving(
             bare,
             authenticator=directory,
             plan_of=plan_of,
-            gate=Gate(Unlimited(), plan_of, trail, bare.clock),
+            gate=AdmissionControl(NullLimiter(), plan_of, trail, bare.clock),
             office=office,
             media=media_in(settings, database, plan_of),
             scaling=scaling_of(Elsewhere(bare.clock)),

@@ -8,16 +8,16 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.clock import SystemClock
 from cluster.invalidation.generations import Generations
+from cluster.runtime.clock import SystemClock
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 from deployments.cache.config import CacheConfig
-from deployments.content.registry import Providers
-from deployments.ingress.app import create_app
-from deployments.ingress.caches import Caches
-from deployments.ingress.estimates import Estimates
-from deployments.ingress.path import Path
+from deployments.content.registry import ProviderRegistry
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.http.app import create_app
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from tests.api.caching.answers import OTHER_KEY, News
 from tests.api.fakes import Records
 from tests.api.web import CALLERS, MakeServices, client_of
@@ -39,11 +39,11 @@ def plans() -> dict[str, Plan]:
 @pytest.fixture
 async def caches(
     make_services: MakeServices, news: News, tmp_path: FilePath
-) -> AsyncIterator[Caches]:
+) -> AsyncIterator[CacheStack]:
     models = make_services().models
     config = CacheConfig(memory_bytes=1 << 22, semantic_model="letters", semantic_error=0.2)
     secrets = {"acme": b"a" * 32, "other": b"b" * 32}
-    made = Caches(config, models, secrets.__getitem__, news, None, tmp_path, SystemClock())
+    made = CacheStack(config, models, secrets.__getitem__, news, None, tmp_path, SystemClock())
     await made.states.refresh()
     yield made
     await made.close()
@@ -52,7 +52,7 @@ async def caches(
 @pytest.fixture
 def make_cached_app(
     make_services: MakeServices,
-    caches: Caches,
+    caches: CacheStack,
     plans: dict[str, Plan],
     records: Records,
     monkeypatch: pytest.MonkeyPatch,
@@ -63,14 +63,16 @@ def make_cached_app(
 
     def make(**settings: object) -> ASGIApp:
         services = make_services(**settings)
-        path = Path(services.models, plans.__getitem__, Estimates({}), records, caches.answers)
+        path = ModelPipeline(
+            services.models, plans.__getitem__, TokenEstimator({}), records, caches.answers
+        )
         services = replace(
             services,
             path=path,
-            providers=Providers({"words": path}, "words", {}),
+            providers=ProviderRegistry({"words": path}, "words", {}),
             plan_of=plans.__getitem__,
             cache=caches,
-            record_kept=path.hit,
+            record_kept=path.record_cache_hit,
         )
         return create_app(services)
 

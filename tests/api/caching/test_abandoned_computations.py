@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.generation import Chunk, GenerateRequest
 from tests.api.caching.answers import CHAT, URL, turns
 from tests.api.fakes import Records, WordsModel
@@ -143,7 +143,7 @@ async def test_an_abandoned_computation_is_charged_once_and_those_who_joined_it_
     model.may_go.set()
     for other in others:
         await other.text()
-    used = Amounts(input_tokens=3, output_tokens=4)
+    used = UsageAmounts(input_tokens=3, output_tokens=4)
     assert records.usage == [("acme", "words", used)]
     assert records.kept == [("acme", "words")] * 2
 
@@ -158,7 +158,7 @@ async def test_a_computation_that_everybody_gives_up_ends_and_is_charged_as_far_
         assert model.open == 1
         await client.leave()
     assert model.open == 0
-    assert records.usage == [("acme", "words", Amounts(input_tokens=3, output_tokens=2))]
+    assert records.usage == [("acme", "words", UsageAmounts(input_tokens=3, output_tokens=2))]
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

@@ -2,9 +2,9 @@
 
 import httpx
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 from cluster.tenants.plan import Feature, Plan
-from deployments.ingress.caches import Caches
+from deployments.ingress.cache_stack import CacheStack
 from tests.api.caching.answers import CHAT, OTHER_KEY, URL, News, turns
 from tests.api.fakes import LettersEmbedder, WordsModel
 
@@ -16,7 +16,7 @@ def like(number: int) -> dict[str, object]:
     return {**CHAT, "messages": [{"role": "user", "content": "dab cab " + "x" * (number + 1)}]}
 
 
-async def asked(web: httpx.AsyncClient, caches: Caches, first: int, last: int) -> list[str]:
+async def asked(web: httpx.AsyncClient, caches: CacheStack, first: int, last: int) -> list[str]:
     """Where the answers to a row of like requests came from, each learned from before the next."""
     details = []
     for number in range(first, last):
@@ -27,7 +27,7 @@ async def asked(web: httpx.AsyncClient, caches: Caches, first: int, last: int) -
 
 
 async def test_a_like_request_gets_a_kept_answer_once_enough_have_turned_out_the_same(
-    web: httpx.AsyncClient, model: WordsModel, plans: dict[str, Plan], caches: Caches
+    web: httpx.AsyncClient, model: WordsModel, plans: dict[str, Plan], caches: CacheStack
 ) -> None:
     plans["acme"] = SEMANTIC
     details = await asked(web, caches, 0, 120)
@@ -42,7 +42,7 @@ async def test_a_like_request_gets_a_kept_answer_once_enough_have_turned_out_the
 
 
 async def test_a_plan_without_the_feature_gets_none_and_nothing_is_embedded(
-    web: httpx.AsyncClient, model: WordsModel, embedder: LettersEmbedder, caches: Caches
+    web: httpx.AsyncClient, model: WordsModel, embedder: LettersEmbedder, caches: CacheStack
 ) -> None:
     details = await asked(web, caches, 0, 40)
     assert "semantic" not in details
@@ -51,7 +51,7 @@ async def test_a_plan_without_the_feature_gets_none_and_nothing_is_embedded(
 
 
 async def test_another_tenant_profits_from_nothing(
-    web: httpx.AsyncClient, plans: dict[str, Plan], caches: Caches
+    web: httpx.AsyncClient, plans: dict[str, Plan], caches: CacheStack
 ) -> None:
     plans["acme"] = plans["other"] = SEMANTIC
     assert "semantic" in await asked(web, caches, 0, 100)
@@ -60,7 +60,7 @@ async def test_another_tenant_profits_from_nothing(
 
 
 async def test_what_was_invalidated_is_not_given_to_a_like_request(
-    web: httpx.AsyncClient, plans: dict[str, Plan], caches: Caches, news: News
+    web: httpx.AsyncClient, plans: dict[str, Plan], caches: CacheStack, news: News
 ) -> None:
     plans["acme"] = SEMANTIC
     assert "semantic" in await asked(web, caches, 0, 100)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from deployments.ingress import fast_path
+from deployments.ingress.pipeline import fast_path
 from tests.api.caching.answers import CHAT, URL
 from tests.api.caching.conftest import MakeApp
 from tests.api.fakes import WordsModel

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from deployments.ingress.caches import Caches
+from deployments.ingress.cache_stack import CacheStack
 from tests.api.caching.answers import CHAT, URL, text, turns
 from tests.api.fakes import Records, WordsModel
 
@@ -84,7 +84,7 @@ async def test_a_hundred_equal_requests_at_once_are_computed_once(
 
 
 async def test_who_leaves_does_not_take_the_answer_from_who_stays(
-    web: httpx.AsyncClient, model: WordsModel, caches: Caches
+    web: httpx.AsyncClient, model: WordsModel, caches: CacheStack
 ) -> None:
     model.hold = asyncio.Event()
     first = asyncio.create_task(web.post(URL, json=CHAT))
@@ -98,7 +98,7 @@ async def test_who_leaves_does_not_take_the_answer_from_who_stays(
     assert len(model.requests) == 1
 
 
-async def test_figures_tell_what_the_cache_did(web: httpx.AsyncClient, caches: Caches) -> None:
+async def test_figures_tell_what_the_cache_did(web: httpx.AsyncClient, caches: CacheStack) -> None:
     for _ in range(3):
         await web.post(URL, json=CHAT)
     await web.post(URL, json={**CHAT, "temperature": 1})

@@ -3,11 +3,11 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from deployments.contracts.cache import CacheStats, TierStats
-from deployments.ingress.exposition import exposition
+from deployments.ingress.http.cache_metrics import render_metrics
 
 
 def series(stats: CacheStats) -> dict[tuple[str, str], float]:
-    families = text_string_to_metric_families(exposition(stats).decode())
+    families = text_string_to_metric_families(render_metrics(stats).decode())
     samples = [sample for family in families for sample in family.samples]
     return {(s.name, s.labels.get("tier", "")): s.value for s in samples}
 

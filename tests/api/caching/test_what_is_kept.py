@@ -2,7 +2,7 @@
 
 import httpx
 
-from cluster.problems import ModelFailed
+from cluster.runtime.problems import ModelFailed
 from cluster.tenants.plan import Feature, Plan
 from tests.api.caching.answers import CHAT, URL
 from tests.api.fakes import WordsModel

@@ -11,21 +11,21 @@ import httpx
 from sqlalchemy import func, select
 from starlette.types import ASGIApp
 
-from cluster.clock import SystemClock
 from cluster.idempotency.store import IdempotencyStore
-from cluster.media.videos import Video
+from cluster.runtime.clock import SystemClock
 from cluster.storage.tables import usage
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit
-from deployments.clipper.config import VideoConfig
 from deployments.contracts.jobs import Job
 from deployments.contracts.media import MediaInfo
-from deployments.ingress.gate import Gate
-from deployments.ingress.handles import HandleCalls
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.media import MediaServices, media_services
-from deployments.ingress.services import Services
-from deployments.limiter.memory_authority import MemoryAuthority
+from deployments.ingress.services import AppServices
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.video.catalog import Video
+from deployments.video.config import VideoConfig
 from tests.api.administration.recorded import video_in
 from tests.api.fakes import Records
 from tests.api.videos.media_world import WRITER, Keys, application, filled
@@ -37,7 +37,7 @@ from tests.media_fixtures.infos import picture
 class ClipWorld:
     """One running application. `plan` may be set before a request."""
 
-    services: Services
+    services: AppServices
     media: MediaServices
     records: Records
     plan: Plan
@@ -46,8 +46,8 @@ class ClipWorld:
     def client(self, key: str | None = WRITER) -> httpx.AsyncClient:
         return client_of(self.app, key)
 
-    def handles(self) -> HandleCalls:
-        return HandleCalls(self.services)
+    def handles(self) -> HandleApi:
+        return HandleApi(self.services)
 
     async def video(self, info: MediaInfo | None = None, **changes: Any) -> Video:
         """A video of acme that is ready, of 120 seconds unless said otherwise."""
@@ -65,7 +65,7 @@ class ClipWorld:
 
 
 @asynccontextmanager
-async def opened(folder: Path, bare: Services, records: Records) -> AsyncIterator[ClipWorld]:
+async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIterator[ClipWorld]:
     clock, world = SystemClock(), []
 
     def plan_of(_: str) -> Plan:
@@ -91,7 +91,7 @@ async def opened(folder: Path, bare: Services, records: Records) -> AsyncIterato
         bare,
         authenticator=Keys(),
         plan_of=plan_of,
-        gate=Gate(limiter, plan_of, records, clock),
+        gate=AdmissionControl(limiter, plan_of, records, clock),
         office=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
         media=media,
         idempotency=once,

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.plan import Plan
-from deployments.clipper.order import CLIPS, from_spec
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.media import AudioTrack, MediaInfo
+from deployments.video.job_spec import CLIPS, from_spec
 from tests.api.clips.clip_world import ClipWorld
 from tests.api.videos.media_world import READER, STRANGER
 from tests.media_fixtures.infos import picture, sound

@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.problems import Forbidden, InvalidRequest, NotFound
-from deployments.clipper.order import CLIPS
-from deployments.contracts.jobs import Lease, Result
+from cluster.runtime.problems import Forbidden, InvalidRequest, NotFound
+from deployments.contracts.jobs import JobLease, JobResult
+from deployments.video.job_spec import CLIPS
 from tests.api.clips.clip_world import ClipWorld
 from tests.api.videos.media_world import PLAIN, READER, STRANGER, WRITER
 
@@ -23,7 +23,7 @@ FOUND = {
 }
 
 
-async def begun(world: ClipWorld, client: httpx.AsyncClient) -> Lease:
+async def begun(world: ClipWorld, client: httpx.AsyncClient) -> JobLease:
     """A job that a worker has taken, which planned two clips."""
     video = await world.video()
     assert (await client.post(f"/api/v1/videos/{video.id}/clips", json={})).status_code == 202
@@ -34,7 +34,7 @@ async def begun(world: ClipWorld, client: httpx.AsyncClient) -> Lease:
     return lease
 
 
-async def ready(world: ClipWorld, lease: Lease, number: int) -> None:
+async def ready(world: ClipWorld, lease: JobLease, number: int) -> None:
     """The clip is there, with its files."""
     files = []
     for kind, name, data, media_type in (
@@ -125,7 +125,7 @@ async def test_deleting_a_job_takes_its_clips_along(
     lease = await begun(world, client)
     await ready(world, lease, 1)
     url = (await clips(client, lease.job.id))["data"][0]["files"][0]["url"]
-    await world.media.jobs.finish(lease, Result("succeeded"))
+    await world.media.jobs.finish(lease, JobResult("succeeded"))
 
     assert (await client.delete(f"/api/v1/jobs/{lease.job.id}")).status_code == 204
     assert (await client.get(url)).status_code in (404, 410)

@@ -7,19 +7,19 @@ from pathlib import Path as FilePath
 import httpx
 import pytest
 
-from cluster.clock import ManualClock
 from cluster.invalidation.generations import Generations
+from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.spec import ResilienceSpec
-from cluster.resilience.verdicts import Unavailable
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.plan import Plan
 from deployments.cache.config import CacheConfig
-from deployments.content.registry import Providers
-from deployments.ingress.app import create_app
-from deployments.ingress.caches import Caches
-from deployments.ingress.embedding_path import EmbeddingPath
-from deployments.ingress.estimates import Estimates
-from deployments.ingress.models import Models
-from deployments.ingress.path import Path
+from deployments.content.registry import ProviderRegistry
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.http.app import create_app
+from deployments.ingress.model_registry import ModelRegistry
+from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
+from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from tests.api.caching.answers import News
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
 from tests.api.web import MakeServices, client_of
@@ -53,16 +53,18 @@ def models(
     embedder: LettersEmbedder,
     other_embedder: LettersEmbedder,
     clock: ManualClock,
-) -> Models:
+) -> ModelRegistry:
     embedders = {"letters": embedder, "other-letters": other_embedder}
-    return Models({"words": model, **others}, clock, embedders, FALLBACKS)
+    return ModelRegistry({"words": model, **others}, clock, embedders, FALLBACKS)
 
 
 @pytest.fixture
-async def caches(models: Models, tmp_path: FilePath, clock: ManualClock) -> AsyncIterator[Caches]:
+async def caches(
+    models: ModelRegistry, tmp_path: FilePath, clock: ManualClock
+) -> AsyncIterator[CacheStack]:
     config = CacheConfig(memory_bytes=1 << 20, fresh_s=60, stale_s=60, error_s=600)
     news = News(Generations())
-    made = Caches(config, models, lambda _: b"a" * 32, news, None, tmp_path, clock)
+    made = CacheStack(config, models, lambda _: b"a" * 32, news, None, tmp_path, clock)
     await made.states.refresh()
     yield made
     await made.close()
@@ -70,15 +72,19 @@ async def caches(models: Models, tmp_path: FilePath, clock: ManualClock) -> Asyn
 
 @pytest.fixture
 def web(
-    make_services: MakeServices, models: Models, caches: Caches, plan: Plan, records: Records
+    make_services: MakeServices,
+    models: ModelRegistry,
+    caches: CacheStack,
+    plan: Plan,
+    records: Records,
 ) -> httpx.AsyncClient:
-    path = Path(models, lambda _: plan, Estimates({}), records, caches.answers)
+    path = ModelPipeline(models, lambda _: plan, TokenEstimator({}), records, caches.answers)
     services = replace(
         make_services(),
         models=models,
         path=path,
-        embeddings=EmbeddingPath(models, lambda _: plan, records),
-        providers=Providers(dict.fromkeys(models.ids, path), "words", {}),
+        embeddings=EmbeddingPipeline(models, lambda _: plan, records),
+        providers=ProviderRegistry(dict.fromkeys(models.ids, path), "words", {}),
         cache=caches,
     )
     return client_of(create_app(services))

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import (
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import (
     DeadlineExceeded,
     Draining,
     InvalidRequest,
@@ -19,8 +19,8 @@ from cluster.problems import (
     RateLimited,
 )
 from cluster.tenants.plan import Plan
-from cluster.tenants.units import Amounts
-from deployments.ingress.models import Models
+from cluster.tenants.units import UsageAmounts
+from deployments.ingress.model_registry import ModelRegistry
 from tests.api.caching.answers import turns
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
 from tests.api.fallbacks.conftest import AWAY
@@ -67,11 +67,11 @@ async def test_models_are_asked_in_the_order_given(
 
 
 async def test_what_was_used_is_charged_under_the_model_that_answered(
-    web: httpx.AsyncClient, model: WordsModel, records: Records, models: Models
+    web: httpx.AsyncClient, model: WordsModel, records: Records, models: ModelRegistry
 ) -> None:
     model.problem = AWAY
     await web.post(URL, json=CHAT)
-    assert records.usage == [("acme", "spare", Amounts(input_tokens=3, output_tokens=3))]
+    assert records.usage == [("acme", "spare", UsageAmounts(input_tokens=3, output_tokens=3))]
     assert records.lines[-1].resource == "model:spare,model:words"
     assert models.fallbacks("words") == ("spare", "last")
 
@@ -216,7 +216,7 @@ async def test_vectors_of_another_model_are_called_so(
     embedder.problem = AWAY
     answer = await web.post("/v1/embeddings", json={"model": "letters", "input": "a bad cab"})
     assert answer.json()["model"] == answer.headers["mobula-fallback"] == "other-letters"
-    assert records.usage == [("acme", "other-letters", Amounts(input_tokens=3))]
+    assert records.usage == [("acme", "other-letters", UsageAmounts(input_tokens=3))]
     embedder.problem = InvalidRequest("It is wrong.")
     answer = await web.post("/v1/embeddings", json={"model": "letters", "input": "a bad cab"})
     assert answer.status_code == 400

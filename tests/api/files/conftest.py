@@ -12,12 +12,12 @@ from starlette.types import ASGIApp
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.links import DownloadLinks
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, tenants
 from cluster.tenants.plan import Plan
-from deployments.ingress.app import create_api
-from deployments.ingress.middleware import wrap
+from deployments.ingress.http.app import create_api
+from deployments.ingress.http.middleware import wrap
 from deployments.ingress.operations import operations
 from deployments.ingress.routes.files import router
 from tests.api.files.linked_media import DATA, LIFE_S, Media, WithMedia

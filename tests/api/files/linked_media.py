@@ -8,7 +8,7 @@ from starlette.types import ASGIApp
 
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.links import DownloadLinks
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 
 DATA = Random(3).randbytes((2 << 20) + 123)
 LIFE_S = 600.0

@@ -10,7 +10,7 @@ from starlette.types import Message
 
 from cluster.blobs.links import DownloadLinks
 from deployments.ingress.routes import files
-from deployments.ingress.routes.files import Blocks
+from deployments.ingress.routes.files import StreamedFile
 from tests.api.files.linked_media import DATA, LIFE_S, Media, WithMedia
 from tests.api.web import client_of
 
@@ -215,7 +215,7 @@ async def test_blocks_are_read_as_the_client_takes_them_and_no_more_after_it_lef
             closed += 1
 
     client = Client(3, leaves=True)
-    await Blocks(blocks(), 200, {}, "video/mp4")({}, client.receive, client.send)
+    await StreamedFile(blocks(), 200, {}, "video/mp4")({}, client.receive, client.send)
 
     assert (made, closed) == (4, 1)
 
@@ -228,4 +228,4 @@ async def test_a_client_that_takes_nothing_is_cut_off(
     blocks = media.files.read(await media.files.stat("acme", "clip"))
 
     with pytest.raises(TimeoutError):
-        await Blocks(blocks, 200, {}, "video/mp4")({}, client.receive, client.send)
+        await StreamedFile(blocks, 200, {}, "video/mp4")({}, client.receive, client.send)

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.clock import ManualClock
 from cluster.idempotency.store import IdempotencyStore
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.idempotency.replays import NewReplica, ThreeKeys
 from tests.api.web import MakeServices, client_of
 from tests.servers.stores import (  # noqa: F401

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 import httpx
 from starlette.types import ASGIApp
 
-from cluster.problems import Unauthenticated
+from cluster.runtime.problems import Unauthenticated
 from cluster.tenants.caller import Caller, Scope
 
 CHAT, CAPTIONS = "/v1/chat/completions", "/api/v1/captions"

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.clock import ManualClock
 from cluster.idempotency.store import KEPT_S
+from cluster.runtime.clock import ManualClock
 from tests.api.fakes import Records, WordsModel
 from tests.api.idempotency.replays import (
     BRIEF,

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from starlette.types import ASGIApp
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from deployments.ingress.app import create_app
+from deployments.ingress.http.app import create_app
 from tests.api.fakes import WordsModel
 from tests.api.idempotency.replays import (
     BRIEF,

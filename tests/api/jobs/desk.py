@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from deployments.clipper.config import VideoConfig
-from deployments.contracts.jobs import Job, Lease, NewJob
-from deployments.ingress.app import create_app
-from deployments.ingress.gate import Gate
+from deployments.contracts.jobs import Job, JobLease, NewJob
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.http.app import create_app
 from deployments.ingress.media import media_services
 from deployments.jobs.store import JobStore
+from deployments.video.config import VideoConfig
 from tests.api.administration.world import World
 from tests.api.wire import Wire
 
@@ -23,7 +23,7 @@ KIND = "video.clips"
 Told = tuple[str, int | None, Any]
 
 
-def app_with(world: World, gate: Gate, store: JobStore) -> ASGIApp:
+def app_with(world: World, gate: AdmissionControl, store: JobStore) -> ASGIApp:
     """The whole application over `store`."""
     services, database = world.services, world.database
     grounds = SimpleNamespace(
@@ -49,7 +49,7 @@ class Desk:
         async with self.world.database.begin() as connection:
             return await self.store.create(connection, new)
 
-    async def claim(self) -> Lease:
+    async def claim(self) -> JobLease:
         lease = await self.store.claim("w1", (KIND,), 60.0)
         assert lease is not None
         return lease

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from deployments.contracts.jobs import Job, Result
+from deployments.contracts.jobs import Job, JobResult
 from tests.api.jobs.desk import Desk, heard, told
 from tests.api.wire import Wire
 
@@ -15,7 +15,7 @@ async def ended_job(desk: Desk) -> Job:
     lease = await desk.claim()
     await desk.store.report(lease, "render", 40.0)
     await desk.store.set_part(lease, 1, "ready", {})
-    await desk.store.finish(lease, Result("succeeded"))
+    await desk.store.finish(lease, JobResult("succeeded"))
     return made
 
 
@@ -86,7 +86,7 @@ async def test_an_id_that_was_never_given_leads_to_everything(desk: Desk) -> Non
 async def test_a_gap_is_told_where_events_are_no_longer_kept(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.changes.KEPT_EVENTS", 2)
+    monkeypatch.setattr("deployments.jobs.transition.KEPT_EVENTS", 2)
     made = await ended_job(desk)
 
     events = told((await desk.ask("viewer", "GET", f"/{made.id}/events?after=1")).text)
@@ -107,7 +107,7 @@ async def test_events_arrive_as_they_happen_long_after_the_request_s_deadline(de
 
     lease = await desk.claim()
     await heard(wire, "event: started")
-    await desk.store.finish(lease, Result("partial"))
+    await desk.store.finish(lease, JobResult("partial"))
     await wire.ended()
 
     assert wire.complete
@@ -129,7 +129,7 @@ async def test_a_stream_holds_none_of_the_tenant_s_slots(desk: Desk) -> None:
 async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.watch.SEATS", 3)
+    monkeypatch.setattr("deployments.jobs.event_notifier.SEATS", 3)
     made = await desk.add()
     streams = [await opened(desk, made) for _ in range(3)]
 

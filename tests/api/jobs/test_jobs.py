@@ -2,8 +2,8 @@
 
 import asyncio
 
-from cluster.problems import InvalidRequest
-from deployments.contracts.jobs import Job, Result
+from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.jobs import Job, JobResult
 from tests.api.jobs.desk import KIND, Desk
 
 NOBODY_S = "job_" + "0" * 28
@@ -23,7 +23,7 @@ async def test_a_job_is_shown_with_its_parts_and_its_result(desk: Desk) -> None:
     assert "secret" not in str(running)
     assert not {"spec", "key", "weight"} & set(running)
 
-    await desk.store.finish(lease, Result("partial", {"clips": 1}))
+    await desk.store.finish(lease, JobResult("partial", {"clips": 1}))
     ended = (await desk.ask("viewer", "GET", f"/{made.id}")).json()
     assert (ended["state"], ended["percent"], ended["result"]) == ("partial", 100.0, {"clips": 1})
     assert ended["expires"] > ended["ended"]
@@ -118,7 +118,7 @@ async def test_who_prefers_to_wait_is_answered_when_the_job_ends(desk: Desk) -> 
     assert other.status_code == 200
     assert not waiting.done()
 
-    await desk.store.finish(lease, Result("succeeded"))
+    await desk.store.finish(lease, JobResult("succeeded"))
     answer = await waiting
 
     assert answer.json()["state"] == "succeeded"

@@ -15,29 +15,29 @@ from starlette.types import ASGIApp
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.links import DownloadLinks
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock
 from cluster.idempotency.store import IdempotencyStore
-from cluster.media.uploads import UploadDesk
-from cluster.media.videos import VideoCatalog
-from cluster.net.ssrf import Guard
-from cluster.problems import Unauthenticated
+from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, tenants
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import MediaPlan, Plan
-from deployments.clipper.captions import unsupported_scripts
-from deployments.clipper.failures import MediaRefused
-from deployments.clipper.importing import import_ended
-from deployments.clipper.intake import Intake, Probe
-from deployments.clipper.probe import admitted
-from deployments.clipper.transcript import Kind, ReadsTranscripts, parse_transcript
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits, Transcript
-from deployments.ingress.app import create_api
+from deployments.ingress.http.app import create_api
+from deployments.ingress.http.middleware import wrap
 from deployments.ingress.media import MediaServices
-from deployments.ingress.middleware import wrap
 from deployments.ingress.operations import operations
-from deployments.ingress.services import Services
+from deployments.ingress.services import AppServices
 from deployments.jobs.store import JobStore
+from deployments.video.captions import unsupported_scripts
+from deployments.video.catalog import VideoCatalog
+from deployments.video.errors import MediaRefused
+from deployments.video.import_job import on_import_ended
+from deployments.video.ingest import Probe, VideoIngest
+from deployments.video.probe.probe import check_limits
+from deployments.video.transcript import Kind, ReadsTranscripts, parse_transcript
+from deployments.video.uploads.repository import UploadStore
 from tests.api.web import client_of
 
 WRITER, READER, STRANGER, PLAIN = "mob_writer_s", "mob_reader_s", "mob_stranger_s", "mob_plain_s"
@@ -65,7 +65,7 @@ def look(
     if not data.startswith(SECONDS):
         raise MediaRefused
     seconds = float(data.removeprefix(SECONDS).partition(b";")[0])
-    return admitted(
+    return check_limits(
         MediaInfo("film", seconds, len(data), None, (AudioTrack(0, "aac", 2, 48_000),)), limits
     )
 
@@ -123,7 +123,7 @@ async def filled(url: str) -> Database:
     return database
 
 
-def application(services: Services) -> ASGIApp:
+def application(services: AppServices) -> ASGIApp:
     """Routes are made once, which takes longer than a test; one world is open at a time."""
     if not _made:
         _made.append(create_api(services, operations(services)))
@@ -137,7 +137,7 @@ _made: list[FastAPI] = []
 @asynccontextmanager
 async def opened(
     folder: Path,
-    bare: Services,
+    bare: AppServices,
     probe: Probe = look,
     reader: ReadsTranscripts = read,
     **wishes: Any,
@@ -152,15 +152,15 @@ async def opened(
 
     files = TenantFiles(database, BlobStore(str(folder / "blobs")), clock, plan_of)
     catalog = VideoCatalog(database, files, clock)
-    desk = UploadDesk(database, files, clock, slice_bytes=8192)
-    intake = Intake(
+    desk = UploadStore(database, files, clock, slice_bytes=8192)
+    intake = VideoIngest(
         database, files, catalog, desk, probe, plan_of, clock, folder / "scratch",
         MediaLimits(max_bytes=1 << 20), reader,
     )  # fmt: skip
-    jobs = JobStore(database, clock, Random(7), at_end=import_ended(catalog))
+    jobs = JobStore(database, clock, Random(7), at_end=on_import_ended(catalog))
     media = MediaServices(
         database, files, DownloadLinks(b"p" * 32, clock), lambda _: True, catalog, desk, intake,
-        jobs, Guard(resolve=public), max_form_bytes=4096,
+        jobs, SsrfGuard(resolve=public), max_form_bytes=4096,
     )  # fmt: skip
     once = IdempotencyStore(database, lambda tenant: tenant.encode().ljust(32, b"s"), clock)
     services = replace(bare, authenticator=Keys(), clock=clock, media=media, idempotency=once)

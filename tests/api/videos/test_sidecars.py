@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.media.videos import GRACE_S
-from deployments.clipper.transcript import read_transcript
 from deployments.ingress.transcripts import MEDIA_TYPES
+from deployments.video.catalog import GRACE_S
+from deployments.video.transcript import read_transcript
 from tests.api.videos.media_world import World, film, opened
 from tests.api.videos.video_forms import JSON, SRT, VIDEOS, VTT, bring
 from tests.api.web import MakeServices
-from tests.unit.transcript.hostile import FOUND
+from tests.unit.video.transcript.hostile import FOUND
 
 HELD_S = 0.02  # of CPU that one step of the loop may take
 

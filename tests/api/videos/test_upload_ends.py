@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from cluster.media.uploads import LIFE_S
+from deployments.video.uploads.repository import LIFE_S
 from tests.api.videos.media_world import PLAIN, READER, STRANGER, World, film
 from tests.api.videos.tus_client import (
     PIECE,
@@ -94,7 +94,7 @@ async def test_an_upload_that_was_cut_off_while_it_became_a_video_is_finished_by
 ) -> None:
     data = film(2.0, 100)
     at = await begin(client, 100)
-    async with world.media.uploads.held("acme", at.rpartition("/")[2], 0) as hold:
+    async with world.media.uploads.lock("acme", at.rpartition("/")[2], 0) as hold:
         await world.media.uploads.append(hold, _chunks(data))
 
     told = (await client.get(at)).json()

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.media.videos import GRACE_S
 from deployments.contracts.jobs import NewJob
+from deployments.video.catalog import GRACE_S
 from tests.api.videos.media_world import PLAIN, READER, STRANGER, World, film
 from tests.api.videos.tus_client import break_off
 from tests.api.videos.video_forms import SRT, VIDEOS, bring

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import delete, insert
 
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock, SystemClock
-from cluster.storage.blocking import run_to_end
+from cluster.runtime.clock import ManualClock, SystemClock
 from cluster.storage.database import Database
+from cluster.storage.run_sync import run_sync
 from cluster.storage.tables import metadata, plans, stored_objects, tenants
 from tests.contract.blobs.desk import TENANTS, Desk
 from tests.servers.postgres import PostgresServer
@@ -20,7 +20,7 @@ from tests.servers.postgres import PostgresServer
 def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """To be copied: making tables takes longer than a test."""
     file = tmp_path_factory.mktemp("files") / "files.db"
-    run_to_end(_prepare(f"sqlite+aiosqlite:///{file}"))
+    run_sync(_prepare(f"sqlite+aiosqlite:///{file}"))
     return file
 
 
@@ -28,7 +28,7 @@ def sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgres_tables(postgres_server: PostgresServer) -> str:
     """One database serves all tests; each leaves no files in it."""
     url = postgres_server.new_database()
-    run_to_end(_prepare(url))
+    run_sync(_prepare(url))
     return url
 
 

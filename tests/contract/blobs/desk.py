@@ -9,7 +9,7 @@ from sqlalchemy import select
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.paths import ROOT
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import stored_objects
 from cluster.tenants.plan import Plan
@@ -52,7 +52,7 @@ class Desk:
 
     async def objects(self) -> list[str]:
         """Where in the store there are bytes."""
-        return [each async for some in self.store.older(ROOT, 1e12) for each in some]
+        return [each async for some in self.store.list_older_than(ROOT, 1e12) for each in some]
 
     async def content(self, tenant: str, path: str) -> bytes:
         return b"".join([block async for block in await self.files.open(tenant, path)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.problems import InvalidRequest, NotFound
+from cluster.runtime.problems import InvalidRequest, NotFound
 from tests.contract.blobs.desk import MB, TYPE, Desk
 
 DATA = b"0123456789" * (MB // 5)
@@ -68,7 +68,7 @@ async def test_a_file_moves_in(desk: Desk, folder: Path) -> None:
     clip.write_bytes(DATA)
     number = clip.stat().st_ino
 
-    kept = await desk.files.move_in("acme", "clips/1", clip, TYPE, None)
+    kept = await desk.files.put_file("acme", "clips/1", clip, TYPE, None)
 
     assert await desk.content("acme", "clips/1") == DATA
     assert kept.bytes == await desk.files.used("acme") == len(DATA)
@@ -85,7 +85,7 @@ async def test_a_file_that_has_other_names_is_copied_so_that_nobody_can_change_i
     clip.write_bytes(DATA)
     alias.hardlink_to(clip)
 
-    await desk.files.move_in("acme", "clips/1", clip, TYPE, None)
+    await desk.files.put_file("acme", "clips/1", clip, TYPE, None)
     alias.write_bytes(b"changed")
 
     assert await desk.content("acme", "clips/1") == DATA
@@ -100,7 +100,7 @@ async def test_what_a_child_left_in_place_of_a_file_is_refused(
     trap = folder / "clip.mp4"
     await asyncio.to_thread(_lay, trap, what, secret)
 
-    for take in (desk.files.move_in, desk.files.put):
+    for take in (desk.files.put_file, desk.files.put):
         with pytest.raises((InvalidRequest, IsADirectoryError)):
             await take("acme", "clips/1", trap, TYPE, None)
 
@@ -127,7 +127,7 @@ async def test_a_file_that_does_not_fit_stays_where_it_is(desk: Desk, folder: Pa
     clip.write_bytes(DATA)
 
     with pytest.raises(Exception, match="The plan stores 10 bytes"):
-        await desk.files.move_in("acme", "clips/1", clip, TYPE, None)
+        await desk.files.put_file("acme", "clips/1", clip, TYPE, None)
 
     assert clip.read_bytes() == DATA
     assert await desk.rows() == await desk.objects() == []

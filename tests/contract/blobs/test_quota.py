@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cluster.blobs.failures import RoomLost, StorageFull
-from cluster.blobs.room import KEPT_S
+from cluster.blobs.errors import ReservationLost, StorageFull
+from cluster.blobs.quota_reservation import KEPT_S
 from cluster.blobs.store import BLOCK
-from cluster.problems import NotFound
+from cluster.runtime.problems import NotFound
 from tests.contract.blobs.desk import MB, TYPE, Desk, chunks
 
 
@@ -143,7 +143,7 @@ async def test_an_upload_that_stalls_too_long_loses_its_room_and_the_old_file_st
         await desk.files.sweep()
         yield bytes(after)
 
-    with pytest.raises(RoomLost):
+    with pytest.raises(ReservationLost):
         await desk.files.put("acme", "a", stalled(), TYPE, None)
 
     assert await desk.content("acme", "a") == b"old"
@@ -156,8 +156,8 @@ async def test_what_is_kept_too_late_is_gone_and_the_old_file_stays(desk: Desk) 
     desk.clock.advance(KEPT_S + 1)
     await desk.files.sweep()
 
-    with pytest.raises(RoomLost):
-        await desk.files.keep(staged)
+    with pytest.raises(ReservationLost):
+        await desk.files.commit(staged)
 
     assert await desk.content("acme", "a") == b"old"
     assert len(await desk.objects()) == 1

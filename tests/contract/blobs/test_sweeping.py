@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from cluster.blobs import sweeper
-from cluster.blobs.failures import BlobsDown, RoomLost
-from cluster.blobs.paths import location, new_place
+from cluster.blobs.errors import BlobStoreUnavailable, ReservationLost
+from cluster.blobs.paths import location, new_location
 from cluster.blobs.store import BlobStore
 from cluster.blobs.sweeper import CLAIM_S, ORPHAN_AGE_S
-from cluster.clock import ManualClock
-from cluster.problems import NotFound
-from cluster.settings import ROOT
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import NotFound
+from cluster.runtime.settings import ROOT
 from cluster.storage.database import Database
 from tests.contract.blobs.desk import TYPE, Desk
 
@@ -75,7 +75,7 @@ async def test_bytes_that_could_not_be_deleted_are_deleted_later(
     await desk.files.put("acme", "a", b"x", TYPE, None)
     failing.down = True
 
-    with pytest.raises(BlobsDown):
+    with pytest.raises(BlobStoreUnavailable):
         await desk.files.delete("acme", ["a"])
     with pytest.raises(NotFound):
         await desk.files.stat("acme", "a")
@@ -97,12 +97,12 @@ async def test_what_a_sweeper_has_claimed_can_not_be_kept_any_more(
     staged = await desk.files.stage("acme", "a", b"new", TYPE, None)
     clock.advance(1000)
     failing.down = True
-    with pytest.raises(BlobsDown):
+    with pytest.raises(BlobStoreUnavailable):
         await desk.files.sweep()
 
     failing.down = False
-    with pytest.raises(RoomLost):
-        await desk.files.keep(staged)
+    with pytest.raises(ReservationLost):
+        await desk.files.commit(staged)
 
     assert await desk.content("acme", "a") == b"old"
     clock.advance(CLAIM_S)
@@ -112,7 +112,7 @@ async def test_what_a_sweeper_has_claimed_can_not_be_kept_any_more(
 
 async def test_bytes_without_a_row_go_when_they_are_a_day_old(desk: Desk) -> None:
     await desk.files.put("acme", "a", b"x", TYPE, None)
-    stray = location("acme", new_place())
+    stray = location("acme", new_location())
     for where in (stray, "t/acme/notes.txt", "elsewhere/x"):
         writing = desk.store.writing(where)
         await writing.write(b"stray")
@@ -166,7 +166,7 @@ _ENDLESS = """
 import asyncio, sys
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
-from cluster.clock import SystemClock
+from cluster.runtime.clock import SystemClock
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 
@@ -226,5 +226,5 @@ class Failing(BlobStore):
     async def delete(self, locations: Sequence[str]) -> None:
         if self.down:
             self.refused.set()
-            raise BlobsDown
+            raise BlobStoreUnavailable
         await super().delete(locations)

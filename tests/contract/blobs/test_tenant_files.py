@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from cluster.blobs.content import Content
-from cluster.blobs.failures import BlobsDown
+from cluster.blobs.errors import BlobStoreUnavailable
 from cluster.blobs.files import StoredObject
-from cluster.problems import InvalidRequest, NotFound, PayloadTooLarge, Problem
+from cluster.runtime.problems import InvalidRequest, NotFound, PayloadTooLarge, Problem
 from tests.contract.blobs.desk import MB, TYPE, Desk, chunks
 
 DATA = Random(1).randbytes(2 * MB + 12_345)
@@ -171,7 +171,7 @@ async def test_a_store_that_cannot_be_used_is_a_problem_and_changes_nothing(desk
     assert desk.store.folder is not None
     (desk.store.folder / "t").write_bytes(b"in the way")
 
-    with pytest.raises(BlobsDown) as refused:
+    with pytest.raises(BlobStoreUnavailable) as refused:
         await desk.files.put("acme", "a", DATA, TYPE, None)
 
     assert refused.value.status == 503
@@ -196,7 +196,7 @@ async def test_a_staged_file_is_named_in_the_callers_transaction(desk: Desk) -> 
         await desk.files.stat("acme", "a")
 
     async with desk.database.begin() as connection:
-        await desk.files.keep(staged, connection)
+        await desk.files.commit(staged, connection)
 
     assert await desk.content("acme", "a") == b"x"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from cluster.clock import SystemClock
-from deployments.cache.archive import Archive
-from deployments.cache.redis_tier import RedisTier
-from deployments.cache.sharded import ShardedTier
-from deployments.cache.shelf import Shelf
+from cluster.runtime.clock import SystemClock
+from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
+from deployments.cache.tiers.object_store_tier import ObjectStoreTier
+from deployments.cache.tiers.redis import RedisTier
+from deployments.cache.tiers.sharded import ShardedTier
 from deployments.contracts.cache import SharedTier, Tier
 from tests.contract.cache.on_disk import archive, clock, opened
 from tests.contract.cache.on_redis import hasty, pair, patient
@@ -70,7 +70,7 @@ def on_redis(server: RedisServer) -> Subject:
 def subject_of(kind: str, request: pytest.FixtureRequest) -> Subject:
     if kind == "redis":
         return on_redis(request.getfixturevalue("redis_server"))
-    shelves = [Shelf(32 * MB, SystemClock()) for _ in range(3)]
+    shelves = [InMemorySharedTier(32 * MB, SystemClock()) for _ in range(3)]
     return embedded(shelves[0] if kind == "shelf" else ShardedTier(shelves, SystemClock()))
 
 
@@ -89,7 +89,7 @@ def shared(subject: Subject) -> SharedTier:
 @pytest.fixture(params=[*SHARED, "archive"])
 async def tier(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Tier]:
     if request.param == "archive":
-        found: Tier = Archive(str(tmp_path / "l3"), 64 * MB, SystemClock(), timeout_s=5.0)
+        found: Tier = ObjectStoreTier(str(tmp_path / "l3"), 64 * MB, SystemClock(), timeout_s=5.0)
     else:
         found = subject_of(request.param, request).tier
     yield found

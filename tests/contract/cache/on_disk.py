@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.clock import ManualClock, SystemClock
-from deployments.cache.archive import Archive
+from cluster.runtime.clock import ManualClock, SystemClock
+from deployments.cache.tiers.object_store_tier import ObjectStoreTier
 
 MB = 2**20
 TTL_S = 3600.0
@@ -21,17 +21,19 @@ def clock() -> ManualClock:
     return ManualClock(wall=SystemClock().wall())
 
 
-Opening = Callable[..., Archive]
+Opening = Callable[..., ObjectStoreTier]
 
 
 @pytest.fixture
 async def opened(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opening]:
     """Archives over one folder, as several processes or restarts would open it."""
-    archives: list[Archive] = []
+    archives: list[ObjectStoreTier] = []
 
-    def open_another(where: str = "", max_bytes: int = 64 * MB, **options: float) -> Archive:
+    def open_another(
+        where: str = "", max_bytes: int = 64 * MB, **options: float
+    ) -> ObjectStoreTier:
         place = where or str(tmp_path / "l3")
-        archives.append(Archive(place, max_bytes, clock, timeout_s=5.0, **options))
+        archives.append(ObjectStoreTier(place, max_bytes, clock, timeout_s=5.0, **options))
         return archives[-1]
 
     yield open_another
@@ -40,7 +42,7 @@ async def opened(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Opening]:
 
 
 @pytest.fixture
-def archive(opened: Opening) -> Archive:
+def archive(opened: Opening) -> ObjectStoreTier:
     return opened()
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import redis as driver
 
-from cluster.clock import SystemClock
-from deployments.cache.redis_tier import RedisTier
-from deployments.contracts.cache import Claimed, TierDown
+from cluster.runtime.clock import SystemClock
+from deployments.cache.tiers.redis import RedisTier
+from deployments.contracts.cache import LeaseAcquired, TierUnavailable
 from tests.servers.redis_server import RedisServer
 
 MB = 2**20
@@ -36,7 +36,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0)
             try:
                 if await condition():
                     return
-            except TierDown:
+            except TierUnavailable:
                 pass
             await asyncio.sleep(0.02)
 
@@ -47,8 +47,8 @@ async def works(tier: RedisTier) -> bool:
 
 
 async def claim(tier: RedisTier, of: bytes = KEY, lease_s: float = LEASE_S) -> int:
-    found = await tier.look(of, lease_s)
-    assert isinstance(found, Claimed)
+    found = await tier.get_or_lease(of, lease_s)
+    assert isinstance(found, LeaseAcquired)
     return found.token
 
 

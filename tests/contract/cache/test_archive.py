@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import BaseError
 
-from cluster.clock import ManualClock
-from deployments.cache.archive import LONGEST_TTL_S, Archive
-from deployments.cache.codec import Sealer
-from deployments.contracts.cache import Entry, Lives
+from cluster.runtime.clock import ManualClock
+from deployments.cache.codec import AesGcmCodec
+from deployments.cache.tiers.object_store_tier import LONGEST_TTL_S, ObjectStoreTier
+from deployments.contracts.cache import Entry, Ttls
 from tests.contract.cache.on_disk import MB, TTL_S, Opening, files, key
 
 
@@ -23,12 +23,12 @@ async def test_what_was_put_is_there_at_once_and_after_a_restart(opened: Opening
     assert await opened().get(key(1)) == b"sealed"
 
 
-async def test_a_missing_key_is_none(archive: Archive) -> None:
+async def test_a_missing_key_is_none(archive: ObjectStoreTier) -> None:
     assert await archive.get(key(1)) is None
     assert archive.figures()["errors"] == 0
 
 
-async def test_the_last_put_of_a_key_stays(archive: Archive) -> None:
+async def test_the_last_put_of_a_key_stays(archive: ObjectStoreTier) -> None:
     for value in (b"a", b"b", b"c"):
         await archive.put(key(1), value, TTL_S)
     await archive.flush()
@@ -37,7 +37,7 @@ async def test_the_last_put_of_a_key_stays(archive: Archive) -> None:
 
 
 async def test_what_is_removed_while_it_is_written_stays_removed(
-    archive: Archive, tmp_path: Path
+    archive: ObjectStoreTier, tmp_path: Path
 ) -> None:
     for number in range(20):
         await archive.put(key(number), os.urandom(MB), TTL_S)
@@ -52,17 +52,17 @@ async def test_what_is_removed_while_it_is_written_stays_removed(
 @pytest.mark.parametrize("size", [1 * MB, 5 * MB])
 async def test_large_answers_survive(opened: Opening, size: int) -> None:
     body = os.urandom(size)
-    sealer = Sealer(b"secret")
-    entry = Entry("acme", "nano", 1, 1.7e9, 0.1, Lives(1.0, 2.0, 3.0), body)
+    sealer = AesGcmCodec(b"secret")
+    entry = Entry("acme", "nano", 1, 1.7e9, 0.1, Ttls(1.0, 2.0, 3.0), body)
     archive = opened()
-    await archive.put(key(1), sealer.seal(key(1), entry), TTL_S)
+    await archive.put(key(1), sealer.encrypt(key(1), entry), TTL_S)
     await archive.flush()
 
-    assert sealer.open(key(1), await opened().get(key(1)) or b"") == entry
+    assert sealer.decrypt(key(1), await opened().get(key(1)) or b"") == entry
 
 
 async def test_an_answer_dies_with_its_time_and_leaves_the_disk(
-    archive: Archive, clock: ManualClock, tmp_path: Path
+    archive: ObjectStoreTier, clock: ManualClock, tmp_path: Path
 ) -> None:
     await archive.put(key(1), b"sealed", 60.0)
     await archive.flush()
@@ -176,4 +176,4 @@ async def test_any_store_that_obstore_knows_will_do(opened: Opening) -> None:
 
 def test_a_place_that_nobody_knows_is_refused_at_the_start(clock: ManualClock) -> None:
     with pytest.raises(BaseError, match="recognise"):
-        Archive("s4://bucket/answers", MB, clock)
+        ObjectStoreTier("s4://bucket/answers", MB, clock)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.clock import ManualClock
-from deployments.cache.archive import CLOSE_S, PAUSE_S, Archive
-from deployments.contracts.cache import TierDown
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.object_store_tier import CLOSE_S, PAUSE_S, ObjectStoreTier
+from deployments.contracts.cache import TierUnavailable
 from tests.contract.cache.on_disk import MB, TTL_S, Opening, files, key
 
 
@@ -87,7 +87,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 async def test_while_nothing_can_be_written_reading_goes_on_and_writing_pauses(
-    archive: Archive, clock: ManualClock, tmp_path: Path
+    archive: ObjectStoreTier, clock: ManualClock, tmp_path: Path
 ) -> None:
     await archive.put(key(0), b"small", TTL_S)
     await archive.flush()
@@ -96,7 +96,7 @@ async def test_while_nothing_can_be_written_reading_goes_on_and_writing_pauses(
             await archive.put(key(number), bytes(100_000), TTL_S)
         await archive.flush()
         assert archive.figures()["errors"] == 3
-        with pytest.raises(TierDown):
+        with pytest.raises(TierUnavailable):
             await archive.put(key(4), b"x", TTL_S)
         assert await archive.get(key(0)) == b"small"
         assert await archive.get(key(1)) is None
@@ -125,7 +125,7 @@ async def test_on_a_full_disk_requests_go_on(small_disk: Path, opened: Opening) 
     for number in range(40):
         try:
             await archive.put(key(number), os.urandom(100_000), TTL_S)
-        except TierDown:
+        except TierUnavailable:
             break
         await archive.flush()
 
@@ -138,15 +138,17 @@ async def test_a_folder_that_cannot_be_made_is_a_tier_that_is_down(opened: Openi
     archive = opened("/proc/nowhere")
 
     for _ in range(3):
-        with pytest.raises(TierDown, match="Error"):
+        with pytest.raises(TierUnavailable, match="Error"):
             await archive.get(key(1))
-    with pytest.raises(TierDown, match="alone"):
+    with pytest.raises(TierUnavailable, match="alone"):
         await archive.get(key(1))
     assert archive.figures()["errors"] == 3
     assert archive.figures()["refused"] == 1
 
 
-async def test_a_folder_taken_away_comes_back_by_itself(archive: Archive, tmp_path: Path) -> None:
+async def test_a_folder_taken_away_comes_back_by_itself(
+    archive: ObjectStoreTier, tmp_path: Path
+) -> None:
     await archive.put(key(1), b"a", TTL_S)
     await archive.flush()
     shutil.rmtree(tmp_path / "l3")
@@ -171,8 +173,8 @@ async def test_object_storage_that_is_away_is_a_tier_that_is_down(
 
     began = time.monotonic()
     for _ in range(3):
-        with pytest.raises(TierDown):
+        with pytest.raises(TierUnavailable):
             await archive.get(key(1))
     assert time.monotonic() - began < CLOSE_S
-    with pytest.raises(TierDown, match="alone"):
+    with pytest.raises(TierUnavailable, match="alone"):
         await archive.get(key(1))

@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
-from deployments.cache.codec import Sealer
-from deployments.cache.redis_tier import LARGEST_BYTES, RedisTier
-from deployments.contracts.cache import Claimed, Entry, Lives, TierDown
+from deployments.cache.codec import AesGcmCodec
+from deployments.cache.tiers.redis import LARGEST_BYTES, RedisTier
+from deployments.contracts.cache import Entry, LeaseAcquired, TierUnavailable, Ttls
 from tests.contract.cache.on_redis import (
     KEY,
     LEASE_S,
@@ -24,30 +24,30 @@ from tests.servers.redis_server import RedisServer
 async def test_a_redis_that_evicts_all_the_time_gives_the_right_answer_or_none(
     pair: tuple[RedisTier, RedisTier], redis_server: RedisServer
 ) -> None:
-    sealer = Sealer(b"secret")
+    sealer = AesGcmCodec(b"secret")
     rng = random.Random(1)
     outcomes: dict[str, int] = {"hit": 0, "computed": 0, "lost": 0, "down": 0}
 
     async def one(number: int) -> None:
         try:
             await look_or_compute(number)
-        except TierDown:
+        except TierUnavailable:
             outcomes["down"] += 1
 
     async def look_or_compute(number: int) -> None:
         name = key(number)
-        expected = Entry("acme", "nano", 1, 1.7e9, 0.1, Lives(1.0, 2.0, 3.0), bytes([number]) * 99)
+        expected = Entry("acme", "nano", 1, 1.7e9, 0.1, Ttls(1.0, 2.0, 3.0), bytes([number]) * 99)
         tier = rng.choice(pair)
-        found = await tier.look(name, LEASE_S)
+        found = await tier.get_or_lease(name, LEASE_S)
         if isinstance(found, bytes):
-            assert sealer.open(name, found) == expected
+            assert sealer.decrypt(name, found) == expected
             outcomes["hit"] += 1
-        elif isinstance(found, Claimed):
+        elif isinstance(found, LeaseAcquired):
             frames = [rng.randbytes(rng.randint(1, 20_000)) for _ in range(5)]
             await tier.publish(name, found.token, frames, LEASE_S)
             told = await pair[0].follow(name, found.token, 0, 0.0)
             assert told.state in ("gone", "stored") or list(told.frames) == frames
-            stored = await tier.store(name, found.token, sealer.seal(name, expected), 60.0)
+            stored = await tier.store(name, found.token, sealer.encrypt(name, expected), 60.0)
             outcomes["computed" if stored else "lost"] += 1
 
     with admin(redis_server) as client:
@@ -57,7 +57,7 @@ async def test_a_redis_that_evicts_all_the_time_gives_the_right_answer_or_none(
             for _ in range(100):
                 some = (rng.randrange(256) for _ in range(20))
                 await asyncio.gather(*(one(number) for number in some))
-                with suppress(TierDown):
+                with suppress(TierUnavailable):
                     await pair[0].put(key(rng.randrange(1000, 2000)), bytes(50_000), 60.0)
             evicted = client.info("stats")["evicted_keys"]
         finally:
@@ -77,13 +77,13 @@ async def test_a_full_redis_that_does_not_evict_still_answers_what_it_has(
         client.config_set("maxmemory", 1)
         try:
             for number in range(5):
-                with pytest.raises(TierDown, match="OutOfMemory"):
+                with pytest.raises(TierUnavailable, match="OutOfMemory"):
                     await patient.put(key(number), b"more", 60.0)
             token = await claim(patient, key(1))
-            with pytest.raises(TierDown, match="OutOfMemory"):
+            with pytest.raises(TierUnavailable, match="OutOfMemory"):
                 await patient.store(key(1), token, b"more", 60.0)
             assert (await patient.follow(key(1), token, 0, 30.0)).state == "gone"
-            assert await patient.look(KEY, LEASE_S) == b"sealed"
+            assert await patient.get_or_lease(KEY, LEASE_S) == b"sealed"
         finally:
             client.config_set("maxmemory", 0)
 
@@ -106,7 +106,7 @@ async def test_what_is_too_large_is_not_put_and_only_ends_the_claim(
 
     assert not await pair[0].store(KEY, token, bytes(LARGEST_BYTES + 1), 60.0)
     await pair[0].put(KEY, bytes(LARGEST_BYTES + 1), 60.0)
-    assert await pair[0].look(KEY, 0) is None
+    assert await pair[0].get_or_lease(KEY, 0) is None
     assert pair[0].figures()["too_large"] == 2
 
 
@@ -156,8 +156,8 @@ async def test_a_call_that_is_cancelled_under_way_ends_so(
 ) -> None:
     """Whoever cancels a call waits for its end: one that went on would hold him up for ever."""
     leader, _ = pair
-    found = await leader.look(KEY, lease_s=60)
-    assert isinstance(found, Claimed)
+    found = await leader.get_or_lease(KEY, lease_s=60)
+    assert isinstance(found, LeaseAcquired)
     cancelled = 0
     for turns in range(100):
         call = asyncio.create_task(leader.publish(KEY, found.token, [b"frame"], lease_s=60))

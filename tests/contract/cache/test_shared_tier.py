@@ -6,7 +6,13 @@ from collections import Counter
 
 import pytest
 
-from deployments.contracts.cache import KEY_BYTES, Busy, Claimed, Progress, SharedTier
+from deployments.contracts.cache import (
+    KEY_BYTES,
+    FollowResult,
+    LeaseAcquired,
+    LeaseHeldElsewhere,
+    SharedTier,
+)
 from tests.contract.cache.conftest import MB, Subject, until
 
 KEY = bytes(range(KEY_BYTES))
@@ -17,8 +23,8 @@ SHORT_S = 0.2
 
 
 async def claim(shared: SharedTier, key: bytes = KEY, lease_s: float = LONG_S) -> int:
-    found = await shared.look(key, lease_s)
-    assert isinstance(found, Claimed)
+    found = await shared.get_or_lease(key, lease_s)
+    assert isinstance(found, LeaseAcquired)
     return found.token
 
 
@@ -27,8 +33,8 @@ async def claim_anew(shared: SharedTier, key: bytes = KEY) -> int:
     tokens: list[int] = []
 
     async def is_free() -> bool:
-        found = await shared.look(key, LONG_S)
-        if isinstance(found, Claimed):
+        found = await shared.get_or_lease(key, LONG_S)
+        if isinstance(found, LeaseAcquired):
             tokens.append(found.token)
         return bool(tokens)
 
@@ -54,32 +60,35 @@ async def followed(shared: SharedTier, token: int) -> None:
 
 
 async def test_of_100_at_once_one_claims(shared: SharedTier) -> None:
-    found = await asyncio.gather(*(shared.look(KEY, LONG_S) for _ in range(100)))
+    found = await asyncio.gather(*(shared.get_or_lease(KEY, LONG_S) for _ in range(100)))
 
-    assert Counter(type(one) for one in found) == {Claimed: 1, Busy: 99}
-    assert len({one.token for one in found if isinstance(one, Claimed | Busy)}) == 1
+    assert Counter(type(one) for one in found) == {LeaseAcquired: 1, LeaseHeldElsewhere: 99}
+    assert (
+        len({one.token for one in found if isinstance(one, LeaseAcquired | LeaseHeldElsewhere)})
+        == 1
+    )
 
 
 async def test_looking_without_a_lease_claims_nothing(shared: SharedTier) -> None:
-    assert await shared.look(KEY, 0) is None
+    assert await shared.get_or_lease(KEY, 0) is None
 
     token = await claim(shared)
-    assert await shared.look(KEY, 0) == Busy(token)
+    assert await shared.get_or_lease(KEY, 0) == LeaseHeldElsewhere(token)
 
 
 async def test_an_answer_comes_before_a_claim(shared: SharedTier) -> None:
     await shared.put(KEY, b"answer", TTL_S)
 
-    assert await shared.look(KEY, LONG_S) == b"answer"
-    assert await shared.look(KEY, 0) == b"answer"
+    assert await shared.get_or_lease(KEY, LONG_S) == b"answer"
+    assert await shared.get_or_lease(KEY, 0) == b"answer"
 
 
 async def test_an_empty_answer_is_an_answer(shared: SharedTier) -> None:
     token = await claim(shared)
     assert await shared.store(KEY, token, b"", TTL_S)
 
-    assert await shared.look(KEY, LONG_S) == b""
-    assert await shared.follow(KEY, token, 0, SHORT_S) == Progress("stored", sealed=b"")
+    assert await shared.get_or_lease(KEY, LONG_S) == b""
+    assert await shared.follow(KEY, token, 0, SHORT_S) == FollowResult("stored", sealed=b"")
 
 
 async def test_a_claim_ends_with_its_lease(shared: SharedTier) -> None:
@@ -97,10 +106,10 @@ async def test_publishing_renews_the_lease(shared: SharedTier) -> None:
 
     async def other_is_over() -> bool:
         assert await shared.publish(KEY, kept, (), LONG_S) == 0
-        return await shared.look(OTHER, 0) is None
+        return await shared.get_or_lease(OTHER, 0) is None
 
     await until(other_is_over)
-    assert await shared.look(KEY, LONG_S) == Busy(kept)
+    assert await shared.get_or_lease(KEY, LONG_S) == LeaseHeldElsewhere(kept)
 
 
 async def test_tokens_of_a_key_rise(shared: SharedTier) -> None:
@@ -145,8 +154,8 @@ async def test_a_follower_without_news_is_let_go(shared: SharedTier) -> None:
     token = await claim(shared)
     await shared.publish(KEY, token, [b"seen"], LONG_S)
 
-    assert await shared.follow(KEY, token, 1, 0.05) == Progress("running")
-    assert await shared.follow(KEY, token, 1, 0.0) == Progress("running")
+    assert await shared.follow(KEY, token, 1, 0.05) == FollowResult("running")
+    assert await shared.follow(KEY, token, 1, 0.0) == FollowResult("running")
 
 
 async def test_a_leader_learns_that_somebody_follows(shared: SharedTier) -> None:
@@ -184,7 +193,7 @@ async def test_a_follower_that_comes_after_the_end_gets_the_answer(shared: Share
 
     progress = await shared.follow(KEY, token, 3, LONG_S)
     assert (progress.state, progress.sealed) == ("stored", b"answer")
-    assert await shared.get(KEY) == await shared.look(KEY, LONG_S) == b"answer"
+    assert await shared.get(KEY) == await shared.get_or_lease(KEY, LONG_S) == b"answer"
 
 
 async def test_a_release_makes_followers_look_anew(shared: SharedTier) -> None:
@@ -194,15 +203,15 @@ async def test_a_release_makes_followers_look_anew(shared: SharedTier) -> None:
         await followed(shared, token)
         await shared.release(KEY, token)
 
-    assert [follower.result() for follower in followers] == [Progress("gone")] * 20
-    found = await asyncio.gather(*(shared.look(KEY, LONG_S) for _ in range(20)))
-    assert Counter(type(one) for one in found) == {Claimed: 1, Busy: 19}
+    assert [follower.result() for follower in followers] == [FollowResult("gone")] * 20
+    found = await asyncio.gather(*(shared.get_or_lease(KEY, LONG_S) for _ in range(20)))
+    assert Counter(type(one) for one in found) == {LeaseAcquired: 1, LeaseHeldElsewhere: 19}
 
 
 async def test_followers_of_a_leader_that_died_are_told_so(shared: SharedTier) -> None:
     token = await claim(shared, lease_s=SHORT_S)
 
-    assert await shared.follow(KEY, token, 0, LONG_S) == Progress("gone")
+    assert await shared.follow(KEY, token, 0, LONG_S) == FollowResult("gone")
 
 
 async def test_followers_of_an_earlier_claim_are_told_so(shared: SharedTier) -> None:
@@ -211,7 +220,7 @@ async def test_followers_of_an_earlier_claim_are_told_so(shared: SharedTier) -> 
     later = await claim(shared)
     await shared.publish(KEY, later, [b"of the later"], LONG_S)
 
-    assert await shared.follow(KEY, earlier, 0, LONG_S) == Progress("gone")
+    assert await shared.follow(KEY, earlier, 0, LONG_S) == FollowResult("gone")
 
 
 @pytest.mark.parametrize("successor", [True, False], ids=["claimed anew", "free"])
@@ -224,7 +233,7 @@ async def test_a_lost_claim_stores_nothing(shared: SharedTier, successor: bool) 
     assert await shared.publish(KEY, lost, [b"too late"], LONG_S) == -1
     await shared.release(KEY, lost)
 
-    assert await shared.look(KEY, 0) == (Busy(token) if token else None)
+    assert await shared.get_or_lease(KEY, 0) == (LeaseHeldElsewhere(token) if token else None)
     if token:
         assert (await shared.follow(KEY, token, 0, 0.0)).frames == ()
         assert await shared.store(KEY, token, b"in time", TTL_S)
@@ -246,7 +255,7 @@ async def test_claims_of_different_keys_know_nothing_of_each_other(shared: Share
     assert (await shared.follow(OTHER, other, 0, 0.0)).frames == ()
     await shared.store(KEY, token, b"answer", TTL_S)
 
-    assert await shared.look(OTHER, LONG_S) == Busy(other)
+    assert await shared.get_or_lease(OTHER, LONG_S) == LeaseHeldElsewhere(other)
     assert await shared.get(OTHER) is None
     if token != other:
         assert not await shared.store(OTHER, token, b"of the key", TTL_S)
@@ -258,7 +267,7 @@ async def test_a_large_answer_is_handed_on(shared: SharedTier) -> None:
     assert len(sealed) == 5 * MB
     assert await shared.store(KEY, token, sealed, TTL_S)
     assert (await shared.follow(KEY, token, 0, 0.0)).sealed == sealed
-    assert await shared.look(KEY, LONG_S) == sealed
+    assert await shared.get_or_lease(KEY, LONG_S) == sealed
 
 
 async def test_10000_abandoned_claims_leave_nothing(subject: Subject) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cluster.clock import SystemClock
-from cluster.problems import InvalidRequest, UnsupportedParameter
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from cluster.tenants.caller import Caller, Scope
 from deployments.contracts.embedding import EmbedRequest, Vectors
-from deployments.search.files import find_embedding_model
-from deployments.search.serving import EmbeddingModel, load_embedding_model
-from deployments.search.spec import EmbeddingSpec
+from deployments.model.embeddings.model_files import find_embedding_model
+from deployments.model.embeddings.serving import EmbeddingModel, load_embedding_model
+from deployments.model.embeddings.spec import EmbeddingSpec
 
 CALLER = Caller("acme", "key", frozenset({Scope.GENERATE}))
 MIXED = (

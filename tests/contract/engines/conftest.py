@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 
 from deployments.contracts.engine import Engine
-from deployments.model.catalog import NANO
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.engines.openvino import OpenVinoEngine, OpenVinoSizing
 from deployments.model.engines.transformers import TorchSizing, TransformersEngine
 from deployments.model.engines.vllm import VllmEngine, VllmSizing
+from deployments.model.model_files import NANO
 
 MAX_RUNNING = 16
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from deployments.contracts.engine import Engine, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason, Message
-from deployments.model.catalog import NANO
-from deployments.model.tokenizer import TextTokenizer
+from deployments.model.model_files import NANO
+from deployments.model.text.tokenizer import TextTokenizer
 
 TOPICS = (
     "Write an Instagram caption about roasted coffee.",

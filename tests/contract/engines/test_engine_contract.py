@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cluster.problems import InvalidRequest, UnsupportedParameter
+from cluster.runtime.problems import InvalidRequest, UnsupportedParameter
 from deployments.contracts.engine import Engine, Tokens
 from deployments.model.engines.features import ALL
 from sequences import collect, collect_all, greedy, nano_prompts, settled, take, until

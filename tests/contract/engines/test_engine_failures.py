@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
-from cluster.problems import Draining, ModelFailed
+from cluster.runtime.problems import Draining, ModelFailed
 from deployments.contracts.engine import Engine
-from deployments.model.catalog import NANO
 from deployments.model.engines.echo import EchoEngine
 from deployments.model.engines.openvino import OpenVinoEngine
 from deployments.model.engines.transformers import TorchSizing, TransformersEngine
+from deployments.model.model_files import NANO
 from sequences import collect, drained, greedy, nano_prompts, settled, until
 
 PROMPTS = nano_prompts()
@@ -85,7 +85,7 @@ async def test_the_engine_process_does_not_outlive_its_owner() -> None:
     """The owner is killed without a chance to clean up, as Ray or the kernel may do."""
     script = (
         "import asyncio, sys\n"
-        "from deployments.model.catalog import NANO\n"
+        "from deployments.model.model_files import NANO\n"
         "from deployments.model.engines.openvino import OpenVinoEngine\n"
         "async def main():\n"
         "    engine = OpenVinoEngine('nano', NANO / 'openvino')\n"

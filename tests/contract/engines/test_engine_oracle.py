@@ -3,8 +3,8 @@
 import pytest
 
 from deployments.contracts.engine import Engine
-from deployments.model.catalog import NANO
-from deployments.model.engines.oracle import Oracle
+from deployments.model.engines.reference_engine import ReferenceEngine
+from deployments.model.model_files import NANO
 from sequences import collect_all, greedy, nano_prompts
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -15,11 +15,11 @@ TIE = 2e-2  # in log probability: the shipped OpenVINO weights are rounded to fp
 
 
 @pytest.fixture(scope="module")
-def oracle() -> Oracle:
-    return Oracle(NANO)
+def oracle() -> ReferenceEngine:
+    return ReferenceEngine(NANO)
 
 
-async def test_greedy_output_equals_the_oracle(engine: Engine, oracle: Oracle) -> None:
+async def test_greedy_output_equals_the_oracle(engine: Engine, oracle: ReferenceEngine) -> None:
     if engine.name == "echo":
         pytest.skip("echo has no model")
 
@@ -33,7 +33,9 @@ async def test_greedy_output_equals_the_oracle(engine: Engine, oracle: Oracle) -
             assert table[expected[same]] - table[sequence.ids[same]] < TIE
 
 
-async def test_log_probabilities_are_the_models_own(engine: Engine, oracle: Oracle) -> None:
+async def test_log_probabilities_are_the_models_own(
+    engine: Engine, oracle: ReferenceEngine
+) -> None:
     """Raw ones: before temperature and top_p, as OpenAI and vLLM report them."""
     if engine.name == "echo" or "logprobs" not in engine.supports:
         pytest.skip("this engine gives none")

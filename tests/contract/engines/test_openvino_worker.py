@@ -5,40 +5,42 @@ from typing import Any
 
 import pytest
 
-from deployments.model.catalog import NANO
-from deployments.model.engines.frames import Batch, Job
-from deployments.model.engines.openvino_worker import Options, Worker, load, warm_up
+from deployments.model.engines.ipc_messages import GenerateCommand, TokenBatch
+from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions, load, warm_up
+from deployments.model.model_files import NANO
 from sequences import nano_prompts
 
 PROMPTS = nano_prompts()
 
 
 @pytest.fixture(scope="module")
-def worker() -> Worker:
-    made = Worker(load(Options(NANO / "openvino", "CPU", 1, "f32", 4, 640)), 4, 640)
+def worker() -> GenerationWorker:
+    made = GenerationWorker(load(WorkerOptions(NANO / "openvino", "CPU", 1, "f32", 4, 640)), 4, 640)
     warm_up(made)
     return made
 
 
 @pytest.fixture(autouse=True)
-def _quiet(worker: Worker) -> Iterator[None]:
+def _quiet(worker: GenerationWorker) -> Iterator[None]:
     yield
     assert not worker.busy
 
 
-def _job(key: int, max_tokens: int = 500, **changes: Any) -> Job:
-    job = Job(key, PROMPTS[key % 6], max_tokens, frozenset(), 0.0, 1.0, 0, 0, 0.0, 0.0, False, 0.0)
+def _job(key: int, max_tokens: int = 500, **changes: Any) -> GenerateCommand:
+    job = GenerateCommand(
+        key, PROMPTS[key % 6], max_tokens, frozenset(), 0.0, 1.0, 0, 0, 0.0, 0.0, False, 0.0
+    )
     return job._replace(**changes)
 
 
-def _drain(worker: Worker) -> list[Batch]:
-    batches: list[Batch] = []
+def _drain(worker: GenerationWorker) -> list[TokenBatch]:
+    batches: list[TokenBatch] = []
     while worker.busy:
         batches += worker.turn()
     return batches
 
 
-def test_a_cancelled_sequence_is_gone_after_one_step(worker: Worker) -> None:
+def test_a_cancelled_sequence_is_gone_after_one_step(worker: GenerationWorker) -> None:
     for key in (1, 2):
         worker.submit(_job(key))
     for _ in range(3):
@@ -48,15 +50,15 @@ def test_a_cancelled_sequence_is_gone_after_one_step(worker: Worker) -> None:
     worker.cancel(1)
     batches = worker.turn()
 
-    assert Batch(1, end="cancelled") in batches
+    assert TokenBatch(1, end="cancelled") in batches
     assert worker.steps - before == 1
     worker.cancel(2)
-    assert Batch(2, end="cancelled") in worker.turn()
+    assert TokenBatch(2, end="cancelled") in worker.turn()
     worker.turn()
     assert not worker._pipeline.has_non_finished_requests()
 
 
-def test_a_waiting_sequence_leaves_without_a_step(worker: Worker) -> None:
+def test_a_waiting_sequence_leaves_without_a_step(worker: GenerationWorker) -> None:
     for key in range(6):
         worker.submit(_job(key, max_tokens=4))
     worker.cancel(5)
@@ -67,7 +69,7 @@ def test_a_waiting_sequence_leaves_without_a_step(worker: Worker) -> None:
     assert sorted(ends[1:]) == [(key, "length") for key in range(5)]
 
 
-def test_a_full_cache_sets_sequences_back_without_changing_them(worker: Worker) -> None:
+def test_a_full_cache_sets_sequences_back_without_changing_them(worker: GenerationWorker) -> None:
     """The cache holds 640 tokens; four sequences of 300 need twice that."""
     alone: dict[int, tuple[int, ...]] = {}
     for key in range(4):
@@ -81,7 +83,7 @@ def test_a_full_cache_sets_sequences_back_without_changing_them(worker: Worker) 
     assert together == alone
 
 
-def test_a_sequence_that_the_cache_cannot_hold_fails_alone(worker: Worker) -> None:
+def test_a_sequence_that_the_cache_cannot_hold_fails_alone(worker: GenerationWorker) -> None:
     worker.submit(_job(1, max_tokens=4, prompt=PROMPTS[0] * 60))
     worker.submit(_job(2, max_tokens=4))
 
@@ -90,7 +92,7 @@ def test_a_sequence_that_the_cache_cannot_hold_fails_alone(worker: Worker) -> No
     assert ends == {1: "error", 2: "length"}
 
 
-def test_a_job_that_the_library_refuses_fails_alone(worker: Worker) -> None:
+def test_a_job_that_the_library_refuses_fails_alone(worker: GenerationWorker) -> None:
     worker.submit(_job(1, prompt=()))
     worker.submit(_job(2, max_tokens=2))
 
@@ -99,7 +101,7 @@ def test_a_job_that_the_library_refuses_fails_alone(worker: Worker) -> None:
     assert ends == {1: "error", 2: "length"}
 
 
-def test_ignoring_eos_ignores_the_models_own_eos(worker: Worker) -> None:
+def test_ignoring_eos_ignores_the_models_own_eos(worker: GenerationWorker) -> None:
     """With no stop ids nothing ends a sequence, although the model's settings name an eos token."""
     worker.submit(_job(1, max_tokens=120, interval_s=float("inf"), temperature=2.0, seed=4))
 

@@ -6,11 +6,11 @@ from random import Random
 import pytest
 from sqlalchemy import insert
 
-from cluster.clock import ManualClock, SystemClock
-from cluster.events.deliverer import Deliverer
-from cluster.events.signing import Keyring
-from cluster.events.webhooks import Webhooks
-from cluster.net.ssrf import Guard
+from cluster.events.delivery_worker import WebhookDeliveryWorker
+from cluster.events.signing import WebhookSecrets
+from cluster.events.webhooks import WebhookRepository
+from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import ManualClock, SystemClock
 from cluster.storage.database import Database
 from cluster.storage.tables import plans, tenants
 from tests.contract.events.receiver import PEPPER, Bench, Names, Receiver, transport
@@ -43,9 +43,11 @@ def clock() -> ManualClock:
 @pytest.fixture
 async def bench(database: Database, clock: ManualClock) -> AsyncIterator[Bench]:
     receiver, names = Receiver(), Names()
-    keyring = Keyring(PEPPER)
-    webhooks = Webhooks(keyring, Guard(resolve=names), clock)
-    deliverer = Deliverer(database, transport(receiver, names), keyring, clock, Random(7))
+    keyring = WebhookSecrets(PEPPER)
+    webhooks = WebhookRepository(keyring, SsrfGuard(resolve=names), clock)
+    deliverer = WebhookDeliveryWorker(
+        database, transport(receiver, names), keyring, clock, Random(7)
+    )
     yield Bench(database, clock, receiver, names, keyring, webhooks, deliverer)
     receiver.release()
     await deliverer.close()

@@ -11,14 +11,14 @@ import httpx
 from sqlalchemy import select
 from standardwebhooks import Webhook as Verifier
 
-from cluster.clock import ManualClock
-from cluster.events.deliverer import Deliverer
+from cluster.events.delivery_worker import WebhookDeliveryWorker
 from cluster.events.outbox import publish
 from cluster.events.policy import DeliveryPolicy
-from cluster.events.signing import Keyring
-from cluster.events.webhooks import Delivery, Webhook, Webhooks
-from cluster.net.ssrf import Guard
+from cluster.events.signing import WebhookSecrets
+from cluster.events.webhooks import Delivery, Webhook, WebhookRepository
+from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import events
 
@@ -95,7 +95,7 @@ class Names:
 
 
 def transport(receiver: Receiver, names: Names) -> PinnedTransport:
-    return PinnedTransport(Guard(resolve=names), wire=receiver)
+    return PinnedTransport(SsrfGuard(resolve=names), wire=receiver)
 
 
 @dataclass
@@ -106,9 +106,9 @@ class Bench:
     clock: ManualClock
     receiver: Receiver
     names: Names
-    keyring: Keyring
-    webhooks: Webhooks
-    deliverer: Deliverer
+    keyring: WebhookSecrets
+    webhooks: WebhookRepository
+    deliverer: WebhookDeliveryWorker
 
     async def add(
         self, host: str = "a.example.com", kinds: Sequence[str] = ("*",), tenant: str = "acme"
@@ -140,10 +140,12 @@ class Bench:
             found = await connection.execute(select(events).order_by(events.c.at, events.c.id))
             return list(found)
 
-    def another(self, policy: DeliveryPolicy | None = None) -> Deliverer:
+    def another(self, policy: DeliveryPolicy | None = None) -> WebhookDeliveryWorker:
         """A deliverer of another process over the same store and to the same receiver."""
         wire = transport(self.receiver, self.names)
-        return Deliverer(self.database, wire, self.keyring, self.clock, Random(8), policy)
+        return WebhookDeliveryWorker(
+            self.database, wire, self.keyring, self.clock, Random(8), policy
+        )
 
     def said(self) -> list[Any]:
         return [json.loads(got.body) for got in self.receiver.received]

@@ -8,7 +8,7 @@ import pytest
 
 from cluster.events import bus as module
 from cluster.events.bus import EventBus
-from cluster.storage.database import StoreDown
+from cluster.storage.database import DatabaseUnavailable
 from tests.contract.events.receiver import KEY, Bench
 
 HIT = {"limit": "requests", "request_class": "generate", "model": "nano"}
@@ -23,16 +23,16 @@ async def bus(bench: Bench) -> AsyncIterator[EventBus]:
 
 async def test_an_observer_is_told_at_once_of_what_it_asked_for(bus: EventBus) -> None:
     keys = bus.subscribe(["key.*"])
-    bus.post("acme", "limit.hit", HIT)
-    bus.post("acme", "key.created", KEY)
-    bus.tell("acme", "key.revoked", {"id": "abc"})
+    bus.publish("acme", "limit.hit", HIT)
+    bus.publish("acme", "key.created", KEY)
+    bus.notify("acme", "key.revoked", {"id": "abc"})
 
     first, second = await anext(keys), await anext(keys)
     assert (first.tenant, first.kind) == ("acme", "key.created")
     assert second.kind == "key.revoked"
 
     bus.unsubscribe(keys)
-    bus.tell("acme", "key.revoked", {"id": "abc"})
+    bus.notify("acme", "key.revoked", {"id": "abc"})
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(anext(keys), 0.01)
 
@@ -40,7 +40,7 @@ async def test_an_observer_is_told_at_once_of_what_it_asked_for(bus: EventBus) -
 async def test_a_slow_observer_loses_and_counts_and_holds_up_nobody(bus: EventBus) -> None:
     slow, quick = bus.subscribe(size=2), bus.subscribe(size=100)
     for _ in range(5):
-        bus.tell("acme", "key.revoked", {"id": "abc"})
+        bus.notify("acme", "key.revoked", {"id": "abc"})
 
     assert (slow.lost, quick.lost) == (3, 0)
 
@@ -49,8 +49,8 @@ async def test_what_is_posted_reaches_the_outbox_and_only_what_is_posted(
     bench: Bench, bus: EventBus
 ) -> None:
     webhook, _ = await bench.add()
-    bus.post("acme", "key.expiring", {"id": "abc", "expires": 1.0})
-    bus.tell("acme", "key.created", KEY)
+    bus.publish("acme", "key.expiring", {"id": "abc", "expires": 1.0})
+    bus.notify("acme", "key.created", KEY)
     await bus.flush()
     await bus.flush()
 
@@ -63,7 +63,7 @@ async def test_a_limit_met_again_and_again_is_one_event_a_minute_with_a_count(
 ) -> None:
     async def post_and_flush(times: int) -> list[int]:
         for _ in range(times):
-            bus.post("acme", "limit.hit", HIT)
+            bus.publish("acme", "limit.hit", HIT)
         await bus.flush()
         return [row.data["count"] for row in await bench.events()]
 
@@ -80,7 +80,7 @@ async def test_limits_of_other_tenants_and_models_are_counted_apart(
     bench: Bench, bus: EventBus
 ) -> None:
     for tenant, model in (("acme", "nano"), ("acme", "big"), ("other", "nano"), ("acme", "nano")):
-        bus.post(tenant, "limit.hit", {**HIT, "model": model})
+        bus.publish(tenant, "limit.hit", {**HIT, "model": model})
     await bus.flush()
 
     said = {(row.tenant, row.data["model"]): row.data["count"] for row in await bench.events()}
@@ -94,7 +94,7 @@ async def test_posting_never_raises_and_counts_what_it_cannot_take(bus: EventBus
         ("limit.hit", None),
         ("key.created", {**KEY, "secret": "x"}),
     ):
-        bus.post("acme", kind, data)  # type: ignore[arg-type]
+        bus.publish("acme", kind, data)  # type: ignore[arg-type]
     assert bus.lost == 4
 
 
@@ -103,8 +103,8 @@ async def test_the_buffer_is_bounded_and_losses_are_counted(
 ) -> None:
     monkeypatch.setattr(module, "MAX_HELD", 10)
     for n in range(15):
-        bus.post("acme", "key.revoked", {"id": str(n)})
-        bus.post(f"tenant-{n}", "limit.hit", HIT)
+        bus.publish("acme", "key.revoked", {"id": str(n)})
+        bus.publish(f"tenant-{n}", "limit.hit", HIT)
     assert bus.lost == 10
 
     await bus.flush()
@@ -125,12 +125,12 @@ async def test_what_the_store_does_not_take_now_is_written_later_once(
                 yield connection
             if down:
                 down.clear()
-                raise StoreDown
+                raise DatabaseUnavailable
 
         return transaction()
 
     monkeypatch.setattr(bench.database, "begin", answer_lost)
-    bus.post("acme", "key.revoked", {"id": "abc"})
+    bus.publish("acme", "key.revoked", {"id": "abc"})
     await bus.flush()
     await bus.flush()
 
@@ -141,9 +141,9 @@ async def test_what_the_store_does_not_take_now_is_written_later_once(
 async def test_a_clean_stop_writes_what_is_held(bench: Bench) -> None:
     bus = EventBus(bench.database, bench.clock)
     await bus.start()
-    bus.post("acme", "key.revoked", {"id": "abc"})
+    bus.publish("acme", "key.revoked", {"id": "abc"})
     for _ in range(7):
-        bus.post("acme", "limit.hit", HIT)
+        bus.publish("acme", "limit.hit", HIT)
     await bus.close()
 
     counts = {row.kind: row.data.get("count") for row in await bench.events()}
@@ -158,7 +158,7 @@ async def test_the_background_task_writes_and_wakes_the_deliverer(
     written = asyncio.Event()
     bus = EventBus(bench.database, bench.clock, written.set)
     await bus.start()
-    bus.post("acme", "key.revoked", {"id": "abc"})
+    bus.publish("acme", "key.revoked", {"id": "abc"})
 
     await asyncio.wait_for(written.wait(), 5)
     assert len(await bench.events()) == 1

@@ -219,6 +219,6 @@ async def test_old_events_are_forgotten_unless_something_waits_for_them(bench: B
 def test_the_pauses_grow_and_are_spread() -> None:
     policy, random = DeliveryPolicy(), Random(1)
     for tried, middle in enumerate((10, 60, 360, 2160, 12_960, 36_000, 36_000), start=1):
-        pauses = [policy.pause(tried, random) for _ in range(200)]
+        pauses = [policy.backoff_s(tried, random) for _ in range(200)]
         assert 0.8 * middle <= min(pauses) < 0.85 * middle
         assert 1.15 * middle < max(pauses) <= 1.2 * middle

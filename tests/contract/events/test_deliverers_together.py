@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 from sqlalchemy import insert
 
-from cluster.clock import ManualClock
 from cluster.events import queue
-from cluster.events.expiring import announce_expiring
+from cluster.events.key_expiry import announce_expiring
 from cluster.events.policy import DeliveryPolicy
+from cluster.runtime.clock import ManualClock
 from cluster.storage.tables import api_keys
 from tests.contract.events.receiver import Bench, until
 
@@ -146,7 +146,7 @@ async def test_tries_at_once_are_bounded(bench: Bench) -> None:
 async def test_a_stop_gives_back_what_it_cannot_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cluster.events.deliverer.CLOSE_S", 0.05)
+    monkeypatch.setattr("cluster.events.delivery_worker.CLOSE_S", 0.05)
     webhook, _ = await bench.add("slow.example.com")
     bench.receiver.hanging.add("slow.example.com")
     await bench.publish()
@@ -181,7 +181,7 @@ async def test_the_worker_goes_on_after_the_store_was_away(
     await bench.publish()
     looked, find_due = [], queue.find_due
 
-    async def away_at_first(*arguments: object, **options: object) -> list[queue.Due]:
+    async def away_at_first(*arguments: object, **options: object) -> list[queue.DueDelivery]:
         looked.append(1)
         if len(looked) == 1:
             raise OSError("connection refused")

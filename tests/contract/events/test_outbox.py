@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.events.outbox import publish
-from cluster.problems import Conflict
+from cluster.runtime.problems import Conflict
 from tests.contract.events.receiver import KEY, Bench
 
 

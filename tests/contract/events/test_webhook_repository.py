@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from cluster.auth.sealing import SealBroken
-from cluster.events.signing import Keyring
+from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import MAX_GRACE_S, MAX_WEBHOOKS, Webhook
 from cluster.net.ssrf import UnsafeUrl
-from cluster.problems import Conflict, InvalidRequest, NotFound
+from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
+from cluster.secrets.encryption import DecryptionFailed
 from cluster.storage.tables import webhooks as table
 from tests.contract.events.receiver import Bench
 
@@ -42,10 +42,10 @@ async def test_the_secret_is_only_stored_sealed(bench: Bench) -> None:
     assert secret.removeprefix("whsec_").encode() not in stored
     now = bench.clock.wall()
     assert len(bench.keyring.keys(webhook.id, stored, now)) == 1
-    with pytest.raises(SealBroken):
+    with pytest.raises(DecryptionFailed):
         bench.keyring.keys("wh_another", stored, now)
-    with pytest.raises(SealBroken):
-        Keyring(b"another pepper").keys(webhook.id, stored, now)
+    with pytest.raises(DecryptionFailed):
+        WebhookSecrets(b"another pepper").keys(webhook.id, stored, now)
 
 
 async def test_another_tenant_s_webhook_is_not_found(bench: Bench) -> None:

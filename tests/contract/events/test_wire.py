@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from cluster.clock import SystemClock
 from cluster.events.outbox import Event
-from cluster.events.sender import Attempt, Sender
-from cluster.net.ssrf import Guard
+from cluster.events.sender import DeliveryAttempt, Sender
+from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.clock import SystemClock
 
 NAME = "hooks.example.com"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -85,9 +85,9 @@ class Server:
             writer.close()
 
 
-async def send(server: Server, certificate: Path, host: str = NAME) -> Attempt:
+async def send(server: Server, certificate: Path, host: str = NAME) -> DeliveryAttempt:
     trusted = ssl.create_default_context(cafile=str(certificate))
-    guard = Guard(private_hosts=True, resolve=to_this_machine)
+    guard = SsrfGuard(private_hosts=True, resolve=to_this_machine)
     sender = Sender(PinnedTransport(guard, verify=trusted), SystemClock(), LIMIT_S)
     attempt = await sender.send(f"https://{host}:{server.port}/in", [b"k" * 32], EVENT)
     await sender.close()
@@ -134,7 +134,7 @@ async def test_a_connection_is_never_reused_for_another_name_on_the_same_address
     certificate: Path,
 ) -> None:
     trusted = ssl.create_default_context(cafile=str(certificate))
-    guard = Guard(private_hosts=True, resolve=to_this_machine)
+    guard = SsrfGuard(private_hosts=True, resolve=to_this_machine)
     sender = Sender(PinnedTransport(guard, verify=trusted), SystemClock(), LIMIT_S)
     async with Server(certificate, answering(OK)).serving() as server:
         urls = [f"https://{host}:{server.port}/" for host in (NAME, "other.example.com", NAME)]

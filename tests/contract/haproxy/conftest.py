@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from load_tests.private_haproxy import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
 from tests.contract.haproxy.replica import Replica
 
 TRUSTED = "127.0.0.9/32"

@@ -10,10 +10,10 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.ops.haproxy_token import proxy_token
-from deployments.ingress.client_address import ClientAddress, client_address
-from deployments.ingress.listener import middlewares
-from load_tests.free_port import free_port
-from load_tests.private_haproxy import TOKEN
+from deployments.ingress.http.client_address import ClientAddress, client_address
+from deployments.ingress.http.listener import middlewares
+from load_tests.benchmarks.common.free_port import free_port
+from load_tests.benchmarks.common.haproxy_process import TOKEN
 
 
 class Replica:

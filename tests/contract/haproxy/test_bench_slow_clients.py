@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from load_tests.bench_slow_clients import main
+from load_tests.benchmarks.faults.bench_slow_clients import main
 
 
 def test_it_counts_whom_the_server_ended_and_what_others_noticed(

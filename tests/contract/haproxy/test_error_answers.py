@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from load_tests.private_haproxy import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
 from tests.contract.haproxy.raw import exchange, get
 from tests.contract.haproxy.replica import Replica
 

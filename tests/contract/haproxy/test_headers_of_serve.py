@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from cluster.ops.serve_headers import DECODED, STEERING
-from load_tests.private_haproxy import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
 from tests.contract.haproxy.raw import exchange, get
 from tests.contract.haproxy.replica import Replica
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from cryptography import x509
 
-from load_tests.private_haproxy import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
 from tests.contract.haproxy.certificates import Authority
 from tests.contract.haproxy.replica import Replica
 

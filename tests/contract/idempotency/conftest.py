@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cluster.clock import ManualClock
 from cluster.idempotency.store import IdempotencyStore
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 
 

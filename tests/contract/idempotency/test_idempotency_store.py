@@ -8,24 +8,31 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select, text, update
 
-from cluster.clock import ManualClock
-from cluster.idempotency.store import KEPT_S, MAX_BYTES, Asked, IdempotencyStore, Kept, Lease
-from cluster.problems import Conflict, IdempotencyKeyReused
-from cluster.settings import ROOT
-from cluster.storage.database import Database, StoreDown
+from cluster.idempotency.store import (
+    KEPT_S,
+    MAX_BYTES,
+    IdempotencyLease,
+    IdempotencyStore,
+    IdempotentRequest,
+    StoredResponse,
+)
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, IdempotencyKeyReused
+from cluster.runtime.settings import ROOT
+from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import idempotency_keys
 from cluster.tenants.caller import Caller
 
 LEASE_S = 60.0
 ANSWER = b'{"choices": ["a secret caption"]}'
 ACME = Caller("acme", "key1", frozenset())
-ASKED = Asked(ACME, "chat", "order-17", b'{"topic": "a secret plan"}')
+ASKED = IdempotentRequest(ACME, "chat", "order-17", b'{"topic": "a secret plan"}')
 OTHER_BODY = replace(ASKED, payload=b"another")
 
 
-async def leased(store: IdempotencyStore, asked: Asked = ASKED) -> Lease:
+async def leased(store: IdempotencyStore, asked: IdempotentRequest = ASKED) -> IdempotencyLease:
     begun = await store.begin(asked, LEASE_S)
-    assert isinstance(begun, Lease)
+    assert isinstance(begun, IdempotencyLease)
     return begun
 
 
@@ -40,10 +47,10 @@ async def test_the_first_runs_and_everybody_after_it_gets_its_answer(
 ) -> None:
     lease = await leased(store)
 
-    assert await store.keep(lease, 200, ANSWER)
+    assert await store.save(lease, 200, ANSWER)
 
     for each in (store, replica):
-        assert await each.begin(ASKED, LEASE_S) == Kept(200, ANSWER)
+        assert await each.begin(ASKED, LEASE_S) == StoredResponse(200, ANSWER)
 
 
 async def test_a_client_that_leaves_while_its_key_is_taken_frees_it(
@@ -76,7 +83,7 @@ async def test_the_key_stands_for_one_request_while_it_runs_and_after(
     lease = await leased(store)
     with pytest.raises(IdempotencyKeyReused):
         await store.begin(OTHER_BODY, LEASE_S)
-    await store.keep(lease, 200, ANSWER)
+    await store.save(lease, 200, ANSWER)
 
     with pytest.raises(IdempotencyKeyReused):
         await store.begin(OTHER_BODY, LEASE_S)
@@ -117,7 +124,7 @@ async def test_a_process_that_was_killed_holds_nothing_but_its_lease(
 ) -> None:
     code = f"""
 import asyncio, os, signal
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.idempotency.store import IdempotencyStore
 from cluster.storage.database import Database
 from tests.contract.idempotency.conftest import secret_of
@@ -134,8 +141,8 @@ asyncio.run(main())
     with pytest.raises(Conflict):
         await store.begin(ASKED, LEASE_S)
     clock.advance(LEASE_S)
-    await store.keep(await leased(store), 200, ANSWER)
-    assert await store.begin(ASKED, LEASE_S) == Kept(200, ANSWER)
+    await store.save(await leased(store), 200, ANSWER)
+    assert await store.begin(ASKED, LEASE_S) == StoredResponse(200, ANSWER)
 
 
 async def test_a_first_that_comes_back_late_overwrites_nothing(
@@ -145,12 +152,12 @@ async def test_a_first_that_comes_back_late_overwrites_nothing(
     clock.advance(LEASE_S)
     second = await leased(replica)
 
-    assert not await store.keep(late, 200, b"late")
+    assert not await store.save(late, 200, b"late")
     await store.release(late)
-    assert await replica.keep(second, 200, ANSWER)
-    assert not await store.keep(late, 200, b"later")
+    assert await replica.save(second, 200, ANSWER)
+    assert not await store.save(late, 200, b"later")
 
-    assert await store.begin(ASKED, LEASE_S) == Kept(200, ANSWER)
+    assert await store.begin(ASKED, LEASE_S) == StoredResponse(200, ANSWER)
 
 
 async def test_a_late_first_does_not_end_a_run_that_began_after_a_release(
@@ -161,8 +168,8 @@ async def test_a_late_first_does_not_end_a_run_that_began_after_a_release(
     await store.release(await leased(store))
     third = await leased(store)
 
-    assert not await store.keep(late, 200, b"late")
-    assert await store.keep(third, 200, ANSWER)
+    assert not await store.save(late, 200, b"late")
+    assert await store.save(third, 200, ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +182,10 @@ async def test_a_late_first_does_not_end_a_run_that_began_after_a_release(
         pytest.param(replace(ASKED, key="order-18"), id="key"),
     ],
 )
-async def test_another_s_key_is_another_key(store: IdempotencyStore, other: Asked) -> None:
-    await store.keep(await leased(store), 200, ANSWER)
+async def test_another_s_key_is_another_key(
+    store: IdempotencyStore, other: IdempotentRequest
+) -> None:
+    await store.save(await leased(store), 200, ANSWER)
 
     assert await leased(store, other)
 
@@ -190,7 +199,7 @@ async def test_names_cannot_be_shifted_into_each_other(store: IdempotencyStore) 
 async def test_nothing_in_the_store_can_be_read(
     store: IdempotencyStore, database: Database
 ) -> None:
-    await store.keep(await leased(store), 200, ANSWER)
+    await store.save(await leased(store), 200, ANSWER)
 
     async with database.read() as connection:
         row = (await connection.execute(select(idempotency_keys))).one()
@@ -202,34 +211,34 @@ async def test_nothing_in_the_store_can_be_read(
 async def test_an_answer_moved_to_another_row_does_not_open(
     store: IdempotencyStore, database: Database
 ) -> None:
-    await store.keep(await leased(store), 200, ANSWER)
+    await store.save(await leased(store), 200, ANSWER)
     other = replace(ASKED, key="order-18")
-    await store.keep(await leased(store, other), 200, b"another answer")
+    await store.save(await leased(store, other), 200, b"another answer")
     async with database.begin() as connection:
         first = (await connection.execute(select(idempotency_keys.c.answer))).scalars().all()[0]
         await connection.execute(update(idempotency_keys).values(answer=first))
 
     ends = [await asyncio.gather(store.begin(a, 1), return_exceptions=True) for a in (ASKED, other)]
 
-    assert sum(isinstance(end, StoreDown) for [end] in ends) == 1
+    assert sum(isinstance(end, DatabaseUnavailable) for [end] in ends) == 1
 
 
 async def test_an_answer_over_the_limit_is_not_kept_and_one_at_it_is(
     store: IdempotencyStore,
 ) -> None:
-    assert not await store.keep(await leased(store), 200, b"x" * (MAX_BYTES + 1))
-    assert await store.keep(await leased(store), 200, b"x" * MAX_BYTES)
+    assert not await store.save(await leased(store), 200, b"x" * (MAX_BYTES + 1))
+    assert await store.save(await leased(store), 200, b"x" * MAX_BYTES)
 
-    assert await store.begin(ASKED, LEASE_S) == Kept(200, b"x" * MAX_BYTES)
+    assert await store.begin(ASKED, LEASE_S) == StoredResponse(200, b"x" * MAX_BYTES)
 
 
 async def test_answers_are_kept_for_a_day_and_then_removed(
     store: IdempotencyStore, database: Database, clock: ManualClock
 ) -> None:
-    await store.keep(await leased(store), 200, ANSWER)
+    await store.save(await leased(store), 200, ANSWER)
     clock.advance(KEPT_S - 1)
     assert await store.prune() == 0
-    assert await store.begin(ASKED, LEASE_S) == Kept(200, ANSWER)
+    assert await store.begin(ASKED, LEASE_S) == StoredResponse(200, ANSWER)
     await leased(store, replace(ASKED, key="young"))
 
     clock.advance(1)
@@ -241,13 +250,13 @@ async def test_answers_are_kept_for_a_day_and_then_removed(
 async def test_what_expired_but_is_not_yet_removed_is_forgotten(
     store: IdempotencyStore, clock: ManualClock
 ) -> None:
-    await store.keep(await leased(store), 200, ANSWER)
+    await store.save(await leased(store), 200, ANSWER)
     clock.advance(KEPT_S)
 
     lease = await leased(store, OTHER_BODY)
-    await store.keep(lease, 200, b"new")
+    await store.save(lease, 200, b"new")
 
-    assert await store.begin(OTHER_BODY, LEASE_S) == Kept(200, b"new")
+    assert await store.begin(OTHER_BODY, LEASE_S) == StoredResponse(200, b"new")
 
 
 async def test_pruners_of_two_replicas_do_not_stand_in_each_other_s_way(
@@ -279,14 +288,14 @@ async def test_what_is_written_when_its_caller_is_cancelled_is_written_to_the_en
     store: IdempotencyStore,
 ) -> None:
     lease = await leased(store)
-    keeping = asyncio.create_task(store.keep(lease, 200, ANSWER))
+    keeping = asyncio.create_task(store.save(lease, 200, ANSWER))
     await asyncio.sleep(0)
     keeping.cancel()
     with pytest.raises(asyncio.CancelledError):
         await keeping
     await store.close()
 
-    assert await store.begin(ASKED, LEASE_S) == Kept(200, ANSWER)
+    assert await store.begin(ASKED, LEASE_S) == StoredResponse(200, ANSWER)
 
 
 async def test_a_store_that_is_down_lets_nothing_run_and_fails_no_answer(
@@ -295,10 +304,10 @@ async def test_a_store_that_is_down_lets_nothing_run_and_fails_no_answer(
     lease = await leased(store)
     async with database.begin() as connection:
         await connection.execute(text("ALTER TABLE idempotency_keys RENAME TO gone"))
-    assert not await store.keep(lease, 200, ANSWER)
+    assert not await store.save(lease, 200, ANSWER)
     await store.release(lease)
 
     away = Database("postgresql+asyncpg://nobody@/nothing?host=/nowhere")
-    with pytest.raises(StoreDown):
+    with pytest.raises(DatabaseUnavailable):
         await IdempotencyStore(away, lambda _: b"s" * 32, clock).begin(ASKED, LEASE_S)
     await away.close()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cluster.clock import ManualClock
 from cluster.invalidation.feed import InvalidationFeed
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 
 

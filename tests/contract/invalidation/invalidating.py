@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.target import Invalidation, Kind, Target
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import cache_invalidations
 
@@ -32,7 +32,7 @@ async def rows(database: Database) -> int:
 
 
 def good(feed: InvalidationFeed, tag: str, as_of: int, tenant: str = "acme") -> bool:
-    return feed.generations.good(tenant, "nano", (tag,), as_of)
+    return feed.generations.is_valid(tenant, "nano", (tag,), as_of)
 
 
 async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:

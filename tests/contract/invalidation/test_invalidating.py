@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.administration.actor import Actor
+from cluster.administration.cache import CacheService
+from cluster.administration.unit_of_work import UnitOfWork
 from cluster.audit.record import AuditRecord
-from cluster.clock import ManualClock
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.target import ALL, EVERYBODY, TENANT, Target
-from cluster.problems import Forbidden, InvalidRequest, NotFound
-from cluster.storage.database import Database, StoreDown
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Forbidden, InvalidRequest, NotFound
+from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import plans, tenants
-from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.cache import Cache
-from cluster.tenants.administration.desk import Desk
 from cluster.tenants.caller import Caller, Scope
 from invalidating import good, rows
 
@@ -33,10 +33,10 @@ class Trail:
     broken: bool = False
     appended: list[AuditRecord] = field(default_factory=list)
 
-    def note(self, record: AuditRecord) -> None:
+    def enqueue(self, record: AuditRecord) -> None:
         raise AssertionError("a change is appended, not noted")
 
-    note_repeatable = note
+    note_repeatable = enqueue
 
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None:
         if self.broken:
@@ -59,7 +59,7 @@ class Away:
     """A feed that does not reach the store."""
 
     async def refresh(self) -> None:
-        raise StoreDown
+        raise DatabaseUnavailable
 
 
 @pytest.fixture
@@ -68,19 +68,19 @@ def trail() -> Trail:
 
 
 @pytest.fixture
-async def desk(database: Database, clock: ManualClock, trail: Trail) -> Desk:
+async def desk(database: Database, clock: ManualClock, trail: Trail) -> UnitOfWork:
     at = {"created": 0.0, "updated": 0.0}
     acme = {"id": "acme", "name": "A", "plan": "p", "status": "active", "secret": b"s"}
     async with database.begin() as connection:
         await connection.execute(insert(plans).values(id="p", document={}, version=1, **at))
         await connection.execute(insert(tenants).values(**acme, **at))
-    return Desk(database, trail, Directory(), clock, lambda *_: None)
+    return UnitOfWork(database, trail, Directory(), clock, lambda *_: None)
 
 
 async def test_who_invalidates_reads_the_own_write(
-    desk: Desk, trail: Trail, feed: InvalidationFeed
+    desk: UnitOfWork, trail: Trail, feed: InvalidationFeed
 ) -> None:
-    made = await Cache(desk, feed).invalidate(DEVELOPER, "acme", POST)
+    made = await CacheService(desk, feed).invalidate(DEVELOPER, "acme", POST)
 
     assert feed.generations.latest == made.seq
     assert not good(feed, "post:17", made.seq - 1)
@@ -91,27 +91,29 @@ async def test_who_invalidates_reads_the_own_write(
 
 
 async def test_without_its_audit_record_nothing_is_invalidated(
-    desk: Desk, trail: Trail, feed: InvalidationFeed, database: Database
+    desk: UnitOfWork, trail: Trail, feed: InvalidationFeed, database: Database
 ) -> None:
     trail.broken = True
 
-    with pytest.raises(StoreDown):
-        await Cache(desk, feed).invalidate(DEVELOPER, "acme", POST)
+    with pytest.raises(DatabaseUnavailable):
+        await CacheService(desk, feed).invalidate(DEVELOPER, "acme", POST)
 
     assert await rows(database) == 0
     assert feed.generations.latest == 0
 
 
-async def test_it_holds_although_this_replica_cannot_look(desk: Desk, database: Database) -> None:
-    await Cache(desk, Away()).invalidate(DEVELOPER, "acme", POST)
+async def test_it_holds_although_this_replica_cannot_look(
+    desk: UnitOfWork, database: Database
+) -> None:
+    await CacheService(desk, Away()).invalidate(DEVELOPER, "acme", POST)
 
     assert await rows(database) == 1
 
 
 async def test_every_tenants_answers_are_the_operators(
-    desk: Desk, trail: Trail, feed: InvalidationFeed, database: Database
+    desk: UnitOfWork, trail: Trail, feed: InvalidationFeed, database: Database
 ) -> None:
-    cache = Cache(desk, feed)
+    cache = CacheService(desk, feed)
     for what in (ALL, Target("model", "nano")):
         with pytest.raises(Forbidden) as refused:
             await cache.invalidate(DEVELOPER, None, what)
@@ -136,7 +138,7 @@ async def test_every_tenants_answers_are_the_operators(
     ],
 )
 async def test_what_cannot_be_invalidated_is_refused(
-    desk: Desk,
+    desk: UnitOfWork,
     trail: Trail,
     database: Database,
     tenant: str | None,
@@ -144,7 +146,7 @@ async def test_what_cannot_be_invalidated_is_refused(
     problem: type[Exception],
 ) -> None:
     with pytest.raises(problem):
-        await Cache(desk).invalidate(OPERATOR, tenant, what)
+        await CacheService(desk).invalidate(OPERATOR, tenant, what)
 
     assert trail.appended == []
     assert await rows(database) == 0

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy import delete
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import TIDY_S, InvalidationFeed
 from cluster.invalidation.target import Target
-from cluster.storage.database import Database, StoreDown
+from cluster.runtime.clock import ManualClock
+from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.tables import cache_invalidations
 from invalidating import good, invalidate, rows, until
 from tests.servers.postgres import PostgresServer
@@ -47,10 +47,10 @@ async def test_who_joins_late_knows_everything(
     made = [await invalidate(database, clock, "tag", f"t{n}") for n in range(20)]
 
     late = InvalidationFeed(database, clock)
-    assert not late.trustworthy
+    assert not late.is_current
     await late.refresh()
 
-    assert late.trustworthy
+    assert late.is_current
     assert late.generations.latest == made[-1].seq
     assert not any(good(late, each.name, each.seq - 1) for each in made)
 
@@ -124,8 +124,8 @@ async def test_a_running_feed_forgets_once_a_day_what_is_older_than_any_answer(
     await until(lambda: len(running.generations) == 1)
 
     assert await rows(database) == 1
-    assert (running.generations.latest, running.generations.oldest) == (latest, latest)
-    assert running.trustworthy
+    assert (running.generations.latest, running.generations.oldest_generation) == (latest, latest)
+    assert running.is_current
 
 
 async def test_a_store_that_forgot_is_not_trusted_again(
@@ -141,11 +141,11 @@ async def test_a_store_that_forgot_is_not_trusted_again(
         )
 
     await feed.refresh()
-    assert not feed.trustworthy
+    assert not feed.is_current
     await feed.tidy()
     await invalidate(database, clock, "tag", "b")
     await feed.refresh()
-    assert not feed.trustworthy
+    assert not feed.is_current
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
@@ -158,19 +158,19 @@ async def test_an_outage_is_known_and_over_when_it_is_over(
     postgres_server.stop()
     try:
         await until(lambda: running.failures >= 2)
-        with pytest.raises(StoreDown):
+        with pytest.raises(DatabaseUnavailable):
             await InvalidationFeed(database, clock).start()
-        with pytest.raises(StoreDown):
+        with pytest.raises(DatabaseUnavailable):
             await invalidate(database, clock, "tag", "a")
         clock.advance(60)
-        assert running.trustworthy
+        assert running.is_current
         clock.advance(0.1)
-        assert not running.trustworthy
+        assert not running.is_current
         assert running.age_s > 60
     finally:
         postgres_server.start()
     made = await invalidate(database, clock, "tag", "a")
     await until(lambda: running.generations.latest == made.seq)
 
-    assert running.trustworthy
+    assert running.is_current
     assert running.age_s == 0

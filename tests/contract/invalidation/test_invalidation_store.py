@@ -2,12 +2,12 @@
 
 import pytest
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.store import TooManyPrefixes
 from cluster.invalidation.target import EVERYBODY, Target
-from cluster.problems import InvalidRequest
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 from invalidating import good, invalidate, prune, rows
 
@@ -113,7 +113,7 @@ async def test_what_is_old_becomes_one_row_that_touches_everything(
 
     late = InvalidationFeed(database, clock)
     await late.refresh()
-    assert late.generations.oldest == old[-1].seq
+    assert late.generations.oldest_generation == old[-1].seq
     assert late.generations.latest == young.seq
     assert not good(late, "anything", old[-1].seq - 1)
     assert good(late, "anything", old[-1].seq)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.clock import ManualClock
 from cluster.invalidation import store
 from cluster.invalidation.feed import InvalidationFeed
 from cluster.invalidation.store import TooManyPrefixes
 from cluster.invalidation.target import EVERYBODY, Kind
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata
 from invalidating import invalidate
@@ -76,7 +76,7 @@ class Play:
     def judge(self, replica: int) -> None:
         known = self.feeds[replica].generations
         for each in self.answers:
-            good = known.good(each.tenant, each.model, each.tags, each.as_of)
+            good = known.is_valid(each.tenant, each.model, each.tags, each.as_of)
             assert not (good and self.worthless(each)), each
 
     def worthless(self, answer: Answer) -> bool:
@@ -154,5 +154,5 @@ async def test_an_answer_that_may_still_live_is_not_lost_to_pruning(
         clock.advance(300)
     await feed.tidy()
 
-    assert feed.generations.oldest > 0
-    assert feed.generations.good("acme", "nano", (), as_of)
+    assert feed.generations.oldest_generation > 0
+    assert feed.generations.is_valid("acme", "nano", (), as_of)

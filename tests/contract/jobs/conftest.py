@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import events, job_shares, jobs, usage
 from deployments.jobs.store import JobStore

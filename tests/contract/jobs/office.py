@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import insert, select
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import events, metadata, plans, tenants, usage
-from deployments.contracts.jobs import Job, Lease, NewJob
+from deployments.contracts.jobs import Job, JobLease, NewJob
 from deployments.jobs.store import JobStore
 
 KIND = "video.clips"
@@ -45,7 +45,7 @@ class Office:
         async with self.database.begin() as connection:
             return await self.store.create(connection, new)
 
-    async def claim(self, worker: str = "w1", lease_s: float = LEASE_S) -> Lease:
+    async def claim(self, worker: str = "w1", lease_s: float = LEASE_S) -> JobLease:
         lease = await self.store.claim(worker, (KIND,), lease_s)
         assert lease is not None
         return lease

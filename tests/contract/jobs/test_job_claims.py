@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 from cluster.storage.database import Database
 from cluster.tenants.caller import Priority
-from deployments.contracts.jobs import LeaseLost, Result
+from deployments.contracts.jobs import JobResult, LeaseLost
 from deployments.jobs.store import JobStore
 from tests.contract.jobs.office import KIND, LEASE_S, Office
 
@@ -142,16 +142,16 @@ async def test_a_worker_that_was_thought_dead_changes_nothing(office: Office) ->
         store.report(late, "late", 99.0),
         store.checkpoint(late, "late", {}),
         store.set_part(late, 1, "ready", {}),
-        store.finish(late, Result("succeeded")),
+        store.finish(late, JobResult("succeeded")),
         store.fail(late, Overloaded("late")),
-        store.stop(late),
+        store.confirm_cancel(late),
         store.release(late),
     ):
         with pytest.raises(LeaseLost):
             await write
 
     assert await store.renew_all([late], LEASE_S) == {}
-    assert await store.look([late]) == {}
+    assert await store.check([late]) == {}
     assert await store.get("acme", made.id) == before
     assert await office.told() == []
 
@@ -175,7 +175,7 @@ async def test_who_comes_back_before_another_came_goes_on(office: Office) -> Non
     lease = await office.claim()
     office.clock.advance(10 * LEASE_S)
 
-    assert (await office.store.finish(lease, Result("succeeded"))).state == "succeeded"
+    assert (await office.store.finish(lease, JobResult("succeeded"))).state == "succeeded"
 
 
 async def test_a_job_whose_workers_all_die_ends_in_the_dead_letter(office: Office) -> None:

@@ -5,16 +5,16 @@ import asyncio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.problems import InvalidRequest, NotFound, Overloaded, Problem, RateLimited
-from cluster.tenants.units import Amounts
+from cluster.runtime.problems import InvalidRequest, NotFound, Overloaded, Problem, RateLimited
+from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import UsageEntry
-from deployments.contracts.jobs import Job, LeaseLost, Result
-from deployments.jobs.ends import Ends
+from deployments.contracts.jobs import Job, JobResult, LeaseLost
+from deployments.jobs.completion import JobCompletion
 from tests.contract.jobs.office import LEASE_S, Office
 
 
 def charge(office: Office, seconds: int = 90) -> UsageEntry:
-    amounts = Amounts(video_seconds=seconds)
+    amounts = UsageAmounts(video_seconds=seconds)
     return UsageEntry(office.clock.wall(), "acme", "key1", "clipper", amounts, cost_units=7)
 
 
@@ -24,7 +24,7 @@ async def test_a_good_end_keeps_the_result_charges_and_tells(office: Office) -> 
     await office.store.checkpoint(lease, "analysis", {"a": 1})
     office.clock.advance(5)
 
-    ended = await office.store.finish(lease, Result("partial", {"clips": 3}, charge(office)))
+    ended = await office.store.finish(lease, JobResult("partial", {"clips": 3}, charge(office)))
 
     assert (ended.state, ended.percent, ended.result) == ("partial", 100.0, {"clips": 3})
     assert ended.ended == office.clock.wall()
@@ -38,7 +38,7 @@ async def test_a_good_end_keeps_the_result_charges_and_tells(office: Office) -> 
 async def test_two_that_finish_at_once_are_charged_once(office: Office) -> None:
     await office.add()
     lease = await office.claim()
-    result = Result("succeeded", {}, charge(office))
+    result = JobResult("succeeded", {}, charge(office))
 
     ends = await asyncio.gather(
         *(office.store.finish(lease, result) for _ in range(8)), return_exceptions=True
@@ -52,7 +52,7 @@ async def test_charges_of_jobs_add_up_in_the_ledger(office: Office) -> None:
     for _ in range(3):
         await office.add()
         await office.store.finish(
-            await office.claim(), Result("succeeded", {}, charge(office, seconds=10))
+            await office.claim(), JobResult("succeeded", {}, charge(office, seconds=10))
         )
 
     assert await office.charged() == {"requests": 3, "video_seconds": 30, "cost_units": 21}
@@ -66,7 +66,7 @@ async def test_an_end_that_cannot_be_written_whole_is_not_written(office: Office
         raise Overloaded("no")
 
     with pytest.raises(Overloaded):
-        await office.store.finish(lease, Result("succeeded", {}, charge(office)), also)
+        await office.store.finish(lease, JobResult("succeeded", {}, charge(office)), also)
 
     assert (await office.store.get("acme", made.id)).state == "running"
     assert await office.charged() == {}
@@ -141,9 +141,9 @@ async def test_the_worker_of_a_running_job_is_asked_and_ends_it(office: Office) 
     asked = await office.store.cancel("acme", made.id)
 
     assert (asked.state, asked.cancel_asked) == ("running", True)
-    assert await office.store.look([lease]) == {(made.id, 1): True}
+    assert await office.store.check([lease]) == {(made.id, 1): True}
     assert (await office.store.renew(lease, LEASE_S)).job.cancel_asked
-    assert (await office.store.stop(lease)).state == "canceled"
+    assert (await office.store.confirm_cancel(lease)).state == "canceled"
     assert await office.kinds(made) == ["queued", "started", "canceled"]
 
 
@@ -153,7 +153,7 @@ async def test_cancelling_may_be_repeated_and_an_ended_job_stays_ended(office: O
     asked = await office.store.cancel("acme", made.id)
 
     assert await office.store.cancel("acme", made.id) == asked
-    done = await office.store.finish(lease, Result("succeeded"))
+    done = await office.store.finish(lease, JobResult("succeeded"))
     assert await office.store.cancel("acme", made.id) == done
     assert await office.told() == [("acme", "job.succeeded")]
 
@@ -218,13 +218,13 @@ async def test_whoever_reserved_something_hears_of_every_end_in_its_transaction(
     async def at_end(connection: AsyncConnection, job: Job) -> None:
         heard.append((job.id, job.state))
 
-    office.store._ends = Ends(office.clock, at_end)
+    office.store._ends = JobCompletion(office.clock, at_end)
     done, failed, canceled, dead = [await office.add(max_attempts=1) for _ in range(4)]
     await office.store.cancel("acme", canceled.id)
     for _ in range(3):
         lease = await office.claim()
         if lease.job.id == done.id:
-            await office.store.finish(lease, Result("succeeded"))
+            await office.store.finish(lease, JobResult("succeeded"))
         elif lease.job.id == failed.id:
             await office.store.fail(lease, InvalidRequest("no"))
     office.clock.advance(LEASE_S)

@@ -11,10 +11,10 @@ from random import Random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.clock import ManualClock
-from cluster.problems import InvalidRequest, Problem
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import InvalidRequest, Problem
 from cluster.storage.database import Database
-from deployments.contracts.jobs import ENDED, Lease, LeaseLost, Result
+from deployments.contracts.jobs import ENDED, JobLease, JobResult, LeaseLost
 from deployments.jobs.store import JobStore
 from tests.contract.jobs.office import KIND, LEASE_S, TENANTS, Office
 
@@ -28,7 +28,7 @@ class Life:
 
     office: Office
     made: dict[str, str] = field(default_factory=dict)  # job to tenant
-    leases: list[Lease] = field(default_factory=list)
+    leases: list[JobLease] = field(default_factory=list)
     fences: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     async def step(self, what: str, pick: int) -> None:
@@ -54,18 +54,18 @@ class Life:
         elif self.leases:
             await self._end(what, self.leases[pick % len(self.leases)])
 
-    async def _end(self, what: str, lease: Lease) -> None:
+    async def _end(self, what: str, lease: JobLease) -> None:
         """Also of leases that were lost long ago."""
         store = self.office.store
         try:
             if what == "finish":
-                await store.finish(lease, Result("succeeded"))
+                await store.finish(lease, JobResult("succeeded"))
             elif what in ("refuse", "fail"):
                 await store.fail(lease, InvalidRequest("no") if what == "refuse" else Problem("no"))
             elif what == "release":
                 await store.release(lease)
             elif what == "stop":
-                await store.stop(lease)
+                await store.confirm_cancel(lease)
         except LeaseLost:
             pass
 
@@ -77,7 +77,7 @@ class Life:
             if lease is None:
                 return
             self.fences[lease.job.id].append(lease.fence)
-            await self.office.store.finish(lease, Result("succeeded"))
+            await self.office.store.finish(lease, JobResult("succeeded"))
 
 
 async def check(url: str, steps: list[Step]) -> None:

@@ -2,17 +2,17 @@
 
 import pytest
 
-from cluster.problems import Conflict, InvalidRequest, NotFound, Overloaded
-from deployments.contracts.jobs import ENDED, Job, JobEvent, Result
-from deployments.jobs.changes import KEPT_EVENTS
-from deployments.jobs.follow import Reset, follow, is_over
-from deployments.jobs.reading import QueueDepth
+from cluster.runtime.problems import Conflict, InvalidRequest, NotFound, Overloaded
+from deployments.contracts.jobs import ENDED, Job, JobEvent, JobResult
+from deployments.jobs.event_stream import GapEvent, follow, has_ended
+from deployments.jobs.queries import QueueDepth
 from deployments.jobs.store import JobStore
+from deployments.jobs.transition import KEPT_EVENTS
 from tests.contract.jobs.office import KIND, LEASE_S, Office
 
 
 async def end(office: Office) -> Job:
-    return await office.store.finish(await office.claim(), Result("succeeded"))
+    return await office.store.finish(await office.claim(), JobResult("succeeded"))
 
 
 async def test_a_job_of_another_tenant_is_as_unknown_as_none(office: Office) -> None:
@@ -89,25 +89,25 @@ async def test_the_queue_s_depth_counts_what_a_worker_could_take(office: Office)
 async def test_the_last_events_are_kept_and_a_follower_hears_what_it_missed(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.changes.KEPT_EVENTS", 10)
+    monkeypatch.setattr("deployments.jobs.transition.KEPT_EVENTS", 10)
     made = await office.add()
     lease = await office.claim()
     for percent in range(30):
         await office.store.report(lease, "render", percent)
-    await office.store.finish(lease, Result("succeeded"))
+    await office.store.finish(lease, JobResult("succeeded"))
 
     kept = [event.seq for event in await office.store.events("acme", made.id)]
     assert kept == list(range(24, 34))
 
-    def told(item: JobEvent | Reset | None) -> object:
+    def told(item: JobEvent | GapEvent | None) -> object:
         return item.seq if isinstance(item, JobEvent) else item
 
     heard = [told(item) async for item in follow(office.store, "acme", made.id, 5)]
-    assert heard == [Reset(23), *kept]
+    assert heard == [GapEvent(23), *kept]
     heard = [told(item) async for item in follow(office.store, "acme", made.id, 30)]
     assert heard == [31, 32, 33]
     heard = [told(item) async for item in follow(office.store, "acme", made.id, 10**6)]
-    assert heard == [Reset(0), Reset(23), *kept]
+    assert heard == [GapEvent(0), GapEvent(23), *kept]
 
 
 def test_a_thousand_events_are_kept_of_a_job() -> None:
@@ -117,18 +117,18 @@ def test_a_thousand_events_are_kept_of_a_job() -> None:
 async def test_more_events_than_are_read_at_once_are_followed_in_order(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.follow.AT_ONCE", 4)
+    monkeypatch.setattr("deployments.jobs.event_stream.AT_ONCE", 4)
     made = await office.add()
     lease = await office.claim()
     for percent in range(10):
         await office.store.report(lease, "render", percent)
-    await office.store.finish(lease, Result("succeeded"))
+    await office.store.finish(lease, JobResult("succeeded"))
 
     heard = [item async for item in follow(office.store, "acme", made.id, 0)]
 
     assert [item.seq for item in heard if isinstance(item, JobEvent)] == list(range(1, 14))
-    assert await is_over(office.store, "acme", made.id, 13)
-    assert not await is_over(office.store, "acme", made.id, 12)
+    assert await has_ended(office.store, "acme", made.id, 13)
+    assert not await has_ended(office.store, "acme", made.id, 12)
 
 
 async def test_following_ends_when_the_job_is_forgotten(office: Office) -> None:
@@ -157,7 +157,7 @@ async def test_only_an_ended_job_can_be_forgotten_and_its_files_go_first(office:
     await office.store.set_part(lease, 1, "ready", {})
     with pytest.raises(Conflict, match="is running"):
         await office.store.delete("acme", made.id)
-    await office.store.finish(lease, Result("succeeded"))
+    await office.store.finish(lease, JobResult("succeeded"))
     with pytest.raises(NotFound):
         await office.store.delete("other", made.id)
     assert removed == []

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from cluster.problems import InvalidRequest, Problem
-from deployments.contracts.jobs import Result, Work
-from deployments.jobs.worker import Pace, Worker
+from cluster.runtime.problems import InvalidRequest, Problem
+from deployments.contracts.jobs import JobContext, JobResult
+from deployments.jobs.worker import JobWorker, WorkerTimings
 from tests.contract.jobs.office import Office, answer, until
 from tests.contract.jobs.working import at_once, ended, failed_once, forever, working
 
@@ -32,7 +32,7 @@ async def test_no_more_jobs_run_at_once_than_the_worker_may(office: Office) -> N
 
 
 async def test_a_worker_that_is_woken_does_not_wait_for_its_poll(office: Office) -> None:
-    lazy = Pace(poll_s=60.0, slowest_s=60.0, beat_s=60.0, sweep_s=60.0)
+    lazy = WorkerTimings(poll_s=60.0, slowest_s=60.0, beat_s=60.0, sweep_s=60.0)
 
     async with working(office, at_once, pace=lazy) as (worker, doing):
         await asyncio.sleep(0.05)
@@ -56,7 +56,7 @@ async def test_a_canceled_job_s_handler_is_cancelled_and_it_ends(office: Office)
 
 
 async def test_what_a_handler_raises_when_it_is_cancelled_does_not_matter(office: Office) -> None:
-    async def sour(work: Work) -> Result:
+    async def sour(work: JobContext) -> JobResult:
         try:
             return await forever(work)
         except asyncio.CancelledError:
@@ -86,7 +86,7 @@ async def test_a_closing_worker_gives_its_jobs_to_another_at_once(office: Office
 async def test_a_problem_of_the_request_ends_the_job_and_a_bug_is_tried_again(
     office: Office,
 ) -> None:
-    async def refuse(work: Work) -> Result:
+    async def refuse(work: JobContext) -> JobResult:
         if work.job.subject == "bad":
             raise InvalidRequest("Not a video.")
         raise ZeroDivisionError("a secret path")
@@ -107,10 +107,10 @@ async def test_a_problem_of_the_request_ends_the_job_and_a_bug_is_tried_again(
 
 
 async def test_a_later_attempt_finds_what_earlier_ones_have_kept(office: Office) -> None:
-    async def twice(work: Work) -> Result:
+    async def twice(work: JobContext) -> JobResult:
         await work.part(1, "ready" if work.checkpoints else "planned", {})
         if "analysis" in work.checkpoints:
-            return Result("succeeded", {"found": work.checkpoints["analysis"]})
+            return JobResult("succeeded", {"found": work.checkpoints["analysis"]})
         await work.checkpoint("analysis", [1, 2])
         assert dict(work.checkpoints) == {"analysis": [1, 2]}
         raise Problem("Broken.")
@@ -128,14 +128,14 @@ async def test_a_later_attempt_finds_what_earlier_ones_have_kept(office: Office)
 async def test_progress_is_written_at_most_twice_a_second_and_at_every_stage(
     office: Office,
 ) -> None:
-    async def chatty(work: Work) -> Result:
+    async def chatty(work: JobContext) -> JobResult:
         for stage in ("analyse", "render"):
             for percent in range(50):
                 await work.report(stage, percent)
         office.clock.advance(0.5)
         await work.report("render", 70)
         await work.report("render", 71)
-        return Result("succeeded")
+        return JobResult("succeeded")
 
     made = await office.add()
     async with working(office, chatty):
@@ -149,8 +149,8 @@ async def test_progress_is_written_at_most_twice_a_second_and_at_every_stage(
 
 
 async def test_a_result_that_the_store_cannot_hold_is_a_failure(office: Office) -> None:
-    async def wrong(work: Work) -> Result:
-        return Result("succeeded", {"made": object()})
+    async def wrong(work: JobContext) -> JobResult:
+        return JobResult("succeeded", {"made": object()})
 
     made = await office.add(max_attempts=1)
     async with working(office, wrong):
@@ -181,4 +181,4 @@ async def test_workers_side_by_side_run_every_job_once(office: Office) -> None:
 
 def test_a_worker_s_name_fits_its_column(office: Office) -> None:
     with pytest.raises(ValueError, match="80"):
-        Worker(office.store, [], "w" * 81, office.clock)
+        JobWorker(office.store, [], "w" * 81, office.clock)

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from sqlalchemy import select
 
-from cluster.storage.database import StoreDown
+from cluster.storage.database import DatabaseUnavailable
 from cluster.storage.tables import jobs
-from deployments.contracts.jobs import Result, Work
-from deployments.jobs.worker import Pace
+from deployments.contracts.jobs import JobContext, JobResult
+from deployments.jobs.worker import WorkerTimings
 from tests.contract.jobs.office import LEASE_S, Office, answer, until
 from tests.contract.jobs.working import ended, forever, working
 
@@ -38,7 +38,10 @@ async def _renewed(office: Office) -> None:
 
 async def test_a_job_that_another_took_over_is_let_go(office: Office) -> None:
     made = await office.add()
-    async with working(office, forever, pace=Pace(0.005, 0.01, 60.0, 60.0)) as (worker, doing):
+    async with working(office, forever, pace=WorkerTimings(0.005, 0.01, 60.0, 60.0)) as (
+        worker,
+        doing,
+    ):
         await until(lambda: len(doing.begun) == 1)
         office.clock.advance(LEASE_S)  # it was asleep
         other = await office.claim("w2")
@@ -71,14 +74,14 @@ async def test_while_the_store_is_away_handlers_go_on_until_their_lease_ends(
 async def test_an_end_is_written_when_the_store_is_back(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.run.PAUSE_S", 0.01)
+    monkeypatch.setattr("deployments.jobs.attempt.PAUSE_S", 0.01)
     ready = asyncio.Event()
 
-    async def wait(work: Work) -> Result:
+    async def wait(work: JobContext) -> JobResult:
         await ready.wait()
         await work.report("render", 50)
         await work.checkpoint("analysis", 1)
-        return Result("succeeded")
+        return JobResult("succeeded")
 
     made = await office.add()
     async with working(office, wait) as (_, doing):
@@ -94,7 +97,7 @@ async def test_an_end_is_written_when_the_store_is_back(
 
 def _go_away(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> object:
-        raise StoreDown
+        raise DatabaseUnavailable
 
     monkeypatch.setattr(office.database, "begin", away)
     monkeypatch.setattr(office.database, "read", away)

@@ -1,8 +1,8 @@
 """Jobs that used nothing are told to one asker, once."""
 
-from cluster.problems import InvalidRequest
-from deployments.contracts.jobs import Result
-from deployments.jobs.unspent import any_unspent, take_unspent
+from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.jobs import JobResult
+from deployments.jobs.refunds import has_refundable, take_refundable
 from tests.contract.jobs.office import KIND, Office
 
 
@@ -11,11 +11,11 @@ async def test_a_job_that_failed_or_was_cancelled_is_told_once(office: Office) -
     await office.store.cancel(canceled.tenant, canceled.id)
     failed, done = await office.claim(), await office.claim()
     await office.store.fail(failed, InvalidRequest("It cannot be."))
-    await office.store.finish(done, Result("succeeded"))
+    await office.store.finish(done, JobResult("succeeded"))
 
     async with office.database.begin() as connection:
-        told = [job.id for job in await take_unspent(connection, KIND, 0.0)]
-        again = await take_unspent(connection, KIND, 0.0)
+        told = [job.id for job in await take_refundable(connection, KIND, 0.0)]
+        again = await take_refundable(connection, KIND, 0.0)
     assert sorted(told) == sorted([failed.job.id, canceled.id])
     assert done.job.id not in told
     assert again == []
@@ -26,5 +26,5 @@ async def test_one_that_ended_before_is_not_told(office: Office) -> None:
     await office.store.cancel(job.tenant, job.id)
 
     async with office.database.read() as connection:
-        assert await any_unspent(connection, KIND, office.clock.wall() - 1)
-        assert not await any_unspent(connection, KIND, office.clock.wall() + 1)
+        assert await has_refundable(connection, KIND, office.clock.wall() - 1)
+        assert not await has_refundable(connection, KIND, office.clock.wall() + 1)

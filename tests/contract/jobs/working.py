@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from deployments.contracts.jobs import Result, Work
-from deployments.jobs.worker import Pace, Worker
+from deployments.contracts.jobs import JobContext, JobResult
+from deployments.jobs.worker import JobWorker, WorkerTimings
 from tests.contract.jobs.office import KIND, LEASE_S, Office, answer
 
-QUICK = Pace(poll_s=0.005, slowest_s=0.01, beat_s=0.01, sweep_s=0.02, close_s=5.0)
-Do = Callable[[Work], Awaitable[Result]]
+QUICK = WorkerTimings(poll_s=0.005, slowest_s=0.01, beat_s=0.01, sweep_s=0.02, close_s=5.0)
+Do = Callable[[JobContext], Awaitable[JobResult]]
 
 
 class Doing:
@@ -23,7 +23,7 @@ class Doing:
         self.begun: list[str] = []
         self.cancelled: list[str] = []
 
-    async def run(self, work: Work) -> Result:
+    async def run(self, work: JobContext) -> JobResult:
         self.begun.append(work.job.id)
         try:
             return await self._do(work)
@@ -32,20 +32,20 @@ class Doing:
             raise
 
 
-async def forever(work: Work) -> Result:
+async def forever(work: JobContext) -> JobResult:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def at_once(work: Work) -> Result:
-    return Result("succeeded", {"fence": work.fence})
+async def at_once(work: JobContext) -> JobResult:
+    return JobResult("succeeded", {"fence": work.fence})
 
 
 @asynccontextmanager
-async def working(office: Office, do: Do, **options: Any) -> AsyncIterator[tuple[Worker, Doing]]:
+async def working(office: Office, do: Do, **options: Any) -> AsyncIterator[tuple[JobWorker, Doing]]:
     doing = Doing(do)
     options = {"name": "w1", "pace": QUICK, "lease_s": LEASE_S, **options}
-    worker = Worker(office.store, [doing], clock=office.clock, **options)
+    worker = JobWorker(office.store, [doing], clock=office.clock, **options)
     await worker.start()
     try:
         yield worker, doing

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from cluster.clock import ManualClock
-from deployments.contracts.limits import Ask, Authority, Exchange
-from deployments.limiter.memory_authority import MemoryAuthority
-from deployments.limiter.redis_authority import RedisAuthority
+from cluster.runtime.clock import ManualClock
+from deployments.contracts.limits import Authority, ExchangeResult, LeaseRequest
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.limiter.authority.redis import RedisAuthority
 from tests.servers.fixtures import redis_server, redis_session
 from tests.servers.redis_server import RedisServer
 
@@ -27,8 +27,8 @@ class Restartable:
         self._authority = MemoryAuthority(self._clock)
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         return await self._authority.exchange(replica, epoch, ttl_s, asks)
 
 

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from deployments.contracts.limits import Ask, BucketKind, BucketSpec, Exchange
+from deployments.contracts.limits import BucketKind, BucketSpec, ExchangeResult, LeaseRequest
 from tests.contract.limiter.conftest import Subject
 
 TTL_S = 0.2
@@ -36,10 +36,10 @@ class Replica:
         self._subject, self._name = subject, name
         self.acked, self.epoch = 0, ""
 
-    async def ask(self, spec: BucketSpec, *, lost: bool = False, **fields: int) -> Exchange:
+    async def ask(self, spec: BucketSpec, *, lost: bool = False, **fields: int) -> ExchangeResult:
         number = next(numbers)
         exchange = await self._subject.authority.exchange(
-            self._name, self.epoch, TTL_S, [Ask(spec, number, self.acked, **fields)]
+            self._name, self.epoch, TTL_S, [LeaseRequest(spec, number, self.acked, **fields)]
         )
         if not lost:
             self.acked, self.epoch = number, exchange.epoch
@@ -124,11 +124,13 @@ async def test_what_came_back_counts_once_though_it_is_told_twice(a: Replica) ->
 async def test_a_late_ask_changes_nothing(subject: Subject) -> None:
     first, second = next(numbers), next(numbers)
     exchange = subject.authority.exchange
-    await exchange("a", "", TTL_S, [Ask(rate(10), second, 0, need=4, want=4)])
-    late = await exchange("a", "", TTL_S, [Ask(rate(10), first, 0, adjust=9, need=6, want=6)])
+    await exchange("a", "", TTL_S, [LeaseRequest(rate(10), second, 0, need=4, want=4)])
+    late = await exchange(
+        "a", "", TTL_S, [LeaseRequest(rate(10), first, 0, adjust=9, need=6, want=6)]
+    )
 
     assert late.grants[0].credits == 0
-    again = Ask(rate(10), next(numbers), second, holding=4)
+    again = LeaseRequest(rate(10), next(numbers), second, holding=4)
     assert (await exchange("a", "", TTL_S, [again])).grants[0].level == 6
 
 
@@ -276,9 +278,9 @@ async def test_replicas_are_counted_while_they_ask(
 
 async def test_one_exchange_settles_many_buckets_in_order(subject: Subject) -> None:
     asks = [
-        Ask(rate(10), next(numbers), 0, need=3, want=3),
-        Ask(slots(2), next(numbers), 0, need=1, want=1),
-        Ask(budget(9), next(numbers), 0, need=9, want=9),
+        LeaseRequest(rate(10), next(numbers), 0, need=3, want=3),
+        LeaseRequest(slots(2), next(numbers), 0, need=1, want=1),
+        LeaseRequest(budget(9), next(numbers), 0, need=9, want=9),
     ]
     exchange = await subject.authority.exchange("a", "", TTL_S, asks)
 

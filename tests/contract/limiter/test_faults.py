@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cluster.clock import SystemClock
-from cluster.problems import Overloaded, QuotaExceeded, RateLimited
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import Overloaded, QuotaExceeded, RateLimited
 from cluster.tenants.plan import Plan, RequestClass
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.contracts.limits import Authority
+from deployments.limiter.authority.redis import RedisAuthority
 from deployments.limiter.events import LimitEvent
-from deployments.limiter.redis_authority import RedisAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
-from load_tests.limit_fleet import nothing_spent, overshoot
+from load_tests.benchmarks.limits.simulated_limiters import nothing_spent, overshoot
 from tests.contract.limiter.conftest import Subject
 from tests.servers.redis_server import RedisServer
 
@@ -162,17 +162,17 @@ async def test_hard_budgets_refuse_without_redis_and_go_on_exactly_after_it(
 ) -> None:
     async with fleet(redis, 1, []) as (limiter,):
         permit = await limiter.admit("acme", BUDGETED, GENERATE)
-        (await permit.reserve("nano", Amounts(600, 0))).settle(Amounts(600, 0))
+        (await permit.reserve("nano", UsageAmounts(600, 0))).settle(UsageAmounts(600, 0))
         redis_server.freeze()
         with pytest.raises(Overloaded, match="tokens-day") as refusal:
-            await permit.reserve("nano", Amounts(300, 0))
+            await permit.reserve("nano", UsageAmounts(300, 0))
         assert refusal.value.headers["Retry-After"] == "2"
 
         redis_server.thaw()
         await until(lambda: limiter.authority_is_up)
-        await permit.reserve("nano", Amounts(400, 0))
+        await permit.reserve("nano", UsageAmounts(400, 0))
         with pytest.raises(QuotaExceeded):
-            await permit.reserve("nano", Amounts(1, 0))
+            await permit.reserve("nano", UsageAmounts(1, 0))
 
 
 async def test_a_redis_that_is_not_there_is_not_waited_for() -> None:
@@ -195,7 +195,7 @@ async def test_64_racing_clients_spend_a_budget_to_the_unit(subject: Subject) ->
         while refused < 3:
             asked = rng.randint(1, 7) if refused == 0 else 1
             try:
-                reservation = await permit.reserve("nano", Amounts(asked, 0))
+                reservation = await permit.reserve("nano", UsageAmounts(asked, 0))
             except QuotaExceeded:
                 refused += 1
                 await asyncio.sleep(0.5)  # as long as a denial is remembered
@@ -203,7 +203,7 @@ async def test_64_racing_clients_spend_a_budget_to_the_unit(subject: Subject) ->
             refused = 0
             used = rng.randint(1, asked)
             await asyncio.sleep(rng.uniform(0, 0.01))
-            reservation.settle(Amounts(used, 0))
+            reservation.settle(UsageAmounts(used, 0))
             spent += used
         permit.close()
 

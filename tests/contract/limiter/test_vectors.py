@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cluster.clock import ManualClock
-from deployments.contracts.limits import Ask, Authority, BucketKind, BucketSpec
-from deployments.limiter.memory_authority import MemoryAuthority
-from deployments.limiter.redis_authority import RedisAuthority
+from cluster.runtime.clock import ManualClock
+from deployments.contracts.limits import Authority, BucketKind, BucketSpec, LeaseRequest
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.limiter.authority.redis import RedisAuthority
 from tests.contract.limiter.conftest import Subject
 from tests.servers.redis_server import RedisServer
 
@@ -34,7 +34,7 @@ async def answers(authority: Authority, history: list[dict[str, Any]]) -> list[l
         fields = dict(entry)
         replica = fields.pop("replica")
         spec = spec_of(fields.pop("kind"), fields.pop("capacity"), fields.pop("spent", 0))
-        exchange = await authority.exchange(replica, epoch, TTL_S, [Ask(spec, **fields)])
+        exchange = await authority.exchange(replica, epoch, TTL_S, [LeaseRequest(spec, **fields)])
         epoch = exchange.epoch
         grant = exchange.grants[0]
         found.append([grant.credits, grant.level, grant.known, grant.elsewhere])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from records import Audit
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from cluster.audit.findings import Report
+from cluster.audit.findings import VerificationReport
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
 from cluster.audit.verify import verify
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import audit_records
 
@@ -46,7 +46,7 @@ class Audit:
         database = database or self.database
         return AuditTrail(database, name, self.keys, self.folder, self.clock, retention_days)
 
-    async def verify(self, *copies: Path) -> Report:
+    async def verify(self, *copies: Path) -> VerificationReport:
         async with self.database.read() as connection:
             return await verify(connection, self.keys, [self.checkpoints], copies)
 

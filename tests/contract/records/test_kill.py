@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cluster.settings import ROOT, process_environment
+from cluster.runtime.settings import ROOT, process_environment
 from records import Audit
 
 FLUSHES = (1, 2, 7)  # before the kill

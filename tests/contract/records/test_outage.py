@@ -2,11 +2,11 @@
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import Problem
-from cluster.tenants.units import Amounts, Unit
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Problem
+from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry
-from cluster.usage.report import spent
+from cluster.usage.report import budget_used
 from records import Audit, record
 from tests.servers.postgres import PostgresServer
 
@@ -19,8 +19,8 @@ async def test_a_stopped_store_costs_no_record_and_no_unit(
 
     async def work() -> None:
         for number in range(700):
-            trail.note(record(number))
-            ledger.add(UsageEntry(clock.wall(), "acme", "abc", "nano", Amounts(2, 1)))
+            trail.enqueue(record(number))
+            ledger.add(UsageEntry(clock.wall(), "acme", "abc", "nano", UsageAmounts(2, 1)))
         await trail.flush()
         await ledger.flush()
 
@@ -41,5 +41,5 @@ async def test_a_stopped_store_costs_no_record_and_no_unit(
     assert (report.findings, report.notes, report.lost) == ([], [], 0)
     assert report.records >= 4 * 700
     async with audit.database.read() as connection:
-        used = await spent(connection, "acme", Unit.TOKENS, "2023-01-01", "2024-01-01")
+        used = await budget_used(connection, "acme", Unit.TOKENS, "2023-01-01", "2024-01-01")
     assert used == 4 * 700 * 3

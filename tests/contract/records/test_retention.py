@@ -5,19 +5,19 @@ import asyncio
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.audit import raw
+from cluster.audit import unverified_rows
 from cluster.audit.record import AuditRecord
 from cluster.audit.retention import DAY_S
-from cluster.audit.rows import Head
+from cluster.audit.rows import ChainHead
 from cluster.audit.trail import AuditTrail
 from cluster.audit.verify import verify
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from records import Audit, count, record
 
 
 async def filled(trail: AuditTrail, clock: ManualClock) -> None:
     for number in range(20):
-        trail.note(record(number))
+        trail.enqueue(record(number))
     await trail.flush()
     clock.advance(60)
 
@@ -101,15 +101,17 @@ async def test_pruning_amid_a_verification_raises_no_alarm(
 ) -> None:
     trail = audit.trail()
     await filled(trail, clock)
-    heads, tasks = raw.heads, list[asyncio.Task[int]]()
+    heads, tasks = unverified_rows.heads, list[asyncio.Task[int]]()
 
-    async def after_pruning(connection: AsyncConnection) -> list[Head | raw.Fault]:
+    async def after_pruning(
+        connection: AsyncConnection,
+    ) -> list[ChainHead | unverified_rows.MalformedRow]:
         if not tasks:
             tasks.append(asyncio.create_task(trail.prune(clock.wall())))
             await asyncio.wait(tasks, timeout=1.0)  # where it must wait for us, it goes on later
         return await heads(connection)
 
-    monkeypatch.setattr(raw, "heads", after_pruning)
+    monkeypatch.setattr(unverified_rows, "heads", after_pruning)
     report = await audit.verify()
 
     assert report.findings == []
@@ -176,7 +178,7 @@ async def test_a_lost_beginning_is_an_alarm_where_there_is_no_other_node(
     audit: Audit, clock: ManualClock
 ) -> None:
     trail = audit.trail()
-    trail.note(record())
+    trail.enqueue(record())
     await trail.flush()
     async with audit.database.begin() as connection:
         await connection.exec_driver_sql("DELETE FROM audit_records WHERE seq = 1")

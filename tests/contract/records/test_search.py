@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cluster.audit.search import Filters, export, search
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from records import Audit, record
 
 ACTIONS = ("key.create", "key_rotate", "keys", "Key.create", "chat")
@@ -14,7 +14,7 @@ ACTIONS = ("key.create", "key_rotate", "keys", "Key.create", "chat")
 async def test_pages_hold_every_record_once_while_more_arrive(audit: Audit) -> None:
     trail = audit.trail()
     for number in range(45):
-        trail.note(record(number // 3))  # several at the same instant
+        trail.enqueue(record(number // 3))  # several at the same instant
     await trail.flush()
 
     seen: list[str] = []
@@ -23,7 +23,7 @@ async def test_pages_hold_every_record_once_while_more_arrive(audit: Audit) -> N
         async with audit.database.read() as connection:
             page = await search(connection, "acme", cursor=cursor, limit=10)
         seen += [f"{entry.writer} {entry.seq}" for entry in page.entries]
-        trail.note(record(1_000))
+        trail.enqueue(record(1_000))
         await trail.flush()
         if (cursor := page.cursor) is None:
             break
@@ -49,8 +49,8 @@ async def test_filters(audit: Audit, filters: Filters, found: set[int]) -> None:
     trail = audit.trail()
     for number, action in enumerate(ACTIONS):
         outcome = "forbidden" if action == "chat" else "ok"
-        trail.note(record(number, action=action, outcome=outcome))
-    trail.note(record(2, tenant="other", action="key.create"))
+        trail.enqueue(record(number, action=action, outcome=outcome))
+    trail.enqueue(record(2, tenant="other", action="key.create"))
     await trail.flush()
 
     async with audit.database.read() as connection:
@@ -61,7 +61,7 @@ async def test_filters(audit: Audit, filters: Filters, found: set[int]) -> None:
 async def test_the_operator_sees_all_tenants_and_a_tenant_only_itself(audit: Audit) -> None:
     trail = audit.trail()
     for tenant in ("acme", "other"):
-        trail.note(record(tenant=tenant))
+        trail.enqueue(record(tenant=tenant))
     await trail.close()
 
     async with audit.database.read() as connection:
@@ -74,7 +74,7 @@ async def test_the_operator_sees_all_tenants_and_a_tenant_only_itself(audit: Aud
 async def test_an_export_is_one_json_line_a_record(audit: Audit) -> None:
     trail = audit.trail()
     for number in range(1_100):
-        trail.note(record(number))
+        trail.enqueue(record(number))
     await trail.flush()
 
     lines = [json.loads(line) async for line in export(audit.database, "acme")]

@@ -21,7 +21,7 @@ async def build(audit: Audit) -> None:
         trail = audit.trail(f"ingress-{number}")
         for step in range(4):
             for each in range(5):
-                trail.note(record(5 * step + each))
+                trail.enqueue(record(5 * step + each))
             async with audit.database.begin() as connection:
                 await trail.append(connection, record(step, action="key.create"))
             audit.clock.advance(CHECKPOINT_S)

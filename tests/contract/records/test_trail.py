@@ -26,7 +26,7 @@ async def test_what_was_noted_is_read_back_as_it_was(audit: Audit) -> None:
         resource="model:\U0001f600 'quoted\" \\ \n",
         detail={"zero": -0.0, "big": 2**62, "tiny": 5e-324, "wide": 1e16, "nothing": None, "a": ""},
     )
-    trail.note(odd)
+    trail.enqueue(odd)
     await trail.close()
 
     async with audit.database.read() as connection:
@@ -39,7 +39,7 @@ async def test_a_clean_trail_has_no_findings_and_no_notes(audit: Audit) -> None:
     trail = audit.trail()
     await trail.start()
     for number in range(1_200):
-        trail.note(record(number))
+        trail.enqueue(record(number))
     async with audit.database.begin() as connection:
         await trail.append(connection, record(1, action="key.create"))
     await trail.close()
@@ -103,17 +103,17 @@ async def test_records_wait_on_disk_while_the_store_is_down(
     audit: Audit, unreachable: Callable[[], Database]
 ) -> None:
     trail = audit.trail()
-    trail.note(record(0))
+    trail.enqueue(record(0))
     await trail.flush()
     up, trail._database = trail._database, unreachable()
     for number in range(1, 1_500):
-        trail.note(record(number))
+        trail.enqueue(record(number))
     await trail.flush()
     assert await count(audit.database) == 1
     assert [path.suffix for path in audit.folder.iterdir()].count(".spill") == 1
 
     trail._database = up
-    trail.note(record(1_500))
+    trail.enqueue(record(1_500))
     await trail.flush()
     assert await count(audit.database) == 1_501
     await trail.close()
@@ -128,7 +128,7 @@ async def test_what_a_killed_process_left_on_disk_is_stored_by_the_next(
 ) -> None:
     killed = audit.trail(database=unreachable())
     for number in range(10):
-        killed.note(record(number))
+        killed.enqueue(record(number))
     await killed.flush()
     kill(killed)
 
@@ -146,7 +146,7 @@ async def test_a_spill_file_of_a_living_process_is_left_to_it(
     audit: Audit, unreachable: Callable[[], Database]
 ) -> None:
     living = audit.trail(database=unreachable())
-    living.note(record())
+    living.enqueue(record())
     await living.flush()
 
     other = audit.trail()
@@ -162,7 +162,7 @@ async def test_a_spill_file_of_a_living_process_is_left_to_it(
 
 async def test_a_commit_whose_answer_was_lost_is_not_stored_twice(audit: Audit) -> None:
     trail = audit.trail()
-    trail.note(record(0))
+    trail.enqueue(record(0))
     await trail.flush()
     stored = trail._commit
 
@@ -172,7 +172,7 @@ async def test_a_commit_whose_answer_was_lost_is_not_stored_twice(audit: Audit) 
 
     trail._commit = commit_and_fail  # type: ignore[method-assign, assignment]
     for number in range(1, 30):
-        trail.note(record(number))
+        trail.enqueue(record(number))
     await trail.flush()
     trail._commit = stored  # type: ignore[method-assign]
     await trail.close()
@@ -187,10 +187,10 @@ async def test_what_can_be_kept_nowhere_is_counted_and_the_count_is_chained(
     monkeypatch.setattr(trail_module, "QUEUE_RECORDS", 100)
     audit.folder.write_text("a file where the folder should be")
     trail = audit.trail(database=unreachable())
-    trail.note(record())
+    trail.enqueue(record())
     await trail.flush()
     for number in range(150):
-        trail.note(record(number))
+        trail.enqueue(record(number))
     assert trail.lost == 50
 
     trail._database = audit.database
@@ -207,7 +207,7 @@ async def test_what_can_be_kept_nowhere_is_counted_and_the_count_is_chained(
 async def test_a_hostile_record_is_cut_to_fit_and_says_so(audit: Audit) -> None:
     key = "mob_" + "a" * 12 + "_" + "b" * 32
     trail = audit.trail()
-    trail.note(record(resource=f"model:{key}\x00\ud800" + "x" * 400, request_id="r" * 99))
+    trail.enqueue(record(resource=f"model:{key}\x00\ud800" + "x" * 400, request_id="r" * 99))
     await trail.close()
 
     async with audit.database.read() as connection:

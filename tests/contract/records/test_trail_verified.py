@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from cluster.audit import trail as trail_module
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from records import Audit, count, record
 
 
@@ -16,7 +16,7 @@ async def test_verification_beside_busy_writers_raises_no_alarm(audit: Audit) ->
         assert isinstance(trail, trail_module.AuditTrail)
         while not done:
             for each in range(40):
-                trail.note(record(each))
+                trail.enqueue(record(each))
             await trail.flush()
             audit.clock.advance(trail_module.CHECKPOINT_S)
             async with audit.database.begin() as connection:
@@ -36,9 +36,9 @@ async def test_verification_beside_busy_writers_raises_no_alarm(audit: Audit) ->
 
 async def test_a_process_that_was_killed_is_a_note_and_no_alarm(audit: Audit) -> None:
     trail = audit.trail()
-    trail.note(record())
+    trail.enqueue(record())
     await trail.flush()
-    trail.note(record(1))
+    trail.enqueue(record(1))
 
     report = await audit.verify()
     assert report.ok
@@ -51,14 +51,14 @@ async def test_pruned_chains_still_verify(audit: Audit, clock: ManualClock) -> N
     trails = [audit.trail("old"), audit.trail("lasting")]
     for trail in trails:
         for number in range(20):
-            trail.note(record(number))
+            trail.enqueue(record(number))
         await trail.flush()
     await trails[0].close()
     clock.advance(3_600)
     keep_from = clock.wall()
     clock.advance(60)
     for number in range(20, 25):
-        trails[1].note(record(number))
+        trails[1].enqueue(record(number))
     await trails[1].flush()
 
     assert await trails[1].prune(keep_from) > 40
@@ -73,7 +73,7 @@ async def test_a_copy_of_the_checkpoints_is_extended_by_the_live_file(
     audit: Audit, tmp_path: Path
 ) -> None:
     trail = audit.trail()
-    trail.note(record())
+    trail.enqueue(record())
     await trail.flush()
     copy = tmp_path / "copy.jsonl"
     copy.write_bytes(audit.checkpoints.read_bytes())
@@ -90,7 +90,7 @@ async def test_a_flush_ends_although_records_keep_coming(audit: Audit) -> None:
     trail = audit.trail()
     flush = asyncio.ensure_future(trail.flush())
     while not flush.done():
-        trail.note(record())
+        trail.enqueue(record())
         await asyncio.sleep(0)
         assert len(trail._queue) < trail_module.QUEUE_RECORDS
     assert trail._queue

@@ -10,23 +10,23 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from cluster.clock import ManualClock
-from cluster.problems import InvalidRequest
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 from cluster.storage.tables import usage_batches
-from cluster.tenants.units import Amounts, Unit
+from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage import journal as journal_module
 from cluster.usage import ledger as ledger_module
 from cluster.usage.increments import PRUNE_EVERY
 from cluster.usage.ledger import Ledger, UsageEntry
-from cluster.usage.report import UsageRow, spent, usage_report
+from cluster.usage.report import UsageRow, budget_used, usage_report
 
 DAY = "2023-11-14"  # of ManualClock's beginning, 22:13:20 UTC
 ALWAYS = ("2023-01-01", "2024-01-01")
 
 
 def entry(clock: ManualClock, tenant: str = "acme", **fields: object) -> UsageEntry:
-    return UsageEntry(clock.wall(), tenant, "abc", "nano", **{"amounts": Amounts(), **fields})  # type: ignore[arg-type]
+    return UsageEntry(clock.wall(), tenant, "abc", "nano", **{"amounts": UsageAmounts(), **fields})  # type: ignore[arg-type]
 
 
 async def report(database: Database, tenant: str | None, *group_by: str) -> list[UsageRow]:
@@ -36,7 +36,7 @@ async def report(database: Database, tenant: str | None, *group_by: str) -> list
 
 async def tokens(database: Database, tenant: str) -> int:
     async with database.read() as connection:
-        return await spent(connection, tenant, Unit.TOKENS, *ALWAYS)
+        return await budget_used(connection, tenant, Unit.TOKENS, *ALWAYS)
 
 
 async def test_ledgers_beside_each_other_add_up_to_the_unit(
@@ -50,7 +50,7 @@ async def test_ledgers_beside_each_other_add_up_to_the_unit(
         for _ in range(10):
             for _ in range(50):
                 tenant = source.choice(list(expected))
-                amounts = Amounts(source.randrange(500), source.randrange(90))
+                amounts = UsageAmounts(source.randrange(500), source.randrange(90))
                 expected[tenant] += amounts.tokens
                 ledger.add(entry(clock, tenant, amounts=amounts, cost_units=3))
             assert await ledger.flush()
@@ -69,7 +69,7 @@ async def test_a_batch_whose_commit_was_not_answered_counts_once(
     database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = Ledger(database, "ingress", clock)
-    ledger.add(entry(clock, amounts=Amounts(10, 5)))
+    ledger.add(entry(clock, amounts=UsageAmounts(10, 5)))
     applied = ledger._apply
 
     async def applied_but_not_answered() -> bool:
@@ -78,7 +78,7 @@ async def test_a_batch_whose_commit_was_not_answered_counts_once(
 
     monkeypatch.setattr(ledger, "_apply", applied_but_not_answered)
     assert not await ledger.flush()
-    ledger.add(entry(clock, amounts=Amounts(100, 50)))
+    ledger.add(entry(clock, amounts=UsageAmounts(100, 50)))
     monkeypatch.undo()
     assert await ledger.flush()
 
@@ -90,7 +90,7 @@ async def test_nothing_is_lost_while_the_store_is_down(
 ) -> None:
     ledger = Ledger(unreachable(), "ingress", clock)
     for _ in range(5):
-        ledger.add(entry(clock, amounts=Amounts(1, 1)))
+        ledger.add(entry(clock, amounts=UsageAmounts(1, 1)))
         assert not await ledger.flush()
 
     ledger._database = database
@@ -101,7 +101,7 @@ async def test_nothing_is_lost_while_the_store_is_down(
 async def test_a_clean_close_writes_everything(database: Database, clock: ManualClock) -> None:
     ledger = Ledger(database, "ingress", clock)
     await ledger.start()
-    ledger.add(entry(clock, amounts=Amounts(7)))
+    ledger.add(entry(clock, amounts=UsageAmounts(7)))
     await ledger.close()
     assert await tokens(database, "acme") == 7
 
@@ -114,7 +114,7 @@ async def test_a_close_without_a_store_says_what_it_could_not_write(
 ) -> None:
     monkeypatch.setattr(ledger_module, "CLOSE_S", 0.05)
     ledger = Ledger(unreachable(), "ingress", clock)
-    ledger.add(entry(clock, amounts=Amounts(7)))
+    ledger.add(entry(clock, amounts=UsageAmounts(7)))
     await ledger.close()
     assert "'input_tokens', 7" in caplog.text
 
@@ -138,10 +138,10 @@ async def test_what_a_killed_process_had_not_stored_is_written_by_the_next_one(
     database: Database, clock: ManualClock, folder: Path
 ) -> None:
     killed = Ledger(database, "ingress", clock, folder)
-    killed.add(entry(clock, amounts=Amounts(100)))
+    killed.add(entry(clock, amounts=UsageAmounts(100)))
     await killed.flush()
-    killed.add(entry(clock, amounts=Amounts(1), prices={Unit.TOKENS: 5}, cost_units=4))
-    killed.add(entry(clock, amounts=Amounts(2), prices={Unit.TOKENS: 5}))
+    killed.add(entry(clock, amounts=UsageAmounts(1), prices={Unit.TOKENS: 5}, cost_units=4))
+    killed.add(entry(clock, amounts=UsageAmounts(2), prices={Unit.TOKENS: 5}))
     kill(killed)
     assert await tokens(database, "acme") == 100
 
@@ -166,9 +166,9 @@ async def test_a_batch_that_was_stored_before_the_kill_counts_once(
     killed = Ledger(database, "ingress", clock, folder)
     monkeypatch.setattr(killed._journal, "committed", lambda batch: None)
     for _ in range(stored):
-        killed.add(entry(clock, amounts=Amounts(10)))
+        killed.add(entry(clock, amounts=UsageAmounts(10)))
         await killed.flush()
-    killed.add(entry(clock, amounts=Amounts(1)))
+    killed.add(entry(clock, amounts=UsageAmounts(1)))
     kill(killed)
 
     following = Ledger(database, "ingress", clock, folder)
@@ -182,7 +182,7 @@ async def test_the_files_of_a_living_process_are_left_to_it(
     database: Database, clock: ManualClock, folder: Path
 ) -> None:
     living = Ledger(database, "ingress", clock, folder)
-    living.add(entry(clock, amounts=Amounts(7)))
+    living.add(entry(clock, amounts=UsageAmounts(7)))
     other = Ledger(database, "ingress", clock, folder)
     await other.start()
     await other.close()
@@ -198,7 +198,7 @@ async def test_while_the_store_is_down_the_files_wait_for_a_later_start(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(ledger_module, "CLOSE_S", 0.05)
     killed = Ledger(database, "ingress", clock, folder)
-    killed.add(entry(clock, amounts=Amounts(7)))
+    killed.add(entry(clock, amounts=UsageAmounts(7)))
     kill(killed)
     for store in (unreachable(), database):
         following = Ledger(store, "ingress", clock, folder)
@@ -213,7 +213,7 @@ async def test_a_line_that_a_kill_cut_off_costs_that_line_alone(
 ) -> None:
     killed = Ledger(database, "ingress", clock, folder)
     for _ in range(3):
-        killed.add(entry(clock, amounts=Amounts(10)))
+        killed.add(entry(clock, amounts=UsageAmounts(10)))
     kill(killed)
     (file,) = files(folder)
     file.write_bytes(file.read_bytes()[:-5])
@@ -229,7 +229,7 @@ async def test_what_is_too_old_to_be_told_from_stored_usage_is_logged_and_not_wr
     database: Database, clock: ManualClock, folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     killed = Ledger(database, "ingress", clock, folder)
-    killed.add(entry(clock, amounts=Amounts(7)))
+    killed.add(entry(clock, amounts=UsageAmounts(7)))
     kill(killed)
     (file,) = files(folder)
     os.utime(file, (clock.wall() - 7 * 86_400,) * 2)
@@ -252,8 +252,8 @@ async def test_a_disk_that_is_full_fails_no_request(
         raise OSError(errno.ENOSPC, "no space")
 
     monkeypatch.setattr(journal_module.os, "write", full)
-    ledger.add(entry(clock, amounts=Amounts(3)))
-    ledger.add(entry(clock, amounts=Amounts(4)))
+    ledger.add(entry(clock, amounts=UsageAmounts(3)))
+    ledger.add(entry(clock, amounts=UsageAmounts(4)))
     monkeypatch.undo()
     await ledger.close()
 
@@ -264,9 +264,9 @@ async def test_a_disk_that_is_full_fails_no_request(
 async def test_a_day_ends_at_midnight_utc(database: Database, clock: ManualClock) -> None:
     ledger = Ledger(database, "ingress", clock)
     clock.advance(6_399.5)  # 23:59:59.5
-    ledger.add(entry(clock, amounts=Amounts(1)))
+    ledger.add(entry(clock, amounts=UsageAmounts(1)))
     clock.advance(0.5)
-    ledger.add(entry(clock, amounts=Amounts(10)))
+    ledger.add(entry(clock, amounts=UsageAmounts(10)))
     await ledger.close()
 
     rows = await report(database, "acme", "day")
@@ -275,7 +275,7 @@ async def test_a_day_ends_at_midnight_utc(database: Database, clock: ManualClock
         ("2023-11-15", 10),
     ]
     async with database.read() as connection:
-        assert await spent(connection, "acme", Unit.TOKENS, DAY, DAY) == 1
+        assert await budget_used(connection, "acme", Unit.TOKENS, DAY, DAY) == 1
 
 
 async def test_small_amounts_of_money_do_not_drift(database: Database, clock: ManualClock) -> None:
@@ -283,7 +283,7 @@ async def test_small_amounts_of_money_do_not_drift(database: Database, clock: Ma
     ledger = Ledger(database, "ingress", clock)
     prices, costs = {Unit.INPUT_TOKENS: 3}, {Unit.INPUT_TOKENS: 1}
     for number in range(3_000):
-        ledger.add(entry(clock, amounts=Amounts(1), prices=prices, costs=costs))
+        ledger.add(entry(clock, amounts=UsageAmounts(1), prices=prices, costs=costs))
         if number % 300 == 0:
             await ledger.flush()
     await ledger.close()
@@ -296,8 +296,8 @@ async def test_a_new_price_counts_from_its_first_request(
     database: Database, clock: ManualClock
 ) -> None:
     ledger = Ledger(database, "ingress", clock)
-    ledger.add(entry(clock, amounts=Amounts(1_000), prices={Unit.TOKENS: 5}))
-    ledger.add(entry(clock, amounts=Amounts(1_000), prices={Unit.TOKENS: 7}))
+    ledger.add(entry(clock, amounts=UsageAmounts(1_000), prices={Unit.TOKENS: 5}))
+    ledger.add(entry(clock, amounts=UsageAmounts(1_000), prices={Unit.TOKENS: 7}))
     await ledger.close()
     (row,) = await report(database, "acme")
     assert row.revenue == 12
@@ -307,8 +307,8 @@ async def test_reports_group_by_what_is_asked_and_keep_tenants_apart(
     database: Database, clock: ManualClock
 ) -> None:
     ledger = Ledger(database, "ingress", clock)
-    ledger.add(entry(clock, "acme", amounts=Amounts(1, 2)))
-    ledger.add(entry(clock, "other", amounts=Amounts(5)))
+    ledger.add(entry(clock, "acme", amounts=UsageAmounts(1, 2)))
+    ledger.add(entry(clock, "other", amounts=UsageAmounts(5)))
     await ledger.close()
 
     units = await report(database, "acme", "unit", "model")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from cluster.audit.trail import CHECKPOINT_S
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from records import Audit, record
 
@@ -17,7 +17,7 @@ async def write(url: str, folder: Path) -> None:
     await trail.start()
     while True:
         for number in range(50):
-            trail.note(record(number))
+            trail.enqueue(record(number))
         await trail.flush()
         clock.advance(CHECKPOINT_S / 3)
         sys.stdout.write("flushed\n")

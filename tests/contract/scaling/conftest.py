@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from sqlalchemy import text
 
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.notebook import KEEP_S, StoreNotebook
-from cluster.autoscaling.store import LaidDown
-from cluster.clock import ManualClock
+from cluster.autoscaling.decision_store import KEEP_S, SqlDecisionStore
+from cluster.autoscaling.store import BoundsOverride
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from tests.contract.storage.conftest import until
 
@@ -26,17 +26,17 @@ async def history(database: Database) -> list[Decision]:
 
 async def bound(database: Database, bounds: Bounds) -> None:
     async with database.begin() as connection:
-        await store.lay_down(connection, LaidDown(CHAT, bounds, "key:a", 1.0))
+        await store.set_bounds(connection, BoundsOverride(CHAT, bounds, "key:a", 1.0))
 
 
 async def test_its_thread_brings_bounds_and_takes_decisions(
     url: str, database: Database, clock: ManualClock
 ) -> None:
     await bound(database, Bounds(3, 5))
-    notebook = StoreNotebook(url, clock, every_s=0.01)
+    notebook = SqlDecisionStore(url, clock, every_s=0.01)
 
     assert notebook.bounds(CHAT) == Bounds()  # nothing is known yet, and nobody waits for it
-    notebook.note(decision(clock.wall()))
+    notebook.record(decision(clock.wall()))
     await until(lambda: notebook.bounds(CHAT) == Bounds(3, 5) and notebook.written == 1)
     await bound(database, Bounds(None, 4))
     await until(lambda: notebook.bounds(CHAT) == Bounds(None, 4))
@@ -48,13 +48,13 @@ async def test_its_thread_brings_bounds_and_takes_decisions(
 async def test_a_store_that_fails_and_comes_back_loses_nothing(
     url: str, database: Database, clock: ManualClock
 ) -> None:
-    notebook = StoreNotebook(url, clock, every_s=0.01)
+    notebook = SqlDecisionStore(url, clock, every_s=0.01)
     await bound(database, Bounds(3))
     await until(lambda: notebook.bounds(CHAT) == Bounds(3))
     async with database.begin() as connection:
         await connection.execute(text("ALTER TABLE scaling_decisions RENAME TO away"))
 
-    notebook.note(decision(clock.wall()))
+    notebook.record(decision(clock.wall()))
     await until(lambda: notebook.failures > 1)
     assert notebook.bounds(CHAT) == Bounds(3)
     async with database.begin() as connection:
@@ -67,13 +67,13 @@ async def test_a_store_that_fails_and_comes_back_loses_nothing(
 
 
 async def test_old_decisions_go_by_themselves(database: Database, clock: ManualClock) -> None:
-    notebook = StoreNotebook("", clock, every_s=0.01)
+    notebook = SqlDecisionStore("", clock, every_s=0.01)
     notebook._ended.set()  # no thread: rounds are turned by hand
-    notebook.note(decision(clock.wall()))
-    await notebook.turn(database)
+    notebook.record(decision(clock.wall()))
+    await notebook.sync_once(database)
     clock.advance(KEEP_S + 1)
-    notebook.note(replace(decision(clock.wall()), target=3))
+    notebook.record(replace(decision(clock.wall()), target=3))
 
-    await notebook.turn(database)
+    await notebook.sync_once(database)
 
     assert [each.target for each in await history(database)] == [3]

@@ -6,8 +6,8 @@ import pytest
 
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.store import LaidDown
-from cluster.problems import InvalidRequest
+from cluster.autoscaling.store import BoundsOverride
+from cluster.runtime.problems import InvalidRequest
 from cluster.storage.database import Database
 
 CHAT, CODE = "Model:chat", "Model:org-code"
@@ -30,10 +30,10 @@ async def all_pages(database: Database, of: str | None, limit: int) -> list[list
             return pages
 
 
-async def laid_down(database: Database, *laid: LaidDown) -> list[LaidDown]:
+async def laid_down(database: Database, *laid: BoundsOverride) -> list[BoundsOverride]:
     async with database.begin() as connection:
         for each in laid:
-            await store.lay_down(connection, each)
+            await store.set_bounds(connection, each)
         return await store.bounds(connection)
 
 
@@ -109,26 +109,26 @@ async def test_old_decisions_and_those_beyond_the_newest_go(database: Database) 
 
 
 async def test_bounds_take_the_place_of_those_before(database: Database) -> None:
-    first = LaidDown(CHAT, Bounds(2, 5, 700.0), "key:a", 100.0)
-    second = LaidDown(CHAT, Bounds(None, 3, None), "user:b", 200.0)
-    other = LaidDown(CODE, Bounds(1), "key:a", 100.0)
+    first = BoundsOverride(CHAT, Bounds(2, 5, 700.0), "key:a", 100.0)
+    second = BoundsOverride(CHAT, Bounds(None, 3, None), "user:b", 200.0)
+    other = BoundsOverride(CODE, Bounds(1), "key:a", 100.0)
 
     assert await laid_down(database, first, other) == [first, other]
     assert await laid_down(database, second) == [second, other]
 
 
 async def test_bounds_are_taken_back_once(database: Database) -> None:
-    await laid_down(database, LaidDown(CHAT, Bounds(2), "key:a", 100.0))
+    await laid_down(database, BoundsOverride(CHAT, Bounds(2), "key:a", 100.0))
 
     async with database.begin() as connection:
-        assert await store.take_back(connection, CHAT)
-        assert not await store.take_back(connection, CHAT)
+        assert await store.clear_bounds(connection, CHAT)
+        assert not await store.clear_bounds(connection, CHAT)
     assert await laid_down(database) == []
 
 
 async def test_bounds_that_ended_long_ago_go_and_others_stay(database: Database) -> None:
-    ended = LaidDown(CHAT, Bounds(2, until=50.0), "key:a", 1.0)
-    lasting = LaidDown(CODE, Bounds(2), "key:a", 1.0)
+    ended = BoundsOverride(CHAT, Bounds(2, until=50.0), "key:a", 1.0)
+    lasting = BoundsOverride(CODE, Bounds(2), "key:a", 1.0)
     await laid_down(database, ended, lasting)
 
     async with database.begin() as connection:

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from cluster.auth.keys import Keys
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.keys import ApiKeyIssuer
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
-from cluster.auth.repository import Users
+from cluster.auth.repository import UserRepository
 from cluster.auth.row_macs import RowMacs
-from cluster.auth.signing import Signing
-from cluster.clock import ManualClock
-from cluster.storage.blocking import run_to_end
+from cluster.auth.signing import SigningKeyService
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
+from cluster.storage.run_sync import run_sync
 from cluster.tenants.caller import Role, Scope
-from cluster.tenants.directory import Directory
 from cluster.tenants.plan import Plan
-from cluster.tenants.repository import Plans, Tenants
+from cluster.tenants.repository import PlanRepository, TenantRepository
 from tests.servers.fixtures import redis_server, redis_session
 
 __all__ = ["redis_server", "redis_session"]
@@ -63,7 +63,7 @@ def sqlite_template(migrated_file: Path) -> Path:
 
 
 def filled(url: str) -> str:
-    run_to_end(_fill(url, ManualClock()))
+    run_sync(_fill(url, ManualClock()))
     return url
 
 
@@ -71,10 +71,10 @@ async def _fill(url: str, clock: ManualClock) -> None:
     database = Database(url)
     async with database.begin() as connection:
         for plan in (Plan(id="free"), Plan(id="pro", weight=3.0)):
-            await Plans(clock).create(connection, plan)
+            await PlanRepository(clock).create(connection, plan)
         for tenant in ("acme", "other"):
-            await Tenants(clock).create(connection, tenant, tenant.title(), "free")
-        await Signing(PEPPER, clock).ensure(connection)
+            await TenantRepository(clock).create(connection, tenant, tenant.title(), "free")
+        await SigningKeyService(PEPPER, clock).ensure(connection)
     await database.close()
 
 
@@ -86,9 +86,9 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def directory(database: Database, clock: ManualClock) -> AsyncIterator[Directory]:
+async def directory(database: Database, clock: ManualClock) -> AsyncIterator[CredentialDirectory]:
     """Loaded, and refreshed by hand."""
-    directory = Directory(database, PEPPER, clock)
+    directory = CredentialDirectory(database, PEPPER, clock)
     await directory.refresh()
     yield directory
     await directory.close()
@@ -112,7 +112,7 @@ async def add_user(
     hashed = CHEAP.hash(PASSWORD)
     user = User(name, tenant, email, hashed, role, "active", now, now, now)
     async with database.begin() as connection:
-        await Users(clock, MACS).add(connection, tenant, user)
+        await UserRepository(clock, MACS).add(connection, tenant, user)
     return user
 
 
@@ -121,7 +121,7 @@ async def add_key(
 ) -> tuple[str, str]:
     """A key that may generate, and its id."""
     async with database.begin() as connection:
-        key, record = await Keys(PEPPER, clock).create(
+        key, record = await ApiKeyIssuer(PEPPER, clock).create(
             connection,
             tenant,
             name="back end",

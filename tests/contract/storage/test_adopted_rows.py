@@ -11,16 +11,16 @@ from cluster.audit.keys import AuditKeys
 from cluster.audit.verify import verify
 from cluster.auth.adoption import SIGNED, NotAdopted
 from cluster.auth.bootstrap import ROWS_SIGNED, bootstrap
-from cluster.auth.home import AUDIT, load_pepper, store_url
-from cluster.auth.keys import Keys
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.row_macs import COVERED, NOT_COVERED, TABLES, RowMacs
 from cluster.auth.row_report import check_rows
-from cluster.clock import SystemClock
-from cluster.problems import Unauthenticated
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import Unauthenticated
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import AUDIT, load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.caller import Scope
-from cluster.tenants.directory import Directory
 
 CLOCK = SystemClock()
 
@@ -45,7 +45,7 @@ async def made(settings: Settings) -> str:
     database = Database(store_url(settings.home, settings))
     pepper = load_pepper(settings.home, settings)
     async with database.begin() as connection:
-        key, _ = await Keys(pepper, CLOCK).create(
+        key, _ = await ApiKeyIssuer(pepper, CLOCK).create(
             connection, "default", name="x", scopes=[Scope.GENERATE], created_by="system"
         )
     await database.close()
@@ -68,7 +68,7 @@ async def strip(settings: Settings) -> None:
 
 async def opens(settings: Settings, key: str) -> bool:
     database = Database(store_url(settings.home, settings))
-    directory = Directory(database, load_pepper(settings.home, settings), CLOCK)
+    directory = CredentialDirectory(database, load_pepper(settings.home, settings), CLOCK)
     await directory.refresh()
     await database.close()
     try:

@@ -8,16 +8,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
 from cluster.auth.sessions import Sessions
 from cluster.auth.signing import Signer
 from cluster.auth.tokens import issue
-from cluster.clock import ManualClock
-from cluster.problems import Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
 from cluster.storage.database import Database
 from cluster.tenants.caller import Role
-from cluster.tenants.directory import Directory
 from tests.contract.storage.conftest import CHEAP, PASSWORD, PEPPER, add_key, add_user
 
 
@@ -46,7 +46,7 @@ async def run(database: Database, statement: str, **values: Any) -> None:
 )
 @pytest.mark.parametrize("how", ["told", "loaded"])
 async def test_a_key_that_was_changed_in_the_store_opens_nothing(
-    database: Database, directory: Directory, clock: ManualClock, statement: str, how: str
+    database: Database, directory: CredentialDirectory, clock: ManualClock, statement: str, how: str
 ) -> None:
     key, _ = await add_key(database, clock, expires=clock.wall() + 60)
     await directory.refresh()
@@ -55,20 +55,20 @@ async def test_a_key_that_was_changed_in_the_store_opens_nothing(
     await run(database, statement)
 
     if how == "loaded":
-        directory = Directory(database, PEPPER, clock)
+        directory = CredentialDirectory(database, PEPPER, clock)
     await directory.refresh()
     with pytest.raises(Unauthenticated):
         directory.verify(key)
 
 
 async def test_a_revoked_key_is_not_brought_back(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
-    from cluster.auth.keys import Keys
+    from cluster.auth.keys import ApiKeyIssuer
 
     key, id = await add_key(database, clock)
     async with database.begin() as connection:
-        await Keys(PEPPER, clock).revoke(connection, "acme", id)
+        await ApiKeyIssuer(PEPPER, clock).revoke(connection, "acme", id)
 
     await run(database, "UPDATE api_keys SET revoked = NULL")
 
@@ -78,7 +78,7 @@ async def test_a_revoked_key_is_not_brought_back(
 
 
 async def test_a_change_of_the_time_of_last_use_is_none_of_the_keys_rights(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     key, _ = await add_key(database, clock)
     await directory.refresh()
@@ -87,13 +87,13 @@ async def test_a_change_of_the_time_of_last_use_is_none_of_the_keys_rights(
     directory.verify(key)
     await directory.tidy()
 
-    fresh = Directory(database, PEPPER, clock)
+    fresh = CredentialDirectory(database, PEPPER, clock)
     await fresh.refresh()
     fresh.verify(key)
 
 
 async def test_the_row_of_another_key_lends_its_mac_to_nobody(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     first, id = await add_key(database, clock)
     _, other = await add_key(database, clock)
@@ -111,7 +111,7 @@ async def test_the_row_of_another_key_lends_its_mac_to_nobody(
 
 
 async def test_a_planted_signing_key_signs_for_nobody(
-    database: Database, directory: Directory, clock: ManualClock, ana: User
+    database: Database, directory: CredentialDirectory, clock: ManualClock, ana: User
 ) -> None:
     mine = Ed25519PrivateKey.generate()
     await run(
@@ -130,7 +130,7 @@ async def test_a_planted_signing_key_signs_for_nobody(
 
 
 async def test_a_signing_key_whose_public_half_was_exchanged_signs_for_nobody(
-    database: Database, directory: Directory, clock: ManualClock, ana: User
+    database: Database, directory: CredentialDirectory, clock: ManualClock, ana: User
 ) -> None:
     mine = Ed25519PrivateKey.generate()
     await run(
@@ -155,7 +155,7 @@ async def test_a_signing_key_whose_public_half_was_exchanged_signs_for_nobody(
 )
 async def test_a_user_who_was_changed_in_the_store_can_neither_sign_in_nor_go_on(
     database: Database,
-    directory: Directory,
+    directory: CredentialDirectory,
     clock: ManualClock,
     passwords: Passwords,
     ana: User,
@@ -243,7 +243,7 @@ async def test_a_refresh_token_that_has_ended_is_not_brought_back(
 
 @pytest.mark.parametrize("scopes", ["17", '{"a": 1}', '["no:scope"]', "[1, 2]", "null"])
 async def test_an_odd_row_does_not_keep_the_others_from_being_loaded(
-    database: Database, directory: Directory, clock: ManualClock, scopes: str
+    database: Database, directory: CredentialDirectory, clock: ManualClock, scopes: str
 ) -> None:
     good, _ = await add_key(database, clock)
     _, odd = await add_key(database, clock)

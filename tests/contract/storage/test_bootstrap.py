@@ -7,16 +7,16 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.auth.home import admin_key, load_pepper, store_url
-from cluster.auth.keys import Keys
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.keys import ApiKeyIssuer
 from cluster.auth.sessions import Sessions
-from cluster.auth.signing import Signing
-from cluster.clock import SystemClock
-from cluster.problems import Unauthenticated
-from cluster.settings import Settings
+from cluster.auth.signing import SigningKeyService
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import Unauthenticated
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import admin_key, load_pepper, store_url
 from cluster.storage.database import Database
 from cluster.tenants.caller import Caller, Scope
-from cluster.tenants.directory import Directory
 from cluster.tenants.plan import Plan
 
 GIVEN = "mob_operator_" + "A1b2" * 8
@@ -32,7 +32,7 @@ def settings(empty_url: str, tmp_path: Path) -> Settings:
 
 async def _caller(settings: Settings, key: str) -> Caller:
     database = Database(store_url(settings.home, settings))
-    directory = Directory(database, load_pepper(settings.home, settings), CLOCK)
+    directory = CredentialDirectory(database, load_pepper(settings.home, settings), CLOCK)
     await directory.refresh()
     await database.close()
     return directory.verify(key)
@@ -54,7 +54,7 @@ async def test_the_first_start_makes_an_admin_key_and_later_ones_keep_it(
 async def test_the_default_plan_limits_nothing(settings: Settings) -> None:
     bootstrap(settings.home, settings)
     database = Database(store_url(settings.home, settings))
-    directory = Directory(database, b"", CLOCK)
+    directory = CredentialDirectory(database, b"", CLOCK)
     await directory.refresh()
     await database.close()
 
@@ -101,7 +101,7 @@ async def test_other_keys_survive_a_new_bootstrap_key(settings: Settings) -> Non
     database = Database(store_url(settings.home, settings))
     pepper = load_pepper(settings.home, settings)
     async with database.begin() as connection:
-        key, _ = await Keys(pepper, CLOCK).create(
+        key, _ = await ApiKeyIssuer(pepper, CLOCK).create(
             connection, "default", name="mine", scopes=[Scope.GENERATE], created_by="system"
         )
     await database.close()
@@ -117,7 +117,7 @@ async def test_a_revoked_bootstrap_key_is_not_brought_back(settings: Settings) -
     database = Database(store_url(settings.home, settings))
     pepper = load_pepper(settings.home, settings)
     async with database.begin() as connection:
-        await Keys(pepper, CLOCK).revoke(connection, "default", key.split("_")[1])
+        await ApiKeyIssuer(pepper, CLOCK).revoke(connection, "default", key.split("_")[1])
     await database.close()
 
     assert bootstrap(settings.home, settings) is None
@@ -141,7 +141,7 @@ async def test_a_new_pepper_keeps_the_admin_key_and_signs_again(settings: Settin
     database = Database(store_url(settings.home, settings))
     Sessions(database, load_pepper(settings.home, peppered), CLOCK)
     async with database.begin() as connection:
-        await Signing(load_pepper(settings.home, peppered), CLOCK).current(connection)
+        await SigningKeyService(load_pepper(settings.home, peppered), CLOCK).current(connection)
     await database.close()
 
 

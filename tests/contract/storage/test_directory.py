@@ -2,19 +2,19 @@
 
 import pytest
 
-from cluster.auth.keys import Keys
+from cluster.auth import credential_directory as module
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.keys import ApiKeyIssuer
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
-from cluster.auth.repository import ApiKeys, Users
+from cluster.auth.repository import ApiKeyRepository, UserRepository
 from cluster.auth.sessions import Sessions
-from cluster.clock import ManualClock
-from cluster.problems import Forbidden, Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Forbidden, Unauthenticated
 from cluster.storage.database import Database
-from cluster.tenants import directory as module
 from cluster.tenants.caller import Role, Scope
-from cluster.tenants.directory import Directory
 from cluster.tenants.plan import Plan
-from cluster.tenants.repository import Plans, Tenants
+from cluster.tenants.repository import PlanRepository, TenantRepository
 from tests.contract.storage.conftest import MACS, PASSWORD, PEPPER, add_key, add_user
 
 
@@ -25,7 +25,7 @@ async def token(database: Database, clock: ManualClock, passwords: Passwords, an
 
 
 async def test_a_key_finds_its_caller_under_the_tenants_plan(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     key, id = await add_key(database, clock)
     await directory.refresh()
@@ -39,16 +39,16 @@ async def test_a_key_finds_its_caller_under_the_tenants_plan(
 
 
 async def test_a_plan_that_changes_reaches_its_tenants_callers(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     key, _ = await add_key(database, clock)
     async with database.begin() as connection:
-        await Plans(clock).replace(connection, Plan(id="free", weight=7.0))
+        await PlanRepository(clock).replace(connection, Plan(id="free", weight=7.0))
     await directory.refresh()
     assert directory.verify(key).weight == 7.0
 
     async with database.begin() as connection:
-        await Tenants(clock).update(connection, "acme", plan="pro")
+        await TenantRepository(clock).update(connection, "acme", plan="pro")
     await directory.refresh()
     assert (directory.verify(key).plan, directory.verify(key).weight) == ("pro", 3.0)
     assert directory.tenant("acme").plan == Plan(id="pro", weight=3.0)
@@ -56,12 +56,12 @@ async def test_a_plan_that_changes_reaches_its_tenants_callers(
 
 
 async def test_a_revoked_key_is_refused_and_the_others_are_not(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     (gone, id), (kept, _) = await add_key(database, clock), await add_key(database, clock)
     await directory.refresh()
     async with database.begin() as connection:
-        await Keys(PEPPER, clock).revoke(connection, "acme", id)
+        await ApiKeyIssuer(PEPPER, clock).revoke(connection, "acme", id)
     await directory.refresh()
 
     with pytest.raises(Unauthenticated):
@@ -70,7 +70,7 @@ async def test_a_revoked_key_is_refused_and_the_others_are_not(
 
 
 async def test_a_key_expires_by_the_clock_alone_and_its_memory_comes_back(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     key, _ = await add_key(database, clock, expires=clock.wall() + 10)
     await directory.refresh()
@@ -86,11 +86,13 @@ async def test_a_key_expires_by_the_clock_alone_and_its_memory_comes_back(
 
 
 async def test_a_rotated_key_works_until_its_grace_is_over(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     old, id = await add_key(database, clock)
     async with database.begin() as connection:
-        rotated = Keys(PEPPER, clock).rotate(connection, "acme", id, grace_s=60, created_by="x")
+        rotated = ApiKeyIssuer(PEPPER, clock).rotate(
+            connection, "acme", id, grace_s=60, created_by="x"
+        )
         new, _ = await rotated
     await directory.refresh()
     assert directory.verify(old).tenant == directory.verify(new).tenant == "acme"
@@ -102,11 +104,11 @@ async def test_a_rotated_key_works_until_its_grace_is_over(
 
 
 async def test_a_suspended_tenant_is_told_so_only_with_a_right_key(
-    database: Database, directory: Directory, clock: ManualClock, token: str
+    database: Database, directory: CredentialDirectory, clock: ManualClock, token: str
 ) -> None:
     key, _ = await add_key(database, clock)
     async with database.begin() as connection:
-        await Tenants(clock).update(connection, "acme", status="suspended")
+        await TenantRepository(clock).update(connection, "acme", status="suspended")
     await directory.refresh()
 
     for credential in (key, token):
@@ -116,19 +118,19 @@ async def test_a_suspended_tenant_is_told_so_only_with_a_right_key(
         directory.verify(key[:-1] + ("0" if key[-1] != "0" else "1"))
 
     async with database.begin() as connection:
-        await Tenants(clock).update(connection, "acme", status="active")
+        await TenantRepository(clock).update(connection, "acme", status="active")
     await directory.refresh()
     directory.verify(key)
 
 
 @pytest.mark.parametrize("change", ["status", "role", "password", "deleted"])
 async def test_a_users_tokens_end_when_the_user_changes(
-    database: Database, directory: Directory, clock: ManualClock, token: str, change: str
+    database: Database, directory: CredentialDirectory, clock: ManualClock, token: str, change: str
 ) -> None:
     await directory.refresh()
     directory.verify(token)
     clock.advance(1)
-    users = Users(clock, MACS)
+    users = UserRepository(clock, MACS)
     async with database.begin() as connection:
         match change:
             case "status":
@@ -146,7 +148,7 @@ async def test_a_users_tokens_end_when_the_user_changes(
 
 
 async def test_a_remembered_token_ends_with_its_time(
-    directory: Directory, clock: ManualClock, token: str
+    directory: CredentialDirectory, clock: ManualClock, token: str
 ) -> None:
     await directory.refresh()
     clock.advance(900)
@@ -158,7 +160,9 @@ async def test_a_remembered_token_ends_with_its_time(
             directory.verify(token)
 
 
-async def test_what_is_remembered_is_the_whole_token(directory: Directory, token: str) -> None:
+async def test_what_is_remembered_is_the_whole_token(
+    directory: CredentialDirectory, token: str
+) -> None:
     """A cache by a prefix of the token gave one caller's identity to another elsewhere."""
     await directory.refresh()
     directory.verify(token)
@@ -173,7 +177,7 @@ async def test_what_is_remembered_is_the_whole_token(directory: Directory, token
 
 async def test_remembered_tokens_are_bounded(
     database: Database,
-    directory: Directory,
+    directory: CredentialDirectory,
     clock: ManualClock,
     passwords: Passwords,
     ana: User,
@@ -190,14 +194,14 @@ async def test_remembered_tokens_are_bounded(
 
 
 async def test_when_keys_were_used_is_written_aside(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     key, id = await add_key(database, clock)
     await directory.refresh()
     for _ in range(3):
         clock.advance(1)
         directory.verify(key)
-    keys = ApiKeys(clock, MACS)
+    keys = ApiKeyRepository(clock, MACS)
     async with database.read() as connection:
         assert (await keys.get(connection, "acme", id)).last_used is None
     await directory.tidy()
@@ -206,14 +210,14 @@ async def test_when_keys_were_used_is_written_aside(
 
 
 async def test_only_suspended_or_live_credentials_take_memory(
-    database: Database, directory: Directory, clock: ManualClock
+    database: Database, directory: CredentialDirectory, clock: ManualClock
 ) -> None:
     for index in range(3):
         _, id = await add_key(database, clock)
         await add_user(database, clock, "acme", f"u{index}@acme.example", Role.VIEWER)
         async with database.begin() as connection:
-            await Keys(PEPPER, clock).revoke(connection, "acme", id)
-            await Users(clock, MACS).delete(connection, "acme", f"u{index}")
+            await ApiKeyIssuer(PEPPER, clock).revoke(connection, "acme", id)
+            await UserRepository(clock, MACS).delete(connection, "acme", f"u{index}")
     await directory.refresh()
 
     assert len(directory) == 0

@@ -11,9 +11,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from cluster.settings import ROOT
-from cluster.storage.database import Database, StoreDown
-from cluster.storage.migrate import MIGRATIONS, StoreIsNewer, migrate
+from cluster.runtime.settings import ROOT
+from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.storage.migrate import MIGRATIONS, SchemaTooNew, migrate
 from cluster.storage.tables import metadata
 
 USER = "'ana@a.example', 'h', 'owner', 'active', 0, 0, 0)"
@@ -107,12 +107,12 @@ async def test_a_store_of_newer_code_is_refused_by_name(url: str) -> None:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     await database.close()
 
-    with pytest.raises(StoreIsNewer, match="'9999'.*newer"):
+    with pytest.raises(SchemaTooNew, match="'9999'.*newer"):
         migrate(url)
 
 
 def test_a_store_that_is_not_there_is_down() -> None:
-    with pytest.raises(StoreDown):
+    with pytest.raises(DatabaseUnavailable):
         migrate("postgresql+asyncpg://mobula@127.0.0.1:1/none")
-    with pytest.raises(StoreDown):
+    with pytest.raises(DatabaseUnavailable):
         migrate("sqlite+aiosqlite:////nowhere/at/all/mobula.db")

@@ -5,16 +5,21 @@ import contextlib
 import pytest
 from sqlalchemy import select
 
-from cluster.auth.keys import Keys
-from cluster.auth.records import User
-from cluster.auth.repository import ApiKeys, Users
-from cluster.clock import ManualClock
-from cluster.problems import Conflict, InvalidRequest, NotFound
+from cluster.auth.keys import ApiKeyIssuer
+from cluster.auth.models import User
+from cluster.auth.repository import ApiKeyRepository, UserRepository
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
 from cluster.storage.database import Database
 from cluster.storage.tables import changes
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Plan
-from cluster.tenants.repository import CHANGES_KEPT_S, Plans, Tenants, record_change
+from cluster.tenants.repository import (
+    CHANGES_KEPT_S,
+    PlanRepository,
+    TenantRepository,
+    record_change,
+)
 from tests.contract.storage.conftest import MACS, PEPPER, add_key, add_user
 
 HOSTILE = [
@@ -41,10 +46,10 @@ async def test_a_plan_survives_the_store(database: Database, clock: ManualClock)
         {"id": "full", "rates": {"generate": {"tokens": {"limit": 600}}}, "models": ["nano"]}
     )
     async with database.begin() as connection:
-        await Plans(clock).create(connection, plan)
+        await PlanRepository(clock).create(connection, plan)
 
     async with database.read() as connection:
-        stored = await Plans(clock).get(connection, "full")
+        stored = await PlanRepository(clock).get(connection, "full")
 
     assert (stored.plan, stored.version) == (plan, 1)
 
@@ -52,7 +57,7 @@ async def test_a_plan_survives_the_store(database: Database, clock: ManualClock)
 async def test_a_plan_is_replaced_only_from_the_version_that_was_read(
     database: Database, clock: ManualClock
 ) -> None:
-    plans = Plans(clock)
+    plans = PlanRepository(clock)
     async with database.begin() as connection:
         assert (await plans.replace(connection, Plan(id="free", weight=2), 1)).version == 2
 
@@ -67,18 +72,18 @@ async def test_a_plan_is_replaced_only_from_the_version_that_was_read(
 async def test_a_plan_in_use_is_not_deleted(database: Database, clock: ManualClock) -> None:
     with pytest.raises(Conflict, match="Tenants are on plan 'free'"):
         async with database.begin() as connection:
-            await Plans(clock).delete(connection, "free")
+            await PlanRepository(clock).delete(connection, "free")
     async with database.begin() as connection:
-        await Plans(clock).delete(connection, "pro")
+        await PlanRepository(clock).delete(connection, "pro")
 
 
 async def test_ids_are_given_once(database: Database, clock: ManualClock, ana: User) -> None:
     with pytest.raises(Conflict, match="plan 'free'"):
         async with database.begin() as connection:
-            await Plans(clock).create(connection, Plan(id="free"))
+            await PlanRepository(clock).create(connection, Plan(id="free"))
     with pytest.raises(Conflict, match="tenant 'acme'"):
         async with database.begin() as connection:
-            await Tenants(clock).create(connection, "acme", "Acme", "free")
+            await TenantRepository(clock).create(connection, "acme", "Acme", "free")
     with pytest.raises(Conflict, match="email"):
         await add_user(database, clock, "other", ana.email, Role.OWNER)
 
@@ -86,15 +91,15 @@ async def test_ids_are_given_once(database: Database, clock: ManualClock, ana: U
 async def test_a_tenant_needs_a_plan_that_exists(database: Database, clock: ManualClock) -> None:
     with pytest.raises(NotFound, match="plan 'gold'"):
         async with database.begin() as connection:
-            await Tenants(clock).create(connection, "new", "New", "gold")
+            await TenantRepository(clock).create(connection, "new", "New", "gold")
     with pytest.raises(NotFound, match="plan 'gold'"):
         async with database.begin() as connection:
-            await Tenants(clock).update(connection, "acme", plan="gold")
+            await TenantRepository(clock).update(connection, "acme", plan="gold")
 
 
 async def test_tenants_have_secrets_of_their_own(database: Database, clock: ManualClock) -> None:
     async with database.read() as connection:
-        found = [await Tenants(clock).get(connection, name) for name in ("acme", "other")]
+        found = [await TenantRepository(clock).get(connection, name) for name in ("acme", "other")]
 
     assert len({tenant.secret for tenant in found}) == 2
     assert all(len(tenant.secret) == 32 for tenant in found)
@@ -104,7 +109,7 @@ async def test_tenants_have_secrets_of_their_own(database: Database, clock: Manu
 async def test_a_listing_comes_in_pages(database: Database, clock: ManualClock) -> None:
     ids = sorted([(await add_key(database, clock))[1] for _ in range(5)])
     await add_key(database, clock, "other")
-    keys, seen, after = ApiKeys(clock, MACS), [], None
+    keys, seen, after = ApiKeyRepository(clock, MACS), [], None
     async with database.read() as connection:
         while True:
             page = await keys.list(connection, "acme", 2, after)
@@ -121,7 +126,7 @@ async def test_a_listing_comes_in_pages(database: Database, clock: ManualClock) 
 async def test_a_page_has_bounds(database: Database, clock: ManualClock, limit: int) -> None:
     async with database.read() as connection:
         with pytest.raises(InvalidRequest, match="1 to 200") as refused:
-            await Tenants(clock).list(connection, limit)
+            await TenantRepository(clock).list(connection, limit)
     assert refused.value.param == "limit"
 
 
@@ -131,15 +136,15 @@ async def test_hostile_ids_are_not_found(
 ) -> None:
     async with database.read() as connection:
         with pytest.raises(NotFound):
-            await Plans(clock).get(connection, id)
+            await PlanRepository(clock).get(connection, id)
         with pytest.raises(NotFound):
-            await Tenants(clock).get(connection, id)
+            await TenantRepository(clock).get(connection, id)
         with pytest.raises(NotFound):
-            await ApiKeys(clock, MACS).get(connection, "acme", id)
+            await ApiKeyRepository(clock, MACS).get(connection, "acme", id)
         with pytest.raises(NotFound):
-            await Users(clock, MACS).get(connection, id, ana.id)
+            await UserRepository(clock, MACS).get(connection, id, ana.id)
         with pytest.raises(InvalidRequest):
-            await Users(clock, MACS).list(connection, "acme", after=id)
+            await UserRepository(clock, MACS).list(connection, "acme", after=id)
 
 
 async def test_another_tenants_rows_are_not_found(
@@ -148,19 +153,19 @@ async def test_another_tenants_rows_are_not_found(
     _, key = await add_key(database, clock)
     async with database.begin() as connection:
         for attempt in (
-            ApiKeys(clock, MACS).get(connection, "other", key),
-            ApiKeys(clock, MACS).update(connection, "other", key, name="mine"),
-            Keys(PEPPER, clock).revoke(connection, "other", key),
-            Keys(PEPPER, clock).rotate(connection, "other", key, grace_s=0, created_by="x"),
-            Users(clock, MACS).get(connection, "other", ana.id),
-            Users(clock, MACS).update(connection, "other", ana.id, role=Role.OWNER),
-            Users(clock, MACS).delete(connection, "other", ana.id),
+            ApiKeyRepository(clock, MACS).get(connection, "other", key),
+            ApiKeyRepository(clock, MACS).update(connection, "other", key, name="mine"),
+            ApiKeyIssuer(PEPPER, clock).revoke(connection, "other", key),
+            ApiKeyIssuer(PEPPER, clock).rotate(connection, "other", key, grace_s=0, created_by="x"),
+            UserRepository(clock, MACS).get(connection, "other", ana.id),
+            UserRepository(clock, MACS).update(connection, "other", ana.id, role=Role.OWNER),
+            UserRepository(clock, MACS).delete(connection, "other", ana.id),
         ):
             with pytest.raises(NotFound):
                 await attempt
-        await ApiKeys(clock, MACS).touch(connection, "other", {key: 9e9})
-        assert (await ApiKeys(clock, MACS).list(connection, "other")).items == ()
-        found = await ApiKeys(clock, MACS).get(connection, "acme", key)
+        await ApiKeyRepository(clock, MACS).touch(connection, "other", {key: 9e9})
+        assert (await ApiKeyRepository(clock, MACS).list(connection, "other")).items == ()
+        found = await ApiKeyRepository(clock, MACS).get(connection, "acme", key)
     assert (found.name, found.revoked, found.last_used) == ("back end", None, None)
 
 
@@ -170,11 +175,13 @@ async def test_every_change_is_told_with_the_row(
     before = len(await _changed(database))
     _, key = await add_key(database, clock)
     async with database.begin() as connection:
-        await ApiKeys(clock, MACS).update(connection, "acme", key, scopes=[Scope.MODELS_READ])
-        await Users(clock, MACS).update(connection, "acme", ana.id, role=Role.OWNER)
-        await Tenants(clock).update(connection, "acme", status="suspended")
-        await Plans(clock).replace(connection, Plan(id="pro"))
-        await Users(clock, MACS).delete(connection, "acme", ana.id)
+        await ApiKeyRepository(clock, MACS).update(
+            connection, "acme", key, scopes=[Scope.MODELS_READ]
+        )
+        await UserRepository(clock, MACS).update(connection, "acme", ana.id, role=Role.OWNER)
+        await TenantRepository(clock).update(connection, "acme", status="suspended")
+        await PlanRepository(clock).replace(connection, Plan(id="pro"))
+        await UserRepository(clock, MACS).delete(connection, "acme", ana.id)
 
     told = (await _changed(database))[before:]
 
@@ -188,7 +195,7 @@ async def test_a_change_that_is_not_kept_is_not_told(
     before = await _changed(database)
     with contextlib.suppress(ZeroDivisionError):
         async with database.begin() as connection:
-            await Tenants(clock).update(connection, "acme", name="New")
+            await TenantRepository(clock).update(connection, "acme", name="New")
             raise ZeroDivisionError
 
     assert await _changed(database) == before
@@ -208,7 +215,7 @@ async def test_old_changes_are_pruned_and_numbers_never_used_again(
 
 async def test_last_use_only_moves_forward(database: Database, clock: ManualClock) -> None:
     _, key = await add_key(database, clock)
-    keys = ApiKeys(clock, MACS)
+    keys = ApiKeyRepository(clock, MACS)
     async with database.begin() as connection:
         for at in (5.0, 9.0, 7.0):
             await keys.touch(connection, "acme", {key: at})
@@ -219,12 +226,12 @@ async def test_a_rotated_key_has_one_successor_and_a_last_moment(
     database: Database, clock: ManualClock
 ) -> None:
     _, old = await add_key(database, clock, expires=clock.wall() + 1000)
-    rules = Keys(PEPPER, clock)
+    rules = ApiKeyIssuer(PEPPER, clock)
     async with database.begin() as connection:
         _, new = await rules.rotate(connection, "acme", old, grace_s=60, created_by="key:x")
         with pytest.raises(Conflict, match="was rotated"):
             await rules.rotate(connection, "acme", old, grace_s=60, created_by="key:x")
-        record = await ApiKeys(clock, MACS).get(connection, "acme", old)
+        record = await ApiKeyRepository(clock, MACS).get(connection, "acme", old)
 
     assert (record.replaced_by, record.expires) == (new.id, clock.wall() + 60)
     assert (new.name, new.scopes) == (record.name, record.scopes)
@@ -233,7 +240,7 @@ async def test_a_rotated_key_has_one_successor_and_a_last_moment(
 
 async def test_a_revoked_key_stays_revoked(database: Database, clock: ManualClock) -> None:
     _, key = await add_key(database, clock)
-    rules, first = Keys(PEPPER, clock), clock.wall()
+    rules, first = ApiKeyIssuer(PEPPER, clock), clock.wall()
     async with database.begin() as connection:
         await rules.revoke(connection, "acme", key)
         clock.advance(10)
@@ -258,5 +265,5 @@ async def test_a_bad_key_is_refused_with_the_field(
     good = {"name": "ok", "scopes": [Scope.GENERATE], "created_by": "system", "expires": None}
     async with database.begin() as connection:
         with pytest.raises(InvalidRequest) as refused:
-            await Keys(PEPPER, clock).create(connection, "acme", **{**good, **changed})
+            await ApiKeyIssuer(PEPPER, clock).create(connection, "acme", **{**good, **changed})
     assert refused.value.param == param

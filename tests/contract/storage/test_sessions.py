@@ -7,19 +7,19 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select
 
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
-from cluster.auth.records import User
-from cluster.auth.repository import Users
+from cluster.auth.repository import UserRepository
 from cluster.auth.sessions import GRACE_S, MAX_ENDED, Sessions
-from cluster.auth.signing import KNOWN_AFTER_S, LONGEST_TOKEN_S, Signing
+from cluster.auth.signing import KNOWN_AFTER_S, LONGEST_TOKEN_S, SigningKeyService
 from cluster.auth.tokens import verify
-from cluster.clock import ManualClock
-from cluster.problems import Conflict, Forbidden, RateLimited, Unauthenticated
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, Forbidden, RateLimited, Unauthenticated
 from cluster.storage.database import Database
 from cluster.storage.tables import ended_sessions, events, refresh_tokens, signing_keys
 from cluster.tenants.caller import Role
-from cluster.tenants.directory import Directory
-from cluster.tenants.repository import Tenants
+from cluster.tenants.repository import TenantRepository
 from tests.contract.storage.conftest import MACS, PASSWORD, PEPPER, add_user
 
 HERE = "10.0.0.1"
@@ -31,12 +31,12 @@ def sessions(database: Database, clock: ManualClock, passwords: Passwords) -> Se
 
 
 @pytest.fixture
-async def directory(database: Database, clock: ManualClock) -> Directory:
-    return Directory(database, PEPPER, clock)
+async def directory(database: Database, clock: ManualClock) -> CredentialDirectory:
+    return CredentialDirectory(database, PEPPER, clock)
 
 
 async def test_signing_in_gives_tokens_that_name_the_user(
-    sessions: Sessions, directory: Directory, ana: User
+    sessions: Sessions, directory: CredentialDirectory, ana: User
 ) -> None:
     signed_in = await sessions.login(" ANA@Acme.example ", PASSWORD, HERE)
     await directory.refresh()
@@ -74,14 +74,14 @@ async def test_a_disabled_user_and_a_suspended_tenant_cannot_sign_in(
     sessions: Sessions, database: Database, clock: ManualClock, ana: User
 ) -> None:
     async with database.begin() as connection:
-        await Tenants(clock).update(connection, "acme", status="suspended")
+        await TenantRepository(clock).update(connection, "acme", status="suspended")
     with pytest.raises(Forbidden, match="suspended"):
         await sessions.login(ana.email, PASSWORD, HERE)
     with pytest.raises(Unauthenticated):
         await sessions.login(ana.email, "wrong horse battery", HERE)
 
     async with database.begin() as connection:
-        await Users(clock, MACS).update(connection, "acme", ana.id, status="disabled")
+        await UserRepository(clock, MACS).update(connection, "acme", ana.id, status="disabled")
     with pytest.raises(Unauthenticated):
         await sessions.login(ana.email, PASSWORD, HERE)
 
@@ -165,7 +165,11 @@ async def test_the_grace_of_a_used_token_brings_no_ended_sign_in_back(
 
 
 async def test_signing_out_ends_the_access_token_too_and_that_of_no_other_sign_in(
-    sessions: Sessions, directory: Directory, database: Database, clock: ManualClock, ana: User
+    sessions: Sessions,
+    directory: CredentialDirectory,
+    database: Database,
+    clock: ManualClock,
+    ana: User,
 ) -> None:
     left, other = [await sessions.login(ana.email, PASSWORD, HERE) for _ in range(2)]
     renewed = await sessions.refresh(left.refresh_token)
@@ -175,7 +179,7 @@ async def test_signing_out_ends_the_access_token_too_and_that_of_no_other_sign_i
     await sessions.logout(renewed.refresh_token)
     await directory.refresh()
 
-    loaded = Directory(database, PEPPER, clock)
+    loaded = CredentialDirectory(database, PEPPER, clock)
     await loaded.refresh()
     for each in (directory, loaded):
         for token in (left.access_token, renewed.access_token):
@@ -185,7 +189,7 @@ async def test_signing_out_ends_the_access_token_too_and_that_of_no_other_sign_i
 
 
 async def test_a_detected_reuse_ends_the_access_tokens_too(
-    sessions: Sessions, directory: Directory, clock: ManualClock, ana: User
+    sessions: Sessions, directory: CredentialDirectory, clock: ManualClock, ana: User
 ) -> None:
     first = await sessions.login(ana.email, PASSWORD, HERE)
     second = await sessions.refresh(first.refresh_token)
@@ -200,7 +204,11 @@ async def test_a_detected_reuse_ends_the_access_tokens_too(
 
 
 async def test_ended_sign_ins_are_forgotten_when_their_tokens_are_over(
-    sessions: Sessions, directory: Directory, database: Database, clock: ManualClock, ana: User
+    sessions: Sessions,
+    directory: CredentialDirectory,
+    database: Database,
+    clock: ManualClock,
+    ana: User,
 ) -> None:
     await directory.refresh()
     await sessions.logout((await sessions.login(ana.email, PASSWORD, HERE)).refresh_token)
@@ -217,7 +225,7 @@ async def test_ended_sign_ins_are_forgotten_when_their_tokens_are_over(
 
 
 async def test_who_signs_out_very_often_is_signed_out_everywhere_instead(
-    sessions: Sessions, directory: Directory, clock: ManualClock, ana: User
+    sessions: Sessions, directory: CredentialDirectory, clock: ManualClock, ana: User
 ) -> None:
     """Else the memory of every directory would be theirs to fill."""
     other = await sessions.login(ana.email, PASSWORD, HERE)
@@ -313,7 +321,9 @@ async def test_refresh_tokens_end_by_time_by_sign_out_and_with_the_users_session
     changed = await sessions.login(ana.email, PASSWORD, HERE)
     clock.advance(1)
     async with database.begin() as connection:
-        await Users(clock, MACS).update(connection, "acme", ana.id, password="$argon2id$other")
+        await UserRepository(clock, MACS).update(
+            connection, "acme", ana.id, password="$argon2id$other"
+        )
     with pytest.raises(Unauthenticated):
         await sessions.refresh(changed.refresh_token)
 
@@ -356,7 +366,7 @@ async def test_a_hash_of_older_parameters_is_made_anew_and_sessions_go_on(
     sessions = Sessions(database, PEPPER, clock, passwords=dearer)
     before = await sessions.login(ana.email, PASSWORD, HERE)
     async with database.read() as connection:
-        stored = await Users(clock, MACS).get(connection, "acme", ana.id)
+        stored = await UserRepository(clock, MACS).get(connection, "acme", ana.id)
 
     assert "m=16,t=2" in stored.password
     assert stored.valid_after == ana.valid_after
@@ -365,12 +375,16 @@ async def test_a_hash_of_older_parameters_is_made_anew_and_sessions_go_on(
 
 
 async def test_a_new_signing_key_waits_until_everybody_knows_it(
-    sessions: Sessions, database: Database, directory: Directory, clock: ManualClock, ana: User
+    sessions: Sessions,
+    database: Database,
+    directory: CredentialDirectory,
+    clock: ManualClock,
+    ana: User,
 ) -> None:
     old = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
     await directory.refresh()
     async with database.begin() as connection:
-        new_id = await Signing(PEPPER, clock).rotate(connection)
+        new_id = await SigningKeyService(PEPPER, clock).rotate(connection)
 
     early = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
     directory.verify(early)  # signed by the key that this directory knows already
@@ -385,11 +399,15 @@ async def test_a_new_signing_key_waits_until_everybody_knows_it(
 
 
 async def test_a_retired_key_is_believed_no_longer_than_a_token_lives(
-    database: Database, directory: Directory, clock: ManualClock, ana: User, passwords: Passwords
+    database: Database,
+    directory: CredentialDirectory,
+    clock: ManualClock,
+    ana: User,
+    passwords: Passwords,
 ) -> None:
     sessions = Sessions(database, PEPPER, clock, access_token_s=3600, passwords=passwords)
     async with database.begin() as connection:
-        await Signing(PEPPER, clock).rotate(connection)
+        await SigningKeyService(PEPPER, clock).rotate(connection)
     token = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
     await directory.refresh()
     assert len(directory.jwks()["keys"]) == 2
@@ -400,13 +418,13 @@ async def test_a_retired_key_is_believed_no_longer_than_a_token_lives(
     with pytest.raises(Unauthenticated):
         directory.verify(token)
     async with database.begin() as connection:
-        await Signing(PEPPER, clock).rotate(connection)
+        await SigningKeyService(PEPPER, clock).rotate(connection)
         count = select(func.count()).select_from(signing_keys)
         assert (await connection.execute(count)).scalar() == 2
 
 
 async def test_the_published_keys_verify_tokens_and_hold_nothing_private(
-    sessions: Sessions, directory: Directory, clock: ManualClock, ana: User
+    sessions: Sessions, directory: CredentialDirectory, clock: ManualClock, ana: User
 ) -> None:
     import jwt
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from cluster.auth.keys import Keys
-from cluster.clock import ManualClock
-from cluster.problems import Unauthenticated
-from cluster.storage.database import Database, StoreDown
-from cluster.tenants.directory import Directory
+from cluster.auth.credential_directory import CredentialDirectory
+from cluster.auth.keys import ApiKeyIssuer
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
+from cluster.storage.database import Database, DatabaseUnavailable
 from tests.contract.storage.conftest import PEPPER, add_key, filled, until
 from tests.servers.postgres import PostgresServer
 
@@ -21,7 +21,7 @@ async def test_requests_are_authenticated_while_the_store_is_down(
     database: Database, clock: ManualClock, postgres_server: PostgresServer
 ) -> None:
     key, id = await add_key(database, clock)
-    directory = Directory(database, PEPPER, clock)
+    directory = CredentialDirectory(database, PEPPER, clock)
     await directory.start()
     postgres_server.stop()
     try:
@@ -29,16 +29,16 @@ async def test_requests_are_authenticated_while_the_store_is_down(
         clock.advance(1)
         assert directory.verify(key).tenant == "acme"
         assert directory.age_s >= 1
-        with pytest.raises(StoreDown):
+        with pytest.raises(DatabaseUnavailable):
             await directory.refresh()
-        with pytest.raises(StoreDown):
-            await Directory(database, PEPPER, clock).start()
-        with pytest.raises(StoreDown):
+        with pytest.raises(DatabaseUnavailable):
+            await CredentialDirectory(database, PEPPER, clock).start()
+        with pytest.raises(DatabaseUnavailable):
             await directory.tidy()
     finally:
         postgres_server.start()
     async with database.begin() as connection:
-        await Keys(PEPPER, clock).revoke(connection, "acme", id)
+        await ApiKeyIssuer(PEPPER, clock).revoke(connection, "acme", id)
     await until(lambda: directory.age_s == 0)
     await directory.refresh()
     with pytest.raises(Unauthenticated):

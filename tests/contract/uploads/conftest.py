@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, insert
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.storage.tables import metadata, plans, tenants
 from tests.contract.uploads.upload_bench import Bench, bench_on

@@ -9,16 +9,16 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.media.download import MAX_REDIRECTS
-from cluster.media.videos import objects_expire
 from deployments.contracts.jobs import ENDED, Job
-from deployments.jobs.worker import Pace, Worker
+from deployments.jobs.worker import JobWorker, WorkerTimings
+from deployments.video.catalog import objects_expire
+from deployments.video.url_download import MAX_REDIRECTS
 from tests.contract.uploads.upload_bench import LARGEST, Bench, chunks, failing, sent
 
 URL = "https://cdn.example.com/talk.mp4"
 FILM = b"FILM" + bytes(range(256)) * 4
 ONE_STORE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # about hosts, not rows
-PACE = Pace(poll_s=0.01, slowest_s=0.02, beat_s=0.02)
+PACE = WorkerTimings(poll_s=0.01, slowest_s=0.02, beat_s=0.02)
 
 
 async def until(condition: Callable[[], Any]) -> Any:
@@ -29,8 +29,8 @@ async def until(condition: Callable[[], Any]) -> Any:
 
 
 @asynccontextmanager
-async def working(bench: Bench, name: str = "worker") -> AsyncIterator[Worker]:
-    worker = Worker(bench.jobs, [bench.importing], name, bench.clock, pace=PACE)
+async def working(bench: Bench, name: str = "worker") -> AsyncIterator[JobWorker]:
+    worker = JobWorker(bench.jobs, [bench.importing], name, bench.clock, pace=PACE)
     await worker.start()
     try:
         yield worker

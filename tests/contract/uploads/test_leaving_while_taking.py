@@ -17,7 +17,7 @@ async def test_an_upload_is_free_whenever_the_client_left_that_was_about_to_hold
     made = await bench.desk.create("acme", "k", "a.mp4", 100)
 
     async def hold() -> None:
-        async with bench.desk.held("acme", made.id, 0):
+        async with bench.desk.lock("acme", made.id, 0):
             await asyncio.sleep(0)
 
     for moment in range(MOMENTS):

@@ -5,23 +5,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cluster.blobs.failures import StorageFull
-from cluster.media.slices import Checksum
-from cluster.media.upload import (
+from cluster.blobs.errors import StorageFull
+from cluster.runtime.problems import Problem
+from cluster.tenants.plan import MediaPlan, Plan
+from deployments.video.catalog import VideoNotFound, objects_expire
+from deployments.video.errors import MediaRefused, SandboxFailed
+from deployments.video.uploads.part_stream import Checksum
+from deployments.video.uploads.repository import LIFE_S, LOCK_S
+from deployments.video.uploads.upload import (
     ChecksumMismatch,
-    NoSuchUpload,
     OffsetMismatch,
-    OverLength,
     TooManyUploads,
     UploadGone,
     UploadLocked,
+    UploadNotFound,
+    UploadTooLong,
     video_id_of,
 )
-from cluster.media.uploads import LIFE_S, LOCK_S
-from cluster.media.videos import NoSuchVideo, objects_expire
-from cluster.problems import Problem
-from cluster.tenants.plan import MediaPlan, Plan
-from deployments.clipper.failures import MediaRefused, SandboxFailed
 from tests.contract.uploads.upload_bench import Bench, chunks, failing
 
 DATA = b"FILM" + bytes(range(200))
@@ -34,7 +34,7 @@ async def begin(bench: Bench, length: int = len(DATA), tenant: str = "acme") -> 
 async def test_what_was_created_is_what_is_found(bench: Bench) -> None:
     made = await bench.desk.create("acme", "key", "talk", 10, "name dGFsaw==")
     assert await bench.desk.get("acme", made.id) == made
-    with pytest.raises(NoSuchUpload):
+    with pytest.raises(UploadNotFound):
         await bench.desk.get("other", made.id)
 
 
@@ -49,12 +49,12 @@ async def test_bytes_are_the_same_whatever_pieces_they_came_in(
 
     found = await bench.desk.get("acme", upload)
     assert (found.state, found.received) == ("finishing", len(DATA))
-    assert b"".join([block async for block in bench.desk.bytes_of(found)]) == DATA
+    assert b"".join([block async for block in bench.desk.read(found)]) == DATA
 
 
 async def test_a_whole_upload_becomes_one_video_and_its_pieces_go(bench: Bench) -> None:
     upload = await begin(bench)
-    async with bench.desk.held("acme", upload, 0) as hold:
+    async with bench.desk.lock("acme", upload, 0) as hold:
         await bench.desk.append(hold, chunks(DATA))
         video = await bench.intake.finish(hold)
 
@@ -79,7 +79,7 @@ async def test_of_many_who_want_to_write_one_does(bench: Bench, replica: Bench) 
 
     async def write(on: Bench) -> None:
         try:
-            async with on.desk.held("acme", upload, 0) as hold:
+            async with on.desk.lock("acme", upload, 0) as hold:
                 note("held")
                 await all_tried.wait()
                 await on.desk.append(hold, chunks(DATA[:20]))
@@ -95,7 +95,7 @@ async def test_of_many_who_want_to_write_one_does(bench: Bench, replica: Bench) 
 async def test_a_writer_that_was_thought_dead_changes_nothing(bench: Bench, replica: Bench) -> None:
     upload = await begin(bench)
 
-    async with bench.desk.held("acme", upload, 0) as dead:
+    async with bench.desk.lock("acme", upload, 0) as dead:
         bench.clock.advance(LOCK_S + 1)
         await replica.pieces(upload, 0, DATA[:30])
         with pytest.raises(UploadLocked):
@@ -103,15 +103,15 @@ async def test_a_writer_that_was_thought_dead_changes_nothing(bench: Bench, repl
 
     found = await bench.desk.get("acme", upload)
     assert found.received == 30
-    assert b"".join([block async for block in bench.desk.bytes_of(found)]) == DATA[:30]
+    assert b"".join([block async for block in bench.desk.read(found)]) == DATA[:30]
 
 
 async def test_who_finishes_late_changes_nothing(bench: Bench, replica: Bench) -> None:
     upload = await begin(bench)
-    async with bench.desk.held("acme", upload, 0) as dead:
+    async with bench.desk.lock("acme", upload, 0) as dead:
         await bench.desk.append(dead, chunks(DATA))
         bench.clock.advance(LOCK_S + 1)
-        async with replica.desk.held("acme", upload, len(DATA)) as hold:
+        async with replica.desk.lock("acme", upload, len(DATA)) as hold:
             video = await replica.intake.finish(hold)
         with pytest.raises(Problem):
             await bench.intake.finish(dead)
@@ -138,7 +138,7 @@ async def test_slices_that_came_before_a_failure_are_kept(bench: Bench) -> None:
         yield DATA[:40]
         raise ConnectionError
 
-    async with bench.desk.held("acme", upload, 0) as hold:
+    async with bench.desk.lock("acme", upload, 0) as hold:
         with pytest.raises(ConnectionError):
             await bench.desk.append(hold, breaking())
     assert (await bench.desk.get("acme", upload)).received == 32
@@ -148,7 +148,7 @@ async def test_a_piece_is_not_what_its_checksum_says(bench: Bench) -> None:
     upload = await begin(bench)
     wrong = Checksum.of("sha1", b"other")
     for data in (DATA[:100], b""):
-        async with bench.desk.held("acme", upload, 0) as hold:
+        async with bench.desk.lock("acme", upload, 0) as hold:
             with pytest.raises(ChecksumMismatch):
                 await bench.desk.append(hold, chunks(data), wrong)
     assert (await bench.desk.get("acme", upload)).received == 0
@@ -157,7 +157,7 @@ async def test_a_piece_is_not_what_its_checksum_says(bench: Bench) -> None:
 
 async def test_bytes_over_the_length_are_refused(bench: Bench) -> None:
     upload = await begin(bench, 20)
-    with pytest.raises(OverLength):
+    with pytest.raises(UploadTooLong):
         await bench.pieces(upload, 0, DATA[:21])
     assert (await bench.desk.get("acme", upload)).received <= 20
 
@@ -170,10 +170,10 @@ async def test_deleting_while_somebody_writes_leaves_nothing(bench: Bench) -> No
         await bench.desk.delete("acme", upload)
         yield DATA[16:32]
 
-    async with bench.desk.held("acme", upload, 0) as hold:
+    async with bench.desk.lock("acme", upload, 0) as hold:
         with pytest.raises(UploadLocked):
             await bench.desk.append(hold, meanwhile())
-    with pytest.raises(NoSuchUpload):
+    with pytest.raises(UploadNotFound):
         await bench.desk.get("acme", upload)
     bench.clock.advance(3600.0)
     await bench.files.sweep()
@@ -182,7 +182,7 @@ async def test_deleting_while_somebody_writes_leaves_nothing(bench: Bench) -> No
 
 async def test_what_is_no_recording_ends_the_upload_with_its_reason(bench: Bench) -> None:
     upload = await begin(bench, 5)
-    async with bench.desk.held("acme", upload, 0) as hold:
+    async with bench.desk.lock("acme", upload, 0) as hold:
         await bench.desk.append(hold, chunks(b"notes"))
         with pytest.raises(MediaRefused):
             await bench.intake.finish(hold)
@@ -193,7 +193,7 @@ async def test_what_is_no_recording_ends_the_upload_with_its_reason(bench: Bench
     assert found.problem["slug"] == "media-refused"
     with pytest.raises(UploadGone):
         await bench.pieces(upload, 5)
-    with pytest.raises(NoSuchVideo):
+    with pytest.raises(VideoNotFound):
         await bench.videos.get("acme", video_id_of(upload))
     assert await bench.files.used("acme") == 0
 
@@ -201,12 +201,12 @@ async def test_what_is_no_recording_ends_the_upload_with_its_reason(bench: Bench
 async def test_a_failure_of_ours_is_not_the_end_of_the_upload(bench: Bench) -> None:
     upload = await begin(bench)
     bench.look.failures.append(failing())
-    async with bench.desk.held("acme", upload, 0) as hold:
+    async with bench.desk.lock("acme", upload, 0) as hold:
         await bench.desk.append(hold, chunks(DATA))
         with pytest.raises(SandboxFailed):
             await bench.intake.finish(hold)
 
-    async with bench.desk.held("acme", upload, len(DATA)) as hold:
+    async with bench.desk.lock("acme", upload, len(DATA)) as hold:
         assert (await bench.intake.finish(hold)).state == "ready"
 
 
@@ -217,12 +217,12 @@ async def test_an_upload_that_there_is_no_room_to_join_waits_for_room(bench: Ben
     await bench.pieces(upload, 0, DATA)
     bench.plan[0] = Plan(id="default", media=MediaPlan(storage_bytes=500))
 
-    async with bench.desk.held("acme", upload, len(DATA)) as hold:
+    async with bench.desk.lock("acme", upload, len(DATA)) as hold:
         with pytest.raises(StorageFull):
             await bench.intake.finish(hold)
     assert (await bench.desk.get("acme", upload)).state == "finishing"
     await bench.files.delete("acme", [other.path])
-    async with bench.desk.held("acme", upload, len(DATA)) as hold:
+    async with bench.desk.lock("acme", upload, len(DATA)) as hold:
         assert (await bench.intake.finish(hold)).state == "ready"
 
 
@@ -246,13 +246,13 @@ async def test_uploads_past_their_time_are_swept_with_their_pieces(bench: Bench)
     await bench.pieces(upload, 0, DATA[:40])
     bench.clock.advance(LIFE_S + 1)
     with pytest.raises(UploadGone):
-        await bench.desk.usable("acme", upload)
+        await bench.desk.get_active("acme", upload)
     assert await bench.desk.sweep() == 0
 
     bench.clock.advance(LIFE_S)
     assert await bench.desk.sweep() == 1
     assert await bench.files.used("acme") == 0
-    with pytest.raises(NoSuchUpload):
+    with pytest.raises(UploadNotFound):
         await bench.desk.get("acme", upload)
 
 

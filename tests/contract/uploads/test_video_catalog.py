@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.media.videos import (
-    NoSuchVideo,
+from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.jobs import NewJob
+from deployments.video.catalog import (
     SourceLost,
     Video,
+    VideoAlreadyExists,
     VideoBusy,
-    VideoMade,
+    VideoNotFound,
     new_id,
     objects_expire,
 )
-from cluster.problems import InvalidRequest
-from deployments.contracts.jobs import NewJob
 from tests.contract.uploads.upload_bench import Bench, chunks
 
 FILM = b"FILM" + b"." * 96
@@ -31,9 +31,9 @@ async def test_what_was_admitted_is_what_is_found_by_its_tenant_alone(bench: Ben
     made = await ready(bench)
     assert await bench.videos.get("acme", made.id) == made
     for tenant, video in (("other", made.id), ("acme", new_id()), ("acme", "x' or 1=1")):
-        with pytest.raises(NoSuchVideo):
+        with pytest.raises(VideoNotFound):
             await bench.videos.get(tenant, video)
-        with pytest.raises(NoSuchVideo):
+        with pytest.raises(VideoNotFound):
             await bench.videos.delete(tenant, video)
 
 
@@ -78,14 +78,14 @@ async def test_a_source_that_expired_unchecked_makes_no_video(bench: Bench) -> N
 
     with pytest.raises(SourceLost):
         async with bench.database.begin() as connection:
-            await bench.videos.admit(connection, inspected)
-    with pytest.raises(NoSuchVideo):
+            await bench.videos.mark_ready(connection, inspected)
+    with pytest.raises(VideoNotFound):
         await bench.videos.get("acme", draft.id)
 
 
 async def test_a_late_writer_cannot_put_another_source_under_a_ready_video(bench: Bench) -> None:
     made = await ready(bench)
-    with pytest.raises(VideoMade):
+    with pytest.raises(VideoAlreadyExists):
         await bench.intake.store("acme", made.id, chunks(b"FILM of another"))
     assert await bench.read(made.path) == FILM
     assert (await bench.files.stat("acme", made.path)).expires == objects_expire(made)
@@ -99,7 +99,7 @@ async def test_only_what_was_looked_at_is_admitted(bench: Bench) -> None:
 
     with pytest.raises(SourceLost):
         async with bench.database.begin() as connection:
-            await bench.videos.admit(connection, inspected)
+            await bench.videos.mark_ready(connection, inspected)
 
 
 async def test_a_source_that_nobody_admits_goes_by_itself(bench: Bench) -> None:
@@ -128,10 +128,10 @@ async def test_a_video_is_deleted_or_worked_on_but_not_both(bench: Bench, replic
         async def work(video: Video) -> bool:
             try:
                 async with replica.database.begin() as connection:
-                    await replica.videos.hold(connection, "acme", video.id)
+                    await replica.videos.lock(connection, "acme", video.id)
                     new = NewJob("acme", "video.clips", "key", {}, subject=video.id)
                     await replica.jobs.create(connection, new)
-            except NoSuchVideo:
+            except VideoNotFound:
                 return False
             return True
 
@@ -154,7 +154,7 @@ async def test_sweeping_takes_what_is_past_its_time_and_idle(bench: Bench) -> No
 
     await bench.videos.sweep()
     await bench.files.sweep()
-    with pytest.raises(NoSuchVideo):
+    with pytest.raises(VideoNotFound):
         await bench.videos.get("acme", old.id)
     assert await bench.videos.get("acme", young.id) == young
     assert await bench.files.used("acme") == len(FILM)
@@ -171,5 +171,5 @@ async def test_only_an_import_can_fail(bench: Bench) -> None:
 async def test_a_video_deleted_meanwhile_is_not_made_ready(bench: Bench) -> None:
     draft = bench.intake.draft("acme", "key", "talk", new_id())
     await bench.intake.store("acme", draft.id, chunks(FILM))
-    with pytest.raises(NoSuchVideo):
+    with pytest.raises(VideoNotFound):
         await bench.intake.admit(replace(draft, state="importing"))

@@ -10,20 +10,20 @@ import httpx
 
 from cluster.blobs.files import TenantFiles
 from cluster.blobs.store import BlobStore
-from cluster.clock import ManualClock
-from cluster.media.download import Downloads
-from cluster.media.uploads import UploadDesk
-from cluster.media.videos import Video, VideoCatalog, new_id
-from cluster.net.ssrf import Guard
+from cluster.net.ssrf import SsrfGuard
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.plan import MediaPlan, Plan
-from deployments.clipper.failures import MediaRefused, SandboxFailed
-from deployments.clipper.importing import IMPORT, Importing, import_ended
-from deployments.clipper.intake import Intake
 from deployments.contracts.jobs import Job, NewJob
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits
 from deployments.jobs.store import JobStore
+from deployments.video.catalog import Video, VideoCatalog, new_id
+from deployments.video.errors import MediaRefused, SandboxFailed
+from deployments.video.import_job import IMPORT, ImportJobHandler, on_import_ended
+from deployments.video.ingest import VideoIngest
+from deployments.video.uploads.repository import UploadStore
+from deployments.video.url_download import UrlDownloader
 
 PUBLIC = "93.184.215.14"
 LARGEST = 4096
@@ -93,27 +93,27 @@ class Bench:
     folder: Path
     files: TenantFiles
     videos: VideoCatalog
-    desk: UploadDesk
-    intake: Intake
+    desk: UploadStore
+    intake: VideoIngest
     jobs: JobStore
-    importing: Importing
+    importing: ImportJobHandler
     web: Web
     names: Names
     look: Look
     plan: list[Plan] = field(default_factory=list)
 
-    def impatient(self, wall_s: float) -> Importing:
+    def impatient(self, wall_s: float) -> ImportJobHandler:
         """A handler that gives a download so many seconds."""
-        transport = PinnedTransport(Guard(resolve=self.names), wire=self.web)
-        downloads = Downloads(transport, wall_s=wall_s)
-        return Importing(self.intake, self.videos, self.files, downloads)
+        transport = PinnedTransport(SsrfGuard(resolve=self.names), wire=self.web)
+        downloads = UrlDownloader(transport, wall_s=wall_s)
+        return ImportJobHandler(self.intake, self.videos, self.files, downloads)
 
     async def close(self) -> None:
         await self.files.close()
 
     async def pieces(self, upload: str, offset: int, *pieces: bytes) -> None:
         """One request's worth of bytes."""
-        async with self.desk.held("acme", upload, offset) as hold:
+        async with self.desk.lock("acme", upload, offset) as hold:
             await self.desk.append(hold, chunks(*pieces))
 
     async def read(self, path: str) -> bytes:
@@ -138,12 +138,14 @@ def bench_on(database: Database, clock: ManualClock, folder: Path) -> Bench:
 
     files = TenantFiles(database, BlobStore(str(folder / "blobs")), clock, plan_of)
     videos = VideoCatalog(database, files, clock)
-    desk = UploadDesk(database, files, clock, slice_bytes=16, max_open=4)
+    desk = UploadStore(database, files, clock, slice_bytes=16, max_open=4)
     limits = MediaLimits(max_bytes=LARGEST)
-    intake = Intake(database, files, videos, desk, look, plan_of, clock, folder / "scratch", limits)
-    jobs = JobStore(database, clock, Random(7), at_end=import_ended(videos))
-    downloads = Downloads(PinnedTransport(Guard(resolve=names), wire=web), wall_s=20.0)
-    importing = Importing(intake, videos, files, downloads)
+    intake = VideoIngest(
+        database, files, videos, desk, look, plan_of, clock, folder / "scratch", limits
+    )
+    jobs = JobStore(database, clock, Random(7), at_end=on_import_ended(videos))
+    downloads = UrlDownloader(PinnedTransport(SsrfGuard(resolve=names), wire=web), wall_s=20.0)
+    importing = ImportJobHandler(intake, videos, files, downloads)
     return Bench(
         database, clock, folder, files, videos, desk, intake, jobs, importing, web, names, look,
         plan,

@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.audit.chain import GENESIS, Chain, Link, encoding, mac_of
+from cluster.audit.chain import GENESIS, Chain, ChainedRecord, encoding, mac_of
 from cluster.audit.record import AuditRecord
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 LINKS = st.builds(
-    Link,
+    ChainedRecord,
     TEXT,
     st.integers(1, 3),
     st.floats(allow_nan=False),
@@ -19,14 +19,14 @@ KEY = b"k" * 32
 
 
 @given(LINKS, LINKS)
-def test_different_links_have_different_encodings(one: Link, other: Link) -> None:
+def test_different_links_have_different_encodings(one: ChainedRecord, other: ChainedRecord) -> None:
     same = repr(one) == repr(other)  # tells 0.0 from -0.0
     assert (encoding(one, GENESIS) == encoding(other, GENESIS)) is same
 
 
 def test_a_text_cannot_move_into_the_next_field() -> None:
-    one = Link("w", 1, 0.0, "ab", "c", "", "", "", "", "{}", b"")
-    other = Link("w", 1, 0.0, "a", "bc", "", "", "", "", "{}", b"")
+    one = ChainedRecord("w", 1, 0.0, "ab", "c", "", "", "", "", "{}", b"")
+    other = ChainedRecord("w", 1, 0.0, "a", "bc", "", "", "", "", "{}", b"")
     assert encoding(one, GENESIS) != encoding(other, GENESIS)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from cluster.audit.checkpoint_log import CheckpointLog
-from cluster.audit.checkpoints import FILE, PUBLIC, Mark, append
+from cluster.audit.checkpoints import FILE, PUBLIC, ChainPosition, append
 from cluster.audit.keys import AuditKeys
 
 KEYS = AuditKeys.derive(b"pepper")
@@ -14,7 +14,7 @@ KEYS = AuditKeys.derive(b"pepper")
 
 def write(folder: Path, writer: str, count: int) -> None:
     for seq in range(1, count + 1):
-        append(folder, KEYS, [Mark(writer, seq, "00" * 32)], float(seq))
+        append(folder, KEYS, [ChainPosition(writer, seq, "00" * 32)], float(seq))
 
 
 def read(folder: Path) -> CheckpointLog:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cluster.audit.fields import MAX_DETAILS, InvalidRecord, check, detail_text, fit
+from cluster.audit.fields import MAX_DETAILS, InvalidRecord, check, detail_text, truncate_fields
 from cluster.audit.record import AuditRecord
 
 KEY = "mob_abcdefghijkl_" + "x" * 32
@@ -53,7 +53,7 @@ def test_a_record_that_may_not_be_kept_names_field_and_limit(
 def test_a_record_cut_to_fit_may_be_kept_and_says_what_was_cut(
     changes: dict[str, Any], field: str, limit: str
 ) -> None:
-    cut = fit(record(**changes))
+    cut = truncate_fields(record(**changes))
     assert field in str(cut.detail["clipped"]).split(",")
     assert len(cut.detail) <= MAX_DETAILS
     assert check(cut) is cut
@@ -61,7 +61,7 @@ def test_a_record_cut_to_fit_may_be_kept_and_says_what_was_cut(
 
 def test_a_record_in_order_is_left_alone() -> None:
     sound = record(detail={"tokens": 3, "ratio": 0.5, "stream": True, "stop": None})
-    assert fit(sound) is sound
+    assert truncate_fields(sound) is sound
 
 
 def test_detail_is_spelled_in_one_way() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cluster.audit.record import AuditRecord
 from cluster.audit.repeats import EVERY_S, MAX_KINDS, Repeats
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 
 FAILED = AuditRecord(
     1.0, "-", "anonymous", "auth.login", "session", "unauthenticated", "req", {"address": "a"}

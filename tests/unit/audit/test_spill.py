@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.audit.chain import Chain, Link
+from cluster.audit.chain import Chain, ChainedRecord
 from cluster.audit.record import AuditRecord
 from cluster.audit.spill import Spill, SpillFull
 
 
-def links(count: int) -> list[Link]:
+def links(count: int) -> list[ChainedRecord]:
     chain = Chain(b"k", "w")
     return [chain.link(AuditRecord(0.1 * n, "acme", "a", "chat", "\u2028")) for n in range(count)]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from cluster.auth.throttle import AddressRate
-from cluster.clock import ManualClock
-from cluster.problems import RateLimited
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import RateLimited
 
 
 def test_a_burst_passes_and_then_one_by_one() -> None:

@@ -8,14 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.auth.delegation import INVALID, LIFE_S, MAX_LENGTH, PREFIX, Delegate, Delegation
-from cluster.clock import ManualClock
-from cluster.problems import Unauthenticated
+from cluster.auth.delegation import (
+    INVALID,
+    LIFE_S,
+    MAX_LENGTH,
+    PREFIX,
+    DelegatedIdentity,
+    Delegation,
+)
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Unauthenticated
 
 PEPPER = b"p" * 32
 CLOCK = ManualClock()
 OURS = Delegation(PEPPER, CLOCK)
-GOOD = OURS.mint("acme", "key1")
+GOOD = OURS.issue("acme", "key1")
 SAID, MAC = GOOD.removeprefix(PREFIX).split(".")
 
 
@@ -27,21 +34,21 @@ def test_what_was_minted_says_for_whom_and_until_when() -> None:
     clock = ManualClock()
     delegation = Delegation(PEPPER, clock)
 
-    found = Delegation(PEPPER, clock).open(delegation.mint("acme", "key1"))
+    found = Delegation(PEPPER, clock).verify(delegation.issue("acme", "key1"))
 
-    assert found == Delegate("acme", "key1", clock.wall() + LIFE_S)
+    assert found == DelegatedIdentity("acme", "key1", clock.wall() + LIFE_S)
 
 
 def test_it_is_good_for_a_minute() -> None:
     clock = ManualClock()
     delegation = Delegation(PEPPER, clock)
-    credential = delegation.mint("acme", "key1")
+    credential = delegation.issue("acme", "key1")
     clock.advance(LIFE_S - 0.1)
-    delegation.open(credential)
+    delegation.verify(credential)
 
     clock.advance(0.1)
     with pytest.raises(Unauthenticated):
-        delegation.open(credential)
+        delegation.verify(credential)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +67,12 @@ def test_it_is_good_for_a_minute() -> None:
         pytest.param(f"{PREFIX}é.ü", id="not ASCII"),
         pytest.param(f"{PREFIX}!!!.???", id="not base64"),
         pytest.param(GOOD + "A" * MAX_LENGTH, id="too long"),
-        pytest.param(Delegation(b"q" * 32, CLOCK).mint("acme", "key1"), id="another pepper"),
+        pytest.param(Delegation(b"q" * 32, CLOCK).issue("acme", "key1"), id="another pepper"),
     ],
 )
 def test_a_forgery_is_refused_in_the_same_words(forged: str) -> None:
     with pytest.raises(Unauthenticated) as refused:
-        OURS.open(forged)
+        OURS.verify(forged)
 
     assert refused.value.detail == INVALID
     assert refused.value.__cause__ is None
@@ -75,10 +82,10 @@ def test_a_forgery_is_refused_in_the_same_words(forged: str) -> None:
 def test_no_character_can_be_changed(at: int) -> None:
     for character in sorted({*string.ascii_letters, *string.digits, *"+/-_=.%"} - {GOOD[at]}):
         with pytest.raises(Unauthenticated):
-            OURS.open(GOOD[:at] + character + GOOD[at + 1 :])
+            OURS.verify(GOOD[:at] + character + GOOD[at + 1 :])
 
 
 @given(st.text(max_size=600))
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     with pytest.raises(Unauthenticated):
-        OURS.open(PREFIX + text)
+        OURS.verify(PREFIX + text)

@@ -9,7 +9,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from cluster.auth import passwords as module
 from cluster.auth.passwords import Passwords, normalised_email
-from cluster.problems import InvalidRequest, Overloaded, RateLimited
+from cluster.runtime.problems import InvalidRequest, Overloaded, RateLimited
 
 EMAIL, PASSWORD = "ana@acme.example", "correct horse battery"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -133,7 +133,7 @@ async def test_a_hash_of_other_parameters_is_made_anew_only_for_the_right_passwo
 
     assert (wrong.right, wrong.rehashed) == (False, None)
     assert right.rehashed is not None
-    assert (await dearer.verify(right.rehashed, PASSWORD)) == module.Verdict(True)
+    assert (await dearer.verify(right.rehashed, PASSWORD)) == module.PasswordCheck(True)
 
 
 async def test_hashing_leaves_the_loop_free_and_its_queue_is_bounded() -> None:
@@ -158,5 +158,5 @@ async def test_one_address_has_one_hash_under_way_and_a_short_queue() -> None:
 
     refused = [end for end in ends[:50] if isinstance(end, RateLimited)]
     assert len(refused) == 50 - module.WAITING_BY_SOURCE
-    assert isinstance(ends[50], module.Verdict)
-    assert (await passwords.verify(None, PASSWORD, "here")) == module.Verdict(False)
+    assert isinstance(ends[50], module.PasswordCheck)
+    assert (await passwords.verify(None, PASSWORD, "here")) == module.PasswordCheck(False)

@@ -4,8 +4,8 @@ import pytest
 
 from cluster.auth import throttle as module
 from cluster.auth.throttle import SignInThrottle, source_of
-from cluster.clock import ManualClock
-from cluster.problems import RateLimited
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import RateLimited
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 

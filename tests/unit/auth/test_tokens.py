@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.auth.records import User
+from cluster.auth.models import User
 from cluster.auth.signing import Signer
 from cluster.auth.tokens import MAX_LENGTH, issue, jwk, verify
-from cluster.problems import Unauthenticated
+from cluster.runtime.problems import Unauthenticated
 from cluster.tenants.caller import Role
 
 NOW = 1_700_000_000.5

@@ -3,50 +3,53 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.autoscaling.arbiter import Claim, arbitrate
+from cluster.autoscaling.arbiter import ReplicaDemand, arbitrate
 
 ONE = {"cpus": 1.0}
 
 
 def test_all_get_what_fits() -> None:
-    claims = [Claim("a", 3, 1, uses=ONE), Claim("b", 5, 1, uses=ONE)]
+    claims = [ReplicaDemand("a", 3, 1, uses=ONE), ReplicaDemand("b", 5, 1, uses=ONE)]
     assert arbitrate(claims, {"cpus": 8.0}) == {"a": 3, "b": 5}
 
 
 def test_the_less_important_give_way_first() -> None:
-    claims = [Claim("chat", 6, 1, priority=90, uses=ONE), Claim("batch", 6, 2, uses=ONE)]
+    claims = [
+        ReplicaDemand("chat", 6, 1, priority=90, uses=ONE),
+        ReplicaDemand("batch", 6, 2, uses=ONE),
+    ]
     assert arbitrate(claims, {"cpus": 8.0}) == {"chat": 6, "batch": 2}
 
 
 def test_of_equals_the_dearest_gives_way() -> None:
     claims = [
-        Claim("dear", 4, 1, cost_per_hour=3.0, uses=ONE),
-        Claim("cheap", 4, 1, cost_per_hour=1.0, uses=ONE),
+        ReplicaDemand("dear", 4, 1, cost_per_hour=3.0, uses=ONE),
+        ReplicaDemand("cheap", 4, 1, cost_per_hour=1.0, uses=ONE),
     ]
     assert arbitrate(claims, {"cpus": 6.0}) == {"dear": 2, "cheap": 4}
 
 
 def test_equals_share_what_is_missing() -> None:
-    claims = [Claim("a", 8, 1, uses=ONE), Claim("b", 4, 1, uses=ONE)]
+    claims = [ReplicaDemand("a", 8, 1, uses=ONE), ReplicaDemand("b", 4, 1, uses=ONE)]
     assert arbitrate(claims, {"cpus": 6.0}) == {"a": 3, "b": 3}
 
 
 def test_only_those_that_use_what_is_short_give_way() -> None:
     claims = [
-        Claim("gpu", 4, 1, priority=90, uses={"cpus": 1.0, "gpus": 1.0}),
-        Claim("cpu", 4, 1, priority=10, uses=ONE),
+        ReplicaDemand("gpu", 4, 1, priority=90, uses={"cpus": 1.0, "gpus": 1.0}),
+        ReplicaDemand("cpu", 4, 1, priority=10, uses=ONE),
     ]
     assert arbitrate(claims, {"gpus": 2.0, "cpus": 99.0}) == {"gpu": 2, "cpu": 4}
 
 
 def test_minima_are_kept_even_where_they_do_not_fit() -> None:
-    claims = [Claim("a", 9, 3, uses=ONE), Claim("b", 2, 3, uses=ONE)]
+    claims = [ReplicaDemand("a", 9, 3, uses=ONE), ReplicaDemand("b", 2, 3, uses=ONE)]
     assert arbitrate(claims, {"cpus": 1.0}) == {"a": 3, "b": 3}
 
 
 claims = st.lists(
     st.builds(
-        Claim,
+        ReplicaDemand,
         deployment=st.uuids().map(str),
         wanted=st.integers(0, 30),
         least=st.integers(0, 5),
@@ -60,7 +63,7 @@ claims = st.lists(
 
 @given(claims, st.floats(0, 60), st.floats(0, 20))
 def test_nobody_gets_less_than_its_least_or_more_than_it_wants(
-    found: list[Claim], cpus: float, gpus: float
+    found: list[ReplicaDemand], cpus: float, gpus: float
 ) -> None:
     granted = arbitrate(found, {"cpus": cpus, "gpus": gpus})
     for claim in found:

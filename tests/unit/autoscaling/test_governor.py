@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.autoscaling.behavior import ScalingBehavior
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.governor import Governor
-from cluster.autoscaling.signals import Reading
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.spec import ScalingSpec
 
 OPEN = Bounds()
@@ -18,9 +18,9 @@ def run(
     wants: list[float | None], target: int = 4, spec: ScalingSpec = SPEC, every_s: float = 10.0
 ) -> list[Decision]:
     """Decisions on one policy's wishes, each taken up before the next."""
-    governor, found = Governor("model", spec), []
+    governor, found = ScalingBehavior("model", spec), []
     for index, want in enumerate(wants):
-        reading = Reading(1000.0 + index * every_s, target, target, requests=1.0)
+        reading = MetricsSnapshot(1000.0 + index * every_s, target, target, requests=1.0)
         found.append(governor.decide(reading, {"queue": want}, OPEN))
         target = found[-1].target
     return found
@@ -52,8 +52,8 @@ def test_a_need_that_barely_fits_one_less_keeps_the_target() -> None:
 
 
 def test_a_failed_policy_keeps_what_is_there_but_not_from_growing() -> None:
-    governor = Governor("model", SPEC)
-    reading = Reading(1000.0, 4, 4, requests=1.0)
+    governor = ScalingBehavior("model", SPEC)
+    reading = MetricsSnapshot(1000.0, 4, 4, requests=1.0)
 
     blind = governor.decide(reading, {"queue": None, "tokens": 1.0}, OPEN)
     pressed = governor.decide(reading, {"queue": None, "tokens": 6.0}, OPEN)
@@ -64,8 +64,8 @@ def test_a_failed_policy_keeps_what_is_there_but_not_from_growing() -> None:
 
 
 def test_an_operators_bounds_act_at_once_and_end() -> None:
-    governor = Governor("model", SPEC)
-    reading = Reading(1000.0, 10, 10, requests=1.0)
+    governor = ScalingBehavior("model", SPEC)
+    reading = MetricsSnapshot(1000.0, 10, 10, requests=1.0)
 
     capped = governor.decide(reading, {"queue": 10.0}, Bounds(ceiling=3))
     lifted = governor.decide(reading, {"queue": 1.0}, Bounds(floor=15))
@@ -83,10 +83,10 @@ def test_a_governor_that_starts_anew_takes_nothing_away_at_first() -> None:
 
 def test_the_first_replica_is_not_given_up_before_it_is_up_nor_right_after() -> None:
     spec = SPEC.model_copy(update={"min_replicas": 0})
-    governor = Governor("model", spec)
+    governor = ScalingBehavior("model", spec)
 
     def target(at: float, before: int, ready: int) -> int:
-        return governor.decide(Reading(at, before, ready, 0.0), {"queue": 0.0}, OPEN).target
+        return governor.decide(MetricsSnapshot(at, before, ready, 0.0), {"queue": 0.0}, OPEN).target
 
     assert target(0.0, 0, 0) == 0
     assert target(10.0, 1, 0) == 1, "Serve started one for a call that has gone meanwhile"
@@ -105,12 +105,12 @@ bounds = st.builds(
 def test_no_target_is_ever_outside_the_bounds(
     wants: list[float | None], laid: Bounds, target: int
 ) -> None:
-    governor = Governor("model", SPEC)
+    governor = ScalingBehavior("model", SPEC)
     for index, want in enumerate(wants):
-        reading = Reading(float(index), target, target, requests=1.0)
+        reading = MetricsSnapshot(float(index), target, target, requests=1.0)
         decision = governor.decide(reading, {"queue": want}, laid)
         target = decision.target
-        held = laid.hold(reading.at)
+        held = laid.is_active(reading.at)
         ceiling = min(20, max(1, laid.ceiling)) if held and laid.ceiling is not None else 20
         assert 1 <= target <= ceiling
         assert decision.reason

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.autoscaling import notebook as module
+from cluster.autoscaling import decision_store as module
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.notebook import REPEAT_S, StoreNotebook, open_notebook
-from cluster.clock import ManualClock
-from cluster.settings import Settings
-from cluster.storage.database import Database, StoreDown
+from cluster.autoscaling.decision_store import REPEAT_S, SqlDecisionStore, open_notebook
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.settings import Settings
+from cluster.storage.database import Database, DatabaseUnavailable
 
 CHAT = "Model:chat"
 UP = Decision(CHAT, 100.0, 1, 1, 2, "queue", "12 open")
@@ -33,7 +33,7 @@ class Store(Database):
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         if self.away:
-            raise StoreDown
+            raise DatabaseUnavailable
         yield None  # type: ignore[misc]
 
     read = begin
@@ -55,9 +55,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     return made
 
 
-def by_hand(waiting: int = 100) -> StoreNotebook:
+def by_hand(waiting: int = 100) -> SqlDecisionStore:
     """One without a thread: rounds are turned by the test."""
-    notebook = StoreNotebook("", ManualClock(), waiting=waiting)
+    notebook = SqlDecisionStore("", ManualClock(), waiting=waiting)
     notebook._ended.set()
     return notebook
 
@@ -66,13 +66,13 @@ async def test_decisions_wait_while_the_store_is_away_and_come_in_order(store: S
     notebook = by_hand()
     store.away = True
     for target in (2, 3):
-        notebook.note(replace(UP, target=target))
-        with pytest.raises(StoreDown):
-            await notebook.turn(store)
+        notebook.record(replace(UP, target=target))
+        with pytest.raises(DatabaseUnavailable):
+            await notebook.sync_once(store)
     store.away = False
-    notebook.note(replace(UP, target=4))
+    notebook.record(replace(UP, target=4))
 
-    await notebook.turn(store)
+    await notebook.sync_once(store)
 
     assert [row["target"] for row in store.rows] == [2, 3, 4]
     assert (notebook.written, notebook.dropped) == (3, 0)
@@ -81,9 +81,9 @@ async def test_decisions_wait_while_the_store_is_away_and_come_in_order(store: S
 async def test_of_too_many_the_oldest_are_dropped_and_counted(store: Store) -> None:
     notebook = by_hand(waiting=3)
     for target in range(2, 8):
-        notebook.note(replace(UP, target=target))
+        notebook.record(replace(UP, target=target))
 
-    await notebook.turn(store)
+    await notebook.sync_once(store)
 
     assert [row["target"] for row in store.rows] == [5, 6, 7]
     assert notebook.dropped == 3
@@ -93,15 +93,15 @@ async def test_a_store_that_leaves_in_the_middle_keeps_nobodys_place(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: object) -> None:
-        notebook.note(replace(UP, target=9))  # meanwhile
-        raise StoreDown
+        notebook.record(replace(UP, target=9))  # meanwhile
+        raise DatabaseUnavailable
 
     notebook = by_hand(waiting=2)
     for target in (2, 3):
-        notebook.note(replace(UP, target=target))
+        notebook.record(replace(UP, target=target))
     monkeypatch.setattr(module.store, "write", fails)
-    with pytest.raises(StoreDown):
-        await notebook.turn(store)
+    with pytest.raises(DatabaseUnavailable):
+        await notebook.sync_once(store)
 
     assert [row["target"] for row in notebook._waiting] == [3, 9]
     assert notebook.dropped == 1
@@ -110,11 +110,11 @@ async def test_a_store_that_leaves_in_the_middle_keeps_nobodys_place(
 async def test_a_refusal_that_goes_on_is_written_once_an_hour(store: Store) -> None:
     notebook = by_hand()
     for second in range(int(REPEAT_S) + 1):
-        notebook.note(replace(REFUSED, at=100.0 + second))
-        notebook.note(replace(REFUSED, at=100.0 + second, bound="step"))
-    notebook.note(replace(REFUSED, target=2, before=2, at=101.0 + REPEAT_S))
+        notebook.record(replace(REFUSED, at=100.0 + second))
+        notebook.record(replace(REFUSED, at=100.0 + second, bound="step"))
+    notebook.record(replace(REFUSED, target=2, before=2, at=101.0 + REPEAT_S))
 
-    await notebook.turn(store)
+    await notebook.sync_once(store)
 
     assert [row["bound"] for row in store.rows] == ["cooldown", "step"] * 2 + ["cooldown"]
 
@@ -122,9 +122,9 @@ async def test_a_refusal_that_goes_on_is_written_once_an_hour(store: Store) -> N
 async def test_changes_are_never_taken_for_repetitions(store: Store) -> None:
     notebook = by_hand()
     for _ in range(3):
-        notebook.note(UP)
+        notebook.record(UP)
 
-    await notebook.turn(store)
+    await notebook.sync_once(store)
 
     assert len(store.rows) == 3
 
@@ -132,8 +132,8 @@ async def test_changes_are_never_taken_for_repetitions(store: Store) -> None:
 def test_what_is_no_decision_is_counted_and_harms_nobody() -> None:
     notebook = by_hand()
 
-    notebook.note(replace(UP, target="many"))  # type: ignore[arg-type]
-    notebook.note(None)  # type: ignore[arg-type]
+    notebook.record(replace(UP, target="many"))  # type: ignore[arg-type]
+    notebook.record(None)  # type: ignore[arg-type]
 
     assert notebook.dropped == 2
 
@@ -150,9 +150,9 @@ def test_bounds_hold_until_they_end() -> None:
 
 
 def test_a_store_that_cannot_be_opened_at_all_is_only_counted() -> None:
-    notebook = StoreNotebook("nonsense://", ManualClock(), 0.01)
+    notebook = SqlDecisionStore("nonsense://", ManualClock(), 0.01)
 
-    notebook.note(UP)
+    notebook.record(UP)
     assert notebook.bounds(CHAT) == Bounds()
     notebook.close()
 
@@ -175,8 +175,8 @@ def test_pickled_it_opens_the_store_of_where_it_comes_to(
 
 
 def test_after_a_fork_it_runs_again() -> None:
-    notebook = StoreNotebook("nonsense://", ManualClock(), 0.01)
-    notebook.note(UP)
+    notebook = SqlDecisionStore("nonsense://", ManualClock(), 0.01)
+    notebook.record(UP)
     child = os.fork()
     if child == 0:
         notebook.bounds(CHAT)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.autoscaling.decision import Bounds
-from cluster.autoscaling.lasting import Lasting
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import Reading
+from cluster.autoscaling.sliding_min import SlidingMin
 from cluster.autoscaling.spec import ScalingSpec
 
 OPEN = Bounds()
@@ -22,7 +22,7 @@ def targets(
     """What is asked for, one reading after the other, of a fleet that is up at once."""
     scaler, target, found = Scaler("model", spec), start, []
     for index, load in enumerate(loads):
-        reading = Reading(1e9 + index * every_s, target, target, load, tokens=0.0)
+        reading = MetricsSnapshot(1e9 + index * every_s, target, target, load, tokens=0.0)
         target = scaler.decide(reading, OPEN).target
         found.append(target)
     return found
@@ -39,7 +39,7 @@ def test_a_burst_that_is_over_before_a_replica_could_be_up_asks_for_none() -> No
 
 def test_the_most_that_a_policy_wants_counts_and_is_named() -> None:
     spec = ScalingSpec(policies=("queue", "tokens"), target_tokens=100.0, max_replicas=20)
-    reading = Reading(1e9, 2, 2, requests=24.0, tokens=500.0)
+    reading = MetricsSnapshot(1e9, 2, 2, requests=24.0, tokens=500.0)
     decision = Scaler("model", spec).decide(reading, OPEN)
 
     assert (decision.target, decision.bound) == (5, "tokens")
@@ -86,7 +86,7 @@ def test_whatever_is_measured_the_target_keeps_its_bounds(
     )
     scaler, target = Scaler("model", spec), most
     for index, (requests, other) in enumerate(figures):
-        reading = Reading(
+        reading = MetricsSnapshot(
             1e9 + index, target, target, requests, other, 100.0, other / 1e5, other / 1e6
         )
         target = scaler.decide(reading, OPEN).target
@@ -95,7 +95,7 @@ def test_whatever_is_measured_the_target_keeps_its_bounds(
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.integers(0, 20))
 def test_what_has_lasted_is_the_least_of_the_window(values: list[float], over: int) -> None:
-    lasting = Lasting()
+    lasting = SlidingMin()
     found = [lasting.least(float(at), value, float(over)) for at, value in enumerate(values)]
     assert found == [
         pytest.approx(min(values[max(0, at - over) : at + 1])) for at in range(len(values))

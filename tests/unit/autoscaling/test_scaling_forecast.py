@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.autoscaling.cold_start import ColdStarts
+from cluster.autoscaling.cold_start import ColdStartEstimator
 from cluster.autoscaling.forecast import Forecast
 
 HORIZON_S = 60.0
@@ -24,11 +24,11 @@ def fed(
 
 def test_steady_load_is_expected_to_stay() -> None:
     forecast, now = fed([40.0] * 400)
-    assert forecast.ahead(now, HORIZON_S) == pytest.approx(40.0, rel=0.01)
+    assert forecast.predict(now, HORIZON_S) == pytest.approx(40.0, rel=0.01)
 
 
 def test_nothing_is_said_before_anything_was_seen() -> None:
-    assert math.isnan(Forecast(86_400.0, 0.9).ahead(0.0, HORIZON_S))
+    assert math.isnan(Forecast(86_400.0, 0.9).predict(0.0, HORIZON_S))
 
 
 def test_the_margin_is_the_quantile_of_its_own_errors() -> None:
@@ -37,7 +37,7 @@ def test_the_margin_is_the_quantile_of_its_own_errors() -> None:
     low, now = fed(loads, quantile=0.5)
     high, _ = fed(loads, quantile=0.95)
 
-    assert 50.0 < low.ahead(now, HORIZON_S) < high.ahead(now, HORIZON_S) < 75.0
+    assert 50.0 < low.predict(now, HORIZON_S) < high.predict(now, HORIZON_S) < 75.0
 
 
 def test_a_season_that_was_seen_is_foreseen() -> None:
@@ -51,21 +51,21 @@ def test_a_season_that_was_seen_is_foreseen() -> None:
     blind, _ = fed(loads, season_s=1e9, quantile=0.5)
     coming, ahead_s = load(now + 600), 600.0
 
-    assert forecast.ahead(now, ahead_s) == pytest.approx(coming, rel=0.15)
-    assert blind.ahead(now, ahead_s) < 0.9 * coming
+    assert forecast.predict(now, ahead_s) == pytest.approx(coming, rel=0.15)
+    assert blind.predict(now, ahead_s) < 0.9 * coming
 
 
 @settings(max_examples=25)
 @given(st.lists(st.floats(0, 1e5), min_size=3, max_size=150), st.floats(1, 600))
 def test_a_forecast_is_a_number_that_load_could_have(loads: list[float], ahead_s: float) -> None:
     forecast, now = fed(loads)
-    found = forecast.ahead(now, ahead_s)
+    found = forecast.predict(now, ahead_s)
     assert math.isfinite(found)
     assert found >= 0 or math.isnan(found)
 
 
 def test_a_cold_start_is_from_asking_to_having() -> None:
-    seen = ColdStarts()
+    seen = ColdStartEstimator()
     assert math.isnan(seen.observe(0.0, 2, 2))
     seen.observe(10.0, 4, 2)
     seen.observe(30.0, 4, 3)
@@ -75,7 +75,7 @@ def test_a_cold_start_is_from_asking_to_having() -> None:
 
 
 def test_replicas_that_have_become_slow_are_noticed_before_they_are_up() -> None:
-    seen = ColdStarts()
+    seen = ColdStartEstimator()
     for at, target, ready in ((0.0, 1, 1), (10.0, 2, 1), (30.0, 2, 2), (100.0, 3, 2)):
         seen.observe(at, target, ready)
 
@@ -85,7 +85,7 @@ def test_replicas_that_have_become_slow_are_noticed_before_they_are_up() -> None
 
 
 def test_a_rise_that_is_taken_back_is_no_cold_start() -> None:
-    seen = ColdStarts()
+    seen = ColdStartEstimator()
     for at, target, ready in ((0.0, 1, 1), (10.0, 5, 1), (20.0, 1, 1)):
         found = seen.observe(at, target, ready)
     assert math.isnan(found)

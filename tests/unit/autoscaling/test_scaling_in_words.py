@@ -2,8 +2,8 @@
 
 import pytest
 
+from cluster.autoscaling.describe import describe
 from cluster.autoscaling.spec import PolicyName, ScalingSpec, Window
-from cluster.autoscaling.words import in_words
 
 WINDOWS = (
     Window(start="08:00", end="18:00", replicas=3, days=(4, 0, 1)),
@@ -12,7 +12,7 @@ WINDOWS = (
 
 
 def test_the_defaults_in_one_sentence() -> None:
-    assert in_words(ScalingSpec()) == (
+    assert describe(ScalingSpec()) == (
         "1 to 4 replicas, the most that any of these asks for: queue (8 open requests each), "
         "tokens (what it holds), forecast (p70 of a season of 86400 s); "
         "up at most 4x at once, down by 4 after 30 s"
@@ -36,4 +36,4 @@ def test_every_policy_says_what_it_goes_by(
 ) -> None:
     spec = ScalingSpec.model_validate({"policies": (policy,), **more})
 
-    assert words in in_words(spec)
+    assert words in describe(spec)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.autoscaling.policies import POLICIES, is_open
-from cluster.autoscaling.signals import Reading, latency_name, read
+from cluster.autoscaling.metrics import MetricsSnapshot, latency_name, snapshot
+from cluster.autoscaling.policies import POLICIES, is_in_window
 from cluster.autoscaling.spec import ScalingSpec, Window
 
 AT = datetime(2026, 11, 16, 12, 0, tzinfo=UTC).timestamp()  # a Monday
@@ -20,7 +20,7 @@ SPEC = ScalingSpec(
     cold_start_s=60.0,
     schedule=(Window(start="12:01", end="13:00", replicas=6),),
 )
-FULL = Reading(
+FULL = MetricsSnapshot(
     AT, 4, 4, requests=40.0, tokens=900.0, tokens_each=300.0, latency_s=3.0, cpu=1.0, memory=0.4
 )
 
@@ -42,13 +42,13 @@ def test_a_figure_calls_for_replicas_in_proportion(policy: str, wanted: float) -
 
 @pytest.mark.parametrize("policy", ["queue", "tokens", "latency", "cpu", "memory"])
 def test_a_figure_that_is_not_known_gives_no_number(policy: str) -> None:
-    assert math.isnan(POLICIES[policy](Reading(AT, 4, 4, requests=math.nan), SPEC))
+    assert math.isnan(POLICIES[policy](MetricsSnapshot(AT, 4, 4, requests=math.nan), SPEC))
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from(["queue", "tokens", "cpu", "latency"]))
 def test_more_load_never_calls_for_less(one: float, other: float, policy: str) -> None:
     def wanted(load: float) -> float:
-        reading = Reading(
+        reading = MetricsSnapshot(
             AT, 3, 3, requests=load, tokens=load, tokens_each=50.0, latency_s=load, cpu=load
         )
         return POLICIES[policy](reading, SPEC)
@@ -70,7 +70,7 @@ def test_more_load_never_calls_for_less(one: float, other: float, policy: str) -
 def test_windows_are_read_as_utc_and_may_pass_midnight(
     window: Window, day: int, clock: tuple[int, int], opened: bool
 ) -> None:
-    assert is_open(window, datetime(2026, 11, day, *clock, tzinfo=UTC).timestamp()) is opened
+    assert is_in_window(window, datetime(2026, 11, day, *clock, tzinfo=UTC).timestamp()) is opened
 
 
 def test_replicas_that_have_not_reported_are_taken_for_average() -> None:
@@ -78,18 +78,18 @@ def test_replicas_that_have_not_reported_are_taken_for_average() -> None:
         {"running": 6.0, "queued": 2.0, "tokens": 100.0, "tokens_capacity": 400.0},
         {"running": 4.0, "queued": 0.0, "tokens": 300.0, "tokens_capacity": 400.0},
     ]
-    reading = read(AT, 3, 3, 11.0, told, SPEC)
+    reading = snapshot(AT, 3, 3, 11.0, told, SPEC)
 
     assert (reading.requests, reading.tokens, reading.tokens_each) == (18.0, 600.0, 400.0)
 
 
 def test_callers_know_of_requests_that_no_replica_has() -> None:
-    assert read(AT, 3, 3, 99.0, [{"running": 1.0, "queued": 0.0}], SPEC).requests == 99.0
+    assert snapshot(AT, 3, 3, 99.0, [{"running": 1.0, "queued": 0.0}], SPEC).requests == 99.0
 
 
 def test_silent_replicas_mean_that_nothing_is_known() -> None:
-    assert math.isnan(read(AT, 3, 3, 0.0, [], SPEC).requests)
-    assert read(AT, 3, 0, 7.0, [], SPEC).requests == 7.0
+    assert math.isnan(snapshot(AT, 3, 3, 0.0, [], SPEC).requests)
+    assert snapshot(AT, 3, 0, 7.0, [], SPEC).requests == 7.0
 
 
 def test_a_replica_that_idles_says_little_of_the_latency() -> None:
@@ -97,7 +97,7 @@ def test_a_replica_that_idles_says_little_of_the_latency() -> None:
         {"ttft_p95_s": 4.0, "arrivals_per_s": 9.0, "running": 1.0, "queued": 0.0},
         {"ttft_p95_s": 0.0, "arrivals_per_s": 1.0, "running": 0.0, "queued": 0.0},
     ]
-    assert read(AT, 2, 2, 1.0, told, SPEC).latency_s == pytest.approx(3.6)
+    assert snapshot(AT, 2, 2, 1.0, told, SPEC).latency_s == pytest.approx(3.6)
 
 
 @pytest.mark.parametrize(("asked", "told"), [(0.5, 50), (0.8, 90), (0.95, 95), (0.999, 99)])

@@ -11,7 +11,7 @@ import pytest
 from cluster.autoscaling import serve_policy
 from cluster.autoscaling.decision import Bounds, Decision
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.serve_policy import ClusterPolicy, ModelPolicy, reports
+from cluster.autoscaling.serve_policy import ClusterPolicy, ModelPolicy, latest_metrics
 from cluster.autoscaling.spec import ScalingSpec
 
 NOW = 1_800_000_000.0
@@ -25,7 +25,7 @@ class Book:
     laid: Bounds = field(default_factory=Bounds)
     noted: list[Decision] = field(default_factory=list)
 
-    def note(self, decision: Decision) -> None:
+    def record(self, decision: Decision) -> None:
         self.noted.append(decision)
 
     def bounds(self, deployment: str) -> Bounds:
@@ -153,7 +153,7 @@ def test_a_policy_that_gives_no_number_of_replicas_keeps_the_target(
 ) -> None:
     scaler = Scaler("model", ScalingSpec(**QUEUE))
     monkeypatch.setitem(scaler._policies, "queue", lambda reading, spec: wrong)
-    reading = serve_policy.read(NOW, 4, 4, 1.0, [{"running": 1.0, "queued": 0.0}], scaler.spec)
+    reading = serve_policy.snapshot(NOW, 4, 4, 1.0, [{"running": 1.0, "queued": 0.0}], scaler.spec)
     decision = scaler.decide(reading, Bounds())
     assert (decision.target, decision.bound) == (4, "failure")
 
@@ -163,7 +163,7 @@ def test_only_fresh_figures_of_a_replica_count() -> None:
         "running": {"old": [Point(NOW - 60, 9.0)], "new": [Point(NOW - 2, 1.0), Point(NOW, 2.0)]},
         "queued": {"new": [Point(NOW, 0.0)], "none": []},
     }
-    assert reports(raw, NOW) == [{"running": 2.0, "queued": 0.0}]
+    assert latest_metrics(raw, NOW) == [{"running": 2.0, "queued": 0.0}]
 
 
 def cluster() -> dict[str, Context]:

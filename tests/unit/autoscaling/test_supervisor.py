@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
+from cluster.autoscaling.background_scaler import BackgroundScaler
 from cluster.autoscaling.decision import Bounds, Decision
+from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.signals import Reading
 from cluster.autoscaling.spec import ScalingSpec
-from cluster.autoscaling.supervisor import Supervisor
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 
 SPEC = ScalingSpec(policies=("queue",), max_replicas=50)
 
 
-def reading(requests: float = 80.0, target: int = 4) -> Reading:
-    return Reading(1000.0, target, target, requests=requests)
+def reading(requests: float = 80.0, target: int = 4) -> MetricsSnapshot:
+    return MetricsSnapshot(1000.0, target, target, requests=requests)
 
 
 def until(found: Callable[[], Decision | None]) -> Decision:
@@ -41,16 +41,16 @@ class Stuck(Scaler):
         super().__init__("model", SPEC)
         self.go = threading.Event()
 
-    def decide(self, reading: Reading, bounds: Bounds) -> Decision:
+    def decide(self, reading: MetricsSnapshot, bounds: Bounds) -> Decision:
         self.go.wait(10)
         return super().decide(reading, bounds)
 
 
 def test_a_decision_comes_once_and_only_for_the_target_it_was_made_for() -> None:
     clock = ManualClock()
-    supervisor = Supervisor(Scaler("model", SPEC), no_bounds, clock)
+    supervisor = BackgroundScaler(Scaler("model", SPEC), no_bounds, clock)
     assert supervisor.due()
-    supervisor.post(reading())
+    supervisor.submit(reading())
     assert not supervisor.due()
 
     assert until(lambda: supervisor.newest(4)).target == 10
@@ -58,7 +58,7 @@ def test_a_decision_comes_once_and_only_for_the_target_it_was_made_for() -> None
     clock.advance(1.0)
     assert supervisor.due()
 
-    supervisor.post(reading())
+    supervisor.submit(reading())
     clock.advance(1.0)
     patience = time.monotonic() + 5
     while not supervisor.due() and time.monotonic() < patience:
@@ -68,8 +68,8 @@ def test_a_decision_comes_once_and_only_for_the_target_it_was_made_for() -> None
 
 def test_policies_that_block_cost_their_deployment_one_failure_and_nobody_a_wait() -> None:
     clock, scaler = ManualClock(), Stuck()
-    supervisor = Supervisor(scaler, no_bounds, clock, budget_s=2.0)
-    supervisor.post(reading())
+    supervisor = BackgroundScaler(scaler, no_bounds, clock, budget_s=2.0)
+    supervisor.submit(reading())
     clock.advance(1.9)
     assert supervisor.newest(4) is None
     clock.advance(0.2)
@@ -84,7 +84,7 @@ def test_policies_that_block_cost_their_deployment_one_failure_and_nobody_a_wait
     patience = time.monotonic() + 5
     while not supervisor.due() and time.monotonic() < patience:
         assert supervisor.newest(4) is None, "what comes too late is dropped"
-    supervisor.post(reading())
+    supervisor.submit(reading())
     assert until(lambda: supervisor.newest(4)).target == 10
 
 
@@ -95,9 +95,9 @@ def test_whatever_raises_keeps_the_target_and_the_thread(
         raise ValueError("no bounds today")
 
     clock = ManualClock()
-    supervisor = Supervisor(Scaler("model", SPEC), broken, clock)
+    supervisor = BackgroundScaler(Scaler("model", SPEC), broken, clock)
     for _ in range(2):
-        supervisor.post(reading())
+        supervisor.submit(reading())
         decision = until(lambda: supervisor.newest(4))
         assert (decision.bound, decision.target) == ("failure", 4)
         assert "ValueError" in decision.reason
@@ -106,8 +106,8 @@ def test_whatever_raises_keeps_the_target_and_the_thread(
 
 def test_the_thread_ends_with_its_supervisor() -> None:
     def used() -> threading.Thread:
-        supervisor = Supervisor(Scaler("leaving", SPEC), no_bounds, ManualClock())
-        supervisor.post(reading())
+        supervisor = BackgroundScaler(Scaler("leaving", SPEC), no_bounds, ManualClock())
+        supervisor.submit(reading())
         until(lambda: supervisor.newest(4))
         return next(t for t in threading.enumerate() if t.name == "scaling-leaving")
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.blobs.links import MAX_TOKEN, PREFIX, STEPS, DownloadLinks
-from cluster.clock import ManualClock
-from cluster.problems import NotFound
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import NotFound
 
 PEPPER = b"p" * 32
 LIFE_S = 800.0
@@ -28,17 +28,17 @@ def signed(links: DownloadLinks) -> str:
 
 def refusal(links: DownloadLinks, token: str) -> str:
     with pytest.raises(NotFound) as refused:
-        links.open(token)
+        links.verify(token)
     assert refused.value.extensions == {}
     return refused.value.detail
 
 
 def test_a_link_leads_back_to_what_it_was_made_for(links: DownloadLinks) -> None:
-    assert links.open(signed(links)) == ("acme", "clips/1/clip.mp4", "Mein Clip.mp4")
+    assert links.verify(signed(links)) == ("acme", "clips/1/clip.mp4", "Mein Clip.mp4")
 
 
 def test_another_process_with_the_pepper_opens_it(links: DownloadLinks, clock: ManualClock) -> None:
-    assert DownloadLinks(PEPPER, clock).open(signed(links))[0] == "acme"
+    assert DownloadLinks(PEPPER, clock).verify(signed(links))[0] == "acme"
 
 
 def test_it_opens_for_its_life_and_at_most_an_eighth_longer(
@@ -46,7 +46,7 @@ def test_it_opens_for_its_life_and_at_most_an_eighth_longer(
 ) -> None:
     token = signed(links)
     clock.advance(LIFE_S)
-    assert links.open(token)[0] == "acme"
+    assert links.verify(token)[0] == "acme"
     clock.advance(LIFE_S / STEPS)
     refusal(links, token)
 
@@ -75,7 +75,7 @@ def test_all_refusals_read_the_same(links: DownloadLinks, clock: ManualClock) ->
 def test_a_token_has_one_spelling(links: DownloadLinks) -> None:
     for name in ("a", "ab", "abc", "abcd"):
         token = links.sign("acme", "clips/1/clip.mp4", LIFE_S, name)
-        links.open(token)
+        links.verify(token)
         for other in (token + "=", token + "==", token + "\n", token + "A"):
             refusal(links, other)
         last = {token[:-1] + each for each in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef0123456789-_"}
@@ -104,7 +104,7 @@ def test_any_name_and_life_give_a_token_that_opens(name: str, life_s: float) -> 
     token = links.sign("a" * 63, "p" * 300, life_s, name)
 
     assert len(token) <= MAX_TOKEN
-    assert links.open(token)[:2] == ("a" * 63, "p" * 300)
+    assert links.verify(token)[:2] == ("a" * 63, "p" * 300)
 
 
 @pytest.mark.parametrize("life_s", [0, -1, float("inf"), float("nan")])

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from deployments.contracts.cache import Entry, Lives
+from deployments.contracts.cache import Entry, Ttls
 
-LIVES = Lives(soft=60, hard=600, error=3600)
+LIVES = Ttls(soft=60, hard=600, error=3600)
 _PLAIN = Entry("t", "m", as_of=0, created=1_700_000_000.0, took_s=1.0, lives=LIVES, body=b"")
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from cluster.tenants.caller import Caller, Priority, Scope
-from deployments.cache.keys import alias_key, answer_key, frame_key
+from deployments.cache.keys import answer_key, request_bytes_key, semantic_context_key
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 
 SECRET = bytes(range(32))
@@ -102,7 +102,9 @@ def test_another_way_to_sample_has_another_name(field: str) -> None:
     ]
 
     assert len({answer_key(SECRET, request, STATE) for request in requests}) == len(requests)
-    assert len({frame_key(SECRET, request, STATE) for request in requests}) == len(requests)
+    assert len({semantic_context_key(SECRET, request, STATE) for request in requests}) == len(
+        requests
+    )
 
 
 RELEVANT: dict[str, Any] = {
@@ -133,7 +135,7 @@ def test_what_the_answer_depends_on_changes_its_name(field: str) -> None:
     other = replace(CHAT, **{field: RELEVANT[field]})
 
     assert answer_key(SECRET, other, STATE) != answer_key(SECRET, CHAT, STATE)
-    assert frame_key(SECRET, other, STATE) != frame_key(SECRET, CHAT, STATE)
+    assert semantic_context_key(SECRET, other, STATE) != semantic_context_key(SECRET, CHAT, STATE)
 
 
 @pytest.mark.parametrize("field", IRRELEVANT)
@@ -141,7 +143,7 @@ def test_who_asked_and_how_urgently_does_not(field: str) -> None:
     other = replace(CHAT, **{field: IRRELEVANT[field]})
 
     assert answer_key(SECRET, other, STATE) == answer_key(SECRET, CHAT, STATE)
-    assert frame_key(SECRET, other, STATE) == frame_key(SECRET, CHAT, STATE)
+    assert semantic_context_key(SECRET, other, STATE) == semantic_context_key(SECRET, CHAT, STATE)
 
 
 def test_another_state_of_the_model_and_another_secret_change_the_name() -> None:
@@ -149,9 +151,9 @@ def test_another_state_of_the_model_and_another_secret_change_the_name() -> None
         answer_key(SECRET, CHAT, STATE),
         answer_key(SECRET, CHAT, "echo:r2"),
         answer_key(b"x" * 32, CHAT, STATE),
-        frame_key(SECRET, CHAT, STATE),
-        frame_key(SECRET, CHAT, "echo:r2"),
-        frame_key(b"x" * 32, CHAT, STATE),
+        semantic_context_key(SECRET, CHAT, STATE),
+        semantic_context_key(SECRET, CHAT, "echo:r2"),
+        semantic_context_key(b"x" * 32, CHAT, STATE),
     }
 
     assert len(names) == 6
@@ -206,10 +208,10 @@ def test_a_frame_is_shared_by_requests_that_differ_in_the_last_question_only(
     asked, differently = asking(one, text), asking(one, other_text)
     assume(relevant(asking(other, text), STATE) != relevant(asked, STATE))
 
-    frame = frame_key(SECRET, asked, STATE)
+    frame = semantic_context_key(SECRET, asked, STATE)
 
-    assert frame == frame_key(SECRET, differently, STATE)
-    assert frame != frame_key(SECRET, asking(other, text), STATE)
+    assert frame == semantic_context_key(SECRET, differently, STATE)
+    assert frame != semantic_context_key(SECRET, asking(other, text), STATE)
     assert frame != answer_key(SECRET, asked, STATE)
 
 
@@ -226,18 +228,18 @@ def asking(request: GenerateRequest, text: str) -> GenerateRequest:
 
 def test_an_alias_is_of_one_operation_and_of_exact_bytes() -> None:
     aliases = {
-        alias_key(SECRET, "chat", b'{"a": 1}'),
-        alias_key(SECRET, "chat", b'{"a":1}'),
-        alias_key(SECRET, "chat{", b'"a":1}'),
-        alias_key(SECRET, "complete", b'{"a":1}'),
-        alias_key(b"x" * 32, "chat", b'{"a":1}'),
+        request_bytes_key(SECRET, "chat", b'{"a": 1}'),
+        request_bytes_key(SECRET, "chat", b'{"a":1}'),
+        request_bytes_key(SECRET, "chat{", b'"a":1}'),
+        request_bytes_key(SECRET, "complete", b'{"a":1}'),
+        request_bytes_key(b"x" * 32, "chat", b'{"a":1}'),
     }
 
     assert len(aliases) == 5
-    assert alias_key(SECRET, "chat", b"{}") == alias_key(SECRET, "chat", b"{}")
+    assert request_bytes_key(SECRET, "chat", b"{}") == request_bytes_key(SECRET, "chat", b"{}")
 
 
-@pytest.mark.parametrize("name", [answer_key, frame_key])
+@pytest.mark.parametrize("name", [answer_key, semantic_context_key])
 @pytest.mark.parametrize(
     "request_",
     [

@@ -1,11 +1,11 @@
-"""What is never cached: one test for each line of deployments/cache/policy.py."""
+"""What is never cached: one test for each line of deployments/cache/admission_policy.py."""
 
 from dataclasses import replace
 from typing import get_type_hints
 
 import pytest
 
-from cluster.problems import (
+from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
     ModelFailed,
@@ -17,7 +17,12 @@ from cluster.problems import (
     UnsupportedParameter,
 )
 from cluster.tenants.caller import Caller
-from deployments.cache.policy import REFUSAL_S, keepable, remembered_s, why_not
+from deployments.cache.admission_policy import (
+    REFUSAL_S,
+    bypass_reason,
+    is_cacheable,
+    negative_ttl_s,
+)
 from deployments.contracts.cache import NO_DIRECTIVES, Directives
 from deployments.contracts.generation import (
     Choice,
@@ -25,7 +30,7 @@ from deployments.contracts.generation import (
     GenerateRequest,
     Message,
     Sampling,
-    Usage,
+    TokenUsage,
 )
 
 REQUEST = GenerateRequest(
@@ -43,19 +48,19 @@ def sampled(**fields: object) -> GenerateRequest:
 
 def completion(*reasons: str) -> Completion:
     choices = tuple(Choice(i, "text", reason) for i, reason in enumerate(reasons))  # type: ignore[arg-type]
-    return Completion(choices, Usage(1, 1))
+    return Completion(choices, TokenUsage(1, 1))
 
 
 def test_1_what_shall_not_be_stored_is_not() -> None:
     directives = Directives(no_store=True, sampled=True)
 
-    assert why_not(REQUEST, directives, True) == "no-store"
+    assert bypass_reason(REQUEST, directives, True) == "no-store"
 
 
 def test_2_an_answer_drawn_at_random_is_not_kept() -> None:
-    assert why_not(sampled(), NO_DIRECTIVES, False) == "sampled"
-    assert why_not(sampled(top_k=2), NO_DIRECTIVES, False) == "sampled"
-    assert why_not(sampled(top_p=0.5), NO_DIRECTIVES, False) == "sampled"
+    assert bypass_reason(sampled(), NO_DIRECTIVES, False) == "sampled"
+    assert bypass_reason(sampled(top_k=2), NO_DIRECTIVES, False) == "sampled"
+    assert bypass_reason(sampled(top_p=0.5), NO_DIRECTIVES, False) == "sampled"
 
 
 @pytest.mark.parametrize(
@@ -67,12 +72,12 @@ def test_2_an_answer_drawn_at_random_is_not_kept() -> None:
     ],
 )
 def test_2_what_the_model_would_say_again_is_kept(request_: GenerateRequest) -> None:
-    assert why_not(request_, NO_DIRECTIVES, False) is None
+    assert bypass_reason(request_, NO_DIRECTIVES, False) is None
 
 
 def test_2_a_request_or_a_plan_may_take_any_one_answer() -> None:
-    assert why_not(sampled(), Directives(sampled=True), False) is None
-    assert why_not(sampled(), NO_DIRECTIVES, True) is None
+    assert bypass_reason(sampled(), Directives(sampled=True), False) is None
+    assert bypass_reason(sampled(), NO_DIRECTIVES, True) is None
 
 
 @pytest.mark.parametrize(
@@ -85,21 +90,21 @@ def test_2_a_request_or_a_plan_may_take_any_one_answer() -> None:
     ],
 )
 def test_other_directives_do_not_forbid_keeping(directives: Directives) -> None:
-    assert why_not(REQUEST, directives, False) is None
+    assert bypass_reason(REQUEST, directives, False) is None
 
 
 def test_3_a_truncated_answer_is_not_kept() -> None:
-    assert keepable(completion("stop", "stop"))
-    assert not keepable(completion("length"))
-    assert not keepable(completion("stop", "length"))
+    assert is_cacheable(completion("stop", "stop"))
+    assert not is_cacheable(completion("length"))
+    assert not is_cacheable(completion("stop", "length"))
 
 
 def test_4_an_answer_without_choices_is_not_kept() -> None:
-    assert not keepable(completion())
+    assert not is_cacheable(completion())
 
 
 def test_5_nothing_but_a_whole_completion_can_be_judged_keepable() -> None:
-    assert get_type_hints(keepable) == {"completion": Completion, "return": bool}
+    assert get_type_hints(is_cacheable) == {"completion": Completion, "return": bool}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_5_nothing_but_a_whole_completion_can_be_judged_keepable() -> None:
     ],
 )
 def test_6_a_failure_is_not_remembered(problem: Problem) -> None:
-    assert remembered_s(problem) == 0
+    assert negative_ttl_s(problem) == 0
 
 
 @pytest.mark.parametrize(
@@ -126,4 +131,4 @@ def test_6_a_failure_is_not_remembered(problem: Problem) -> None:
     ],
 )
 def test_6_a_request_that_is_itself_wrong_is_remembered_for_a_moment(problem: Problem) -> None:
-    assert remembered_s(problem) == REFUSAL_S <= 5
+    assert negative_ttl_s(problem) == REFUSAL_S <= 5

@@ -48,7 +48,7 @@ def test_an_answer_ages_from_fresh_to_dead(age: float, state: str) -> None:
 
 @given(st.floats(0, 1))
 def test_one_factor_of_at_most_a_tenth_stretches_all_three_lives(number: float) -> None:
-    lives = FRESHNESS.lives(Drawn(number))
+    lives = FRESHNESS.ttls(Drawn(number))
 
     assert 54 - 1e-9 <= lives.soft <= 66 + 1e-9
     assert lives.hard / lives.soft == pytest.approx(10)
@@ -57,7 +57,7 @@ def test_one_factor_of_at_most_a_tenth_stretches_all_three_lives(number: float) 
 
 def test_answers_made_together_do_not_end_together() -> None:
     rng = Random(1)
-    ends = sorted(FRESHNESS.lives(rng).soft for _ in range(1000))
+    ends = sorted(FRESHNESS.ttls(rng).soft for _ in range(1000))
 
     assert ends[100] < 56
     assert ends[900] > 64
@@ -91,7 +91,7 @@ def test_early_refresh_can_be_off() -> None:
 
 
 def test_without_jitter_lives_are_as_configured() -> None:
-    assert Freshness(60, 600, 3600, jitter=0).lives(Random(1)) == LIVES
+    assert Freshness(60, 600, 3600, jitter=0).ttls(Random(1)) == LIVES
 
 
 @pytest.mark.parametrize(

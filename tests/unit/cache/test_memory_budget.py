@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from cluster.clock import ManualClock
-from deployments.cache.memory import MemoryTier
-from load_tests.memory_floods import FLOODS, Flood, aliases, huge, tiny, together
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.memory import MemoryTier
+from load_tests.benchmarks.cache.memory_floods import FLOODS, Flood, aliases, huge, tiny, together
 
 BUDGET = 2**20
 TOLERANCE = 1.1

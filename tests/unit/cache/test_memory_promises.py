@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_entries import entry, name_of
-from cluster.clock import ManualClock
-from deployments.cache.memory import MemoryTier
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
 
 BUDGET = 65_536
@@ -43,7 +43,7 @@ class Watched:
         elif what == "alias":
             memory.put_alias(name_of(size, tenant + "alias"), key)
         elif what == "view" and (held := memory.get(key)) is not None:
-            memory.add_view(held, str(size % 7), bytes(size))
+            memory.add_rendered(held, str(size % 7), bytes(size))
         elif what == "remove":
             memory.remove(key)
             assert memory.get(key) is None

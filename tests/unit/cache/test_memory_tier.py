@@ -3,8 +3,8 @@
 import pytest
 
 from cache_entries import LIVES, entry, name_of
-from cluster.clock import ManualClock
-from deployments.cache.memory import MemoryTier
+from cluster.runtime.clock import ManualClock
+from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
 
 BUDGET = 65_536
@@ -221,11 +221,11 @@ def test_a_view_is_kept_with_its_entry_and_counted() -> None:
     assert held is not None
     before = memory.figures()["bytes"]
 
-    assert memory.add_view(held, "chat", bytes(5000))
+    assert memory.add_rendered(held, "chat", bytes(5000))
     assert held.views == {"chat": bytes(5000)}
     assert 5000 < memory.figures()["bytes"] - before < 5400
 
-    assert memory.add_view(held, "chat", b"")
+    assert memory.add_rendered(held, "chat", b"")
     assert memory.figures()["bytes"] - before < 400
     memory.remove(b"key")
     assert memory.figures()["bytes"] == 0
@@ -236,13 +236,13 @@ def test_a_view_is_refused_where_it_does_not_fit_or_its_entry_is_gone() -> None:
     held = memory.put(b"key", entry())
     assert held is not None
 
-    assert not memory.add_view(held, "big", bytes(BUDGET))
+    assert not memory.add_rendered(held, "big", bytes(BUDGET))
     assert memory.get(b"key") is held
     for number in range(5):
-        assert memory.add_view(held, str(number), b"")
-    assert not memory.add_view(held, "one too many", b"")
+        assert memory.add_rendered(held, str(number), b"")
+    assert not memory.add_rendered(held, "one too many", b"")
     memory.remove(b"key")
-    assert not memory.add_view(held, "0", b"late")
+    assert not memory.add_rendered(held, "0", b"late")
 
 
 @pytest.mark.parametrize(("budget", "share"), [(1000, 0.5), (BUDGET, 0.0), (BUDGET, 1.1)])

@@ -5,28 +5,34 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.cache.shares import ACCOUNT_BYTES, Account, Shares, band_of, least_of
-from deployments.cache.sieve import Slot
+from deployments.cache.tiers.fair_share import (
+    ACCOUNT_BYTES,
+    FairShareAccounting,
+    TenantUsage,
+    size_class,
+    size_class_floor,
+)
+from deployments.cache.tiers.sieve import Slot
 
 SIZES = st.integers(0, 2**40)
 
 
 @given(SIZES, SIZES)
 def test_more_bytes_are_never_in_a_lower_band(one: int, other: int) -> None:
-    assert (one <= other) <= (band_of(one) <= band_of(other))
+    assert (one <= other) <= (size_class(one) <= size_class(other))
 
 
 @given(SIZES)
 def test_a_band_begins_at_most_a_sixteenth_below_any_size_in_it(size: int) -> None:
-    least = least_of(band_of(size))
+    least = size_class_floor(size_class(size))
 
     assert size * 16 / 17 <= least <= size
-    assert band_of(least) == band_of(size)
-    assert least == 0 or band_of(least - 1) < band_of(size)
+    assert size_class(least) == size_class(size)
+    assert least == 0 or size_class(least - 1) < size_class(size)
 
 
 def test_who_holds_the_most_is_found_to_a_sixteenth() -> None:
-    shares: Shares[Slot] = Shares(10**9)
+    shares: FairShareAccounting[Slot] = FairShareAccounting(10**9)
     accounts = [shares.open(str(number)) for number in range(200)]
     rng = Random(1)
 
@@ -41,8 +47,8 @@ def test_who_holds_the_most_is_found_to_a_sixteenth() -> None:
 
 
 def test_ten_thousand_tenants_that_came_and_went_leave_nothing() -> None:
-    shares: Shares[Slot] = Shares(10**9)
-    accounts: list[Account[Slot]] = [shares.open(str(number)) for number in range(10_000)]
+    shares: FairShareAccounting[Slot] = FairShareAccounting(10**9)
+    accounts: list[TenantUsage[Slot]] = [shares.open(str(number)) for number in range(10_000)]
     assert shares.bytes == 10_000 * ACCOUNT_BYTES
 
     for account in accounts:
@@ -54,7 +60,7 @@ def test_ten_thousand_tenants_that_came_and_went_leave_nothing() -> None:
 
 
 def test_every_account_has_its_turn() -> None:
-    shares: Shares[Slot] = Shares(10**9)
+    shares: FairShareAccounting[Slot] = FairShareAccounting(10**9)
     for number in range(5):
         shares.open(str(number))
 

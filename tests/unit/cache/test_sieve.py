@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.cache.sieve import Queue, Sieve, Slot
+from deployments.cache.tiers.sieve import FifoQueue, Sieve, Slot
 
 BUDGET = 100
 
@@ -150,4 +150,4 @@ def test_nothing_is_left_after_clear() -> None:
 
 def test_an_empty_queue_has_no_victim() -> None:
     with pytest.raises(LookupError):
-        Queue[Slot]().victim()
+        FifoQueue[Slot]().victim()

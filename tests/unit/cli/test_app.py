@@ -11,11 +11,11 @@ from cluster.cli import doctor
 from cluster.cli.app import app
 from cluster.cli.demo import events
 from cluster.cli.doctor import examine
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.listeners import Listener
-from cluster.ops.processes import Owner
-from cluster.ops.state import ClusterState
-from cluster.settings import ROOT, Settings
+from cluster.ops.processes import ClusterId
+from cluster.runtime.settings import ROOT, Settings
 
 COMMANDS = (
     "up", "down", "status", "demo", "test", "doctor", "models", "bench", "tenants", "plans", "keys",
@@ -139,7 +139,17 @@ def test_doctor_finds_a_port_of_a_running_cluster_that_others_reach(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = ClusterState(
-        "c-1", "ready", True, Owner.this(), "http://0.0.0.0:8000", "d", "g", "r", "h", "fast", 0.0
+        "c-1",
+        "ready",
+        True,
+        ClusterId.this(),
+        "http://0.0.0.0:8000",
+        "d",
+        "g",
+        "r",
+        "h",
+        "fast",
+        0.0,
     )
     states.save(tmp_path, state)
     found = [

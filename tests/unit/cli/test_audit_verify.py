@@ -7,16 +7,16 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
+from cluster.administration.reports import AUDIT
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
 from cluster.auth.bootstrap import bootstrap
-from cluster.auth.home import load_pepper, store_url
 from cluster.cli.app import app
-from cluster.clock import SystemClock
-from cluster.settings import Settings
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import load_pepper, store_url
 from cluster.storage.database import Database
-from cluster.tenants.administration.records import AUDIT
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def fill(home: Path, statement: str | None = None) -> None:
     database = Database(store_url(home, settings))
     trail = AuditTrail(database, "test", keys, home / AUDIT, SystemClock())
     for number in range(20):
-        trail.note(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
+        trail.enqueue(AuditRecord(1.0 + number, "acme", "key:k", "chat", "model:nano"))
     await trail.close()
     if statement is not None:
         async with database.begin() as connection:

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from cluster.cli import api, clipping, media_client
+from cluster.cli import api, media_client
+from cluster.cli import clip as clipping
 from cluster.cli.media_client import MediaClient
 from cluster.cli.retries import LIMIT_S, Retries
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 
 FILE = b"clip" * 100
 JOB = {

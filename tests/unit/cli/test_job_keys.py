@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from cluster.cli import demo, job_keys
-from cluster.clock import ManualClock
-from cluster.ops.dashboard import Dashboard
-from cluster.redaction import contains_credential
-from cluster.settings import ROOT, Settings
+from cluster.ops.dashboard import DashboardClient
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.redaction import contains_credential
+from cluster.runtime.settings import ROOT, Settings
 
 KEY = "mob_abcdefghijkl_" + "S3cr" * 8
 ADMIN = "mob_administratr_" + "T0ps" * 8
@@ -51,7 +51,7 @@ def http(api: Api) -> httpx.Client:
 def test_the_key_may_generate_for_a_while_and_lies_in_a_private_file(
     api: Api, http: httpx.Client, tmp_path: Path
 ) -> None:
-    with job_keys.lent(http, tmp_path, life_s=600) as key:
+    with job_keys.lend_key(http, tmp_path, life_s=600) as key:
         assert key.file.read_text().strip() == KEY
         assert stat.S_IMODE(key.file.stat().st_mode) == 0o600
         assert stat.S_IMODE(key.file.parent.stat().st_mode) == 0o700
@@ -75,7 +75,7 @@ def test_files_of_keys_that_have_expired_go(http: httpx.Client, tmp_path: Path) 
     assert kept.file.exists()
 
 
-class Jobs(Dashboard):
+class Jobs(DashboardClient):
     """Ray's dashboard, as far as it takes a job; `seen` is what Ray would log of it."""
 
     seen: list[str] = []

@@ -127,7 +127,7 @@ def test_bootstrap_makes_the_store_ready_and_again_does_nothing(
 @pytest.fixture
 def _newer_store(monkeypatch: pytest.MonkeyPatch) -> None:
     def newer(_url: str) -> None:
-        raise migrate.StoreIsNewer("r9999")
+        raise migrate.SchemaTooNew("r9999")
 
     monkeypatch.setattr("cluster.auth.bootstrap.migrate", newer)
 

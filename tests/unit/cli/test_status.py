@@ -12,13 +12,13 @@ from rich.console import Console
 
 from cluster.cli import status
 from cluster.cli.scaling_view import scaling_view
-from cluster.ops import state as states
+from cluster.ops import cluster_state as states
 from cluster.ops import supervision as supervisions
+from cluster.ops.cluster_state import ClusterState
 from cluster.ops.dashboard import AppStatus, DashboardRefused
-from cluster.ops.processes import Owner
-from cluster.ops.state import ClusterState
+from cluster.ops.processes import ClusterId
 from cluster.ops.supervision import Supervision
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 REPLICA = {
     "id": "abcd1234",
@@ -103,7 +103,7 @@ class FakeDashboard:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A home whose cluster is up, as far as its state tells."""
-    owner = Owner(1, 0.0)
+    owner = ClusterId(1, 0.0)
     state = ClusterState(
         "c-1", "ready", True, owner, "http://mobula.test", "http://dash.test", "g", "r", "h",
         "fast", 0.0,
@@ -136,7 +136,7 @@ def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
 
 
 def test_a_cluster_that_is_started_again_is_not_simply_gone(tmp_path: Path) -> None:
-    record = Supervision(Owner.this(), True, "restarting", "Ray's control (GCS) has died", 2)
+    record = Supervision(ClusterId.this(), True, "restarting", "Ray's control (GCS) has died", 2)
     supervisions.save(tmp_path, record)
 
     code, found = status.look(Settings(home=tmp_path))
@@ -146,7 +146,9 @@ def test_a_cluster_that_is_started_again_is_not_simply_gone(tmp_path: Path) -> N
 
 
 def test_a_cluster_that_was_given_up_says_why(tmp_path: Path) -> None:
-    record = Supervision(Owner(2**22 - 1, 1.0), True, "gave up", "started 5 times; last: no [disk]")
+    record = Supervision(
+        ClusterId(2**22 - 1, 1.0), True, "gave up", "started 5 times; last: no [disk]"
+    )
     supervisions.save(tmp_path, record)
 
     code, found = status.look(Settings(home=tmp_path))
@@ -159,7 +161,7 @@ def test_what_the_supervisor_of_a_running_cluster_does_is_shown(
     settings: Settings, answering: Callable[[Answer], None]
 ) -> None:
     answering(lambda _: httpx.Response(200, json=FOUND))
-    supervisions.save(settings.home, Supervision(Owner.this(), True, restarts=1))
+    supervisions.save(settings.home, Supervision(ClusterId.this(), True, restarts=1))
 
     assert "supervisor watching; started everything again once" in shown(status.look(settings)[1])
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.cli import servers, tiers
-from cluster.cli.servers import PACKAGES, Machine
-from cluster.cli.tiers import Outcome, available, counts
+from cluster.cli import test_servers, test_tiers
+from cluster.cli.test_servers import PACKAGES, Machine
+from cluster.cli.test_tiers import TierResult, available, counts
 
 REPORT = """<testsuites><testsuite>
 <testcase name="a"/>
@@ -33,25 +33,27 @@ def test_quick_tiers_come_first() -> None:
 
 
 def test_an_unknown_tier_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tiers.run(["nonsense"], None, stop=False) == 1
+    assert test_tiers.run(["nonsense"], None, stop=False) == 1
     assert "nonsense" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("outcome", "code", "line"),
     [
-        pytest.param(Outcome("unit", 3, 0, 0, 1.0), 0, "3 passed, 0 failed", id="good"),
-        pytest.param(Outcome("unit", 3, 1, 2, 1.0), 1, "3 passed, 1 failed, 2 skipped", id="bad"),
-        pytest.param(Outcome("unit", 0, 0, 0, 1.0), 1, "0 passed, 0 failed", id="nothing ran"),
+        pytest.param(TierResult("unit", 3, 0, 0, 1.0), 0, "3 passed, 0 failed", id="good"),
+        pytest.param(
+            TierResult("unit", 3, 1, 2, 1.0), 1, "3 passed, 1 failed, 2 skipped", id="bad"
+        ),
+        pytest.param(TierResult("unit", 0, 0, 0, 1.0), 1, "0 passed, 0 failed", id="nothing ran"),
     ],
 )
 def test_the_last_line_sums_up(
-    outcome: Outcome, code: int, line: str, capsys: pytest.CaptureFixture[str],
+    outcome: TierResult, code: int, line: str, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(tiers, "_pytest", lambda *_: outcome)
+    monkeypatch.setattr(test_tiers, "_pytest", lambda *_: outcome)
 
-    assert tiers.run(["unit"], None, stop=False) == code
+    assert test_tiers.run(["unit"], None, stop=False) == code
     assert capsys.readouterr().out.splitlines()[-1] == line
 
 
@@ -62,14 +64,14 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     tier: str, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr(servers, "ensure", lambda: order.append("servers"))
+    monkeypatch.setattr(test_servers, "ensure", lambda: order.append("servers"))
 
-    def run(*_: object) -> Outcome:
+    def run(*_: object) -> TierResult:
         order.append("tests")
-        return Outcome(tier, 1, 0, 0, 1.0)
+        return TierResult(tier, 1, 0, 0, 1.0)
 
-    monkeypatch.setattr(tiers, "_pytest", run)
-    tiers.run([tier], None, stop=False)
+    monkeypatch.setattr(test_tiers, "_pytest", run)
+    test_tiers.run([tier], None, stop=False)
 
     assert order[: asked + 1] == ["servers"] * asked + ["tests"]
 
@@ -92,7 +94,7 @@ class FakeMachine:
 def test_nothing_is_installed_where_nothing_is_missing() -> None:
     fake = FakeMachine("redis-server", "initdb", "apt-get")
 
-    assert servers.ensure(fake.machine)
+    assert test_servers.ensure(fake.machine)
     assert fake.commands == []
 
 
@@ -101,7 +103,7 @@ def test_only_what_is_missing_is_installed_and_it_says_so(
 ) -> None:
     fake = FakeMachine("initdb", "apt-get")
 
-    assert servers.ensure(fake.machine)
+    assert test_servers.ensure(fake.machine)
     assert fake.commands[0].startswith("apt-get update")
     assert fake.commands[1].endswith(" redis-server")
     assert "installing redis-server with apt-get" in capsys.readouterr().out
@@ -117,7 +119,7 @@ def test_only_what_is_missing_is_installed_and_it_says_so(
 def test_what_may_not_be_installed_is_only_said(
     fake: FakeMachine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not servers.ensure(fake.machine)
+    assert not test_servers.ensure(fake.machine)
     assert fake.commands == []
     assert "redis-server" in capsys.readouterr().out
 
@@ -125,10 +127,10 @@ def test_what_may_not_be_installed_is_only_said(
 def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeMachine("apt-get", works=False)
 
-    assert not servers.ensure(fake.machine)
+    assert not test_servers.ensure(fake.machine)
     assert "could not install redis-server and postgresql" in capsys.readouterr().out
 
 
 def test_exhaustive_tests_run_only_when_all_are_asked_for() -> None:
-    assert tiers.selection(None, stop=False, exhaustive=False) == ["-m", "not exhaustive"]
-    assert tiers.selection("clip", stop=True, exhaustive=True) == ["-k", "clip", "-x"]
+    assert test_tiers.selection(None, stop=False, exhaustive=False) == ["-m", "not exhaustive"]
+    assert test_tiers.selection("clip", stop=True, exhaustive=True) == ["-k", "clip", "-x"]

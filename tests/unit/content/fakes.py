@@ -5,16 +5,16 @@ closed.
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 
-from cluster.problems import Problem
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Scope
 from deployments.content.brief import Brief
-from deployments.content.results import Order
+from deployments.content.results import ContentRequest
 from deployments.contracts.generation import (
     Choice,
     Chunk,
     Completion,
     GenerateRequest,
-    Usage,
+    TokenUsage,
 )
 
 CALLER = Caller("acme", "key1", frozenset({Scope.GENERATE}))
@@ -40,7 +40,7 @@ class FakeGenerator:
 
     async def generate(self, request: GenerateRequest) -> Completion:
         text = ""
-        usage = Usage()
+        usage = TokenUsage()
         async for chunk in self.stream(request):
             text, usage = text + chunk.text, chunk.usage or usage
         return Completion((Choice(0, text, "stop"),), usage, request.model)
@@ -60,13 +60,13 @@ class FakeGenerator:
             yield Chunk(0, answer[:half])
             if self._gate is not None:
                 await self._gate.wait()
-            yield Chunk(0, answer[half:], "stop", usage=Usage(7, 5))
+            yield Chunk(0, answer[half:], "stop", usage=TokenUsage(7, 5))
         finally:
             self.running -= 1
             self.closed += 1
 
 
-def order(brief: Brief | None = None, **changes: object) -> Order:
+def order(brief: Brief | None = None, **changes: object) -> ContentRequest:
     """An order for three variants about a coffee shop, with `changes` applied."""
     values: dict[str, object] = {
         "request_id": "r",
@@ -75,4 +75,4 @@ def order(brief: Brief | None = None, **changes: object) -> Order:
         "model": "nano",
         "seed": 11,
     }
-    return Order(**{**values, **changes})  # type: ignore[arg-type]
+    return ContentRequest(**{**values, **changes})  # type: ignore[arg-type]

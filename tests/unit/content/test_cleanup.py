@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
-from deployments.content.cleanup import finish, tags_in
-from deployments.content.graphemes import clusters, cut, emoji_in, without_emoji
+from deployments.content.cleanup import clean, extract_hashtags
+from deployments.content.graphemes import clusters, emoji_in, truncate, without_emoji
 from deployments.content.platforms import platform, platforms
 
 PIECES = (
@@ -40,10 +40,10 @@ def test_limits_hold_for_any_text(
 ) -> None:
     site = platform(name)
     brief = Brief(topic, platform=name, hashtags=min(hashtags, site.max_hashtags), emoji=emoji)
-    finished = finish(brief, raw)
+    finished = clean(brief, raw)
     assert len(finished.text) <= site.max_chars
-    assert len(tags_in(finished.text)) <= brief.hashtags
-    assert list(finished.hashtags) == tags_in(finished.text)
+    assert len(extract_hashtags(finished.text)) <= brief.hashtags
+    assert list(finished.hashtags) == extract_hashtags(finished.text)
     folded = [tag.casefold() for tag in finished.hashtags]
     assert len(set(folded)) == len(folded)
     if not emoji:
@@ -52,7 +52,7 @@ def test_limits_hold_for_any_text(
 
 @given(text=NASTY, limit=st.integers(0, 300))
 def test_a_cut_never_splits_a_grapheme(text: str, limit: int) -> None:
-    short = cut(text, limit)
+    short = truncate(text, limit)
     assert len(short) <= limit or short == text
     assert text.startswith(short)
     size, ends = 0, {0}
@@ -78,18 +78,18 @@ def test_a_cut_never_splits_a_grapheme(text: str, limit: int) -> None:
     ],
 )
 def test_wrappers_are_taken_off(raw: str, text: str) -> None:
-    assert finish(Brief("tea", hashtags=0), raw).text == text
+    assert clean(Brief("tea", hashtags=0), raw).text == text
 
 
 def test_hashtags_are_deduplicated_limited_and_topped_up() -> None:
     brief = Brief("cold brew", hashtags=3)
-    assert finish(brief, "Hi. #A1 #a1 #B2 #C3 #D4").hashtags == ("A1", "B2", "C3")
-    assert finish(brief, "I #love it. #Tea").hashtags == ("love", "Tea", "ColdBrew")
-    assert finish(Brief("cold brew", hashtags=0), "I #love it. #Tea").text == "I love it."
+    assert clean(brief, "Hi. #A1 #a1 #B2 #C3 #D4").hashtags == ("A1", "B2", "C3")
+    assert clean(brief, "I #love it. #Tea").hashtags == ("love", "Tea", "ColdBrew")
+    assert clean(Brief("cold brew", hashtags=0), "I #love it. #Tea").text == "I love it."
 
 
 def test_a_long_text_ends_at_a_sentence() -> None:
-    finished = finish(
+    finished = clean(
         Brief("tea", platform="x", hashtags=1), "This is a sentence of tea. " * 30 + "#Tea"
     )
     assert finished.truncated
@@ -106,6 +106,6 @@ def test_emoji_leave_no_gaps() -> None:
 def test_half_a_character_that_a_model_broke_off_is_left_out() -> None:
     brief = Brief(topic="a book fair", platform="x", hashtags=0)
 
-    assert finish(brief, "Today: a book fair. \N{REPLACEMENT CHARACTER} Come!").body == (
+    assert clean(brief, "Today: a book fair. \N{REPLACEMENT CHARACTER} Come!").body == (
         "Today: a book fair.  Come!"
     )

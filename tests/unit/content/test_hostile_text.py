@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
-from deployments.content.cleanup import _sorted_tags, _without_emphasis, finish, tags_in
+from deployments.content.cleanup import _sorted_tags, _without_emphasis, clean, extract_hashtags
 from deployments.content.graphemes import clusters
 from deployments.content.prompts import single_line
 from deployments.content.scoring import score
@@ -24,8 +24,8 @@ LONGEST_S = 0.1  # of 16 KiB; what was quadratic took seconds
 def _seconds(text: str) -> float:
     began = time.thread_time()
     single_line(text)
-    score(BRIEF, finish(BRIEF, text))
-    finish(BRIEF, f"a{text}x")
+    score(BRIEF, clean(BRIEF, text))
+    clean(BRIEF, f"a{text}x")
     return time.thread_time() - began
 
 
@@ -50,7 +50,7 @@ def test_closing_hashtags_are_those_that_end_the_text(parts: list[str]) -> None:
     tail = regex.compile(r"(?:^|\s+)#[\w\p{M}]*\p{L}[\w\p{M}]*\s*$")
     body, closing = text, list[str]()
     while match := tail.search(body):
-        closing[:0] = tags_in(match.group())
+        closing[:0] = extract_hashtags(match.group())
         body = body[: match.start()]
 
     found, inside, left = _sorted_tags(text, 30)

@@ -4,8 +4,8 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.content.cleanup import _without_emphasis, _without_tail, tags_in
-from deployments.content.graphemes import clusters, cut
+from deployments.content.cleanup import _without_emphasis, _without_tail, extract_hashtags
+from deployments.content.graphemes import clusters, truncate
 
 _TAIL = regex.compile(r"(?:^|\s+)#[\w\p{M}]*\p{L}[\w\p{M}]*\s*$")
 _EMPHASIS = regex.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
@@ -29,7 +29,7 @@ def test_closing_hashtags_are_split_off_as_by_the_pattern(text: str) -> None:
     expected: list[str] = []
     rest = text
     while found := _TAIL.search(rest):
-        expected[:0] = tags_in(found.group())
+        expected[:0] = extract_hashtags(found.group())
         rest = rest[: found.start()]
 
     assert _without_tail(text) == (rest, expected)
@@ -45,4 +45,4 @@ def test_what_lies_far_behind_the_limit_does_not_matter_to_the_cut(
     text: str, limit: int, tail: str
 ) -> None:
     if len(text) > limit:
-        assert cut(text + "a" + tail, limit) == cut(text + "a", limit)
+        assert truncate(text + "a" + tail, limit) == truncate(text + "a", limit)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from deployments.content.brief import Brief
 from deployments.content.platforms import Platform, platforms, register_platform
 from deployments.content.prompts import caption_messages, post_messages, single_line
-from deployments.content.styles import Style, register_style, styles, tones
+from deployments.content.styles import WritingStyle, register_style, styles, tones
 
 
 def test_a_prompt_says_everything_the_brief_asks() -> None:
@@ -52,7 +52,7 @@ def test_registries_refuse_a_name_twice() -> None:
     for register, entry in ((register_style, styles()[0]), (register_platform, platforms()[0])):
         with pytest.raises(ValueError, match="already registered"):
             register(entry)  # type: ignore[operator]
-    assert isinstance(styles()[0], Style)
+    assert isinstance(styles()[0], WritingStyle)
     assert isinstance(platforms()[0], Platform)
     assert len(styles()) >= 8
     assert len(tones()) >= 6

@@ -5,13 +5,13 @@ import pickle
 
 import pytest
 
-from cluster.problems import InvalidRequest, ModelFailed, Overloaded, UnknownModel
+from cluster.runtime.problems import InvalidRequest, ModelFailed, Overloaded, UnknownModel
 from deployments.content.brief import Brief
 from deployments.content.captions import batch_captions, generate_captions, stream_captions
-from deployments.content.posts import generate_posts, judge
-from deployments.content.registry import Providers
+from deployments.content.posts import generate_posts, score_post
+from deployments.content.registry import ProviderRegistry
 from deployments.content.results import Completed, Delta, Event, Started, VariantDone, VariantFailed
-from deployments.contracts.generation import GenerateRequest, Usage
+from deployments.contracts.generation import GenerateRequest, TokenUsage
 from tests.unit.content.fakes import FakeGenerator, order
 
 TEXTS = {
@@ -37,7 +37,7 @@ def test_variants_run_at_once_with_their_own_seeds_and_come_back_ranked() -> Non
     scores = [variant.score for variant in result.variants]
     assert scores == sorted(scores, reverse=True)
     assert result.variants[-1].index == 1
-    assert result.usage == Usage(21, 15)
+    assert result.usage == TokenUsage(21, 15)
     assert pickle.loads(pickle.dumps(result)) == result
 
 
@@ -149,7 +149,7 @@ def test_a_bug_in_the_generator_is_not_swallowed() -> None:
 
 def test_a_batch_keeps_each_problem_with_its_item() -> None:
     generator = FakeGenerator(lambda _: TEXTS[11])
-    providers = Providers({"nano": generator}, "nano", {"fast": "nano"})
+    providers = ProviderRegistry({"nano": generator}, "nano", {"fast": "nano"})
     orders = [
         order(variants=2),
         order(model="nobody"),
@@ -167,7 +167,7 @@ def test_a_batch_keeps_each_problem_with_its_item() -> None:
 
 def test_a_batch_runs_no_more_items_at_once_than_asked() -> None:
     generator = FakeGenerator(lambda _: TEXTS[11])
-    providers = Providers({"nano": generator}, "nano")
+    providers = ProviderRegistry({"nano": generator}, "nano")
     asyncio.run(batch_captions(providers, [order(variants=1) for _ in range(9)], concurrency=2))
     assert generator.most <= 2
     assert len(generator.seen) == 9
@@ -175,7 +175,7 @@ def test_a_batch_runs_no_more_items_at_once_than_asked() -> None:
 
 def test_a_provider_must_name_a_configured_model() -> None:
     with pytest.raises(ValueError, match="not configured"):
-        Providers({"nano": FakeGenerator(scripted)}, "nano", {"fast": "gone"})
+        ProviderRegistry({"nano": FakeGenerator(scripted)}, "nano", {"fast": "gone"})
 
 
 def test_posts_ask_for_a_post_and_a_draft_can_be_judged() -> None:
@@ -184,7 +184,7 @@ def test_posts_ask_for_a_post_and_a_draft_can_be_judged() -> None:
     result = asyncio.run(generate_posts(generator, order(brief)))
     assert result.kind == "post"
     assert "Rewrite this draft as a casual LinkedIn post" in generator.seen[0].messages[1].content
-    assert 0 <= judge(brief, "we have a new coffee shop").score <= 1
+    assert 0 <= score_post(brief, "we have a new coffee shop").score <= 1
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,16 @@
 
 import pytest
 
-from cluster.auth.sealing import SealBroken, Sealer
+from cluster.secrets.encryption import DecryptionFailed, SecretBox
 
 
 def test_what_is_sealed_opens_again_and_never_looks_the_same() -> None:
-    sealer = Sealer(b"pepper", "webhooks")
-    one, two = sealer.seal(b"secret", b"wh_1"), sealer.seal(b"secret", b"wh_1")
+    sealer = SecretBox(b"pepper", "webhooks")
+    one, two = sealer.encrypt(b"secret", b"wh_1"), sealer.encrypt(b"secret", b"wh_1")
 
     assert one != two
     assert b"secret" not in one
-    assert sealer.open(one, b"wh_1") == sealer.open(two, b"wh_1") == b"secret"
+    assert sealer.decrypt(one, b"wh_1") == sealer.decrypt(two, b"wh_1") == b"secret"
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ def test_what_is_sealed_opens_again_and_never_looks_the_same() -> None:
 def test_another_pepper_purpose_or_context_does_not_open_it(
     pepper: bytes, purpose: str, context: bytes
 ) -> None:
-    sealed = Sealer(b"pepper", "webhooks").seal(b"secret", b"wh_1")
-    with pytest.raises(SealBroken):
-        Sealer(pepper, purpose).open(sealed, context)
+    sealed = SecretBox(b"pepper", "webhooks").encrypt(b"secret", b"wh_1")
+    with pytest.raises(DecryptionFailed):
+        SecretBox(pepper, purpose).decrypt(sealed, context)
 
 
 def test_any_flipped_bit_and_any_cut_is_noticed() -> None:
-    sealer = Sealer(b"pepper", "webhooks")
-    sealed = sealer.seal(b"secret")
+    sealer = SecretBox(b"pepper", "webhooks")
+    sealed = sealer.encrypt(b"secret")
     broken = [sealed[:cut] for cut in range(len(sealed))]
     for place in range(len(sealed)):
         flipped = bytearray(sealed)
@@ -36,5 +36,5 @@ def test_any_flipped_bit_and_any_cut_is_noticed() -> None:
         broken.append(bytes(flipped))
 
     for text in broken:
-        with pytest.raises(SealBroken):
-            sealer.open(text)
+        with pytest.raises(DecryptionFailed):
+            sealer.decrypt(text)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphs.args import AppArgs
-from graphs.rolls import ALL, BUILDER, restartable, rolled
+from graphs.rollout_diff import ALL, BUILDER, diff_applications, restartable
 
 MODELS = [
     {"id": "echo", "engine": "echo", "num_cpus": 0.5},
@@ -45,7 +45,7 @@ def env(override: dict[str, Any]) -> dict[str, str]:
 
 
 def test_what_is_the_same_changes_nothing() -> None:
-    sent = rolled(LIVE, LIVE)
+    sent = diff_applications(LIVE, LIVE)
 
     assert sent["args"] == ARGS
     assert sent["deployments"] == []
@@ -53,7 +53,7 @@ def test_what_is_the_same_changes_nothing() -> None:
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_weights_and_engine_of_a_model_start_its_replicas_alone(field: str) -> None:
-    sent = rolled(LIVE, changed(LIVE, **CHANGES[field]))
+    sent = diff_applications(LIVE, changed(LIVE, **CHANGES[field]))
 
     assert sent["args"] == ARGS
     [override] = sent["deployments"]
@@ -64,7 +64,7 @@ def test_weights_and_engine_of_a_model_start_its_replicas_alone(field: str) -> N
 
 
 def test_the_spec_that_is_sent_is_the_whole_one() -> None:
-    sent = rolled(LIVE, changed(LIVE, index=1, source="x"))
+    sent = diff_applications(LIVE, changed(LIVE, index=1, source="x"))
 
     spec = json.loads(env(overrides(sent)["Model:org-other"])["MOBULA_MODEL_SPEC"])
     asked = AppArgs.model_validate(changed(LIVE, index=1, source="x")["args"])
@@ -72,7 +72,7 @@ def test_the_spec_that_is_sent_is_the_whole_one() -> None:
 
 
 def test_tunables_change_while_the_model_runs() -> None:
-    sent = rolled(LIVE, changed(LIVE, max_waiting=7))
+    sent = diff_applications(LIVE, changed(LIVE, max_waiting=7))
 
     [override] = sent["deployments"]
     assert override["user_config"]["max_waiting"] == 7
@@ -81,15 +81,15 @@ def test_tunables_change_while_the_model_runs() -> None:
 
 def test_tunables_that_go_back_are_said_again() -> None:
     """Without them the running replicas would keep what they were told last."""
-    live = rolled(LIVE, changed(LIVE, max_waiting=7))
+    live = diff_applications(LIVE, changed(LIVE, max_waiting=7))
 
-    sent = rolled(live, LIVE)
+    sent = diff_applications(live, LIVE)
 
     assert sent["deployments"][0]["user_config"]["max_waiting"] == 256
 
 
 def test_more_replicas_restart_none() -> None:
-    [override] = rolled(LIVE, changed(LIVE, replicas=3))["deployments"]
+    [override] = diff_applications(LIVE, changed(LIVE, replicas=3))["deployments"]
 
     assert override == {"name": "Model:echo", "num_replicas": 3}
 
@@ -107,7 +107,7 @@ def test_more_replicas_restart_none() -> None:
 def test_what_others_depend_on_as_well_rolls_everything(fields: dict[str, Any]) -> None:
     wanted = changed(LIVE, **fields)
 
-    assert rolled(LIVE, wanted) == wanted
+    assert diff_applications(LIVE, wanted) == wanted
 
 
 def test_other_stages_and_more_models_roll_everything() -> None:
@@ -116,8 +116,8 @@ def test_other_stages_and_more_models_roll_everything() -> None:
     more = copy.deepcopy(LIVE)
     more["args"]["models"].append({"id": "new", "engine": "echo"})
 
-    assert rolled(LIVE, wanted) == wanted
-    assert rolled(LIVE, more) == more
+    assert diff_applications(LIVE, wanted) == wanted
+    assert diff_applications(LIVE, more) == more
 
 
 def test_a_model_that_scales_by_itself_is_not_placed_by_hand() -> None:
@@ -125,18 +125,18 @@ def test_a_model_that_scales_by_itself_is_not_placed_by_hand() -> None:
     live = changed(LIVE, scaling={"max_replicas": 4})
     wanted = changed(live, num_cpus=1.0)
 
-    assert rolled(live, wanted) == wanted
-    assert rolled(live, changed(live, source="x"))["args"] == live["args"]
+    assert diff_applications(live, wanted) == wanted
+    assert diff_applications(live, changed(live, source="x"))["args"] == live["args"]
 
 
 def test_args_of_another_version_of_this_code_roll_everything() -> None:
     live = {**LIVE, "args": {"models": [{"id": "echo", "gone": 1}]}}
 
-    assert rolled(live, LIVE) == LIVE
+    assert diff_applications(live, LIVE) == LIVE
 
 
 def test_a_restart_marks_what_is_named_and_nothing_else() -> None:
-    sent = rolled(LIVE, LIVE, ["echo", "ingress"], "s1")
+    sent = diff_applications(LIVE, LIVE, ["echo", "ingress"], "s1")
 
     found = overrides(sent)
     assert sent["args"] == ARGS
@@ -146,33 +146,33 @@ def test_a_restart_marks_what_is_named_and_nothing_else() -> None:
 
 
 def test_marks_stay_so_that_the_next_roll_restarts_nothing_again() -> None:
-    live = rolled(LIVE, LIVE, ["echo"], "s1")
+    live = diff_applications(LIVE, LIVE, ["echo"], "s1")
 
-    assert rolled(live, LIVE) == live
-    later = overrides(rolled(live, LIVE, ["minilm"], "s2"))
+    assert diff_applications(live, LIVE) == live
+    later = overrides(diff_applications(live, LIVE, ["minilm"], "s2"))
     assert env(later["Model:echo"]) == {"MOBULA_RESTARTED": "s1"}
     assert env(later["Model:minilm"]) == {"MOBULA_RESTARTED": "s2"}
 
 
 def test_a_restart_with_other_weights_says_both() -> None:
-    [override] = rolled(LIVE, changed(LIVE, source="x"), ["echo"], "s1")["deployments"]
+    [override] = diff_applications(LIVE, changed(LIVE, source="x"), ["echo"], "s1")["deployments"]
 
     assert set(env(override)) == {"MOBULA_RESTARTED", "MOBULA_MODEL_SPEC"}
 
 
 def test_restarting_all_is_a_new_version_of_the_application() -> None:
-    sent = rolled(LIVE, changed(LIVE, source="x"), [ALL], "s1")
+    sent = diff_applications(LIVE, changed(LIVE, source="x"), [ALL], "s1")
 
     assert sent["runtime_env"] == {"env_vars": {"MOBULA_RESTARTED": "s1"}}
     assert sent["args"]["models"][0]["source"] == "x"
-    assert rolled(sent, changed(LIVE, source="x"))["runtime_env"] == sent["runtime_env"]
+    assert diff_applications(sent, changed(LIVE, source="x"))["runtime_env"] == sent["runtime_env"]
 
 
 def test_the_operator_s_own_options_of_deployments_win() -> None:
     own = [{"name": "Model:echo", "num_replicas": 5}, {"name": "Limiter", "user_config": {}}]
     wanted = {**changed(LIVE, source="x", replicas=3), "deployments": own}
 
-    found = overrides(rolled(LIVE, wanted))
+    found = overrides(diff_applications(LIVE, wanted))
 
     assert found["Model:echo"]["num_replicas"] == 5
     assert "MOBULA_MODEL_SPEC" in env(found["Model:echo"])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from graphs.args import AppArgs
-from graphs.room import cpus_to_count
+from graphs.cpu_headroom import declared_cpus
 
 
 def args(**model: Any) -> AppArgs:
@@ -23,4 +23,4 @@ def args(**model: Any) -> AppArgs:
     ],
 )
 def test_cpus_that_are_counted(model: dict[str, Any], cores: int, counted: int) -> None:
-    assert cpus_to_count(args(**model), cores) == counted
+    assert declared_cpus(args(**model), cores) == counted

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from deployments.clipper.config import VideoConfig
+from deployments.video.config import VideoConfig
 from graphs.args import AppArgs
 from graphs.options import clipper_options, ingress_options
 from graphs.video import clipper, video_config

@@ -6,8 +6,8 @@ import orjson
 import pytest
 
 from cluster.auth.keys import mint
-from cluster.clock import SystemClock
-from deployments.ingress.middleware.access_log import MAX_PATH, access_line
+from cluster.runtime.clock import SystemClock
+from deployments.ingress.http.middleware.access_log import MAX_PATH, access_line
 
 
 def line_of(path: str, **state: Any) -> bytes:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deployments.remote_peers import answers
-from deployments.remote_scaling import sight_of
+from deployments.clients.serve.ingress_peers import collect_answers
+from deployments.clients.serve.serve_status import parse_status
 
 
 class Replica:
@@ -45,7 +45,7 @@ async def test_answers_come_from_those_that_give_one_in_time() -> None:
     silent = Replica(None)
     handle: Any = Handle(Replica("a"), silent, Replica(OSError("gone")), Replica("b"))
 
-    found = await answers(handle, 0.05, "report", "scaling")
+    found = await collect_answers(handle, 0.05, "report", "scaling")
     await asyncio.sleep(0)
 
     assert sorted(found) == ["a", "b"]
@@ -56,7 +56,7 @@ async def test_answers_come_from_those_that_give_one_in_time() -> None:
 async def test_without_replicas_there_are_no_answers() -> None:
     nobody: Any = Handle()
 
-    assert await answers(nobody, 0.05, "load") == []
+    assert await collect_answers(nobody, 0.05, "load") == []
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_serve_says_of_its_deployments_is_put_in_our_words(word: str, state
     model = {"status": "HEALTHY", "target_num_replicas": 2, "replicas": [replica]}
     details = {"applications": {"mobula": {"deployments": {"Model:a": model}}, "other": {}}}
 
-    sight = sight_of(details, "mobula", 7.0)
+    sight = parse_status(details, "mobula", 7.0)
 
     [found] = sight.deployments.values()
     assert (sight.at, found.name, found.target) == (7.0, "Model:a", 2)
@@ -84,4 +84,4 @@ def test_what_serve_says_of_its_deployments_is_put_in_our_words(word: str, state
 
 
 def test_an_application_that_is_gone_has_no_deployments() -> None:
-    assert sight_of({"applications": {}}, "mobula", 7.0).deployments == {}
+    assert parse_status({"applications": {}}, "mobula", 7.0).deployments == {}

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.cache import NO_DIRECTIVES, Directives
-from deployments.ingress.caching import directives
+from deployments.ingress.http.cache_headers import parse_directives
 
 
 def said(*headers: tuple[str, str]) -> Directives:
-    return directives([(name.encode(), value.encode("latin-1")) for name, value in headers])
+    return parse_directives([(name.encode(), value.encode("latin-1")) for name, value in headers])
 
 
 def test_a_request_that_says_nothing_costs_no_new_value() -> None:
@@ -81,4 +81,4 @@ def test_tags_outside_their_limits_are_refused(value: str) -> None:
 def test_no_bytes_fail_in_any_other_way(value: bytes) -> None:
     for name in (b"cache-control", b"mobula-cache", b"mobula-cache-tags"):
         with contextlib.suppress(InvalidRequest):
-            directives([(name, value)])
+            parse_directives([(name, value)])

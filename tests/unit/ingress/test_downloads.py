@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.ingress.downloads import (
+from deployments.ingress.http.range_requests import (
     MAX_NAME,
-    Part,
+    ByteRange,
     RangeNotSatisfiable,
-    disposition,
-    holds,
-    part_asked,
-    saved_as,
+    content_disposition,
+    matches_etag,
+    parse_range,
+    safe_filename,
 )
 
 TAG = '"abc"'
@@ -33,9 +33,9 @@ TAG = '"abc"'
     ],
 )
 def test_one_range_is_a_part(asked: str, part: tuple[int, int]) -> None:
-    found = part_asked({"range": asked}, TAG, 100)
+    found = parse_range({"range": asked}, TAG, 100)
 
-    assert found == Part(*part, 100)
+    assert found == ByteRange(*part, 100)
     assert found.content_range == f"bytes {part[0]}-{part[1] - 1}/100"
 
 
@@ -45,7 +45,7 @@ def test_one_range_is_a_part(asked: str, part: tuple[int, int]) -> None:
     + ["bytes=0x1-2", "bytes=+1-2", "bytes=1.0-2", "bytes=" + "9" * 20 + "-", "x" * 5000],
 )
 def test_what_is_not_one_range_asks_for_the_whole(asked: str) -> None:
-    assert part_asked({"range": asked}, TAG, 100) is None
+    assert parse_range({"range": asked}, TAG, 100) is None
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_is_not_one_range_asks_for_the_whole(asked: str) -> None:
 )
 def test_a_range_behind_the_end_is_refused_with_the_size(asked: str, size: int) -> None:
     with pytest.raises(RangeNotSatisfiable) as refused:
-        part_asked({"range": asked}, TAG, size)
+        parse_range({"range": asked}, TAG, size)
     assert refused.value.headers["Content-Range"] == f"bytes */{size}"
 
 
@@ -64,7 +64,7 @@ def test_a_range_behind_the_end_is_refused_with_the_size(asked: str, size: int) 
     [(TAG, False), ('"other"', True), (f"W/{TAG}", True), ("Sat, 21 Nov 2026 10:00:00 GMT", True)],
 )
 def test_a_range_of_another_file_is_the_whole_of_this_one(condition: str, whole: bool) -> None:
-    found = part_asked({"range": "bytes=1-2", "if-range": condition}, TAG, 100)
+    found = parse_range({"range": "bytes=1-2", "if-range": condition}, TAG, 100)
     assert (found is None) == whole
 
 
@@ -74,7 +74,7 @@ def test_a_range_of_another_file_is_the_whole_of_this_one(condition: str, whole:
     + [('"x"', False), ("abc", False), ("", False)],
 )
 def test_a_client_that_names_the_tag_has_it(given_: str | None, has_it: bool) -> None:
-    assert holds(given_, TAG) == has_it
+    assert matches_etag(given_, TAG) == has_it
 
 
 @pytest.mark.parametrize(
@@ -95,26 +95,26 @@ def test_a_client_that_names_the_tag_has_it(given_: str | None, has_it: bool) ->
     ],
 )
 def test_a_name_is_saved_as_what_it_looks_like(name: str, header: str) -> None:
-    assert disposition(name) == header
+    assert content_disposition(name) == header
 
 
 def test_marks_that_turn_the_reading_direction_are_dropped() -> None:
-    assert saved_as("clip\u202egpj.exe") == "clipgpj.exe"
+    assert safe_filename("clip\u202egpj.exe") == "clipgpj.exe"
 
 
 def test_a_long_name_keeps_its_ending() -> None:
-    saved = saved_as("x" * 400 + ".mp4")
+    saved = safe_filename("x" * 400 + ".mp4")
     assert len(saved) == MAX_NAME
     assert saved.endswith("x.mp4")
 
 
 @given(st.text(max_size=300))
 def test_no_name_breaks_out_of_its_field(name: str) -> None:
-    header = disposition(name)
+    header = content_disposition(name)
 
     header.encode("ascii")
     assert re.fullmatch(
         r'attachment; filename="[\w!#$&+^`{}~. -]+"(; filename\*=UTF-8\'\'[\w.~%-]+)?', header
     )
     assert "/" not in header
-    assert not saved_as(name).startswith(".")
+    assert not safe_filename(name).startswith(".")

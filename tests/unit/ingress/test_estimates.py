@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
-from deployments.ingress.estimates import DEFAULT_OUTPUT_CAP, Estimates
+from deployments.ingress.pipeline.estimates import DEFAULT_OUTPUT_CAP, TokenEstimator
 
 HARD, SOFT = Plan(id="p", reserve="hard"), Plan(id="p")
 CALLER = Caller("acme", "k", frozenset({Scope.GENERATE}))
@@ -28,7 +28,7 @@ def request(text: str = "hello", max_tokens: int | None = None, n: int = 1) -> G
 
 @given(text=st.text(max_size=200))
 def test_a_hard_plan_reserves_a_token_for_each_byte_of_the_prompt(text: str) -> None:
-    assert Estimates({}).of(request(text), HARD).input_tokens >= len(text.encode())
+    assert TokenEstimator({}).estimate(request(text), HARD).input_tokens >= len(text.encode())
 
 
 @pytest.mark.parametrize(
@@ -42,21 +42,27 @@ def test_a_hard_plan_reserves_a_token_for_each_byte_of_the_prompt(text: str) -> 
 def test_a_hard_plan_reserves_the_longest_answer_of_every_choice(
     asked: int | None, caps: dict[str, int], reserved: int
 ) -> None:
-    assert Estimates(caps).of(request(max_tokens=asked, n=2), HARD).output_tokens == reserved
+    assert (
+        TokenEstimator(caps).estimate(request(max_tokens=asked, n=2), HARD).output_tokens
+        == reserved
+    )
 
 
 def test_a_soft_plan_reserves_what_answers_usually_take() -> None:
-    estimates = Estimates({})
+    estimates = TokenEstimator({})
     for _ in range(100):
         estimates.learn(request(), 40)
 
-    assert 40 <= estimates.of(request(), SOFT).output_tokens <= 45
-    assert estimates.of(request(max_tokens=10), SOFT).output_tokens == 10
+    assert 40 <= estimates.estimate(request(), SOFT).output_tokens <= 45
+    assert estimates.estimate(request(max_tokens=10), SOFT).output_tokens == 10
 
 
 def test_each_tenant_is_learnt_by_itself() -> None:
-    estimates = Estimates({})
+    estimates = TokenEstimator({})
     estimates.learn(request(), 4)
     other = replace(request(), caller=replace(CALLER, tenant="other"))
 
-    assert estimates.of(other, SOFT).output_tokens > estimates.of(request(), SOFT).output_tokens
+    assert (
+        estimates.estimate(other, SOFT).output_tokens
+        > estimates.estimate(request(), SOFT).output_tokens
+    )

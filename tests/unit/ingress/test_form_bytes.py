@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cluster.problems import Malformed
-from deployments.ingress.multipart import GATHERED, Form
+from cluster.runtime.problems import Malformed
+from deployments.ingress.http.multipart import GATHERED, MultipartForm
 
 BOUNDARY = "b" * 20
 HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
@@ -20,7 +20,7 @@ async def read(body: bytes, size: int) -> list[bytes]:
         for start in range(0, len(body), size):
             yield body[start : start + size]
 
-    form = Form(chunks(), f"multipart/form-data; boundary={BOUNDARY}")
+    form = MultipartForm(chunks(), f"multipart/form-data; boundary={BOUNDARY}")
     return [chunk async for part in form.parts() async for chunk in part.chunks]
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.datastructures import Headers
 
-from cluster.audit.fields import fit
+from cluster.audit.fields import truncate_fields
 from cluster.audit.record import AuditRecord
 from cluster.audit.search import _position
 from cluster.auth.delegation import Delegation
@@ -26,35 +26,35 @@ from cluster.auth.keys import key_id
 from cluster.auth.passwords import normalised_email
 from cluster.auth.tokens import verify
 from cluster.blobs.links import DownloadLinks
-from cluster.clock import SystemClock
 from cluster.invalidation.tags import parse_tags
-from cluster.json_values import encode
-from cluster.logs import escape_active
-from cluster.net.ssrf import Guard
-from cluster.problems import Problem
-from cluster.redaction import contains_credential, redact
-from cluster.storage.pages import place_of
+from cluster.net.ssrf import SsrfGuard
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.json_values import encode
+from cluster.runtime.logging import escape_active
+from cluster.runtime.problems import Problem
+from cluster.runtime.redaction import contains_credential, redact
+from cluster.storage.pagination import decode_cursor
 from cluster.tenants.plan import Plan
-from deployments.cache.semantic.literals import literals
+from deployments.cache.semantic.literals import exact_match_tokens
 from deployments.content.brief import Brief
-from deployments.content.cleanup import finish, tags_in
-from deployments.content.graphemes import cut, emoji_in, without_emoji
+from deployments.content.cleanup import clean, extract_hashtags
+from deployments.content.graphemes import emoji_in, truncate, without_emoji
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
-from deployments.ingress import caching, downloads, tus
-from deployments.ingress.body import parse_json
-from deployments.ingress.content_codings import CODINGS
+from deployments.ingress.http import cache_headers, range_requests, tus
+from deployments.ingress.http.content_codings import CODINGS
+from deployments.ingress.http.middleware import etags
+from deployments.ingress.http.middleware.access_log import access_line
+from deployments.ingress.http.middleware.request_id import client_request_id
+from deployments.ingress.http.multipart import MultipartForm
+from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.idempotency import key_of
-from deployments.ingress.middleware import etags
-from deployments.ingress.middleware.access_log import access_line
-from deployments.ingress.middleware.request_id import given_id
-from deployments.ingress.multipart import Form
 from deployments.ingress.routes import jobs
 from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
-from load_tests.hostile_shapes import ENDS, SHAPES, UNITS, Shape, json_bodies
+from load_tests.benchmarks.faults.hostile_payloads import ENDS, SHAPES, UNITS, Shape, json_bodies
 
 Read = Callable[[str], object]
 SMALL, LARGE = 64 << 10, 1 << 20  # bytes
@@ -73,7 +73,7 @@ def _line(path: str) -> bytes:
 
 def _record(text: str) -> AuditRecord:
     texts = dict.fromkeys(("tenant", "actor", "action", "resource", "request_id"), text)
-    return fit(AuditRecord(at=1.0, detail={"text": text}, **texts))
+    return truncate_fields(AuditRecord(at=1.0, detail={"text": text}, **texts))
 
 
 def _header(name: bytes) -> Callable[[str], list[tuple[bytes, bytes]]]:
@@ -90,7 +90,7 @@ def _form(content_type: str, body: bytes) -> None:
             yield body[start : start + (32 << 10)]
 
     async def read() -> None:
-        async for part in Form(chunks(), content_type).parts():
+        async for part in MultipartForm(chunks(), content_type).parts():
             async for _ in part.chunks:
                 pass
 
@@ -122,30 +122,32 @@ READERS: dict[str, Read] = {
     "access log": _line,
     "audit record": _record,
     "If-None-Match": lambda text: etags._matches(text.encode(), b'"x"'),
-    "If-None-Match of files": lambda text: downloads.holds(text, '"x"'),
+    "If-None-Match of files": lambda text: range_requests.matches_etag(text, '"x"'),
     "If-None-Match of jobs": lambda text: jobs._holds(text, '"x"'),
-    "Range": lambda text: downloads.part_asked({"range": text}, '"x"', 100),
-    "If-Range": lambda text: downloads.part_asked({"range": "bytes=0-", "if-range": text}, "x", 9),
-    "file name to save": downloads.disposition,
+    "Range": lambda text: range_requests.parse_range({"range": text}, '"x"', 100),
+    "If-Range": lambda text: range_requests.parse_range(
+        {"range": "bytes=0-", "if-range": text}, "x", 9
+    ),
+    "file name to save": range_requests.content_disposition,
     "Prefer": lambda text: jobs._WAIT.search(text),
     "Idempotency-Key": lambda text: key_of(_header(b"idempotency-key")(text)),
-    "X-Request-ID": lambda text: given_id({"headers": _header(b"x-request-id")(text)}),
-    "Cache-Control": lambda text: caching.directives(_header(b"cache-control")(text)),
-    "Mobula-Cache": lambda text: caching.directives(_header(b"mobula-cache")(text)),
+    "X-Request-ID": lambda text: client_request_id({"headers": _header(b"x-request-id")(text)}),
+    "Cache-Control": lambda text: cache_headers.parse_directives(_header(b"cache-control")(text)),
+    "Mobula-Cache": lambda text: cache_headers.parse_directives(_header(b"mobula-cache")(text)),
     "Mobula-Cache-Tags": parse_tags,
-    "Cache-Status": lambda text: caching._parameter.__wrapped__(text),
+    "Cache-Status": lambda text: cache_headers._parameter.__wrapped__(text),
     "Upload-Metadata": lambda text: tus.metadata_of(_headers("upload-metadata")(text)),
     "Upload-Checksum": lambda text: tus.checksum_of(_headers("upload-checksum")(text)),
     "Upload-Offset": lambda text: tus.offset_of(_headers("upload-offset")(text)),
     "name of a recording": tus.name_of,
-    "cursor": place_of,
+    "cursor": decode_cursor,
     "cursor of the audit trail": _position,
     "key": key_id,
     "access token": lambda text: verify(text, lambda _: None, 0.0),
-    "delegation": Delegation(PEPPER, CLOCK).open,
-    "file link": DownloadLinks(PEPPER, CLOCK).open,
+    "delegation": Delegation(PEPPER, CLOCK).verify,
+    "file link": DownloadLinks(PEPPER, CLOCK).verify,
     "email": normalised_email,
-    "URL": Guard(resolve=lambda *_: []).check,
+    "URL": SsrfGuard(resolve=lambda *_: []).check,
     "form: content": lambda text: _form(_BOUNDARY, _HEAD + text.encode()),
     "form: headers": lambda text: _form(_BOUNDARY, _HEAD[:-2] + text.encode()),
     "form: preamble": lambda text: _form(_BOUNDARY, text.encode() + _HEAD),
@@ -159,14 +161,14 @@ READERS: dict[str, Read] = {
     "body: embeddings": _in_json(EmbeddingsRequest, "input"),
     "body: chat": _in_json(ChatRequest, "model"),
     "values of a program": lambda text: encode({"text": text}),
-    "literals of prompts": literals,
+    "literals of prompts": exact_match_tokens,
     "prompt": single_line,
-    "hashtags": tags_in,
+    "hashtags": extract_hashtags,
     "emoji": emoji_in,
     "text without emoji": without_emoji,
-    "text cut short": lambda text: cut(text, len(text) - 1),
+    "text cut short": lambda text: truncate(text, len(text) - 1),
     "words": words,
-    "model output": lambda text: finish(BRIEF, text),
+    "model output": lambda text: clean(BRIEF, text),
 }
 # Linear, but a microsecond or more for each character: read in full only by `--all`. What they read
 # is bounded elsewhere: a model's output by its tokens, a brief's texts by its schema.

@@ -2,23 +2,23 @@
 
 from pathlib import Path
 
-from cluster.clock import ManualClock
-from cluster.events.bus import EventBus, Notice
+from cluster.events.bus import EventBus, EventNotice
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from deployments.ingress.limit_news import LimitNews
+from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.events import LimitEvent
 
 BUCKET = "acme|budget|tokens|2026-11-21"
 
 
-async def told(tmp_path: Path, event: LimitEvent) -> Notice:
+async def told(tmp_path: Path, event: LimitEvent) -> EventNotice:
     """The notice that an observer of the bus gets."""
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'events.db'}")
     bus = EventBus(database, ManualClock())
     plan = Plan.model_validate({"id": "p", "budgets": {"tokens": {"day": 100}}})
     notices = bus.subscribe()
-    LimitNews(bus, lambda _: plan, "r1")(event)
+    LimitEventPublisher(bus, lambda _: plan, "r1")(event)
     await database.close()
     return await anext(notices)
 

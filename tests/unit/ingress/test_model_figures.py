@@ -1,11 +1,11 @@
 """What a replica tells of its calls of models."""
 
-from cluster.clock import ManualClock
-from cluster.resilience.calls import CallFigures, Calls
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.spec import RoutingSpec
+from cluster.resilience.resilient_call import CallStats, ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.fleet import Fleet
-from cluster.routing.spec import RoutingSpec
-from deployments.ingress.models import Models
+from cluster.runtime.clock import ManualClock
+from deployments.ingress.model_registry import ModelRegistry
 from tests.api.fakes import WordsModel
 
 
@@ -15,18 +15,20 @@ class CountedModel(WordsModel):
     def __init__(self) -> None:
         super().__init__()
         clock = ManualClock()
-        self.calls = Calls("far", ResilienceSpec(), Fleet(RoutingSpec(), clock), clock)
+        self.calls = ResilientCaller(
+            "far", ResilienceSpec(), ReplicaSet(RoutingSpec(), clock), clock
+        )
 
-    def figures(self) -> CallFigures:
+    def figures(self) -> CallStats:
         return self.calls.figures()
 
 
 def test_counts_and_breaker_of_each_model_on_the_far_side_of_a_handle() -> None:
     spec = ResilienceSpec(fallback=("near",))
-    models = Models(
+    models = ModelRegistry(
         {"far": CountedModel(), "near": WordsModel()}, ManualClock(), resilience={"far": spec}
     )
-    models.fell_back("far")
+    models.record_fallback("far")
 
     told = models.resilience()
 

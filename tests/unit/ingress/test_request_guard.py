@@ -6,8 +6,8 @@ import orjson
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from cluster.ops.profile import serve_environment
-from deployments.ingress.guard import MAX_UNREAD, METHODS, RequestGuard
+from cluster.ops.environment import serve_environment
+from deployments.ingress.http.guard import MAX_UNREAD, METHODS, RequestGuard
 
 CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 

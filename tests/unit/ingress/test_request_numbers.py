@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 import cluster.tenants.plan
 import deployments.ingress.schemas
 from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, Sampling
-from deployments.ingress.body import parse_json
+from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.schemas import embeddings
 from deployments.ingress.schemas.openai import ChatRequest
 

@@ -2,7 +2,7 @@
 
 import orjson
 
-from deployments.ingress.streaming import ndjson_frame, sse_frame
+from deployments.ingress.http.streaming import ndjson_frame, sse_frame
 
 
 def test_an_unnamed_event_is_data_alone() -> None:

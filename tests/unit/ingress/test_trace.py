@@ -1,12 +1,12 @@
 """Waiting for models is counted once, however many calls are open."""
 
-from cluster.clock import ManualClock
-from deployments.ingress.trace import Trace
+from cluster.runtime.clock import ManualClock
+from deployments.ingress.pipeline.overhead_timer import ModelWaitTimer
 
 
 def test_overlapping_calls_count_once() -> None:
     clock = ManualClock()
-    trace = Trace(clock)
+    trace = ModelWaitTimer(clock)
 
     trace.opened()
     clock.advance(1)
@@ -22,7 +22,7 @@ def test_overlapping_calls_count_once() -> None:
 
 def test_a_call_that_is_still_open_counts_up_to_now() -> None:
     clock = ManualClock()
-    trace = Trace(clock)
+    trace = ModelWaitTimer(clock)
 
     trace.opened()
     clock.advance(2)

@@ -7,12 +7,12 @@ import orjson
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.problems import Malformed
-from deployments.ingress.body import MAX_VALUES, parse_json
+from cluster.runtime.problems import Malformed
+from deployments.ingress.http.request_body import MAX_VALUES, parse_json
+from deployments.ingress.http.validation import MAX_FAULTS, MAX_LISTED, of_parameters
 from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
-from deployments.ingress.validation import MAX_FAULTS, MAX_LISTED, of_parameters
 
 USER = {"role": "user", "content": "hi"}
 CHAT: dict[str, Any] = {"model": "nano", "messages": [USER]}

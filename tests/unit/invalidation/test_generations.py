@@ -42,9 +42,9 @@ def known(*rows: Invalidation) -> Generations:
 def test_what_touches_an_answer_makes_older_ones_worthless(touching: Invalidation) -> None:
     generations = known(touching)
 
-    assert not generations.good(*ANSWER, as_of=4)
-    assert generations.good(*ANSWER, as_of=5)
-    assert generations.good(*ANSWER, as_of=6)
+    assert not generations.is_valid(*ANSWER, as_of=4)
+    assert generations.is_valid(*ANSWER, as_of=5)
+    assert generations.is_valid(*ANSWER, as_of=6)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_touches_an_answer_makes_older_ones_worthless(touching: Invalidatio
     ],
 )
 def test_what_does_not_touch_an_answer_leaves_it(beside: Invalidation) -> None:
-    assert known(beside).good(*ANSWER, as_of=0)
+    assert known(beside).is_valid(*ANSWER, as_of=0)
 
 
 def test_what_begins_now_is_as_of_the_latest() -> None:
@@ -86,16 +86,16 @@ def test_what_stands_for_others_replaces_them_in_memory() -> None:
 def test_nothing_older_than_the_last_of_all_is_good() -> None:
     generations = known(row("all", seq=40))
 
-    assert generations.oldest == 40
-    assert not generations.good("new", "none", (), as_of=39)
-    assert generations.good("new", "none", (), as_of=40)
+    assert generations.oldest_generation == 40
+    assert not generations.is_valid("new", "none", (), as_of=39)
+    assert generations.is_valid("new", "none", (), as_of=40)
 
 
 def test_replacing_forgets_what_is_not_named() -> None:
     generations = known(row("tag", "post:17", seq=9))
     generations.replace([row("tag", "de", seq=9)])
 
-    assert generations.good(*ANSWER, as_of=0)
+    assert generations.is_valid(*ANSWER, as_of=0)
     assert generations.latest == 9
 
 
@@ -147,5 +147,5 @@ def test_it_says_what_the_whole_list_says(
     assert generations.latest == len(rows)
     for answer in answers:
         worthless = any(each.seq > answer.as_of and touches(each, answer) for each in rows)
-        good = generations.good(answer.tenant, answer.model, answer.tags, answer.as_of)
+        good = generations.is_valid(answer.tenant, answer.model, answer.tags, answer.as_of)
         assert good is not worthless

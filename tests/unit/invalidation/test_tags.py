@@ -4,7 +4,7 @@ import pytest
 
 from cluster.invalidation.tags import MAX_LENGTH, MAX_TAGS, check_tag, parse_tags
 from cluster.invalidation.target import ALL, EVERYBODY, TENANT, Target, check_target
-from cluster.problems import InvalidRequest
+from cluster.runtime.problems import InvalidRequest
 
 
 @pytest.mark.parametrize("tag", ["a", "post:17", "A-Z_a.z/0-9", "x" * MAX_LENGTH])

@@ -6,7 +6,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.jobs.shares import Waiting, in_turn
+from deployments.jobs.fair_queueing import TenantBacklog, schedule_order
 
 Weights = dict[str, float]
 TENANTS = ("a", "b", "c", "d")
@@ -14,7 +14,7 @@ TENANTS = ("a", "b", "c", "d")
 
 @dataclass
 class Queue:
-    """Tenants' queues of costs, served as deployments/jobs/claims.py does."""
+    """Tenants' queues of costs, served as deployments/jobs/dequeue.py does."""
 
     weights: Weights
     waiting: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in TENANTS})
@@ -23,13 +23,13 @@ class Queue:
 
     def serve(self) -> tuple[str, int] | None:
         waiting = [
-            Waiting(name, self.finish.get(name, 0.0), 0.0)
+            TenantBacklog(name, self.finish.get(name, 0.0), 0.0)
             for name, costs in self.waiting.items()
             if costs
         ]
         if not waiting:
             return None
-        chosen = in_turn(waiting, self.virtual)[0]
+        chosen = schedule_order(waiting, self.virtual)[0]
         cost = self.waiting[chosen.tenant].pop(0)
         start = chosen.start(self.virtual)
         assert start >= self.virtual
@@ -90,7 +90,11 @@ def test_work_is_never_left_while_somebody_could_do_it(
 
 
 def test_of_equal_claims_the_older_comes_first() -> None:
-    waiting = [Waiting("b", 0.0, 5.0), Waiting("c", 3.0, 1.0), Waiting("a", 4.0, 2.0)]
+    waiting = [
+        TenantBacklog("b", 0.0, 5.0),
+        TenantBacklog("c", 3.0, 1.0),
+        TenantBacklog("a", 4.0, 2.0),
+    ]
 
-    assert [each.tenant for each in in_turn(waiting, 4.0)] == ["c", "a", "b"]
-    assert [each.tenant for each in in_turn(waiting, 0.0)] == ["b", "c", "a"]
+    assert [each.tenant for each in schedule_order(waiting, 4.0)] == ["c", "a", "b"]
+    assert [each.tenant for each in schedule_order(waiting, 0.0)] == ["b", "c", "a"]

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from cluster.problems import (
+from cluster.runtime.problems import (
     Conflict,
     Forbidden,
     InvalidRequest,
@@ -17,7 +17,7 @@ from cluster.problems import (
     RateLimited,
     RequestTimeout,
 )
-from deployments.jobs.retries import RetryPolicy, is_final, kept
+from deployments.jobs.retries import RetryPolicy, is_final, stored_problem
 
 FINAL = (
     InvalidRequest("x"),
@@ -63,7 +63,7 @@ def test_a_retry_never_comes_before_the_problem_s_own_time() -> None:
 def test_what_is_kept_of_a_problem_is_what_a_caller_may_see() -> None:
     problem = InvalidRequest("Too long.", param="duration", limit=3, secret="x")
 
-    assert kept(problem, retryable=False) == {
+    assert stored_problem(problem, retryable=False) == {
         "slug": "invalid-request",
         "title": "Invalid request",
         "status": 400,

@@ -5,9 +5,9 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from cluster.problems import RateLimited
-from cluster.storage.database import StoreDown
-from deployments.jobs.watch import SEATS, Watch
+from cluster.runtime.problems import RateLimited
+from cluster.storage.database import DatabaseUnavailable
+from deployments.jobs.event_notifier import SEATS, EventNotifier
 
 
 class Counts:
@@ -21,7 +21,7 @@ class Counts:
     async def __call__(self, ids: Collection[str]) -> Mapping[tuple[str, str], int]:
         self.asked.append(frozenset(ids))
         if self.away:
-            raise StoreDown
+            raise DatabaseUnavailable
         return self.last
 
 
@@ -31,13 +31,13 @@ def counts() -> Counts:
 
 
 @pytest.fixture
-def watch(counts: Counts) -> Watch:
-    return Watch(counts, poll_s=0.005)
+def watch(counts: Counts) -> EventNotifier:
+    return EventNotifier(counts, poll_s=0.005)
 
 
-async def test_whoever_waits_hears_of_a_later_event(watch: Watch, counts: Counts) -> None:
+async def test_whoever_waits_hears_of_a_later_event(watch: EventNotifier, counts: Counts) -> None:
     counts.last = {("acme", "j1"): 3, ("acme", "j2"): 3}
-    waiting = [asyncio.create_task(watch.until_news("acme", f"j{n}", 3, 5.0)) for n in (1, 2)]
+    waiting = [asyncio.create_task(watch.wait("acme", f"j{n}", 3, 5.0)) for n in (1, 2)]
     await asyncio.sleep(0.02)
     assert not any(task.done() for task in waiting)
 
@@ -49,20 +49,20 @@ async def test_whoever_waits_hears_of_a_later_event(watch: Watch, counts: Counts
     assert counts.asked[0] == {"j1", "j2"}
 
 
-async def test_a_quiet_job_is_waited_for_only_so_long(watch: Watch, counts: Counts) -> None:
+async def test_a_quiet_job_is_waited_for_only_so_long(watch: EventNotifier, counts: Counts) -> None:
     counts.last = {("acme", "j1"): 3}
 
-    assert not await watch.until_news("acme", "j1", 3, 0.02)
+    assert not await watch.wait("acme", "j1", 3, 0.02)
 
 
-async def test_a_job_that_is_gone_is_news(watch: Watch, counts: Counts) -> None:
+async def test_a_job_that_is_gone_is_news(watch: EventNotifier, counts: Counts) -> None:
     counts.last = {("other", "j1"): 3}
 
-    assert await watch.until_news("acme", "j1", 3, 5.0)
+    assert await watch.wait("acme", "j1", 3, 5.0)
 
 
-async def test_nothing_is_asked_while_nobody_waits(watch: Watch, counts: Counts) -> None:
-    assert await watch.until_news("acme", "j1", 0, 5.0)
+async def test_nothing_is_asked_while_nobody_waits(watch: EventNotifier, counts: Counts) -> None:
+    assert await watch.wait("acme", "j1", 0, 5.0)
     await asyncio.sleep(0.02)
     asked = len(counts.asked)
     await asyncio.sleep(0.03)
@@ -70,9 +70,9 @@ async def test_nothing_is_asked_while_nobody_waits(watch: Watch, counts: Counts)
     assert len(counts.asked) == asked
 
 
-async def test_a_store_that_is_away_is_asked_again(watch: Watch, counts: Counts) -> None:
+async def test_a_store_that_is_away_is_asked_again(watch: EventNotifier, counts: Counts) -> None:
     counts.away = True
-    waiting = asyncio.create_task(watch.until_news("acme", "j1", 0, 5.0))
+    waiting = asyncio.create_task(watch.wait("acme", "j1", 0, 5.0))
     await asyncio.sleep(0.02)
     assert not waiting.done()
 
@@ -80,15 +80,15 @@ async def test_a_store_that_is_away_is_asked_again(watch: Watch, counts: Counts)
     assert await waiting
 
 
-def test_a_tenant_has_so_many_seats_and_gets_them_back(watch: Watch) -> None:
-    taken = [watch.seat("acme") for _ in range(SEATS)]
+def test_a_tenant_has_so_many_seats_and_gets_them_back(watch: EventNotifier) -> None:
+    taken = [watch.subscribe("acme") for _ in range(SEATS)]
     for each in taken:
         each.__enter__()
 
-    with pytest.raises(RateLimited, match="64 event streams"), watch.seat("acme"):
+    with pytest.raises(RateLimited, match="64 event streams"), watch.subscribe("acme"):
         pass
-    with watch.seat("other"):
+    with watch.subscribe("other"):
         pass
     taken[0].__exit__(None, None, None)
-    with watch.seat("acme"):
+    with watch.subscribe("acme"):
         pass

@@ -6,14 +6,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import RateLimited
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
-from deployments.contracts.limits import Ask, Authority, AuthorityDown, Exchange
+from deployments.contracts.limits import (
+    Authority,
+    AuthorityUnavailable,
+    ExchangeResult,
+    LeaseRequest,
+)
+from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.events import LimitEvent
-from deployments.limiter.memory_authority import MemoryAuthority
-from deployments.limiter.permit import Permit
+from deployments.limiter.permit import LimiterPermit
 from deployments.limiter.tenant_limiter import TenantLimiter
 
 GENERATE = RequestClass.GENERATE
@@ -38,13 +43,13 @@ class Gated:
         self.down = False
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Ask]
-    ) -> Exchange:
+        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+    ) -> ExchangeResult:
         exchange = await self.behind.exchange(replica, epoch, ttl_s, asks)
         self.asked.set()
         await self.open.wait()
         if self.down:
-            raise AuthorityDown("not now")
+            raise AuthorityUnavailable("not now")
         return exchange
 
 
@@ -90,7 +95,7 @@ async def tick(bench: Bench, *limiters: TenantLimiter, seconds: float = 0.2) -> 
         await asyncio.sleep(0)
 
 
-async def admitted(limiter: TenantLimiter, of: Plan, count: int) -> list[Permit]:
+async def admitted(limiter: TenantLimiter, of: Plan, count: int) -> list[LimiterPermit]:
     permits = []
     for _ in range(count):
         try:

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from cluster.problems import InvalidRequest, Overloaded, QuotaExceeded
-from cluster.tenants.units import Amounts
-from deployments.limiter.memory_authority import MemoryAuthority
-from deployments.limiter.permit import Permit
+from cluster.runtime.problems import InvalidRequest, Overloaded, QuotaExceeded
+from cluster.tenants.units import UsageAmounts
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.limiter.permit import LimiterPermit
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, plan, tick
 
@@ -15,12 +15,12 @@ DAY = {"tokens": {"day": 100}}
 SHADOW = {"tokens": {"day": 100, "mode": "shadow"}}
 
 
-async def reserved(permit: Permit, tokens: int) -> bool:
+async def reserved(permit: LimiterPermit, tokens: int) -> bool:
     try:
-        reservation = await permit.reserve("nano", Amounts(tokens, 0))
+        reservation = await permit.reserve("nano", UsageAmounts(tokens, 0))
     except QuotaExceeded:
         return False
-    reservation.settle(Amounts(tokens, 0))
+    reservation.settle(UsageAmounts(tokens, 0))
     return True
 
 
@@ -29,7 +29,7 @@ async def test_a_call_larger_than_what_is_left_announces_nothing(
 ) -> None:
     permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
     with pytest.raises(InvalidRequest):
-        await permit.reserve("nano", Amounts(101, 0))
+        await permit.reserve("nano", UsageAmounts(101, 0))
     assert await reserved(permit, 50)
     assert not await reserved(permit, 51)
     assert bench.kinds() == ["limit_hit"]
@@ -121,9 +121,9 @@ async def test_a_budget_that_is_not_open_yet_is_not_announced(bench: Bench) -> N
     authority = Gated(bench.authority)
     limiter = bench.limiter(authority=authority)
     permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
-    reservation = await permit.reserve("nano", Amounts(10, 0))
+    reservation = await permit.reserve("nano", UsageAmounts(10, 0))
     authority.behind = MemoryAuthority(bench.clock)
-    reservation.settle(Amounts(5, 0))
+    reservation.settle(UsageAmounts(5, 0))
     for _ in range(3):
         await tick(bench, limiter, seconds=0.6)
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from cluster.problems import QuotaExceeded, RateLimited
-from cluster.tenants.units import Amounts
+from cluster.runtime.problems import QuotaExceeded, RateLimited
+from cluster.tenants.units import UsageAmounts
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, admitted, per_second, plan, tick
 
@@ -35,13 +35,13 @@ async def test_a_limit_raised_during_an_exchange_refuses_nobody_by_the_old_terms
     limiter = bench.limiter(authority=authority)
     tight, wide = (plan(budgets={"tokens": {"day": day}}) for day in (100, 1000))
     first = await limiter.admit("acme", tight, GENERATE)
-    await first.reserve("nano", Amounts(90, 0))
+    await first.reserve("nano", UsageAmounts(90, 0))
     authority.open.clear()
     authority.asked.clear()
-    before = asyncio.create_task(first.reserve("nano", Amounts(60, 0)))
+    before = asyncio.create_task(first.reserve("nano", UsageAmounts(60, 0)))
     await authority.asked.wait()
     permit = await limiter.admit("acme", wide, GENERATE)
-    after = asyncio.create_task(permit.reserve("nano", Amounts(60, 0)))
+    after = asyncio.create_task(permit.reserve("nano", UsageAmounts(60, 0)))
     await asyncio.sleep(0)
     authority.open.set()
 
@@ -58,14 +58,14 @@ async def test_a_call_that_goes_on_after_its_request_has_left_counts_for_a_tenan
         await tick(bench, limiter)
     assert limiter.accounts == 0
 
-    reservation = await permit.reserve("nano", Amounts(90, 0), lasting=True)
+    reservation = await permit.reserve("nano", UsageAmounts(90, 0), lasting=True)
     assert limiter.accounts == 1
-    reservation.settle(Amounts(80, 0))
+    reservation.settle(UsageAmounts(80, 0))
     await tick(bench, limiter, seconds=0.6)
     later = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
-    await later.reserve("nano", Amounts(20, 0))
+    await later.reserve("nano", UsageAmounts(20, 0))
     with pytest.raises(QuotaExceeded):
-        await later.reserve("nano", Amounts(1, 0))
+        await later.reserve("nano", UsageAmounts(1, 0))
 
 
 async def test_a_tenant_with_an_open_request_is_not_forgotten(
@@ -73,11 +73,11 @@ async def test_a_tenant_with_an_open_request_is_not_forgotten(
 ) -> None:
     permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
     await tick(bench, limiter)
-    (await permit.reserve("nano", Amounts(90, 0))).settle(Amounts(10, 0))
+    (await permit.reserve("nano", UsageAmounts(90, 0))).settle(UsageAmounts(10, 0))
     await tick(bench, limiter, seconds=0.6)
 
     other = await bench.limiter("r2").admit("acme", plan(budgets=DAY), GENERATE)
-    await other.reserve("nano", Amounts(50, 0))
+    await other.reserve("nano", UsageAmounts(50, 0))
     permit.close()
     for _ in range(60):
         await tick(bench, limiter)
@@ -88,12 +88,12 @@ async def test_a_denial_is_remembered_for_half_a_second_at_most(bench: Bench) ->
     limited = plan(rates={"generate": {"tokens": {"limit": 100, "per": "hour", "burst": 100}}})
     here, there = bench.limiter("r1"), bench.limiter("r2")
     reservation = await (await there.admit("acme", limited, GENERATE)).reserve(
-        "nano", Amounts(100, 0)
+        "nano", UsageAmounts(100, 0)
     )
     permit = await here.admit("acme", limited, GENERATE)
     with pytest.raises(RateLimited):
-        await permit.reserve("nano", Amounts(50, 0))
-    reservation.settle(Amounts(10, 0))
+        await permit.reserve("nano", UsageAmounts(50, 0))
+    reservation.settle(UsageAmounts(10, 0))
     await tick(bench, there, seconds=0.51)
 
-    await permit.reserve("nano", Amounts(50, 0))
+    await permit.reserve("nano", UsageAmounts(50, 0))

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.limiter.memory_authority import MemoryAuthority
-from load_tests.limit_fleet import Fleet, Network, overshoot
-from load_tests.simulate_limits import Scenario, simulate
-from load_tests.virtual_time import LoopClock, run_virtually
+from deployments.limiter.authority.memory import MemoryAuthority
+from load_tests.benchmarks.common.virtual_time import LoopClock, run_virtually
+from load_tests.benchmarks.limits.bench_limit_simulation import Scenario, simulate
+from load_tests.benchmarks.limits.simulated_limiters import Fleet, Network, overshoot
 from tests.unit.limiter.conftest import per_second, plan
 
 EXACT = 1e-4  # of a credit; floating point over seconds

@@ -4,18 +4,18 @@ import itertools
 
 import pytest
 
-from cluster.problems import RateLimited
+from cluster.runtime.problems import RateLimited
 from cluster.tenants.plan import RequestClass
-from cluster.tenants.units import Amounts
-from deployments.contracts.limits import Ask, BucketKind, BucketSpec
+from cluster.tenants.units import UsageAmounts
+from deployments.contracts.limits import BucketKind, BucketSpec, LeaseRequest
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, admitted, per_second, plan, tick
 
 numbers = itertools.count(1)
 
 
-def last_ask() -> Ask:
-    return Ask(BucketSpec("x|slots", BucketKind.SLOTS, 1), next(numbers), 0)
+def last_ask() -> LeaseRequest:
+    return LeaseRequest(BucketSpec("x|slots", BucketKind.SLOTS, 1), next(numbers), 0)
 
 
 DAY = {"tokens": {"day": 100}}
@@ -67,9 +67,9 @@ async def test_a_hit_names_the_class_and_the_model(bench: Bench, limiter: Tenant
         rates={"embed": {"requests": ONE_AN_HOUR}}, models_rates={"nano": {"requests": ONE_AN_HOUR}}
     )
     permit = await limiter.admit("acme", limited, RequestClass.EMBED)
-    await permit.reserve("nano", Amounts(1, 0))
+    await permit.reserve("nano", UsageAmounts(1, 0))
     with pytest.raises(RateLimited):
-        await permit.reserve("nano", Amounts(1, 0))
+        await permit.reserve("nano", UsageAmounts(1, 0))
     with pytest.raises(RateLimited):
         await limiter.admit("acme", limited, RequestClass.EMBED)
 
@@ -83,13 +83,13 @@ async def test_a_budget_is_announced_at_80_and_at_100_percent(
     bench: Bench, limiter: TenantLimiter
 ) -> None:
     permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
-    await permit.reserve("nano", Amounts(79, 0))
+    await permit.reserve("nano", UsageAmounts(79, 0))
     assert bench.kinds() == []
-    await permit.reserve("nano", Amounts(1, 0))
+    await permit.reserve("nano", UsageAmounts(1, 0))
     assert bench.kinds() == ["budget_80"]
-    await permit.reserve("nano", Amounts(19, 0))
+    await permit.reserve("nano", UsageAmounts(19, 0))
     assert bench.kinds() == ["budget_80"]
-    await permit.reserve("nano", Amounts(1, 0))
+    await permit.reserve("nano", UsageAmounts(1, 0))
     assert bench.kinds() == ["budget_80", "budget_100"]
 
 
@@ -115,7 +115,7 @@ async def test_headers_state_each_limit_in_whole_numbers(limiter: TenantLimiter)
         budgets={"tokens": {"day": 10_000}},
     )
     permit = await limiter.admit("acme", limited, GENERATE)
-    await permit.reserve("nano", Amounts(100, 100))
+    await permit.reserve("nano", UsageAmounts(100, 100))
 
     headers = dict(permit.headers())
     assert headers[b"ratelimit-policy"] == (

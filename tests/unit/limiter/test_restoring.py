@@ -2,14 +2,14 @@
 
 import pytest
 
-from cluster.problems import QuotaExceeded
+from cluster.runtime.problems import QuotaExceeded
 from cluster.tenants.plan import RequestClass
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import Bench, plan, tick
 
 LIMITED = plan(budgets={"video_seconds": {"day": 100}})
-ALL = Amounts(video_seconds=100)
+ALL = UsageAmounts(video_seconds=100)
 
 
 async def test_what_a_failed_job_had_set_aside_can_be_used_again_and_no_more_than_that(
@@ -18,9 +18,11 @@ async def test_what_a_failed_job_had_set_aside_can_be_used_again_and_no_more_tha
     permit = await limiter.admit("acme", LIMITED, RequestClass.MEDIA)
     (await permit.reserve("clipper", ALL)).settle(ALL, requests=0)
 
-    limiter.restore("acme", LIMITED, RequestClass.MEDIA, "clipper", Amounts(video_seconds=40))
+    limiter.refund_budget(
+        "acme", LIMITED, RequestClass.MEDIA, "clipper", UsageAmounts(video_seconds=40)
+    )
     await tick(bench, limiter)
 
-    await permit.reserve("clipper", Amounts(video_seconds=40))
+    await permit.reserve("clipper", UsageAmounts(video_seconds=40))
     with pytest.raises(QuotaExceeded):
-        await permit.reserve("clipper", Amounts(video_seconds=1))
+        await permit.reserve("clipper", UsageAmounts(video_seconds=1))

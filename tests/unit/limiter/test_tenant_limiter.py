@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from cluster.problems import InvalidRequest, QuotaExceeded, RateLimited
+from cluster.runtime.problems import InvalidRequest, QuotaExceeded, RateLimited
 from cluster.tenants.plan import RequestClass
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from deployments.limiter.tenant_limiter import TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, admitted, per_second, plan, tick
 
@@ -15,7 +15,7 @@ DAY = {"tokens": {"day": 100}}
 
 async def test_a_plan_without_limits_admits_everything(limiter: TenantLimiter) -> None:
     permit = await limiter.admit("acme", plan(), GENERATE)
-    (await permit.reserve("nano", Amounts(10, 10))).settle(Amounts(10, 5))
+    (await permit.reserve("nano", UsageAmounts(10, 10))).settle(UsageAmounts(10, 5))
 
     assert permit.headers() == []
     assert limiter.exchanges == 0
@@ -90,17 +90,17 @@ async def test_tokens_are_reserved_and_the_rest_comes_back(
 ) -> None:
     limited = plan(rates={"generate": {"tokens": {"limit": 100, "per": "hour", "burst": 100}}})
     permit = await limiter.admit("acme", limited, GENERATE)
-    reservation = await permit.reserve("nano", Amounts(20, 80))
+    reservation = await permit.reserve("nano", UsageAmounts(20, 80))
     with pytest.raises(RateLimited) as refusal:
-        await permit.reserve("nano", Amounts(1, 0))
+        await permit.reserve("nano", UsageAmounts(1, 0))
     assert refusal.value.extensions["limit"] == "generate-tokens"
 
-    reservation.settle(Amounts(20, 10))
-    reservation.settle(Amounts(0, 0))
+    reservation.settle(UsageAmounts(20, 10))
+    reservation.settle(UsageAmounts(0, 0))
     await tick(bench, limiter, seconds=0.6)
-    await permit.reserve("nano", Amounts(70, 0))
+    await permit.reserve("nano", UsageAmounts(70, 0))
     with pytest.raises(RateLimited):
-        await permit.reserve("nano", Amounts(2, 0))
+        await permit.reserve("nano", UsageAmounts(2, 0))
 
 
 async def test_what_was_used_beyond_a_reservation_is_owed(
@@ -108,11 +108,11 @@ async def test_what_was_used_beyond_a_reservation_is_owed(
 ) -> None:
     limited = plan(rates={"generate": {"tokens": per_second(10, 100)}})
     permit = await limiter.admit("acme", limited, GENERATE)
-    (await permit.reserve("nano", Amounts(50, 0))).settle(Amounts(50, 100))
+    (await permit.reserve("nano", UsageAmounts(50, 0))).settle(UsageAmounts(50, 100))
     await tick(bench, limiter, seconds=0.6)
 
     with pytest.raises(RateLimited) as refusal:
-        await permit.reserve("nano", Amounts(1, 0))
+        await permit.reserve("nano", UsageAmounts(1, 0))
     assert refusal.value.extensions["retry_after_s"] == pytest.approx(5.1, abs=0.1)
 
 
@@ -121,11 +121,11 @@ async def test_a_refund_after_the_lease_has_expired_counts(
 ) -> None:
     limited = plan(rates={"generate": {"tokens": {"limit": 3600, "per": "hour", "burst": 3600}}})
     permit = await limiter.admit("acme", limited, GENERATE)
-    reservation = await permit.reserve("nano", Amounts(3600, 0))
+    reservation = await permit.reserve("nano", UsageAmounts(3600, 0))
     bench.clock.advance(30)
-    reservation.settle(Amounts(100, 0))
+    reservation.settle(UsageAmounts(100, 0))
 
-    await permit.reserve("nano", Amounts(3500, 0))
+    await permit.reserve("nano", UsageAmounts(3500, 0))
 
 
 async def test_every_limit_of_a_call_is_taken_or_none(limiter: TenantLimiter) -> None:
@@ -134,12 +134,12 @@ async def test_every_limit_of_a_call_is_taken_or_none(limiter: TenantLimiter) ->
         models_rates={"nano": {"requests": {"limit": 1, "per": "hour", "burst": 1}}},
     )
     permit = await limiter.admit("acme", limited, GENERATE)
-    await permit.reserve("nano", Amounts(10, 0))
+    await permit.reserve("nano", UsageAmounts(10, 0))
     with pytest.raises(RateLimited) as refusal:
-        await permit.reserve("nano", Amounts(90, 0))
+        await permit.reserve("nano", UsageAmounts(90, 0))
 
     assert refusal.value.extensions["limit"] == "nano-requests"
-    await permit.reserve("other", Amounts(90, 0))
+    await permit.reserve("other", UsageAmounts(90, 0))
 
 
 async def test_cost_units_span_modalities(limiter: TenantLimiter) -> None:
@@ -147,10 +147,10 @@ async def test_cost_units_span_modalities(limiter: TenantLimiter) -> None:
         rates={"generate": {"cost_units": {"limit": 5000, "per": "hour", "burst": 5000}}}
     )
     permit = await limiter.admit("acme", limited, GENERATE)
-    await permit.reserve("nano", Amounts(input_tokens=1000, output_tokens=250, images=3))
+    await permit.reserve("nano", UsageAmounts(input_tokens=1000, output_tokens=250, images=3))
 
     with pytest.raises(RateLimited) as refusal:
-        await permit.reserve("nano", Amounts(input_tokens=1))
+        await permit.reserve("nano", UsageAmounts(input_tokens=1))
     assert refusal.value.extensions["limit"] == "generate-cost_units"
 
 
@@ -159,7 +159,7 @@ async def test_more_than_a_limit_ever_holds_is_a_bad_request(limiter: TenantLimi
     permit = await limiter.admit("acme", limited, GENERATE)
 
     with pytest.raises(InvalidRequest, match="'generate-tokens' lets at most 100") as refusal:
-        await permit.reserve("nano", Amounts(101, 0))
+        await permit.reserve("nano", UsageAmounts(101, 0))
     assert refusal.value.extensions["capacity"] == 100
 
 
@@ -167,11 +167,11 @@ async def test_a_budget_is_spent_to_the_unit_and_then_refuses_until_midnight(
     limiter: TenantLimiter,
 ) -> None:
     permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
-    (await permit.reserve("nano", Amounts(60, 0))).settle(Amounts(60, 0))
-    await permit.reserve("nano", Amounts(40, 0))
+    (await permit.reserve("nano", UsageAmounts(60, 0))).settle(UsageAmounts(60, 0))
+    await permit.reserve("nano", UsageAmounts(40, 0))
 
     with pytest.raises(QuotaExceeded) as refusal:
-        await permit.reserve("nano", Amounts(1, 0))
+        await permit.reserve("nano", UsageAmounts(1, 0))
     assert refusal.value.extensions["limit"] == "tokens-day"
     assert 3600 < refusal.value.extensions["retry_after_s"] <= 86_400
 
@@ -183,8 +183,8 @@ async def test_a_budget_opens_with_what_the_ledger_says(
     permit = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
 
     with pytest.raises(QuotaExceeded):
-        await permit.reserve("nano", Amounts(31, 0))
-    await permit.reserve("nano", Amounts(30, 0))
+        await permit.reserve("nano", UsageAmounts(31, 0))
+    await permit.reserve("nano", UsageAmounts(30, 0))
 
 
 async def test_a_new_day_has_a_new_budget_and_the_month_goes_on(
@@ -192,15 +192,15 @@ async def test_a_new_day_has_a_new_budget_and_the_month_goes_on(
 ) -> None:
     limited = plan(budgets={"tokens": {"day": 100, "month": 150}})
     permit = await limiter.admit("acme", limited, GENERATE)
-    yesterday = await permit.reserve("nano", Amounts(100, 0))
+    yesterday = await permit.reserve("nano", UsageAmounts(100, 0))
 
     bench.clock.advance(86_400)
     with pytest.raises(QuotaExceeded) as refusal:
-        await permit.reserve("nano", Amounts(60, 0))
+        await permit.reserve("nano", UsageAmounts(60, 0))
     assert refusal.value.extensions["limit"] == "tokens-month"
 
-    yesterday.settle(Amounts(90, 0))
-    await permit.reserve("nano", Amounts(60, 0))
+    yesterday.settle(UsageAmounts(90, 0))
+    await permit.reserve("nano", UsageAmounts(60, 0))
 
 
 async def test_a_call_that_failed_before_it_gave_anything_costs_no_request(
@@ -212,13 +212,13 @@ async def test_a_call_that_failed_before_it_gave_anything_costs_no_request(
     )
     permit = await limiter.admit("acme", limited, GENERATE)
     for _ in range(5):
-        (await permit.reserve("nano", Amounts(5, 0))).settle(Amounts(), requests=0)
+        (await permit.reserve("nano", UsageAmounts(5, 0))).settle(UsageAmounts(), requests=0)
         await tick(bench, limiter, seconds=0.6)
 
     for _ in range(2):
-        (await permit.reserve("nano", Amounts(5, 0))).settle(Amounts(5, 0))
+        (await permit.reserve("nano", UsageAmounts(5, 0))).settle(UsageAmounts(5, 0))
     with pytest.raises(RateLimited):
-        await permit.reserve("nano", Amounts(5, 0))
+        await permit.reserve("nano", UsageAmounts(5, 0))
 
 
 async def test_a_caller_that_leaves_while_waiting_takes_nothing(

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
+from deployments.limiter.status import LimitStatus
 from deployments.limiter.tenant_limiter import TenantLimiter
-from deployments.limiter.view import LimitView
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, admitted, plan, tick
 
 ALL = plan(
@@ -22,7 +22,7 @@ ALL = plan(
 )
 
 
-def left(views: list[LimitView]) -> dict[str, int | None]:
+def left(views: list[LimitStatus]) -> dict[str, int | None]:
     return {view.name: view.remaining for view in views}
 
 
@@ -58,7 +58,7 @@ async def test_looking_spends_nothing_and_is_forgotten(
 async def test_what_another_replica_has_spent_is_seen(bench: Bench, limiter: TenantLimiter) -> None:
     other = bench.limiter("r2")
     permit = await other.admit("acme", ALL, GENERATE)
-    (await permit.reserve("nano", Amounts(100, 50))).settle(Amounts(100, 50))
+    (await permit.reserve("nano", UsageAmounts(100, 50))).settle(UsageAmounts(100, 50))
     await tick(bench, other, seconds=0.7)
 
     views = await limiter.view("acme", ALL)
@@ -77,10 +77,10 @@ async def test_what_this_replica_has_taken_since_the_last_exchange_is_seen(
     limiter: TenantLimiter,
 ) -> None:
     permit = await limiter.admit("acme", ALL, GENERATE)
-    reservation = await permit.reserve("nano", Amounts(300, 0))
+    reservation = await permit.reserve("nano", UsageAmounts(300, 0))
     assert left(await limiter.view("acme", ALL))["tokens-day"] == 9700
 
-    reservation.settle(Amounts(100, 0))
+    reservation.settle(UsageAmounts(100, 0))
     assert left(await limiter.view("acme", ALL))["tokens-day"] == 9900
 
 

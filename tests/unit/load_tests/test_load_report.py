@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from load_tests.charts import line_chart
-from load_tests.load_report import files_of, routes_of
+from load_tests.report import files_of, routes_of
 from load_tests.timeline import Sample, series, step_of
 
 SVG = "{http://www.w3.org/2000/svg}"

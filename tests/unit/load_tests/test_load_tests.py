@@ -2,9 +2,9 @@
 
 import pytest
 
+from load_tests.benchmarks.common.wrk import parse
 from load_tests.shapes import SHAPES, ramp, spike
 from load_tests.thresholds import Thresholds, missed
-from load_tests.wrk import parse
 
 REPORT = """Running 4s test @ http://127.0.0.1:8000/chat
   1 threads and 16 connections

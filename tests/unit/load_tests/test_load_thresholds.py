@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from load_tests.neighbours import missed_by_neighbours
+from load_tests.noisy_neighbor import missed_by_neighbours
 from load_tests.shapes import SHAPES, noisy, quiet
 from load_tests.thresholds import Route, Rules, Thresholds, judged, missed, rules_of
 from load_tests.timeline import Sample

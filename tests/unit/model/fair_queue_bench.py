@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Priority
-from deployments.model.backlog import Entry
-from deployments.model.fair_queue import FairQueue
+from deployments.model.queueing.backlog import QueuedRequest
+from deployments.model.queueing.fair_queue import FairQueue
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 
@@ -28,13 +28,13 @@ class Bench:
         places: int = 1,
         timeout_s: float = 1e6,
         weight: float = 1.0,
-    ) -> Entry:
+    ) -> QueuedRequest:
         account = self.queue.tenant(tenant, weight)
-        entry = Entry(account, priority, places, self.clock.monotonic(), timeout_s)
+        entry = QueuedRequest(account, priority, places, self.clock.monotonic(), timeout_s)
         self.queue.enter(entry)
         return entry
 
-    def serve(self, entry: Entry, cost: float = 100.0) -> None:
+    def serve(self, entry: QueuedRequest, cost: float = 100.0) -> None:
         """Do all that a granted entry asks for."""
         self.queue.charge(entry, cost * entry.granted)
         for _ in range(entry.granted - entry.finished):

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from cluster.clock import ManualClock
-from cluster.problems import Problem
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
-from deployments.model.admission import Admission
-from deployments.model.place import Place
+from deployments.model.queueing.admission import Admission
+from deployments.model.queueing.ticket import QueueTicket
 
 SECONDS_A_TOKEN = 0.01
 
@@ -58,7 +58,7 @@ class Outcome:
 @dataclass
 class _Open:
     load: Load
-    place: Place
+    place: QueueTicket
     lengths: list[int]
     begun: int = 0
 
@@ -118,11 +118,11 @@ class ModelSimulation:
         outcome = self.outcome(load.tenant, load.priority)
         outcome.offered += 1
         try:
-            place = self.admission.place(_request(load))
+            place = self.admission.admit(_request(load))
         except Problem as refusal:
             _count(outcome, refusal)
             return
-        place.read(load.prompt)
+        place.charge_prompt_tokens(load.prompt)
         lengths = [load.tokens(self._random) for _ in range(load.choices)]
         self._waiting.append(_Open(load, place, lengths))
         self._at(place.deadline, lambda: None)
@@ -157,7 +157,7 @@ class ModelSimulation:
         size = tokens // steps
 
         def step(left: int) -> None:
-            entry.place.wrote(size)
+            entry.place.charge_output_tokens(size)
             outcome.cost += 4 * size
             if left > 1:
                 self._at(self.clock.monotonic() + size * SECONDS_A_TOKEN, lambda: step(left - 1))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.model.engines.features import ALL
-from deployments.model.engines.ledger import Ledger
+from deployments.model.engines.sequences import SequenceRegistry
 
 Script = Callable[[TokenRequest], Sequence[Tokens | BaseException]]
 
@@ -22,7 +22,7 @@ class ScriptedEngine:
 
     def __init__(self, script: Script) -> None:
         self._script = script
-        self._ledger = Ledger()
+        self._ledger = SequenceRegistry()
         self.asked: list[TokenRequest] = []
         self.stopped = False
 

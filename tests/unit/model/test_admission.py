@@ -5,11 +5,17 @@ from statistics import mean
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import DeadlineExceeded, Draining, InvalidRequest, Overloaded, RateLimited
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import (
+    DeadlineExceeded,
+    Draining,
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+)
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
-from deployments.model.admission import Admission
+from deployments.model.queueing.admission import Admission
 from model_simulation import Load, ModelSimulation
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
@@ -140,17 +146,17 @@ def test_choices_cost_their_tenant_as_much_as_requests() -> None:
 
 def test_a_full_queue_makes_room_for_a_tenant_with_a_shorter_backlog() -> None:
     admission = Admission(1, 3, 2.0, ManualClock())
-    running, *waiting = [admission.place(_request("a")) for _ in range(4)]
-    running.read(10)
+    running, *waiting = [admission.admit(_request("a")) for _ in range(4)]
+    running.charge_prompt_tokens(10)
 
-    newcomer = admission.place(_request("b"))
+    newcomer = admission.admit(_request("b"))
 
     assert [place.refusal is None for place in waiting] == [True, True, False]
     assert isinstance(waiting[-1].refusal, RateLimited)
     assert waiting[-1].refusal.extensions["limit"] == "fair-share"
     assert admission.waiting == 3
     with pytest.raises(RateLimited):
-        admission.place(_request("a"))
+        admission.admit(_request("a"))
     with running:
         pass
     assert waiting[0].granted == 1
@@ -161,20 +167,20 @@ def test_a_full_queue_makes_room_for_a_tenant_with_a_shorter_backlog() -> None:
 
 def test_a_full_queue_drops_a_tenants_own_less_important_request() -> None:
     admission = Admission(1, 2, 2.0, ManualClock())
-    admission.place(_request())
-    old, new = (admission.place(_request(priority=BATCH)) for _ in range(2))
+    admission.admit(_request())
+    old, new = (admission.admit(_request(priority=BATCH)) for _ in range(2))
 
-    urgent = admission.place(_request(priority=INTERACTIVE))
+    urgent = admission.admit(_request(priority=INTERACTIVE))
 
     assert (old.refusal, urgent.refusal) == (None, None)
     assert isinstance(new.refusal, Overloaded)
     with pytest.raises(Overloaded):
-        admission.place(_request(priority=BATCH))
+        admission.admit(_request(priority=BATCH))
 
 
 def test_more_choices_than_it_ever_holds_are_refused_by_name() -> None:
     with pytest.raises(InvalidRequest) as refused:
-        Admission(2, 3, 2.0, ManualClock()).place(_request(n=6))
+        Admission(2, 3, 2.0, ManualClock()).admit(_request(n=6))
 
     assert refused.value.param == "n"
 
@@ -182,26 +188,26 @@ def test_more_choices_than_it_ever_holds_are_refused_by_name() -> None:
 def test_what_cannot_start_before_its_deadline_is_refused_early() -> None:
     clock = ManualClock()
     admission = Admission(1, 100, 60.0, clock)
-    with admission.place(_request()):
+    with admission.admit(_request()):
         clock.advance(5.0)
     for _ in range(4):
-        admission.place(_request())
+        admission.admit(_request())
 
     with pytest.raises(Overloaded, match="deadline"):
-        admission.place(_request(timeout_s=14.0))
+        admission.admit(_request(timeout_s=14.0))
     with pytest.raises(Overloaded, match="deadline"):
-        admission.place(_request(timeout_s=600.0, start_within_s=14.0))
-    admission.place(_request(timeout_s=16.0))
-    admission.place(_request("b", timeout_s=1.0))
+        admission.admit(_request(timeout_s=600.0, start_within_s=14.0))
+    admission.admit(_request(timeout_s=16.0))
+    admission.admit(_request("b", timeout_s=1.0))
 
 
 def test_the_time_to_come_back_grows_with_the_queue_and_the_answers() -> None:
     clock = ManualClock()
     admission = Admission(2, 10, 2.0, clock)
-    with admission.place(_request()):
+    with admission.admit(_request()):
         clock.advance(4.0)
-    with admission.place(_request(n=12)), pytest.raises(Overloaded) as refused:
-        admission.place(_request())
+    with admission.admit(_request(n=12)), pytest.raises(Overloaded) as refused:
+        admission.admit(_request())
 
     assert refused.value.headers["Retry-After"] == "20"  # 11 places, 2 s each, less the target
 
@@ -209,7 +215,7 @@ def test_the_time_to_come_back_grows_with_the_queue_and_the_answers() -> None:
 def test_a_place_is_free_again_after_an_error() -> None:
     admission = Admission(1, 0, 2.0, ManualClock())
 
-    with pytest.raises(KeyError), admission.place(_request()):
+    with pytest.raises(KeyError), admission.admit(_request()):
         raise KeyError
 
     assert admission.running == 0
@@ -217,24 +223,24 @@ def test_a_place_is_free_again_after_an_error() -> None:
 
 def test_a_closed_admission_refuses_those_that_come_and_those_that_wait() -> None:
     admission = Admission(1, 5, 2.0, ManualClock())
-    running = admission.place(_request())
+    running = admission.admit(_request())
     with ExitStack() as places:
-        waiting = [places.enter_context(admission.place(_request(t))) for t in ("a", "b", "b")]
+        waiting = [places.enter_context(admission.admit(_request(t))) for t in ("a", "b", "b")]
 
         admission.close()
 
         assert all(isinstance(place.refusal, Draining) for place in waiting)
         assert (running.refusal, admission.running, admission.waiting) == (None, 1, 0)
         with pytest.raises(Draining):
-            admission.place(_request())
+            admission.admit(_request())
 
 
 def test_load_says_who_waits_and_how_long() -> None:
     clock = ManualClock()
     admission = Admission(1, 9, 2.0, clock)
-    running = admission.place(_request())
+    running = admission.admit(_request())
     for priority in (INTERACTIVE, BATCH, BATCH):
-        admission.place(_request(priority=priority))
+        admission.admit(_request(priority=priority))
     clock.advance(3.0)
     with running:
         pass
@@ -253,7 +259,7 @@ def test_load_says_who_waits_and_how_long() -> None:
 def test_a_deadline_that_passes_in_the_queue_names_it() -> None:
     clock = ManualClock()
     admission = Admission(1, 9, 2.0, clock)
-    running, late = admission.place(_request()), admission.place(_request("b", timeout_s=1.0))
+    running, late = admission.admit(_request()), admission.admit(_request("b", timeout_s=1.0))
 
     clock.advance(1.0)
     with running:

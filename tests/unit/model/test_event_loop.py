@@ -7,16 +7,16 @@ from contextlib import aclosing, suppress
 
 import pytest
 
-from cluster.clock import SystemClock
-from cluster.problems import Problem
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller
 from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import GenerateRequest, Message, ModelCard, Sampling
-from deployments.model.catalog import NANO
-from deployments.model.detokenizer import WindowDetokenizer
-from deployments.model.stops import StopMatcher
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import TextTokenizer
+from deployments.model.model_files import NANO
+from deployments.model.text.detokenizer import WindowDetokenizer
+from deployments.model.text.stops import StopMatcher
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import TextTokenizer
 from scripted_engine import ScriptedEngine
 
 LONGEST_S = 0.02

@@ -1,16 +1,16 @@
 """The fair queue: who gets a place, in which order, whatever comes, ends or leaves when."""
 
-from cluster.problems import DeadlineExceeded, Overloaded
+from cluster.runtime.problems import DeadlineExceeded, Overloaded
 from cluster.tenants.caller import Priority
-from deployments.model.backlog import Entry
+from deployments.model.queueing.backlog import QueuedRequest
 from fair_queue_bench import Bench
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 
 
-def _order(bench: Bench, entries: list[Entry], cost: float = 100.0) -> list[Entry]:
+def _order(bench: Bench, entries: list[QueuedRequest], cost: float = 100.0) -> list[QueuedRequest]:
     """The entries in the order in which they are served one after the other."""
-    served: list[Entry] = []
+    served: list[QueuedRequest] = []
     while len(served) < len(entries):
         entry = next(e for e in entries if e.granted and e not in served)
         served.append(entry)

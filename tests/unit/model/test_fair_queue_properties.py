@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import Overloaded
+from cluster.runtime.problems import Overloaded
 from cluster.tenants.caller import Priority
-from deployments.model.backlog import Entry
+from deployments.model.queueing.backlog import QueuedRequest
 from fair_queue_bench import Bench
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
@@ -34,7 +34,7 @@ ACTIONS = st.lists(
 @given(limit=st.integers(1, 5), actions=ACTIONS)
 def test_no_place_is_lost_doubled_or_idle_whatever_happens(limit: int, actions: list) -> None:  # type: ignore[type-arg]
     bench = Bench(limit)
-    queue, inside = bench.queue, list[Entry]()
+    queue, inside = bench.queue, list[QueuedRequest]()
     for action, *args in actions:
         _act(bench, inside, action, args)
         held = sum(entry.granted - entry.finished for entry in inside)
@@ -51,7 +51,7 @@ def test_no_place_is_lost_doubled_or_idle_whatever_happens(limit: int, actions: 
     assert (queue.running, queue.waiting) == (0, 0)
 
 
-def _act(bench: Bench, inside: list[Entry], action: str, args: list) -> None:  # type: ignore[type-arg]
+def _act(bench: Bench, inside: list[QueuedRequest], action: str, args: list) -> None:  # type: ignore[type-arg]
     if action == "enter":
         tenant, priority, places, timeout_s, weight = args
         inside.append(bench.enter(f"t{tenant}", priority, places, timeout_s, weight))

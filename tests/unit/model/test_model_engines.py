@@ -15,25 +15,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import ModelFailed
+from cluster.runtime.problems import ModelFailed
 from deployments.contracts.engine import TokenRequest, Tokens
-from deployments.model.catalog import find_model
 from deployments.model.engines import openvino_worker
 from deployments.model.engines.echo import EchoEngine, continuation
 from deployments.model.engines.factory import (
     build_engine,
     cache_tokens,
     choose_engine,
-    threads,
+    thread_count,
 )
-from deployments.model.engines.frames import Batch, Broken, Job, Step, Unpacker, pack
-from deployments.model.engines.ledger import Ledger
-from deployments.model.engines.openvino_worker import Options, Worker
+from deployments.model.engines.ipc_messages import (
+    GenerateCommand,
+    Step,
+    TokenBatch,
+    Unpacker,
+    WorkerError,
+    pack,
+)
+from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions
+from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.model_files import find_model
 from deployments.model.spec import ModelSpec
 
 
 async def test_what_is_ready_comes_merged() -> None:
-    ledger = Ledger()
+    ledger = SequenceRegistry()
     key, mailbox = ledger.open()
     ledger.deliver(key, Tokens((1, 2), None, (-1.0, -2.0)))
     ledger.deliver(key, Tokens((3,), "length", (-3.0,)))
@@ -43,7 +50,7 @@ async def test_what_is_ready_comes_merged() -> None:
 
 
 async def test_a_reader_is_woken_once_an_interval() -> None:
-    ledger = Ledger()
+    ledger = SequenceRegistry()
     key, mailbox = ledger.open(interval_s=0.02)
     ledger.deliver(key, Tokens((1,)))
     assert (await mailbox.get()).ids == (1,)
@@ -57,7 +64,7 @@ async def test_a_reader_is_woken_once_an_interval() -> None:
 
 
 async def test_the_end_is_not_held_back() -> None:
-    ledger = Ledger()
+    ledger = SequenceRegistry()
     key, mailbox = ledger.open(interval_s=float("inf"))
     reading = asyncio.create_task(mailbox.get())
     await asyncio.sleep(0)
@@ -71,7 +78,7 @@ async def test_the_end_is_not_held_back() -> None:
 
 
 async def test_every_sequence_is_counted_once_however_it_ends() -> None:
-    ledger = Ledger()
+    ledger = SequenceRegistry()
     finished, cancelled, failed, raced = (ledger.open()[0] for _ in range(4))
 
     ledger.deliver(finished, Tokens((1,), "stop"))
@@ -164,7 +171,7 @@ class Pipeline:
         }
 
 
-JOB = Job(1, (1,), 8, frozenset(), 0.0, 1.0, 0, 0, 0.0, 0.0, False, 0.0)
+JOB = GenerateCommand(1, (1,), 8, frozenset(), 0.0, 1.0, 0, 0, 0.0, 0.0, False, 0.0)
 
 
 @pytest.fixture
@@ -177,7 +184,7 @@ def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_library")
 def test_the_worker_admits_no_more_than_it_runs() -> None:
     pipeline = Pipeline()
-    worker = Worker(pipeline, 2, 100)
+    worker = GenerationWorker(pipeline, 2, 100)
     for key in range(5):
         worker.submit(JOB._replace(key=key))
 
@@ -202,14 +209,14 @@ def test_the_parent_hears_why_a_step_failed(monkeypatch: pytest.MonkeyPatch) -> 
     thread = threading.Thread(target=_ended, args=(theirs,), daemon=True)
     with ours, theirs:
         thread.start()
-        ours.sendall(pack([Options(Path(), "CPU", 1, "f32", 2, 100)]) + pack([JOB]))
+        ours.sendall(pack([WorkerOptions(Path(), "CPU", 1, "f32", 2, 100)]) + pack([JOB]))
         messages = _until_broken(ours)
         thread.join()
 
     steps = [message for message in messages if isinstance(message, Step)]
     assert sum(len(step.batches) for step in steps) == 7
-    assert steps[0].batches == [Batch(1, (1,))]
-    assert messages[-1] == Broken("RuntimeError: out of memory")
+    assert steps[0].batches == [TokenBatch(1, (1,))]
+    assert messages[-1] == WorkerError("RuntimeError: out of memory")
 
 
 def _ended(link: socket.socket) -> None:
@@ -220,7 +227,7 @@ def _ended(link: socket.socket) -> None:
 def _until_broken(link: socket.socket) -> list[Any]:
     unpacker = Unpacker()
     messages: list[Any] = []
-    while not any(isinstance(message, Broken) for message in messages):
+    while not any(isinstance(message, WorkerError) for message in messages):
         messages += unpacker.feed(link.recv(1 << 16))
     return messages
 
@@ -256,9 +263,9 @@ def test_sizes_follow_the_model() -> None:
     assert cache_tokens(spec, 1_024) == 4_096
     assert cache_tokens(spec, 32_768) == 32_768
     assert cache_tokens(ModelSpec(id="m", cache_tokens=100), 512) == 512
-    assert threads(spec, 5_000_000) == 1
-    assert threads(ModelSpec(id="m", threads=3), 5_000_000) == 3
-    assert threads(spec, 1_000_000_000) >= 1
+    assert thread_count(spec, 5_000_000) == 1
+    assert thread_count(ModelSpec(id="m", threads=3), 5_000_000) == 3
+    assert thread_count(spec, 1_000_000_000) >= 1
 
 
 @pytest.mark.parametrize("engine", ["openvino", "transformers", "vllm"])

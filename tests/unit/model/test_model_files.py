@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cluster.clock import ManualClock
-from cluster.loop_lag import LoopLag
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.loop_lag import LoopLag
 from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Sampling
 from deployments.model import export
-from deployments.model.catalog import NANO, find_model
 from deployments.model.deployment import ModelReplica
 from deployments.model.engines.factory import build_engine
 from deployments.model.export import ExportFailed, export_openvino
 from deployments.model.loading import load_text_model
-from deployments.model.merge import merged
+from deployments.model.model_files import NANO, find_model
 from deployments.model.spec import ModelSpec
 from deployments.model.stats import Throughput
+from deployments.model.text.merge import merge
 
 
 @pytest.mark.parametrize("bad", [{"id": " x"}, {"id": "x", "sauce": 1}, {"id": "x", "threads": 0}])
@@ -147,7 +147,7 @@ async def test_merging_takes_each_source_in_turn() -> None:
         for number in range(count):
             yield f"{name}{number}"
 
-    got = [item async for item in merged([source("a", 3), source("b", 1), source("c", 2)])]
+    got = [item async for item in merge([source("a", 3), source("b", 1), source("c", 2)])]
 
     assert got[:3] == ["a0", "b0", "c0"]
     assert sorted(got) == ["a0", "a1", "a2", "b0", "c0", "c1"]

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
-from deployments.model.admission import Admission
+from deployments.model.queueing.admission import Admission
 
 
 def request() -> GenerateRequest:
@@ -17,9 +17,9 @@ def test_tokens_of_open_requests_are_counted_until_they_leave() -> None:
     clock = ManualClock()
     admission = Admission(4, 9, 2.0, clock, cache_tokens=500)
 
-    with admission.place(request()) as place:
-        place.read(100)
-        place.wrote(20)
+    with admission.admit(request()) as place:
+        place.charge_prompt_tokens(100)
+        place.charge_output_tokens(20)
         assert (admission.report()["tokens"], admission.report()["tokens_capacity"]) == (120, 500)
         place.done()
     assert admission.report()["tokens"] == 0
@@ -27,8 +27,8 @@ def test_tokens_of_open_requests_are_counted_until_they_leave() -> None:
 
 def test_a_request_that_is_given_up_leaves_no_tokens_and_no_latency() -> None:
     admission = Admission(4, 9, 2.0, ManualClock())
-    with admission.place(request()) as place:
-        place.read(100)
+    with admission.admit(request()) as place:
+        place.charge_prompt_tokens(100)
 
     report = admission.report()
     assert (report["tokens"], report["total_p50_s"]) == (0, 0.0)
@@ -40,13 +40,13 @@ def test_only_streams_have_a_time_to_the_first_token() -> None:
     admission = Admission(4, 9, 2.0, clock)
 
     def answer(streams: bool) -> dict[str, float]:
-        with admission.place(request()) as place:
+        with admission.admit(request()) as place:
             if streams:
                 place.streams()
             clock.advance(1.0)
-            place.wrote(5)
+            place.charge_output_tokens(5)
             clock.advance(1.0)
-            place.wrote(5)
+            place.charge_output_tokens(5)
             place.done()
         return admission.report()
 

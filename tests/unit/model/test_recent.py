@@ -4,13 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.clock import ManualClock
-from deployments.model.recent import QUANTILES, Recent, Sketch, quantiles
+from cluster.runtime.clock import ManualClock
+from deployments.model.queueing.latency_stats import (
+    QUANTILES,
+    LatencyStats,
+    QuantileSketch,
+    quantiles,
+)
 
 
 @given(st.lists(st.floats(0.001, 600), min_size=1, max_size=300))
 def test_quantiles_are_at_most_a_tenth_off(seconds: list[float]) -> None:
-    sketch = Sketch()
+    sketch = QuantileSketch()
     for each in seconds:
         sketch.add(each)
 
@@ -20,7 +25,7 @@ def test_quantiles_are_at_most_a_tenth_off(seconds: list[float]) -> None:
 
 
 def test_nothing_and_very_much_have_quantiles_too() -> None:
-    sketch = Sketch()
+    sketch = QuantileSketch()
     assert quantiles([sketch]) == (0.0,) * 4
     sketch.add(1e9)
     sketch.add(0.0)
@@ -29,7 +34,7 @@ def test_nothing_and_very_much_have_quantiles_too() -> None:
 
 def test_arrivals_and_latencies_of_the_last_half_minute_count() -> None:
     clock = ManualClock()
-    recent = Recent(clock)
+    recent = LatencyStats(clock)
     for _ in range(40):
         recent.arrived()
         since = clock.monotonic()
@@ -46,7 +51,7 @@ def test_arrivals_and_latencies_of_the_last_half_minute_count() -> None:
 
 
 def test_a_first_burst_is_no_endless_rate() -> None:
-    recent = Recent(ManualClock())
+    recent = LatencyStats(ManualClock())
     for _ in range(50):
         recent.arrived()
     assert recent.figures()["arrivals_per_s"] == pytest.approx(10.0)

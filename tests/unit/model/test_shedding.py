@@ -2,9 +2,9 @@
 
 import pytest
 
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Priority
-from deployments.model.shedding import Shedder
+from deployments.model.queueing.shedding import Shedder
 
 INTERACTIVE, STANDARD, BATCH = Priority.INTERACTIVE, Priority.STANDARD, Priority.BATCH
 
@@ -29,7 +29,7 @@ def _wait(
 ) -> None:
     for _ in range(windows):
         clock.advance(0.5)
-        shedder.waited(priority, over_share, seconds)
+        shedder.observe_wait(priority, over_share, seconds)
 
 
 def _shed(shedder: Shedder, priority: Priority, over_share: bool = False, of: int = 100) -> int:
@@ -111,8 +111,8 @@ def test_windows_in_which_nobody_got_a_place_say_nothing(
 
 
 def test_the_mean_wait_is_reported(shedder: Shedder, clock: ManualClock) -> None:
-    shedder.waited(BATCH, False, 1.0)
-    shedder.waited(INTERACTIVE, False, 2.0)
+    shedder.observe_wait(BATCH, False, 1.0)
+    shedder.observe_wait(INTERACTIVE, False, 2.0)
     clock.advance(0.5)
 
     assert shedder.wait_s(queued=True) == 1.5

@@ -3,24 +3,24 @@
 import pytest
 from pydantic import ValidationError
 
-from cluster.settings import Settings
-from deployments.model.spec import ModelSpec, in_force
+from cluster.runtime.settings import Settings
+from deployments.model.spec import ModelSpec, resolve_spec
 
 BUILT = ModelSpec(id="nano", source="old")
 
 
 def test_without_a_deploy_it_is_the_one_it_was_built_with() -> None:
-    assert in_force(ModelSpec, BUILT, None) == BUILT
-    assert in_force(ModelSpec, BUILT.model_dump(mode="json"), None) == BUILT
+    assert resolve_spec(ModelSpec, BUILT, None) == BUILT
+    assert resolve_spec(ModelSpec, BUILT.model_dump(mode="json"), None) == BUILT
 
 
 def test_a_deployed_spec_comes_first() -> None:
-    assert in_force(ModelSpec, BUILT, '{"id": "nano", "source": "new"}').source == "new"
+    assert resolve_spec(ModelSpec, BUILT, '{"id": "nano", "source": "new"}').source == "new"
 
 
 def test_a_deployed_spec_is_checked() -> None:
     with pytest.raises(ValidationError, match="max_running"):
-        in_force(ModelSpec, BUILT, '{"id": "nano", "max_running": 0}')
+        resolve_spec(ModelSpec, BUILT, '{"id": "nano", "max_running": 0}')
 
 
 def test_it_comes_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

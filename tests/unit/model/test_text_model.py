@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import (
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import (
     DeadlineExceeded,
     Draining,
     InvalidRequest,
@@ -19,9 +19,9 @@ from cluster.tenants.caller import Caller
 from deployments.contracts.engine import Engine, Tokens
 from deployments.contracts.generation import Chunk, GenerateRequest, Message, ModelCard, Sampling
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.spec import Tunables
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer
+from deployments.model.spec import LiveConfig
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer
 from scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 100, 0)
@@ -284,7 +284,7 @@ async def test_a_closed_model_refuses_and_stops_its_engine() -> None:
 async def test_live_settings_change_what_may_wait() -> None:
     model = _model(EchoEngine(), max_running=1, max_waiting=0)
 
-    model.tune(Tunables(max_waiting=5, stream_interval_s=0.3, target_wait_s=7.0))
+    model.reconfigure(LiveConfig(max_waiting=5, stream_interval_s=0.3, target_wait_s=7.0))
 
     assert (model.admission.max_waiting, model.stream_interval_s) == (5, 0.3)
     assert model.admission.shedder.target_wait_s == 7.0

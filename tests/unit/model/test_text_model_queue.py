@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import DeadlineExceeded, Draining, Overloaded, Problem, RateLimited
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import DeadlineExceeded, Draining, Overloaded, Problem, RateLimited
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.engine import Engine, TokenRequest, Tokens
 from deployments.contracts.generation import Completion, GenerateRequest, ModelCard, Sampling
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer
 from scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 10_000, 0)

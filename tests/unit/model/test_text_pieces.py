@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
 
-from cluster.clock import ManualClock
-from cluster.problems import InvalidRequest
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import Message
-from deployments.model.catalog import NANO
-from deployments.model.chat import ChatTemplate
-from deployments.model.detokenizer import Detokenizer, WindowDetokenizer
-from deployments.model.stops import StopMatcher
-from deployments.model.tokenizer import ByteTokenizer, TextTokenizer
+from deployments.model.model_files import NANO
+from deployments.model.text.chat import ChatTemplate
+from deployments.model.text.detokenizer import Detokenizer, WindowDetokenizer
+from deployments.model.text.stops import StopMatcher
+from deployments.model.text.tokenizer import ByteTokenizer, TextTokenizer
 
 PIECES = st.lists(st.text("abc", max_size=4), max_size=12)
 

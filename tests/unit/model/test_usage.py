@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.problems import ClientGone, DeadlineExceeded, InvalidRequest
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import ClientGone, DeadlineExceeded, InvalidRequest
 from cluster.tenants.caller import Caller
 from deployments.contracts.engine import TokenRequest, Tokens
-from deployments.contracts.generation import GenerateRequest, ModelCard, Sampling, Usage
+from deployments.contracts.generation import GenerateRequest, ModelCard, Sampling, TokenUsage
 from deployments.model.engines.echo import EchoEngine
-from deployments.model.text import Limits, TextModel
-from deployments.model.tokenizer import ByteTokenizer
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer
 from scripted_engine import ScriptedEngine, letters
 
 CARD = ModelCard("m", "echo", "echo", "1", 5_000, 0)
@@ -77,7 +77,7 @@ async def test_tokens_behind_a_stop_string_cost_nothing_however_they_come(
         usage, text = completion.usage, completion.choices[0].text
 
     assert text == "one two three four five s"
-    assert usage == Usage(2, 27)
+    assert usage == TokenUsage(2, 27)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
@@ -86,7 +86,7 @@ async def test_a_token_counts_if_its_text_begins_before_the_stop_string_ends(siz
     model = _model(ScriptedEngine(lambda _: letters("aéb and more", size)))
     request = replace(REQUEST, sampling=Sampling(max_tokens=100, stop=("é",)))
 
-    assert (await model.generate(request)).usage == Usage(2, 3)
+    assert (await model.generate(request)).usage == TokenUsage(2, 3)
 
 
 async def test_a_call_that_was_cancelled_has_used_what_was_generated_until_then() -> None:
@@ -98,7 +98,7 @@ async def test_a_call_that_was_cancelled_has_used_what_was_generated_until_then(
     task.cancel()
     usage = await model.settle("c")
 
-    assert usage == Usage(2, 8)
+    assert usage == TokenUsage(2, 8)
     assert await model.settle("c") == usage
     assert task.cancelled()
 
@@ -109,7 +109,7 @@ async def test_a_stream_that_was_closed_has_used_more_than_it_has_told() -> None
     async with aclosing(model.stream(REQUEST)) as chunks:
         assert (await anext(chunks)).tokens == 3
 
-    assert await model.settle("c") == Usage(2, 8)
+    assert await model.settle("c") == TokenUsage(2, 8)
 
 
 async def test_a_stop_string_in_what_nobody_read_ends_what_is_counted() -> None:
@@ -119,7 +119,7 @@ async def test_a_stop_string_in_what_nobody_read_ends_what_is_counted() -> None:
     async with aclosing(model.stream(request)) as chunks:
         await anext(chunks)
 
-    assert await model.settle("c") == Usage(2, 8)
+    assert await model.settle("c") == TokenUsage(2, 8)
 
 
 async def test_many_tokens_at_once_count_whole_where_the_reader_leaves_in_their_middle() -> None:
@@ -127,7 +127,7 @@ async def test_many_tokens_at_once_count_whole_where_the_reader_leaves_in_their_
     async with aclosing(model.stream(REQUEST)) as chunks:
         assert (await anext(chunks)).tokens < 1_000
 
-    assert await model.settle("c") == Usage(2, 1_000)
+    assert await model.settle("c") == TokenUsage(2, 1_000)
 
 
 async def test_a_deadline_leaves_what_was_generated_to_be_asked_for() -> None:
@@ -137,14 +137,14 @@ async def test_a_deadline_leaves_what_was_generated_to_be_asked_for() -> None:
     with pytest.raises(DeadlineExceeded):
         await model.generate(replace(REQUEST, timeout_s=0.05))
 
-    assert await model.settle("c") == Usage(2, 5)
+    assert await model.settle("c") == TokenUsage(2, 5)
 
 
 async def test_an_answer_that_did_not_arrive_is_known_afterwards() -> None:
     model = _model(EchoEngine())
     usage = (await model.generate(replace(REQUEST, sampling=Sampling(max_tokens=5)))).usage
 
-    assert await model.settle("c") == usage != Usage()
+    assert await model.settle("c") == usage != TokenUsage()
 
 
 async def test_a_call_that_waits_in_the_queue_has_used_nothing() -> None:
@@ -157,15 +157,15 @@ async def test_a_call_that_waits_in_the_queue_has_used_nothing() -> None:
 
     second.cancel()
 
-    assert await model.settle("c") == Usage()
+    assert await model.settle("c") == TokenUsage()
     first.cancel()
-    assert await model.settle("first") == Usage(2, 5)
+    assert await model.settle("first") == TokenUsage(2, 5)
 
 
 async def test_a_call_that_comes_after_it_was_given_up_is_refused() -> None:
     model = _model(EchoEngine())
 
-    assert await model.settle("c") == Usage()
+    assert await model.settle("c") == TokenUsage()
     with pytest.raises(ClientGone):
         await model.generate(REQUEST)
     assert model.engine.stats().submitted == 0
@@ -180,7 +180,7 @@ async def test_the_choices_of_a_call_are_one_sum() -> None:
 
     usage = await model.settle("c")
 
-    assert usage == Usage(2, model.engine.stats().tokens_out)
+    assert usage == TokenUsage(2, model.engine.stats().tokens_out)
 
 
 @pytest.mark.parametrize("field", ["prompt", "messages"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.net.ssrf import MAX_URL, Guard, Resolve, UnsafeUrl
+from cluster.net.ssrf import MAX_URL, Resolve, SsrfGuard, UnsafeUrl
 
 PUBLIC = "93.184.215.14"
 
@@ -111,7 +111,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("url", "reason"), HOSTILE)
 async def test_a_hostile_url_is_refused_with_field_and_reason(url: str, reason: str) -> None:
-    guard = Guard(resolve=answers(PUBLIC))
+    guard = SsrfGuard(resolve=answers(PUBLIC))
 
     with pytest.raises(UnsafeUrl) as refused:
         await guard.target(url)
@@ -124,7 +124,7 @@ async def test_a_hostile_url_is_refused_with_field_and_reason(url: str, reason: 
 
 @pytest.mark.parametrize("url", GOOD)
 async def test_a_public_url_is_allowed_and_leads_to_the_resolved_address(url: str) -> None:
-    target = await Guard(resolve=answers(PUBLIC)).target(url)
+    target = await SsrfGuard(resolve=answers(PUBLIC)).target(url)
 
     assert len(target.addresses) == 1
     assert target.location.port in (443, 8443)
@@ -144,7 +144,7 @@ async def test_a_name_with_any_address_that_is_not_public_is_refused(
     addresses: tuple[str, ...],
 ) -> None:
     with pytest.raises(UnsafeUrl, match="not public") as refused:
-        await Guard(resolve=answers(*addresses)).target("https://inside.example.com/")
+        await SsrfGuard(resolve=answers(*addresses)).target("https://inside.example.com/")
 
     assert not any(address in refused.value.detail for address in addresses)
 
@@ -155,7 +155,7 @@ async def test_a_name_that_does_not_resolve_is_refused() -> None:
 
     for resolve in (fails, answers(), answers("not an address")):
         with pytest.raises(UnsafeUrl, match="does not resolve"):
-            await Guard(resolve=resolve).target("https://nowhere.example.com/")
+            await SsrfGuard(resolve=resolve).target("https://nowhere.example.com/")
 
 
 async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +165,7 @@ async def test_a_name_server_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("cluster.net.ssrf.RESOLVE_S", 0.01)
     with pytest.raises(UnsafeUrl, match="does not resolve"):
-        await Guard(resolve=hangs).target("https://slow.example.com/")
+        await SsrfGuard(resolve=hangs).target("https://slow.example.com/")
 
 
 async def test_a_name_is_resolved_once() -> None:
@@ -175,7 +175,7 @@ async def test_a_name_is_resolved_once() -> None:
         asked.append(host)
         return [PUBLIC]
 
-    await Guard(resolve=resolve).target("https://Example.com/")
+    await SsrfGuard(resolve=resolve).target("https://Example.com/")
 
     assert asked == ["example.com"]
 
@@ -185,7 +185,7 @@ async def test_a_name_is_resolved_once() -> None:
     ["http://localhost:8080/x", "http://127.0.0.1/", "https://10.1.2.3:22/", "http://[::1]:9/"],
 )
 async def test_a_private_install_may_reach_its_own_hosts(url: str) -> None:
-    guard = Guard(private_hosts=True, resolve=answers("127.0.0.1"))
+    guard = SsrfGuard(private_hosts=True, resolve=answers("127.0.0.1"))
     assert (await guard.target(url)).addresses
 
 
@@ -204,17 +204,17 @@ async def test_a_private_install_may_reach_its_own_hosts(url: str) -> None:
 )
 async def test_even_a_private_install_never_reaches_metadata_or_odd_forms(url: str) -> None:
     with pytest.raises(UnsafeUrl):
-        await Guard(private_hosts=True, resolve=answers("127.0.0.1")).target(url)
+        await SsrfGuard(private_hosts=True, resolve=answers("127.0.0.1")).target(url)
 
 
 async def test_the_field_at_fault_can_be_named_by_the_caller() -> None:
     with pytest.raises(UnsafeUrl) as refused:
-        await Guard().target("https://127.0.0.1/", param="source.url")
+        await SsrfGuard().target("https://127.0.0.1/", param="source.url")
     assert refused.value.param == "source.url"
 
 
 async def test_the_machine_s_own_resolver_is_asked_by_default() -> None:
-    guard = Guard(private_hosts=True)
+    guard = SsrfGuard(private_hosts=True)
     target = await guard.target("http://localhost/")
     guard.close()
     assert {str(address) for address in target.addresses} <= {"127.0.0.1", "::1"}
@@ -224,7 +224,7 @@ async def test_the_machine_s_own_resolver_is_asked_by_default() -> None:
 def test_no_text_makes_the_guard_fail_in_another_way(host: str, path: str) -> None:
     for url in (host, f"https://{host}/{path}", f"https://{host}"):
         try:
-            location = Guard().check(url)
+            location = SsrfGuard().check(url)
         except UnsafeUrl:
             continue
         assert location.scheme == "https"

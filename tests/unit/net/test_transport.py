@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from cluster.net.ssrf import Guard, UnsafeUrl
+from cluster.net.ssrf import SsrfGuard, UnsafeUrl
 from cluster.net.transport import (
     MAX_TRIED,
     AnswerTooLarge,
@@ -45,7 +45,7 @@ class Names:
 
 
 def client(wire: Wire, names: Names) -> httpx.AsyncClient:
-    return guarded_client(PinnedTransport(Guard(resolve=names), wire=wire), 5.0)
+    return guarded_client(PinnedTransport(SsrfGuard(resolve=names), wire=wire), 5.0)
 
 
 async def test_the_connection_goes_to_the_checked_address_under_the_name() -> None:

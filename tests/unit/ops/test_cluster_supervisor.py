@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.clock import ManualClock
 from cluster.ops import supervision as supervisions
-from cluster.ops.plan import StartFailed
 from cluster.ops.restarts import DELAYS_S, MOST, WINDOW_S, Restarts
 from cluster.ops.roles import Role
+from cluster.ops.start_plan import StartFailed
 from cluster.ops.supervisor import Supervisor
+from cluster.runtime.clock import ManualClock
 
 
 class Over(Exception):

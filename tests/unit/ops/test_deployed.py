@@ -2,36 +2,36 @@
 
 from pathlib import Path
 
-from cluster.ops.deployed import Deployed
+from cluster.ops.last_good_config import LastGoodConfig
 
 ASKED = {"http_options": {"host": "127.0.0.1", "port": 8000}, "applications": [{"name": "a"}]}
 SENT = {**ASKED, "http_options": {"host": "127.0.0.1", "port": 7000}}
-DEPLOYED = Deployed(ASKED, SENT)
+DEPLOYED = LastGoodConfig(ASKED, SENT)
 
 
 def test_it_is_read_as_it_was_kept_and_private(tmp_path: Path) -> None:
     DEPLOYED.keep(tmp_path)
 
-    assert Deployed.load(tmp_path) == DEPLOYED
+    assert LastGoodConfig.load(tmp_path) == DEPLOYED
     assert (tmp_path / "deployed.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
-    assert Deployed.load(tmp_path) is None
+    assert LastGoodConfig.load(tmp_path) is None
     (tmp_path / "deployed.json").write_text("[1]")
-    assert Deployed.load(tmp_path) is None
+    assert LastGoodConfig.load(tmp_path) is None
 
 
 def test_what_was_sent_last_counts_until_something_is_seen_to_work(tmp_path: Path) -> None:
-    sent = Deployed(ASKED, {**SENT, "applications": []})
+    sent = LastGoodConfig(ASKED, {**SENT, "applications": []})
     DEPLOYED.keep(tmp_path)
 
     sent.keep_pending(tmp_path)
-    assert Deployed.load_last(tmp_path) == sent
-    assert Deployed.load(tmp_path) == DEPLOYED
+    assert LastGoodConfig.load_last(tmp_path) == sent
+    assert LastGoodConfig.load(tmp_path) == DEPLOYED
 
     DEPLOYED.keep(tmp_path)
-    assert Deployed.load_last(tmp_path) == DEPLOYED
+    assert LastGoodConfig.load_last(tmp_path) == DEPLOYED
 
 
 def test_other_applications_are_no_conflict() -> None:

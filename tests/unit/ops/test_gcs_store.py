@@ -6,7 +6,7 @@ import pytest
 
 from cluster.ops import gcs_store
 from cluster.ops.gcs_store import GcsStore
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 
 def settings(home: Path, url: str | None = "redis://127.0.0.1:1") -> Settings:
@@ -39,16 +39,16 @@ def test_another_database_is_refused_because_ray_knows_one() -> None:
 
 
 def test_up_is_told_why_it_cannot_be_used(tmp_path: Path) -> None:
-    assert gcs_store.complaint(settings(tmp_path, None)) is None
-    assert "has the form" in (gcs_store.complaint(settings(tmp_path, "http://h")) or "")
-    silent = gcs_store.complaint(settings(tmp_path)) or ""
+    assert gcs_store.connection_error(settings(tmp_path, None)) is None
+    assert "has the form" in (gcs_store.connection_error(settings(tmp_path, "http://h")) or "")
+    silent = gcs_store.connection_error(settings(tmp_path)) or ""
     assert silent.startswith("the Redis of MOBULA_GCS_REDIS_URL cannot be used")
     assert not gcs_store.is_kept(settings(tmp_path))
 
 
 def test_a_cluster_keeps_its_name_until_it_is_ended_for_good(tmp_path: Path) -> None:
-    first = gcs_store.of(settings(tmp_path))
-    again = gcs_store.of(settings(tmp_path))
+    first = gcs_store.from_settings(settings(tmp_path))
+    again = gcs_store.from_settings(settings(tmp_path))
     assert first == again
     assert gcs_store.is_kept(settings(tmp_path))
 
@@ -56,10 +56,10 @@ def test_a_cluster_keeps_its_name_until_it_is_ended_for_good(tmp_path: Path) -> 
 
     assert gone is False  # nobody answers at that port, and that is said
     assert not gcs_store.is_kept(settings(tmp_path))
-    assert gcs_store.of(settings(tmp_path)) != first
+    assert gcs_store.from_settings(settings(tmp_path)) != first
 
 
 def test_without_a_redis_nothing_is_kept(tmp_path: Path) -> None:
-    assert gcs_store.of(settings(tmp_path, None)) is None
+    assert gcs_store.from_settings(settings(tmp_path, None)) is None
     assert not gcs_store.is_kept(settings(tmp_path, None))
     assert gcs_store.forget(settings(tmp_path, None))

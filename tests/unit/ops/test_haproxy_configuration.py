@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cluster.ops.haproxy_configuration import (
-    Options,
+    HAProxyOptions,
     UnknownConfiguration,
     admin_socket,
     complete,
@@ -13,7 +13,8 @@ from cluster.ops.haproxy_configuration import (
 from cluster.ops.haproxy_problems import PROBLEMS
 from cluster.ops.haproxy_start import configurations, options_of
 from cluster.ops.haproxy_token import proxy_token
-from cluster.problems import (
+from cluster.resilience.failure_class import ReplicaLost
+from cluster.runtime.problems import (
     DeadlineExceeded,
     Forbidden,
     InvalidRequest,
@@ -24,8 +25,7 @@ from cluster.problems import (
     RateLimited,
     RequestTimeout,
 )
-from cluster.resilience.verdicts import ReplicaLost
-from deployments.ingress.problems import native_body, openai_body
+from deployments.ingress.http.problems import native_body, openai_body
 
 SERVES = """global
     # a comment
@@ -52,19 +52,19 @@ def lines(text: str) -> list[str]:
 
 
 def test_what_is_complete_is_left_alone() -> None:
-    once = complete(SERVES, Options())
+    once = complete(SERVES, HAProxyOptions())
 
-    assert complete(once, Options(metrics_host="0.0.0.0")) == once
+    assert complete(once, HAProxyOptions(metrics_host="0.0.0.0")) == once
 
 
 @pytest.mark.parametrize("missing", ["frontend http_frontend", "listen stats", "bind :9101", "404"])
 def test_what_cannot_be_protected_is_not_started(missing: str) -> None:
     with pytest.raises(UnknownConfiguration):
-        complete(SERVES.replace(missing, "other"), Options())
+        complete(SERVES.replace(missing, "other"), HAProxyOptions())
 
 
 def test_serves_own_error_texts_and_splicing_go() -> None:
-    found = complete(SERVES, Options())
+    found = complete(SERVES, HAProxyOptions())
 
     assert "errorfile 503" not in found
     assert "splice" not in found
@@ -74,16 +74,18 @@ def test_serves_own_error_texts_and_splicing_go() -> None:
     ("descriptors", "connections"), [(None, 4096), (20_000, 4096), (1024, 384), (100, 1)]
 )
 def test_connections_fit_what_may_be_open(descriptors: int | None, connections: int) -> None:
-    assert f"maxconn {connections}" in lines(complete(SERVES, Options(descriptors=descriptors)))
+    assert f"maxconn {connections}" in lines(
+        complete(SERVES, HAProxyOptions(descriptors=descriptors))
+    )
 
 
 def test_the_address_for_metrics_may_be_of_ipv6() -> None:
-    assert "bind [::1]:9101" in lines(complete(SERVES, Options(metrics_host="::1")))
-    assert "bind *:9101" in lines(complete(SERVES, Options(metrics_host="::")))
+    assert "bind [::1]:9101" in lines(complete(SERVES, HAProxyOptions(metrics_host="::1")))
+    assert "bind *:9101" in lines(complete(SERVES, HAProxyOptions(metrics_host="::")))
 
 
 def test_tls_is_on_the_api_port_alone() -> None:
-    found = complete(SERVES, Options(certificate=Path("/tmp/c.pem")))
+    found = complete(SERVES, HAProxyOptions(certificate=Path("/tmp/c.pem")))
 
     [bind] = [line for line in lines(found) if " ssl " in line]
     assert bind.startswith("bind 127.0.0.1:8000 ssl crt /tmp/c.pem ssl-min-ver TLSv1.2")

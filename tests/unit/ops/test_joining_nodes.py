@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import plan as plans
+from cluster.ops import start_plan as plans
 from cluster.ops.joining import JoinPlan, check
-from cluster.ops.plan import StartFailed
-from cluster.settings import Settings
+from cluster.ops.start_plan import StartFailed
+from cluster.runtime.settings import Settings
 
 ENOUGH = {
     "database_url": "postgresql+asyncpg://m@/m",

@@ -1,7 +1,7 @@
 """A node that goes tells Ray first, and waits until Ray has left it or its time is over."""
 
-from cluster.clock import ManualClock
-from cluster.ops.leave import leave
+from cluster.ops.node_drain import drain_node
+from cluster.runtime.clock import ManualClock
 
 
 class Control:
@@ -28,7 +28,7 @@ class Control:
 def test_it_is_over_when_ray_has_left() -> None:
     control, clock = Control(asked=3), ManualClock(wall=100.0)
 
-    assert leave(control, 600.0, clock, clock.advance) is True
+    assert drain_node(control, 600.0, clock, clock.advance) is True
     assert control.deadline == 700.0
     assert clock.wall() == 103.0
 
@@ -36,19 +36,19 @@ def test_it_is_over_when_ray_has_left() -> None:
 def test_it_gives_up_when_its_time_is_over() -> None:
     control, clock = Control(asked=1000), ManualClock(wall=100.0)
 
-    assert leave(control, 60.0, clock, clock.advance) is False
+    assert drain_node(control, 60.0, clock, clock.advance) is False
     assert clock.wall() == 160.0
 
 
 def test_it_does_not_wait_for_a_control_that_cannot_be_told() -> None:
     clock = ManualClock(wall=100.0)
 
-    assert leave(Control(asked=0, fails=0), 600.0, clock, clock.advance) is False
+    assert drain_node(Control(asked=0, fails=0), 600.0, clock, clock.advance) is False
     assert clock.wall() == 100.0
 
 
 def test_it_does_not_wait_for_a_control_that_goes_away() -> None:
     clock = ManualClock(wall=100.0)
 
-    assert leave(Control(asked=9, fails=2), 600.0, clock, clock.advance) is False
+    assert drain_node(Control(asked=9, fails=2), 600.0, clock, clock.advance) is False
     assert clock.wall() == 101.0

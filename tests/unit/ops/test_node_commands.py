@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cluster.ops.nodes import Node
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 
 def option(command: list[str], name: str) -> str:

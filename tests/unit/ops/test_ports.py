@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster.ops.ports import Ports, holder, is_free, taken
-from cluster.settings import Settings
+from cluster.ops.ports import Ports, find_conflict, is_free, process_on_port
+from cluster.runtime.settings import Settings
 
 
 @pytest.fixture
@@ -20,13 +20,13 @@ def listener() -> Iterator[int]:
 
 def test_a_port_with_a_listener_is_not_free_and_its_holder_is_named(listener: int) -> None:
     assert not is_free(listener)
-    assert f"pid {os.getpid()}" in (holder(listener) or "")
+    assert f"pid {os.getpid()}" in (process_on_port(listener) or "")
 
 
 def test_the_report_names_purpose_port_and_holder(listener: int) -> None:
     free = Ports.free()
 
-    busy = taken(Ports(http=listener, dashboard=free.dashboard, gcs=free.gcs))
+    busy = find_conflict(Ports(http=listener, dashboard=free.dashboard, gcs=free.gcs))
 
     assert [each.port for each in busy] == [listener]
     assert "--port" in str(busy[0])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.ops.roles import needed, role_of
+from cluster.ops.roles import needed_roles, role_of
 
 PYTHON, RAY = "/v/bin/python", "/v/lib/ray"
 
@@ -31,6 +31,6 @@ def test_a_process_is_known_by_its_name_or_title(
 
 
 def test_each_profile_needs_its_own_proxy() -> None:
-    assert "haproxy" in needed("fast")
-    assert "proxy" not in needed("fast")
-    assert "proxy" in needed("plain")
+    assert "haproxy" in needed_roles("fast")
+    assert "proxy" not in needed_roles("fast")
+    assert "proxy" in needed_roles("plain")

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from cluster.ops.processes import Owner, end_all, members
-from cluster.settings import MARKER, process_environment
+from cluster.ops.processes import ClusterId, cluster_processes, end_all
+from cluster.runtime.settings import MARKER, process_environment
 
 SLEEP = "import time; time.sleep(60)"
 STUBBORN = (
@@ -45,7 +45,7 @@ def start(cluster_id: str) -> Iterator[Start]:
         return process
 
     yield run
-    end_all(lambda: members(cluster_id), grace_s=0.0)
+    end_all(lambda: cluster_processes(cluster_id), grace_s=0.0)
     for process in started:
         with process:
             process.kill()
@@ -62,15 +62,15 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 def test_only_marked_processes_are_found(cluster_id: str, start: Start) -> None:
     ours, _other = start(SLEEP), start(SLEEP, "somebody-else")
 
-    _wait_for(lambda: [process.pid for process in members(cluster_id)] == [ours.pid])
+    _wait_for(lambda: [process.pid for process in cluster_processes(cluster_id)] == [ours.pid])
 
 
 def test_an_orphan_in_its_own_session_is_found_and_ended(cluster_id: str, start: Start) -> None:
     parent = start(ORPHAN)
     orphan = int(parent.communicate()[0])
-    _wait_for(lambda: [process.pid for process in members(cluster_id)] == [orphan])
+    _wait_for(lambda: [process.pid for process in cluster_processes(cluster_id)] == [orphan])
 
-    ended = end_all(lambda: members(cluster_id), grace_s=5.0)
+    ended = end_all(lambda: cluster_processes(cluster_id), grace_s=5.0)
 
     assert ended == 1
     assert not psutil.pid_exists(orphan) or psutil.Process(orphan).status() == "zombie"
@@ -80,7 +80,7 @@ def test_a_child_without_the_marker_belongs_to_its_parent(cluster_id: str, start
     child = f"subprocess.Popen([sys.executable, '-c', '{SLEEP}'], env={{}}, stdout=-3)"
     start(f"import subprocess, sys; {child}; {SLEEP}")
 
-    _wait_for(lambda: len(members(cluster_id)) == 2)
+    _wait_for(lambda: len(cluster_processes(cluster_id)) == 2)
 
 
 def test_who_ignores_sigterm_is_killed(cluster_id: str, start: Start) -> None:
@@ -88,19 +88,19 @@ def test_who_ignores_sigterm_is_killed(cluster_id: str, start: Start) -> None:
     assert stubborn.stdout is not None
     stubborn.stdout.readline()
 
-    end_all(lambda: members(cluster_id), grace_s=0.2)
+    end_all(lambda: cluster_processes(cluster_id), grace_s=0.2)
 
     assert stubborn.wait(5) == -signal.SIGKILL
 
 
 def test_this_process_is_never_a_member(cluster_id: str) -> None:
-    assert members(cluster_id) == []
-    assert end_all(lambda: members(cluster_id)) == 0
+    assert cluster_processes(cluster_id) == []
+    assert end_all(lambda: cluster_processes(cluster_id)) == 0
 
 
 def test_an_owner_is_recognised_until_it_ends(start: Start) -> None:
     process = start(SLEEP)
-    owner = Owner(process.pid, psutil.Process(process.pid).create_time())
+    owner = ClusterId(process.pid, psutil.Process(process.pid).create_time())
     assert owner.process() is not None
 
     process.kill()
@@ -112,4 +112,4 @@ def test_an_owner_is_recognised_until_it_ends(start: Start) -> None:
 def test_a_later_process_with_the_same_number_is_not_the_owner(start: Start) -> None:
     process = start(SLEEP)
 
-    assert Owner(process.pid, started=1.0).process() is None
+    assert ClusterId(process.pid, started=1.0).process() is None

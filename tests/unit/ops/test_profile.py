@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops.ports import Ports
-from cluster.ops.profile import (
+from cluster.ops.environment import (
     ONE_MACHINE,
     REPEATABLE,
     WORKER_HOOK,
     environment,
     haproxy_threads,
 )
+from cluster.ops.ports import Ports
 from cluster.ops.worker_hook import API_PORT
-from cluster.settings import MARKER, ROOT
+from cluster.runtime.settings import MARKER, ROOT
 
 PORTS = Ports(http=8000, dashboard=8265, gcs=6480)
 SOCKET_LIMIT, SERVES_OWN = 97, 57

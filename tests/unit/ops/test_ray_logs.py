@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cluster.ops.logs import Follower, relevant_lines, tail
+from cluster.ops.logs import LogTail, relevant_lines, tail
 
 
 def _log(ray_dir: Path, name: str, text: str) -> Path:
@@ -30,7 +30,7 @@ def test_warnings_and_errors_are_shown_with_the_place_of_the_rest(tmp_path: Path
 
 def test_a_follower_gives_each_new_notable_line_once(tmp_path: Path) -> None:
     _log(tmp_path, "a.log", "ERROR before\n")
-    follower = Follower(tmp_path)
+    follower = LogTail(tmp_path)
 
     _log(tmp_path, "a.log", "INFO fine\nWARNING one\nWARNING hal")
     first = list(follower.new_lines())

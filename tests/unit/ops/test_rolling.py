@@ -7,10 +7,10 @@ from typing import Any, cast
 
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.ops import rolling
-from cluster.ops.dashboard import Dashboard, DashboardRefused
-from cluster.ops.rolling import Probing, RollFailed, Rolling, RollLate
+from cluster.ops import rollout
+from cluster.ops.dashboard import DashboardClient, DashboardRefused
+from cluster.ops.rollout import ReadinessPoller, RollFailed, Rollout, RolloutTimeout
+from cluster.runtime.clock import ManualClock
 from tests.unit.ops.test_rollout import APP, details
 
 CONFIG = {"applications": [{**APP, "args": {"x": 2}}]}
@@ -45,12 +45,12 @@ class Serve:
 def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
     """Waiting moves it."""
     clock = ManualClock()
-    monkeypatch.setattr(rolling.time, "sleep", clock.advance)
+    monkeypatch.setattr(rollout.time, "sleep", clock.advance)
     return clock
 
 
 def roll(serve: Serve, clock: ManualClock, said: list[str], timeout_s: float = 60.0) -> Any:
-    found = Rolling(cast(Dashboard, serve), "http://127.0.0.1:1", said.append, clock)
+    found = Rollout(cast(DashboardClient, serve), "http://127.0.0.1:1", said.append, clock)
     return found.roll(CONFIG, timeout_s)
 
 
@@ -96,7 +96,7 @@ def test_a_roll_that_takes_too_long_goes_on_and_says_what_serve_waits_for(
     said: list[str] = []
     serve = Serve(details(*OLD, ("new1", "STARTING"), status="DEPLOYING"))
 
-    with pytest.raises(RollLate, match="it goes on\na word"):
+    with pytest.raises(RolloutTimeout, match="it goes on\na word"):
         roll(serve, clock, said)
 
     assert "waiting\na word" in said
@@ -133,11 +133,11 @@ def server() -> Iterator[HTTPServer]:
 def test_readiness_counts_from_the_first_200_on(
     server: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rolling, "PROBE_S", 0.005)
+    monkeypatch.setattr(rollout, "PROBE_S", 0.005)
     _Answers.statuses = [503, 200, 200, 503, 200]
     seen = threading.Event()
 
-    with Probing(f"http://127.0.0.1:{server.server_port}") as probing:
+    with ReadinessPoller(f"http://127.0.0.1:{server.server_port}") as probing:
         while probing.probes < 4:
             seen.wait(0.005)
 

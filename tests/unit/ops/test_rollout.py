@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cluster.ops.rollout import Standing, progress, to_replace
+from cluster.ops.rollout_status import DeploymentProgress, progress, to_replace
 
 APP: dict[str, Any] = {"name": "a", "import_path": "m:build", "args": {"x": 1}}
 
@@ -37,7 +37,7 @@ def test_replicas_are_counted_by_what_they_are_to_the_roll() -> None:
     )  # fmt: skip
 
     assert found.standings == (
-        Standing("M", 2, old=1, ready=1, starting=1, leaving=1, message="a word"),
+        DeploymentProgress("M", 2, old=1, ready=1, starting=1, leaving=1, message="a word"),
     )
     assert not found.done
     assert str(found) == "M 1/2 ready, 1 old, 1 starting, 1 leaving"

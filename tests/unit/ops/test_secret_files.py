@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from cluster.settings import Settings, process_environment, secret_settings
+from cluster.runtime.settings import Settings, process_environment, secret_settings
 
 VALUES = {
     "bootstrap_key": "mob_operator_" + "A1b2" * 8,

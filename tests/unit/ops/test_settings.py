@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cluster.settings import ROOT, Settings, in_ci, process_environment
+from cluster.runtime.settings import ROOT, Settings, in_ci, process_environment
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import plan as plans
-from cluster.ops.plan import Plan, StartFailed, check
-from cluster.ops.ports import Taken
+from cluster.ops import start_plan as plans
+from cluster.ops.ports import PortConflict
+from cluster.ops.start_plan import StartFailed, StartPlan, check
 from cluster.ops.startup import forget_old_sessions
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 
 
-def _plan(tmp_path: Path, config: str) -> Plan:
+def _plan(tmp_path: Path, config: str) -> StartPlan:
     path = tmp_path / "serve_config.yaml"
     path.write_text(config)
-    return Plan(Settings(home=tmp_path / "home", http_port=8123), path)
+    return StartPlan(Settings(home=tmp_path / "home", http_port=8123), path)
 
 
 def test_our_address_goes_into_the_operators_file(tmp_path: Path) -> None:
@@ -37,7 +37,9 @@ def test_an_unusable_file_is_named(tmp_path: Path, config: str) -> None:
 def test_a_taken_port_is_named_with_its_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plans, "taken", lambda _ports: [Taken("HTTP", 8123, "nginx (pid 9)")])
+    monkeypatch.setattr(
+        plans, "taken", lambda _ports: [PortConflict("HTTP", 8123, "nginx (pid 9)")]
+    )
 
     with pytest.raises(StartFailed, match=r"port 8123 for HTTP is in use by nginx \(pid 9\)"):
         check(_plan(tmp_path, "applications: []"))
@@ -57,7 +59,7 @@ def test_an_address_for_other_nodes_needs_a_host_that_lets_them_in(tmp_path: Pat
     alone = plan.settings.model_copy(update={"node_address": "10.0.0.5"})
 
     with pytest.raises(StartFailed, match=r"MOBULA_HOST .*set it to 0\.0\.0\.0"):
-        check(Plan(alone, plan.config))
+        check(StartPlan(alone, plan.config))
 
 
 def test_several_nodes_need_an_address_that_others_reach(tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import state as states
-from cluster.ops.processes import Owner
-from cluster.ops.state import ClusterState
+from cluster.ops import cluster_state as states
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.processes import ClusterId
 
-GONE = Owner(pid=2**22 - 1, started=1.0)
+GONE = ClusterId(pid=2**22 - 1, started=1.0)
 
 
-def _state(owner: Owner) -> ClusterState:
+def _state(owner: ClusterId) -> ClusterState:
     return ClusterState(
         id="none-has-this",
         phase="starting",
@@ -30,7 +30,7 @@ def _state(owner: Owner) -> ClusterState:
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    state = _state(Owner.this())
+    state = _state(ClusterId.this())
 
     states.save(tmp_path, state)
 
@@ -46,7 +46,7 @@ def test_an_unreadable_record_counts_as_none(tmp_path: Path, content: str) -> No
 
 
 def test_a_cluster_without_processes_is_abandoned() -> None:
-    assert _state(Owner.this()).ready().is_abandoned()
+    assert _state(ClusterId.this()).ready().is_abandoned()
 
 
 def test_a_start_whose_owner_was_killed_is_abandoned() -> None:
@@ -55,9 +55,9 @@ def test_a_start_whose_owner_was_killed_is_abandoned() -> None:
 
 
 def test_a_second_start_is_told_that_one_is_under_way(tmp_path: Path) -> None:
-    with states.starting(tmp_path) as first, states.starting(tmp_path) as second:
+    with states.startup_lock(tmp_path) as first, states.startup_lock(tmp_path) as second:
         assert (first, second) == (True, False)
-    with states.starting(tmp_path) as third:
+    with states.startup_lock(tmp_path) as third:
         assert third
 
 

@@ -6,31 +6,41 @@ from typing import Any
 
 import pytest
 
-from cluster.ops import state as states
-from cluster.ops import supervised
-from cluster.ops.deployed import Deployed
-from cluster.ops.plan import Plan, StartFailed
-from cluster.ops.processes import Owner
-from cluster.ops.state import ClusterState
-from cluster.ops.supervised import EndedByOthers, SupervisedCluster
-from cluster.settings import Settings
+from cluster.ops import cluster_state as states
+from cluster.ops import supervised_cluster
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.last_good_config import LastGoodConfig
+from cluster.ops.processes import ClusterId
+from cluster.ops.start_plan import StartFailed, StartPlan
+from cluster.ops.supervised_cluster import EndedElsewhere, SupervisedCluster
+from cluster.runtime.settings import Settings
 
-GOOD = Deployed({"applications": [{"name": "good"}]}, {"applications": [{"name": "good"}]})
-PENDING = Deployed({"applications": [{"name": "new"}]}, {"applications": [{"name": "new"}]})
+GOOD = LastGoodConfig({"applications": [{"name": "good"}]}, {"applications": [{"name": "good"}]})
+PENDING = LastGoodConfig({"applications": [{"name": "new"}]}, {"applications": [{"name": "new"}]})
 
 
 def state_of(id_: str) -> ClusterState:
     return ClusterState(
-        id_, "ready", True, Owner.this(), "http://127.0.0.1:8123", "d", "g", "r", "h", "fast", 0.0
+        id_,
+        "ready",
+        True,
+        ClusterId.this(),
+        "http://127.0.0.1:8123",
+        "d",
+        "g",
+        "r",
+        "h",
+        "fast",
+        0.0,
     )
 
 
 class FakeStartup:
     """Remembers what was to be started; what is called "new" does not start."""
 
-    started: list[tuple[Plan, Deployed | None]]
+    started: list[tuple[StartPlan, LastGoodConfig | None]]
 
-    def __init__(self, plan: Plan, _say: Any, *, deployed: Deployed | None) -> None:
+    def __init__(self, plan: StartPlan, _say: Any, *, deployed: LastGoodConfig | None) -> None:
         self.state = state_of(f"c{len(self.started) + 2}")
         self.started.append((plan, deployed))
         self._home, self._deployed = plan.home, deployed
@@ -63,16 +73,16 @@ class Quiet:
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SupervisedCluster:
     FakeStartup.started = []
     for name in ("Watch", "Prober"):
-        monkeypatch.setattr(supervised, name, Quiet)
-    monkeypatch.setattr(supervised, "Startup", FakeStartup)
-    monkeypatch.setattr(supervised, "by_role", lambda _: {})
-    monkeypatch.setattr(supervised, "refuse_taken", lambda _: None)
-    monkeypatch.setattr(supervised, "sweep", lambda home, *_: states.forget(home))
+        monkeypatch.setattr(supervised_cluster, name, Quiet)
+    monkeypatch.setattr(supervised_cluster, "Startup", FakeStartup)
+    monkeypatch.setattr(supervised_cluster, "by_role", lambda _: {})
+    monkeypatch.setattr(supervised_cluster, "refuse_taken", lambda _: None)
+    monkeypatch.setattr(supervised_cluster, "sweep", lambda home, *_: states.forget(home))
     edited = tmp_path / "edited.yaml"
     edited.write_text("applications: [{name: never deployed}]")
     state = state_of("c1")
     states.save(tmp_path, state)
-    plan = Plan(Settings(home=tmp_path, http_port=8123), edited, nodes=3, cpus=7)
+    plan = StartPlan(Settings(home=tmp_path, http_port=8123), edited, nodes=3, cpus=7)
     return SupervisedCluster(plan, state, lambda _: None, count_cpus=lambda _: 4)
 
 
@@ -116,7 +126,7 @@ def test_what_the_system_has_against_a_start_is_a_failed_attempt(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(supervised, "sweep", refuse)
+    monkeypatch.setattr(supervised_cluster, "sweep", refuse)
 
     with cluster, pytest.raises(StartFailed, match="No space left on device"):
         cluster.start_again()
@@ -126,7 +136,7 @@ def test_a_head_waits_for_the_redis_that_keeps_it(
     cluster: SupervisedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cluster.obstacle() is None
-    monkeypatch.setattr(supervised.gcs_store, "complaint", lambda _: "no Redis")
+    monkeypatch.setattr(supervised_cluster.gcs_store, "complaint", lambda _: "no Redis")
 
     assert cluster.obstacle() == "no Redis"
 
@@ -140,9 +150,9 @@ def test_a_cluster_that_was_ended_by_hand_is_not_started_again(
         states.save(tmp_path, state_of(successor))
 
     with cluster:
-        with pytest.raises(EndedByOthers):
+        with pytest.raises(EndedElsewhere):
             cluster.away()
-        with pytest.raises(EndedByOthers):
+        with pytest.raises(EndedElsewhere):
             cluster.start_again()
 
     assert FakeStartup.started == []
@@ -151,7 +161,7 @@ def test_a_cluster_that_was_ended_by_hand_is_not_started_again(
 def test_nothing_is_started_beside_another_start(
     cluster: SupervisedCluster, tmp_path: Path
 ) -> None:
-    with cluster, states.starting(tmp_path):
+    with cluster, states.startup_lock(tmp_path):
         with pytest.raises(StartFailed, match="another `mobula up` is at work"):
             cluster.start_again()
         assert FakeStartup.started == []

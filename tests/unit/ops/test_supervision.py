@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from cluster.ops import supervision as supervisions
-from cluster.ops.processes import Owner
-from cluster.ops.shutdown import bring_down
+from cluster.ops.processes import ClusterId
+from cluster.ops.shutdown import stop_cluster
 from cluster.ops.supervision import Supervision
 
-GONE = Owner(pid=2**22 - 1, started=1.0)
-ALIVE = Supervision(Owner.this(), detached=True)
+GONE = ClusterId(pid=2**22 - 1, started=1.0)
+ALIVE = Supervision(ClusterId.this(), detached=True)
 
 
 @pytest.fixture
@@ -62,22 +62,22 @@ def test_status_says_what_it_does(record: Supervision, words: str) -> None:
 def test_a_supervisor_that_was_left_behind_is_ended_before_its_cluster(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    supervisions.save(tmp_path, Supervision(Owner.of(sleeper.pid), detached=True))
+    supervisions.save(tmp_path, Supervision(ClusterId.of(sleeper.pid), detached=True))
 
-    assert bring_down(tmp_path, 0.0, lambda _: None) == 0
+    assert stop_cluster(tmp_path, 0.0, lambda _: None) == 0
 
     assert sleeper.poll() is not None
     assert supervisions.load(tmp_path) is None
-    assert bring_down(tmp_path, 0.0, lambda _: None) is None
+    assert stop_cluster(tmp_path, 0.0, lambda _: None) is None
 
 
 def test_an_up_in_the_foreground_is_told_to_end_even_between_two_clusters(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    supervisions.save(tmp_path, Supervision(Owner.of(sleeper.pid), detached=False))
+    supervisions.save(tmp_path, Supervision(ClusterId.of(sleeper.pid), detached=False))
     said: list[str] = []
 
-    assert bring_down(tmp_path, 0.0, said.append) == 0
+    assert stop_cluster(tmp_path, 0.0, said.append) == 0
 
     assert said == [f"stopping `mobula up` (pid {sleeper.pid})"]
     assert sleeper.wait(10) != 0
@@ -86,6 +86,6 @@ def test_an_up_in_the_foreground_is_told_to_end_even_between_two_clusters(
 def test_the_record_of_one_that_gave_up_goes_with_down(tmp_path: Path) -> None:
     supervisions.save(tmp_path, Supervision(GONE, detached=True, phase="gave up", reason="r"))
 
-    bring_down(tmp_path, 0.0, lambda _: None)
+    stop_cluster(tmp_path, 0.0, lambda _: None)
 
     assert supervisions.load(tmp_path) is None

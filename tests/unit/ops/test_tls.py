@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from cluster.ops.certificate import LARGEST, BadCertificate, install, read_certificate
 from cluster.ops.descriptors import Descriptors
-from cluster.ops.tls import certificate_of, complaint, scheme, verification
-from cluster.settings import Settings
+from cluster.ops.tls import certificate_of, scheme, tls_error, verification
+from cluster.runtime.settings import Settings
 from tests.contract.haproxy.certificates import Authority
 
 Files = tuple[Path, Path]
@@ -27,8 +27,8 @@ def settings(files: Files) -> Settings:
 
 
 def test_the_plain_profile_refuses_tls(files: Files) -> None:
-    assert complaint(settings(files), "fast") is None
-    found = complaint(settings(files), "plain")
+    assert tls_error(settings(files), "fast") is None
+    found = tls_error(settings(files), "plain")
     assert found is not None
     assert "--profile fast" in found
 
@@ -36,7 +36,7 @@ def test_the_plain_profile_refuses_tls(files: Files) -> None:
 def test_a_certificate_and_another_key_are_refused(files: Files, tmp_path: Path) -> None:
     Authority(tmp_path).issue("other", tmp_path / "other.pem", files[1])
 
-    found = complaint(settings(files), "fast")
+    found = tls_error(settings(files), "fast")
 
     assert found is not None
     assert "cannot be used" in found

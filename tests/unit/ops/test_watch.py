@@ -7,15 +7,25 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from cluster.clock import ManualClock
-from cluster.ops import watch
-from cluster.ops.processes import Owner
+from cluster.ops import cluster_monitor
+from cluster.ops.cluster_monitor import ClusterMonitor
+from cluster.ops.cluster_state import ClusterState
+from cluster.ops.processes import ClusterId
 from cluster.ops.roles import Role
-from cluster.ops.state import ClusterState
-from cluster.ops.watch import Watch
+from cluster.runtime.clock import ManualClock
 
 STATE = ClusterState(
-    "c", "ready", True, Owner.this(), "http://127.0.0.1:1", "http://d", "g", "r", "h", "fast", 0.0
+    "c",
+    "ready",
+    True,
+    ClusterId.this(),
+    "http://127.0.0.1:1",
+    "http://d",
+    "g",
+    "r",
+    "h",
+    "fast",
+    0.0,
 )
 Processes = dict[Role, list[psutil.Process]]
 
@@ -33,7 +43,7 @@ def sleeper() -> Iterator[psutil.Popen]:
 def found(monkeypatch: pytest.MonkeyPatch) -> Processes:
     """What a look at all processes finds."""
     processes: Processes = {}
-    monkeypatch.setattr(watch, "by_role", lambda _: processes)
+    monkeypatch.setattr(cluster_monitor, "by_role", lambda _: processes)
     return processes
 
 
@@ -42,7 +52,7 @@ def test_a_killed_process_is_away_until_another_takes_its_role(
 ) -> None:
     clock = ManualClock()
     found["controller"] = [psutil.Process(sleeper.pid)]
-    looking = Watch(STATE, clock)
+    looking = ClusterMonitor(STATE, clock)
     assert looking.away() == {}
 
     sleeper.kill()
@@ -58,7 +68,7 @@ def test_a_killed_process_is_away_until_another_takes_its_role(
 
 def test_a_zombie_is_away(found: Processes, sleeper: psutil.Popen) -> None:
     found["raylet"] = [psutil.Process(sleeper.pid)]
-    looking = Watch(STATE, ManualClock())
+    looking = ClusterMonitor(STATE, ManualClock())
 
     sleeper.kill()
     while psutil.Process(sleeper.pid).status() != psutil.STATUS_ZOMBIE:
@@ -71,14 +81,14 @@ def test_a_zombie_is_away(found: Processes, sleeper: psutil.Popen) -> None:
 def test_what_was_never_there_is_not_missed(found: Processes) -> None:
     found["gcs"] = [psutil.Process()]
 
-    assert Watch(STATE, ManualClock()).away() == {}
+    assert ClusterMonitor(STATE, ManualClock()).away() == {}
 
 
 def test_how_the_dashboard_was_started_is_known_once_it_is_gone(
     found: Processes, sleeper: psutil.Popen
 ) -> None:
     found["dashboard"] = [psutil.Process(sleeper.pid)]
-    looking = Watch(STATE, ManualClock())
+    looking = ClusterMonitor(STATE, ManualClock())
     expected = subprocess.list2cmdline(sleeper.args)
 
     sleeper.kill()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from cluster.ops.profile import ONE_MACHINE, WORKER_HOOK
+from cluster.ops.environment import ONE_MACHINE, WORKER_HOOK
 from cluster.ops.worker_hook import after_import, loopback_grpc, loopback_http
 
 

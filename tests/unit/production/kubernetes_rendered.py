@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.ops.profile import serve_environment
+from cluster.ops.environment import serve_environment
 from cluster.production.environment import HAPROXY, PORTS
-from cluster.production.render import rendered
+from cluster.production.render import render
 from cluster.production.values import Values, parse
 
 ROOT = Path(__file__).parents[3]
@@ -45,7 +45,7 @@ READ: dict[str, bytes] = {}  # what was rendered and read once, by the values
 def manifests(values: Values) -> list[dict[str, Any]]:
     key = values.model_dump_json()
     if key not in READ:
-        text = rendered("kubernetes", values, SERVE_CONFIG)["mobula.yaml"]
+        text = render("kubernetes", values, SERVE_CONFIG)["mobula.yaml"]
         READ[key] = pickle.dumps(list(yaml.load_all(text, yaml.CSafeLoader)))
     return pickle.loads(READ[key])  # each test has its own to change
 

@@ -14,11 +14,11 @@ import yaml
 
 from cluster.ops.ports import Ports
 from cluster.production.compose import DERIVED, IN_FILES, SECRETS
-from cluster.production.render import rendered
+from cluster.production.render import render
 from cluster.production.values import Values, parse
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from deployments.contracts.cache import CacheStats, TierStats
-from deployments.ingress.exposition import exposition
+from deployments.ingress.http.cache_metrics import render_metrics
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = Values()
@@ -34,7 +34,7 @@ EVERY = pytest.mark.parametrize("values", [DEFAULT, OWN], ids=["default", "own"]
 
 
 def project(values: Values) -> dict[str, Any]:
-    return yaml.safe_load(rendered("compose", values, {})["compose.yaml"])
+    return yaml.safe_load(render("compose", values, {})["compose.yaml"])
 
 
 def schema() -> dict[str, Any]:
@@ -63,7 +63,7 @@ def test_with_tls_the_folder_of_the_certificate_is_mounted_and_asked_by_https() 
     folder = mobula["environment"]["MOBULA_TLS_CERT_FILE"].rpartition("/")[0]
     assert mobula["environment"]["MOBULA_TLS_KEY_FILE"] == f"{folder}/tls.key"
     assert f"./tls:{folder}:ro" in mobula["volumes"]
-    scraped = yaml.safe_load(rendered("compose", values, {})["prometheus.yml"])["scrape_configs"]
+    scraped = yaml.safe_load(render("compose", values, {})["prometheus.yml"])["scrape_configs"]
     assert [each.get("scheme") for each in scraped] == ["https"] * 3
 
 
@@ -105,7 +105,7 @@ def test_every_setting_exists(values: Values) -> None:
 
 @EVERY
 def test_secrets_come_from_outside_and_each_is_explained(values: Values) -> None:
-    texts, spec = rendered("compose", values, {}), project(values)
+    texts, spec = render("compose", values, {}), project(values)
     assert "${" not in texts["compose.yaml"]
     given = {each["environment"] for each in spec["secrets"].values()}
     assert given == SECRETS.keys() | DERIVED.keys()
@@ -177,7 +177,7 @@ def test_nothing_but_the_http_port_is_published_beyond_this_machine(values: Valu
 
 @EVERY
 def test_volumes_are_declared_and_files_that_are_mounted_are_written(values: Values) -> None:
-    texts, spec = rendered("compose", values, {}), project(values)
+    texts, spec = render("compose", values, {}), project(values)
     for service in spec["services"].values():
         for volume in service.get("volumes", ()):
             source = volume.partition(":")[0]
@@ -190,8 +190,8 @@ def test_volumes_are_declared_and_files_that_are_mounted_are_written(values: Val
 @EVERY
 def test_the_health_of_mobula_is_its_readiness(values: Values) -> None:
     command = project(values)["services"]["mobula"]["healthcheck"]["test"]
-    assert command == ["CMD", "python", "-m", "cluster.ops.probe"]
-    assert find_spec("cluster.ops.probe") is not None
+    assert command == ["CMD", "python", "-m", "cluster.ops.healthcheck"]
+    assert find_spec("cluster.ops.healthcheck") is not None
 
 
 def test_mobula_answers_to_its_hosts_and_to_those_inside_the_project() -> None:
@@ -205,7 +205,7 @@ def test_mobula_answers_to_its_hosts_and_to_those_inside_the_project() -> None:
 
 def test_prometheus_asks_mobula_alone_with_a_key_for_metrics_alone() -> None:
     ports = Ports.of(Settings.model_construct())
-    jobs = yaml.safe_load(rendered("compose", DEFAULT, {})["prometheus.yml"])["scrape_configs"]
+    jobs = yaml.safe_load(render("compose", DEFAULT, {})["prometheus.yml"])["scrape_configs"]
 
     paths = {job["job_name"]: job["metrics_path"] for job in jobs}
     assert paths == {"mobula": "/metrics", "ray": "/metrics/ray", "haproxy": "/metrics/haproxy"}
@@ -217,10 +217,10 @@ def test_prometheus_asks_mobula_alone_with_a_key_for_metrics_alone() -> None:
 
 
 def test_the_dashboard_shows_metrics_that_exist() -> None:
-    dashboard = json.loads(rendered("compose", DEFAULT, {})["grafana/dashboards/mobula.json"])
+    dashboard = json.loads(render("compose", DEFAULT, {})["grafana/dashboards/mobula.json"])
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     used = set(re.findall(r"\b(?:ray|mobula)_[a-z_0-9]+", " ".join(expressions)))
-    ours = exposition(CacheStats(l1=TierStats())).decode()
+    ours = render_metrics(CacheStats(l1=TierStats())).decode()
     panels = "ray/dashboard/modules/metrics/dashboards/serve_deployment_dashboard_panels.py"
     rays = Path(str(distribution("ray").locate_file(panels))).read_text()
 
@@ -230,7 +230,7 @@ def test_the_dashboard_shows_metrics_that_exist() -> None:
 
 
 def test_the_dashboard_asks_the_source_that_is_provisioned() -> None:
-    texts = rendered("compose", DEFAULT, {})
+    texts = render("compose", DEFAULT, {})
     [source] = yaml.safe_load(texts["grafana/datasources/prometheus.yaml"])["datasources"]
     dashboard = json.loads(texts["grafana/dashboards/mobula.json"])
     assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} == {source["uid"]}

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster.ops import probe
+from cluster.ops import healthcheck
 from cluster.production.environment import IN_IMAGE
 from cluster.production.pods import USER
-from cluster.production.render import IMAGES, rendered
+from cluster.production.render import IMAGES, render
 from cluster.production.values import Values
-from cluster.settings import Settings
-from cluster.version import VERSION
+from cluster.runtime.settings import Settings
+from cluster.runtime.version import VERSION
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILES = sorted(IMAGES.glob("*.Dockerfile"))
@@ -37,7 +37,7 @@ def runtime(file: Path) -> list[tuple[str, str]]:
 
 def test_there_is_an_image_for_cpus_and_one_for_gpus() -> None:
     assert [file.stem for file in DOCKERFILES] == ["cpu", "gpu"]
-    assert {file.name for file in DOCKERFILES} <= rendered("images", Values(), {}).keys()
+    assert {file.name for file in DOCKERFILES} <= render("images", Values(), {}).keys()
 
 
 @EVERY
@@ -123,7 +123,7 @@ def test_settings_in_the_image_exist_and_none_is_a_secret(file: Path) -> None:
 @EVERY
 def test_its_health_is_whether_it_can_serve(file: Path) -> None:
     [check] = [rest for name, rest in runtime(file) if name == "HEALTHCHECK"]
-    assert check.endswith(f'CMD ["python", "-m", "{probe.__name__}"]')
+    assert check.endswith(f'CMD ["python", "-m", "{healthcheck.__name__}"]')
 
 
 @EVERY

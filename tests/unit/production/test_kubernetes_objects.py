@@ -7,12 +7,12 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from cluster.ops.profile import serve_environment
+from cluster.ops.environment import serve_environment
 from cluster.production.environment import HAPROXY, IN_IMAGE, PORTS
-from cluster.production.kubernetes import RAY_VERSION, objects
-from cluster.production.render import rendered
-from cluster.production.values import BadValues, Values
-from cluster.settings import Settings
+from cluster.production.kubernetes import RAY_VERSION, render_objects
+from cluster.production.render import render
+from cluster.production.values import InvalidValues, Values
+from cluster.runtime.settings import Settings
 from graphs.args import AppArgs
 from kubernetes_rendered import (
     EVERY,
@@ -87,8 +87,8 @@ def test_what_is_served_is_what_the_application_accepts(values: Values) -> None:
 
 
 def test_a_folder_of_one_node_is_refused_with_what_to_write() -> None:
-    with pytest.raises(BadValues, match=r"blobs: .*video\.store.*s3://bucket/prefix"):
-        objects(Values(), SERVE_CONFIG)
+    with pytest.raises(InvalidValues, match=r"blobs: .*video\.store.*s3://bucket/prefix"):
+        render_objects(Values(), SERVE_CONFIG)
 
 
 @EVERY
@@ -132,7 +132,7 @@ def test_secrets_are_referred_to_and_never_written(
     for name, value in planted.items():
         monkeypatch.setenv(name, value)
 
-    text = rendered("kubernetes", values, SERVE_CONFIG)["mobula.yaml"]
+    text = render("kubernetes", values, SERVE_CONFIG)["mobula.yaml"]
     assert "planted" not in text
     assert "kind: Secret" not in text
     secret = {
@@ -148,13 +148,13 @@ def test_secrets_are_referred_to_and_never_written(
 
 def test_a_secret_among_the_settings_is_refused() -> None:
     assert Settings.model_fields["pepper"].annotation == SecretStr | None
-    with pytest.raises(BadValues, match=r"settings\.pepper: is a secret"):
-        objects(Values(blobs="s3://b/p", settings={"pepper": "p" * 40}), SERVE_CONFIG)
+    with pytest.raises(InvalidValues, match=r"settings\.pepper: is a secret"):
+        render_objects(Values(blobs="s3://b/p", settings={"pepper": "p" * 40}), SERVE_CONFIG)
 
 
 @EVERY
 def test_nothing_names_the_machine_that_renders(values: Values) -> None:
-    text = rendered("kubernetes", values, SERVE_CONFIG)["mobula.yaml"]
+    text = render("kubernetes", values, SERVE_CONFIG)["mobula.yaml"]
     assert str(ROOT) not in text
     assert sys.prefix not in text
     for container in containers(values):
@@ -164,8 +164,8 @@ def test_nothing_names_the_machine_that_renders(values: Values) -> None:
 
 @EVERY
 def test_equal_values_give_equal_bytes(values: Values) -> None:
-    first = rendered("kubernetes", values, SERVE_CONFIG)
-    again = rendered("kubernetes", values.model_copy(deep=True), SERVE_CONFIG)
+    first = render("kubernetes", values, SERVE_CONFIG)
+    again = render("kubernetes", values.model_copy(deep=True), SERVE_CONFIG)
     assert first == again
 
 

@@ -8,7 +8,7 @@ from cluster.ops.ports import BLOCK, Ports
 from cluster.production.environment import PORTS
 from cluster.production.pods import READY, termination_grace_s
 from cluster.production.values import Values, parse
-from cluster.settings import Settings
+from cluster.runtime.settings import Settings
 from graphs import options
 from graphs.args import AppArgs
 from kubernetes_rendered import (
@@ -108,7 +108,7 @@ def test_a_pod_that_ends_waits_for_its_replicas_and_for_the_longest_stream(value
     stages = [
         options.ingress_options(args.ingress, args.video),
         options.limiter_options(args.limiter),
-        options.shelf_options(args.cache, 0),
+        options.cache_options(args.cache, 0),
         options.clipper_options(args.video),
         *(options.model_options(model) for model in args.models),
     ]
@@ -121,7 +121,7 @@ def test_a_pod_that_ends_waits_for_its_replicas_and_for_the_longest_stream(value
     for template in list(templates(values))[1:]:
         assert template["spec"]["terminationGracePeriodSeconds"] == grace
         command = template["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
-        assert command[:3] == ["python", "-m", "cluster.ops.leave"]
+        assert command[:3] == ["python", "-m", "cluster.ops.node_drain"]
         assert float(command[-1]) < grace
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.production.render import rendered
-from cluster.production.values import BadValues, Values, parse
+from cluster.production.render import render
+from cluster.production.values import InvalidValues, Values, parse
 
 OWN = parse(
     {
@@ -22,7 +22,7 @@ EVERY = pytest.mark.parametrize("values", [Values(), OWN], ids=["default", "own"
 
 
 def unit(values: Values) -> configparser.RawConfigParser:
-    text = rendered("systemd", values, {})[f"{values.name}.service"]
+    text = render("systemd", values, {})[f"{values.name}.service"]
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read_string(text)
@@ -53,7 +53,7 @@ def test_a_replica_killed_for_memory_does_not_end_the_service(values: Values) ->
 
 @EVERY
 def test_what_it_writes_is_its_own_and_no_secret_stands_in_it(values: Values) -> None:
-    files = rendered("systemd", values, {})
+    files = render("systemd", values, {})
     text = files[f"{values.name}.service"]
 
     assert unit(values)["Service"]["UMask"] == "0077"
@@ -65,7 +65,7 @@ def test_what_it_writes_is_its_own_and_no_secret_stands_in_it(values: Values) ->
 def test_settings_stand_in_it_as_systemd_reads_them() -> None:
     values = parse({"settings": {"request_timeout_s": 30}, "hosts": ["*.example.com"]})
 
-    text = rendered("systemd", values, {})["mobula.service"]
+    text = render("systemd", values, {})["mobula.service"]
 
     assert 'Environment="MOBULA_HOME=/var/lib/mobula"\n' in text
     assert 'Environment="MOBULA_ALLOWED_HOSTS=*.example.com"\n' in text
@@ -76,20 +76,20 @@ def test_percent_signs_and_quotes_are_no_specifiers() -> None:
     values = parse({"settings": {"cors_origins": 'https://a/%h"'}})
 
     assert (
-        'MOBULA_CORS_ORIGINS=https://a/%%h\\""' in rendered("systemd", values, {})["mobula.service"]
+        'MOBULA_CORS_ORIGINS=https://a/%%h\\""' in render("systemd", values, {})["mobula.service"]
     )
 
 
 def test_a_line_break_in_a_setting_is_refused() -> None:
     values = parse({"settings": {"cors_origins": "https://a\nExecStart=/bin/sh"}})
 
-    with pytest.raises(BadValues, match="MOBULA_CORS_ORIGINS"):
-        rendered("systemd", values, {})
+    with pytest.raises(InvalidValues, match="MOBULA_CORS_ORIGINS"):
+        render("systemd", values, {})
 
 
 @pytest.mark.parametrize("folder", ["relative", "/a b", "/a;b", "/a\nb", "/$HOME"])
 def test_a_folder_that_a_unit_cannot_name_is_refused(folder: str) -> None:
-    with pytest.raises(BadValues, match=r"systemd\.folder"):
+    with pytest.raises(InvalidValues, match=r"systemd\.folder"):
         parse({"systemd": {"folder": folder}})
 
 
@@ -98,7 +98,7 @@ def test_systemd_accepts_it(tmp_path: Path) -> None:
     program = tmp_path / "mobula"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    text = rendered("systemd", Values(), {})["mobula.service"].replace("/opt/mobula", str(tmp_path))
+    text = render("systemd", Values(), {})["mobula.service"].replace("/opt/mobula", str(tmp_path))
     path = tmp_path / "mobula.service"
     path.write_text(text.replace("User=mobula", "User=root").replace("Group=mobula", "Group=root"))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from cluster.production.environment import chosen
-from cluster.production.values import BadValues, Values, parse, read_yaml
+from cluster.production.environment import optional_variables
+from cluster.production.values import InvalidValues, Values, parse, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ from cluster.production.values import BadValues, Values, parse, read_yaml
     ],
 )
 def test_what_cannot_be_rendered_is_refused_by_name(content: dict[str, Any], says: str) -> None:
-    with pytest.raises(BadValues, match=says):
+    with pytest.raises(InvalidValues, match=says):
         parse(content)
 
 
 def test_every_wrong_field_is_named_at_once() -> None:
-    with pytest.raises(BadValues) as refused:
+    with pytest.raises(InvalidValues) as refused:
         parse({"name": "A", "workers": {"cpus": 0}, "secrets": {"pepper": ""}})
     fields = [line.partition(":")[0] for line in str(refused.value).splitlines()]
     assert fields == ["name", "secrets.pepper", "workers.cpus"]
@@ -50,19 +50,19 @@ def test_every_wrong_field_is_named_at_once() -> None:
     ],
 )
 def test_a_setting_that_cannot_be_chosen_is_refused(settings: dict[str, Any], says: str) -> None:
-    with pytest.raises(BadValues, match=says):
-        chosen(Values(settings=settings))
+    with pytest.raises(InvalidValues, match=says):
+        optional_variables(Values(settings=settings))
 
 
 def test_settings_are_written_as_the_environment_wants_them() -> None:
     values = Values(settings={"webhooks_private_hosts": True, "request_timeout_s": 30.5})
-    assert chosen(values)["MOBULA_WEBHOOKS_PRIVATE_HOSTS"] == "true"
-    assert chosen(values)["MOBULA_REQUEST_TIMEOUT_S"] == "30.5"
+    assert optional_variables(values)["MOBULA_WEBHOOKS_PRIVATE_HOSTS"] == "true"
+    assert optional_variables(values)["MOBULA_REQUEST_TIMEOUT_S"] == "30.5"
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "\x00"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "values.yaml"
     path.write_text(text)
-    with pytest.raises(BadValues, match=r"values\.yaml"):
+    with pytest.raises(InvalidValues, match=r"values\.yaml"):
         read_yaml(path)

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from cluster.clock import ManualClock
-from cluster.problems import Problem
-from cluster.resilience.calls import Calls
+from cluster.balancing.replica_set import ReplicaSet
+from cluster.balancing.replica_state import ReplicaInfo
+from cluster.balancing.request_info import RoutingRequest
+from cluster.balancing.spec import RoutingSpec
+from cluster.resilience.resilient_call import ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
-from cluster.routing.ask import Ask
-from cluster.routing.fleet import Fleet
-from cluster.routing.seats import Member
-from cluster.routing.spec import RoutingSpec
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Problem
 
 End = str | Problem | None  # None: it hangs
 
@@ -56,21 +56,21 @@ class World:
 
     def __init__(self, *replicas: str, lasts: bool = False, **spec: Any) -> None:
         self.clock = ManualClock()
-        self.fleet = Fleet(RoutingSpec(), self.clock)
+        self.fleet = ReplicaSet(RoutingSpec(), self.clock)
         self.ends: dict[str, End] = {}
         self.sent: list[Sent] = []
         self.lasts = lasts
         self.on_send: Callable[[Sent], None] = lambda _: None
         self.have(*replicas)
         spec = ResilienceSpec.model_validate(spec)
-        self.calls = Calls("m", spec, self.fleet, self.clock)
+        self.calls = ResilientCaller("m", spec, self.fleet, self.clock)
 
     def have(self, *replicas: str) -> None:
         """These replicas are there now, and no others."""
-        self.fleet.update([Member(name, "node", True, {}) for name in replicas])
+        self.fleet.update([ReplicaInfo(name, "node", True, {}) for name in replicas])
 
     def place(self, call: str) -> str | None:
-        placement = self.fleet.place(Ask(call), self.fleet.standings())
+        placement = self.fleet.place(RoutingRequest(call), self.fleet.standings())
         return None if placement is None else placement.seat.replica
 
     def send(self, call: str, left_s: float) -> Sent:

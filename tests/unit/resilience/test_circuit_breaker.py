@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cluster.clock import ManualClock
-from cluster.resilience.breaker import Breaker
+from cluster.resilience.breaker import CircuitBreaker
 from cluster.resilience.spec import BreakerSpec
+from cluster.runtime.clock import ManualClock
 
 SPEC = BreakerSpec(
     window_s=10, min_requests=10, failures=0.5, slow=0.9, slow_s=2, open_s=5, longest_open_s=30,
@@ -14,24 +14,24 @@ SPEC = BreakerSpec(
 )  # fmt: skip
 
 
-def breaker(clock: ManualClock) -> Breaker:
-    return Breaker(SPEC, clock)
+def breaker(clock: ManualClock) -> CircuitBreaker:
+    return CircuitBreaker(SPEC, clock)
 
 
-def answer(breaker: Breaker, seconds: float = 0.1) -> None:
-    lease = breaker.enter()
+def answer(breaker: CircuitBreaker, seconds: float = 0.1) -> None:
+    lease = breaker.try_acquire()
     assert lease is not None
-    breaker.ended(lease, failed=False, seconds=seconds)
+    breaker.record(lease, failed=False, seconds=seconds)
 
 
-def fail(breaker: Breaker, times: int = 1) -> None:
+def fail(breaker: CircuitBreaker, times: int = 1) -> None:
     for _ in range(times):
-        lease = breaker.enter()
+        lease = breaker.try_acquire()
         assert lease is not None
-        breaker.ended(lease, failed=True, seconds=0.1)
+        breaker.record(lease, failed=True, seconds=0.1)
 
 
-def opened(clock: ManualClock) -> Breaker:
+def opened(clock: ManualClock) -> CircuitBreaker:
     found = breaker(clock)
     fail(found, SPEC.min_requests)
     return found
@@ -43,7 +43,7 @@ def test_it_opens_at_its_minimum_volume_and_not_before() -> None:
     assert found.closed
     fail(found)
     assert found.figures().state == "open"
-    assert found.enter() is None
+    assert found.try_acquire() is None
 
 
 def test_failures_that_take_turns_with_answers_open_it() -> None:
@@ -86,9 +86,9 @@ def test_answers_that_are_nearly_all_slow_open_it() -> None:
 def test_what_says_nothing_of_the_model_is_not_counted() -> None:
     found = breaker(ManualClock())
     for _ in range(100):
-        lease = found.enter()
+        lease = found.try_acquire()
         assert lease is not None
-        found.dropped(lease)
+        found.release(lease)
     assert found.closed
     assert found.figures().attempts == 0
 
@@ -128,31 +128,31 @@ def test_a_lost_lease_expires_and_its_end_counts_no_more() -> None:
     clock = ManualClock()
     found = opened(clock)
     clock.advance(SPEC.open_s)
-    lost = [found.enter(), found.enter()]
-    assert found.enter() is None
+    lost = [found.try_acquire(), found.try_acquire()]
+    assert found.try_acquire() is None
     clock.advance(SPEC.lease_s)
     answer(found)
     for lease in lost:
         assert lease is not None
-        found.ended(lease, failed=False, seconds=0.1)
+        found.record(lease, failed=False, seconds=0.1)
     assert not found.closed
 
 
 def test_the_end_of_a_call_from_before_it_opened_is_no_probe() -> None:
     clock = ManualClock()
     found = breaker(clock)
-    before = [found.enter() for _ in range(5)]
+    before = [found.try_acquire() for _ in range(5)]
     fail(found, SPEC.min_requests)
     clock.advance(SPEC.open_s)
     for lease in before:
         assert lease is not None
-        found.ended(lease, failed=False, seconds=0.1)
+        found.record(lease, failed=False, seconds=0.1)
     assert not found.closed
 
 
 def test_a_hint_lets_probes_through_at_once() -> None:
     found = opened(ManualClock())
-    found.hint()
+    found.allow_probe()
     answer(found)
     answer(found)
     assert found.closed
@@ -162,10 +162,10 @@ def test_a_hint_lets_probes_through_at_once() -> None:
 def test_it_never_opens_below_its_share_or_its_volume(ends: list[bool]) -> None:
     found = breaker(ManualClock())
     for number, failed in enumerate(ends, start=1):
-        lease = found.enter()
+        lease = found.try_acquire()
         if lease is None:
             return
-        found.ended(lease, failed=failed, seconds=0.1)
+        found.record(lease, failed=failed, seconds=0.1)
         share = sum(ends[:number]) / number
         assert found.closed or (number >= SPEC.min_requests and share >= SPEC.failures)
 
@@ -176,7 +176,7 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = ManualClock()
-        self.breaker = Breaker(SPEC, self.clock)
+        self.breaker = CircuitBreaker(SPEC, self.clock)
         self.leases: dict[int, float] = {}  # probes under way -> when they were let in
         self.good = 0  # probes in time since it opened last
         self.opened = 0
@@ -184,7 +184,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def call(self) -> None:
-        lease = self.breaker.enter()
+        lease = self.breaker.try_acquire()
         assert lease == 0 or not self.breaker.closed
         if lease:
             self.leases[lease] = self.clock.monotonic()
@@ -192,7 +192,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(times=st.integers(1, 12), failed=st.booleans())
     def calls_of_before_end(self, times: int, failed: bool) -> None:
         for _ in range(times):
-            self.breaker.ended(0, failed=failed, seconds=0.1)
+            self.breaker.record(0, failed=failed, seconds=0.1)
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), failed=st.booleans())
@@ -200,14 +200,14 @@ class AnyOrder(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(sorted(self.leases)))
         in_time = self.clock.monotonic() - self.leases.pop(lease) < SPEC.lease_s
         self.good += in_time and not failed
-        self.breaker.ended(lease, failed=failed, seconds=0.1)
+        self.breaker.record(lease, failed=failed, seconds=0.1)
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data())
     def probe_says_nothing(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(sorted(self.leases)))
         del self.leases[lease]
-        self.breaker.dropped(lease)
+        self.breaker.release(lease)
 
     @rule(seconds=st.floats(0.1, 20))
     def time_passes(self, seconds: float) -> None:

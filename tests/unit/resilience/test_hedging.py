@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.problems import ModelFailed
-from cluster.resilience.hedging import Hedging, TrackedQuantile
-from cluster.resilience.race import race
+from cluster.resilience.hedging import HedgePolicy, TrackedQuantile
+from cluster.resilience.race import first_success
 from cluster.resilience.spec import HedgeSpec
+from cluster.runtime.problems import ModelFailed
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9, 0.95, 0.99])
@@ -33,17 +33,17 @@ def test_the_estimate_follows_a_model_that_gets_slower() -> None:
 
 
 def test_nothing_is_hedged_before_enough_is_known() -> None:
-    hedging = Hedging(HedgeSpec(least_s=0.5))
+    hedging = HedgePolicy(HedgeSpec(least_s=0.5))
     for _ in range(19):
-        hedging.took(0.1)
+        hedging.observe(0.1)
     assert hedging.delay_s() is None
-    hedging.took(0.1)
+    hedging.observe(0.1)
     assert hedging.delay_s() == 0.5
 
 
 @given(st.lists(st.booleans(), max_size=400), st.floats(0.01, 0.5))
 def test_hedges_stay_within_their_share_of_the_calls(steps: list[bool], share: float) -> None:
-    hedging, calls, hedges = Hedging(HedgeSpec(share=share)), 0, 0
+    hedging, calls, hedges = HedgePolicy(HedgeSpec(share=share)), 0, 0
     for is_call in steps:
         if is_call:
             hedging.called(1.0)
@@ -77,14 +77,14 @@ class Runner:
 async def test_a_first_attempt_in_time_is_the_only_one() -> None:
     first, second = Runner("first"), Runner("second")
     first.go.set()
-    assert await race(first.run(), 10.0, second.run) == "first"
+    assert await first_success(first.run(), 10.0, second.run) == "first"
     assert not second.asked.is_set()
 
 
 async def test_the_first_good_answer_counts_and_the_other_attempt_is_cancelled() -> None:
     first, second = Runner("first"), Runner("second")
     second.go.set()
-    assert await race(first.run(), 0.0, second.run) == "second"
+    assert await first_success(first.run(), 0.0, second.run) == "second"
     await asyncio.sleep(0)
     assert first.cancelled
 
@@ -92,7 +92,7 @@ async def test_the_first_good_answer_counts_and_the_other_attempt_is_cancelled()
 async def test_a_failed_attempt_leaves_it_to_the_other() -> None:
     first, second = Runner("first"), Runner(ModelFailed("m"))
     second.go.set()
-    racing = asyncio.create_task(race(first.run(), 0.0, second.run))
+    racing = asyncio.create_task(first_success(first.run(), 0.0, second.run))
     await second.asked.wait()
     first.go.set()
     assert await racing == "first"
@@ -104,12 +104,12 @@ async def test_when_both_fail_the_first_one_s_problem_is_told() -> None:
     first.go.set()
     second.go.set()
     with pytest.raises(ModelFailed, match="the first"):
-        await race(first.run(), 0.0, second.run)
+        await first_success(first.run(), 0.0, second.run)
 
 
 async def test_nothing_is_raced_where_there_is_no_second_attempt() -> None:
     first = Runner("first")
-    racing = asyncio.create_task(race(first.run(), 0.0, lambda: None))
+    racing = asyncio.create_task(first_success(first.run(), 0.0, lambda: None))
     await first.asked.wait()
     first.go.set()
     assert await racing == "first"
@@ -117,7 +117,7 @@ async def test_nothing_is_raced_where_there_is_no_second_attempt() -> None:
 
 async def test_whoever_leaves_takes_both_attempts_along() -> None:
     first, second = Runner("first"), Runner("second")
-    racing = asyncio.create_task(race(first.run(), 0.0, second.run))
+    racing = asyncio.create_task(first_success(first.run(), 0.0, second.run))
     await second.asked.wait()
     racing.cancel()
     with pytest.raises(asyncio.CancelledError):

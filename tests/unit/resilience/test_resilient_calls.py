@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from cluster.problems import (
+from cluster.resilience.failure_class import ReplicaLost, Unavailable
+from cluster.resilience.retry_budget import FLOOR
+from cluster.runtime.problems import (
     DeadlineExceeded,
     Draining,
     InvalidRequest,
@@ -13,8 +15,6 @@ from cluster.problems import (
     Problem,
     RateLimited,
 )
-from cluster.resilience.retry_budget import FLOOR
-from cluster.resilience.verdicts import ReplicaLost, Unavailable
 from tests.cluster.polling import eventually
 from tests.unit.resilience.scripted import Sent, World
 

@@ -14,7 +14,7 @@ def test_a_few_retries_are_free() -> None:
 def test_a_share_of_zero_never_retries() -> None:
     budget = RetryBudget(0.0)
     for _ in range(1000):
-        budget.called(0.0)
+        budget.record_call(0.0)
     assert not budget.take(0.0)
 
 
@@ -36,7 +36,7 @@ def test_in_no_window_are_there_more_retries_than_the_share_and_the_floor(
     for is_call, pause in steps:
         now += pause
         if is_call:
-            budget.called(now)
+            budget.record_call(now)
             calls.append(now)
         elif budget.take(now):
             retries.append(now)

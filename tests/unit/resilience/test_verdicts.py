@@ -4,7 +4,14 @@ import pickle
 
 import pytest
 
-from cluster.problems import (
+from cluster.resilience.failure_class import (
+    FailureClass,
+    ReplicaLost,
+    Unavailable,
+    classify,
+    is_unavailable,
+)
+from cluster.runtime.problems import (
     ClientGone,
     DeadlineExceeded,
     Draining,
@@ -14,13 +21,6 @@ from cluster.problems import (
     Problem,
     RateLimited,
 )
-from cluster.resilience.verdicts import (
-    ReplicaLost,
-    Unavailable,
-    Verdict,
-    is_unavailable,
-    verdict_of,
-)
 
 SLOW_S = 30.0
 
@@ -28,24 +28,24 @@ SLOW_S = 30.0
 @pytest.mark.parametrize(
     ("problem", "verdict"),
     [
-        (ReplicaLost("m"), Verdict.LOST),
-        (Draining("It ends."), Verdict.LOST),
-        (Unavailable("There is none."), Verdict.LOST),
-        (Overloaded("It is busy."), Verdict.BUSY),
-        (ModelFailed("m"), Verdict.FAILED),
-        (Problem("A bug."), Verdict.FAILED),
-        (InvalidRequest("It is wrong."), Verdict.NONE),
-        (RateLimited("Slow down.", 1.0, "fair-share"), Verdict.NONE),
-        (ClientGone("It left."), Verdict.NONE),
+        (ReplicaLost("m"), FailureClass.LOST),
+        (Draining("It ends."), FailureClass.LOST),
+        (Unavailable("There is none."), FailureClass.LOST),
+        (Overloaded("It is busy."), FailureClass.BUSY),
+        (ModelFailed("m"), FailureClass.FAILED),
+        (Problem("A bug."), FailureClass.FAILED),
+        (InvalidRequest("It is wrong."), FailureClass.NONE),
+        (RateLimited("Slow down.", 1.0, "fair-share"), FailureClass.NONE),
+        (ClientGone("It left."), FailureClass.NONE),
     ],
 )
-def test_what_a_problem_says(problem: Problem, verdict: Verdict) -> None:
-    assert verdict_of(problem, 0.1, SLOW_S) is verdict
+def test_what_a_problem_says(problem: Problem, verdict: FailureClass) -> None:
+    assert classify(problem, 0.1, SLOW_S) is verdict
 
 
 def test_a_short_deadline_says_more_of_the_caller_than_of_the_model() -> None:
-    assert verdict_of(DeadlineExceeded("model"), SLOW_S - 1, SLOW_S) is Verdict.NONE
-    assert verdict_of(DeadlineExceeded("model"), SLOW_S, SLOW_S) is Verdict.FAILED
+    assert classify(DeadlineExceeded("model"), SLOW_S - 1, SLOW_S) is FailureClass.NONE
+    assert classify(DeadlineExceeded("model"), SLOW_S, SLOW_S) is FailureClass.FAILED
 
 
 def test_only_a_model_that_cannot_be_asked_is_unavailable() -> None:

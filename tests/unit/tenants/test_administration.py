@@ -9,17 +9,17 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from cluster.administration.actor import Actor
+from cluster.administration.plans import PlanService
+from cluster.administration.tenants import TenantService
+from cluster.administration.unit_of_work import UnitOfWork
 from cluster.audit.record import AuditRecord
-from cluster.clock import ManualClock
 from cluster.events.kinds import EventKind
-from cluster.problems import Conflict, Forbidden, NotFound
-from cluster.storage.database import Database, StoreDown, default_url
+from cluster.runtime.clock import ManualClock
+from cluster.runtime.problems import Conflict, Forbidden, NotFound
+from cluster.storage.database import Database, DatabaseUnavailable, default_url
 from cluster.storage.migrate import migrate
 from cluster.storage.tables import changes, events, plans
-from cluster.tenants.administration.actor import Actor
-from cluster.tenants.administration.desk import Desk
-from cluster.tenants.administration.plans import Plans
-from cluster.tenants.administration.tenants import Tenants
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 
@@ -34,10 +34,10 @@ class Trail:
     broken: bool = False
     appended: list[AuditRecord] = field(default_factory=list)
 
-    def note(self, record: AuditRecord) -> None:
+    def enqueue(self, record: AuditRecord) -> None:
         raise AssertionError("a change is appended, not noted")
 
-    note_repeatable = note
+    note_repeatable = enqueue
 
     async def append(self, connection: AsyncConnection, record: AuditRecord) -> None:
         if self.broken:
@@ -55,7 +55,7 @@ class Refreshed:
     async def refresh(self) -> None:
         self.times += 1
         if self.down:
-            raise StoreDown
+            raise DatabaseUnavailable
 
     def jwks(self) -> Mapping[str, Any]:
         return {"keys": []}
@@ -66,7 +66,7 @@ class Office:
     database: Database
     trail: Trail
     directory: Refreshed
-    desk: Desk
+    desk: UnitOfWork
     told: list[str]
 
     async def rows(self, table: Any) -> list[Any]:
@@ -79,7 +79,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
     migrate(default_url(tmp_path))
     database, trail, directory = Database(default_url(tmp_path)), Trail(), Refreshed()
     told: list[str] = []
-    desk = Desk(
+    desk = UnitOfWork(
         database, trail, directory, ManualClock(), lambda tenant, kind, data: told.append(kind)
     )
     yield Office(database, trail, directory, desk, told)
@@ -87,7 +87,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
 
 
 async def test_a_change_is_kept_with_its_record_and_its_event(office: Office) -> None:
-    await Plans(office.desk).put(OPERATOR, Plan(id="team"))
+    await PlanService(office.desk).put(OPERATOR, Plan(id="team"))
 
     [record] = office.trail.appended
     assert (record.action, record.resource) == ("plan.put", "plan:team")
@@ -102,8 +102,8 @@ async def test_a_change_is_kept_with_its_record_and_its_event(office: Office) ->
 async def test_without_its_audit_record_no_change_is_kept(office: Office) -> None:
     office.trail.broken = True
 
-    with pytest.raises(StoreDown):
-        await Plans(office.desk).put(OPERATOR, Plan(id="team"))
+    with pytest.raises(DatabaseUnavailable):
+        await PlanService(office.desk).put(OPERATOR, Plan(id="team"))
 
     for table in (plans, events, changes):
         assert await office.rows(table) == []
@@ -112,9 +112,9 @@ async def test_without_its_audit_record_no_change_is_kept(office: Office) -> Non
 
 
 async def test_a_refused_change_tells_nobody(office: Office) -> None:
-    administration = Plans(office.desk)
+    administration = PlanService(office.desk)
     await administration.put(OPERATOR, Plan(id="team"))
-    await Tenants(office.desk).create(OPERATOR, "acme", "Acme", "team")
+    await TenantService(office.desk).create(OPERATOR, "acme", "Acme", "team")
     office.trail.appended.clear()
     office.told.clear()
 
@@ -129,14 +129,14 @@ async def test_a_refused_change_tells_nobody(office: Office) -> None:
 
 async def test_a_change_holds_although_the_directory_cannot_be_refreshed(office: Office) -> None:
     office.directory.down = True
-    await Plans(office.desk).put(OPERATOR, Plan(id="team"))
+    await PlanService(office.desk).put(OPERATOR, Plan(id="team"))
 
     assert [row.id for row in await office.rows(plans)] == ["team"]
 
 
 async def test_an_audit_record_names_fields_and_never_values(office: Office) -> None:
-    await Plans(office.desk).put(OPERATOR, Plan(id="team"))
-    tenants = Tenants(office.desk)
+    await PlanService(office.desk).put(OPERATOR, Plan(id="team"))
+    tenants = TenantService(office.desk)
     await tenants.create(OPERATOR, "acme", "Acme", "team")
     await tenants.update(OPERATOR, "acme", name="A very private name")
 
@@ -145,10 +145,10 @@ async def test_an_audit_record_names_fields_and_never_values(office: Office) -> 
 
 
 def test_an_actor_covers_what_it_has_and_nothing_else() -> None:
-    DEVELOPER.cover([Scope.GENERATE], "The new key")
-    OPERATOR.cover(list(Scope), "The new key")
+    DEVELOPER.can_grant([Scope.GENERATE], "The new key")
+    OPERATOR.can_grant(list(Scope), "The new key")
 
     with pytest.raises(Forbidden, match="users:write"):
-        DEVELOPER.cover([Scope.GENERATE, Scope.USERS_WRITE], "The new key")
+        DEVELOPER.can_grant([Scope.GENERATE, Scope.USERS_WRITE], "The new key")
     assert (DEVELOPER.name, OPERATOR.name) == ("user:u1", "key:k1")
-    assert (DEVELOPER.operates, OPERATOR.operates) == (False, True)
+    assert (DEVELOPER.is_operator, OPERATOR.is_operator) == (False, True)

@@ -6,11 +6,16 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.repository import ApiKeys, RefreshTokens, SigningKeys, Users
+from cluster.auth.repository import (
+    ApiKeyRepository,
+    RefreshTokenRepository,
+    SigningKeyRepository,
+    UserRepository,
+)
 from cluster.storage.tables import metadata
-from cluster.tenants.repository import Plans, Tenants
+from cluster.tenants.repository import PlanRepository, TenantRepository
 
-OF_A_TENANT = (ApiKeys, Users, RefreshTokens)
+OF_A_TENANT = (ApiKeyRepository, UserRepository, RefreshTokenRepository)
 # Before these the tenant is unknown, and they are how it becomes known.
 FINDERS = {("Users", "find"), ("RefreshTokens", "find")}
 # not a tenant's own
@@ -46,7 +51,7 @@ def test_a_method_on_a_tenants_rows_takes_the_connection_and_the_tenant(
 
 
 def test_every_method_takes_the_connection_first_and_none_commits() -> None:
-    methods = _methods(*OF_A_TENANT, Plans, Tenants, SigningKeys)
+    methods = _methods(*OF_A_TENANT, PlanRepository, TenantRepository, SigningKeyRepository)
 
     assert len(methods) > 20
     for owner, name, method in methods:

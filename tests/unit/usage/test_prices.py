@@ -4,7 +4,7 @@ import pytest
 
 from cluster.tenants.units import Unit
 from cluster.usage.ledger import UNITS
-from cluster.usage.prices import Prices, micro, price_of
+from cluster.usage.prices import Prices, price_of, to_micro
 
 AMOUNTS = {
     Unit.REQUESTS: 1,
@@ -39,4 +39,4 @@ def test_the_sum_over_stored_units_is_the_price(prices: Prices, nano: int) -> No
     ("nano", "rounded"), [(0, 0), (499, 0), (500, 1), (1_499, 1), (10**18, 10**15)]
 )
 def test_micro_currency_is_rounded_half_up(nano: int, rounded: int) -> None:
-    assert micro(nano) == rounded
+    assert to_micro(nano) == rounded

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.analysis import analyse_chunk, chunks, hear, merge, whole
-from deployments.clipper.probe import probe
-from deployments.contracts.media import Features, Source
+from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.analysis import (
+    analyse_chunk,
+    analyze_audio_task,
+    chunks,
+    merge,
+    single_chunk,
+)
+from deployments.video.probe.probe import probe
 from tests.media_fixtures.recordings import make
 
-SourceOf = Callable[[str], Source]
-Analysed = Callable[[str, int], Features]
+SourceOf = Callable[[str], MediaSource]
+Analysed = Callable[[str, int], MediaFeatures]
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +29,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def source_of(work: Path) -> SourceOf:
     @cache
-    def source(kind: str) -> Source:
+    def source(kind: str) -> MediaSource:
         path = make(kind, work)
-        return Source(path, probe(path, work), "")
+        return MediaSource(path, probe(path, work), "")
 
     return source
 
@@ -35,10 +41,10 @@ def analysed(source_of: SourceOf, work: Path) -> Analysed:
     """Features of a kind of recording from at most so many chunks; 0: from keyframes only."""
 
     @cache
-    def features(kind: str, wanted: int) -> Features:
+    def features(kind: str, wanted: int) -> MediaFeatures:
         source = source_of(kind)
-        parts = chunks(source, work, wanted) if wanted else (whole("fast"),)
+        parts = chunks(source, work, wanted) if wanted else (single_chunk("fast"),)
         seen = [analyse_chunk(source, part, work) for part in parts]
-        return merge(source.info, seen, hear(source, work))
+        return merge(source.info, seen, analyze_audio_task(source, work))
 
     return features

@@ -10,21 +10,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.analysis import analyse_chunk, chunks, hear, load, merge, save, whole
-from deployments.clipper.failures import Interrupted, MediaDamaged
-from deployments.contracts.media import Features, Source
+from deployments.contracts.media import MediaFeatures, MediaSource
+from deployments.video.analysis import (
+    analyse_chunk,
+    analyze_audio_task,
+    chunks,
+    load,
+    merge,
+    save,
+    single_chunk,
+)
+from deployments.video.errors import Cancelled, MediaDamaged
 
-SourceOf = Callable[[str], Source]
-Analysed = Callable[[str, int], Features]
+SourceOf = Callable[[str], MediaSource]
+Analysed = Callable[[str, int], MediaFeatures]
 
 
-def saved(features: Features, work: Path) -> bytes:
+def saved(features: MediaFeatures, work: Path) -> bytes:
     path = work / "saved.npz"
     save(features, path)
     return path.read_bytes()
 
 
-def beeps(features: Features) -> list[float]:
+def beeps(features: MediaFeatures) -> list[float]:
     """When beeps set in, seconds."""
     assert features.hearing is not None
     loud = np.concatenate(([False], features.hearing.level > -30))
@@ -32,7 +40,7 @@ def beeps(features: Features) -> list[float]:
     return [features.hearing.start + float(at) * features.hearing.hop_s for at in onsets]
 
 
-def flashes(features: Features) -> list[float]:
+def flashes(features: MediaFeatures) -> list[float]:
     """When flashes set in after the first, seconds."""
     assert features.sight is not None
     jumps = np.flatnonzero(np.diff(features.sight.luma) > 0.15)
@@ -88,13 +96,13 @@ def test_a_recording_without_pictures_has_no_chunks(
     assert features.sight is None
     assert beeps(features) == pytest.approx([0, 2, 4], abs=0.011)
     with pytest.raises(ValueError, match="pictures"):
-        analyse_chunk(source_of("audio_only"), whole(), work)
+        analyse_chunk(source_of("audio_only"), single_chunk(), work)
 
 
 def test_keyframes_alone_are_fewer_and_of_another_version(
     analysed: Analysed, source_of: SourceOf, work: Path
 ) -> None:
-    seen = [analyse_chunk(source_of("plain"), whole("fast"), work)]
+    seen = [analyse_chunk(source_of("plain"), single_chunk("fast"), work)]
     features = merge(source_of("plain").info, seen, None)
 
     assert features.sight is not None
@@ -114,10 +122,10 @@ def test_nothing_is_left_in_the_folder(analysed: Analysed, work: Path) -> None:
 
 
 def test_a_cancelled_analysis_stops(source_of: SourceOf, work: Path) -> None:
-    with pytest.raises(Interrupted):
-        analyse_chunk(source_of("plain"), whole(), work, lambda: True)
-    with pytest.raises(Interrupted):
-        hear(source_of("plain"), work, lambda: True)
+    with pytest.raises(Cancelled):
+        analyse_chunk(source_of("plain"), single_chunk(), work, lambda: True)
+    with pytest.raises(Cancelled):
+        analyze_audio_task(source_of("plain"), work, lambda: True)
 
 
 def test_neither_pictures_nor_sound_is_refused(source_of: SourceOf) -> None:

@@ -9,8 +9,8 @@ import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.clipper.captions import safe_area
-from deployments.clipper.captions.font import files_for
+from deployments.video.captions import safe_area
+from deployments.video.captions.font import files_for
 
 FPS = 20
 

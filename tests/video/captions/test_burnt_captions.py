@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.captions import captions, styles
+from deployments.video.captions import captions, styles
 from screen import FPS, draw, drawn_outside, near
 from tests.media_fixtures.spoken import said, speech
 

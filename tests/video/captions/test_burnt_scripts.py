@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.clipper.captions import captions
+from deployments.video.captions import captions
 from screen import FPS, draw, drawn_outside, near
 from tests.media_fixtures.scripts import SCRIPTS
 from tests.media_fixtures.spoken import said

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cluster.auth.bootstrap import BOOTSTRAP_TENANT
-from cluster.clock import SystemClock
-from cluster.media.videos import Video, new_id, transcript_of
-from cluster.settings import Settings
-from deployments.clipper.config import VideoConfig
-from deployments.clipper.crew import Threads
-from deployments.clipper.describing import Writer
-from deployments.clipper.failures import MediaDamaged
-from deployments.clipper.media_json import from_json
-from deployments.clipper.order import CLIPS, Order, to_spec
-from deployments.clipper.workshop import Workshop
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
 from deployments.contracts.clips import ClipOptions, ClipPlan
-from deployments.contracts.jobs import ENDED, Job, NewJob, Part
+from deployments.contracts.jobs import ENDED, Job, JobOutput, NewJob
+from deployments.video.catalog import Video, new_id, transcript_of
+from deployments.video.clip_metadata import TextWriter
+from deployments.video.config import VideoConfig
+from deployments.video.errors import MediaDamaged
+from deployments.video.executor import ThreadTaskExecutor
+from deployments.video.job_spec import CLIPS, ClipJobSpec, to_spec
+from deployments.video.probe.media_info_json import from_json
+from deployments.video.worker import ClipWorker
 
 T = TypeVar("T")
 TENANT = BOOTSTRAP_TENANT
@@ -28,7 +28,7 @@ PATIENCE_S = 240.0
 OPTIONS: Mapping[str, Any] = {"count": 2, "min_s": 2.0, "max_s": 4.0, "quality": "draft"}
 
 
-class WatchedThreads(Threads):
+class WatchedThreads(ThreadTaskExecutor):
     """Counts pieces by their names. The clip numbered `spoilt` cannot be rendered, nor can the
     first `spoilt_times` that are tried."""
 
@@ -39,7 +39,7 @@ class WatchedThreads(Threads):
         self._spoilt = spoilt
         self._spoilt_times = spoilt_times
 
-    async def do(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
+    async def run(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
         self.done[piece.__name__] += 1
         if piece.__name__ == "rendering":
             plan: ClipPlan = arguments[0]
@@ -47,7 +47,7 @@ class WatchedThreads(Threads):
             self._spoilt_times -= 1
             if plan.index == self._spoilt or self._spoilt_times >= 0:
                 raise MediaDamaged("This stretch cannot be decoded.")
-        return await super().do(folder, piece, *arguments)
+        return await super().run(folder, piece, *arguments)
 
 
 @dataclass
@@ -69,10 +69,12 @@ class Backwards:
 class Bench:
     """One open workshop."""
 
-    workshop: Workshop
+    workshop: ClipWorker
     crew: WatchedThreads
 
-    async def video(self, file: Path, words: str | bytes | None = None, kind: str = "srt") -> Order:
+    async def video(
+        self, file: Path, words: str | bytes | None = None, kind: str = "srt"
+    ) -> ClipJobSpec:
         """An order for the recording in `file`, which became a video; `words` lie beside it."""
         library, id_ = self.workshop.library, new_id()
         data = await asyncio.to_thread(file.read_bytes)
@@ -88,13 +90,13 @@ class Bench:
         await library.files.put(TENANT, transcript_of(id_), raw, "application/x-subrip", None)
         return order_of(made, (transcript_of(id_), kind))
 
-    async def text(self, part: Part, kind: str) -> str:
+    async def text(self, part: JobOutput, kind: str) -> str:
         """The subtitle file of a clip."""
         [file] = [each for each in part.data["files"] if each["kind"] == kind]
         chunks = await self.workshop.library.files.open(TENANT, file["path"])
         return b"".join([chunk async for chunk in chunks]).decode()
 
-    async def begin(self, order: Order, **options: Any) -> str:
+    async def begin(self, order: ClipJobSpec, **options: Any) -> str:
         """The id of a new job."""
         said = to_spec(order)
         said["options"] |= {**OPTIONS, **options}
@@ -104,7 +106,7 @@ class Bench:
         self.workshop.wake()
         return job.id
 
-    async def ended(self, job: str) -> tuple[Job, tuple[Part, ...]]:
+    async def ended(self, job: str) -> tuple[Job, tuple[JobOutput, ...]]:
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 found = await self.workshop.library.jobs.get(TENANT, job)
@@ -112,7 +114,7 @@ class Bench:
                     return found, await self.parts(job)
                 await asyncio.sleep(0.05)
 
-    async def until_ready(self, job: str, number: int) -> Part:
+    async def until_ready(self, job: str, number: int) -> JobOutput:
         """Wait for one clip."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
@@ -121,26 +123,26 @@ class Bench:
                         return part
                 await asyncio.sleep(0.02)
 
-    async def parts(self, job: str) -> tuple[Part, ...]:
+    async def parts(self, job: str) -> tuple[JobOutput, ...]:
         return await self.workshop.library.jobs.parts(TENANT, job)
 
 
-def order_of(video: Video, transcript: tuple[str, str] | None = None) -> Order:
+def order_of(video: Video, transcript: tuple[str, str] | None = None) -> ClipJobSpec:
     assert video.info is not None
     info = from_json(video.info)
-    return Order(
+    return ClipJobSpec(
         video.id, video.name, video.path, video.sha256, info, ClipOptions(), 20, 7.0, transcript
     )
 
 
 @asynccontextmanager
 async def opened(
-    home: Path, crew: WatchedThreads | None = None, writer: Writer | None = None
+    home: Path, crew: WatchedThreads | None = None, writer: TextWriter | None = None
 ) -> AsyncIterator[Bench]:
     """A workshop that works until the block ends."""
     crew = crew or WatchedThreads()
     config = VideoConfig(gpu=False, writer=None if writer is None else "house")
-    workshop = Workshop(Settings(home=home), config, crew, writer, SystemClock())
+    workshop = ClipWorker(Settings(home=home), config, crew, writer, SystemClock())
     await workshop.start()
     try:
         yield Bench(workshop, crew)

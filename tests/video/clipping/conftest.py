@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cluster.auth.bootstrap import bootstrap
-from cluster.settings import Settings
-from load_tests.talk import make
+from cluster.runtime.settings import Settings
+from load_tests.synthetic_recording import make
 
 
 @pytest.fixture(scope="session")

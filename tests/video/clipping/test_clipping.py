@@ -6,15 +6,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.problems import NotFound
-from deployments.contracts.jobs import Part
-from load_tests.talk import transcript
+from cluster.runtime.problems import NotFound
+from deployments.contracts.jobs import JobOutput
+from load_tests.synthetic_recording import transcript
 from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, WatchedThreads, opened
 
 WORDS = transcript(20)
 
 
-def starts(parts: tuple[Part, ...]) -> list[float]:
+def starts(parts: tuple[JobOutput, ...]) -> list[float]:
     return [part.data["start"] for part in parts]
 
 

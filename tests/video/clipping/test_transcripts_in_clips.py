@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.media_fixtures.scripts import SCRIPTS
-from tests.unit.transcript import youtube
+from tests.unit.video.transcript import youtube
 from tests.video.clipping.clip_bench import opened
 
 OPTIONS: dict[str, Any] = {

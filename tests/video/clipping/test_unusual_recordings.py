@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.contracts.jobs import Job, Part
+from deployments.contracts.jobs import Job, JobOutput
 from tests.media_fixtures.eyes import beeps, pictures
 from tests.media_fixtures.recordings import Recording, build, remux
 from tests.video.clipping.clip_bench import TENANT, Bench, WatchedThreads, opened
@@ -42,7 +42,7 @@ def sound_file(kind: str, folder: Path) -> Path:
     return build(Recording(sees=False, audio=coded), folder / f"sound.{suffix}")
 
 
-async def copied(bench: Bench, part: Part, folder: Path, kind: str = "video") -> Path:
+async def copied(bench: Bench, part: JobOutput, folder: Path, kind: str = "video") -> Path:
     """A clip's file."""
     [file] = [file for file in part.data["files"] if file["kind"] == kind]
     path = folder / Path(file["path"]).name
@@ -80,7 +80,7 @@ async def test_sound_alone_becomes_a_captioned_waveform(
         assert heard == pytest.approx([at - start for at in beeping], abs=0.03)
 
 
-async def job_of(home: Path, file: Path, **options: object) -> tuple[Job, tuple[Part, ...]]:
+async def job_of(home: Path, file: Path, **options: object) -> tuple[Job, tuple[JobOutput, ...]]:
     async with opened(home) as bench:
         order = await bench.video(file)
         return await bench.ended(await bench.begin(order, captions="none", texts=False, **options))

@@ -4,19 +4,19 @@ import asyncio
 import subprocess
 import sys
 
-from cluster.settings import ROOT
+from cluster.runtime.settings import ROOT
 from tests.contract.jobs.office import LEASE_S, Office
 
 WORKER = """
 import asyncio, os, signal, sys
 from random import Random
-from cluster.clock import ManualClock
+from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
 from cluster.tenants.units import Amounts
 from cluster.usage.ledger import UsageEntry
-from deployments.contracts.jobs import Result
+from deployments.contracts.jobs import JobResult
 from deployments.jobs.store import JobStore
-from deployments.jobs.worker import Pace, Worker
+from deployments.jobs.worker import JobWorker, WorkerTimings
 
 url, where, later = sys.argv[1], sys.argv[2], float(sys.argv[3])
 
@@ -38,14 +38,15 @@ class Clips:
         die("before the end")
         amounts = Amounts(video_seconds=90)
         charge = UsageEntry(1.7e9, "acme", "key1", "clipper", amounts)
-        return Result("succeeded", {"clips": dict(work.checkpoints)}, charge)
+        return JobResult("succeeded", {"clips": dict(work.checkpoints)}, charge)
 
 async def main():
     clock = ManualClock()
     clock.advance(later)
     database = Database(url)
     store = JobStore(database, clock, Random(1))
-    worker = Worker(store, [Clips()], where, clock, pace=Pace(poll_s=0.01, slowest_s=0.02))
+    timings = WorkerTimings(poll_s=0.01, slowest_s=0.02)
+    worker = JobWorker(store, [Clips()], where, clock, pace=timings)
     await worker.start()
     async with asyncio.timeout(20):
         while not (await store.page("acme", state="succeeded")).items:

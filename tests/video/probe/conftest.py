@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.probe import probe
-from deployments.clipper.sandbox import private_folder
-from deployments.clipper.sandbox.binary import ffmpeg_binary
 from deployments.contracts.media import MediaInfo, MediaLimits
+from deployments.video.probe.probe import probe
+from deployments.video.sandbox import private_folder
+from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.recordings import make
 
 Probe = Callable[..., MediaInfo]

@@ -8,16 +8,16 @@ import av
 import numpy as np
 import pytest
 
-from deployments.clipper.failures import (
-    Interrupted,
+from deployments.contracts.media import MediaLimits
+from deployments.video.errors import (
+    Cancelled,
     MediaDamaged,
     MediaRefused,
     MediaTooLarge,
     NoMedia,
 )
-from deployments.clipper.probe import probe
-from deployments.clipper.sandbox.binary import ffmpeg_binary
-from deployments.contracts.media import MediaLimits
+from deployments.video.probe.probe import probe
+from deployments.video.sandbox.binary import ffmpeg_binary
 
 SIGHT = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=10:d=1")
 X264 = ("-c:v", "libx264", "-preset", "ultrafast")
@@ -193,7 +193,7 @@ def test_text_is_refused(probed, tmp_path: Path) -> None:
 
 
 def test_a_probe_can_be_cancelled(made, work: Path) -> None:
-    with pytest.raises(Interrupted):
+    with pytest.raises(Cancelled):
         probe(made("plain"), work, cancel=lambda: True)
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
-from deployments.clipper.sandbox.binary import ffmpeg_binary
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
+from deployments.video.quality import inspect
+from deployments.video.render import render
+from deployments.video.sandbox.binary import ffmpeg_binary
 from tests.media_fixtures.plans import FIT, WHOLE, clip, never
 
-Recordings = Callable[[str], Source]
+Recordings = Callable[[str], MediaSource]
 
 
 def spoil(file: Path, *words: str) -> None:

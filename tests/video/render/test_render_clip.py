@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.clipper.captions import captions
-from deployments.clipper.failures import Interrupted, MediaDamaged
-from deployments.clipper.quality import inspect
-from deployments.clipper.render import render
-from deployments.contracts.clips import ClipPlan, CropKey, OutputPlan, RenderedFile
-from deployments.contracts.media import Source, Transcript, Word
+from deployments.contracts.clips import ClipPlan, CropKeyframe, OutputPlan, RenderedFile
+from deployments.contracts.media import MediaSource, Transcript, Word
+from deployments.video.captions import captions
+from deployments.video.errors import Cancelled, MediaDamaged
+from deployments.video.quality import inspect
+from deployments.video.render import render
 from tests.media_fixtures.eyes import numbers, pictures, sound
 from tests.media_fixtures.plans import FIT, UPRIGHT, WHOLE, clip, following, never
 
-Recordings = Callable[[str], Source]
+Recordings = Callable[[str], MediaSource]
 
 
-def made(plan: ClipPlan, source: Source, folder: Path) -> tuple[RenderedFile, ...]:
+def made(plan: ClipPlan, source: MediaSource, folder: Path) -> tuple[RenderedFile, ...]:
     return render(plan, source, folder, None, never)
 
 
@@ -50,8 +50,8 @@ def test_a_jump_is_seen_on_its_very_frame_and_not_before(
 ) -> None:
     """The crop jumps from the dark middle to the bright left edge on frame 20 of the clip."""
     start = 41 / 30
-    jump = CropKey(start + 20 / 30, 0.0, 0.0, jump=True)
-    plan = clip(following(CropKey(0.0, 0.34, 0.0), jump), start=2.2, end=3.4)
+    jump = CropKeyframe(start + 20 / 30, 0.0, 0.0, jump=True)
+    plan = clip(following(CropKeyframe(0.0, 0.34, 0.0), jump), start=2.2, end=3.4)
     plan = replace(plan, start=start, end=start + 1)
     video, _ = made(plan, recording("plain"), tmp_path)
     _, luma = pictures(video.path)
@@ -66,7 +66,7 @@ def test_the_whole_picture_is_shown_in_a_fit_inside_a_followed_clip(
 ) -> None:
     start = 41 / 30
     fits = ((start + 10 / 30, start + 20 / 30),)
-    plan = clip(following(CropKey(0.0, 0.34, 0.0), fits=fits), start=start, end=start + 1)
+    plan = clip(following(CropKeyframe(0.0, 0.34, 0.0), fits=fits), start=start, end=start + 1)
     video, _ = made(plan, recording("plain"), tmp_path)
     _, luma = pictures(video.path)
     sides = luma[:, 60:80, :12].astype(float).mean(axis=(1, 2))
@@ -77,7 +77,7 @@ def test_the_whole_picture_is_shown_in_a_fit_inside_a_followed_clip(
 def test_one_run_makes_every_aspect_and_its_thumbnail(
     recording: Recordings, tmp_path: Path
 ) -> None:
-    plan = clip(following(CropKey(0.0, 0.1, 0.0)), FIT)
+    plan = clip(following(CropKeyframe(0.0, 0.1, 0.0)), FIT)
     files = made(plan, recording("plain"), tmp_path)
     assert [(file.kind, file.aspect) for file in files] == [
         ("video", "9:16"),
@@ -112,7 +112,7 @@ def test_captions_change_the_picture_where_they_stand_and_nowhere_else(
     """And never the thumbnail, which is taken without them."""
     said = Transcript((Word(1.4, 1.9, "Hello"), Word(1.9, 3.3, "world", True)), "sidecar", "en")
     ass = captions(said, 1.37, 3.37, "karaoke", *UPRIGHT).ass
-    bare = following(CropKey(0.0, 0.34, 0.0))
+    bare = following(CropKeyframe(0.0, 0.34, 0.0))
     plan = clip(bare, replace(bare, ass=ass), quality="final")
     without, still, with_captions, still_too = made(plan, recording("plain"), tmp_path)
     _, before = pictures(without.path)
@@ -159,7 +159,7 @@ def test_progress_rises_to_the_end(recording: Recordings, tmp_path: Path) -> Non
 
 def test_a_cancelled_clip_leaves_no_file(recording: Recordings, tmp_path: Path) -> None:
     asked = iter([False, False, True])
-    with pytest.raises(Interrupted):
+    with pytest.raises(Cancelled):
         render(clip(WHOLE), recording("plain"), tmp_path, None, lambda: next(asked, True))
     assert not list(tmp_path.glob("c1*"))
 

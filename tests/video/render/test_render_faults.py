@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from deployments.clipper.failures import MediaDamaged, RenderFailed
-from deployments.clipper.render.running import Workspace
-from deployments.clipper.sandbox import ChildLimits
-from deployments.clipper.sandbox.inputs import ffmpeg_input
-from deployments.contracts.media import Source
+from deployments.contracts.media import MediaSource
+from deployments.video.errors import MediaDamaged, RenderFailed
+from deployments.video.render.workspace import Workspace
+from deployments.video.sandbox import ChildLimits
+from deployments.video.sandbox.inputs import ffmpeg_input
 from tests.media_fixtures.plans import never
 
-Recordings = Callable[[str], Source]
+Recordings = Callable[[str], MediaSource]
 
 
 def run(folder: Path, name: str, *words: str) -> None:

@@ -1,0 +1,320 @@
+"""The client: `AsyncMobula(url, api_key)` for code on an event loop, `Mobula` for blocking code.
+
+Flows in: the fields that the HTTP API takes. Flows out: its answers, as values. Methods and their
+arguments are those of the handle client for Ray jobs (`cluster.client`); `upload`, `download`,
+`with_options` and `close` come in addition. Every method raises `Problem`s.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import httpx
+
+from mobula_client.answers import ChatAnswer, ContentAnswer, Event, EventReader, first_choice_texts
+from mobula_client.calls import (
+    CAPTIONS,
+    CHAT,
+    POSTS,
+    Answer,
+    Call,
+    Calls,
+    Options,
+    Pause,
+    chat_body,
+    problem_of_transport,
+)
+from mobula_client.problems import Problem
+
+Prompt = str | Sequence[Mapping[str, str]]
+
+
+class AsyncMobula:
+    """Use as `async with`, or call `close`."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        *,
+        timeout_s: float = 60.0,
+        priority: str | None = None,
+        max_retries: int = 2,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        """`timeout_s` bounds every call, queueing and retries included; `priority` (interactive,
+        standard, batch) is how urgent its calls are to the tenant. `http` sends the requests
+        instead of a client made here, for proxies, certificates and tests. Raises InvalidRequest.
+        """
+        options = Options(api_key, timeout_s, priority, max_retries)
+        self._http = http or httpx.AsyncClient()
+        self._calls = Calls(url, options, self._http.build_request)
+
+    def with_options(self, **changes: Any) -> "AsyncMobula":
+        """The same client with another `timeout_s`, `priority`, `max_retries` or
+        `idempotency_key`, over the same connections.
+
+        The operation of a call runs once under an idempotency key, however often it is sent.
+        """
+        changed = object.__new__(AsyncMobula)
+        changed._http, changed._calls = self._http, self._calls.changed(changes)
+        return changed
+
+    async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
+        """`prompt` is a user's text or a list of messages; `options` as in the HTTP body."""
+        return await self._run(self._calls.chat(chat_body(prompt, model, options)))
+
+    async def stream_chat(
+        self, prompt: Prompt, *, model: str = "nano", **options: Any
+    ) -> AsyncGenerator[str, None]:
+        """The first choice's text, piece by piece."""
+        async with aclosing(self._events(CHAT, chat_body(prompt, model, options))) as events:
+            async for _, chunk in events:
+                for text in first_choice_texts(chunk):
+                    yield text
+
+    async def caption(
+        self, topic: str, *, platform: str = "instagram", **brief: Any
+    ) -> ContentAnswer:
+        """Ranked caption variants for `topic`; `brief` as in `POST /api/v1/captions`."""
+        body = {"topic": topic, "platform": platform, **brief}
+        return await self._run(self._calls.content(CAPTIONS, body))
+
+    def stream_caption(
+        self, topic: str, *, platform: str = "instagram", **brief: Any
+    ) -> AsyncGenerator[Event, None]:
+        """(event, value) pairs: started, delta, variant, completed."""
+        return self._events(CAPTIONS, {"topic": topic, "platform": platform, **brief})
+
+    async def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
+        """Ranked posts from a topic or a `draft`; `brief` as in `POST /api/v1/posts`."""
+        return await self._run(self._calls.content(POSTS, {"topic": topic, **brief}))
+
+    async def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A result or an error for each brief, in order."""
+        return await self._run(self._calls.batch(CAPTIONS, items))
+
+    async def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """A result or an error for each brief, in order."""
+        return await self._run(self._calls.batch(POSTS, items))
+
+    async def embed(
+        self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
+    ) -> list[list[float]]:
+        """One vector a text; `options` as in the HTTP body."""
+        return await self._run(self._calls.embed(texts, model, options))
+
+    async def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
+        """The job that makes clips of a video, with `clips`, once it has ended or at once.
+
+        `timeout_s` bounds each request of it; a job may take longer.
+        """
+        return await self._run(self._calls.clip(video, wait, options))
+
+    async def upload(self, file: str | Path) -> str:
+        """The id of the video made of a file. Continues after broken connections."""
+        return await self._run(self._calls.upload(Path(file)))
+
+    async def download(self, file: Mapping[str, Any], to: str | Path) -> None:
+        """Save one of a clip's `files`. `to` is complete and has the right checksum, or is left
+        as it was."""
+        with _Download(file, Path(to)) as target:
+            response = await self._run(self._calls.download(file["url"]), stream=True)
+            try:
+                async for block in response.aiter_bytes():
+                    target.write(block)
+            except httpx.TransportError as error:
+                raise problem_of_transport(error) from error
+            finally:
+                await response.aclose()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> "AsyncMobula":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _events(self, path: str, body: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
+        reader = EventReader()
+        response = await self._run(self._calls.stream(path, body), stream=True)
+        try:
+            async for line in response.aiter_lines():
+                if (event := reader.read(line)) is not None:
+                    yield event
+        except httpx.TransportError as error:
+            raise problem_of_transport(error) from error
+        finally:
+            await response.aclose()
+
+    async def _run(self, call: Call[Answer], *, stream: bool = False) -> Answer:
+        try:
+            step = next(call)
+            while True:
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                    step = next(call)
+                    continue
+                try:
+                    response = await self._http.send(step, stream=stream)
+                    if stream and not response.is_success:
+                        await response.aread()
+                except httpx.TransportError as error:
+                    step = call.throw(error)
+                else:
+                    step = call.send(response)
+        except StopIteration as ended:
+            answer: Answer = ended.value
+            return answer
+
+
+class Mobula:
+    """Use as `with`, or call `close`. The methods are described in `AsyncMobula`."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        *,
+        timeout_s: float = 60.0,
+        priority: str | None = None,
+        max_retries: int = 2,
+        http: httpx.Client | None = None,
+    ) -> None:
+        options = Options(api_key, timeout_s, priority, max_retries)
+        self._http = http or httpx.Client()
+        self._calls = Calls(url, options, self._http.build_request)
+
+    def with_options(self, **changes: Any) -> "Mobula":
+        changed = object.__new__(Mobula)
+        changed._http, changed._calls = self._http, self._calls.changed(changes)
+        return changed
+
+    def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
+        return self._run(self._calls.chat(chat_body(prompt, model, options)))
+
+    def stream_chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> Iterator[str]:
+        with closing(self._events(CHAT, chat_body(prompt, model, options))) as events:
+            for _, chunk in events:
+                yield from first_choice_texts(chunk)
+
+    def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentAnswer:
+        body = {"topic": topic, "platform": platform, **brief}
+        return self._run(self._calls.content(CAPTIONS, body))
+
+    def stream_caption(
+        self, topic: str, *, platform: str = "instagram", **brief: Any
+    ) -> Iterator[Event]:
+        return self._events(CAPTIONS, {"topic": topic, "platform": platform, **brief})
+
+    def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
+        return self._run(self._calls.content(POSTS, {"topic": topic, **brief}))
+
+    def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return self._run(self._calls.batch(CAPTIONS, items))
+
+    def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return self._run(self._calls.batch(POSTS, items))
+
+    def embed(
+        self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
+    ) -> list[list[float]]:
+        return self._run(self._calls.embed(texts, model, options))
+
+    def clip(self, video: str, *, wait: bool = True, **options: Any) -> dict[str, Any]:
+        return self._run(self._calls.clip(video, wait, options))
+
+    def upload(self, file: str | Path) -> str:
+        return self._run(self._calls.upload(Path(file)))
+
+    def download(self, file: Mapping[str, Any], to: str | Path) -> None:
+        with _Download(file, Path(to)) as target:
+            response = self._run(self._calls.download(file["url"]), stream=True)
+            try:
+                for block in response.iter_bytes():
+                    target.write(block)
+            except httpx.TransportError as error:
+                raise problem_of_transport(error) from error
+            finally:
+                response.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> "Mobula":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _events(self, path: str, body: Mapping[str, Any]) -> Generator[Event, None, None]:
+        reader = EventReader()
+        response = self._run(self._calls.stream(path, body), stream=True)
+        try:
+            for line in response.iter_lines():
+                if (event := reader.read(line)) is not None:
+                    yield event
+        except httpx.TransportError as error:
+            raise problem_of_transport(error) from error
+        finally:
+            response.close()
+
+    def _run(self, call: Call[Answer], *, stream: bool = False) -> Answer:
+        try:
+            step = next(call)
+            while True:
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                    step = next(call)
+                    continue
+                try:
+                    response = self._http.send(step, stream=stream)
+                    if stream and not response.is_success:
+                        response.read()
+                except httpx.TransportError as error:
+                    step = call.throw(error)
+                else:
+                    step = call.send(response)
+        except StopIteration as ended:
+            answer: Answer = ended.value
+            return answer
+
+
+class _Download:
+    """A file beside the target, which replaces it once its checksum is the right one."""
+
+    def __init__(self, file: Mapping[str, Any], target: Path) -> None:
+        self._sha256, self._target = file["sha256"], target
+        self._part = target.with_name(f".{target.name}.part")
+        self._hash = hashlib.sha256()
+
+    def __enter__(self) -> "_Download":
+        self._open: IO[bytes] = self._part.open("wb")
+        return self
+
+    def write(self, block: bytes) -> None:
+        self._hash.update(block)
+        self._open.write(block)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+        try:
+            if kind is None and self._hash.hexdigest() != self._sha256:
+                raise Problem(f"{self._target.name}: the download is damaged; try again.")
+            if kind is None:
+                self._part.replace(self._target)
+        finally:
+            self._part.unlink(missing_ok=True)

@@ -1,0 +1,237 @@
+"""What a directory holds in memory: live tenants, keys, users and public signing keys.
+
+Flows in: rows. Flows out: dictionaries by id. It can be loaded whole, or brought up to date with
+the rows named in `changes`. Dead keys are not held, so its size is what is in use. Unlike the
+repositories it reads every tenant's rows, and only here. A key, a user or a signing key whose row
+is not genuine (cluster/auth/row_macs.py) is not held: to its holder it does not exist.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cluster.auth.models import UserStatus
+from cluster.auth.repository import KNOWN
+from cluster.auth.roles import scopes_of
+from cluster.auth.row_macs import RowMacs, stored_values
+from cluster.auth.signing import PURPOSE
+from cluster.storage.tables import (
+    api_keys,
+    changes,
+    ended_sessions,
+    plans,
+    signing_keys,
+    tenants,
+    users,
+)
+from cluster.tenants.caller import Caller, Role, Scope
+from cluster.tenants.plan import Plan
+from cluster.tenants.repository import Status
+
+_ROLES = {role.value: role for role in Role}
+NEVER = -1  # `seq` of what was never loaded
+MOST_CHANGES = 500  # more at once, and loading everything is simpler
+
+
+@dataclass(frozen=True, slots=True)
+class TenantEntry:
+    """A tenant as of now; `secret` keys whatever is derived for this tenant alone."""
+
+    id: str
+    name: str
+    status: Status
+    plan: Plan
+    secret: bytes = field(repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class CredentialHolder:
+    """Who holds a credential; makes the Caller once for each state of the tenant."""
+
+    id: str
+    tenant: str
+    kind: Literal["key", "user"]
+    scopes: frozenset[Scope]
+    expires: float | None = None
+    _caller: Caller | None = None
+    _as_of: TenantEntry | None = None
+
+    def caller(self, tenant: TenantEntry) -> Caller:
+        if self._caller is None or self._as_of is not tenant:
+            plan = tenant.plan
+            self._caller = Caller(
+                self.tenant, self.id, self.scopes, plan.id, self.kind, plan.weight, self.expires
+            )
+            self._as_of = tenant
+        return self._caller
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """A key that is not revoked; `expires` is Unix seconds."""
+
+    digest: bytes = field(repr=False)
+    expires: float | None
+    holder: CredentialHolder
+
+
+@dataclass(frozen=True, slots=True)
+class UserEntry:
+    """A user; tokens issued before `valid_after` (Unix seconds) are void."""
+
+    role: Role
+    status: UserStatus
+    valid_after: float
+    holder: CredentialHolder
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half of a signing key, ready to verify; it signs until `retires`."""
+
+    raw: bytes
+    key: Ed25519PublicKey
+    retires: float | None
+
+
+class Snapshot:
+    """`seq` is the last change that is in it; 0 before the first there is."""
+
+    def __init__(self, macs: RowMacs) -> None:
+        self._macs = macs
+        self.seq = NEVER
+        self.tenants: dict[str, TenantEntry] = {}
+        self.keys: dict[str, KeyEntry] = {}
+        self.users: dict[str, UserEntry] = {}
+        self.signing: dict[str, PublicKey] = {}
+        self.ended: dict[str, float] = {}  # sign-ins that are over, until then (Unix seconds)
+
+    @classmethod
+    async def load(cls, connection: AsyncConnection, now: float, macs: RowMacs) -> "Snapshot":
+        """Everything. `seq` is read first: what commits meanwhile is then applied again."""
+        new = cls(macs)
+        new.seq = (await connection.execute(select(func.max(changes.c.seq)))).scalar() or 0
+        new._put_tenants((await connection.execute(_TENANTS)).all())
+        new._put_keys((await connection.execute(_live_keys(now))).all())
+        new._put_users((await connection.execute(stored_values(users))).all())
+        new._put_signing((await connection.execute(_SIGNING)).all())
+        new._put_ended((await connection.execute(_ended(now))).all())
+        return new
+
+    async def apply_changes(self, connection: AsyncConnection, now: float) -> bool:
+        """Apply the changes since `seq`; False if that cannot be done, and it must be loaded.
+
+        The row of `seq` itself is read along: when it is gone, rows were pruned or the store is
+        another one.
+        """
+        statement = select(changes.c.seq, changes.c.kind, changes.c.id)
+        since = statement.where(changes.c.seq >= self.seq).order_by(changes.c.seq)
+        rows = (await connection.execute(since.limit(MOST_CHANGES + 1))).all()
+        first = rows[0].seq if rows else 0
+        if first != self.seq and (self.seq, first) != (0, 1) or len(rows) > MOST_CHANGES:
+            return False
+        changed: defaultdict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            if row.seq > self.seq:
+                changed[row.kind].add(row.id)
+        for kind, ids in changed.items():
+            await self._reload(connection, kind, ids, now)
+        self.seq = rows[-1].seq if rows else 0
+        return True
+
+    def forget_expired(self, now: float) -> None:
+        """Expired keys and tokens are refused anyway; this gives their memory back."""
+        for family in [family for family, until in self.ended.items() if until <= now]:
+            del self.ended[family]
+        expired = [id for id, key in self.keys.items() if (key.expires or now + 1) <= now]
+        for id in expired:
+            del self.keys[id]
+
+    async def _reload(
+        self, connection: AsyncConnection, kind: str, ids: Collection[str], now: float
+    ) -> None:
+        match kind:
+            case "plan":
+                self._put_tenants(await _all(connection, _TENANTS.where(tenants.c.plan.in_(ids))))
+            case "tenant":
+                rows = await _all(connection, _TENANTS.where(tenants.c.id.in_(ids)))
+                self._put_tenants(rows)
+                _keep(self.tenants, ids, {row.id for row in rows})
+            case "key":
+                rows = await _all(connection, _live_keys(now).where(api_keys.c.id.in_(ids)))
+                _keep(self.keys, ids, self._put_keys(rows))
+            case "user":
+                rows = await _all(connection, stored_values(users).where(users.c.id.in_(ids)))
+                _keep(self.users, ids, self._put_users(rows))
+            case "signing_key":
+                rows = await _all(connection, _SIGNING.where(signing_keys.c.id.in_(ids)))
+                _keep(self.signing, ids, self._put_signing(rows))
+            case "session":
+                some = _ended(now).where(ended_sessions.c.family.in_(ids))
+                self._put_ended(await _all(connection, some))
+
+    def _put_tenants(self, rows: Iterable[Row[Any]]) -> None:
+        known: dict[str, Plan] = {}
+        for row in rows:
+            plan = known.get(row.plan)
+            if plan is None:
+                plan = known[row.plan] = Plan.model_validate(row.document)
+            self.tenants[row.id] = TenantEntry(row.id, row.name, row.status, plan, row.secret)
+
+    def _put_keys(self, rows: Iterable[Row[Any]]) -> set[str]:
+        genuine = self._macs.all_genuine(api_keys, rows)
+        for values in genuine:
+            id, expires = values["id"], values["expires"]
+            scopes = frozenset(KNOWN[scope] for scope in values["scopes"] if scope in KNOWN)
+            holder = CredentialHolder(id, values["tenant"], "key", scopes, expires)
+            self.keys[id] = KeyEntry(values["digest"], expires, holder)
+        return {values["id"] for values in genuine}
+
+    def _put_users(self, rows: Iterable[Row[Any]]) -> set[str]:
+        genuine = [v for v in self._macs.all_genuine(users, rows) if v["role"] in _ROLES]
+        for values in genuine:
+            id, role = values["id"], _ROLES[values["role"]]
+            holder = CredentialHolder(id, values["tenant"], "user", scopes_of(role))
+            entry = UserEntry(role, values["status"], values["valid_after"], holder)
+            self.users[id] = entry
+        return {values["id"] for values in genuine}
+
+    def _put_signing(self, rows: Iterable[Row[Any]]) -> set[str]:
+        genuine = self._macs.all_genuine(signing_keys, rows)
+        for values in genuine:
+            key = Ed25519PublicKey.from_public_bytes(values["public"])
+            self.signing[values["id"]] = PublicKey(values["public"], key, values["retires"])
+        return {values["id"] for values in genuine}
+
+    def _put_ended(self, rows: Iterable[Row[Any]]) -> None:
+        """They are never taken back: a row that is gone too early changes nothing here."""
+        for row in rows:
+            self.ended[row.family] = row.until
+
+
+_TENANTS = select(tenants, plans.c.document).join(plans, plans.c.id == tenants.c.plan)
+_SIGNING = stored_values(signing_keys).where(signing_keys.c.purpose == PURPOSE)
+
+
+def _live_keys(now: float) -> Select[Any]:
+    unexpired = api_keys.c.expires.is_(None) | (api_keys.c.expires > now)
+    return stored_values(api_keys).where(api_keys.c.revoked.is_(None), unexpired)
+
+
+def _ended(now: float) -> Select[Any]:
+    return select(ended_sessions).where(ended_sessions.c.until > now)
+
+
+async def _all(connection: AsyncConnection, statement: Select[Any]) -> list[Row[Any]]:
+    return list((await connection.execute(statement)).all())
+
+
+def _keep(held: dict[str, Any], ids: Iterable[str], genuine: set[str]) -> None:
+    """Of `ids` only those."""
+    for gone in set(ids) - genuine:
+        held.pop(gone, None)

@@ -1,0 +1,54 @@
+"""What can go wrong with a stored file.
+
+    QuotaExceeded                  429
+      StorageFull                  429 storage-full             names the plan's limit in bytes
+    Overloaded                     503
+      BlobsDown                    503 file-store-unavailable   Retry-After
+    Conflict                       409
+      RoomLost                     409 upload-abandoned         nothing came for too long
+
+A missing, expired or other tenant's file is NotFound in constant words.
+"""
+
+from cluster.runtime.problems import Conflict, NotFound, Overloaded, QuotaExceeded
+
+RETRY_FULL_S = 3600.0
+
+
+class StorageFull(QuotaExceeded):
+    """`storage_bytes` is the plan's, `used_bytes` all that is stored or being stored now."""
+
+    slug, title = "storage-full", "The storage of the plan is full"
+
+    def __init__(self, limit: int, used: int, wanted: int) -> None:
+        super().__init__(
+            f"The plan stores {limit} bytes, of which {used} are taken; this file has {wanted} or "
+            f"more. Delete files, or wait until some expire.",
+            RETRY_FULL_S,
+            "storage_bytes",
+            storage_bytes=limit,
+            used_bytes=used,
+        )
+
+
+class BlobStoreUnavailable(Overloaded):
+    """The folder or bucket cannot be used: it cannot be reached, refuses us, or is full."""
+
+    slug, title = "file-store-unavailable", "The file store cannot be used"
+
+    def __init__(self) -> None:
+        super().__init__("The file store cannot be used now; nothing was changed.", 2.0)
+
+
+class ReservationLost(Conflict):
+    """The room that was kept for a file was given back, because its bytes came too slowly."""
+
+    slug, title = "upload-abandoned", "The file was given up"
+
+    def __init__(self) -> None:
+        super().__init__("No part of the file came for too long; send it again.")
+
+
+def not_found(path: str) -> NotFound:
+    """The one refusal for what never was, is gone, or is another tenant's."""
+    return NotFound(f"There is no file '{path}'.", param="path")

@@ -1,0 +1,156 @@
+"""`mobula test`: lint and types, then each folder of tests/ as its own pytest run.
+
+Flows out: each tier's own output, a table of durations, and one last line that says
+`N passed, N failed`. A tier is a process of its own, because Ray reads its environment once.
+"""
+
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.cli import test_servers
+from cluster.cli.output import fail, print_plain, print_rich
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import ROOT, process_environment
+
+TESTS = ROOT / "tests"
+LINT = "lint"
+ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
+# A tier that runs once more, behind the default Serve proxy, and the variable that says so.
+AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
+# Tiers whose tests stand alone: so many workers, which take whole files. A file of chaos has a
+# cluster of its own, so there are two at once on any machine.
+SPREAD = {
+    "unit": "logical",
+    "contract": "logical",
+    "api": "logical",
+    "video": "logical",
+    "chaos": "2",
+}
+ON_REQUEST = ("gpu",)  # run only when it is named
+CHECKS: tuple[tuple[str, ...], ...] = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "--quiet", "."),
+    ("mypy",),
+)
+NO_TESTS = 5  # pytest's exit code
+
+
+@dataclass(frozen=True, slots=True)
+class TierResult:
+    """What one tier did."""
+
+    tier: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+
+
+def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool = False) -> int:
+    """The exit code: 0 only if something ran and nothing failed.
+
+    Tests marked `exhaustive` run only if asked for.
+    """
+    if not TESTS.is_dir():
+        return fail("an installed Mobula has no tests: clone the repository and run ./mobula test")
+    known = available()
+    unknown = [tier for tier in chosen if tier not in known]
+    if unknown:
+        return fail(f"no tier {', '.join(unknown)}; tiers: {', '.join(known)}")
+    tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
+    outcomes: list[TierResult] = []
+    if test_servers.TIERS & set(tiers):
+        test_servers.ensure()
+    for tier in tiers:
+        if tier == LINT:
+            outcomes.append(_lint())
+            continue
+        for changes in ({}, AGAIN[tier]) if tier in AGAIN else ({},):
+            outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), changes))
+        if stop and outcomes[-1].failed:
+            break
+    return _report(outcomes)
+
+
+def available() -> list[str]:
+    """lint, then the folders of tests/ that hold tests, quickest first."""
+    folders = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
+    return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
+
+
+def _lint() -> TierResult:
+    clock = SystemClock()
+    began = clock.monotonic()
+    print_rich(f"\n[bold]== {LINT}[/]")
+    scripts = Path(sys.executable).parent
+    failed = 0
+    for name, *arguments in CHECKS:
+        print_plain(f"$ {' '.join((name, *arguments))}")
+        failed += _call([str(scripts / name), *arguments]) != 0
+    return TierResult(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
+
+
+def selection(keyword: str | None, stop: bool, exhaustive: bool) -> list[str]:
+    """pytest's options that choose which tests of a tier run."""
+    return [
+        *(["-k", keyword] if keyword else []),
+        *(["-x"] if stop else []),
+        *([] if exhaustive else ["-m", "not exhaustive"]),
+    ]
+
+
+def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> TierResult:
+    clock = SystemClock()
+    began = clock.monotonic()
+    name = " ".join([tier, *changes.values()])
+    print_rich(f"\n[bold]== {name}[/]")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
+        options += selected
+        options += ["-n", SPREAD[tier], "--dist", "loadfile"] if tier in SPREAD else []
+        code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
+        passed, failed, skipped = counts(report)
+    if code not in (0, NO_TESTS) and not failed:
+        failed = 1  # it broke before or after its tests
+    return TierResult(name, passed, failed, skipped, clock.monotonic() - began)
+
+
+def _call(command: Sequence[str], changes: Mapping[str, str] | None = None) -> int:
+    return subprocess.run(
+        command, cwd=ROOT, env=process_environment(changes), stdin=subprocess.DEVNULL, check=False
+    ).returncode
+
+
+def counts(report: Path) -> tuple[int, int, int]:
+    """Passed, failed and skipped tests of a JUnit report; zeros if there is none."""
+    if not report.exists():
+        return 0, 0, 0
+    passed = failed = skipped = 0
+    for case in ElementTree.parse(report).iter("testcase"):
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif case.find("skipped") is not None:
+            skipped += 1
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def _report(outcomes: Sequence[TierResult]) -> int:
+    print_rich("\n[bold]== summary[/]")
+    for outcome in outcomes:
+        word = "FAILED" if outcome.failed else "ok"
+        numbers = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
+        print_plain(f"{outcome.tier:<10} {word:<7} {outcome.seconds:6.1f} s  {numbers}")
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    print_plain(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all")
+    print_plain(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 0 if passed and not failed else 1

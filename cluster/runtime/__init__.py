@@ -1,0 +1,1 @@
+"""What every process stands on: clock, settings, problems, logging, background tasks, pickling."""

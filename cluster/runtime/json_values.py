@@ -1,0 +1,71 @@
+"""Values of a caller's program as JSON, or a problem that points at the one that is none.
+
+Flows in: dicts, lists, text, numbers (numpy's scalars and arrays too). Flows out: bytes that
+any JSON parser reads as the same values (RFC 8259, I-JSON of RFC 7493): nothing is left out,
+rounded, or turned into null.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+
+from cluster.runtime.problems import Malformed
+
+MAX_DEPTH = 64
+MIN_INT, MAX_INT = -(2**63), 2**64 - 1
+
+
+def encode(value: Any) -> bytes:
+    """Raises Malformed, with an RFC 6901 pointer, for the first value that JSON has no form for."""
+    return orjson.dumps(_plain(value, ()))
+
+
+def _plain(value: Any, at: tuple[str, ...]) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _text(value, at)
+    if isinstance(value, int | float):
+        return _number(value, at)
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist(), at)
+    if len(at) > MAX_DEPTH:
+        raise _malformed(at, f"is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {_name(key, at): _plain(each, (*at, str(key))) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, (*at, str(index))) for index, each in enumerate(value)]
+    raise _malformed(at, f"is a {type(value).__name__}, which JSON has no form for")
+
+
+def _text(value: str, at: tuple[str, ...]) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise _malformed(at, f"has a lone surrogate (character {error.start})") from None
+    return str(value)
+
+
+def _number(value: float, at: tuple[str, ...]) -> float:
+    if isinstance(value, int):
+        if not MIN_INT <= value <= MAX_INT:
+            raise _malformed(at, f"is an integer outside {MIN_INT} to {MAX_INT}")
+        return int(value)
+    if not math.isfinite(value):
+        raise _malformed(at, f"is {value}, and a number must be finite")
+    return float(value)
+
+
+def _name(key: Any, at: tuple[str, ...]) -> str:
+    if not isinstance(key, str):
+        raise _malformed(at, f"has a name that is a {type(key).__name__}, and names are text")
+    return _text(key, at)
+
+
+def _malformed(at: tuple[str, ...], why: str) -> Malformed:
+    steps = (step[:100].encode("utf-8", "replace").decode() for step in at[:MAX_DEPTH])
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    return Malformed.at(pointer, why, "not-json")

@@ -1,0 +1,203 @@
+"""What the operator's environment says: `MOBULA_*` variables in, one frozen `Settings` out.
+
+Secrets and places live here; the shape of the graph is in serve_config.yaml. Read once, at the
+edge of a process (a deployment's constructor, the command line), and passed down from there.
+Every secret may stand in a file instead, which `MOBULA_<NAME>_FILE` names (one line, UTF-8): an
+environment is seen by every child process and by `docker inspect`. This is the only module that
+looks at the process environment.
+"""
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from cluster.runtime.installation import ROOT as ROOT
+from cluster.runtime.installation import working_folder
+
+PREFIX = "MOBULA_"
+MAX_SECRET_BYTES = 1 << 16
+MARKER = "MOBULA_CLUSTER_ID"  # names the cluster that a process belongs to
+LOOPBACK = "127.0.0.1"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Words = Annotated[tuple[str, ...], NoDecode]  # `a,b,c` in the environment
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that suits one machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    # Where state is kept: keys, tokens, logs, the running cluster's record. By default `.mobula` in
+    # the root of a clone, else in the working directory.
+    home: Path = Field(default_factory=lambda: working_folder() / ".mobula")
+
+    # The HTTP interface.
+    host: str = "127.0.0.1"
+    http_port: Port = 8000
+    allowed_hosts: Words = ("*",)
+    cors_origins: Words = ()
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+    request_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    max_timeout_s: Annotated[float, Field(gt=0)] = 600.0
+    max_concurrent_requests: Annotated[int, Field(ge=1)] = 1024  # per ingress replica
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # TLS at HAProxy: PEM files, the certificate with its chain and the key without a password. When
+    # they change, the new ones are taken within a second or two, and no connection is lost.
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+
+    # Networks of the proxies in front, such as `10.0.0.0/8,fd00::/8`: theirs is the only word that
+    # is taken on where a request came from (X-Forwarded-For, X-Forwarded-Proto). One of them may
+    # hold any number of connections, any other address so many.
+    trusted_proxies: Words = ()
+    connections_per_source: Annotated[int, Field(ge=1)] = 1024
+
+    # How long a client may take to send the headers of a request, and the body of one that HAProxy
+    # may repeat.
+    header_timeout_s: Annotated[int, Field(ge=1, le=3600)] = 10
+
+    # Where HAProxy's own metrics are served, without a key: for a Prometheus elsewhere, 0.0.0.0.
+    metrics_host: str = LOOPBACK
+
+    # Ray's own ports; the rest follow from `gcs_port` (see cluster/ops/ports.py).
+    dashboard_port: Port = 8265
+    gcs_port: Port = 6480
+
+    # Several nodes: the address under which the others reach this one (on loopback, nothing but the
+    # HTTP port listens for anybody else), and the CPUs by which Ray places replicas here (none: the
+    # cores that are there; 0 keeps replicas off a head). Where the head keeps its state in a Redis,
+    # it can be started again, and the cluster with it. Form: redis://user:password@host:6379, one
+    # database, which nothing may evict from.
+    node_address: str = LOOPBACK
+    node_cpus: Annotated[int, Field(ge=0)] | None = None
+    gcs_redis_url: SecretStr | None = None
+
+    # Replaces the generated admin key of the tenant "default". Form: mob_<id>_<secret>.
+    bootstrap_key: SecretStr | None = None
+
+    # A second key of that tenant, in the same form, with the scope `metrics:read` alone, for
+    # Prometheus. Changing it revokes the one before; without it none is made.
+    metrics_key: SecretStr | None = None
+
+    # Servers to stand on; without them, what is embedded: SQLite in the home, the Limiter
+    # deployment. Forms: postgresql+asyncpg://user:password@host/name, redis://:password@host:6379/0
+    database_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+
+    # Replaces the generated pepper in the home: the same on every node, 32 characters or more.
+    # Whatever was hashed or sealed under another pepper opens no longer.
+    pepper: SecretStr | None = None
+
+    # Set by `mobula deploy` for one model's replicas: the spec that counts instead of the args'.
+    model_spec: str | None = None
+
+    # How users sign in: lives of tokens in seconds.
+    access_token_s: Annotated[int, Field(ge=60, le=3600)] = 900
+    refresh_token_s: Annotated[int, Field(ge=600, le=90 * 86_400)] = 14 * 86_400
+
+    # Audit records older than this are removed once a day; None keeps them for ever.
+    audit_retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
+
+    # `video.sandbox` of the configuration: whether recordings are opened only where the kernel can
+    # confine the process that does it (Landlock, seccomp).
+    video_sandbox: Literal["required", "best-effort"] = "required"
+
+    # Webhooks may reach hosts in private networks (never wise on a shared network).
+    webhooks_private_hosts: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: Any) -> Any:
+        """What `MOBULA_<NAME>_FILE` names, for secrets that nothing else gave."""
+        if not isinstance(given, dict):
+            return given
+        found = {}
+        for name in secret_settings():
+            variable = f"{PREFIX}{name.upper()}"
+            path = os.environ.get(f"{variable}_FILE", "")
+            if path and name in given and os.environ.get(variable):
+                raise ValueError(f"{variable} and {variable}_FILE are both set: keep one of them")
+            if path and name not in given:
+                found[name] = _secret_in(Path(path), f"{variable}_FILE")
+        return {**given, **found}
+
+    @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(word.strip() for word in value.split(",") if word.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(each)) for each in value)
+
+    @model_validator(mode="after")
+    def _certificate_has_a_key(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("MOBULA_TLS_CERT_FILE and MOBULA_TLS_KEY_FILE go together")
+        return self
+
+    @field_validator("pepper")
+    @classmethod
+    def _long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("a pepper has 32 characters or more")
+        return value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+
+def secret_settings() -> tuple[str, ...]:
+    """The names of the settings that are secret."""
+    return tuple(
+        name
+        for name, field in Settings.model_fields.items()
+        if SecretStr in getattr(field.annotation, "__args__", (field.annotation,))
+    )
+
+
+def _secret_in(path: Path, variable: str) -> str:
+    """The one line of a file. Raises ValueError that names the variable, and never the content."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        raise ValueError(f"{variable}: {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{variable}: {path} is not UTF-8 text") from None
+    if len(content) > MAX_SECRET_BYTES:
+        raise ValueError(f"{variable}: {path} is larger than {MAX_SECRET_BYTES} bytes")
+    if not text:
+        raise ValueError(f"{variable}: {path} is empty")
+    if len(text.splitlines()) > 1:
+        raise ValueError(f"{variable}: {path} holds several lines")
+    return text
+
+
+def process_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment with `changes` applied, to start a child process with."""
+    return {**os.environ, **(changes or {})}
+
+
+def in_ci() -> bool:
+    """Whether a missing server must fail a test instead of skipping it."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")

@@ -1,0 +1,1 @@
+"""Key files of the home directory, and encryption of secrets at rest."""

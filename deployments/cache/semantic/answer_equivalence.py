@@ -1,0 +1,38 @@
+"""When two answers count as the same: what errors of the semantic cache are measured by.
+
+In: two answers' texts. Out: yes or no. The bound that the cache keeps is about this judgement, so a
+lenient judge gives more hits and a weaker promise.
+"""
+
+import unicodedata
+from collections.abc import Awaitable, Callable
+
+import regex
+
+from deployments.cache.semantic.semantic_cache import Embed
+
+Judge = Callable[[str, str, str], Awaitable[bool]]
+
+_BETWEEN_WORDS = regex.compile(r"[\s\p{P}]+")
+
+
+async def equal(tenant: str, one: str, other: str) -> bool:
+    """The same words in the same order, whatever their case, spacing and punctuation."""
+    return _words(one) == _words(other)
+
+
+def similar_by_embedding(embed: Embed, at_least: float) -> Judge:
+    """A judge for free text: the cosine of both answers' vectors is `at_least` or more."""
+
+    async def judge(tenant: str, one: str, other: str) -> bool:
+        if _words(one) == _words(other):
+            return True
+        first, second = await embed(tenant, one), await embed(tenant, other)
+        return float(first @ second) >= at_least
+
+    return judge
+
+
+def _words(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _BETWEEN_WORDS.sub(" ", folded).strip()

@@ -1,0 +1,1 @@
+"""One computation for equal requests, in one replica and across replicas."""

@@ -1,0 +1,1 @@
+"""Clients of replicas: how one stage calls another."""

@@ -1,0 +1,1 @@
+"""Clients that call replicas by Serve handle."""

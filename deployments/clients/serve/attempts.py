@@ -1,0 +1,145 @@
+"""One request on its way through a Serve handle: an answer, or a stream's first item.
+
+Flows in: a response that Serve has begun to assign. Flows out: its answer within the deadline, with
+Ray's failures as problems; the replica's own problems come as answers and are raised here.
+"""
+
+import asyncio
+import logging
+from typing import Any, Generic, TypeVar
+
+from grpc import RpcError
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
+
+from cluster.resilience.ray_errors import from_ray
+from cluster.runtime.problems import DeadlineExceeded, Problem
+
+T = TypeVar("T")
+_REASON_CHARS = 500
+REMOTE = (RayError, RayServeException, RpcError, RuntimeError)
+
+logger = logging.getLogger("mobula.ingress")
+
+
+class _PendingCall:
+    """What cluster/resilience/liveness_monitor.py looks at."""
+
+    __slots__ = (
+        "_given_up",
+        "_model",
+        "call",
+        "patience_s",
+        "placed",
+        "refused",
+        "replica",
+        "response",
+        "sent_at",
+        "silent",
+        "timeout_s",
+    )
+
+    def __init__(
+        self,
+        model: str,
+        response: Any,
+        call: str,
+        timeout_s: float,
+        sent_at: float,
+        patience_s: float | None = None,
+    ) -> None:
+        """`patience_s` is how long anybody waits for a replica to take it (None: `timeout_s`)."""
+        self.response = response
+        self.call = call
+        self.timeout_s = timeout_s
+        self.patience_s = timeout_s if patience_s is None else patience_s
+        self.sent_at = sent_at
+        self.placed = self.silent = False
+        self.refused = 0
+        self.replica: str | None = None
+        self._model = model
+        self._given_up: Problem | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Serve says so nowhere else: what it assigns is done once a replica has accepted. Over
+        gRPC, an answer that comes in one piece brings its acceptance along.
+        """
+        return bool(self.response._replica_result_future.done())
+
+    def give_up(self, problem: Problem) -> None:
+        self._given_up = problem
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Serve's own `cancel` ends a call that a replica has accepted only once it was fetched,
+        which is a turn of the loop later; until then the call would run on."""
+        response = self.response
+        response.cancel()
+        sent = response._replica_result_future
+        fetched = response._replica_result is not None
+        if not fetched and sent.done() and not sent.cancelled() and sent.exception() is None:
+            sent.result().cancel()
+
+    def problem(self, error: BaseException) -> Problem:
+        """What stands behind an error, which is logged; raises it where it is not Ray's."""
+        problem = self._given_up or from_ray(error, self._model)
+        if problem.status >= 500:
+            reason = f"{type(error).__name__}: {error}"[:_REASON_CHARS]
+            logger.warning(
+                "a call of a model failed: %s",
+                problem.detail,
+                extra={
+                    "model": self._model,
+                    "replica": self.replica,
+                    "reason": reason,
+                },
+            )
+        return problem
+
+    def late(self) -> DeadlineExceeded:
+        self.cancel()
+        return DeadlineExceeded(self._model, round(self.timeout_s, 3))
+
+
+class UnaryAttempt(_PendingCall, Generic[T]):
+    """An answer in one piece."""
+
+    __slots__ = ()
+    lasts = tells = False
+    response: DeploymentResponse[T | Problem]
+
+    async def answer(self) -> T:
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                answer = await self.response
+        except TimeoutError:
+            raise self.late() from None
+        except REMOTE as error:
+            raise self.problem(error) from None
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
+
+
+class StreamAttempt(_PendingCall, Generic[T]):
+    """A stream: its answer is itself, and the first item (None: it ended without one)."""
+
+    __slots__ = ("ended",)
+    lasts = tells = True
+    response: DeploymentResponseGenerator[T | Problem]
+
+    async def answer(self) -> "tuple[StreamAttempt[T], T | None]":
+        self.ended = True
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                first = await anext(self.response, None)
+        except TimeoutError:
+            raise self.late() from None
+        except REMOTE as error:
+            raise self.problem(error) from None
+        if isinstance(first, Problem):
+            raise first
+        self.ended = first is None
+        return self, first

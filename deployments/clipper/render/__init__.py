@@ -1,5 +1,0 @@
-"""Rendering: a plan of one clip and its recording in, finished files out, with one encode."""
-
-from deployments.clipper.render.clip import OnProgress, render
-
-__all__ = ["OnProgress", "render"]

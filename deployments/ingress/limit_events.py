@@ -1,0 +1,63 @@
+"""What limits tell observers, as events of the catalogue.
+
+In: LimitEvents from the limiter. Out: posts on the event bus. What concerns no tenant is told to
+the operator's own.
+"""
+
+from collections.abc import Callable
+
+from cluster.events.bus import EventBus
+from cluster.events.kinds import EventKind
+from cluster.secrets.key_files import BOOTSTRAP_TENANT
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import Unit
+from deployments.limiter.events import LimitEvent
+
+_HITS = {"limit_hit": EventKind.LIMIT_HIT, "shadow_hit": EventKind.LIMIT_SHADOW_HIT}
+_AUTHORITY = {"authority_down": EventKind.AUTHORITY_DOWN, "authority_up": EventKind.AUTHORITY_UP}
+_PERCENT = {"budget_80": 80, "budget_100": 100}
+_DAY = len("2026-11-21")
+
+
+class LimitEventPublisher:
+    """The limiter's observer."""
+
+    def __init__(self, bus: EventBus, plan_of: Callable[[str], Plan], replica: str) -> None:
+        self._bus = bus
+        self._plan_of = plan_of
+        self._replica = replica
+
+    def __call__(self, event: LimitEvent) -> None:
+        if event.kind in _HITS:
+            data = {
+                "limit": event.limit,
+                "request_class": event.request_class,
+                "model": event.model,
+                "count": event.count,
+            }
+            self._bus.publish(event.tenant, _HITS[event.kind], data)
+        elif event.kind in _AUTHORITY:
+            data = {"replica": self._replica}
+            self._bus.publish(BOOTSTRAP_TENANT, _AUTHORITY[event.kind], data)
+        else:
+            self._budget(event)
+
+    def _budget(self, event: LimitEvent) -> None:
+        """Several replicas may say the same: `once` makes it one event for each period."""
+        _, _, unit, window = event.bucket.rsplit("|", 3)
+        period = "day" if len(window) == _DAY else "month"
+        budget = self._plan_of(event.tenant).budgets.get(Unit(unit))
+        amount = getattr(budget, period, None)
+        if amount is None:  # the plan has changed since
+            return
+        percent = _PERCENT[event.kind]
+        data = {
+            "unit": unit,
+            "period": period,
+            "window": window,
+            "percent": percent,
+            "spent": max(0, amount - event.remaining),
+            "budget": amount,
+        }
+        once = f"{event.bucket}|{percent}"
+        self._bus.publish(event.tenant, EventKind.BUDGET_THRESHOLD, data, once=once)

@@ -1,0 +1,1 @@
+"""The way of a request from admission to its model: estimate, reserve, call, settle."""

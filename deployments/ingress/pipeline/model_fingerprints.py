@@ -1,0 +1,67 @@
+"""What makes each model answer as it does, as one word, kept up to date.
+
+Flows in: model cards, asked for in the background. Flows out: a state by model id, which is part of
+the names of kept answers: other weights, another tokenizer, template or engine, and nothing that
+was kept before is found.
+"""
+
+import asyncio
+import contextlib
+import logging
+
+from cluster.runtime.problems import Problem
+from deployments.contracts.generation import ModelCard
+from deployments.ingress.model_registry import ModelRegistry
+
+POLL_S = 2.0
+FIRST_POLL_S = 0.25  # until every model has been seen once
+
+logger = logging.getLogger("mobula.ingress")
+
+
+class ModelFingerprints:
+    """Make it, then `start` it on the loop that uses it. A model that is away keeps its state."""
+
+    def __init__(self, models: ModelRegistry) -> None:
+        self._models = models
+        self._states: dict[str, str] = {}
+        self._polling: asyncio.Task[None] | None = None
+        self.version = ""
+
+    def get(self, model: str) -> str | None:
+        """None until the model has answered once."""
+        return self._states.get(model)
+
+    async def refresh(self) -> None:
+        """Ask every model. Those that do not answer stay as they were."""
+        cards = await self._models.cards()
+        found = {
+            id: fingerprint(card) for id, card in cards.items() if not isinstance(card, Problem)
+        }
+        self._states |= found
+        self.version = ";".join(f"{id}={state}" for id, state in sorted(self._states.items()))
+
+    async def start(self) -> None:
+        """Keep up to date from now on; does not wait for the models."""
+        self._polling = asyncio.create_task(self._poll(), name="model-states")
+
+    async def close(self) -> None:
+        if self._polling is not None:
+            self._polling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._polling
+            self._polling = None
+
+    async def _poll(self) -> None:
+        while True:
+            try:
+                await self.refresh()
+            except Exception:
+                logger.exception("the states of the models could not be refreshed")
+            whole = self._states.keys() >= set(self._models.ids)
+            await asyncio.sleep(POLL_S if whole else FIRST_POLL_S)
+
+
+def fingerprint(card: ModelCard) -> str:
+    """The revision covers weights, configuration, tokenizer and template (model/catalog.py)."""
+    return f"{card.engine}:{card.revision}:{card.context_length}"

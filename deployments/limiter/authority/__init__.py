@@ -1,0 +1,1 @@
+"""The authorities that hold the global buckets: in memory, in Redis."""

@@ -1,0 +1,49 @@
+"""What a caller is told when a limit binds, as problems that name it."""
+
+import math
+
+from cluster.runtime.problems import InvalidRequest, Overloaded, Problem, QuotaExceeded, RateLimited
+from deployments.contracts.limits import BucketKind
+from deployments.limiter.limits import Limit
+
+_UNSURE_S = 2.0
+
+
+def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
+    """The limit has no room for `amount` now."""
+    if limit.spec.kind is BucketKind.BUDGET:
+        return QuotaExceeded(
+            f"The budget '{limit.name}' of {limit.quota} {limit.unit} does not cover the "
+            f"{amount} that this request may take.",
+            retry_after_s,
+            limit.name,
+        )
+    if limit.spec.kind is BucketKind.SLOTS:
+        return RateLimited(
+            f"{limit.quota} requests may be open at once.", retry_after_s, limit.name
+        )
+    retry = math.ceil(retry_after_s * 10) / 10
+    return RateLimited(
+        f"The limit '{limit.name}' allows {limit.quota} {limit.unit} in {limit.window_s} s, "
+        f"{limit.spec.capacity} at once; there is room for {amount} in {retry:g} s.",
+        retry_after_s,
+        limit.name,
+    )
+
+
+def exceeds_capacity(limit: Limit, amount: int) -> Problem:
+    """No wait would ever make room for `amount`."""
+    return InvalidRequest(
+        f"This request may take {amount} {limit.unit}; the limit '{limit.name}' lets at most "
+        f"{limit.spec.capacity} pass at once, so it can never run.",
+        limit=limit.name,
+        amount=amount,
+        capacity=limit.spec.capacity,
+    )
+
+
+def budget_unknown(limit: Limit, retry_after_s: float = _UNSURE_S) -> Problem:
+    """A hard budget cannot be checked now, so nothing is spent on it."""
+    return Overloaded(
+        f"The budget '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name
+    )

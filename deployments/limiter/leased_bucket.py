@@ -1,0 +1,244 @@
+"""What this replica holds of one limit: leased credits, and what it owes a report on.
+
+In: spending, refunds, grants. Out: Asks. Knows nothing of other limits, waiters or the network.
+Times are seconds on this process's monotonic clock.
+"""
+
+import math
+from dataclasses import replace
+
+from deployments.contracts.limits import BucketKind, LeaseGrant, LeaseRequest
+from deployments.limiter.bucket_arithmetic import SLOTS_LEASE
+from deployments.limiter.limits import Limit
+
+_MARGIN = 0.95  # a lease ends here before it ends at the authority, however the clocks drift
+_REFUSE_S = 0.5  # a denial is believed at most this long, and until its credit must be there,
+_REFUSE_PART = 0.24  # or, where that is sooner, while this part of the capacity refills:
+_DOUBT, _GROWTH = 0.125, 1.4  # the first denial for a part of that, each next for more
+_AHEAD = 1.0  # lease times of demand to hold
+_RENEW, _RENEW_SLOTS = 0.6, 0.33  # the part of a lease's life after which it is renewed
+_LOW = 0.1  # the share of that below which more is fetched ahead
+
+
+class LeasedBucket:
+    """Spending is a comparison and a subtraction; everything else happens between requests."""
+
+    def __init__(self, limit: Limit, now: float, ttl_s: float) -> None:
+        self.limit = limit
+        self.kind = limit.spec.kind
+        self.ttl_s = ttl_s
+        self.life_s = ttl_s * (SLOTS_LEASE if self.kind is BucketKind.SLOTS else 1)
+        self._renew = _RENEW_SLOTS if self.kind is BucketKind.SLOTS else _RENEW
+        self.holding = 0  # credits to spend; free places of slots
+        self.open = 0  # places taken; of a budget: reserved and not settled
+        self.adjust = 0  # come back (+) or overspent (-) since the last grant that arrived
+        self.waiting = 0  # requests in line
+        self.low = -1  # fetch more at or below this; -1: nothing can be held ahead
+        self.expires = now
+        self.number = self.acked = 0
+        self.quiet = True  # the authority's record of us says nothing: we may forget it too
+        self.voids = 0  # losses of state that this purse has seen
+        self.level, self.level_at = limit.spec.capacity, now
+        self.elsewhere = 0  # what other replicas held at that time
+        self.known = self.kind is not BucketKind.BUDGET  # whether the authority knows the level
+        self.asked = limit.spec  # as the last ask stated it
+        self.denied, self.denied_until, self.retry_at = 0, 0.0, 0.0
+        self.retry_s = 0.0  # the authority's last word on when there is room
+        self._asked_at = now
+        self.pins = 0  # spendings that may still be settled
+        self._demand = 0.0
+        self._taken = 0
+        self._reported = 0
+        self._wanted = 0
+        self._doubt = _DOUBT
+        self._leased = 0  # places of slots that the authority knows of
+        self._sent_at = now
+
+    def update_limit(self, limit: Limit) -> None:
+        """The plan states the limit anew: what the old terms refused may be asked for again."""
+        old, self.limit = self.limit.spec, limit
+        if limit.spec != old:
+            self.denied = 0
+            if self.kind is BucketKind.BUDGET:
+                self.level += limit.spec.capacity - old.capacity
+
+    def available(self, now: float) -> int:
+        """Credits to spend now; an expired lease is void."""
+        if now >= self.expires:
+            self.holding = 0
+        return self.holding
+
+    def consume(self, amount: int) -> None:
+        self.holding -= amount
+        self._taken += amount
+        self.pins += 1
+        if self.kind is not BucketKind.RATE:
+            self.open += amount
+
+    def consume_over_lease(self, amount: int) -> None:
+        """Admit without credits while the authority is away: a debt to be reported."""
+        self.pins += 1
+        if self.kind is not BucketKind.RATE:
+            self.open += amount
+        if self.kind is not BucketKind.SLOTS:
+            self.adjust -= amount
+
+    def release(self, reserved: int, used: int, voids: int) -> None:
+        """A reservation ends. What was reserved before a loss of state is not credited twice."""
+        self.pins -= 1
+        if self.kind is BucketKind.SLOTS:
+            self.open -= reserved
+            self.holding = min(self.holding + reserved, max(0, self._leased - self.open))
+            self.denied = 0
+            return
+        if self.kind is BucketKind.BUDGET:
+            self.open -= reserved
+        unused = reserved - used
+        if unused < 0:
+            owed = min(self.holding, -unused)
+            self.holding -= owed
+            unused += owed
+        elif self.kind is BucketKind.RATE and voids != self.voids:
+            return
+        self.adjust += unused
+        if unused > 0:
+            self.denied = 0
+
+    def is_denied(self, amount: int, now: float) -> bool:
+        """Whether a recent denial answers this."""
+        return 0 < self.denied <= amount and now < self.denied_until
+
+    def deny(self, amount: int, retry_s: float, now: float) -> None:
+        spec = self.limit.spec
+        refuse = _REFUSE_S
+        if self.kind is BucketKind.RATE:
+            longest = min(_REFUSE_S, _REFUSE_PART * spec.capacity / spec.rate)
+            calm = now - self.denied_until > 2 * longest
+            self._doubt = _DOUBT if calm else min(1.0, _GROWTH * self._doubt)
+            refuse = self._doubt * longest
+            refuse = max(min(retry_s, _REFUSE_S), refuse)
+        self.denied, self.denied_until = amount, now + refuse
+        self.retry_at = now + retry_s
+
+    def _note_scarcity(self, grant: LeaseGrant, now: float) -> None:
+        """The authority gave its last credit: when ours are spent, do not ask for each new one."""
+        short = 0 < grant.credits < self._wanted
+        if self.kind is BucketKind.RATE and short and grant.level == 0:
+            self.deny(1, 1 / self.limit.spec.rate, now)
+
+    def due(self, now: float) -> bool:
+        """Whether there is something to renew, to report or to close."""
+        if self.number != self.acked:
+            return True
+        if self.adjust and now >= self._sent_at + self.ttl_s / 2:
+            return True
+        held = self.holding or (self.open and self.kind is BucketKind.SLOTS)
+        if held:
+            return now >= self._sent_at + self.life_s * self._renew
+        if self.open:
+            return now >= self._sent_at + self.ttl_s
+        return not self.quiet and now >= self._sent_at + _RENEW * self.ttl_s
+
+    @property
+    def forgettable(self) -> bool:
+        """Nothing held, owed or unclear: a new purse would say the same."""
+        return self.quiet and not (
+            self.holding or self.open or self.adjust or self.waiting or self.pins
+        )
+
+    def build_request(
+        self, number: int, need: int, waiting: int, now: float, spent: int = -1
+    ) -> LeaseRequest:
+        """Report and wish. What is held beyond the demand goes back with it."""
+        held = self.available(now)
+        target = self._target(now)
+        excess = 0 if need else held - target
+        if excess > target and self.number == self.acked:
+            self.holding -= excess
+            held -= excess
+            if self.kind is not BucketKind.SLOTS:
+                self.adjust += excess
+        lacking = max(0, waiting - held)
+        self._wanted = max(lacking, lacking + target - max(0, held - waiting))
+        taken = self.open if self.kind is BucketKind.SLOTS else 0
+        self.number, self._reported, self._sent_at = number, self.adjust, now
+        self.asked = self.limit.spec
+        self._leased = held + taken
+        self.quiet = False
+        return LeaseRequest(
+            self.limit.spec if spent < 0 else replace(self.limit.spec, spent=spent),
+            number,
+            self.acked,
+            holding=held + taken,
+            adjust=self.adjust,
+            need=max(0, need - held),
+            waiting=lacking,
+            want=self._wanted,
+        )
+
+    def apply_grant(self, grant: LeaseGrant, now: float) -> None:
+        """Take a grant; one that another ask has overtaken says nothing."""
+        if grant.number != self.number:
+            return
+        self.available(now)
+        self.acked = grant.number
+        self.adjust -= self._reported
+        self.quiet = self._reported == 0 and grant.credits == 0
+        self._reported = 0
+        self.holding += grant.credits
+        self._leased += grant.credits
+        self.expires = self._sent_at + self.life_s * _MARGIN
+        self.level, self.level_at = grant.level, now
+        if self.kind is BucketKind.BUDGET:
+            self.level += self.limit.spec.capacity - self.asked.capacity
+        self.elsewhere, self.known = grant.elsewhere, grant.known
+        self.retry_s = grant.retry_after_s
+        ahead = self.holding - self.waiting
+        self.low = int(ahead * _LOW) if ahead > 1 and grant.level else -1
+        self._note_scarcity(grant, now)
+
+    def reset_leases(self) -> None:
+        """The authority lost its state: leases are void, debts and open reservations are not."""
+        self.holding = 0
+        self.acked = 0
+        self.voids += 1
+        self.known = self.kind is not BucketKind.BUDGET
+        self.low = -1
+        self.denied = 0
+        owed = min(0, self.adjust - self._reported)
+        self._reported = min(0, self._reported)
+        self.adjust = self._reported + (-self.open if self.kind is BucketKind.BUDGET else owed)
+
+    def release_all(self) -> None:
+        """Expect no more demand, so that the next ask gives everything back."""
+        self._demand, self._taken = 0.0, 0
+        self.low = self.holding
+
+    def remaining(self, now: float) -> int:
+        """About what the tenant has left, everywhere."""
+        spec = self.limit.spec
+        level = self.level + spec.rate * (now - self.level_at) + self.holding
+        return max(0, min(spec.capacity, int(level)))
+
+    @property
+    def is_nearly_exhausted(self) -> bool:
+        """Whether a fifth or less of a budget may be left."""
+        left = self.level + self.elsewhere + self.adjust + self.holding
+        return 5 * left <= self.limit.spec.capacity
+
+    def remaining_global(self, now: float) -> int:
+        """What nobody has spent or set aside, as far as is known here; below 0: overspent."""
+        spec = self.limit.spec
+        level = self.level + spec.rate * (now - self.level_at)
+        if self.kind is not BucketKind.SLOTS:
+            level += self.elsewhere + self.adjust
+        return min(spec.capacity, math.floor(level) + self.available(now))
+
+    def _target(self, now: float) -> int:
+        """Credits to hold: what demand, averaged over a lease time, takes until the renewal."""
+        elapsed = now - self._asked_at
+        if elapsed > 0:
+            fade = math.exp(-elapsed / self.ttl_s)
+            self._demand = self._demand * fade + (1 - fade) * self._taken / elapsed
+            self._taken, self._asked_at = 0, now
+        return int(self._demand * self.ttl_s * _AHEAD + 0.5)

@@ -1,0 +1,72 @@
+"""The Serve replica of one embedding model.
+
+In: an EmbeddingSpec and calls over a handle. Out: Embeddings, stats. A plain class: graphs/ makes
+the deployment of it. What Serve calls is async, so that it runs on the replica's event loop and
+not in a pool of threads.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.logging import configure_logging
+from cluster.runtime.problems import Problem
+from cluster.runtime.settings import Settings
+from deployments.contracts.embedding import Embeddings, EmbedRequest
+from deployments.contracts.generation import ModelCard, ModelLoad
+from deployments.model.embeddings.serving import load_embedding_model
+from deployments.model.embeddings.spec import EmbeddingSpec
+from deployments.model.process_health import ProcessHealth
+from deployments.model.ray_errors import as_response
+from deployments.model.spec import resolve_spec
+
+_UNHEALTHY_LAG_S = 5.0
+
+
+class EmbedderReplica:
+    """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
+
+    async def __init__(self, spec: EmbeddingSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
+        self._vitals = ProcessHealth(SystemClock())
+        settings = Settings()
+        configure_logging(settings.log_level)
+        spec = resolve_spec(EmbeddingSpec, spec, settings.model_spec)
+        self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
+        self._vitals.mark_ready()
+        self._serving = True
+
+    async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
+        """Problems are answers here: of what is raised, Serve logs the whole traceback."""
+        return await as_response(self._model.embed(request), request)
+
+    async def card(self) -> ModelCard:
+        return await self._model.card()
+
+    async def load(self) -> ModelLoad:
+        return await self._model.load()
+
+    async def check_health(self) -> None:
+        """Raises RuntimeError when the event loop is far behind."""
+        if self._vitals.lag() > _UNHEALTHY_LAG_S:
+            raise RuntimeError(f"the event loop was {self._vitals.lag():.1f} s late")
+
+    async def loop_lag(self) -> float:
+        return self._vitals.lag()
+
+    async def record_autoscaling_stats(self) -> dict[str, int | float]:
+        return self._model.report() | self._vitals.figures()
+
+    async def record_routing_stats(self) -> dict[str, int | float]:
+        batcher = self._model.batcher
+        return {"running": batcher.running, "queued": batcher.waiting}
+
+    async def close(self) -> None:
+        """Refuse new work; Serve has let open requests finish before."""
+        self._serving = False
+        self._vitals.stop()
+        await self._model.close()
+
+    def __del__(self) -> Coroutine[Any, Any, None] | None:
+        """Serve calls this on the loop when it stops a replica, and awaits what it returns."""
+        return self.close() if getattr(self, "_serving", False) else None

@@ -1,0 +1,98 @@
+"""What an engine and its child process say to each other, as frames on a Unix socket.
+
+A frame is 4 bytes of length and a pickle. Both ends are Mobula's own code, started by the parent,
+on a socket that nothing else can open.
+"""
+
+import pickle
+import struct
+from typing import Any, NamedTuple
+
+_HEADER = struct.Struct("!I")
+
+
+class GenerateCommand(NamedTuple):
+    """Parent to child: continue this sequence. Fields as in TokenRequest."""
+
+    key: int
+    prompt: tuple[int, ...]
+    max_tokens: int
+    stop_ids: frozenset[int]
+    temperature: float
+    top_p: float
+    top_k: int
+    seed: int
+    presence_penalty: float
+    frequency_penalty: float
+    logprobs: bool
+    interval_s: float
+
+
+class Cancel(NamedTuple):
+    """Parent to child: nobody waits for this sequence any more."""
+
+    key: int
+
+
+class Stop(NamedTuple):
+    """Parent to child: leave now."""
+
+
+class TokenBatch(NamedTuple):
+    """Child to parent: tokens of one sequence.
+
+    `end`: stop, length, cancelled (with what was generated and not sent), refused (the job's
+    parameters are at fault), error (the engine is) or None (more to come). `error` is the library's
+    own reason for the last two.
+    """
+
+    key: int
+    ids: tuple[int, ...] = ()
+    end: str | None = None
+    logprobs: tuple[float, ...] = ()
+    error: str = ""
+
+
+class Step(NamedTuple):
+    """Child to parent: what became ready up to step number `steps`."""
+
+    steps: int
+    batches: list[TokenBatch]
+
+
+class Ready(NamedTuple):
+    """Child to parent: the model is loaded and warm."""
+
+
+class WorkerError(NamedTuple):
+    """Child to parent: the engine cannot go on, and why."""
+
+    reason: str
+
+
+def pack(message: Any) -> bytes:
+    """One frame: 4 bytes of length, then the pickle."""
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return _HEADER.pack(len(body)) + body
+
+
+class Unpacker:
+    """Cuts a byte stream into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The messages that `data` completed."""
+        self._buffer += data
+        messages: list[Any] = []
+        at = 0
+        while len(self._buffer) - at >= _HEADER.size:
+            (length,) = _HEADER.unpack_from(self._buffer, at)
+            end = at + _HEADER.size + length
+            if len(self._buffer) < end:
+                break
+            messages.append(pickle.loads(self._buffer[at + _HEADER.size : end]))
+            at = end
+        del self._buffer[:at]
+        return messages

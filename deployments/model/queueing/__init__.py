@@ -1,0 +1,1 @@
+"""Admission, fair queueing and load shedding in front of an engine."""

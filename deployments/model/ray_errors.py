@@ -1,0 +1,105 @@
+"""Failures of engines: made with their reason, which is logged and never leaves the cluster.
+
+In: what an engine's library said. Out: Problems whose `detail` a client may read, and whose notes
+(PEP 678) hold the reason, for the log. What a replica raises, Serve logs with its whole traceback
+and wraps for the caller; a refusal under load would cost more than an answer, so problems leave a
+replica as answers.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable
+from contextlib import aclosing
+from typing import Protocol, TypeVar
+
+from cluster.resilience.failure_class import ReplicaLost
+from cluster.runtime.logging import log_request
+from cluster.runtime.problems import InvalidRequest, ModelFailed, Problem
+from cluster.tenants.caller import Caller
+
+P = TypeVar("P", bound=Problem)
+T = TypeVar("T")
+
+logger = logging.getLogger("mobula.model")
+
+_REASON_CHARS = 2_000
+
+
+def model_failed(model: str, reason: str) -> ModelFailed:
+    """The engine could not complete one sequence."""
+    return _because(ModelFailed(model), reason)
+
+
+def replica_lost(model: str, reason: str) -> ReplicaLost:
+    """The engine is broken, and its replica will be replaced."""
+    return _because(ReplicaLost(model, "The model's engine failed."), reason)
+
+
+def refused_parameters(model: str, reason: str) -> InvalidRequest:
+    """The engine takes no sequence with these parameters: a fault of the request, 400."""
+    return _because(
+        InvalidRequest(f"The engine of model '{model}' does not take these parameters."), reason
+    )
+
+
+class Request(Protocol):
+    """What a log line tells of a call."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def caller(self) -> Caller: ...
+
+    @property
+    def model(self) -> str: ...
+
+
+async def as_response(work: Awaitable[T], request: Request) -> T | Problem:
+    """The result of a call, or what it failed with."""
+    log_request(request.request_id, request.caller.tenant)
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - logged there, and answered
+        return as_picklable(error, request.model)
+
+
+async def answered_items(
+    items: AsyncGenerator[T, None], request: Request
+) -> AsyncGenerator[T | Problem, None]:
+    """The items of a call, and last what it failed with."""
+    log_request(request.request_id, request.caller.tenant)
+    try:
+        async with aclosing(items):
+            async for item in items:
+                yield item
+    except Exception as error:  # noqa: BLE001 - logged there, and answered
+        yield as_picklable(error, request.model)
+
+
+def as_picklable(error: Exception, model: str) -> Problem:
+    """The problem, fit to be pickled and raised again on the other side; its reason is logged.
+
+    The line names the request, whose id is all that the client learns of the reason. An unexpected
+    error is the model's failure.
+    """
+    problem = error
+    if not isinstance(problem, Problem):
+        problem = model_failed(model, f"{type(error).__name__}: {error}")
+        problem.__cause__ = error
+    reason = "; ".join(getattr(problem, "__notes__", ()))
+    if isinstance(problem, ModelFailed):
+        logger.error(
+            "the model failed",
+            exc_info=problem,
+            extra={"model": problem.extensions.get("model"), "reason": reason or None},
+        )
+    elif reason:
+        logger.warning("the engine refused a request", extra={"reason": reason})
+    problem.__dict__.pop("__notes__", None)
+    problem.__cause__ = problem.__context__ = None
+    return problem.with_traceback(None)
+
+
+def _because(problem: P, reason: str) -> P:
+    problem.add_note(reason[:_REASON_CHARS])
+    return problem

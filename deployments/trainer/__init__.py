@@ -1,3 +1,0 @@
-"""Trainer: the recipe of the shipped nano model (seeded grammar -> corpus -> tokenizer -> weights
--> OpenVINO IR -> card).
-"""

@@ -1,0 +1,157 @@
+"""The child that decodes one chunk's pictures: a request in, a file of measures out.
+
+Runs in the sandbox only. Every frame is scaled once to a small gray picture and a few colours.
+Decoding begins at the chunk's keyframe and goes on past its end until the first frame of the next:
+decoders give frames in order of presentation, so leading frames of an open GOP come before that.
+"""
+
+from array import array
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.video.analysis.arrays import write
+from deployments.video.analysis.decoding import FrameDecoder, first_second
+from deployments.video.analysis.downscale import FrameDownscaler
+from deployments.video.analysis.faces import finder
+from deployments.video.analysis.frame_difference import FrameMeasures
+from deployments.video.analysis.frame_signature import TILE
+from deployments.video.analysis.sampling import SubjectSampler, slot
+from deployments.video.errors import MediaDamaged
+from deployments.video.sandbox.child import run_child
+from deployments.video.sandbox.inputs import open_media
+
+EARLIER_S = (0.0, 2.0, 10.0)  # where else to begin if decoding at the keyframe misses it
+
+
+def analyze_frames(request: dict[str, Any]) -> dict[str, Any]:
+    """Measures one chunk and leaves them in `request["out"]`. Raises MediaDamaged: no frame.
+
+    Which frames a decoder with several threads gives around damage is a matter of chance: then once
+    more with one.
+    """
+    looking = _looked(request)
+    if looking.errors and request["threads"] != 1:
+        looking = _looked({**request, "threads": 1})
+    if not looking.pts and request["begin"] is None:
+        raise MediaDamaged("Not one picture could be decoded.")
+    write(Path(request["out"]), looking.measures())
+    return looking.facts()
+
+
+def _looked(request: dict[str, Any]) -> "_FrameAnalyzer":
+    for earlier_s in EARLIER_S:
+        looking = _FrameAnalyzer(request)
+        if looking.through(earlier_s):
+            return looking
+    looking = _FrameAnalyzer(request)
+    looking.through(None)
+    return looking
+
+
+class _FrameAnalyzer:
+    def __init__(self, request: dict[str, Any]) -> None:
+        self._begin, self._end = request["begin"], request["end"]
+        self._width, self._height = request["size"]
+        container = open_media(request["name"], request["threads"])
+        stream = container.streams[request["stream"]]
+        stream.codec_context.thread_type = "AUTO"
+        fast = request["mode"] == "fast"
+        if fast:
+            stream.codec_context.skip_frame = "NONKEY"
+        self._fast = fast
+        self._ends: int | None = None
+        self._container, self._stream = container, stream
+        self._decoding = FrameDecoder(container, stream)
+        self._base, self._origin = stream.time_base, first_second(container)
+        self._step = 1 / (stream.average_rate or Fraction(25))
+        self._scale = FrameDownscaler(self._width, self._height)
+        self._frames = FrameMeasures()
+        self._subjects = SubjectSampler(request["rotation"], fast, finder())
+        self.pts = array("q")
+
+    def through(self, earlier_s: float | None) -> bool:
+        """Decodes the chunk, from `earlier_s` before it (None: from the very beginning).
+
+        False: its first frame was missed, so it has to be begun earlier.
+        """
+        if self._begin is not None and earlier_s is not None:
+            self._decoding.seek(int(self._begin - earlier_s / self._base))
+        with self._container:
+            for pts, frame in self._kept():
+                if not self.pts and earlier_s is not None and self._begin not in (None, pts):
+                    return False
+                self._push(pts, frame)
+        return bool(self.pts) or earlier_s is None
+
+    @property
+    def errors(self) -> int:
+        return self._decoding.errors
+
+    def measures(self) -> dict[str, NDArray[Any]]:
+        frames, subjects = self._frames, self._subjects
+        edges = [kept for kept in (frames.first, frames.last) if kept is not None]
+        grid = (3, self._height // TILE, self._width // TILE)
+        return {
+            "pts": np.array(self.pts, np.int64),
+            "luma": np.array(frames.luma, np.float32),
+            "motion": np.array(frames.motion, np.float32),
+            "rows": frames.rows(),
+            "head": np.array(frames.head, np.int16).reshape(-1, *grid),
+            "tail": np.array(frames.tail, np.int16).reshape(-1, *grid),
+            "edges": np.array(edges, np.uint8).reshape(-1, self._height, self._width),
+            "sampled": np.array(subjects.sampled, np.int64),
+            "boxes": subjects.boxes(),
+            "faces": subjects.faces(),
+            "pictures": np.array(subjects.pictures(), np.uint8).reshape(
+                -1, *self._turned((self._height, self._width))
+            ),
+        }
+
+    def _turned(self, shape: tuple[int, int]) -> tuple[int, int]:
+        pictures = self._subjects.pictures()
+        return pictures[0].shape if pictures else shape
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "time_base": [self._base.numerator, self._base.denominator],
+            "origin": [self._origin.numerator, self._origin.denominator],
+            "step": float(self._step),
+            "errors": self.errors,
+            "ends": self._decoding.ends if self._fast else self._ends,
+        }
+
+    def _kept(self) -> Iterator[tuple[int, Any]]:
+        """Frames within the chunk whose time stamps rise."""
+        last = None
+        for frame in self._decoding.frames():
+            pts = self._stamp(frame, last)
+            if self._end is not None and pts >= self._end:
+                return
+            if (last is None or pts > last) and (self._begin is None or pts >= self._begin):
+                last = pts
+                yield pts, frame
+
+    def _stamp(self, frame: Any, last: int | None) -> int:
+        """A frame's time; guessed from the one before where the file does not say."""
+        if frame.pts is not None:
+            return int(frame.pts)
+        if frame.dts is not None and last is None:
+            return int(frame.dts)
+        return 0 if last is None else last + max(1, round(self._step / self._base))
+
+    def _push(self, pts: int, frame: Any) -> None:
+        picture, colours = self._scale(frame)
+        self._frames.push(picture, colours)
+        at = slot(pts, self._base, self._origin)
+        self._subjects.push(len(self.pts), at, picture)
+        self.pts.append(pts)
+        self._ends = pts + int(frame.duration or 0)
+
+
+if __name__ == "__main__":
+    run_child(analyze_frames)

@@ -1,0 +1,218 @@
+"""Burn-in: cues in, an ASS document out, for libass with `fontsdir` set to our fonts.
+
+Every event is clipped to the safe area, and lines are broken here by the font's own widths, so that
+nothing is drawn outside it. A word gets its colour by `\\t` transitions of no length at its own
+milliseconds. Text is escaped: it can neither open an override block nor break a line.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pysubs2 import Alignment, Color, SSAEvent, SSAFile, SSAStyle
+
+from deployments.video.captions.bidi import isolated, visual_order
+from deployments.video.captions.font import Font, fonts, runs, scale, width
+from deployments.video.captions.grouping import CaptionCue, Line
+from deployments.video.captions.styles import CaptionStyle, SafeArea, safe_area
+from deployments.video.captions.words import TimedText
+
+_JOINER = "\u2060"  # drawn by no font; it parts a backslash from the letter that gives it meaning
+_BRIDGED_S = 0.25
+_POP_MS = 120
+_AUTO_DIRECTION = -1
+_SPACE = ord(" ")
+_OPAQUE_BOX = 4  # libass: one box behind the whole event
+
+
+def document(
+    cues: tuple[CaptionCue, ...], style: CaptionStyle, width: int, height: int, language: str = ""
+) -> str:
+    """The ASS text that draws `cues` on a picture of `width` x `height` pixels. `language` (two
+    letters) decides between the Chinese, Japanese and Korean shapes of a character.
+    """
+    file = SSAFile()
+    file.info.update(
+        {"PlayResX": str(width), "PlayResY": str(height), "WrapStyle": "2", "YCbCr Matrix": "None"}
+    )
+    if language:
+        file.info["Language"] = language
+    area = safe_area(width, height)
+    file.styles = {"caption": _style(style, area, width, height)}
+    faces = _faces(cues, style, width, height)
+    file.events = [
+        event for cue in cues for event in _events(cue, style, area, width, height, faces)
+    ]
+    return file.to_string("ass", header_notice="Captions by Mobula")
+
+
+def line_height(style: CaptionStyle, width: int, height: int) -> float:
+    """The height of a line in pixels: smaller in wide pictures, which are watched on larger
+    screens, and never so high that two lines leave the safe area.
+    """
+    area = safe_area(width, height)
+    wanted = style.size * min(width, height) * (0.8 if width / height >= 1.3 else 1.0)
+    room = (area.bottom - area.top) * height - 2
+    return min(wanted, room / (2 + 2 * _padding(style)))
+
+
+def line_width(style: CaptionStyle, width: int, height: int) -> float:
+    """What a line may hold, in line heights: the safe area less what outline or box add."""
+    area = safe_area(width, height)
+    room = (area.right - area.left) * width - 2
+    return room / line_height(style, width, height) - 2 * _padding(style)
+
+
+def largest_scale(style: CaptionStyle, width: int, height: int) -> float:
+    """How much higher than `line_height` two lines may be within the safe area."""
+    area = safe_area(width, height)
+    room = (area.bottom - area.top) * height - 2
+    return room / (2 + 2 * _padding(style)) / line_height(style, width, height)
+
+
+def _faces(
+    cues: tuple[CaptionCue, ...], style: CaptionStyle, width: int, height: int
+) -> "_FontChooser":
+    known, most = fonts(), largest_scale(style, width, height)
+    texts = {piece.text for cue in cues for piece in cue.pieces}
+    used = {font.path: font for text in texts for font, _ in runs(text, known)}
+    varied = any(scale(font, known, most) > 1 for font in used.values())
+    return _FontChooser(line_height(style, width, height), most, varied)
+
+
+def _padding(style: CaptionStyle) -> float:
+    """What outline or box add on each side, in line heights."""
+    return style.outline * (2 if style.box else 1)
+
+
+def escape(text: str) -> str:
+    """`text` as ASS shows it, whatever it holds."""
+    text = text.replace("\\", "\\" + _JOINER).replace("{", "\\{").replace("}", "\\}")
+    return " ".join(text.split())
+
+
+def _style(style: CaptionStyle, area: SafeArea, width: int, height: int) -> SSAStyle:
+    size = line_height(style, width, height)
+    padding = _padding(style) * size
+    return SSAStyle(
+        fontname=fonts()[0].family,
+        fontsize=round(size, 2),
+        primarycolor=_colour(style.colour),
+        outlinecolor=_colour(style.edge),
+        backcolor=_colour(style.edge, style.box),
+        borderstyle=_OPAQUE_BOX if style.box else 1,
+        outline=0.0 if style.box else round(padding, 2),
+        shadow=round(padding, 2) if style.box else 0.0,
+        alignment=Alignment.BOTTOM_CENTER,
+        marginl=round(area.left * width),
+        marginr=round((1 - area.right) * width),
+        marginv=round((1 - area.bottom) * height + padding + 1),
+        encoding=_AUTO_DIRECTION,
+    )
+
+
+def _events(
+    cue: CaptionCue,
+    style: CaptionStyle,
+    area: SafeArea,
+    width: int,
+    height: int,
+    faces: "_FontChooser",
+) -> tuple[SSAEvent, ...]:
+    start, end = math.floor(cue.start * 100 + 1e-6) * 10, math.floor(cue.end * 100 + 1e-6) * 10
+    if end <= start or not cue.pieces:
+        return ()
+    edges = (area.left * width, area.top * height, area.right * width, area.bottom * height)
+    clip = ",".join(str(round(edge)) for edge in edges)
+    pop = rf"\fscx70\fscy70\t(0,{_POP_MS},\fscx100\fscy100)" if style.pop else ""
+    text = rf"{{\clip({clip}){pop}}}" + _text(cue, style, start, faces)
+    return (SSAEvent(start=start, end=end, style="caption", text=text),)
+
+
+def _text(cue: CaptionCue, style: CaptionStyle, start_ms: int, faces: "_FontChooser") -> str:
+    pieces = cue.pieces
+    ends = [
+        after.start if after.start - piece.end <= _BRIDGED_S else piece.end
+        for piece, after in zip(pieces, pieces[1:], strict=False)
+    ] + [pieces[-1].end]
+    lit = dict(zip(pieces, ends, strict=True))
+    return r"\N".join(_line(line, lit, style, start_ms, faces) for line in cue.lines)
+
+
+def _line(
+    line: Line,
+    lit: dict[TimedText, float],
+    style: CaptionStyle,
+    start_ms: int,
+    faces: "_FontChooser",
+) -> str:
+    """Words in the order in which they stand, from the left: libass orders words of one colour
+    only, and a word that is lit would part its line in two."""
+    parts: list[str] = []
+    before: int | None = None
+    for at, direction in visual_order([piece.text for piece in line]):
+        piece = line[at]
+        if before is not None and not (piece.glued and before == at - 1):
+            parts.append(faces.gap(line[before].text))
+        drawn = faces.draw(piece.text, _light(piece, lit[piece], style, start_ms), direction)
+        parts.append(drawn)
+        before = at
+    return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _FontChooser:
+    """Chooses fonts and their sizes: `size` is the first's line height in pixels, `most` how much
+    larger another may be."""
+
+    size: float
+    most: float
+    varied: bool  # whether there are sizes other than `size`
+
+    def draw(self, text: str, tags: str, direction: str) -> str:
+        """`text` with the tags that select its fonts, after `tags` of the caller's."""
+        known = fonts()
+        drawn: list[str] = []
+        for number, (font, part) in enumerate(runs(text, known)):
+            face = self._select(font) if number or len(known) > 1 else ""
+            set_up = face + ("" if number else tags)
+            drawn.append((f"{{{set_up}}}" if set_up else "") + escape(part))
+        return isolated("".join(drawn), direction)
+
+    def gap(self, before: str) -> str:
+        """A space after `before`: the first font's, where its own is as wide as a picture."""
+        known = fonts()
+        *_, (last, _) = runs(before, known)
+        wide = last.advances.get(_SPACE, 0.0) > 2 * known[0].advances.get(_SPACE, 1.0)
+        return f"{{{self._select(known[0])}}} " if wide else " "
+
+    def _select(self, font: Font) -> str:
+        size = self.size * scale(font, fonts(), self.most)
+        return rf"\fn{font.family}" + (rf"\fs{size:.2f}" if self.varied else "")
+
+
+def _light(piece: TimedText, until: float, style: CaptionStyle, start_ms: int) -> str:
+    if style.active == style.colour:
+        return ""
+    base, active = (_bgr(colour) for colour in (style.colour, style.active))
+    on, off = (round(moment * 1000) - start_ms for moment in (piece.start, until))
+    off = max(off, on + 1, 1)
+    # `\t` from 0 to 0 would mean the event's whole duration.
+    lights = rf"\1c{active}" if on <= 0 else rf"\1c{base}\t({on},{on},\1c{active})"
+    return rf"{lights}\t({off},{off},\1c{base})"
+
+
+def _bgr(colour: str) -> str:
+    return f"&H{colour[5:7]}{colour[3:5]}{colour[1:3]}&".upper()
+
+
+def _colour(colour: str, opacity: float = 1.0) -> Color:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return Color(red, green, blue, 0 if opacity <= 0 else round(255 * (1 - opacity)))
+
+
+@lru_cache(maxsize=4096)
+def measure(text: str, most: float = 1.0) -> float:
+    """The width of `text` in line heights, in the fonts that will draw it, none of them more than
+    `most` times as large as the first."""
+    return width(text, fonts(), most)

@@ -1,0 +1,72 @@
+"""Glyphs: words in, those that the installed fonts can draw out.
+
+Scripts without a font are left out of burnt-in captions (boxes would stand in their place) and stay
+in the subtitle files; `unsupported_scripts` says which, so that a caller is told.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import replace
+
+import regex
+
+from deployments.contracts.media import Transcript
+from deployments.video.captions.font import first_font, font_for, fonts
+from deployments.video.captions.words import TimedText, clusters
+
+_LETTER = regex.compile(r"\p{L}")
+
+
+def drawable(pieces: Iterable[TimedText]) -> tuple[TimedText, ...]:
+    """`pieces` without what no font draws; a piece of which nothing is left is dropped."""
+    kept = (replace(piece, text=drawable_text(piece.text)) for piece in pieces)
+    return tuple(piece for piece in kept if piece.text)
+
+
+def drawable_text(text: str) -> str:
+    """`text` without the visible characters that no font draws; an accent alone may be lost."""
+    if font_for(text, fonts()):
+        return text
+    return "".join(filter(None, (_drawn(cluster) for cluster in clusters(text)))).strip()
+
+
+def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
+    """The scripts of letters in `transcript` that burnt-in captions leave out, as Unicode names
+    them ("Tibetan", "Yi"); empty when every word can be drawn.
+    """
+    marks = {mark for word in transcript.words for mark in word.text}
+    letters = {mark for mark in _composed(marks) if _LETTER.match(mark)}
+    letters = {letter for letter in letters if not first_font().draws(letter)}
+    return frozenset(
+        unicodedata.name(letter, "UNKNOWN").split()[0].capitalize()
+        for letter in letters
+        if not font_for(letter, fonts())
+    )
+
+
+def _composed(marks: Iterable[str]) -> set[str]:
+    """Characters in the composed form in which they are drawn."""
+    return {part for mark in marks for part in unicodedata.normalize("NFC", mark)}
+
+
+def omission_reason(transcript: Transcript) -> str:
+    """A sentence for the caller when some words cannot be burnt in, else an empty string."""
+    return why_undrawn(unsupported_scripts(transcript))
+
+
+def why_undrawn(scripts: Iterable[str]) -> str:
+    """The same for scripts that are known to have no font."""
+    names = ", ".join(sorted(scripts))
+    if not names:
+        return ""
+    return (
+        f"no installed font draws {names}: those words are in the SRT and VTT files "
+        "only; a font file in the captions' font folder adds them"
+    )
+
+
+def _drawn(cluster: str) -> str:
+    if font_for(cluster, fonts()):
+        return cluster
+    base = cluster[:1]
+    return base if _LETTER.match(base) and font_for(base, fonts()) else ""

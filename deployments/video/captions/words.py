@@ -1,0 +1,118 @@
+"""Words: a transcript in, clean pieces of text on the clip's timeline out.
+
+What was said is untrusted: times may be missing, out of order or overlapping, text may hold line
+breaks, control characters or hundreds of letters without a gap. What comes out is in order, does
+not overlap and has no piece longer than a line can hold.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import regex
+
+from deployments.contracts.media import Seconds, Word
+from deployments.video.captions.timeline import Timeline
+
+LONGEST_WORD = 300  # characters; what is beyond is cut off
+SHORTEST_S = 0.04
+SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+_CONTROL = regex.compile(
+    r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
+)
+# A letter of Thai or Lao with the vowels that are written before and after it: no line ends within.
+SYLLABLE = (
+    r"[\u0e40-\u0e44\u0ec0-\u0ec4]?\X[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3]*"
+)
+_RUN = regex.compile(rf"(?:(?={SPACELESS}){SYLLABLE}){{1,6}}\p{{P}}*|(?:(?!{SPACELESS})\X)+")
+_SPACELESS_END = regex.compile(rf"{SPACELESS}[\p{{P}}\p{{M}}]*$")
+_SPACELESS_START = regex.compile(rf"^\p{{P}}*{SPACELESS}")
+_CLUSTER = regex.compile(SYLLABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedText:
+    """Text that lights up at once, from `start` to `end` (seconds of the clip). `glued`: no gap
+    before it. `closes`: a sentence ends with it. `breaks`: a line of the source does.
+    """
+
+    start: Seconds
+    end: Seconds
+    text: str
+    glued: bool = False
+    closes: bool = False
+    breaks: bool = False
+
+
+def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
+    """The pieces of those words that are heard in the clip, in order and apart."""
+    found = [piece for word in words for piece in _placed(word, timeline)]
+    found.sort(key=lambda piece: piece.start)
+    return _glued(_apart(found, timeline.duration))
+
+
+def clean(text: str) -> str:
+    """`text` in Unicode's composed form, in one line, without characters that steer its display."""
+    composed = unicodedata.normalize("NFC", text[: 4 * LONGEST_WORD])
+    return " ".join(_CONTROL.sub(" ", composed).split())
+
+
+def split(piece: TimedText, parts: Sequence[str]) -> list[TimedText]:
+    """`piece` as `parts`, each with the share of its time that its length has."""
+    total = sum(len(part) for part in parts) or 1
+    found: list[TimedText] = []
+    done = 0
+    span = piece.end - piece.start
+    for part in parts:
+        start = piece.start + span * done / total
+        done += len(part)
+        end = piece.start + span * done / total
+        found.append(TimedText(start, end, part, glued=piece.glued if not found else True))
+    found[-1:] = [replace(last, closes=piece.closes, breaks=piece.breaks) for last in found[-1:]]
+    return found
+
+
+def clusters(text: str) -> list[str]:
+    """The visible characters of `text` (extended grapheme clusters, UAX #29)."""
+    return list(_CLUSTER.findall(text))
+
+
+def _placed(word: Word, timeline: Timeline) -> list[TimedText]:
+    if not (math.isfinite(word.start) and math.isfinite(word.end)):
+        return []
+    place = timeline.to_clip_time(word.start, max(word.start, word.end))
+    text = "" if place is None else clean(word.text)[:LONGEST_WORD]
+    if place is None or not text:
+        return []
+    runs = [(run, i > 0) for part in text.split() for i, run in enumerate(_RUN.findall(part))]
+    parts = split(
+        TimedText(*place, text, closes=word.ends_sentence, breaks=word.ends_cue),
+        [run for run, _ in runs],
+    )
+    return [replace(part, glued=glued) for part, (_, glued) in zip(parts, runs, strict=True)]
+
+
+def _apart(found: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
+    """Cut a piece short when the next begins; push the next back where that leaves nothing."""
+    kept: list[TimedText] = []
+    for piece in found:
+        start = piece.start
+        if kept and kept[-1].end > start:
+            floor = kept[-1].start + SHORTEST_S
+            kept[-1] = replace(kept[-1], end=max(start, min(floor, kept[-1].end)))
+            start = max(start, kept[-1].end)
+        end = min(max(piece.end, start + SHORTEST_S), duration)
+        if end - start > SHORTEST_S / 2:
+            kept.append(replace(piece, start=start, end=end))
+    return kept
+
+
+def _glued(found: Sequence[TimedText]) -> tuple[TimedText, ...]:
+    """Scripts without gaps between words stay without, across words too."""
+    return tuple(
+        replace(piece, glued=True)
+        if i and _SPACELESS_END.search(found[i - 1].text) and _SPACELESS_START.search(piece.text)
+        else piece
+        for i, piece in enumerate(found)
+    )

@@ -1,0 +1,78 @@
+"""Subjects: what analysis saw in, the subject's extent along the axis of the pan out.
+
+In: `VideoFeatures.subjects` (centre, size, confidence; NaN where nothing stands out), of one shot.
+Out: a `Track` of its known moments, without outliers. Nothing here knows of crops.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.contracts.media import Seconds, VideoFeatures
+
+SURE = 0.2  # confidence below which a subject is not known
+MOVES = 0.35  # and above which it is seen to move; below, something merely stands out
+_OFTEN = 0.25  # of the known samples
+_WINDOW = 5  # samples, about a second
+_GAP_S = 1.0
+Line = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """The subject's `near` and `far` edge (shares of the picture) at rising `times`; `known` is
+    the share of the shot's samples that these are.
+    """
+
+    times: Line
+    near: Line
+    far: Line
+    known: float
+
+    def at(self, moments: Line) -> tuple[Line, Line]:
+        """Both edges at `moments`, NaN further than a second from where they are known."""
+        after = np.searchsorted(self.times, moments).clip(1, max(len(self.times) - 1, 1))
+        edges = [np.interp(moments, self.times, edge) for edge in (self.near, self.far)]
+        last = len(self.times) - 1
+        left, right = self.times[after - 1], self.times[np.minimum(after, last)]
+        inside = (moments >= left) & (moments <= right) & (right - left <= _GAP_S)
+        close = np.minimum(np.abs(moments - left), np.abs(moments - right)) <= _GAP_S / 2
+        lost = ~(inside | close)
+        return np.where(lost, np.nan, edges[0]), np.where(lost, np.nan, edges[1])
+
+
+def track(sight: VideoFeatures | None, start: Seconds, end: Seconds, axis: int) -> Track | None:
+    """The subject between `start` and `end` along `axis` (0: across, 1: down); None if it is not
+    known anywhere there. What moves, and often, is the subject while it rests too, whatever else
+    stands out then.
+    """
+    if sight is None:
+        return None
+    here = (sight.subject_times >= start) & (sight.subject_times < end)
+    rows = sight.subjects[here].astype(np.float64)
+    sure = np.isfinite(rows).all(axis=1) & (rows[:, 4] >= SURE)
+    if not sure.any():
+        return None
+    moves = sure & (rows[:, 4] > MOVES)
+    taken = moves if moves.sum() >= _OFTEN * sure.sum() else sure
+    centre, size = rows[taken, axis], np.maximum(rows[taken, 2 + axis], 0.0)
+    return Track(
+        sight.subject_times[here][taken],
+        _median(np.clip(centre - size / 2, 0.0, 1.0)),
+        _median(np.clip(centre + size / 2, 0.0, 1.0)),
+        float(sure.mean()),
+    )
+
+
+def _median(values: Line) -> Line:
+    """A running median whose window shrinks towards both ends, so that a steady slope stays; the
+    ends themselves keep to where their neighbours point (Tukey's end-point rule, 1977)."""
+    count = len(values)
+    reach = np.minimum(_WINDOW // 2, np.minimum(np.arange(count), np.arange(count)[::-1]))
+    spans = zip(np.arange(count) - reach, np.arange(count) + reach + 1, strict=True)
+    calm = np.array([np.median(values[first:last]) for first, last in spans])
+    if count >= _WINDOW:
+        for end, near, after in ((0, 1, 2), (-1, -2, -3)):
+            calm[end] = np.median([values[end], calm[near], 3 * calm[near] - 2 * calm[after]])
+    return calm

@@ -1,0 +1,1 @@
+"""What a recording holds: streams, sizes, durations; read in a sandboxed child."""

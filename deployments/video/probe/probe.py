@@ -1,0 +1,88 @@
+"""What a recording holds, told before anything is decoded in earnest or charged for.
+
+A file in, `MediaInfo` in display space out, or a typed problem. The looking is done by a sandboxed
+child (probe_child.py); what it says is not trusted: types, ranges and limits are checked here.
+"""
+
+import math
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deployments.contracts.media import MediaInfo, MediaLimits, VideoTrack
+from deployments.video.errors import MediaDamaged, MediaTooLarge, MediaTooShort, NoMedia
+from deployments.video.sandbox import Cancel, ChildLimits, link_input, python_child
+
+PROBE_LIMITS = ChildLimits(cpu_s=20, wall_s=60.0, output_bytes=1 << 20, files=32)
+_CHILD = "deployments.video.probe.child"
+
+
+def probe(
+    path: Path,
+    folder: Path,
+    limits: MediaLimits | None = None,
+    *,
+    child: ChildLimits = PROBE_LIMITS,
+    cancel: Cancel | None = None,
+) -> MediaInfo:
+    """What the file holds. Blocks for some 0.4 s; `folder` is private and may be the file's own.
+
+    Raises MediaRefused (no recording), NoMedia, MediaDamaged (no picture can be decoded, times that
+    cannot be), MediaTooLarge (names the field of MediaLimits), and what python_child raises.
+    """
+    limits = limits or MediaLimits()
+    size = path.stat().st_size
+    if size > limits.max_bytes:
+        raise MediaTooLarge("max_bytes", limits.max_bytes, size)
+    with link_input(path, folder) as (name, readable):
+        request = {"name": name, "limits": asdict(limits)}
+        said = python_child(_CHILD, request, folder, limits=child, cancel=cancel, readable=readable)
+    return check_limits(_parsed({**said, "bytes": size}), limits)
+
+
+def check_limits(info: MediaInfo, limits: MediaLimits) -> MediaInfo:
+    """`info`, if it is within the limits. Raises MediaTooLarge, MediaTooShort and NoMedia."""
+    if info.video is None and not info.audio:
+        raise NoMedia()
+    streams = len(info.audio) + len(info.subtitles) + (info.video is not None)
+    _at_most("max_streams", streams, limits.max_streams)
+    _at_most("max_duration_s", round(info.duration, 3), limits.max_duration_s)
+    if info.duration < limits.min_duration_s:
+        raise MediaTooShort(info.duration, limits.min_duration_s)
+    if info.video is not None:
+        video = info.video
+        _at_most("max_pixels", video.coded_width * video.coded_height, limits.max_pixels)
+        _at_most("max_pixels", video.width * video.height, limits.max_pixels)
+        _at_most("max_fps", round(float(video.fps), 3), limits.max_fps)
+    return info
+
+
+def _at_most(field: str, got: float, limit: float) -> None:
+    if got > limit:
+        raise MediaTooLarge(field, limit, got)
+
+
+def _parsed(said: dict[str, Any]) -> MediaInfo:
+    try:
+        info = msgspec.convert(said, MediaInfo, dec_hook=_fraction)
+    except (msgspec.ValidationError, ValueError, ZeroDivisionError) as error:
+        raise MediaDamaged() from error
+    video = info.video
+    times = [info.duration, *(track.start for track in info.audio)]
+    if not all(map(math.isfinite, times)) or (video is not None and not _sane(video)):
+        raise MediaDamaged("The header holds values that cannot be.")
+    return info
+
+
+def _sane(video: VideoTrack) -> bool:
+    sizes = (video.width, video.height, video.coded_width, video.coded_height, video.bits)
+    return min(sizes) > 0 and min(video.fps, video.sar) > 0 and math.isfinite(video.start)
+
+
+def _fraction(kind: type, value: Any) -> Any:
+    if kind is Fraction and isinstance(value, str) and len(value) < 50:
+        return Fraction(value)
+    raise ValueError(f"{kind.__name__} expected")

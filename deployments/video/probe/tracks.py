@@ -1,0 +1,124 @@
+"""Which picture, sound and subtitles of a recording are used: one rule for all stages.
+
+In: the tracks of a file, with their flags, languages, and whether they are silent. Out: one of
+each. Nothing else in the clipper picks a stream. The order of the reasons:
+
+    picture    not a cover or still; marked as default; the most pixels
+    sound      chosen by the caller; not silent; no commentary; the wanted language; no dub;
+               marked as default
+    subtitles  text, never forced ones or commentary; the wanted language, else that of the sound;
+               marked as default; not those for the hard of hearing
+
+Among equals it is the first in the file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cluster.runtime.problems import InvalidRequest
+from deployments.contracts.media import AudioTrack, MediaInfo, SubtitleTrack
+
+
+@dataclass(frozen=True, slots=True)
+class VideoStream:
+    """One video stream of a file. `still`: a cover, a thumbnail or another single picture."""
+
+    index: int
+    pixels: int
+    default: bool
+    still: bool
+
+
+class NoSuchTrack(InvalidRequest):
+    """`number` is not that of an audio track; `tracks` is how many there are."""
+
+    slug, title = "unknown-audio-track", "No such audio track"
+
+    def __init__(self, number: int, tracks: int) -> None:
+        there = {0: "no audio track", 1: "one audio track"}.get(tracks, f"{tracks} audio tracks")
+        super().__init__(
+            f"audio_track: is {number}; the recording has {there}.",
+            param="audio_track",
+            limit=tracks,
+        )
+
+
+def best_picture(streams: Sequence[VideoStream]) -> int | None:
+    """The index of the stream that is the recording's picture; None: it has none."""
+    moving = [stream for stream in streams if not stream.still]
+    best = min(
+        moving,
+        key=lambda stream: (not stream.default, -stream.pixels, stream.index),
+        default=None,
+    )
+    return None if best is None else best.index
+
+
+def sound_of(info: MediaInfo) -> AudioTrack | None:
+    """The audio track in use: the chosen one, else that of the rule; None: there is none."""
+    chosen = next((track for track in info.audio if track.index == info.sound), None)
+    return chosen or best_sound(info.audio)
+
+
+def best_sound(tracks: Sequence[AudioTrack], language: str | None = None) -> AudioTrack | None:
+    """The track that the rule takes where `language` (two or three letters) is wanted."""
+    return min(tracks, key=lambda track: _sound_rank(track, language), default=None)
+
+
+def with_sound(info: MediaInfo, number: int | None, language: str | None) -> MediaInfo:
+    """`info` with its audio track chosen: the one of that number, from 1, else by the rule.
+
+    Raises NoSuchTrack.
+    """
+    if number is not None and not 1 <= number <= len(info.audio):
+        raise NoSuchTrack(number, len(info.audio))
+    chosen = best_sound(info.audio, language) if number is None else info.audio[number - 1]
+    return info if chosen is None else replace(info, sound=chosen.index)
+
+
+def number_of(info: MediaInfo, track: AudioTrack) -> int:
+    """Which audio track of the file it is, from 1."""
+    return [each.index for each in info.audio].index(track.index) + 1
+
+
+def best_subtitles(info: MediaInfo, language: str | None = None) -> SubtitleTrack | None:
+    """The subtitles to take words from, of `language` if there are such; None: there are none that
+    hold all that is said."""
+    sound = sound_of(info)
+    wanted = language or (sound.language if sound else None)
+    whole = [
+        track for track in info.subtitles if track.text and not (track.forced or track.comment)
+    ]
+    return min(
+        whole,
+        key=lambda track: (
+            not same_language(track.language, wanted),
+            not track.default,
+            track.impaired,
+            track.index,
+        ),
+        default=None,
+    )
+
+
+def same_language(one: str | None, other: str | None) -> bool:
+    """Whether two tags name one language, however it is written: en, eng and en-GB; de, deu and
+    ger. False where either is unknown."""
+    return bool(one and other) and _primary(one) == _primary(other)
+
+
+def _sound_rank(track: AudioTrack, language: str | None) -> tuple[int | bool, ...]:
+    heard = {False: 0, None: 1, True: 2}[track.silent]
+    foreign = bool(language) and not same_language(track.language, language)
+    return (heard, track.comment, foreign, track.dub, not track.default, track.index)
+
+
+def _primary(tag: str | None) -> str:
+    """The language of a tag by its shortest code (ISO 639)."""
+    from langcodes import Language  # loads tables: a tenth of a second
+    from langcodes.tag_parser import LanguageTagError
+
+    try:
+        return Language.get(tag or "").language or ""
+    except LanguageTagError:
+        return (tag or "").lower()

@@ -1,0 +1,135 @@
+"""What a video stream's pictures are like, from its first packets and one decoded picture.
+
+Runs in a child. Pictures are described in display space: upright, with square pixels.
+"""
+
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from itertools import islice
+from typing import Any
+
+import av  # noqa: TID253 (runs as a child only)
+import numpy as np
+
+from deployments.contracts.media import Hdr, VideoTrack
+from deployments.video.errors import MediaDamaged, MediaTooLarge
+from deployments.video.probe.duration import since_start
+
+HEAD_PACKETS = 300
+PICTURE_PACKETS = 1_200
+_REORDERED = 16  # the most pictures that H.264 and HEVC hold back
+_TRANSFERS: dict[int, Hdr] = {16: "pq", 18: "hlg"}  # ITU-T H.273, table 3
+_WIDEST = Fraction(10)
+
+
+@dataclass(slots=True)
+class StreamHead:
+    """`times` are those of the first packets, seconds; `picture` the first that decodes."""
+
+    times: list[float] = field(default_factory=list)
+    picture: Any = None
+
+
+def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str, Any]:
+    """Raises MediaTooLarge (max_pixels) before anything is decoded, MediaDamaged if nothing can."""
+    context = stream.codec_context
+    pixels = context.width * context.height
+    if pixels > limits["max_pixels"]:
+        raise MediaTooLarge("max_pixels", limits["max_pixels"], pixels)
+    start = since_start(container, stream)
+    head = read_head(container, stream)
+    picture = head.picture
+    if picture is None:
+        raise MediaDamaged("No picture could be decoded.")
+    sar = shape(stream.sample_aspect_ratio)
+    rotation = round(-picture.rotation / 90) * 90 % 360
+    width, height = upright(picture.width, picture.height, sar, rotation)
+    track = VideoTrack(
+        index=stream.index,
+        codec=context.codec.canonical_name,
+        width=width,
+        height=height,
+        coded_width=picture.width,
+        coded_height=picture.height,
+        rotation=rotation,
+        sar=sar,
+        fps=rate(stream, head, limits["max_fps"]),
+        vfr=is_variable_rate(head, stream),
+        frames=stream.frames or None,
+        pixel_format=picture.format.name,
+        bits=max(part.bits for part in picture.format.components),
+        hdr=_TRANSFERS.get(int(context.color_trc), "sdr"),
+        interlaced=bool(picture.interlaced_frame),
+        start=start,
+    )
+    return {**asdict(track), "sar": str(track.sar), "fps": str(track.fps)}
+
+
+def read_head(container: Any, stream: Any) -> StreamHead:
+    """Packets until HEAD_PACKETS are seen and one picture is decoded."""
+    head = StreamHead()
+    packets = islice(container.demux(stream), PICTURE_PACKETS)
+    while head.picture is None or len(head.times) < HEAD_PACKETS:
+        try:
+            packet = next(packets, None)
+        except av.FFmpegError:
+            packet = None
+        if packet is None:
+            return head
+        time = packet.pts if packet.pts is not None else packet.dts
+        if time is not None:
+            head.times.append(float(time * packet.time_base))
+        if head.picture is None:
+            head.picture = _first(packet)
+    return head
+
+
+def _first(packet: Any) -> Any:
+    try:
+        return next(iter(packet.decode()), None)
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError):
+        return None
+
+
+def shape(sar: Fraction | None) -> Fraction:
+    """The pixels' aspect ratio; one that no camera makes is taken for damage: square."""
+    if not sar or not 1 / _WIDEST <= sar <= _WIDEST:
+        return Fraction(1)
+    return sar
+
+
+def upright(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
+    """Size of the picture as it is to be seen. As ffmpeg's `scale=iw*sar:ih`, then turned."""
+    wide = max(1, round(width * sar))
+    return (height, wide) if rotation % 180 else (wide, height)
+
+
+def rate(stream: Any, head: StreamHead, most: float) -> Fraction:
+    """Pictures a second on average: the header's word, or if that cannot be, as measured."""
+    said = stream.average_rate or Fraction(0)
+    if 0 < said <= most:
+        return Fraction(said)
+    steps = frame_interval(head)
+    if steps.size and steps.mean() > 0:
+        return Fraction(1 / float(steps.mean())).limit_denominator(1001)
+    return Fraction(said or stream.guessed_rate or 25)
+
+
+def is_variable_rate(head: StreamHead, stream: Any) -> bool:
+    """Whether pictures come unevenly, by more than a tenth and than the clock's own rounding."""
+    steps = frame_interval(head)
+    if steps.size < 2:
+        return False
+    usual = float(np.median(steps))
+    allowed = max(0.1 * usual, 1.5 * float(stream.time_base))
+    return bool(np.abs(steps - usual).max() > allowed)
+
+
+def frame_interval(head: StreamHead) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Seconds between pictures in the order they are shown. Of the last ones read, some that are
+    shown before them may not have been read, or may be cut off: where there are enough without
+    them, they are left out."""
+    times = np.unique(np.asarray(head.times, dtype=np.float64))
+    return np.diff(times[:-_REORDERED] if times.size > 3 * _REORDERED else times)

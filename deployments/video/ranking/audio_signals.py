@@ -1,0 +1,100 @@
+"""What stands out to the ear. In: hearing. Out: deviations on the grid: energy, bursts, laughter.
+
+Loud is not enough. A recording's beginning, a song or a click is loud without being news: `energy`
+must rise over what came before and after, and live (change within seconds); every measure is taken
+from medians of half seconds, in which a click is lost.
+"""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from deployments.contracts.media import AudioFeatures
+from deployments.video.ranking.calibration import (
+    LARGEST,
+    Curve,
+    deviations,
+    novelty,
+    smooth,
+    trailing_quantile,
+)
+from deployments.video.ranking.grid import STEP_S, Grid
+
+NEIGHBOURHOOD_S = 90.0
+QUIETEST_DB = -60.0  # below, sound is not told from none
+USUAL = 0.35  # quantile of the neighbourhood: other moments in it do not count
+LIVELY_DB = 2.0  # mean change of the level in half a second; constant music has less
+STEP_DB = 6.0
+RISE_DB = 2.0  # the smallest rise that counts as one deviation
+LAUGHTER_HZ = (3.7, 6.5)
+SLOWER_HZ = 2.5  # swings that come with single bursts and words are not looked at
+MODULATION_S = 2.0
+STRONG_DB = 20.0  # over the usual swing; more is not better
+COARSEST_HOP_S = 0.06  # laughter's modulation is not seen in coarser levels
+
+
+def audio_signals(hearing: AudioFeatures | None, grid: Grid) -> dict[str, Curve]:
+    """`energy`, `bursts` and `laughter` by half second; empty where nothing can be told."""
+    if hearing is None or grid.count == 0 or hearing.level.size == 0:
+        return {}
+    level = np.maximum(hearing.level.astype(np.float64), QUIETEST_DB)
+    times = hearing.start + np.arange(level.size) * hearing.hop_s
+    if float(level.max()) <= QUIETEST_DB:
+        return {}
+    steady = grid.medians(times, level)
+    curves = {"energy": _energy(steady, grid), "bursts": _bursts(steady, grid)}
+    if hearing.hop_s <= COARSEST_HOP_S:
+        curves["laughter"] = _laughter(level, hearing, grid)
+    return curves
+
+
+def _energy(steady: Curve, grid: Grid) -> Curve:
+    amplitude = smooth(10 ** (steady / 20), grid.cells(3.0))
+    rise = novelty(20 * np.log10(amplitude), grid.cells(NEIGHBOURHOOD_S), USUAL)
+    return deviations(rise * _liveliness(steady, grid), RISE_DB, spread=RISE_DB)
+
+
+def _liveliness(steady: Curve, grid: Grid) -> Curve:
+    """0 for a constant level, 1 for one that goes up and down as speech, laughter or applause does.
+
+    The louder sound counts by its power, so quiet before a song does not make the song lively; one
+    step, however high, is hardly a change: each counts up to `STEP_DB`.
+    """
+    steps = np.minimum(np.abs(np.diff(steady, prepend=steady[:1])), STEP_DB)
+    power, width = 10 ** (steady / 10), grid.cells(8.0)
+    change = smooth(steps * power, width) / smooth(power, width)
+    return np.minimum(change / LIVELY_DB, 1.0)
+
+
+def _bursts(steady: Curve, grid: Grid) -> Curve:
+    """Rises over the last seconds' usual level, again and again."""
+    rise = np.maximum(steady - trailing_quantile(steady, grid.cells(12.0)), 0.0)
+    dense = smooth(rise, grid.cells(6.0))
+    return deviations(dense * _liveliness(steady, grid), RISE_DB / 2)
+
+
+def _laughter(level: Curve, hearing: AudioFeatures, grid: Grid) -> Curve:
+    """How strongly and how regularly the loudness swings four to six times a second: the line in
+    the spectrum of its envelope (dB over what is usual), by its share of all that swings."""
+    width = round(MODULATION_S / hearing.hop_s)
+    stride = max(1, round(STEP_S / hearing.hop_s))
+    if level.size < width:
+        return grid.zeros()
+    windows = sliding_window_view(10 ** (level / 20), width)[::stride]
+    shape = np.hanning(width)
+    swings = np.abs(np.fft.rfft((windows - windows.mean(1, keepdims=True)) * shape, axis=1)) ** 2
+    rates = np.fft.rfftfreq(width, hearing.hop_s)
+    line = _peak(swings[:, (rates >= LAUGHTER_HZ[0]) & (rates <= LAUGHTER_HZ[1])])
+    rest = swings[:, (rates > SLOWER_HZ) & (rates <= 12.0)].sum(1)
+    centres = hearing.start + (np.arange(len(windows)) * stride + width / 2) * hearing.hop_s
+    regular = grid.medians(centres, line / np.maximum(rest, 1e-12))
+    strong = grid.medians(centres, 10 * np.log10(line + 1e-9))
+    risen = np.clip(strong - np.median(strong), 0.0, STRONG_DB) / STRONG_DB
+    sure = deviations(regular, 0.05) / LARGEST
+    return LARGEST * smooth(np.sqrt(risen * sure), grid.cells(3.0))
+
+
+def _peak(band: Curve) -> Curve:
+    """The strongest line and its neighbours, by row."""
+    if band.shape[1] < 3:
+        return band.sum(1)
+    return sliding_window_view(band, 3, axis=1).sum(2).max(1)

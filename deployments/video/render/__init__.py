@@ -1,0 +1,5 @@
+"""Rendering: a plan of one clip and its recording in, finished files out, with one encode."""
+
+from deployments.video.render.clip import OnProgress, render
+
+__all__ = ["OnProgress", "render"]

@@ -1,0 +1,107 @@
+"""One ffmpeg command for a whole clip: every aspect's file and its thumbnails, from one decode."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deployments.contracts.clips import ClipPlan
+from deployments.contracts.media import MediaInfo
+from deployments.video.errors import NoMedia
+from deployments.video.probe.tracks import sound_of
+from deployments.video.render.audio_filters import (
+    gain_filters,
+    nodes,
+    split_audio,
+    to_filter_string,
+    trim_and_resample,
+)
+from deployments.video.render.encoding import (
+    audio_options,
+    file_options,
+    picture_options,
+    video_options,
+)
+from deployments.video.render.layout import Stream
+from deployments.video.render.loudness import Gain
+from deployments.video.render.span import Span
+from deployments.video.render.video_filters import VideoOutput, build_outputs
+from deployments.video.render.waves import waveform_filter
+from deployments.video.render.workspace import Workspace
+from deployments.video.sandbox.inputs import ffmpeg_options, input_name
+
+
+@dataclass(frozen=True, slots=True)
+class RenderCommand:
+    """`argv` for the clip; `files` (name: text) it needs; `pictures` are the names of the videos it
+    makes, `candidates` the patterns (`%d` from 1) of the thumbnails to choose from, `blacks` the
+    files in which it notes black frames."""
+
+    argv: tuple[str, ...]
+    files: Mapping[str, str]
+    pictures: tuple[str, ...]
+    candidates: tuple[str, ...]
+    blacks: tuple[str, ...]
+
+
+def command(
+    plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, work: Workspace
+) -> RenderCommand:
+    """The command that renders `plan`; a graph built with ffmpeg-python, to be run by us."""
+    import ffmpeg
+
+    stem = f"c{plan.index}"
+    source = input_node(span, work)
+    track = sound_of(info)
+    sound = [] if track is None else [source[str(track.index)]]
+    options = video_options(plan, span.rate, work.encoder_threads) | file_options()
+    if track is not None:  # in a graph of its own, to be made anew where the sound's form changes
+        even = trim_and_resample(span.lead, span.duration, track.start > span.start, span.repair)
+        chain = to_filter_string((*even, *gain_filters(gain)))
+        options |= {"filter:a": chain, **audio_options()}
+    drawings = _drawings(source, plan, info, span, gain, stem)
+    pictures = tuple(f"{stem}o{number}.mp4" for number in range(len(drawings)))
+    candidates = tuple(f"{stem}o{number}-%d.jpg" for number in range(len(drawings)))
+    blacks = tuple(f"{stem}o{number}.black" for number in range(len(drawings)))
+    outputs: list[Any] = []
+    for drawing, picture, candidate in zip(drawings, pictures, candidates, strict=True):
+        outputs.append(ffmpeg.output(drawing.picture, *sound, picture, **options))
+        outputs.append(ffmpeg.output(drawing.candidates, candidate, **picture_options()))
+    argv = ffmpeg.merge_outputs(*outputs).compile(cmd=work.ffmpeg(*_globals(work)))
+    files = {name: words for drawing in drawings for name, words in drawing.files.items()}
+    return RenderCommand(tuple(argv), files, pictures, candidates, blacks)
+
+
+def input_node(span: Span, work: Workspace) -> Stream:
+    """The recording, from the keyframe before the span on; from its very beginning where nothing is
+    sought. What lies before and after the span the graph takes away: ffmpeg's own cut is only as
+    exact as microseconds are, and its `-t` counts from the keyframe."""
+    import ffmpeg
+
+    options = ffmpeg_options() | {"threads": str(work.threads)}
+    if span.seek > 0:
+        options["ss"] = f"{span.seek:.6f}"
+    return ffmpeg.input(
+        input_name(work.source),
+        noaccurate_seek=None,
+        max_error_rate=1,
+        **{"reinit_filter:v": 0},
+        **options,
+    )
+
+
+def _globals(work: Workspace) -> Sequence[str]:
+    threads = ("-filter_complex_threads", str(work.threads))
+    return ("-v", "warning", "-nostats", "-progress", "pipe:1", *threads)
+
+
+def _drawings(
+    source: Stream, plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, stem: str
+) -> tuple[VideoOutput, ...]:
+    if info.video is not None:
+        return build_outputs(source[str(info.video.index)], info.video, span, plan.outputs, stem)
+    track = sound_of(info)
+    if track is None:
+        raise NoMedia()
+    even = trim_and_resample(span.lead, span.duration, True, span.repair)
+    sound = nodes(source[str(track.index)], (*even, *gain_filters(gain)))
+    return waveform_filter(split_audio(sound, len(plan.outputs)), span, plan.outputs, stem)

@@ -1,0 +1,72 @@
+"""How a part of a clip fills its output: a crop that may move, or the whole picture over a blur.
+
+Sizes are even, pixels square; the source's own pixels need not be.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from deployments.contracts.clips import OutputPlan
+from deployments.contracts.media import VideoTrack
+from deployments.video.render.colour import can_crop_between_chroma
+from deployments.video.render.cropping import CropSegment
+from deployments.video.render.rectangles import (
+    SMALLEST,
+    centred,
+    covering_share,
+    crop_size,
+    even_below,
+    fitted_size,
+)
+
+Stream = Any  # ffmpeg-python has no types
+_BACKGROUND = 8  # times smaller than the output: a blur is cheap there and looks the same
+
+
+def stored(track: VideoTrack) -> tuple[int, int]:
+    """Width and height of the stored picture once it is turned; two pixels at least each way, to
+    which smaller ones are scaled before anything else."""
+    pixels = (max(SMALLEST, track.coded_width), max(SMALLEST, track.coded_height))
+    return pixels if track.rotation % 180 == 0 else pixels[::-1]
+
+
+def crop_filters(
+    source: Stream, track: VideoTrack, output: OutputPlan, part: CropSegment, stem: str, moves: bool
+) -> Stream:
+    """The crop of `part`, moved by the commands in `<stem>.cmd`. Filter: `crop@<stem>`."""
+    _, x, y = part.places[0]
+    if moves:
+        source = source.filter("sendcmd", f=f"{stem}.cmd")
+    width, height = crop_size(stored(track), (output.framing.width, output.framing.height))
+    exact = int(can_crop_between_chroma(track.pixel_format))
+    source = source.filter(f"crop@{stem}", w=width, h=height, x=x, y=y, exact=exact)
+    return _sized(source, output.width, output.height, "bicubic")
+
+
+def blur_fit_filters(source: Stream, track: VideoTrack, output: OutputPlan) -> Stream:
+    """The whole picture over a blurred copy of itself that covers the output."""
+    picture, whole = (track.width, track.height), (output.width, output.height)
+    size = fitted_size(picture, whole)
+    if size == whole:
+        return _sized(source, *size, "bicubic")
+    behind, before = split_stream(source, 2)
+    width, height = crop_size(stored(track), covering_share(picture, whole))
+    behind = behind.filter("crop", w=width, h=height)
+    small = [max(SMALLEST, even_below(length / _BACKGROUND)) for length in whole]
+    behind = _sized(behind, small[0], small[1], "fast_bilinear").filter("gblur", sigma=3)
+    behind = _sized(behind, *whole, "bilinear")
+    before = _sized(before, *size, "bicubic")
+    place = centred(size, whole)
+    return behind.overlay(before, x=place.x, y=place.y)
+
+
+def split_stream(source: Stream, number: int) -> Sequence[Stream]:
+    if number == 1:
+        return (source,)
+    split = source.filter_multi_output("split", number)
+    return tuple(split[each] for each in range(number))
+
+
+def _sized(source: Stream, width: int, height: int, kernel: str) -> Stream:
+    scaled = source.filter("scale", w=width, h=height, flags=kernel, out_range="tv")
+    return scaled.filter("setsar", 1)

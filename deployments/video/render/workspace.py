@@ -1,0 +1,114 @@
+"""Runs ffmpeg for one clip: arguments in, a finished child out, always through the sandbox."""
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+
+from deployments.contracts.clips import ClipPlan
+from deployments.contracts.media import MediaSource
+from deployments.video.errors import MediaDamaged, RenderFailed
+from deployments.video.sandbox import (
+    Cancel,
+    ChildLimits,
+    CompletedChild,
+    OnLine,
+    SandboxedCommand,
+    run,
+)
+from deployments.video.sandbox.binary import ffmpeg_binary
+
+MOST_CORES = 16
+_GIB = 1 << 30
+log = logging.getLogger("mobula.clipper")
+_UNREADABLE = re.compile(
+    r"Error opening input|\[(?:in#|[vas]ist#)[^\n]*(?:Task finished with error|Terminating thread)"
+)
+_FEW_ARENAS = {"MALLOC_ARENA_MAX": "4"}  # or glibc maps 128 MiB for each thread
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where a clip is made: `source` is the name of the recording in the private `folder`;
+    `threads` are for decoding and filters, `encoder_threads` for each encoder."""
+
+    folder: Path
+    source: str
+    threads: int
+    encoder_threads: int
+    limits: ChildLimits
+    cancel: Cancel
+
+    def ffmpeg(self, *words: str) -> list[str]:
+        """The beginning of a command."""
+        return [ffmpeg_binary(), "-hide_banner", "-nostdin", "-y", *words]
+
+    def run(self, argv: Sequence[str], on_line: OnLine | None = None) -> CompletedChild:
+        """Raises what sandbox.run raises; RenderFailed instead of MediaDamaged where ffmpeg could
+        read the recording and failed at what we told it to do."""
+        command = SandboxedCommand(
+            tuple(argv),
+            self.folder,
+            self.limits,
+            cancel=self.cancel,
+            on_line=on_line,
+            environment=_FEW_ARENAS,
+        )
+        try:
+            return run(command)
+        except MediaDamaged as problem:
+            words = "\n".join(getattr(problem, "__notes__", ()))
+            if "exit_status" not in problem.extensions or is_unreadable(words):
+                raise
+            log.error("ffmpeg refused a command of ours: %s\n%s", " ".join(argv), words)
+            raise _noted(RenderFailed(), words) from problem
+
+
+def is_unreadable(log: str) -> bool:
+    """Whether ffmpeg, which failed with these last words, could not read its input: its demuxer or
+    a decoder ended. A filter, an encoder or a muxer that ends is our own fault."""
+    return _UNREADABLE.search(log) is not None
+
+
+def _noted(problem: RenderFailed, words: str) -> RenderFailed:
+    problem.add_note(words)
+    return problem
+
+
+def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Cancel) -> Workspace:
+    """For `plan`; the recording is brought into `folder` unless it is there."""
+    cores = min(MOST_CORES, len(os.sched_getaffinity(0)))
+    threads = plan.threads or cores
+    encoders = plan.threads or cores * 3 // 2 or 1  # as many as x264 itself would take
+    name = link_or_copy(source.path, folder)
+    return Workspace(folder, name, threads, encoders, _limits(plan), cancel)
+
+
+def link_or_copy(file: Path, folder: Path) -> str:
+    """The name of `file` in `folder`, where it is linked or copied to."""
+    there = folder / file.name
+    if there.exists():
+        return there.name
+    with suppress(FileExistsError):  # another clip of this job brought it
+        try:
+            os.link(file, there)
+        except OSError:
+            part = folder / f".{os.getpid()}-{file.name}"
+            copyfile(file, part)
+            part.replace(there)
+    return there.name
+
+
+def _limits(plan: ClipPlan) -> ChildLimits:
+    """By the clip's length: ten times what the slowest preset takes for 4K on one core."""
+    duration, pictures = plan.end - plan.start, len(plan.outputs)
+    return ChildLimits(
+        memory_bytes=None if plan.encoder == "nvenc" else (4 + pictures) * _GIB,
+        cpu_s=int(300 + 120 * duration * pictures),
+        wall_s=300 + 60 * duration * pictures,
+        output_bytes=2 * _GIB,
+    )

@@ -1,0 +1,55 @@
+"""The child's side of python_child: reads the request, runs a function, writes what came of it.
+
+Runs inside the sandbox. A problem of cluster.runtime.problems is told by name; errors of PyAV mean
+a damaged recording; anything else is a fault of ours, whose traceback goes to stderr.
+"""
+
+import errno
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cluster.runtime.problems import Problem
+from deployments.video.errors import ScratchFull, to_wire
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def run_child(function: Answer) -> None:
+    """For the end of a module that python_child runs: `if __name__ == "__main__":` this."""
+    request = msgspec.json.decode(sys.stdin.buffer.read())
+    Path(sys.argv[1]).write_bytes(msgspec.json.encode(error_text(function, request)))
+    sys.stdout.flush()
+
+
+def error_text(function: Answer, request: dict[str, Any]) -> dict[str, Any]:
+    """What is written: `{"answer": ...}`, or `{"problem": {"kind": ...}}`."""
+    try:
+        return {"answer": function(request)}
+    except Problem as problem:
+        return {"problem": to_wire(problem)}
+    except Exception as error:  # noqa: BLE001 (whatever it was, the other side is told)
+        traceback.print_exc()
+        return {"problem": _told(error)}
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    number = getattr(error, "errno", None)
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return {"kind": "memory"}
+    if number == errno.EFBIG:
+        return {"kind": "output"}
+    if number == errno.ENOSPC:
+        return to_wire(ScratchFull())
+    if type(error).__module__.startswith("av.") or _is_of_av(error):
+        return {"kind": "damaged"}
+    return {"kind": "fault"}
+
+
+def _is_of_av(error: Exception) -> bool:
+    av = sys.modules.get("av")
+    return av is not None and isinstance(error, av.FFmpegError)

@@ -1,0 +1,87 @@
+"""Private folders for work on one recording: only this user's, removed whatever happens.
+
+A folder is locked (flock) for as long as the process that made it lives, so what a killed process
+left behind is known by its free lock, whoever has its process number by now. The parent folder is
+on a local disk.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PREFIX = "work-"
+
+
+@contextmanager
+def private_folder(parent: Path) -> Iterator[Path]:
+    """A new empty folder (mode 700) in `parent`, which is made if it is missing."""
+    parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder, lock = _made(parent.resolve())
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+        os.close(lock)
+
+
+@contextmanager
+def link_input(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """A file under a new name of ours in `folder`, without a copy: the name to open it by, and what
+    a child must be let read for that (`readable`)."""
+    link = folder / f"source-{secrets.token_hex(8)}"
+    link.symlink_to(path.resolve())
+    try:
+        yield link.name, (path.resolve(),)
+    finally:
+        link.unlink(missing_ok=True)
+
+
+def clear_abandoned(parent: Path) -> int:
+    """Removes folders whose process is gone; how many. At every start, and now and then."""
+    cleared = 0
+    for folder in sorted(parent.glob(f"{PREFIX}*")) if parent.is_dir() else ():
+        with suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+                cleared += 1
+            finally:
+                os.close(lock)
+    return cleared
+
+
+def _made(parent: Path) -> tuple[Path, int]:
+    """Made and locked; again if `clear_abandoned` came in between."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+        with suppress(FileNotFoundError, BlockingIOError):
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if folder.stat().st_ino == os.fstat(lock).st_ino:
+                    return folder, lock
+            except BaseException:
+                os.close(lock)
+                raise
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError:  # a child closed a folder that it made
+        _open_up(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_up(folder: Path) -> None:
+    with suppress(OSError):
+        folder.chmod(0o700)
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                _open_up(path)

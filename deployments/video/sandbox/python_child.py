@@ -1,0 +1,122 @@
+"""Python code in the sandbox: a request to a module in, its answer or its problem out, as JSON.
+
+The module ends with `if __name__ == "__main__": answer_with(function)` (child.py). Larger results
+it leaves as files in the folder, and names them in the answer. Neither side unpickles anything.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cluster.runtime.problems import Problem
+from deployments.video.errors import (
+    MediaDamaged,
+    MediaTooLarge,
+    SandboxFailed,
+    from_wire,
+)
+from deployments.video.sandbox.binary import ROOT, python_binary
+from deployments.video.sandbox.exit_status import log_exit
+from deployments.video.sandbox.limits import (
+    Cancel,
+    ChildLimits,
+    CompletedChild,
+    OnLine,
+    SandboxedCommand,
+)
+from deployments.video.sandbox.runner import run
+
+MAX_ANSWER = 16 << 20
+_PACKAGES = ("cluster", "deployments")
+_START = Path(__file__).with_name("start.py")
+_DEFAULT = ChildLimits()
+
+
+def python_child(
+    module: str,
+    request: Mapping[str, Any],
+    folder: Path,
+    *,
+    limits: ChildLimits = _DEFAULT,
+    threads: int = 1,
+    cancel: Cancel | None = None,
+    on_line: OnLine | None = None,
+    environment: Mapping[str, str] | None = None,
+    readable: tuple[Path, ...] = (),
+    writable: tuple[Path, ...] = (),
+) -> dict[str, Any]:
+    """What `module` answers to `request` (both plain JSON objects), run in `folder`.
+
+    `threads` is what numeric libraries may use. Lines printed by the child go to `on_line`.
+    Raises the child's own problem (one of failures.WIRE), and what `run` raises.
+    """
+    fd, name = tempfile.mkstemp(prefix="answer-", suffix=".json", dir=folder)
+    os.close(fd)
+    answer = Path(name)
+    packages = [ROOT / top for top in dict.fromkeys((*_PACKAGES, module.split(".", 1)[0]))]
+    start = (python_binary(), "-P", str(_START), module, *map(str, packages), "--")
+    command = SandboxedCommand(
+        argv=(*start, answer.name),
+        folder=folder,
+        limits=limits,
+        stdin=msgspec.json.encode(request),
+        cancel=cancel,
+        on_line=on_line,
+        environment={**_environment(threads), **(environment or {})},
+        readable=(*packages, *readable),
+        writable=writable,
+        allow_failure=True,
+    )
+    try:
+        return _answered(answer, run(command), command)
+    finally:
+        with suppress(OSError):
+            answer.unlink()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    counts = ("OMP", "OPENBLAS", "MKL", "NUMBA")
+    return {
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        **{f"{name}_NUM_THREADS": str(max(1, threads)) for name in counts},
+    }
+
+
+def _answered(answer: Path, finished: CompletedChild, command: SandboxedCommand) -> dict[str, Any]:
+    said = _read(answer)
+    if finished.status == 0 and isinstance(said.get("answer"), dict):
+        return said["answer"]
+    raise log_exit(_problem(said, command.limits), command, finished)
+
+
+def _read(answer: Path) -> dict[str, Any]:
+    """The child could have left anything under that name."""
+    try:
+        fd = os.open(answer, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(fd, "rb") as file:
+            text = file.read(MAX_ANSWER + 1)
+        said = msgspec.json.decode(text) if len(text) <= MAX_ANSWER else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _problem(said: dict[str, Any], limits: ChildLimits) -> Problem:
+    problem = said.get("problem")
+    if not isinstance(problem, dict):
+        return SandboxFailed()
+    match problem.get("kind"):
+        case "memory":
+            return MediaTooLarge("memory_bytes", limits.memory_bytes or 0)
+        case "output":
+            return MediaTooLarge("output_bytes", limits.output_bytes)
+        case "damaged":
+            return MediaDamaged()
+        case _:
+            return from_wire(problem)

@@ -1,0 +1,229 @@
+"""Runs one confined child to its end: a command in, how it ended out, or a typed problem.
+
+`run` blocks. It starts the child and waits for it in the same thread, because the kernel kills the
+child when the thread that started it ends (PR_SET_PDEATHSIG), so also when this process is killed.
+Whatever happens, no process of the child's group is left when `run` returns or raises.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from cluster.runtime.clock import Clock, SystemClock
+from deployments.video.errors import Cancelled, MediaTimeout, SandboxFailed
+from deployments.video.sandbox.binary import python_binary, readable_by_all, writable_by_all
+from deployments.video.sandbox.exit_status import problem_from_exit
+from deployments.video.sandbox.limits import CompletedChild, SandboxedCommand
+
+LAUNCHER = Path(__file__).with_name("confine.py")
+MAX_OUT = 1 << 20
+MAX_ERR = 16 << 10
+MAX_LINE = 64 << 10
+_TICK_S = 0.1
+_SYSTEM = SystemClock()
+
+
+def run(command: SandboxedCommand, clock: Clock = _SYSTEM) -> CompletedChild:
+    """Runs `command` to its end.
+
+    Raises MediaTimeout (wall time), MediaTooLarge (memory_bytes, cpu_s or output_bytes),
+    MediaDamaged (a crash, or an exit status other than 0), Interrupted (`cancel` said so),
+    NoRoom (the disk is full), SandboxUnavailable (this kernel cannot confine a child, and it must),
+    SandboxFailed (could not start, or killed by somebody else). What the child wrote to stderr is a
+    note on the problem, for the log.
+    """
+    with _child(command) as process:
+        watch = _ChildMonitor(command, process, clock)
+        watch.until_end()
+        return problem_from_exit(watch.reaped(), command)
+
+
+@contextmanager
+def _child(command: SandboxedCommand) -> Iterator["subprocess.Popen[bytes]"]:
+    with _input(command.stdin) as stdin:
+        try:
+            process = subprocess.Popen(
+                launch_argv(command),
+                cwd=command.folder,
+                env=environment(command),
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise SandboxFailed() from error
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+@contextmanager
+def _input(data: bytes | None) -> Iterator[IO[bytes]]:
+    with tempfile.TemporaryFile() if data else Path(os.devnull).open("rb") as file:
+        if data:
+            file.write(data)
+            file.seek(0)
+        yield file
+
+
+def launch_argv(command: SandboxedCommand) -> list[str]:
+    """The launcher, its arguments, and the command."""
+    limits = command.limits
+    readable = (*readable_by_all(), str(Path(command.argv[0]).parent), *map(str, command.readable))
+    folder = str(command.folder.resolve())
+    writable = (*writable_by_all(), folder, *map(str, command.writable))
+    numbers = (
+        os.getpid(),
+        limits.memory_bytes or 0,
+        limits.cpu_s,
+        limits.output_bytes,
+        limits.files,
+        int(limits.forks),
+        int(is_required()),
+    )
+    paths = ("\n".join(readable), "\n".join(writable))
+    python = (python_binary(), "-I", "-S", str(LAUNCHER))
+    return [*python, *map(str, numbers), *paths, *command.argv]
+
+
+@cache
+def is_required() -> bool:
+    """Whether a child must not start on a kernel that cannot confine it (`video.sandbox`)."""
+    from cluster.runtime.settings import (
+        Settings,  # children import this module, and need no settings
+    )
+
+    return Settings().video_sandbox == "required"
+
+
+def environment(command: SandboxedCommand) -> dict[str, str]:
+    """All that a child is told of its surroundings: nothing of ours."""
+    folder = str(command.folder.resolve())
+    bare = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": folder, "TMPDIR": folder}
+    bare["MALLOC_ARENA_MAX"] = "4"  # each arena takes 64 MiB of address space
+    return {**bare, **command.environment}
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Kills the whole group. Until it is reaped, the child's number cannot become another's."""
+    if process.returncode is None:
+        _kill(process.pid)
+        process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class _ChildMonitor:
+    """Reads what the child says until it ends, is cancelled, or runs out of time."""
+
+    def __init__(
+        self, command: SandboxedCommand, process: "subprocess.Popen[bytes]", clock: Clock
+    ) -> None:
+        self._command, self._process, self._clock = command, process, clock
+        self._began = clock.monotonic()
+        self._out, self._err, self._line = bytearray(), bytearray(), bytearray()
+
+    def until_end(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        with selectors.DefaultSelector() as selector, _ending(self._process.pid) as ending:
+            self._listen(selector, self._process.stdout, self._hear_out)
+            self._listen(selector, self._process.stderr, self._hear_err)
+            selector.register(ending, selectors.EVENT_READ)
+            while True:
+                self._check()
+                ready = selector.select(min(_TICK_S, self._left_s()))
+                ended = any(key.fd == ending for key, _ in ready)
+                if ended:
+                    _kill(self._process.pid)  # what it started goes with it
+                    ready = selector.select(0)
+                for key, _ in ready:
+                    self._read(selector, key, until_empty=ended)
+                if ended:
+                    return
+
+    def reaped(self) -> CompletedChild:
+        _, status, used = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        if self._line:
+            self._tell(bytes(self._line))
+        return CompletedChild(
+            status=self._process.returncode,
+            out=bytes(self._out),
+            err=self._err.decode(errors="replace"),
+            wall_s=self._clock.monotonic() - self._began,
+            cpu_s=used.ru_utime + used.ru_stime,
+            rss_bytes=used.ru_maxrss * 1024,
+        )
+
+    def _left_s(self) -> float:
+        return max(0.0, self._began + self._command.limits.wall_s - self._clock.monotonic())
+
+    def _check(self) -> None:
+        if self._command.cancel is not None and self._command.cancel():
+            raise Cancelled
+        if self._left_s() <= 0:
+            raise MediaTimeout("media", self._command.limits.wall_s)
+
+    def _listen(
+        self, selector: selectors.BaseSelector, pipe: IO[bytes], hear: Callable[[bytes], None]
+    ) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        selector.register(pipe, selectors.EVENT_READ, hear)
+
+    def _read(
+        self, selector: selectors.BaseSelector, key: selectors.SelectorKey, until_empty: bool
+    ) -> None:
+        while key.data is not None:
+            try:
+                chunk = os.read(key.fd, 64 << 10)
+            except BlockingIOError:
+                return
+            if not chunk:
+                selector.unregister(key.fileobj)
+                return
+            key.data(chunk)
+            if not until_empty:
+                return
+
+    def _hear_err(self, chunk: bytes) -> None:
+        self._err += chunk
+        del self._err[:-MAX_ERR]
+
+    def _hear_out(self, chunk: bytes) -> None:
+        self._out += chunk[: MAX_OUT - len(self._out)]
+        if self._command.on_line is None:
+            return
+        *lines, rest = (self._line + chunk).split(b"\n")
+        for line in lines:
+            self._tell(bytes(line))
+        self._line = bytearray(rest[:MAX_LINE])
+
+    def _tell(self, line: bytes) -> None:
+        if self._command.on_line is not None:
+            self._command.on_line(line[:MAX_LINE].decode(errors="replace"))
+
+
+@contextmanager
+def _ending(pid: int) -> Iterator[int]:
+    """A file descriptor that becomes readable when the process has ended."""
+    fd = os.pidfd_open(pid)
+    try:
+        yield fd
+    finally:
+        os.close(fd)

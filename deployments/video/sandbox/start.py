@@ -1,0 +1,39 @@
+"""Starts a module of ours in a child that may not even list the folder our packages lie in.
+
+Run as `python -P start.py MODULE PACKAGE_FOLDER... -- ARGUMENT...`, it is `python -m MODULE` with
+just these packages in sight.
+"""
+
+import importlib.machinery
+import importlib.util
+import runpy
+import sys
+from pathlib import Path
+
+
+def register_package(folder: Path) -> None:
+    """Makes the package known, as if its parent folder were on the path."""
+    places = [str(folder)]
+    init = folder / "__init__.py"
+    if not init.exists():
+        spec = importlib.machinery.ModuleSpec(folder.name, None, is_package=True)
+        spec.submodule_search_locations = places
+    else:
+        found = importlib.util.spec_from_file_location(
+            folder.name, init, submodule_search_locations=places
+        )
+        assert found is not None
+        spec = found
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[folder.name] = package
+    if spec.loader is not None:
+        spec.loader.exec_module(package)
+
+
+if __name__ == "__main__":
+    end = sys.argv.index("--")
+    module, folders, rest = sys.argv[1], sys.argv[2:end], sys.argv[end + 1 :]
+    for folder in folders:
+        register_package(Path(folder))
+    sys.argv[1:] = rest
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,0 +1,23 @@
+"""What is said in a recording: sidecar files, embedded subtitles or a speech model in, words out.
+
+Words are in order and do not overlap. Everything read here was written by strangers.
+"""
+
+from deployments.video.transcript.embedded import embedded_transcript
+from deployments.video.transcript.failures import TranscriptRefused
+from deployments.video.transcript.parsing import MAX_BYTES, Kind, parse_transcript
+from deployments.video.transcript.reading import ReadsTranscripts, read_transcript
+from deployments.video.transcript.speech import SpeechToText, Whisper, speech_ability
+
+__all__ = [
+    "MAX_BYTES",
+    "Kind",
+    "ReadsTranscripts",
+    "SpeechToText",
+    "TranscriptRefused",
+    "Whisper",
+    "embedded_transcript",
+    "parse_transcript",
+    "read_transcript",
+    "speech_ability",
+]

@@ -1,0 +1,63 @@
+"""Cues: what a transcript's formats have in common, before words are made of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from deployments.contracts.media import Seconds
+from deployments.video.transcript.notes import Notes
+
+MAX_CUES = 50_000
+MAX_TEXT = 20_000  # characters of one cue or word; what is beyond is cut off
+UNKNOWN = float("inf")  # the end of a cue whose source does not say it
+_READ_PER_S = 14.0  # characters; how long a line lasts of which nobody said it
+_LONGEST_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimedLine:
+    """A word as the source has it; None: it does not say when."""
+
+    text: str
+    start: Seconds | None = None
+    end: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptCue:
+    """A line of a transcript. `words` are given by some sources, and then say what `text` does.
+    `end` is UNKNOWN where the source has none."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+    words: tuple[TimedLine, ...] = ()
+
+
+def bounded(cues: Iterable[TranscriptCue], notes: Notes) -> list[TranscriptCue]:
+    """`cues` in order of time from 0 on, each with an end; those that end before 0 are left out."""
+    ordered = sorted(cues, key=lambda cue: (cue.start, cue.end))
+    starts = [cue.start for cue in ordered]
+    found: list[TranscriptCue] = []
+    after = UNKNOWN
+    for cue, start in zip(reversed(ordered), reversed(starts), strict=True):
+        end = cue.end if cue.end < UNKNOWN else _presumed_end(cue, after)
+        after = start if start < after else after
+        if start < 0 and end <= 0:
+            notes.count("line", "left out: it ends before the recording begins")
+            continue
+        found.append(replace(cue, start=max(0.0, start), end=max(start, end, 0.0)))
+    return found[::-1]
+
+
+def _presumed_end(cue: TranscriptCue, following: Seconds) -> Seconds:
+    """The end of the last word with a time, else the next line's start, within reason."""
+    ends = [word.end for word in cue.words if word.end is not None]
+    if ends:
+        return max(ends)
+    text = max(len(cue.text), sum(len(word.text) + 1 for word in cue.words))
+    longest = cue.start + _LONGEST_S
+    return (
+        min(following, longest)
+        if following < UNKNOWN
+        else min(cue.start + 0.5 + text / _READ_PER_S, longest)
+    )

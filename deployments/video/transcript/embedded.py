@@ -1,0 +1,60 @@
+"""Subtitles within a recording: a source in, its words out. ffmpeg converts them in the sandbox."""
+
+from pathlib import Path
+
+from deployments.contracts.media import MediaSource, SubtitleTrack, Transcript
+from deployments.video.errors import MediaDamaged, MediaTooLarge
+from deployments.video.probe.tracks import best_subtitles
+from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
+from deployments.video.sandbox.binary import ffmpeg_binary
+from deployments.video.sandbox.inputs import ffmpeg_input
+from deployments.video.transcript.child_output import lend_source, read_output
+from deployments.video.transcript.failures import TranscriptRefused
+from deployments.video.transcript.parsing import MAX_BYTES
+from deployments.video.transcript.reading import read_transcript
+
+
+def embedded_transcript(
+    source: MediaSource,
+    folder: Path,
+    cancel: Cancel | None = None,
+    language: str | None = None,
+    keep_labels: bool = False,
+) -> Transcript | None:
+    """The words of the best text subtitles (deployments/video/probe/tracks.py), of `language` if
+    there
+    are such. None: there are none, or none that can be read. Raises MediaTimeout, SandboxFailed and
+    Interrupted.
+    """
+    track = best_subtitles(source.info, language)
+    if track is None:
+        return None
+    try:
+        srt = _converted(source, track, folder, cancel)
+        found = read_transcript(
+            srt, "srt", folder, cancel, origin="embedded", language=track.language,
+            keep_labels=keep_labels,
+        )  # fmt: skip
+    except (MediaDamaged, MediaTooLarge, TranscriptRefused):
+        return None
+    return found if found.words else None
+
+
+def _converted(
+    source: MediaSource, track: SubtitleTrack, folder: Path, cancel: Cancel | None
+) -> bytes:
+    with lend_source(source.path, folder, ".srt") as (link, out):
+        options = ["-map", f"0:{track.index}", "-c:s", "srt", "-f", "srt", out.name]
+        run(
+            SandboxedCommand(
+                (ffmpeg_binary(), "-v", "error", "-nostdin", *ffmpeg_input(link.name), *options),
+                folder,
+                ChildLimits(output_bytes=MAX_BYTES),
+                cancel=cancel,
+                readable=(source.path.resolve(),),
+            )
+        )
+        srt = read_output(out, MAX_BYTES + 1)
+    if srt is None:
+        raise MediaDamaged("The subtitles could not be read.")
+    return srt

@@ -1,0 +1,76 @@
+"""What a transcript says about the sound and who speaks, as against what is said.
+
+`[MUSIC]`, `(laughs)`, `>> JOHN:` and notes go, wherever they stand; parentheses within a sentence
+stay, unless they name a sound. All patterns are bounded.
+"""
+
+from collections.abc import Sequence
+
+import regex
+
+from deployments.video.transcript.cues import TimedLine
+
+MAX_LABEL_WORDS = 8
+_SQUARE = regex.compile(r"\[[^\[\]]{0,80}\]|【[^【】]{0,80}】")
+_WHOLE = regex.compile(r"[-\u2013\u2014\s]{0,9}[(（][^()（）]{1,80}[)）][\s.]{0,9}")
+_SOUND = regex.compile(
+    r"[(（](?=[^()（）]{1,60}[)）])[^()（）]{0,50}?\b"
+    r"(?:laugh|applau|music|sigh|chuckl|cough|cheer|inaudible|indistinct|unintelligible|crosstalk|gasp|groan|scream|sob|sniff|crying|cries|clap|silence|beep"
+    r"|whisper|shout|singing|giggl|clears throat|foreign language)[^()（）]{0,50}[)）]"
+    r"|[(（](?:笑|笑い|笑声|拍手|音楽|音乐|掌声|웃음|박수|음악|смех|музыка|аплодисменты)[)）]",
+    regex.IGNORECASE,
+)
+_NOTES = regex.compile(r"[\u2669-\u266c]|\U0001f3b5|\U0001f3b6")
+_ARROWS = regex.compile(
+    r"(?:(?<=\s)|^)(?:>{2,4}|»)\s{0,9}(?:[\p{L}][\p{L}\p{N} .'\u2019_-]{0,30}:(?=\s|$))?"
+)
+_SPEAKER = regex.compile(
+    r"\s{0,9}(?:[-\u2013\u2014]\s{0,3})?"
+    r"(?:([\p{Lu}\p{N} .'\u2019_-]{2,40})|[Ss]peaker[ _]\d{1,3}):(?=\s|$)"
+)
+_CAPITALS = regex.compile(r"\p{Lu}[.'\u2019]?\p{Lu}")
+_OPENS = regex.compile(r"^\s*[\[【(（]")
+_CLOSES = regex.compile(r"[\])】）][.,:]?\s*$")
+
+
+def without_labels(line: str) -> str:
+    """A plain line without sound labels and names of speakers; gaps may be left over."""
+    line = _SQUARE.sub(" ", line)
+    if _WHOLE.fullmatch(line):
+        return ""
+    line = _NOTES.sub(" ", _SOUND.sub(" ", line))
+    line = _ARROWS.sub("", line)
+    named = _SPEAKER.match(line)
+    if named and (named[1] is None or _CAPITALS.search(named[1])):
+        line = line[named.end() :]
+    return line
+
+
+def words_without_labels(words: Sequence[TimedLine]) -> list[TimedLine]:
+    """Words with times without those that are labels, also where one runs over several."""
+    found: list[TimedLine] = []
+    at, named = 0, True  # whether the name of a speaker may stand here
+    while at < len(words):
+        length = _label_length(words, at, named)
+        if length:
+            named = named or words[at].text.strip() in (">>", ">>>")
+        else:
+            found.append(words[at])
+            named = False
+        at += length or 1
+    return found
+
+
+def _label_length(words: Sequence[TimedLine], at: int, named: bool) -> int:
+    """How many words from `at` on are one label; 0: none begins there."""
+    text = words[at].text.strip()
+    if _OPENS.match(text):
+        most = min(len(words), at + MAX_LABEL_WORDS)
+        for last in range(at, most):
+            if _CLOSES.search(words[last].text):
+                whole = " ".join(word.text.strip() for word in words[at : last + 1])
+                return 0 if without_labels(whole).strip() else last + 1 - at
+        return 0
+    if not text or text in (">>", ">>>", "»"):
+        return 1
+    return int(named and not without_labels(text).strip())

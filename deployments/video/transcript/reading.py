@@ -1,0 +1,119 @@
+"""Reading a transcript in a confined child: bytes of strangers in, words or a typed refusal out.
+
+Parsing takes a time proportional to the file's length, up to seconds for the largest, during which
+a thread of this process would hold up everybody else's requests. What the child says is not
+trusted: types and ranges are checked here.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from deployments.contracts.media import Seconds, Transcript, Word
+from deployments.video.errors import (
+    MediaDamaged,
+    MediaTimeout,
+    MediaTooLarge,
+    TranscriptRefused,
+)
+from deployments.video.sandbox import Cancel, ChildLimits, python_child
+from deployments.video.transcript.child_output import read_output
+from deployments.video.transcript.failures import check_size
+from deployments.video.transcript.json_entries import MAX_WORDS
+from deployments.video.transcript.parsing import MAX_BYTES, Kind, Origin
+
+LIMITS = ChildLimits(memory_bytes=2 << 30, cpu_s=20, wall_s=60.0, output_bytes=256 << 20, files=32)
+_CHILD = "deployments.video.transcript.reading_child"
+
+
+class ReadsTranscripts(Protocol):
+    """`read_transcript`, or what tests put in its place."""
+
+    def __call__(
+        self,
+        data: bytes,
+        kind: Kind | None,
+        folder: Path,
+        cancel: Cancel | None = None,
+        *,
+        origin: Origin = "sidecar",
+        language: str | None = None,
+        duration: Seconds | None = None,
+        keep_labels: bool = False,
+    ) -> Transcript: ...
+
+
+class _Summary(msgspec.Struct):
+    words: int
+    origin: Literal["sidecar", "embedded", "speech", "none"]
+    language: str | None
+    why: str
+    encoding: str | None
+    notes: list[str]
+    undrawn_scripts: list[str]
+
+
+def read_transcript(
+    data: bytes,
+    kind: Kind | None,
+    folder: Path,
+    cancel: Cancel | None = None,
+    *,
+    origin: Origin = "sidecar",
+    language: str | None = None,
+    duration: Seconds | None = None,
+    keep_labels: bool = False,
+) -> Transcript:
+    """`parse_transcript` in a child that works in the private `folder`. Blocks for 0.3 s and more.
+
+    Raises TranscriptRefused, Interrupted and SandboxFailed.
+    """
+    check_size("bytes", len(data), MAX_BYTES)
+    with _files(data, folder) as (name, out):
+        request = {
+            "name": name, "out": out.name, "kind": kind, "origin": origin, "language": language,
+            "duration": duration, "keep_labels": keep_labels,
+        }  # fmt: skip
+        try:
+            said = python_child(_CHILD, request, folder, limits=LIMITS, cancel=cancel)
+        except (MediaTooLarge, MediaTimeout, MediaDamaged) as problem:
+            raise TranscriptRefused(f"It cannot be read: {problem.detail}") from problem
+        return _transcript(said, out)
+
+
+@contextmanager
+def _files(data: bytes, folder: Path) -> Iterator[tuple[str, Path]]:
+    token = secrets.token_hex(8)
+    given, out = folder / f"given-{token}", folder / f"words-{token}"
+    given.write_bytes(data)
+    try:
+        yield given.name, out
+    finally:
+        given.unlink(missing_ok=True)
+        out.unlink(missing_ok=True)
+
+
+def _transcript(said: dict[str, Any], out: Path) -> Transcript:
+    try:
+        summary = msgspec.convert(said, _Summary)
+        lines = (read_output(out, LIMITS.output_bytes) or b"").split(b"\n")
+        words = [word for line in lines if line for word in _decode_words(line)]
+    except msgspec.MsgspecError as error:
+        raise TranscriptRefused("It cannot be read.") from error
+    check_size("words", len(words), MAX_WORDS)
+    return Transcript(
+        tuple(words),
+        summary.origin if words else "none",
+        None if summary.language is None else summary.language[:20],
+        summary.why[:200],
+        None if summary.encoding is None else summary.encoding[:20],
+        tuple(note[:300] for note in summary.notes[:20]),
+        tuple(script[:40] for script in summary.undrawn_scripts[:20]),
+    )
+
+
+_decode_words = msgspec.json.Decoder(list[Word]).decode

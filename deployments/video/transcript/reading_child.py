@@ -1,0 +1,37 @@
+"""The child that reads a transcript: a request in, a file of words and a summary out, sandboxed."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deployments.video.captions import unsupported_scripts
+from deployments.video.sandbox.child import run_child
+from deployments.video.transcript.parsing import MAX_BYTES, parse_transcript
+
+WORDS_A_LINE = 500
+
+
+def read(request: dict[str, Any]) -> dict[str, Any]:
+    """`name` is the file in the folder, `out` the file that gets the words: JSON, WORDS_A_LINE
+    of them a line, so that reading them holds nobody up."""
+    with Path(request["name"]).open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    options = {name: request[name] for name in ("origin", "language", "duration", "keep_labels")}
+    found = parse_transcript(data, request["kind"], **options)
+    with Path(request["out"]).open("wb") as file:
+        for at in range(0, len(found.words), WORDS_A_LINE):
+            file.write(msgspec.json.encode(found.words[at : at + WORDS_A_LINE]) + b"\n")
+    return {
+        "words": len(found.words),
+        "origin": found.origin,
+        "language": found.language,
+        "why": found.why,
+        "encoding": found.encoding,
+        "notes": list(found.notes),
+        "undrawn_scripts": sorted(unsupported_scripts(found)),
+    }
+
+
+if __name__ == "__main__":
+    run_child(read)

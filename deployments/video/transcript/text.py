@@ -1,0 +1,67 @@
+"""Plain text of what strangers wrote: markup, control and direction characters out, words out.
+
+All patterns are bounded, so that no text takes longer than its length deserves.
+"""
+
+import html
+import unicodedata
+from collections.abc import Iterable
+
+import regex
+
+LONGEST_WORD = 300
+_TAGS = regex.compile(r"</?[A-Za-z][^<>]{0,300}>|<[\d:.]{1,20}>|\{\\[^{}]{0,300}\}")
+_BREAKS = regex.compile(r"\\[Nnh]|<br\s{0,9}/?>", regex.IGNORECASE)
+_UNSEEN = regex.compile(
+    r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}--\t\n\r]"
+    r"|[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb\ufffd]",
+    regex.VERSION1,
+)
+_LONG_NUMBER = regex.compile(
+    r"&#[xX]?[0-9a-fA-F]{9,}+;?"
+)  # Python converts no number of any length
+_STACK = regex.compile(r"(\p{M}{12})\p{M}++")  # composing takes the square of a run's length
+_SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+# A letter of Thai or Lao with the vowels that are written before and after it.
+_SYLLABLE = (
+    r"[\u0e40-\u0e44\u0ec0-\u0ec4]?\X[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3]*"
+)
+_RUN = regex.compile(rf"(?:(?={_SPACELESS}){_SYLLABLE}){{1,4}}\p{{P}}*|(?:(?!{_SPACELESS})\X)+")
+_ENDS = regex.compile(r"[.!?\u2026\u3002\uff01\uff1f\u061f\u0964\u0965][\p{Pe}\p{Pf}\p{Pi}\"']*$")
+_ABBREVIATION = regex.compile(
+    r"^\P{L}*(?:\p{L}|(?:\p{L}\.)+\p{L}|mr|mrs|ms|dr|prof|st|vs|etc|no|fig|approx|bzw|ca|z\.\s?b)\.$",
+    regex.IGNORECASE,
+)
+
+
+def strip_markup(text: str) -> str:
+    """One line without markup, in Unicode's composed form."""
+    bare = html.unescape(_LONG_NUMBER.sub("", _TAGS.sub("", _BREAKS.sub(" ", text))))
+    few = _STACK.sub(r"\1", _UNSEEN.sub("", bare))
+    return " ".join(unicodedata.normalize("NFC", few).split())
+
+
+def words_of(text: str) -> list[str]:
+    """The words of plain text, cut to LONGEST_WORD characters; scripts without spaces in runs of at
+    most four characters, with the punctuation that follows."""
+    runs = (run for part in text.split() for run in _joined(_RUN.findall(part)))
+    return [run[:LONGEST_WORD] for run in runs]
+
+
+def ends_sentence(word: str) -> bool:
+    return bool(_ENDS.search(word)) and not _ABBREVIATION.match(word)
+
+
+def _joined(runs: Iterable[str]) -> list[str]:
+    """Punctuation alone is no word: it goes with the one before, or else the one after."""
+    found: list[str] = []
+    lead = ""
+    for run in runs:
+        if any(character.isalnum() for character in run) or not (found or lead):
+            found.append(lead + run)
+            lead = ""
+        elif found:
+            found[-1] += run
+        else:
+            lead += run
+    return [*found, lead] if lead else found

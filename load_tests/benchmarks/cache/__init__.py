@@ -1,0 +1,1 @@
+"""Benchmarks of the cache: speed, hit ratio, right answers, memory."""

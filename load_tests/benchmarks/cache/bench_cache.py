@@ -1,0 +1,151 @@
+"""`./mobula bench cache`: what kept answers gain, and what they must not cost.
+
+One private cluster, on which each part deploys what it needs and measures it against its target:
+speed beside the bare apps in one interleaved run, latency beside the shipped model, coalescing over
+four ingress replicas, how soon an invalidation holds everywhere, and what timing gives away.
+
+On request only: litellm (installs a LiteLLM proxy in an environment of its own and measures it in
+turn with Mobula), and three that need no cluster and have options of their own, as
+`./mobula bench hit-ratio`, `bench semantic` and `bench cache-memory` (ten minutes).
+"""
+
+import argparse
+import contextlib
+import importlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from load_tests.benchmarks.cache.coalescing import coalesce
+from load_tests.benchmarks.cache.context import Setting
+from load_tests.benchmarks.cache.invalidation import invalidate
+from load_tests.benchmarks.cache.latency import latency
+from load_tests.benchmarks.cache.litellm import litellm
+from load_tests.benchmarks.cache.speed import speed
+from load_tests.benchmarks.cache.timing import timing
+from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.redis_process import RedisProcess
+from load_tests.benchmarks.common.wrk import require_wrk
+from load_tests.machine import describe_machine
+
+Part = Callable[[Setting], list[Figure]]
+
+PARTS: dict[str, Part] = {
+    "speed": speed,
+    "latency": latency,
+    "coalesce": coalesce,
+    "invalidate": invalidate,
+    "timing": timing,
+    "litellm": litellm,
+}
+OTHERS = {
+    "hit-ratio": "bench_hit_ratio",
+    "semantic": "bench_semantic",
+    "memory": "bench_cache_memory",
+}
+DEFAULT = tuple(part for part in PARTS if part != "litellm")
+REDIS = "MOBULA_REDIS_URL"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    console = Console()
+    figures: list[Figure] = []
+    raw: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in options.part:
+            if name in OTHERS:
+                figures.append(_other(name, Path(scratch) / f"{name}.json", raw))
+        parts = [name for name in options.part if name in PARTS]
+        if parts:
+            figures += _clustered(parts, options, console, Path(scratch), raw)
+    console.print(table_of(figures))
+    passed = all_met(figures)
+    console.print("every target was met" if passed else "a target was MISSED")
+    if options.json:
+        report = report_of(figures, options, raw)
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0 if passed or not options.check else 1
+
+
+def _clustered(
+    parts: Sequence[str],
+    options: argparse.Namespace,
+    console: Console,
+    scratch: Path,
+    raw: dict[str, object],
+) -> list[Figure]:
+    require_wrk()
+    figures: list[Figure] = []
+    with ExitStack() as stack:
+        settings = {}
+        if options.redis:
+            settings[REDIS] = os.environ.get(REDIS) or stack.enter_context(RedisProcess()).url
+        local = stack.enter_context(LocalServe(**settings))
+        setting = Setting(local, options, console, scratch, raw)
+        for name in parts:
+            found = PARTS[name](setting)
+            console.print(table_of(found))
+            figures += found
+    return figures
+
+
+def _other(name: str, path: Path, raw: dict[str, object]) -> Figure:
+    """A benchmark with a table of its own: one figure, whether it met its targets."""
+    other = importlib.import_module(f"load_tests.benchmarks.cache.{OTHERS[name]}")
+    code = other.main(["--check", "--json", str(path)])
+    with contextlib.suppress(OSError, ValueError):
+        raw[name] = json.loads(path.read_text())
+    return Figure(name, "targets missed (its own table is above)", code, at_most=0)
+
+
+def report_of(
+    figures: Sequence[Figure], options: argparse.Namespace, raw: dict[str, object]
+) -> dict[str, object]:
+    asked = {name: value for name, value in vars(options).items() if name not in ("json", "check")}
+    return {
+        "benchmark": "cache",
+        "machine": describe_machine(),
+        "conditions": asked,
+        "figures": [figure.row() for figure in figures],
+        "passed": all_met(figures),
+        "raw": raw,
+    }
+
+
+def parts_of(text: str) -> list[str]:
+    """The parts of a comma-separated list; raises ArgumentTypeError naming what there is."""
+    known = [*PARTS, *OTHERS]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise argparse.ArgumentTypeError(f"{text!r}: parts are {', '.join(known)}")
+    return list(dict.fromkeys(names))
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mobula bench cache", description=__doc__)
+    add = parser.add_argument
+    add("--part", type=parts_of, default=list(DEFAULT), help=f"[default: {','.join(DEFAULT)}]")
+    add("--rounds", type=int, default=5, help="speed, latency, litellm: how often each is measured")
+    add("--seconds", type=float, default=4.0, help="speed, latency, litellm: of one measurement")
+    add("--connections", type=int, default=16, help="speed, litellm: how many at once")
+    add("--clients", type=int, default=100, help="coalesce: equal requests at once")
+    add("--bursts", type=int, default=3, help="coalesce: how often each is done; the worst counts")
+    add("--redis", action="store_true", help="coalesce: also over Redis (a private one if need be)")
+    add("--invalidations", type=int, default=100, help="invalidate: how many")
+    add("--prompts", type=int, default=2000, help="timing: how many")
+    add("--json", type=Path, help="also write the report here")
+    add("--check", action="store_true", help="exit 1 if a target is missed")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Equal requests that come at once to several ingress replicas: how often they are computed.
+
+In: one cluster with four ingress replicas and a slow echo model. Out: computations as the model
+itself counts them, for whole answers and for streams; then the same while the replica that asked
+the model is killed, whose clients ask again.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from load_tests.benchmarks.cache.context import CHAT, Setting, chat
+from load_tests.benchmarks.common.measurement import Figure
+
+PACE = 25.0  # tokens/s of the echo model, which gives a token a character
+SLOW = {
+    "id": "slow",
+    "engine": "echo",
+    "source": "echo",
+    "num_cpus": 0.1,
+    "tokens_per_second": PACE,
+    "max_running": 512,
+}
+REPLICAS = 4
+FILLING = "and so on " * 7  # the answer then takes more than 3 s
+ASKED_S = 1.0  # after which all requests have come in
+AGAIN_S = 0.1
+PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Burst:
+    """`again` counts requests that a killed replica left without an answer and were repeated."""
+
+    computations: int
+    texts: list[str]
+    again: int
+    took_s: float
+
+
+def coalesce(setting: Setting) -> list[Figure]:
+    found: list[Figure] = []
+    for tier in ("embedded", *(["redis"] if setting.options.redis else [])):
+        setting.say(f"coalesce: deploying {REPLICAS} ingress replicas, shared tier {tier} ...")
+        setting.deploy(SLOW, replicas=REPLICAS, shared=tier)
+        for stream in (False, True):
+            for kill in (False, True):
+                found += asyncio.run(_figures(setting, tier, stream, kill))
+    return found
+
+
+async def _figures(setting: Setting, tier: str, stream: bool, kill: bool) -> list[Figure]:
+    """The worst of as many bursts as were asked for."""
+    clients = setting.options.clients
+    bursts, wrong = [], []
+    for turn in range(setting.options.bursts):
+        await asyncio.to_thread(setting.local.wait_for_ingress, REPLICAS)
+        prompt = f"{tier} {stream} {kill} {turn} {time.monotonic_ns()} {FILLING}"
+        burst = await _burst(setting, prompt, stream, kill)
+        bursts.append(burst)
+        wrong += [text for text in burst.texts if text != prompt]
+    name = f"{tier}, {clients} {'streams' if stream else 'requests'}"
+    name += ", leader killed" if kill else ""
+    setting.raw.setdefault("coalesce", {})[name] = [
+        {"computations": b.computations, "again": b.again, "took_s": b.took_s} for b in bursts
+    ] + wrong[:3]
+    most = max(burst.computations for burst in bursts)
+    return [
+        Figure("coalesce", f"{name}: computations", most, at_most=2 if kill else 1),
+        Figure("coalesce", f"{name}: wrong answers", len(wrong), at_most=0),
+    ]
+
+
+async def _burst(setting: Setting, prompt: str, stream: bool, kill: bool) -> Burst:
+    body = chat(prompt, "slow", stream=stream)
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(
+        headers=setting.headers, limits=limits, timeout=PATIENCE_S
+    ) as client:
+        before = await _submitted(client, setting.url)
+        began = time.monotonic()
+        asked = [
+            asyncio.create_task(_ask(client, setting.url, body))
+            for _ in range(setting.options.clients)
+        ]
+        if kill:
+            await asyncio.sleep(ASKED_S)
+            await _kill_leader(setting, client)
+        answers = await asyncio.gather(*asked)
+        took_s = time.monotonic() - began
+        computations = await _submitted(client, setting.url) - before
+    again = sum(tries - 1 for _, tries in answers)
+    return Burst(computations, [text for text, _ in answers], again, took_s)
+
+
+async def _ask(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> tuple[str, int]:
+    """The answer's text, and how often it was asked for: again when its replica is gone."""
+    until, tries = time.monotonic() + PATIENCE_S, 0
+    while time.monotonic() < until:
+        tries += 1
+        try:
+            return (await text_of(client, url, body)), tries
+        except (httpx.TransportError, httpx.HTTPStatusError, EOFError):
+            await asyncio.sleep(AGAIN_S)
+    return "", tries
+
+
+async def text_of(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> str:
+    """Raises EOFError for a stream that breaks off."""
+    async with client.stream("POST", url + CHAT, json=body) as answer:
+        await answer.aread() if not body["stream"] else None
+        answer.raise_for_status()
+        if not body["stream"]:
+            return str(answer.json()["choices"][0]["message"]["content"])
+        pieces = []
+        async for line in answer.aiter_lines():
+            if line == "data: [DONE]":
+                return "".join(pieces)
+            if line.startswith("data: "):
+                pieces += _contents(json.loads(line.removeprefix("data: ")))
+    raise EOFError
+
+
+def _contents(event: dict[str, Any]) -> list[str]:
+    return [choice["delta"].get("content") or "" for choice in event.get("choices", ())]
+
+
+async def _submitted(client: httpx.AsyncClient, url: str) -> int:
+    health = (await client.get(f"{url}/health")).raise_for_status()
+    return int(health.json()["models"]["slow"]["load"]["submitted"])
+
+
+async def _kill_leader(setting: Setting, client: httpx.AsyncClient) -> None:
+    """End the replica that has asked the model; RuntimeError where none has."""
+    for address, process in setting.local.ingress_addresses().items():
+        health = (await client.get(f"{address}/health")).json()
+        if health["replica"]["open"]:
+            os.kill(process, signal.SIGKILL)
+            return
+    raise RuntimeError("no ingress replica has asked the model")

@@ -1,0 +1,103 @@
+"""How long a kept answer is still served after its tag was invalidated, on any replica.
+
+In: one cluster with four ingress replicas, each of which has the answer in memory. Out: from the
+answer to the invalidation to the last time any replica served the old answer, over many rounds.
+All replicas are asked at their own ports all the time, so none is missed.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+
+from load_tests.benchmarks.cache.context import CHAT, ECHO, KNOWN_S, Setting, chat, is_hit
+from load_tests.benchmarks.common.measurement import Figure
+
+REPLICAS, CONNECTIONS = 4, 16
+TAG = "bench-cache"
+TARGET_S = 1.0
+QUIET_S = 1.0  # without the old answer from anybody: it is gone
+PAUSE_S = 0.01  # of a connection between two requests
+OLD, GONE = httpx.codes.OK, httpx.codes.GATEWAY_TIMEOUT
+
+
+class Watch:
+    """Asks for a kept answer all the time, and notes when it last came."""
+
+    def __init__(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> None:
+        self._client = client
+        self.body = body
+        self.last = 0.0
+        self.odd = 0
+
+    async def ask(self, address: str) -> None:
+        wishes = {"Cache-Control": "only-if-cached"}
+        while True:
+            answer = await self._client.post(address + CHAT, json=self.body, headers=wishes)
+            if answer.status_code == OLD:
+                self.last = time.monotonic()
+            self.odd += answer.status_code not in (OLD, GONE)
+            await asyncio.sleep(PAUSE_S)
+
+
+def invalidate(setting: Setting) -> list[Figure]:
+    setting.say(f"invalidate: deploying {REPLICAS} ingress replicas ...")
+    setting.deploy(ECHO, replicas=REPLICAS, shared="embedded")
+    lags, odd = asyncio.run(_lags(setting))
+    setting.raw["invalidate"] = lags
+    p50, p99, most = (float(value) for value in np.percentile(lags, (50, 99, 100)))
+    return [
+        Figure("invalidate", "still served, p50", p50, "s"),
+        Figure("invalidate", "still served, p99", p99, "s", at_most=TARGET_S),
+        Figure("invalidate", "still served, longest", most, "s"),
+        Figure("invalidate", "neither kept nor gone", odd, at_most=0),
+    ]
+
+
+async def _lags(setting: Setting) -> tuple[list[float], int]:
+    addresses = list(await asyncio.to_thread(setting.local.wait_for_ingress, REPLICAS))
+    headers = {**setting.headers, "Mobula-Cache-Tags": TAG}
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    lags, odd = [], 0
+    async with httpx.AsyncClient(headers=headers, limits=limits, timeout=30) as client:
+        for number in range(setting.options.invalidations):
+            watch = Watch(client, chat(f"{number} of {time.monotonic_ns()}"))
+            lags.append(await _lag(setting, client, watch, addresses))
+            odd += watch.odd
+            if (number + 1) % 20 == 0:
+                setting.say(f"invalidate: {number + 1} of {setting.options.invalidations} done")
+    return lags, odd
+
+
+async def _lag(
+    setting: Setting, client: httpx.AsyncClient, watch: Watch, addresses: Sequence[str]
+) -> float:
+    await asyncio.gather(*(_warm(client, address, watch) for address in addresses))
+    asking = [
+        asyncio.create_task(watch.ask(addresses[at % len(addresses)])) for at in range(CONNECTIONS)
+    ]
+    await asyncio.sleep(10 * PAUSE_S)
+    path = f"{setting.url}/api/v1/cache/invalidations"
+    (await client.post(path, json={"tag": TAG})).raise_for_status()
+    told = time.monotonic()
+    while time.monotonic() - max(told, watch.last) < QUIET_S:
+        await asyncio.sleep(PAUSE_S)
+        for task in asking:
+            if task.done():
+                task.result()
+    for task in asking:
+        task.cancel()
+    await asyncio.gather(*asking, return_exceptions=True)
+    return max(0.0, watch.last - told)
+
+
+async def _warm(client: httpx.AsyncClient, address: str, watch: Watch) -> None:
+    """Until this replica has the answer in memory; TimeoutError after 20 s."""
+    async with asyncio.timeout(KNOWN_S):
+        while True:
+            if is_hit(await client.post(address + CHAT, json=watch.body), "l1"):
+                return
+            await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,121 @@
+"""The whole application in this process, without Ray: models, limits and cache behind the ingress.
+
+In: settings, models, a cache configuration. Out: an ASGI application that is started, and the
+collaborators that a benchmark reads. It answers as a replica of the ingress does, except that no
+call crosses a Serve handle.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.settings import Settings
+from deployments.cache.config import CacheConfig
+from deployments.contracts.embedding import ServedEmbedder
+from deployments.contracts.engine import Engine
+from deployments.contracts.generation import (
+    Chunk,
+    Completion,
+    GenerateRequest,
+    ModelCall,
+    ModelCard,
+    ModelLoad,
+)
+from deployments.contracts.scaling import ServeSnapshot
+from deployments.ingress.config import IngressConfig
+from deployments.ingress.http.app import create_app
+from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.services import AppServices
+from deployments.ingress.tenant_services import TenantServices
+from deployments.ingress.wiring import build_services
+from deployments.model.text.text_model import Limits, TextModel
+from deployments.model.text.tokenizer import ByteTokenizer
+from deployments.video.config import VideoConfig
+
+MEMORY_BYTES = 1 << 24
+CONTEXT_LENGTH = 8_192
+SEQUENCES = 4_096
+
+
+class InProcessModel:
+    """A ServedModel whose text model is in this process."""
+
+    def __init__(self, model: TextModel) -> None:
+        self._model = model
+
+    async def generate(self, request: GenerateRequest) -> Completion:
+        return await self._model.generate(request)
+
+    def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        return self._model.stream(request)
+
+    def begin(self, request: GenerateRequest) -> ModelCall:
+        return self._model.begin(request)
+
+    async def card(self) -> ModelCard:
+        return self._model.card()
+
+    async def load(self) -> ModelLoad:
+        return ModelLoad(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+@dataclass
+class InProcessStages:
+    """What stands behind the ingress: models in this process, no shared cache, no peers."""
+
+    models: Mapping[str, InProcessModel]
+    embedders: Mapping[str, ServedEmbedder] = field(default_factory=dict)
+    shared: None = None
+
+    async def ask(self, method: str, *arguments: Any) -> list[Any]:
+        return []
+
+    async def look(self) -> ServeSnapshot | None:
+        return None
+
+    async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
+        return {}
+
+
+@dataclass(frozen=True)
+class InProcessApplication:
+    app: ASGIApp
+    services: AppServices
+
+
+def create_echo_model(name: str, engine: Engine) -> InProcessModel:
+    """A text model of this name over `engine`, which takes bytes for tokens."""
+    card = ModelCard(name, "echo", "echo", "echo-1", CONTEXT_LENGTH, 0)
+    limits = Limits(CONTEXT_LENGTH, max_running=SEQUENCES, max_waiting=SEQUENCES)
+    return InProcessModel(TextModel(engine, ByteTokenizer(), card, limits, SystemClock()))
+
+
+@asynccontextmanager
+async def start_application(
+    settings: Settings,
+    tenancy: TenantServices,
+    models: Mapping[str, InProcessModel],
+    clock: Clock,
+    video: VideoConfig | None = None,
+) -> AsyncIterator[InProcessApplication]:
+    """The first model is the default one. Everything is closed at the end."""
+    stages = InProcessStages(models)
+    config = IngressConfig(
+        ModelSettings(next(iter(models)), {}, {}, {}),
+        CacheConfig(memory_bytes=MEMORY_BYTES),
+        video or VideoConfig(),
+    )
+    services, caches = build_services(
+        settings, clock, tenancy, stages, config, stages, stages, lambda _: None
+    )
+    await tenancy.start()
+    await caches.start()
+    try:
+        yield InProcessApplication(create_app(services), services)
+    finally:
+        await services.close()
+        await tenancy.close()

@@ -1,0 +1,98 @@
+"""The ingress with nothing of tenancy in it: what authentication, limits, usage and audit cost.
+
+The cache is on, as it is with tenancy; video is off, because it needs the tenants' database. The
+application answers under a prefix of its own and lets everybody in. Never deploy it outside a
+benchmark.
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cluster.audit.record import AuditRecord
+from cluster.invalidation.generations import Generations
+from cluster.runtime.clock import Clock
+from cluster.runtime.settings import Settings
+from cluster.tenants.caller import Caller
+from cluster.tenants.caller import Scope as Grant
+from cluster.tenants.plan import Plan
+from cluster.tenants.units import UsageAmounts
+from deployments.ingress.deployment import Ingress
+from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.tenant_services import TenantServices
+from deployments.limiter.unlimited import NullLimiter
+from graphs.args import AppArgs
+
+PREFIX = "/open"
+_ANYBODY = Caller("default", "anybody", frozenset({Grant.ADMIN}))
+_PLAN = Plan(id="default")
+
+
+def open_args() -> AppArgs:
+    """The arguments of the application: one echo model, no video."""
+    model = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
+    return AppArgs.model_validate(
+        {"models": [model], "ingress": {"num_cpus": 0.1}, "video": {"enabled": False}}
+    )
+
+
+class Nothing:
+    """Was invalidated, and never will be."""
+
+    trustworthy = True
+    generations = Generations()
+
+
+class OpenTenancy(TenantServices):
+    """Checks nothing, limits nothing, writes nothing down."""
+
+    def __init__(self, settings: Settings, offer: ModelSettings, clock: Clock) -> None:
+        self.limiter = NullLimiter()  # type: ignore[assignment]
+        self.office = None  # type: ignore[assignment]
+        self.trail = self  # type: ignore[assignment]
+        self.idempotency = None  # type: ignore[assignment]
+        self.invalidations = Nothing()  # type: ignore[assignment]
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    def secret_of(self, tenant: str) -> bytes:
+        return bytes(32)
+
+    def verify(self, credential: str) -> Caller:
+        return _ANYBODY
+
+    def plan_of(self, tenant: str) -> Plan:
+        return _PLAN
+
+    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+        pass
+
+    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+        pass
+
+    def load(self) -> dict[str, int | float | bool]:
+        return {}
+
+    def note(self, record: AuditRecord) -> None:
+        pass
+
+
+class OpenIngress(Ingress):
+    """The same path, gate and layers over the open tenancy."""
+
+    def _open_tenancy(
+        self, settings: Settings, offer: ModelSettings, clock: Clock
+    ) -> TenantServices:
+        return OpenTenancy(settings, offer, clock)
+
+    async def __serve_build_asgi_app__(self) -> ASGIApp:
+        app = await super().__serve_build_asgi_app__()
+
+        async def strip_prefix(scope: Scope, receive: Receive, send: Send) -> None:
+            if "path" in scope:
+                scope = {**scope, "root_path": "", "path": scope["path"].removeprefix(PREFIX)}
+            await app(scope, receive, send)
+
+        return strip_prefix

@@ -1,0 +1,202 @@
+"""A private Ray cluster with Serve, for one benchmark or test session in this process.
+
+Flows in: a port and a profile. Flows out: a URL under which applications can be deployed. Nothing
+outlives it, haproxy included. Ray reads its environment when it is imported, so enter this before
+anything imports Ray.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from cluster.auth.bootstrap import bootstrap
+from cluster.ops.environment import Profile, environment
+from cluster.ops.ports import BLOCK, Ports
+from cluster.ops.processes import cluster_processes, end_all
+from cluster.runtime.settings import Settings
+from cluster.storage.files import write_private
+
+WHOLE_S = 60.0
+LOGICAL_CPUS = 16  # replicas here are placed by count, not by share
+
+
+class LocalServe:
+    """Use as a context manager; `url` answers once an application is deployed."""
+
+    def __init__(self, *, profile: Profile = "fast", **settings: str) -> None:
+        """`settings` are more environment variables."""
+        if "ray" in sys.modules:
+            raise RuntimeError("make LocalServe before Ray is imported")
+        self._profile = profile
+        self._id = f"local-{secrets.token_hex(6)}"
+        self._folder = tempfile.TemporaryDirectory(prefix="m-")  # sockets allow 97 characters
+        self._ports = Ports.free()
+        self.home = Path(self._folder.name) / "state"
+        self.url = f"http://127.0.0.1:{self._ports.http}"
+        os.environ.update(self._environment() | settings)
+
+    def __enter__(self) -> Self:
+        key = bootstrap(self.home, Settings(home=self.home))
+        assert key is not None
+        self.key = key
+        write_private(self.home / "ray.token", secrets.token_hex(32).encode())
+        self._start()
+        return self
+
+    def _environment(self) -> dict[str, str]:
+        folder, cores = Path(self._folder.name), os.cpu_count() or 1
+        found = environment(self._profile, self._ports, self._id, self.home, folder, cores)
+        found.pop("RAY_START_HOOK", None)  # it is for `ray start`
+        return found
+
+    def _start(self) -> None:
+        import ray
+        from ray import serve
+
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        ray.init(
+            address="local",
+            num_cpus=LOGICAL_CPUS,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            namespace="serve",
+            _temp_dir=str(Path(self._folder.name) / "r"),
+        )
+        options = {"host": "127.0.0.1", "port": self._ports.http}
+        serve.start(proxy_location="HeadOnly", http_options=options)
+
+    def run(self, app: Any, name: str, prefix: str) -> None:
+        """Deploy a bound application and wait until it is up."""
+        from ray import serve
+
+        serve.run(app, name=name, route_prefix=prefix)
+
+    def deploy_yardsticks(self) -> None:
+        from load_tests.benchmarks.common import bare_serve_apps
+
+        self.run(bare_serve_apps.asgi(), "asgi", "/asgi")
+        self.run(bare_serve_apps.hello(), "hello", "/hello")
+        self.run(bare_serve_apps.chain(), "chain", "/chain")
+
+    def deploy_mobula(self, **model: Any) -> str:
+        """Mobula with one model, echo unless told otherwise; returns its admin key."""
+        from graphs.app import build
+        from graphs.args import AppArgs
+
+        spec = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1, **model}
+        args = AppArgs.model_validate({"models": [spec], "ingress": {"num_cpus": 0.1}})
+        self.run(build(args), "mobula", "/")
+        return self.key
+
+    def deploy_open(self) -> None:
+        """Mobula's path without tenancy, under a prefix of its own."""
+        from graphs.app import compose
+        from load_tests.benchmarks.common.ingress_without_tenancy import (
+            PREFIX,
+            OpenIngress,
+            open_args,
+        )
+
+        self.run(compose(open_args(), OpenIngress), "open", PREFIX)
+
+    def kill_one(self, deployment: str) -> None:
+        """End one replica of a deployment of Mobula as a crash would, once all of them are up."""
+        import ray
+
+        self.wait_until_whole(deployment)
+        ray.kill(ray.get_actor(**self._replicas(deployment)[0]))
+
+    def ingress_addresses(self) -> dict[str, int]:
+        """The URL of each ingress replica's own port, and its process."""
+        ports = range(self._ports.replicas, self._ports.replicas + BLOCK)
+        found: dict[str, int] = {}
+        for process in cluster_processes(self._id):
+            with contextlib.suppress(psutil.Error):
+                for socket in process.net_connections("tcp"):
+                    if socket.status == psutil.CONN_LISTEN and socket.laddr.port in ports:
+                        found[f"http://127.0.0.1:{socket.laddr.port}"] = process.pid
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs for this cluster, but this process."""
+        return cluster_processes(self._id)
+
+    def wait_for_ingress(self, replicas: int) -> dict[str, int]:
+        """Those addresses, once so many are up; TimeoutError after a minute."""
+        self.wait_until_whole("Ingress")
+        until = time.monotonic() + WHOLE_S
+        while len(found := self.ingress_addresses()) < replicas:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{len(found)} of {replicas} ingress replicas listen")
+            time.sleep(0.1)
+        return found
+
+    def replicas(self, deployment: str) -> list[int]:
+        """The processes of a deployment's replicas, those on their way included."""
+        found, title = [], f"ray::ServeReplica:mobula:{deployment}"
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                words = " ".join(process.cmdline()).split()
+                if words and words[0].split(".")[0] == title:
+                    found.append(process.pid)
+        return found
+
+    def running(self, deployment: str) -> int:
+        """How many replicas of a deployment of Mobula Serve says are up."""
+        from ray import serve
+
+        found = serve.status().applications["mobula"].deployments[deployment]
+        states = {str(state): count for state, count in found.replica_states.items()}
+        return states.get("RUNNING", 0)
+
+    def controller(self) -> int:
+        """The process of Serve's controller."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                if " ".join(process.cmdline()).startswith("ray::ServeController"):
+                    return process.pid
+        raise LookupError("there is no controller")
+
+    def wait_until_whole(self, deployment: str) -> None:
+        """Until every replica of a deployment of Mobula is up; TimeoutError after a minute."""
+        from ray import serve
+
+        until = time.monotonic() + WHOLE_S
+        while time.monotonic() < until:
+            found = serve.status().applications["mobula"].deployments[deployment]
+            alive = len(self._replicas(deployment))  # a killed one is gone at once, here
+            if found.status == "HEALTHY" and found.replica_states == {"RUNNING": alive}:
+                return
+            time.sleep(0.1)
+        raise TimeoutError(f"'{deployment}' is not whole after {WHOLE_S:g} s")
+
+    @staticmethod
+    def _replicas(deployment: str) -> list[dict[str, str]]:
+        import ray
+
+        start = f"SERVE_REPLICA::mobula#{deployment}#"
+        actors = ray.util.list_named_actors(all_namespaces=True)
+        return [actor for actor in actors if actor["name"].startswith(start)]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        import ray
+
+        with contextlib.suppress(Exception):
+            ray.shutdown()
+        end_all(lambda: cluster_processes(self._id))
+        self._folder.cleanup()

@@ -1,0 +1,69 @@
+"""PySceneDetect and MoviePy in an environment of their own, so that ours stays as it is.
+
+In: nothing. Out: the paths of their programs; made once with pip, kept for the next time.
+"""
+
+import csv
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.runtime.installation import working_folder
+
+PACKAGES = ("scenedetect-headless==0.7.2", "moviepy==2.2.1")
+WANTED = "\n".join(PACKAGES)
+STAMP = "installed.txt"
+FOLDER = working_folder() / ".mobula" / "bench" / "video"
+DETECTOR = "detect-adaptive"
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """`scenedetect` is its command line, `python` one that imports moviepy."""
+
+    python: Path
+    scenedetect: Path
+
+    def detect(self, video: Path) -> None:
+        """`detect-adaptive list-scenes`, as it is timed: nothing is written."""
+        self._scenedetect(video, "-n")
+
+    def cuts(self, video: Path, listing: Path, detector: str = DETECTOR) -> list[int]:
+        """Numbers (from 0) of the frames that begin a scene, but the first."""
+        written = ("-q", "-s", "-o", str(listing.parent), "-f", listing.name)
+        self._scenedetect(video, *written, detector=detector)
+        return first_frames(listing)[1:]
+
+    def _scenedetect(self, video: Path, *listing: str, detector: str = DETECTOR) -> None:
+        begin = [str(self.scenedetect), "-q", "-i", str(video)]
+        command = [*begin, detector, "list-scenes", *listing]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=video.parent)
+
+
+def first_frames(listing: Path) -> list[int]:
+    """Of the scenes in a list that it wrote, from 0; it counts from 1."""
+    with listing.open(newline="") as file:
+        return [int(row["Start Frame"]) - 1 for row in csv.DictReader(file)]
+
+
+def peers(folder: Path = FOLDER) -> Peers:
+    """Raises CalledProcessError where they cannot be installed."""
+    python = folder / "bin" / "python"
+    if installed(folder) is None:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        (folder / STAMP).write_text(WANTED)
+    return Peers(python, folder / "bin" / "scenedetect")
+
+
+def installed(folder: Path = FOLDER) -> Peers | None:
+    """Those that are there; None where these versions are not."""
+    stamp = folder / STAMP
+    if not stamp.exists() or stamp.read_text() != WANTED:
+        return None
+    return Peers(folder / "bin" / "python", folder / "bin" / "scenedetect")
+
+
+def versions() -> dict[str, str]:
+    return dict(package.split("==", 1) for package in PACKAGES)

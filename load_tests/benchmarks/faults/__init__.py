@@ -1,0 +1,1 @@
+"""Benchmarks of what callers notice while parts of a cluster fail or are attacked."""

@@ -1,0 +1,79 @@
+"""`./mobula bench failover`: what callers notice when replicas die, hang or fall ill.
+
+One cluster; its models are echo models with a pace, so that their capacity is places and not
+cores. What is found is judged against the promises of docs/guides/resilience.md.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.faults.failover import (
+    all_replicas_dead,
+    degraded_replica,
+    killed_replica,
+)
+from load_tests.machine import describe_machine
+
+SCENARIOS = ("killed", "gray", "dead")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    console = Console()
+    with LocalServe() as local:
+        figures = asyncio.run(_measure(local, options, console))
+    console.print(table_of(figures))
+    report = {
+        "benchmark": "failover",
+        "machine": describe_machine(),
+        "conditions": {"seconds": options.seconds, "scenarios": options.scenario or SCENARIOS},
+        "rows": [figure.row() for figure in figures],
+        "passed": all_met(figures),
+    }
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0 if report["passed"] or not options.check else 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mobula bench failover", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15.0, help="length of each phase")
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="only these")
+    parser.add_argument(
+        "--illness",
+        action="append",
+        choices=("stopped", "slow", "hanging"),
+        help="of the gray replica, only these",
+    )
+    parser.add_argument("--json", type=Path, help="also write the report here")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
+    return parser.parse_args(argv)
+
+
+async def _measure(
+    local: LocalServe, options: argparse.Namespace, console: Console
+) -> list[Figure]:
+    wanted = options.scenario or SCENARIOS
+    found: list[Figure] = []
+    if "killed" in wanted:
+        console.print("one of three replicas is killed ...")
+        found += await killed_replica.measure(local, options.seconds)
+    if "gray" in wanted:
+        console.print("one of three replicas falls ill ...")
+        found += await degraded_replica.measure(local, options.seconds, options.illness or ())
+    if "dead" in wanted:
+        console.print("all replicas are dead ...")
+        found += await all_replicas_dead.measure(local, options.seconds)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""`./mobula bench recovery`: what a cluster on one machine does when its processes are killed.
+
+`./mobula up -d` in a home and on ports of its own, with what is served by default. One process
+after the other is killed, idle and under load; measured is how long until all is well again, and
+whether keys, accepted jobs and the usage of whole answers are still there.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, Role
+from cluster.runtime.installation import default_config
+from cluster.runtime.settings import Settings
+from cluster.secrets.key_files import admin_key
+from load_tests.figures import Figure, all_met, table_of
+from load_tests.launcher import Launcher
+from load_tests.machine import describe_machine
+from load_tests.recovery.parts import NOTICED_S, Recovery, kill_and_recover, promised
+from load_tests.recovery.witness import Witness
+
+DEFAULT: tuple[Role, ...] = ("controller", "haproxy", "raylet", "gcs")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    console = Console()
+    with (
+        tempfile.TemporaryDirectory(prefix="mob-") as folder,
+        Launcher.within(Path(folder)) as cluster,
+    ):
+        code, output = cluster.run("up", "-d", "--config", str(options.config))
+        if code != 0:
+            console.print(output, markup=False)
+            return code
+        try:
+            figures = _measure(cluster, options, console)
+        finally:
+            cluster.run("down", "--drain", "0")
+    console.print(table_of(figures))
+    report = {
+        "benchmark": "recovery",
+        "machine": describe_machine(),
+        "conditions": {"clients": options.clients, "parts": options.part or DEFAULT},
+        "rows": [figure.row() for figure in figures],
+        "passed": all_met(figures),
+    }
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0 if report["passed"] or not options.check else 1
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mobula bench recovery", description=__doc__)
+    parser.add_argument("--part", action="append", choices=(*FATAL, *BY_SERVE, *BY_COMMAND))
+    parser.add_argument("--clients", type=int, action="append", help="at once; 0: idle [0 and 8]")
+    parser.add_argument("--config", type=Path, default=default_config())
+    parser.add_argument("--job", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--json", type=Path, help="also write the report here")
+    parser.add_argument("--check", action="store_true", help="exit 1 if a target is missed")
+    options = parser.parse_args(argv)
+    options.clients = options.clients or [0, 8]
+    return options
+
+
+def _measure(cluster: Launcher, options: argparse.Namespace, console: Console) -> list[Figure]:
+    key = admin_key(cluster.home, Settings(home=cluster.home)) or ""
+    url = f"http://127.0.0.1:{cluster.ports.http}"
+    found: list[Figure] = []
+    for clients in options.clients:
+        witness = Witness(url, key, clients)
+        kept: list[str] = []
+        with witness:
+            for role in options.part or DEFAULT:
+                console.print(f"{clients} clients: {role} is killed ...")
+                kept.append(witness.make_key(role))
+                job = witness.order_clips(cluster.folder) if options.job else None
+                recovery = kill_and_recover(cluster, role)
+                found += figures_of(recovery, clients)
+                if job is not None:
+                    lost = not witness.ends_well(job)
+                    found.append(Figure(_part(role, clients), "jobs lost", lost, at_most=0))
+        found += _kept(witness, kept, clients)
+    return found
+
+
+def figures_of(recovery: Recovery, clients: int) -> list[Figure]:
+    part, most = _part(recovery.role, clients), promised(recovery.role, clients)
+    return [
+        Figure(part, "noticed after", recovery.noticed_s, "s", at_most=NOTICED_S),
+        Figure(part, "all well after", recovery.back_s, "s", at_most=most),
+        Figure(part, "/readyz away", recovery.away_s, "s"),
+    ]
+
+
+def _kept(witness: Witness, keys: Sequence[str], clients: int) -> list[Figure]:
+    part = f"{clients} clients, all kills"
+    lost_keys = sum(not witness.opens(key) for key in keys)
+    figures = [Figure(part, "keys lost", lost_keys, "", at_most=0)]
+    if not clients:
+        return figures
+    missing = max(0, witness.tokens - witness.ledger_tokens())
+    return [
+        *figures,
+        Figure(part, "whole answers", witness.answered),
+        Figure(part, "failed requests", witness.failed),
+        Figure(part, "tokens of whole answers", witness.tokens),
+        Figure(part, "of them in no ledger", missing),
+    ]
+
+
+def _part(role: Role, clients: int) -> str:
+    return f"{role}, {clients} clients" if clients else f"{role}, idle"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

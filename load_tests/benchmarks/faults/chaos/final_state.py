@@ -1,0 +1,87 @@
+"""Asks a cluster after the load what is left of it: usage, slots, sequences, the audit trail.
+
+In: a Stage and a tenant. Out: an Afterwards. Counts that need a moment (the ledger's last second,
+cancelled sequences) are polled until they hold still.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from load_tests.benchmarks.faults.chaos.chaos_cluster import Stage
+from load_tests.benchmarks.faults.chaos.invariants import Afterwards
+
+SETTLED_S = 20.0
+MODELS = ("Model:echo", "Model:talk", "Model:nano")
+_CHAIN_S = 120.0
+
+
+async def ask_afterwards(stage: Stage, tenant: str, wrong: str) -> Afterwards:
+    """`wrong` is what was not whole when the load ended."""
+    headers = {"Authorization": f"Bearer {stage.local.key}"}
+    async with httpx.AsyncClient(
+        base_url=stage.local.url, headers=headers, timeout=_CHAIN_S
+    ) as client:
+        engines = await _settled(lambda: _engines(stage), _quiet)
+        await asyncio.sleep(2.0)  # the ledger writes once a second
+        return Afterwards(
+            charged=await _charged(client, tenant),
+            slots=await _slots(client, tenant),
+            replicas=2 * stage.models + stage.sizes.engines,
+            engines=engines,
+            chain=await _chain(client),
+            wrong=wrong,
+        )
+
+
+async def _settled(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
+    until = time.monotonic() + SETTLED_S
+    while True:
+        found = await asyncio.to_thread(read)
+        if holds(found) or time.monotonic() > until:
+            return found
+        await asyncio.sleep(0.5)
+
+
+def _engines(stage: Stage) -> dict[str, list[dict[str, Any]]]:
+    looks = {model: stage.looks(model) for model in MODELS}
+    return {model: [look["engine"] for look in found] for model, found in looks.items() if found}
+
+
+def _quiet(engines: dict[str, list[dict[str, Any]]]) -> bool:
+    return bool(engines) and not any(
+        count["handlers"] for counts in engines.values() for count in counts
+    )
+
+
+async def _charged(client: httpx.AsyncClient, tenant: str) -> int:
+    answer = await client.get("/api/v1/usage", params={"tenant": tenant})
+    answer.raise_for_status()
+    amounts = [row["amounts"] for row in answer.json()["data"]]
+    return sum(each.get(unit, 0) for each in amounts for unit in ("input_tokens", "output_tokens"))
+
+
+async def _slots(client: httpx.AsyncClient, tenant: str) -> int | None:
+    """In use, once that is none or the time is up; None where nobody can say."""
+    until = time.monotonic() + SETTLED_S
+    while True:
+        answer = await client.get(f"/api/v1/tenants/{tenant}/limits")
+        answer.raise_for_status()
+        state = next(each for each in answer.json()["state"] if each["kind"] == "slots")
+        left = state["remaining"]
+        used = None if left is None else int(state["capacity"] - left)
+        if used == 0 or time.monotonic() > until:
+            return used
+        await asyncio.sleep(0.5)
+
+
+async def _chain(client: httpx.AsyncClient) -> str:
+    """Empty when the whole trail verifies."""
+    answer = await client.get("/api/v1/audit/verify")
+    if answer.status_code != httpx.codes.OK:
+        return f"{answer.status_code} {answer.text[:200]}"
+    body = answer.json()
+    return "" if body["ok"] else str(body)[:300]

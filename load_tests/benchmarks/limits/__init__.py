@@ -1,0 +1,1 @@
+"""Benchmarks of limits, fairness and the usage ledger."""

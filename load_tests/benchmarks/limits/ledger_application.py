@@ -1,0 +1,170 @@
+"""The whole application in this process over echo models whose engines are counted.
+
+In: nothing. Out: its address, a tenant's key, what its ledger and its budget say, and what the
+engines generated for each request, counted where the tokens leave the engine: none of Mobula's own
+counting is between them and the count.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections import defaultdict
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import uvicorn
+
+from cluster.auth.bootstrap import bootstrap
+from cluster.runtime.clock import SystemClock
+from cluster.runtime.settings import Settings
+from cluster.tenants.units import Unit
+from cluster.usage.report import budget_used
+from deployments.contracts.engine import Engine, EngineStats, TokenRequest, Tokens
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline as RequestPath
+from deployments.ingress.tenant_services import TenantServices
+from deployments.limiter.authority.memory import MemoryAuthority
+from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.model.engines.echo import EchoEngine
+from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
+from load_tests.benchmarks.common.tenants import make_tenant
+
+TENANT = "counted"
+BUDGET = 10**12
+_SLOTS = 4_096
+_LEASE_S = 120.0
+
+
+@dataclass
+class Generated:
+    """What engines have taken and given for one request, by the id that its client chose."""
+
+    prompt_tokens: int = 0
+    tokens: int = 0
+
+
+class CountedEngine:
+    """An Engine that counts what another one generates."""
+
+    name: Literal["echo", "openvino", "transformers", "vllm"] = "echo"
+
+    def __init__(self, engine: Engine, counts: dict[str, Generated]) -> None:
+        self._engine = engine
+        self._counts = counts
+        self.supports = engine.supports
+
+    async def start(self) -> None:
+        await self._engine.start()
+
+    async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
+        count = self._counts[request.request_id.partition("/")[0]]
+        count.prompt_tokens = len(request.prompt_ids)
+        on_left = request.on_left
+
+        def left(rest: Tokens) -> None:
+            count.tokens += len(rest.ids)
+            if on_left is not None:
+                on_left(rest)
+
+        asked = replace(request, on_left=left)
+        async with aclosing(self._engine.generate(asked)) as batches:
+            async for tokens in batches:
+                count.tokens += len(tokens.ids)
+                yield tokens
+
+    def stats(self) -> EngineStats:
+        return self._engine.stats()
+
+    def check_health(self) -> None:
+        self._engine.check_health()
+
+    async def stop(self) -> None:
+        await self._engine.stop()
+
+
+@dataclass
+class Application:
+    """A running one. `counts` are by request id; `ledger` waits until all usage is written."""
+
+    url: str
+    key: str
+    counts: Mapping[str, Generated]
+    _path: RequestPath
+    _tenancy: TenantServices
+
+    async def ledger(self) -> tuple[int, int]:
+        """(input, output) tokens of the tenant."""
+        async with asyncio.timeout(30):
+            while self._path.settlements.open or self._path.tally.open:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await self._tenancy.ledger.flush()
+        today = datetime.now(UTC)
+        days = ((today.replace(day=1)).date().isoformat(), today.date().isoformat())
+        async with self._tenancy.database.read() as connection:
+            found = [
+                await budget_used(connection, TENANT, unit, *days)
+                for unit in (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
+            ]
+        return found[0], found[1]
+
+    async def budget(self) -> int:
+        """Tokens that the tenant's budget says are spent."""
+        views = await self._tenancy.limits_view(TENANT)
+        [view] = [view for view in views if view.unit is Unit.TOKENS]
+        return view.capacity - (view.remaining or 0)
+
+
+@asynccontextmanager
+async def counted_application(
+    home: Path, paces: Mapping[str, float | None]
+) -> AsyncIterator[Application]:
+    """`paces` are the models, and tokens a second of each sequence (None: all at once)."""
+    settings, clock = Settings(home=home, log_level="ERROR"), SystemClock()
+    admin_key = bootstrap(home, settings)
+    assert admin_key is not None
+    counts: dict[str, Generated] = defaultdict(Generated)
+    models = {
+        name: create_echo_model(
+            name, CountedEngine(EchoEngine(_SLOTS, tokens_per_second=pace), counts)
+        )
+        for name, pace in paces.items()
+    }
+    authority = MemoryAuthority(clock)
+    tenancy = TenantServices(settings, authority, {}, clock)
+    # Credits of a lease that expires count as spent: it must not, however busy this machine is.
+    tenancy.limiter = TenantLimiter(
+        authority, "bench", clock, tenancy._spent, lambda _: None, ttl_s=_LEASE_S, patience_s=5.0
+    )
+    async with (
+        start_application(settings, tenancy, models, clock) as application,
+        _served(application.app) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        path = application.services.path
+        assert isinstance(path, RequestPath)
+        plan = {"budgets": {"tokens": {"month": BUDGET}}}
+        key = await make_tenant(client, admin_key, TENANT, plan)
+        yield Application(url, key, counts, path, tenancy)
+
+
+@asynccontextmanager
+async def _served(app: Callable[..., Any]) -> AsyncIterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, log_level="error", lifespan="off", backlog=4096, timeout_keep_alive=300
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

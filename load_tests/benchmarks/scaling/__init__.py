@@ -1,0 +1,1 @@
+"""Benchmarks of autoscaling and routing policies, in simulated time."""

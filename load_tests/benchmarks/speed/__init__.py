@@ -1,0 +1,1 @@
+"""Benchmarks of requests and tokens a second, and of what a request costs."""

@@ -1,0 +1,147 @@
+"""`./mobula bench capacity`: what a request costs each part, and what 1, 10 and 100 nodes carry.
+
+A private cluster is loaded with kept, computed and streamed answers, and the CPU time of its own
+processes is counted; then with many tenants, then with many replicas and nothing to do. From that
+a model (capacity_model.py) says what a cluster of such nodes carries, and what is full first;
+docs/guides/capacity.md explains it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.redis_process import RedisProcess
+from load_tests.benchmarks.common.wrk import require_wrk
+from load_tests.benchmarks.speed.capacity_costs import measure
+from load_tests.benchmarks.speed.capacity_model import Cost, Costs, Load, Machine, Shared, plan
+from load_tests.machine import describe_machine
+
+NODES = (1, 10, 100)
+MIXES = {
+    "short answers, half of them kept": Load(
+        {"uncached": 0.5, "cached": 0.5}, {"uncached": 0.5, "cached": 0.005}
+    ),
+    "answers of half a second": Load({"uncached": 1.0}, {"uncached": 0.5}),
+    "streams of ten seconds": Load({"stream": 1.0}, {"stream": 10.0}),
+    "the same, 1,000 tenants": Load({"uncached": 1.0}, {"uncached": 0.5}, tenants=1000),
+    "a model on the node's cores, 50 ms of a core": Load(
+        {"uncached": 1.0}, {"uncached": 0.05}, slots=1, service_cores=1.0
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    console, machine = Console(), describe_machine()
+    require_wrk()
+    if options.costs:
+        costs = costs_of(json.loads(options.costs.read_text())["costs"])
+    else:
+        with ExitStack() as stack:
+            redis = stack.enter_context(RedisProcess()) if options.redis else None
+            settings = {"MOBULA_REDIS_URL": redis.url} if redis else {}
+            local = stack.enter_context(LocalServe(**settings))
+            costs = measure(local, options.seconds, options.tenants, console.print, redis)
+    report = report_of(costs, Machine(options.cores, options.memory_gib * 1024.0), machine)
+    text = markdown(report)
+    console.print(text, markup=False, soft_wrap=True)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def costs_of(found: dict[str, Any]) -> Costs:
+    """From the JSON of an earlier run."""
+    requests = {kind: Cost(**cost) for kind, cost in found["requests"].items()}
+    return Costs(**{**found, "requests": requests})
+
+
+def report_of(costs: Costs, node: Machine, machine: dict[str, object]) -> dict[str, Any]:
+    plans = {
+        name: [asdict(plan(nodes, node, costs, load, Shared())) for nodes in NODES]
+        for name, load in MIXES.items()
+    }
+    return {
+        "benchmark": "capacity",
+        "machine": machine,
+        "node": asdict(node),
+        "costs": asdict(costs),
+        "plans": plans,
+    }
+
+
+def markdown(report: dict[str, Any]) -> str:
+    costs, node = report["costs"], report["node"]
+    lines = [
+        "| one request | HAProxy, CPU ms | ingress, CPU ms | model replica, CPU ms | all |",
+        "|---|---|---|---|---|",
+        *(_cost_row(kind, cost) for kind, cost in costs["requests"].items()),
+        "",
+        "| of the rest | |",
+        "|---|---|",
+        *(f"| {name} | {_plain(costs[field])} {unit} |" for name, field, unit in _REST),
+        "",
+        f"Nodes of {node['cores']} cores and {node['memory_mib'] / 1024:.0f} GiB, their cores "
+        f"{node['usable']:.0%} busy:",
+        "",
+        "| load | nodes | requests/s | ingress replicas | model replicas | full first | then |",
+        "|---|---|---|---|---|---|---|",
+        *(_plan_row(name, each) for name, plans in report["plans"].items() for each in plans),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+_REST = (
+    ("the limits' authority, a second, tenant and ingress replica", "limiter_ms", "ms of CPU"),
+    ("writing a second's usage of 200 keys into SQLite", "ledger_ms", "ms"),
+    ("Serve's controller, a second and replica", "controller_ms", "ms of CPU"),
+    ("Serve's controller, a second, without replicas", "controller_idle_ms", "ms of CPU"),
+    ("a node with nothing to do, a second", "node_ms", "ms of CPU"),
+    ("an ingress replica", "replica_mib", "MiB"),
+    ("a node without replicas", "node_mib", "MiB"),
+)
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _cost_row(kind: str, cost: dict[str, float]) -> str:
+    values = [cost["haproxy_ms"], cost["ingress_ms"], cost["model_ms"]]
+    shown = " | ".join(f"{value:.3f}" for value in (*values, sum(values)))
+    return f"| {kind} | {shown} |"
+
+
+def _plan_row(name: str, found: dict[str, Any]) -> str:
+    first, second = found["ceilings"][:2]
+    return (
+        f"| {name} | {found['nodes']} | {found['requests_s']:,.0f} | {found['ingress']} "
+        f"| {found['models']} | {first['part']} ({first['why']}) "
+        f"| {second['part']} at {second['requests_s']:,.0f} |"
+    )
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mobula bench capacity", description=__doc__)
+    add = parser.add_argument
+    add("--seconds", type=float, default=6.0, help="length of one measurement")
+    add("--tenants", type=int, default=50, help="for the cost of the limiter")
+    add("--redis", action="store_true", help="a private Redis keeps the limits")
+    add("--cores", type=int, default=16, help="of a node in the plan")
+    add("--memory-gib", type=float, default=32.0, help="of a node in the plan")
+    add("--costs", type=Path, help="take the costs of an earlier run's JSON instead of measuring")
+    add("--json", type=Path, help="also write the report here")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

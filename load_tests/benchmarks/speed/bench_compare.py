@@ -1,0 +1,142 @@
+"""`./mobula bench compare`: Mobula, bare Serve and LiteLLM side by side.
+
+All are up on this machine at the same time and measured in turn, round after round, so that a noisy
+moment hits all; medians are shown. Each answers with the prompt again: Mobula from its echo engine
+with authentication, every kind of limit, usage, audit and cache on; bare Serve from a FastAPI
+deployment that calls an echo deployment (no authentication, no limits, no cache); LiteLLM's proxy
+(one worker, one key) from an echo server under uvicorn, because it runs no engine of its own.
+
+unary: computed answers. cached: kept ones (bare Serve keeps none). stream: 50 tokens at 100 a
+second, a chunk each with all three, so a stream that is not held up takes half a second and its
+first chunk 10 ms.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cluster.runtime.clock import SystemClock
+from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.wrk import Load, require_wrk, run_wrk
+from load_tests.benchmarks.speed.compare.contenders import Contender, contenders
+from load_tests.benchmarks.speed.compare.report import CASES, Measured, markdown, ratios, rows_of
+from load_tests.benchmarks.speed.compare.streams import Streamed, run_streams
+from load_tests.machine import describe_machine
+
+CONNECTIONS = (1, 16, 64)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = _options(argv)
+    console, machine = Console(), describe_machine()
+    require_wrk()
+    measured: list[Measured] = []
+    with LocalServe() as local, tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        console.print("starting the contenders ...")
+        with contenders(local, scratch, litellm=not options.no_litellm) as found:
+            names = [contender.name for contender in found]
+            for turn in range(options.rounds + 1):  # the first warms up
+                seconds = options.seconds if turn else min(2.0, options.seconds)
+                some = _round(found, options.connections, seconds, turn, scratch)
+                measured += some if turn else []
+                console.print(f"round {turn} of {options.rounds} done")
+    report = _report(measured, names[0], machine, options)
+    text = markdown(report)
+    console.print(text, markup=False, soft_wrap=True)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    if options.report:
+        options.report.mkdir(parents=True, exist_ok=True)
+        (options.report / "compare.md").write_text(f"# Compared\n\n{text}")
+        console.print(f"report: {options.report / 'compare.md'}")
+    return 1 if options.check and any(m.found.errors for m in measured) else 0
+
+
+def _round(
+    found: Sequence[Contender],
+    connections: Sequence[int],
+    seconds: float,
+    turn: int,
+    scratch: Path,
+) -> list[Measured]:
+    """Everybody once in each case; who comes first changes from round to round."""
+    shift = turn % len(found)
+    order = [*found[shift:], *found[:shift]]
+    return [
+        Measured(contender.name, case, many, _one(contender, case, many, seconds, scratch))
+        for case in CASES
+        for many in connections
+        for contender in order
+        if case in contender.targets
+    ]
+
+
+def _one(
+    contender: Contender, case: str, connections: int, seconds: float, scratch: Path
+) -> Load | Streamed:
+    target = contender.targets[case]
+    if case == "stream":
+        return run_streams(target, connections=connections, seconds=seconds)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {target.key}"}
+    return run_wrk(
+        target.url, target.body, headers,
+        connections=connections, seconds=seconds, scratch=scratch,
+    )  # fmt: skip
+
+
+def _report(
+    measured: Sequence[Measured],
+    ours: str,
+    machine: dict[str, object],
+    options: argparse.Namespace,
+) -> dict[str, Any]:
+    rows = rows_of(measured)
+    return {
+        "benchmark": "compare",
+        "date": datetime.fromtimestamp(SystemClock().wall(), UTC).date().isoformat(),
+        "machine": machine,
+        "conditions": {
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "connections": list(options.connections),
+        },
+        "rows": rows,
+        "ratios": ratios(rows, ours),
+        "runs": [{**asdict(m), "found": asdict(m.found)} for m in measured],
+    }
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: numbers from 1 on, such as 1,16,64")
+    return found
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mobula bench compare", description=__doc__)
+    add = parser.add_argument
+    add("--rounds", type=int, default=3, help="how often each case is measured")
+    add("--seconds", type=float, default=4.0, help="length of one measurement")
+    add("--connections", type=_numbers, default=CONNECTIONS, help="such as 1,16,64")
+    add("--no-litellm", action="store_true", help="do not install and measure LiteLLM")
+    add("--json", type=Path, help="also write the report here")
+    add("--report", type=Path, metavar="DIR", help="also write Markdown there")
+    add("--check", action="store_true", help="exit 1 if there were errors")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

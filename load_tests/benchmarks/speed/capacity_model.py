@@ -1,0 +1,197 @@
+"""What a cluster carries, from what a request costs. Pure: measured costs in, requests/s out.
+
+A node is cores and memory. A request costs CPU in HAProxy, in an ingress replica and, unless it is
+kept, in a model replica; every replica costs memory, and all of them cost Serve's controller. Each
+shared part has a ceiling of its own. `plan` says what so many nodes carry, and which ceiling is met
+first. The model is linear: it knows no contention between cores, no network, and no model's own
+compute, which `service_s` and `slots` stand for.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cluster.ops.environment import MAX_CONNECTIONS
+
+Kind = Literal["uncached", "cached", "stream"]
+KINDS: tuple[Kind, ...] = ("uncached", "cached", "stream")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU milliseconds of one request, by the process that spends them."""
+
+    haproxy_ms: float
+    ingress_ms: float
+    model_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        return self.haproxy_ms + self.ingress_ms + self.model_ms
+
+
+@dataclass(frozen=True)
+class Costs:
+    """`limiter_ms`: CPU of the limits' authority a second, for each tenant that is active at an
+    ingress replica. `ledger_ms`: one ingress replica's write of a second's usage. `controller_ms`:
+    CPU of Serve's controller a second and replica, `node_ms` that of Ray's and Serve's other
+    processes a second on a node that does nothing.
+    """
+
+    requests: Mapping[Kind, Cost]
+    limiter_ms: float
+    ledger_ms: float
+    controller_ms: float
+    controller_idle_ms: float
+    node_ms: float
+    replica_mib: float
+    node_mib: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One node. `usable` is the share of its cores that may be busy on average."""
+
+    cores: int = 16
+    memory_mib: float = 32_768.0
+    usable: float = 0.7
+    haproxy_threads: int = 4
+    haproxy_connections: int = MAX_CONNECTIONS
+
+
+@dataclass(frozen=True)
+class Load:
+    """Shares of the kinds of request (they add up to 1), how long one of each is open, tenants that
+    are active within a second, and of a model replica its slots and a request's time in one.
+    `service_cores` is what the model itself keeps busy for a request in its slot, where it runs on
+    the node's cores (0: an accelerator, or a mock).
+    """
+
+    shares: Mapping[Kind, float]
+    open_s: Mapping[Kind, float]
+    tenants: int = 100
+    slots: int = 32
+    service_cores: float = 0.0
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Ceilings of what all nodes share, each a share of one core or a rate a second."""
+
+    controller_cores: float = 0.7
+    limiter_cores: float = 0.7
+    database_cores: float = 0.7
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """`requests_s` is what the whole cluster carries when this part is full."""
+
+    part: str
+    requests_s: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What `nodes` carry; the first of `ceilings` is met first."""
+
+    nodes: int
+    requests_s: float
+    ingress: int
+    models: int
+    ceilings: tuple[Ceiling, ...]
+
+
+def plan(nodes: int, machine: Machine, costs: Costs, load: Load, shared: Shared) -> Capacity:
+    """Replicas are as many as there is work for: none is busier than the nodes are."""
+    mean = _mean(costs, load)
+    core_s = nodes * machine.cores * machine.usable - nodes * costs.node_ms / 1e3
+    cores = max(0.0, core_s)
+    rate = 1e3 * cores / mean.total_ms if mean.total_ms else math.inf
+    ingress, models = _replicas(rate, machine, load, mean)
+    replicas = ingress + models
+    ceilings = sorted(
+        [
+            Ceiling("the nodes' cores", rate, f"{mean.total_ms:.2f} ms of CPU a request"),
+            _memory(nodes, machine, costs, rate, replicas),
+            *_haproxy(nodes, machine, load, mean),
+            _controller(shared, costs, rate, replicas),
+            _limiter(shared, costs, load, rate, ingress),
+            _database(shared, costs, rate, ingress),
+        ],
+        key=lambda ceiling: ceiling.requests_s,
+    )
+    carried = ceilings[0].requests_s
+    return Capacity(nodes, carried, *_replicas(carried, machine, load, mean), tuple(ceilings))
+
+
+def _replicas(rate: float, machine: Machine, load: Load, mean: Cost) -> tuple[int, int]:
+    """Of the ingress, and of models: as many as there is work and as are open at once."""
+    ingress = rate * mean.ingress_ms / 1e3 / machine.usable
+    busy = rate * mean.model_ms / 1e3 / machine.usable
+    full = rate * _open(load, ("uncached", "stream")) / load.slots
+    return max(1, math.ceil(ingress)), max(1, math.ceil(max(busy, full)))
+
+
+def _mean(costs: Costs, load: Load) -> Cost:
+    """Of one request of the mixture; a model that runs on the node's cores is in it."""
+    pairs = [(share, costs.requests[kind]) for kind, share in load.shares.items()]
+    own_ms = 1e3 * load.service_cores * _open(load, ("uncached", "stream"))
+    return Cost(
+        sum(share * cost.haproxy_ms for share, cost in pairs),
+        sum(share * cost.ingress_ms for share, cost in pairs),
+        sum(share * cost.model_ms for share, cost in pairs) + own_ms,
+    )
+
+
+def _open(load: Load, kinds: Sequence[Kind]) -> float:
+    """Requests of these kinds that are open at any time, for each request a second (Little)."""
+    return sum(load.shares.get(kind, 0.0) * load.open_s.get(kind, 0.0) for kind in kinds)
+
+
+def _memory(nodes: int, machine: Machine, costs: Costs, rate: float, replicas: int) -> Ceiling:
+    room = nodes * (machine.memory_mib - costs.node_mib) / costs.replica_mib
+    why = f"{costs.replica_mib:.0f} MiB a replica, {costs.node_mib:.0f} MiB a node without one"
+    return Ceiling("the nodes' memory", rate * max(0.0, room) / replicas, why)
+
+
+def _haproxy(nodes: int, machine: Machine, load: Load, mean: Cost) -> list[Ceiling]:
+    """One on each node, with so many threads and connections."""
+    open_s = _open(load, KINDS)
+    connections = nodes * machine.haproxy_connections
+    by_connections = connections / open_s if open_s else math.inf
+    busy = nodes * machine.haproxy_threads * machine.usable
+    by_threads = 1e3 * busy / mean.haproxy_ms if mean.haproxy_ms else math.inf
+    most = f"{machine.haproxy_connections} connections a node"
+    return [
+        Ceiling("HAProxy's connections", by_connections, f"{most}, {open_s:.2f} s open a request"),
+        Ceiling(
+            "HAProxy's threads", by_threads,
+            f"{machine.haproxy_threads} a node, {mean.haproxy_ms:.3f} ms a request",
+        ),
+    ]  # fmt: skip
+
+
+def _controller(shared: Shared, costs: Costs, rate: float, replicas: int) -> Ceiling:
+    """It watches every replica, whatever they do."""
+    left = max(0.0, shared.controller_cores - costs.controller_idle_ms / 1e3)
+    most = 1e3 * left / costs.controller_ms if costs.controller_ms else math.inf
+    why = f"{costs.controller_ms:.2f} ms a second and replica: {most:.0f} replicas"
+    return Ceiling("Serve's controller", rate * most / replicas, why)
+
+
+def _limiter(shared: Shared, costs: Costs, load: Load, rate: float, ingress: int) -> Ceiling:
+    """Every ingress replica renews the leases of every tenant that is active at it."""
+    pairs = ingress * load.tenants
+    most = 1e3 * shared.limiter_cores / costs.limiter_ms if costs.limiter_ms else math.inf
+    why = f"{costs.limiter_ms:.2f} ms a second, tenant and ingress replica: {most:,.0f} such pairs"
+    return Ceiling("the limits' authority", rate * most / pairs, why)
+
+
+def _database(shared: Shared, costs: Costs, rate: float, ingress: int) -> Ceiling:
+    """Every ingress replica writes its usage once a second."""
+    most = 1e3 * shared.database_cores / costs.ledger_ms if costs.ledger_ms else math.inf
+    why = f"{costs.ledger_ms:.1f} ms a replica and second"
+    return Ceiling("the database's writer", rate * most / ingress, why)

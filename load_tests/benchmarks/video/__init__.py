@@ -1,0 +1,1 @@
+"""Benchmarks of video: cost of analysis and rendering, quality of the ranking."""

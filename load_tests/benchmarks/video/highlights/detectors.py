@@ -1,0 +1,35 @@
+"""Where PySceneDetect sees hard cuts. In: a recording's file. Out: times, kept beside it as JSON.
+
+It runs in an environment of its own, which `./mobula bench video` makes; without one, nothing is
+compared.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from load_tests.benchmarks.common.reference_tools import Peers, installed
+
+DETECTORS = ("detect-content", "detect-adaptive")
+Cuts = Mapping[str, list[float]]
+
+
+def cuts_of(video: Path, fps: int, kept: Path) -> Cuts:
+    """By detector, in seconds; nothing where it is not installed."""
+    peers = installed()
+    if peers is None:
+        return {}
+    found = {detector: _cuts(peers, detector, video, fps) for detector in DETECTORS}
+    kept.write_text(json.dumps(found))
+    return found
+
+
+def kept_cuts(kept: Path) -> Cuts:
+    return dict(json.loads(kept.read_text())) if kept.exists() else {}
+
+
+def _cuts(peers: Peers, detector: str, video: Path, fps: int) -> list[float]:
+    with TemporaryDirectory() as name:
+        numbers = peers.cuts(video, Path(name) / "scenes.csv", detector)
+    return [number / fps for number in numbers]

@@ -1,0 +1,79 @@
+"""Q6 and Q8: what is seen in planted recordings, and framed. In: samples. Out: figures.
+
+Hard cuts beside other detectors' in the same files; crops of 9:16 beside one in the middle, over
+the planted moments and as many stretches spread evenly.
+"""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from deployments.video.framing import TOP_SPEED
+from load_tests.benchmarks.common.measurement import Figure
+from load_tests.benchmarks.video.highlights import baselines, scorer
+from load_tests.benchmarks.video.highlights.framing_quality import Held, Mode, framed, together
+from load_tests.benchmarks.video.highlights.metrics import Span
+from load_tests.benchmarks.video.highlights.samples import Sample
+
+HELD = 0.97
+MODES: tuple[Mode, ...] = ("auto", "follow")
+
+
+def cuts(samples: Sequence[Sample]) -> list[Figure]:
+    """As good as the best of the others, where all files were given to them."""
+    found = []
+    for frames in (0, 1):
+        others = _others(samples, frames)
+        ours = fmean(scorer.cut_f1(one.truth, one.features, frames) for one in samples)
+        about = f"hard cut F1, {frames} frame{'s' * (frames != 1)}"
+        found.append(Figure("Q6", about, ours, at_least=max(others.values(), default=None)))
+        found += [Figure("Q6", f"{about}: {name}", value) for name, value in others.items()]
+    return found
+
+
+def framing(samples: Sequence[Sample]) -> list[Figure]:
+    middle = together(framed(one.truth, None, _all_spans(one), "follow") for one in samples)
+    found = [Figure("Q8", "subject inside, crop in the middle", _share(middle.inside, middle))]
+    for mode in MODES:
+        found += _framed(samples, mode)
+    return found
+
+
+def _framed(samples: Sequence[Sample], mode: Mode) -> list[Figure]:
+    moments = together(framed(s.truth, s.features.sight, _moments(s), mode) for s in samples)
+    spread = together(framed(s.truth, s.features.sight, _spread(s), mode) for s in samples)
+    both = together((moments, spread))
+    moved = float(max(both.drifts, default=0.0))
+    still = f"{mode}: crop's travel, {len(both.drifts)} still subjects"
+    told = [Figure("Q8", f"{mode}: shown whole", _share(both.whole, both))]
+    return [
+        Figure("Q8", f"{mode}: subject inside, moments", _share(moments.inside, moments), "", HELD),
+        Figure("Q8", f"{mode}: subject inside, spread", _share(spread.inside, spread), "", HELD),
+        Figure("Q8", still, moved, "px", at_most=0),
+        Figure("Q8", f"{mode}: fastest pan", both.speed, "widths/s", at_most=TOP_SPEED),
+        Figure("Q8", f"{mode}: pans across a hard cut", both.across, at_most=0),
+        *(told if mode == "auto" else []),
+    ]
+
+
+def _others(samples: Sequence[Sample], frames: int) -> dict[str, float]:
+    names = set.intersection(*(set(one.others) for one in samples))
+    return {
+        name: fmean(scorer.cuts_f1(one.truth, one.others[name], frames) for one in samples)
+        for name in sorted(names)
+    }
+
+
+def _share(part: int, held: Held) -> float:
+    return part / held.seen if held.seen else 1.0
+
+
+def _moments(one: Sample) -> list[Span]:
+    return [(moment.start, moment.end) for moment in one.truth.planted]
+
+
+def _spread(one: Sample) -> list[Span]:
+    return [clip.span for clip in baselines.uniform(one.truth.duration, one.options)]
+
+
+def _all_spans(one: Sample) -> list[Span]:
+    return [*_moments(one), *_spread(one)]

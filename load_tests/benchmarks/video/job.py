@@ -1,0 +1,130 @@
+"""S11: a whole job over HTTP: a talk with its transcript in, five finished clips out.
+
+In: a cluster of its own. Out: how long the job took beside the talk's length, and when its first
+clip was there; and where the time went, by stage.
+"""
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from load_tests import synthetic_recording
+from load_tests.benchmarks.video.context import Setting, ffmpeg
+from load_tests.benchmarks.video.cost import cpu_of
+from load_tests.benchmarks.video.goals import Row
+
+SHARE, FIRST = 0.40, 0.40
+CLIPS, CLIP_S = 5, 30.0
+ORDER = {"count": CLIPS, "min_s": CLIP_S - 2, "max_s": CLIP_S + 2, "captions": "karaoke"}
+LOOP_S = 60  # of picture, which then comes again: drawing eight minutes takes minutes
+POLL_S = 0.5
+ENDED = ("succeeded", "partial", "failed", "canceled")
+PATIENCE = 4.0  # times the talk's length
+
+
+@dataclass
+class Course:
+    """A job as a client sees it; seconds since it began to run. `stages`: when each began."""
+
+    took_s: float = 0.0
+    first_s: float = 0.0
+    cpu_s: float = 0.0
+    clips: list[dict[str, Any]] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+def job(setting: Setting) -> list[Row]:
+    seconds = setting.options.talk_seconds
+    setting.say(f"job: drawing a talk of {seconds} s ...")
+    video = made_talk(setting.folder("talk"), seconds)
+    local = setting.cluster
+    headers = {"Authorization": f"Bearer {local.key}"}
+    with httpx.Client(base_url=local.url, headers=headers, timeout=300) as http:
+        id_ = _upload(http, video, synthetic_recording.transcript(seconds))
+        setting.say(f"job: {video.stat().st_size / 2**20:.0f} MiB are there, now the clips ...")
+        before = cpu_of(local.processes())
+        course = _followed(http, id_, until=time.monotonic() + 60 + PATIENCE * seconds)
+        course.cpu_s = cpu_of(local.processes()) - before
+    setting.raw["job"] = asdict(course)
+    return rows(course, seconds)
+
+
+def rows(course: Course, seconds: float) -> list[Row]:
+    length = sum(clip["duration"] for clip in course.clips)
+    problems = sum(bool(clip["problems"]) for clip in course.clips)
+    named = f"the talk's {seconds:g} s"
+    return [
+        Row("S11", "job, wall", named, course.took_s, seconds, at_most=SHARE),
+        Row("S11", "job, CPU", named, course.cpu_s, seconds),
+        Row("S11", "first clip", "the job", course.first_s, course.took_s, at_most=FIRST),
+        Row("S11", "clips made", "asked for", len(course.clips), CLIPS, "", at_least=1),
+        Row("S11", "seconds of clips", "asked for", length, CLIPS * CLIP_S),
+        Row("S11", "clips that break a promise", "", problems, unit="", at_most=0),
+    ]
+
+
+def made_talk(folder: Path, seconds: int) -> Path:
+    """1080p30 with its voice; longer than LOOP_S its picture repeats, its sound does not."""
+    video = folder / "talk.mp4"
+    if seconds <= LOOP_S:
+        synthetic_recording.make(video, seconds)
+        return video
+    synthetic_recording.make(folder / "picture.mp4", LOOP_S)
+    synthetic_recording.make(folder / "voice.mp4", seconds, 160, 90, fps=5)
+    both = ("-stream_loop", "-1", "-i", "picture.mp4", "-i", "voice.mp4", "-map", "0:v")
+    ffmpeg(folder, *both, "-map", "1:a", "-c", "copy", "-t", str(seconds), video.name)
+    return video
+
+
+def _upload(http: httpx.Client, video: Path, said: str) -> str:
+    with video.open("rb") as file:
+        files = {
+            "file": (video.name, file),
+            "transcript": ("talk.srt", said.encode()),
+        }
+        answer = http.post("/api/v1/videos", files=files)
+    answer.raise_for_status()
+    return str(answer.json()["id"])
+
+
+def _followed(http: httpx.Client, video: str, until: float) -> Course:
+    """Orders the clips and looks at the job until it ends. RuntimeError: it failed or takes too
+    long."""
+    answer = http.post(f"/api/v1/videos/{video}/clips", json=ORDER)
+    answer.raise_for_status()
+    path, course = f"/api/v1/jobs/{answer.json()['id']}", Course()
+    seen, first = {}, 0.0
+    while (found := _get(http, path))["state"] not in ENDED:
+        if time.monotonic() > until:
+            raise RuntimeError(f"the job is not done: {found['stage']} {found['percent']:.0f} %")
+        seen.setdefault(found["stage"] or found["state"], time.time())
+        if not first and any(clip["state"] == "ready" for clip in _clips(http, path)):
+            first = time.time()
+        time.sleep(POLL_S)
+    if found["state"] not in ("succeeded", "partial"):
+        raise RuntimeError(f"the job {found['state']}: {found['problem']}")
+    began = found["started"]
+    course.took_s, course.first_s = found["ended"] - began, (first or found["ended"]) - began
+    course.stages = {stage: round(at - began, 2) for stage, at in seen.items()}
+    course.clips = [_told(clip) for clip in _clips(http, path) if clip["state"] == "ready"]
+    return course
+
+
+def _get(http: httpx.Client, path: str) -> dict[str, Any]:
+    answer = http.get(path)
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def _clips(http: httpx.Client, path: str) -> list[dict[str, Any]]:
+    return list(_get(http, f"{path}/clips")["data"])
+
+
+def _told(clip: dict[str, Any]) -> dict[str, Any]:
+    reports = [file["report"] for file in clip["files"] if file.get("report")]
+    sizes = [f"{file['width']}x{file['height']}" for file in clip["files"] if file.get("report")]
+    problems = [problem for report in reports for problem in report["problems"]]
+    return {"duration": clip["duration"], "sizes": sizes, "problems": problems}

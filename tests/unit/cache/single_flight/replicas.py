@@ -1,0 +1,276 @@
+"""Ingress replicas in one loop: each has its own flights, and all share one shelf and one model."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from virtual_time import LoopClock
+
+from cluster.runtime.problems import DeadlineExceeded
+from cluster.tenants.caller import Caller, Priority
+from deployments.cache.chunking import ChunkAggregator
+from deployments.cache.codec import AesGcmCodec, encode
+from deployments.cache.lookup_request import LookupRequest
+from deployments.cache.single_flight.single_flight import FlightWaiter, SingleFlight
+from deployments.cache.single_flight.tiered_fetcher import TieredFetcher
+from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
+from deployments.contracts.cache import Entry, SharedTier, Tier, TierUnavailable, Ttls
+from deployments.contracts.generation import (
+    Choice,
+    Chunk,
+    Completion,
+    GenerateRequest,
+    Message,
+    Sampling,
+    TokenUsage,
+)
+
+CALLER = Caller("acme", "k", frozenset())
+GREEDY = Sampling(temperature=0.0)
+SAMPLED = Sampling(temperature=1.0)
+SEALER = AesGcmCodec(b"secret of acme")
+
+
+def request(
+    prompt: str = "hello",
+    *,
+    timeout_s: float = 60.0,
+    priority: Priority = Priority.STANDARD,
+    sampling: Sampling = GREEDY,
+) -> GenerateRequest:
+    return GenerateRequest(
+        "r",
+        CALLER,
+        "nano",
+        sampling,
+        (Message("user", prompt),),
+        timeout_s=timeout_s,
+        priority=priority,
+    )
+
+
+@dataclass
+class Model:
+    """Says `words`, one every `every_s` seconds; sampled answers differ from call to call."""
+
+    words: Sequence[str] = ("one ", "two ", "three ", "four")
+    every_s: float = 0.5
+    failing: Exception | None = None
+    calls: int = 0
+    finished: int = 0
+    open: int = 0
+    seen: list[GenerateRequest] = field(default_factory=list)
+
+    async def generate(self, asked: GenerateRequest) -> Completion:
+        gathering = ChunkAggregator("nano")
+        async with aclosing(self.stream(asked)) as chunks:
+            async for chunk in chunks:
+                gathering.add(chunk)
+        return gathering.completion()
+
+    async def stream(self, asked: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        self.calls += 1
+        self.open += 1
+        self.seen.append(asked)
+        try:
+            async for chunk in self._said(asked):
+                yield chunk
+            self.finished += 1
+        finally:
+            self.open -= 1
+
+    async def _said(self, asked: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        texts = list(self.words)
+        if asked.sampling.temperature:
+            texts[-1] += f" #{self.calls}"
+            texts[0] = f"#{self.calls} " + texts[0]
+        until = asyncio.get_running_loop().time() + asked.timeout_s
+        for number, text in enumerate(texts):
+            await asyncio.sleep(self.every_s)
+            if asyncio.get_running_loop().time() > until:
+                raise DeadlineExceeded("model", asked.timeout_s)
+            if self.failing is not None and number:
+                raise self.failing
+            last = number == len(texts) - 1
+            yield Chunk(
+                0,
+                text,
+                "stop" if last else None,
+                usage=TokenUsage(3, len(texts)) if last else None,
+                tokens=1,
+                prompt_tokens=0 if number else 3,
+            )
+
+
+def completion(text: str = "kept") -> Completion:
+    return Completion((Choice(0, text, "stop"),), TokenUsage(3, 1), "nano")
+
+
+def entry(answer: Completion, *, as_of: int = 0, created: float | None = None) -> Entry:
+    at = LoopClock().wall() if created is None else created
+    return Entry("acme", "nano", as_of, at, 1.0, Ttls(60.0, 120.0, 180.0), encode(answer))
+
+
+@dataclass
+class Keeping:
+    """A replica's L1 and its word on what is usable, as the answer cache will have them."""
+
+    as_of: int = 0
+    keeps: bool = True
+    held: list[Entry] = field(default_factory=list)
+
+    def usable(self, found: Entry) -> bool:
+        return found.as_of >= self.as_of
+
+    def make(self, answer: Completion, took_s: float) -> Entry | None:
+        return replace(entry(answer, as_of=self.as_of), took_s=took_s) if self.keeps else None
+
+
+class Faulty:
+    """A tier that is down while `down` is set; `before` runs ahead of each call by its name."""
+
+    def __init__(self, behind: Any) -> None:
+        self.behind = behind
+        self.down = False
+        self.before: dict[str, Callable[[], None]] = {}
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any) -> Any:
+            self.calls.append(name)
+            self.before.get(name, lambda: None)()
+            await asyncio.sleep(0.001)
+            if self.down:
+                raise TierUnavailable("not now")
+            return await getattr(self.behind, name)(*args)
+
+        return call
+
+    def figures(self) -> Mapping[str, int]:
+        return self.behind.figures()
+
+
+class Disk:
+    """An archive in a dictionary."""
+
+    def __init__(self) -> None:
+        self.kept: dict[bytes, bytes] = {}
+
+    async def get(self, key: bytes) -> bytes | None:
+        return self.kept.get(key)
+
+    async def put(self, key: bytes, sealed: bytes, ttl_s: float) -> None:
+        self.kept[key] = sealed
+
+    async def remove(self, key: bytes) -> None:
+        self.kept.pop(key, None)
+
+    async def close(self) -> None: ...
+
+    def figures(self) -> Mapping[str, int]:
+        return {}
+
+
+class Replica:
+    """One ingress replica."""
+
+    def __init__(
+        self, model: Model, shared: SharedTier | None = None, archive: Tier | None = None
+    ) -> None:
+        self.model = model
+        self.keeping = Keeping()
+        clock = LoopClock()
+        self.retrieval = TieredFetcher(shared, archive, clock)
+        self.flights = SingleFlight(self.retrieval, clock)
+
+    def ask(self, key: bytes = b"k" * 32, **fields: Any) -> LookupRequest:
+        asked = {name: fields.pop(name) for name in REQUEST if name in fields}
+        return LookupRequest(
+            key,
+            request(**asked),
+            self.model,
+            SEALER,
+            self.keeping.usable,
+            self.keeping.make,
+            self.keeping.held.append,
+            **fields,
+        )
+
+    def waiter(self, **fields: Any) -> FlightWaiter:
+        return self.flights.waiter(self.ask(**fields))
+
+    async def text(self, **fields: Any) -> str:
+        return text_of(await self.waiter(**fields).result())
+
+    async def words(self, told: list[str], **fields: Any) -> None:
+        """Adds the text of each chunk of a stream to `told`, as it comes."""
+        async with aclosing(self.waiter(streaming=True, **fields).chunks()) as chunks:
+            async for chunk in chunks:
+                told.append(chunk.text)
+
+    async def streamed(self, **fields: Any) -> str:
+        """The text of a whole stream, which is checked to be one."""
+        gathering = ChunkAggregator("nano")
+        async with aclosing(self.waiter(streaming=True, **fields).chunks()) as chunks:
+            async for chunk in chunks:
+                assert not gathering.complete
+                gathering.add(chunk)
+        return text_of(gathering.completion())
+
+    def die(self) -> None:
+        """As a killed process: nothing is given back, and nothing is heard of it any more."""
+        self.retrieval.run_in_background = lambda work: work.close()  # type: ignore[method-assign]
+        for task in tuple(self.flights._tasks):
+            task.cancel()
+
+
+REQUEST = ("prompt", "timeout_s", "priority", "sampling")
+
+
+def text_of(answer: Completion) -> str:
+    return "".join(choice.text for choice in answer.choices)
+
+
+def shelf() -> InMemorySharedTier:
+    return InMemorySharedTier(64 << 20, LoopClock())
+
+
+async def settle(*replicas: Replica) -> None:
+    """Until nothing flies; then nothing is open anywhere."""
+    for replica in replicas:
+        if replica.flights.figures()["open"]:
+            await asyncio.wait(tuple(replica.flights._tasks))
+    for replica in replicas:
+        await replica.retrieval.close()
+        assert replica.flights.get_open(b"k" * 32) is None
+        assert not replica.flights._flying
+        assert replica.model.open == 0
+
+
+@asynccontextmanager
+async def waiting(*waits: object) -> AsyncIterator[list[asyncio.Task[object]]]:
+    """Tasks that have begun to wait."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[call-overload]
+    await asyncio.sleep(0.01)
+    yield tasks
+
+
+async def timed(replica: Replica, **fields: object) -> list[tuple[str, float]]:
+    """Every chunk of a stream, and when it came."""
+    told = []
+    async with aclosing(replica.waiter(streaming=True, **fields).chunks()) as chunks:
+        async for chunk in chunks:
+            told.append((chunk.text, LoopClock().monotonic()))
+    return told
+
+
+def fleet(count: int, shelf: object, model: Model | None = None) -> list[Replica]:
+    model = model or Model()
+    return [Replica(model, shelf) for _ in range(count)]  # type: ignore[arg-type]
+
+
+def nothing_is_open(shelf: InMemorySharedTier) -> bool:
+    figures = shelf.figures()
+    return figures["claims"] == figures["log_bytes"] == 0

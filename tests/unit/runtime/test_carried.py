@@ -1,0 +1,190 @@
+"""What processes of different versions hand each other while a cluster is rolled."""
+
+import pickle
+from dataclasses import dataclass, field, fields
+
+import pytest
+
+from cluster.runtime.pickle_compat import version_tolerant
+from cluster.runtime.problems import Draining, Overloaded, Problem
+from cluster.tenants.caller import Caller, Priority, Scope
+from deployments.cache.stats import ReplicaCacheStats
+from deployments.contracts import cache, embedding, generation, limits, scaling
+from deployments.ingress.config import IngressConfig
+from deployments.ingress.model_settings import ModelSettings
+
+RULE = (
+    "its fields changed. While a cluster is rolled, replicas of the last version send it to those "
+    "of this one and the other way round: append fields at the end, with a default, and add them "
+    "to this list; never move, rename or remove one. To get rid of a field, leave it unused."
+)
+PINNED: dict[type, str] = {
+    Caller: "tenant key_id scopes plan kind weight expires",
+    IngressConfig: "offer cache video resilience deployments scaling",
+    ModelSettings: "default_provider providers output_caps costs",
+    ReplicaCacheStats: "counts tiers semantic",
+    cache.LeaseHeldElsewhere: "token",
+    cache.LeaseAcquired: "token",
+    cache.FollowResult: "state frames sealed",
+    cache.TierStats: "hits misses bytes entries evictions errors",
+    cache.SemanticStats: "entries compared hits checks errors error error_upper bound",
+    embedding.EmbedRequest: "request_id caller model texts timeout_s priority dimensions",
+    embedding.Embeddings: "vectors tokens model",
+    generation.Message: "role content",
+    generation.Sampling: "max_tokens temperature top_p top_k stop seed presence_penalty "
+    "frequency_penalty logprobs ignore_eos",
+    generation.GenerateRequest: "request_id caller model sampling messages prompt n timeout_s "
+    "priority start_within_s call",
+    generation.SettleRequest: "replica call",
+    generation.TokenUsage: "prompt_tokens completion_tokens",
+    generation.TokenLogprob: "token raw logprob top",
+    generation.Chunk: "index text finish_reason logprobs usage tokens prompt_tokens model",
+    generation.Choice: "index text finish_reason logprobs",
+    generation.Completion: "choices usage model",
+    generation.ModelCard: "id engine source revision context_length created parameters "
+    "description capabilities",
+    generation.ModelLoad: "running waiting submitted finished cancelled failed tokens_out handlers",
+    limits.BucketSpec: "key kind capacity rate until spent",
+    limits.LeaseRequest: "spec number acked holding adjust need waiting want",
+    limits.LeaseGrant: "number credits level retry_after_s known elsewhere",
+    limits.ExchangeResult: "epoch replicas grants",
+    scaling.ServeReplica: "replica state node address since",
+    scaling.DeploymentState: "name status message target replicas",
+    scaling.ServeSnapshot: "at deployments",
+    scaling.IngressReport: "standings calls open seen",
+}
+WORDS = {
+    Priority: "interactive standard batch",
+    limits.BucketKind: "rate budget slots",
+}
+
+
+@pytest.mark.parametrize("cls", PINNED, ids=lambda cls: cls.__name__)
+def test_fields_of_what_crosses_are_only_ever_appended(cls: type) -> None:
+    names = [each.name for each in fields(cls)]
+
+    assert names == PINNED[cls].split(), f"{cls.__name__}: {RULE}"
+    assert "__setstate__" in vars(cls), f"{cls.__name__} crosses versions: put @carried above it"
+
+
+@pytest.mark.parametrize("cls", WORDS, ids=lambda cls: cls.__name__)
+def test_words_that_the_last_version_does_not_know_are_not_sent_yet(
+    cls: type[Priority | limits.BucketKind],
+) -> None:
+    assert [word.value for word in cls] == WORDS[cls].split(), (
+        f"{cls.__name__}: replicas of the last version cannot read a new word; add it here, and "
+        "send it first in the version after this one"
+    )
+
+
+def test_every_contract_between_ingress_and_model_is_pinned() -> None:
+    defined = {
+        cls
+        for module in (generation, embedding, limits, scaling)
+        for cls in vars(module).values()
+        if isinstance(cls, type) and cls.__module__ == module.__name__ and hasattr(cls, "__slots__")
+    }
+    dataclasses = {cls for cls in defined if hasattr(cls, "__dataclass_fields__")}
+
+    assert dataclasses <= PINNED.keys(), "pin the fields of what was added"
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class Old:
+    name: str
+    size: int = 1
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class New:
+    name: str
+    size: int = 1
+    words: tuple[str, ...] = ("a",)
+    known: dict[str, int] = field(default_factory=dict)
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class Strict:
+    name: str
+    size: int
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class One:
+    name: str
+
+
+def read_as(value: object, cls: type) -> object:
+    """Pickled as what it is, read by a process that knows the class as `cls`."""
+    sent = pickle.dumps(value, protocol=0)
+    return pickle.loads(sent.replace(type(value).__name__.encode(), cls.__name__.encode()))
+
+
+def test_a_value_survives_its_own_version() -> None:
+    for value in (New("x", 2, ("b",), {"c": 1}), One("x"), One("")):
+        assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_what_an_older_version_left_out_has_its_default() -> None:
+    assert read_as(Old("x", 2), New) == New("x", 2, ("a",), {})
+
+
+def test_defaults_are_not_shared() -> None:
+    first, second = read_as(Old("x"), New), read_as(Old("x"), New)
+
+    assert isinstance(first, New)
+    assert isinstance(second, New)
+    assert first.known is not second.known
+
+
+def test_what_a_newer_version_added_is_left_out() -> None:
+    assert read_as(New("x", 2, ("b",), {"c": 1}), Old) == Old("x", 2)
+
+
+def test_a_field_without_a_default_that_was_not_sent_is_named() -> None:
+    with pytest.raises(TypeError, match="Strict.size was not sent"):
+        read_as(One("x"), Strict)
+
+
+def test_a_scope_of_a_newer_version_is_a_word_that_opens_nothing() -> None:
+    caller = Caller("acme", "k1", frozenset({Scope.GENERATE}))
+    sent = pickle.dumps(caller, protocol=0).replace(b"generate", b"teleport")
+
+    read = pickle.loads(sent)
+
+    assert read.scopes == {"teleport"}
+    assert not any(read.allows(scope) for scope in Scope)
+    assert pickle.loads(pickle.dumps(caller)) == caller
+
+
+class Melting(Draining):
+    slug, title = "melting", "It melts"
+
+
+class Unseen(Overloaded):
+    slug = "unseen"
+
+
+Melting.__module__ = "cluster.newer_problems"  # which only the sending version has
+Unseen.__qualname__ = "Unseen.which_was_removed"
+
+
+def test_a_problem_that_is_unknown_here_becomes_its_nearest_base() -> None:
+    read = pickle.loads(pickle.dumps(Melting("Too hot.", retry_after_s=3.0)))
+
+    assert type(read) is Draining
+    assert (read.detail, read.extensions) == ("Too hot.", {"retry_after_s": 3.0})
+    assert read.headers == {"Retry-After": "3"}
+
+
+def test_a_class_that_was_removed_becomes_its_base() -> None:
+    assert type(pickle.loads(pickle.dumps(Unseen("x")))) is Overloaded
+
+
+@pytest.mark.parametrize("cls", [Draining, Overloaded, Problem])
+def test_a_problem_that_is_known_keeps_its_type(cls: type[Problem]) -> None:
+    assert type(pickle.loads(pickle.dumps(cls("x")))) is cls
