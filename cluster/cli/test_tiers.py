@@ -21,6 +21,7 @@ TESTS = ROOT / "tests"
 LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
+# Without --all, only its tests that are marked `every_profile` run again.
 AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
 # Tiers whose tests stand alone: so many workers, which take whole files. A file of chaos has a
 # cluster of its own, so there are two at once on any machine.
@@ -70,8 +71,10 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
         if tier == LINT:
             outcomes.append(_lint())
             continue
-        for changes in ({}, AGAIN[tier]) if tier in AGAIN else ({},):
-            outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), changes))
+        outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), {}))
+        if tier in AGAIN:
+            again = selection(keyword, stop, exhaustive, again=True)
+            outcomes.append(_pytest(tier, again, AGAIN[tier]))
         if stop and outcomes[-1].failed:
             break
     return _report(outcomes)
@@ -95,12 +98,16 @@ def _lint() -> TierResult:
     return TierResult(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
 
 
-def selection(keyword: str | None, stop: bool, exhaustive: bool) -> list[str]:
-    """pytest's options that choose which tests of a tier run."""
+def selection(keyword: str | None, stop: bool, exhaustive: bool, again: bool = False) -> list[str]:
+    """pytest's options that choose which tests of a tier run, and how long properties are tried.
+
+    `again`: the tier has run before, with another profile.
+    """
+    marks = "every_profile and not exhaustive" if again else "not exhaustive"
     return [
         *(["-k", keyword] if keyword else []),
         *(["-x"] if stop else []),
-        *([] if exhaustive else ["-m", "not exhaustive"]),
+        *(["--hypothesis-profile", "thorough"] if exhaustive else ["-m", marks]),
     ]
 
 

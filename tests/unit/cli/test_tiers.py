@@ -133,4 +133,11 @@ def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) 
 
 def test_exhaustive_tests_run_only_when_all_are_asked_for() -> None:
     assert test_tiers.selection(None, stop=False, exhaustive=False) == ["-m", "not exhaustive"]
-    assert test_tiers.selection("clip", stop=True, exhaustive=True) == ["-k", "clip", "-x"]
+    thorough = ["--hypothesis-profile", "thorough"]
+    assert test_tiers.selection("clip", True, exhaustive=True) == ["-k", "clip", "-x", *thorough]
+
+
+def test_of_a_tier_that_runs_again_a_part_runs_unless_all_is_asked_for() -> None:
+    marks = "every_profile and not exhaustive"
+    assert test_tiers.selection(None, False, exhaustive=False, again=True) == ["-m", marks]
+    assert "-m" not in test_tiers.selection(None, False, exhaustive=True, again=True)
