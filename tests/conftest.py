@@ -5,7 +5,9 @@ examples of each property, `./mobula test --all` many (the profile `thorough`).
 """
 
 import gc
+from collections.abc import Generator
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("quick", deadline=None, max_examples=25)
@@ -13,7 +15,12 @@ settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("quick")
 
 
-def pytest_collection_finish() -> None:
-    """Modules stay until the end: no collection of garbage needs to visit them again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay until the end: the garbage collector never visits them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
