@@ -32,6 +32,7 @@ SPREAD = {
     "video": "logical",
     "chaos": "2",
 }
+GROUPED = {"contract": "loadgroup"}  # tiers whose conftest groups files; elsewhere: by file
 ON_REQUEST = ("gpu",)  # run only when it is named
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -120,7 +121,9 @@ def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> T
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += selected
-        options += ["-n", SPREAD[tier], "--dist", "loadfile"] if tier in SPREAD else []
+        options += (
+            ["-n", SPREAD[tier], "--dist", GROUPED.get(tier, "loadfile")] if tier in SPREAD else []
+        )
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
