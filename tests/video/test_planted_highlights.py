@@ -14,12 +14,10 @@ from load_tests.benchmarks.video.highlights.recording import write
 from load_tests.benchmarks.video.highlights.samples import Sample, sample
 from load_tests.benchmarks.video.highlights.suite import clips_of
 
-SEEDS = (2, 5)
+SEEDS = (2, pytest.param(5, marks=pytest.mark.exhaustive))
 
 
-@pytest.fixture(
-    scope="module", params=[SEEDS[0], pytest.param(SEEDS[1], marks=pytest.mark.exhaustive)]
-)
+@pytest.fixture(scope="module", params=SEEDS)
 def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return sample(request.param, tmp_path_factory.mktemp("planted"))
 
