@@ -4,6 +4,8 @@ Flows out: each tier's own output, a table of durations, and one last line that 
 `N passed, N failed`. A tier is a process of its own, because Ray reads its environment once.
 """
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,9 @@ SPREAD = {
     "chaos": "2",
 }
 GROUPED = {"contract": "loadgroup"}  # tiers whose conftest groups files; elsewhere: by file
+# Tiers that write many small files: into memory, where a file system in memory has that much room.
+IN_MEMORY = frozenset({"unit", "contract", "api"})
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when it is named
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -116,6 +121,7 @@ def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> T
     clock = SystemClock()
     began = clock.monotonic()
     name = " ".join([tier, *changes.values()])
+    changes = {**changes, **(scratch() if tier in IN_MEMORY else {})}
     print_rich(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
@@ -129,6 +135,22 @@ def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> T
     if code not in (0, NO_TESTS) and not failed:
         failed = 1  # it broke before or after its tests
     return TierResult(name, passed, failed, skipped, clock.monotonic() - began)
+
+
+def scratch(memory: Path = MEMORY) -> dict[str, str]:
+    """The variable that puts temporary files into `memory`; none without room or permission.
+
+    The folder stays: pytest keeps what failed tests of the last runs wrote, and nothing else.
+    """
+    folder = memory / f"mobula-tests-{os.geteuid()}"
+    try:
+        if shutil.disk_usage(memory).free < ROOM_BYTES:
+            return {}
+        folder.mkdir(mode=0o755, exist_ok=True)
+        is_ours = not folder.is_symlink() and folder.stat().st_uid == os.geteuid()
+    except OSError:
+        return {}
+    return {"TMPDIR": str(folder)} if is_ours else {}
 
 
 def _call(command: Sequence[str], changes: Mapping[str, str] | None = None) -> int:
