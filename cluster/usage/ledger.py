@@ -42,7 +42,7 @@ UNITS = (
     Unit.AUDIO_SECONDS,
     Unit.VIDEO_SECONDS,
     Unit.COST_UNITS,
-    Unit.KEPT_REQUESTS,
+    Unit.CACHE_HITS,
 )
 
 _NO_AMOUNTS = UsageAmounts()
