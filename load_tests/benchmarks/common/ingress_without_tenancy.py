@@ -37,7 +37,7 @@ def open_args() -> AppArgs:
 class Nothing:
     """Was invalidated, and never will be."""
 
-    trustworthy = True
+    current_until = float("inf")
     generations = Generations()
 
 
