@@ -105,10 +105,16 @@ class FairShareAccounting(Generic[S]):
         self.bytes += weight
         account.bytes += weight
         number = size_class(account.bytes)
-        if number != account.size_class:
-            self._leave(account)
+        if number == account.size_class:
+            return
+        if account.newer is account.older is None and number not in self._classes:
+            self._classes[number] = self._classes.pop(account.size_class)  # with its only account
+            self._occupied ^= 1 << number | 1 << account.size_class
             account.size_class = number
-            self._enter(account)
+            return
+        self._leave(account)
+        account.size_class = number
+        self._enter(account)
 
     def largest(self, but: TenantUsage[S]) -> TenantUsage[S] | None:
         """An account of the highest size class that has another than `but`."""

@@ -153,7 +153,6 @@ class MemoryTier:
         if not self._admit(cached, self._shares.open(entry.tenant)):
             return None
         self._entries[key] = cached
-        self._entries, self._aliases = _compact(self._entries), _compact(self._aliases)
         return cached
 
     def put_alias(self, alias: bytes, key: bytes) -> bool:
@@ -170,7 +169,6 @@ class MemoryTier:
         if not self._admit(known, cached.account):
             return False
         self._aliases[alias] = known
-        self._aliases = _compact(self._aliases)
         return True
 
     def add_rendered(self, cached: MemoryEntry, name: str, view: bytes) -> bool:
@@ -200,7 +198,6 @@ class MemoryTier:
         account = self._shares.find(tenant)
         for slot in account.entries if account is not None else ():
             self._remove(slot)
-        self._entries, self._aliases = _compact(self._entries), _compact(self._aliases)
 
     def clear(self) -> None:
         """Remove everything; counts of the past stay."""
@@ -237,10 +234,12 @@ class MemoryTier:
 
     def _make_room(self, account: Account, weight: int) -> bool:
         """Evict until `account` can take `weight` bytes more; nothing is evicted if it cannot."""
-        shares = self._shares
+        shares, ceiling = self._shares, self._ceiling
+        if account.bytes + weight <= ceiling and shares.bytes + weight <= shares.max_bytes:
+            return True
         if not self._can_fit(account, weight):
             return False
-        while account.bytes + weight > self._ceiling:
+        while account.bytes + weight > ceiling:
             self._evict(account, taker=account)
         while shares.bytes + weight > shares.max_bytes:
             self._evict(shares.eviction_victim(account, weight), taker=account)
@@ -250,7 +249,7 @@ class MemoryTier:
         """Whether an entry fits within the ceiling, and within an equal part or else in what the
         largest tenant uses beyond the entry's own size."""
         shares, alone = self._shares, ACCOUNT_BYTES + weight
-        if alone > self._ceiling or alone * len(shares) <= shares.max_bytes:
+        if alone > self._ceiling or alone <= shares.part:
             return alone <= self._ceiling
         lacking = shares.bytes - account.bytes + alone - shares.max_bytes
         other = shares.largest(but=account) if lacking > 0 else None
@@ -296,7 +295,12 @@ class MemoryTier:
         account.entries.remove(slot)
         self._shares.change(account, -slot.weight)
         slot.account = None
-        (self._entries if isinstance(slot, MemoryEntry) else self._aliases).pop(slot.key)
+        if isinstance(slot, MemoryEntry):
+            del self._entries[slot.key]
+            self._entries = _compact(self._entries)
+        else:
+            del self._aliases[slot.key]
+            self._aliases = _compact(self._aliases)
         if account.entries.oldest is None and account is not open_account:
             self._shares.close(account)
 
