@@ -42,6 +42,6 @@ async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
             await asyncio.sleep(0.005)
 
 
-def is_current(feed: InvalidationFeed, clock: Clock) -> bool:
+def is_current(feed: InvalidationFeed, clock: ManualClock) -> bool:
     """Whether cached responses may be served by what the feed knows."""
     return clock.monotonic() <= feed.current_until
