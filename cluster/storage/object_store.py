@@ -64,7 +64,7 @@ class ObjectStore:
     """
 
     def __init__(self, where: str, timeouts: RemoteTimeouts, mode: int = 0o777) -> None:
-        """`mode` is that of a new folder."""
+        """`mode` is that of a new folder, which may fail to be made with an OSError."""
         if "://" in where:
             obstore.parse_scheme(where)
         self._where = where
@@ -86,8 +86,9 @@ class ObjectStore:
 
     async def read(self, path: str, largest: int) -> bytes | None:
         """The object; None if it is missing, no bytes of one that is larger than `largest`."""
+        store = self.open()
         try:
-            result = await obstore.get_async(self.open(), path)
+            result = await obstore.get_async(store, path)
         except FileNotFoundError:
             return None
         return b"" if result.meta["size"] > largest else bytes(await result.bytes_async())
@@ -119,14 +120,15 @@ class ObjectStore:
 
     async def delete(self, paths: Sequence[str]) -> None:
         """Delete the objects that are there."""
+        store = self.open()
         for start in range(0, len(paths), DELETED_AT_ONCE):
             some = list(paths[start : start + DELETED_AT_ONCE])
             try:
-                await obstore.delete_async(self.open(), some)
+                await obstore.delete_async(store, some)
             except FileNotFoundError:
                 for path in some:
                     with suppress(FileNotFoundError):
-                        await obstore.delete_async(self.open(), path)
+                        await obstore.delete_async(store, path)
 
     def clear_abandoned(self, pattern: str, before: float) -> None:
         """Delete files of a local folder that match `pattern` and were last written before then
