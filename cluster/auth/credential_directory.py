@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import logging
 from collections import defaultdict
 from dataclasses import replace
 
@@ -27,64 +26,51 @@ from cluster.auth.tokens import INVALID, LEEWAY_S, MAX_LENGTH, Claims, jwk, veri
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Forbidden, NotFound, Problem, Unauthenticated
 from cluster.storage.database import Database
+from cluster.storage.polled_cache import PolledCache
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import Plan
 
 __all__ = ["CredentialDirectory", "TenantEntry"]
 
-POLL_S = 0.3
-STORE_TIMEOUT_S = 5.0  # a store that takes longer counts as unavailable
 TIDY_S = 30.0
 MAX_TOKENS = 10_000  # verified tokens that are remembered
 
-logger = logging.getLogger("mobula.directory")
 
-
-class CredentialDirectory:
-    """Make it, then `start` it, on the loop that uses it. `failures` counts polls that failed."""
+class CredentialDirectory(PolledCache):
+    """Every credential, user and tenant of the store."""
 
     def __init__(self, database: Database, pepper: bytes, clock: Clock) -> None:
+        super().__init__("directory", clock, tidy_s=TIDY_S)
+        self.known_at = clock.monotonic()  # its age is shown before it is started, too
         self._database = database
         self._pepper = pepper
         self._delegation = Delegation(pepper, clock)
-        self._clock = clock
         self._macs = RowMacs(pepper)
         self._snapshot = Snapshot(self._macs)
         self._claims: dict[bytes, Claims] = {}  # by the SHA-256 of the whole token
         self._keys = ApiKeyRepository(clock, self._macs)
         self._last_used: dict[tuple[str, str], float] = {}  # Unix seconds by tenant and key
         self._refreshing = asyncio.Lock()
-        self._refreshed_at = clock.monotonic()
-        self._polling: asyncio.Task[None] | None = None
-        self.failures = 0
-
-    async def start(self) -> None:
-        """Load everything and keep it up to date. Raises DatabaseUnavailable."""
-        await self._load()
-        self._polling = asyncio.create_task(self._poll(), name="directory")
+        self._loaded = False
 
     async def close(self) -> None:
-        """Stop polling and note when keys were last used. The database stays open."""
-        if self._polling is not None:
-            self._polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
-            self._polling = None
+        """Stop polling and store when keys were last used. The database stays open."""
+        await super().close()
         with contextlib.suppress(Problem):
             await self._write_last_used()
 
     async def refresh(self) -> None:
-        """See every change that is committed by now. Raises DatabaseUnavailable."""
-        async with self._refreshing, self._database.read() as connection:
-            caught_up = await self._snapshot.apply_changes(connection, self._clock.wall())
+        """Read every change that is committed by now. Raises DatabaseUnavailable."""
+        caught_up = False
+        if self._loaded:
+            async with self._refreshing, self._database.read() as connection:
+                caught_up = await self._snapshot.apply_changes(connection, self._clock.wall())
         if not caught_up:
-            await self._load()
-        self._refreshed_at = self._clock.monotonic()
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since this directory last knew everything."""
-        return self._clock.monotonic() - self._refreshed_at
+            async with self._refreshing, self._database.read() as connection:
+                now = self._clock.wall()
+                self._snapshot = await Snapshot.load(connection, now, self._macs)
+            self._loaded = True
+        self.known_at = self._clock.monotonic()
 
     def __len__(self) -> int:
         """The number of credentials that it knows."""
@@ -217,24 +203,6 @@ class CredentialDirectory:
         if len(self._claims) >= MAX_TOKENS:
             del self._claims[next(iter(self._claims))]
         self._claims[digest] = claims
-
-    async def _load(self) -> None:
-        async with self._refreshing, self._database.read() as connection:
-            self._snapshot = await Snapshot.load(connection, self._clock.wall(), self._macs)
-
-    async def _poll(self) -> None:
-        tidied_at = self._clock.monotonic()
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                async with asyncio.timeout(STORE_TIMEOUT_S):
-                    await self.refresh()
-                    if self._clock.monotonic() - tidied_at >= TIDY_S:
-                        tidied_at = self._clock.monotonic()
-                        await self.tidy()
-            except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
-                self.failures += 1
-                logger.warning("the directory is %.1f s old: %s", self.age_s, error)
 
     async def tidy(self) -> None:
         """Forget keys that expired, and write when the others were last used."""

@@ -11,7 +11,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from cluster.runtime.version import VERSION
-from deployments.cache.stats import cache_stats
+from deployments.cache.metrics import cache_stats
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.embedding import ServedEmbedder
@@ -69,7 +69,7 @@ def build_services(
         settings.max_timeout_s,
     )
     recorder = UsageRecorder(tenancy.ledger, TokenEstimator(model_settings.output_caps))
-    pipeline = ModelPipeline(models, recorder, caches.answers)
+    pipeline = ModelPipeline(models, recorder, caches.responses)
     media = media_services(settings, config.video, tenancy, clock)
     loop_lag = LoopLag()
     scaling = ScalingOverview(

@@ -97,7 +97,7 @@ class SemanticLookup:
         await flight.wait_done()
         if flight.completion is None or flight.entry is None:
             return
-        tenant, near, entry = flight.ask.request.caller.tenant, found.near, found.entry
+        tenant, near, entry = flight.lookup.request.caller.tenant, found.near, found.entry
         if near is not None and entry is not None:
             same = await self._same(
                 tenant, response_text(decode(entry.body)), response_text(flight.completion)
@@ -105,7 +105,7 @@ class SemanticLookup:
             self._semantic.observe(near, same)
             if same:
                 return
-        await self._semantic.learn(tenant, found.frame, found.text, flight.ask.key)
+        await self._semantic.learn(tenant, found.frame, found.text, flight.lookup.key)
 
     async def _bounded(self, lesson: Coroutine[Any, Any, None]) -> None:
         try:

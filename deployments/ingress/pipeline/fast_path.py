@@ -20,10 +20,10 @@ from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Feature, Plan, RequestClass
-from deployments.cache.dependencies import CacheDependencies
 from deployments.cache.keys import request_bytes_key
-from deployments.cache.tiers.memory import MemoryTier
-from deployments.cache.tiers.memory_entries import MemoryEntry
+from deployments.cache.metrics import CacheMetrics
+from deployments.cache.policy import EntryPolicy
+from deployments.cache.tiers.memory import MemoryEntry, MemoryTier
 from deployments.contracts.cache import CacheOutcome
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import STATE_KEY, RequestState
@@ -74,15 +74,19 @@ class RenderedResponses:
     def __init__(
         self,
         memory: MemoryTier,
-        cache: CacheDependencies,
+        policy: EntryPolicy,
+        metrics: CacheMetrics,
         fingerprints: ModelFingerprints,
         secret_of: Callable[[str], bytes],
+        clock: Clock,
     ) -> None:
         """`secret_of` gives a tenant's secret."""
         self._memory = memory
-        self._cache = cache
+        self._policy = policy
+        self._metrics = metrics
         self._fingerprints = fingerprints
         self._secret_of = secret_of
+        self._clock = clock
 
     def key(self, tenant: str, plan: Plan, operation: str, body: bytes) -> bytes:
         """The key of these bytes, sent to this operation under the current models and plan."""
@@ -92,11 +96,10 @@ class RenderedResponses:
 
     def get(self, key: bytes, operation: str) -> MemoryEntry | None:
         """The entry of a fresh response that these bytes have led to before."""
-        cache = self._cache
-        if not cache.news.is_current:
+        if self._clock.monotonic() > self._policy.invalidations.current_until:
             return None
         cached = self._memory.get_by_alias(key)
-        if cached is None or cache.state(cached.entry) != "fresh":
+        if cached is None or self._policy.state(cached.entry) != "fresh":
             return None
         rendered = cached.views.get(operation)
         return None if rendered is None or len(rendered) > _MAX_RENDERED else cached
@@ -117,9 +120,9 @@ class RenderedResponses:
 
     def record_hit(self, tenant: str, tokens: int) -> None:
         """A response of so many tokens came from memory."""
-        counts = self._cache.counts.of(tenant)
-        counts.l1 += 1
-        counts.tokens_saved += tokens
+        metrics = self._metrics[tenant]
+        metrics.l1 += 1
+        metrics.tokens_saved += tokens
 
 
 class FastPath:

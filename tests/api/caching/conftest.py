@@ -67,7 +67,7 @@ def make_cached_app(
         recorder = UsageRecorder(records, TokenEstimator({}))
         services = replace(
             services,
-            model_pipeline=ModelPipeline(services.models, recorder, caches.answers),
+            model_pipeline=ModelPipeline(services.models, recorder, caches.responses),
             providers=ProviderRegistry({"words"}, "words", {}),
             plan_of=plans.__getitem__,
             rendered_responses=caches.rendered,

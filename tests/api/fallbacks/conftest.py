@@ -81,7 +81,7 @@ def web(
     services = replace(
         make_services(),
         models=models,
-        model_pipeline=ModelPipeline(models, recorder, caches.answers),
+        model_pipeline=ModelPipeline(models, recorder, caches.responses),
         embedding_pipeline=EmbeddingPipeline(models, records),
         providers=ProviderRegistry(models.ids, "words", {}),
         rendered_responses=caches.rendered,
