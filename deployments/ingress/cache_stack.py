@@ -16,8 +16,7 @@ from deployments.cache.metrics import ReplicaCacheStats, TenantCacheMetrics
 from deployments.cache.policy import EntryPolicy, Freshness, InvalidationSource
 from deployments.cache.response_cache import ResponseCache
 from deployments.cache.semantic.answer_equivalence import equal, similar_by_embedding
-from deployments.cache.semantic.embedding import vectors_of
-from deployments.cache.semantic.semantic_cache import SemanticCache
+from deployments.cache.semantic.semantic_cache import SemanticCache, embed_with
 from deployments.cache.semantic.semantic_lookup import SemanticLookup
 from deployments.cache.single_flight.single_flight import SingleFlight
 from deployments.cache.single_flight.tiered_fetch import LONGEST_S, TieredFetcher
@@ -152,7 +151,7 @@ def _make_semantic(
 ) -> SemanticLookup | None:
     if config.semantic_model is None or memory is None:
         return None
-    embed = vectors_of(models.embedder(config.semantic_model), config.semantic_model)
+    embed = embed_with(models.embedder(config.semantic_model), config.semantic_model)
     same = (
         equal
         if config.semantic_alike is None
