@@ -101,11 +101,10 @@ def remaining_chunks(
     for chunk in sent:
         states.setdefault(chunk.index, _ChoiceState()).add(chunk)
         counted += TokenUsage(chunk.prompt_tokens, chunk.tokens)
-    chunks = [
-        chunk
-        for choice in completion.choices
-        if (chunk := states.get(choice.index, _ChoiceState()).remaining(choice)) is not None
+    remaining = [
+        states.get(choice.index, _ChoiceState()).remaining(choice) for choice in completion.choices
     ]
+    chunks = [chunk for chunk in remaining if chunk is not None]
     named = not states and requested_model not in (None, completion.model)
     return _add_usage(chunks, counted, completion.usage, completion.model if named else "")
 
