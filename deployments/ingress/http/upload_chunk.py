@@ -60,7 +60,7 @@ class UploadChunk:
         except TimeoutError:
             self.broken = RequestTimeout(f"No byte came for {self._idle_s:g} s.")
         except ClientDisconnect:
-            self.broken = ClientGone("The client left before its body arrived.")
+            self.broken = ClientGone("The client disconnected before its body arrived.")
         finally:
             self._waiting = None
         return None
