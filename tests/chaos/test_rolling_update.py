@@ -19,7 +19,7 @@ import yaml
 
 from cluster.ops.ports import BLOCK
 from cluster.ops.processes import cluster_processes
-from load_tests.benchmarks.common.mobula_command import Launcher
+from load_tests.benchmarks.common.mobula_command import MobulaCommand
 from tests.cluster.polling import eventually
 
 SENDERS, PACE_S = 4, 0.04
@@ -46,7 +46,7 @@ FOR_FIVE = {
 
 
 @dataclass
-class Cluster(Launcher):
+class Cluster(MobulaCommand):
     """What the tests send to, and how they deploy."""
 
     key: str = ""
@@ -168,7 +168,7 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster.within(tmp_path_factory.mktemp("roll")) as found:
+    with Cluster.create_temporary(tmp_path_factory.mktemp("roll")) as found:
         code, output = found.run("up", "-d", "--config", found.config())
         assert code == 0, output
         found.key = (found.home / "admin.key").read_text().strip()

@@ -16,13 +16,17 @@ import pytest
 from cluster.ops import cluster_state as states
 from cluster.ops.processes import cluster_processes
 from load_tests.benchmarks.common.mobula_command import END_S, READY_S, wait_for
-from load_tests.benchmarks.faults.recovery.process_kills import kill, kill_and_recover, supervision
+from load_tests.benchmarks.faults.recovery.process_kills import (
+    kill,
+    kill_and_recover,
+    load_supervision,
+)
 from tests.chaos.tiny_app import Mobula
 
 
 @pytest.fixture
 def mobula(tmp_path: Path) -> Iterator[Mobula]:
-    with Mobula.within(tmp_path) as found:
+    with Mobula.create_temporary(tmp_path) as found:
         yield found
 
 
@@ -154,7 +158,7 @@ def test_a_crash_loop_is_given_up_and_status_says_why(mobula: Mobula) -> None:
     (mobula.folder / "lifecycle_app.py").write_text("raise ImportError('gone')")
 
     kill(mobula, "gcs")
-    wait_for(lambda: supervision(mobula).phase == "gave up", "the end of it", 6 * READY_S)
+    wait_for(lambda: load_supervision(mobula).phase == "gave up", "the end of it", 6 * READY_S)
 
     code, output = mobula.run("status")
     assert code == 1

@@ -1,5 +1,7 @@
 """Counting what pytest did, and choosing tiers."""
 
+import platform
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -129,6 +131,21 @@ def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) 
 
     assert not test_servers.ensure(fake.machine)
     assert "could not install redis-server and postgresql" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["redis-server", "initdb", "postgres", "psql"])
+def test_a_server_of_the_environment_goes_before_the_systems(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    of_system = tmp_path / name
+    of_system.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    first = test_servers.find_program(name)
+    monkeypatch.setattr(test_servers, "WHEELS", {"a_package_that_is_not_there": "bin"})
+
+    assert test_servers.find_program(name) == of_system
+    assert first is not None
+    assert first.is_relative_to(sys.prefix) == (platform.machine() == "x86_64")
 
 
 def test_exhaustive_tests_run_only_when_all_are_asked_for() -> None:

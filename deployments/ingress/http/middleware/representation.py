@@ -43,20 +43,17 @@ class Representation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        method, path, app = scope["method"], scope["path"], self._gzip
+        method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD"):
             if method == "HEAD" and not path.startswith(_HEAD_ROUTES):
                 scope, receive, send = _as_get(scope, receive, send)
             if path not in _UNTAGGED:
                 send = EtagResponder(scope, send)
-        if (
-            path.startswith(FILES)
-            or method == "POST"
-            and not any(
-                name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]
-            )
-        ):
-            app = self._app
+        accepts_gzip = method != "POST" or any(
+            name == b"accept-encoding" and b"gzip" in value for name, value in scope["headers"]
+        )
+        may_compress = accepts_gzip and not path.startswith(FILES)
+        app: ASGIApp = self._gzip if may_compress else self._app
         await app(scope, receive, send)
 
 
