@@ -22,6 +22,8 @@ from deployments.contracts.cache import CacheOutcome, Directives
 from deployments.contracts.limits import Permit
 from deployments.ingress.http.cache_headers import cache_status_headers
 
+CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
+
 HeaderFields = list[tuple[bytes, bytes]]
 StoreResponse = Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[None]]
 
@@ -117,6 +119,16 @@ class AdmittedRequest(RequestContext):
 
 
 @dataclass(slots=True)
+class ResponseProgress:
+    """How much of a response has been sent."""
+
+    status: int = CLIENT_CLOSED_REQUEST
+    body_bytes: int = 0
+    is_started: bool = False
+    is_complete: bool = False
+
+
+@dataclass(slots=True)
 class RequestState:
     """What the HTTP layers know of one request. Each field is set by the layer that learns it.
 
@@ -133,6 +145,7 @@ class RequestState:
     model: str | None = None
     problem: str | None = None
     body_key: bytes = b""
+    response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 
     def headers(self) -> HeaderFields:

@@ -1,36 +1,39 @@
 """The web application: `create_app(services)`. It knows nothing of Ray.
 
-Flows in: collaborators. Flows out: an ASGI application in which every route, layer and error
-handler is in place; it runs under Serve and, with fakes, under a test client.
+In: collaborators. Out: an ASGI application with every route, layer and error handler; it runs under
+Serve and, with fakes, under a test client.
 """
 
 import logging
+from collections.abc import Iterable, Sequence
 from functools import cache
+from re import Pattern
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, compile_path
 from starlette.types import ASGIApp
 
 from cluster.runtime.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.context import request_state
-from deployments.ingress.http.allowed_methods import AllowedMethods
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes
 from deployments.ingress.http.middleware import wrap
-from deployments.ingress.http.middleware.trusted_hosts import TrustedHosts
+from deployments.ingress.http.middleware.boundary import TrustedHosts
 from deployments.ingress.http.openapi import (
     GENERATION_PROBLEMS,
     describe,
+    headers,
+    parameters,
     problem_responses,
     request_body,
     stream_content,
 )
-from deployments.ingress.http.openapi_headers import headers, parameters
 from deployments.ingress.http.problems import from_http_exception, render
 from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
@@ -44,10 +47,7 @@ from deployments.ingress.routes.operations import (
     OperationRouter,
     operation_endpoint,
 )
-from deployments.ingress.routes.resources import (
-    BODIES,
-    resource_routes,
-)
+from deployments.ingress.routes.resources import BODIES, resource_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
 from deployments.ingress.schemas.embeddings import EmbeddingList
@@ -55,7 +55,7 @@ from deployments.ingress.services import AppServices
 
 logger = logging.getLogger("mobula.ingress")
 
-# path, operation, dialect, tag, summary, shape of the answer
+# path, operation, dialect, tag, summary, schema of the response
 _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ("/v1/chat/completions", "chat", OPENAI, "openai", "Chat with a model", ChatCompletion),
     ("/v1/completions", "completions", OPENAI, "openai", "Continue a prompt", TextCompletion),
@@ -89,15 +89,15 @@ _HOT = {
 def create_app(
     services: AppServices, *, behind_serve: bool = False, proxy_token: str | None = None
 ) -> ASGIApp:
-    """The application with every layer around it; in a replica, on the loop that serves it.
+    """The application with every layer around it. Called on the event loop that serves it.
 
-    `proxy_token` is what HAProxy proves itself with.
+    `proxy_token` is the token by which HAProxy proves its identity.
     """
     if behind_serve:
         services.loop_lag.start()
     known = operations(services)
-    api = OperationRouter(create_api(services, known), _endpoints(services, known))
-    app = wrap(api, services, behind_serve=behind_serve)
+    app: ASGIApp = OperationRouter(create_api(services, known), _endpoints(services, known))
+    app = wrap(app, services, behind_serve=behind_serve)
     rendered = services.rendered_responses
     if rendered is not None:
         app = FastPath(
@@ -110,16 +110,45 @@ def create_app(
             recorder=services.model_pipeline.recorder,
             access_log=services.access_log,
             clock=services.clock,
-            hosts=TrustedHosts(app, services.settings.allowed_hosts),
+            hosts=TrustedHosts(services.settings.allowed_hosts),
             max_body_bytes=services.settings.max_body_bytes,
             behind_serve=behind_serve,
         )
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
+class AllowedMethods:
+    """The methods of each path, for the header `Allow` of a 405 (RFC 9110 section 10.2.1).
+
+    Of all routes: FastAPI itself names the methods of the first route that matches.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._routes = routes
+        self._table: list[tuple[Pattern[str], set[str]]] = []
+
+    def header(self, path: str) -> str:
+        """The value of the header; empty for a path that no route has."""
+        if not self._table:
+            self._table = list(_methods_by_path(self._routes))
+        allowed = {
+            method
+            for path_regex, methods in self._table
+            if path_regex.match(path)
+            for method in methods
+        }
+        return ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+
+
+def _methods_by_path(routes: Sequence[BaseRoute]) -> Iterable[tuple[Pattern[str], set[str]]]:
+    for route in iter_route_contexts(routes):
+        if route.path is not None:
+            yield compile_path(route.path)[0], set(route.methods or ())
+
+
 def create_api(services: AppServices, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
-    # No redirects for slashes: they would be built of the Host that a stranger names.
+    # No redirects for slashes: they would be built from the Host that a client names.
     api = FastAPI(
         title="Mobula",
         version=services.version,
@@ -136,7 +165,7 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
     api.add_exception_handler(RequestValidationError, _on_validation_error)
-    api.add_exception_handler(Exception, _on_bug)
+    api.add_exception_handler(Exception, _on_unknown_error)
     describe(api, [*(operation.schema for operation in known.values()), *BODIES])
     return api
 
@@ -144,10 +173,10 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
 @cache
 def _shared_routes() -> tuple[BaseRoute, ...]:
     """Routes that find their services in the application's state: one set serves every app."""
-    made = FastAPI()
-    made.router.routes.clear()
-    made.include_router(resource_routes())
-    return tuple(made.router.routes)
+    api = FastAPI()
+    api.router.routes.clear()
+    api.include_router(resource_routes())
+    return tuple(api.router.routes)
 
 
 def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
@@ -160,7 +189,7 @@ def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
 def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
     router = APIRouter()
     endpoints = _endpoints(services, known)
-    for path, name, dialect, tag, summary, answer in _ROUTES:
+    for path, name, dialect, tag, summary, schema in _ROUTES:
         operation = known[name]
         cached = operation.request_class is not RequestClass.EMBED
         streams = (SSE, NDJSON) if dialect.ndjson else (SSE,)
@@ -174,7 +203,7 @@ def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
             summary=summary,
             description=(operation.__doc__ or "").strip(),
             responses={
-                200: stream_content(answer, *streams, headers=headers(cached=cached)),
+                200: stream_content(schema, *streams, headers=headers(cached=cached)),
                 **problem_responses(*GENERATION_PROBLEMS, openai=dialect is OPENAI),
             },
             openapi_extra={
@@ -187,31 +216,31 @@ def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return _answer(request, error)
+    return _respond(request, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, from_http_exception(error), error.headers)
+    return _respond(request, from_http_exception(error), error.headers)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     """Path and query parameters, which FastAPI itself checks."""
     assert isinstance(error, RequestValidationError)
-    return _answer(request, of_parameters(error.errors()))
+    return _respond(request, of_parameters(error.errors()))
 
 
-async def _on_bug(request: Request, error: Exception) -> Response:
+async def _on_unknown_error(request: Request, error: Exception) -> Response:
     logger.error("request %s failed", request_state(request.scope).request_id, exc_info=error)
-    return _answer(request, to_problem(error))
+    return _respond(request, to_problem(error))
 
 
-def _answer(request: Request, problem: Problem, headers: Any = None) -> Response:
+def _respond(request: Request, problem: Problem, headers: Any = None) -> Response:
     state = request_state(request.scope)
     state.problem = problem.slug
     body, media_type = render(problem, request.url.path, state.request_id)
     extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
     if problem.status == MethodNotAllowed.status:
         allowed: AllowedMethods = request.app.state.allowed_methods
-        extra["Allow"] = allowed.of(request.url.path)
+        extra["Allow"] = allowed.header(request.url.path)
     return Response(body, problem.status, extra, media_type)

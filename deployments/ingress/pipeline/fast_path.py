@@ -27,12 +27,15 @@ from deployments.cache.tiers.memory import MemoryEntry, MemoryTier
 from deployments.contracts.cache import CacheOutcome
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.context import STATE_KEY, RequestState
-from deployments.ingress.http.body_wait import BodyWait
 from deployments.ingress.http.cache_headers import cache_status_headers
-from deployments.ingress.http.middleware.access_log import access_line
-from deployments.ingress.http.middleware.request_id import client_request_id, new_id
-from deployments.ingress.http.middleware.security_headers import API_HEADERS
-from deployments.ingress.http.middleware.trusted_hosts import TrustedHosts
+from deployments.ingress.http.middleware.boundary import (
+    API_HEADERS,
+    TrustedHosts,
+    access_line,
+    client_request_id,
+    new_request_id,
+)
+from deployments.ingress.http.request_body import FirstMessageWait
 from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_fingerprints import ModelFingerprints
 
@@ -157,7 +160,7 @@ class FastPath:
         self._hosts = hosts
         self._max_body_bytes = max_body_bytes
         self._behind_serve = behind_serve
-        self._wait = BodyWait(BODY_WAIT_S)
+        self._wait = FirstMessageWait(BODY_WAIT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = self._clock.monotonic()
@@ -167,7 +170,7 @@ class FastPath:
             await self._app(scope, receive, send)
             return
         state = scope[STATE_KEY] = RequestState(caller=caller)
-        message = await self._wait.first(receive)
+        message = await self._wait.receive(receive)
         if message is None:
             await self._app(scope, receive, send)
             return
@@ -185,7 +188,7 @@ class FastPath:
         """The caller, who may generate, of a request that asks for nothing special and is not too
         large. The whole application refuses all others.
         """
-        if scope["method"] != "POST" or not self._hosts.is_trusted(scope):
+        if scope["method"] != "POST" or not self._hosts.are_trusted(scope):
             return None
         credential = self._credential(scope)
         try:
@@ -240,7 +243,7 @@ class FastPath:
         fields = [*permit.headers(), *cache_status_headers((hit,))]
         permit.close()
         client_id = client_request_id(scope)
-        state.request_id = request_id = client_id or new_id()
+        state.request_id = request_id = client_id or new_request_id()
         state.model = model
         rendered = cached.views[route.operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])

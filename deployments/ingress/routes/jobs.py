@@ -16,8 +16,7 @@ from deployments.ingress.authentication import bearer_token
 from deployments.ingress.context import request_state
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.http.sse_feed import KEEP_ALIVE, EventFeedResponse, feed_frame
-from deployments.ingress.http.streaming import SSE
+from deployments.ingress.http.streaming import KEEP_ALIVE, SSE, EventFeedResponse, feed_frame
 from deployments.ingress.media import require_media
 from deployments.ingress.permissions import (
     ReadsJobs,

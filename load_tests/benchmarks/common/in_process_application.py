@@ -26,6 +26,7 @@ from deployments.contracts.generation import (
     ModelLoad,
 )
 from deployments.contracts.scaling import ServeSnapshot
+from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
 from deployments.ingress.services import AppServices
@@ -86,6 +87,7 @@ class InProcessStages:
 class InProcessApplication:
     app: ASGIApp
     services: AppServices
+    caches: CacheStack
 
 
 def create_echo_model(name: str, engine: Engine) -> InProcessModel:
@@ -116,7 +118,7 @@ async def start_application(
     await tenancy.start()
     await caches.start()
     try:
-        yield InProcessApplication(create_app(services), services)
+        yield InProcessApplication(create_app(services), services, caches)
     finally:
         await services.close()
         await tenancy.close()
