@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.video.captions import FONTS as FONT_FILES
+from deployments.video.errors import SandboxFailed
 from deployments.video.render.command import command
 from deployments.video.render.normalise_loudness import find_gain
 from deployments.video.render.span import find_span
@@ -88,7 +89,7 @@ class _Through:
             RayTaskExecutor,  # imports Ray, after the cluster is there
         )
 
-        self._folder, self._most, self._crew = folder, most, RayTaskExecutor()
+        self._folder, self._most, self._crew = folder, most, RayTaskExecutor(SandboxFailed)
 
     def run(self, commands: list[tuple[str, ...]]) -> None:
         asyncio.run(self._all(commands))
@@ -102,7 +103,7 @@ class _Through:
 
         async def seated(argv: tuple[str, ...]) -> Any:
             async with seats:
-                return await self._crew.do(self._folder, encoded, argv, self._folder)
+                return await self._crew.run(self._folder, encoded, argv, self._folder)
 
         await asyncio.gather(*(seated(argv) for argv in commands))
 
