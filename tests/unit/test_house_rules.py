@@ -2,7 +2,11 @@
 
 import ast
 import subprocess
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 from cluster.runtime.version import VERSION
 
@@ -23,6 +27,7 @@ FORBIDDEN = {
 }
 # Tasks of a job belong to the job, not to a request.
 JOB_RUN = ROOT / "deployments" / "jobs" / "attempt.py"
+PRODUCT = {"cluster", "deployments", "graphs", "training"}
 OUTERMOST = ROOT / "cluster" / "cli"  # the command line may import anything
 
 
@@ -62,6 +67,42 @@ def test_imports_point_down_the_request_path() -> None:
         return set() if OUTERMOST in path.parents else imports(path) & FORBIDDEN.get(top, set())
 
     assert {name(path): wrong(path) for path in SOURCES if wrong(path)} == {}
+
+
+def test_a_class_name_is_used_once_outside_the_schemas() -> None:
+    """One word, one meaning; a leading underscore does not make another word of it."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in SOURCES:
+        if path.relative_to(ROOT).parts[0] in PRODUCT and path.parent.name != "schemas":
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    places[node.name.lstrip("_")].append(f"{name(path)}:{node.lineno}")
+
+    assert {word: where for word, where in places.items() if len(where) > 1} == {}
+
+
+def folder(module: str) -> str | None:
+    """The folder, two levels deep, of a module of the repository; None for other modules."""
+    path = ROOT / module.replace(".", "/")
+    if path.with_suffix(".py").is_file():
+        path = path.parent
+    return "/".join(path.relative_to(ROOT).parts[:2]) if path.is_dir() else None
+
+
+@pytest.mark.parametrize("top", ["cluster", "deployments"])
+def test_the_imports_of_folders_form_no_circle(top: str) -> None:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] == top):
+        source = "/".join(path.relative_to(ROOT).parts[:-1][:2])
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            targets = {folder(each) for each in modules if each.startswith(f"{top}.")}
+            graph[source] |= {target for target in targets if target and target != source}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_every_deployment_checks_its_health() -> None:

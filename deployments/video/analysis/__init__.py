@@ -1,9 +1,9 @@
 """What is seen and heard in a recording: a source in, its features out.
 
-`pieces` has what runs anywhere (`chunks`, `analyse_chunk`, `analyze_audio_task`), each in a
-sandboxed child;
-`merging.merge` makes features of the results, `keeping` files of those. Names are loaded when they
-are first used: each child starts by importing this package, and needs a part of it.
+`tasks` has what runs anywhere (`chunks`, `analyse_chunk`, `analyze_audio_task`), each in a
+sandboxed child; `merging.merge` makes features of the results, `features_io` files of those. Names
+are loaded when they are first used: each child starts by importing this package, and needs a part
+of it.
 """
 
 from importlib import import_module
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
         single_chunk,
     )
 
-_HOMES = {
-    "Chunk": "chunk",
+_SUBMODULES = {
+    "AnalysisChunk": "chunk",
     "ChunkFeatures": "chunk",
     "Heard": "chunk",
     "Mode": "chunk",
     "face_ability": "faces",
-    "load": "keeping",
-    "save": "keeping",
+    "load": "features_io",
+    "save": "features_io",
     "ANALYSIS_VERSION": "merging",
     "merge": "merging",
-    "analyse_chunk": "pieces",
-    "chunks": "pieces",
-    "hear": "pieces",
-    "whole": "pieces",
+    "analyse_chunk": "tasks",
+    "chunks": "tasks",
+    "analyze_audio_task": "tasks",
+    "single_chunk": "tasks",
 }
 
 __all__ = [
@@ -55,6 +55,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _SUBMODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_SUBMODULES[name]}"), name)

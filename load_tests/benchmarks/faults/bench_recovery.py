@@ -18,11 +18,16 @@ from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, Role
 from cluster.runtime.installation import default_config
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import admin_key
-from load_tests.figures import Figure, all_met, table_of
-from load_tests.launcher import Launcher
+from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.mobula_command import Launcher
+from load_tests.benchmarks.faults.recovery.durability import Witness
+from load_tests.benchmarks.faults.recovery.process_kills import (
+    NOTICED_S,
+    Recovery,
+    kill_and_recover,
+    promised,
+)
 from load_tests.machine import describe_machine
-from load_tests.recovery.parts import NOTICED_S, Recovery, kill_and_recover, promised
-from load_tests.recovery.witness import Witness
 
 DEFAULT: tuple[Role, ...] = ("controller", "haproxy", "raylet", "gcs")
 

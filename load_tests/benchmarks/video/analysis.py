@@ -11,14 +11,14 @@ from pathlib import Path
 
 from deployments.contracts.media import MediaSource
 from deployments.video.analysis import (
-    Chunk,
+    AnalysisChunk,
     ChunkFeatures,
     analyse_chunk,
+    analyze_audio_task,
     chunks,
-    hear,
     merge,
     save,
-    whole,
+    single_chunk,
 )
 from deployments.video.probe.probe import probe
 from load_tests.benchmarks.video.context import Setting, ffmpeg
@@ -50,9 +50,9 @@ class Analysis:
         self._merged(lambda: chunks(self.source, self.folder, self.workers))
 
     def fast(self) -> None:
-        self._merged(lambda: (whole("fast"),))
+        self._merged(lambda: (single_chunk("fast"),))
 
-    def looked(self, parts: Sequence[Chunk], workers: int) -> list[ChunkFeatures]:
+    def looked(self, parts: Sequence[AnalysisChunk], workers: int) -> list[ChunkFeatures]:
         with ThreadPoolExecutor(workers) as pool:
             return list(pool.map(lambda part: analyse_chunk(self.source, part, self.folder), parts))
 
@@ -63,13 +63,13 @@ class Analysis:
         save(merge(self.source.info, parts, None), path)
         return path.read_bytes()
 
-    def halves(self) -> tuple[Chunk, ...]:
+    def halves(self) -> tuple[AnalysisChunk, ...]:
         return tuple(replace(part, threads=1) for part in chunks(self.source, self.folder, 2))
 
-    def _merged(self, split: Callable[[], Sequence[Chunk]]) -> None:
+    def _merged(self, split: Callable[[], Sequence[AnalysisChunk]]) -> None:
         """As deployments/video/analysis_cache.py does it."""
         with ThreadPoolExecutor(1) as pool:
-            sound = pool.submit(hear, self.source, self.folder)
+            sound = pool.submit(analyze_audio_task, self.source, self.folder)
             seen = self.looked(split(), self.workers)
             merge(self.source.info, seen, sound.result())
 
@@ -99,7 +99,7 @@ def analysing(setting: Setting) -> list[Row]:
 
 def _contenders(setting: Setting, analysis: Analysis) -> Mapping[str, Work]:
     path, halves = setting.recording.path, analysis.halves()
-    one = replace(whole(), threads=1)
+    one = replace(single_chunk(), threads=1)
     decode = ("-i", str(path), "-map", "0:v", "-f", "null", "-")
     return {
         "decode": lambda: ffmpeg(analysis.folder, *decode),

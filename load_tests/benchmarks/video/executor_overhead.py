@@ -18,7 +18,7 @@ from deployments.video.render.normalise_loudness import find_gain
 from deployments.video.render.span import find_span
 from deployments.video.render.video_filters import FONTS
 from deployments.video.render.workspace import link_or_copy, open_workspace
-from deployments.video.sandbox import Cancel, ChildLimits, Sandboxed, run
+from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from load_tests.benchmarks.video.clip import Clip, prepared
 from load_tests.benchmarks.video.context import Setting
 from load_tests.benchmarks.video.cost import cpu_of, in_turn, least, rows_of
@@ -78,7 +78,7 @@ def command_of(clip: Clip, folder: Path) -> tuple[str, ...]:
 
 def encoded(argv: tuple[str, ...], folder: Path, cancel: Cancel) -> int:
     """A piece: the command in the sandbox."""
-    return run(Sandboxed(argv, folder, LIMITS, cancel=cancel)).status
+    return run(SandboxedCommand(argv, folder, LIMITS, cancel=cancel)).status
 
 
 class _Through:

@@ -5,7 +5,6 @@ Out: figures with the bounds that they have to keep. What a fault in the connect
 (an ingress replica, HAProxy) tears down can be saved by no server; it is counted apart.
 """
 
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from load_tests.benchmarks.common.measurement import Figure
 from load_tests.benchmarks.faults.chaos.faults import Hit
 from load_tests.benchmarks.faults.chaos.outcomes import TYPED, Ending, Shot
 from load_tests.benchmarks.faults.chaos.resource_samples import Growth
+from load_tests.timeline import quantile
 
 AFTERMATH_S = 10.0  # after a fault, for the share of successes and the slowest requests
 _BLINK_S = 0.1  # between a hit's moment and its signal
@@ -258,10 +258,3 @@ def said(shot: Shot) -> str:
     """How it failed, in a few words."""
     status = f" {shot.status}" if shot.status else ""
     return f"{shot.ending}{status} {shot.why}".strip()
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Not a number of nothing."""
-    if len(values) < 2:
-        return values[0] if values else float("nan")
-    return statistics.quantiles(values, n=1000, method="inclusive")[round(share * 1000) - 1]

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from load_tests.benchmarks.common.measurement import Figure, all_met
-from load_tests.benchmarks.faults.chaos.invariants import calm, effect, quantile, said
+from load_tests.benchmarks.faults.chaos.invariants import calm, effect, said
 from load_tests.benchmarks.faults.chaos.outcomes import Ending, Shot
 from load_tests.benchmarks.faults.chaos.resource_samples import Vital
 from load_tests.benchmarks.faults.chaos.run import Record
 from load_tests.charts import Point, line_chart
+from load_tests.timeline import quantile
 
 COLUMNS = (
     "fault", "to", "at s", "whole again s", "unary then", "failed", "p99 ms", "streams there",
