@@ -20,7 +20,7 @@ from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.cache.tiers.memory_entries import MemoryEntry
+from deployments.cache.tiers.memory import MemoryEntry
 from deployments.ingress.cache_stack import CacheStack, split_rendered
 from deployments.ingress.http.cache_headers import cache_status_headers
 from deployments.ingress.http.middleware.boundary import (
