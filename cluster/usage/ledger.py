@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
+from cluster.tenants.caller import Caller
+from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage import increments
 from cluster.usage.increments import Increment
@@ -42,6 +44,8 @@ UNITS = (
     Unit.COST_UNITS,
     Unit.CACHE_HITS,
 )
+
+_NO_AMOUNTS = UsageAmounts()
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +85,22 @@ class Ledger:
     kept in `folder` (None: a kill loses what was added in the last second)."""
 
     def __init__(
-        self, database: Database, writer: str, clock: Clock, folder: Path | None = None
+        self,
+        database: Database,
+        writer: str,
+        clock: Clock,
+        folder: Path | None = None,
+        model_costs: Mapping[str, Prices] | None = None,
     ) -> None:
-        """Raises ValueError if `writer` is longer than 40 characters."""
+        """`model_costs` is what models cost the operator, by id.
+
+        Raises ValueError if `writer` is longer than 40 characters.
+        """
         if not 1 <= len(writer) <= MAX_NAME:
             raise ValueError(f"writer: must have 1 to {MAX_NAME} characters")
         self.writer = f"{writer}-{secrets.token_hex(8)}"
         self._database, self._clock = database, clock
+        self._model_costs = model_costs or {}
         self._cells: _Cells = {}
         self._taken: _Cells = {}  # being made a batch
         self._seq = 0
@@ -98,22 +111,52 @@ class Ledger:
         self._flushing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
+    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+        """Count one call of a model. Costs some microseconds and never fails."""
+        self.add(
+            UsageEntry(
+                self._clock.wall(),
+                caller.tenant,
+                caller.key_id,
+                model,
+                amounts,
+                plan.weights.cost(amounts),
+                prices=plan.prices,
+                costs=self._model_costs.get(model, NO_PRICES),
+            )
+        )
+
+    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+        """Count one request for a model that was answered from the cache."""
+        self.add(
+            UsageEntry(
+                self._clock.wall(),
+                caller.tenant,
+                caller.key_id,
+                model,
+                _NO_AMOUNTS,
+                requests=0,
+                kept=1,
+                prices=plan.prices,
+                costs=self._model_costs.get(model, NO_PRICES),
+            )
+        )
+
     def add(self, entry: UsageEntry) -> None:
         """Count what was used. Costs some microseconds and never fails."""
         prices, costs = entry.prices, entry.costs
         day = int(entry.at // DAY_S)
-        where = (entry.tenant, entry.key, entry.model, day, id(prices), id(costs))
-        cell = self._cells.get(where)
+        key = (entry.tenant, entry.key, entry.model, day, id(prices), id(costs))
+        cell = self._cells.get(key)
         if cell is None:
-            cell = self._cells[where] = _Cell(prices, costs, [0] * len(UNITS))
+            cell = self._cells[key] = _Cell(prices, costs, [0] * len(UNITS))
         added, counts = _counts(entry), cell.counts
         for index, amount in enumerate(added):
             counts[index] += amount
         if self._journal is not None:
-            rates: tuple[list[int], list[int]] = ([], [])
-            if not self._journal.knows(self._collecting, where):
-                rates = (_by_unit(prices), _by_unit(costs))
-            self._journal.append(self._collecting, where, *rates, added)
+            self._journal.append(
+                self._collecting, key, lambda: (_by_unit(prices), _by_unit(costs)), added
+            )
 
     async def start(self) -> None:
         """Write what killed processes left, then flush every second."""

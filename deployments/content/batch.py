@@ -13,7 +13,11 @@ Work = Callable[[TextGenerator, ContentRequest], Awaitable[CaptionSet]]
 
 
 async def run_batch(
-    work: Work, providers: ProviderRegistry, orders: Sequence[ContentRequest], concurrency: int
+    work: Work,
+    generator: TextGenerator,
+    providers: ProviderRegistry,
+    orders: Sequence[ContentRequest],
+    concurrency: int,
 ) -> tuple[BatchOutcome, ...]:
     """Run `work` on every order, at most `concurrency` (>= 1) at a time, and return the outcomes in
     the order given.
@@ -25,7 +29,7 @@ async def run_batch(
     async def one(index: int, order: ContentRequest) -> BatchOutcome:
         async with slots:
             try:
-                model, generator = providers.resolve(order.model)
+                model = providers.resolve(order.model)
                 return BatchOutcome(
                     index, result=await work(generator, replace(order, model=model))
                 )

@@ -22,12 +22,15 @@ def stream_captions(generator: TextGenerator, order: ContentRequest) -> AsyncGen
 
 
 async def batch_captions(
-    providers: ProviderRegistry, orders: Sequence[ContentRequest], concurrency: int = 4
+    generator: TextGenerator,
+    providers: ProviderRegistry,
+    orders: Sequence[ContentRequest],
+    concurrency: int = 4,
 ) -> tuple[BatchOutcome, ...]:
     """Write many orders, at most `concurrency` at a time; each has its own result or problem, in
     the order given.
     """
-    return await batch.run_batch(generate_captions, providers, orders, concurrency)
+    return await batch.run_batch(generate_captions, generator, providers, orders, concurrency)
 
 
 def _caption(order: ContentRequest) -> ContentRequest:

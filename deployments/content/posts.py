@@ -33,12 +33,15 @@ def stream_posts(generator: TextGenerator, order: ContentRequest) -> AsyncGenera
 
 
 async def batch_posts(
-    providers: ProviderRegistry, orders: Sequence[ContentRequest], concurrency: int = 4
+    generator: TextGenerator,
+    providers: ProviderRegistry,
+    orders: Sequence[ContentRequest],
+    concurrency: int = 4,
 ) -> tuple[BatchOutcome, ...]:
     """Write many orders, at most `concurrency` at a time; each has its own result or problem, in
     the order given.
     """
-    return await batch.run_batch(generate_posts, providers, orders, concurrency)
+    return await batch.run_batch(generate_posts, generator, providers, orders, concurrency)
 
 
 def score_post(brief: Brief, text: str) -> ScoredPost:

@@ -1,6 +1,7 @@
-"""What the routes of videos, uploads, jobs, clips and files stand on, and what they show of clips.
+"""The services behind the routes of videos, uploads, jobs, clips and files, and clips as they are
+shown.
 
-Flows in: a library, and what keeps URLs harmless. Flows out: collaborators by name.
+Flows in: the media context and the SSRF guard. Flows out: services by name.
 """
 
 import asyncio
@@ -46,6 +47,19 @@ class VideoDisabled(NotFound):
         super().__init__("Video is switched off on this cluster.")
 
 
+def require_media(media: "MediaServices | None") -> "MediaServices":
+    """Raises VideoDisabled."""
+    if media is None:
+        raise VideoDisabled
+    return media
+
+
+class PlanDirectory(Protocol):
+    """cluster/auth/credential_directory.py."""
+
+    def plan_of(self, tenant: str) -> Plan: ...
+
+
 class TenantContext(Protocol):
     """What the ingress knows of tenants (deployments/ingress/tenant_services.py)."""
 
@@ -57,37 +71,38 @@ class TenantContext(Protocol):
     def guard(self) -> SsrfGuard: ...
     @property
     def pepper(self) -> bytes: ...
-    def plan_of(self, tenant: str) -> Plan: ...
+    @property
+    def directory(self) -> PlanDirectory: ...
     def is_active(self, tenant: str) -> bool: ...
 
 
 def media_services(
-    settings: Settings, config: VideoConfig, grounds: TenantContext, clock: Clock
+    settings: Settings, config: VideoConfig, tenancy: TenantContext, clock: Clock
 ) -> "MediaServices | None":
-    """None where video is off. Nothing runs here: Clipper replicas work and sweep."""
+    """None where video is off. No job runs here: the Clipper's replicas run and clean up."""
     if not config.enabled:
         return None
-    library = MediaContext(settings, grounds.database, config, grounds.plan_of, clock)
+    context = MediaContext(settings, tenancy.database, config, tenancy.directory.plan_of, clock)
     return MediaServices(
-        database=grounds.database,
-        files=library.files,
-        links=DownloadLinks(grounds.pepper, clock),
-        is_active=grounds.is_active,
-        videos=library.videos,
-        uploads=library.uploads,
-        intake=library.intake,
-        jobs=library.jobs,
-        guard=grounds.guard,
+        database=tenancy.database,
+        files=context.files,
+        links=DownloadLinks(tenancy.pepper, clock),
+        is_active=tenancy.is_active,
+        videos=context.videos,
+        uploads=context.uploads,
+        intake=context.intake,
+        jobs=context.jobs,
+        guard=tenancy.guard,
         max_form_bytes=config.max_form_bytes,
         speech=config.speech,
         writer=config.writer,
-        refunds=Refunds(grounds.database, grounds.limiter, grounds.plan_of, clock),
+        refunds=Refunds(tenancy.database, tenancy.limiter, tenancy.directory.plan_of, clock),
     )
 
 
 @dataclass(frozen=True)
 class MediaServices:
-    """`is_active` says whether a tenant may still be served; `speech` is the model in use."""
+    """`is_active` says whether a tenant may still be served; `speech` is the speech model."""
 
     database: Database
     files: TenantFiles
@@ -113,14 +128,13 @@ class MediaServices:
             await self.refunds.close()
 
     async def abilities(self) -> Mapping[str, Capability]:
-        """Found out when first asked for: each starts a process."""
+        """Probed on first use: each probe starts a process."""
         if not self._abilities:
-            found = await asyncio.to_thread(self._find_out)
-            self._abilities.update(found)
+            self._abilities.update(await asyncio.to_thread(self._probe))
         return self._abilities
 
     def clip(self, tenant: str, part: JobOutput) -> dict[str, Any]:
-        """A part of a job as callers see it: links instead of paths."""
+        """A part of a job as callers see it, with links instead of paths."""
         data = dict(part.data)
         data["files"] = [self._file(tenant, part, file) for file in data.get("files", ())]
         duration = round(data["end"] - data["start"], 3)
@@ -132,7 +146,7 @@ class MediaServices:
         url = f"/files/{self.links.sign(tenant, path, LINK_S, name)}"
         return {**{key: value for key, value in file.items() if key != "path"}, "url": url}
 
-    def _find_out(self) -> dict[str, Capability]:
+    def _probe(self) -> dict[str, Capability]:
         writer = (
             Capability(True, f"Titles and descriptions come from '{self.writer}'.")
             if self.writer

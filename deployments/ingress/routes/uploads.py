@@ -17,10 +17,16 @@ from starlette.responses import Response
 from cluster.runtime.problems import MethodNotAllowed, Problem
 from deployments.contracts.media import MediaLimits
 from deployments.ingress.authentication import verify_credentials
+from deployments.ingress.context import request_state
 from deployments.ingress.http import tus
 from deployments.ingress.http.upload_chunk import UploadChunk
-from deployments.ingress.media_access import LooksAtUpload, MediaAccess, ReadsMedia, WritesMedia
-from deployments.ingress.permissions import services_of
+from deployments.ingress.permissions import (
+    ChecksUpload,
+    MediaAccess,
+    ReadsMedia,
+    WritesMedia,
+    services_of,
+)
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import UploadAnswer
 from deployments.video.uploads.part_stream import ALGORITHMS
@@ -61,9 +67,7 @@ class TusRoute(APIRoute):
                     tus.check_version(request.headers)
                 return await serve(request)
             finally:
-                state = request.scope["state"]
-                fields = state.get("fields", list)
-                state["fields"] = lambda: [*fields(), tus.RESUMABLE]
+                request_state(request.scope).extra_headers.append(tus.RESUMABLE)
 
         return versioned
 
@@ -94,37 +98,37 @@ async def describe_uploads(request: Request) -> Response:
     summary="Begin an upload (tus: creation)",
     openapi_extra=_PIECE,
 )
-async def create_upload(entry: WritesMedia, request: Request) -> Response:
+async def create_upload(access: WritesMedia, request: Request) -> Response:
     """`Upload-Length` is needed. Of `Upload-Metadata`, `filename` or `name` becomes the video's
     name. A body of `application/offset+octet-stream` is its first piece. `Location` leads to it.
     """
-    length = tus.length_of(request.headers, entry.media.intake.limits.max_bytes)
+    length = tus.length_of(request.headers, access.media.intake.limits.max_bytes)
     metadata, said = tus.metadata_of(request.headers)
     with_piece = tus.has_body(request.headers)
-    await entry.media.intake.check_room(entry.tenant, length)
+    await access.media.intake.check_room(access.tenant, length)
     name = tus.name_of(said.get("name"), said.get("filename"))
-    made = await entry.media.uploads.create(entry.tenant, entry.key, name, length, metadata)
+    made = await access.media.uploads.create(access.tenant, access.key, name, length, metadata)
     if with_piece:
-        made = await _first_piece(entry, request, made)
+        made = await _first_piece(access, request, made)
     headers = {**tus.headers_of(made), "Location": f"/api/v1/uploads/{made.id}"}
     return Response(status_code=201, headers=headers)
 
 
 @router.head("/{upload}", responses={**LOOK, **_TUS}, summary="How far an upload has come (tus)")
-async def head_upload(entry: LooksAtUpload, upload: UploadId) -> Response:
-    found = await entry.media.uploads.get_active(entry.tenant, upload)
-    if found.state == "finishing":
-        found = await _finish(entry, found)
-    headers = {**tus.headers_of(found), "Upload-Length": str(found.length)}
-    if found.metadata:
-        headers["Upload-Metadata"] = found.metadata
+async def head_upload(access: ChecksUpload, upload: UploadId) -> Response:
+    current = await access.media.uploads.get_active(access.tenant, upload)
+    if current.state == "finishing":
+        current = await _finish(access, current)
+    headers = {**tus.headers_of(current), "Upload-Length": str(current.length)}
+    if current.metadata:
+        headers["Upload-Metadata"] = current.metadata
     return Response(headers=headers)
 
 
 @router.get("/{upload}", response_model=UploadAnswer, responses=LOOK, summary="Show an upload")
-async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
+async def get_upload(access: ReadsMedia, upload: UploadId) -> UploadAnswer:
     """Also one that is over, with why it became no video. Not part of tus."""
-    return UploadAnswer.of(await entry.media.uploads.get(entry.tenant, upload))
+    return UploadAnswer.of(await access.media.uploads.get(access.tenant, upload))
 
 
 @router.patch(
@@ -135,13 +139,13 @@ async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
     summary="Send the next piece of an upload (tus)",
     openapi_extra=_PIECE,
 )
-async def append_upload(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+async def append_upload(access: WritesMedia, upload: UploadId, request: Request) -> Response:
     """What comes is kept, also if the connection breaks. With `Upload-Checksum` all of the piece
     is, or nothing. The answer to the last one names the video in `Mobula-Video`; if it is none,
     the problem says why, and the upload is over.
     """
     tus.check_piece(request.headers)
-    taken = await _take(entry, request, upload, tus.offset_of(request.headers))
+    taken = await _take(access, request, upload, tus.offset_of(request.headers))
     return Response(status_code=204, headers=tus.headers_of(taken))
 
 
@@ -152,51 +156,51 @@ async def append_upload(entry: WritesMedia, upload: UploadId, request: Request) 
     responses=CHANGE,
     summary="End an upload (tus: termination)",
 )
-async def delete_upload(entry: WritesMedia, upload: UploadId) -> Response:
+async def delete_upload(access: WritesMedia, upload: UploadId) -> Response:
     """What has come of it is deleted; a video that it became stays."""
-    await entry.media.uploads.delete(entry.tenant, upload)
+    await access.media.uploads.delete(access.tenant, upload)
     return Response(status_code=204)
 
 
 @router.post("/{upload}", include_in_schema=False)
-async def override_method(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+async def override_method(access: WritesMedia, upload: UploadId, request: Request) -> Response:
     """For clients that can send no PATCH or DELETE, as tus asks."""
     method = request.headers.get("x-http-method-override", "")
     if method == "PATCH":
-        return await append_upload(entry, upload, request)
+        return await append_upload(access, upload, request)
     if method == "DELETE":
-        return await delete_upload(entry, upload)
+        return await delete_upload(access, upload)
     raise MethodNotAllowed("Send PATCH, or POST with X-HTTP-Method-Override: PATCH or DELETE.")
 
 
-async def _first_piece(entry: MediaAccess, request: Request, made: Upload) -> Upload:
+async def _first_piece(access: MediaAccess, request: Request, made: Upload) -> Upload:
     """If it is refused, nobody learns where the upload is, so it goes."""
     try:
-        return await _take(entry, request, made.id, 0)
+        return await _take(access, request, made.id, 0)
     except BaseException:
         with suppress(Problem):
-            await asyncio.shield(entry.media.uploads.delete(entry.tenant, made.id))
+            await asyncio.shield(access.media.uploads.delete(access.tenant, made.id))
         raise
 
 
-async def _take(entry: MediaAccess, request: Request, id_: str, offset: int) -> Upload:
+async def _take(access: MediaAccess, request: Request, id_: str, offset: int) -> Upload:
     """One piece, and the video if it was the last. Raises what broke the piece off."""
-    uploads, checksum = entry.media.uploads, tus.checksum_of(request.headers)
-    async with uploads.lock(entry.tenant, id_, offset) as hold:
+    uploads, checksum = access.media.uploads, tus.checksum_of(request.headers)
+    async with uploads.lock(access.tenant, id_, offset) as hold:
         if offset + tus.content_length(request.headers) > hold.upload.length:
             raise UploadTooLong(hold.upload.length)
         piece = UploadChunk(request, keep_broken=checksum is None)
         await piece.drain_into(uploads.append(hold, piece.chunks(), checksum))
         if hold.upload.state == "finishing":
-            await entry.media.intake.finish(hold)
+            await access.media.intake.finish(hold)
         elif piece.broken is not None:
             raise piece.broken
-    return await uploads.get(entry.tenant, id_)
+    return await uploads.get(access.tenant, id_)
 
 
-async def _finish(entry: MediaAccess, upload: Upload) -> Upload:
+async def _finish(access: MediaAccess, upload: Upload) -> Upload:
     """What an earlier request was cut off from."""
-    async with entry.media.uploads.lock(entry.tenant, upload.id, upload.length) as hold:
+    async with access.media.uploads.lock(access.tenant, upload.id, upload.length) as hold:
         if hold.upload.state == "finishing":
-            await entry.media.intake.finish(hold)
-    return await entry.media.uploads.get(entry.tenant, upload.id)
+            await access.media.intake.finish(hold)
+    return await access.media.uploads.get(access.tenant, upload.id)

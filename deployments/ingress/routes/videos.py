@@ -24,11 +24,10 @@ from cluster.runtime.problems import (
 from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
 from deployments.ingress.http.request_body import JSON, parse_json
 from deployments.ingress.http.tus import MAX_NAME, name_of
-from deployments.ingress.idempotency import IdempotentOperation, key_of
-from deployments.ingress.media_access import MediaAccess, ReadsMedia, WritesMedia
+from deployments.ingress.idempotency import idempotency_key, with_idempotency
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.imports import ImportVideo
-from deployments.ingress.permissions import services_of
+from deployments.ingress.permissions import MediaAccess, ReadsMedia, WritesMedia, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import (
     ImportAnswer,
@@ -85,11 +84,11 @@ _TRANSCRIPT: dict[str, Any] = {
 
 
 @router.get("", response_model=VideoPage, responses=LOOK, summary="List videos, newest first")
-async def list_videos(entry: ReadsMedia, query: Annotated[VideoQuery, Query()]) -> VideoPage:
-    found = await entry.media.videos.page(
-        entry.tenant, state=query.state, limit=query.limit, cursor=query.cursor
+async def list_videos(access: ReadsMedia, query: Annotated[VideoQuery, Query()]) -> VideoPage:
+    page = await access.media.videos.page(
+        access.tenant, state=query.state, limit=query.limit, cursor=query.cursor
     )
-    return VideoPage(data=[VideoAnswer.of(each) for each in found.items], next_cursor=found.next)
+    return VideoPage(data=[VideoAnswer.of(each) for each in page.items], next_cursor=page.next)
 
 
 @router.post(
@@ -103,7 +102,7 @@ async def list_videos(entry: ReadsMedia, query: Annotated[VideoQuery, Query()]) 
     summary="Bring a video, in a form or by its URL",
     openapi_extra=_BRINGS,
 )
-async def create_video(entry: WritesMedia, request: Request) -> Response:
+async def create_video(access: WritesMedia, request: Request) -> Response:
     """A form has the field `file`, and may have `transcript` (SRT, VTT or JSON) and `name`. JSON
     names a `url`, which is fetched by a job; with an `Idempotency-Key`, by one job however often
     it is sent. Either way it is a video only if it can be one: what it holds is looked at before
@@ -112,19 +111,19 @@ async def create_video(entry: WritesMedia, request: Request) -> Response:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON:
-        return await _import(entry, request)
+        return await _import(access, request)
     if kind != FORM:
         raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
-    if key_of(request.scope["headers"]) is not None:
+    if idempotency_key(request.headers) is not None:
         raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read only once.")
-    video = await _bring(entry, MultipartForm(_body(request), content_type))
+    video = await _bring(access, MultipartForm(_body(request), content_type))
     said = VideoAnswer.of(video).model_dump(mode="json")
     return JSONResponse(said, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
 
 @router.get("/{video}", response_model=VideoAnswer, responses=LOOK, summary="Show a video")
-async def get_video(entry: ReadsMedia, video: VideoId) -> VideoAnswer:
-    return VideoAnswer.of(await entry.media.videos.get(entry.tenant, video))
+async def get_video(access: ReadsMedia, video: VideoId) -> VideoAnswer:
+    return VideoAnswer.of(await access.media.videos.get(access.tenant, video))
 
 
 @router.put(
@@ -134,17 +133,17 @@ async def get_video(entry: ReadsMedia, video: VideoId) -> VideoAnswer:
     summary="Put a transcript beside a video",
     openapi_extra=_TRANSCRIPT,
 )
-async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
+async def put_transcript(access: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
     """SRT, VTT or JSON of at most 5 MiB, in place of any before. The answer says in which encoding
     it was read, and in `notes` what was wrong with it and mended or left out."""
-    media = entry.media
-    known = await media.videos.get(entry.tenant, video)
-    raw = await _whole(request, MAX_TRANSCRIPT_BYTES)
+    media = access.media
+    current = await media.videos.get(access.tenant, video)
+    raw = await _read_body(request, MAX_TRANSCRIPT_BYTES)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    found = await detect_format(media.intake, raw, kind, duration=duration_of(known))
+    transcript = await detect_format(media.intake, raw, kind, duration=duration_of(current))
     async with media.database.begin() as connection:
-        held = await media.videos.lock(connection, entry.tenant, video)
-        changed = await attach_transcript(connection, media.videos, media.files, held, found)
+        locked = await media.videos.lock(connection, access.tenant, video)
+        changed = await attach_transcript(connection, media.videos, media.files, locked, transcript)
     return VideoAnswer.of(changed)
 
 
@@ -155,9 +154,9 @@ async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -
     responses=CHANGE,
     summary="Delete a video and its files",
 )
-async def delete_video(entry: WritesMedia, video: VideoId) -> Response:
+async def delete_video(access: WritesMedia, video: VideoId) -> Response:
     """Clips made of it stay. Refused with 409 while a job works on it."""
-    await entry.media.videos.delete(entry.tenant, video)
+    await access.media.videos.delete(access.tenant, video)
     return Response(status_code=204)
 
 
@@ -171,13 +170,13 @@ class _Brought:
     beside: TranscriptFile | None = None
 
 
-async def _bring(entry: MediaAccess, form: MultipartForm) -> Video:
+async def _bring(access: MediaAccess, form: MultipartForm) -> Video:
     """The video that a form becomes; otherwise nothing of it stays."""
-    media, id_ = entry.media, new_id()
+    media, id_ = access.media, new_id()
     try:
-        brought = await _read(entry, form, id_)
+        brought = await _read(access, form, id_)
         name = name_of(brought.name, brought.filename)
-        video = media.intake.draft(entry.tenant, entry.key, name, id_)
+        video = media.intake.draft(access.tenant, access.key, name, id_)
         if brought.beside is None:
             return await media.intake.admit(video)
         inspected = await media.intake.inspect(video)
@@ -189,21 +188,21 @@ async def _bring(entry: MediaAccess, form: MultipartForm) -> Video:
         told = {**inspected.media, "transcript": beside.said}
         return await media.intake.make_ready(replace(inspected, media=told), keep)
     except BaseException:
-        await asyncio.shield(media.videos.discard(entry.tenant, id_))
+        await asyncio.shield(media.videos.discard(access.tenant, id_))
         raise
 
 
-async def _read(entry: MediaAccess, form: MultipartForm, id_: str) -> _Brought:
+async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _Brought:
     brought = _Brought()
     async for part in form.parts():
         if part.name == "file" and not brought.has_file:
-            chunks = _bounded(part, entry.media.max_form_bytes)
-            await entry.media.intake.store(entry.tenant, id_, chunks)
+            chunks = _bounded(part, access.media.max_form_bytes)
+            await access.media.intake.store(access.tenant, id_, chunks)
             brought.has_file, brought.filename = True, part.filename
         elif part.name == "transcript" and brought.beside is None:
             data = await part.whole(MAX_TRANSCRIPT_BYTES)
             brought.beside = await detect_format(
-                entry.media.intake, data, part.content_type, part.filename
+                access.media.intake, data, part.content_type, part.filename
             )
         elif part.name == "name" and brought.name is None:
             brought.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
@@ -216,16 +215,15 @@ async def _read(entry: MediaAccess, form: MultipartForm, id_: str) -> _Brought:
     return brought
 
 
-async def _import(entry: MediaAccess, request: Request) -> Response:
-    raw, state = await _whole(request, MAX_IMPORT_BYTES), request.scope["state"]
+async def _import(access: MediaAccess, request: Request) -> Response:
+    raw = await _read_body(request, MAX_IMPORT_BYTES)
     body = parse_json(raw, VideoImport)
-    operation: Operation[VideoImport] = ImportVideo(entry.media)
-    if (key := key_of(request.scope["headers"])) is not None:
-        store = services_of(request).idempotency
-        operation = IdempotentOperation(operation, store, "videos.import", key, raw, state)
-    said = await operation.answer(entry.call, body)
-    headers = {"Location": f"/api/v1/jobs/{said['job']}", "Retry-After": RETRY_AFTER_S}
-    return JSONResponse(said, 202, headers)
+    operation: Operation[VideoImport] = ImportVideo(access.media)
+    store = services_of(request).idempotency
+    operation = with_idempotency(operation, store, "videos.import", request.headers, raw)
+    answer = await operation.answer(access.request, body)
+    headers = {"Location": f"/api/v1/jobs/{answer['job']}", "Retry-After": RETRY_AFTER_S}
+    return JSONResponse(answer, 202, headers)
 
 
 async def _bounded(part: FormPart, limit: int) -> AsyncIterator[bytes]:
@@ -245,7 +243,7 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
         raise ClientGone("The client left before its body arrived.") from None
 
 
-async def _whole(request: Request, limit: int) -> bytes:
+async def _read_body(request: Request, limit: int) -> bytes:
     held = bytearray()
     async for chunk in _body(request):
         held += chunk

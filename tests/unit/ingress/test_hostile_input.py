@@ -45,7 +45,7 @@ from deployments.ingress.http.content_codings import CODINGS
 from deployments.ingress.http.middleware.boundary import access_line, client_request_id
 from deployments.ingress.http.multipart import MultipartForm
 from deployments.ingress.http.request_body import parse_json
-from deployments.ingress.idempotency import key_of
+from deployments.ingress.idempotency import idempotency_key
 from deployments.ingress.routes import jobs
 from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
@@ -70,7 +70,7 @@ SCHEMAS = (ChatRequest, CompletionRequest, EmbeddingsRequest, CaptionRequest, Lo
 
 
 def _line(path: str) -> bytes:
-    scope = {"method": "GET", "path": path, "client": None, "state": {}}
+    scope = {"method": "GET", "path": path, "client": None}
     return access_line(CLOCK, scope, 404, 1.0, 0)
 
 
@@ -132,7 +132,7 @@ READERS: dict[str, Read] = {
     ),
     "file name to save": range_requests.content_disposition,
     "Prefer": lambda text: jobs._WAIT.search(text),
-    "Idempotency-Key": lambda text: key_of(_header(b"idempotency-key")(text)),
+    "Idempotency-Key": lambda text: idempotency_key(_headers("idempotency-key")(text)),
     "X-Request-ID": lambda text: client_request_id({"headers": _header(b"x-request-id")(text)}),
     "Cache-Control": lambda text: cache_headers.parse_directives(_header(b"cache-control")(text)),
     "Mobula-Cache": lambda text: cache_headers.parse_directives(_header(b"mobula-cache")(text)),

@@ -12,6 +12,7 @@ outside ErrorBoundary, so a browser may read a refusal.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -23,8 +24,10 @@ from deployments.ingress.http.middleware.boundary import (
 )
 from deployments.ingress.http.middleware.limits import SIGN_IN, LimitedRequests, RequestLimits
 from deployments.ingress.http.middleware.representation import Representation
-from deployments.ingress.services import AppServices
 from deployments.ingress.upload_limits import upload_limits
+
+if TYPE_CHECKING:  # the services hold what the fast path finds, and that imports a layer
+    from deployments.ingress.services import AppServices
 
 TUS_EXPOSED = (
     "Tus-Resumable",
@@ -70,7 +73,7 @@ EXPOSED_HEADERS = (
 )
 
 
-def wrap(app: ASGIApp, services: AppServices, *, behind_serve: bool = False) -> ASGIApp:
+def wrap(app: ASGIApp, services: "AppServices", *, behind_serve: bool = False) -> ASGIApp:
     """Put every layer around `app`, innermost first."""
     settings, clock, media = services.settings, services.clock, services.media
     uploads = () if media is None else upload_limits(media.intake.limits, media.max_form_bytes)

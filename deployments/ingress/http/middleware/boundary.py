@@ -9,7 +9,6 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -19,8 +18,8 @@ from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
 from cluster.runtime.logging import escape_active, log_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
+from deployments.ingress.context import ModelWaitTimer, request_state
 from deployments.ingress.http.problems import send_problem
-from deployments.ingress.pipeline.overhead_timer import ModelWaitTimer, current_trace
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -28,7 +27,6 @@ WriteLine = Callable[[bytes], None]
 MAX_PATH = 2_048  # characters of a path that are logged
 _SCANNED = 8 * MAX_PATH  # characters that are searched for credentials
 _LONGEST_CREDENTIAL = 2_048  # characters; the cut may have gone through one
-_CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
 _REQUEST_ID = re.compile(REQUEST_ID.encode())
 _PROBES = frozenset({"/healthz", "/readyz"})  # requested by address; their responses hold no secret
 
@@ -46,21 +44,11 @@ _PAGE_HEADERS: Final = (
 )
 
 
-@dataclass(slots=True)
-class ResponseProgress:
-    """How much of a response has been sent."""
-
-    status: int = _CLIENT_CLOSED_REQUEST
-    body_bytes: int = 0
-    is_started: bool = False
-    is_complete: bool = False
-
-
 class RequestBoundary:
     """Assigns the request id, writes the access log line, and adds headers to each response.
 
-    Sets `request_id` and `response` (a ResponseProgress) in `scope["state"]`. The headers are
-    `X-Request-ID`; those that tell a browser to trust as little as possible;
+    Sets the `request_id` and the `timer` of the request's state, and keeps its `response` up to
+    date. The headers are `X-Request-ID`; those that tell a browser to trust as little as possible;
     `X-Mobula-Overhead-Ms`, the time to the first byte that was not spent waiting for a model; and
     the rate limit headers of the request's permit. A response with a content policy keeps it.
 
@@ -80,14 +68,13 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        clock, state = self._clock, scope.setdefault("state", {})
+        clock, state = self._clock, request_state(scope)
         client_id = client_request_id(scope)
-        request_id = state["request_id"] = client_id or new_request_id()
+        request_id = state.request_id = client_id or new_request_id()
         is_echoed = client_id is not None and self._outer_echoes
         log_request(request_id)
-        model_wait = ModelWaitTimer(clock)
-        current_trace.set(model_wait)
-        progress = state["response"] = ResponseProgress()
+        timer = state.timer = ModelWaitTimer(clock)
+        progress = state.response
         started_at = clock.monotonic()
 
         async def send_with_headers(message: Message) -> None:
@@ -96,16 +83,15 @@ class RequestBoundary:
                 headers = list(message["headers"])
                 is_page = any(name == _CONTENT_POLICY for name, _ in headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
-                overhead_s = clock.monotonic() - started_at - model_wait.waited_s()
+                overhead_s = clock.monotonic() - started_at - timer.waited_s()
                 headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
-                if "fields" in state:
-                    # A refusal names the limit that was exceeded, and only that.
-                    is_refusal = progress.status == 429
-                    headers += [
-                        header
-                        for header in state["fields"]()
-                        if not is_refusal or header[0] != b"ratelimit"
-                    ]
+                # A refusal names the limit that was exceeded, and only that.
+                is_refusal = progress.status == 429
+                headers += [
+                    header
+                    for header in state.headers()
+                    if not is_refusal or header[0] != b"ratelimit"
+                ]
                 if not is_echoed:
                     headers.append((b"x-request-id", request_id.encode()))
                 message["headers"] = headers
@@ -145,15 +131,15 @@ class ErrorBoundary:
                 raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
             await self._app(scope, receive, send)
         except Exception as error:
-            progress: ResponseProgress = scope["state"]["response"]
-            if progress.is_complete:
+            state = request_state(scope)
+            if state.response.is_complete:
                 return
             problem = to_problem(error)
             if problem is not error:
-                logger.exception("request %s failed", scope["state"].get("request_id"))
-            if progress.is_started:
+                logger.exception("request %s failed", state.request_id)
+            if state.response.is_started:
                 raise
-            scope["state"]["problem"] = problem.slug
+            state.problem = problem.slug
             await send_problem(problem, scope, send)
 
 
@@ -193,24 +179,24 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
 
     Path, model and request id are the client's text: credentials in them are replaced.
     """
-    state, path, client = scope["state"], scope["path"], scope.get("client")
-    request_id, model = state.get("request_id"), state.get("model")
+    state, path, client = request_state(scope), scope["path"], scope.get("client")
+    caller, model = state.caller, state.model
     line = {
         "ts": round(clock.wall(), 3),
         "event": "request",
-        "request_id": request_id and redact(request_id),
+        "request_id": redact(state.request_id),
         "method": scope["method"],
         "path": redact(path) if len(path) <= MAX_PATH else _truncate(path),
         "status": status,
         "ms": round(ms, 2),
         "bytes": size,
-        "tenant": state.get("tenant"),
-        "key": state.get("key_id"),
+        "tenant": None if caller is None else caller.tenant,
+        "key": None if caller is None else caller.key_id,
         "model": model and redact(model),
         "client": None if client is None else str(client[0]) or None,
     }
-    if "problem" in state:
-        line["problem"] = state["problem"]
+    if state.problem is not None:
+        line["problem"] = state.problem
     return escape_active(orjson.dumps(line))
 
 

@@ -20,6 +20,7 @@ from cluster.runtime.problems import (
     PayloadTooLarge,
     RequestTimeout,
 )
+from deployments.ingress.context import request_state
 from deployments.ingress.http.content_codings import decode_body
 from deployments.ingress.http.streaming import run_until_disconnect
 
@@ -88,7 +89,7 @@ class LimitedRequests:
     where the body does not arrive in time, and DeadlineExceeded (504) where a stage does not answer
     in time; a stream that has begun ends itself, in-band.
 
-    Sets `deadline` in `scope["state"]`, and `lift_deadline()` for a response without an end.
+    Sets the `deadline` of the request's state, and `lift_deadline` for a response without an end.
     """
 
     def __init__(self, app: ASGIApp, limits: RequestLimits, clock: Clock) -> None:
@@ -130,16 +131,16 @@ class LimitedRequests:
         self, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Run the application within its deadline. `headers` are those of _READ_HERE."""
-        method, path, state = scope["method"], scope["path"], scope["state"]
+        method, path, state = scope["method"], scope["path"], request_state(scope)
         routes = self._limits.routes
         route = next((r for r in routes if method in r.methods and r.path.fullmatch(path)), None)
         limit_s = None if path.startswith(NO_DEADLINE) else self._timeout_s(headers, route)
         if limit_s is not None:
-            state["deadline"] = Deadline(self._clock.monotonic() + limit_s, self._clock)
+            state.deadline = Deadline(self._clock.monotonic() + limit_s, self._clock)
         body: _BoundedBody | None = None
         try:
             async with asyncio.timeout(limit_s) as timeout:
-                state["lift_deadline"] = lambda: timeout.reschedule(None)
+                state.lift_deadline = lambda: timeout.reschedule(None)
                 if method not in _BODYLESS:
                     bounds = self._default_bounds if route is None else route
                     body = _BoundedBody(
