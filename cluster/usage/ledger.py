@@ -45,7 +45,7 @@ UNITS = (
     Unit.CACHE_HITS,
 )
 
-_NO_AMOUNTS = UsageAmounts()
+_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1)  # in the order of UNITS
 
 log = logging.getLogger(__name__)
 
@@ -113,49 +113,58 @@ class Ledger:
 
     def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         """Count one call of a model. Costs some microseconds and never fails."""
-        self.add(
-            UsageEntry(
-                self._clock.wall(),
-                caller.tenant,
-                caller.key_id,
-                model,
-                amounts,
-                plan.weights.cost(amounts),
-                prices=plan.prices,
-                costs=self._model_costs.get(model, NO_PRICES),
-            )
+        counts = (
+            1,
+            amounts.input_tokens,
+            amounts.output_tokens,
+            amounts.images,
+            amounts.audio_seconds,
+            amounts.video_seconds,
+            plan.weights.cost(amounts),
+            0,
         )
+        self._count(caller.tenant, caller.key_id, model, self._clock.wall(), plan.prices, counts)
 
     def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         """Count one request for a model that was answered from the cache."""
-        self.add(
-            UsageEntry(
-                self._clock.wall(),
-                caller.tenant,
-                caller.key_id,
-                model,
-                _NO_AMOUNTS,
-                requests=0,
-                kept=1,
-                prices=plan.prices,
-                costs=self._model_costs.get(model, NO_PRICES),
-            )
-        )
+        now, prices = self._clock.wall(), plan.prices
+        self._count(caller.tenant, caller.key_id, model, now, prices, _CACHE_HIT)
 
     def add(self, entry: UsageEntry) -> None:
-        """Count what was used. Costs some microseconds and never fails."""
-        prices, costs = entry.prices, entry.costs
-        day = int(entry.at // DAY_S)
-        key = (entry.tenant, entry.key, entry.model, day, id(prices), id(costs))
-        cell = self._cells.get(key)
+        """Count what a piece of work used."""
+        self._count(
+            entry.tenant,
+            entry.key,
+            entry.model,
+            entry.at,
+            entry.prices,
+            _counts(entry),
+            entry.costs,
+        )
+
+    def _count(
+        self,
+        tenant: str,
+        key: str,
+        model: str,
+        now: float,
+        prices: Prices,
+        added: Sequence[int],
+        costs: Prices | None = None,
+    ) -> None:
+        """`added` follows UNITS; `costs` None: the model's."""
+        if costs is None:
+            costs = self._model_costs.get(model, NO_PRICES)
+        where = (tenant, key, model, int(now // DAY_S), id(prices), id(costs))
+        cell = self._cells.get(where)
         if cell is None:
-            cell = self._cells[key] = _Cell(prices, costs, [0] * len(UNITS))
-        added, counts = _counts(entry), cell.counts
+            cell = self._cells[where] = _Cell(prices, costs, [0] * len(UNITS))
+        counts = cell.counts
         for index, amount in enumerate(added):
             counts[index] += amount
         if self._journal is not None:
             self._journal.append(
-                self._collecting, key, lambda: (_by_unit(prices), _by_unit(costs)), added
+                self._collecting, where, lambda: (_by_unit(prices), _by_unit(costs)), added
             )
 
     async def start(self) -> None:

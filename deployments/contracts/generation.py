@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-from cluster.runtime.numbers import flush_tiny
+from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 
@@ -57,8 +57,10 @@ class Sampling:
             object.__setattr__(self, "temperature", 0.0)
         if self.top_p < LEAST_TOP_P:
             object.__setattr__(self, "top_p", LEAST_TOP_P)
-        for name in ("presence_penalty", "frequency_penalty"):
-            object.__setattr__(self, name, flush_tiny(getattr(self, name)))
+        if abs(self.presence_penalty) < FLOAT32_TINY:
+            object.__setattr__(self, "presence_penalty", 0.0)
+        if abs(self.frequency_penalty) < FLOAT32_TINY:
+            object.__setattr__(self, "frequency_penalty", 0.0)
 
 
 @version_tolerant

@@ -7,8 +7,14 @@ from cluster.runtime.logging import log_request
 from cluster.runtime.problems import InvalidRequest, Unauthenticated
 from cluster.tenants.caller import Caller, Priority
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.contracts.cache import NO_DIRECTIVES, Directives
-from deployments.ingress.context import ModelWaitTimer, RequestContext, request_state
+from deployments.contracts.cache import NO_DIRECTIVES
+from deployments.ingress.context import (
+    STATE_KEY,
+    ModelWaitTimer,
+    RequestContext,
+    RequestState,
+    request_state,
+)
 from deployments.ingress.http.cache_headers import DIRECTIVE_HEADERS, parse_directives
 from deployments.ingress.services import AppServices
 
@@ -19,26 +25,31 @@ def authenticate(
     services: AppServices, request: Request, request_class: RequestClass = RequestClass.READ
 ) -> RequestContext:
     """Authenticate an HTTP request. Raises Unauthenticated, InvalidRequest naming a header."""
-    state = request_state(request.scope)
+    state: RequestState = request.scope[STATE_KEY]
     caller = state.caller or verify_credentials(services, request)
     headers = request.scope["headers"]
-    priority, directives = None, NO_DIRECTIVES
+    requested_priority, directives = None, NO_DIRECTIVES
     for name, value in headers:
-        if name == PRIORITY and priority is None:
-            priority = value.decode("latin-1")
+        if name == PRIORITY and requested_priority is None:
+            requested_priority = value.decode("latin-1")
         elif name in DIRECTIVE_HEADERS and directives is NO_DIRECTIVES:
             directives = parse_directives(headers)
     assert state.deadline is not None, "a layer outside sets it"
     assert state.timer is not None, "a layer outside sets it"
-    state.context = _context(
-        services,
+    log_request(state.request_id, caller.tenant)
+    plan = state.plan or services.plan_of(caller.tenant)
+    priority = plan.default_priorities[request_class]
+    if requested_priority is not None:
+        priority = _parse_priority(requested_priority, plan)
+    state.context = RequestContext(
         state.request_id,
         caller,
+        plan,
         state.deadline,
-        request_class,
-        state.timer,
+        int(services.clock.wall()),
         priority,
         directives,
+        state.timer,
     )
     return state.context
 
@@ -63,10 +74,20 @@ def authenticate_handle_call(
     priority: str | None = None,
 ) -> RequestContext:
     """The context of a request that came by a Python handle; `caller` is verified."""
-    clock = services.clock
-    deadline = Deadline.after(min(timeout_s, services.settings.max_timeout_s), clock)
-    timer = ModelWaitTimer(clock)
-    return _context(services, request_id, caller, deadline, request_class, timer, priority)
+    clock, plan = services.clock, services.plan_of(caller.tenant)
+    log_request(request_id, caller.tenant)
+    return RequestContext(
+        request_id,
+        caller,
+        plan,
+        Deadline.after(min(timeout_s, services.settings.max_timeout_s), clock),
+        int(clock.wall()),
+        plan.default_priorities[request_class]
+        if priority is None
+        else _parse_priority(priority, plan),
+        NO_DIRECTIVES,
+        ModelWaitTimer(clock),
+    )
 
 
 def bearer_token(request: Request) -> str:
@@ -75,32 +96,6 @@ def bearer_token(request: Request) -> str:
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated("Send your API key as 'Authorization: Bearer mob_...'.")
     return credential.strip()
-
-
-def _context(
-    services: AppServices,
-    request_id: str,
-    caller: Caller,
-    deadline: Deadline,
-    request_class: RequestClass,
-    timer: ModelWaitTimer,
-    priority: str | None,
-    directives: Directives = NO_DIRECTIVES,
-) -> RequestContext:
-    log_request(request_id, caller.tenant)
-    plan = services.plan_of(caller.tenant)
-    return RequestContext(
-        request_id,
-        caller,
-        plan,
-        deadline,
-        int(services.clock.wall()),
-        plan.default_priorities[request_class]
-        if priority is None
-        else _parse_priority(priority, plan),
-        directives,
-        timer,
-    )
 
 
 def _parse_priority(value: str, plan: Plan) -> Priority:

@@ -28,16 +28,14 @@ HeaderFields = list[tuple[bytes, bytes]]
 StoreResponse = Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[None]]
 
 
+@dataclass(slots=True)
 class ModelWaitTimer:
     """Adds up the time during which at least one model call was open; calls may overlap."""
 
-    __slots__ = ("_clock", "_open", "_since", "_waited")
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._open = 0
-        self._since = 0.0
-        self._waited = 0.0
+    _clock: Clock
+    _open: int = 0
+    _since: float = 0.0
+    _waited: float = 0.0
 
     def opened(self) -> None:
         if self._open == 0:
@@ -132,12 +130,14 @@ class ResponseProgress:
 class RequestState:
     """What the HTTP layers know of one request. Each field is set by the layer that learns it.
 
-    `lift_deadline` ends the time limit, for a response without an end. `problem` is the slug of the
-    problem that was answered. `body_key` is the fast path's key of the body's bytes.
+    `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
+    a response without an end. `problem` is the slug of the problem that was answered. `body_key` is
+    the fast path's key of the body's bytes.
     """
 
     request_id: str = ""
     caller: Caller | None = None
+    plan: Plan | None = None
     deadline: Deadline | None = None
     lift_deadline: Callable[[], None] | None = None
     timer: ModelWaitTimer | None = None

@@ -3,6 +3,7 @@
 from contextlib import aclosing
 from typing import Any
 
+from cluster.runtime.problems import UnsupportedParameter
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
@@ -75,11 +76,17 @@ class Chat:
 
 def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRequest:
     body.refuse_unsupported()
+    if body.top_logprobs and not body.logprobs:
+        raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
+    limit = body.max_completion_tokens
     return GenerateRequest(
         request_id=request.request_id,
         caller=request.caller,
         model=body.model,
-        sampling=body.sampling(),
+        sampling=body.sampling(
+            body.max_tokens if limit is None else limit,
+            (body.top_logprobs or 0) if body.logprobs else None,
+        ),
         messages=tuple(message.message() for message in body.messages),
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),

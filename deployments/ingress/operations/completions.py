@@ -16,6 +16,8 @@ from deployments.ingress.operations.chat import usage_body
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import CompletionRequest
 
+DEFAULT_MAX_TOKENS = 16  # as in OpenAI's API; a chat has no default
+
 
 class Completions:
     """Body: CompletionRequest. Answer and events: `text_completion` objects."""
@@ -60,11 +62,12 @@ class Completions:
 
 def _generate_request(request: AdmittedRequest, body: CompletionRequest) -> GenerateRequest:
     body.refuse_unsupported()
+    max_tokens = DEFAULT_MAX_TOKENS if body.max_tokens is None else body.max_tokens
     return GenerateRequest(
         request_id=request.request_id,
         caller=request.caller,
         model=body.model,
-        sampling=body.sampling(),
+        sampling=body.sampling(max_tokens, body.logprobs),
         prompt=body.text,
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),

@@ -189,27 +189,20 @@ class FastPath:
         """
         if scope["method"] != "POST" or not self._hosts.are_trusted(scope):
             return None
-        credential = self._credential(scope)
+        headers = dict(scope["headers"])
+        if headers.get(b"content-type") not in _JSON or not _SPECIAL_HEADERS.isdisjoint(headers):
+            return None
+        length = headers.get(b"content-length", b"0")
+        if len(length) >= _MAX_DIGITS or not length.isdigit() or int(length) > self._max_body_bytes:
+            return None
+        authorization = headers.get(b"authorization", b"")
+        if authorization[:7] not in _BEARER:
+            return None
         try:
-            caller = None if credential is None else self._verify(credential)
+            caller = self._verify(authorization[7:].decode("latin-1"))
         except Problem:
             return None
-        return caller if caller is not None and caller.allows(Grant.GENERATE) else None
-
-    def _credential(self, scope: Scope) -> str | None:
-        credential, is_json = None, False
-        for name, value in scope["headers"]:
-            if name in _SPECIAL_HEADERS:
-                return None
-            if name == b"authorization" and value[:7] in _BEARER:
-                credential = value[7:]
-            elif name == b"content-type":
-                is_json = value in _JSON
-            elif name == b"content-length" and not (
-                len(value) < _MAX_DIGITS and value.isdigit() and int(value) <= self._max_body_bytes
-            ):
-                return None
-        return credential.decode("latin-1") if credential and is_json else None
+        return caller if caller.allows(Grant.GENERATE) else None
 
     def _respond(
         self,
@@ -224,7 +217,7 @@ class FastPath:
         if len(body) > self._max_body_bytes:
             return None
         try:
-            plan = self._plan_of(caller.tenant)
+            state.plan = plan = self._plan_of(caller.tenant)
         except Problem:
             return None  # the whole application refuses it
         state.body_key = self._responses.key(caller.tenant, plan, route.operation, body)

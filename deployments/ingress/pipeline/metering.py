@@ -17,10 +17,11 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Reservation
-from deployments.ingress.context import AdmittedRequest, ModelWaitTimer
+from deployments.ingress.context import ModelWaitTimer
 from deployments.ingress.pipeline.estimates import TokenEstimator
 
 _CLOSING_S = 5.0
+_NO_USAGE = TokenUsage()
 
 logger = logging.getLogger("mobula.ingress")
 
@@ -59,14 +60,14 @@ class UsageRecorder:
         self._meter = meter
 
     def record_call(
-        self, request: GenerateRequest, plan: Plan, usage: TokenUsage, *, complete: bool
+        self, request: GenerateRequest, plan: Plan, amounts: UsageAmounts, *, is_complete: bool
     ) -> None:
         """Usage of a call that ended; a complete one improves the estimates."""
-        self.counters.prompt_tokens += usage.prompt_tokens
-        self.counters.completion_tokens += usage.completion_tokens
-        if complete:
-            self.estimator.learn(request, usage.completion_tokens)
-        self._meter.record_call(request.caller, plan, request.model, amounts_of(usage))
+        self.counters.prompt_tokens += amounts.input_tokens
+        self.counters.completion_tokens += amounts.output_tokens
+        if is_complete:
+            self.estimator.learn(request, amounts.output_tokens)
+        self._meter.record_call(request.caller, plan, request.model, amounts)
 
     def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         """A request that was answered without its model."""
@@ -74,6 +75,7 @@ class UsageRecorder:
         self._meter.record_cache_hit(caller, plan, model)
 
 
+@dataclass(slots=True)
 class MeteredCall:
     """One call of a model whose reservation is settled however the call ends.
 
@@ -84,89 +86,72 @@ class MeteredCall:
     answer any more, the tokens that arrived are charged.
     """
 
-    __slots__ = (
-        "_complete",
-        "_plan",
-        "_recorder",
-        "_request",
-        "_reservation",
-        "_timer",
-        "_usage",
-        "call",
-    )
-
-    def __init__(
-        self,
-        recorder: UsageRecorder,
-        request: GenerateRequest,
-        admitted: AdmittedRequest,
-        reservation: Reservation,
-        call: ModelCall,
-    ) -> None:
-        self.call = call
-        self._recorder = recorder
-        self._request = request
-        self._plan = admitted.plan
-        self._reservation = reservation
-        self._timer: ModelWaitTimer | None = admitted.timer  # until the model answers
-        self._usage = TokenUsage()
-        self._complete = False
+    recorder: UsageRecorder
+    request: GenerateRequest
+    plan: Plan
+    reservation: Reservation
+    call: ModelCall
+    timer: ModelWaitTimer | None  # until the model answers
+    usage: TokenUsage = _NO_USAGE
+    is_complete: bool = False
 
     def __enter__(self) -> Self:
-        counters = self._recorder.counters
+        counters = self.recorder.counters
         counters.calls += 1
         counters.open += 1
-        if self._timer is not None:
-            self._timer.opened()
+        if self.timer is not None:
+            self.timer.opened()
         return self
 
     def complete(self, usage: TokenUsage) -> None:
         """The model has answered, and used `usage`."""
-        self._stop_timer()
-        self._usage, self._complete = usage, True
+        if self.timer is not None:
+            self.timer.answered()
+            self.timer = None
+        self.usage, self.is_complete = usage, True
 
     def add(self, chunk: Chunk) -> None:
         """The model has sent a chunk."""
-        if self._timer is not None:
-            self._stop_timer()
+        if self.timer is not None:
+            self.timer.answered()
+            self.timer = None
         if chunk.usage is not None:
-            self._usage, self._complete = chunk.usage, True
+            self.usage, self.is_complete = chunk.usage, True
         else:
-            self._usage += TokenUsage(chunk.prompt_tokens, chunk.tokens)
+            self.usage += TokenUsage(chunk.prompt_tokens, chunk.tokens)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        counters = self._recorder.counters
+        counters = self.recorder.counters
         counters.open -= 1
-        if self._timer is not None:
-            self._stop_timer()
+        if self.timer is not None:
+            self.timer.answered()
+            self.timer = None
         if error is not None:
             if isinstance(error, Exception) and to_problem(error).status >= 500:
                 counters.failed += 1
-            if not self._complete and is_given_up(error):
+            if not self.is_complete and is_given_up(error):
                 usage = self.call.settlement()
                 if usage is not None:
-                    self._recorder.settlements.add(usage, self._settle)
+                    self.recorder.settlements.add(usage, self._settle)
                     return
             if is_server_fault(error):
-                self._usage, self._complete = TokenUsage(), False
+                self.usage, self.is_complete = _NO_USAGE, False
         self._settle(None)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.answered()
-            self._timer = None
 
     def _settle(self, reported: TokenUsage | None) -> None:
         """`reported` is what the model says that a call used which was given up."""
-        if reported is not None and reported.completion_tokens >= self._usage.completion_tokens:
-            self._usage = reported
-        usage = self._usage
+        if reported is not None and reported.completion_tokens >= self.usage.completion_tokens:
+            self.usage = reported
+        usage = self.usage
         has_used = bool(usage.prompt_tokens or usage.completion_tokens)
-        self._reservation.settle(amounts_of(usage), requests=int(has_used or self._complete))
+        amounts = UsageAmounts(usage.prompt_tokens, usage.completion_tokens)
+        self.reservation.settle(amounts, requests=int(has_used or self.is_complete))
         if has_used:
-            self._recorder.record_call(self._request, self._plan, usage, complete=self._complete)
+            self.recorder.record_call(
+                self.request, self.plan, amounts, is_complete=self.is_complete
+            )
 
 
 class Settlements:
@@ -227,8 +212,3 @@ def is_server_fault(error: BaseException) -> bool:
     if not isinstance(error, Problem):
         return isinstance(error, Exception)
     return error.status >= 500 and not isinstance(error, DeadlineExceeded)
-
-
-def amounts_of(usage: TokenUsage) -> UsageAmounts:
-    """Tokens under the names that plans and prices use."""
-    return UsageAmounts(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)

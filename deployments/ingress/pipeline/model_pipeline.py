@@ -45,7 +45,9 @@ class ModelPipeline:
         else:
             lookup = _cache_context(admitted)
             completion = await self._cache.generate(request, generator, lookup)
-            self._record_cache_hit(request, admitted, lookup)
+            outcome = lookup.last
+            if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
+                self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
         if completion.model and completion.model != request.model:
             _note_fallback(admitted, completion.model)
         return completion
@@ -66,7 +68,9 @@ class ModelPipeline:
                     _note_fallback(admitted, chunk.model)
                 yield chunk
         if self._cache is not None:
-            self._record_cache_hit(request, admitted, lookup)
+            outcome = lookup.last
+            if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
+                self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         """This pipeline for one admitted request, for callers that know TextGenerators only."""
@@ -91,14 +95,6 @@ class ModelPipeline:
         for other in fallbacks:
             calls[other] = MeteredGenerator(self.recorder, models.text_models[other], admitted)
         return FallbackChain(calls, lambda: models.record_fallback(name), models.clock)
-
-    def _record_cache_hit(
-        self, request: GenerateRequest, admitted: AdmittedRequest, lookup: CacheContext
-    ) -> None:
-        """Nothing was computed for it, but it is a request in the ledger."""
-        outcome = lookup.last
-        if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-            self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +144,7 @@ class MeteredGenerator:
             if isinstance(model, SettlingModel)
             else _UnsettledCall(model, request)
         )
-        return MeteredCall(self.recorder, request, admitted, reservation, call)
+        return MeteredCall(self.recorder, request, admitted.plan, reservation, call, admitted.timer)
 
 
 @dataclass(frozen=True, slots=True)

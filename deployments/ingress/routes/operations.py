@@ -11,13 +11,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.runtime.problems import Problem
 from deployments.ingress.authentication import authenticate
-from deployments.ingress.context import AdmittedRequest, RequestContext, request_state
+from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
 from deployments.ingress.http.problems import native_body, openai_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
 from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
 from deployments.ingress.operations.base import Operation, stream_operation
-from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.services import AppServices
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -77,7 +76,7 @@ def operation_endpoint(
         except Problem as problem:
             admission.record_refused(context, name, problem)
             raise
-        state = request_state(request.scope)
+        state: RequestState = request.scope[STATE_KEY]
         state.model = model = getattr(body, "model", None)
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
         if operation.streams(body) or NDJSON in accept or SSE in accept:
@@ -88,26 +87,15 @@ def operation_endpoint(
         ) as admitted:
             answer = await run.answer(admitted, body)
         content = orjson.dumps(answer)
-        if state.body_key and rendered is not None and len(admitted.outcomes) == 1:
-            _learn(rendered, state.body_key, name, admitted, answer, content)
+        outcomes = admitted.outcomes
+        # The fast path learns of a response that came of one model call and is cached.
+        if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
+            tokens = answer.get("usage", {}).get("total_tokens", 0)
+            key, id = outcomes[0].key, answer.get("id", "")
+            rendered.add(state.body_key, name, id, content, tokens, key)
         return JsonResponse(content)
 
     return serve
-
-
-def _learn(
-    rendered: RenderedResponses,
-    body_key: bytes,
-    operation: str,
-    admitted: AdmittedRequest,
-    answer: Mapping[str, Any],
-    content: bytes,
-) -> None:
-    """Let the fast path know a response that came of one model call, which is cached."""
-    cache_key = admitted.outcomes[0].key
-    if cache_key:
-        tokens = answer.get("usage", {}).get("total_tokens", 0)
-        rendered.add(body_key, operation, answer.get("id", ""), content, tokens, cache_key)
 
 
 class JsonResponse(Response):

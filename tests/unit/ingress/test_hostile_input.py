@@ -125,7 +125,7 @@ READERS: dict[str, Read] = {
     "access log": _line,
     "audit record": _record,
     "If-None-Match": lambda text: range_requests.matches_etag(text, '"x"'),
-    "If-None-Match of jobs": lambda text: jobs._holds(text, '"x"'),
+    "If-None-Match of jobs": lambda text: jobs._matches(text, '"x"'),
     "Range": lambda text: range_requests.parse_range({"range": text}, '"x"', 100),
     "If-Range": lambda text: range_requests.parse_range(
         {"range": "bytes=0-", "if-range": text}, "x", 9
