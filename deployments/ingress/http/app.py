@@ -110,7 +110,7 @@ def create_app(
             recorder=services.model_pipeline.recorder,
             access_log=services.access_log,
             clock=services.clock,
-            hosts=TrustedHosts(services.settings.allowed_hosts),
+            hosts=TrustedHosts(app, services.settings.allowed_hosts),
             max_body_bytes=services.settings.max_body_bytes,
             behind_serve=behind_serve,
         )

@@ -32,8 +32,7 @@ from deployments.ingress.http.middleware.boundary import (
     API_HEADERS,
     TrustedHosts,
     access_line,
-    client_request_id,
-    new_request_id,
+    request_id_of,
 )
 from deployments.ingress.http.request_body import FirstMessageWait
 from deployments.ingress.pipeline.metering import UsageRecorder
@@ -235,8 +234,8 @@ class FastPath:
         hit = CacheOutcome(detail="l1", age_s=age_s, ttl_s=entry.lives.soft - age_s)
         fields = [*permit.headers(), *cache_status_headers((hit,))]
         permit.close()
-        client_id = client_request_id(scope)
-        state.request_id = request_id = client_id or new_request_id()
+        request_id, is_clients = request_id_of(scope)
+        state.request_id = request_id
         state.model = model
         rendered = cached.views[route.operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
@@ -253,7 +252,7 @@ class FastPath:
             *API_HEADERS,
             *fields,
         ]
-        if client_id is None or not self._behind_serve:
+        if not (is_clients and self._behind_serve):
             headers.append((b"x-request-id", request_id.encode()))
         start = {"type": "http.response.start", "status": 200, "headers": headers}
         return start, {"type": "http.response.body", "body": content}

@@ -42,7 +42,7 @@ from deployments.content.prompts import single_line
 from deployments.content.scoring import words
 from deployments.ingress.http import cache_headers, range_requests, tus
 from deployments.ingress.http.content_codings import CODINGS
-from deployments.ingress.http.middleware.boundary import access_line, client_request_id
+from deployments.ingress.http.middleware.boundary import access_line, request_id_of
 from deployments.ingress.http.multipart import MultipartForm
 from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.idempotency import idempotency_key
@@ -133,7 +133,7 @@ READERS: dict[str, Read] = {
     "file name to save": range_requests.content_disposition,
     "Prefer": lambda text: jobs._WAIT.search(text),
     "Idempotency-Key": lambda text: idempotency_key(_headers("idempotency-key")(text)),
-    "X-Request-ID": lambda text: client_request_id({"headers": _header(b"x-request-id")(text)}),
+    "X-Request-ID": lambda text: request_id_of({"headers": _header(b"x-request-id")(text)}),
     "Cache-Control": lambda text: cache_headers.parse_directives(_header(b"cache-control")(text)),
     "Mobula-Cache": lambda text: cache_headers.parse_directives(_header(b"mobula-cache")(text)),
     "Mobula-Cache-Tags": parse_tags,

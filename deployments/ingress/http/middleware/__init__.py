@@ -2,7 +2,8 @@
 
     RequestBoundary   request id, access log, headers of every response
     CORS              only where origins are configured
-    ErrorBoundary     trusted hosts; errors become problems
+    ErrorBoundary     errors become problems
+    TrustedHosts      only where hosts are configured
     Representation    HEAD as GET, ETag and 304, gzip
     LimitedRequests   open requests, Ray Serve's headers, deadline, size and coding of the body
     FastAPI
@@ -18,6 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from deployments.ingress.http.middleware.boundary import (
+    ANY_HOST,
     ErrorBoundary,
     RequestBoundary,
     TrustedHosts,
@@ -86,7 +88,9 @@ def wrap(app: ASGIApp, services: "AppServices", *, behind_serve: bool = False) -
     )
     app = LimitedRequests(app, limits, clock)
     app = Representation(app)
-    app = ErrorBoundary(app, TrustedHosts(settings.allowed_hosts))
+    if ANY_HOST not in settings.allowed_hosts:
+        app = TrustedHosts(app, settings.allowed_hosts)
+    app = ErrorBoundary(app)
     if settings.cors_origins:
         app = _allow_origins(app, settings.cors_origins)
     return RequestBoundary(app, clock, services.access_log, outer_echoes=behind_serve)

@@ -18,12 +18,13 @@ from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
 from cluster.runtime.logging import escape_active, log_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
-from deployments.ingress.context import ModelWaitTimer, request_state
+from deployments.ingress.context import STATE_KEY, ModelWaitTimer, RequestState, request_state
 from deployments.ingress.http.problems import send_problem
 
 logger = logging.getLogger("mobula.ingress")
 
 WriteLine = Callable[[bytes], None]
+ANY_HOST = "*"
 MAX_PATH = 2_048  # characters of a path that are logged
 _SCANNED = 8 * MAX_PATH  # characters that are searched for credentials
 _LONGEST_CREDENTIAL = 2_048  # characters; the cut may have gone through one
@@ -69,9 +70,9 @@ class RequestBoundary:
             await self._app(scope, receive, send)
             return
         clock, state = self._clock, request_state(scope)
-        client_id = client_request_id(scope)
-        request_id = state.request_id = client_id or new_request_id()
-        is_echoed = client_id is not None and self._outer_echoes
+        request_id, is_clients = request_id_of(scope)
+        state.request_id = request_id
+        is_echoed = is_clients and self._outer_echoes
         log_request(request_id)
         timer = state.timer = ModelWaitTimer(clock)
         progress = state.response
@@ -108,7 +109,7 @@ class RequestBoundary:
 
 
 class ErrorBoundary:
-    """Answers every error of the layers inside with a Problem; refuses hosts not served here.
+    """Answers every error of the layers inside with a Problem.
 
     Unknown errors are logged with their traceback and answered with a constant text. An error
     after the start of the response is raised again: the server closes the connection, so that the
@@ -118,17 +119,14 @@ class ErrorBoundary:
     Stands inside RequestBoundary, whose `response` it reads.
     """
 
-    def __init__(self, app: ASGIApp, hosts: "TrustedHosts") -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            if scope["path"] not in _PROBES and not self._hosts.are_trusted(scope):
-                raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
             await self._app(scope, receive, send)
         except Exception as error:
             state = request_state(scope)
@@ -144,15 +142,22 @@ class ErrorBoundary:
 
 
 class TrustedHosts:
-    """The host names served here, against DNS rebinding.
+    """Refuses requests for hosts that are not served here (DNS rebinding). Probes pass.
 
     `allowed` are host names without port; `*.example.com` allows any subdomain, `*` any host.
     """
 
-    def __init__(self, allowed: Sequence[str]) -> None:
-        self._allow_any = "*" in allowed
+    def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
+        self._app = app
+        self._allow_any = ANY_HOST in allowed
         self._exact = frozenset(host.lower() for host in allowed if not host.startswith("*."))
         self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises UntrustedHost."""
+        if scope["type"] == "http" and scope["path"] not in _PROBES and not self.are_trusted(scope):
+            raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
+        await self._app(scope, receive, send)
 
     def are_trusted(self, scope: Scope) -> bool:
         """Whether the Host header of an HTTP scope names a host that is served here."""
@@ -162,16 +167,16 @@ class TrustedHosts:
         return host in self._exact or bool(self._suffixes and host.endswith(self._suffixes))
 
 
-def client_request_id(scope: Scope) -> str | None:
-    """The client's own request id if it has the form that is accepted."""
+def request_id_of(scope: Scope) -> tuple[str, bool]:
+    """The request's id, and whether it is the client's own: one of the accepted form, else a new
+    one.
+    """
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode() if _REQUEST_ID.fullmatch(value) else None
-    return None
-
-
-def new_request_id() -> str:
-    return f"req_{secrets.token_hex(16)}"
+            if _REQUEST_ID.fullmatch(value):
+                return value.decode(), True
+            break
+    return f"req_{secrets.token_hex(16)}", False
 
 
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
@@ -179,7 +184,8 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
 
     Path, model and request id are the client's text: credentials in them are replaced.
     """
-    state, path, client = request_state(scope), scope["path"], scope.get("client")
+    state: RequestState = scope[STATE_KEY]
+    path, client = scope["path"], scope.get("client")
     caller, model = state.caller, state.model
     line = {
         "ts": round(clock.wall(), 3),
