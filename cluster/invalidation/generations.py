@@ -90,7 +90,7 @@ class _Invalidated:
         return False
 
     def _match_prefix(self, tag: str, as_of: int) -> bool:
-        for length, prefixes in self._prefixes.items():  # noqa: SIM110
+        for length, prefixes in self._prefixes.items():
             if prefixes.get(tag[:length], 0) > as_of:
                 return True
         return False

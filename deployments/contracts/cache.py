@@ -1,9 +1,9 @@
 """Values and Protocols of the response cache that cross a stage: entries, tiers, outcomes.
 
-An entry's key is a 32-byte HMAC under its tenant's secret, so no tenant finds another's entry. Every
-ingress replica has `Entry`s in memory (L1). The shared tier (L2) and the object store (L3) have the
-same as encrypted bytes, which only the tenant's secret decrypts: a tier does not know what it
-stores, and a value that was changed in it does not decrypt.
+An entry's key is a 32-byte HMAC under its tenant's secret, so no tenant finds another's entry.
+Every ingress replica has `Entry`s in memory (L1). The shared tier (L2) and the object store (L3)
+have the same as encrypted bytes, which only the tenant's secret decrypts: a tier does not know what
+it stores, and a value that was changed in it does not decrypt.
 """
 
 from collections.abc import Mapping, Sequence
