@@ -53,10 +53,10 @@ async def limits(seen: Seen) -> None:
 
     class Authority(MemoryAuthority):
         async def exchange(
-            self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Wanted]
+            self, replica: str, epoch: str, ttl_s: float, requests: Sequence[Wanted]
         ) -> ExchangeResult:
             seen.append(current.get())
-            return await super().exchange(replica, epoch, ttl_s, asks)
+            return await super().exchange(replica, epoch, ttl_s, requests)
 
     async def spent(tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
         return 0

@@ -4,12 +4,12 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.model.model_files import NANO
-from deployments.model.text.special_tokens import SpecialTokenFilter
-from deployments.model.text.tokenizer import TextTokenizer
+from deployments.model.text.chat import SpecialTokenFilter
+from deployments.model.text.hf_tokenizer import TextTokenizer
 
 NAMES = ("<|end|>", "<|user|>", "<|assistant|>", "<s>", "[INST]")
 PARTS = sorted({part for name in NAMES for part in (name, name[:3], name[3:], name[:-1], name[-1])})
@@ -23,13 +23,11 @@ def removed_until_none_is_left(text: str, names: tuple[str, ...]) -> str:
     return text
 
 
-@settings(max_examples=100)
 @given(TEXTS)
 def test_the_result_is_that_of_removing_names_until_none_is_left(text: str) -> None:
     assert SpecialTokenFilter(NAMES).remove(text) == removed_until_none_is_left(text, NAMES)
 
 
-@settings(max_examples=100)
 @given(
     st.lists(st.text("ab<", min_size=1, max_size=4), min_size=1, max_size=5),
     st.text("ab<", max_size=60),
