@@ -180,7 +180,7 @@ class TenantFiles:
             return await inventory.used_bytes(connection, tenant)
 
     async def sweep(self) -> SweepResult:
-        """Remove what has expired, and bytes that no row names. Raises StoreDown, BlobsDown."""
+        """Remove expired files and orphans. Raises DatabaseUnavailable, BlobStoreUnavailable."""
         return await self._sweeper.sweep()
 
     async def start(self) -> None:
