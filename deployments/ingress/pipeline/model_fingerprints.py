@@ -1,7 +1,7 @@
 """Fingerprints of the served models: everything that their responses depend on, as one word each.
 
-In: model cards, polled in the background. Out: a fingerprint by model id, which is part of the cache
-key. So after a change of weights, tokenizer, template or engine no older entry is found.
+In: model cards, polled in the background. Out: a fingerprint by model id, which is part of the
+cache key. So after a change of weights, tokenizer, template or engine no older entry is found.
 """
 
 import asyncio
