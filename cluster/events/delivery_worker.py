@@ -27,6 +27,7 @@ from cluster.events.sender import DeliveryAttempt, Sender
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import Webhook, find_secret
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.background import end_tasks
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.secrets.encryption import DecryptionFailed
@@ -75,9 +76,9 @@ class WebhookDeliveryWorker:
         """Let tries under way end (CLOSE_S), give the rest back, close the transport."""
         self._closing = True
         self._woken.set()
-        await _ended([self._loop] if self._loop else [])
-        left = await _ended(list(self._open))
-        await self._give_back([self._open.pop(task) for task in left if task in self._open])
+        await end_tasks([self._loop] if self._loop else [], CLOSE_S)
+        cancelled = await end_tasks(list(self._open), CLOSE_S)
+        await self._give_back([self._open.pop(task) for task in cancelled if task in self._open])
         await self._sender.close()
 
     async def run_once(self) -> int:
@@ -227,14 +228,3 @@ class WebhookDeliveryWorker:
         async with self._database.begin() as connection:
             await announce_expiring(connection, self._clock)
         await self.prune()
-
-
-async def _ended(tasks: list[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
-    """Wait CLOSE_S for tasks, cancel the rest; returns those that were cancelled."""
-    if not tasks:
-        return []
-    _, slow = await asyncio.wait(tasks, timeout=CLOSE_S)
-    for task in slow:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return [task for task in slow if task.cancelled()]
