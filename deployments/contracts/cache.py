@@ -1,9 +1,9 @@
-"""Answers as the cache's stages hand them on: what is kept, where, and for how long.
+"""Cached responses as they cross stages: entries, tiers, compute leases, outcomes.
 
-An answer is kept under a 32-byte key, an HMAC under its tenant's secret, so nobody finds another
-tenant's answer by asking for it. Every ingress replica keeps `Entry`s in memory (L1). Shared (L2)
-and lasting (L3) tiers keep the same as sealed bytes, which only the tenant's secret opens: a tier
-never knows what it holds, and what was changed in it does not open.
+A response is stored under a 32-byte key, an HMAC under its tenant's secret, so no request of
+another tenant can hit it. Every ingress replica holds `Entry`s in memory (L1). The shared (L2) and
+the persistent (L3) tier hold the same as encrypted bytes, which only the tenant's secret decrypts:
+a tier cannot read its values, and a changed value does not decrypt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Ttls:
-    """Seconds after `created` up to which an answer is fresh (`soft`), may be served while it is
-    computed anew (`hard`), and may be served because computing fails (`error`); soft <= hard <=
-    error.
+    """Seconds after `created` up to which a response is fresh (`soft`), may be served stale while
+    it is recomputed (`hard`), and may be served where computing fails (`error`); soft <= hard <=
+    error (RFC 5861).
     """
 
     soft: float
@@ -29,11 +29,11 @@ class Ttls:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One answer. `body` is an encoded Completion (deployments/cache/codec.py).
+    """One response. `body` is an encoded Completion (deployments/cache/codec.py).
 
     `as_of` is the number of the last invalidation that was known when computing began: one with a
-    higher number that touches the entry makes it worthless. `created` is Unix seconds, `took_s`
-    how long computing took. `tags` are the tenant's own words for what the answer is about.
+    higher number that matches the entry invalidates it. `created` is Unix seconds, `took_s` how
+    long computing took. `tags` are the tenant's own labels of the response.
     """
 
     tenant: str
@@ -51,9 +51,9 @@ class TierUnavailable(Exception):
 
 
 class Tier(Protocol):
-    """Keeps bytes under keys for a while. Every method may raise TierDown.
+    """Stores bytes by key for a time. Every method may raise TierUnavailable.
 
-    A tier forgets when it likes; what it gives back is exactly what was put, or nothing.
+    A tier may evict at any time; it returns exactly what was put, or nothing.
     """
 
     async def get(self, key: bytes) -> bytes | None: ...
@@ -73,7 +73,7 @@ class Tier(Protocol):
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class LeaseAcquired:
-    """The key is missing and the asker shall compute it; `token` proves so, and fences later ones.
+    """The key is missing and the caller has the compute lease; `token` is its fence.
 
     Tokens of one key rise.
     """
@@ -92,10 +92,10 @@ class LeaseHeldElsewhere:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class FollowResult:
-    """What a follower is told: the frames from number `seen` on, and how the flight stands.
+    """The state of a flight for a follower: its frames from number `seen` on.
 
-    `stored`: it ended well, `sealed` is the answer. `gone`: it ended without one (it failed, its
-    replica died, another began), and the follower looks anew.
+    `stored`: it succeeded, `sealed` is the response. `gone`: it ended without one (it failed, its
+    replica died, another one began), and the follower repeats its lookup.
     """
 
     state: Literal["running", "stored", "gone"]
@@ -104,45 +104,46 @@ class FollowResult:
 
 
 class SharedTier(Tier, Protocol):
-    """A tier of all replicas, which also sees to it that one of them computes a missing answer.
+    """A tier of all replicas, which also leases the computation of a missing response to one of
+    them.
 
-    A claim ends by itself `lease_s` after it was made or last renewed by `publish`.
+    A compute lease expires `lease_s` after it was acquired or last renewed by `publish`.
     """
 
     async def get_or_lease(
         self, key: bytes, lease_s: float
     ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
-        """The bytes; else a claim, if nobody holds one. With `lease_s` 0 nothing is claimed, and
-        None says that the key is missing and free."""
+        """The bytes; else a compute lease, unless it is held. With `lease_s` 0 no lease is
+        acquired, and None means that the key is missing and not leased."""
         ...
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
-        """Renew a claim and add frames to its log; returns how many follow it now, or -1 when the
-        claim is lost. Frames need only be published once somebody follows, then all from the first.
+        """Renew a lease and add frames to its log; returns the number of followers, or -1 when the
+        lease is lost. Frames are needed only once there is a follower, then all from the first.
         """
         ...
 
     async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
         """Wait up to `wait_s` for more than `seen` frames, or for the end, of the flight `token`.
-        Asking counts as following for a few seconds."""
+        The caller counts as a follower for a few seconds."""
         ...
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
-        """Put the answer and end the claim; False, and nothing is put, when the claim was lost."""
+        """Put the response and release the lease; False, and nothing is put, when it was lost."""
         ...
 
     async def release(self, key: bytes, token: int) -> None:
-        """End a claim without an answer."""
+        """Release a lease without a response."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """What a caller says about the cache (RFC 9111 section 5.2.1, and two fields of our own).
+    """A request's cache directives (RFC 9111 section 5.2.1, and two of our own).
 
-    `no_store`: neither look nor keep. `no_cache`: compute anew, and keep. `max_age_s`: take nothing
-    older. `only_if_cached`: compute nothing. `sampled`: an answer that was drawn at random may be
-    kept, and given again. `tags`: under which it can be invalidated.
+    `no_store`: neither look up nor store. `no_cache`: recompute and store. `max_age_s`: accept
+    nothing older. `only_if_cached`: compute nothing. `sampled`: a randomly sampled response may be
+    stored and served again. `tags`: labels by which it can be invalidated.
     """
 
     no_store: bool = False
@@ -160,14 +161,14 @@ Forwarded = Literal["bypass", "request", "miss", "stale"]
 
 @dataclass(slots=True)
 class CacheOutcome:
-    """How the cache came by one answer; the ingress tells it in `Cache-Status` (RFC 9211), `Age`.
+    """The result of one lookup; the ingress reports it in `Cache-Status` (RFC 9211) and `Age`.
 
-    `forwarded` is why the model was asked (None: a hit): it may not be kept, the caller wanted it
-    new, it was missing, it was too old. `detail` is the tier of a hit (l1, l2, l3, semantic),
-    with `-stale` where it is being computed anew and `-error` where that failed; of a bypass, why.
-    `age_s` and `ttl_s` (may be negative) are of a hit. `stored`: what was computed is kept.
-    `collapsed`: it was computed for another request, which this one joined. `key` is the name under
-    which the answer is or would be kept, empty for a bypass.
+    `forwarded` is the reason of a model call (None: a hit): not cacheable, refresh requested,
+    missing, too old. `detail` is the tier of a hit (l1, l2, l3, semantic), with `-stale` where it
+    is being recomputed and `-error` where that failed; of a bypass, the reason. `age_s` and `ttl_s`
+    (may be negative) are of a hit. `stored`: the computed response is stored. `collapsed`: it was
+    computed for another request, which this one joined. `key` is the key of the response, empty for
+    a bypass.
     """
 
     forwarded: Forwarded | None = None
@@ -182,8 +183,8 @@ class CacheOutcome:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class TierStats:
-    """What one tier did since its replicas started; `bytes` and `entries` are held now (-1: it
-    cannot tell)."""
+    """One tier's counts since its replicas started; `bytes` and `entries` are current (-1:
+    unknown)."""
 
     hits: int = 0
     misses: int = 0
@@ -196,9 +197,10 @@ class TierStats:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class SemanticStats:
-    """Answers given to requests of the same meaning: `compared` requests met a remembered one,
-    `hits` got its answer, `checks` of those were computed as well, `errors` came out otherwise.
-    `error` is their share, `error_upper` its one-sided 95 % upper bound, `bound` the promise.
+    """Responses to requests of the same meaning: `compared` requests had an indexed neighbour,
+    `hits` were served its response, `checks` of those were computed as well, `errors` of the checks
+    differed. `error` is their share, `error_upper` its one-sided 95 % upper bound, `bound` the
+    configured bound.
     """
 
     entries: int
@@ -214,10 +216,10 @@ class SemanticStats:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """What the cache did, summed over `replicas`; a tier that is off is None.
+    """The cache's counts, summed over `replicas`; a tier that is off is None.
 
-    `errors_covered` is answers that were served because computing failed, `invalidated` those that
-    were found and were worthless by then, `tokens_saved` the tokens of what was served.
+    `errors_covered` counts responses that were served because computing failed, `invalidated`
+    entries that were found invalid, `tokens_saved` the tokens of served responses.
     """
 
     replicas: int = 0
