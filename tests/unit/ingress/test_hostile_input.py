@@ -30,9 +30,8 @@ from cluster.invalidation.tags import parse_tags
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.json_values import encode
-from cluster.runtime.logging import escape_active
+from cluster.runtime.logging import contains_credential, escape_active, redact
 from cluster.runtime.problems import Problem
-from cluster.runtime.redaction import contains_credential, redact
 from cluster.storage.pagination import decode_cursor
 from cluster.tenants.plan import Plan
 from deployments.cache.semantic.literals import exact_match_tokens
@@ -43,9 +42,7 @@ from deployments.content.prompts import single_line
 from deployments.content.scoring import words
 from deployments.ingress.http import cache_headers, range_requests, tus
 from deployments.ingress.http.content_codings import CODINGS
-from deployments.ingress.http.middleware import etags
-from deployments.ingress.http.middleware.access_log import access_line
-from deployments.ingress.http.middleware.request_id import client_request_id
+from deployments.ingress.http.middleware.boundary import access_line, client_request_id
 from deployments.ingress.http.multipart import MultipartForm
 from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.idempotency import key_of
@@ -54,7 +51,13 @@ from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
-from load_tests.benchmarks.faults.hostile_payloads import ENDS, SHAPES, UNITS, Shape, json_bodies
+from load_tests.benchmarks.faults.hostile_payloads import (
+    ENDS,
+    SHAPES,
+    UNITS,
+    PayloadShape,
+    json_bodies,
+)
 
 Read = Callable[[str], object]
 SMALL, LARGE = 64 << 10, 1 << 20  # bytes
@@ -121,8 +124,7 @@ READERS: dict[str, Read] = {
     "escapes in logs": lambda text: escape_active(text.encode()),
     "access log": _line,
     "audit record": _record,
-    "If-None-Match": lambda text: etags._matches(text.encode(), b'"x"'),
-    "If-None-Match of files": lambda text: range_requests.matches_etag(text, '"x"'),
+    "If-None-Match": lambda text: range_requests.matches_etag(text, '"x"'),
     "If-None-Match of jobs": lambda text: jobs._holds(text, '"x"'),
     "Range": lambda text: range_requests.parse_range({"range": text}, '"x"', 100),
     "If-Range": lambda text: range_requests.parse_range(
@@ -183,7 +185,7 @@ SAMPLE = (
     "body: chat",
 )
 shapes = st.builds(
-    Shape,
+    PayloadShape,
     front=st.sampled_from(("", *UNITS)),
     unit=st.lists(st.sampled_from(UNITS), min_size=1, max_size=3).map("".join),
     end=st.sampled_from(ENDS),
@@ -201,7 +203,7 @@ def cpu_s(read: Read, text: str) -> float:
     return spent
 
 
-def is_linear(read: Read, shape: Shape, small: int, large: int) -> bool:
+def is_linear(read: Read, shape: PayloadShape, small: int, large: int) -> bool:
     """Tries again before it says no: the machine is shared."""
     few, many = shape.text(small), shape.text(large)
     for _ in range(4):
@@ -230,16 +232,16 @@ def test_every_shape_is_read_in_linear_time(name: str) -> None:
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shape=shapes)
 def test_a_mebibyte_of_any_shape_takes_as_long_as_sixteen_times_a_sixteenth(
-    name: str, shape: Shape
+    name: str, shape: PayloadShape
 ) -> None:
     assert is_linear(READERS[name], shape, SMALL, LARGE)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(shape=shapes)
-def test_any_shape_is_read_in_linear_time(name: str, shape: Shape) -> None:
+def test_any_shape_is_read_in_linear_time(name: str, shape: PayloadShape) -> None:
     small, large = (SMALL, LARGE) if name in QUICK else (4 << 10, SMALL)
     assert is_linear(READERS[name], shape, small, large)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.cache.semantic.index import Vector, VectorIndex
@@ -37,7 +37,6 @@ def test_no_neighbour_comes_from_another_tenant_or_frame(tenant: str, frame: byt
     assert index.nearest(tenant, frame, unit(1, 0)) is None
 
 
-@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32 - 1),
     moves=st.lists(st.tuples(st.sampled_from("aaarc"), st.integers(0, 2)), max_size=80),
@@ -58,7 +57,7 @@ def test_it_agrees_with_a_plain_list(seed: int, moves: list[tuple[str, int]]) ->
             index.clear(tenant)
             kept = [pair for pair in kept if pair[0].tenant != tenant]
         query = some(random)
-        mine = [(e, v) for e, v in kept if (e.tenant, e.frame) == (tenant, frame)]
+        mine = [(e, v) for e, v in kept if (e.tenant, e.context) == (tenant, frame)]
         found = index.nearest(tenant, frame, query)
         best = max((float(v @ query) for _, v in mine), default=None)
         assert (found is None) == (best is None)
@@ -99,7 +98,7 @@ def test_vectors_take_no_more_than_twice_their_room() -> None:
     index = VectorIndex(per_tenant=64)
     for number in range(2_000):
         index.add("acme", b"f", some(random), b"%d" % number)
-    rows = sum(len(f.vectors) for t in index._tenants.values() for f in t.frames.values())
+    rows = sum(len(f.vectors) for t in index._tenants.values() for f in t.contexts.values())
 
     assert index.entries("acme") == 64
     assert rows <= 2 * 64 + 1

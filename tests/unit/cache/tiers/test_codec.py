@@ -2,7 +2,7 @@
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.cache import codec
@@ -128,7 +128,6 @@ def test_nothing_truncated_or_lengthened_opens(sealer: AesGcmCodec) -> None:
     assert sealer.decrypt(KEY, sealed + b"\0") is None
 
 
-@settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_whatever_is_found_under_a_key_opening_never_raises(found: bytes) -> None:
     sealer = AesGcmCodec(b"secret of acme")
@@ -152,7 +151,7 @@ def test_a_bomb_is_not_unpacked(
 ) -> None:
     compressor = zstandard.ZstdCompressor(write_content_size=tells_its_size)
     bomb = compressor.compress(b"\0" * (codec.LIMIT_BYTES + 1))
-    monkeypatch.setattr(codec, "_squeezed", lambda packed: b"\x01" + bomb)
+    monkeypatch.setattr(codec, "_compress", lambda packed: b"\x01" + bomb)
 
     assert sealer.decrypt(KEY, sealer.encrypt(KEY, an_entry())) is None
 
