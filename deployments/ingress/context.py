@@ -75,7 +75,7 @@ class RequestContext:
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
         if not self.caller.allows(scope):
-            raise Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
+            raise missing_scope(scope)
 
     def timeout_s(self, stage: str) -> float:
         """Seconds left for `stage`. Raises DeadlineExceeded if none are left."""
@@ -84,6 +84,11 @@ class RequestContext:
         if left <= 0:
             raise DeadlineExceeded(stage)
         return left
+
+
+def missing_scope(scope: Scope) -> Forbidden:
+    """The problem of a credential without `scope`."""
+    return Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,18 +107,6 @@ class AdmittedRequest(RequestContext):
     outcomes: list[CacheOutcome] = field(default_factory=list)
     extra_headers: HeaderFields = field(default_factory=list)
     store_response: StoreResponse | None = None
-
-    def headers(self) -> HeaderFields:
-        """Response headers about limits, the cache and fallback models, as of now."""
-        fields = [
-            *self.permit.headers(),
-            *cache_status_headers(self.outcomes),
-            *self.extra_headers,
-        ]
-        if self.fallbacks:
-            names = ", ".join(dict.fromkeys(self.fallbacks))
-            fields.append((b"mobula-fallback", names.encode()))
-        return fields
 
 
 @dataclass(slots=True)
@@ -149,9 +142,20 @@ class RequestState:
     extra_headers: HeaderFields = field(default_factory=list)
 
     def headers(self) -> HeaderFields:
-        """Response headers of the admitted request and of its route, as of now."""
+        """Response headers about limits, the cache and fallback models, and the route's own."""
         admitted = None if self.context is None else self.context.admitted
-        return [*(admitted.headers() if admitted is not None else ()), *self.extra_headers]
+        if admitted is None:
+            return self.extra_headers
+        fields = [
+            *admitted.permit.headers(),
+            *cache_status_headers(admitted.outcomes),
+            *admitted.extra_headers,
+            *self.extra_headers,
+        ]
+        if admitted.fallbacks:
+            names = ", ".join(dict.fromkeys(admitted.fallbacks))
+            fields.append((b"mobula-fallback", names.encode()))
+        return fields
 
 
 STATE_KEY = "mobula"  # of the ASGI scope

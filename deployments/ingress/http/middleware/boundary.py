@@ -69,7 +69,10 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        clock, state = self._clock, request_state(scope)
+        clock = self._clock
+        state: RequestState | None = scope.get(STATE_KEY)  # the fast path has made it
+        if state is None:
+            state = scope[STATE_KEY] = RequestState()
         request_id, is_clients = request_id_of(scope)
         state.request_id = request_id
         is_echoed = is_clients and self._outer_echoes

@@ -20,7 +20,7 @@ from cluster.runtime.problems import (
     PayloadTooLarge,
     RequestTimeout,
 )
-from deployments.ingress.context import request_state
+from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.content_codings import decode_body
 from deployments.ingress.http.streaming import run_until_disconnect
 
@@ -133,7 +133,8 @@ class LimitedRequests:
         self, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Run the application within its deadline. `headers` are those of _READ_HERE."""
-        method, path, state = scope["method"], scope["path"], request_state(scope)
+        method, path = scope["method"], scope["path"]
+        state: RequestState = scope[STATE_KEY]
         bounds = next(
             (each for each in self._routes if method in each.methods and each.path.fullmatch(path)),
             self._usual_bounds,
