@@ -130,12 +130,14 @@ class ResponseProgress:
 class RequestState:
     """What the HTTP layers know of one request. Each field is set by the layer that learns it.
 
+    `is_clients_id`: the client chose the request id, so the id may contain a credential.
     `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
     a response without an end. `problem` is the slug of the problem that was answered. `body_key` is
     the fast path's key of the body's bytes.
     """
 
     request_id: str = ""
+    is_clients_id: bool = True
     caller: Caller | None = None
     plan: Plan | None = None
     deadline: Deadline | None = None
@@ -147,11 +149,6 @@ class RequestState:
     body_key: bytes = b""
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
-
-    def headers(self) -> HeaderFields:
-        """Response headers of the admitted request and of its route, as of now."""
-        admitted = None if self.context is None else self.context.admitted
-        return [*(admitted.headers() if admitted is not None else ()), *self.extra_headers]
 
 
 STATE_KEY = "mobula"  # of the ASGI scope

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from cluster.resilience.failure_class import ReplicaLost
-from cluster.runtime.logging import log_request
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, ModelFailed, Problem
 from cluster.tenants.caller import Caller
 
@@ -56,7 +56,7 @@ class Request(Protocol):
 
 async def as_response(work: Awaitable[T], request: Request) -> T | Problem:
     """The result of a call, or what it failed with."""
-    log_request(request.request_id, request.caller.tenant)
+    logged_request.set((request.request_id, request.caller.tenant))
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - logged there, and answered
@@ -67,7 +67,7 @@ async def answered_items(
     items: AsyncGenerator[T, None], request: Request
 ) -> AsyncGenerator[T | Problem, None]:
     """The items of a call, and last what it failed with."""
-    log_request(request.request_id, request.caller.tenant)
+    logged_request.set((request.request_id, request.caller.tenant))
     try:
         async with aclosing(items):
             async for item in items:
