@@ -108,6 +108,18 @@ class AdmittedRequest(RequestContext):
     extra_headers: HeaderFields = field(default_factory=list)
     store_response: StoreResponse | None = None
 
+    def headers(self) -> HeaderFields:
+        """Response headers about limits, the cache and fallback models, as of now."""
+        fields = [
+            *self.permit.headers(),
+            *cache_status_headers(self.outcomes),
+            *self.extra_headers,
+        ]
+        if self.fallbacks:
+            names = ", ".join(dict.fromkeys(self.fallbacks))
+            fields.append((b"mobula-fallback", names.encode()))
+        return fields
+
 
 @dataclass(slots=True)
 class ResponseProgress:
@@ -123,12 +135,14 @@ class ResponseProgress:
 class RequestState:
     """What the HTTP layers know of one request. Each field is set by the layer that learns it.
 
+    `is_clients_id`: the client chose the request id, so the id may contain a credential.
     `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
     a response without an end. `problem` is the slug of the problem that was answered. `body_key` is
     the fast path's key of the body's bytes.
     """
 
     request_id: str = ""
+    is_clients_id: bool = True
     caller: Caller | None = None
     plan: Plan | None = None
     deadline: Deadline | None = None
@@ -140,22 +154,6 @@ class RequestState:
     body_key: bytes = b""
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
-
-    def headers(self) -> HeaderFields:
-        """Response headers about limits, the cache and fallback models, and the route's own."""
-        admitted = None if self.context is None else self.context.admitted
-        if admitted is None:
-            return self.extra_headers
-        fields = [
-            *admitted.permit.headers(),
-            *cache_status_headers(admitted.outcomes),
-            *admitted.extra_headers,
-            *self.extra_headers,
-        ]
-        if admitted.fallbacks:
-            names = ", ".join(dict.fromkeys(admitted.fallbacks))
-            fields.append((b"mobula-fallback", names.encode()))
-        return fields
 
 
 STATE_KEY = "mobula"  # of the ASGI scope
