@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-from cluster.runtime.numbers import flush_tiny
+from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 
@@ -58,7 +58,8 @@ class Sampling:
         if self.top_p < LEAST_TOP_P:
             object.__setattr__(self, "top_p", LEAST_TOP_P)
         for name in ("presence_penalty", "frequency_penalty"):
-            object.__setattr__(self, name, flush_tiny(getattr(self, name)))
+            if -FLOAT32_TINY < getattr(self, name) < FLOAT32_TINY:  # also negative zero
+                object.__setattr__(self, name, 0.0)
 
 
 @version_tolerant
