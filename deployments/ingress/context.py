@@ -160,7 +160,7 @@ STATE_KEY = "mobula"  # of the ASGI scope
 
 
 def request_state(scope: AsgiScope) -> RequestState:
-    """The state of an HTTP scope, which is made when it is first asked for."""
+    """The state of an HTTP scope, which is made on first use."""
     state: RequestState | None = scope.get(STATE_KEY)
     if state is None:
         state = scope[STATE_KEY] = RequestState()

@@ -1,9 +1,9 @@
 """Whether this replica is draining, so that `/readyz` fails before the replica stops serving.
 
 Serve does not notify user code until a replica has drained. But the server that a request came in
-by answers `/-/healthz` itself, with 503 once it is to stop: it is asked over loopback. In the plain
-profile that server is Serve's proxy, which answers for its node. A request through a load balancer
-asks about all replicas, not about the one that answers. Imports no Ray.
+by answers `/-/healthz` itself, with 503 once it is to stop; it is queried over loopback. In the
+plain profile that server is Serve's proxy, which answers for its node. A request through a load
+balancer asks about all replicas, not about the one that answers. Imports no Ray.
 """
 
 import httpx
