@@ -1,9 +1,9 @@
-"""Cached responses as they cross stages: entries, tiers, compute leases, outcomes.
+"""Values and Protocols of the response cache that cross a stage: entries, tiers, outcomes.
 
-A response is stored under a 32-byte key, an HMAC under its tenant's secret, so no request of
-another tenant can hit it. Every ingress replica holds `Entry`s in memory (L1). The shared (L2) and
-the persistent (L3) tier hold the same as encrypted bytes, which only the tenant's secret decrypts:
-a tier cannot read its values, and a changed value does not decrypt.
+An entry's key is a 32-byte HMAC under its tenant's secret, so no tenant finds another's entry.
+Every ingress replica has `Entry`s in memory (L1). The shared tier (L2) and the object store (L3)
+have the same as encrypted bytes, which only the tenant's secret decrypts: a tier does not know what
+it stores, and a value that was changed in it does not decrypt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,8 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Ttls:
-    """Seconds after `created` up to which a response is fresh (`soft`), may be served stale while
-    it is recomputed (`hard`), and may be served where computing fails (`error`); soft <= hard <=
-    error (RFC 5861).
+    """Seconds after `created` up to which an entry is fresh (`soft`), may be served while it is
+    refreshed (`hard`), and may be served if computing fails (`error`); soft <= hard <= error.
     """
 
     soft: float
@@ -29,11 +28,11 @@ class Ttls:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One response. `body` is an encoded Completion (deployments/cache/codec.py).
+    """One cached response. `body` is an encoded Completion (deployments/cache/codec.py).
 
     `as_of` is the number of the last invalidation that was known when computing began: one with a
-    higher number that matches the entry invalidates it. `created` is Unix seconds, `took_s` how
-    long computing took. `tags` are the tenant's own labels of the response.
+    higher number that matches the entry makes it invalid. `created` is Unix seconds, `took_s` how
+    long computing took. `tags` are the tenant's own names for invalidation.
     """
 
     tenant: str
@@ -51,7 +50,7 @@ class TierUnavailable(Exception):
 
 
 class Tier(Protocol):
-    """Stores bytes by key for a time. Every method may raise TierUnavailable.
+    """Stores bytes under keys for a while. Every method may raise TierUnavailable.
 
     A tier may evict at any time; it returns exactly what was put, or nothing.
     """
@@ -65,7 +64,7 @@ class Tier(Protocol):
     async def close(self) -> None: ...
 
     def figures(self) -> Mapping[str, int]:
-        """Counts since the start: at least `bytes` and `entries` (held now, -1: unknown),
+        """Counts since the start: at least `bytes` and `entries` (stored now, -1: unknown),
         `evictions`, `errors`."""
         ...
 
@@ -73,9 +72,8 @@ class Tier(Protocol):
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class LeaseAcquired:
-    """The key is missing and the caller has the compute lease; `token` is its fence.
-
-    Tokens of one key rise.
+    """The key is missing and this replica shall compute it. `token` is its fencing token; tokens of
+    one key rise.
     """
 
     token: int
@@ -92,10 +90,10 @@ class LeaseHeldElsewhere:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class FollowResult:
-    """The state of a flight for a follower: its frames from number `seen` on.
+    """A follower's result: the frames from number `seen` on, and the state of the computation.
 
-    `stored`: it succeeded, `sealed` is the response. `gone`: it ended without one (it failed, its
-    replica died, another one began), and the follower repeats its lookup.
+    `stored`: it ended well, `sealed` is the entry. `gone`: it ended without one (it failed, its
+    replica died, another began), and the follower looks again.
     """
 
     state: Literal["running", "stored", "gone"]
@@ -104,46 +102,46 @@ class FollowResult:
 
 
 class SharedTier(Tier, Protocol):
-    """A tier of all replicas, which also leases the computation of a missing response to one of
-    them.
+    """A tier of all replicas, which also lets only one of them compute a missing entry.
 
-    A compute lease expires `lease_s` after it was acquired or last renewed by `publish`.
+    A lease ends by itself `lease_s` after it was made or last renewed by `publish`.
     """
 
     async def get_or_lease(
         self, key: bytes, lease_s: float
     ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
-        """The bytes; else a compute lease, unless it is held. With `lease_s` 0 no lease is
-        acquired, and None means that the key is missing and not leased."""
+        """The bytes; else a lease, if no replica holds one. With `lease_s` 0 no lease is made, and
+        None says that the key is missing and not leased."""
         ...
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
-        """Renew a lease and add frames to its log; returns the number of followers, or -1 when the
-        lease is lost. Frames are needed only once there is a follower, then all from the first.
+        """Renew a lease and append frames to its log; returns the number of followers, or -1 if
+        the lease is lost. Frames need only be published once there is a follower, then all from
+        the first.
         """
         ...
 
     async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
-        """Wait up to `wait_s` for more than `seen` frames, or for the end, of the flight `token`.
-        The caller counts as a follower for a few seconds."""
+        """Wait up to `wait_s` for more than `seen` frames, or for the end, of the computation
+        `token`. A call counts as following for a few seconds."""
         ...
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
-        """Put the response and release the lease; False, and nothing is put, when it was lost."""
+        """Put the entry and end the lease; False, and nothing is put, if the lease was lost."""
         ...
 
     async def release(self, key: bytes, token: int) -> None:
-        """Release a lease without a response."""
+        """End a lease without an entry."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """A request's cache directives (RFC 9111 section 5.2.1, and two of our own).
+    """A caller's cache directives (RFC 9111 section 5.2.1, and two fields of our own).
 
-    `no_store`: neither look up nor store. `no_cache`: recompute and store. `max_age_s`: accept
-    nothing older. `only_if_cached`: compute nothing. `sampled`: a randomly sampled response may be
-    stored and served again. `tags`: labels by which it can be invalidated.
+    `no_store`: neither look up nor store. `no_cache`: compute and store. `max_age_s`: no older
+    entry. `only_if_cached`: compute nothing. `sampled`: a sampled response may be stored and served
+    again. `tags`: names for invalidation.
     """
 
     no_store: bool = False
@@ -161,14 +159,13 @@ Forwarded = Literal["bypass", "request", "miss", "stale"]
 
 @dataclass(slots=True)
 class CacheOutcome:
-    """The result of one lookup; the ingress reports it in `Cache-Status` (RFC 9211) and `Age`.
+    """Where one response came from; sent as `Cache-Status` (RFC 9211) and `Age`.
 
-    `forwarded` is the reason of a model call (None: a hit): not cacheable, refresh requested,
-    missing, too old. `detail` is the tier of a hit (l1, l2, l3, semantic), with `-stale` where it
-    is being recomputed and `-error` where that failed; of a bypass, the reason. `age_s` and `ttl_s`
+    `forwarded` is why the model was asked (None: a hit): not cacheable, requested by the caller,
+    missing, too old. `detail` is the tier of a hit (l1, l2, l3, semantic), with `-stale` if it is
+    being refreshed and `-error` if computing failed; of a bypass, the reason. `age_s` and `ttl_s`
     (may be negative) are of a hit. `stored`: the computed response is stored. `collapsed`: it was
-    computed for another request, which this one joined. `key` is the key of the response, empty for
-    a bypass.
+    computed for another request, which this one joined. `key` is the cache key, empty for a bypass.
     """
 
     forwarded: Forwarded | None = None
@@ -183,7 +180,7 @@ class CacheOutcome:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class TierStats:
-    """One tier's counts since its replicas started; `bytes` and `entries` are current (-1:
+    """One tier's metrics since its replicas started; `bytes` and `entries` are stored now (-1:
     unknown)."""
 
     hits: int = 0
@@ -197,10 +194,9 @@ class TierStats:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class SemanticStats:
-    """Responses to requests of the same meaning: `compared` requests had an indexed neighbour,
-    `hits` were served its response, `checks` of those were computed as well, `errors` of the checks
-    differed. `error` is their share, `error_upper` its one-sided 95 % upper bound, `bound` the
-    configured bound.
+    """Semantic caching: `compared` requests had a remembered neighbour, `hits` got its response,
+    `checks` of those were computed as well, `errors` had another response. `error` is their share,
+    `error_upper` its one-sided 95 % upper bound, `bound` the guarantee.
     """
 
     entries: int
@@ -216,10 +212,10 @@ class SemanticStats:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """The cache's counts, summed over `replicas`; a tier that is off is None.
+    """The cache's metrics, summed over `replicas`; a tier that is off is None.
 
-    `errors_covered` counts responses that were served because computing failed, `invalidated`
-    entries that were found invalid, `tokens_saved` the tokens of served responses.
+    `errors_covered` counts entries that were served because computing failed, `invalidated` entries
+    that were found but invalid, `tokens_saved` the tokens of cached responses that were served.
     """
 
     replicas: int = 0
