@@ -1,4 +1,4 @@
-"""Clips as they cross stages: what is wanted, what was found, how it is cut, and how it came out.
+"""Clips as they cross stages: the order, the candidates, the cut, and the result.
 
 Times are seconds of the source (deployments/contracts/media.py) unless said otherwise.
 """
@@ -31,7 +31,7 @@ class ClipOptions:
     its end). `captions` is a style's name or "none". `framing`: follow what moves, fit the whole
     picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` attract.
     `audio_track` is the number of the sound to use, from 1 in the file's order (None: by rule).
-    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript are said words.
+    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript are spoken words.
     """
 
     count: int = 5
@@ -70,8 +70,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Highlight:
     """A stretch worth a clip. `score` and each of `scores` are 0 to 1, calibrated within its
-    recording; `excerpt` is the beginning of what is said in it. `note` says where the clip is
-    not what was asked for, and why."""
+    recording; `excerpt` is the beginning of its transcript. `note` is where and why the
+    clip differs from the order."""
 
     start: Seconds
     end: Seconds

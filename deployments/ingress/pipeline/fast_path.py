@@ -98,6 +98,8 @@ class RenderedResponses:
 
     def get(self, key: bytes, operation: str) -> MemoryEntry | None:
         """The entry of a fresh response that these bytes have led to before."""
+        if key not in self._memory.aliases:
+            return None
         if self._clock.monotonic() > self._policy.invalidations.current_until:
             return None
         cached = self._memory.get_by_alias(key)

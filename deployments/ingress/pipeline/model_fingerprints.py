@@ -1,8 +1,7 @@
-"""What makes each model answer as it does, as one word, kept up to date.
+"""Fingerprints of the served models: everything that their responses depend on, as one word each.
 
-Flows in: model cards, polled in the background. Flows out: a fingerprint by model id, which is part
-of the keys of cached responses: after a change of weights, tokenizer, template or engine nothing
-that was cached before is found.
+In: model cards, polled in the background. Out: a fingerprint by model id, which is part of the
+cache key. So after a change of weights, tokenizer, template or engine no older entry is found.
 """
 
 import asyncio
