@@ -75,7 +75,7 @@ class RequestContext:
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
         if not self.caller.allows(scope):
-            raise Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
+            raise missing_scope(scope)
 
     def timeout_s(self, stage: str) -> float:
         """Seconds left for `stage`. Raises DeadlineExceeded if none are left."""
@@ -84,6 +84,11 @@ class RequestContext:
         if left <= 0:
             raise DeadlineExceeded(stage)
         return left
+
+
+def missing_scope(scope: Scope) -> Forbidden:
+    """The problem of a credential without `scope`."""
+    return Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,7 +160,7 @@ STATE_KEY = "mobula"  # of the ASGI scope
 
 
 def request_state(scope: AsgiScope) -> RequestState:
-    """The state of an HTTP scope, which is made when it is first asked for."""
+    """The state of an HTTP scope, which is made on first use."""
     state: RequestState | None = scope.get(STATE_KEY)
     if state is None:
         state = scope[STATE_KEY] = RequestState()

@@ -1,8 +1,8 @@
-"""Gives tenants' budgets back what jobs that failed or were cancelled had set aside.
+"""Refunds to tenants' budgets what failed and cancelled jobs had reserved.
 
-Flows in: ended jobs, each seen by one replica. Flows out: credits in that replica's limiter. The
-ledger was put right when the job ended; this is for the budget that is in force now. A job of
-another day is left out: its budget is over.
+Flows in: ended jobs, each taken by one replica. Flows out: credits in that replica's limiter. The
+ledger was corrected when the job ended; this is for the budget that is in force now. A job of
+another day is left out: its budget has ended.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from deployments.jobs.completion import has_refundable, take_refundable
 from deployments.video.billing import LEDGER, seconds_of
 from deployments.video.job_spec import CLIPS
 
-LOOK_S = 2.0
+POLL_S = 2.0
 DAY_S = 86_400.0
 
 log = logging.getLogger("mobula.ingress")
@@ -52,17 +52,17 @@ class Refunds:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
-    async def look(self) -> int:
-        """Give back what is due; returns of how many jobs. Raises StoreDown."""
+    async def poll(self) -> int:
+        """Refund what is due; returns for how many jobs. Raises DatabaseUnavailable."""
         since = self._clock.wall() // DAY_S * DAY_S
         async with self._database.read() as connection:
             if not await has_refundable(connection, CLIPS, since):
                 return 0
         async with self._database.begin() as connection:
-            found = await take_refundable(connection, CLIPS, since)
-        due = [job for job in found if job.created >= since]
+            jobs = await take_refundable(connection, CLIPS, since)
+        due = [job for job in jobs if job.created >= since]
         for job in due:
-            self._give_back(job)
+            self._refund(job)
         return len(due)
 
     async def start(self) -> None:
@@ -75,20 +75,20 @@ class Refunds:
                 await self._task
             self._task = None
 
-    def _give_back(self, job: Job) -> None:
+    def _refund(self, job: Job) -> None:
         try:
             plan = self._plan_of(job.tenant)
         except Problem:
-            return  # the tenant is gone
+            return  # the tenant was removed
         amounts = UsageAmounts(video_seconds=seconds_of(job))
         self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts)
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
             try:
-                await self.look()
+                await self.poll()
             except Problem as problem:
-                log.debug("budgets were not given back: %s", problem.detail)
+                log.debug("budgets were not refunded: %s", problem.detail)
             except Exception:
-                log.exception("budgets were not given back; it will try again")
+                log.exception("budgets were not refunded; it will be tried again")

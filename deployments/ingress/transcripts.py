@@ -1,7 +1,7 @@
-"""Transcripts that callers put beside a video: which kind one is, and whether it can be read.
+"""Transcripts that callers add to a video: their format, and whether they can be parsed.
 
-Flows in: bytes, and what is said of them. Flows out: a file of a known kind that parses, or a
-problem.
+Flows in: bytes with their content type and name. Flows out: a file of a known format that parses,
+or a problem.
 """
 
 from dataclasses import dataclass
@@ -29,17 +29,17 @@ _KINDS: dict[str, Kind] = {
     "application/jsonl": "json",
     "application/x-ndjson": "json",
 }
-_UNSAID = frozenset({"", "text/plain", "application/octet-stream"})
+_UNSPECIFIC_TYPES = frozenset({"", "text/plain", "application/octet-stream"})
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptFile:
-    """A transcript that can be read; `said` is what the catalogue keeps of it, `last_s` when its
-    last word begins."""
+    """A transcript that can be parsed; `summary` is stored with the video, its last word begins at
+    `last_s`."""
 
     kind: Kind
     data: bytes
-    said: dict[str, Any]
+    summary: dict[str, Any]
     last_s: float
 
 
@@ -50,22 +50,22 @@ async def detect_format(
     name: str | None = None,
     duration: float | None = None,
 ) -> TranscriptFile:
-    """It is read in a confined child. `duration` is the recording's, None: not known yet.
+    """Parse it in a confined child process. `duration` is the recording's, None: not known yet.
 
     Raises UnsupportedMedia and TranscriptRefused.
     """
     return await _read(intake, data, _kind(data, content_type, name), duration)
 
 
-async def fitted(intake: VideoIngest, found: TranscriptFile, video: Video) -> TranscriptFile:
-    """`found`, now that its recording's duration is known.
+async def fit_to_video(intake: VideoIngest, file: TranscriptFile, video: Video) -> TranscriptFile:
+    """The same, now that the recording's duration is known.
 
     Raises TranscriptRefused: all of it lies after the recording's end.
     """
     duration = duration_of(video)
-    if duration is None or found.last_s < duration:
-        return found
-    return await _read(intake, found.data, found.kind, duration)
+    if duration is None or file.last_s < duration:
+        return file
+    return await _read(intake, file.data, file.kind, duration)
 
 
 async def _read(
@@ -74,7 +74,7 @@ async def _read(
     transcript = await intake.read_transcript(data, kind, duration)
     if not transcript.words:
         raise TranscriptRefused("transcript: holds no words.")
-    said = {
+    summary = {
         "kind": kind,
         "bytes": len(data),
         "words": len(transcript.words),
@@ -83,20 +83,20 @@ async def _read(
         "notes": list(transcript.notes),
         "undrawn_scripts": list(transcript.undrawn_scripts),
     }
-    return TranscriptFile(kind, data, said, transcript.words[-1].start)
+    return TranscriptFile(kind, data, summary, transcript.words[-1].start)
 
 
-async def keep_file(
-    connection: AsyncConnection, files: TenantFiles, video: Video, found: TranscriptFile
+async def store_transcript(
+    connection: AsyncConnection, files: TenantFiles, video: Video, file: TranscriptFile
 ) -> None:
-    """In place of any before; it lives as long as the video."""
-    path, media_type = transcript_of(video.id), MEDIA_TYPES[found.kind]
+    """Store it in place of any other; it expires with the video."""
+    path, media_type = transcript_of(video.id), MEDIA_TYPES[file.kind]
     expires = objects_expire(video)
-    await files.put(video.tenant, path, found.data, media_type, expires, connection=connection)
+    await files.put(video.tenant, path, file.data, media_type, expires, connection=connection)
 
 
 def duration_of(video: Video) -> float | None:
-    """Seconds of its recording; None: nobody has looked at it yet."""
+    """Seconds of its recording; None: it was not probed yet."""
     return None if video.info is None else float(video.info["duration"])
 
 
@@ -105,29 +105,29 @@ async def attach_transcript(
     videos: VideoCatalog,
     files: TenantFiles,
     video: Video,
-    found: TranscriptFile,
+    file: TranscriptFile,
 ) -> Video:
-    """Keep it with a video that is there. Raises Conflict for one that is not ready."""
+    """Add it to a video. Raises Conflict for a video that is not ready."""
     if video.state != "ready":
         raise Conflict(f"Video '{video.id}' is {video.state}; it takes a transcript once ready.")
-    await keep_file(connection, files, video, found)
-    media = {**video.media, "transcript": found.said}
+    await store_transcript(connection, files, video, file)
+    media = {**video.media, "transcript": file.summary}
     return await videos.change(connection, video, media=media)
 
 
 def _kind(data: bytes, content_type: str, name: str | None) -> Kind:
-    """What is said of it; where nothing is, what it looks like."""
+    """By its content type, else by its name, else by its first bytes."""
     suffix = (name or "").rpartition(".")[2].lower()
-    if content_type in _UNSAID:
+    if content_type in _UNSPECIFIC_TYPES:
         named: list[Kind] = [kind for kind in get_args(Kind) if kind == suffix]
-        return named[0] if named else _looks_like(data)
+        return named[0] if named else _detect(data)
     try:
         return _KINDS[content_type]
     except KeyError:
         raise UnsupportedMedia(content_type, sorted(_KINDS)) from None
 
 
-def _looks_like(data: bytes) -> Kind:
+def _detect(data: bytes) -> Kind:
     start = data[:200].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe").lstrip()[:6]
     if start == b"WEBVTT":
         return "vtt"

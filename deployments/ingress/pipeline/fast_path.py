@@ -90,23 +90,24 @@ class RenderedResponses:
         self._secret_of = secret_of
         self._clock = clock
 
-    def key(self, tenant: str, plan: Plan, operation: str, body: bytes) -> bytes:
-        """The key of these bytes, sent to this operation under the current models and plan."""
+    def find(
+        self, tenant: str, plan: Plan, operation: str, body: bytes
+    ) -> tuple[bytes, MemoryEntry | None]:
+        """The key of these bytes, sent to this operation under the current models and plan; and the
+        entry of a fresh response that they have led to before.
+        """
         sampled = Feature.CACHE_SAMPLED in plan.features
         variant = f"{operation} {sampled} {self._fingerprints.version}"
-        return request_bytes_key(self._secret_of(tenant), variant, body)
-
-    def get(self, key: bytes, operation: str) -> MemoryEntry | None:
-        """The entry of a fresh response that these bytes have led to before."""
+        key = request_bytes_key(self._secret_of(tenant), variant, body)
         if key not in self._memory.aliases:
-            return None
+            return key, None
         if self._clock.monotonic() > self._policy.invalidations.current_until:
-            return None
+            return key, None
         cached = self._memory.get_by_alias(key)
         if cached is None or self._policy.state(cached.entry) != "fresh":
-            return None
+            return key, None
         rendered = cached.views.get(operation)
-        return None if rendered is None or len(rendered) > _MAX_RENDERED else cached
+        return key, None if rendered is None or len(rendered) > _MAX_RENDERED else cached
 
     def add(
         self, key: bytes, operation: str, id: str, response: bytes, tokens: int, cache_key: bytes
@@ -224,8 +225,7 @@ class FastPath:
             state.plan = plan = self._plan_of(caller.tenant)
         except Problem:
             return None  # the whole application refuses it
-        state.body_key = self._responses.key(caller.tenant, plan, route.operation, body)
-        cached = self._responses.get(state.body_key, route.operation)
+        state.body_key, cached = self._responses.find(caller.tenant, plan, route.operation, body)
         if cached is None:
             return None
         entry, model = cached.entry, cached.entry.model

@@ -81,13 +81,13 @@ async def describe_uploads(request: Request) -> Response:
     """What this server can do; needs no key."""
     media = services_of(request).media
     limits = media.intake.limits if media else MediaLimits()
-    said = {
+    headers = {
         "Tus-Version": tus.VERSION,
         "Tus-Extension": tus.EXTENSIONS,
         "Tus-Max-Size": str(limits.max_bytes),
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
     }
-    return Response(status_code=204, headers=said)
+    return Response(status_code=204, headers=headers)
 
 
 @router.post(
@@ -103,10 +103,10 @@ async def create_upload(access: WritesMedia, request: Request) -> Response:
     name. A body of `application/offset+octet-stream` is its first piece. `Location` leads to it.
     """
     length = tus.length_of(request.headers, access.media.intake.limits.max_bytes)
-    metadata, said = tus.metadata_of(request.headers)
+    metadata, fields = tus.metadata_of(request.headers)
     with_piece = tus.has_body(request.headers)
     await access.media.intake.check_room(access.tenant, length)
-    name = tus.name_of(said.get("name"), said.get("filename"))
+    name = tus.name_of(fields.get("name"), fields.get("filename"))
     made = await access.media.uploads.create(access.tenant, access.key, name, length, metadata)
     if with_piece:
         made = await _first_piece(access, request, made)

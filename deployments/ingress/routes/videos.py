@@ -41,8 +41,8 @@ from deployments.ingress.transcripts import (
     attach_transcript,
     detect_format,
     duration_of,
-    fitted,
-    keep_file,
+    fit_to_video,
+    store_transcript,
 )
 from deployments.ingress.upload_limits import (
     MAX_IMPORT_BYTES,
@@ -57,7 +57,7 @@ router = APIRouter(prefix="/api/v1/videos", tags=["videos"])
 VideoId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{4,63}$", description="The video's id.")]
 
 _FILE = {"type": "string", "format": "binary"}
-_BRINGS: dict[str, Any] = {
+_CREATE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -100,7 +100,7 @@ async def list_videos(access: ReadsMedia, query: Annotated[VideoQuery, Query()])
         202: {"model": ImportAnswer, "description": "It is being fetched; `Location`: the job."},
     },
     summary="Bring a video, in a form or by its URL",
-    openapi_extra=_BRINGS,
+    openapi_extra=_CREATE_BODY,
 )
 async def create_video(access: WritesMedia, request: Request) -> Response:
     """A form has the field `file`, and may have `transcript` (SRT, VTT or JSON) and `name`. JSON
@@ -116,9 +116,9 @@ async def create_video(access: WritesMedia, request: Request) -> Response:
         raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
     if idempotency_key(request.headers) is not None:
         raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read only once.")
-    video = await _bring(access, MultipartForm(_body(request), content_type))
-    said = VideoAnswer.of(video).model_dump(mode="json")
-    return JSONResponse(said, 201, {"Location": f"/api/v1/videos/{video.id}"})
+    video = await _create_from_form(access, MultipartForm(_body(request), content_type))
+    answer = VideoAnswer.of(video).model_dump(mode="json")
+    return JSONResponse(answer, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
 
 @router.get("/{video}", response_model=VideoAnswer, responses=LOOK, summary="Show a video")
@@ -161,58 +161,58 @@ async def delete_video(access: WritesMedia, video: VideoId) -> Response:
 
 
 @dataclass(slots=True)
-class _Brought:
-    """What a form held."""
+class _FormParts:
+    """The fields of a form."""
 
     has_file: bool = False
     filename: str | None = None
     name: str | None = None
-    beside: TranscriptFile | None = None
+    transcript: TranscriptFile | None = None
 
 
-async def _bring(access: MediaAccess, form: MultipartForm) -> Video:
-    """The video that a form becomes; otherwise nothing of it stays."""
+async def _create_from_form(access: MediaAccess, form: MultipartForm) -> Video:
+    """The video of a form. If it is refused, nothing of it is stored."""
     media, id_ = access.media, new_id()
     try:
-        brought = await _read(access, form, id_)
-        name = name_of(brought.name, brought.filename)
+        parts = await _read(access, form, id_)
+        name = name_of(parts.name, parts.filename)
         video = media.intake.draft(access.tenant, access.key, name, id_)
-        if brought.beside is None:
+        if parts.transcript is None:
             return await media.intake.admit(video)
         inspected = await media.intake.inspect(video)
-        beside = await fitted(media.intake, brought.beside, inspected)
+        transcript = await fit_to_video(media.intake, parts.transcript, inspected)
 
-        async def keep(connection: AsyncConnection) -> None:
-            await keep_file(connection, media.files, video, beside)
+        async def store(connection: AsyncConnection) -> None:
+            await store_transcript(connection, media.files, video, transcript)
 
-        told = {**inspected.media, "transcript": beside.said}
-        return await media.intake.make_ready(replace(inspected, media=told), keep)
+        summary = {**inspected.media, "transcript": transcript.summary}
+        return await media.intake.make_ready(replace(inspected, media=summary), store)
     except BaseException:
         await asyncio.shield(media.videos.discard(access.tenant, id_))
         raise
 
 
-async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _Brought:
-    brought = _Brought()
+async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _FormParts:
+    parts = _FormParts()
     async for part in form.parts():
-        if part.name == "file" and not brought.has_file:
+        if part.name == "file" and not parts.has_file:
             chunks = _bounded(part, access.media.max_form_bytes)
             await access.media.intake.store(access.tenant, id_, chunks)
-            brought.has_file, brought.filename = True, part.filename
-        elif part.name == "transcript" and brought.beside is None:
+            parts.has_file, parts.filename = True, part.filename
+        elif part.name == "transcript" and parts.transcript is None:
             data = await part.whole(MAX_TRANSCRIPT_BYTES)
-            brought.beside = await detect_format(
+            parts.transcript = await detect_format(
                 access.media.intake, data, part.content_type, part.filename
             )
-        elif part.name == "name" and brought.name is None:
-            brought.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
+        elif part.name == "name" and parts.name is None:
+            parts.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
         else:
             raise Malformed.at(
                 f"/{part.name[:40]}", "is not a field of this form, or comes twice", "extra"
             )
-    if not brought.has_file:
+    if not parts.has_file:
         raise Malformed.at("/file", "is missing", "missing")
-    return brought
+    return parts
 
 
 async def _import(access: MediaAccess, request: Request) -> Response:
@@ -244,9 +244,9 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
-    held = bytearray()
+    received = bytearray()
     async for chunk in _body(request):
-        held += chunk
-        if len(held) > limit:
+        received += chunk
+        if len(received) > limit:
             raise PayloadTooLarge(limit)
-    return bytes(held)
+    return bytes(received)
