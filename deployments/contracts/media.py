@@ -144,7 +144,7 @@ class AudioFeatures:
     """What was heard. Value i of `level` (dBFS, RMS over all channels, -120 for digital silence),
     `speech` (likelihood 0 to 1) and `novelty` (rise of the spectrum's energy, >= 0) covers
     `start + i * hop_s` seconds and the hop after. `silences` is of shape (n, 2): start and end of
-    each stretch without sound. `loudness` is integrated (LUFS, EBU R 128), None for silence.
+    each stretch without sound.
     """
 
     start: Seconds
@@ -153,7 +153,6 @@ class AudioFeatures:
     speech: Values
     novelty: Values
     silences: Times
-    loudness: float | None
 
 
 @version_tolerant
@@ -168,8 +167,8 @@ class MediaFeatures:
     version: int
     duration: Seconds
     partial: bool
-    sight: VideoFeatures | None
-    hearing: AudioFeatures | None
+    video: VideoFeatures | None
+    audio: AudioFeatures | None
 
 
 @version_tolerant

@@ -15,8 +15,8 @@ from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import RequestContext
-from deployments.ingress.media import MediaServices, VideoDisabled
 from deployments.ingress.permissions import MAX_RESOURCE, services_of
+from deployments.video.services import MediaServices, VideoDisabled
 
 
 @dataclass(frozen=True, slots=True)

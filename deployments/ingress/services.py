@@ -19,10 +19,10 @@ from deployments.contracts.generation import TextGenerator
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.drain_status import Server
-from deployments.ingress.media import MediaServices
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.scaling import ScalingOverview
 from deployments.limiter.status import LimitStatus
+from deployments.video.services import MediaServices
 
 
 async def _none(models: Collection[str]) -> Collection[str]:

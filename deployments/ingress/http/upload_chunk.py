@@ -1,8 +1,8 @@
-"""The body of one request as a piece of a recording: bytes as they come, and how they ended.
+"""The body of one upload request: its bytes as they arrive, and how it ended.
 
-A piece that breaks off is worth keeping as far as it came, unless a checksum speaks of the whole of
-it. A client that sends nothing for a while has gone, too: the upload must not stay locked for it.
-Serve cancels the request of a client that left, with what had come still in line.
+An interrupted body is stored as far as it arrived, unless it has a checksum. A client that sends
+nothing for a while counts as gone: it must not keep the upload locked. Serve cancels the request of
+a client that disconnected while received bytes are still queued.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from cluster.runtime.problems import ClientGone, Problem, RequestTimeout
 
 IDLE_S = 20.0
-ENDING_S = 1.0  # for what had come before the request was cancelled
+ENDING_S = 1.0  # for bytes received before the request was cancelled
 
 T = TypeVar("T")
 
 
 class UploadChunk:
-    """`broken` is why the body ended early, once it has."""
+    """`broken` is why the body ended early, if it did."""
 
     def __init__(self, request: Request, *, keep_broken: bool, idle_s: float = IDLE_S) -> None:
         self.broken: Problem | None = None
@@ -31,8 +31,8 @@ class UploadChunk:
         self._waiting: asyncio.Timeout | None = None
 
     async def drain_into(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work`, which reads the chunks, makes of them. If this request is cancelled it keeps
-        what had come by then, and only then is the request over.
+        """The result of `work`, which reads the chunks. If this request is cancelled, `work` first
+        stores the bytes received so far.
         """
         task = asyncio.ensure_future(work)
         try:
@@ -43,7 +43,7 @@ class UploadChunk:
             raise
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Ends where the body broke off, or raises `broken` if that is not to be kept."""
+        """Ends where the body was interrupted, or raises `broken` if that must not be stored."""
         while self.broken is None:
             chunk = await self._next()
             if chunk is None:
@@ -53,9 +53,9 @@ class UploadChunk:
             raise self.broken
 
     async def _next(self) -> bytes | None:
-        patience = min(asyncio.get_running_loop().time() + self._idle_s, self._until)
+        until = min(asyncio.get_running_loop().time() + self._idle_s, self._until)
         try:
-            async with asyncio.timeout_at(patience) as self._waiting:
+            async with asyncio.timeout_at(until) as self._waiting:
                 return await anext(self._stream, None)
         except TimeoutError:
             self.broken = RequestTimeout(f"No byte came for {self._idle_s:g} s.")

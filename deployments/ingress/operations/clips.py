@@ -1,35 +1,27 @@
-"""`clips`: order clips of a video, by HTTP or handle; `jobs.get`: how an order stands.
+"""`clips`: request clips of a video, by HTTP or handle; `jobs.get`: the state of the job.
 
-An order is held against the recording before anything is charged, its seconds of video are set
-aside in the tenant's limits, and its job is written in one transaction.
+A request is checked against the recording before anything is charged, its seconds of video are
+reserved in the tenant's limits, and its job is written in one transaction.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from cluster.runtime.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import record
-from deployments.contracts.clips import ClipOptions
 from deployments.contracts.jobs import Job, NewJob
-from deployments.contracts.media import MediaInfo
 from deployments.ingress.admission import current_entrance
 from deployments.ingress.context import RequestContext
 from deployments.ingress.http.streaming import Events
-from deployments.ingress.media import MediaServices, VideoDisabled
 from deployments.ingress.response_store import store_response
 from deployments.ingress.schemas.clips import ClipJobCreate, JobQueryBody
 from deployments.video.billing import CHARGE, LEDGER, charge, charge_to_json
-from deployments.video.captions.glyphs import why_undrawn
-from deployments.video.captions.styles import NONE, find
-from deployments.video.catalog import Video, transcript_of
+from deployments.video.clip_order import caption_warnings, clip_job_spec
 from deployments.video.job_spec import CLIPS, ClipJobSpec, to_spec
-from deployments.video.probe.media_info_json import from_json
-from deployments.video.probe.tracks import with_sound
+from deployments.video.services import MediaServices, VideoDisabled
 
 DAY_S = 86_400.0
 NOTHING = UsageAmounts()
@@ -37,7 +29,7 @@ WARNINGS = "warnings"
 
 
 class Clips:
-    """Body: ClipOrder. Answer: the job. It is made of the video as it is now."""
+    """Body: ClipJobCreate. Answer: the job, of the video in its current state."""
 
     schema = ClipJobCreate
     request_class = RequestClass.MEDIA
@@ -51,18 +43,18 @@ class Clips:
 
     async def answer(self, call: RequestContext, body: ClipJobCreate) -> dict[str, Any]:
         call.require(Scope.MEDIA_WRITE)
-        media = _there(self._media)
+        media = _enabled(self._media)
         tenant = call.caller.tenant
         plan, video = self._plan_of(tenant), await media.videos.get(tenant, body.video)
-        order = _order(video, body.options(), plan)
-        warnings = _warnings(video, order.options)
-        amounts = UsageAmounts(video_seconds=order.video_seconds)
+        spec = clip_job_spec(video, body.options(), plan)
+        warnings = caption_warnings(video, spec.options)
+        amounts = UsageAmounts(video_seconds=spec.video_seconds)
         entrance = current_entrance.get()
         if entrance is None:
             raise RuntimeError("an order that no gate let in")
         reserved = await entrance.permit.reserve(LEDGER, amounts)
         try:
-            job = await self._accepted(media, call, order, plan, warnings)
+            job = await self._create_job(media, call, spec, plan, warnings)
         except BaseException:
             reserved.settle(NOTHING, requests=0)
             raise
@@ -73,31 +65,31 @@ class Clips:
         """One event, the job: /api/v1/jobs/{job}/events has the rest."""
         yield None, await self.answer(call, body)
 
-    async def _accepted(
+    async def _create_job(
         self,
         media: MediaServices,
         call: RequestContext,
-        order: ClipJobSpec,
+        spec: ClipJobSpec,
         plan: Plan,
         warnings: list[str],
     ) -> Job:
-        caller, seconds = call.caller, order.video_seconds
-        charged = charge(caller.tenant, caller.key_id, plan, seconds, float(call.created))
+        caller, seconds = call.caller, spec.video_seconds
+        entry = charge(caller.tenant, caller.key_id, plan, seconds, float(call.created))
         new = NewJob(
             tenant=caller.tenant,
             kind=CLIPS,
             key=caller.key_id,
-            spec={**to_spec(order), CHARGE: charge_to_json(charged), WARNINGS: warnings},
-            subject=order.video,
-            cost=max(1, plan.weights.cost(UsageAmounts(video_seconds=order.video_seconds))),
+            spec={**to_spec(spec), CHARGE: charge_to_json(entry), WARNINGS: warnings},
+            subject=spec.video,
+            cost=max(1, plan.weights.cost(UsageAmounts(video_seconds=spec.video_seconds))),
             weight=caller.weight,
             priority=call.priority,
             keep_s=plan.media.clip_days * DAY_S,
             request_id=call.request_id,
         )
         async with media.database.begin() as connection:
-            await media.videos.lock(connection, caller.tenant, order.video)
-            await record(connection, charged)
+            await media.videos.lock(connection, caller.tenant, spec.video)
+            await record(connection, entry)
             job = await media.jobs.create(connection, new)
             await store_response(connection, job_response(job))
             return job
@@ -117,7 +109,7 @@ class GetJob:
 
     async def answer(self, call: RequestContext, body: JobQueryBody) -> dict[str, Any]:
         call.require(Scope.MEDIA_READ)
-        media, tenant = _there(self._media), call.caller.tenant
+        media, tenant = _enabled(self._media), call.caller.tenant
         job = await media.jobs.get(tenant, body.job)
         parts = await media.jobs.parts(tenant, body.job)
         return {**job_response(job), "clips": [media.clip(tenant, part) for part in parts]}
@@ -127,54 +119,14 @@ class GetJob:
 
 
 def job_response(job: Job) -> dict[str, Any]:
-    """A job as answers show it: of what it was told, which names paths, the warnings only."""
-    said = asdict(job)
-    del said["spec"]
+    """A job as callers see it: without its spec, which names paths, but with its warnings."""
+    fields = asdict(job)
+    del fields["spec"]
     warnings = list(job.spec.get(WARNINGS, ()))
-    return {"object": "job", **said, "priority": str(job.priority), WARNINGS: warnings}
+    return {"object": "job", **fields, "priority": str(job.priority), WARNINGS: warnings}
 
 
-def _there(media: MediaServices | None) -> MediaServices:
+def _enabled(media: MediaServices | None) -> MediaServices:
     if media is None:
         raise VideoDisabled
     return media
-
-
-def _order(video: Video, options: ClipOptions, plan: Plan) -> ClipJobSpec:
-    """Raises Conflict (the video is not ready) and InvalidRequest, naming the field."""
-    if video.state != "ready" or video.info is None:
-        raise Conflict(f"Video '{video.id}' is {video.state}; clips need one that is ready.")
-    info = with_sound(from_json(video.info), options.audio_track, options.language)
-    find(options.captions)
-    said = video.transcript
-    return ClipJobSpec(
-        video=video.id,
-        name=video.name,
-        path=video.path,
-        sha256=video.sha256,
-        info=info,
-        options=options,
-        video_seconds=_seconds(info, options),
-        clip_days=plan.media.clip_days,
-        transcript=None if said is None else (transcript_of(video.id), str(said["kind"])),
-    )
-
-
-def _warnings(video: Video, options: ClipOptions) -> list[str]:
-    """What will not come out as asked for, as far as it is known beforehand."""
-    scripts = (video.transcript or {}).get("undrawn_scripts", ())
-    if not scripts or options.captions == NONE:
-        return []
-    return [why_undrawn(scripts)]
-
-
-def _seconds(info: MediaInfo, options: ClipOptions) -> int:
-    """Whole seconds of the recording that are looked at."""
-    end = info.duration if options.end is None else min(options.end, info.duration)
-    if options.start >= end:
-        raise InvalidRequest(
-            f"start: {options.start:g} is not before the recording's end, {info.duration:g}.",
-            param="start",
-            limit=info.duration,
-        )
-    return max(1, math.ceil(end - options.start))

@@ -1,7 +1,7 @@
-"""`videos.import`: fetch a recording from a URL, by a job.
+"""`videos.import`: fetches a recording from a URL, by a job.
 
 The URL is checked before anything is written; the video's row and its job are written in one
-transaction, so neither is there without the other.
+transaction, so neither exists without the other.
 """
 
 from dataclasses import replace
@@ -11,16 +11,16 @@ from cluster.tenants.plan import RequestClass
 from deployments.contracts.jobs import NewJob
 from deployments.ingress.context import RequestContext
 from deployments.ingress.http.streaming import Events
-from deployments.ingress.http.tus import name_of
-from deployments.ingress.media import MediaServices
 from deployments.ingress.response_store import store_response
 from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
 from deployments.video.catalog import Video, new_id
 from deployments.video.import_job import IMPORT
+from deployments.video.services import MediaServices
+from deployments.video.uploads.tus import name_of
 
 
 class ImportVideo:
-    """Body: VideoImport. Answer: ImportAnswer. Its caller was allowed to before."""
+    """Body: VideoImport. Answer: ImportAnswer. The route has checked the scope."""
 
     schema = VideoImport
     request_class = RequestClass.MEDIA
@@ -32,18 +32,18 @@ class ImportVideo:
         return False
 
     async def answer(self, call: RequestContext, body: VideoImport) -> dict[str, Any]:
-        """Raises UnsafeUrl and StoreDown."""
+        """Raises UnsafeUrl and DatabaseUnavailable."""
         media = self._media
         url = (await media.guard.target(body.url)).location.url
         name = name_of(body.name, url.partition("?")[0])
-        draft = media.intake.draft(call.caller.tenant, call.caller.key_id, name, new_id())
+        draft = media.ingest.draft(call.caller.tenant, call.caller.key_id, name, new_id())
         video = replace(draft, state="importing")
         async with media.database.begin() as connection:
             await media.videos.add(connection, video)
             job = await media.jobs.create(connection, _job(call, video, url))
-            said = ImportAnswer(video=VideoAnswer.of(video), job=job.id).model_dump(mode="json")
-            await store_response(connection, said)
-        return said
+            answer = ImportAnswer(video=VideoAnswer.of(video), job=job.id).model_dump(mode="json")
+            await store_response(connection, answer)
+        return answer
 
     async def events(self, call: RequestContext, body: VideoImport) -> Events:
         """One event, the answer: the job has events of its own."""

@@ -13,7 +13,6 @@ from deployments.ingress.authentication import authenticate
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.idempotency import IdempotentOperation, key_of
-from deployments.ingress.media import MediaServices, VideoDisabled
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.clips import Clips
 from deployments.ingress.operations.run import OperationCall
@@ -28,6 +27,7 @@ from deployments.ingress.schemas.clips import (
 )
 from deployments.ingress.schemas.jobs import JobAnswer
 from deployments.video.captions import styles
+from deployments.video.services import MediaServices, VideoDisabled
 
 router = APIRouter(prefix="/api/v1", tags=["clips"])
 RETRY_AFTER_S = "2"
@@ -47,15 +47,15 @@ Number = Annotated[int, Path(ge=1, le=10_000, description="The clip's number, fr
     openapi_extra=request_body(ClipRequest),
 )
 async def create_clips(video: VideoId, request: Request) -> Response:
-    """Answers with the job, whose address is in `Location`. With an `Idempotency-Key` the same
-    request makes one job, however often it is sent.
+    """Answers with the job, whose URL is in `Location`. With an `Idempotency-Key`, repetitions of a
+    request create one job.
     """
     services = services_of(request)
     operation: Operation[Any] = Clips(services.media, services.plan_of)
     call, state = authenticate(services, request, operation.request_class), request.scope["state"]
     name = f"clips:{video}"
     try:
-        wanted = await read_json(request, ClipRequest)
+        body = await read_json(request, ClipRequest)
         if (key := key_of(request.scope["headers"])) is not None:
             raw = await request.body()
             operation = IdempotentOperation(operation, services.idempotency, name, key, raw, state)
@@ -64,10 +64,10 @@ async def create_clips(video: VideoId, request: Request) -> Response:
         raise
     passage = OperationCall(services.gate, call, "clips", operation)
     state["fields"] = passage.headers
-    answer = await passage.answer(ClipJobCreate(video=video, **wanted.model_dump()))
-    said = JobAnswer.model_validate(answer).model_dump_json()
+    answer = await passage.answer(ClipJobCreate(video=video, **body.model_dump()))
+    content = JobAnswer.model_validate(answer).model_dump_json()
     headers = {"Location": f"/api/v1/jobs/{answer['id']}", "Retry-After": RETRY_AFTER_S}
-    return Response(said, 202, headers, "application/json")
+    return Response(content, 202, headers, "application/json")
 
 
 @router.get(
@@ -77,14 +77,14 @@ async def create_clips(video: VideoId, request: Request) -> Response:
     summary="The clips of a job, with links to their files",
 )
 async def list_clips(entry: ReadsMedia, job: JobId, request: Request) -> ClipsAnswer:
-    """Of use while the job runs: each clip is there as soon as it is ready."""
+    """Can be polled while the job runs: each clip is listed as soon as it is ready."""
     media = _media(request)
-    found = await media.jobs.get(entry.tenant, job)
+    record = await media.jobs.get(entry.tenant, job)
     clips = [
         ClipAnswer.model_validate(media.clip(entry.tenant, part))
         for part in await media.jobs.parts(entry.tenant, job)
     ]
-    return ClipsAnswer(job=job, video=found.subject, state=found.state, data=clips)
+    return ClipsAnswer(job=job, video=record.subject, state=record.state, data=clips)
 
 
 @router.get(
@@ -96,10 +96,12 @@ async def list_clips(entry: ReadsMedia, job: JobId, request: Request) -> ClipsAn
 async def capabilities(call: AnyCaller, request: Request) -> CapabilitiesAnswer:
     call.require(Scope.MEDIA_READ)
     media = _media(request)
-    limits = media.intake.limits_of(call.caller.tenant)
+    limits = media.ingest.limits_of(call.caller.tenant)
     return CapabilitiesAnswer.model_validate(
         {
-            "abilities": {name: asdict(each) for name, each in (await media.abilities()).items()},
+            "abilities": {
+                name: asdict(each) for name, each in (await media.capabilities()).items()
+            },
             "aspects": list(ASPECTS),
             "qualities": ["draft", "standard", "final"],
             "caption_styles": list(styles()),

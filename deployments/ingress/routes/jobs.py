@@ -17,7 +17,6 @@ from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.sse_feed import KEEP_ALIVE, EventFeedResponse, feed_frame
 from deployments.ingress.http.streaming import SSE
-from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import (
     ReadsMedia,
     TenantInQuery,
@@ -30,6 +29,7 @@ from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.jobs import JobAnswer, JobDetail, JobPage, JobQuery
 from deployments.jobs.event_stream import BEAT_S, GapEvent, follow, has_ended
 from deployments.jobs.store import JobStore
+from deployments.video.services import VideoDisabled
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 

@@ -3,7 +3,7 @@
 from deployments.video.captions.font import FONTS, fonts
 from deployments.video.captions.glyphs import omission_reason, unsupported_scripts
 from deployments.video.captions.styles import CaptionStyle, register, safe_area, styles
-from deployments.video.captions.timeline import Timeline
+from deployments.video.captions.words import Timeline
 from deployments.video.captions.writing import captions, on_timeline
 
 __all__ = [

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import regex
 
 from deployments.contracts.media import Seconds, Word
-from deployments.video.captions.timeline import Timeline
 
 LONGEST_WORD = 300  # characters; what is beyond is cut off
 SHORTEST_S = 0.04
+MIN_INSIDE = 0.5  # share of a word that has to lie within the clip; others are dropped
 SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _CONTROL = regex.compile(
     r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
@@ -43,6 +43,40 @@ class TimedText:
     glued: bool = False
     closes: bool = False
     breaks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`kept` are the stretches (start, end) of the source that make up the clip, rising and apart.
+    Raises ValueError for others.
+    """
+
+    kept: tuple[tuple[Seconds, Seconds], ...]
+
+    def __post_init__(self) -> None:
+        edges = [edge for stretch in self.kept for edge in stretch]
+        pairs = zip(edges, edges[1:], strict=False)
+        if not edges or not all(before <= after for before, after in pairs):
+            raise ValueError("the kept stretches of a clip rise and do not overlap")
+
+    @property
+    def duration(self) -> Seconds:
+        return sum(end - start for start, end in self.kept)
+
+    def to_clip_time(self, start: Seconds, end: Seconds) -> tuple[Seconds, Seconds] | None:
+        """Where (start, end) of the source is in the clip, clamped to the stretch that holds most
+        of it; None if less than half of it is inside.
+        """
+        offset, best, found = 0.0, 0.0, None
+        for first, last in self.kept:
+            low, high = max(start, first), min(end, last)
+            inside = (
+                first <= start < last if end <= start else high - low >= MIN_INSIDE * (end - start)
+            )
+            if inside and (found is None or high - low > best):
+                best, found = high - low, (offset + low - first, offset + max(low, high) - first)
+            offset += last - first
+        return found
 
 
 def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:

@@ -15,8 +15,7 @@ from deployments.video.captions import ass, subtitles
 from deployments.video.captions.glyphs import drawable
 from deployments.video.captions.grouping import LineBudget, cues
 from deployments.video.captions.styles import CaptionStyle, find
-from deployments.video.captions.timeline import Timeline
-from deployments.video.captions.words import TimedText, pieces
+from deployments.video.captions.words import TimedText, Timeline, pieces
 
 _EAST = {"zh", "ja", "ko"}
 _HAN, _KANA, _HANGUL = (

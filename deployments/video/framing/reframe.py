@@ -23,7 +23,7 @@ Stretch = tuple[Seconds, Seconds, bool]
 
 
 def frame(
-    sight: VideoFeatures | None,
+    video_features: VideoFeatures | None,
     info: MediaInfo,
     start: Seconds,
     end: Seconds,
@@ -47,8 +47,8 @@ def frame(
         return Framing(aspect, fit=True)
     axis, share = (0, width) if width < 1 else (1, height)
     shots = [
-        frame_shot(track(sight, first, last, axis), first, last, share)
-        for first, last in _shots(sight, start, end)
+        frame_shot(track(video_features, first, last, axis), first, last, share)
+        for first, last in _shots(video_features, start, end)
     ]
     fits = _fits(shots) if mode == "auto" else ()
     if sum(last - first for first, last in fits) >= _MOSTLY * (end - start):
@@ -57,10 +57,10 @@ def frame(
 
 
 def _shots(
-    sight: VideoFeatures | None, start: Seconds, end: Seconds
+    video_features: VideoFeatures | None, start: Seconds, end: Seconds
 ) -> list[tuple[Seconds, Seconds]]:
     edges = [start]
-    for cut in () if sight is None else np.sort(sight.cuts).tolist():
+    for cut in () if video_features is None else np.sort(video_features.cuts).tolist():
         if cut - edges[-1] >= _SHORTEST_SHOT_S and end - cut >= _SHORTEST_SHOT_S:
             edges.append(cut)
     return list(zip(edges, [*edges[1:], end], strict=True))

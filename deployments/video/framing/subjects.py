@@ -42,15 +42,17 @@ class Track:
         return np.where(lost, np.nan, edges[0]), np.where(lost, np.nan, edges[1])
 
 
-def track(sight: VideoFeatures | None, start: Seconds, end: Seconds, axis: int) -> Track | None:
+def track(
+    video_features: VideoFeatures | None, start: Seconds, end: Seconds, axis: int
+) -> Track | None:
     """The subject between `start` and `end` along `axis` (0: across, 1: down); None if it is not
     known anywhere there. What moves, and often, is the subject while it rests too, whatever else
     stands out then.
     """
-    if sight is None:
+    if video_features is None:
         return None
-    here = (sight.subject_times >= start) & (sight.subject_times < end)
-    rows = sight.subjects[here].astype(np.float64)
+    here = (video_features.subject_times >= start) & (video_features.subject_times < end)
+    rows = video_features.subjects[here].astype(np.float64)
     sure = np.isfinite(rows).all(axis=1) & (rows[:, 4] >= SURE)
     if not sure.any():
         return None
@@ -58,7 +60,7 @@ def track(sight: VideoFeatures | None, start: Seconds, end: Seconds, axis: int) 
     taken = moves if moves.sum() >= _OFTEN * sure.sum() else sure
     centre, size = rows[taken, axis], np.maximum(rows[taken, 2 + axis], 0.0)
     return Track(
-        sight.subject_times[here][taken],
+        video_features.subject_times[here][taken],
         _median(np.clip(centre - size / 2, 0.0, 1.0)),
         _median(np.clip(centre + size / 2, 0.0, 1.0)),
         float(sure.mean()),

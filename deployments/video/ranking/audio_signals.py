@@ -1,4 +1,4 @@
-"""What stands out to the ear. In: hearing. Out: deviations on the grid: energy, bursts, laughter.
+"""What stands out to the ear. In: audio features. Out: energy, bursts and laughter on the grid.
 
 Loud is not enough. A recording's beginning, a song or a click is loud without being news: `energy`
 must rise over what came before and after, and live (change within seconds); every measure is taken
@@ -32,18 +32,18 @@ STRONG_DB = 20.0  # over the usual swing; more is not better
 COARSEST_HOP_S = 0.06  # laughter's modulation is not seen in coarser levels
 
 
-def audio_signals(hearing: AudioFeatures | None, grid: Grid) -> dict[str, Curve]:
+def audio_signals(audio_features: AudioFeatures | None, grid: Grid) -> dict[str, Curve]:
     """`energy`, `bursts` and `laughter` by half second; empty where nothing can be told."""
-    if hearing is None or grid.count == 0 or hearing.level.size == 0:
+    if audio_features is None or grid.count == 0 or audio_features.level.size == 0:
         return {}
-    level = np.maximum(hearing.level.astype(np.float64), QUIETEST_DB)
-    times = hearing.start + np.arange(level.size) * hearing.hop_s
+    level = np.maximum(audio_features.level.astype(np.float64), QUIETEST_DB)
+    times = audio_features.start + np.arange(level.size) * audio_features.hop_s
     if float(level.max()) <= QUIETEST_DB:
         return {}
     steady = grid.medians(times, level)
     curves = {"energy": _energy(steady, grid), "bursts": _bursts(steady, grid)}
-    if hearing.hop_s <= COARSEST_HOP_S:
-        curves["laughter"] = _laughter(level, hearing, grid)
+    if audio_features.hop_s <= COARSEST_HOP_S:
+        curves["laughter"] = _laughter(level, audio_features, grid)
     return curves
 
 
@@ -72,20 +72,22 @@ def _bursts(steady: Curve, grid: Grid) -> Curve:
     return deviations(dense * _liveliness(steady, grid), RISE_DB / 2)
 
 
-def _laughter(level: Curve, hearing: AudioFeatures, grid: Grid) -> Curve:
+def _laughter(level: Curve, audio_features: AudioFeatures, grid: Grid) -> Curve:
     """How strongly and how regularly the loudness swings four to six times a second: the line in
     the spectrum of its envelope (dB over what is usual), by its share of all that swings."""
-    width = round(MODULATION_S / hearing.hop_s)
-    stride = max(1, round(STEP_S / hearing.hop_s))
+    width = round(MODULATION_S / audio_features.hop_s)
+    stride = max(1, round(STEP_S / audio_features.hop_s))
     if level.size < width:
         return grid.zeros()
     windows = sliding_window_view(10 ** (level / 20), width)[::stride]
     shape = np.hanning(width)
     swings = np.abs(np.fft.rfft((windows - windows.mean(1, keepdims=True)) * shape, axis=1)) ** 2
-    rates = np.fft.rfftfreq(width, hearing.hop_s)
+    rates = np.fft.rfftfreq(width, audio_features.hop_s)
     line = _peak(swings[:, (rates >= LAUGHTER_HZ[0]) & (rates <= LAUGHTER_HZ[1])])
     rest = swings[:, (rates > SLOWER_HZ) & (rates <= 12.0)].sum(1)
-    centres = hearing.start + (np.arange(len(windows)) * stride + width / 2) * hearing.hop_s
+    centres = (
+        audio_features.start + (np.arange(len(windows)) * stride + width / 2) * audio_features.hop_s
+    )
     regular = grid.medians(centres, line / np.maximum(rest, 1e-12))
     strong = grid.medians(centres, 10 * np.log10(line + 1e-9))
     risen = np.clip(strong - np.median(strong), 0.0, STRONG_DB) / STRONG_DB

@@ -86,12 +86,12 @@ def _gaps(words: Spans, closing: set[float], start: float, end: float) -> Iterat
 
 
 def _landmarks(features: MediaFeatures) -> Iterator[Found]:
-    if features.hearing is not None:
-        for begins, ends in np.asarray(features.hearing.silences, dtype=np.float64).reshape(-1, 2):
+    if features.audio is not None:
+        for begins, ends in np.asarray(features.audio.silences, dtype=np.float64).reshape(-1, 2):
             inset = min(LEAD_S, (ends - begins) / 2)
             yield ends - inset, begins + inset, SILENCE
-    if features.sight is not None:
-        yield from ((float(cut), float(cut), CUT) for cut in features.sight.cuts)
+    if features.video is not None:
+        yield from ((float(cut), float(cut), CUT) for cut in features.video.cuts)
 
 
 def _points(

@@ -16,10 +16,9 @@ from deployments.video.ranking.candidates import Candidates, candidates_of
 from deployments.video.ranking.cut_points import CutPoints, borders_of
 from deployments.video.ranking.explanations import evidence_of, excerpt_of
 from deployments.video.ranking.scoring import sub_scores, total
-from deployments.video.ranking.selection import drop_mid_word, non_overlapping
+from deployments.video.ranking.selection import drop_mid_word, evenly_spaced, non_overlapping
 from deployments.video.ranking.sentences import Sentence, sentences_of
 from deployments.video.ranking.signals import Signals, signals_of
-from deployments.video.ranking.spread import evenly_spaced
 
 POOL = 3  # candidates scored for each clip asked for
 SHORTEST_S = 0.1
@@ -93,7 +92,7 @@ def _wanted(
     start = max(0.0, options.start)
     end = length if options.end is None else min(options.end, length)
     why = "the recording is" if end - start >= length - SHORTEST_S else "the wanted range is"
-    shown = None if features.sight is None else features.sight.shown
+    shown = None if features.video is None else features.video.shown
     if shown is None:
         return start, end, why
     first, last = shown[0] - HELD_BEFORE_S, shown[1] + HELD_AFTER_S

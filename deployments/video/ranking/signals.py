@@ -49,8 +49,8 @@ def signals_of(
     """`without` names signals to leave out (ablation)."""
     grid = Grid.over(duration)
     found = {
-        **audio_signals(features.hearing, grid),
-        **visual_signals(features.sight, grid),
+        **audio_signals(features.audio, grid),
+        **visual_signals(features.video, grid),
         **speech_signals(sentences, grid, keywords),
     }
     curves = {name: found[name] for name in WEIGHTS if name in found and name not in without}

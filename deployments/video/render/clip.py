@@ -11,17 +11,32 @@ from pathlib import Path
 from typing import Literal
 
 from deployments.contracts.clips import ClipPlan, OutputPlan, RenderedFile, RenderFacts
-from deployments.contracts.media import MediaSource
+from deployments.contracts.media import AudioTrack, MediaInfo, MediaSource
 from deployments.video.captions.font import files_for
 from deployments.video.errors import MediaDamaged
+from deployments.video.probe.tracks import sound_of
+from deployments.video.render.audio_filters import (
+    METER,
+    gain_filters,
+    to_filter_string,
+    trim_and_resample,
+)
 from deployments.video.render.channels import REPAIRED
 from deployments.video.render.command import RenderCommand, command
-from deployments.video.render.loudness import is_silent
-from deployments.video.render.normalise_loudness import find_gain
-from deployments.video.render.span import Span, find_span
+from deployments.video.render.loudness import (
+    Gain,
+    LoudnessMeasurement,
+    gain_to,
+    is_limiting,
+    is_silent,
+    makeup_gain,
+    parse_loudness,
+)
+from deployments.video.render.span import Span, find_span, sought
 from deployments.video.render.video_filters import FONTS
-from deployments.video.render.workspace import link_or_copy, open_workspace
+from deployments.video.render.workspace import Workspace, link_or_copy, open_workspace
 from deployments.video.sandbox import Cancel
+from deployments.video.sandbox.inputs import ffmpeg_input
 
 OnProgress = Callable[[float], None]
 
@@ -129,3 +144,32 @@ def _described(kind: Literal["video", "thumbnail"], output: OutputPlan, path: Pa
 def _clear(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
+
+
+ROUNDS = 2
+CLOSE = 0.3  # LU
+
+
+def find_gain(plan: ClipPlan, info: MediaInfo, span: Span, work: Workspace) -> Gain:
+    """The gain that brings the clip to the plan's loudness after the limiter."""
+    track = sound_of(info)
+    if span.heard is None or track is None:
+        return Gain()
+    gain = gain_to(plan.loudness, span.heard)
+    if plan.loudness is None or gain.db == 0 or not is_limiting(gain, span.heard):
+        return gain
+    for _ in range(ROUNDS):
+        again = makeup_gain(gain, plan.loudness, _heard(track, span, gain, work))
+        done, gain = abs(again.db - gain.db) < CLOSE, again
+        if done:
+            break
+    return gain
+
+
+def _heard(track: AudioTrack, span: Span, gain: Gain, work: Workspace) -> LoudnessMeasurement:
+    argv = work.ffmpeg("-v", "info", "-nostats", *sought(span.seek))
+    argv += ["-t", f"{span.lead + span.duration:.6f}", *ffmpeg_input(work.source)]
+    even = trim_and_resample(span.lead, span.duration, True, span.repair)
+    chain = to_filter_string((*even, *gain_filters(gain), METER))
+    argv += ["-filter_complex", f"[0:{track.index}]{chain}[a]", "-map", "[a]"]
+    return parse_loudness(work.run([*argv, "-f", "null", "-"]).err)

@@ -129,3 +129,31 @@ def _candidates(source: Stream, number: int) -> Stream:
 
 def _text(rate: Fraction) -> str:
     return f"{rate.numerator}/{rate.denominator}"
+
+
+_WAVE = "0x4CC3FF"
+_SHARE = 3  # the wave takes one part in three of the height
+
+
+def waveform_filter(
+    sound: Sequence[Stream], span: Span, outputs: Sequence[OutputPlan], stem: str
+) -> tuple[VideoOutput, ...]:
+    """A drawing for each of `outputs`, from a copy of the sound for each, as loud as it will be."""
+    return tuple(
+        burn_in(_wave(copy, span, output), {}, output, span.frames, f"{stem}o{number}")
+        for number, (copy, output) in enumerate(zip(sound, outputs, strict=True))
+    )
+
+
+def _wave(sound: Stream, span: Span, output: OutputPlan) -> Stream:
+    height = max(2, output.height // _SHARE // 2 * 2)
+    rate = f"{span.rate.numerator}/{span.rate.denominator}"
+    mono = sound.filter("aformat", channel_layouts="mono")
+    form = {"mode": "cline", "draw": "full", "scale": "sqrt", "colors": _WAVE}
+    drawn = mono.filter("showwaves", s=f"{output.width}x{height}", rate=rate, **form)
+    ground = {"w": output.width, "h": output.height, "x": 0, "y": (output.height - height) // 2}
+    picture = to_yuv420(drawn, "rgba").filter("pad", **ground).filter("setsar", 1)
+    lifted = picture.filter("lutyuv", y="max(val,36)")
+    timed = lifted.filter("setpts", f"N/({rate})/TB")
+    held = timed.filter("tpad", stop_mode="clone", stop=2)
+    return to_sdr(held.filter("trim", end_frame=span.frames), "sdr")

@@ -3,8 +3,8 @@
 Words are in order and do not overlap. Everything read here was written by strangers.
 """
 
+from deployments.video.transcript.cues import TranscriptRefused
 from deployments.video.transcript.embedded import embedded_transcript
-from deployments.video.transcript.failures import TranscriptRefused
 from deployments.video.transcript.parsing import MAX_BYTES, Kind, parse_transcript
 from deployments.video.transcript.reading import ReadsTranscripts, read_transcript
 from deployments.video.transcript.speech import SpeechToText, Whisper, speech_ability

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from deployments.contracts.media import Seconds
+from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.notes import Notes
 
 MAX_CUES = 50_000
@@ -61,3 +62,14 @@ def _presumed_end(cue: TranscriptCue, following: Seconds) -> Seconds:
         if following < UNKNOWN
         else min(cue.start + 0.5 + text / _READ_PER_S, longest)
     )
+
+
+__all__ = ["TranscriptRefused", "check_size"]
+
+
+def check_size(field: str, got: int, limit: int) -> None:
+    """Raises TranscriptRefused where a count is over its limit."""
+    if got > limit:
+        raise TranscriptRefused(
+            f"{field}: is {got}; the limit is {limit}.", field=field, limit=limit
+        )

@@ -14,8 +14,9 @@ from deployments.video.transcript.cues import (
     UNKNOWN,
     TimedLine,
     TranscriptCue,
+    TranscriptRefused,
+    check_size,
 )
-from deployments.video.transcript.failures import TranscriptRefused, check_size
 from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.times import number
 

@@ -11,21 +11,28 @@
 | `{events: [{tStartMs, dDurationMs, segs}]}` | YouTube's json3 |
 """  # noqa: E501
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deployments.contracts.media import Seconds
 from deployments.video.transcript.alignment import aligned
-from deployments.video.transcript.cues import MAX_TEXT, UNKNOWN, TimedLine, TranscriptCue
-from deployments.video.transcript.failures import TranscriptRefused
+from deployments.video.transcript.cues import (
+    MAX_CUES,
+    MAX_TEXT,
+    UNKNOWN,
+    TimedLine,
+    TranscriptCue,
+    TranscriptRefused,
+    check_size,
+)
 from deployments.video.transcript.json_entries import (
     milliseconds,
     segments,
     words,
     words_alone,
 )
-from deployments.video.transcript.json_reading import loads
 from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.times import number
 
@@ -155,3 +162,38 @@ _SHAPES = {
     "results": _of_results,
     "events": _of_events,
 }
+
+_TRIED = 20  # lines of which one has to be JSON
+
+
+def loads(text: str, notes: Notes) -> Any:
+    """The value, or the list of the lines' values. Raises TranscriptRefused."""
+    found = _value(text)
+    return found if found is not _BROKEN else _lines(text, notes)
+
+
+_BROKEN = object()
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=lambda _: None)
+    except (ValueError, RecursionError):
+        return _BROKEN
+
+
+def _lines(text: str, notes: Notes) -> list[Any]:
+    lines = [line for line in text.split("\n") if line.strip()]
+    check_size("cues", len(lines), MAX_CUES)
+    found: list[Any] = []
+    for line_number, line in enumerate(lines, 1):
+        value = _value(line) if line.lstrip()[:1] == "{" else _BROKEN
+        if value is not _BROKEN:
+            found.append(value)
+        elif line_number >= _TRIED and not found:
+            break
+        else:
+            notes.count("line", "left out: it is not JSON", f"line {line_number}")
+    if not found:
+        raise TranscriptRefused("The transcript is not JSON.")
+    return found

@@ -21,8 +21,8 @@ from deployments.video.errors import (
     TranscriptRefused,
 )
 from deployments.video.sandbox import Cancel, ChildLimits, python_child
-from deployments.video.transcript.child_output import read_output
-from deployments.video.transcript.failures import check_size
+from deployments.video.sandbox.folders import read_output
+from deployments.video.transcript.cues import check_size
 from deployments.video.transcript.json_entries import MAX_WORDS
 from deployments.video.transcript.parsing import MAX_BYTES, Kind, Origin
 

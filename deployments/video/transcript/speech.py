@@ -14,7 +14,7 @@ from deployments.contracts.media import AudioTrack, Capability, MediaSource, Tra
 from deployments.video.errors import MediaDamaged
 from deployments.video.probe.tracks import sound_of
 from deployments.video.sandbox import Cancel, ChildLimits, OnLine, python_child
-from deployments.video.transcript.child_output import lend_source, read_output
+from deployments.video.sandbox.folders import lend_source, read_output
 from deployments.video.transcript.parsing import MAX_BYTES
 from deployments.video.transcript.reading import read_transcript
 

@@ -8,8 +8,13 @@ not to the letter, and take a time that grows with the square of the number of b
 
 import regex
 
-from deployments.video.transcript.cues import MAX_CUES, MAX_TEXT, TranscriptCue
-from deployments.video.transcript.failures import TranscriptRefused, check_size
+from deployments.video.transcript.cues import (
+    MAX_CUES,
+    MAX_TEXT,
+    TranscriptCue,
+    TranscriptRefused,
+    check_size,
+)
 from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.times import timing
 

@@ -13,9 +13,9 @@ from starlette.types import ASGIApp
 from deployments.contracts.jobs import Job, JobLease, NewJob
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.http.app import create_app
-from deployments.ingress.media import media_services
 from deployments.jobs.store import JobStore
 from deployments.video.config import VideoConfig
+from deployments.video.services import media_services
 from tests.api.administration.world import World
 from tests.api.wire import Wire
 

@@ -41,7 +41,7 @@ from deployments.content.cleanup import clean, extract_hashtags
 from deployments.content.graphemes import emoji_in, truncate, without_emoji
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
-from deployments.ingress.http import cache_headers, range_requests, tus
+from deployments.ingress.http import cache_headers, range_requests
 from deployments.ingress.http.content_codings import CODINGS
 from deployments.ingress.http.middleware import etags
 from deployments.ingress.http.middleware.access_log import access_line
@@ -54,6 +54,7 @@ from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
+from deployments.video.uploads import tus
 from load_tests.benchmarks.faults.hostile_payloads import ENDS, SHAPES, UNITS, Shape, json_bodies
 
 Read = Callable[[str], object]

@@ -80,7 +80,7 @@ def wrap(app: ASGIApp, services: AppServices, *, behind_serve: bool = False) -> 
     """Put every layer around `app`; read upwards, the order in which a request meets them."""
     settings, clock = services.settings, services.clock
     media = services.media
-    more = () if media is None else upload_limits(media.intake.limits, media.max_form_bytes)
+    more = () if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
     bounds = (SIGN_IN, *more)
     decoded = BodyLimit(app, settings.max_body_bytes, bounds)
     app = RequestDecoder(app, decoded)

@@ -69,10 +69,14 @@ def together(ones: Iterable[Held]) -> Held:
     )
 
 
-def framed(truth: Truth, sight: VideoFeatures | None, spans: Sequence[Span], mode: Mode) -> Held:
-    """All `spans` of a recording, framed by the product; without `sight`, cropped in the middle."""
+def framed(
+    truth: Truth, video_features: VideoFeatures | None, spans: Sequence[Span], mode: Mode
+) -> Held:
+    """All `spans` of a recording, framed by the product; without `video_features`, cropped in the middle."""
     info = _info(truth)
-    return together(held(truth, frame(sight, info, *span, ASPECT, mode), span) for span in spans)
+    return together(
+        held(truth, frame(video_features, info, *span, ASPECT, mode), span) for span in spans
+    )
 
 
 def places(framing: Framing, times: Line) -> Line:

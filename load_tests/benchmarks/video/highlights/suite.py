@@ -145,8 +145,8 @@ def ablated(samples: Sequence[Sample]) -> list[Figure]:
             Figure("Q10", f"mAP without {name}", _map(samples, lambda s, n=name: s.ranked(n)))
             for name in WEIGHTS
         ),
-        Figure("Q10", "mAP without sound", _map(samples, lambda s: _blind(s, hearing=None))),
-        Figure("Q10", "mAP without pictures", _map(samples, lambda s: _blind(s, sight=None))),
+        Figure("Q10", "mAP without sound", _map(samples, lambda s: _blind(s, audio=None))),
+        Figure("Q10", "mAP without pictures", _map(samples, lambda s: _blind(s, video=None))),
         Figure(
             "Q10",
             "mAP without words",

@@ -39,8 +39,8 @@ def framing(samples: Sequence[Sample]) -> list[Figure]:
 
 
 def _framed(samples: Sequence[Sample], mode: Mode) -> list[Figure]:
-    moments = together(framed(s.truth, s.features.sight, _moments(s), mode) for s in samples)
-    spread = together(framed(s.truth, s.features.sight, _spread(s), mode) for s in samples)
+    moments = together(framed(s.truth, s.features.video, _moments(s), mode) for s in samples)
+    spread = together(framed(s.truth, s.features.video, _spread(s), mode) for s in samples)
     both = together((moments, spread))
     moved = float(max(both.drifts, default=0.0))
     still = f"{mode}: crop's travel, {len(both.drifts)} still subjects"

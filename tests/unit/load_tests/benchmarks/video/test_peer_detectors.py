@@ -24,8 +24,10 @@ def truth() -> Truth:
 
 def seen(truth: Truth, cuts: list[float], others: Cuts) -> Sample:
     boxes = np.zeros((0, 5), np.float32)
-    sight = VideoFeatures(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
-    return Sample(truth, MediaFeatures(1, truth.duration, False, sight, None), 0.0, 0.0, others)
+    video_features = VideoFeatures(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
+    return Sample(
+        truth, MediaFeatures(1, truth.duration, False, video_features, None), 0.0, 0.0, others
+    )
 
 
 def test_a_cut_one_frame_late_counts_at_one_frame_only(truth: Truth) -> None:
