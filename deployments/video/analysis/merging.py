@@ -190,9 +190,9 @@ MAX_FACE_GAP_S: Seconds = 1.5
 
 
 def merge_faces_and_motion(times: Times, boxes: Values, faces: Values, cuts: Times) -> Values:
-    """The box at each of `times`, shape (n, 5): a face's if there is one, else the movement's. `faces`
-    is NaN if none was searched or found. Faces are searched once a second; between two in one shot
-    the face is taken to move in a straight line."""
+    """The box at each of `times`, shape (n, 5): a face's if there is one, else the movement's.
+    `faces` is NaN if none was searched or found. Faces are searched once a second; between two in
+    one shot the face is taken to move in a straight line."""
     has_face = ~np.isnan(faces[:, 0])
     chosen = np.where(has_face[:, None], faces, boxes)
     for first, second in pairwise(np.flatnonzero(has_face)):

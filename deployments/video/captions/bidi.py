@@ -22,20 +22,24 @@ def visual_order(words: Sequence[str]) -> list[tuple[int, str]]:
     that each is to be isolated in: empty for lines from left to right throughout.
     """
     if not any(_RIGHT.search(word) for word in words):
-        return [(at, "") for at in range(len(words))]
-    own = [_direction(word) for word in words]
-    line = next((direction for direction in own if direction), LEFT_TO_RIGHT)
-    placed = _resolved(own, line)
-    runs = [list(group) for _, group in groupby(range(len(words)), key=lambda at: placed[at])]
+        return [(index, "") for index in range(len(words))]
+    directions = [_direction(word) for word in words]
+    line = next((direction for direction in directions if direction), LEFT_TO_RIGHT)
+    resolved = _resolve(directions, line)
+    runs = [
+        list(group) for _, group in groupby(range(len(words)), key=lambda index: resolved[index])
+    ]
     if line == RIGHT_TO_LEFT:
         runs.reverse()
     ordered = [
-        at for run in runs for at in (reversed(run) if placed[run[0]] == RIGHT_TO_LEFT else run)
+        index
+        for run in runs
+        for index in (reversed(run) if resolved[run[0]] == RIGHT_TO_LEFT else run)
     ]
-    return [(at, _isolation(placed, at, line)) for at in ordered]
+    return [(index, _isolation(resolved, index, line)) for index in ordered]
 
 
-def isolated(text: str, direction: str) -> str:
+def isolate(text: str, direction: str) -> str:
     """`text` such that nothing around it changes the order of its letters, nor it theirs."""
     return f"{_OPEN[direction]}{text}{_CLOSE}" if direction else text
 
@@ -47,15 +51,15 @@ def _direction(word: str) -> str:
     return RIGHT_TO_LEFT if _RIGHT.match(strong[0]) else LEFT_TO_RIGHT
 
 
-def _resolved(own: Sequence[str], line: str) -> list[str]:
-    found: list[str] = []
-    for direction in own:
-        found.append(direction or (found[-1] if found else line))
-    return found
+def _resolve(directions: Sequence[str], line: str) -> list[str]:
+    resolved: list[str] = []
+    for direction in directions:
+        resolved.append(direction or (resolved[-1] if resolved else line))
+    return resolved
 
 
-def _isolation(placed: Sequence[str], at: int, line: str) -> str:
+def _isolation(resolved: Sequence[str], index: int, line: str) -> str:
     """Punctuation at the end of a word goes with the line, unless the next word goes on the same
     way."""
-    following = placed[at + 1] if at + 1 < len(placed) else line
-    return placed[at] if following == placed[at] else line
+    following = resolved[index + 1] if index + 1 < len(resolved) else line
+    return resolved[index] if following == resolved[index] else line

@@ -19,15 +19,15 @@ _LETTER = regex.compile(r"\p{L}")
 
 def drawable(pieces: Iterable[TimedText]) -> tuple[TimedText, ...]:
     """`pieces` without what no font draws; a piece of which nothing is left is dropped."""
-    kept = (replace(piece, text=drawable_text(piece.text)) for piece in pieces)
-    return tuple(piece for piece in kept if piece.text)
+    drawn = (replace(piece, text=drawable_text(piece.text)) for piece in pieces)
+    return tuple(piece for piece in drawn if piece.text)
 
 
 def drawable_text(text: str) -> str:
     """`text` without the visible characters that no font draws; an accent alone may be lost."""
     if font_for(text, fonts()):
         return text
-    return "".join(filter(None, (_drawn(cluster) for cluster in clusters(text)))).strip()
+    return "".join(filter(None, (_drawable_cluster(cluster) for cluster in clusters(text)))).strip()
 
 
 def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
@@ -35,7 +35,7 @@ def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
     them ("Tibetan", "Yi"); empty when every word can be drawn.
     """
     marks = {mark for word in transcript.words for mark in word.text}
-    letters = {mark for mark in _composed(marks) if _LETTER.match(mark)}
+    letters = {mark for mark in _compose(marks) if _LETTER.match(mark)}
     letters = {letter for letter in letters if not first_font().draws(letter)}
     return frozenset(
         unicodedata.name(letter, "UNKNOWN").split()[0].capitalize()
@@ -44,7 +44,7 @@ def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
     )
 
 
-def _composed(marks: Iterable[str]) -> set[str]:
+def _compose(marks: Iterable[str]) -> set[str]:
     """Characters in the composed form in which they are drawn."""
     return {part for mark in marks for part in unicodedata.normalize("NFC", mark)}
 
@@ -65,7 +65,7 @@ def why_undrawn(scripts: Iterable[str]) -> str:
     )
 
 
-def _drawn(cluster: str) -> str:
+def _drawable_cluster(cluster: str) -> str:
     if font_for(cluster, fonts()):
         return cluster
     base = cluster[:1]

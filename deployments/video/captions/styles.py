@@ -41,9 +41,9 @@ class CaptionStyle:
             raise ValueError("a style's name is 1 to 32 of a-z, 0-9 and -, and not 'none'")
         if not all(_COLOUR.fullmatch(colour) for colour in colours):
             raise ValueError("a style's colours are written #RRGGBB")
-        for field, (least, most) in ranges.items():
-            if not least <= getattr(self, field) <= most:
-                raise ValueError(f"a style's {field} is {least:g} to {most:g}")
+        for field, (minimum, maximum) in ranges.items():
+            if not minimum <= getattr(self, field) <= maximum:
+                raise ValueError(f"a style's {field} is {minimum:g} to {maximum:g}")
 
 
 @dataclass(frozen=True, slots=True)

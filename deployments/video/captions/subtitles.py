@@ -27,35 +27,35 @@ def columns(text: str) -> float:
 
 def srt(cues: tuple[CaptionCue, ...]) -> str:
     """`cues` as SubRip text, numbered from 1."""
-    blocks = _blocks(cues, ",", _plain)
+    blocks = _blocks(cues, ",", _srt_text)
     return "\n".join(f"{i}\n{block}" for i, block in enumerate(blocks, 1))
 
 
 def vtt(cues: tuple[CaptionCue, ...]) -> str:
     """`cues` as WebVTT text."""
-    return "\n".join(["WEBVTT\n", *_blocks(cues, ".", _escaped)])
+    return "\n".join(["WEBVTT\n", *_blocks(cues, ".", _vtt_text)])
 
 
 def _blocks(cues: tuple[CaptionCue, ...], point: str, write: Callable[[str], str]) -> list[str]:
-    found = []
+    blocks = []
     for cue in cues:
         start, end = int(cue.start * 1000 + 1e-6), int(cue.end * 1000 + 1e-6)
         if end > start:
             lines = "".join(f"{write(join_text(line))}\n" for line in cue.lines)
-            found.append(f"{_clock(start, point)} --> {_clock(end, point)}\n{lines}")
-    return found
+            blocks.append(f"{_format_time(start, point)} --> {_format_time(end, point)}\n{lines}")
+    return blocks
 
 
-def _clock(ms: int, point: str) -> str:
+def _format_time(ms: int, point: str) -> str:
     seconds, ms = divmod(ms, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{seconds:02}{point}{ms:03}"
 
 
-def _plain(text: str) -> str:
+def _srt_text(text: str) -> str:
     return _TAG.sub("‹", text.replace("-->", "→").replace("{\\", "{"))
 
 
-def _escaped(text: str) -> str:
+def _vtt_text(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

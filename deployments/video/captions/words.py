@@ -67,23 +67,26 @@ class Timeline:
         """Where (start, end) of the source is in the clip, clamped to the stretch that holds most
         of it; None if less than half of it is inside.
         """
-        offset, best, found = 0.0, 0.0, None
+        offset, best, clip_times = 0.0, 0.0, None
         for first, last in self.kept:
             low, high = max(start, first), min(end, last)
             inside = (
                 first <= start < last if end <= start else high - low >= MIN_INSIDE * (end - start)
             )
-            if inside and (found is None or high - low > best):
-                best, found = high - low, (offset + low - first, offset + max(low, high) - first)
+            if inside and (clip_times is None or high - low > best):
+                best, clip_times = (
+                    high - low,
+                    (offset + low - first, offset + max(low, high) - first),
+                )
             offset += last - first
-        return found
+        return clip_times
 
 
 def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
     """The pieces of those words that are heard in the clip, in order and apart."""
-    found = [piece for word in words for piece in _placed(word, timeline)]
-    found.sort(key=lambda piece: piece.start)
-    return _glued(_apart(found, timeline.duration))
+    timed = [piece for word in words for piece in _pieces_of_word(word, timeline)]
+    timed.sort(key=lambda piece: piece.start)
+    return _mark_glued(_without_overlaps(timed, timeline.duration))
 
 
 def clean(text: str) -> str:
@@ -95,16 +98,16 @@ def clean(text: str) -> str:
 def split(piece: TimedText, parts: Sequence[str]) -> list[TimedText]:
     """`piece` as `parts`, each with the share of its time that its length has."""
     total = sum(len(part) for part in parts) or 1
-    found: list[TimedText] = []
-    done = 0
+    result: list[TimedText] = []
+    position = 0
     span = piece.end - piece.start
     for part in parts:
-        start = piece.start + span * done / total
-        done += len(part)
-        end = piece.start + span * done / total
-        found.append(TimedText(start, end, part, glued=piece.glued if not found else True))
-    found[-1:] = [replace(last, closes=piece.closes, breaks=piece.breaks) for last in found[-1:]]
-    return found
+        start = piece.start + span * position / total
+        position += len(part)
+        end = piece.start + span * position / total
+        result.append(TimedText(start, end, part, glued=piece.glued if not result else True))
+    result[-1:] = [replace(last, closes=piece.closes, breaks=piece.breaks) for last in result[-1:]]
+    return result
 
 
 def clusters(text: str) -> list[str]:
@@ -112,41 +115,41 @@ def clusters(text: str) -> list[str]:
     return list(_CLUSTER.findall(text))
 
 
-def _placed(word: Word, timeline: Timeline) -> list[TimedText]:
+def _pieces_of_word(word: Word, timeline: Timeline) -> list[TimedText]:
     if not (math.isfinite(word.start) and math.isfinite(word.end)):
         return []
-    place = timeline.to_clip_time(word.start, max(word.start, word.end))
-    text = "" if place is None else clean(word.text)[:LONGEST_WORD]
-    if place is None or not text:
+    clip_times = timeline.to_clip_time(word.start, max(word.start, word.end))
+    text = "" if clip_times is None else clean(word.text)[:LONGEST_WORD]
+    if clip_times is None or not text:
         return []
     runs = [(run, i > 0) for part in text.split() for i, run in enumerate(_RUN.findall(part))]
     parts = split(
-        TimedText(*place, text, closes=word.ends_sentence, breaks=word.ends_cue),
+        TimedText(*clip_times, text, closes=word.ends_sentence, breaks=word.ends_cue),
         [run for run, _ in runs],
     )
     return [replace(part, glued=glued) for part, (_, glued) in zip(parts, runs, strict=True)]
 
 
-def _apart(found: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
+def _without_overlaps(timed: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
     """Cut a piece short when the next begins; push the next back where that leaves nothing."""
-    kept: list[TimedText] = []
-    for piece in found:
+    result: list[TimedText] = []
+    for piece in timed:
         start = piece.start
-        if kept and kept[-1].end > start:
-            floor = kept[-1].start + SHORTEST_S
-            kept[-1] = replace(kept[-1], end=max(start, min(floor, kept[-1].end)))
-            start = max(start, kept[-1].end)
+        if result and result[-1].end > start:
+            minimum_end = result[-1].start + SHORTEST_S
+            result[-1] = replace(result[-1], end=max(start, min(minimum_end, result[-1].end)))
+            start = max(start, result[-1].end)
         end = min(max(piece.end, start + SHORTEST_S), duration)
         if end - start > SHORTEST_S / 2:
-            kept.append(replace(piece, start=start, end=end))
-    return kept
+            result.append(replace(piece, start=start, end=end))
+    return result
 
 
-def _glued(found: Sequence[TimedText]) -> tuple[TimedText, ...]:
+def _mark_glued(timed: Sequence[TimedText]) -> tuple[TimedText, ...]:
     """Scripts without gaps between words stay without, across words too."""
     return tuple(
         replace(piece, glued=True)
-        if i and _SPACELESS_END.search(found[i - 1].text) and _SPACELESS_START.search(piece.text)
+        if i and _SPACELESS_END.search(timed[i - 1].text) and _SPACELESS_START.search(piece.text)
         else piece
-        for i, piece in enumerate(found)
+        for i, piece in enumerate(timed)
     )

@@ -53,38 +53,40 @@ def on_timeline(
     language: str | None = None,
 ) -> RenderedCaptions:
     """Like `captions`, for a clip that keeps several stretches of its source."""
-    heard = pieces(transcript.words, timeline)
-    read = cues(heard, subtitles.reading_limits(), timeline.duration)
-    burnt = None
+    timed = pieces(transcript.words, timeline)
+    subtitle_cues = cues(timed, subtitles.reading_limits(), timeline.duration)
+    ass_text = None
     if style is not None:
-        tongue = (language or transcript.language or "").lower().split("-")[0]
-        burnt = _burnt(heard, style, timeline.duration, width, height, tongue)
-    return RenderedCaptions(burnt, subtitles.srt(read), subtitles.vtt(read))
+        primary_language = (language or transcript.language or "").lower().split("-")[0]
+        ass_text = _ass_document(timed, style, timeline.duration, width, height, primary_language)
+    return RenderedCaptions(ass_text, subtitles.srt(subtitle_cues), subtitles.vtt(subtitle_cues))
 
 
-def _burnt(
-    heard: tuple[TimedText, ...],
+def _ass_document(
+    timed: tuple[TimedText, ...],
     style: CaptionStyle,
     duration: Seconds,
     width: int,
     height: int,
-    tongue: str,
+    primary_language: str,
 ) -> str | None:
-    shown = tuple(_capitals(piece, tongue) for piece in heard) if style.upper else heard
+    shown = tuple(_upper(piece, primary_language) for piece in timed) if style.upper else timed
     measure = partial(ass.measure, most=ass.largest_scale(style, width, height))
-    room = LineBudget(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
-    found = cues(drawable(shown), room, duration)
-    shapes = _shapes(tongue, "".join(piece.text for piece in shown))
-    return ass.document(found, style, width, height, shapes) if found else None
+    budget = LineBudget(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
+    caption_cues = cues(drawable(shown), budget, duration)
+    glyph_language = _glyph_language(primary_language, "".join(piece.text for piece in shown))
+    return (
+        ass.document(caption_cues, style, width, height, glyph_language) if caption_cues else None
+    )
 
 
-def _shapes(tongue: str, text: str) -> str:
+def _glyph_language(primary_language: str, text: str) -> str:
     """Whose shapes of characters are drawn: the language's, or that of the script beside them."""
-    if tongue in _EAST or not _HAN.search(text):
-        return tongue if tongue in _EAST else ""
+    if primary_language in _EAST or not _HAN.search(text):
+        return primary_language if primary_language in _EAST else ""
     return "ja" if _KANA.search(text) else "ko" if _HANGUL.search(text) else "zh"
 
 
-def _capitals(piece: TimedText, tongue: str) -> TimedText:
-    text = piece.text.replace("i", "İ") if tongue in _DOTTED else piece.text
+def _upper(piece: TimedText, primary_language: str) -> TimedText:
+    text = piece.text.replace("i", "İ") if primary_language in _DOTTED else piece.text
     return replace(piece, text=text.upper())

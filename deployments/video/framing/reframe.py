@@ -17,7 +17,7 @@ from deployments.video.framing.subjects import track
 
 _SHORTEST_STRETCH_S = 1.5
 _SHORTEST_SHOT_S = 0.02
-_MOSTLY = 0.8  # of the clip
+_MOSTLY_FIT = 0.8  # of the clip
 Mode = Literal["auto", "follow", "fit"]
 Stretch = tuple[Seconds, Seconds, bool]
 
@@ -51,7 +51,7 @@ def frame(
         for first, last in _shots(video_features, start, end)
     ]
     fits = _fits(shots) if mode == "auto" else ()
-    if sum(last - first for first, last in fits) >= _MOSTLY * (end - start):
+    if sum(last - first for first, last in fits) >= _MOSTLY_FIT * (end - start):
         return Framing(aspect, fit=True)
     return Framing(aspect, False, width, height, _keys(shots, axis), fits)
 
@@ -70,31 +70,31 @@ def _fits(shots: Sequence[Shot]) -> tuple[tuple[Seconds, Seconds], ...]:
     """The stretches in which the whole picture is shown; the shortest change kind until all are
     long enough to be seen.
     """
-    stretches = _merged([(shot.start, shot.end, shot.lost) for shot in shots])
+    stretches = _merge([(shot.start, shot.end, shot.lost) for shot in shots])
     while len(stretches) > 1:
         shortest = min(stretches, key=lambda stretch: stretch[1] - stretch[0])
         if shortest[1] - shortest[0] >= _SHORTEST_STRETCH_S:
             break
-        at = stretches.index(shortest)
-        stretches[at] = (*shortest[:2], not shortest[2])
-        stretches = _merged(stretches)
+        index = stretches.index(shortest)
+        stretches[index] = (*shortest[:2], not shortest[2])
+        stretches = _merge(stretches)
     return tuple((first, last) for first, last, whole in stretches if whole)
 
 
-def _merged(stretches: Sequence[Stretch]) -> list[Stretch]:
-    found: list[Stretch] = []
+def _merge(stretches: Sequence[Stretch]) -> list[Stretch]:
+    merged: list[Stretch] = []
     for stretch in stretches:
-        if found and found[-1][2] == stretch[2]:
-            found[-1] = (found[-1][0], *stretch[1:])
+        if merged and merged[-1][2] == stretch[2]:
+            merged[-1] = (merged[-1][0], *stretch[1:])
         else:
-            found.append(stretch)
-    return found
+            merged.append(stretch)
+    return merged
 
 
 def _keys(shots: Sequence[Shot], axis: int) -> tuple[CropKeyframe, ...]:
-    found: list[CropKeyframe] = []
+    keyframes: list[CropKeyframe] = []
     for shot in shots:
-        for i, (time, place) in enumerate(shot.places):
-            x, y = (place, 0.0) if axis == 0 else (0.0, place)
-            found.append(CropKeyframe(time, x, y, jump=i == 0 and bool(found)))
-    return tuple(found)
+        for i, (time, position) in enumerate(shot.places):
+            x, y = (position, 0.0) if axis == 0 else (0.0, position)
+            keyframes.append(CropKeyframe(time, x, y, jump=i == 0 and bool(keyframes)))
+    return tuple(keyframes)

@@ -36,8 +36,8 @@ def output_size(
     if info.video is not None:
         width, height = (1.0, 1.0) if fit else crop_share(info, aspect)
         across, down = width * info.video.width / wide, height * info.video.height / high
-        sharp = max(across, down) * min(wide, high)
-        short = min(short, max(_SMALLEST, sharp * _ENLARGED[quality]))
+        source_pixels = max(across, down) * min(wide, high)
+        short = min(short, max(_SMALLEST, source_pixels * _ENLARGED[quality]))
     return _even(short * wide / min(wide, high)), _even(short * high / min(wide, high))
 
 

@@ -35,9 +35,11 @@ class NoSuchTrack(InvalidRequest):
     slug, title = "unknown-audio-track", "No such audio track"
 
     def __init__(self, number: int, tracks: int) -> None:
-        there = {0: "no audio track", 1: "one audio track"}.get(tracks, f"{tracks} audio tracks")
+        available = {0: "no audio track", 1: "one audio track"}.get(
+            tracks, f"{tracks} audio tracks"
+        )
         super().__init__(
-            f"audio_track: is {number}; the recording has {there}.",
+            f"audio_track: is {number}; the recording has {available}.",
             param="audio_track",
             limit=tracks,
         )
@@ -85,14 +87,14 @@ def best_subtitles(info: MediaInfo, language: str | None = None) -> SubtitleTrac
     """The subtitles to take words from, of `language` if there are such; None: there are none that
     hold all that is said."""
     sound = sound_of(info)
-    wanted = language or (sound.language if sound else None)
-    whole = [
+    wanted_language = language or (sound.language if sound else None)
+    complete = [
         track for track in info.subtitles if track.text and not (track.forced or track.comment)
     ]
     return min(
-        whole,
+        complete,
         key=lambda track: (
-            not same_language(track.language, wanted),
+            not same_language(track.language, wanted_language),
             not track.default,
             track.impaired,
             track.index,
@@ -101,16 +103,23 @@ def best_subtitles(info: MediaInfo, language: str | None = None) -> SubtitleTrac
     )
 
 
-def same_language(one: str | None, other: str | None) -> bool:
+def same_language(first: str | None, second: str | None) -> bool:
     """Whether two tags name one language, however it is written: en, eng and en-GB; de, deu and
     ger. False where either is unknown."""
-    return bool(one and other) and _primary(one) == _primary(other)
+    return bool(first and second) and _primary(first) == _primary(second)
 
 
 def _sound_rank(track: AudioTrack, language: str | None) -> tuple[int | bool, ...]:
-    heard = {False: 0, None: 1, True: 2}[track.silent]
-    foreign = bool(language) and not same_language(track.language, language)
-    return (heard, track.comment, foreign, track.dub, not track.default, track.index)
+    silence_rank = {False: 0, None: 1, True: 2}[track.silent]
+    is_other_language = bool(language) and not same_language(track.language, language)
+    return (
+        silence_rank,
+        track.comment,
+        is_other_language,
+        track.dub,
+        not track.default,
+        track.index,
+    )
 
 
 def _primary(tag: str | None) -> str:

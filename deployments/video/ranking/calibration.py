@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 Curve = NDArray[np.float64]
 
-LARGEST = 8.0  # deviations; beyond it more is not better
-HALF = 2.0  # deviations that give a sub-score of one half
+MAX_DEVIATION = 8.0  # deviations; beyond it more is not better
+HALF_SCORE_DEVIATION = 2.0  # deviations that give a sub-score of one half
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
 
 def deviations(values: Curve, floor: float, spread: float | None = None) -> Curve:
-    """How many robust standard deviations each value is above the median, 0 to `LARGEST`.
+    """How many robust standard deviations each value is above the median, 0 to `MAX_DEVIATION`.
 
     `floor` is the smallest deviation that counts as one, in the measure's own unit: without it,
     the faintest sound would stand out of digital silence. `spread` replaces the measured deviation
@@ -25,13 +25,13 @@ def deviations(values: Curve, floor: float, spread: float | None = None) -> Curv
     if values.size == 0:
         return values
     middle = np.median(values)
-    wide = MAD_TO_SIGMA * np.median(np.abs(values - middle)) if spread is None else spread
-    return np.clip((values - middle) / max(float(wide), floor), 0.0, LARGEST)
+    scale = MAD_TO_SIGMA * np.median(np.abs(values - middle)) if spread is None else spread
+    return np.clip((values - middle) / max(float(scale), floor), 0.0, MAX_DEVIATION)
 
 
 def saturate(deviation: Curve) -> Curve:
     """Deviations as sub-scores from 0 to 1, each step up worth less than the one before."""
-    return deviation / (deviation + HALF)
+    return deviation / (deviation + HALF_SCORE_DEVIATION)
 
 
 def smooth(values: Curve, width: int) -> Curve:
@@ -39,9 +39,9 @@ def smooth(values: Curve, width: int) -> Curve:
     if values.size == 0 or width <= 1:
         return values
     total = np.concatenate([[0.0], np.cumsum(values)])
-    at = np.arange(values.size)
-    first = np.maximum(at - width // 2, 0)
-    last = np.minimum(at - width // 2 + width, values.size)
+    indices = np.arange(values.size)
+    first = np.maximum(indices - width // 2, 0)
+    last = np.minimum(indices - width // 2 + width, values.size)
     return (total[last] - total[first]) / (last - first)
 
 
@@ -51,9 +51,9 @@ def trailing_quantile(values: Curve, width: int, share: float = 0.5) -> Curve:
         return values
     padded = np.concatenate([np.full(width - 1, np.nan), values])
     windows = np.sort(sliding_window_view(padded, width), axis=1)  # NaN comes last
-    held = np.minimum(np.arange(values.size) + 1, width)
-    at = np.floor(share * (held - 1)).astype(np.int64)
-    return np.asarray(windows[np.arange(values.size), at])
+    counts = np.minimum(np.arange(values.size) + 1, width)
+    indices = np.floor(share * (counts - 1)).astype(np.int64)
+    return np.asarray(windows[np.arange(values.size), indices])
 
 
 def novelty(values: Curve, width: int, share: float = 0.5) -> Curve:

@@ -13,19 +13,21 @@ from dataclasses import dataclass, replace
 from deployments.contracts.clips import ClipOptions, Evidence, Highlight
 from deployments.contracts.media import MediaFeatures, Transcript
 from deployments.video.ranking.candidates import Candidates, candidates_of
-from deployments.video.ranking.cut_points import CutPoints, borders_of
+from deployments.video.ranking.cut_points import CutPoints, find_cut_points
 from deployments.video.ranking.explanations import evidence_of, excerpt_of
 from deployments.video.ranking.scoring import sub_scores, total
 from deployments.video.ranking.selection import drop_mid_word, evenly_spaced, non_overlapping
 from deployments.video.ranking.sentences import Sentence, sentences_of
 from deployments.video.ranking.signals import Signals, signals_of
 
-POOL = 3  # candidates scored for each clip asked for
+POOL_FACTOR = 3  # candidates scored for each clip asked for
 SHORTEST_S = 0.1
-HELD_BEFORE_S = 3.0  # sound before the first picture, which is held for it: nobody's words are lost
-HELD_AFTER_S = 0.4  # after the last one; render/span.py holds it a little longer
-EVENLY = "nothing stands out in this recording: clips are spread evenly over it"
-WHOLE = "shorter than the shortest clip asked for: taken whole"
+MAX_HOLD_BEFORE_S = (
+    3.0  # sound before the first picture, which is held for it: nobody's words are lost
+)
+MAX_HOLD_AFTER_S = 0.4  # after the last one; render/span.py holds it a little longer
+EVENLY_NOTE = "nothing stands out in this recording: clips are spread evenly over it"
+WHOLE_NOTE = "shorter than the shortest clip asked for: taken whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def ranking(
     features' own if not given; `without` names signals to leave out, to see what each gives.
     """
     length = features.duration if duration is None else duration
-    start, end, why = _wanted(features, options, length)
+    start, end, why = _requested_range(features, options, length)
     if not math.isfinite(end) or options.count < 1 or end - start < SHORTEST_S:
         return RankedHighlights()
     sentences = sentences_of(transcript, options.keywords, options.language)
@@ -72,20 +74,22 @@ def ranking(
         features, sentences, length, keywords=bool(options.keywords), without=without
     )
     if end - start <= options.min_s:
-        whole = _highlight(signals, sentences, start, end, ("range", WHOLE))
-        return RankedHighlights((_noted(whole, options, why),))
-    borders = borders_of(features, sentences, start, end)
-    candidates = _candidates(signals, borders, options, end)
+        highlight = _highlight(signals, sentences, start, end, ("range", WHOLE_NOTE))
+        return RankedHighlights((_with_note(highlight, options, why),))
+    cut_points = find_cut_points(features, sentences, start, end)
+    candidates = _candidates(signals, cut_points, options, end)
     if not signals.appeal.any():
-        evenly = evenly_spaced(candidates, start, end, options)
-        return RankedHighlights(tuple(_even(sentences, *stretch) for stretch in evenly))
-    pool = non_overlapping(candidates, POOL * options.count)
-    found = [_highlight(signals, sentences, *stretch) for stretch in pool]
-    best = sorted(found, key=lambda one: (-one.score, one.start))
+        spans = evenly_spaced(candidates, start, end, options)
+        return RankedHighlights(
+            tuple(_evenly_spaced_highlight(sentences, *stretch) for stretch in spans)
+        )
+    pool = non_overlapping(candidates, POOL_FACTOR * options.count)
+    highlights = [_highlight(signals, sentences, *stretch) for stretch in pool]
+    best = sorted(highlights, key=lambda one: (-one.score, one.start))
     return RankedHighlights(tuple(best[: options.count]), tuple(best[options.count :]))
 
 
-def _wanted(
+def _requested_range(
     features: MediaFeatures, options: ClipOptions, length: float
 ) -> tuple[float, float, str]:
     """From where to where clips may be, and what keeps them from being longer."""
@@ -95,25 +99,25 @@ def _wanted(
     shown = None if features.video is None else features.video.shown
     if shown is None:
         return start, end, why
-    first, last = shown[0] - HELD_BEFORE_S, shown[1] + HELD_AFTER_S
+    first, last = shown[0] - MAX_HOLD_BEFORE_S, shown[1] + MAX_HOLD_AFTER_S
     if first > start or last < end:
         why = f"there is a picture from {shown[0]:.1f} to {shown[1]:.1f} s only"
     return max(start, first), min(end, last), why
 
 
-def _noted(highlight: Highlight, options: ClipOptions, why: str) -> Highlight:
-    lasts = highlight.end - highlight.start
-    if lasts >= options.min_s:
+def _with_note(highlight: Highlight, options: ClipOptions, why: str) -> Highlight:
+    duration = highlight.end - highlight.start
+    if duration >= options.min_s:
         return highlight
-    note = f"{lasts:.1f} s long, shorter than min_s ({options.min_s:g} s), because {why}"
+    note = f"{duration:.1f} s long, shorter than min_s ({options.min_s:g} s), because {why}"
     return replace(highlight, note=note)
 
 
 def _candidates(
-    signals: Signals, borders: CutPoints, options: ClipOptions, end: float
+    signals: Signals, cut_points: CutPoints, options: ClipOptions, end: float
 ) -> Candidates:
-    found = candidates_of(signals, borders, options.min_s, options.max_s, end)
-    return drop_mid_word(found, borders)
+    candidates = candidates_of(signals, cut_points, options.min_s, options.max_s, end)
+    return drop_mid_word(candidates, cut_points)
 
 
 def _highlight(
@@ -131,7 +135,9 @@ def _highlight(
     return Highlight(round(start, 3), round(end, 3), total(scores), scores, evidence, excerpt)
 
 
-def _even(sentences: tuple[Sentence, ...], start: float, end: float) -> Highlight:
+def _evenly_spaced_highlight(
+    sentences: tuple[Sentence, ...], start: float, end: float
+) -> Highlight:
     start, end = round(start, 3), round(end, 3)
-    evidence = (Evidence("spread", start, end, EVENLY),)
+    evidence = (Evidence("spread", start, end, EVENLY_NOTE),)
     return Highlight(start, end, 0.0, {}, evidence, excerpt_of(sentences, start, end))

@@ -48,12 +48,14 @@ def signals_of(
 ) -> Signals:
     """`without` names signals to leave out (ablation)."""
     grid = Grid.over(duration)
-    found = {
+    all_curves = {
         **audio_signals(features.audio, grid),
         **visual_signals(features.video, grid),
         **speech_signals(sentences, grid, keywords),
     }
-    curves = {name: found[name] for name in WEIGHTS if name in found and name not in without}
+    curves = {
+        name: all_curves[name] for name in WEIGHTS if name in all_curves and name not in without
+    }
     appeal = np.sum(
         [WEIGHTS[name] * saturate(curve) for name, curve in curves.items()] or [grid.zeros()],
         axis=0,

@@ -9,7 +9,7 @@ from typing import Any
 
 from deployments.contracts.media import Seconds
 from deployments.video.render.channels import PAN, Repair
-from deployments.video.render.loudness import CEILING, Gain
+from deployments.video.render.loudness import CEILING_DBTP, Gain
 
 RATE = 48_000
 _LIMITER_RATE = 192_000  # sample peaks here are true peaks (ITU-R BS.1770-4, annex 2)
@@ -22,18 +22,18 @@ CHANNEL_METER: tuple[Filter, ...] = (
 
 
 def trim_and_resample(
-    lead: Seconds, length: Seconds, late: bool, repair: Repair | None = None
+    lead: Seconds, length: Seconds, starts_late: bool, repair: Repair | None = None
 ) -> tuple[Filter, ...]:
     """Sound from `lead` seconds on for exactly `length`, 48 kHz stereo; silence where it has gaps,
-    begins `late` or ends early. With `repair` the channels are mended."""
-    filled: dict[str, Any] = {"osr": RATE, "async": 1}
-    mended: tuple[Filter, ...] = (("pan", {"args": PAN[repair]}),) if repair else ()
+    begins `starts_late` or ends early. With `repair` the channels are mended."""
+    resample_options: dict[str, Any] = {"osr": RATE, "async": 1}
+    repair_filters: tuple[Filter, ...] = (("pan", {"args": PAN[repair]}),) if repair else ()
     return (
         ("atrim", {"start": f"{lead:.6f}", "end": f"{lead + length:.6f}"}),
         ("asetpts", {"expr": f"PTS-{lead:.6f}/TB"}),
-        ("aresample", filled | ({"first_pts": 0} if late else {})),
+        ("aresample", resample_options | ({"first_pts": 0} if starts_late else {})),
         ("aformat", {"sample_fmts": "fltp", "channel_layouts": "stereo"}),
-        *mended,
+        *repair_filters,
         ("apad", {"whole_dur": f"{length:.6f}"}),
         ("atrim", {"end": f"{length:.6f}"}),
     )
@@ -44,7 +44,7 @@ def gain_filters(gain: Gain) -> tuple[Filter, ...]:
     volume: Filter = ("volume", {"volume": f"{gain.db:.2f}dB", "precision": "float"})
     if not gain.limit:
         return (volume,)
-    limiter = {"limit": f"{10 ** (CEILING / 20):.6f}", "attack": 5, "release": 60}
+    limiter = {"limit": f"{10 ** (CEILING_DBTP / 20):.6f}", "attack": 5, "release": 60}
     return (
         volume,
         ("aresample", {"osr": _LIMITER_RATE}),

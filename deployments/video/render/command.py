@@ -38,44 +38,48 @@ class RenderCommand:
 
 
 def command(
-    plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, work: Workspace
+    plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, workspace: Workspace
 ) -> RenderCommand:
     """The command that renders `plan`; a graph built with ffmpeg-python, to be run by us."""
     import ffmpeg
 
     stem = f"c{plan.index}"
-    source = input_node(span, work)
+    source = input_node(span, workspace)
     track = sound_of(info)
     sound = [] if track is None else [source[str(track.index)]]
-    options = video_options(plan, span.rate, work.encoder_threads) | file_options()
+    options = video_options(plan, span.rate, workspace.encoder_threads) | file_options()
     if track is not None:  # in a graph of its own, to be made anew where the sound's form changes
-        even = trim_and_resample(span.lead, span.duration, track.start > span.start, span.repair)
-        chain = to_filter_string((*even, *gain_filters(gain)))
+        prepared = trim_and_resample(
+            span.lead, span.duration, track.start > span.start, span.repair
+        )
+        chain = to_filter_string((*prepared, *gain_filters(gain)))
         options |= {"filter:a": chain, **audio_options()}
-    drawings = _drawings(source, plan, info, span, gain, stem)
-    pictures = tuple(f"{stem}o{number}.mp4" for number in range(len(drawings)))
-    candidates = tuple(f"{stem}o{number}-%d.jpg" for number in range(len(drawings)))
-    blacks = tuple(f"{stem}o{number}.black" for number in range(len(drawings)))
+    video_outputs = _video_outputs(source, plan, info, span, gain, stem)
+    pictures = tuple(f"{stem}o{number}.mp4" for number in range(len(video_outputs)))
+    candidates = tuple(f"{stem}o{number}-%d.jpg" for number in range(len(video_outputs)))
+    blacks = tuple(f"{stem}o{number}.black" for number in range(len(video_outputs)))
     outputs: list[Any] = []
-    for drawing, picture, candidate in zip(drawings, pictures, candidates, strict=True):
-        outputs.append(ffmpeg.output(drawing.picture, *sound, picture, **options))
-        outputs.append(ffmpeg.output(drawing.candidates, candidate, **picture_options()))
-    argv = ffmpeg.merge_outputs(*outputs).compile(cmd=work.ffmpeg(*_globals(work)))
-    files = {name: words for drawing in drawings for name, words in drawing.files.items()}
+    for video_output, picture, candidate in zip(video_outputs, pictures, candidates, strict=True):
+        outputs.append(ffmpeg.output(video_output.picture, *sound, picture, **options))
+        outputs.append(ffmpeg.output(video_output.candidates, candidate, **picture_options()))
+    argv = ffmpeg.merge_outputs(*outputs).compile(cmd=workspace.ffmpeg(*_global_options(workspace)))
+    files = {
+        name: text for video_output in video_outputs for name, text in video_output.files.items()
+    }
     return RenderCommand(tuple(argv), files, pictures, candidates, blacks)
 
 
-def input_node(span: Span, work: Workspace) -> Stream:
+def input_node(span: Span, workspace: Workspace) -> Stream:
     """The recording, from the keyframe before the span on; from its very beginning where nothing is
-    sought. What lies before and after the span the graph takes away: ffmpeg's own cut is only as
+    seek_arguments. What lies before and after the span the graph takes away: ffmpeg's own cut is only as
     exact as microseconds are, and its `-t` counts from the keyframe."""
     import ffmpeg
 
-    options = ffmpeg_options() | {"threads": str(work.threads)}
+    options = ffmpeg_options() | {"threads": str(workspace.threads)}
     if span.seek > 0:
         options["ss"] = f"{span.seek:.6f}"
     return ffmpeg.input(
-        input_name(work.source),
+        input_name(workspace.source),
         noaccurate_seek=None,
         max_error_rate=1,
         **{"reinit_filter:v": 0},
@@ -83,12 +87,12 @@ def input_node(span: Span, work: Workspace) -> Stream:
     )
 
 
-def _globals(work: Workspace) -> Sequence[str]:
-    threads = ("-filter_complex_threads", str(work.threads))
+def _global_options(workspace: Workspace) -> Sequence[str]:
+    threads = ("-filter_complex_threads", str(workspace.threads))
     return ("-v", "warning", "-nostats", "-progress", "pipe:1", *threads)
 
 
-def _drawings(
+def _video_outputs(
     source: Stream, plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, stem: str
 ) -> tuple[VideoOutput, ...]:
     if info.video is not None:
@@ -96,8 +100,8 @@ def _drawings(
     track = sound_of(info)
     if track is None:
         raise NoMedia()
-    even = trim_and_resample(span.lead, span.duration, True, span.repair)
-    sound = nodes(source[str(track.index)], (*even, *gain_filters(gain)))
+    prepared = trim_and_resample(span.lead, span.duration, True, span.repair)
+    sound = nodes(source[str(track.index)], (*prepared, *gain_filters(gain)))
     return waveform_filter(split_audio(sound, len(plan.outputs)), span, plan.outputs, stem)
 
 

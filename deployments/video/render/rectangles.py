@@ -6,7 +6,7 @@ and its corner is on whole chroma samples where the pixel format has fewer of th
 
 from dataclasses import dataclass
 
-SMALLEST = 2  # pixels: less cannot be encoded with half of the chroma samples
+MIN_SIDE = 2  # pixels: less cannot be encoded with half of the chroma samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ def crop_size(picture: tuple[int, int], share: tuple[float, float]) -> tuple[int
     """Width and height, both even, of a crop that has `share` (0 to 1) of each side of `picture`,
     which has two pixels at least each way."""
     width, height = (
-        max(SMALLEST, even_below(length * part))
-        for length, part in zip(picture, share, strict=True)
+        max(MIN_SIDE, even_below(length * share_of_side))
+        for length, share_of_side in zip(picture, share, strict=True)
     )
     return width, height
 
@@ -45,8 +45,8 @@ def fitted_size(picture: tuple[int, int], output: tuple[int, int]) -> tuple[int,
     """The largest size, both sides even, of a whole `picture` inside `output`."""
     scale = min(output[0] / picture[0], output[1] / picture[1])
     width, height = (
-        min(whole, max(SMALLEST, 2 * round(length * scale / 2)))
-        for length, whole in zip(picture, output, strict=True)
+        min(output_length, max(MIN_SIDE, 2 * round(length * scale / 2)))
+        for length, output_length in zip(picture, output, strict=True)
     )
     return width, height
 
@@ -59,7 +59,10 @@ def covering_share(picture: tuple[int, int], output: tuple[int, int]) -> tuple[f
 
 def centred(size: tuple[int, int], output: tuple[int, int]) -> Rectangle:
     """`size` in the middle of `output`, its corner even."""
-    x, y = (even_below((whole - length) / 2) for length, whole in zip(size, output, strict=True))
+    x, y = (
+        even_below((output_length - length) / 2)
+        for length, output_length in zip(size, output, strict=True)
+    )
     return Rectangle(x, y, *size)
 
 

@@ -22,7 +22,7 @@ from deployments.video.sandbox import (
 )
 from deployments.video.sandbox.binary import ffmpeg_binary
 
-MOST_CORES = 16
+MAX_CORES = 16
 _GIB = 1 << 30
 log = logging.getLogger("mobula.clipper")
 _UNREADABLE = re.compile(
@@ -61,27 +61,27 @@ class Workspace:
         try:
             return run(command)
         except MediaDamaged as problem:
-            words = "\n".join(getattr(problem, "__notes__", ()))
-            if "exit_status" not in problem.extensions or is_unreadable(words):
+            last_words = "\n".join(getattr(problem, "__notes__", ()))
+            if "exit_status" not in problem.extensions or is_unreadable(last_words):
                 raise
-            log.error("ffmpeg refused a command of ours: %s\n%s", " ".join(argv), words)
-            raise _noted(RenderFailed(), words) from problem
+            log.error("ffmpeg refused a command of ours: %s\n%s", " ".join(argv), last_words)
+            raise _with_note(RenderFailed(), last_words) from problem
 
 
-def is_unreadable(log: str) -> bool:
+def is_unreadable(log_text: str) -> bool:
     """Whether ffmpeg, which failed with these last words, could not read its input: its demuxer or
     a decoder ended. A filter, an encoder or a muxer that ends is our own fault."""
-    return _UNREADABLE.search(log) is not None
+    return _UNREADABLE.search(log_text) is not None
 
 
-def _noted(problem: RenderFailed, words: str) -> RenderFailed:
+def _with_note(problem: RenderFailed, words: str) -> RenderFailed:
     problem.add_note(words)
     return problem
 
 
 def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Cancel) -> Workspace:
     """For `plan`; the recording is brought into `folder` unless it is there."""
-    cores = min(MOST_CORES, len(os.sched_getaffinity(0)))
+    cores = min(MAX_CORES, len(os.sched_getaffinity(0)))
     threads = plan.threads or cores
     encoders = plan.threads or cores * 3 // 2 or 1  # as many as x264 itself would take
     name = link_or_copy(source.path, folder)
@@ -90,17 +90,17 @@ def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Ca
 
 def link_or_copy(file: Path, folder: Path) -> str:
     """The name of `file` in `folder`, where it is linked or copied to."""
-    there = folder / file.name
-    if there.exists():
-        return there.name
+    target = folder / file.name
+    if target.exists():
+        return target.name
     with suppress(FileExistsError):  # another clip of this job brought it
         try:
-            os.link(file, there)
+            os.link(file, target)
         except OSError:
-            part = folder / f".{os.getpid()}-{file.name}"
-            copyfile(file, part)
-            part.replace(there)
-    return there.name
+            temporary = folder / f".{os.getpid()}-{file.name}"
+            copyfile(file, temporary)
+            temporary.replace(target)
+    return target.name
 
 
 def _limits(plan: ClipPlan) -> ChildLimits:

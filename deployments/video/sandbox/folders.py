@@ -21,7 +21,7 @@ PREFIX = "work-"
 def private_folder(parent: Path) -> Iterator[Path]:
     """A new empty folder (mode 700) in `parent`, which is made if it is missing."""
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder, lock = _made(parent.resolve())
+    folder, lock = _create_locked(parent.resolve())
     try:
         yield folder
     finally:
@@ -56,7 +56,7 @@ def clear_abandoned(parent: Path) -> int:
     return cleared
 
 
-def _made(parent: Path) -> tuple[Path, int]:
+def _create_locked(parent: Path) -> tuple[Path, int]:
     """Made and locked; again if `clear_abandoned` came in between."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
@@ -75,24 +75,24 @@ def _remove(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError:  # a child closed a folder that it made
-        _open_up(folder)
+        _make_accessible(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open_up(folder: Path) -> None:
+def _make_accessible(folder: Path) -> None:
     with suppress(OSError):
         folder.chmod(0o700)
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():
-                _open_up(path)
+                _make_accessible(path)
 
 
-def read_output(path: Path, most: int) -> bytes | None:
-    """The first `most` bytes of a plain file; None: there is none."""
+def read_output(path: Path, max_bytes: int) -> bytes | None:
+    """The first `max_bytes` bytes of a plain file; None: there is none."""
     with suppress(OSError):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(fd, "rb") as file:
-            return file.read(most)
+            return file.read(max_bytes)
     return None
 
 

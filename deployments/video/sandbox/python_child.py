@@ -73,7 +73,7 @@ def python_child(
         allow_failure=True,
     )
     try:
-        return _answered(answer, run(command), command)
+        return _result(answer, run(command), command)
     finally:
         with suppress(OSError):
             answer.unlink()
@@ -88,27 +88,27 @@ def _environment(threads: int) -> dict[str, str]:
     }
 
 
-def _answered(answer: Path, finished: CompletedChild, command: SandboxedCommand) -> dict[str, Any]:
-    said = _read(answer)
-    if finished.status == 0 and isinstance(said.get("answer"), dict):
-        return said["answer"]
-    raise log_exit(_problem(said, command.limits), command, finished)
+def _result(answer: Path, finished: CompletedChild, command: SandboxedCommand) -> dict[str, Any]:
+    answer_or_problem = _read_answer(answer)
+    if finished.status == 0 and isinstance(answer_or_problem.get("answer"), dict):
+        return answer_or_problem["answer"]
+    raise log_exit(_problem(answer_or_problem, command.limits), command, finished)
 
 
-def _read(answer: Path) -> dict[str, Any]:
+def _read_answer(answer: Path) -> dict[str, Any]:
     """The child could have left anything under that name."""
     try:
         fd = os.open(answer, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(fd, "rb") as file:
             text = file.read(MAX_ANSWER + 1)
-        said = msgspec.json.decode(text) if len(text) <= MAX_ANSWER else None
+        data = msgspec.json.decode(text) if len(text) <= MAX_ANSWER else None
     except (OSError, ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
-def _problem(said: dict[str, Any], limits: ChildLimits) -> Problem:
-    problem = said.get("problem")
+def _problem(data: dict[str, Any], limits: ChildLimits) -> Problem:
+    problem = data.get("problem")
     if not isinstance(problem, dict):
         return SandboxFailed()
     match problem.get("kind"):

@@ -13,17 +13,17 @@ from pathlib import Path
 
 def register_package(folder: Path) -> None:
     """Makes the package known, as if its parent folder were on the path."""
-    places = [str(folder)]
+    search_locations = [str(folder)]
     init = folder / "__init__.py"
     if not init.exists():
         spec = importlib.machinery.ModuleSpec(folder.name, None, is_package=True)
-        spec.submodule_search_locations = places
+        spec.submodule_search_locations = search_locations
     else:
-        found = importlib.util.spec_from_file_location(
-            folder.name, init, submodule_search_locations=places
+        file_spec = importlib.util.spec_from_file_location(
+            folder.name, init, submodule_search_locations=search_locations
         )
-        assert found is not None
-        spec = found
+        assert file_spec is not None
+        spec = file_spec
     package = importlib.util.module_from_spec(spec)
     sys.modules[folder.name] = package
     if spec.loader is not None:

@@ -10,7 +10,7 @@ from deployments.video.transcript.notes import Notes
 MAX_CUES = 50_000
 MAX_TEXT = 20_000  # characters of one cue or word; what is beyond is cut off
 UNKNOWN = float("inf")  # the end of a cue whose source does not say it
-_READ_PER_S = 14.0  # characters; how long a line lasts of which nobody said it
+_READING_CHARS_PER_S = 14.0  # characters; how long a line lasts of which nobody said it
 _LONGEST_S = 8.0
 
 
@@ -34,11 +34,11 @@ class TranscriptCue:
     words: tuple[TimedLine, ...] = ()
 
 
-def bounded(cues: Iterable[TranscriptCue], notes: Notes) -> list[TranscriptCue]:
+def bound_cues(cues: Iterable[TranscriptCue], notes: Notes) -> list[TranscriptCue]:
     """`cues` in order of time from 0 on, each with an end; those that end before 0 are left out."""
     ordered = sorted(cues, key=lambda cue: (cue.start, cue.end))
     starts = [cue.start for cue in ordered]
-    found: list[TranscriptCue] = []
+    result: list[TranscriptCue] = []
     after = UNKNOWN
     for cue, start in zip(reversed(ordered), reversed(starts), strict=True):
         end = cue.end if cue.end < UNKNOWN else _presumed_end(cue, after)
@@ -46,8 +46,8 @@ def bounded(cues: Iterable[TranscriptCue], notes: Notes) -> list[TranscriptCue]:
         if start < 0 and end <= 0:
             notes.count("line", "left out: it ends before the recording begins")
             continue
-        found.append(replace(cue, start=max(0.0, start), end=max(start, end, 0.0)))
-    return found[::-1]
+        result.append(replace(cue, start=max(0.0, start), end=max(start, end, 0.0)))
+    return result[::-1]
 
 
 def _presumed_end(cue: TranscriptCue, following: Seconds) -> Seconds:
@@ -60,7 +60,7 @@ def _presumed_end(cue: TranscriptCue, following: Seconds) -> Seconds:
     return (
         min(following, longest)
         if following < UNKNOWN
-        else min(cue.start + 0.5 + text / _READ_PER_S, longest)
+        else min(cue.start + 0.5 + text / _READING_CHARS_PER_S, longest)
     )
 
 

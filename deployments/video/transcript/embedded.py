@@ -30,17 +30,17 @@ def embedded_transcript(
     if track is None:
         return None
     try:
-        srt = _converted(source, track, folder, cancel)
-        found = read_transcript(
+        srt = _convert_to_srt(source, track, folder, cancel)
+        transcript = read_transcript(
             srt, "srt", folder, cancel, origin="embedded", language=track.language,
             keep_labels=keep_labels,
         )  # fmt: skip
     except (MediaDamaged, MediaTooLarge, TranscriptRefused):
         return None
-    return found if found.words else None
+    return transcript if transcript.words else None
 
 
-def _converted(
+def _convert_to_srt(
     source: MediaSource, track: SubtitleTrack, folder: Path, cancel: Cancel | None
 ) -> bytes:
     with lend_source(source.path, folder, ".srt") as (link, out):

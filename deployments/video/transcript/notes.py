@@ -13,7 +13,7 @@ class Notes:
 
     _faults: Counter[tuple[str, str]] = field(default_factory=Counter)
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
-    _said: list[str] = field(default_factory=list)
+    _sentences: list[str] = field(default_factory=list)
 
     def count(self, noun: str, what: str, where: str = "") -> None:
         """One more `noun` ("line") of which `what` ("left out: ...") is to be said."""
@@ -22,7 +22,7 @@ class Notes:
             self._first.setdefault((noun, what), where)
 
     def add(self, sentence: str) -> None:
-        self._said.append(sentence)
+        self._sentences.append(sentence)
 
     def first(self) -> str:
         """Where the first counted fault is; empty: there is none, or it has no place."""
@@ -34,4 +34,4 @@ class Notes:
             + (f" (first: {self._first[noun, what]})" if (noun, what) in self._first else "")
             for (noun, what), number in self._faults.items()
         ]
-        return tuple(text[:300] for text in [*self._said, *counted][:MAX_NOTES])
+        return tuple(text[:300] for text in [*self._sentences, *counted][:MAX_NOTES])

@@ -19,7 +19,7 @@ from deployments.video.transcript.cues import (
     TimedLine,
     TranscriptCue,
     TranscriptRefused,
-    bounded,
+    bound_cues,
     check_size,
 )
 from deployments.video.transcript.encoding import decode
@@ -62,7 +62,7 @@ def parse_transcript(
     if kind not in get_args(Kind):
         raise TranscriptRefused(f"kind: is '{kind[:20]}'; known are {', '.join(get_args(Kind))}.")
     cues, own_language = _cues(text, kind, duration, notes)
-    words = words_in(bounded(cues, notes), keep_labels=keep_labels)
+    words = words_in(bound_cues(cues, notes), keep_labels=keep_labels)
     check_size("words", len(words), MAX_WORDS)
     check_within(words, duration, notes)
     language = own_language or language
@@ -76,21 +76,21 @@ def _cues(
 ) -> tuple[Iterable[TranscriptCue], str | None]:
     if kind != "json":
         return cues_of(text, kind, notes), None
-    read = json_transcript(text, notes)
-    if read.unit_known:
-        return read.cues, read.language
-    return in_seconds(read.cues, duration or read.duration, notes), read.language
+    transcript = json_transcript(text, notes)
+    if transcript.unit_known:
+        return transcript.cues, transcript.language
+    return in_seconds(transcript.cues, duration or transcript.duration, notes), transcript.language
 
 
 def _kind(text: str) -> Kind:
-    begins = text[:1000].lstrip()
-    if begins.startswith("WEBVTT"):
+    beginning = text[:1000].lstrip()
+    if beginning.startswith("WEBVTT"):
         return "vtt"
-    return "json" if begins[:1] in ("{", "[") else "srt"
+    return "json" if beginning[:1] in ("{", "[") else "srt"
 
 
 SLOWEST_S = 20.0  # nobody takes so many seconds for a word; 20 ms are the shortest
-MILLI = 0.001
+MILLISECOND = 0.001
 
 
 def in_seconds(
@@ -100,12 +100,12 @@ def in_seconds(
     more than 20 a word, that lie within the recording only if they are a thousandth of one.
     """
     ends = [cue.end for cue in cues if cue.end < UNKNOWN] + [cue.start for cue in cues]
-    if duration is None or not ends or not duration < max(ends) <= (duration + 1) / MILLI:
+    if duration is None or not ends or not duration < max(ends) <= (duration + 1) / MILLISECOND:
         return list(cues)
-    if not all(end.is_integer() for end in ends) or _per_word(cues) < SLOWEST_S:
+    if not all(end.is_integer() for end in ends) or _median_word_duration(cues) < SLOWEST_S:
         return list(cues)
     notes.add("The times were read as milliseconds: as seconds they lie outside the recording.")
-    return [_scaled(cue) for cue in cues]
+    return [_from_milliseconds(cue) for cue in cues]
 
 
 def check_within(words: Sequence[Word], duration: Seconds | None, notes: Notes) -> None:
@@ -127,7 +127,7 @@ def check_within(words: Sequence[Word], duration: Seconds | None, notes: Notes) 
         )
 
 
-def _per_word(cues: Sequence[TranscriptCue]) -> float:
+def _median_word_duration(cues: Sequence[TranscriptCue]) -> float:
     """The median number of units that a word takes."""
     spans = [
         word.end - word.start
@@ -141,10 +141,10 @@ def _per_word(cues: Sequence[TranscriptCue]) -> float:
     return median(spans) if spans else 0.0
 
 
-def _scaled(cue: TranscriptCue) -> TranscriptCue:
-    words = tuple(TimedLine(w.text, _milli(w.start), _milli(w.end)) for w in cue.words)
-    return replace(cue, start=cue.start * MILLI, end=cue.end * MILLI, words=words)
+def _from_milliseconds(cue: TranscriptCue) -> TranscriptCue:
+    words = tuple(TimedLine(w.text, _scale(w.start), _scale(w.end)) for w in cue.words)
+    return replace(cue, start=cue.start * MILLISECOND, end=cue.end * MILLISECOND, words=words)
 
 
-def _milli(value: Seconds | None) -> Seconds | None:
-    return None if value is None else value * MILLI
+def _scale(value: Seconds | None) -> Seconds | None:
+    return None if value is None else value * MILLISECOND

@@ -73,33 +73,33 @@ def read_transcript(
     Raises TranscriptRefused, Interrupted and SandboxFailed.
     """
     check_size("bytes", len(data), MAX_BYTES)
-    with _files(data, folder) as (name, out):
+    with _input_and_output(data, folder) as (name, out):
         request = {
             "name": name, "out": out.name, "kind": kind, "origin": origin, "language": language,
             "duration": duration, "keep_labels": keep_labels,
         }  # fmt: skip
         try:
-            said = python_child(_CHILD, request, folder, limits=LIMITS, cancel=cancel)
+            answer = python_child(_CHILD, request, folder, limits=LIMITS, cancel=cancel)
         except (MediaTooLarge, MediaTimeout, MediaDamaged) as problem:
             raise TranscriptRefused(f"It cannot be read: {problem.detail}") from problem
-        return _transcript(said, out)
+        return _transcript(answer, out)
 
 
 @contextmanager
-def _files(data: bytes, folder: Path) -> Iterator[tuple[str, Path]]:
+def _input_and_output(data: bytes, folder: Path) -> Iterator[tuple[str, Path]]:
     token = secrets.token_hex(8)
-    given, out = folder / f"given-{token}", folder / f"words-{token}"
-    given.write_bytes(data)
+    input_file, out = folder / f"given-{token}", folder / f"words-{token}"
+    input_file.write_bytes(data)
     try:
-        yield given.name, out
+        yield input_file.name, out
     finally:
-        given.unlink(missing_ok=True)
+        input_file.unlink(missing_ok=True)
         out.unlink(missing_ok=True)
 
 
-def _transcript(said: dict[str, Any], out: Path) -> Transcript:
+def _transcript(answer: dict[str, Any], out: Path) -> Transcript:
     try:
-        summary = msgspec.convert(said, _Summary)
+        summary = msgspec.convert(answer, _Summary)
         lines = (read_output(out, LIMITS.output_bytes) or b"").split(b"\n")
         words = [word for line in lines if line for word in _decode_words(line)]
     except msgspec.MsgspecError as error:

@@ -18,18 +18,18 @@ def read(request: dict[str, Any]) -> dict[str, Any]:
     with Path(request["name"]).open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     options = {name: request[name] for name in ("origin", "language", "duration", "keep_labels")}
-    found = parse_transcript(data, request["kind"], **options)
+    transcript = parse_transcript(data, request["kind"], **options)
     with Path(request["out"]).open("wb") as file:
-        for at in range(0, len(found.words), WORDS_A_LINE):
-            file.write(msgspec.json.encode(found.words[at : at + WORDS_A_LINE]) + b"\n")
+        for index in range(0, len(transcript.words), WORDS_A_LINE):
+            file.write(msgspec.json.encode(transcript.words[index : index + WORDS_A_LINE]) + b"\n")
     return {
-        "words": len(found.words),
-        "origin": found.origin,
-        "language": found.language,
-        "why": found.why,
-        "encoding": found.encoding,
-        "notes": list(found.notes),
-        "undrawn_scripts": sorted(unsupported_scripts(found)),
+        "words": len(transcript.words),
+        "origin": transcript.origin,
+        "language": transcript.language,
+        "why": transcript.why,
+        "encoding": transcript.encoding,
+        "notes": list(transcript.notes),
+        "undrawn_scripts": sorted(unsupported_scripts(transcript)),
     }
 
 

@@ -19,7 +19,7 @@ from deployments.video.transcript.parsing import MAX_BYTES
 from deployments.video.transcript.reading import read_transcript
 
 _CHILD = "deployments.video.transcript.asr_worker"
-HOW = "install the extra 'speech' and name a model"
+INSTALL_HINT = "install the extra 'speech' and name a model"
 
 
 class SpeechToText(Protocol):
@@ -71,13 +71,13 @@ class Whisper:
                 threads=self._threads,
                 cancel=cancel,
                 on_line=on_line,
-                readable=(source.path.resolve(), *_places(model)),
+                readable=(source.path.resolve(), *_readable_paths(model)),
             )
-            said = read_output(out, MAX_BYTES + 1)
-        if said is None:
+            data = read_output(out, MAX_BYTES + 1)
+        if data is None:
             raise MediaDamaged("Nothing could be heard in the recording.")
         return read_transcript(
-            said[:MAX_BYTES], "json", folder, cancel, origin="speech", language=language
+            data[:MAX_BYTES], "json", folder, cancel, origin="speech", language=language
         )
 
     def _request(
@@ -110,7 +110,7 @@ def model_folder(model: str) -> Path:
         raise FileNotFoundError(f"no speech model '{model}' on this machine") from error
 
 
-def _places(model: Path) -> tuple[Path, ...]:
+def _readable_paths(model: Path) -> tuple[Path, ...]:
     """What has to be readable: a downloaded model consists of links to files beside it."""
     return (model, model.parents[1]) if model.parent.name == "snapshots" else (model,)
 
@@ -118,9 +118,9 @@ def _places(model: Path) -> tuple[Path, ...]:
 def speech_ability(model: str | None) -> Capability:
     """Whether speech is turned into words, for /capabilities, and if not, why."""
     if not find_spec("faster_whisper"):
-        return Capability(False, f"faster-whisper is not installed; {HOW}.")
+        return Capability(False, f"faster-whisper is not installed; {INSTALL_HINT}.")
     if not model:
-        return Capability(False, f"no speech model is set up; {HOW}.")
+        return Capability(False, f"no speech model is set up; {INSTALL_HINT}.")
     try:
         model_folder(model)
     except (FileNotFoundError, ImportError) as error:
