@@ -1,4 +1,4 @@
-"""Captions: what is said in a clip, as words burnt into its picture and as subtitle files."""
+"""Captions: the words of a clip, burnt into its picture and as subtitle files."""
 
 from deployments.video.captions.font import FONTS, fonts
 from deployments.video.captions.glyphs import omission_reason, unsupported_scripts

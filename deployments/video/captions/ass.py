@@ -1,7 +1,7 @@
 """Burn-in: cues in, an ASS document out, for libass with `fontsdir` set to our fonts.
 
-Every event is clipped to the safe area, and lines are broken here by the font's own widths, so that
-nothing is drawn outside it. A word gets its colour by `\\t` transitions of no length at its own
+Every event is clipped to the safe area, and lines are broken here by the fonts' widths, so nothing
+is drawn outside it. A word changes colour by `\\t` transitions of zero length at its own
 milliseconds. Text is escaped: it can neither open an override block nor break a line.
 """
 
@@ -29,8 +29,7 @@ def document(
     cues: tuple[CaptionCue, ...], style: CaptionStyle, width: int, height: int, language: str = ""
 ) -> str:
     """The ASS text that draws `cues` on a picture of `width` x `height` pixels. `language` (two
-    letters) decides between the Chinese, Japanese and Korean shapes of a character.
-    """
+    letters) selects the Chinese, Japanese or Korean shapes of a character."""
     file = SSAFile()
     file.info.update(
         {"PlayResX": str(width), "PlayResY": str(height), "WrapStyle": "2", "YCbCr Matrix": "None"}
@@ -48,8 +47,7 @@ def document(
 
 def line_height(style: CaptionStyle, width: int, height: int) -> float:
     """The height of a line in pixels: smaller in wide pictures, which are watched on larger
-    screens, and never so high that two lines leave the safe area.
-    """
+    screens, and limited so that two lines fit the safe area."""
     area = safe_area(width, height)
     height_by_style = style.size * min(width, height) * (0.8 if width / height >= 1.3 else 1.0)
     available = (area.bottom - area.top) * height - 2
@@ -57,7 +55,7 @@ def line_height(style: CaptionStyle, width: int, height: int) -> float:
 
 
 def line_width(style: CaptionStyle, width: int, height: int) -> float:
-    """What a line may hold, in line heights: the safe area less what outline or box add."""
+    """The width of a line, in line heights: the safe area without outline or box."""
     area = safe_area(width, height)
     available = (area.right - area.left) * width - 2
     return available / line_height(style, width, height) - 2 * _padding(style)
@@ -81,12 +79,12 @@ def _font_chooser(
 
 
 def _padding(style: CaptionStyle) -> float:
-    """What outline or box add on each side, in line heights."""
+    """The width of outline or box on each side, in line heights."""
     return style.outline * (2 if style.box else 1)
 
 
 def escape(text: str) -> str:
-    """`text` as ASS shows it, whatever it holds."""
+    """`text` such that ASS shows it literally."""
     text = text.replace("\\", "\\" + _JOINER).replace("{", "\\{").replace("}", "\\}")
     return " ".join(text.split())
 
@@ -146,8 +144,8 @@ def _line(
     start_ms: int,
     font_chooser: "_FontChooser",
 ) -> str:
-    """Words in the order in which they stand, from the left: libass orders words of one colour
-    only, and a word that is lit would part its line in two."""
+    """Words in visual order, from the left: libass reorders words of one colour only, and a
+    highlighted word would split its line in two."""
     parts: list[str] = []
     previous: int | None = None
     for index, direction in visual_order([piece.text for piece in line]):
@@ -164,15 +162,15 @@ def _line(
 
 @dataclass(frozen=True, slots=True)
 class _FontChooser:
-    """Chooses fonts and their sizes: `size` is the first's line height in pixels, `max_scale` how much
-    larger another may be."""
+    """Selects fonts and their sizes: `size` is the first font's line height in pixels, another may
+    be up to `max_scale` times as large."""
 
     size: float
     max_scale: float
     has_sizes: bool  # whether there are sizes other than `size`
 
     def draw(self, text: str, tags: str, direction: str) -> str:
-        """`text` with the tags that select its fonts, after `tags` of the caller's."""
+        """`text` with the tags that select its fonts, after the caller's `tags`."""
         all_fonts = fonts()
         parts: list[str] = []
         for number, (font, part) in enumerate(runs(text, all_fonts)):
@@ -182,7 +180,7 @@ class _FontChooser:
         return isolate("".join(parts), direction)
 
     def gap(self, before: str) -> str:
-        """A space after `before`: the first font's, where its own is as wide as a picture."""
+        """A space after `before`: the first font's, if the space of its own font is very wide."""
         all_fonts = fonts()
         *_, (last, _) = runs(before, all_fonts)
         is_wide = last.advances.get(_SPACE, 0.0) > 2 * all_fonts[0].advances.get(_SPACE, 1.0)
@@ -216,5 +214,5 @@ def _colour(colour: str, opacity: float = 1.0) -> Color:
 @lru_cache(maxsize=4096)
 def measure(text: str, max_scale: float = 1.0) -> float:
     """The width of `text` in line heights, in the fonts that will draw it, none of them more than
-    `max_scale` times as large as the first."""
+    `most` times as large as the first."""
     return width(text, fonts(), max_scale)

@@ -1,8 +1,8 @@
-"""The order in which the words of a line stand, for scripts that are written from right to left.
+"""Bidirectional text: the visual order of the words of a line.
 
-The Unicode Bidirectional Algorithm (UAX #9) on the level of words: a word goes in the direction of
-its first strong letter; one without (a number, a dash) goes with the word before it, or with the
-line. The letters within a word are left to libass, in an isolate of the word's direction.
+The Unicode Bidirectional Algorithm (UAX #9) at the level of words: a word has the direction of its
+first strong letter; one without (a number, a dash) has that of the word before it, or of the line.
+The letters within a word are left to libass, in an isolate of the word's direction.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,8 @@ _CLOSE = "\u2069"
 
 
 def visual_order(words: Sequence[str]) -> list[tuple[int, str]]:
-    """The places of `words` in `words`, from the left to the right of the line, and the direction
-    that each is to be isolated in: empty for lines from left to right throughout.
-    """
+    """The indices of `words` from left to right, and the direction in which each is isolated; empty
+    for lines that run from left to right throughout."""
     if not any(_RIGHT.search(word) for word in words):
         return [(index, "") for index in range(len(words))]
     directions = [_direction(word) for word in words]
@@ -40,7 +39,7 @@ def visual_order(words: Sequence[str]) -> list[tuple[int, str]]:
 
 
 def isolate(text: str, direction: str) -> str:
-    """`text` such that nothing around it changes the order of its letters, nor it theirs."""
+    """`text` in a directional isolate: it and the text around it do not reorder each other."""
     return f"{_OPEN[direction]}{text}{_CLOSE}" if direction else text
 
 
@@ -59,7 +58,7 @@ def _resolve(directions: Sequence[str], line: str) -> list[str]:
 
 
 def _isolation(resolved: Sequence[str], index: int, line: str) -> str:
-    """Punctuation at the end of a word goes with the line, unless the next word goes on the same
-    way."""
+    """Punctuation at the end of a word has the line's direction, unless the next word continues in
+    the word's own."""
     following = resolved[index + 1] if index + 1 < len(resolved) else line
     return resolved[index] if following == resolved[index] else line

@@ -1,6 +1,6 @@
-"""Fonts: which characters can be drawn, and how wide they are, read from font files by fontTools.
+"""Fonts: the characters they draw and their widths, read by fontTools.
 
-In: a folder of static TrueType or OpenType files that the operator trusts; ours holds Inter Extra
+In: a folder of static TrueType or OpenType files that the operator trusts. Ours holds Inter Extra
 Bold, and Noto Sans Bold for other scripts; the package noto-cjk-sans-jp-bold has that for Chinese,
 Japanese and Korean (all SIL Open Font License). Further files in the folder are used for what Inter
 cannot draw.
@@ -27,9 +27,8 @@ _UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, Val
 
 @dataclass(frozen=True, slots=True)
 class Font:
-    """`family` is the name that selects it in ASS. `advances` gives the width of each character it
-    can draw, in units of the font's line height, in which ASS counts font sizes; `em` likewise.
-    """
+    """`family` is the name that selects it in ASS. `advances` has the width of each character it
+    draws, in units of the font's line height, in which ASS counts font sizes; `em` likewise."""
 
     family: str
     path: Path
@@ -45,16 +44,15 @@ class Font:
 
 
 def strip_invisible(text: str) -> str:
-    """`text` without what no font draws: joiners, variation selectors, direction marks."""
+    """`text` without characters that no font draws: joiners, variation selectors and the like."""
     return str(_INVISIBLE.sub("", text))
 
 
 @lru_cache(maxsize=8)
 def fonts(folder: Path = FONTS) -> tuple[Font, ...]:
-    """The fonts in `folder`: Inter first, then the operator's, then Noto's; to ours belongs the
-    package's for Chinese, Japanese and Korean. Raises ValueError for a file that is not a font, or
-    if there is none.
-    """
+    """The fonts in `folder`: Inter first, then the operator's, then Noto's; our folder includes the
+    package for Chinese, Japanese and Korean. Raises ValueError for a file that is not a font, and
+    for a folder without fonts."""
     return tuple(read_font(path) for path in _files(folder))
 
 
@@ -65,13 +63,13 @@ def first_font() -> Font:
 
 
 def files_for(document: str) -> tuple[Path, ...]:
-    """The files of the fonts that an ASS document names."""
+    """The files of the fonts that an ASS document uses."""
     return tuple(font.path for font in fonts() if font.family in document)
 
 
 def runs(text: str, fonts_in_order: tuple[Font, ...]) -> Iterator[tuple[Font, str]]:
-    """`text` in parts that one font draws each, the fewest that go without looking ahead. What no
-    font draws goes with the first."""
+    """`text` split into runs of one font each, as few as possible without lookahead. Characters
+    that no font draws belong to the first font."""
     single_font = font_for(text, fonts_in_order)
     if single_font is not None or not text:
         yield single_font or fonts_in_order[0], text
@@ -89,14 +87,14 @@ def runs(text: str, fonts_in_order: tuple[Font, ...]) -> Iterator[tuple[Font, st
 
 
 def scale(font: Font, fonts_in_order: tuple[Font, ...], max_scale: float) -> float:
-    """How much larger than the first font another is set, so that their letters are of one size:
-    fonts with tall marks have small letters in the same line height. At most `max_scale`."""
+    """How much larger than the first font another is set, at most `max_scale`, so that their
+    letters have one size: fonts with tall marks have small letters in the same line height."""
     return max(1.0, min(fonts_in_order[0].em / font.em, max_scale))
 
 
 def width(text: str, fonts_in_order: tuple[Font, ...], max_scale: float = 1.0) -> float:
-    """The width of `text` in line heights of the first font, before letters join, which makes it
-    no wider. `max_scale`: see `scale`."""
+    """The width of `text` in line heights of the first font, before ligatures, which make it no
+    wider. For `max_scale` see `scale`."""
     return sum(
         font.width(part) * scale(font, fonts_in_order, max_scale)
         for font, part in runs(text, fonts_in_order)

@@ -1,7 +1,7 @@
-"""Glyphs: words in, those that the installed fonts can draw out.
+"""Glyphs: removes what the installed fonts cannot draw.
 
-Scripts without a font are left out of burnt-in captions (boxes would stand in their place) and stay
-in the subtitle files; `unsupported_scripts` says which, so that a caller is told.
+Scripts without a font are omitted from burnt-in captions (boxes would be drawn instead) and stay in
+the subtitle files; `unsupported_scripts` names them for the caller.
 """
 
 import unicodedata
@@ -18,7 +18,7 @@ _LETTER = regex.compile(r"\p{L}")
 
 
 def drawable(pieces: Iterable[TimedText]) -> tuple[TimedText, ...]:
-    """`pieces` without what no font draws; a piece of which nothing is left is dropped."""
+    """`pieces` without characters that no font draws; a piece that becomes empty is dropped."""
     drawn = (replace(piece, text=drawable_text(piece.text)) for piece in pieces)
     return tuple(piece for piece in drawn if piece.text)
 
@@ -45,17 +45,17 @@ def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
 
 
 def _compose(marks: Iterable[str]) -> set[str]:
-    """Characters in the composed form in which they are drawn."""
+    """Characters in composed form, as they are drawn."""
     return {part for mark in marks for part in unicodedata.normalize("NFC", mark)}
 
 
 def omission_reason(transcript: Transcript) -> str:
-    """A sentence for the caller when some words cannot be burnt in, else an empty string."""
+    """A sentence for the caller if some words cannot be burnt in, else an empty string."""
     return why_undrawn(unsupported_scripts(transcript))
 
 
 def why_undrawn(scripts: Iterable[str]) -> str:
-    """The same for scripts that are known to have no font."""
+    """The same for scripts without a font."""
     names = ", ".join(sorted(scripts))
     if not names:
         return ""

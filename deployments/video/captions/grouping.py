@@ -1,8 +1,8 @@
-"""Grouping: pieces in, cues of one or two balanced lines out.
+"""Grouping: timed text in, cues of one or two balanced lines out.
 
-A cue never crosses a pause, the end of a sentence or of a line of the source; a phrase too long for
-one is split evenly, so that no word is left over on its own. A cue stays a little after its
-last word, until it could be read or the next begins.
+A cue never crosses a pause, the end of a sentence or a line end of the source. A phrase too long
+for one cue is split evenly, so that no word is left alone. A cue stays after its last word until it
+can be read or the next cue begins.
 """
 
 import math
@@ -20,9 +20,8 @@ SETTLE_S = 0.25
 
 @dataclass(frozen=True, slots=True)
 class LineBudget:
-    """What a cue may hold: `words` words in `lines` lines, each of at most `width` as `measure`
-    counts it, for at most `seconds`; a silence of `pause` seconds ends it.
-    """
+    """The limits of a cue: `words` words in `lines` lines, each of at most `width` as `measure`
+    counts it, for at most `seconds`; a silence of `pause` seconds ends it."""
 
     measure: Callable[[str], float]
     width: float
@@ -46,7 +45,7 @@ class CaptionCue:
 def cues(
     pieces: Sequence[TimedText], budget: LineBudget, duration: Seconds
 ) -> tuple[CaptionCue, ...]:
-    """Group `pieces` into cues that do not overlap and end within `duration`."""
+    """Groups `pieces` into cues that do not overlap and end within `duration`."""
     fitted = [part for piece in pieces for part in fit_line(piece, budget)]
     groups = [group for phrase in _phrases(fitted, budget) for group in _groups(phrase, budget)]
     starts = [group[0][0].start for group in groups] + [duration]
@@ -56,14 +55,14 @@ def cues(
 
 
 def join_text(line: Line) -> str:
-    """The text of a line: gaps between pieces, except where they are glued."""
+    """The text of a line: gaps between pieces, except before glued ones."""
     return "".join(
         piece.text if i == 0 or piece.glued else f" {piece.text}" for i, piece in enumerate(line)
     )
 
 
 def fit_line(piece: TimedText, budget: LineBudget) -> list[TimedText]:
-    """`piece`, broken where it is wider than a line."""
+    """`piece`, split if it is wider than a line."""
     if budget.measure(piece.text) <= budget.width:
         return [piece]
     parts, width = [""], 0.0
@@ -78,9 +77,8 @@ def fit_line(piece: TimedText, budget: LineBudget) -> list[TimedText]:
 
 
 def lines_of(group: Line, budget: LineBudget) -> tuple[Line, ...] | None:
-    """`group` in as few lines as hold it, the widest as narrow as can be; None if it is too long
-    for `budget`.
-    """
+    """`group` in as few lines as possible, the widest as narrow as possible; None if it exceeds the
+    budget."""
     if budget.measure(join_text(group)) <= budget.width:
         return (group,)
     if budget.lines < 2 or len(group) < 2:
@@ -106,7 +104,7 @@ def _phrases(pieces: Sequence[TimedText], budget: LineBudget) -> list[list[Timed
 
 
 def _groups(phrase: list[TimedText], budget: LineBudget) -> list[tuple[Line, ...]]:
-    """Even groups where some number of them fits; else each as full as it gets."""
+    """Groups of equal size if some number of them fits; else each as full as possible."""
     filled = _fill(phrase, budget)
     for count in range(len(filled), min(len(filled) + 3, len(phrase)) + 1):
         size = len(phrase) / count

@@ -1,7 +1,7 @@
-"""Subtitle files: cues in, SRT and WebVTT text out, for players rather than for burning in.
+"""Subtitle files: cues in, SRT and WebVTT text out, for players.
 
-WebVTT: W3C Candidate Recommendation, section 4. SRT has no standard: what players take for tags or
-for a time line is replaced by look-alikes.
+WebVTT: W3C Candidate Recommendation, section 4. SRT has no standard: text that players take for
+tags or for a time line is replaced by look-alikes.
 """
 
 import unicodedata
@@ -16,12 +16,12 @@ _COLUMNS = 42
 
 
 def reading_limits() -> LineBudget:
-    """Two lines of 42 columns, at most 6 seconds: what broadcasters ask of subtitles."""
+    """Two lines of 42 columns, at most 6 seconds: the usual limits of broadcasters."""
     return LineBudget(columns, _COLUMNS, words=2 * _COLUMNS)
 
 
 def columns(text: str) -> float:
-    """The width of `text` in Latin characters; East Asian wide ones count twice."""
+    """The width of `text` in Latin characters; East Asian wide characters count twice."""
     return sum(2 if unicodedata.east_asian_width(mark) in "WF" else 1 for mark in text)
 
 

@@ -1,8 +1,8 @@
-"""Words: a transcript in, clean pieces of text on the clip's timeline out.
+"""Timed text: the words of a transcript in, clean text on the clip's timeline out.
 
-What was said is untrusted: times may be missing, out of order or overlapping, text may hold line
-breaks, control characters or hundreds of letters without a gap. What comes out is in order, does
-not overlap and has no piece longer than a line can hold.
+Transcripts are untrusted: times may be missing, out of order or overlapping, text may have line
+breaks, control characters or hundreds of letters without a gap. The result is in order, does not
+overlap, and no piece is longer than a line.
 """
 
 import math
@@ -33,9 +33,8 @@ _CLUSTER = regex.compile(SYLLABLE)
 
 @dataclass(frozen=True, slots=True)
 class TimedText:
-    """Text that lights up at once, from `start` to `end` (seconds of the clip). `glued`: no gap
-    before it. `closes`: a sentence ends with it. `breaks`: a line of the source does.
-    """
+    """Text that is highlighted from `start` to `end` (seconds of the clip). `glued`: no gap before
+    it. `closes`: it ends a sentence. `breaks`: it ends a line of the source."""
 
     start: Seconds
     end: Seconds
@@ -47,9 +46,8 @@ class TimedText:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`kept` are the stretches (start, end) of the source that make up the clip, rising and apart.
-    Raises ValueError for others.
-    """
+    """The spans of the source that make up a clip: `kept`, as (start, end), rising and disjoint.
+    Raises ValueError otherwise."""
 
     kept: tuple[tuple[Seconds, Seconds], ...]
 
@@ -64,9 +62,8 @@ class Timeline:
         return sum(end - start for start, end in self.kept)
 
     def to_clip_time(self, start: Seconds, end: Seconds) -> tuple[Seconds, Seconds] | None:
-        """Where (start, end) of the source is in the clip, clamped to the stretch that holds most
-        of it; None if less than half of it is inside.
-        """
+        """(start, end) of the source on the clip's timeline, clamped to the span that contains most
+        of it; None if less than half of it is inside."""
         offset, best, clip_times = 0.0, 0.0, None
         for first, last in self.kept:
             low, high = max(start, first), min(end, last)
@@ -83,20 +80,20 @@ class Timeline:
 
 
 def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
-    """The pieces of those words that are heard in the clip, in order and apart."""
+    """The text of the words within the clip, in order, without overlaps."""
     timed = [piece for word in words for piece in _pieces_of_word(word, timeline)]
     timed.sort(key=lambda piece: piece.start)
     return _mark_glued(_without_overlaps(timed, timeline.duration))
 
 
 def clean(text: str) -> str:
-    """`text` in Unicode's composed form, in one line, without characters that steer its display."""
+    """`text` in composed form, on one line, without control and direction characters."""
     composed = unicodedata.normalize("NFC", text[: 4 * LONGEST_WORD])
     return " ".join(_CONTROL.sub(" ", composed).split())
 
 
 def split(piece: TimedText, parts: Sequence[str]) -> list[TimedText]:
-    """`piece` as `parts`, each with the share of its time that its length has."""
+    """`piece` split into `parts`; each gets a share of its time by its length."""
     total = sum(len(part) for part in parts) or 1
     result: list[TimedText] = []
     position = 0
@@ -131,7 +128,7 @@ def _pieces_of_word(word: Word, timeline: Timeline) -> list[TimedText]:
 
 
 def _without_overlaps(timed: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
-    """Cut a piece short when the next begins; push the next back where that leaves nothing."""
+    """Shortens a piece that overlaps the next, or delays the next if nothing would be left."""
     result: list[TimedText] = []
     for piece in timed:
         start = piece.start
@@ -146,7 +143,7 @@ def _without_overlaps(timed: Sequence[TimedText], duration: Seconds) -> list[Tim
 
 
 def _mark_glued(timed: Sequence[TimedText]) -> tuple[TimedText, ...]:
-    """Scripts without gaps between words stay without, across words too."""
+    """Scripts without gaps between words have none between pieces either."""
     return tuple(
         replace(piece, glued=True)
         if i and _SPACELESS_END.search(timed[i - 1].text) and _SPACELESS_START.search(piece.text)

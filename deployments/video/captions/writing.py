@@ -1,7 +1,7 @@
-"""Captions of one clip: a transcript in; ASS to burn in, SRT and VTT for the caller out.
+"""The captions of one clip: a transcript in; ASS for burn-in, SRT and VTT for the caller out.
 
-Pure: words -> pieces on the clip's timeline -> cues -> documents. Burnt-in cues are short groups in
-large letters; the files' cues are what players expect, up to two lines of 42 columns.
+Pure: words -> timed text -> cues -> documents. Burnt-in cues are short groups in large letters; the
+cues of the files are what players expect, up to two lines of 42 columns.
 """
 
 from dataclasses import replace
@@ -36,7 +36,7 @@ def captions(
     """Captions for `start` to `end` of the source on a picture of `width` x `height` pixels.
 
     `language` (BCP 47; None: the transcript's) decides how capitals are made. `ass` is None for the
-    style `none` and where nothing can be drawn. Raises InvalidRequest for an unknown style and
+    style `none` and if nothing can be drawn. Raises InvalidRequest for an unknown style, and
     ValueError unless start < end.
     """
     if not start < end:
@@ -52,7 +52,7 @@ def on_timeline(
     height: int,
     language: str | None = None,
 ) -> RenderedCaptions:
-    """Like `captions`, for a clip that keeps several stretches of its source."""
+    """Like `captions`, for a clip of several spans of its source."""
     timed = pieces(transcript.words, timeline)
     subtitle_cues = cues(timed, subtitles.reading_limits(), timeline.duration)
     ass_text = None
@@ -81,7 +81,8 @@ def _ass_document(
 
 
 def _glyph_language(primary_language: str, text: str) -> str:
-    """Whose shapes of characters are drawn: the language's, or that of the script beside them."""
+    """The language whose glyph shapes are used: the transcript's, or that of the script beside
+    them."""
     if primary_language in _EAST or not _HAN.search(text):
         return primary_language if primary_language in _EAST else ""
     return "ja" if _KANA.search(text) else "ko" if _HANGUL.search(text) else "zh"

@@ -1,8 +1,8 @@
-"""Path: a corridor that the crop has to stay in, in; the calmest way through it, out.
+"""Crop paths: a corridor that contains the crop in, the calmest path through it out.
 
-One axis, one shot, evenly spaced moments. The taut string is the shortest way through a corridor
-and of all ways has the lowest top speed (Davies and Kovac, Annals of Statistics 29, 2001): it
-stands still wherever it can, and starts a pan in time because it knows what comes. A Hann kernel
+One axis, one shot, evenly spaced moments. The taut string is the shortest path through a corridor
+and of all paths has the lowest top speed (Davies and Kovac, Annals of Statistics 29, 2001): it
+stands still wherever possible, and starts a pan early because it knows what follows. A Hann kernel
 then rounds its corners, which bounds the acceleration.
 """
 
@@ -15,16 +15,15 @@ _MIN_STILL_STEPS = 8
 
 
 def crop_corridor(low: Line, high: Line, rise: float) -> tuple[Line, Line]:
-    """The part of the corridor that can be kept at no more than `rise` per step; where there is
-    none, the way of one who runs after it. Both edges keep to `rise` themselves.
-    """
+    """The part of the corridor that can be reached at no more than `rise` per step; where there is
+    none, the path of a pursuer. Both edges keep to `rise` themselves."""
     floor, ceiling = _lipschitz_envelope(low, rise), -_lipschitz_envelope(-high, rise)
     chased = np.median([_chase(low, high, rise), floor, ceiling], axis=0)
     return np.minimum(floor, chased), np.maximum(ceiling, chased)
 
 
 def taut_string(low: Line, high: Line, preferred: float) -> Line:
-    """The shortest path with low <= path <= high; `preferred` is where it stands if it need not move."""
+    """The shortest path with low <= path <= high; it stands at `preferred` if it need not move."""
     top, bottom = np.minimum.accumulate(high), np.maximum.accumulate(low)
     closed = np.flatnonzero(bottom > top)
     if not len(closed):
@@ -51,8 +50,7 @@ def smooth_corners(path: Line, steps: int) -> Line:
 
 def simplify(path: Line, tolerance: float) -> list[int]:
     """The moments between which straight lines stay within `tolerance` of `path` (Douglas and
-    Peucker, 1973), rising, first and last included. Where the path stands, so do the lines.
-    """
+    Peucker, 1973), rising, first and last included. Where the path stands, the lines stand."""
     knots = sorted({0, len(path) - 1, *_still_ends(path)})
     open_spans = list(zip(knots, knots[1:], strict=False))
     while open_spans:
@@ -69,7 +67,7 @@ def simplify(path: Line, tolerance: float) -> list[int]:
 
 
 def _still_ends(path: Line) -> list[int]:
-    """Both ends of each stretch of at least `_MIN_STILL_STEPS` steps without movement."""
+    """Both ends of each span of at least `_MIN_STILL_STEPS` steps without movement."""
     moves = np.abs(np.diff(path)) > 1e-9
     edges = np.flatnonzero(np.diff(np.concatenate([[True], moves, [True]]).astype(np.int8)))
     ends = edges.reshape(-1, 2)
@@ -85,7 +83,7 @@ def _lipschitz_envelope(low: Line, rise: float) -> Line:
 
 
 def _chase(low: Line, high: Line, rise: float) -> Line:
-    """Where one is who always goes to the corridor as it is `_LOOKAHEAD` steps later."""
+    """The path of a pursuer who moves towards the corridor `_LOOKAHEAD` steps later."""
     lookahead = np.minimum(np.arange(len(low)) + _LOOKAHEAD, len(low) - 1)
     position, path = float(low[lookahead[0]] + high[lookahead[0]]) / 2, []
     for near, far in zip(low[lookahead].tolist(), high[lookahead].tolist(), strict=True):
@@ -95,7 +93,7 @@ def _chase(low: Line, high: Line, rise: float) -> Line:
 
 
 def _bend(low: Line, high: Line, index: int, value: float) -> tuple[int, float]:
-    """Where a string held at (at, value) first has to bend, or where it ends."""
+    """Where a string held at (index, value) first has to bend, or where it ends."""
     ahead = np.arange(1, len(low) - index)
     above, below = (high[index + 1 :] - value) / ahead, (low[index + 1 :] - value) / ahead
     upper_slope, lower_slope = np.minimum.accumulate(above), np.maximum.accumulate(below)

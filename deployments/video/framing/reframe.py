@@ -1,7 +1,7 @@
-"""Framing: what was seen in a stretch of the source in, how one aspect is cut out of it out.
+"""Auto-reframe: video features of a span in, the framing of one aspect out.
 
-Pure and deterministic. Shots are framed one by one, so that no pan crosses a cut; then stretches
-too short to be seen take their neighbours' kind.
+Pure and deterministic. Shots are framed one by one, so that no pan crosses a cut; then spans too
+short to be noticed take the kind of their neighbours.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,11 @@ def frame(
     aspect: AspectName,
     mode: Mode,
 ) -> Framing:
-    """Frame `start` to `end` of the source for `aspect`.
+    """Frames `start` to `end` of the source for `aspect`.
 
-    `fit` shows the whole picture, `follow` always a crop (in the middle when nothing is known),
-    `auto` decides by shot. A source of the same shape is shown whole in any mode, and so is the
-    waveform that is drawn for a recording without a picture. Raises ValueError unless start < end.
+    `fit` shows the whole picture, `follow` always a crop (centred without features), `auto` decides
+    by shot. A source of the same shape is shown whole in every mode, and so is the waveform of a
+    recording without a picture. Raises ValueError unless start < end.
     """
     if not start < end:
         raise ValueError("a clip ends after it starts")
@@ -67,9 +67,8 @@ def _shots(
 
 
 def _fits(shots: Sequence[Shot]) -> tuple[tuple[Seconds, Seconds], ...]:
-    """The stretches in which the whole picture is shown; the shortest change kind until all are
-    long enough to be seen.
-    """
+    """The spans that show the whole picture; the shortest change their kind until all are long
+    enough."""
     stretches = _merge([(shot.start, shot.end, shot.lost) for shot in shots])
     while len(stretches) > 1:
         shortest = min(stretches, key=lambda stretch: stretch[1] - stretch[0])

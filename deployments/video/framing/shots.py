@@ -1,9 +1,9 @@
-"""Shots: one shot's subject in, where the crop stands or moves during it out.
+"""Frames one shot: its subject in, the positions of the crop out.
 
-A shot in which one place of the crop holds the subject gets just that place. Otherwise the crop
-follows: it may lag behind the subject's centre by a dead zone, moves at most `TOP_SPEED`, and
-starts early enough to keep it. A close-up, whose subject is a little wider than the crop, is cut at
-both sides alike. What the crop does not hold is better shown whole (`lost`).
+If one position of the crop contains the subject throughout, the crop stands there. Otherwise it
+follows: it may lag behind the subject's centre by a dead zone, moves at most at `TOP_SPEED`, and
+starts early enough to contain it. A close-up, whose subject is a little wider than the crop, is cut
+equally on both sides. A shot whose subject the crop cannot contain is better shown whole (`lost`).
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,7 @@ Line = NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Shot:
     """From `start` to `end`, the crop's near edge is at `places` (time, share of the picture),
-    moving in straight lines. `lost`: it shows too little of what is to be seen.
-    """
+    moving in straight lines. `lost`: the crop shows too little of the subject."""
 
     start: Seconds
     end: Seconds
@@ -43,7 +42,7 @@ class Shot:
 
 
 def frame_shot(subject: Track | None, start: Seconds, end: Seconds, share: float) -> Shot:
-    """Frame one shot with a crop of `share` of the picture."""
+    """Frames one shot with a crop of `share` of the picture."""
     if subject is None:
         return Shot(start, end, ((start, (1 - share) / 2),), lost=True)
     times = _sample_times(start, end)
@@ -66,8 +65,8 @@ def _sample_times(start: Seconds, end: Seconds) -> Line:
 
 
 def _steady_position(near: Line, far: Line, share: float) -> float | None:
-    """The one place that holds the subject (the middle of one wider than the crop), nearest to
-    having it in the middle."""
+    """The position that contains the subject throughout (the middle of one wider than the crop),
+    closest to centring it; None: there is none."""
     near, far = near[np.isfinite(near)], far[np.isfinite(far)]
     if not len(near):
         return (1 - share) / 2
@@ -102,7 +101,7 @@ def _follow_path(near: Line, far: Line, share: float, step: Seconds) -> Line:
 
 
 def _allowed_lag(margin: Line, share: float) -> Line:
-    """How far the crop may stay behind the middle of a subject that is wider than itself."""
+    """How far the crop may lag behind the middle of a subject that is wider than itself."""
     return np.minimum(-margin, _DEAD_ZONE * share)
 
 

@@ -1,7 +1,7 @@
-"""Subjects: what analysis saw in, the subject's extent along the axis of the pan out.
+"""Subject tracks: video features in, the subject's extent along the axis of the pan out.
 
-In: `VideoFeatures.subjects` (centre, size, confidence; NaN where nothing stands out), of one shot.
-Out: a `Track` of its known moments, without outliers. Nothing here knows of crops.
+In: `VideoFeatures.subjects` (centre, size, confidence; NaN if nothing stands out) of one shot. Out:
+a `Track` of its known moments, without outliers.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,8 @@ Line = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """The subject's `near` and `far` edge (shares of the picture) at rising `times`; `known` is
-    the share of the shot's samples that these are.
-    """
+    """The subject's `near` and `far` edge (shares of the picture) at rising `times`; `known` is the
+    share of the shot's samples with a known subject."""
 
     times: Line
     near: Line
@@ -31,7 +30,7 @@ class Track:
     known: float
 
     def at(self, moments: Line) -> tuple[Line, Line]:
-        """Both edges at `moments`, NaN further than a second from where they are known."""
+        """Both edges at `moments`; NaN more than a second from a known moment."""
         after = np.searchsorted(self.times, moments).clip(1, max(len(self.times) - 1, 1))
         edges = [np.interp(moments, self.times, edge) for edge in (self.near, self.far)]
         last = len(self.times) - 1
@@ -45,10 +44,8 @@ class Track:
 def track(
     video_features: VideoFeatures | None, start: Seconds, end: Seconds, axis: int
 ) -> Track | None:
-    """The subject between `start` and `end` along `axis` (0: across, 1: down); None if it is not
-    known anywhere there. What moves, and often, is the subject while it rests too, whatever else
-    stands out then.
-    """
+    """The subject between `start` and `end` along `axis` (0: across, 1: down); None if it is
+    unknown. A subject that moves often enough is also the subject while it rests."""
     if video_features is None:
         return None
     in_span = (video_features.subject_times >= start) & (video_features.subject_times < end)
@@ -69,7 +66,7 @@ def track(
 
 def _running_median(values: Line) -> Line:
     """A running median whose window shrinks towards both ends, so that a steady slope stays; the
-    ends themselves keep to where their neighbours point (Tukey's end-point rule, 1977)."""
+    end values follow Tukey's end-point rule (1977)."""
     count = len(values)
     half_window = np.minimum(_WINDOW // 2, np.minimum(np.arange(count), np.arange(count)[::-1]))
     spans = zip(np.arange(count) - half_window, np.arange(count) + half_window + 1, strict=True)

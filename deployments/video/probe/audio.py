@@ -1,7 +1,7 @@
-"""Which audio tracks of a recording are silent, from samples all over it. Runs in a child.
+"""Detects silent audio tracks, from samples all over a recording. Runs in a child.
 
-A track is heard in as soon as one sample is loud enough, so a recording with sound costs a frame of
-each track. Only silent tracks are listened to at every place.
+A track is audible as soon as one sample is loud enough, so a recording with sound costs one frame
+of each track. Only silent tracks are decoded in every window.
 """
 
 import time
@@ -23,8 +23,8 @@ _INTERLEAVE_S = 3.0  # tracks are interleaved by less
 
 
 def silences(name: str, indices: Sequence[int], duration: float) -> dict[int, bool]:
-    """By stream: whether nothing is heard in it. Without those that could not be listened to, or
-    not to the end within CPU_S and WALL_S."""
+    """By stream: whether it is silent. Tracks that could not be decoded, or not within CPU_S and
+    WALL_S, are omitted."""
     if not indices or duration <= 0:
         return {}
     with open_media(name) as container:
@@ -37,7 +37,8 @@ def silences(name: str, indices: Sequence[int], duration: float) -> dict[int, bo
 
 
 class _TrackScan:
-    """What was heard so far: tracks `pending` to be listened to, and seconds listened to of each."""
+    """The state of the scan: `pending` tracks without a loud sample so far, and the decoded seconds
+    of each track."""
 
     def __init__(self, streams: Sequence[Any]) -> None:
         self.pending = {stream.index: stream for stream in streams}
@@ -46,17 +47,17 @@ class _TrackScan:
         self.is_timed_out = False
 
     def is_known(self, index: int) -> bool:
-        """A track is known to sound, or to be silent where it was listened to everywhere."""
+        """A track is known to be audible, or to be silent if it was scanned completely."""
         return index not in self.pending or (index in self._decoded_s and not self.is_timed_out)
 
     def is_done(self) -> bool:
-        """Whether nothing is left to be listened to, or no time for it."""
+        """Whether no track is pending, or time is up."""
         used = (time.process_time() - self._cpu) / CPU_S, (time.monotonic() - self._wall) / WALL_S
         self.is_timed_out = self.is_timed_out or max(used) > 1
         return not self.pending or self.is_timed_out
 
     def push(self, index: int, frame: Any) -> float:
-        """The length of the frame in seconds."""
+        """The duration of the frame in seconds."""
         duration = float(frame.samples / max(1, frame.sample_rate))
         self._decoded_s[index] = self._decoded_s.get(index, 0.0) + duration
         if _peak(frame) > MIN_PEAK:
@@ -77,7 +78,7 @@ def _decode_windows(container: Any, scan: _TrackScan, duration: float) -> None:
 
 
 def _decode_window(container: Any, scan: _TrackScan, window_start: float, window: float) -> None:
-    """`window` seconds of every track that is left, from `window_start` on."""
+    """`window` seconds of every pending track, from `window_start` on."""
     remaining = dict.fromkeys(scan.pending, window)
     for packet in container.demux(*scan.pending.values()):
         index = packet.stream_index

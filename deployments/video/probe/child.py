@@ -1,4 +1,4 @@
-"""Looks into one recording: the part of the probe that runs in the sandbox, with PyAV.
+"""Sandboxed child: probes one recording with PyAV.
 
 Flows in: the file's name in the working folder and the limits. Flows out: MediaInfo as plain JSON
 (fractions as text). Reads the header, the first packets, one picture, and the last packets.
@@ -57,7 +57,7 @@ def probe_file(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_or_diagnose(name: str) -> Any:
-    """Raises MediaIncomplete rather than MediaRefused where only the index is missing."""
+    """Raises MediaIncomplete rather than MediaRefused if only the index is missing."""
     try:
         return open_media(name)
     except MediaRefused:
@@ -67,7 +67,7 @@ def open_or_diagnose(name: str) -> Any:
 
 
 def main_video(container: Any) -> Any:
-    """The stream that is the recording's picture, None if it has none."""
+    """The stream of the recording's picture, None if it has none."""
     streams = [stream for stream in container.streams.video if stream.codec_context is not None]
     best_index = best_picture([_video_stream(stream) for stream in streams])
     return next((stream for stream in streams if stream.index == best_index), None)
@@ -121,14 +121,14 @@ def subtitle_tracks(container: Any) -> list[SubtitleTrack]:
 
 
 def language(stream: Any) -> str | None:
-    """As the file says (usually ISO 639-2: "eng"), lower case; None: unknown or not a language."""
+    """The file's tag (usually ISO 639-2: "eng") in lower case; None: unknown or not a language."""
     tag = stream.metadata.get("language", "")
     is_known = _LANGUAGE.fullmatch(tag) and tag.lower() not in ("und", "unk", "mis", "mul", "zxx")
     return tag.lower() if is_known else None
 
 
 def title(stream: Any) -> str | None:
-    """What the file calls the track, cut short; None: nothing that can be shown."""
+    """The file's name of the track, truncated; None: nothing printable."""
     text = str(stream.metadata.get("title", ""))
     return "".join(sign for sign in text if sign.isprintable())[:_MAX_TITLE].strip() or None
 

@@ -1,4 +1,4 @@
-"""How long a recording is: the header's word, checked against its last packets. Runs in a child."""
+"""The duration of a recording: the header's, checked against the last packets. Runs in a child."""
 
 from itertools import islice
 from typing import Any
@@ -13,8 +13,8 @@ _LONGEST_GAP_S = 60.0
 
 
 def measure_duration(name: str) -> float:
-    """Seconds from the container's start. What the header says, unless it says nothing or less
-    than there is; then the file is walked through, packet by packet."""
+    """Seconds from the container's start: the header's, unless it is missing or shorter than the
+    recording; then all packets are read."""
     with open_media(name) as container:
         start = (container.start_time or 0) / av.time_base
         last_end = last_packet_end(container)
@@ -26,8 +26,8 @@ def measure_duration(name: str) -> float:
 
 
 def resolve_duration(header_s: float, start: float, last_end: float) -> float:
-    """Some containers (Matroska) count their length from time 0, wherever they start: taken so
-    where it fits better with the last packets."""
+    """Some containers (Matroska) count the duration from time 0, wherever they start: that reading
+    is used if it fits the last packets better."""
     shorter = header_s - start
     return (
         shorter if shorter > 0 and abs(shorter - last_end) < abs(header_s - last_end) else header_s
@@ -35,7 +35,7 @@ def resolve_duration(header_s: float, start: float, last_end: float) -> float:
 
 
 def last_packet_end(container: Any) -> float:
-    """Where the last packets end; 0 if the container cannot be asked."""
+    """Where the last packets end; 0 if the container cannot seek."""
     start = (container.start_time or 0) / av.time_base
     last = 0.0
     try:
@@ -50,7 +50,7 @@ def last_packet_end(container: Any) -> float:
 
 
 def scan_duration(container: Any) -> float:
-    """The longest stream's time, in which jumps of over a minute do not count."""
+    """The longest stream's duration, without jumps of over a minute."""
     spans: dict[int, float] = {}
     previous: dict[int, float] = {}
     try:

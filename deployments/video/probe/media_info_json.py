@@ -1,4 +1,4 @@
-"""What a recording holds, as plain JSON and back: the catalogue keeps JSON, stages take MediaInfo.
+"""MediaInfo as plain JSON and back: the catalog stores JSON, the stages take MediaInfo.
 
 Fractions are written as `[numerator, denominator]`, so that nothing is rounded.
 """
@@ -23,7 +23,7 @@ def to_json(info: MediaInfo) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> MediaInfo:
-    """Raises KeyError or TypeError for what no `to_json` gave."""
+    """Raises KeyError or TypeError for data that `to_json` did not write."""
     video = data["video"]
     return MediaInfo(
         container=data["container"],

@@ -1,6 +1,6 @@
-"""Whether an MP4 or MOV file lacks its index, as recordings do that were cut off. Runs in a child.
+"""Detects an MP4 or MOV file without its index, as interrupted recordings leave. Runs in a child.
 
-Such a file begins as every other, but its index (the box `moov`) was to be written at the end.
+Such a file begins like any other, but its index (the box `moov`) was to be written at the end.
 Source of the layout: ISO/IEC 14496-12, 4.2 (boxes) and 6.2 (their order).
 """
 
@@ -14,7 +14,7 @@ _HEADER = 8
 
 
 def lacks_index(file: Path) -> bool:
-    """Whether the file is made of such boxes, holds media data, and has no whole `moov`."""
+    """Whether the file consists of such boxes, has media data, and has no complete `moov`."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         boxes = list(_boxes(stream, size))
@@ -24,7 +24,7 @@ def lacks_index(file: Path) -> bool:
 
 
 def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
-    """The kind of each outermost box, and whether the file holds all of it."""
+    """The kind of each outermost box, and whether the file contains all of it."""
     offset = 0
     for _ in range(_MOST_BOXES):
         file.seek(offset)

@@ -1,7 +1,7 @@
-"""What a recording holds, told before anything is decoded in earnest or charged for.
+"""Probes a recording before it is decoded or charged.
 
-A file in, `MediaInfo` in display space out, or a typed problem. The looking is done by a sandboxed
-child (probe_child.py); what it says is not trusted: types, ranges and limits are checked here.
+A file in, `MediaInfo` in display space out, or a typed problem. A sandboxed child (child.py) reads
+the file; its answer is not trusted: types, ranges and limits are checked here.
 """
 
 import math
@@ -28,10 +28,10 @@ def probe(
     child: ChildLimits = PROBE_LIMITS,
     cancel: Cancel | None = None,
 ) -> MediaInfo:
-    """What the file holds. Blocks for some 0.4 s; `folder` is private and may be the file's own.
+    """Blocks for some 0.4 s; `folder` is private and may be the file's own.
 
-    Raises MediaRefused (no recording), NoMedia, MediaDamaged (no picture can be decoded, times that
-    cannot be), MediaTooLarge (names the field of MediaLimits), and what python_child raises.
+    Raises MediaRefused (not a recording), NoMedia, MediaDamaged (no picture can be decoded, or
+    impossible times), MediaTooLarge (names the field of MediaLimits), and as python_child does.
     """
     limits = limits or MediaLimits()
     size = path.stat().st_size

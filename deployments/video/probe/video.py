@@ -1,4 +1,4 @@
-"""What a video stream's pictures are like, from its first packets and one decoded picture.
+"""The picture of a video stream, from its first packets and one decoded frame.
 
 Runs in a child. Pictures are described in display space: upright, with square pixels.
 """
@@ -24,14 +24,14 @@ _MAX_SAR = Fraction(10)
 
 @dataclass(slots=True)
 class StreamHead:
-    """`times` are those of the first packets, seconds; `picture` the first that decodes."""
+    """`times` are those of the first packets, in seconds; `picture` is the first decoded frame."""
 
     times: list[float] = field(default_factory=list)
     picture: Any = None
 
 
 def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str, Any]:
-    """Raises MediaTooLarge (max_pixels) before anything is decoded, MediaDamaged if nothing can."""
+    """Raises MediaTooLarge (max_pixels) before decoding, MediaDamaged if nothing can be decoded."""
     context = stream.codec_context
     pixels = context.width * context.height
     if pixels > limits["max_pixels"]:
@@ -66,7 +66,7 @@ def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str
 
 
 def read_head(container: Any, stream: Any) -> StreamHead:
-    """Packets until HEAD_PACKETS are seen and one picture is decoded."""
+    """Packets until HEAD_PACKETS are read and one frame is decoded."""
     head = StreamHead()
     packets = islice(container.demux(stream), PICTURE_PACKETS)
     while head.picture is None or len(head.times) < HEAD_PACKETS:
@@ -94,20 +94,20 @@ def _decode_first(packet: Any) -> Any:
 
 
 def pixel_aspect_ratio(sar: Fraction | None) -> Fraction:
-    """The pixels' aspect ratio; one that no camera makes is taken for damage: square."""
+    """The pixels' aspect ratio; an implausible one is taken for damage: square."""
     if not sar or not 1 / _MAX_SAR <= sar <= _MAX_SAR:
         return Fraction(1)
     return sar
 
 
 def display_size(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
-    """Size of the picture as it is to be seen. As ffmpeg's `scale=iw*sar:ih`, then turned."""
+    """The size of the picture as displayed: ffmpeg's `scale=iw*sar:ih`, then rotated."""
     display_width = max(1, round(width * sar))
     return (height, display_width) if rotation % 180 else (display_width, height)
 
 
 def frame_rate(stream: Any, head: StreamHead, max_fps: float) -> Fraction:
-    """Pictures a second on average: the header's word, or if that cannot be, as measured."""
+    """Pictures a second on average: the header's, or if that is impossible, as measured."""
     header_rate = stream.average_rate or Fraction(0)
     if 0 < header_rate <= max_fps:
         return Fraction(header_rate)
@@ -118,7 +118,7 @@ def frame_rate(stream: Any, head: StreamHead, max_fps: float) -> Fraction:
 
 
 def is_variable_rate(head: StreamHead, stream: Any) -> bool:
-    """Whether pictures come unevenly, by more than a tenth and than the clock's own rounding."""
+    """Whether intervals vary by more than a tenth and than the clock's own rounding."""
     intervals = frame_interval(head)
     if intervals.size < 2:
         return False
@@ -128,8 +128,7 @@ def is_variable_rate(head: StreamHead, stream: Any) -> bool:
 
 
 def frame_interval(head: StreamHead) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Seconds between pictures in the order they are shown. Of the last ones read, some that are
-    shown before them may not have been read, or may be cut off: where there are enough without
-    them, they are left out."""
+    """Seconds between pictures in presentation order. The last ones read are left out if there are
+    enough others: pictures shown before them may not have been read."""
     times = np.unique(np.asarray(head.times, dtype=np.float64))
     return np.diff(times[:-_MAX_REORDERED] if times.size > 3 * _MAX_REORDERED else times)

@@ -1,4 +1,4 @@
-"""Which promises a clip keeps: what was measured and its plan in, a report in words out."""
+"""Checks a clip: its measures and its plan in, a report in words out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ LEAST_SSIM = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What is known of a file beside its plan: whether it `wants_sound`; why it should not be
-    silent, in words that follow "the clip is silent, " (None: it may be); what rendering knew."""
+    """What is expected of a file beside its plan: whether it `wants_sound`; why it should not be
+    silent, in words that follow "the clip is silent, " (None: it may be); the renderer's facts."""
 
     wants_sound: bool = True
     not_silent: str | None = None
@@ -69,7 +69,7 @@ def _rate(found: Measured) -> float:
 
 
 def _sync_ms(found: Measured) -> tuple[float | None, float | None]:
-    """How much later sound begins than the picture, and by how much more it ends later."""
+    """The delay of the sound's beginning behind the picture's, and how much it grows by the end."""
     if found.sound is None or not found.packets:
         return None, None
     begins, ends = found.sound
@@ -105,7 +105,7 @@ def _sound_problems(report: ClipReport, plan: ClipPlan, wanted: bool) -> Iterato
 
 
 def _channel_problems(found: Measured, wanted: Expected) -> Iterator[str]:
-    """How the sound is to be heard at all."""
+    """Faults of the channels, and silence."""
     if found.loudness is not None and is_silent(found.loudness):
         if wanted.not_silent is not None:
             yield f"the clip is silent, {wanted.not_silent}"

@@ -1,6 +1,6 @@
-"""Measures a finished file in one run: every frame decoded and looked at small, all sound heard.
+"""Measures a finished file in one run: every frame decoded at a small size, all sound metered.
 
-Nothing is taken from the plan here; what the numbers should be, judging.py knows.
+Nothing is taken from the plan here; checks.py knows the expected values.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,9 @@ _BLACK_SHARE = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`packets` of the picture, by time; `decoded` of them could be decoded, `black` of these are,
-    captions included.
-    `sound`: when it begins and ends, None without sound. Times are the file's, edit lists applied.
-    """
+    """`packets` of the picture, by time; `decoded` of them could be decoded, `black` of these are
+    black, captions included. `sound`: its begin and end, None without sound. Times are the file's,
+    edit lists applied."""
 
     packets: tuple[Packet, ...]
     decoded: int
@@ -37,7 +36,7 @@ class Measured:
 
 
 def measure(file: str, workspace: Workspace, has_sound: bool) -> Measured:
-    """The measurements of `file`, a name in the folder. Deblocking is left out: it costs a fifth of
+    """The measures of `file`, a name in the folder. Deblocking is skipped: it costs a fifth of
     decoding and turns nothing black."""
     stem = Path(file).stem
     listings = tuple(
@@ -82,7 +81,7 @@ def _argv(file: str, workspace: Workspace, has_sound: bool, names: list[str]) ->
 
 
 def _count_pictures(small: Path) -> tuple[int, int]:
-    """How many pictures there are, and how many of them are black."""
+    """The number of pictures, and of black ones among them."""
     size = _SMALL[0] * _SMALL[1]
     pixels = np.fromfile(small, np.uint8) if small.is_file() else np.empty(0, np.uint8)
     count = pixels.size // size

@@ -18,7 +18,7 @@ async def chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
 async def cut(slices: PartSplitter) -> list[bytes]:
     found = []
     while await slices.has_next():
-        found.append(b"".join([chunk async for chunk in slices.slice()]))
+        found.append(b"".join([chunk async for chunk in slices.next_part()]))
     slices.check()
     return found
 
@@ -50,6 +50,6 @@ async def test_a_piece_that_is_not_what_its_checksum_says_is_refused(parts: list
 async def test_more_than_there_is_room_for_is_refused_where_it_comes() -> None:
     slices = PartSplitter(chunks([b"ab", b"cd"]), 3, 2)
     assert await slices.has_next()
-    assert [chunk async for chunk in slices.slice()] == [b"ab"]
+    assert [chunk async for chunk in slices.next_part()] == [b"ab"]
     with pytest.raises(UploadTooLong):
         await slices.has_next()
