@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from locust import LoadTestShape, events
 
 from load_tests.machine import describe_machine
-from load_tests.noisy_neighbor import missed_by_neighbours
-from load_tests.report import files_of, routes_of
+from load_tests.noisy_neighbor import list_missed_isolation
+from load_tests.report import build_files, group_by_route
 from load_tests.shapes import SHAPES, quiet
-from load_tests.thresholds import Rules, Thresholds, judged, missed, rules_of
-from load_tests.timeline import Sample
+from load_tests.thresholds import Rules, Thresholds, apply_rules, list_missed, read_rules
+from load_tests.timeline import RequestSample
 from load_tests.users.captions import CaptionUser
 from load_tests.users.chat import ChatUser, StreamUser
 from load_tests.users.dashboards import DashboardUser, OperatorUser
@@ -33,7 +33,7 @@ from load_tests.users.text import CompletionUser, EmbeddingUser, PostUser
 from load_tests.users.videos import VideoUser, recording
 
 __all__ = [
-    "CaptionUser", "ChatUser", "Chosen", "CompletionUser", "DashboardUser", "EmbeddingUser",
+    "CaptionUser", "ChatUser", "SelectedShape", "CompletionUser", "DashboardUser", "EmbeddingUser",
     "NoisyUser", "OperatorUser", "PostUser", "QuietUser", "RepeatingUser", "StreamUser",
     "VideoUser",
 ]  # fmt: skip
@@ -41,17 +41,17 @@ __all__ = [
 ASKED = ("host", "shape", "peak", "length", "mix", "model")
 
 
-class Diary:
+class RequestLog:
     """What ended when, since the run began."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
-        self.samples: list[Sample] = []
+        self.samples: list[RequestSample] = []
         self.errors: Counter[str] = Counter()
         self.users = 0
 
 
-diary = Diary()
+diary = RequestLog()
 machine = describe_machine()
 
 
@@ -96,12 +96,12 @@ def _begin(environment: Any, **_: Any) -> None:
 @events.request.add_listener
 def _note(name: str, response_time: float, exception: Any, **_: Any) -> None:
     at = time.monotonic() - diary.began
-    diary.samples.append(Sample(at, name, response_time, exception is not None, diary.users))
+    diary.samples.append(RequestSample(at, name, response_time, exception is not None, diary.users))
     if exception is not None:
         diary.errors[f"{name}: {exception}"[:160]] += 1
 
 
-class Chosen(LoadTestShape):
+class SelectedShape(LoadTestShape):
     """The shape that `--shape` names."""
 
     def tick(self) -> tuple[int, float] | None:
@@ -131,19 +131,19 @@ def _faults(environment: Any, options: Any) -> list[str]:
     )
     p95_ms, p99_ms = (total.get_response_time_percentile(q) or 0.0 for q in (0.95, 0.99))
     broken = sum(entry["count"] for entry in environment.runner.exceptions.values())
-    faults = missed(limits, total.num_requests, total.num_failures, p95_ms, broken, p99_ms)
-    rules = rules_of(Path(options.thresholds)) if options.thresholds else Rules()
-    faults += judged(rules, routes_of(diary.samples))
+    faults = list_missed(limits, total.num_requests, total.num_failures, p95_ms, broken, p99_ms)
+    rules = read_rules(Path(options.thresholds)) if options.thresholds else Rules()
+    faults += apply_rules(rules, group_by_route(diary.samples))
     if QuietUser in environment.user_classes and options.shape == "noisy":
         allowed = (options.max_quiet_factor, options.max_quiet_slack_ms)
-        faults += missed_by_neighbours(diary.samples, options.length, *allowed)
+        faults += list_missed_isolation(diary.samples, options.length, *allowed)
     return faults
 
 
 def _write(folder: Path, faults: list[str], options: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     asked = {name: getattr(options, name) for name in ASKED}
-    files = files_of(diary.samples, faults, asked, machine, dict(diary.errors.most_common(20)))
+    files = build_files(diary.samples, faults, asked, machine, dict(diary.errors.most_common(20)))
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     print(f"report: {folder / 'report.md'}")

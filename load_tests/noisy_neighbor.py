@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 
-from load_tests.shapes import flooded
-from load_tests.timeline import Sample, quantile
+from load_tests.shapes import is_flooded
+from load_tests.timeline import RequestSample, quantile
 
 QUIET, NOISY = "quiet", "noisy"
 LEAST = 10  # requests of a phase, to judge by
 
 
-def missed_by_neighbours(
-    samples: Sequence[Sample], length_s: float, factor: float, slack_ms: float
+def list_missed_isolation(
+    samples: Sequence[RequestSample], length_s: float, factor: float, slack_ms: float
 ) -> list[str]:
     """The quiet tenant's p95 within the flood may be `factor` times that outside, and `slack_ms`
     more; none of its requests may fail."""
     quiet = [sample for sample in samples if sample.name == QUIET]
-    within = [s.took_ms for s in quiet if not s.failed and flooded(s.at, length_s)]
-    outside = [s.took_ms for s in quiet if not s.failed and not flooded(s.at, length_s)]
+    within = [s.took_ms for s in quiet if not s.failed and is_flooded(s.at, length_s)]
+    outside = [s.took_ms for s in quiet if not s.failed and not is_flooded(s.at, length_s)]
     if min(len(within), len(outside)) < LEAST:
         return [f"quiet tenant: {len(within)} requests within and {len(outside)} outside the flood"]
     found = []

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from load_tests.charts import line_chart
-from load_tests.thresholds import Route
-from load_tests.timeline import Sample, quantile, series
+from load_tests.thresholds import RouteStats
+from load_tests.timeline import RequestSample, build_series, quantile
 
 TITLES = {
     "requests": ("Requests", "/s"),
@@ -19,19 +19,19 @@ TITLES = {
 }
 
 
-def routes_of(samples: Sequence[Sample]) -> dict[str, Route]:
+def group_by_route(samples: Sequence[RequestSample]) -> dict[str, RouteStats]:
     """Figures by name; times are those of requests that succeeded."""
     found = {}
     for name in sorted({sample.name for sample in samples}):
         mine = [sample for sample in samples if sample.name == name]
         took = [sample.took_ms for sample in mine if not sample.failed]
         failures = len(mine) - len(took)
-        found[name] = Route(len(mine), failures, quantile(took, 0.95), quantile(took, 0.99))
+        found[name] = RouteStats(len(mine), failures, quantile(took, 0.95), quantile(took, 0.99))
     return found
 
 
-def files_of(
-    samples: Sequence[Sample],
+def build_files(
+    samples: Sequence[RequestSample],
     faults: Sequence[str],
     asked: Mapping[str, Any],
     machine: Mapping[str, Any],
@@ -40,13 +40,13 @@ def files_of(
     """`errors` counts what failures said."""
     charts = {
         f"{name}.svg": line_chart(TITLES[name][0], lines, unit=TITLES[name][1])
-        for name, lines in series(samples).items()
+        for name, lines in build_series(samples).items()
     }
     return {"report.md": _markdown(samples, faults, asked, machine, errors), **charts}
 
 
 def _markdown(
-    samples: Sequence[Sample],
+    samples: Sequence[RequestSample],
     faults: Sequence[str],
     asked: Mapping[str, Any],
     machine: Mapping[str, Any],
@@ -77,9 +77,9 @@ def _markdown(
     return "\n".join(lines)
 
 
-def _rows(samples: Sequence[Sample], seconds: float) -> list[str]:
+def _rows(samples: Sequence[RequestSample], seconds: float) -> list[str]:
     rows = []
-    for name, route in routes_of(samples).items():
+    for name, route in group_by_route(samples).items():
         took = [s.took_ms for s in samples if s.name == name and not s.failed]
         rate = route.requests / seconds if seconds else 0.0
         rows.append(

@@ -52,7 +52,7 @@ def noisy(at_s: float, users: int, length_s: float) -> Point | None:
     """A fifth of the users (the quiet tenant's), and all of them in the middle third."""
     if at_s >= length_s:
         return None
-    return (users if flooded(at_s, length_s) else quiet(users)), float(users)
+    return (users if is_flooded(at_s, length_s) else quiet(users)), float(users)
 
 
 def quiet(users: int) -> int:
@@ -60,7 +60,7 @@ def quiet(users: int) -> int:
     return max(1, users // 5)
 
 
-def flooded(at_s: float, length_s: float) -> bool:
+def is_flooded(at_s: float, length_s: float) -> bool:
     """Whether the noisy tenant floods the cluster at that moment."""
     return 1 / 3 <= at_s / length_s < 2 / 3
 

@@ -30,7 +30,7 @@ EXCITING = (
 SHOT_S = 20
 
 
-def highlights(seconds: int, seed: int = 0) -> list[tuple[float, float]]:
+def plan_highlights(seconds: int, seed: int = 0) -> list[tuple[float, float]]:
     """Where the exciting passages are: about one in 90 seconds, 20 to 30 seconds each."""
     dice = random.Random(f"talk {seed}")
     found, at = [], 20.0 + dice.random() * 20
@@ -40,10 +40,10 @@ def highlights(seconds: int, seed: int = 0) -> list[tuple[float, float]]:
     return found
 
 
-def transcript(seconds: int, seed: int = 0) -> str:
+def build_transcript(seconds: int, seed: int = 0) -> str:
     """SubRip cues of one sentence each, with pauses between them."""
     dice, at, cues = random.Random(f"words {seed}"), 0.4, []
-    loud = highlights(seconds, seed)
+    loud = plan_highlights(seconds, seed)
     while at < seconds - 6:
         exciting = any(first <= at < last for first, last in loud)
         line = dice.choice(EXCITING if exciting else PLAIN)
@@ -54,7 +54,7 @@ def transcript(seconds: int, seed: int = 0) -> str:
     return "\n".join(cues)
 
 
-def make(
+def write_recording(
     file: Path, seconds: int, width: int = 1920, height: int = 1080, seed: int = 0, fps: int = 30
 ) -> None:
     """H.264 and AAC, a keyframe every three seconds. Raises CalledProcessError."""
@@ -68,7 +68,9 @@ def make(
         f"{wall}[wall];{speaker}[speaker];"
         f"[wall][speaker]overlay={place}:y='H*0.4+H*0.01*sin(t*3)'[out]"
     )
-    louder = "+".join(f"between(t,{a:.1f},{b:.1f})" for a, b in highlights(seconds, seed)) or "0"
+    louder = (
+        "+".join(f"between(t,{a:.1f},{b:.1f})" for a, b in plan_highlights(seconds, seed)) or "0"
+    )
     voice = (
         f"aevalsrc='(0.1+0.25*({louder}))*sin(2*PI*(160+25*sin(4*t))*t)*max(0,sin(2*PI*2.2*t))"
         f"*lt(mod(t,7),6.2)':s=48000:d={seconds}"

@@ -54,7 +54,7 @@ class Rules(BaseModel):
 
 
 @dataclass(frozen=True)
-class Route:
+class RouteStats:
     """What was measured of one route, or of all together."""
 
     requests: int
@@ -63,12 +63,12 @@ class Route:
     p99_ms: float = 0.0
 
 
-def rules_of(path: Path) -> Rules:
+def read_rules(path: Path) -> Rules:
     """Raises OSError, yaml.YAMLError, or pydantic's ValidationError naming the field at fault."""
     return Rules.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
 
 
-def judged(rules: Rules, routes: Mapping[str, Route]) -> list[str]:
+def apply_rules(rules: Rules, routes: Mapping[str, RouteStats]) -> list[str]:
     """What each route missed; a route that is named in the rules has to occur."""
     found = [
         f"{name}: {fault}"
@@ -79,7 +79,7 @@ def judged(rules: Rules, routes: Mapping[str, Route]) -> list[str]:
     return found + [f"{name}: there was no request" for name in absent]
 
 
-def missed(
+def list_missed(
     thresholds: Thresholds,
     requests: int,
     failures: int,
@@ -92,10 +92,10 @@ def missed(
     `broken` counts users' tasks that raised: then the figures are not those of the planned load.
     """
     raised = [f"{broken} tasks raised an error of their own; see the log"] if broken else []
-    return raised + _missed(thresholds, Route(requests, failures, p95_ms, p99_ms))
+    return raised + _missed(thresholds, RouteStats(requests, failures, p95_ms, p99_ms))
 
 
-def _missed(thresholds: Thresholds, route: Route) -> list[str]:
+def _missed(thresholds: Thresholds, route: RouteStats) -> list[str]:
     found = []
     if route.requests < thresholds.min_requests:
         found.append(f"only {route.requests} requests; {thresholds.min_requests} make a run")

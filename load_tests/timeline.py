@@ -15,7 +15,7 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class RequestSample:
     """`at` is seconds since the start, `users` how many there were then."""
 
     at: float
@@ -25,9 +25,9 @@ class Sample:
     users: int
 
 
-def series(samples: Sequence[Sample]) -> dict[str, dict[str, list[Point]]]:
+def build_series(samples: Sequence[RequestSample]) -> dict[str, dict[str, list[Point]]]:
     """Charts by name: requests/s, latency, failures/s, users; each a line or several."""
-    step = step_of(samples)
+    step = choose_step(samples)
     slices = _slices(samples, step)
     rates = [(at, len(some) / step) for at, some in slices]
     failed = [(at, sum(s.failed for s in some) / step) for at, some in slices]
@@ -46,15 +46,17 @@ def series(samples: Sequence[Sample]) -> dict[str, dict[str, list[Point]]]:
     }
 
 
-def step_of(samples: Sequence[Sample]) -> float:
+def choose_step(samples: Sequence[RequestSample]) -> float:
     """Seconds of one point, a whole number."""
     longest = max((sample.at for sample in samples), default=0.0)
     return float(max(1, -(-int(longest) // _POINTS)))
 
 
-def _slices(samples: Sequence[Sample], step: float) -> list[tuple[float, list[Sample]]]:
+def _slices(
+    samples: Sequence[RequestSample], step: float
+) -> list[tuple[float, list[RequestSample]]]:
     """Every step of time, also where nothing ended."""
-    found: dict[int, list[Sample]] = defaultdict(list)
+    found: dict[int, list[RequestSample]] = defaultdict(list)
     for sample in samples:
         found[int(sample.at // step)].append(sample)
     return [(number * step, found[number]) for number in range(max(found, default=-1) + 1)]

@@ -4,6 +4,8 @@ Flows out: each tier's own output, a table of durations, and one last line that 
 `N passed, N failed`. A tier is a process of its own, because Ray reads its environment once.
 """
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ TESTS = ROOT / "tests"
 LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
 # A tier that runs once more, behind the default Serve proxy, and the variable that says so.
+# Without --all, only its tests that are marked `every_profile` run again.
 AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
 # Tiers whose tests stand alone: so many workers, which take whole files. A file of chaos has a
 # cluster of its own, so there are two at once on any machine.
@@ -31,6 +34,10 @@ SPREAD = {
     "video": "logical",
     "chaos": "2",
 }
+GROUPED = {"contract": "loadgroup"}  # tiers whose conftest groups files; elsewhere: by file
+# Tiers that write many small files: into memory, where a file system in memory has that much room.
+IN_MEMORY = frozenset({"unit", "contract", "api"})
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when it is named
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -70,8 +77,10 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
         if tier == LINT:
             outcomes.append(_lint())
             continue
-        for changes in ({}, AGAIN[tier]) if tier in AGAIN else ({},):
-            outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), changes))
+        outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), {}))
+        if tier in AGAIN:
+            again = selection(keyword, stop, exhaustive, again=True)
+            outcomes.append(_pytest(tier, again, AGAIN[tier]))
         if stop and outcomes[-1].failed:
             break
     return _report(outcomes)
@@ -95,12 +104,16 @@ def _lint() -> TierResult:
     return TierResult(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
 
 
-def selection(keyword: str | None, stop: bool, exhaustive: bool) -> list[str]:
-    """pytest's options that choose which tests of a tier run."""
+def selection(keyword: str | None, stop: bool, exhaustive: bool, again: bool = False) -> list[str]:
+    """pytest's options that choose which tests of a tier run, and how long properties are tried.
+
+    `again`: the tier has run before, with another profile.
+    """
+    marks = "every_profile and not exhaustive" if again else "not exhaustive"
     return [
         *(["-k", keyword] if keyword else []),
         *(["-x"] if stop else []),
-        *([] if exhaustive else ["-m", "not exhaustive"]),
+        *(["--hypothesis-profile", "thorough"] if exhaustive else ["-m", marks]),
     ]
 
 
@@ -108,17 +121,36 @@ def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> T
     clock = SystemClock()
     began = clock.monotonic()
     name = " ".join([tier, *changes.values()])
+    changes = {**changes, **(scratch() if tier in IN_MEMORY else {})}
     print_rich(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += selected
-        options += ["-n", SPREAD[tier], "--dist", "loadfile"] if tier in SPREAD else []
+        options += (
+            ["-n", SPREAD[tier], "--dist", GROUPED.get(tier, "loadfile")] if tier in SPREAD else []
+        )
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
         failed = 1  # it broke before or after its tests
     return TierResult(name, passed, failed, skipped, clock.monotonic() - began)
+
+
+def scratch(memory: Path = MEMORY) -> dict[str, str]:
+    """The variable that puts temporary files into `memory`; none without room or permission.
+
+    The folder stays: pytest keeps what failed tests of the last runs wrote, and nothing else.
+    """
+    folder = memory / f"mobula-tests-{os.geteuid()}"
+    try:
+        if shutil.disk_usage(memory).free < ROOM_BYTES:
+            return {}
+        folder.mkdir(mode=0o755, exist_ok=True)
+        is_ours = not folder.is_symlink() and folder.stat().st_uid == os.geteuid()
+    except OSError:
+        return {}
+    return {"TMPDIR": str(folder)} if is_ours else {}
 
 
 def _call(command: Sequence[str], changes: Mapping[str, str] | None = None) -> int:

@@ -68,6 +68,7 @@ LOOPBACK_ONLY = {
 
 # Inherited, these would send our processes to somebody else's cluster, or open their ports.
 FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID", API_PORT)
+LISTENER = "deployments.ingress.http.listener.middlewares"
 
 
 def environment(
@@ -121,7 +122,7 @@ def serve_environment(
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": str(DRAIN_S),
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replicas),
         "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replicas + BLOCK - 1),
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.ingress.http.listener.middlewares",
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": LISTENER,
         **CLIENT_ADDRESSES,
     }
     if profile == "plain":

@@ -11,9 +11,9 @@ from pathlib import Path
 import cluster
 
 ROOT = Path(cluster.__file__).resolve().parent.parent  # the folder of the top-level packages
-IN_CLONE = (ROOT / "pyproject.toml").is_file()
 CONFIG = "serve_config.yaml"
 _PACKAGE_DATA = ROOT / "cluster" / "shipped"
+IN_CLONE = not _PACKAGE_DATA.is_dir()  # only wheels have it
 
 
 def working_folder() -> Path:

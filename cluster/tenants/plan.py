@@ -166,8 +166,8 @@ class Plan(_PlanModel):
 
     @model_validator(mode="after")
     def _budgets_are_of_what_is_used(self) -> Self:
-        if Unit.KEPT_REQUESTS in self.budgets:
-            raise ValueError("budgets.kept_requests: answers from the cache use nothing up")
+        if Unit.CACHE_HITS in self.budgets:
+            raise ValueError("budgets.cache_hits: a cache hit uses no budget up")
         return self
 
     @model_validator(mode="after")

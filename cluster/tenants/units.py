@@ -11,7 +11,7 @@ class Unit(StrEnum):
     """The name of an amount, in plans, budgets, usage and prices."""
 
     REQUESTS = "requests"  # to a model
-    KEPT_REQUESTS = "kept_requests"  # answered from the cache; counted and priced, not budgeted
+    CACHE_HITS = "cache_hits"  # answered from the cache; counted and priced, not budgeted
     INPUT_TOKENS = "input_tokens"
     OUTPUT_TOKENS = "output_tokens"
     TOKENS = "tokens"  # input and output together

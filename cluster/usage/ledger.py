@@ -40,7 +40,7 @@ UNITS = (
     Unit.AUDIO_SECONDS,
     Unit.VIDEO_SECONDS,
     Unit.COST_UNITS,
-    Unit.KEPT_REQUESTS,
+    Unit.CACHE_HITS,
 )
 
 log = logging.getLogger(__name__)

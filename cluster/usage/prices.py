@@ -19,7 +19,7 @@ NO_PRICES: Prices = MappingProxyType({})
 _TOKENS = (Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS)
 
 
-_REQUESTS = (Unit.REQUESTS, Unit.KEPT_REQUESTS)
+_REQUESTS = (Unit.REQUESTS, Unit.CACHE_HITS)
 
 
 def price_of(prices: Prices, unit: Unit) -> int:

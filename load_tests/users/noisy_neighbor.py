@@ -20,7 +20,7 @@ class QuietUser(TenantUser):
 
     @task
     def chat(self) -> None:
-        self.ask("quiet", "/v1/chat/completions", chat_of(self))
+        self.ask("quiet", "/v1/chat/completions", build_chat(self))
 
 
 class NoisyUser(TenantUser):
@@ -35,7 +35,7 @@ class NoisyUser(TenantUser):
     def flood(self) -> None:
         with self.client.post(
             "/v1/chat/completions",
-            json=chat_of(self),
+            json=build_chat(self),
             headers=self.headers,
             name="noisy",
             catch_response=True,
@@ -45,6 +45,6 @@ class NoisyUser(TenantUser):
                 response.success()
 
 
-def chat_of(user: TenantUser) -> dict[str, Any]:
+def build_chat(user: TenantUser) -> dict[str, Any]:
     messages = [{"role": "user", "content": f"A caption about {user.topics.topic()}"}]
     return {"model": user.options.model, "messages": messages, "max_tokens": 48}

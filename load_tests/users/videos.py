@@ -28,8 +28,8 @@ def recording() -> tuple[bytes, bytes]:
     """A short talk and what is said in it."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "talk.mp4"
-        synthetic_recording.make(file, SECONDS, WIDTH, HEIGHT)
-        return file.read_bytes(), synthetic_recording.transcript(SECONDS).encode()
+        synthetic_recording.write_recording(file, SECONDS, WIDTH, HEIGHT)
+        return file.read_bytes(), synthetic_recording.build_transcript(SECONDS).encode()
 
 
 class VideoUser(TenantUser):

@@ -10,7 +10,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from load_tests.benchmarks.faults.bench_hostile_input import measure
-from load_tests.benchmarks.faults.hostile_requests import HostileRequest, ingress_lag, requests
+from load_tests.benchmarks.faults.hostile_requests import HostileRequest, read_ingress_lag, requests
 from tests.api.web import ADMIN_KEY
 
 LIMIT_S = 0.02  # of CPU: waiting for a core on a busy machine does not count
@@ -119,4 +119,4 @@ async def test_the_measurement_asks_everything_and_keeps_the_largest_lag_of_each
 
 
 async def test_the_ingress_tells_its_own_lag(client: httpx.AsyncClient) -> None:
-    assert await ingress_lag(client, ADMIN_KEY) == {"Ingress": 0.0}
+    assert await read_ingress_lag(client, ADMIN_KEY) == {"Ingress": 0.0}

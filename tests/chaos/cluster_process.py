@@ -125,7 +125,7 @@ def main(authority: str, clippers: int, served: str) -> None:
         say(json.dumps({"url": local.url, "key": local.key, "home": str(local.home)}))
         commands: dict[str, Any] = {
             "kill": local.kill_one,
-            "whole": local.wait_until_whole,
+            "whole": local.wait_until_healthy,
             "authority": lambda found: deploy(local, found),
             "shared": lambda found: deploy(local, "embedded", found),
             "controller": lambda _: local.controller(),

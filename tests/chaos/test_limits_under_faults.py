@@ -20,7 +20,7 @@ import pytest
 from redis.asyncio import Redis
 
 from cluster.runtime.settings import ROOT, process_environment
-from load_tests.benchmarks.limits.bench_limits import leaked
+from load_tests.benchmarks.limits.bench_limits import count_leaked_slots
 from tests.chaos.cluster_process import ClusterProcess
 from tests.cluster.polling import eventually
 from tests.cluster.shots import CHAT, Shot, fire, shoot, worst_excess
@@ -150,6 +150,7 @@ async def test_a_redis_that_comes_back_empty_gives_no_second_burst(
     assert admitted(after) >= 0.5 * RATE * 4.0
 
 
+@pytest.mark.exhaustive
 async def test_a_flushed_redis_gives_no_second_burst(
     cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
 ) -> None:
@@ -163,6 +164,7 @@ async def test_a_flushed_redis_gives_no_second_burst(
     assert admitted(after) >= 0.5 * RATE * 3.0
 
 
+@pytest.mark.exhaustive
 async def test_a_slow_redis_is_not_felt(
     cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
 ) -> None:
@@ -189,6 +191,7 @@ async def slowed(redis_server: RedisServer, pause_ms: int) -> AsyncIterator[None
         async with Redis.from_url(redis_server.url) as client:
             while True:
                 await client.client_pause(pause_ms)
+                await client.ping()  # answered after it; others have had their turn then
 
     pausing = asyncio.create_task(pause())
     try:
@@ -260,6 +263,7 @@ async def test_a_killed_ingress_replica_overspends_no_budget(
     assert sum(row["amounts"]["requests"] for row in usage.json()["data"]) <= budget
 
 
+@pytest.mark.exhaustive
 async def test_streams_given_up_and_a_killed_replica_leave_no_slot_behind(
     embedded: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:
@@ -268,7 +272,7 @@ async def test_streams_given_up_and_a_killed_replica_leave_no_slot_behind(
     async def kill() -> None:
         await asyncio.to_thread(embedded.kill_one, "Ingress")
 
-    row = await leaked(embedded.url, embedded.key, STREAMS, SLOTS, kill)
+    row = await count_leaked_slots(embedded.url, embedded.key, STREAMS, SLOTS, kill)
 
     print(row)  # noqa: T201
     assert row["held"] == SLOTS

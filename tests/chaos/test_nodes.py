@@ -15,8 +15,8 @@ import pytest
 
 from cluster.ops.environment import NODE_LOST_S
 from cluster.ops.gcs_store import GcsStore
-from load_tests.benchmarks.common.local_nodes import LocalNodes, answers
-from load_tests.benchmarks.faults.node_traffic import Record, traffic
+from load_tests.benchmarks.common.local_nodes import LocalNodes, responds
+from load_tests.benchmarks.faults.node_traffic import TrafficRecord, run_traffic
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis_server import RedisServer
 
@@ -51,12 +51,12 @@ def test_every_worker_runs_replicas_and_the_head_runs_none(nodes: LocalNodes) ->
 
 async def test_a_lost_head_is_not_felt_and_takes_over_again(nodes: LocalNodes) -> None:
     replicas = [worker.replicas() for worker in nodes.workers]
-    async with traffic([each.url for each in nodes.workers], nodes.key) as record:
+    async with run_traffic([each.url for each in nodes.workers], nodes.key) as record:
         await asyncio.sleep(1.0)
         gone = time.monotonic()
         await asyncio.to_thread(nodes.head.kill)
         await asyncio.sleep(AWAY_S)
-        ready = [await asyncio.to_thread(answers, each.url) for each in nodes.workers]
+        ready = [await asyncio.to_thread(responds, each.url) for each in nodes.workers]
         await asyncio.to_thread(nodes.start_head)
         await until(nodes, nodes.head.has_controller)
         kept = [worker.replicas() for worker in nodes.workers]
@@ -71,11 +71,12 @@ async def test_a_lost_head_is_not_felt_and_takes_over_again(nodes: LocalNodes) -
     assert kept == replicas
 
 
+@pytest.mark.exhaustive
 async def test_a_lost_node_costs_nothing_once_it_is_noticed(nodes: LocalNodes) -> None:
     stays, lost = sorted(nodes.workers, key=lambda node: len(node.replicas("Limiter")))
     whole = replicas_of(nodes, "")
-    await until(nodes, lambda: answers(nodes.head.url))
-    async with traffic([nodes.head.url, stays.url], nodes.key) as record:
+    await until(nodes, lambda: responds(nodes.head.url))
+    async with run_traffic([nodes.head.url, stays.url], nodes.key) as record:
         await asyncio.sleep(1.0)
         at = time.monotonic()
         await asyncio.to_thread(lost.kill)
@@ -96,7 +97,7 @@ async def until(nodes: LocalNodes, holds: object) -> None:
     await asyncio.to_thread(nodes.wait_for, holds, "the cluster to be whole", BACK_S)
 
 
-def report(fault: str, record: Record, since: float) -> None:
+def report(fault: str, record: TrafficRecord, since: float) -> None:
     failed = record.failures(since - 1.0)
     last = max((call.sent - since for call in failed), default=0.0)
     why = Counter((call.status, call.told) for call in failed).most_common(3)

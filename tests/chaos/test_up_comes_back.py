@@ -19,7 +19,7 @@ from load_tests.benchmarks.faults.recovery.process_kills import (
     is_ready,
     kill,
     kill_and_recover,
-    supervision,
+    load_supervision,
 )
 from tests.chaos.tiny_app import Mobula
 
@@ -42,7 +42,7 @@ METHODS = (
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mobula]:
     folder = tmp_path_factory.mktemp("up")
-    with Mobula.within(folder, MOBULA_HOST="0.0.0.0") as found:
+    with Mobula.create_temporary(folder, MOBULA_HOST="0.0.0.0") as found:
         code, output = found.run("up", "-d", "--config", str(found.config()))
         assert code == 0, output
         yield found
@@ -82,7 +82,7 @@ def test_calls_without_a_token_end_no_process(cluster: Mobula) -> None:
     }
     assert before <= after
     assert is_ready(cluster)
-    assert supervision(cluster).phase == "watching"
+    assert load_supervision(cluster).phase == "watching"
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_a_cluster_without_ray_is_started_again_with_what_was_deployed(
 
 
 def test_down_ends_a_cluster_that_is_being_started_again(cluster: Mobula) -> None:
-    state, watching = cluster.state(), supervision(cluster)
+    state, watching = cluster.state(), load_supervision(cluster)
     kill(cluster, "gcs")
-    wait_for(lambda: supervision(cluster).phase == "restarting", "a new start", NOTICED_S)
+    wait_for(lambda: load_supervision(cluster).phase == "restarting", "a new start", NOTICED_S)
     assert "starting everything again, attempt" in cluster.run("status")[1]
 
     code, output = cluster.run("down")

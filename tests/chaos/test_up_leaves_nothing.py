@@ -16,13 +16,17 @@ import pytest
 from cluster.ops import cluster_state as states
 from cluster.ops.processes import cluster_processes
 from load_tests.benchmarks.common.mobula_command import END_S, READY_S, wait_for
-from load_tests.benchmarks.faults.recovery.process_kills import kill, kill_and_recover, supervision
+from load_tests.benchmarks.faults.recovery.process_kills import (
+    kill,
+    kill_and_recover,
+    load_supervision,
+)
 from tests.chaos.tiny_app import Mobula
 
 
 @pytest.fixture
 def mobula(tmp_path: Path) -> Iterator[Mobula]:
-    with Mobula.within(tmp_path) as found:
+    with Mobula.create_temporary(tmp_path) as found:
         yield found
 
 
@@ -42,7 +46,9 @@ def test_ctrl_c_when_it_is_ready(mobula: Mobula) -> None:
     ("wait_s", "number"),
     [
         pytest.param(0.2, signal.SIGHUP, id="SIGHUP before Ray is up"),
-        pytest.param(4.0, signal.SIGTERM, id="SIGTERM while deploying"),
+        pytest.param(
+            4.0, signal.SIGTERM, id="SIGTERM while deploying", marks=pytest.mark.exhaustive
+        ),
     ],
 )
 def test_a_signal_during_the_start(mobula: Mobula, wait_s: float, number: signal.Signals) -> None:
@@ -59,6 +65,7 @@ def test_a_signal_during_the_start(mobula: Mobula, wait_s: float, number: signal
     mobula.assert_nothing_left(state)
 
 
+@pytest.mark.exhaustive
 def test_a_second_ctrl_c_forces_the_end(mobula: Mobula) -> None:
     process, state = mobula.up()
 
@@ -74,6 +81,7 @@ def test_a_second_ctrl_c_forces_the_end(mobula: Mobula) -> None:
     mobula.assert_nothing_left(state)
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_in_the_moment_it_gets_ready(mobula: Mobula) -> None:
     """It once fell between two handlers, and the whole cluster stayed."""
     process = mobula.start("up", "--config", str(mobula.config()))
@@ -107,6 +115,7 @@ def test_a_killed_up_is_cleared_by_the_next_one_and_then_by_down(mobula: Mobula)
     assert (code, output) == (0, "nothing is running\n")
 
 
+@pytest.mark.exhaustive
 def test_down_ends_a_foreground_up(mobula: Mobula) -> None:
     process, state = mobula.up()
 
@@ -154,7 +163,7 @@ def test_a_crash_loop_is_given_up_and_status_says_why(mobula: Mobula) -> None:
     (mobula.folder / "lifecycle_app.py").write_text("raise ImportError('gone')")
 
     kill(mobula, "gcs")
-    wait_for(lambda: supervision(mobula).phase == "gave up", "the end of it", 6 * READY_S)
+    wait_for(lambda: load_supervision(mobula).phase == "gave up", "the end of it", 6 * READY_S)
 
     code, output = mobula.run("status")
     assert code == 1

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from cluster.ops.cluster_state import ClusterState
-from load_tests.benchmarks.common.mobula_command import Launcher
+from load_tests.benchmarks.common.mobula_command import MobulaCommand
 
 APP = """
 from ray import serve
@@ -28,7 +28,7 @@ applications:
 """
 
 
-class Mobula(Launcher):
+class Mobula(MobulaCommand):
     """The launcher, with that application."""
 
     def config(self, builder: str = "build") -> Path:

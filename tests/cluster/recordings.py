@@ -34,8 +34,8 @@ class Talk:
     @classmethod
     def made_in(cls, folder: Path, seconds: int, seed: int = 0) -> "Talk":
         file = folder / f"talk-{seconds}-{seed}.mp4"
-        synthetic_recording.make(file, seconds, 320, 180, seed, fps=25)
-        return cls(file, seconds, synthetic_recording.transcript(seconds, seed))
+        synthetic_recording.write_recording(file, seconds, 320, 180, seed, fps=25)
+        return cls(file, seconds, synthetic_recording.build_transcript(seconds, seed))
 
 
 @dataclass(frozen=True)

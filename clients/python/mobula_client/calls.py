@@ -70,12 +70,12 @@ class Calls:
     def __init__(self, url: str, options: Options, build: BuildRequest) -> None:
         """`url` is the cluster's; `build` is `build_request` of the httpx client that sends."""
         self.options = options
-        self._url = httpx.URL(url)
+        self._url = url.rstrip("/")
         self._build = build
 
     def changed(self, changes: Mapping[str, Any]) -> "Calls":
         """The same with other options."""
-        return Calls(str(self._url), replace(self.options, **changes), self._build)
+        return Calls(self._url, replace(self.options, **changes), self._build)
 
     def chat(self, body: Mapping[str, Any]) -> Call[ChatAnswer]:
         response = yield from self.attempts("POST", CHAT, body)
@@ -233,9 +233,8 @@ class Calls:
         if content is not None:
             fields.setdefault("Content-Type", "application/json")
         timeout = httpx.Timeout(max(timeout_s, 0.001) + ANSWER_S, connect=min(timeout_s, 10.0))
-        return self._build(
-            method, self._url.join(path), content=content, headers=fields, timeout=timeout
-        )
+        url = self._url + path if path.startswith("/") else path
+        return self._build(method, url, content=content, headers=fields, timeout=timeout)
 
 
 def chat_body(prompt: Any, model: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from load_tests.benchmarks.cache.coalescing import text_of
-from load_tests.benchmarks.cache.context import CHAT, chat, headers_of
+from load_tests.benchmarks.cache.coalescing import read_stream_text
+from load_tests.benchmarks.cache.context import CHAT, auth_headers, chat_body
 
 Leaving = Literal["closes", "resets", "is late"]
 LEAVING: tuple[Leaving, ...] = get_args(Leaving)
@@ -29,7 +29,7 @@ FILLING = "and so on " * 4
 
 
 @dataclass(frozen=True)
-class Pair:
+class LeaderAndFollower:
     """One leader and its follower: whose answer is streamed, and how the leader gives up."""
 
     prompt: str
@@ -45,7 +45,7 @@ class Pair:
 
 
 @dataclass
-class Outcome:
+class FollowerOutcome:
     """`right` followers' answers; `wrong` says what came instead; `computations` by the model."""
 
     right: Counter[str] = field(default_factory=Counter)
@@ -53,7 +53,7 @@ class Outcome:
     computations: int = 0
 
 
-def make_pairs(count: int, seed: str) -> list[Pair]:
+def make_pairs(count: int, seed: str) -> list[LeaderAndFollower]:
     """Every way to give up, of whole answers and streams in turn, at random moments."""
     rng = random.Random(seed)
     kinds = [(one, other, how) for how in LEAVING for one in (0, 1) for other in (0, 1)]
@@ -62,22 +62,22 @@ def make_pairs(count: int, seed: str) -> list[Pair]:
         leader, follower, leaving = kinds[number % len(kinds)]
         prompt = f"{seed} {number} {FILLING}"
         moments = rng.uniform(*JOIN_S), rng.uniform(*LEAVE_S)
-        pairs.append(Pair(prompt, bool(leader), bool(follower), leaving, *moments))
+        pairs.append(LeaderAndFollower(prompt, bool(leader), bool(follower), leaving, *moments))
     return pairs
 
 
 async def follow_abandoned(
-    url: str, key: str, model: str, pairs: Sequence[Pair], at_once: int
-) -> Outcome:
+    url: str, key: str, model: str, pairs: Sequence[LeaderAndFollower], at_once: int
+) -> FollowerOutcome:
     """Run the pairs, so many at a time."""
-    outcome, door = Outcome(), asyncio.Semaphore(at_once)
+    outcome, door = FollowerOutcome(), asyncio.Semaphore(at_once)
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
-        headers=headers_of(key), limits=limits, timeout=PATIENCE_S
+        headers=auth_headers(key), limits=limits, timeout=PATIENCE_S
     ) as client:
         before = await _submitted(client, url, model)
 
-        async def run(pair: Pair) -> None:
+        async def run(pair: LeaderAndFollower) -> None:
             async with door:
                 said = await _follow(client, url, key, model, pair)
             if said == pair.prompt:
@@ -90,13 +90,15 @@ async def follow_abandoned(
     return outcome
 
 
-async def _follow(client: httpx.AsyncClient, url: str, key: str, model: str, pair: Pair) -> str:
+async def _follow(
+    client: httpx.AsyncClient, url: str, key: str, model: str, pair: LeaderAndFollower
+) -> str:
     """What the follower is answered, or how it failed."""
     leading = asyncio.create_task(_lead(url, key, model, pair))
     await asyncio.sleep(pair.join_s)
     try:
-        body = chat(pair.prompt, model, stream=pair.follower_streams)
-        return await text_of(client, url, body)
+        body = chat_body(pair.prompt, model, stream=pair.follower_streams)
+        return await read_stream_text(client, url, body)
     except httpx.HTTPStatusError as error:
         return f"{error.response.status_code} {error.response.headers.get('content-type')}"
     except (httpx.TransportError, EOFError) as error:
@@ -105,13 +107,13 @@ async def _follow(client: httpx.AsyncClient, url: str, key: str, model: str, pai
         await leading
 
 
-async def _lead(url: str, key: str, model: str, pair: Pair) -> None:
+async def _lead(url: str, key: str, model: str, pair: LeaderAndFollower) -> None:
     """Ask, and give up in the middle."""
     leave_s = pair.join_s + pair.leave_s
-    fields: dict[str, Any] = headers_of(key)
+    fields: dict[str, Any] = auth_headers(key)
     if pair.leaving == "is late":
         fields["Mobula-Timeout"] = f"{leave_s:.3f}"
-    payload = json.dumps(chat(pair.prompt, model, stream=pair.leader_streams)).encode()
+    payload = json.dumps(chat_body(pair.prompt, model, stream=pair.leader_streams)).encode()
     parts = urlsplit(url)
     fields |= {"Host": parts.netloc, "Content-Length": len(payload), "Connection": "close"}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())

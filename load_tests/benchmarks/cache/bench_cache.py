@@ -22,28 +22,28 @@ from pathlib import Path
 
 from rich.console import Console
 
-from load_tests.benchmarks.cache.coalescing import coalesce
-from load_tests.benchmarks.cache.context import Setting
-from load_tests.benchmarks.cache.invalidation import invalidate
-from load_tests.benchmarks.cache.latency import latency
-from load_tests.benchmarks.cache.litellm import litellm
-from load_tests.benchmarks.cache.speed import speed
-from load_tests.benchmarks.cache.timing import timing
+from load_tests.benchmarks.cache.coalescing import measure_coalescing
+from load_tests.benchmarks.cache.context import CacheBenchmark
+from load_tests.benchmarks.cache.invalidation import measure_invalidation
+from load_tests.benchmarks.cache.latency import measure_latency
+from load_tests.benchmarks.cache.litellm import measure_litellm
+from load_tests.benchmarks.cache.speed import measure_speed
+from load_tests.benchmarks.cache.timing import measure_timing
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.common.redis_process import RedisProcess
 from load_tests.benchmarks.common.wrk import require_wrk
 from load_tests.machine import describe_machine
 
-Part = Callable[[Setting], list[Figure]]
+Part = Callable[[CacheBenchmark], list[Measurement]]
 
 PARTS: dict[str, Part] = {
-    "speed": speed,
-    "latency": latency,
-    "coalesce": coalesce,
-    "invalidate": invalidate,
-    "timing": timing,
-    "litellm": litellm,
+    "speed": measure_speed,
+    "latency": measure_latency,
+    "coalesce": measure_coalescing,
+    "invalidate": measure_invalidation,
+    "timing": measure_timing,
+    "litellm": measure_litellm,
 }
 OTHERS = {
     "hit-ratio": "bench_hit_ratio",
@@ -57,20 +57,20 @@ REDIS = "MOBULA_REDIS_URL"
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
-    figures: list[Figure] = []
+    measurements: list[Measurement] = []
     raw: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.part:
             if name in OTHERS:
-                figures.append(_other(name, Path(scratch) / f"{name}.json", raw))
+                measurements.append(_other(name, Path(scratch) / f"{name}.json", raw))
         parts = [name for name in options.part if name in PARTS]
         if parts:
-            figures += _clustered(parts, options, console, Path(scratch), raw)
-    console.print(table_of(figures))
-    passed = all_met(figures)
+            measurements += _clustered(parts, options, console, Path(scratch), raw)
+    console.print(build_table(measurements))
+    passed = all_met(measurements)
     console.print("every target was met" if passed else "a target was MISSED")
     if options.json:
-        report = report_of(figures, options, raw)
+        report = build_report(measurements, options, raw)
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     return 0 if passed or not options.check else 1
 
@@ -81,46 +81,46 @@ def _clustered(
     console: Console,
     scratch: Path,
     raw: dict[str, object],
-) -> list[Figure]:
+) -> list[Measurement]:
     require_wrk()
-    figures: list[Figure] = []
+    measurements: list[Measurement] = []
     with ExitStack() as stack:
         settings = {}
         if options.redis:
             settings[REDIS] = os.environ.get(REDIS) or stack.enter_context(RedisProcess()).url
         local = stack.enter_context(LocalServe(**settings))
-        setting = Setting(local, options, console, scratch, raw)
+        benchmark = CacheBenchmark(local, options, console, scratch, raw)
         for name in parts:
-            found = PARTS[name](setting)
-            console.print(table_of(found))
-            figures += found
-    return figures
+            found = PARTS[name](benchmark)
+            console.print(build_table(found))
+            measurements += found
+    return measurements
 
 
-def _other(name: str, path: Path, raw: dict[str, object]) -> Figure:
+def _other(name: str, path: Path, raw: dict[str, object]) -> Measurement:
     """A benchmark with a table of its own: one figure, whether it met its targets."""
     other = importlib.import_module(f"load_tests.benchmarks.cache.{OTHERS[name]}")
     code = other.main(["--check", "--json", str(path)])
     with contextlib.suppress(OSError, ValueError):
         raw[name] = json.loads(path.read_text())
-    return Figure(name, "targets missed (its own table is above)", code, at_most=0)
+    return Measurement(name, "targets missed (its own table is above)", code, at_most=0)
 
 
-def report_of(
-    figures: Sequence[Figure], options: argparse.Namespace, raw: dict[str, object]
+def build_report(
+    measurements: Sequence[Measurement], options: argparse.Namespace, raw: dict[str, object]
 ) -> dict[str, object]:
     asked = {name: value for name, value in vars(options).items() if name not in ("json", "check")}
     return {
         "benchmark": "cache",
         "machine": describe_machine(),
         "conditions": asked,
-        "figures": [figure.row() for figure in figures],
-        "passed": all_met(figures),
+        "figures": [figure.to_dict() for figure in measurements],
+        "passed": all_met(measurements),
         "raw": raw,
     }
 
 
-def parts_of(text: str) -> list[str]:
+def parse_parts(text: str) -> list[str]:
     """The parts of a comma-separated list; raises ArgumentTypeError naming what there is."""
     known = [*PARTS, *OTHERS]
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -133,7 +133,7 @@ def parts_of(text: str) -> list[str]:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mobula bench cache", description=__doc__)
     add = parser.add_argument
-    add("--part", type=parts_of, default=list(DEFAULT), help=f"[default: {','.join(DEFAULT)}]")
+    add("--part", type=parse_parts, default=list(DEFAULT), help=f"[default: {','.join(DEFAULT)}]")
     add("--rounds", type=int, default=5, help="speed, latency, litellm: how often each is measured")
     add("--seconds", type=float, default=4.0, help="speed, latency, litellm: of one measurement")
     add("--connections", type=int, default=16, help="speed, litellm: how many at once")

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from cluster.runtime.clock import ManualClock
 from deployments.cache.tiers.memory import MemoryTier
-from load_tests.benchmarks.cache.memory_floods import FLOODS, Flood, together
+from load_tests.benchmarks.cache.memory_floods import FLOODS, Flood, combine_floods
 from load_tests.machine import describe_machine
 
 TOLERANCE = 1.1
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     base = look()
     clock = ManualClock()
     memory = MemoryTier(budget, clock, ceiling_share=1.0)
-    floods = [*FLOODS, together]
+    floods = [*FLOODS, combine_floods]
     rng = Random(SEED)
     rows = []
     for flood in floods:

@@ -18,12 +18,12 @@ from rich.console import Console
 
 from load_tests.benchmarks.cache.abandoned_leaders import (
     LEAVING,
-    Outcome,
+    FollowerOutcome,
     follow_abandoned,
     make_pairs,
 )
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.machine import describe_machine
 
 PACE = 25.0  # tokens/s of the echo model, which gives a token a character
@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _deploy(local)
         pairs = make_pairs(options.leaders, f"{time.monotonic_ns():x}")
         found = asyncio.run(follow_abandoned(local.url, local.key, "slow", pairs, options.at_once))
-    figures = figures_of(found, options.leaders)
-    console.print(table_of(figures))
+    measurements = build_measurements(found, options.leaders)
+    console.print(build_table(measurements))
     for wrong in found.wrong[:10]:
         console.print(wrong, markup=False)
     if options.json:
@@ -54,23 +54,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             "benchmark": "followers",
             "machine": describe_machine(),
             "conditions": {"leaders": options.leaders, "at_once": options.at_once, "pace": PACE},
-            "figures": [figure.row() for figure in figures],
-            "passed": all_met(figures),
+            "figures": [measurement.to_dict() for measurement in measurements],
+            "passed": all_met(measurements),
             "wrong": found.wrong,
         }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) else 1
+    return 0 if all_met(measurements) else 1
 
 
-def figures_of(found: Outcome, leaders: int) -> list[Figure]:
+def build_measurements(found: FollowerOutcome, leaders: int) -> list[Measurement]:
     """All followers are answered; an abandoned computation is hardly ever done once more."""
     names = [f"{kind}, leader {how}" for kind in ("whole", "stream") for how in LEAVING]
     right = found.right.total()
     return [
-        *(Figure("followers", f"right: {name}", found.right[name]) for name in names),
-        Figure("followers", f"right answers of {leaders}", right, at_least=leaders),
-        Figure("followers", "wrong answers", len(found.wrong), at_most=0),
-        Figure(
+        *(Measurement("followers", f"right: {name}", found.right[name]) for name in names),
+        Measurement("followers", f"right answers of {leaders}", right, at_least=leaders),
+        Measurement("followers", "wrong answers", len(found.wrong), at_most=0),
+        Measurement(
             "followers",
             "computations for each pair",
             found.computations / leaders,

@@ -89,7 +89,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def trace(workload: Workload, requests: int, seed: int) -> list[int]:
+def generate_trace(workload: Workload, requests: int, seed: int) -> list[int]:
     """The keys that are asked for, in order; those asked for once are `keys` and above."""
     rng = np.random.default_rng(seed)
     weights = np.arange(1, workload.keys + 1) ** -workload.skew
@@ -99,7 +99,7 @@ def trace(workload: Workload, requests: int, seed: int) -> list[int]:
     return asked.tolist()
 
 
-def lru_hits(asked: Iterable[int], places: int) -> int:
+def count_lru_hits(asked: Iterable[int], places: int) -> int:
     kept: OrderedDict[int, None] = OrderedDict()
     hits = 0
     for key in asked:
@@ -113,7 +113,7 @@ def lru_hits(asked: Iterable[int], places: int) -> int:
     return hits
 
 
-def sieve_hits(asked: Iterable[int], places: int) -> int:
+def count_sieve_hits(asked: Iterable[int], places: int) -> int:
     kept: Sieve[int, bool] = Sieve(places)
     hits = 0
     for key in asked:
@@ -128,11 +128,11 @@ def _measured(workload: Workload, per_key: int, seeds: int) -> dict[str, object]
     requests = per_key * workload.keys
     lru, sieve, places = [], [], 0
     for seed in range(seeds):
-        asked = trace(workload, requests, seed)
+        asked = generate_trace(workload, requests, seed)
         keys = len(set(asked)) if workload.of_all_keys else workload.keys
         places = int(keys * workload.size)
-        lru.append(lru_hits(asked, places) / requests)
-        sieve.append(sieve_hits(asked, places) / requests)
+        lru.append(count_lru_hits(asked, places) / requests)
+        sieve.append(count_sieve_hits(asked, places) / requests)
     return {
         **asdict(workload),
         "places": places,

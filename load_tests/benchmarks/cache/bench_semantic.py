@@ -28,7 +28,7 @@ from deployments.cache.semantic.index import Vector, VectorIndex
 from deployments.cache.semantic.semantic_cache import SemanticCache
 from deployments.model.embeddings.embedder import load_encoder
 from deployments.model.embeddings.spec import EmbeddingSpec
-from load_tests.benchmarks.cache.paraphrases import Request, traffic
+from load_tests.benchmarks.cache.paraphrases import LabelledRequest, generate_traffic
 from load_tests.machine import describe_machine
 
 BOUNDS = (0.01, 0.05)
@@ -39,7 +39,7 @@ _TENANT, _FRAME = "bench", b"frame"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SemanticOutcome:
     """`bound` is None for a threshold, which promises nothing. `requests` are those that the exact
     cache did not answer."""
 
@@ -71,7 +71,7 @@ class Outcome:
         return found
 
 
-def embedded(texts: Sequence[str], threads: int) -> dict[str, Vector]:
+def embed_texts(texts: Sequence[str], threads: int) -> dict[str, Vector]:
     """The vector of each text, by the model that is installed with Mobula."""
     encoder, _ = load_encoder(EmbeddingSpec(id="minilm", threads=threads))
     order = sorted(texts, key=len)
@@ -83,9 +83,9 @@ def embedded(texts: Sequence[str], threads: int) -> dict[str, Vector]:
     }
 
 
-async def verified(
-    requests: Sequence[Request], vectors: Mapping[str, Vector], bound: float, seed: int
-) -> Outcome:
+async def run_semantic_cache(
+    requests: Sequence[LabelledRequest], vectors: Mapping[str, Vector], bound: float, seed: int
+) -> SemanticOutcome:
     """The semantic cache as the ingress runs it; a meaning's answer is the meaning itself."""
 
     async def embed(tenant: str, text: str) -> Vector:
@@ -109,10 +109,12 @@ async def verified(
         computed.add(request.text)
         if not same:
             await cache.learn(_TENANT, _FRAME, request.text, request.meaning.encode())
-    return Outcome(f"bound {bound:.0%}", bound, asked, hits, errors)
+    return SemanticOutcome(f"bound {bound:.0%}", bound, asked, hits, errors)
 
 
-def static(requests: Sequence[Request], vectors: Mapping[str, Vector], threshold: float) -> Outcome:
+def run_static_threshold(
+    requests: Sequence[LabelledRequest], vectors: Mapping[str, Vector], threshold: float
+) -> SemanticOutcome:
     """One similarity threshold for everything."""
     index = VectorIndex(per_tenant=len(requests), total=len(requests))
     computed: set[str] = set()
@@ -128,10 +130,10 @@ def static(requests: Sequence[Request], vectors: Mapping[str, Vector], threshold
             continue
         computed.add(request.text)
         index.add(_TENANT, _FRAME, vectors[request.text], request.meaning.encode())
-    return Outcome(f"threshold {threshold:g}", None, asked, hits, errors)
+    return SemanticOutcome(f"threshold {threshold:g}", None, asked, hits, errors)
 
 
-def show(outcomes: Sequence[Outcome], console: Console) -> None:
+def print_outcomes(outcomes: Sequence[SemanticOutcome], console: Console) -> None:
     table = Table(title="Semantic cache on labelled paraphrases")
     for name in ("policy", "hits", "ratio", "wrong", "error", "up to (95 %)", "bound"):
         table.add_column(name, justify="left" if name == "policy" else "right", no_wrap=True)
@@ -149,9 +151,11 @@ def show(outcomes: Sequence[Outcome], console: Console) -> None:
     console.print(table)
 
 
-def measure(requests: Sequence[Request], vectors: Mapping[str, Vector], seed: int) -> list[Outcome]:
-    kept = [asyncio.run(verified(requests, vectors, bound, seed)) for bound in BOUNDS]
-    return kept + [static(requests, vectors, threshold) for threshold in THRESHOLDS]
+def measure(
+    requests: Sequence[LabelledRequest], vectors: Mapping[str, Vector], seed: int
+) -> list[SemanticOutcome]:
+    kept = [asyncio.run(run_semantic_cache(requests, vectors, bound, seed)) for bound in BOUNDS]
+    return kept + [run_static_threshold(requests, vectors, threshold) for threshold in THRESHOLDS]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,18 +169,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 if a promise is not kept")
     given = parser.parse_args(arguments)
     console = Console()
-    requests = traffic(given.requests, Random(given.seed))
+    requests = generate_traffic(given.requests, Random(given.seed))
     texts = {request.text for request in requests}
     meanings = len({request.meaning for request in requests})
     started = perf_counter()
-    vectors = embedded(sorted(texts), given.threads)
+    vectors = embed_texts(sorted(texts), given.threads)
     took_s = perf_counter() - started
     console.print(
         f"{len(requests)} requests, {len(texts)} texts, {meanings} meanings; "
         f"embedded in {took_s:.0f} s ({1000 * took_s / len(texts):.1f} ms a text)"
     )
     outcomes = measure(requests, vectors, given.seed)
-    show(outcomes, console)
+    print_outcomes(outcomes, console)
     if given.json:
         given.json.write_text(json.dumps(_record(outcomes, given.requests, given.seed), indent=2))
     missed = [sentence for outcome in outcomes for sentence in outcome.missed()]
@@ -185,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if given.check and missed else 0
 
 
-def _record(outcomes: Sequence[Outcome], requests: int, seed: int) -> dict[str, object]:
+def _record(outcomes: Sequence[SemanticOutcome], requests: int, seed: int) -> dict[str, object]:
     rows = [{**asdict(one), "error": one.error, "error_upper": one.error_upper} for one in outcomes]
     about = {"requests": requests, "seed": seed, "numpy": np.__version__}
     return {"machine": describe_machine(), **about, "outcomes": rows}

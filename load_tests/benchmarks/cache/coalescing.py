@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from load_tests.benchmarks.cache.context import CHAT, Setting, chat
-from load_tests.benchmarks.common.measurement import Figure
+from load_tests.benchmarks.cache.context import CHAT, CacheBenchmark, chat_body
+from load_tests.benchmarks.common.measurement import Measurement
 
 PACE = 25.0  # tokens/s of the echo model, which gives a token a character
 SLOW = {
@@ -44,57 +44,59 @@ class Burst:
     took_s: float
 
 
-def coalesce(setting: Setting) -> list[Figure]:
-    found: list[Figure] = []
-    for tier in ("embedded", *(["redis"] if setting.options.redis else [])):
-        setting.say(f"coalesce: deploying {REPLICAS} ingress replicas, shared tier {tier} ...")
-        setting.deploy(SLOW, replicas=REPLICAS, shared=tier)
+def measure_coalescing(benchmark: CacheBenchmark) -> list[Measurement]:
+    measurements: list[Measurement] = []
+    for tier in ("embedded", *(["redis"] if benchmark.options.redis else [])):
+        benchmark.print(f"coalesce: deploying {REPLICAS} ingress replicas, shared tier {tier} ...")
+        benchmark.deploy(SLOW, replicas=REPLICAS, shared=tier)
         for stream in (False, True):
             for kill in (False, True):
-                found += asyncio.run(_figures(setting, tier, stream, kill))
-    return found
+                measurements += asyncio.run(_figures(benchmark, tier, stream, kill))
+    return measurements
 
 
-async def _figures(setting: Setting, tier: str, stream: bool, kill: bool) -> list[Figure]:
+async def _figures(
+    benchmark: CacheBenchmark, tier: str, stream: bool, kill: bool
+) -> list[Measurement]:
     """The worst of as many bursts as were asked for."""
-    clients = setting.options.clients
+    clients = benchmark.options.clients
     bursts, wrong = [], []
-    for turn in range(setting.options.bursts):
-        await asyncio.to_thread(setting.local.wait_for_ingress, REPLICAS)
+    for turn in range(benchmark.options.bursts):
+        await asyncio.to_thread(benchmark.local.wait_for_ingress, REPLICAS)
         prompt = f"{tier} {stream} {kill} {turn} {time.monotonic_ns()} {FILLING}"
-        burst = await _burst(setting, prompt, stream, kill)
+        burst = await _burst(benchmark, prompt, stream, kill)
         bursts.append(burst)
         wrong += [text for text in burst.texts if text != prompt]
     name = f"{tier}, {clients} {'streams' if stream else 'requests'}"
     name += ", leader killed" if kill else ""
-    setting.raw.setdefault("coalesce", {})[name] = [
+    benchmark.raw.setdefault("coalesce", {})[name] = [
         {"computations": b.computations, "again": b.again, "took_s": b.took_s} for b in bursts
     ] + wrong[:3]
     most = max(burst.computations for burst in bursts)
     return [
-        Figure("coalesce", f"{name}: computations", most, at_most=2 if kill else 1),
-        Figure("coalesce", f"{name}: wrong answers", len(wrong), at_most=0),
+        Measurement("coalesce", f"{name}: computations", most, at_most=2 if kill else 1),
+        Measurement("coalesce", f"{name}: wrong answers", len(wrong), at_most=0),
     ]
 
 
-async def _burst(setting: Setting, prompt: str, stream: bool, kill: bool) -> Burst:
-    body = chat(prompt, "slow", stream=stream)
+async def _burst(benchmark: CacheBenchmark, prompt: str, stream: bool, kill: bool) -> Burst:
+    body = chat_body(prompt, "slow", stream=stream)
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(
-        headers=setting.headers, limits=limits, timeout=PATIENCE_S
+        headers=benchmark.headers, limits=limits, timeout=PATIENCE_S
     ) as client:
-        before = await _submitted(client, setting.url)
+        before = await _submitted(client, benchmark.url)
         began = time.monotonic()
         asked = [
-            asyncio.create_task(_ask(client, setting.url, body))
-            for _ in range(setting.options.clients)
+            asyncio.create_task(_ask(client, benchmark.url, body))
+            for _ in range(benchmark.options.clients)
         ]
         if kill:
             await asyncio.sleep(ASKED_S)
-            await _kill_leader(setting, client)
+            await _kill_leader(benchmark, client)
         answers = await asyncio.gather(*asked)
         took_s = time.monotonic() - began
-        computations = await _submitted(client, setting.url) - before
+        computations = await _submitted(client, benchmark.url) - before
     again = sum(tries - 1 for _, tries in answers)
     return Burst(computations, [text for text, _ in answers], again, took_s)
 
@@ -105,13 +107,13 @@ async def _ask(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> tup
     while time.monotonic() < until:
         tries += 1
         try:
-            return (await text_of(client, url, body)), tries
+            return (await read_stream_text(client, url, body)), tries
         except (httpx.TransportError, httpx.HTTPStatusError, EOFError):
             await asyncio.sleep(AGAIN_S)
     return "", tries
 
 
-async def text_of(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> str:
+async def read_stream_text(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> str:
     """Raises EOFError for a stream that breaks off."""
     async with client.stream("POST", url + CHAT, json=body) as answer:
         await answer.aread() if not body["stream"] else None
@@ -136,9 +138,9 @@ async def _submitted(client: httpx.AsyncClient, url: str) -> int:
     return int(health.json()["models"]["slow"]["load"]["submitted"])
 
 
-async def _kill_leader(setting: Setting, client: httpx.AsyncClient) -> None:
+async def _kill_leader(benchmark: CacheBenchmark, client: httpx.AsyncClient) -> None:
     """End the replica that has asked the model; RuntimeError where none has."""
-    for address, process in setting.local.ingress_addresses().items():
+    for address, process in benchmark.local.ingress_addresses().items():
         health = (await client.get(f"{address}/health")).json()
         if health["replica"]["open"]:
             os.kill(process, signal.SIGKILL)

@@ -21,7 +21,7 @@ KNOWN_S = 20.0
 
 
 @dataclass
-class Setting:
+class CacheBenchmark:
     """`raw` takes what a part measured, for the report."""
 
     local: LocalServe
@@ -36,7 +36,7 @@ class Setting:
 
     @property
     def headers(self) -> dict[str, str]:
-        return headers_of(self.local.key)
+        return auth_headers(self.local.key)
 
     def deploy(self, model: Mapping[str, Any], *, replicas: int = 1, **cache: Any) -> None:
         """Mobula with this model, so many ingress replicas and these fields of `cache`, anew."""
@@ -55,21 +55,21 @@ class Setting:
         }
         self.local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         self.console.print(text)
 
 
-def headers_of(key: str) -> dict[str, str]:
+def auth_headers(key: str) -> dict[str, str]:
     return {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
 
 
-def chat(prompt: str, model: str = "echo", **fields: Any) -> dict[str, Any]:
+def chat_body(prompt: str, model: str = "echo", **fields: Any) -> dict[str, Any]:
     """A request whose answer may be kept."""
     messages = [{"role": "user", "content": prompt}]
     return {"model": model, "messages": messages, "temperature": 0, **fields}
 
 
-def come_about(answer: httpx.Response) -> str:
+def read_cache_status(answer: httpx.Response) -> str:
     """Of an answer that has to be one: its Cache-Status."""
     answer.raise_for_status()
     return answer.headers.get("cache-status", "")
@@ -77,21 +77,23 @@ def come_about(answer: httpx.Response) -> str:
 
 def is_hit(answer: httpx.Response, tier: str) -> bool:
     """Whether the answer was kept in `tier`: l1, l2 or l3."""
-    status = come_about(answer)
+    status = read_cache_status(answer)
     return ";hit;" in status and status.endswith(f"detail={tier}")
 
 
-def ask_until_hit(url: str, body: Mapping[str, Any], headers: Mapping[str, str], tier: str) -> None:
+def request_until_hit(
+    url: str, body: Mapping[str, Any], headers: Mapping[str, str], tier: str
+) -> None:
     """Have an answer kept; RuntimeError if it does not come from `tier` after 20 s."""
     until = time.monotonic() + KNOWN_S
     with httpx.Client(timeout=60, headers=headers) as client:
         while not is_hit(answer := client.post(url + CHAT, json=body), tier):
             if time.monotonic() > until:
-                raise RuntimeError(f"no hit in {tier}, but: {come_about(answer)}")
+                raise RuntimeError(f"no hit in {tier}, but: {read_cache_status(answer)}")
             time.sleep(0.05)
 
 
-def cache_figures(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
+def read_cache_stats(url: str, headers: Mapping[str, str]) -> dict[str, Any]:
     """What the cache says it did, over all tenants and replicas."""
     answer = httpx.get(f"{url}/api/v1/cache/stats?all_tenants=true", headers=headers, timeout=10)
     answer.raise_for_status()

@@ -13,8 +13,15 @@ from typing import Any
 import httpx
 import numpy as np
 
-from load_tests.benchmarks.cache.context import CHAT, ECHO, KNOWN_S, Setting, chat, is_hit
-from load_tests.benchmarks.common.measurement import Figure
+from load_tests.benchmarks.cache.context import (
+    CHAT,
+    ECHO,
+    KNOWN_S,
+    CacheBenchmark,
+    chat_body,
+    is_hit,
+)
+from load_tests.benchmarks.common.measurement import Measurement
 
 REPLICAS, CONNECTIONS = 4, 16
 TAG = "bench-cache"
@@ -24,7 +31,7 @@ PAUSE_S = 0.01  # of a connection between two requests
 OLD, GONE = httpx.codes.OK, httpx.codes.GATEWAY_TIMEOUT
 
 
-class Watch:
+class InvalidationProbe:
     """Asks for a kept answer all the time, and notes when it last came."""
 
     def __init__(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> None:
@@ -43,44 +50,49 @@ class Watch:
             await asyncio.sleep(PAUSE_S)
 
 
-def invalidate(setting: Setting) -> list[Figure]:
-    setting.say(f"invalidate: deploying {REPLICAS} ingress replicas ...")
-    setting.deploy(ECHO, replicas=REPLICAS, shared="embedded")
-    lags, odd = asyncio.run(_lags(setting))
-    setting.raw["invalidate"] = lags
+def measure_invalidation(benchmark: CacheBenchmark) -> list[Measurement]:
+    benchmark.print(f"invalidate: deploying {REPLICAS} ingress replicas ...")
+    benchmark.deploy(ECHO, replicas=REPLICAS, shared="embedded")
+    lags, odd = asyncio.run(_lags(benchmark))
+    benchmark.raw["invalidate"] = lags
     p50, p99, most = (float(value) for value in np.percentile(lags, (50, 99, 100)))
     return [
-        Figure("invalidate", "still served, p50", p50, "s"),
-        Figure("invalidate", "still served, p99", p99, "s", at_most=TARGET_S),
-        Figure("invalidate", "still served, longest", most, "s"),
-        Figure("invalidate", "neither kept nor gone", odd, at_most=0),
+        Measurement("invalidate", "still served, p50", p50, "s"),
+        Measurement("invalidate", "still served, p99", p99, "s", at_most=TARGET_S),
+        Measurement("invalidate", "still served, longest", most, "s"),
+        Measurement("invalidate", "neither kept nor gone", odd, at_most=0),
     ]
 
 
-async def _lags(setting: Setting) -> tuple[list[float], int]:
-    addresses = list(await asyncio.to_thread(setting.local.wait_for_ingress, REPLICAS))
-    headers = {**setting.headers, "Mobula-Cache-Tags": TAG}
+async def _lags(benchmark: CacheBenchmark) -> tuple[list[float], int]:
+    addresses = list(await asyncio.to_thread(benchmark.local.wait_for_ingress, REPLICAS))
+    headers = {**benchmark.headers, "Mobula-Cache-Tags": TAG}
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
     lags, odd = [], 0
     async with httpx.AsyncClient(headers=headers, limits=limits, timeout=30) as client:
-        for number in range(setting.options.invalidations):
-            watch = Watch(client, chat(f"{number} of {time.monotonic_ns()}"))
-            lags.append(await _lag(setting, client, watch, addresses))
+        for number in range(benchmark.options.invalidations):
+            watch = InvalidationProbe(client, chat_body(f"{number} of {time.monotonic_ns()}"))
+            lags.append(await _lag(benchmark, client, watch, addresses))
             odd += watch.odd
             if (number + 1) % 20 == 0:
-                setting.say(f"invalidate: {number + 1} of {setting.options.invalidations} done")
+                benchmark.print(
+                    f"invalidate: {number + 1} of {benchmark.options.invalidations} done"
+                )
     return lags, odd
 
 
 async def _lag(
-    setting: Setting, client: httpx.AsyncClient, watch: Watch, addresses: Sequence[str]
+    benchmark: CacheBenchmark,
+    client: httpx.AsyncClient,
+    watch: InvalidationProbe,
+    addresses: Sequence[str],
 ) -> float:
     await asyncio.gather(*(_warm(client, address, watch) for address in addresses))
     asking = [
         asyncio.create_task(watch.ask(addresses[at % len(addresses)])) for at in range(CONNECTIONS)
     ]
     await asyncio.sleep(10 * PAUSE_S)
-    path = f"{setting.url}/api/v1/cache/invalidations"
+    path = f"{benchmark.url}/api/v1/cache/invalidations"
     (await client.post(path, json={"tag": TAG})).raise_for_status()
     told = time.monotonic()
     while time.monotonic() - max(told, watch.last) < QUIET_S:
@@ -94,7 +106,7 @@ async def _lag(
     return max(0.0, watch.last - told)
 
 
-async def _warm(client: httpx.AsyncClient, address: str, watch: Watch) -> None:
+async def _warm(client: httpx.AsyncClient, address: str, watch: InvalidationProbe) -> None:
     """Until this replica has the answer in memory; TimeoutError after 20 s."""
     async with asyncio.timeout(KNOWN_S):
         while True:

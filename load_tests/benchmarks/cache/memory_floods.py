@@ -75,7 +75,7 @@ def cleared(memory: MemoryTier, rng: Random) -> Iterator[None]:
             memory.clear_tenant("tiny")
 
 
-def together(memory: MemoryTier, rng: Random) -> Iterator[None]:
+def combine_floods(memory: MemoryTier, rng: Random) -> Iterator[None]:
     """All of them, mixed."""
     sources = [flood(memory, rng) for flood in FLOODS]
     while True:

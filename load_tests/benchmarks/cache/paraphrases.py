@@ -112,14 +112,14 @@ _CLOSERS = ("", "", "", " please", " thanks", " thank you!", " for me", " asap")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LabelledRequest:
     """`meaning` is equal for requests that deserve the same answer."""
 
     meaning: str
     text: str
 
 
-def traffic(count: int, random: Random, skew: float = 1.0) -> list[Request]:
+def generate_traffic(count: int, random: Random, skew: float = 1.0) -> list[LabelledRequest]:
     """`count` requests; meanings are drawn by a Zipf law with exponent `skew`."""
     meanings = [
         (task, subject, detail)
@@ -133,10 +133,12 @@ def traffic(count: int, random: Random, skew: float = 1.0) -> list[Request]:
     return [_request(task, subject, detail, random) for task, subject, detail in drawn]
 
 
-def _request(task: int, subject: str, detail: str, random: Random) -> Request:
+def _request(task: int, subject: str, detail: str, random: Random) -> LabelledRequest:
     wording = random.choice(TASKS[task][0]).format(s=subject, d=detail)
     text = random.choice(_OPENERS) + wording + random.choice(_CLOSERS)
-    return Request(f"{task}|{subject}|{SAME_MEANING.get(detail, detail)}", _typed(text, random))
+    return LabelledRequest(
+        f"{task}|{subject}|{SAME_MEANING.get(detail, detail)}", _typed(text, random)
+    )
 
 
 def _typed(text: str, random: Random) -> str:

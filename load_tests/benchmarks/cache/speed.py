@@ -11,91 +11,91 @@ from dataclasses import asdict, dataclass
 from load_tests.benchmarks.cache.context import (
     CHAT,
     ECHO,
-    Setting,
-    ask_until_hit,
-    cache_figures,
-    chat,
+    CacheBenchmark,
+    chat_body,
+    read_cache_stats,
+    request_until_hit,
 )
-from load_tests.benchmarks.common.measurement import Figure
-from load_tests.benchmarks.common.wrk import Load, run_wrk
-from load_tests.benchmarks.speed.bench_path import PROMPT, limit_everything
+from load_tests.benchmarks.common.measurement import Measurement
+from load_tests.benchmarks.common.wrk import WrkResult, run_wrk
+from load_tests.benchmarks.speed.bench_path import PROMPT, apply_every_limit
 
 RATIO, P95_MS = 1.0, 50.0
 CACHED, BARE, CEILING = "mobula, kept", "bare FastAPI", "bare ASGI"
 
 
 @dataclass(frozen=True)
-class Case:
+class SpeedCase:
     name: str
     path: str
     wishes: dict[str, str]
 
 
 CASES = [
-    Case(CEILING, "/asgi/chat", {}),
-    Case(BARE, "/hello/chat", {}),
-    Case(CACHED, CHAT, {}),
-    Case("mobula, computed by echo", CHAT, {"Cache-Control": "no-store"}),
+    SpeedCase(CEILING, "/asgi/chat", {}),
+    SpeedCase(BARE, "/hello/chat", {}),
+    SpeedCase(CACHED, CHAT, {}),
+    SpeedCase("mobula, computed by echo", CHAT, {"Cache-Control": "no-store"}),
 ]
-BODY = chat(PROMPT)
+BODY = chat_body(PROMPT)
 
 
-def speed(setting: Setting) -> list[Figure]:
+def measure_speed(benchmark: CacheBenchmark) -> list[Measurement]:
     from load_tests.benchmarks.common import (
         bare_serve_apps,  # imports Ray, which the cluster has to be made before
     )
 
-    setting.say("speed: deploying the bare apps and mobula with the echo engine ...")
-    setting.local.run(bare_serve_apps.asgi(), "asgi", "/asgi")
-    setting.local.run(bare_serve_apps.hello(), "hello", "/hello")
-    setting.deploy(ECHO)
-    limit_everything(setting.url, setting.local.key)
-    ask_until_hit(setting.url, BODY, setting.headers, "l1")
-    loads: dict[str, list[Load]] = {case.name: [] for case in CASES}
+    benchmark.print("speed: deploying the bare apps and mobula with the echo engine ...")
+    benchmark.local.run(bare_serve_apps.asgi(), "asgi", "/asgi")
+    benchmark.local.run(bare_serve_apps.hello(), "hello", "/hello")
+    benchmark.deploy(ECHO)
+    apply_every_limit(benchmark.url, benchmark.local.key)
+    request_until_hit(benchmark.url, BODY, benchmark.headers, "l1")
+    loads: dict[str, list[WrkResult]] = {case.name: [] for case in CASES}
     for case in CASES:
-        measured(setting, case, min(2.0, setting.options.seconds))
+        run_case(benchmark, case, min(2.0, benchmark.options.seconds))
     computed = 0
-    for turn in range(setting.options.rounds):
+    for turn in range(benchmark.options.rounds):
         shift = turn % len(CASES)
         for case in [*CASES[shift:], *CASES[:shift]]:
-            before = _computed(setting)
-            loads[case.name].append(measured(setting, case, setting.options.seconds))
-            computed += (_computed(setting) - before) * (case.name == CACHED)
-        setting.say(f"speed: round {turn + 1} of {setting.options.rounds} done")
-    ask_until_hit(setting.url, BODY, setting.headers, "l1")
-    setting.raw["speed"] = {name: [asdict(load) for load in each] for name, each in loads.items()}
-    return figures(loads, computed)
+            before = _computed(benchmark)
+            loads[case.name].append(run_case(benchmark, case, benchmark.options.seconds))
+            computed += (_computed(benchmark) - before) * (case.name == CACHED)
+        benchmark.print(f"speed: round {turn + 1} of {benchmark.options.rounds} done")
+    request_until_hit(benchmark.url, BODY, benchmark.headers, "l1")
+    benchmark.raw["speed"] = {name: [asdict(load) for load in each] for name, each in loads.items()}
+    return build_measurements(loads, computed)
 
 
-def measured(setting: Setting, case: Case, seconds: float) -> Load:
+def run_case(benchmark: CacheBenchmark, case: SpeedCase, seconds: float) -> WrkResult:
     return run_wrk(
-        setting.url + case.path,
+        benchmark.url + case.path,
         json.dumps(BODY, separators=(",", ":")).encode(),
-        {**setting.headers, **case.wishes},
-        connections=setting.options.connections,
+        {**benchmark.headers, **case.wishes},
+        connections=benchmark.options.connections,
         seconds=seconds,
-        scratch=setting.scratch,
+        scratch=benchmark.scratch,
     )
 
 
-def _computed(setting: Setting) -> int:
+def _computed(benchmark: CacheBenchmark) -> int:
     """Lookups that did not end in memory, so far."""
-    return int(cache_figures(setting.url, setting.headers)["l1"]["misses"])
+    return int(read_cache_stats(benchmark.url, benchmark.headers)["l1"]["misses"])
 
 
-def figures(loads: dict[str, list[Load]], computed: int) -> list[Figure]:
+def build_measurements(loads: dict[str, list[WrkResult]], computed: int) -> list[Measurement]:
     rates = {name: _median(each, "requests_s") for name, each in loads.items()}
     kept = loads[CACHED]
     return [
-        *(Figure("speed", name, rate, "requests/s") for name, rate in rates.items()),
-        Figure("speed", f"kept / {BARE}", rates[CACHED] / rates[BARE], at_least=RATIO),
-        Figure("speed", f"kept / {CEILING}", rates[CACHED] / rates[CEILING]),
-        Figure("speed", "kept, p95", _median(kept, "p95_ms"), "ms", at_most=P95_MS),
-        Figure("speed", "kept, p99", _median(kept, "p99_ms"), "ms"),
-        Figure("speed", "kept, errors", sum(load.errors for load in kept), at_most=0),
-        Figure("speed", "kept, but not found in memory", computed, at_most=0),
+        *(Measurement("speed", name, rate, "requests/s") for name, rate in rates.items()),
+        Measurement("speed", f"kept / {BARE}", rates[CACHED] / rates[BARE], at_least=RATIO),
+        Measurement("speed", f"kept / {CEILING}", rates[CACHED] / rates[CEILING]),
+        Measurement("speed", "kept, p95", _median(kept, "p95_ms"), "ms", at_most=P95_MS),
+        Measurement("speed", "kept, p99", _median(kept, "p99_ms"), "ms"),
+        Measurement("speed", "kept, errors", sum(load.errors for load in kept), at_most=0),
+        Measurement("speed", "kept, but not found in memory", computed, at_most=0),
     ]
 
 
-def _median(loads: list[Load], field: str) -> float:
+def _median(loads: list[WrkResult], field: str) -> float:
     return statistics.median(getattr(load, field) for load in loads)

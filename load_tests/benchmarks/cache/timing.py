@@ -14,34 +14,41 @@ from random import Random
 import httpx
 import numpy as np
 
-from load_tests.benchmarks.cache.context import CHAT, ECHO, Setting, chat, come_about, headers_of
-from load_tests.benchmarks.common.measurement import Figure
-from load_tests.benchmarks.common.tenants import make_tenant
+from load_tests.benchmarks.cache.context import (
+    CHAT,
+    ECHO,
+    CacheBenchmark,
+    auth_headers,
+    chat_body,
+    read_cache_status,
+)
+from load_tests.benchmarks.common.measurement import Measurement
+from load_tests.benchmarks.common.tenants import create_tenant
 
 SEED = 2024
 LOW, HIGH = 0.45, 0.55
 WARM_UPS = 50
 
 
-def timing(setting: Setting) -> list[Figure]:
-    count = setting.options.prompts
-    setting.say(f"timing: two tenants and {count} prompts ...")
-    setting.deploy(ECHO, shared="embedded", archive="bench-archive")
-    first, second = asyncio.run(_tenants(setting))
+def measure_timing(benchmark: CacheBenchmark) -> list[Measurement]:
+    count = benchmark.options.prompts
+    benchmark.print(f"timing: two tenants and {count} prompts ...")
+    benchmark.deploy(ECHO, shared="embedded", archive="bench-archive")
+    first, second = asyncio.run(_tenants(benchmark))
     rng = Random(SEED)
     prompts = [f"{number} {rng.randbytes(60).hex()}" for number in range(count)]
     asked = frozenset(rng.sample(prompts, count // 2))
-    _latencies(setting.url, first, sorted(asked))
-    there, hits = _latencies(setting.url, second, rng.sample(prompts, count))
-    here, _ = _latencies(setting.url, first, rng.sample(prompts, count))
+    _latencies(benchmark.url, first, sorted(asked))
+    there, hits = _latencies(benchmark.url, second, rng.sample(prompts, count))
+    here, _ = _latencies(benchmark.url, first, rng.sample(prompts, count))
     guessed, control = (
         auc([-each[prompt] for prompt in asked], [-each[p] for p in prompts if p not in asked])
         for each in (there, here)
     )
     return [
-        Figure("timing", "AUC of another tenant's guess", guessed, at_least=LOW, at_most=HIGH),
-        Figure("timing", "hits of another tenant", hits, at_most=0),
-        Figure("timing", "AUC of a tenant's guess at its own", control),
+        Measurement("timing", "AUC of another tenant's guess", guessed, at_least=LOW, at_most=HIGH),
+        Measurement("timing", "hits of another tenant", hits, at_most=0),
+        Measurement("timing", "AUC of a tenant's guess at its own", control),
     ]
 
 
@@ -52,21 +59,21 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float:
     return float(below.mean() / (2 * len(low)))
 
 
-async def _tenants(setting: Setting) -> tuple[str, str]:
-    async with httpx.AsyncClient(base_url=setting.url, timeout=30) as client:
-        first = await make_tenant(client, setting.local.key, "asks-first", {})
-        return first, await make_tenant(client, setting.local.key, "asks-later", {})
+async def _tenants(benchmark: CacheBenchmark) -> tuple[str, str]:
+    async with httpx.AsyncClient(base_url=benchmark.url, timeout=30) as client:
+        first = await create_tenant(client, benchmark.local.key, "asks-first", {})
+        return first, await create_tenant(client, benchmark.local.key, "asks-later", {})
 
 
 def _latencies(url: str, key: str, prompts: Sequence[str]) -> tuple[dict[str, float], int]:
     """Seconds that each took, and how many were hits."""
     found, hits = {}, 0
-    with httpx.Client(base_url=url, headers=headers_of(key), timeout=30) as client:
+    with httpx.Client(base_url=url, headers=auth_headers(key), timeout=30) as client:
         for number in range(WARM_UPS):
-            client.post(CHAT, json=chat(f"warm up {number} {time.monotonic_ns()}"))
+            client.post(CHAT, json=chat_body(f"warm up {number} {time.monotonic_ns()}"))
         for prompt in prompts:
             began = time.perf_counter()
-            answer = client.post(CHAT, json=chat(prompt))
+            answer = client.post(CHAT, json=chat_body(prompt))
             found[prompt] = time.perf_counter() - began
-            hits += ";hit;" in come_about(answer)
+            hits += ";hit;" in read_cache_status(answer)
     return found, hits

@@ -14,7 +14,7 @@ ASK_S = 30.0
 APP = "mobula"
 
 
-class StageLags:
+class EventLoopLags:
     """Joins the cluster when it is made; this process must not have imported Ray before."""
 
     def __init__(self, state: ClusterState, home: Path) -> None:

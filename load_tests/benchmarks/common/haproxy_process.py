@@ -25,7 +25,7 @@ TOKEN = "the token of a cluster that does not run"
 START_S = 20.0
 
 
-class PrivateHAProxy:
+class HAProxyProcess:
     """Use as a context manager. `settings` are environment variables; `http_port` answers then."""
 
     def __init__(self, upstream_port: int, **settings: str) -> None:
@@ -134,7 +134,7 @@ def _all(connection: socket.socket) -> Iterator[bytes]:
         yield part
 
 
-def write_configuration(haproxy: PrivateHAProxy, prefix: str | None) -> None:
+def write_configuration(haproxy: HAProxyProcess, prefix: str | None) -> None:
     """What Serve writes for one application with one ingress replica; or before there is one."""
     from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
     from ray.serve.config import HTTPOptions

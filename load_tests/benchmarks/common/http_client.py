@@ -1,6 +1,6 @@
 """An HTTP/1.1 client that does nothing by itself: no retry, no redirect, no hidden reconnect.
 
-Flows in: an address and request bodies. Flows out: a status, headers and the body's pieces, or the
+Flows in: an address and request bodies. Flows out: a status, headers and the body's chunks, or the
 exception that says how far an answer came. Cheap enough to offer hundreds of requests a second
 beside the cluster that it loads. Speaks what HAProxy and uvicorn answer: bodies with a length,
 chunked, or none.
@@ -18,11 +18,11 @@ _POST = (
 _LARGEST = 1 << 20  # bytes of a head or a chunk's line
 
 
-class Unreachable(Exception):
+class ConnectionRefused(Exception):
     """No connection came about: nothing was sent."""
 
 
-class Unanswered(Exception):
+class NoResponse(Exception):
     """The connection ended before the first byte of an answer. `reused`: it was an old one."""
 
     def __init__(self, *, reused: bool) -> None:
@@ -30,7 +30,7 @@ class Unanswered(Exception):
         self.reused = reused
 
 
-class Cut(Exception):
+class TruncatedResponse(Exception):
     """The connection ended within the answer."""
 
 
@@ -44,32 +44,36 @@ class _Connection:
         self.writer.transport.abort()
 
 
-class Reply:
-    """A status and headers; `pieces` has to be read to the end, or the connection is given up."""
+class StreamedResponse:
+    """A status and headers; `chunks` has to be read to the end, or the connection is given up."""
 
     def __init__(
-        self, wire: "Wire", connection: _Connection, status: int, headers: Mapping[bytes, bytes]
+        self,
+        client: "NoRetryClient",
+        connection: _Connection,
+        status: int,
+        headers: Mapping[bytes, bytes],
     ) -> None:
         self.status = status
         self.headers = headers
-        self._wire = wire
+        self._client = client
         self._connection = connection
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
-        """The body as it comes. Raises Cut."""
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes. Raises TruncatedResponse."""
         try:
             if b"chunked" in self.headers.get(b"transfer-encoding", b""):
-                async for piece in _chunks(self._connection.reader):
-                    yield piece
+                async for chunk in _chunks(self._connection.reader):
+                    yield chunk
             elif length := int(self.headers.get(b"content-length", b"0")):
                 yield await self._connection.reader.readexactly(length)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            raise Cut("ended within the answer") from None
-        self._wire.put_back(self._connection, self.headers)
+            raise TruncatedResponse("ended within the answer") from None
+        self._client.release_connection(self._connection, self.headers)
         self._connection = None  # type: ignore[assignment]
 
     async def body(self) -> bytes:
-        return b"".join([piece async for piece in self.pieces()])
+        return b"".join([chunk async for chunk in self.chunks()])
 
     def close(self) -> None:
         """Give the connection up unless the body was read to its end."""
@@ -77,7 +81,7 @@ class Reply:
             self._connection.abort()
 
 
-class Wire:
+class NoRetryClient:
     """Connections to one address, kept while the server keeps them."""
 
     def __init__(self, url: str) -> None:
@@ -85,9 +89,9 @@ class Wire:
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._idle: list[_Connection] = []
 
-    async def post(self, path: str, key: str, body: bytes) -> Reply:
-        """Send once. Raises Unreachable, Unanswered, Cut."""
-        connection = self._kept() or await self._opened()
+    async def post(self, path: str, key: str, body: bytes) -> StreamedResponse:
+        """Send once. Raises ConnectionRefused, NoResponse, TruncatedResponse."""
+        connection = self._take_idle() or await self._connect()
         head = _POST.format(path=path, host=self._host, key=key, length=len(body))
         try:
             connection.writer.write(head.encode() + body)
@@ -95,9 +99,9 @@ class Wire:
         except BaseException:
             connection.abort()
             raise
-        return Reply(self, connection, status, headers)
+        return StreamedResponse(self, connection, status, headers)
 
-    def put_back(self, connection: _Connection, headers: Mapping[bytes, bytes]) -> None:
+    def release_connection(self, connection: _Connection, headers: Mapping[bytes, bytes]) -> None:
         if headers.get(b"connection", b"").lower() == b"close":
             connection.abort()
         else:
@@ -109,7 +113,7 @@ class Wire:
             connection.abort()
         self._idle.clear()
 
-    def _kept(self) -> _Connection | None:
+    def _take_idle(self) -> _Connection | None:
         """The youngest that the server has not closed."""
         while self._idle:
             connection = self._idle.pop()
@@ -118,11 +122,11 @@ class Wire:
             connection.abort()
         return None
 
-    async def _opened(self) -> _Connection:
+    async def _connect(self) -> _Connection:
         try:
             opened = await asyncio.open_connection(self._host, self._port, limit=_LARGEST)
         except OSError as error:
-            raise Unreachable(str(error)) from None
+            raise ConnectionRefused(str(error)) from None
         return _Connection(*opened)
 
 
@@ -131,10 +135,10 @@ async def _head(connection: _Connection) -> tuple[int, dict[bytes, bytes]]:
         head = await connection.reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
         if error.partial:
-            raise Cut("ended within the head") from None
-        raise Unanswered(reused=connection.reused) from None
+            raise TruncatedResponse("ended within the head") from None
+        raise NoResponse(reused=connection.reused) from None
     except OSError:
-        raise Unanswered(reused=connection.reused) from None
+        raise NoResponse(reused=connection.reused) from None
     first, *lines = head[:-4].split(b"\r\n")
     pairs = (line.partition(b":") for line in lines)
     return int(first[9:12]), {name.lower(): value.strip() for name, _, value in pairs}

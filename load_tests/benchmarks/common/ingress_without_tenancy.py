@@ -34,14 +34,14 @@ def open_args() -> AppArgs:
     )
 
 
-class Nothing:
-    """Was invalidated, and never will be."""
+class NoInvalidations:
+    """An invalidation feed to which nothing was ever written."""
 
-    trustworthy = True
+    is_current = True
     generations = Generations()
 
 
-class OpenTenancy(TenantServices):
+class NoTenancy(TenantServices):
     """Checks nothing, limits nothing, writes nothing down."""
 
     def __init__(self, settings: Settings, offer: ModelSettings, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class OpenTenancy(TenantServices):
         self.office = None  # type: ignore[assignment]
         self.trail = self  # type: ignore[assignment]
         self.idempotency = None  # type: ignore[assignment]
-        self.invalidations = Nothing()  # type: ignore[assignment]
+        self.invalidations = NoInvalidations()  # type: ignore[assignment]
 
     async def start(self) -> None:
         pass
@@ -69,23 +69,23 @@ class OpenTenancy(TenantServices):
     def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         pass
 
-    def add_kept(self, caller: Caller, plan: Plan, model: str) -> None:
+    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         pass
 
     def load(self) -> dict[str, int | float | bool]:
         return {}
 
-    def note(self, record: AuditRecord) -> None:
+    def enqueue(self, record: AuditRecord) -> None:
         pass
 
 
-class OpenIngress(Ingress):
-    """The same path, gate and layers over the open tenancy."""
+class IngressWithoutTenancy(Ingress):
+    """The same application, over NoTenancy."""
 
     def _open_tenancy(
         self, settings: Settings, offer: ModelSettings, clock: Clock
     ) -> TenantServices:
-        return OpenTenancy(settings, offer, clock)
+        return NoTenancy(settings, offer, clock)
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
         app = await super().__serve_build_asgi_app__()

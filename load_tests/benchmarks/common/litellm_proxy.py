@@ -34,7 +34,7 @@ class Upstream:
     key: str
 
 
-def installed() -> Path:
+def install_litellm() -> Path:
     """The Python of the environment; made once, kept for the next time."""
     python = FOLDER / "bin" / "python"
     if not (FOLDER / "bin" / "litellm").exists():
@@ -43,14 +43,14 @@ def installed() -> Path:
     return python
 
 
-def version_of(python: Path) -> str:
+def read_version(python: Path) -> str:
     code = "from importlib.metadata import version; print(version('litellm'))"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
 @contextmanager
-def proxy(
+def run_proxy(
     python: Path,
     upstream: Upstream,
     key: str,

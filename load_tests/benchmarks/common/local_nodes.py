@@ -194,7 +194,7 @@ class LocalNodes:
             timeout=3 * WAIT_S,
         )  # fmt: skip
         for node in self.nodes:
-            self.wait_for(lambda node=node: answers(node.url), f"{node.url} to answer")
+            self.wait_for(lambda node=node: responds(node.url), f"{node.url} to answer")
 
     def spread(self, deployment: str) -> dict[str, int]:
         """How many of its replicas each living node runs."""
@@ -223,7 +223,7 @@ class LocalNodes:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def answers(url: str) -> bool:
+def responds(url: str) -> bool:
     """Whether every model can be served from there."""
     try:
         return httpx.get(f"{url}/readyz", timeout=2.0, trust_env=False).status_code == 200

@@ -25,7 +25,7 @@ from cluster.ops.processes import cluster_processes, end_all
 from cluster.runtime.settings import Settings
 from cluster.storage.files import write_private
 
-WHOLE_S = 60.0
+HEALTHY_TIMEOUT_S = 60.0
 LOGICAL_CPUS = 16  # replicas here are placed by count, not by share
 
 
@@ -81,7 +81,7 @@ class LocalServe:
 
         serve.run(app, name=name, route_prefix=prefix)
 
-    def deploy_yardsticks(self) -> None:
+    def deploy_baselines(self) -> None:
         from load_tests.benchmarks.common import bare_serve_apps
 
         self.run(bare_serve_apps.asgi(), "asgi", "/asgi")
@@ -98,22 +98,22 @@ class LocalServe:
         self.run(build(args), "mobula", "/")
         return self.key
 
-    def deploy_open(self) -> None:
+    def deploy_without_tenancy(self) -> None:
         """Mobula's path without tenancy, under a prefix of its own."""
         from graphs.app import compose
         from load_tests.benchmarks.common.ingress_without_tenancy import (
             PREFIX,
-            OpenIngress,
+            IngressWithoutTenancy,
             open_args,
         )
 
-        self.run(compose(open_args(), OpenIngress), "open", PREFIX)
+        self.run(compose(open_args(), IngressWithoutTenancy), "open", PREFIX)
 
     def kill_one(self, deployment: str) -> None:
         """End one replica of a deployment of Mobula as a crash would, once all of them are up."""
         import ray
 
-        self.wait_until_whole(deployment)
+        self.wait_until_healthy(deployment)
         ray.kill(ray.get_actor(**self._replicas(deployment)[0]))
 
     def ingress_addresses(self) -> dict[str, int]:
@@ -133,8 +133,8 @@ class LocalServe:
 
     def wait_for_ingress(self, replicas: int) -> dict[str, int]:
         """Those addresses, once so many are up; TimeoutError after a minute."""
-        self.wait_until_whole("Ingress")
-        until = time.monotonic() + WHOLE_S
+        self.wait_until_healthy("Ingress")
+        until = time.monotonic() + HEALTHY_TIMEOUT_S
         while len(found := self.ingress_addresses()) < replicas:
             if time.monotonic() > until:
                 raise TimeoutError(f"{len(found)} of {replicas} ingress replicas listen")
@@ -151,7 +151,7 @@ class LocalServe:
                     found.append(process.pid)
         return found
 
-    def running(self, deployment: str) -> int:
+    def count_running(self, deployment: str) -> int:
         """How many replicas of a deployment of Mobula Serve says are up."""
         from ray import serve
 
@@ -167,18 +167,18 @@ class LocalServe:
                     return process.pid
         raise LookupError("there is no controller")
 
-    def wait_until_whole(self, deployment: str) -> None:
+    def wait_until_healthy(self, deployment: str) -> None:
         """Until every replica of a deployment of Mobula is up; TimeoutError after a minute."""
         from ray import serve
 
-        until = time.monotonic() + WHOLE_S
+        until = time.monotonic() + HEALTHY_TIMEOUT_S
         while time.monotonic() < until:
             found = serve.status().applications["mobula"].deployments[deployment]
             alive = len(self._replicas(deployment))  # a killed one is gone at once, here
             if found.status == "HEALTHY" and found.replica_states == {"RUNNING": alive}:
                 return
             time.sleep(0.1)
-        raise TimeoutError(f"'{deployment}' is not whole after {WHOLE_S:g} s")
+        raise TimeoutError(f"'{deployment}' is not whole after {HEALTHY_TIMEOUT_S:g} s")
 
     @staticmethod
     def _replicas(deployment: str) -> list[dict[str, str]]:

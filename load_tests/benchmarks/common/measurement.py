@@ -7,7 +7,7 @@ from rich.table import Table
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measurement:
     """One figure of one part; without a bound it is only told."""
 
     part: str
@@ -28,22 +28,22 @@ class Figure:
         bounds = ((">=", self.at_least), ("<=", self.at_most))
         return " and ".join(f"{sign} {bound:g}" for sign, bound in bounds if bound is not None)
 
-    def row(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         return {**asdict(self), "met": self.met}
 
 
-def all_met(figures: Sequence[Figure]) -> bool:
+def all_met(measurements: Sequence[Measurement]) -> bool:
     """Whether there are figures, and each keeps its bounds."""
-    return bool(figures) and all(figure.met for figure in figures)
+    return bool(measurements) and all(measurement.met for measurement in measurements)
 
 
-def table_of(figures: Sequence[Figure]) -> Table:
+def build_table(measurements: Sequence[Measurement]) -> Table:
     table = Table("part", "figure", "value", "target", "")
-    for figure in figures:
-        verdict = "met" if figure.met else "MISSED"
-        value = f"{_rounded(figure.value)} {figure.unit}".rstrip()
-        shown = verdict if figure.target else ""
-        table.add_row(figure.part, figure.name, value, figure.target, shown)
+    for measurement in measurements:
+        verdict = "met" if measurement.met else "MISSED"
+        value = f"{_rounded(measurement.value)} {measurement.unit}".rstrip()
+        shown = verdict if measurement.target else ""
+        table.add_row(measurement.part, measurement.name, value, measurement.target, shown)
     return table
 
 

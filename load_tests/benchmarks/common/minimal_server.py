@@ -29,7 +29,7 @@ class _Server(http.server.ThreadingHTTPServer):
         """HAProxy cuts the connections of its health checks; that is no error."""
 
 
-class TinyServer:
+class MinimalServer:
     """Use as a context manager; answers 200 to every GET at `port`."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ READY_S, END_S = 120.0, 40.0
 
 
 @dataclass
-class Launcher:
+class MobulaCommand:
     """The launcher, with a home, a folder for what it deploys, and ports for one test."""
 
     home: Path
@@ -70,15 +70,15 @@ class Launcher:
 
     @classmethod
     @contextmanager
-    def within(cls, folder: Path, **settings: str) -> Iterator[Self]:
+    def create_temporary(cls, folder: Path, **settings: str) -> Iterator[Self]:
         """One whose cluster and logs are gone afterwards, however the test ended."""
         found = cls(folder / "home", folder, Ports.free(), settings)
         try:
             yield found
         finally:
-            found.end_everything()
+            found.kill_all()
 
-    def end_everything(self) -> None:
+    def kill_all(self) -> None:
         """At once: first who would start again what is ended here."""
         state, watching = states.load(self.home), supervisions.alive(self.home)
         owners = [each.owner for each in (state, watching) if each is not None]

@@ -23,16 +23,16 @@ NAMED = {  # the beginning of a process's command line, or its name -> what we c
 }
 
 
-def by_kind(processes: Iterable[psutil.Process]) -> dict[str, list[psutil.Process]]:
+def group_by_kind(processes: Iterable[psutil.Process]) -> dict[str, list[psutil.Process]]:
     """Those that are still there."""
     found: dict[str, list[psutil.Process]] = {}
     for process in processes:
         with contextlib.suppress(psutil.Error):
-            found.setdefault(kind_of(process), []).append(process)
+            found.setdefault(classify_process(process), []).append(process)
     return found
 
 
-def kind_of(process: psutil.Process) -> str:
+def classify_process(process: psutil.Process) -> str:
     """Raises psutil.Error when it is gone."""
     command, name = " ".join(process.cmdline()), process.name()
     if command.startswith(REPLICA):

@@ -19,7 +19,7 @@ DETECTOR = "detect-adaptive"
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
+class ReferenceTools:
     """`scenedetect` is its command line, `python` one that imports moviepy."""
 
     python: Path
@@ -33,7 +33,7 @@ class Peers:
         """Numbers (from 0) of the frames that begin a scene, but the first."""
         written = ("-q", "-s", "-o", str(listing.parent), "-f", listing.name)
         self._scenedetect(video, *written, detector=detector)
-        return first_frames(listing)[1:]
+        return read_first_frames(listing)[1:]
 
     def _scenedetect(self, video: Path, *listing: str, detector: str = DETECTOR) -> None:
         begin = [str(self.scenedetect), "-q", "-i", str(video)]
@@ -41,29 +41,29 @@ class Peers:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=video.parent)
 
 
-def first_frames(listing: Path) -> list[int]:
+def read_first_frames(listing: Path) -> list[int]:
     """Of the scenes in a list that it wrote, from 0; it counts from 1."""
     with listing.open(newline="") as file:
         return [int(row["Start Frame"]) - 1 for row in csv.DictReader(file)]
 
 
-def peers(folder: Path = FOLDER) -> Peers:
+def install_reference_tools(folder: Path = FOLDER) -> ReferenceTools:
     """Raises CalledProcessError where they cannot be installed."""
     python = folder / "bin" / "python"
-    if installed(folder) is None:
+    if find_installed(folder) is None:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
         (folder / STAMP).write_text(WANTED)
-    return Peers(python, folder / "bin" / "scenedetect")
+    return ReferenceTools(python, folder / "bin" / "scenedetect")
 
 
-def installed(folder: Path = FOLDER) -> Peers | None:
+def find_installed(folder: Path = FOLDER) -> ReferenceTools | None:
     """Those that are there; None where these versions are not."""
     stamp = folder / STAMP
     if not stamp.exists() or stamp.read_text() != WANTED:
         return None
-    return Peers(folder / "bin" / "python", folder / "bin" / "scenedetect")
+    return ReferenceTools(folder / "bin" / "python", folder / "bin" / "scenedetect")
 
 
-def versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     return dict(package.split("==", 1) for package in PACKAGES)

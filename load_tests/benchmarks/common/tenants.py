@@ -20,7 +20,7 @@ EVERY_LIMIT: dict[str, Any] = {
 }
 
 
-async def make_tenant(
+async def create_tenant(
     client: httpx.AsyncClient, admin_key: str, id: str, plan: Mapping[str, Any]
 ) -> str:
     """A tenant alone on a plan with these fields; returns a key that already works.

@@ -53,7 +53,7 @@ class LoopClock:
         return _EPOCH + self._loop.time() + self.wall_ahead_s
 
 
-def run_virtually(coroutine: Coroutine[Any, Any, T]) -> T:
+def run_in_virtual_time(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run to the end in simulated time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(coroutine)

@@ -22,7 +22,7 @@ end
 
 
 @dataclass(frozen=True)
-class Load:
+class WrkResult:
     """What one run measured; latencies in milliseconds."""
 
     requests_s: float
@@ -48,7 +48,7 @@ def run_wrk(
     connections: int,
     seconds: float,
     scratch: Path,
-) -> Load:
+) -> WrkResult:
     """One run with one client thread; `scratch` takes the script file."""
     lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
     script = scratch / "post.lua"
@@ -58,10 +58,10 @@ def run_wrk(
         "--latency", "-s", str(script), url,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return parse(done.stdout)
+    return parse_report(done.stdout)
 
 
-def parse(text: str) -> Load:
+def parse_report(text: str) -> WrkResult:
     """Read wrk's report; raises ValueError when it is not one."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     if rate is None:
@@ -71,7 +71,7 @@ def parse(text: str) -> Load:
     errors = int(refused[1]) if refused else 0
     errors += sum(map(int, socket.groups())) if socket else 0
     p50, p95, p99 = (_latency(text, quantile) for quantile in ("50%", "95%", "99%"))
-    return Load(float(rate[1]), p50, p99, errors, p95)
+    return WrkResult(float(rate[1]), p50, p99, errors, p95)
 
 
 def _latency(text: str, quantile: str) -> float:

@@ -24,16 +24,16 @@ import uvloop
 from rich.console import Console
 
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.common.redis_process import RedisProcess
-from load_tests.benchmarks.faults.chaos.chaos_cluster import Sizes, Stage
-from load_tests.benchmarks.faults.chaos.faults import Fault, chosen
-from load_tests.benchmarks.faults.chaos.final_state import ask_afterwards
-from load_tests.benchmarks.faults.chaos.invariants import Afterwards, verdicts
-from load_tests.benchmarks.faults.chaos.report import markdown, plots, report_of
-from load_tests.benchmarks.faults.chaos.resource_samples import growths
-from load_tests.benchmarks.faults.chaos.run import Conditions, Record, perform
-from load_tests.benchmarks.faults.chaos.traffic import Plan
+from load_tests.benchmarks.faults.chaos.chaos_cluster import ChaosCluster, ClusterSizes
+from load_tests.benchmarks.faults.chaos.faults import Fault, parse_faults
+from load_tests.benchmarks.faults.chaos.final_state import read_final_state
+from load_tests.benchmarks.faults.chaos.invariants import FinalState, check_invariants
+from load_tests.benchmarks.faults.chaos.report import build_report, markdown, plots
+from load_tests.benchmarks.faults.chaos.resource_samples import measure_growth
+from load_tests.benchmarks.faults.chaos.run import ChaosConditions, ChaosRecord, run_chaos
+from load_tests.benchmarks.faults.chaos.traffic import TrafficPlan
 from load_tests.machine import describe_machine
 
 STREAM_S = 60.0
@@ -52,43 +52,49 @@ def main(argv: Sequence[str] | None = None) -> int:
             settings["MOBULA_REDIS_URL"] = redis.url
         local = stack.enter_context(LocalServe(**settings))
         console.print(f"deploying {sizes.models} replicas of each model ...")
-        stage = Stage(local, sizes, redis)
-        stage.deploy()
-        stage.wait_until_whole(options.whole_s)
+        cluster = ChaosCluster(local, sizes, redis)
+        cluster.deploy()
+        cluster.wait_until_healthy(options.whole_s)
         console.print(f"{plan.requests} requests at {plan.rate:.0f}/s, {plan.streams} streams ...")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            record, after = runner.run(_run(stage, plan, faults, options, console))
-    figures = _figures(record, after, options)
-    report = report_of(record, figures, machine, _asked(options, sizes, plan))
-    _show(report, figures, console)
+            record, after = runner.run(_run(cluster, plan, faults, options, console))
+    measurements = _figures(record, after, options)
+    report = build_report(record, measurements, machine, _asked(options, sizes, plan))
+    _show(report, measurements, console)
     _write(options, report, record, console)
-    return 0 if all_met(figures) or not options.check else 1
+    return 0 if all_met(measurements) or not options.check else 1
 
 
 async def _run(
-    stage: Stage, plan: Plan, faults: list[Fault], options: argparse.Namespace, console: Console
-) -> tuple[Record, Afterwards]:
-    conditions = Conditions(
+    cluster: ChaosCluster,
+    plan: TrafficPlan,
+    faults: list[Fault],
+    options: argparse.Namespace,
+    console: Console,
+) -> tuple[ChaosRecord, FinalState]:
+    conditions = ChaosConditions(
         patience_s=3 * max(STREAM_S, options.stream_s),
         whole_s=options.whole_s,
         sample_s=_sample_s(options, plan),
     )
-    record = await perform(stage, plan, faults, conditions, console.print)
-    return record, await ask_afterwards(stage, record.tenant, record.wrong)
+    record = await run_chaos(cluster, plan, faults, conditions, console.print)
+    return record, await read_final_state(cluster, record.tenant, record.wrong)
 
 
-def _figures(record: Record, after: Afterwards, options: argparse.Namespace) -> list[Figure]:
-    grown = growths(record.vitals, options.warm_s) if options.soak else []
+def _figures(
+    record: ChaosRecord, after: FinalState, options: argparse.Namespace
+) -> list[Measurement]:
+    grown = measure_growth(record.samples, options.warm_s) if options.soak else []
     charged = replace(after, charged=after.charged - record.warm_tokens)
-    return verdicts(
-        record.shots, record.hits, charged, grown,
+    return check_invariants(
+        record.results, record.injected_faults, charged, grown,
         whole_s=options.whole_s, service_s=options.service_ms / 1e3,
         failing=SOAK_FAILS if options.soak else 0.0,
     )  # fmt: skip
 
 
-def _show(report: dict[str, Any], figures: Sequence[Figure], console: Console) -> None:
-    console.print(table_of(figures))
+def _show(report: dict[str, Any], measurements: Sequence[Measurement], console: Console) -> None:
+    console.print(build_table(measurements))
     for fault in report["faults"]:
         console.print(
             f"{fault['fault']}: {fault['success']:.4%} of {fault['unary']} unary, "
@@ -101,7 +107,7 @@ def _show(report: dict[str, Any], figures: Sequence[Figure], console: Console) -
 
 
 def _write(
-    options: argparse.Namespace, report: dict[str, Any], record: Record, console: Console
+    options: argparse.Namespace, report: dict[str, Any], record: ChaosRecord, console: Console
 ) -> None:
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -113,8 +119,8 @@ def _write(
         console.print(f"report: {options.report / 'report.md'}")
 
 
-def _sizes(options: argparse.Namespace) -> Sizes:
-    return Sizes(
+def _sizes(options: argparse.Namespace) -> ClusterSizes:
+    return ClusterSizes(
         ingress=options.ingress,
         models=options.models,
         slots=options.slots,
@@ -124,10 +130,10 @@ def _sizes(options: argparse.Namespace) -> Sizes:
     )
 
 
-def _plan(options: argparse.Namespace) -> Plan:
+def _plan(options: argparse.Namespace) -> TrafficPlan:
     sizes = _sizes(options)
     rate = options.rate or options.load * sizes.capacity
-    return Plan(
+    return TrafficPlan(
         requests=round(options.soak * 60 * rate) if options.soak else options.requests,
         rate=rate,
         engine="nano",
@@ -146,12 +152,12 @@ def _faults(options: argparse.Namespace) -> list[Fault]:
     return found
 
 
-def _sample_s(options: argparse.Namespace, plan: Plan) -> float:
+def _sample_s(options: argparse.Namespace, plan: TrafficPlan) -> float:
     """About fifty samples a run, at most one each five seconds and at least one a minute."""
     return min(60.0, max(5.0, plan.requests / plan.rate / 50))
 
 
-def _asked(options: argparse.Namespace, sizes: Sizes, plan: Plan) -> dict[str, Any]:
+def _asked(options: argparse.Namespace, sizes: ClusterSizes, plan: TrafficPlan) -> dict[str, Any]:
     return {
         "requests": plan.requests,
         "rate": round(plan.rate, 1),
@@ -171,7 +177,7 @@ def _asked(options: argparse.Namespace, sizes: Sizes, plan: Plan) -> dict[str, A
 
 def _named(text: str) -> list[Fault]:
     try:
-        return chosen(text)
+        return parse_faults(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -200,7 +206,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--check", action="store_true", help="exit 1 if a bound is missed")
     options = parser.parse_args(argv)
     if options.faults is None:
-        options.faults = chosen("none" if options.soak else "planned,kills")
+        options.faults = parse_faults("none" if options.soak else "planned,kills")
     return options
 
 

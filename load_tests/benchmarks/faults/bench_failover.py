@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.faults.failover import (
     all_replicas_dead,
     degraded_replica,
@@ -29,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
     with LocalServe() as local:
-        figures = asyncio.run(_measure(local, options, console))
-    console.print(table_of(figures))
+        measurements = asyncio.run(_measure(local, options, console))
+    console.print(build_table(measurements))
     report = {
         "benchmark": "failover",
         "machine": describe_machine(),
         "conditions": {"seconds": options.seconds, "scenarios": options.scenario or SCENARIOS},
-        "rows": [figure.row() for figure in figures],
-        "passed": all_met(figures),
+        "rows": [measurement.to_dict() for measurement in measurements],
+        "passed": all_met(measurements),
     }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -60,9 +60,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 async def _measure(
     local: LocalServe, options: argparse.Namespace, console: Console
-) -> list[Figure]:
+) -> list[Measurement]:
     wanted = options.scenario or SCENARIOS
-    found: list[Figure] = []
+    found: list[Measurement] = []
     if "killed" in wanted:
         console.print("one of three replicas is killed ...")
         found += await killed_replica.measure(local, options.seconds)

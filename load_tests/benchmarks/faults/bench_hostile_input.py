@@ -17,8 +17,13 @@ from rich.table import Table
 from cluster.ops import cluster_state as states
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import admin_key
-from load_tests.benchmarks.common.event_loop_lags import StageLags
-from load_tests.benchmarks.faults.hostile_requests import Outcome, ask_all, ingress_lag, requests
+from load_tests.benchmarks.common.event_loop_lags import EventLoopLags
+from load_tests.benchmarks.faults.hostile_requests import (
+    HostileOutcome,
+    read_ingress_lag,
+    requests,
+    send_all,
+)
 from load_tests.benchmarks.faults.hostile_videos import ORDINARY, clip_all
 
 LAG_S = 0.02  # no single request holds an event loop for longer
@@ -32,11 +37,11 @@ Lags = Callable[[], Awaitable[Mapping[str, float]]]
 
 async def measure(
     client: httpx.AsyncClient, key: str, body_bytes: int, header_bytes: int, lags_of: Lags
-) -> tuple[list[Outcome], dict[str, float]]:
+) -> tuple[list[HostileOutcome], dict[str, float]]:
     """Every outcome, and the largest lag of each stage in seconds."""
-    outcomes: list[Outcome] = []
+    outcomes: list[HostileOutcome] = []
     lags = dict(await lags_of())
-    async for outcome in ask_all(client, key, requests(body_bytes, header_bytes)):
+    async for outcome in send_all(client, key, requests(body_bytes, header_bytes)):
         outcomes.append(outcome)
         if len(outcomes) % _EACH == 0:
             _raise_to(lags, await lags_of())
@@ -56,14 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(lag <= LAG_S for lag in lags.values()) else 1
 
 
-async def _run(options: argparse.Namespace, key: str) -> tuple[list[Outcome], dict[str, float]]:
+async def _run(
+    options: argparse.Namespace, key: str
+) -> tuple[list[HostileOutcome], dict[str, float]]:
     stages = _stages(options)
     async with httpx.AsyncClient(base_url=options.url, timeout=60, trust_env=False) as client:
 
         async def lags_of() -> Mapping[str, float]:
             if stages is not None:
                 return await asyncio.to_thread(stages)
-            return await ingress_lag(client, key)
+            return await read_ingress_lag(client, key)
 
         outcomes, lags = await measure(
             client, key, options.body_bytes, options.header_bytes, lags_of
@@ -78,13 +85,13 @@ async def _run(options: argparse.Namespace, key: str) -> tuple[list[Outcome], di
     return outcomes, lags
 
 
-def _stages(options: argparse.Namespace) -> StageLags | None:
+def _stages(options: argparse.Namespace) -> EventLoopLags | None:
     """Of the cluster of this home, if that is the one at `--url`."""
     home = Settings().home
     state = states.load(home)
     if state is None or state.url != options.url:
         return None
-    return StageLags(state, home)
+    return EventLoopLags(state, home)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -105,7 +112,7 @@ def _raise_to(lags: dict[str, float], others: Mapping[str, float]) -> None:
         lags[stage] = max(lag, lags.get(stage, 0.0))
 
 
-def _show(outcomes: Sequence[Outcome], lags: dict[str, float]) -> None:
+def _show(outcomes: Sequence[HostileOutcome], lags: dict[str, float]) -> None:
     table = Table("request", "status", "ms", "answer, bytes", "neighbour, ms")
     slowest = sorted(outcomes, key=lambda each: each.took_s, reverse=True)[:SHOWN]
     for each in slowest:

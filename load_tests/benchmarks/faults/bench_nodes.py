@@ -24,10 +24,10 @@ from rich.console import Console
 from cluster.ops.environment import NODE_LOST_S
 from cluster.ops.gcs_store import GcsStore
 from load_tests.benchmarks.common.local_nodes import LocalNode, LocalNodes
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.common.redis_process import RedisProcess
-from load_tests.benchmarks.faults.node_jobs import Jobs
-from load_tests.benchmarks.faults.node_traffic import Record, traffic
+from load_tests.benchmarks.faults.node_jobs import ClipJobs
+from load_tests.benchmarks.faults.node_traffic import TrafficRecord, run_traffic
 from load_tests.machine import describe_machine
 
 MODEL = "Model:echo"
@@ -43,17 +43,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         nodes = LocalNodes(2, gcs=GcsStore(redis.url, "bench"), MOBULA_DATABASE_URL=store.url)
         with nodes:
             console.print("three nodes are up; deploying ...")
-            nodes.deploy(graph(MODELS))
-            figures = asyncio.run(_measure(nodes, options, console))
-    console.print(table_of(figures))
+            nodes.deploy(build_args(MODELS))
+            measurements = asyncio.run(_measure(nodes, options, console))
+    console.print(build_table(measurements))
     if options.json:
-        rows = [figure.row() for figure in figures]
+        rows = [measurement.to_dict() for measurement in measurements]
         report = {"benchmark": "nodes", "machine": machine, "figures": rows}
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) else 1
+    return 0 if all_met(measurements) else 1
 
 
-def graph(models: int) -> dict[str, Any]:
+def build_args(models: int) -> dict[str, Any]:
     """AppArgs: fast answers, an ingress replica for each of two nodes, one maker of clips."""
     return {
         "models": [{"id": "echo", "engine": "echo", "num_cpus": 0.1, "replicas": models}],
@@ -65,23 +65,25 @@ def graph(models: int) -> dict[str, Any]:
 
 async def _measure(
     nodes: LocalNodes, options: argparse.Namespace, console: Console
-) -> list[Figure]:
+) -> list[Measurement]:
     spread = nodes.spread(MODEL)
     console.print(f"replicas: {spread}")
     console.print("killing the head ...")
-    head = await head_loss(nodes, options.away)
+    head = await measure_head_loss(nodes, options.away)
     console.print("killing the node that makes clips ...")
-    node = await node_loss(nodes, options.jobs, options.seconds)
+    node = await measure_node_loss(nodes, options.jobs, options.seconds)
     return [
-        Figure("spread", "fewest replicas on a worker", min(list(spread.values())[1:]), at_least=1),
+        Measurement(
+            "spread", "fewest replicas on a worker", min(list(spread.values())[1:]), at_least=1
+        ),
         *head,
         *node,
     ]
 
 
-async def head_loss(nodes: LocalNodes, away_s: float) -> list[Figure]:
+async def measure_head_loss(nodes: LocalNodes, away_s: float) -> list[Measurement]:
     """Requests while the head is away and while it comes back; how long until it acts again."""
-    async with traffic([each.url for each in nodes.workers], nodes.key) as record:
+    async with run_traffic([each.url for each in nodes.workers], nodes.key) as record:
         await asyncio.sleep(WARM_S)
         gone = time.monotonic()
         await asyncio.to_thread(nodes.head.kill)
@@ -93,11 +95,11 @@ async def head_loss(nodes: LocalNodes, away_s: float) -> list[Figure]:
         acting = time.monotonic() - back
         replaced = await _replaced(nodes)
     return [
-        Figure("head lost", "away", back - gone, "s"),
+        Measurement("head lost", "away", back - gone, "s"),
         *_told("head lost", record, gone, back),
-        Figure("head back", "its Ray started after", started, "s"),
-        Figure("head back", "Serve's controller runs after", acting, "s"),
-        Figure("head back", "a killed replica is replaced after", replaced, "s"),
+        Measurement("head back", "its Ray started after", started, "s"),
+        Measurement("head back", "Serve's controller runs after", acting, "s"),
+        Measurement("head back", "a killed replica is replaced after", replaced, "s"),
         *_told("head back", record, back, back + acting),
     ]
 
@@ -117,27 +119,29 @@ class _Lost:
     whole: float
 
 
-async def node_loss(nodes: LocalNodes, jobs: int, seconds: int) -> list[Figure]:
+async def measure_node_loss(nodes: LocalNodes, jobs: int, seconds: int) -> list[Measurement]:
     """Requests before and after it is noticed; replicas and jobs that go on elsewhere."""
     victim = next(each for each in nodes.workers if each.replicas("Clipper"))
     survivors = [each for each in nodes.nodes if each is not victim]
-    desk = Jobs(survivors[-1].url, nodes.key)
+    desk = ClipJobs(survivors[-1].url, nodes.key)
     with tempfile.TemporaryDirectory(prefix="m-") as folder:
         ordered = await asyncio.to_thread(desk.order, Path(folder), jobs, seconds)
     await asyncio.to_thread(desk.wait_until_running, ordered)
-    async with traffic([each.url for each in nodes.nodes], nodes.key, callers=4) as record:
+    async with run_traffic([each.url for each in nodes.nodes], nodes.key, callers=4) as record:
         await asyncio.sleep(WARM_S)
         lost = await _kill(nodes, victim)
         await asyncio.sleep(AFTER_S)
-    ends = await asyncio.to_thread(desk.ends, ordered)
+    ends = await asyncio.to_thread(desk.wait_for_results, ordered)
     resumed = [end for end in ends if end.attempts > 1]
     rows = _lost_figures(record, victim, lost)
     done = sum(end.state == "succeeded" for end in ends)
     return [
         *rows,
-        Figure("node lost", f"of {jobs} jobs succeeded", done, at_least=jobs),
-        Figure("node lost", "of those, begun again elsewhere", len(resumed), at_least=min(1, jobs)),
-        Figure("node lost", "the last job ended after", _last(ends, lost.at), "s"),
+        Measurement("node lost", f"of {jobs} jobs succeeded", done, at_least=jobs),
+        Measurement(
+            "node lost", "of those, begun again elsewhere", len(resumed), at_least=min(1, jobs)
+        ),
+        Measurement("node lost", "the last job ended after", _last(ends, lost.at), "s"),
     ]
 
 
@@ -149,26 +153,26 @@ async def _kill(nodes: LocalNodes, victim: LocalNode) -> _Lost:
     return _Lost(at, time.monotonic())
 
 
-def _lost_figures(record: Record, victim: LocalNode, lost: _Lost) -> list[Figure]:
+def _lost_figures(record: TrafficRecord, victim: LocalNode, lost: _Lost) -> list[Measurement]:
     own = [call for call in record.calls if call.url == victim.url]
-    others = Record([call for call in record.calls if call.url != victim.url])
+    others = TrafficRecord([call for call in record.calls if call.url != victim.url])
     noticed = lost.at + NODE_LOST_S + NOTICED_S
     before = others.failures(lost.at - 1.0, noticed)  # open calls were sent before
     last = max((call.sent - lost.at for call in before), default=0.0)
     return [
-        Figure("node lost", f"failed in the first {noticed - lost.at:g} s", len(before)),
-        Figure("node lost", "the last of them sent after", last, "s"),
+        Measurement("node lost", f"failed in the first {noticed - lost.at:g} s", len(before)),
+        Measurement("node lost", "the last of them sent after", last, "s"),
         *_told("node lost, noticed", others, noticed, float("inf")),
-        Figure("node lost", "slowest request", others.slowest_s(lost.at - 1.0), "s"),
-        Figure("node lost", "failed at its own proxy", sum(c.failed for c in own)),
-        Figure("node lost", "every replica is back after", lost.whole - lost.at, "s"),
+        Measurement("node lost", "slowest request", others.slowest_s(lost.at - 1.0), "s"),
+        Measurement("node lost", "failed at its own proxy", sum(c.failed for c in own)),
+        Measurement("node lost", "every replica is back after", lost.whole - lost.at, "s"),
     ]
 
 
-def _told(part: str, record: Record, since: float, until: float) -> list[Figure]:
+def _told(part: str, record: TrafficRecord, since: float, until: float) -> list[Measurement]:
     return [
-        Figure(part, "answered", record.answered(since, until), at_least=1),
-        Figure(part, "failed", len(record.failures(since, until)), at_most=0),
+        Measurement(part, "answered", record.answered(since, until), at_least=1),
+        Measurement(part, "failed", len(record.failures(since, until)), at_most=0),
     ]
 
 

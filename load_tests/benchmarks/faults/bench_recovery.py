@@ -18,14 +18,14 @@ from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, Role
 from cluster.runtime.installation import default_config
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import admin_key
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
-from load_tests.benchmarks.common.mobula_command import Launcher
-from load_tests.benchmarks.faults.recovery.durability import Witness
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.mobula_command import MobulaCommand
+from load_tests.benchmarks.faults.recovery.durability import DurabilityCheck
 from load_tests.benchmarks.faults.recovery.process_kills import (
     NOTICED_S,
     Recovery,
     kill_and_recover,
-    promised,
+    promised_recovery_s,
 )
 from load_tests.machine import describe_machine
 
@@ -37,23 +37,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     with (
         tempfile.TemporaryDirectory(prefix="mob-") as folder,
-        Launcher.within(Path(folder)) as cluster,
+        MobulaCommand.create_temporary(Path(folder)) as cluster,
     ):
         code, output = cluster.run("up", "-d", "--config", str(options.config))
         if code != 0:
             console.print(output, markup=False)
             return code
         try:
-            figures = _measure(cluster, options, console)
+            measurements = _measure(cluster, options, console)
         finally:
             cluster.run("down", "--drain", "0")
-    console.print(table_of(figures))
+    console.print(build_table(measurements))
     report = {
         "benchmark": "recovery",
         "machine": describe_machine(),
         "conditions": {"clients": options.clients, "parts": options.part or DEFAULT},
-        "rows": [figure.row() for figure in figures],
-        "passed": all_met(figures),
+        "rows": [measurement.to_dict() for measurement in measurements],
+        "passed": all_met(measurements),
     }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
@@ -73,12 +73,14 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _measure(cluster: Launcher, options: argparse.Namespace, console: Console) -> list[Figure]:
+def _measure(
+    cluster: MobulaCommand, options: argparse.Namespace, console: Console
+) -> list[Measurement]:
     key = admin_key(cluster.home, Settings(home=cluster.home)) or ""
     url = f"http://127.0.0.1:{cluster.ports.http}"
-    found: list[Figure] = []
+    found: list[Measurement] = []
     for clients in options.clients:
-        witness = Witness(url, key, clients)
+        witness = DurabilityCheck(url, key, clients)
         kept: list[str] = []
         with witness:
             for role in options.part or DEFAULT:
@@ -86,36 +88,36 @@ def _measure(cluster: Launcher, options: argparse.Namespace, console: Console) -
                 kept.append(witness.make_key(role))
                 job = witness.order_clips(cluster.folder) if options.job else None
                 recovery = kill_and_recover(cluster, role)
-                found += figures_of(recovery, clients)
+                found += build_measurements(recovery, clients)
                 if job is not None:
-                    lost = not witness.ends_well(job)
-                    found.append(Figure(_part(role, clients), "jobs lost", lost, at_most=0))
+                    lost = not witness.succeeds(job)
+                    found.append(Measurement(_part(role, clients), "jobs lost", lost, at_most=0))
         found += _kept(witness, kept, clients)
     return found
 
 
-def figures_of(recovery: Recovery, clients: int) -> list[Figure]:
-    part, most = _part(recovery.role, clients), promised(recovery.role, clients)
+def build_measurements(recovery: Recovery, clients: int) -> list[Measurement]:
+    part, most = _part(recovery.role, clients), promised_recovery_s(recovery.role, clients)
     return [
-        Figure(part, "noticed after", recovery.noticed_s, "s", at_most=NOTICED_S),
-        Figure(part, "all well after", recovery.back_s, "s", at_most=most),
-        Figure(part, "/readyz away", recovery.away_s, "s"),
+        Measurement(part, "noticed after", recovery.noticed_s, "s", at_most=NOTICED_S),
+        Measurement(part, "all well after", recovery.back_s, "s", at_most=most),
+        Measurement(part, "/readyz away", recovery.away_s, "s"),
     ]
 
 
-def _kept(witness: Witness, keys: Sequence[str], clients: int) -> list[Figure]:
+def _kept(witness: DurabilityCheck, keys: Sequence[str], clients: int) -> list[Measurement]:
     part = f"{clients} clients, all kills"
-    lost_keys = sum(not witness.opens(key) for key in keys)
-    figures = [Figure(part, "keys lost", lost_keys, "", at_most=0)]
+    lost_keys = sum(not witness.is_key_valid(key) for key in keys)
+    measurements = [Measurement(part, "keys lost", lost_keys, "", at_most=0)]
     if not clients:
-        return figures
+        return measurements
     missing = max(0, witness.tokens - witness.ledger_tokens())
     return [
-        *figures,
-        Figure(part, "whole answers", witness.answered),
-        Figure(part, "failed requests", witness.failed),
-        Figure(part, "tokens of whole answers", witness.tokens),
-        Figure(part, "of them in no ledger", missing),
+        *measurements,
+        Measurement(part, "whole answers", witness.answered),
+        Measurement(part, "failed requests", witness.failed),
+        Measurement(part, "tokens of whole answers", witness.tokens),
+        Measurement(part, "of them in no ledger", missing),
     ]
 
 

@@ -45,10 +45,10 @@ def _place(options: argparse.Namespace) -> Iterator[int]:
     if options.port:
         yield options.port
     elif options.haproxy_alone:
-        from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
-        from load_tests.benchmarks.common.minimal_server import TinyServer
+        from load_tests.benchmarks.common.haproxy_process import HAProxyProcess
+        from load_tests.benchmarks.common.minimal_server import MinimalServer
 
-        with TinyServer() as server, PrivateHAProxy(server.port) as haproxy:
+        with MinimalServer() as server, HAProxyProcess(server.port) as haproxy:
             yield haproxy.http_port
     else:
         from load_tests.benchmarks.common.local_serve import LocalServe
@@ -60,14 +60,14 @@ def _place(options: argparse.Namespace) -> Iterator[int]:
 
 def _measure(port: int, options: argparse.Namespace) -> dict[str, Any]:
     path = options.path.encode()
-    asyncio.run(window(port, path, options.rate, min(1.0, options.seconds)))  # warm
+    asyncio.run(measure_window(port, path, options.rate, min(1.0, options.seconds)))  # warm
     quiet: list[list[float]] = []
     beset: list[list[float]] = []
     seen: list[dict[str, float]] = []
     for _ in range(options.rounds):
-        quiet.append(asyncio.run(window(port, path, options.rate, options.seconds)))
-        with slow_clients(port, options) as counts:
-            beset.append(asyncio.run(window(port, path, options.rate, options.seconds)))
+        quiet.append(asyncio.run(measure_window(port, path, options.rate, options.seconds)))
+        with run_slow_clients(port, options) as counts:
+            beset.append(asyncio.run(measure_window(port, path, options.rate, options.seconds)))
         seen.append(counts)
         time.sleep(SETTLE_S)
     without, with_them = sorted(sum(quiet, [])), sorted(sum(beset, []))
@@ -90,7 +90,7 @@ def _measure(port: int, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-async def window(port: int, path: bytes, rate: float, seconds: float) -> list[float]:
+async def measure_window(port: int, path: bytes, rate: float, seconds: float) -> list[float]:
     """Milliseconds of each request, begun at `rate` a second whatever the others do, each on a
     connection of its own; infinity for one that failed."""
     loop = asyncio.get_running_loop()
@@ -116,7 +116,7 @@ async def _ask(port: int, request: bytes) -> float:
 
 
 @contextlib.contextmanager
-def slow_clients(port: int, options: argparse.Namespace) -> Iterator[dict[str, float]]:
+def run_slow_clients(port: int, options: argparse.Namespace) -> Iterator[dict[str, float]]:
     """While it is entered they are there; afterwards the dictionary says how they fared."""
     counts: dict[str, float] = {}
     command = [

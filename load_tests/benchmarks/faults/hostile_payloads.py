@@ -21,7 +21,7 @@ ENDS = ("", "!", "x", '"', "\x00", " ", "#", "@", ".")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class PayloadShape:
     """`front`, `unit` as often as it fits, `end`."""
 
     front: str
@@ -38,7 +38,7 @@ class Shape:
         return ascii(f"{self.front}({self.unit})*{self.end}")[1:-1]
 
 
-SHAPES = tuple(Shape("", unit, end) for unit in UNITS for end in ("", "!"))
+SHAPES = tuple(PayloadShape("", unit, end) for unit in UNITS for end in ("", "!"))
 
 
 def json_bodies(size: int) -> dict[str, bytes]:

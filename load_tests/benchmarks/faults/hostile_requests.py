@@ -53,7 +53,7 @@ def _chat(text: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class HostileOutcome:
     """Of one request. Times are in seconds; `status` 0: no answer came."""
 
     request: HostileRequest
@@ -93,16 +93,16 @@ def prompts() -> Iterator[HostileRequest]:
         yield HostileRequest(f"prompt {name}", "POST", _CHAT, _chat(text), JSON)
 
 
-async def ask_all(
+async def send_all(
     client: httpx.AsyncClient, key: str, asked: Iterator[HostileRequest]
-) -> AsyncIterator[Outcome]:
+) -> AsyncIterator[HostileOutcome]:
     """One at a time, each beside a neighbour that asks for `/healthz` again and again."""
     for request in asked:
         async with _neighbour(client) as waits:
             yield await _ask(client, key, request, waits)
 
 
-async def ingress_lag(client: httpx.AsyncClient, key: str) -> dict[str, float]:
+async def read_ingress_lag(client: httpx.AsyncClient, key: str) -> dict[str, float]:
     """How late the event loop of the ingress ran lately, in seconds, as `/health` says."""
     answer = await client.get("/health", headers={"Authorization": f"Bearer {key}"})
     health: dict[str, Any] = answer.raise_for_status().json()
@@ -111,7 +111,7 @@ async def ingress_lag(client: httpx.AsyncClient, key: str) -> dict[str, float]:
 
 async def _ask(
     client: httpx.AsyncClient, key: str, request: HostileRequest, waits: list[float]
-) -> Outcome:
+) -> HostileOutcome:
     headers = dict(request.headers)
     if not request.is_open:
         headers["Authorization"] = f"Bearer {key}"
@@ -124,7 +124,7 @@ async def _ask(
     except httpx.HTTPError:
         status, length = 0, 0
     took_s = time.perf_counter() - started
-    return Outcome(request, status, took_s, length, max(waits, default=0.0))
+    return HostileOutcome(request, status, took_s, length, max(waits, default=0.0))
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ async def clip_all(
     headers = {"Authorization": f"Bearer {key}"}
     with TemporaryDirectory() as folder:
         recording = Path(folder) / "talk.mp4"
-        await asyncio.to_thread(synthetic_recording.make, recording, SECONDS, 320, 180)
+        await asyncio.to_thread(synthetic_recording.write_recording, recording, SECONDS, 320, 180)
         content = await asyncio.to_thread(recording.read_bytes)
     for name, (kind, made) in TRANSCRIPTS.items():
         files = {

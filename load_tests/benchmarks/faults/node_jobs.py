@@ -20,7 +20,7 @@ POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class JobResult:
     """One job: how it ended, at which attempt, and when."""
 
     state: str
@@ -28,7 +28,7 @@ class Ended:
     at: float
 
 
-class Jobs:
+class ClipJobs:
     """`url` is the proxy of a node that stays."""
 
     def __init__(self, url: str, key: str) -> None:
@@ -38,7 +38,7 @@ class Jobs:
     def order(self, folder: Path, count: int, seconds: int) -> list[str]:
         """Ids of so many jobs, each of a recording that long."""
         file = folder / "talk.mp4"
-        synthetic_recording.make(file, seconds, 320, 180, fps=25)
+        synthetic_recording.write_recording(file, seconds, 320, 180, fps=25)
         form = {"file": (file.name, file.read_bytes(), "video/mp4")}
         video = self._checked(self._http.post("/api/v1/videos", files=form))["id"]
         path = f"/api/v1/videos/{video}/clips"
@@ -52,14 +52,14 @@ class Jobs:
                 raise TimeoutError("no job was begun")
             time.sleep(POLL_S)
 
-    def ends(self, jobs: Sequence[str], patience_s: float = 180.0) -> list[Ended]:
+    def wait_for_results(self, jobs: Sequence[str], patience_s: float = 180.0) -> list[JobResult]:
         """How they ended, as far as they did in time."""
-        until, found = time.monotonic() + patience_s, dict[str, Ended]()
+        until, found = time.monotonic() + patience_s, dict[str, JobResult]()
         while len(found) < len(jobs) and time.monotonic() < until:
             for job in [job for job in jobs if job not in found]:
                 told = self._state(job)
                 if told.get("state") in ENDED:
-                    found[job] = Ended(told["state"], told["attempts"], time.monotonic())
+                    found[job] = JobResult(told["state"], told["attempts"], time.monotonic())
             time.sleep(POLL_S)
         return list(found.values())
 

@@ -19,7 +19,7 @@ TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TrafficCall:
     """One request; status 0: the connection failed."""
 
     url: str
@@ -34,12 +34,12 @@ class Call:
 
 
 @dataclass
-class Record:
+class TrafficRecord:
     """What was answered so far."""
 
-    calls: list[Call] = field(default_factory=list)
+    calls: list[TrafficCall] = field(default_factory=list)
 
-    def failures(self, since: float = 0.0, until: float = float("inf")) -> list[Call]:
+    def failures(self, since: float = 0.0, until: float = float("inf")) -> list[TrafficCall]:
         """Those that were sent in between."""
         return [call for call in self.calls if call.failed and since <= call.sent < until]
 
@@ -52,11 +52,11 @@ class Record:
 
 
 @asynccontextmanager
-async def traffic(
+async def run_traffic(
     urls: Sequence[str], key: str, model: str = "echo", callers: int = 6
-) -> AsyncIterator[Record]:
+) -> AsyncIterator[TrafficRecord]:
     """While inside, the callers go on; at the end each has its last answer."""
-    record, going = Record(), asyncio.Event()
+    record, going = TrafficRecord(), asyncio.Event()
     going.set()
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
@@ -70,7 +70,7 @@ async def traffic(
 
 
 async def _call_on(
-    client: httpx.AsyncClient, url: str, model: str, record: Record, going: asyncio.Event
+    client: httpx.AsyncClient, url: str, model: str, record: TrafficRecord, going: asyncio.Event
 ) -> None:
     for turn in itertools.count():
         if not going.is_set():
@@ -79,7 +79,7 @@ async def _call_on(
         await asyncio.sleep(PACE_S)
 
 
-async def _call(client: httpx.AsyncClient, url: str, model: str, turn: int) -> Call:
+async def _call(client: httpx.AsyncClient, url: str, model: str, turn: int) -> TrafficCall:
     messages = [{"role": "user", "content": f"turn {turn} goes to one node or another"}]
     sent = time.monotonic()
     try:
@@ -87,6 +87,6 @@ async def _call(client: httpx.AsyncClient, url: str, model: str, turn: int) -> C
             f"{url}/v1/chat/completions", json={"model": model, "messages": messages}
         )
     except httpx.HTTPError as error:
-        return Call(url, sent, time.monotonic(), 0, type(error).__name__)
+        return TrafficCall(url, sent, time.monotonic(), 0, type(error).__name__)
     told = "" if answer.is_success else answer.text[:200]
-    return Call(url, sent, time.monotonic(), answer.status_code, told)
+    return TrafficCall(url, sent, time.monotonic(), answer.status_code, told)

@@ -42,7 +42,7 @@ class SlowClient:
 
 
 @dataclass
-class Counts:
+class ConnectionCounts:
     """`held` is sampled at each tick, after `ready`."""
 
     opened: int = 0
@@ -72,7 +72,7 @@ class SlowClients:
         self._waiting = deque((0.0, client) for client in self._clients)
         self._selector = selectors.EpollSelector()
         self._held = 0
-        self.counts = Counts()
+        self.counts = ConnectionCounts()
 
     def run(self, until_closed: int) -> dict[str, float]:
         """Until the descriptor `until_closed` can be read."""

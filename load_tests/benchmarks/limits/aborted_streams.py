@@ -27,7 +27,7 @@ HEAD = "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
 
 
 @dataclass
-class Aborts:
+class AbortCounts:
     """What became of the streams."""
 
     unanswered: int = 0  # given up before the answer began
@@ -41,7 +41,7 @@ class Aborts:
         return self.unanswered + self.midway + self.whole + self.broken
 
 
-class Leaver:
+class AbortingClient:
     """Opens streams with one body and leaves them."""
 
     def __init__(self, url: str, key: str, body: dict[str, Any]) -> None:
@@ -50,11 +50,11 @@ class Leaver:
         payload = json.dumps({**body, "stream": True}).encode()
         head = HEAD.format(path=PATH, host=self._host, key=key, length=len(payload))
         self._request = head.encode() + payload
-        self.aborts = Aborts()
+        self.aborts = AbortCounts()
 
-    async def leave_many(
+    async def abort_many(
         self, streams: int, clients: int, halfway: Callable[[], Awaitable[None]], seed: int = 0
-    ) -> Aborts:
+    ) -> AbortCounts:
         """Give up `streams` of them from `clients` at once; `halfway` runs in the middle."""
         numbers = iter(range(streams))
         middle = asyncio.Event()
@@ -108,7 +108,7 @@ class Leaver:
         aborts.broken += status not in (TOO_MANY, OK, b"")
 
 
-async def slots_held(
+async def count_held_slots(
     client: httpx.AsyncClient, body: dict[str, Any], patience_s: float
 ) -> tuple[int, float]:
     """Open streams and keep them until `patience_s` passes with nothing but refusals.

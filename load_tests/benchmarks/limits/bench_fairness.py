@@ -33,7 +33,7 @@ SEED = 2024
 
 
 @dataclass
-class Tenant:
+class FairnessTenant:
     """Offers `load` times the model's capacity; `victim` is the one whose goodput counts."""
 
     id: str
@@ -50,14 +50,14 @@ class Tenant:
         return self.statuses[200] / max(1, self.offered)
 
 
-def scenarios() -> dict[str, list[Tenant]]:
+def build_scenarios() -> dict[str, list[FairnessTenant]]:
     return {
-        "20:1 offered": [Tenant("greedy", 15.0), Tenant("modest", 0.75)],
-        "3:1 weights": [Tenant("gold", 2.5, weight=3.0), Tenant("basic", 2.5)],
+        "20:1 offered": [FairnessTenant("greedy", 15.0), FairnessTenant("modest", 0.75)],
+        "3:1 weights": [FairnessTenant("gold", 2.5, weight=3.0), FairnessTenant("basic", 2.5)],
         "5x overload": [
-            Tenant("flood-a", 2.5),
-            Tenant("flood-b", 2.35),
-            Tenant("victim", 0.15, victim=True),
+            FairnessTenant("flood-a", 2.5),
+            FairnessTenant("flood-b", 2.35),
+            FairnessTenant("victim", 0.15, victim=True),
         ],
     }
 
@@ -107,7 +107,7 @@ async def _measure(
     rows = []
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=TIMEOUT_S + 10) as client:
-        for name, tenants in scenarios().items():
+        for name, tenants in build_scenarios().items():
             if options.scenario and options.scenario not in name:
                 continue
             for tenant in tenants:
@@ -118,7 +118,7 @@ async def _measure(
     return rows
 
 
-async def _make(client: httpx.AsyncClient, admin_key: str, tenant: Tenant) -> None:
+async def _make(client: httpx.AsyncClient, admin_key: str, tenant: FairnessTenant) -> None:
     """A plan with the tenant's weight, the tenant, and a key that already works."""
     admin = {"Authorization": f"Bearer {admin_key}"}
     plan = {"id": tenant.id, "weight": tenant.weight}
@@ -146,14 +146,16 @@ async def _make(client: httpx.AsyncClient, admin_key: str, tenant: Tenant) -> No
         await asyncio.sleep(0.1)
 
 
-async def _run(client: httpx.AsyncClient, tenants: list[Tenant], seconds: float) -> None:
+async def _run(client: httpx.AsyncClient, tenants: list[FairnessTenant], seconds: float) -> None:
     """All tenants send; cost is what was answered in the last `seconds` of that."""
     begin = time.monotonic() + FILL_S
     window = (begin, begin + seconds)
     await asyncio.gather(*(_send(client, tenant, window) for tenant in tenants))
 
 
-async def _send(client: httpx.AsyncClient, tenant: Tenant, window: tuple[float, float]) -> None:
+async def _send(
+    client: httpx.AsyncClient, tenant: FairnessTenant, window: tuple[float, float]
+) -> None:
     due, rng = time.monotonic(), random.Random(f"{SEED} {tenant.id}")
     async with asyncio.TaskGroup() as open_requests:
         while (due := due + rng.expovariate(tenant.load * CAPACITY)) < window[1]:
@@ -163,7 +165,7 @@ async def _send(client: httpx.AsyncClient, tenant: Tenant, window: tuple[float, 
 
 
 async def _ask(
-    client: httpx.AsyncClient, tenant: Tenant, tokens: int, window: tuple[float, float]
+    client: httpx.AsyncClient, tenant: FairnessTenant, tokens: int, window: tuple[float, float]
 ) -> None:
     body = {
         "model": "echo",
@@ -183,7 +185,7 @@ async def _ask(
         tenant.cost += usage["prompt_tokens"] + 4 * usage["completion_tokens"]
 
 
-def _judged(name: str, tenants: list[Tenant]) -> dict[str, Any]:
+def _judged(name: str, tenants: list[FairnessTenant]) -> dict[str, Any]:
     """Shares are judged among tenants that want more than they get, goodput of a victim."""
     total = max(1, sum(tenant.cost for tenant in tenants))
     crowd = [tenant for tenant in tenants if not tenant.victim]

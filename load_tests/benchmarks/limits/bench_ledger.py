@@ -25,7 +25,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from load_tests.benchmarks.limits.ledger_application import Application, counted_application
+from load_tests.benchmarks.limits.ledger_application import CountedApplication, counted_application
 from load_tests.machine import describe_machine
 
 PACE = 100.0  # tokens/s of a sequence of the model "paced"
@@ -35,7 +35,7 @@ _TEXT = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRequest:
     """One request. `leave_after_s`: when its client goes, None if it stays to the end. `output`:
     tokens that an answer costs, where the engine may generate more than that.
     """
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="also write the report there")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        row = asyncio.run(compared(Path(folder) / "home", options.requests, options.seed))
+        row = asyncio.run(compare_ledger(Path(folder) / "home", options.requests, options.seed))
     _show(row, Console())
     report = {"benchmark": "ledger", "machine": describe_machine(), **row}
     if options.json:
@@ -63,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if row["passed"] else 1
 
 
-async def compared(home: Path, requests: int, seed: int) -> dict[str, Any]:
+async def compare_ledger(home: Path, requests: int, seed: int) -> dict[str, Any]:
     """Send so many requests; what was expected, and what ledger and budget say."""
-    planned = plan(requests, seed)
+    planned = plan_requests(requests, seed)
     began = time.monotonic()
     async with counted_application(home, MODELS) as application:
         outcomes = await _sent(application, planned)
@@ -86,11 +86,11 @@ async def compared(home: Path, requests: int, seed: int) -> dict[str, Any]:
     }
 
 
-def plan(requests: int, seed: int) -> list[Planned]:
+def plan_requests(requests: int, seed: int) -> list[PlannedRequest]:
     """The requests of a run, the same for the same seed."""
     dice = random.Random(seed)
     kinds = (_whole, _streamed, _stopped, _stopped_midway, _abandoned, _abandoned, _late, _twins)
-    planned: list[Planned] = []
+    planned: list[PlannedRequest] = []
     while len(planned) < requests:
         planned += dice.choice(kinds)(dice, len(planned))
     return planned[:requests]
@@ -102,53 +102,53 @@ def _body(dice: random.Random, number: int, **fields: Any) -> dict[str, Any]:
     return {"model": "instant", "messages": chat, "temperature": 0.7, **fields}
 
 
-def _whole(dice: random.Random, number: int) -> list[Planned]:
+def _whole(dice: random.Random, number: int) -> list[PlannedRequest]:
     body = _body(dice, number, n=dice.randrange(1, 4), max_tokens=dice.randrange(1, 60))
-    return [Planned(f"whole-{number:06}", "whole", body)]
+    return [PlannedRequest(f"whole-{number:06}", "whole", body)]
 
 
-def _streamed(dice: random.Random, number: int) -> list[Planned]:
+def _streamed(dice: random.Random, number: int) -> list[PlannedRequest]:
     body = _body(dice, number, model="paced", stream=True, max_tokens=dice.randrange(1, 30))
-    return [Planned(f"streamed-{number:06}", "streamed", body)]
+    return [PlannedRequest(f"streamed-{number:06}", "streamed", body)]
 
 
-def _stopped(dice: random.Random, number: int) -> list[Planned]:
+def _stopped(dice: random.Random, number: int) -> list[PlannedRequest]:
     """The engine generates the whole text at once, and far beyond the stop string."""
     body = _body(dice, number, stream=dice.random() < 0.5, ignore_eos=True, max_tokens=400)
     text = body["messages"][0]["content"]
     at = dice.randrange(3, len(text) - 4)
     stop = text[at : at + dice.randrange(1, 4)]
     output = text.index(stop) + len(stop)
-    return [Planned(f"stopped-{number:06}", "stop", {**body, "stop": [stop]}, output=output)]
+    return [PlannedRequest(f"stopped-{number:06}", "stop", {**body, "stop": [stop]}, output=output)]
 
 
-def _stopped_midway(dice: random.Random, number: int) -> list[Planned]:
+def _stopped_midway(dice: random.Random, number: int) -> list[PlannedRequest]:
     [request] = _stopped(dice, number)
     body = {**request.body, "model": "paced"}
     leave = dice.random() * 0.1
-    return [Planned(f"midway-{number:06}", "stop and disconnect", body, leave, output=None)]
+    return [PlannedRequest(f"midway-{number:06}", "stop and disconnect", body, leave, output=None)]
 
 
-def _abandoned(dice: random.Random, number: int) -> list[Planned]:
+def _abandoned(dice: random.Random, number: int) -> list[PlannedRequest]:
     fields = {"model": "paced", "ignore_eos": True, "max_tokens": 300, "n": dice.randrange(1, 3)}
     body = _body(dice, number, stream=dice.random() < 0.4, **fields)
-    return [Planned(f"abandoned-{number:06}", "disconnect", body, dice.random() * 0.3)]
+    return [PlannedRequest(f"abandoned-{number:06}", "disconnect", body, dice.random() * 0.3)]
 
 
-def _late(dice: random.Random, number: int) -> list[Planned]:
+def _late(dice: random.Random, number: int) -> list[PlannedRequest]:
     fields = {"model": "paced", "ignore_eos": True, "max_tokens": 300}
     body = _body(dice, number, stream=dice.random() < 0.3, **fields)
     deadline_s = 0.02 + dice.random() * 0.2
-    return [Planned(f"late-{number:06}", "deadline", body, deadline_s=deadline_s)]
+    return [PlannedRequest(f"late-{number:06}", "deadline", body, deadline_s=deadline_s)]
 
 
-def _twins(dice: random.Random, number: int) -> list[Planned]:
+def _twins(dice: random.Random, number: int) -> list[PlannedRequest]:
     """Equal greedy requests at the same time are computed once, and charged once."""
     body = _body(dice, number, model="paced", max_tokens=20, temperature=0)
-    return [Planned(f"twin-{number:06}-{i}", "equal", body) for i in range(2)]
+    return [PlannedRequest(f"twin-{number:06}-{i}", "equal", body) for i in range(2)]
 
 
-async def _sent(application: Application, planned: Sequence[Planned]) -> Counter[str]:
+async def _sent(application: CountedApplication, planned: Sequence[PlannedRequest]) -> Counter[str]:
     """Send them all from some clients at once; how they ended, by kind."""
     outcomes: Counter[str] = Counter()
     waiting = iter(planned)
@@ -166,7 +166,7 @@ async def _sent(application: Application, planned: Sequence[Planned]) -> Counter
     return outcomes
 
 
-async def _one(client: httpx.AsyncClient, request: Planned) -> str:
+async def _one(client: httpx.AsyncClient, request: PlannedRequest) -> str:
     """Answered, left by its client, or the status of its refusal."""
     headers = {"X-Request-ID": request.id}
     if request.deadline_s is not None:
@@ -183,7 +183,9 @@ async def _one(client: httpx.AsyncClient, request: Planned) -> str:
     return "broken off" if b'"error"' in answer.content else "answered"
 
 
-def _expected(application: Application, planned: Sequence[Planned]) -> tuple[int, int]:
+def _expected(
+    application: CountedApplication, planned: Sequence[PlannedRequest]
+) -> tuple[int, int]:
     """(input, output) tokens, by what the engines have generated for each request."""
     outputs = {request.id: request.output for request in planned}
     prompt = output = 0

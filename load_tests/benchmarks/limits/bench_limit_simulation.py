@@ -15,14 +15,19 @@ from dataclasses import dataclass
 
 from cluster.tenants.plan import Plan
 from deployments.limiter.authority.memory import MemoryAuthority
-from load_tests.benchmarks.common.virtual_time import LoopClock, run_virtually
-from load_tests.benchmarks.limits.simulated_limiters import Fleet, Network, ideal, overshoot
+from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
+from load_tests.benchmarks.limits.simulated_limiters import (
+    SimulatedLimiters,
+    SimulatedNetwork,
+    compute_overshoot,
+    count_ideal_admissions,
+)
 
 Arrival = tuple[float, int]  # seconds, replica
 
 
 @dataclass(frozen=True)
-class Scenario:
+class LimitScenario:
     """`load` is offered traffic as a multiple of the limit of `rate` requests a second."""
 
     shape: str
@@ -35,7 +40,7 @@ class Scenario:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LimitOutcome:
     """`efficiency` is admitted / ideal; `calls` is exchanges / admitted."""
 
     overshoot: float
@@ -45,32 +50,32 @@ class Outcome:
     admitted: int
 
 
-def uniform(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
+def uniform(s: LimitScenario, rng: random.Random) -> Iterator[Arrival]:
     at = 0.0
     while at < s.seconds:
         at += rng.expovariate(s.rate * s.load)
         yield at, rng.randrange(s.replicas)
 
 
-def zipf(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
+def zipf(s: LimitScenario, rng: random.Random) -> Iterator[Arrival]:
     weights = [1 / (1 + i) for i in range(s.replicas)]
     for at, _ in uniform(s, rng):
         yield at, rng.choices(range(s.replicas), weights)[0]
 
 
-def shifting(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
+def shifting(s: LimitScenario, rng: random.Random) -> Iterator[Arrival]:
     """All traffic at one replica, another each 5 s."""
     for at, _ in uniform(s, rng):
         yield at, int(at / 5) % s.replicas
 
 
-def bursty(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
+def bursty(s: LimitScenario, rng: random.Random) -> Iterator[Arrival]:
     """Half a second of four times the load, then a second and a half of nothing."""
     for at, replica in uniform(s, rng):
         yield (at // 2) * 2 + (at % 2) / 4, replica
 
 
-def at_once(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
+def at_once(s: LimitScenario, rng: random.Random) -> Iterator[Arrival]:
     """Twice the burst within 10 ms each 3 s, half of it at one replica."""
     for start in range(0, int(s.seconds), 3):
         for number in range(2 * s.capacity):
@@ -78,7 +83,7 @@ def at_once(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
             yield start + rng.uniform(0.0, 0.01), replica
 
 
-def on_top(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
+def on_top(s: LimitScenario, rng: random.Random) -> Iterator[Arrival]:
     """The same, over a fifth of the limit arriving all the time."""
     yield from at_once(s, rng)
     for at, replica in uniform(s, rng):
@@ -86,7 +91,7 @@ def on_top(s: Scenario, rng: random.Random) -> Iterator[Arrival]:
             yield at, replica
 
 
-SHAPES: dict[str, Callable[[Scenario, random.Random], Iterator[Arrival]]] = {
+SHAPES: dict[str, Callable[[LimitScenario, random.Random], Iterator[Arrival]]] = {
     "uniform": uniform,
     "zipf": zipf,
     "shifting": shifting,
@@ -96,11 +101,11 @@ SHAPES: dict[str, Callable[[Scenario, random.Random], Iterator[Arrival]]] = {
 }
 
 
-def simulate(scenario: Scenario) -> Outcome:
-    return run_virtually(_simulate(scenario))
+def simulate(scenario: LimitScenario) -> LimitOutcome:
+    return run_in_virtual_time(_simulate(scenario))
 
 
-async def _simulate(s: Scenario) -> Outcome:
+async def _simulate(s: LimitScenario) -> LimitOutcome:
     loop = asyncio.get_running_loop()
     plan = Plan.model_validate(
         {
@@ -110,7 +115,7 @@ async def _simulate(s: Scenario) -> Outcome:
             },
         }
     )
-    fleet = Fleet(MemoryAuthority(LoopClock(loop)), Network(s.seed), plan)
+    fleet = SimulatedLimiters(MemoryAuthority(LoopClock(loop)), SimulatedNetwork(s.seed), plan)
     await fleet.grow(s.replicas)
     arrivals = sorted(SHAPES[s.shape](s, random.Random(s.seed)))
     began, tasks = loop.time(), []
@@ -120,9 +125,9 @@ async def _simulate(s: Scenario) -> Outcome:
         tasks.append(asyncio.create_task(fleet.request(replica)))
     await asyncio.gather(*tasks)
     await fleet.close()
-    best = ideal([began + at for at, _ in arrivals], s.rate, s.capacity)
-    return Outcome(
-        overshoot(fleet.admitted, s.rate, s.capacity),
+    best = count_ideal_admissions([began + at for at, _ in arrivals], s.rate, s.capacity)
+    return LimitOutcome(
+        compute_overshoot(fleet.admitted, s.rate, s.capacity),
         len(fleet.admitted) / best,
         fleet.exchanges / len(fleet.admitted),
         sum(wait > 0 for wait in fleet.waits) / len(fleet.waits),
@@ -137,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for shape in SHAPES:
         for replicas in (1, 4, 8, 16):
             for load in (0.9, 3.0):
-                s = Scenario(shape, replicas, 500, 64 * replicas, load)
+                s = LimitScenario(shape, replicas, 500, 64 * replicas, load)
                 o = simulate(s)
                 print(
                     f"{shape:8} {replicas:2} {s.rate:6} {s.capacity:6} {load:5.1f} "

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from deployments.limiter.bucket_arithmetic import SLOTS_LEASE
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.tenants import make_tenant
-from load_tests.benchmarks.limits.aborted_streams import Leaver, slots_held
+from load_tests.benchmarks.common.tenants import create_tenant
+from load_tests.benchmarks.limits.aborted_streams import AbortingClient, count_held_slots
 from load_tests.machine import describe_machine
 
 LEASE_S = SLOTS_LEASE * 1.0  # of slots, at the limiter's lease time of one second
@@ -49,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.print("killing an ingress replica ...")
             await asyncio.to_thread(local.kill_one, "Ingress")
 
-        row = asyncio.run(leaked(local.url, local.key, options.streams, options.slots, kill))
+        row = asyncio.run(
+            count_leaked_slots(local.url, local.key, options.streams, options.slots, kill)
+        )
     _show(row, console)
     report = {"benchmark": "limits", "machine": describe_machine(), **row}
     if options.json:
@@ -57,20 +59,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if row["passed"] else 1
 
 
-async def leaked(
+async def count_leaked_slots(
     url: str, admin_key: str, streams: int, slots: int, kill: Callable[[], Awaitable[None]]
 ) -> dict[str, Any]:
     """Give up streams, `kill` halfway, wait one lease time, and count the slots that are left."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
         id = f"leaving-{time.monotonic_ns():x}"
-        key = await make_tenant(client, admin_key, id, {"concurrency": {"limit": slots}})
+        key = await create_tenant(client, admin_key, id, {"concurrency": {"limit": slots}})
         began = time.monotonic()
-        aborts = await Leaver(url, key, BODY).leave_many(streams, 2 * slots, kill)
+        aborts = await AbortingClient(url, key, BODY).abort_many(streams, 2 * slots, kill)
         seconds = time.monotonic() - began
         await asyncio.sleep(LEASE_S)
         client.headers["Authorization"] = f"Bearer {key}"
-        held, after_s = await slots_held(client, HELD, PATIENCE_S)
+        held, after_s = await count_held_slots(client, HELD, PATIENCE_S)
     return {
         "streams": asdict(aborts),
         "seconds": seconds,

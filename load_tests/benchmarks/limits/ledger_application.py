@@ -31,7 +31,7 @@ from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.model.engines.echo import EchoEngine
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
-from load_tests.benchmarks.common.tenants import make_tenant
+from load_tests.benchmarks.common.tenants import create_tenant
 
 TENANT = "counted"
 BUDGET = 10**12
@@ -40,7 +40,7 @@ _LEASE_S = 120.0
 
 
 @dataclass
-class Generated:
+class GeneratedTokens:
     """What engines have taken and given for one request, by the id that its client chose."""
 
     prompt_tokens: int = 0
@@ -52,7 +52,7 @@ class CountedEngine:
 
     name: Literal["echo", "openvino", "transformers", "vllm"] = "echo"
 
-    def __init__(self, engine: Engine, counts: dict[str, Generated]) -> None:
+    def __init__(self, engine: Engine, counts: dict[str, GeneratedTokens]) -> None:
         self._engine = engine
         self._counts = counts
         self.supports = engine.supports
@@ -87,12 +87,12 @@ class CountedEngine:
 
 
 @dataclass
-class Application:
+class CountedApplication:
     """A running one. `counts` are by request id; `ledger` waits until all usage is written."""
 
     url: str
     key: str
-    counts: Mapping[str, Generated]
+    counts: Mapping[str, GeneratedTokens]
     _path: RequestPath
     _tenancy: TenantServices
 
@@ -121,12 +121,12 @@ class Application:
 @asynccontextmanager
 async def counted_application(
     home: Path, paces: Mapping[str, float | None]
-) -> AsyncIterator[Application]:
+) -> AsyncIterator[CountedApplication]:
     """`paces` are the models, and tokens a second of each sequence (None: all at once)."""
     settings, clock = Settings(home=home, log_level="ERROR"), SystemClock()
     admin_key = bootstrap(home, settings)
     assert admin_key is not None
-    counts: dict[str, Generated] = defaultdict(Generated)
+    counts: dict[str, GeneratedTokens] = defaultdict(GeneratedTokens)
     models = {
         name: create_echo_model(
             name, CountedEngine(EchoEngine(_SLOTS, tokens_per_second=pace), counts)
@@ -147,8 +147,8 @@ async def counted_application(
         path = application.services.path
         assert isinstance(path, RequestPath)
         plan = {"budgets": {"tokens": {"month": BUDGET}}}
-        key = await make_tenant(client, admin_key, TENANT, plan)
-        yield Application(url, key, counts, path, tenancy)
+        key = await create_tenant(client, admin_key, TENANT, plan)
+        yield CountedApplication(url, key, counts, path, tenancy)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ _LATE_S = 0.03
 
 
 @dataclass
-class Network:
+class SimulatedNetwork:
     """Chances of a message to be lost, or late, each way. `down`: nothing arrives.
 
     Losses stay within a lease time: what lasts longer is an outage, whose bound is another.
@@ -43,10 +43,10 @@ class Network:
         self.random = random.Random(self.seed)
 
 
-class Wire:
+class SimulatedAuthorityClient:
     """One replica's way to the authority."""
 
-    def __init__(self, authority: Authority, network: Network) -> None:
+    def __init__(self, authority: Authority, network: SimulatedNetwork) -> None:
         self._authority = authority
         self._network = network
         self._lost = 0
@@ -96,7 +96,7 @@ async def nothing_spent(tenant: str, unit: Unit, first_day: str, last_day: str) 
 
 
 @dataclass
-class Member:
+class SimulatedLimiter:
     """One ingress replica: its limiter and its own clock."""
 
     limiter: TenantLimiter
@@ -104,14 +104,14 @@ class Member:
 
 
 @dataclass
-class Fleet:
+class SimulatedLimiters:
     """Replicas come and go; `admitted` is when requests passed, in seconds of the loop."""
 
     authority: Authority
-    network: Network
+    network: SimulatedNetwork
     plan: Plan
     tenant: str = "acme"
-    members: list[Member] = field(default_factory=list)
+    members: list[SimulatedLimiter] = field(default_factory=list)
     admitted: list[float] = field(default_factory=list)
     refused: int = 0
     waits: list[float] = field(default_factory=list)
@@ -126,14 +126,14 @@ class Fleet:
             self._named += 1
             clock = LoopClock(loop)
             limiter = TenantLimiter(
-                Wire(self.authority, self.network),
+                SimulatedAuthorityClient(self.authority, self.network),
                 f"r{self._named}",
                 clock,
                 nothing_spent,
                 self.events.append,
             )
             await limiter.start()
-            self.members.append(Member(limiter, clock))
+            self.members.append(SimulatedLimiter(limiter, clock))
 
     async def shrink(self, count: int) -> None:
         """Have `count` replicas: the others return what they hold and end."""
@@ -172,7 +172,7 @@ class Fleet:
         return self.gone_exchanges + sum(m.limiter.exchanges for m in self.members)
 
 
-def overshoot(admitted: Sequence[float], rate: float, capacity: int) -> float:
+def compute_overshoot(admitted: Sequence[float], rate: float, capacity: int) -> float:
     """The most by which any interval admitted more than capacity + rate * its length.
 
     Zero or less is exact. With C(j) admitted up to the j-th at t(j), the worst interval ending
@@ -185,7 +185,7 @@ def overshoot(admitted: Sequence[float], rate: float, capacity: int) -> float:
     return worst
 
 
-def ideal(arrivals: Sequence[float], rate: float, capacity: int) -> int:
+def count_ideal_admissions(arrivals: Sequence[float], rate: float, capacity: int) -> int:
     """What one token bucket that sees everything would have admitted."""
     level, at, admitted = float(capacity), 0.0, 0
     for now in sorted(arrivals):

@@ -18,18 +18,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.scaling.autoscaling.comparison import (
     MACHINE,
     SLO_S,
     SPEC,
-    Result,
-    contest,
+    TraceResult,
+    compare_contenders,
 )
-from load_tests.benchmarks.scaling.autoscaling.contenders import Ours
-from load_tests.benchmarks.scaling.autoscaling.plots import picture
+from load_tests.benchmarks.scaling.autoscaling.contenders import OurPolicies
+from load_tests.benchmarks.scaling.autoscaling.plots import draw_plots
 from load_tests.benchmarks.scaling.autoscaling.simulator import simulate
-from load_tests.benchmarks.scaling.autoscaling.traces import NAMES, make
+from load_tests.benchmarks.scaling.autoscaling.traces import NAMES, generate_trace
 from load_tests.machine import describe_machine
 
 FIRST_SEED = 101  # the spec was tuned on seeds 1 to 3
@@ -39,29 +39,33 @@ TO_DEFAULT, TO_OPTIMUM, FLIPS, TO_LIVE = 0.80, 1.25, 1.0, 0.15
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
-    figures, report = live(console) if options.live else simulated(options, console)
-    console.print(table_of(figures))
+    measurements, report = run_live(console) if options.live else run_simulation(options, console)
+    console.print(build_table(measurements))
     report |= {
         "benchmark": "autoscaling",
         "machine": describe_machine(),
-        "figures": [figure.row() for figure in figures],
+        "figures": [measurement.to_dict() for measurement in measurements],
     }
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) or not options.check else 1
+    return 0 if all_met(measurements) or not options.check else 1
 
 
-def simulated(options: argparse.Namespace, console: Console) -> tuple[list[Figure], dict[str, Any]]:
+def run_simulation(
+    options: argparse.Namespace, console: Console
+) -> tuple[list[Measurement], dict[str, Any]]:
     began, seeds = time.monotonic(), range(FIRST_SEED, FIRST_SEED + options.seeds)
     results = []
     for name in options.traces:
         console.print(f"{name}: {options.seeds} seeds ...")
-        results.append(contest(name, seeds, options.hours, options.objective is not None))
+        results.append(
+            compare_contenders(name, seeds, options.hours, options.objective is not None)
+        )
     steady = _steady_flips(seeds, options.hours)
     console.print(_table(results))
     console.print(f"{time.monotonic() - began:.0f} s")
     if options.plot:
-        options.plot.write_text(picture(results))
+        options.plot.write_text(draw_plots(results))
     report = {
         "spec": SPEC.model_dump(mode="json"),
         "replica": asdict(MACHINE),
@@ -72,68 +76,68 @@ def simulated(options: argparse.Namespace, console: Console) -> tuple[list[Figur
     return _figures(results, steady) + _at(results, options.objective), report
 
 
-def live(console: Console) -> tuple[list[Figure], dict[str, Any]]:
-    from load_tests.benchmarks.scaling.autoscaling.live import compare
+def run_live(console: Console) -> tuple[list[Measurement], dict[str, Any]]:
+    from load_tests.benchmarks.scaling.autoscaling.live import compare_live
 
     console.print("a paced echo model on a cluster of its own, four minutes ...")
-    found = compare()
+    found = compare_live()
     ratio = found["ratio"]
-    figures = [
-        Figure("live", "requests", found["requests"]),
-        Figure("live", "failed requests", found["failed"], at_most=0),
-        Figure("live", "cold start", found["cold_start_s"], "s"),
-        Figure("live", "replica-hours", found["live_replica_hours"]),
-        Figure("live", "most replicas", found["live_peak"]),
-        Figure("simulator", "replica-hours", found["simulated_replica_hours"]),
-        Figure("simulator", "most replicas", found["simulated_peak"]),
-        Figure("simulator", "to live", ratio, at_least=1 - TO_LIVE, at_most=1 + TO_LIVE),
+    measurements = [
+        Measurement("live", "requests", found["requests"]),
+        Measurement("live", "failed requests", found["failed"], at_most=0),
+        Measurement("live", "cold start", found["cold_start_s"], "s"),
+        Measurement("live", "replica-hours", found["live_replica_hours"]),
+        Measurement("live", "most replicas", found["live_peak"]),
+        Measurement("simulator", "replica-hours", found["simulated_replica_hours"]),
+        Measurement("simulator", "most replicas", found["simulated_peak"]),
+        Measurement("simulator", "to live", ratio, at_least=1 - TO_LIVE, at_most=1 + TO_LIVE),
     ]
-    return figures, {"live": found}
+    return measurements, {"live": found}
 
 
 def _steady_flips(seeds: Sequence[int], hours: float | None) -> float:
     """Turns of direction in ten minutes of steady Poisson load, the worst of the seeds."""
     found = []
     for seed in seeds:
-        trace = make("steady", seed, hours)
-        outcome = simulate(trace, MACHINE, Ours(SPEC, MACHINE), 1.0, SLO_S)
+        trace = generate_trace("steady", seed, hours)
+        outcome = simulate(trace, MACHINE, OurPolicies(SPEC, MACHINE), 1.0, SLO_S)
         found.append(outcome.flips / (trace.hours * 6))
     return max(found)
 
 
-def _figures(results: Sequence[Result], steady: float) -> list[Figure]:
-    figures = []
+def _figures(results: Sequence[TraceResult], steady: float) -> list[Measurement]:
+    measurements = []
     for result in results:
         if result.to_default is not None:
-            figures.append(Figure(result.name, "to the default", result.to_default, "x"))
+            measurements.append(Measurement(result.name, "to the default", result.to_default, "x"))
         if result.to_optimum is not None:
-            figures.append(Figure(result.name, "to the optimum", result.to_optimum, "x"))
+            measurements.append(Measurement(result.name, "to the optimum", result.to_optimum, "x"))
     default = [result.to_default for result in results if result.to_default]
     optimum = [result.to_optimum for result in results if result.to_optimum]
     if default:
         mean = geometric_mean(default)
-        figures.append(Figure("all", "to the default", mean, "x", at_most=TO_DEFAULT))
+        measurements.append(Measurement("all", "to the default", mean, "x", at_most=TO_DEFAULT))
     if optimum:
         mean = geometric_mean(optimum)
-        figures.append(Figure("all", "to the optimum", mean, "x", at_most=TO_OPTIMUM))
-    figures.append(Figure("steady", "flips in 10 min", steady, at_most=FLIPS))
-    return figures
+        measurements.append(Measurement("all", "to the optimum", mean, "x", at_most=TO_OPTIMUM))
+    measurements.append(Measurement("steady", "flips in 10 min", steady, at_most=FLIPS))
+    return measurements
 
 
-def _at(results: Sequence[Result], objective: float | None) -> list[Figure]:
+def _at(results: Sequence[TraceResult], objective: float | None) -> list[Measurement]:
     """Both contenders with the target that attains the objective; told where there is one."""
     if objective is None:
         return []
     found = [(result.name, result.both_at(objective)) for result in results]
     name = f"to the default, both at {objective:.0%}"
-    figures = [Figure(trace, name, ratio, "x") for trace, ratio in found if ratio]
-    if figures:
-        mean = geometric_mean(figure.value for figure in figures)
-        figures.append(Figure("all", name, mean, "x", at_most=TO_DEFAULT))
-    return figures
+    measurements = [Measurement(trace, name, ratio, "x") for trace, ratio in found if ratio]
+    if measurements:
+        mean = geometric_mean(measurement.value for measurement in measurements)
+        measurements.append(Measurement("all", name, mean, "x", at_most=TO_DEFAULT))
+    return measurements
 
 
-def _table(results: Sequence[Result]) -> Table:
+def _table(results: Sequence[TraceResult]) -> Table:
     table = Table(
         "trace", "attained", "ours", "default", "x", "quick x", "optimum", "x", "as shipped",
         title="replica-hours at the attainment of ours, means over the seeds",

@@ -20,9 +20,14 @@ from cluster.balancing.replica_state import ReplicaInfo
 from cluster.balancing.request_info import RoutingRequest
 from cluster.balancing.spec import ChooserName, EjectionSpec, RoutingSpec
 from cluster.runtime.clock import ManualClock, SystemClock
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
-from load_tests.benchmarks.scaling.routing_policies import ByFleet, PowerOfTwo
-from load_tests.benchmarks.scaling.routing_simulation import CODE, Policy, Scenario, Simulation
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.scaling.routing_policies import PowerOfTwo, ProductPolicy
+from load_tests.benchmarks.scaling.routing_simulation import (
+    CODE,
+    RoutingPolicy,
+    Scenario,
+    Simulation,
+)
 from load_tests.machine import describe_machine
 
 ALIKE = (1.0, 1.0, 1.0, 1.0)
@@ -51,18 +56,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         for policy in POLICIES:
             rows.append(_row(scenario, policy, options))
         console.print(_table(scenario, [row for row in rows if row["scenario"] == scenario.name]))
-    figures = _figures(rows)
-    console.print(table_of(figures))
+    measurements = _figures(rows)
+    console.print(build_table(measurements))
     if options.json:
         report = {
             "benchmark": "routing",
             "machine": describe_machine(),
             "conditions": {"seeds": options.seeds},
             "rows": rows,
-            "figures": [figure.row() for figure in figures],
+            "figures": [measurement.to_dict() for measurement in measurements],
         }
         options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(figures) or not options.check else 1
+    return 0 if all_met(measurements) or not options.check else 1
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -91,13 +96,13 @@ def _row(scenario: Scenario, policy: str, options: argparse.Namespace) -> dict[s
     }
 
 
-def _policy(name: str, names: Sequence[str], clock: ManualClock, random: Random) -> Policy:
+def _policy(name: str, names: Sequence[str], clock: ManualClock, random: Random) -> RoutingPolicy:
     if name == SERVE:
         return PowerOfTwo(names, random)
     chooser, _, rest = name.partition(",")
     ejection = EjectionSpec(enabled=not rest)
     spec = RoutingSpec.model_validate({"policy": chooser, "ejection": ejection})
-    return ByFleet(names, spec, clock)
+    return ProductPolicy(names, spec, clock)
 
 
 def _table(scenario: Scenario, rows: Sequence[dict[str, float | str]]) -> Table:
@@ -108,7 +113,7 @@ def _table(scenario: Scenario, rows: Sequence[dict[str, float | str]]) -> Table:
     return table
 
 
-def _figures(rows: Sequence[dict[str, float | str]]) -> list[Figure]:
+def _figures(rows: Sequence[dict[str, float | str]]) -> list[Measurement]:
     """Our default against Serve's where replicas are not what they should be."""
     p99 = {(row["scenario"], row["policy"]): float(row["p99"]) for row in rows}
     found = []
@@ -116,13 +121,13 @@ def _figures(rows: Sequence[dict[str, float | str]]) -> list[Figure]:
         ratio = p99[scenario.name, "least-requests"] / p99[scenario.name, SERVE]
         at_most = 1.1 if scenario.name == "equal" else 0.7
         name = "p99 of least-requests to Serve's"
-        found.append(Figure(scenario.name, name, ratio, at_most=at_most))
+        found.append(Measurement(scenario.name, name, ratio, at_most=at_most))
     hits = {row["policy"]: float(row["hits"]) for row in rows if row["scenario"] == "equal"}
     gain = hits["prefix"] / max(0.01, hits["least-requests"])
-    found.append(Figure("equal", "warm prefixes, to least-requests", gain, at_least=1.3))
+    found.append(Measurement("equal", "warm prefixes, to least-requests", gain, at_least=1.3))
     for count in (1, 4):
         found.append(
-            Figure(f"{count} replicas", "the Fleet's part of a call", _cost_us(count), "us")
+            Measurement(f"{count} replicas", "the Fleet's part of a call", _cost_us(count), "us")
         )
     return found
 

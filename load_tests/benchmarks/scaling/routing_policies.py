@@ -16,8 +16,8 @@ from load_tests.benchmarks.scaling.routing_simulation import (
     BEGINNINGS,
     PLACES,
     TOKENS_PER_S,
-    Replica,
-    Request,
+    SimulatedReplica,
+    SimulatedRequest,
 )
 
 
@@ -28,25 +28,25 @@ class PowerOfTwo:
         self._known = dict.fromkeys(names, 0)
         self._random = random
 
-    def send(self, request: Request) -> str:
+    def send(self, request: SimulatedRequest) -> str:
         two = self._random.sample(list(self._known), 2)
         name = min(two, key=self._known.__getitem__)
         self._known[name] += 1
         return name
 
-    def accepted(self, request: Request, name: str, held: int) -> None:
+    def accepted(self, request: SimulatedRequest, name: str, held: int) -> None:
         self._known[name] = held
 
-    def answered(self, request: Request, name: str, seconds: float) -> None:
+    def answered(self, request: SimulatedRequest, name: str, seconds: float) -> None:
         self._known[name] = max(0, self._known[name] - 1)
 
-    def reported(self, replicas: Sequence[Replica]) -> None: ...
+    def reported(self, replicas: Sequence[SimulatedReplica]) -> None: ...
 
-    def gives_up(self, request: Request, age_s: float) -> bool:
+    def gives_up(self, request: SimulatedRequest, age_s: float) -> bool:
         return False
 
 
-class ByFleet:
+class ProductPolicy:
     """Ours, with what resilience does about silence: the next attempt goes elsewhere."""
 
     def __init__(self, names: Sequence[str], spec: RoutingSpec, clock: ManualClock) -> None:
@@ -57,7 +57,7 @@ class ByFleet:
         self._keys = [self._random.getrandbits(64) for _ in range(BEGINNINGS)]
         self.reported([])
 
-    def send(self, request: Request) -> str:
+    def send(self, request: SimulatedRequest) -> str:
         key = self._keys[request.beginning]
         placement = self.fleet.place(
             RoutingRequest(request.call, request.prompt + request.answer, key), self._names
@@ -66,18 +66,18 @@ class ByFleet:
         self._placed[request.call] = placement
         return placement.seat.replica
 
-    def accepted(self, request: Request, name: str, held: int) -> None:
+    def accepted(self, request: SimulatedRequest, name: str, held: int) -> None:
         self.fleet.alive(self._placed[request.call])
 
-    def answered(self, request: Request, name: str, seconds: float) -> None:
+    def answered(self, request: SimulatedRequest, name: str, seconds: float) -> None:
         self.fleet.report(request.call, "ok", seconds)
         self.fleet.ended(self._placed.pop(request.call))
 
-    def reported(self, replicas: Sequence[Replica]) -> None:
+    def reported(self, replicas: Sequence[SimulatedReplica]) -> None:
         stats = {each.name: _stats(each) for each in replicas}
         self.fleet.update(ReplicaInfo(name, stats=stats.get(name, {})) for name in self._names)
 
-    def gives_up(self, request: Request, age_s: float) -> bool:
+    def gives_up(self, request: SimulatedRequest, age_s: float) -> bool:
         if request.accepted or age_s < self.fleet.spec.ejection.silence_s:
             return False
         call = request.call
@@ -89,7 +89,7 @@ class ByFleet:
         return True
 
 
-def _stats(replica: Replica) -> dict[str, float]:
+def _stats(replica: SimulatedReplica) -> dict[str, float]:
     free = max(0, PLACES - replica.held) / PLACES
     speed = TOKENS_PER_S * replica.pace
     return {"running": replica.running, "queued": len(replica.queue), "free": free, "speed": speed}

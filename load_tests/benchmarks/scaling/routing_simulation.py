@@ -29,15 +29,15 @@ WATCHED_EVERY_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
+class RequestLengths:
     """Mu and sigma of the logarithm of tokens."""
 
     prompt: tuple[float, float]
     answer: tuple[float, float]
 
 
-CHAT = Lengths((6.63, 0.99), (5.02, 0.86))
-CODE = Lengths((7.00, 1.36), (2.79, 0.85))
+CHAT = RequestLengths((6.63, 0.99), (5.02, 0.86))
+CODE = RequestLengths((7.00, 1.36), (2.79, 0.85))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Scenario:
 
     name: str
     pace: tuple[float, ...]
-    lengths: Lengths = CHAT
+    lengths: RequestLengths = CHAT
     load: float = 0.6
     stops_at: float = 0.0
     stops_for: float = 0.0
@@ -58,7 +58,7 @@ class Scenario:
 
 
 @dataclass(slots=True)
-class Request:
+class SimulatedRequest:
     """One request, and its attempt under way. `sent_at` is that of this attempt."""
 
     id: int
@@ -78,12 +78,12 @@ class Request:
 
 
 @dataclass(slots=True)
-class Replica:
+class SimulatedReplica:
     name: str
     pace: float
     running: int = 0
-    queue: deque[Request] = field(default_factory=deque)
-    mute: deque[Request] = field(default_factory=deque)  # sent to it while it is stopped
+    queue: deque[SimulatedRequest] = field(default_factory=deque)
+    mute: deque[SimulatedRequest] = field(default_factory=deque)  # sent to it while it is stopped
     warm: OrderedDict[int, None] = field(default_factory=OrderedDict)
     hits: int = 0
     runs_from: float = 0.0  # it is stopped until then
@@ -92,7 +92,7 @@ class Replica:
     def held(self) -> int:
         return self.running + len(self.queue)
 
-    def service_s(self, request: Request) -> float:
+    def service_s(self, request: SimulatedRequest) -> float:
         prefill_s = request.prompt / PREFILL_TOKENS_PER_S
         if request.beginning in self.warm:
             self.hits += 1
@@ -104,14 +104,14 @@ class Replica:
         return (prefill_s + request.answer / TOKENS_PER_S) / self.pace
 
 
-class Policy(Protocol):
+class RoutingPolicy(Protocol):
     """One caller's way to spread. Silent: what it does with calls that nobody has taken."""
 
-    def send(self, request: Request) -> str: ...
-    def accepted(self, request: Request, name: str, held: int) -> None: ...
-    def answered(self, request: Request, name: str, seconds: float) -> None: ...
-    def reported(self, replicas: Sequence[Replica]) -> None: ...
-    def gives_up(self, request: Request, age_s: float) -> bool: ...
+    def send(self, request: SimulatedRequest) -> str: ...
+    def accepted(self, request: SimulatedRequest, name: str, held: int) -> None: ...
+    def answered(self, request: SimulatedRequest, name: str, seconds: float) -> None: ...
+    def reported(self, replicas: Sequence[SimulatedReplica]) -> None: ...
+    def gives_up(self, request: SimulatedRequest, age_s: float) -> bool: ...
 
 
 class Simulation:
@@ -120,7 +120,7 @@ class Simulation:
     def __init__(
         self,
         scenario: Scenario,
-        policy_of: Callable[[Sequence[str], ManualClock, Random], Policy],
+        policy_of: Callable[[Sequence[str], ManualClock, Random], RoutingPolicy],
         seed: int,
         callers: int = 2,
     ) -> None:
@@ -128,13 +128,14 @@ class Simulation:
         self._clock = ManualClock(monotonic=0.0)
         self._random = Random(seed)
         self._replicas = {
-            f"r{number}": Replica(f"r{number}", pace) for number, pace in enumerate(scenario.pace)
+            f"r{number}": SimulatedReplica(f"r{number}", pace)
+            for number, pace in enumerate(scenario.pace)
         }
         names = tuple(self._replicas)
         self._policies = [policy_of(names, self._clock, Random(seed + n)) for n in range(callers)]
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
-        self._unheard: dict[int, tuple[Request, str]] = {}
+        self._unheard: dict[int, tuple[SimulatedRequest, str]] = {}
         self.times: list[tuple[float, float]] = []  # when it came, how long it took
 
     def run(self) -> None:
@@ -168,7 +169,7 @@ class Simulation:
             now += random.expovariate(rate)
             if now > seconds:
                 return
-            request = Request(
+            request = SimulatedRequest(
                 number,
                 now,
                 _tokens(random, lengths.prompt),
@@ -178,7 +179,7 @@ class Simulation:
             )
             self._at(now, lambda request=request: self._send(request))
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: SimulatedRequest) -> None:
         now = self._clock.monotonic()
         request.sent_at = now
         name = self._policies[request.caller].send(request)
@@ -189,21 +190,21 @@ class Simulation:
         else:
             self._accept(replica, request)
 
-    def _accept(self, replica: Replica, request: Request) -> None:
+    def _accept(self, replica: SimulatedReplica, request: SimulatedRequest) -> None:
         self._unheard.pop(request.id, None)
         request.accepted = True
         replica.queue.append(request)
         self._policies[request.caller].accepted(request, replica.name, replica.held)
         self._start(replica)
 
-    def _start(self, replica: Replica) -> None:
+    def _start(self, replica: SimulatedReplica) -> None:
         while replica.queue and replica.running < PLACES:
             request = replica.queue.popleft()
             replica.running += 1
             at = self._clock.monotonic() + replica.service_s(request)
             self._at(at, lambda request=request: self._finish(replica, request))
 
-    def _finish(self, replica: Replica, request: Request) -> None:
+    def _finish(self, replica: SimulatedReplica, request: SimulatedRequest) -> None:
         now = self._clock.monotonic()
         if now < replica.runs_from:
             self._at(replica.runs_from, lambda: self._finish(replica, request))
@@ -219,7 +220,7 @@ class Simulation:
         replica.runs_from = scenario.stops_at + scenario.stops_for
         self._at(replica.runs_from, lambda: self._go_on(replica))
 
-    def _go_on(self, replica: Replica) -> None:
+    def _go_on(self, replica: SimulatedReplica) -> None:
         while replica.mute:
             self._accept(replica, replica.mute.popleft())
 

@@ -20,19 +20,26 @@ from rich.console import Console
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.redis_process import RedisProcess
 from load_tests.benchmarks.common.wrk import require_wrk
-from load_tests.benchmarks.speed.capacity_costs import measure
-from load_tests.benchmarks.speed.capacity_model import Cost, Costs, Load, Machine, Shared, plan
+from load_tests.benchmarks.speed.capacity_costs import measure_costs
+from load_tests.benchmarks.speed.capacity_model import (
+    MeasuredCosts,
+    NodeSize,
+    RequestCost,
+    RequestMix,
+    SharedServices,
+    plan_capacity,
+)
 from load_tests.machine import describe_machine
 
 NODES = (1, 10, 100)
 MIXES = {
-    "short answers, half of them kept": Load(
+    "short answers, half of them kept": RequestMix(
         {"uncached": 0.5, "cached": 0.5}, {"uncached": 0.5, "cached": 0.005}
     ),
-    "answers of half a second": Load({"uncached": 1.0}, {"uncached": 0.5}),
-    "streams of ten seconds": Load({"stream": 1.0}, {"stream": 10.0}),
-    "the same, 1,000 tenants": Load({"uncached": 1.0}, {"uncached": 0.5}, tenants=1000),
-    "a model on the node's cores, 50 ms of a core": Load(
+    "answers of half a second": RequestMix({"uncached": 1.0}, {"uncached": 0.5}),
+    "streams of ten seconds": RequestMix({"stream": 1.0}, {"stream": 10.0}),
+    "the same, 1,000 tenants": RequestMix({"uncached": 1.0}, {"uncached": 0.5}, tenants=1000),
+    "a model on the node's cores, 50 ms of a core": RequestMix(
         {"uncached": 1.0}, {"uncached": 0.05}, slots=1, service_cores=1.0
     ),
 }
@@ -43,14 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     console, machine = Console(), describe_machine()
     require_wrk()
     if options.costs:
-        costs = costs_of(json.loads(options.costs.read_text())["costs"])
+        costs = parse_costs(json.loads(options.costs.read_text())["costs"])
     else:
         with ExitStack() as stack:
             redis = stack.enter_context(RedisProcess()) if options.redis else None
             settings = {"MOBULA_REDIS_URL": redis.url} if redis else {}
             local = stack.enter_context(LocalServe(**settings))
-            costs = measure(local, options.seconds, options.tenants, console.print, redis)
-    report = report_of(costs, Machine(options.cores, options.memory_gib * 1024.0), machine)
+            costs = measure_costs(local, options.seconds, options.tenants, console.print, redis)
+    report = build_report(costs, NodeSize(options.cores, options.memory_gib * 1024.0), machine)
     text = markdown(report)
     console.print(text, markup=False, soft_wrap=True)
     if options.json:
@@ -58,15 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def costs_of(found: dict[str, Any]) -> Costs:
+def parse_costs(found: dict[str, Any]) -> MeasuredCosts:
     """From the JSON of an earlier run."""
-    requests = {kind: Cost(**cost) for kind, cost in found["requests"].items()}
-    return Costs(**{**found, "requests": requests})
+    requests = {kind: RequestCost(**cost) for kind, cost in found["requests"].items()}
+    return MeasuredCosts(**{**found, "requests": requests})
 
 
-def report_of(costs: Costs, node: Machine, machine: dict[str, object]) -> dict[str, Any]:
+def build_report(
+    costs: MeasuredCosts, node: NodeSize, machine: dict[str, object]
+) -> dict[str, Any]:
     plans = {
-        name: [asdict(plan(nodes, node, costs, load, Shared())) for nodes in NODES]
+        name: [asdict(plan_capacity(nodes, node, costs, load, SharedServices())) for nodes in NODES]
         for name, load in MIXES.items()
     }
     return {

@@ -25,10 +25,16 @@ from rich.console import Console
 
 from cluster.runtime.clock import SystemClock
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.wrk import Load, require_wrk, run_wrk
-from load_tests.benchmarks.speed.compare.contenders import Contender, contenders
-from load_tests.benchmarks.speed.compare.report import CASES, Measured, markdown, ratios, rows_of
-from load_tests.benchmarks.speed.compare.streams import Streamed, run_streams
+from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
+from load_tests.benchmarks.speed.compare.contenders import Contender, start_contenders
+from load_tests.benchmarks.speed.compare.report import (
+    CASES,
+    CaseResult,
+    build_rows,
+    compute_ratios,
+    markdown,
+)
+from load_tests.benchmarks.speed.compare.streams import StreamResult, run_streams
 from load_tests.machine import describe_machine
 
 CONNECTIONS = (1, 16, 64)
@@ -38,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console, machine = Console(), describe_machine()
     require_wrk()
-    measured: list[Measured] = []
+    measured: list[CaseResult] = []
     with LocalServe() as local, tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         console.print("starting the contenders ...")
-        with contenders(local, scratch, litellm=not options.no_litellm) as found:
+        with start_contenders(local, scratch, litellm=not options.no_litellm) as found:
             names = [contender.name for contender in found]
             for turn in range(options.rounds + 1):  # the first warms up
                 seconds = options.seconds if turn else min(2.0, options.seconds)
@@ -67,12 +73,12 @@ def _round(
     seconds: float,
     turn: int,
     scratch: Path,
-) -> list[Measured]:
+) -> list[CaseResult]:
     """Everybody once in each case; who comes first changes from round to round."""
     shift = turn % len(found)
     order = [*found[shift:], *found[:shift]]
     return [
-        Measured(contender.name, case, many, _one(contender, case, many, seconds, scratch))
+        CaseResult(contender.name, case, many, _one(contender, case, many, seconds, scratch))
         for case in CASES
         for many in connections
         for contender in order
@@ -82,7 +88,7 @@ def _round(
 
 def _one(
     contender: Contender, case: str, connections: int, seconds: float, scratch: Path
-) -> Load | Streamed:
+) -> WrkResult | StreamResult:
     target = contender.targets[case]
     if case == "stream":
         return run_streams(target, connections=connections, seconds=seconds)
@@ -94,12 +100,12 @@ def _one(
 
 
 def _report(
-    measured: Sequence[Measured],
+    measured: Sequence[CaseResult],
     ours: str,
     machine: dict[str, object],
     options: argparse.Namespace,
 ) -> dict[str, Any]:
-    rows = rows_of(measured)
+    rows = build_rows(measured)
     return {
         "benchmark": "compare",
         "date": datetime.fromtimestamp(SystemClock().wall(), UTC).date().isoformat(),
@@ -110,7 +116,7 @@ def _report(
             "connections": list(options.connections),
         },
         "rows": rows,
-        "ratios": ratios(rows, ours),
+        "ratios": compute_ratios(rows, ours),
         "runs": [{**asdict(m), "found": asdict(m.found)} for m in measured],
     }
 

@@ -31,7 +31,7 @@ from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.model.engines.echo import EchoEngine
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
-from load_tests.benchmarks.common.tenants import EVERY_LIMIT, make_tenant
+from load_tests.benchmarks.common.tenants import EVERY_LIMIT, create_tenant
 from load_tests.benchmarks.speed.call_counter import CallCounter, profile_calls
 from load_tests.machine import describe_machine
 
@@ -42,7 +42,7 @@ AFTERWARDS_S = 1.0  # for tasks that a request began and that outlast its respon
 
 
 @dataclass(frozen=True)
-class Case:
+class ChatCase:
     """One kind of request. `max_files` and `max_calls` are the goals; None: no goal."""
 
     name: str
@@ -50,18 +50,18 @@ class Case:
     max_calls: int | None = None
 
 
-UNCACHEABLE = Case("chat, not cacheable", 40, 140)
-MISS = Case("chat, temperature 0, miss", 50, 250)
-APPLICATION_HIT = Case("chat, hit through the application")
-FAST_HIT = Case("chat, hit by the fast path (same bytes)", 25)
+UNCACHEABLE = ChatCase("chat, not cacheable", 40, 140)
+MISS = ChatCase("chat, temperature 0, miss", 50, 250)
+APPLICATION_HIT = ChatCase("chat, hit through the application")
+FAST_HIT = ChatCase("chat, hit by the fast path (same bytes)", 25)
 CASES = (UNCACHEABLE, MISS, APPLICATION_HIT, FAST_HIT)
 
 
 @dataclass(frozen=True)
-class Row:
+class CallCounts:
     """What one request passed; `files` are in the order in which they were entered first."""
 
-    case: Case
+    case: ChatCase
     files: tuple[str, ...]
     functions: int
     calls: int
@@ -174,7 +174,7 @@ class ChatClient:
         }
 
 
-async def measure(home: Path, rounds: int, *, limits: bool = False) -> list[Row]:
+async def measure(home: Path, rounds: int, *, limits: bool = False) -> list[CallCounts]:
     """One row for each case; of its rounds the one with the fewest calls."""
     settings, clock = Settings(home=home, log_level="ERROR"), SystemClock()
     admin_key = bootstrap(home, settings)
@@ -184,13 +184,13 @@ async def measure(home: Path, rounds: int, *, limits: bool = False) -> list[Row]
     with profile_calls():
         async with start_application(settings, tenancy, models, clock) as application:
             transport = httpx.ASGITransport(application.app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as client:
-                key = await make_tenant(client, admin_key, "doors", EVERY_LIMIT if limits else {})
+            async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as http:
+                key = await create_tenant(http, admin_key, "doors", EVERY_LIMIT if limits else {})
             client = ChatClient(application.app, key)
             return [await _measure_case(client, case, rounds) for case in CASES]
 
 
-async def _measure_case(client: ChatClient, case: Case, rounds: int) -> Row:
+async def _measure_case(client: ChatClient, case: ChatCase, rounds: int) -> CallCounts:
     rows = []
     for number in range(WARM_UPS + rounds):
         prompt = f"{case.name} {number}"
@@ -204,7 +204,7 @@ async def _measure_case(client: ChatClient, case: Case, rounds: int) -> Row:
     return min(rows, key=lambda row: row.calls)
 
 
-async def _count(client: ChatClient, case: Case, prompt: str) -> Row:
+async def _count(client: ChatClient, case: ChatCase, prompt: str) -> CallCounts:
     body = _body(prompt)
     if case is UNCACHEABLE:
         body, expect = _body(prompt, temperature=1), "fwd=bypass"
@@ -218,7 +218,7 @@ async def _count(client: ChatClient, case: Case, prompt: str) -> Row:
     with counter.count():
         await client.send(body, expect=expect)
     files = tuple(str(Path(file).relative_to(ROOT)) for file in counter.files)
-    return Row(case, files, len(counter.functions), counter.calls, counter.file_changes)
+    return CallCounts(case, files, len(counter.functions), counter.calls, counter.file_changes)
 
 
 def _body(prompt: str, temperature: float = 0) -> bytes:
@@ -230,7 +230,7 @@ def _body(prompt: str, temperature: float = 0) -> bytes:
     return json.dumps(request).encode()
 
 
-def _print(rows: Sequence[Row], console: Console, *, list_files: bool) -> None:
+def _print(rows: Sequence[CallCounts], console: Console, *, list_files: bool) -> None:
     table = Table("request", "files", "functions", "calls", "changes of file", "goal", "")
     for row in rows:
         counts = (len(row.files), row.functions, row.calls, row.file_changes)

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from deployments.model.model_files import ModelFiles, find_model
 from deployments.model.spec import ModelSpec
-from load_tests.benchmarks.speed.engine_contenders import Contender, Prompt, contenders
+from load_tests.benchmarks.speed.engine_contenders import EngineContender, Prompt, create_contenders
 from load_tests.machine import describe_machine
 
 GENERATE, BATCHING = "transformers generate", "transformers continuous batching"
@@ -55,7 +55,7 @@ async def bench_engine(options: Options, console: Console) -> list[Result]:
     """Load, warm up, and measure every contender at every concurrency, `rounds` times."""
     files = find_model(ModelSpec(id="bench", source=options.model))
     prompts = _prompts(files, options.prompts)
-    field = contenders(files, options.threads)
+    field = create_contenders(files, options.threads)
     for contender in field:
         await contender.start()
         await contender.run(prompts[:2], 2, 4)
@@ -78,7 +78,7 @@ async def bench_engine(options: Options, console: Console) -> list[Result]:
 
 
 async def _speed(
-    contender: Contender, prompts: Sequence[Prompt], concurrency: int, tokens: int
+    contender: EngineContender, prompts: Sequence[Prompt], concurrency: int, tokens: int
 ) -> float:
     """Tokens a second over at most eight requests a place."""
     chosen = prompts[: 8 * concurrency]
@@ -97,7 +97,7 @@ def _prompts(files: ModelFiles, count: int) -> list[Prompt]:
     ]
 
 
-def ratios(results: Sequence[Result]) -> list[dict[str, object]]:
+def compute_ratios(results: Sequence[Result]) -> list[dict[str, object]]:
     """How each target stands: measured ratio, wanted ratio, met or not."""
     found = {(result.engine, result.concurrency): result.tokens_per_s for result in results}
     rows: list[dict[str, object]] = []
@@ -132,7 +132,7 @@ def report(results: Sequence[Result], options: Options, console: Console) -> Non
         ]
         table.add_row(name, *cells)
     console.print(table)
-    for row in ratios(results):
+    for row in compute_ratios(results):
         word = "met" if row["met"] else "MISSED"
         console.print(
             f"{word}: {row['engine']} at {row['concurrency']} is {row['ratio']}x "
@@ -161,10 +161,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             "machine": machine,
             "options": asdict(options),
             "results": [asdict(result) for result in results],
-            "targets": ratios(results),
+            "targets": compute_ratios(results),
         }
         path.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(row["met"] for row in ratios(results)) else 1
+    return 0 if all(row["met"] for row in compute_ratios(results)) else 1
 
 
 def _options(argv: Sequence[str] | None) -> tuple[Options, Path | None]:

@@ -24,7 +24,7 @@ from cluster.cli.running_cluster import NOT_RUNNING, running_state
 from cluster.runtime.settings import ROOT, Settings
 from cluster.secrets.key_files import admin_key
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.tenants import make_tenant
+from load_tests.benchmarks.common.tenants import create_tenant
 
 LOCUSTFILE = ROOT / "load_tests" / "locustfile.py"
 MODELS = [
@@ -34,7 +34,7 @@ MODELS = [
 
 
 @dataclass(frozen=True)
-class Place:
+class LoadTarget:
     """Where the users go, and whose key they have."""
 
     url: str
@@ -52,25 +52,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _place(options: argparse.Namespace) -> Iterator[Place]:
+def _place(options: argparse.Namespace) -> Iterator[LoadTarget]:
     if options.private:
         with LocalServe() as local:
             _deploy(local)
-            yield Place(local.url, local.key)
+            yield LoadTarget(local.url, local.key)
     else:
         yield _running(options)
 
 
-def _running(options: argparse.Namespace) -> Place:
+def _running(options: argparse.Namespace) -> LoadTarget:
     """Raises LookupError where no cluster runs and no `--host` is given."""
     settings = Settings()
     key = options.key or admin_key(settings.home, settings) or ""
     if options.host:
-        return Place(options.host, key)
+        return LoadTarget(options.host, key)
     state = running_state(settings)
     if state is None:
         raise LookupError(NOT_RUNNING)
-    return Place(state.url, key)
+    return LoadTarget(state.url, key)
 
 
 def _deploy(local: LocalServe) -> None:
@@ -87,7 +87,7 @@ def _deploy(local: LocalServe) -> None:
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
 
 
-def _locust(place: Place, others: Sequence[str]) -> int:
+def _locust(place: LoadTarget, others: Sequence[str]) -> int:
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
     command += ["--only-summary", "--host", place.url, "--key", place.key]
     if _value(others, "--mix") == "neighbours" and "--noisy-key" not in others:
@@ -95,10 +95,10 @@ def _locust(place: Place, others: Sequence[str]) -> int:
     return subprocess.run([*command, *others], cwd=Path.cwd(), check=False).returncode
 
 
-async def _noisy_key(place: Place) -> str:
+async def _noisy_key(place: LoadTarget) -> str:
     """Of a new tenant, alone on a plan without limits: only fairness holds it back."""
     async with httpx.AsyncClient(base_url=place.url, timeout=30) as client:
-        return await make_tenant(client, place.key, f"noisy-{secrets.token_hex(4)}", {})
+        return await create_tenant(client, place.key, f"noisy-{secrets.token_hex(4)}", {})
 
 
 def _value(others: Sequence[str], name: str) -> str:

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.tenants import EVERY_LIMIT
-from load_tests.benchmarks.common.wrk import Load, require_wrk, run_wrk
+from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.machine import describe_machine
 
 WORDS = 50
@@ -32,28 +32,28 @@ RATIO_TARGET, ADDED_MS = 0.85, 0.5
 
 
 @dataclass(frozen=True)
-class Case:
+class PathCase:
     """One thing to measure: where, with what body, against which yardsticks."""
 
     name: str
     path: str
     body: bytes
-    yardsticks: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
 
 
-def cases() -> list[Case]:
+def cases() -> list[PathCase]:
     chat = {"model": "echo", "messages": [{"role": "user", "content": PROMPT}]}
     bare = {"messages": chat["messages"], "max_tokens": WORDS}
     streamed = {**chat, "max_tokens": WORDS, "stream": True}
     return [
-        Case("bare ASGI", "/asgi/chat", _json(bare)),
-        Case("bare FastAPI", "/hello/chat", _json(bare)),
-        Case("bare chain", "/chain/chat", _json(bare)),
-        Case("open chat", "/open/v1/chat/completions", _json(chat)),
-        Case("mobula chat", "/v1/chat/completions", _json(chat), ("bare chain", "open chat")),
-        Case("bare chain, stream", "/chain/stream", _json(bare)),
-        Case("open chat, stream", "/open/v1/chat/completions", _json(streamed)),
-        Case(
+        PathCase("bare ASGI", "/asgi/chat", _json(bare)),
+        PathCase("bare FastAPI", "/hello/chat", _json(bare)),
+        PathCase("bare chain", "/chain/chat", _json(bare)),
+        PathCase("open chat", "/open/v1/chat/completions", _json(chat)),
+        PathCase("mobula chat", "/v1/chat/completions", _json(chat), ("bare chain", "open chat")),
+        PathCase("bare chain, stream", "/chain/stream", _json(bare)),
+        PathCase("open chat, stream", "/open/v1/chat/completions", _json(streamed)),
+        PathCase(
             "mobula chat, stream",
             "/v1/chat/completions",
             _json(streamed),
@@ -68,10 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     require_wrk()
     with LocalServe() as local, tempfile.TemporaryDirectory() as scratch:
         console.print("deploying the bare apps and mobula ...")
-        local.deploy_yardsticks()
+        local.deploy_baselines()
         key = local.deploy_mobula()
-        local.deploy_open()
-        limit_everything(local.url, key)
+        local.deploy_without_tenancy()
+        apply_every_limit(local.url, key)
         runs = _measure(local.url, key, options, Path(scratch), console)
     report = _report(runs, options)
     _show(report, console)
@@ -90,7 +90,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-Runs = dict[tuple[str, int], list[Load]]
+Runs = dict[tuple[str, int], list[WrkResult]]
 
 
 def _measure(
@@ -134,7 +134,7 @@ def _report(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
                 "ratio": row["requests_s"] / _median(runs[name, many], "requests_s"),
                 "added_ms": row["p50_ms_alone"] - _median(runs[name, 1], "p50_ms"),
             }
-            for name in case.yardsticks
+            for name in case.baselines
         }
         rows.append(row)
     passed = all(
@@ -158,7 +158,7 @@ def _report(runs: Runs, options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _median(loads: list[Load], field: str) -> float:
+def _median(loads: list[WrkResult], field: str) -> float:
     return statistics.median(getattr(load, field) for load in loads)
 
 
@@ -184,7 +184,7 @@ def _show(report: dict[str, object], console: Console) -> None:
     console.print(f"targets {report['targets']}: {'met' if report['passed'] else 'MISSED'}")
 
 
-def limit_everything(url: str, key: str) -> None:
+def apply_every_limit(url: str, key: str) -> None:
     """Put the bench's tenant on a plan that checks every kind of limit and meets none."""
     plan = {"id": "default", **EVERY_LIMIT}
     headers = {"Authorization": f"Bearer {key}"}

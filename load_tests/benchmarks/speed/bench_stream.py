@@ -36,7 +36,7 @@ from deployments.model.spec import ModelSpec
 from deployments.model.text.text_model import TextModel
 from deployments.model.text.tokenizer import TextTokenizer
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.wrk import Load, require_wrk, run_wrk
+from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.machine import describe_machine
 
 PROMPT = "Write an Instagram caption about a rooftop coffee bar with a view of the harbour"
@@ -110,7 +110,7 @@ async def _measure(
     return speeds
 
 
-def _through_http(url: str, key: str, options: argparse.Namespace, scratch: Path) -> Load:
+def _through_http(url: str, key: str, options: argparse.Namespace, scratch: Path) -> WrkResult:
     body = {
         "model": "nano",
         "messages": [{"role": "user", "content": PROMPT}],

@@ -71,7 +71,7 @@ _counter: ContextVar[CallCounter | None] = ContextVar("call_counter", default=No
 def profile_calls() -> Iterator[None]:
     """Lets counters count on the running event loop and in threads that are started from now on."""
     loop = asyncio.get_running_loop()
-    loop.set_task_factory(_create_task)
+    loop.set_task_factory(_create_task)  # type: ignore[arg-type]
     threading.setprofile(_on_event)
     sys.setprofile(_on_event)
     try:

@@ -24,15 +24,15 @@ from cluster.runtime.settings import Settings
 from cluster.storage.database import Database, default_url
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import Ledger, UsageEntry
-from load_tests.benchmarks.common.http_client import Wire
+from load_tests.benchmarks.common.http_client import NoRetryClient
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.process_kinds import by_kind
+from load_tests.benchmarks.common.process_kinds import group_by_kind
 from load_tests.benchmarks.common.redis_process import RedisProcess
-from load_tests.benchmarks.common.tenants import make_tenant
+from load_tests.benchmarks.common.tenants import create_tenant
 from load_tests.benchmarks.common.wrk import run_wrk
-from load_tests.benchmarks.faults.chaos.verified_requests import Asker
-from load_tests.benchmarks.speed.bench_path import PROMPT, limit_everything
-from load_tests.benchmarks.speed.capacity_model import Cost, Costs, Kind
+from load_tests.benchmarks.faults.chaos.verified_requests import VerifyingClient
+from load_tests.benchmarks.speed.bench_path import PROMPT, apply_every_limit
+from load_tests.benchmarks.speed.capacity_model import Kind, MeasuredCosts, RequestCost
 from load_tests.benchmarks.speed.compare.contenders import PACE, STREAM, Target
 from load_tests.benchmarks.speed.compare.streams import run_streams
 
@@ -44,7 +44,7 @@ CELLS, FLUSHES = 200, 20  # rows of one write of the ledger, and writes
 
 
 @dataclass(frozen=True)
-class Spent:
+class CpuSample:
     """CPU milliseconds a second, memory and processes by kind, over some seconds."""
 
     cpu_ms: Mapping[str, float]
@@ -52,18 +52,18 @@ class Spent:
     processes: Mapping[str, int]
 
 
-def measure(
+def measure_costs(
     local: LocalServe,
     seconds: float,
     tenants: int,
     say: Callable[[str], None],
     redis: RedisProcess | None = None,
-) -> Costs:
+) -> MeasuredCosts:
     """All of it; takes about ten times `seconds` and half a minute. `redis` keeps the limits where
     it is given."""
     authority = "embedded" if redis is None else "redis"
     deploy(local, 1, authority)
-    limit_everything(local.url, local.key)
+    apply_every_limit(local.url, local.key)
     with tempfile.TemporaryDirectory() as folder:
         requests = {kind: _request(local, kind, seconds, Path(folder), say) for kind in LOADS}
     idle = _idle(local, seconds)
@@ -75,10 +75,10 @@ def measure(
     controller = [spent.cpu_ms.get("controller", 0.0) for spent in (idle, many)]
     slope = max(0.0, (controller[1] - controller[0]) / (MORE - 1))
     say("the ledger ...")
-    return Costs(
+    return MeasuredCosts(
         requests=requests,
         limiter_ms=limiter_ms,
-        ledger_ms=asyncio.run(ledger_ms(CELLS, FLUSHES)),
+        ledger_ms=asyncio.run(measure_ledger_ms(CELLS, FLUSHES)),
         controller_ms=slope,
         controller_idle_ms=max(0.0, controller[0] - 2 * slope),
         node_ms=_node(idle.cpu_ms),
@@ -103,7 +103,7 @@ def deploy(local: LocalServe, models: int, authority: str) -> None:
         "video": {"enabled": False},
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
-    local.wait_until_whole("Model:echo")
+    local.wait_until_healthy("Model:echo")
 
 
 def _unary(target: Target, seconds: float, scratch: Path) -> float:
@@ -128,7 +128,7 @@ LOADS: dict[Kind, tuple[dict[str, Any], Callable[[Target, float, Path], float]]]
 
 def _request(
     local: LocalServe, kind: Kind, seconds: float, scratch: Path, say: Callable[[str], None]
-) -> Cost:
+) -> RequestCost:
     """CPU of each process for one request, under load."""
     body, load = LOADS[kind]
     target = Target(local.url + CHAT, local.key, json.dumps(body).encode())
@@ -138,7 +138,7 @@ def _request(
     after = _cpu(local)
     spent = {name: after.get(name, 0.0) - before.get(name, 0.0) for name in after}
     models = sum(ms for name, ms in spent.items() if name.startswith("Model:"))
-    cost = Cost(
+    cost = RequestCost(
         spent.get("haproxy", 0.0) / requests, spent["Ingress"] / requests, models / requests
     )
     say(f"{kind}: {requests / seconds:,.0f}/s, {cost}")
@@ -148,7 +148,7 @@ def _request(
 def _cpu(local: LocalServe) -> dict[str, float]:
     """CPU milliseconds so far, by kind of process."""
     found = {}
-    for kind, processes in by_kind(local.processes()).items():
+    for kind, processes in group_by_kind(local.processes()).items():
         found[kind] = sum(_cpu_ms(process) for process in processes)
     return found
 
@@ -161,17 +161,17 @@ def _cpu_ms(process: psutil.Process) -> float:
     return 1e3 * float(times.user + times.system)
 
 
-def _idle(local: LocalServe, seconds: float) -> Spent:
+def _idle(local: LocalServe, seconds: float) -> CpuSample:
     """With nothing to do, once what came before has settled."""
     time.sleep(SETTLE_S)
     return _over(local, seconds, lambda: time.sleep(seconds))
 
 
-def _over(local: LocalServe, seconds: float, act: Callable[[], None]) -> Spent:
+def _over(local: LocalServe, seconds: float, act: Callable[[], None]) -> CpuSample:
     before = _cpu(local)
     act()
-    after, kinds = _cpu(local), by_kind(local.processes())
-    return Spent(
+    after, kinds = _cpu(local), group_by_kind(local.processes())
+    return CpuSample(
         {kind: (after[kind] - before.get(kind, 0.0)) / seconds for kind in after},
         {kind: sum(_rss_mib(each) for each in some) for kind, some in kinds.items()},
         {kind: len(some) for kind, some in kinds.items()},
@@ -217,16 +217,16 @@ async def _keys(local: LocalServe, tenants: int) -> list[str]:
     plan = {"rates": rates, "concurrency": {"limit": 1000}}
     async with httpx.AsyncClient(base_url=local.url, timeout=30) as client:
         name = f"c{time.monotonic_ns():x}"
-        made = [make_tenant(client, local.key, f"{name}-{at}", plan) for at in range(tenants)]
+        made = [create_tenant(client, local.key, f"{name}-{at}", plan) for at in range(tenants)]
         return [await each for each in made]
 
 
 async def _all_active(local: LocalServe, keys: Sequence[str], seconds: float) -> None:
     """Two requests a second for each tenant."""
-    wire, until = Wire(local.url), time.monotonic() + seconds
+    wire, until = NoRetryClient(local.url), time.monotonic() + seconds
 
     async def tenant(key: str, number: int) -> None:
-        asker = Asker(wire, key, 0.0, 30.0)
+        asker = VerifyingClient(wire, key, 0.0, 30.0)
         await asyncio.sleep(_PACE_S * number / len(keys))
         while time.monotonic() < until:
             await asyncio.gather(asker.unary("echo", "hello"), asyncio.sleep(_PACE_S))
@@ -235,7 +235,7 @@ async def _all_active(local: LocalServe, keys: Sequence[str], seconds: float) ->
     wire.close()
 
 
-async def ledger_ms(cells: int, flushes: int) -> float:
+async def measure_ledger_ms(cells: int, flushes: int) -> float:
     """The median of writing a second's usage of so many keys into SQLite, in milliseconds."""
     took = []
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ KINDS: tuple[Kind, ...] = ("uncached", "cached", "stream")
 
 
 @dataclass(frozen=True)
-class Cost:
+class RequestCost:
     """CPU milliseconds of one request, by the process that spends them."""
 
     haproxy_ms: float
@@ -32,14 +32,14 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Costs:
+class MeasuredCosts:
     """`limiter_ms`: CPU of the limits' authority a second, for each tenant that is active at an
     ingress replica. `ledger_ms`: one ingress replica's write of a second's usage. `controller_ms`:
     CPU of Serve's controller a second and replica, `node_ms` that of Ray's and Serve's other
     processes a second on a node that does nothing.
     """
 
-    requests: Mapping[Kind, Cost]
+    requests: Mapping[Kind, RequestCost]
     limiter_ms: float
     ledger_ms: float
     controller_ms: float
@@ -50,7 +50,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Machine:
+class NodeSize:
     """One node. `usable` is the share of its cores that may be busy on average."""
 
     cores: int = 16
@@ -61,7 +61,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Load:
+class RequestMix:
     """Shares of the kinds of request (they add up to 1), how long one of each is open, tenants that
     are active within a second, and of a model replica its slots and a request's time in one.
     `service_cores` is what the model itself keeps busy for a request in its slot, where it runs on
@@ -76,7 +76,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedServices:
     """Ceilings of what all nodes share, each a share of one core or a rate a second."""
 
     controller_cores: float = 0.7
@@ -104,7 +104,9 @@ class Capacity:
     ceilings: tuple[Ceiling, ...]
 
 
-def plan(nodes: int, machine: Machine, costs: Costs, load: Load, shared: Shared) -> Capacity:
+def plan_capacity(
+    nodes: int, machine: NodeSize, costs: MeasuredCosts, load: RequestMix, shared: SharedServices
+) -> Capacity:
     """Replicas are as many as there is work for: none is busier than the nodes are."""
     mean = _mean(costs, load)
     core_s = nodes * machine.cores * machine.usable - nodes * costs.node_ms / 1e3
@@ -127,7 +129,9 @@ def plan(nodes: int, machine: Machine, costs: Costs, load: Load, shared: Shared)
     return Capacity(nodes, carried, *_replicas(carried, machine, load, mean), tuple(ceilings))
 
 
-def _replicas(rate: float, machine: Machine, load: Load, mean: Cost) -> tuple[int, int]:
+def _replicas(
+    rate: float, machine: NodeSize, load: RequestMix, mean: RequestCost
+) -> tuple[int, int]:
     """Of the ingress, and of models: as many as there is work and as are open at once."""
     ingress = rate * mean.ingress_ms / 1e3 / machine.usable
     busy = rate * mean.model_ms / 1e3 / machine.usable
@@ -135,29 +139,31 @@ def _replicas(rate: float, machine: Machine, load: Load, mean: Cost) -> tuple[in
     return max(1, math.ceil(ingress)), max(1, math.ceil(max(busy, full)))
 
 
-def _mean(costs: Costs, load: Load) -> Cost:
+def _mean(costs: MeasuredCosts, load: RequestMix) -> RequestCost:
     """Of one request of the mixture; a model that runs on the node's cores is in it."""
     pairs = [(share, costs.requests[kind]) for kind, share in load.shares.items()]
     own_ms = 1e3 * load.service_cores * _open(load, ("uncached", "stream"))
-    return Cost(
+    return RequestCost(
         sum(share * cost.haproxy_ms for share, cost in pairs),
         sum(share * cost.ingress_ms for share, cost in pairs),
         sum(share * cost.model_ms for share, cost in pairs) + own_ms,
     )
 
 
-def _open(load: Load, kinds: Sequence[Kind]) -> float:
+def _open(load: RequestMix, kinds: Sequence[Kind]) -> float:
     """Requests of these kinds that are open at any time, for each request a second (Little)."""
     return sum(load.shares.get(kind, 0.0) * load.open_s.get(kind, 0.0) for kind in kinds)
 
 
-def _memory(nodes: int, machine: Machine, costs: Costs, rate: float, replicas: int) -> Ceiling:
+def _memory(
+    nodes: int, machine: NodeSize, costs: MeasuredCosts, rate: float, replicas: int
+) -> Ceiling:
     room = nodes * (machine.memory_mib - costs.node_mib) / costs.replica_mib
     why = f"{costs.replica_mib:.0f} MiB a replica, {costs.node_mib:.0f} MiB a node without one"
     return Ceiling("the nodes' memory", rate * max(0.0, room) / replicas, why)
 
 
-def _haproxy(nodes: int, machine: Machine, load: Load, mean: Cost) -> list[Ceiling]:
+def _haproxy(nodes: int, machine: NodeSize, load: RequestMix, mean: RequestCost) -> list[Ceiling]:
     """One on each node, with so many threads and connections."""
     open_s = _open(load, KINDS)
     connections = nodes * machine.haproxy_connections
@@ -174,7 +180,9 @@ def _haproxy(nodes: int, machine: Machine, load: Load, mean: Cost) -> list[Ceili
     ]  # fmt: skip
 
 
-def _controller(shared: Shared, costs: Costs, rate: float, replicas: int) -> Ceiling:
+def _controller(
+    shared: SharedServices, costs: MeasuredCosts, rate: float, replicas: int
+) -> Ceiling:
     """It watches every replica, whatever they do."""
     left = max(0.0, shared.controller_cores - costs.controller_idle_ms / 1e3)
     most = 1e3 * left / costs.controller_ms if costs.controller_ms else math.inf
@@ -182,7 +190,9 @@ def _controller(shared: Shared, costs: Costs, rate: float, replicas: int) -> Cei
     return Ceiling("Serve's controller", rate * most / replicas, why)
 
 
-def _limiter(shared: Shared, costs: Costs, load: Load, rate: float, ingress: int) -> Ceiling:
+def _limiter(
+    shared: SharedServices, costs: MeasuredCosts, load: RequestMix, rate: float, ingress: int
+) -> Ceiling:
     """Every ingress replica renews the leases of every tenant that is active at it."""
     pairs = ingress * load.tenants
     most = 1e3 * shared.limiter_cores / costs.limiter_ms if costs.limiter_ms else math.inf
@@ -190,7 +200,7 @@ def _limiter(shared: Shared, costs: Costs, load: Load, rate: float, ingress: int
     return Ceiling("the limits' authority", rate * most / pairs, why)
 
 
-def _database(shared: Shared, costs: Costs, rate: float, ingress: int) -> Ceiling:
+def _database(shared: SharedServices, costs: MeasuredCosts, rate: float, ingress: int) -> Ceiling:
     """Every ingress replica writes its usage once a second."""
     most = 1e3 * shared.database_cores / costs.ledger_ms if costs.ledger_ms else math.inf
     why = f"{costs.ledger_ms:.1f} ms a replica and second"

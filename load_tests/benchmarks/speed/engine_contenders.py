@@ -20,7 +20,7 @@ MAX_RUNNING = 32
 _CACHE_TOKENS = 64 * 256
 
 
-class Contender(Protocol):
+class EngineContender(Protocol):
     """`serial`: it takes one request at a time, so more at once would change nothing."""
 
     name: str
@@ -146,9 +146,9 @@ class PlainBatching:
         self._manager.start()
 
 
-def contenders(files: ModelFiles, threads: int) -> list[Contender]:
+def create_contenders(files: ModelFiles, threads: int) -> list[EngineContender]:
     """Everything that this machine can run for this model; Mobula's own first."""
-    found: list[Contender] = []
+    found: list[EngineContender] = []
     if files.ir is not None:
         sizing = OpenVinoSizing(MAX_RUNNING, _CACHE_TOKENS, threads)
         whole = OpenVinoEngine("bench", files.ir, sizing)

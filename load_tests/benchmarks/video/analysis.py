@@ -21,25 +21,27 @@ from deployments.video.analysis import (
     single_chunk,
 )
 from deployments.video.probe.probe import probe
-from load_tests.benchmarks.video.context import Setting, ffmpeg
-from load_tests.benchmarks.video.cost import Work, in_turn, least, rows_of
-from load_tests.benchmarks.video.goals import Pair, Row, needed
-from load_tests.benchmarks.video.planted_recordings import planted
+from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
+from load_tests.benchmarks.video.cost import Work, build_rows, measure_in_turn, select_least
+from load_tests.benchmarks.video.goals import ContenderPair, GoalRow, select_contenders
+from load_tests.benchmarks.video.planted_recordings import measure_planted_recordings
 
 DECODE = "ffmpeg -i in -map 0:v -f null -"
 DETECT = "scenedetect detect-adaptive list-scenes"
 PAIRS = (
-    Pair("S1", "exact analysis", "exact", "decode", DECODE, "cpu", 1.15, 1.05),
-    Pair("S2", "exact analysis", "exact", "scenedetect", DETECT, "wall", 0.75),
-    Pair("S3", "fast analysis", "fast", "decode", DECODE),
-    Pair("S4", "two workers", "two workers", "one worker", "one worker", "wall", 0.60),
+    ContenderPair("S1", "exact analysis", "exact", "decode", DECODE, "cpu", 1.15, 1.05),
+    ContenderPair("S2", "exact analysis", "exact", "scenedetect", DETECT, "wall", 0.75),
+    ContenderPair("S3", "fast analysis", "fast", "decode", DECODE),
+    ContenderPair("S4", "two workers", "two workers", "one worker", "one worker", "wall", 0.60),
 )
 LONG = 6  # times the recording: two processes start, which is not what fast analysis is chosen for
-LONG_PAIR = Pair("S3", f"fast, {LONG} times as long", "fast", "decode", DECODE, "cpu", 0.10)
+LONG_PAIR = ContenderPair(
+    "S3", f"fast, {LONG} times as long", "fast", "decode", DECODE, "cpu", 0.10
+)
 
 
 @dataclass(frozen=True)
-class Analysis:
+class AnalysisContenders:
     """The product's own pieces, as many at a time as there are `workers`."""
 
     source: MediaSource
@@ -74,31 +76,33 @@ class Analysis:
             merge(self.source.info, seen, sound.result())
 
 
-def analysing(setting: Setting) -> list[Row]:
-    pairs = [pair for pair in PAIRS if pair.goal in setting.goals]
-    analysis = Analysis(setting.recording, setting.folder("analysis"), setting.options.workers)
-    wanted = needed(pairs)
-    every = _contenders(setting, analysis)
-    if "scenedetect" in wanted:
-        setting.peers  # noqa: B018 - installed before anything is measured
-    analysis.fast()  # warms up
-    costs = in_turn(
-        {name: work for name, work in every.items() if name in wanted},
-        setting.options.rounds,
-        lambda text: setting.say(f"analysis: {text}"),
+def measure_analysis(benchmark: VideoBenchmark) -> list[GoalRow]:
+    pairs = [pair for pair in PAIRS if pair.goal in benchmark.goals]
+    analysis = AnalysisContenders(
+        benchmark.recording, benchmark.folder("analysis"), benchmark.options.workers
     )
-    setting.raw["analysis"] = rows_of(costs)
-    found = least(costs)
+    wanted = select_contenders(pairs)
+    every = _contenders(benchmark, analysis)
+    if "scenedetect" in wanted:
+        benchmark.peers  # noqa: B018 - installed before anything is measured
+    analysis.fast()  # warms up
+    costs = measure_in_turn(
+        {name: work for name, work in every.items() if name in wanted},
+        benchmark.options.rounds,
+        lambda text: benchmark.print(f"analysis: {text}"),
+    )
+    benchmark.raw["analysis"] = build_rows(costs)
+    found = select_least(costs)
     rows = [row for pair in pairs for row in pair.rows(found)]
-    if "S3" in setting.goals:
-        rows += _long(setting, analysis)
-    if "S4" in setting.goals:
+    if "S3" in benchmark.goals:
+        rows += _long(benchmark, analysis)
+    if "S4" in benchmark.goals:
         rows.append(_same(analysis))
-    return sorted([*rows, *planted(setting)], key=lambda row: row.goal)
+    return sorted([*rows, *measure_planted_recordings(benchmark)], key=lambda row: row.goal)
 
 
-def _contenders(setting: Setting, analysis: Analysis) -> Mapping[str, Work]:
-    path, halves = setting.recording.path, analysis.halves()
+def _contenders(benchmark: VideoBenchmark, analysis: AnalysisContenders) -> Mapping[str, Work]:
+    path, halves = benchmark.recording.path, analysis.halves()
     one = replace(single_chunk(), threads=1)
     decode = ("-i", str(path), "-map", "0:v", "-f", "null", "-")
     return {
@@ -107,11 +111,11 @@ def _contenders(setting: Setting, analysis: Analysis) -> Mapping[str, Work]:
         "fast": analysis.fast,
         "two workers": lambda: analysis.looked(halves, 2),
         "one worker": lambda: analysis.looked([one], 1),
-        "scenedetect": lambda: setting.peers.detect(path),
+        "scenedetect": lambda: benchmark.peers.detect(path),
     }
 
 
-def _long(setting: Setting, analysis: Analysis) -> list[Row]:
+def _long(benchmark: VideoBenchmark, analysis: AnalysisContenders) -> list[GoalRow]:
     """Once each: CPU-seconds of so long a run differ little."""
     path = analysis.folder / "long.mp4"
     again = ("-stream_loop", str(LONG - 1), "-i", str(analysis.source.path), "-c", "copy")
@@ -119,13 +123,13 @@ def _long(setting: Setting, analysis: Analysis) -> list[Row]:
     long = replace(analysis, source=MediaSource(path, probe(path, analysis.folder), "bench"))
     decode = ("-i", path.name, "-map", "0:v", "-f", "null", "-")
     works = {"decode": lambda: ffmpeg(analysis.folder, *decode), "fast": long.fast}
-    costs = in_turn(works, 1, lambda text: setting.say(f"analysis, long: {text}"))
-    setting.raw["analysis, long"] = rows_of(costs)
+    costs = measure_in_turn(works, 1, lambda text: benchmark.print(f"analysis, long: {text}"))
+    benchmark.raw["analysis, long"] = build_rows(costs)
     path.unlink()
-    return LONG_PAIR.rows(least(costs))
+    return LONG_PAIR.rows(select_least(costs))
 
 
-def _same(analysis: Analysis) -> Row:
+def _same(analysis: AnalysisContenders) -> GoalRow:
     different = len({analysis.features(wanted) for wanted in (1, 2, 5)})
     what = "different features of 1, 2, 5 chunks"
-    return Row("S4", what, "", different, unit="", at_most=1)
+    return GoalRow("S4", what, "", different, unit="", at_most=1)

@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
-from load_tests.benchmarks.common.reference_tools import installed, versions
-from load_tests.benchmarks.video.highlights.samples import Sample, sample
-from load_tests.benchmarks.video.highlights.suite import ablated, figures_of, rows_of
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.reference_tools import find_installed, list_versions
+from load_tests.benchmarks.video.highlights.samples import PlantedSample, load_sample
+from load_tests.benchmarks.video.highlights.suite import build_rows, measure_ablations, measure_all
 from load_tests.machine import describe_machine
 
 
@@ -30,63 +30,67 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     with _folder(options.folder) as folder:
         samples = list(_samples(range(options.first, options.first + options.seeds), folder))
-    figures = figures_of(samples) + (ablated(samples) if options.ablate else [])
-    figures += _costs(samples)
-    Console().print(table_of(figures))
+    measurements = measure_all(samples) + (measure_ablations(samples) if options.ablate else [])
+    measurements += _costs(samples)
+    Console().print(build_table(measurements))
     print(f"PySceneDetect: {_compared(samples)}")
     if options.json:
-        options.json.write_text(json.dumps(_report(options, samples, figures), indent=2) + "\n")
-    return 0 if all_met(figures) or not options.check else 1
+        options.json.write_text(
+            json.dumps(_report(options, samples, measurements), indent=2) + "\n"
+        )
+    return 0 if all_met(measurements) or not options.check else 1
 
 
-def _samples(seeds: range, folder: Path) -> Iterator[Sample]:
+def _samples(seeds: range, folder: Path) -> Iterator[PlantedSample]:
     for seed in seeds:
-        one = sample(seed, folder, compared=True)
+        one = load_sample(seed, folder, compared=True)
         yield one
         print(
             f"seed {seed}: {one.truth.duration:.0f} s, {len(one.truth.planted)} moments", flush=True
         )
 
 
-def _compared(samples: Sequence[Sample]) -> str:
+def _compared(samples: Sequence[PlantedSample]) -> str:
     """With which version, or why with none."""
     if all(one.others for one in samples):
-        return versions()["scenedetect-headless"]
-    return "not run on recordings kept before" if installed() else "not installed"
+        return list_versions()["scenedetect-headless"]
+    return "not run on recordings kept before" if find_installed() else "not installed"
 
 
-def _costs(samples: Sequence[Sample]) -> list[Figure]:
+def _costs(samples: Sequence[PlantedSample]) -> list[Measurement]:
     """Of those made now, not kept from an earlier run."""
     made = [one for one in samples if one.written_s]
     length = sum(one.truth.duration for one in made)
     if not made:
         return []
     return [
-        Figure("cost", "recordings", length / 60, "min"),
-        Figure("cost", "written in", sum(one.written_s for one in made), "s"),
-        Figure("cost", "analysed in", sum(one.analysed_s for one in made), "s"),
+        Measurement("cost", "recordings", length / 60, "min"),
+        Measurement("cost", "written in", sum(one.written_s for one in made), "s"),
+        Measurement("cost", "analysed in", sum(one.analysed_s for one in made), "s"),
     ]
 
 
 def _report(
-    options: argparse.Namespace, samples: Sequence[Sample], figures: Sequence[Figure]
+    options: argparse.Namespace,
+    samples: Sequence[PlantedSample],
+    measurements: Sequence[Measurement],
 ) -> dict[str, object]:
     return {
         "benchmark": "planted highlights",
         "machine": describe_machine(),
         "conditions": {"first_seed": options.first, "seeds": options.seeds},
         "scenedetect": _compared(samples),
-        "figures": [figure.row() for figure in figures],
+        "figures": [measurement.to_dict() for measurement in measurements],
         "recordings": [
             {
                 "seed": one.truth.seed,
                 "duration_s": one.truth.duration,
                 "moments": len(one.truth.planted),
-                "found": rows_of(one),
+                "found": build_rows(one),
             }
             for one in samples
         ],
-        "passed": all_met(figures),
+        "passed": all_met(measurements),
     }
 
 

@@ -16,53 +16,60 @@ from pathlib import Path
 
 from rich.console import Console
 
-from load_tests.benchmarks.common.reference_tools import versions
-from load_tests.benchmarks.video.analysis import analysing
-from load_tests.benchmarks.video.context import Setting
-from load_tests.benchmarks.video.executor_overhead import crew
-from load_tests.benchmarks.video.goals import GOALS, Row, markdown_of, missed, summary, table_of
+from load_tests.benchmarks.common.reference_tools import list_versions
+from load_tests.benchmarks.video.analysis import measure_analysis
+from load_tests.benchmarks.video.context import VideoBenchmark
+from load_tests.benchmarks.video.executor_overhead import measure_executor_overhead
+from load_tests.benchmarks.video.goals import (
+    GOALS,
+    GoalRow,
+    build_markdown,
+    build_table,
+    list_missed,
+    summarize,
+)
 from load_tests.benchmarks.video.highlights.planting import SHORTEST_S
-from load_tests.benchmarks.video.job import job
-from load_tests.benchmarks.video.memory import memory
-from load_tests.benchmarks.video.render import rendering
+from load_tests.benchmarks.video.job import measure_job
+from load_tests.benchmarks.video.memory import measure_memory
+from load_tests.benchmarks.video.render import measure_rendering
 from load_tests.machine import describe_machine
 
-Part = Callable[[Setting], list[Row]]
+Part = Callable[[VideoBenchmark], list[GoalRow]]
 
 PARTS: tuple[tuple[frozenset[str], Part], ...] = (
-    (frozenset({"S1", "S2", "S3", "S4"}), analysing),
-    (frozenset({"S5", "S6", "S8", "S9", "S10"}), rendering),
-    (frozenset({"S12"}), memory),
-    (frozenset({"S7"}), crew),  # from here on a cluster runs
-    (frozenset({"S11"}), job),
+    (frozenset({"S1", "S2", "S3", "S4"}), measure_analysis),
+    (frozenset({"S5", "S6", "S8", "S9", "S10"}), measure_rendering),
+    (frozenset({"S12"}), measure_memory),
+    (frozenset({"S7"}), measure_executor_overhead),  # from here on a cluster runs
+    (frozenset({"S11"}), measure_job),
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     console = Console()
-    rows: list[Row] = []
+    rows: list[GoalRow] = []
     with tempfile.TemporaryDirectory(prefix="bench-video-") as scratch, ExitStack() as stack:
-        setting = Setting(options, options.goals, console, Path(scratch), stack)
+        benchmark = VideoBenchmark(options, options.goals, console, Path(scratch), stack)
         for goals, part in PARTS:
             if goals & set(options.goals):
-                found = part(setting)
-                console.print(table_of(found))
+                found = part(benchmark)
+                console.print(build_table(found))
                 rows += found
     rows.sort(key=lambda row: int(row.goal[1:]))
     if len(rows) > 1:
-        console.print(table_of(rows))
-    console.print(summary(rows))
+        console.print(build_table(rows))
+    console.print(summarize(rows))
     if options.json:
-        report = report_of(rows, options, setting.raw)
+        report = build_report(rows, options, benchmark.raw)
         options.json.write_text(json.dumps(report, indent=2) + "\n")
     if options.markdown:
-        options.markdown.write_text(markdown_of(rows))
-    return 1 if options.check and missed(rows) else 0
+        options.markdown.write_text(build_markdown(rows))
+    return 1 if options.check and list_missed(rows) else 0
 
 
-def report_of(
-    rows: Sequence[Row], options: argparse.Namespace, raw: dict[str, object]
+def build_report(
+    rows: Sequence[GoalRow], options: argparse.Namespace, raw: dict[str, object]
 ) -> dict[str, object]:
     asked = {
         name: str(value) if isinstance(value, Path) else value
@@ -72,15 +79,15 @@ def report_of(
     return {
         "benchmark": "video",
         "machine": describe_machine(),
-        "peers": versions(),
+        "peers": list_versions(),
         "conditions": asked,
-        "goals": [row.row() for row in rows],
-        "passed": not missed(rows),
+        "goals": [row.to_dict() for row in rows],
+        "passed": not list_missed(rows),
         "raw": raw,
     }
 
 
-def goals_of(text: str) -> list[str]:
+def parse_goals(text: str) -> list[str]:
     """The goals of a comma-separated list; raises ArgumentTypeError naming what there is."""
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
     if not names or any(name not in GOALS for name in names):
@@ -102,7 +109,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--goals", type=goals_of, default=list(GOALS), help="such as S1,S5 [default: all]")
+    add("--goals", type=parse_goals, default=list(GOALS), help="such as S1,S5 [default: all]")
     add("--rounds", type=int, default=3, help="how often each contender takes its turn")
     add("--seconds", type=float, default=40.0, help="of the recording; clips have a fifth of it")
     add("--source", type=Path, help="a 1080p recording to use instead of one that is made")

@@ -18,7 +18,7 @@ SQUARE = OutputPlan(Framing("1:1", False, 0.5625, 1.0, (CropKeyframe(0, 0.2, 0),
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class BenchmarkClip:
     """`said` is what is spoken in it."""
 
     source: MediaSource
@@ -30,11 +30,11 @@ class Clip:
     def output(self) -> OutputPlan:
         return self.plan.outputs[0]
 
-    def uncaptioned(self) -> "Clip":
+    def uncaptioned(self) -> "BenchmarkClip":
         bare = tuple(replace(output, ass=None) for output in self.plan.outputs)
         return replace(self, plan=replace(self.plan, outputs=bare))
 
-    def of(self, *outputs: OutputPlan) -> "Clip":
+    def of(self, *outputs: OutputPlan) -> "BenchmarkClip":
         return replace(self, plan=replace(self.plan, outputs=outputs))
 
     def finish(self) -> None:
@@ -49,7 +49,9 @@ class Clip:
         render(self.plan, self.source, self.folder, None, lambda: False)
 
 
-def prepared(source: MediaSource, folder: Path, start: Seconds, length: Seconds) -> Clip:
+def prepare_clip(
+    source: MediaSource, folder: Path, start: Seconds, length: Seconds
+) -> BenchmarkClip:
     """Of `length` seconds from `start` on; its crop moves all the time."""
     end = start + length
     words = tuple(
@@ -61,4 +63,4 @@ def prepared(source: MediaSource, folder: Path, start: Seconds, length: Seconds)
     keys = (CropKeyframe(start, 0.3, 0.0), CropKeyframe(end, 0.4, 0.0))
     framing = Framing("9:16", False, WIDE, 1.0, keys)
     plan = ClipPlan(1, start, end, (OutputPlan(framing, WIDTH, HEIGHT, made.ass),))
-    return Clip(source, plan, said, folder)
+    return BenchmarkClip(source, plan, said, folder)

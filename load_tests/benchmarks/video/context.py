@@ -18,7 +18,7 @@ from deployments.contracts.media import MediaSource
 from deployments.video.probe.probe import probe
 from deployments.video.sandbox.binary import ffmpeg_binary
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.reference_tools import Peers, peers
+from load_tests.benchmarks.common.reference_tools import ReferenceTools, install_reference_tools
 
 PICTURE = "testsrc2=s=1920x1080:r=30,noise=alls=14:allf=t"  # 10 Mbit/s
 SOUND = "anoisesrc=c=pink:a=0.3:r=48000,tremolo=f=4:d=0.9"
@@ -27,7 +27,7 @@ ECHO = {"id": "echo", "engine": "echo", "source": "echo", "num_cpus": 0.1}
 
 
 @dataclass
-class Setting:
+class VideoBenchmark:
     """`goals` are those wanted; `raw` takes what a part measured, for the report."""
 
     options: argparse.Namespace
@@ -37,7 +37,7 @@ class Setting:
     stack: ExitStack
     raw: dict[str, Any] = field(default_factory=dict)
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         self.console.print(text, style="dim")
 
     def folder(self, name: str) -> Path:
@@ -52,9 +52,9 @@ class Setting:
         return max(1.0, float(self.recording.info.duration) / 5)
 
     @cached_property
-    def peers(self) -> Peers:
-        self.say("PySceneDetect and MoviePy go into an environment of their own ...")
-        return peers()
+    def peers(self) -> ReferenceTools:
+        self.print("PySceneDetect and MoviePy go into an environment of their own ...")
+        return install_reference_tools()
 
     @cached_property
     def recording(self) -> MediaSource:
@@ -65,7 +65,7 @@ class Setting:
         return MediaSource(path, probe(path, folder), "bench")
 
     def _noisy(self) -> Path:
-        self.say(f"making a recording of {self.options.seconds:g} s ...")
+        self.print(f"making a recording of {self.options.seconds:g} s ...")
         path = self.folder("recording") / "noisy.mp4"
         graphs = ("-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", SOUND)
         sound = ("-c:a", "aac", "-ac", "2", "-t", f"{self.options.seconds:g}")
@@ -76,7 +76,7 @@ class Setting:
     def cluster(self) -> LocalServe:
         """Mobula with the echo engine and video on, on a cluster of its own. Ray is imported only
         now."""
-        self.say("starting a cluster of its own ...")
+        self.print("starting a cluster of its own ...")
         local = self.stack.enter_context(LocalServe())
         from graphs.app import build
         from graphs.args import AppArgs

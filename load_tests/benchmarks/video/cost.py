@@ -14,7 +14,7 @@ from time import perf_counter
 import psutil
 
 Work = Callable[[], object]
-Told = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Cost:
     wall_s: float
 
 
-def cost_of(work: Work, elsewhere: Callable[[], float] | None = None) -> Cost:
+def measure_cost(work: Work, elsewhere: Callable[[], float] | None = None) -> Cost:
     """Of `work`, the processes it starts and waits for, and those `elsewhere` counts."""
     other = elsewhere or (lambda: 0.0)
     cpu, wall = _cpu_s() + other(), perf_counter()
@@ -37,7 +37,7 @@ def _cpu_s() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def cpu_of(processes: Iterable[psutil.Process]) -> float:
+def read_cpu_s(processes: Iterable[psutil.Process]) -> float:
     """CPU-seconds so far of these and of all that they started and reaped."""
     total = 0.0
     for process in processes:
@@ -46,10 +46,10 @@ def cpu_of(processes: Iterable[psutil.Process]) -> float:
     return total
 
 
-def in_turn(
+def measure_in_turn(
     contenders: Mapping[str, Work],
     rounds: int,
-    told: Told,
+    told: ProgressCallback,
     elsewhere: Callable[[], float] | None = None,
 ) -> dict[str, list[Cost]]:
     """Each contender's cost in each round; another one begins each time."""
@@ -58,18 +58,18 @@ def in_turn(
     for turn in range(rounds):
         shift = turn % max(1, len(names))
         for name in [*names[shift:], *names[:shift]]:
-            found[name].append(cost_of(contenders[name], elsewhere))
+            found[name].append(measure_cost(contenders[name], elsewhere))
         told(f"round {turn + 1} of {rounds} done: {', '.join(names)}")
     return found
 
 
-def least(costs: Mapping[str, list[Cost]]) -> dict[str, Cost]:
+def select_least(costs: Mapping[str, list[Cost]]) -> dict[str, Cost]:
     return {
         name: Cost(min(one.cpu_s for one in each), min(one.wall_s for one in each))
         for name, each in costs.items()
     }
 
 
-def rows_of(costs: Mapping[str, list[Cost]]) -> dict[str, list[dict[str, float]]]:
+def build_rows(costs: Mapping[str, list[Cost]]) -> dict[str, list[dict[str, float]]]:
     """For the report."""
     return {name: [asdict(one) for one in each] for name, each in costs.items()}

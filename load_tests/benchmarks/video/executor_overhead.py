@@ -1,4 +1,4 @@
-"""S7: what Ray and the sandbox cost: clips through the crew beside `xargs -P` of the same commands.
+"""S7: what Ray and the sandbox cost: clips through the task executor beside `xargs -P`.
 
 In: a cluster of its own. Out: wall and CPU of making the same clips both ways, so many at a time,
 each with one thread. The commands are those that rendering a clip ends in.
@@ -18,50 +18,52 @@ from deployments.video.render.span import find_span
 from deployments.video.render.video_filters import FONTS
 from deployments.video.render.workspace import link_or_copy, open_workspace
 from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
-from load_tests.benchmarks.video.clip import Clip, prepared
-from load_tests.benchmarks.video.context import Setting
-from load_tests.benchmarks.video.cost import cpu_of, in_turn, least, rows_of
-from load_tests.benchmarks.video.goals import Pair, Row
+from load_tests.benchmarks.video.clip import BenchmarkClip, prepare_clip
+from load_tests.benchmarks.video.context import VideoBenchmark
+from load_tests.benchmarks.video.cost import build_rows, measure_in_turn, read_cpu_s, select_least
+from load_tests.benchmarks.video.goals import ContenderPair, GoalRow
 
-PAIR = Pair("S7", "clips through Ray", "ray", "xargs", "xargs -P, same commands", "wall", 1.05)
+PAIR = ContenderPair(
+    "S7", "clips through Ray", "ray", "xargs", "xargs -P, same commands", "wall", 1.05
+)
 LIMITS = ChildLimits(memory_bytes=8 << 30, cpu_s=3600, wall_s=3600.0)
 
 
-def crew(setting: Setting) -> list[Row]:
-    clips, most = setting.options.clips, setting.options.workers
-    setting.say(f"crew: {clips} clips, {most} at a time ...")
-    folder = setting.folder("crew")
-    commands = [command_of(one, folder) for one in _planned(setting, clips, folder)]
+def measure_executor_overhead(benchmark: VideoBenchmark) -> list[GoalRow]:
+    clips, most = benchmark.options.clips, benchmark.options.workers
+    benchmark.print(f"crew: {clips} clips, {most} at a time ...")
+    folder = benchmark.folder("crew")
+    commands = [build_command(one, folder) for one in _prepare_clips(benchmark, clips, folder)]
     scripts = [_script(folder, number, argv) for number, argv in enumerate(commands)]
-    local = setting.cluster
-    through = _Through(folder, most)
+    local = benchmark.cluster
+    through = _ExecutorRunner(folder, most)
     through.warm_up()
-    costs = in_turn(
+    costs = measure_in_turn(
         {
             "ray": lambda: through.run(commands),
             "xargs": lambda: _xargs(folder, scripts, most),
         },
-        setting.options.rounds,
-        lambda text: setting.say(f"crew: {text}"),
-        lambda: cpu_of(local.processes()),
+        benchmark.options.rounds,
+        lambda text: benchmark.print(f"crew: {text}"),
+        lambda: read_cpu_s(local.processes()),
     )
-    setting.raw["crew"] = rows_of(costs)
-    return PAIR.rows(least(costs))
+    benchmark.raw["crew"] = build_rows(costs)
+    return PAIR.rows(select_least(costs))
 
 
-def _planned(setting: Setting, clips: int, folder: Path) -> list[Clip]:
+def _prepare_clips(benchmark: VideoBenchmark, clips: int, folder: Path) -> list[BenchmarkClip]:
     """Clips of a few seconds, at different places, one thread each."""
-    length = setting.clip_s / 2
-    room = max(0.0, setting.recording.info.duration - length - 1)
+    length = benchmark.clip_s / 2
+    room = max(0.0, benchmark.recording.info.duration - length - 1)
     found = []
     for number in range(clips):
         start = 0.4 + room * number / clips
-        one = prepared(setting.recording, folder, start, length)
+        one = prepare_clip(benchmark.recording, folder, start, length)
         found.append(replace(one, plan=replace(one.plan, index=number + 1, threads=1)))
     return found
 
 
-def command_of(clip: Clip, folder: Path) -> tuple[str, ...]:
+def build_command(clip: BenchmarkClip, folder: Path) -> tuple[str, ...]:
     """The one command that encodes it, with the files it reads laid out in `folder`."""
     info = clip.source.info
     work = open_workspace(clip.plan, clip.source, folder, lambda: False)
@@ -75,20 +77,20 @@ def command_of(clip: Clip, folder: Path) -> tuple[str, ...]:
     return made.argv
 
 
-def encoded(argv: tuple[str, ...], folder: Path, cancel: Cancel) -> int:
+def encode(argv: tuple[str, ...], folder: Path, cancel: Cancel) -> int:
     """A piece: the command in the sandbox."""
     return run(SandboxedCommand(argv, folder, LIMITS, cancel=cancel)).status
 
 
-class _Through:
-    """The product's crew; one loop for all rounds, so that nothing is measured twice."""
+class _ExecutorRunner:
+    """The product's task executor; one loop for all rounds, so that nothing is measured twice."""
 
     def __init__(self, folder: Path, most: int) -> None:
         from deployments.clients.serve.task_executor import (
             RayTaskExecutor,  # imports Ray, after the cluster is there
         )
 
-        self._folder, self._most, self._crew = folder, most, RayTaskExecutor()
+        self._folder, self._most, self._executor = folder, most, RayTaskExecutor()
 
     def run(self, commands: list[tuple[str, ...]]) -> None:
         asyncio.run(self._all(commands))
@@ -98,13 +100,13 @@ class _Through:
         asyncio.run(self._all([("/bin/true",)] * self._most))
 
     async def _all(self, commands: list[tuple[str, ...]]) -> None:
-        seats = asyncio.Semaphore(self._most)
+        slots = asyncio.Semaphore(self._most)
 
-        async def seated(argv: tuple[str, ...]) -> Any:
-            async with seats:
-                return await self._crew.run(self._folder, encoded, argv, self._folder)
+        async def run_one(argv: tuple[str, ...]) -> Any:
+            async with slots:
+                return await self._executor.run(self._folder, encode, argv, self._folder)
 
-        await asyncio.gather(*(seated(argv) for argv in commands))
+        await asyncio.gather(*(run_one(argv) for argv in commands))
 
 
 def _script(folder: Path, number: int, argv: tuple[str, ...]) -> str:

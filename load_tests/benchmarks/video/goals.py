@@ -29,7 +29,7 @@ Measure = Literal["cpu", "wall"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GoalRow:
     """One comparison. `ours` and `theirs` are in `unit`; without a bound it is only told. `why`
     says why there is nothing to judge, such as "not built"."""
 
@@ -71,7 +71,7 @@ class Row:
             return self.why
         return ("met" if self.met else "MISSED") if self.is_judged else ""
 
-    def row(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """For JSON, which knows no NaN."""
         numbers = {"ratio": self.ratio, "ours": self.ours}
         finite = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
@@ -79,7 +79,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ContenderPair:
     """Two contenders of one goal, by name, and the measure that is judged; the other is told."""
 
     goal: str
@@ -91,12 +91,12 @@ class Pair:
     at_most: float | None = None
     at_most_wall: float | None = None
 
-    def rows(self, costs: Mapping[str, Cost]) -> list[Row]:
+    def rows(self, costs: Mapping[str, Cost]) -> list[GoalRow]:
         ours, theirs = costs[self.ours], costs[self.theirs]
         bounds = {"cpu": None, "wall": self.at_most_wall, self.by: self.at_most}
         measures = (("CPU", "cpu", "cpu_s"), ("wall", "wall", "wall_s"))
         return [
-            Row(
+            GoalRow(
                 self.goal,
                 f"{self.what}, {shown}",
                 self.baseline,
@@ -108,23 +108,23 @@ class Pair:
         ]
 
 
-def needed(pairs: Iterable[Pair]) -> set[str]:
+def select_contenders(pairs: Iterable[ContenderPair]) -> set[str]:
     """The contenders that these compare."""
     return {name for pair in pairs for name in (pair.ours, pair.theirs)}
 
 
-def missed(rows: Sequence[Row]) -> list[Row]:
+def list_missed(rows: Sequence[GoalRow]) -> list[GoalRow]:
     return [row for row in rows if row.is_judged and not row.met]
 
 
-def table_of(rows: Sequence[Row]) -> Table:
+def build_table(rows: Sequence[GoalRow]) -> Table:
     table = Table("goal", "ours", "beside", "ours", "theirs", "ratio", "target", "")
     for row in rows:
         table.add_row(*_cells(row))
     return table
 
 
-def markdown_of(rows: Sequence[Row]) -> str:
+def build_markdown(rows: Sequence[GoalRow]) -> str:
     """The same table for docs/benchmarks.md."""
     lines = ["| goal | ours | beside | ours | theirs | ratio | target | |"]
     lines.append("|---|---|---|---|---|---|---|---|")
@@ -132,8 +132,8 @@ def markdown_of(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary(rows: Sequence[Row]) -> str:
-    judged, lost = [row for row in rows if row.is_judged], missed(rows)
+def summarize(rows: Sequence[GoalRow]) -> str:
+    judged, lost = [row for row in rows if row.is_judged], list_missed(rows)
     said = f"{len(judged) - len(lost)} of {len(judged)} targets met"
     if lost:
         said += f"; MISSED: {', '.join(f'{row.goal} ({row.what})' for row in lost)}"
@@ -141,7 +141,7 @@ def summary(rows: Sequence[Row]) -> str:
     return "; ".join([said, *unjudged])
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: GoalRow) -> tuple[str, ...]:
     theirs = "" if row.theirs is None else _shown(row.theirs, row.unit)
     ours, ratio = ("", "") if row.why else (_shown(row.ours, row.unit), _shown(row.ratio))
     return (row.goal, row.what, row.baseline, ours, theirs, ratio, row.target, row.verdict)

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 
 from load_tests import synthetic_recording
-from load_tests.benchmarks.video.context import Setting, ffmpeg
-from load_tests.benchmarks.video.cost import cpu_of
-from load_tests.benchmarks.video.goals import Row
+from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
+from load_tests.benchmarks.video.cost import read_cpu_s
+from load_tests.benchmarks.video.goals import GoalRow
 
 SHARE, FIRST = 0.40, 0.40
 CLIPS, CLIP_S = 5, 30.0
@@ -26,7 +26,7 @@ PATIENCE = 4.0  # times the talk's length
 
 
 @dataclass
-class Course:
+class JobTimeline:
     """A job as a client sees it; seconds since it began to run. `stages`: when each began."""
 
     took_s: float = 0.0
@@ -36,44 +36,44 @@ class Course:
     stages: dict[str, float] = field(default_factory=dict)
 
 
-def job(setting: Setting) -> list[Row]:
-    seconds = setting.options.talk_seconds
-    setting.say(f"job: drawing a talk of {seconds} s ...")
-    video = made_talk(setting.folder("talk"), seconds)
-    local = setting.cluster
+def measure_job(benchmark: VideoBenchmark) -> list[GoalRow]:
+    seconds = benchmark.options.talk_seconds
+    benchmark.print(f"job: drawing a talk of {seconds} s ...")
+    video = write_recording(benchmark.folder("talk"), seconds)
+    local = benchmark.cluster
     headers = {"Authorization": f"Bearer {local.key}"}
     with httpx.Client(base_url=local.url, headers=headers, timeout=300) as http:
-        id_ = _upload(http, video, synthetic_recording.transcript(seconds))
-        setting.say(f"job: {video.stat().st_size / 2**20:.0f} MiB are there, now the clips ...")
-        before = cpu_of(local.processes())
+        id_ = _upload(http, video, synthetic_recording.build_transcript(seconds))
+        benchmark.print(f"job: {video.stat().st_size / 2**20:.0f} MiB are there, now the clips ...")
+        before = read_cpu_s(local.processes())
         course = _followed(http, id_, until=time.monotonic() + 60 + PATIENCE * seconds)
-        course.cpu_s = cpu_of(local.processes()) - before
-    setting.raw["job"] = asdict(course)
-    return rows(course, seconds)
+        course.cpu_s = read_cpu_s(local.processes()) - before
+    benchmark.raw["job"] = asdict(course)
+    return build_rows(course, seconds)
 
 
-def rows(course: Course, seconds: float) -> list[Row]:
+def build_rows(course: JobTimeline, seconds: float) -> list[GoalRow]:
     length = sum(clip["duration"] for clip in course.clips)
     problems = sum(bool(clip["problems"]) for clip in course.clips)
     named = f"the talk's {seconds:g} s"
     return [
-        Row("S11", "job, wall", named, course.took_s, seconds, at_most=SHARE),
-        Row("S11", "job, CPU", named, course.cpu_s, seconds),
-        Row("S11", "first clip", "the job", course.first_s, course.took_s, at_most=FIRST),
-        Row("S11", "clips made", "asked for", len(course.clips), CLIPS, "", at_least=1),
-        Row("S11", "seconds of clips", "asked for", length, CLIPS * CLIP_S),
-        Row("S11", "clips that break a promise", "", problems, unit="", at_most=0),
+        GoalRow("S11", "job, wall", named, course.took_s, seconds, at_most=SHARE),
+        GoalRow("S11", "job, CPU", named, course.cpu_s, seconds),
+        GoalRow("S11", "first clip", "the job", course.first_s, course.took_s, at_most=FIRST),
+        GoalRow("S11", "clips made", "asked for", len(course.clips), CLIPS, "", at_least=1),
+        GoalRow("S11", "seconds of clips", "asked for", length, CLIPS * CLIP_S),
+        GoalRow("S11", "clips that break a promise", "", problems, unit="", at_most=0),
     ]
 
 
-def made_talk(folder: Path, seconds: int) -> Path:
+def write_recording(folder: Path, seconds: int) -> Path:
     """1080p30 with its voice; longer than LOOP_S its picture repeats, its sound does not."""
     video = folder / "talk.mp4"
     if seconds <= LOOP_S:
-        synthetic_recording.make(video, seconds)
+        synthetic_recording.write_recording(video, seconds)
         return video
-    synthetic_recording.make(folder / "picture.mp4", LOOP_S)
-    synthetic_recording.make(folder / "voice.mp4", seconds, 160, 90, fps=5)
+    synthetic_recording.write_recording(folder / "picture.mp4", LOOP_S)
+    synthetic_recording.write_recording(folder / "voice.mp4", seconds, 160, 90, fps=5)
     both = ("-stream_loop", "-1", "-i", "picture.mp4", "-i", "voice.mp4", "-map", "0:v")
     ffmpeg(folder, *both, "-map", "1:a", "-c", "copy", "-t", str(seconds), video.name)
     return video
@@ -90,12 +90,12 @@ def _upload(http: httpx.Client, video: Path, said: str) -> str:
     return str(answer.json()["id"])
 
 
-def _followed(http: httpx.Client, video: str, until: float) -> Course:
+def _followed(http: httpx.Client, video: str, until: float) -> JobTimeline:
     """Orders the clips and looks at the job until it ends. RuntimeError: it failed or takes too
     long."""
     answer = http.post(f"/api/v1/videos/{video}/clips", json=ORDER)
     answer.raise_for_status()
-    path, course = f"/api/v1/jobs/{answer.json()['id']}", Course()
+    path, course = f"/api/v1/jobs/{answer.json()['id']}", JobTimeline()
     seen, first = {}, 0.0
     while (found := _get(http, path))["state"] not in ENDED:
         if time.monotonic() > until:

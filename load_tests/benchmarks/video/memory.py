@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from cluster.runtime.settings import ROOT
-from load_tests.benchmarks.video.context import Setting, ffmpeg
-from load_tests.benchmarks.video.goals import Row
+from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
+from load_tests.benchmarks.video.goals import GoalRow
 
 FLAT = 1.10
 SIZE = "320x180"
@@ -25,20 +25,20 @@ POLL_S = 0.02
 MIB = 1024.0
 
 
-def memory(setting: Setting) -> list[Row]:
-    short = setting.options.short_minutes
-    factor = setting.options.longer
-    folder = setting.folder("memory")
-    setting.say(f"memory: recordings of {short:g} and {short * factor:g} minutes at {SIZE} ...")
+def measure_memory(benchmark: VideoBenchmark) -> list[GoalRow]:
+    short = benchmark.options.short_minutes
+    factor = benchmark.options.longer
+    folder = benchmark.folder("memory")
+    benchmark.print(f"memory: recordings of {short:g} and {short * factor:g} minutes at {SIZE} ...")
     brief, long = _recordings(folder, 60 * short, factor)
     few, many = _peaks(brief), _peaks(long)
-    setting.raw["memory"] = {"short": few, "long": many}
+    benchmark.raw["memory"] = {"short": few, "long": many}
     name = f"{short:g} min"
     what = f"{short * factor:g} min"
     child = max(few["children"].values()), max(many["children"].values())
     return [
-        Row("S12", f"largest child, {what}", name, child[1], child[0], "MiB", at_most=FLAT),
-        Row("S12", f"worker that merges, {what}", name, many["worker"], few["worker"], "MiB"),
+        GoalRow("S12", f"largest child, {what}", name, child[1], child[0], "MiB", at_most=FLAT),
+        GoalRow("S12", f"worker that merges, {what}", name, many["worker"], few["worker"], "MiB"),
     ]
 
 
@@ -61,7 +61,7 @@ def _peaks(recording: Path) -> dict[str, dict[str, float] | float]:
     return dict(json.loads(done.stdout))
 
 
-class _Watching:
+class _MemorySampler:
     """The peak of each child (VmHWM), by what it runs, looked at while they live."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class _Watching:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "_Watching":
+    def __enter__(self) -> "_MemorySampler":
         self._thread.start()
         return self
 
@@ -108,7 +108,7 @@ def _analyse(recording: Path) -> dict[str, object]:
     from deployments.video import analysis
     from deployments.video.probe.probe import probe
 
-    with TemporaryDirectory() as name, _Watching() as watching:
+    with TemporaryDirectory() as name, _MemorySampler() as watching:
         folder = Path(name)
         source = MediaSource(recording, probe(recording, folder), "bench")
         parts = [

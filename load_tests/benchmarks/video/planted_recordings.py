@@ -11,23 +11,23 @@ from statistics import fmean
 from deployments.contracts.media import MediaFeatures, MediaSource
 from deployments.video import analysis
 from deployments.video.probe.probe import probe
-from load_tests.benchmarks.video.context import Setting
-from load_tests.benchmarks.video.goals import Row
+from load_tests.benchmarks.video.context import VideoBenchmark
+from load_tests.benchmarks.video.goals import GoalRow
 from load_tests.benchmarks.video.highlights import scorer
-from load_tests.benchmarks.video.highlights.ground_truth import Truth
-from load_tests.benchmarks.video.highlights.recording import write
-from load_tests.benchmarks.video.highlights.samples import Sample
-from load_tests.benchmarks.video.highlights.suite import clips_of
+from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth
+from load_tests.benchmarks.video.highlights.recording import write_recording
+from load_tests.benchmarks.video.highlights.samples import PlantedSample
+from load_tests.benchmarks.video.highlights.suite import to_clips
 
 RECALL = 0.9
 FRAMES = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _DetectionResult:
     """One planted recording, and what each contender saw in it."""
 
-    truth: Truth
+    truth: GroundTruth
     exact: MediaFeatures | None
     fast: MediaFeatures | None
     theirs: list[int]
@@ -41,45 +41,45 @@ class _Seen:
 
     def recall(self) -> float:
         assert self.fast is not None
-        found = clips_of(Sample(self.truth, self.fast, 0.0, 0.0).ranked())
-        return scorer.found(self.truth, found)["recall@k"]
+        found = to_clips(PlantedSample(self.truth, self.fast, 0.0, 0.0).rank_clips())
+        return scorer.score_finding(self.truth, found)["recall@k"]
 
 
-def planted(setting: Setting) -> list[Row]:
-    wanted = {"S2", "S3"} & set(setting.goals)
+def measure_planted_recordings(benchmark: VideoBenchmark) -> list[GoalRow]:
+    wanted = {"S2", "S3"} & set(benchmark.goals)
     if not wanted:
         return []
-    seeds, seconds = setting.options.seeds, setting.options.planted_seconds
-    setting.say(f"analysis: {seeds} planted recordings of {seconds} s ...")
-    folder = setting.folder("planted")
-    seen = [_seen(setting, seed, folder) for seed in range(seeds)]
+    seeds, seconds = benchmark.options.seeds, benchmark.options.planted_seconds
+    benchmark.print(f"analysis: {seeds} planted recordings of {seconds} s ...")
+    folder = benchmark.folder("planted")
+    seen = [_seen(benchmark, seed, folder) for seed in range(seeds)]
     rows = _f1_rows(seen) if "S2" in wanted else []
     if "S3" in wanted:
         recall = fmean(one.recall() for one in seen)
-        rows.append(Row("S3", "moments found", "planted", recall, unit="", at_least=RECALL))
+        rows.append(GoalRow("S3", "moments found", "planted", recall, unit="", at_least=RECALL))
     return rows
 
 
-def _f1_rows(seen: list[_Seen]) -> list[Row]:
+def _f1_rows(seen: list[_DetectionResult]) -> list[GoalRow]:
     ours = fmean(one.f1() for one in seen)
     theirs = fmean(one.their_f1() for one in seen)
     cuts = sum(len(one.truth.cuts) for one in seen)
     what = f"F1 of {cuts} hard cuts"
-    return [Row("S2", what, "scenedetect detect-adaptive", ours, theirs, "", at_least=1.0)]
+    return [GoalRow("S2", what, "scenedetect detect-adaptive", ours, theirs, "", at_least=1.0)]
 
 
-def _seen(setting: Setting, seed: int, folder: Path) -> _Seen:
-    recording = write(seed, folder, setting.options.planted_seconds)
+def _seen(benchmark: VideoBenchmark, seed: int, folder: Path) -> _DetectionResult:
+    recording = write_recording(seed, folder, benchmark.options.planted_seconds)
     source = MediaSource(recording.video, probe(recording.video, folder), "bench")
     fast = exact = None
     theirs: list[int] = []
-    if "S2" in setting.goals:
+    if "S2" in benchmark.goals:
         exact = _features(source, folder, "exact")
-        theirs = setting.peers.cuts(recording.video, folder / f"cuts-{seed}.csv")
-    if "S3" in setting.goals:
+        theirs = benchmark.peers.cuts(recording.video, folder / f"cuts-{seed}.csv")
+    if "S3" in benchmark.goals:
         fast = _features(source, folder, "fast")
     recording.video.unlink()
-    return _Seen(recording.truth, exact, fast, theirs)
+    return _DetectionResult(recording.truth, exact, fast, theirs)
 
 
 def _features(source: MediaSource, folder: Path, mode: analysis.Mode) -> MediaFeatures:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from deployments.video.analysis import analyse_chunk, chunk_of_span
 from deployments.video.analysis_cache import MARGIN_S
 from deployments.video.quality import inspect
-from load_tests.benchmarks.video.clip import HEIGHT, SQUARE, WIDTH, Clip, prepared
-from load_tests.benchmarks.video.context import Setting, ffmpeg
-from load_tests.benchmarks.video.cost import Work, in_turn, least, rows_of
-from load_tests.benchmarks.video.goals import Pair, Row, needed
+from load_tests.benchmarks.video.clip import HEIGHT, SQUARE, WIDTH, BenchmarkClip, prepare_clip
+from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
+from load_tests.benchmarks.video.cost import Work, build_rows, measure_in_turn, select_least
+from load_tests.benchmarks.video.goals import ContenderPair, GoalRow, select_contenders
 
 START = 1.4  # between keyframes
 ENCODE = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "21", "-pix_fmt", "yuv420p", "-g", "60")
@@ -24,23 +24,27 @@ SOUND = ("-c:a", "aac", "-b:a", "160k")
 PLAIN = "ffmpeg -ss -t -i, crop, scale, same encoder"
 CHAIN = "ffmpeg three times: cut, reframe, caption"
 PAIRS = (
-    Pair("S5", "finished clip", "finished", "plain", PLAIN, "wall", 1.12),
-    Pair("S5", "... tracked first", "tracked", "plain", PLAIN),
-    Pair("S5", "... and inspected", "inspected", "plain", PLAIN),
-    Pair("S6", "finished clip", "finished", "moviepy", "MoviePy: cut, crop, scale", "cpu", 0.60),
-    Pair("S6", "finished clip", "finished", "chain", CHAIN, "cpu", 0.45),
-    Pair("S8", "two aspects, one graph", "both", "two runs", "two runs", "cpu", 0.80),
-    Pair("S9", "with karaoke", "finished", "uncaptioned", "without `ass`", "cpu", 1.03),
+    ContenderPair("S5", "finished clip", "finished", "plain", PLAIN, "wall", 1.12),
+    ContenderPair("S5", "... tracked first", "tracked", "plain", PLAIN),
+    ContenderPair("S5", "... and inspected", "inspected", "plain", PLAIN),
+    ContenderPair(
+        "S6", "finished clip", "finished", "moviepy", "MoviePy: cut, crop, scale", "cpu", 0.60
+    ),
+    ContenderPair("S6", "finished clip", "finished", "chain", CHAIN, "cpu", 0.45),
+    ContenderPair("S8", "two aspects, one graph", "both", "two runs", "two runs", "cpu", 0.80),
+    ContenderPair("S9", "with karaoke", "finished", "uncaptioned", "without `ass`", "cpu", 1.03),
 )
-SMART_CUT = Row("S10", "smart cut", "encode, same preset", math.nan, at_most=0.15, why="not built")
+SMART_CUT = GoalRow(
+    "S10", "smart cut", "encode, same preset", math.nan, at_most=0.15, why="not built"
+)
 
 
 @dataclass(frozen=True)
-class Contenders:
-    """What takes turns; `setting` knows where the peers are."""
+class RenderContenders:
+    """What takes turns; `benchmark` knows where the peers are."""
 
-    clip: Clip
-    setting: Setting
+    clip: BenchmarkClip
+    benchmark: VideoBenchmark
 
     def all(self) -> Mapping[str, Work]:
         square = self.clip.of(SQUARE)
@@ -88,7 +92,7 @@ class Contenders:
             "c.write_videofile('moviepy.mp4', codec='libx264', preset='veryfast', logger=None,\n"
             "    audio_codec='aac', ffmpeg_params=['-crf', '21', '-pix_fmt', 'yuv420p'])\n"
         )
-        command = [str(self.setting.peers.python), "-c", script]
+        command = [str(self.benchmark.peers.python), "-c", script]
         subprocess.run(command, cwd=self.clip.folder, check=True)
 
     def _cut(self) -> tuple[str, ...]:
@@ -105,25 +109,25 @@ class Contenders:
         ffmpeg(self.clip.folder, *words)
 
 
-def rendering(setting: Setting) -> list[Row]:
-    pairs = [pair for pair in PAIRS if pair.goal in setting.goals]
-    rows = [SMART_CUT] if "S10" in setting.goals else []
+def measure_rendering(benchmark: VideoBenchmark) -> list[GoalRow]:
+    pairs = [pair for pair in PAIRS if pair.goal in benchmark.goals]
+    rows = [SMART_CUT] if "S10" in benchmark.goals else []
     if not pairs:
         return rows
-    folder = setting.folder("render")
-    clip = prepared(setting.recording, folder, START, setting.clip_s)
+    folder = benchmark.folder("render")
+    clip = prepare_clip(benchmark.recording, folder, START, benchmark.clip_s)
     (folder / "bench.ass").write_text(clip.output.ass or "", encoding="utf-8")
-    wanted = needed(pairs)
+    wanted = select_contenders(pairs)
     if "moviepy" in wanted:
-        setting.peers  # noqa: B018 - installed before anything is measured
-    every = Contenders(clip, setting).all()
+        benchmark.peers  # noqa: B018 - installed before anything is measured
+    every = RenderContenders(clip, benchmark).all()
     clip.finish()  # warms up, and lays out the fonts that the chain reads
-    costs = in_turn(
+    costs = measure_in_turn(
         {name: work for name, work in every.items() if name in wanted},
-        setting.options.rounds,
-        lambda text: setting.say(f"render: {text}"),
+        benchmark.options.rounds,
+        lambda text: benchmark.print(f"render: {text}"),
     )
-    setting.raw["render"] = rows_of(costs)
-    found = least(costs)
+    benchmark.raw["render"] = build_rows(costs)
+    found = select_least(costs)
     compared = [row for pair in pairs for row in pair.rows(found)]
     return sorted([*compared, *rows], key=lambda row: int(row.goal[1:]))

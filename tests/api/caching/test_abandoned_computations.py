@@ -132,7 +132,7 @@ async def test_a_starter_that_hangs_up_costs_nobody_else_a_word(
     assert outcomes == ["client-gone", "ok", "ok", "ok", "ok"]
 
 
-async def test_an_abandoned_computation_is_charged_once_and_those_who_joined_it_are_kept_requests(
+async def test_an_abandoned_computation_is_charged_once_and_those_who_joined_it_are_cache_hits(
     app: ASGIApp, model: ServedWords, records: Records
 ) -> None:
     starter = Client(app, model, "starter", stream=True).start()

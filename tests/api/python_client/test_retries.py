@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from mobula_client import (
+    AsyncMobula,
     Conflict,
     DeadlineExceeded,
     ModelFailed,
@@ -123,6 +124,14 @@ async def test_options_of_the_client_are_headers(make_client: MakeClient) -> Non
     assert 8 < float(request.headers["Mobula-Timeout"]) <= 9
     body = json.loads(request.content)
     assert (body["temperature"], "seed" in body) == (0, False)
+
+
+async def test_a_cluster_may_be_under_a_path() -> None:
+    server = Server(ok())
+    async with httpx.AsyncClient(transport=server) as http:
+        await AsyncMobula("https://example.test/mobula/", "mob_key", http=http).chat("hello")
+
+    assert str(server.requests[0].url) == "https://example.test/mobula/v1/chat/completions"
 
 
 async def test_a_key_is_not_sent_with_a_link(make_client: MakeClient, tmp_path: object) -> None:

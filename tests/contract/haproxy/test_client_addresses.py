@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from cluster.ops.haproxy_configuration import TOKEN_HEADER
-from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import HAProxyProcess
 from tests.contract.haproxy.raw import exchange, get
 from tests.contract.haproxy.replica import Replica
 
@@ -29,7 +29,7 @@ def test_a_client_cannot_choose_its_address_or_scheme(client: httpx.Client) -> N
     assert not names & {name.lower() for name in (*FORGED, TOKEN_HEADER)}
 
 
-def test_each_source_has_its_own_address(haproxy: PrivateHAProxy) -> None:
+def test_each_source_has_its_own_address(haproxy: HAProxyProcess) -> None:
     answer = exchange(haproxy.http_port, get("/"), source="127.0.0.7")
 
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["client"] == "127.0.0.7"

@@ -6,14 +6,14 @@ import httpx
 import pytest
 
 from cluster.ops.serve_headers import DECODED, STEERING
-from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import HAProxyProcess
 from tests.contract.haproxy.raw import exchange, get
 from tests.contract.haproxy.replica import Replica
 
 NAMES = sorted(STEERING | DECODED)
 
 
-def _ports(haproxy: PrivateHAProxy, replica: Replica) -> dict[str, int]:
+def _ports(haproxy: HAProxyProcess, replica: Replica) -> dict[str, int]:
     return {"haproxy": haproxy.http_port, "replica": replica.port}
 
 
@@ -21,7 +21,7 @@ def _ports(haproxy: PrivateHAProxy, replica: Replica) -> dict[str, int]:
 @pytest.mark.parametrize("spelling", ["-", "_"])
 @pytest.mark.parametrize("name", NAMES)
 def test_an_odd_byte_is_dropped_with_its_header(
-    haproxy: PrivateHAProxy, replica: Replica, name: str, spelling: str, way: str
+    haproxy: HAProxyProcess, replica: Replica, name: str, spelling: str, way: str
 ) -> None:
     name = name.replace("-", spelling)
     odd = name.encode() + b": caf\xe9"
@@ -38,7 +38,7 @@ def test_an_odd_byte_is_dropped_with_its_header(
 @pytest.mark.parametrize("way", ["haproxy", "replica"])
 @pytest.mark.parametrize("name", sorted(STEERING))
 def test_what_steers_serve_is_dropped_whatever_it_says(
-    haproxy: PrivateHAProxy, replica: Replica, name: str, way: str
+    haproxy: HAProxyProcess, replica: Replica, name: str, way: str
 ) -> None:
     answer = exchange(_ports(haproxy, replica)[way], get("/", name.encode() + b": ?1"))
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import HAProxyProcess
 from tests.contract.haproxy.raw import exchange, get
 from tests.contract.haproxy.replica import Replica
 
@@ -12,7 +12,7 @@ from tests.contract.haproxy.replica import Replica
 @pytest.mark.parametrize("path", ["/", "/unknown-length"])
 @pytest.mark.parametrize("way", ["haproxy", "replica"])
 def test_http10_gets_no_chunks(
-    haproxy: PrivateHAProxy, replica: Replica, way: str, path: str
+    haproxy: HAProxyProcess, replica: Replica, way: str, path: str
 ) -> None:
     port = haproxy.http_port if way == "haproxy" else replica.port
 
@@ -28,7 +28,7 @@ def test_http11_gets_chunks_where_the_length_is_unknown(replica: Replica) -> Non
 
 
 def test_a_stream_to_http10_arrives_as_it_is_made(
-    haproxy: PrivateHAProxy, replica: Replica
+    haproxy: HAProxyProcess, replica: Replica
 ) -> None:
     replica.resume.set()
 

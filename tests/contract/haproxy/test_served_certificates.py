@@ -12,7 +12,7 @@ import httpx
 import pytest
 from cryptography import x509
 
-from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import HAProxyProcess
 from tests.contract.haproxy.certificates import Authority
 from tests.contract.haproxy.replica import Replica
 
@@ -21,7 +21,7 @@ class Served:
     """HAProxy with a certificate of `authority`; `chain` and `key` are the operator's files."""
 
     def __init__(
-        self, haproxy: PrivateHAProxy, authority: Authority, chain: Path, key: Path
+        self, haproxy: HAProxyProcess, authority: Authority, chain: Path, key: Path
     ) -> None:
         self.haproxy, self.authority, self.chain, self.key = haproxy, authority, chain, key
 
@@ -47,7 +47,7 @@ def served(replica: Replica, tmp_path: Path) -> Iterator[Served]:
     authority = Authority(tmp_path)
     authority.issue("first", chain, key)
     settings = {"MOBULA_TLS_CERT_FILE": str(chain), "MOBULA_TLS_KEY_FILE": str(key)}
-    with PrivateHAProxy(replica.port, **settings) as haproxy:
+    with HAProxyProcess(replica.port, **settings) as haproxy:
         yield Served(haproxy, authority, chain, key)
 
 

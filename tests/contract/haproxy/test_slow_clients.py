@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from load_tests.benchmarks.common.haproxy_process import PrivateHAProxy
+from load_tests.benchmarks.common.haproxy_process import HAProxyProcess
 from tests.contract.haproxy.conftest import TRUSTED
 from tests.contract.haproxy.raw import exchange, get
 from tests.contract.haproxy.replica import Replica
@@ -17,9 +17,9 @@ LIMIT = 5
 
 
 @pytest.fixture(scope="module")
-def crowded(replica: Replica) -> Iterator[PrivateHAProxy]:
+def crowded(replica: Replica) -> Iterator[HAProxyProcess]:
     settings = {"MOBULA_CONNECTIONS_PER_SOURCE": str(LIMIT), "MOBULA_TRUSTED_PROXIES": TRUSTED}
-    with PrivateHAProxy(replica.port, **settings) as haproxy:
+    with HAProxyProcess(replica.port, **settings) as haproxy:
         yield haproxy
 
 
@@ -27,12 +27,12 @@ def crowded(replica: Replica) -> Iterator[PrivateHAProxy]:
     "sent", [b"", b"GET /ver", b"GET / HTTP/1.1\r\nhost: a\r\nx-endless: "], ids=len
 )
 def test_a_connection_without_a_whole_request_is_ended(
-    haproxy: PrivateHAProxy, sent: bytes
+    haproxy: HAProxyProcess, sent: bytes
 ) -> None:
     exchange(haproxy.http_port, sent)
 
 
-def test_headers_that_trickle_are_ended_too(haproxy: PrivateHAProxy) -> None:
+def test_headers_that_trickle_are_ended_too(haproxy: HAProxyProcess) -> None:
     """Each byte is in time; all of them are not."""
     until = time.monotonic() + 20
     with socket.create_connection(("127.0.0.1", haproxy.http_port), 5) as connection:
@@ -48,7 +48,7 @@ def test_headers_that_trickle_are_ended_too(haproxy: PrivateHAProxy) -> None:
 
 
 def test_a_quiet_answer_outlasts_the_time_for_headers(
-    haproxy: PrivateHAProxy, replica: Replica
+    haproxy: HAProxyProcess, replica: Replica
 ) -> None:
     replica.resume.clear()
     with httpx.stream("GET", f"{haproxy.url}/stream", timeout=10) as answer:
@@ -60,7 +60,7 @@ def test_a_quiet_answer_outlasts_the_time_for_headers(
 
 
 def test_one_source_holds_so_many_connections_and_others_are_served(
-    crowded: PrivateHAProxy,
+    crowded: HAProxyProcess,
 ) -> None:
     def connect(source: str) -> socket.socket:
         return socket.create_connection(("127.0.0.1", crowded.http_port), 5, (source, 0))
@@ -75,13 +75,13 @@ def test_one_source_holds_so_many_connections_and_others_are_served(
         assert time.monotonic() < until
 
 
-def _is_served(haproxy: PrivateHAProxy, source: str) -> bool:
+def _is_served(haproxy: HAProxyProcess, source: str) -> bool:
     with contextlib.suppress(ConnectionError):
         return exchange(haproxy.http_port, get("/"), source=source).startswith(b"HTTP/1.1 200")
     return False
 
 
-def test_a_trusted_proxy_holds_any_number(crowded: PrivateHAProxy) -> None:
+def test_a_trusted_proxy_holds_any_number(crowded: HAProxyProcess) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(4 * LIMIT):
             stack.enter_context(
@@ -91,7 +91,7 @@ def test_a_trusted_proxy_holds_any_number(crowded: PrivateHAProxy) -> None:
     assert answer.startswith(b"HTTP/1.1 200")
 
 
-def test_statistics_and_metrics_listen_on_loopback_alone(haproxy: PrivateHAProxy) -> None:
+def test_statistics_and_metrics_listen_on_loopback_alone(haproxy: HAProxyProcess) -> None:
     bound = [line.split()[1] for line in haproxy.config.read_text().splitlines() if "bind " in line]
 
     assert bound == [
@@ -101,7 +101,7 @@ def test_statistics_and_metrics_listen_on_loopback_alone(haproxy: PrivateHAProxy
 
 
 def test_metrics_listen_elsewhere_if_a_setting_says_so(replica: Replica) -> None:
-    with PrivateHAProxy(replica.port, MOBULA_METRICS_HOST="0.0.0.0") as haproxy:
+    with HAProxyProcess(replica.port, MOBULA_METRICS_HOST="0.0.0.0") as haproxy:
         text = haproxy.config.read_text()
 
     assert f"bind *:{haproxy.metrics_port}\n" in text

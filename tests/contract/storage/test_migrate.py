@@ -8,13 +8,14 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import IntegrityError
 
 from cluster.runtime.settings import ROOT
 from cluster.storage.database import Database, DatabaseUnavailable
 from cluster.storage.migrate import MIGRATIONS, SchemaTooNew, migrate
 from cluster.storage.tables import metadata
+from cluster.storage.tables.identity import plans
 
 USER = "'ana@a.example', 'h', 'owner', 'active', 0, 0, 0)"
 
@@ -58,6 +59,29 @@ def _at(revision: str, connection: Connection) -> None:
     command.upgrade(config, revision)
 
 
+async def test_cache_hits_take_the_place_of_kept_requests_in_usage_and_prices(
+    empty_url: str,
+) -> None:
+    database = Database(empty_url)
+    old_plan = '{"id": "p", "prices": {"kept_requests": 3, "tokens": 5}}'
+    async with database.begin() as connection:
+        await connection.run_sync(lambda sync: _at("0006", sync))
+        for statement in (
+            f"INSERT INTO plans VALUES ('p', '{old_plan}', 1, 0, 0)".replace(":", "\\:"),
+            "INSERT INTO usage VALUES ('a', 'k', 'm', '2026-11-30', 'kept_requests', 7, 0, 0)",
+            "INSERT INTO usage VALUES ('a', 'k', 'm', '2026-11-30', 'tokens', 9, 0, 0)",
+        ):
+            await connection.execute(text(statement))
+    migrate(empty_url)
+
+    async with database.read() as connection:
+        units = await connection.execute(text("SELECT unit, amount FROM usage ORDER BY unit"))
+        assert units.all() == [("cache_hits", 7), ("tokens", 9)]
+        document = (await connection.execute(select(plans.c.document))).scalar_one()
+        assert document["prices"] == {"cache_hits": 3, "tokens": 5}
+    await database.close()
+
+
 async def test_making_emails_unique_per_tenant_keeps_users_and_their_refresh_tokens(
     empty_url: str,
 ) -> None:
@@ -93,12 +117,12 @@ def test_processes_that_migrate_at_once_all_succeed(empty_url: str) -> None:
     code = f"from cluster.storage.migrate import migrate; migrate({empty_url!r})"
     started = [
         subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
+        for _ in range(3)
     ]
 
     ends = [(process.communicate()[1], process.returncode) for process in started]
 
-    assert ends == [("", 0)] * 4
+    assert ends == [("", 0)] * 3
 
 
 async def test_a_store_of_newer_code_is_refused_by_name(url: str) -> None:

@@ -9,7 +9,14 @@ import pytest
 
 from cluster.runtime.clock import ManualClock
 from deployments.cache.tiers.memory import MemoryTier
-from load_tests.benchmarks.cache.memory_floods import FLOODS, Flood, aliases, huge, tiny, together
+from load_tests.benchmarks.cache.memory_floods import (
+    FLOODS,
+    Flood,
+    aliases,
+    combine_floods,
+    huge,
+    tiny,
+)
 
 BUDGET = 2**20
 TOLERANCE = 1.1
@@ -59,7 +66,7 @@ def test_all_floods_together_take_no_more() -> None:
     base = tracemalloc.get_traced_memory()[0]
     memory = MemoryTier(BUDGET, ManualClock())
 
-    found = flooded(memory, rng, together, 8000, base)
+    found = flooded(memory, rng, combine_floods, 8000, base)
 
     assert max(found) <= TOLERANCE
 

@@ -6,23 +6,29 @@ late or overtaken, replicas killed, added and closed, clocks that jump.
 
 import asyncio
 import random
+from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.limiter.authority.memory import MemoryAuthority
-from load_tests.benchmarks.common.virtual_time import LoopClock, run_virtually
-from load_tests.benchmarks.limits.bench_limit_simulation import Scenario, simulate
-from load_tests.benchmarks.limits.simulated_limiters import Fleet, Network, overshoot
+from load_tests.benchmarks.common.virtual_time import LoopClock, run_in_virtual_time
+from load_tests.benchmarks.limits.bench_limit_simulation import LimitScenario, simulate
+from load_tests.benchmarks.limits.simulated_limiters import (
+    SimulatedLimiters,
+    SimulatedNetwork,
+    compute_overshoot,
+)
 from tests.unit.limiter.conftest import per_second, plan
 
 EXACT = 1e-4  # of a credit; floating point over seconds
 SHAPES = st.sampled_from(["smooth", "bursty", "shifting"])
+SMOKE = {("uniform", 3.0, 4), ("zipf", 0.9, 4), ("shifting", 0.9, 4), ("at once", 3.0, 1)}
 FAULTS = st.sampled_from(["kill", "grow", "shrink", "wall+", "wall-", "forward"])
 
 
-async def disturb(fleet: Fleet, fault: str, rng: random.Random) -> None:
+async def disturb(fleet: SimulatedLimiters, fault: str, rng: random.Random) -> None:
     member = rng.choice(fleet.members)
     match fault:
         case "kill" if len(fleet.members) > 1:
@@ -49,9 +55,11 @@ async def run(
 ) -> float:
     rng = random.Random(seed)
     loop = asyncio.get_running_loop()
-    network = Network(seed, latency_s=rng.choice([0.0005, 0.002, 0.008]), lost=0.05, late=0.05)
+    network = SimulatedNetwork(
+        seed, latency_s=rng.choice([0.0005, 0.002, 0.008]), lost=0.05, late=0.05
+    )
     limited = plan(rates={"generate": {"requests": per_second(rate, capacity)}})
-    fleet = Fleet(MemoryAuthority(LoopClock(loop)), network, limited)
+    fleet = SimulatedLimiters(MemoryAuthority(LoopClock(loop)), network, limited)
     await fleet.grow(replicas)
     tasks = []
     for number in range(400):
@@ -61,12 +69,11 @@ async def run(
         if faults and number % (400 // len(faults)) == 399 // len(faults):
             await disturb(fleet, faults[number * len(faults) // 400], rng)
     await asyncio.wait(tasks, timeout=5)
-    over = overshoot(fleet.admitted, rate, capacity)
+    over = compute_overshoot(fleet.admitted, rate, capacity)
     await fleet.close()
     return over
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     replicas=st.integers(1, 16),
     rate=st.sampled_from([1, 7, 50, 500]),
@@ -78,36 +85,52 @@ async def run(
 def test_no_interval_ever_admits_more_than_its_limit(
     replicas: int, rate: int, capacity: int, shape: str, faults: list[str], seed: int
 ) -> None:
-    assert run_virtually(run(replicas, rate, capacity, shape, faults, seed)) <= EXACT
+    assert run_in_virtual_time(run(replicas, rate, capacity, shape, faults, seed)) <= EXACT
 
 
-@pytest.mark.parametrize("shape", ["uniform", "zipf", "shifting", "at once"])
-@pytest.mark.parametrize("load", [0.9, 3.0])
-@pytest.mark.parametrize("replicas", [1, 4, 16])
+@pytest.mark.parametrize(
+    ("shape", "load", "replicas"),
+    [
+        pytest.param(*case, marks=() if case in SMOKE else pytest.mark.exhaustive)
+        for case in product(["uniform", "zipf", "shifting", "at once"], [0.9, 3.0], [1, 4, 16])
+    ],
+)
 def test_nearly_all_that_one_bucket_would_admit_is_admitted(
     shape: str, load: float, replicas: int
 ) -> None:
-    outcome = simulate(Scenario(shape, replicas, 500, 64 * replicas, load, seconds=12))
+    outcome = simulate(LimitScenario(shape, replicas, 500, 64 * replicas, load, seconds=12))
 
     assert outcome.overshoot <= EXACT
     assert outcome.efficiency >= 0.95
 
 
 @pytest.mark.parametrize("shape", ["bursty", "on top"])
-@pytest.mark.parametrize("replicas", [1, 4, 16])
+@pytest.mark.parametrize(
+    "replicas",
+    [4, *(pytest.param(count, marks=pytest.mark.exhaustive) for count in (1, 16))],
+)
 def test_little_is_lost_to_credits_in_the_wrong_place_or_spent_and_not_yet_reported(
     shape: str, replicas: int
 ) -> None:
     load = 0.9
-    outcome = simulate(Scenario(shape, replicas, 500, 64 * replicas, load, seconds=12))
+    outcome = simulate(LimitScenario(shape, replicas, 500, 64 * replicas, load, seconds=12))
 
     assert outcome.overshoot <= EXACT
     assert outcome.efficiency >= 0.9
 
 
-@pytest.mark.parametrize(("replicas", "load"), [(1, 0.9), (4, 0.9), (8, 0.9), (16, 0.9), (8, 3)])
+@pytest.mark.parametrize(
+    ("replicas", "load"),
+    [
+        (4, 0.9),
+        *(
+            pytest.param(*case, marks=pytest.mark.exhaustive)
+            for case in [(1, 0.9), (8, 0.9), (16, 0.9), (8, 3)]
+        ),
+    ],
+)
 def test_one_exchange_serves_ten_admitted_requests(replicas: int, load: float) -> None:
-    outcome = simulate(Scenario("uniform", replicas, 500, 64 * replicas, load, seconds=12))
+    outcome = simulate(LimitScenario("uniform", replicas, 500, 64 * replicas, load, seconds=12))
 
     assert outcome.calls <= 0.1
     assert outcome.waited <= 0.1

@@ -5,19 +5,19 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from load_tests.charts import line_chart
-from load_tests.report import files_of, routes_of
-from load_tests.timeline import Sample, series, step_of
+from load_tests.report import build_files, group_by_route
+from load_tests.timeline import RequestSample, build_series, choose_step
 
 SVG = "{http://www.w3.org/2000/svg}"
 MACHINE = {"cpu": "a CPU", "usable_cores": 2, "load_1_min": 0.5, "python": "3.11"}
 SAMPLES = [
-    *(Sample(at / 10, "chat", 100.0 + at, failed=False, users=3) for at in range(100)),
-    *(Sample(5.0, "captions", 10.0, failed=True, users=4) for _ in range(2)),
+    *(RequestSample(at / 10, "chat", 100.0 + at, failed=False, users=3) for at in range(100)),
+    *(RequestSample(5.0, "captions", 10.0, failed=True, users=4) for _ in range(2)),
 ]
 
 
 def test_every_route_has_its_figures_and_times_are_those_of_successes() -> None:
-    routes = routes_of(SAMPLES)
+    routes = group_by_route(SAMPLES)
 
     assert (routes["chat"].requests, routes["chat"].failures) == (100, 0)
     assert routes["chat"].p95_ms == pytest.approx(194.05)
@@ -25,7 +25,7 @@ def test_every_route_has_its_figures_and_times_are_those_of_successes() -> None:
 
 
 def test_series_have_a_point_for_every_step_of_time() -> None:
-    found = series(SAMPLES)
+    found = build_series(SAMPLES)
 
     assert found["requests"]["requests/s"][5] == (5.0, 12.0)
     failures = [(float(at), 2.0 if at == 5 else 0.0) for at in range(10)]
@@ -35,11 +35,11 @@ def test_series_have_a_point_for_every_step_of_time() -> None:
 
 
 def test_a_long_run_is_told_in_longer_steps() -> None:
-    assert step_of([Sample(3600.0, "chat", 1.0, failed=False, users=1)]) == 15.0
+    assert choose_step([RequestSample(3600.0, "chat", 1.0, failed=False, users=1)]) == 15.0
 
 
 def test_the_report_names_what_was_missed_and_every_chart_is_beside_it() -> None:
-    files = files_of(SAMPLES, ["chat: p95 is 900 ms"], {"shape": "soak"}, MACHINE, {"boom": 2})
+    files = build_files(SAMPLES, ["chat: p95 is 900 ms"], {"shape": "soak"}, MACHINE, {"boom": 2})
 
     text = files["report.md"]
     assert "MISSED" in text
@@ -52,7 +52,7 @@ def test_the_report_names_what_was_missed_and_every_chart_is_beside_it() -> None
 
 
 def test_a_run_without_faults_says_so() -> None:
-    text = files_of(SAMPLES, [], {}, MACHINE, {})["report.md"]
+    text = build_files(SAMPLES, [], {}, MACHINE, {})["report.md"]
 
     assert "Every threshold was met." in text
 

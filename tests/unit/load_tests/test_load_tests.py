@@ -2,9 +2,9 @@
 
 import pytest
 
-from load_tests.benchmarks.common.wrk import parse
+from load_tests.benchmarks.common.wrk import parse_report
 from load_tests.shapes import SHAPES, ramp, spike
-from load_tests.thresholds import Thresholds, missed
+from load_tests.thresholds import Thresholds, list_missed
 
 REPORT = """Running 4s test @ http://127.0.0.1:8000/chat
   1 threads and 16 connections
@@ -25,14 +25,14 @@ Transfer/sec:      0.31MB
 
 
 def test_a_report_of_wrk_is_read_with_its_units_and_errors() -> None:
-    load = parse(REPORT)
+    load = parse_report(REPORT)
 
     assert (load.requests_s, load.p50_ms, load.p99_ms, load.errors) == (974.51, 15.47, 1200.0, 7)
 
 
 def test_something_else_is_not_a_report() -> None:
     with pytest.raises(ValueError, match="unable to connect"):
-        parse("unable to connect to 127.0.0.1")
+        parse_report("unable to connect to 127.0.0.1")
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -55,8 +55,8 @@ def test_a_ramp_rises_and_a_spike_falls_again() -> None:
 def test_a_missed_threshold_is_told_in_a_sentence() -> None:
     limits = Thresholds(error_share=0.01, p95_ms=100, min_requests=10)
 
-    assert missed(limits, requests=100, failures=1, p95_ms=100) == []
-    assert "raised" in missed(limits, requests=100, failures=0, p95_ms=1, broken=2)[0]
-    said = missed(limits, requests=5, failures=5, p95_ms=101)
+    assert list_missed(limits, requests=100, failures=1, p95_ms=100) == []
+    assert "raised" in list_missed(limits, requests=100, failures=0, p95_ms=1, broken=2)[0]
+    said = list_missed(limits, requests=5, failures=5, p95_ms=101)
     assert len(said) == 3
     assert "100.00%" in said[1]

@@ -17,7 +17,7 @@ from cluster.tenants.repository import PlanRepository, TenantRepository
 
 OF_A_TENANT = (ApiKeyRepository, UserRepository, RefreshTokenRepository)
 # Before these the tenant is unknown, and they are how it becomes known.
-FINDERS = {("Users", "find"), ("RefreshTokens", "find")}
+FINDERS = {("UserRepository", "find"), ("RefreshTokenRepository", "find")}
 # not a tenant's own
 OPERATORS = {
     "changes", "plans", "scaling_bounds", "scaling_decisions", "signing_keys", "tenants",

@@ -14,7 +14,7 @@ AMOUNTS = {
     Unit.AUDIO_SECONDS: 0,
     Unit.VIDEO_SECONDS: 0,
     Unit.COST_UNITS: 2_140,
-    Unit.KEPT_REQUESTS: 4,
+    Unit.CACHE_HITS: 4,
 }
 
 
@@ -28,7 +28,7 @@ AMOUNTS = {
         pytest.param({Unit.COST_UNITS: 2, Unit.TOKENS: 3, Unit.IMAGES: 9}, 4_280, id="cost units"),
         pytest.param({Unit.COST_UNITS: 2, Unit.REQUESTS: 5}, 4_285, id="requests beside them"),
         pytest.param({Unit.IMAGES: 9}, 18, id="images alone"),
-        pytest.param({Unit.KEPT_REQUESTS: 2, Unit.COST_UNITS: 1}, 2_148, id="kept answers"),
+        pytest.param({Unit.CACHE_HITS: 2, Unit.COST_UNITS: 1}, 2_148, id="kept answers"),
     ],
 )
 def test_the_sum_over_stored_units_is_the_price(prices: Prices, nano: int) -> None:

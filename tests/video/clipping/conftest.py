@@ -7,13 +7,13 @@ import pytest
 
 from cluster.auth.bootstrap import bootstrap
 from cluster.runtime.settings import Settings
-from load_tests.synthetic_recording import make
+from load_tests.synthetic_recording import write_recording
 
 
 @pytest.fixture(scope="session")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("talk") / "talk.mp4"
-    make(file, 20, 320, 180)
+    write_recording(file, 20, 320, 180)
     return file
 
 

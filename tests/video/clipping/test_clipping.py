@@ -8,10 +8,10 @@ import pytest
 
 from cluster.runtime.problems import NotFound
 from deployments.contracts.jobs import JobOutput
-from load_tests.synthetic_recording import transcript
+from load_tests.synthetic_recording import build_transcript
 from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, RecordingExecutor, opened
 
-WORDS = transcript(20)
+WORDS = build_transcript(20)
 
 
 def starts(parts: tuple[JobOutput, ...]) -> list[float]:

@@ -17,9 +17,9 @@ import httpx
 import psutil
 
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.process_kinds import by_kind
+from load_tests.benchmarks.common.process_kinds import group_by_kind
 from load_tests.benchmarks.common.redis_process import RedisProcess
-from load_tests.benchmarks.faults.chaos.replica_inspection import look
+from load_tests.benchmarks.faults.chaos.replica_inspection import inspect_replica
 
 ECHOES = ("Model:echo", "Model:talk")
 LOOK_S = 5.0
@@ -31,7 +31,7 @@ FRESH_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ClusterSizes:
     """How much of each. `service_s` is how long a unary request takes in one of a replica's
     `slots`, so that capacity is slots, not cores."""
 
@@ -50,10 +50,12 @@ class Sizes:
         return self.models * self.slots / self.service_s
 
 
-class Stage:
+class ChaosCluster:
     """Deploy first."""
 
-    def __init__(self, local: LocalServe, sizes: Sizes, redis: RedisProcess | None = None) -> None:
+    def __init__(
+        self, local: LocalServe, sizes: ClusterSizes, redis: RedisProcess | None = None
+    ) -> None:
         self.local = local
         self.sizes = sizes
         self.redis = redis
@@ -89,7 +91,7 @@ class Stage:
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Every process of the cluster by what it is."""
-        return by_kind(self.local.processes())
+        return group_by_kind(self.local.processes())
 
     def pids(self, kind: str) -> list[int]:
         """Oldest first."""
@@ -113,14 +115,14 @@ class Stage:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
 
-    def looks(self, deployment: str) -> list[dict[str, Any]]:
+    def inspect_replicas(self, deployment: str) -> list[dict[str, Any]]:
         """What each replica that answers holds."""
         import ray
 
         asked = []
         for actor in self.local._replicas(deployment):
             with contextlib.suppress(ValueError):
-                asked.append(ray.get_actor(**actor).__ray_call__.remote(look))
+                asked.append(ray.get_actor(**actor).__ray_call__.remote(inspect_replica))
         ready, _ = ray.wait(asked, num_returns=len(asked), timeout=LOOK_S) if asked else ([], [])
         found = []
         for each in ready:
@@ -128,7 +130,7 @@ class Stage:
                 found.append(ray.get(each))
         return found
 
-    def is_whole(self) -> str:
+    def find_problem(self) -> str:
         """Empty when every deployment runs as it should and answers; else what is wrong."""
         kinds = self.processes()
         alive = {kind: {process.pid for process in some} for kind, some in kinds.items()}
@@ -164,15 +166,15 @@ class Stage:
             return f"readyz: {type(error).__name__}"
         return "" if answer.status_code == httpx.codes.OK else f"readyz: {answer.status_code}"
 
-    def wait_until_whole(self, timeout_s: float) -> str:
+    def wait_until_healthy(self, timeout_s: float) -> str:
         """The same once it is, or what is still wrong when the time is up."""
         until = time.monotonic() + timeout_s
-        while (wrong := self.is_whole()) and time.monotonic() < until:
+        while (wrong := self.find_problem()) and time.monotonic() < until:
             time.sleep(POLL_S)
         return wrong
 
 
-def _args(sizes: Sizes, models: int, version: int) -> Mapping[str, Any]:
+def _args(sizes: ClusterSizes, models: int, version: int) -> Mapping[str, Any]:
     echo = {
         "engine": "echo", "num_cpus": 0.1, "replicas": models, "max_waiting": 1024,
         "description": f"version {version}",

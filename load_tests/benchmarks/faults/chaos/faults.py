@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from load_tests.benchmarks.faults.chaos.chaos_cluster import Stage
+from load_tests.benchmarks.faults.chaos.chaos_cluster import ChaosCluster
 
 FROZEN_S = 8.0
 EVERYTHING = ("Ingress", "Limiter", "Cache-0", "Model:echo", "Model:talk")
 
 
 @dataclass(frozen=True)
-class Blow:
+class FaultAction:
     """What a fault did: to whom, and how many streams ran there and nowhere else."""
 
     target: str
@@ -30,19 +30,19 @@ class Fault:
 
     name: str
     group: str
-    act: Callable[[Stage], Blow]
+    act: Callable[[ChaosCluster], FaultAction]
     planned: bool = False
     in_path: bool = False
     keeper: bool = False
 
 
 @dataclass
-class Hit:
+class InjectedFault:
     """One fault as it went; seconds since the run's start. `wrong` is what was not whole again."""
 
     fault: Fault
     at: float
-    blow: Blow
+    action: FaultAction
     whole_s: float = 0.0
     wrong: str = ""
 
@@ -51,67 +51,69 @@ class Hit:
         return self.at + self.whole_s
 
 
-def _kill(kind: str) -> Callable[[Stage], Blow]:
-    return lambda stage: Blow(f"{kind}, process {stage.kill(kind)}")
+def _kill(kind: str) -> Callable[[ChaosCluster], FaultAction]:
+    return lambda cluster: FaultAction(f"{kind}, process {cluster.kill(kind)}")
 
 
-def _kill_talk(stage: Stage) -> Blow:
+def _kill_talk(cluster: ChaosCluster) -> FaultAction:
     """The replica with the most streams, counted before it dies."""
-    busiest = max(stage.looks("Model:talk"), key=lambda look: look["engine"]["handlers"])
-    stage.kill("Model:talk", stage.pids("Model:talk").index(busiest["pid"]))
-    return Blow(f"Model:talk, process {busiest['pid']}", busiest["engine"]["handlers"])
+    busiest = max(
+        cluster.inspect_replicas("Model:talk"), key=lambda look: look["engine"]["handlers"]
+    )
+    cluster.kill("Model:talk", cluster.pids("Model:talk").index(busiest["pid"]))
+    return FaultAction(f"Model:talk, process {busiest['pid']}", busiest["engine"]["handlers"])
 
 
-def _freeze(kind: str) -> Callable[[Stage], Blow]:
+def _freeze(kind: str) -> Callable[[ChaosCluster], FaultAction]:
     """It accepts and does not answer, for a while; what is in it then goes on late."""
 
-    def act(stage: Stage) -> Blow:
-        pid = stage.signal(kind, signal.SIGSTOP)
+    def act(cluster: ChaosCluster) -> FaultAction:
+        pid = cluster.signal(kind, signal.SIGSTOP)
         time.sleep(FROZEN_S)
-        if pid in stage.pids(kind):
-            stage.resume(pid)
-        return Blow(f"{kind}, process {pid}, for {FROZEN_S:g} s")
+        if pid in cluster.pids(kind):
+            cluster.resume(pid)
+        return FaultAction(f"{kind}, process {pid}, for {FROZEN_S:g} s")
 
     return act
 
 
-def _new_version(stage: Stage) -> Blow:
+def _new_version(cluster: ChaosCluster) -> FaultAction:
     """Of both echo models, as if their weights had changed."""
-    stage.update("Model:echo", "Model:talk", version=stage.version + 1)
-    return Blow(f"version {stage.version} of both echo models")
+    cluster.update("Model:echo", "Model:talk", version=cluster.version + 1)
+    return FaultAction(f"version {cluster.version} of both echo models")
 
 
-def _anew(what: str, *deployments: str) -> Callable[[Stage], Blow]:
+def _anew(what: str, *deployments: str) -> Callable[[ChaosCluster], FaultAction]:
     """As if the code had changed."""
 
-    def act(stage: Stage) -> Blow:
-        stage.update(*deployments, restart=(what,))
-        return Blow(f"new processes of {what}")
+    def act(cluster: ChaosCluster) -> FaultAction:
+        cluster.update(*deployments, restart=(what,))
+        return FaultAction(f"new processes of {what}")
 
     return act
 
 
-def _scale(by: int) -> Callable[[Stage], Blow]:
-    def act(stage: Stage) -> Blow:
-        before = stage.models
-        stage.deploy(models=max(1, before + by))
-        return Blow(f"models from {before} to {stage.models} replicas")
+def _scale(by: int) -> Callable[[ChaosCluster], FaultAction]:
+    def act(cluster: ChaosCluster) -> FaultAction:
+        before = cluster.models
+        cluster.deploy(models=max(1, before + by))
+        return FaultAction(f"models from {before} to {cluster.models} replicas")
 
     return act
 
 
-def _redis_dies(stage: Stage) -> Blow:
-    assert stage.redis is not None, "needs a Redis of the run's own"
-    stage.redis.kill()
+def _redis_dies(cluster: ChaosCluster) -> FaultAction:
+    assert cluster.redis is not None, "needs a Redis of the run's own"
+    cluster.redis.kill()
     time.sleep(2.0)
-    stage.redis.start()
-    return Blow("Redis, back empty after 2 s")
+    cluster.redis.start()
+    return FaultAction("Redis, back empty after 2 s")
 
 
-def _redis_freezes(stage: Stage) -> Blow:
-    assert stage.redis is not None, "needs a Redis of the run's own"
-    stage.redis.freeze(FROZEN_S / 2)
-    return Blow(f"Redis, for {FROZEN_S / 2:g} s")
+def _redis_freezes(cluster: ChaosCluster) -> FaultAction:
+    assert cluster.redis is not None, "needs a Redis of the run's own"
+    cluster.redis.freeze(FROZEN_S / 2)
+    return FaultAction(f"Redis, for {FROZEN_S / 2:g} s")
 
 
 FAULTS = {
@@ -138,7 +140,7 @@ FAULTS = {
 GROUPS = tuple(dict.fromkeys(fault.group for fault in FAULTS.values()))
 
 
-def chosen(text: str) -> list[Fault]:
+def parse_faults(text: str) -> list[Fault]:
     """Of a comma-separated list of names and groups, `all` (but redis) or `none`, in that order.
 
     Raises ValueError naming what there is.
@@ -162,6 +164,6 @@ def _meant(word: str) -> list[Fault] | None:
     return [fault for fault in FAULTS.values() if fault.group == word] or None
 
 
-def due(count: int, requests: int) -> Sequence[int]:
+def schedule_faults(count: int, requests: int) -> Sequence[int]:
     """After how many requests each of `count` faults comes: evenly, calm at both ends."""
     return [round(requests * (number + 1) / (count + 1)) for number in range(count)]

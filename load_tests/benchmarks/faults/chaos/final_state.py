@@ -1,7 +1,7 @@
 """Asks a cluster after the load what is left of it: usage, slots, sequences, the audit trail.
 
-In: a Stage and a tenant. Out: an Afterwards. Counts that need a moment (the ledger's last second,
-cancelled sequences) are polled until they hold still.
+In: a ChaosCluster and a tenant. Out: a FinalState. Counts that need a moment (the
+ledger's last second, cancelled sequences) are polled until they hold still.
 """
 
 import asyncio
@@ -11,33 +11,33 @@ from typing import Any
 
 import httpx
 
-from load_tests.benchmarks.faults.chaos.chaos_cluster import Stage
-from load_tests.benchmarks.faults.chaos.invariants import Afterwards
+from load_tests.benchmarks.faults.chaos.chaos_cluster import ChaosCluster
+from load_tests.benchmarks.faults.chaos.invariants import FinalState
 
 SETTLED_S = 20.0
 MODELS = ("Model:echo", "Model:talk", "Model:nano")
 _CHAIN_S = 120.0
 
 
-async def ask_afterwards(stage: Stage, tenant: str, wrong: str) -> Afterwards:
+async def read_final_state(cluster: ChaosCluster, tenant: str, wrong: str) -> FinalState:
     """`wrong` is what was not whole when the load ended."""
-    headers = {"Authorization": f"Bearer {stage.local.key}"}
+    headers = {"Authorization": f"Bearer {cluster.local.key}"}
     async with httpx.AsyncClient(
-        base_url=stage.local.url, headers=headers, timeout=_CHAIN_S
+        base_url=cluster.local.url, headers=headers, timeout=_CHAIN_S
     ) as client:
-        engines = await _settled(lambda: _engines(stage), _quiet)
+        engines = await _poll_until(lambda: _engines(cluster), _quiet)
         await asyncio.sleep(2.0)  # the ledger writes once a second
-        return Afterwards(
+        return FinalState(
             charged=await _charged(client, tenant),
             slots=await _slots(client, tenant),
-            replicas=2 * stage.models + stage.sizes.engines,
+            replicas=2 * cluster.models + cluster.sizes.engines,
             engines=engines,
             chain=await _chain(client),
             wrong=wrong,
         )
 
 
-async def _settled(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
+async def _poll_until(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
     until = time.monotonic() + SETTLED_S
     while True:
         found = await asyncio.to_thread(read)
@@ -46,8 +46,8 @@ async def _settled(read: Callable[[], Any], holds: Callable[[Any], bool]) -> Any
         await asyncio.sleep(0.5)
 
 
-def _engines(stage: Stage) -> dict[str, list[dict[str, Any]]]:
-    looks = {model: stage.looks(model) for model in MODELS}
+def _engines(cluster: ChaosCluster) -> dict[str, list[dict[str, Any]]]:
+    looks = {model: cluster.inspect_replicas(model) for model in MODELS}
     return {model: [look["engine"] for look in found] for model, found in looks.items() if found}
 
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from load_tests.benchmarks.common.measurement import Figure
-from load_tests.benchmarks.faults.chaos.faults import Hit
-from load_tests.benchmarks.faults.chaos.outcomes import TYPED, Ending, Shot
-from load_tests.benchmarks.faults.chaos.resource_samples import Growth
+from load_tests.benchmarks.common.measurement import Measurement
+from load_tests.benchmarks.faults.chaos.faults import InjectedFault
+from load_tests.benchmarks.faults.chaos.outcomes import TYPED, RequestOutcome, RequestResult
+from load_tests.benchmarks.faults.chaos.resource_samples import ResourceGrowth
 from load_tests.timeline import quantile
 
 AFTERMATH_S = 10.0  # after a fault, for the share of successes and the slowest requests
@@ -26,7 +26,7 @@ _NOISE = {"rss_mib": 4.0, "fds": 3.0, "tasks": 5.0, "threads": 2.0}  # a process
 
 
 @dataclass(frozen=True)
-class Afterwards:
+class FinalState:
     """What the cluster says once the load is over and nothing is under way.
 
     `charged` is tokens in the usage ledger. `slots` are those in use by the limiter's view (None:
@@ -43,136 +43,168 @@ class Afterwards:
     wrong: str
 
 
-def verdicts(
-    shots: Sequence[Shot],
-    hits: Sequence[Hit],
-    after: Afterwards,
-    growths: Sequence[Growth],
+def check_invariants(
+    results: Sequence[RequestResult],
+    injected_faults: Sequence[InjectedFault],
+    after: FinalState,
+    growths: Sequence[ResourceGrowth],
     *,
     whole_s: float,
     service_s: float,
     failing: float = 0.0,
-) -> list[Figure]:
+) -> list[Measurement]:
     """`whole_s` is how long the cluster may need to be whole again after each fault, `failing` the
     share of unary requests that may fail, `service_s` what a request takes in its slot."""
-    torn = [shot for shot in shots if is_torn(shot, hits)]
-    refused = [shot for shot in shots if is_refused(shot, hits)]
-    others = [s for s in shots if not is_torn(s, hits) and not is_refused(s, hits)]
+    torn = [result for result in results if is_connection_lost(result, injected_faults)]
+    refused = [result for result in results if is_refused(result, injected_faults)]
+    others = [
+        s
+        for s in results
+        if not is_connection_lost(s, injected_faults) and not is_refused(s, injected_faults)
+    ]
     return [
-        *_of_unary([shot for shot in others if not shot.stream], failing),
-        *_of_streams([shot for shot in others if shot.stream], hits),
-        Figure("endings", "torn with what carried them (nobody could save them)", len(torn)),
-        Figure("endings", "refused while the limits' keeper was away", len(refused)),
+        *_of_unary([result for result in others if not result.stream], failing),
+        *_of_streams([result for result in others if result.stream], injected_faults),
+        Measurement("endings", "torn with what carried them (nobody could save them)", len(torn)),
+        Measurement("endings", "refused while the limits' keeper was away", len(refused)),
         _untyped(others),
-        *_of_kills(shots, hits, service_s),
-        *_of_ledger(shots, hits, after.charged),
+        *_of_kills(results, injected_faults, service_s),
+        *_of_ledger(results, injected_faults, after.charged),
         *_of_leaks(after),
-        *_of_healing(hits, after, whole_s),
+        *_of_healing(injected_faults, after, whole_s),
         *_of_growth(growths),
     ]
 
 
-def is_torn(shot: Shot, hits: Sequence[Hit]) -> bool:
+def is_connection_lost(result: RequestResult, injected_faults: Sequence[InjectedFault]) -> bool:
     """Whether it was under way through what was killed, and ended because of that."""
-    if shot.ending in TYPED or shot.ending is Ending.SILENT:
+    if result.ending in TYPED or result.ending is RequestOutcome.SILENT:
         return False
     return any(
-        shot.at <= hit.at + _BLINK_S and hit.at - _BLINK_S <= shot.end <= hit.at + _TORN_S
-        for hit in hits
-        if hit.fault.in_path
+        result.at <= injected.at + _BLINK_S
+        and injected.at - _BLINK_S <= result.end <= injected.at + _TORN_S
+        for injected in injected_faults
+        if injected.fault.in_path
     )
 
 
-def is_refused(shot: Shot, hits: Sequence[Hit]) -> bool:
+def is_refused(result: RequestResult, injected_faults: Sequence[InjectedFault]) -> bool:
     """Whether a limit refused it because its keeper had just died."""
-    return shot.status in (429, 503) and any(
-        hit.fault.keeper and hit.at <= shot.end <= hit.end + AFTERMATH_S for hit in hits
+    return result.status in (429, 503) and any(
+        injected.fault.keeper and injected.at <= result.end <= injected.end + AFTERMATH_S
+        for injected in injected_faults
     )
 
 
-def hit_of(shot: Shot, hits: Sequence[Hit]) -> Hit | None:
+def find_cause(
+    result: RequestResult, injected_faults: Sequence[InjectedFault]
+) -> InjectedFault | None:
     """The last thing that was done before the request ended, and before the next was."""
-    before = [hit for hit in hits if hit.at <= shot.end]
-    return max(before, key=lambda hit: hit.at, default=None)
+    before = [injected for injected in injected_faults if injected.at <= result.end]
+    return max(before, key=lambda injected: injected.at, default=None)
 
 
-def _of_unary(unary: Sequence[Shot], failing: float) -> list[Figure]:
-    failed = sum(shot.ending is not Ending.WHOLE for shot in unary)
+def _of_unary(unary: Sequence[RequestResult], failing: float) -> list[Measurement]:
+    failed = sum(result.ending is not RequestOutcome.WHOLE for result in unary)
     share = 1e6 * failed / len(unary) if unary else 0.0
-    wrong = sum(shot.ending is Ending.WRONG for shot in unary)
+    wrong = sum(result.ending is RequestOutcome.WRONG for result in unary)
     return [
-        Figure("endings", "unary requests", len(unary), at_least=1),
-        Figure("endings", "unary requests that failed", failed, at_most=int(failing * len(unary))),
-        Figure("endings", "... of a million", share),
-        Figure("endings", "wrong answers", wrong, at_most=0),
+        Measurement("endings", "unary requests", len(unary), at_least=1),
+        Measurement(
+            "endings", "unary requests that failed", failed, at_most=int(failing * len(unary))
+        ),
+        Measurement("endings", "... of a million", share),
+        Measurement("endings", "wrong answers", wrong, at_most=0),
     ]
 
 
-def _of_streams(streams: Sequence[Shot], hits: Sequence[Hit]) -> list[Figure]:
-    begun = [shot for shot in streams if shot.status == 200]
-    broken = [shot for shot in begun if shot.ending is not Ending.WHOLE]
-    planned = [shot for shot in broken if _planned(hit_of(shot, hits))]
-    running = sum(hit.blow.streams for hit in hits)
-    out_of_band = sum(shot.ending is not Ending.IN_BAND for shot in broken)
+def _of_streams(
+    streams: Sequence[RequestResult], injected_faults: Sequence[InjectedFault]
+) -> list[Measurement]:
+    begun = [result for result in streams if result.status == 200]
+    broken = [result for result in begun if result.ending is not RequestOutcome.WHOLE]
+    planned = [result for result in broken if _planned(find_cause(result, injected_faults))]
+    running = sum(injected.action.streams for injected in injected_faults)
+    out_of_band = sum(result.ending is not RequestOutcome.IN_BAND for result in broken)
     return [
-        Figure("streams", "streams", len(streams)),
-        Figure("streams", "not opened", len(streams) - len(begun), at_most=0),
-        Figure("streams", "broken in planned events", len(planned), at_most=0),
-        Figure("streams", "broken, of those on killed replicas", len(broken), at_most=running),
-        Figure("streams", "broken without a word in-band", out_of_band, at_most=0),
+        Measurement("streams", "streams", len(streams)),
+        Measurement("streams", "not opened", len(streams) - len(begun), at_most=0),
+        Measurement("streams", "broken in planned events", len(planned), at_most=0),
+        Measurement("streams", "broken, of those on killed replicas", len(broken), at_most=running),
+        Measurement("streams", "broken without a word in-band", out_of_band, at_most=0),
     ]
 
 
-def _planned(hit: Hit | None) -> bool:
-    return hit is None or hit.fault.planned
+def _planned(injected: InjectedFault | None) -> bool:
+    return injected is None or injected.fault.planned
 
 
-def _untyped(shots: Sequence[Shot]) -> Figure:
-    untyped = sum(shot.ending not in TYPED for shot in shots)
-    return Figure("endings", "ended otherwise than by an answer or a problem", untyped, at_most=0)
+def _untyped(results: Sequence[RequestResult]) -> Measurement:
+    untyped = sum(result.ending not in TYPED for result in results)
+    return Measurement(
+        "endings", "ended otherwise than by an answer or a problem", untyped, at_most=0
+    )
 
 
-def _of_kills(shots: Sequence[Shot], hits: Sequence[Hit], service_s: float) -> list[Figure]:
+def _of_kills(
+    results: Sequence[RequestResult], injected_faults: Sequence[InjectedFault], service_s: float
+) -> list[Measurement]:
     """One of several replicas died: how many were answered, and how much later."""
-    seen = [effect(hit, shots) for hit in hits if hit.fault.name == "kill-model"]
-    quiet = [shot.took for shot in calm(hits, shots) if shot.ending is Ending.WHOLE]
+    seen = [
+        effect(injected, results)
+        for injected in injected_faults
+        if injected.fault.name == "kill-model"
+    ]
+    quiet = [
+        result.took
+        for result in calm(injected_faults, results)
+        if result.ending is RequestOutcome.WHOLE
+    ]
     if not seen or not quiet:
         return []
     added_ms = max(each["p99_ms"] for each in seen) - 1e3 * quantile(quiet, 0.99)
     success = min(each["success"] for each in seen)
     most_ms = 1e3 * service_s
     return [
-        Figure("kill-model", "answered after it, at worst", 100 * success, "%", at_least=99.5),
-        Figure("kill-model", "added to p99 after it, at worst", added_ms, "ms", at_most=most_ms),
+        Measurement("kill-model", "answered after it, at worst", 100 * success, "%", at_least=99.5),
+        Measurement(
+            "kill-model", "added to p99 after it, at worst", added_ms, "ms", at_most=most_ms
+        ),
     ]
 
 
-def _of_ledger(shots: Sequence[Shot], hits: Sequence[Hit], charged: int) -> list[Figure]:
+def _of_ledger(
+    results: Sequence[RequestResult], injected_faults: Sequence[InjectedFault], charged: int
+) -> list[Measurement]:
     """What whole answers say was used is charged, and nothing for those that failed.
 
     A killed ingress replica takes with it what it had not written down yet, and may have written
     down answers that it could not deliver any more. A call whose deadline passed is charged for
     what was generated until then, which its client does not learn.
     """
-    computed = [shot for shot in shots if not shot.kept]
-    whole = sum(shot.tokens for shot in computed if shot.ending is Ending.WHOLE)
-    kills = [hit.at for hit in hits if hit.fault.name == "kill-ingress"]
+    computed = [result for result in results if not result.kept]
+    whole = sum(result.tokens for result in computed if result.ending is RequestOutcome.WHOLE)
+    kills = [injected.at for injected in injected_faults if injected.fault.name == "kill-ingress"]
     unwritten = sum(
-        shot.tokens for shot in computed if any(0 <= at - shot.end <= _LEDGER_S for at in kills)
+        result.tokens
+        for result in computed
+        if any(0 <= at - result.end <= _LEDGER_S for at in kills)
     )
-    open_then = [shot for shot in computed if any(shot.at <= at <= shot.end for at in kills)]
-    most = max((shot.tokens for shot in computed), default=0)
-    late = [shot for shot in computed if shot.why == _DEADLINE]
+    open_then = [
+        result for result in computed if any(result.at <= at <= result.end for at in kills)
+    ]
+    most = max((result.tokens for result in computed), default=0)
+    late = [result for result in computed if result.why == _DEADLINE]
     least, largest = whole - unwritten, whole + most * (len(open_then) + len(late))
     return [
-        Figure("ledger", "tokens in whole answers", whole),
-        Figure("ledger", "tokens charged", charged, at_least=least, at_most=largest),
+        Measurement("ledger", "tokens in whole answers", whole),
+        Measurement("ledger", "tokens charged", charged, at_least=least, at_most=largest),
     ]
 
 
-def _of_leaks(after: Afterwards) -> list[Figure]:
-    figures = [] if after.slots is None else [
-        Figure("leaks", "slots still held", after.slots, at_most=0)
+def _of_leaks(after: FinalState) -> list[Measurement]:
+    measurements = [] if after.slots is None else [
+        Measurement("leaks", "slots still held", after.slots, at_most=0)
     ]  # fmt: skip
     counts = [count for replicas in after.engines.values() for count in replicas]
     open_still = sum(count["handlers"] + count["running"] + count["waiting"] for count in counts)
@@ -181,28 +213,30 @@ def _of_leaks(after: Afterwards) -> list[Figure]:
         for count in counts
     )
     return [
-        *figures,
-        Figure("leaks", "model replicas looked into", len(counts), at_least=after.replicas),
-        Figure("leaks", "sequences still open in engines", open_still, at_most=0),
-        Figure("leaks", "sequences that engines lost count of", abs(lost), at_most=0),
+        *measurements,
+        Measurement("leaks", "model replicas looked into", len(counts), at_least=after.replicas),
+        Measurement("leaks", "sequences still open in engines", open_still, at_most=0),
+        Measurement("leaks", "sequences that engines lost count of", abs(lost), at_most=0),
     ]
 
 
-def _of_healing(hits: Sequence[Hit], after: Afterwards, whole_s: float) -> list[Figure]:
-    longest = max((hit.whole_s for hit in hits), default=0.0)
-    unhealed = sum(bool(hit.wrong) for hit in hits)
+def _of_healing(
+    injected_faults: Sequence[InjectedFault], after: FinalState, whole_s: float
+) -> list[Measurement]:
+    longest = max((injected.whole_s for injected in injected_faults), default=0.0)
+    unhealed = sum(bool(injected.wrong) for injected in injected_faults)
     return [
-        Figure("healing", "longest until whole again", longest, "s", at_most=whole_s),
-        Figure("healing", "faults it was not whole after", unhealed, at_most=0),
-        Figure("healing", "not whole at the end", float(bool(after.wrong)), at_most=0),
-        Figure("audit", "the trail does not verify", float(bool(after.chain)), at_most=0),
+        Measurement("healing", "longest until whole again", longest, "s", at_most=whole_s),
+        Measurement("healing", "faults it was not whole after", unhealed, at_most=0),
+        Measurement("healing", "not whole at the end", float(bool(after.wrong)), at_most=0),
+        Measurement("audit", "the trail does not verify", float(bool(after.chain)), at_most=0),
     ]
 
 
-def _of_growth(growths: Sequence[Growth]) -> list[Figure]:
+def _of_growth(growths: Sequence[ResourceGrowth]) -> list[Measurement]:
     """What grew, judged where a bound is stated; of Python objects it is only told."""
     return [
-        Figure(
+        Measurement(
             "growth", f"{growth.measure} of {growth.processes} {growth.kind}",
             growth.last, f"from {growth.first:.0f}", at_most=_bound(growth),
         )
@@ -211,7 +245,7 @@ def _of_growth(growths: Sequence[Growth]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _bound(growth: Growth) -> float | None:
+def _bound(growth: ResourceGrowth) -> float | None:
     """None for threads of Ray's GCS: they are gRPC's, which adds some whenever all of them are
     kept from the cores for a moment, and keeps them."""
     if (growth.kind, growth.measure) == ("gcs", "threads"):
@@ -220,41 +254,44 @@ def _bound(growth: Growth) -> float | None:
     return growth.first * (1 + _GROWTH[growth.measure]) + noise
 
 
-def effect(hit: Hit, shots: Sequence[Shot]) -> dict[str, Any]:
+def effect(injected: InjectedFault, results: Sequence[RequestResult]) -> dict[str, Any]:
     """What clients saw of one fault: endings of what was under way or sent in its aftermath."""
-    until = max(hit.end, hit.at + AFTERMATH_S)
-    unary = [s for s in shots if not s.stream and hit.at <= s.end and s.at <= until]
-    failed = [s for s in unary if s.ending is not Ending.WHOLE]
-    ended = [s for s in shots if s.stream and hit.at <= s.end <= until]
-    broken = [s for s in ended if s.ending is not Ending.WHOLE]
+    until = max(injected.end, injected.at + AFTERMATH_S)
+    unary = [s for s in results if not s.stream and injected.at <= s.end and s.at <= until]
+    failed = [s for s in unary if s.ending is not RequestOutcome.WHOLE]
+    ended = [s for s in results if s.stream and injected.at <= s.end <= until]
+    broken = [s for s in ended if s.ending is not RequestOutcome.WHOLE]
     return {
-        "fault": hit.fault.name,
-        "target": hit.blow.target,
-        "at_s": round(hit.at, 2),
-        "whole_s": round(hit.whole_s, 2),
-        "wrong": hit.wrong,
+        "fault": injected.fault.name,
+        "target": injected.action.target,
+        "at_s": round(injected.at, 2),
+        "whole_s": round(injected.whole_s, 2),
+        "wrong": injected.wrong,
         "unary": len(unary),
-        "failed": dict(Counter(said(shot) for shot in failed)),
+        "failed": dict(Counter(describe_result(result) for result in failed)),
         "success": 1 - len(failed) / len(unary) if unary else 1.0,
-        "p99_ms": 1e3 * quantile([s.took for s in unary if s.ending is Ending.WHOLE], 0.99),
-        "streams_there": hit.blow.streams,
-        "streams_broken": dict(Counter(said(shot) for shot in broken)),
+        "p99_ms": 1e3 * quantile([s.took for s in unary if s.ending is RequestOutcome.WHOLE], 0.99),
+        "streams_there": injected.action.streams,
+        "streams_broken": dict(Counter(describe_result(result) for result in broken)),
     }
 
 
-def calm(hits: Sequence[Hit], shots: Sequence[Shot]) -> list[Shot]:
+def calm(
+    injected_faults: Sequence[InjectedFault], results: Sequence[RequestResult]
+) -> list[RequestResult]:
     """Unary requests that nothing was done to."""
     return [
-        shot
-        for shot in shots
-        if not shot.stream
+        result
+        for result in results
+        if not result.stream
         and not any(
-            hit.at <= shot.end and shot.at <= max(hit.end, hit.at + AFTERMATH_S) for hit in hits
+            injected.at <= result.end and result.at <= max(injected.end, injected.at + AFTERMATH_S)
+            for injected in injected_faults
         )
     ]
 
 
-def said(shot: Shot) -> str:
+def describe_result(result: RequestResult) -> str:
     """How it failed, in a few words."""
-    status = f" {shot.status}" if shot.status else ""
-    return f"{shot.ending}{status} {shot.why}".strip()
+    status = f" {result.status}" if result.status else ""
+    return f"{result.ending}{status} {result.why}".strip()

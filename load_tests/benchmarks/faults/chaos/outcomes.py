@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Ending(StrEnum):
+class RequestOutcome(StrEnum):
     """`whole` is what was asked for; `problem` a typed refusal before the first byte of an answer,
     `in-band` one in the middle of a stream. The others are faults of their own.
     """
@@ -20,11 +20,11 @@ class Ending(StrEnum):
     SILENT = "silent"  # nothing came within the client's patience
 
 
-TYPED = frozenset({Ending.WHOLE, Ending.PROBLEM, Ending.IN_BAND})
+TYPED = frozenset({RequestOutcome.WHOLE, RequestOutcome.PROBLEM, RequestOutcome.IN_BAND})
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class RequestResult:
     """One request: seconds since the run's start when it was sent, and until its end.
 
     `why` is a problem's slug or what the client can say. `tokens` are those that the answer says
@@ -36,7 +36,7 @@ class Shot:
     stream: bool
     at: float
     took: float
-    ending: Ending
+    ending: RequestOutcome
     status: int = 0
     why: str = ""
     tokens: int = 0

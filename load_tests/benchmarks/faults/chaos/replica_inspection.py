@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 
-def look(actor: Any) -> dict[str, Any]:
+def inspect_replica(actor: Any) -> dict[str, Any]:
     """The process, its tasks and Python objects, and the engine's counts where there is one."""
     replica = actor._replica_impl
     wrapper = replica._user_callable_wrapper

@@ -4,11 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from load_tests.benchmarks.common.measurement import Figure, all_met
-from load_tests.benchmarks.faults.chaos.invariants import calm, effect, said
-from load_tests.benchmarks.faults.chaos.outcomes import Ending, Shot
-from load_tests.benchmarks.faults.chaos.resource_samples import Vital
-from load_tests.benchmarks.faults.chaos.run import Record
+from load_tests.benchmarks.common.measurement import Measurement, all_met
+from load_tests.benchmarks.faults.chaos.invariants import calm, describe_result, effect
+from load_tests.benchmarks.faults.chaos.outcomes import RequestOutcome, RequestResult
+from load_tests.benchmarks.faults.chaos.resource_samples import ResourceSample
+from load_tests.benchmarks.faults.chaos.run import ChaosRecord
 from load_tests.charts import Point, line_chart
 from load_tests.timeline import quantile
 
@@ -19,25 +19,36 @@ COLUMNS = (
 PLOTS = ("requests", "latency", "failures", "memory")
 
 
-def report_of(
-    record: Record, figures: Sequence[Figure], machine: dict[str, object], asked: dict[str, Any]
+def build_report(
+    record: ChaosRecord,
+    measurements: Sequence[Measurement],
+    machine: dict[str, object],
+    asked: dict[str, Any],
 ) -> dict[str, Any]:
     """Everything but the single requests."""
-    quiet = [s.took for s in calm(record.hits, record.shots) if s.ending is Ending.WHOLE]
-    failed = [shot for shot in record.shots if shot.ending is not Ending.WHOLE]
+    quiet = [
+        s.took
+        for s in calm(record.injected_faults, record.results)
+        if s.ending is RequestOutcome.WHOLE
+    ]
+    failed = [result for result in record.results if result.ending is not RequestOutcome.WHOLE]
     return {
         "benchmark": "chaos",
         "machine": machine,
         "conditions": asked,
         "seconds": round(record.seconds, 1),
-        "requests_s": round(sum(not s.stream for s in record.shots) / record.seconds, 1),
+        "requests_s": round(sum(not s.stream for s in record.results) / record.seconds, 1),
         "held_back": record.held_back,
         "calm": {"p50_ms": 1e3 * quantile(quiet, 0.5), "p99_ms": 1e3 * quantile(quiet, 0.99)},
-        "faults": [effect(hit, record.shots) for hit in record.hits],
-        "failures": dict(Counter(f"{_kind(shot)}: {said(shot)}" for shot in failed).most_common()),
+        "faults": [effect(injected, record.results) for injected in record.injected_faults],
+        "failures": dict(
+            Counter(
+                f"{_kind(result)}: {describe_result(result)}" for result in failed
+            ).most_common()
+        ),
         "wrong_at_the_end": record.wrong,
-        "figures": [figure.row() for figure in figures],
-        "passed": all_met(figures),
+        "figures": [measurement.to_dict() for measurement in measurements],
+        "passed": all_met(measurements),
     }
 
 
@@ -94,21 +105,25 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} x {what}" for what, count in counts.items()) or "0"
 
 
-def _kind(shot: Shot) -> str:
-    return "stream" if shot.stream else f"unary {shot.model}"
+def _kind(result: RequestResult) -> str:
+    return "stream" if result.stream else f"unary {result.model}"
 
 
-def plots(record: Record) -> dict[str, str]:
+def plots(record: ChaosRecord) -> dict[str, str]:
     """Name -> SVG."""
-    marks = [(hit.at, hit.fault.name) for hit in record.hits]
-    unary = [shot for shot in record.shots if not shot.stream]
+    marks = [(injected.at, injected.fault.name) for injected in record.injected_faults]
+    unary = [result for result in record.results if not result.stream]
     by_second = _by_second(unary)
-    whole = [shot for shot in unary if shot.ending is Ending.WHOLE]
+    whole = [result for result in unary if result.ending is RequestOutcome.WHOLE]
     rates = {"answered": _numbers(whole, record.seconds)}
     took = {
         f"p{round(share * 100)}": [
-            (second, 1e3 * quantile([s.took for s in shots if s.ending is Ending.WHOLE], share))
-            for second, shots in sorted(by_second.items())
+            (
+                second,
+                1e3
+                * quantile([s.took for s in results if s.ending is RequestOutcome.WHOLE], share),
+            )
+            for second, results in sorted(by_second.items())
         ]
         for share in (0.5, 0.95, 0.99)
     }
@@ -116,34 +131,34 @@ def plots(record: Record) -> dict[str, str]:
         "requests": line_chart("Unary requests answered a second", rates, marks=marks),
         "latency": line_chart("Unary latency", took, unit="ms", marks=marks),
         "failures": line_chart("Failures a second", _failures(record), marks=marks),
-        "memory": line_chart("Resident memory", _memory(record.vitals), unit="MiB", marks=marks),
+        "memory": line_chart("Resident memory", _memory(record.samples), unit="MiB", marks=marks),
     }
 
 
-def _by_second(shots: Sequence[Shot]) -> dict[float, list[Shot]]:
-    found: dict[float, list[Shot]] = defaultdict(list)
-    for shot in shots:
-        found[float(int(shot.end))].append(shot)
+def _by_second(results: Sequence[RequestResult]) -> dict[float, list[RequestResult]]:
+    found: dict[float, list[RequestResult]] = defaultdict(list)
+    for result in results:
+        found[float(int(result.end))].append(result)
     return found
 
 
-def _failures(record: Record) -> dict[str, list[Point]]:
-    failed = [shot for shot in record.shots if shot.ending is not Ending.WHOLE]
+def _failures(record: ChaosRecord) -> dict[str, list[Point]]:
+    failed = [result for result in record.results if result.ending is not RequestOutcome.WHOLE]
     kinds = {"unary": False, "streams": True}
     return {
-        kind: _numbers([shot for shot in failed if shot.stream is streams], record.seconds)
+        kind: _numbers([result for result in failed if result.stream is streams], record.seconds)
         for kind, streams in kinds.items()
     }
 
 
-def _numbers(shots: Sequence[Shot], seconds: float) -> list[Point]:
-    by_second = _by_second(shots)
+def _numbers(results: Sequence[RequestResult], seconds: float) -> list[Point]:
+    by_second = _by_second(results)
     return [(float(s), float(len(by_second.get(float(s), ())))) for s in range(int(seconds))]
 
 
-def _memory(vitals: Sequence[Vital]) -> dict[str, list[Point]]:
+def _memory(samples: Sequence[ResourceSample]) -> dict[str, list[Point]]:
     sums: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
-    for vital in vitals:
-        sums[vital.kind][vital.at] += vital.measures.get("rss_mib", 0.0)
+    for sample in samples:
+        sums[sample.kind][sample.at] += sample.measures.get("rss_mib", 0.0)
     shown = ("Ingress", "Model:echo", "Model:talk", "controller", "haproxy", "Limiter")
     return {kind: sorted(sums[kind].items()) for kind in shown if kind in sums}

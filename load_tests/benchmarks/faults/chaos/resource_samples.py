@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from load_tests.benchmarks.faults.chaos.chaos_cluster import Stage
+from load_tests.benchmarks.faults.chaos.chaos_cluster import ChaosCluster
 
 LOOKED_AT = ("Ingress", "Model:echo", "Model:talk", "Limiter")
 MEASURES = ("rss_mib", "fds", "threads", "tasks", "objects")
@@ -20,7 +20,7 @@ _PART = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Vital:
+class ResourceSample:
     """One process at one moment (seconds since the start); measures that nobody could take are
     missing. `objects` are those of Python, `tasks` those of asyncio."""
 
@@ -31,7 +31,7 @@ class Vital:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class ResourceGrowth:
     """Of all processes of a kind together; `share` of what it was first."""
 
     kind: str
@@ -46,13 +46,13 @@ class Growth:
 
 
 @dataclass
-class Sampler:
+class ResourceSampler:
     """Samples in a thread of its own every `every_s`, from `start` until `stop`."""
 
-    stage: Stage
+    cluster: ChaosCluster
     origin: float
     every_s: float
-    vitals: list[Vital] = field(default_factory=list)
+    samples: list[ResourceSample] = field(default_factory=list)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -68,14 +68,14 @@ class Sampler:
     def sample(self) -> None:
         at = time.monotonic() - self.origin
         within = self._within()
-        for kind, processes in self.stage.processes().items():
+        for kind, processes in self.cluster.processes().items():
             for process in processes:
                 measures = _outside(process) | within.get(process.pid, {})
                 if measures:
-                    self.vitals.append(Vital(at, kind, process.pid, measures))
+                    self.samples.append(ResourceSample(at, kind, process.pid, measures))
 
     def _within(self) -> dict[int, dict[str, float]]:
-        looks = (look for kind in LOOKED_AT for look in self.stage.looks(kind))
+        looks = (look for kind in LOOKED_AT for look in self.cluster.inspect_replicas(kind))
         return {look["pid"]: {name: look[name] for name in ("tasks", "objects")} for look in looks}
 
     def _run(self) -> None:
@@ -95,37 +95,39 @@ def _outside(process: psutil.Process) -> dict[str, float]:
         return {}
 
 
-def growths(vitals: Sequence[Vital], warm_s: float) -> list[Growth]:
+def measure_growth(samples: Sequence[ResourceSample], warm_s: float) -> list[ResourceGrowth]:
     """By kind and measure; empty with fewer than ten moments after warm-up."""
-    moments = sorted({vital.at for vital in vitals if vital.at >= warm_s})
+    moments = sorted({vital.at for vital in samples if vital.at >= warm_s})
     if len(moments) < 10:
         return []
     part = max(2, int(len(moments) * _PART))
     begin, finish = set(moments[:part]), set(moments[-part:])
-    lived = _pids(vitals, begin) & _pids(vitals, finish)
-    kinds = sorted({vital.kind for vital in vitals if vital.pid in lived})
+    lived = _pids(samples, begin) & _pids(samples, finish)
+    kinds = sorted({vital.kind for vital in samples if vital.pid in lived})
     found = []
     for kind in kinds:
-        ours = [v for v in vitals if v.kind == kind and v.pid in lived]
+        ours = [v for v in samples if v.kind == kind and v.pid in lived]
         pids = {v.pid for v in ours}
         for measure in MEASURES:
             first = sum(_median(ours, pid, measure, begin) for pid in pids)
             last = sum(_median(ours, pid, measure, finish) for pid in pids)
             if first or last:
-                found.append(Growth(kind, measure, first, last, len(pids)))
+                found.append(ResourceGrowth(kind, measure, first, last, len(pids)))
     return found
 
 
-def _pids(vitals: Iterable[Vital], moments: set[float]) -> set[int]:
+def _pids(samples: Iterable[ResourceSample], moments: set[float]) -> set[int]:
     """Those that were there at each of the moments."""
-    at_each = [{v.pid for v in vitals if v.at == moment} for moment in moments]
+    at_each = [{v.pid for v in samples if v.at == moment} for moment in moments]
     return set.intersection(*at_each)
 
 
-def _median(vitals: Iterable[Vital], pid: int, measure: str, moments: set[float]) -> float:
+def _median(
+    samples: Iterable[ResourceSample], pid: int, measure: str, moments: set[float]
+) -> float:
     values = [
         v.measures[measure]
-        for v in vitals
+        for v in samples
         if v.pid == pid and v.at in moments and measure in v.measures
     ]
     return statistics.median(values) if values else 0.0

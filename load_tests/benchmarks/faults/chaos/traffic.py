@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from load_tests.benchmarks.faults.chaos.outcomes import Ending, Shot
-from load_tests.benchmarks.faults.chaos.verified_requests import Asker
+from load_tests.benchmarks.faults.chaos.outcomes import RequestOutcome, RequestResult
+from load_tests.benchmarks.faults.chaos.verified_requests import VerifyingClient
 
 _TICK_S = 0.01
 _KEPT = 64  # prompts whose answers may be kept
@@ -20,7 +20,7 @@ _REFUSED_S = 0.25  # until a stream is tried again that was not opened
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrafficPlan:
     """At least `requests` unary ones at `rate` a second; one of `kept_every` may be answered by the
     cache and one of `engine_every` asks a real engine (0: none). `streams` are open at any time,
     `stream_tokens` long.
@@ -39,13 +39,13 @@ class Plan:
 
 
 @dataclass
-class Traffic:
-    """`run` it once. `shots` grows while it runs; with `enough` it ends after all requests."""
+class ConstantTraffic:
+    """`run` it once. `results` grows while it runs; with `enough` it ends after all requests."""
 
-    asker: Asker
-    plan: Plan
+    client: VerifyingClient
+    plan: TrafficPlan
     seed: int = 0
-    shots: list[Shot] = field(default_factory=list)
+    results: list[RequestResult] = field(default_factory=list)
     sent: int = 0
     held_back: int = 0
     enough: bool = True
@@ -88,29 +88,29 @@ class Traffic:
         number, plan = self.sent, self.plan
         self.sent += 1
         if plan.engine_every and number % plan.engine_every == 1:
-            shot = self.asker.unary(plan.engine, "", max_tokens=8)
+            result = self.client.unary(plan.engine, "", max_tokens=8)
         elif plan.kept_every and number % plan.kept_every == 0:
-            shot = self.asker.unary(plan.model, f"kept number {number % _KEPT}", temperature=0)
+            result = self.client.unary(plan.model, f"kept number {number % _KEPT}", temperature=0)
         else:
-            shot = self.asker.unary(plan.model, f"request number {number}")
-        task = asyncio.create_task(self._keep(shot))
+            result = self.client.unary(plan.model, f"request number {number}")
+        task = asyncio.create_task(self._keep(result))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
 
-    async def _keep(self, shot: "asyncio.Future[Shot] | object") -> None:
-        self.shots.append(await shot)  # type: ignore[misc]
+    async def _keep(self, result: "asyncio.Future[RequestResult] | object") -> None:
+        self.results.append(await result)  # type: ignore[misc]
 
     async def _streams(self, rng: random.Random) -> None:
         """One stream after the other; the first begins somewhere within a stream's length."""
         tokens = max(1, int(self.plan.stream_tokens * rng.random()))
         while self.streaming:
             text = f"stream {rng.randrange(10**6)} and on; "
-            shot = await self.asker.stream(self.plan.stream_model, text, tokens)
-            self.shots.append(shot)
+            result = await self.client.stream(self.plan.stream_model, text, tokens)
+            self.results.append(result)
             tokens = self.plan.stream_tokens
-            if shot.ending is not Ending.WHOLE:
+            if result.ending is not RequestOutcome.WHOLE:
                 await asyncio.sleep(_REFUSED_S)
 
 
-def failures(shots: Sequence[Shot]) -> list[Shot]:
-    return [shot for shot in shots if shot.ending is not Ending.WHOLE]
+def failures(results: Sequence[RequestResult]) -> list[RequestResult]:
+    return [result for result in results if result.ending is not RequestOutcome.WHOLE]

@@ -12,15 +12,19 @@ from collections.abc import Sequence
 import httpx
 
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Figure
-from load_tests.benchmarks.faults.failover.faulty_replicas import app, model, stopped
+from load_tests.benchmarks.common.measurement import Measurement
+from load_tests.benchmarks.faults.failover.faulty_replicas import (
+    build_app,
+    build_model_args,
+    pause_process,
+)
 from load_tests.benchmarks.faults.failover.open_loop_load import (
-    Offered,
-    Shot,
-    calls_of,
-    client_for,
+    OpenLoopLoad,
+    TimedRequest,
+    create_client,
     quantile,
-    success,
+    read_call_stats,
+    success_rate,
 )
 
 RATE = 20.0
@@ -31,21 +35,21 @@ _BREAKER = {"open_s": 2.0}
 _BACK_S = 120.0
 
 
-async def measure(local: LocalServe, seconds: float) -> list[Figure]:
+async def measure(local: LocalServe, seconds: float) -> list[Measurement]:
     local.run(_app(), "mobula", "/")
     async with (
-        client_for(local.url, local.key) as client,
-        Offered(client, "covered", RATE) as one,
-        Offered(client, "alone", RATE) as two,
+        create_client(local.url, local.key) as client,
+        OpenLoopLoad(client, "covered", RATE) as one,
+        OpenLoopLoad(client, "alone", RATE) as two,
     ):
         await asyncio.sleep(3)
-        with stopped(local.controller()):
+        with pause_process(local.controller()):
             died = time.monotonic()
             _kill_all(local)
             await asyncio.sleep(_OPENS_S)
-            before = [await calls_of(client, name) for name in _MODELS]
+            before = [await read_call_stats(client, name) for name in _MODELS]
             await asyncio.sleep(seconds)
-            after = [await calls_of(client, name) for name in _MODELS]
+            after = [await read_call_stats(client, name) for name in _MODELS]
             ended = time.monotonic()
         probes = [await _recovered(local, client, name) for name in _MODELS]
     found = []
@@ -56,33 +60,37 @@ async def measure(local: LocalServe, seconds: float) -> list[Figure]:
     for number, name in enumerate(_MODELS):
         attempts = after[number]["attempts"] - before[number]["attempts"]
         calls = RATE * seconds
-        found.append(Figure(name, "attempts upstream once open", attempts / calls, at_most=0.02))
-        found.append(Figure(name, "probes until it is closed", probes[number], at_most=3))
+        found.append(
+            Measurement(name, "attempts upstream once open", attempts / calls, at_most=0.02)
+        )
+        found.append(Measurement(name, "probes until it is closed", probes[number], at_most=3))
     return found
 
 
-def _answers(name: str, first: Sequence[Shot], then: Sequence[Shot]) -> list[Figure]:
+def _answers(
+    name: str, first: Sequence[TimedRequest], then: Sequence[TimedRequest]
+) -> list[Measurement]:
     every = [*first, *then]
     if name == "alone":
         refused = sum(shot.status == 503 for shot in every) / len(every)
         return [
-            Figure(name, "refused with 503", refused, at_least=1.0),
-            Figure(name, "slowest refusal", max(s.took for s in every), "s", at_most=10.0),
-            Figure(name, "p99 of refusals once open", quantile(then, 0.99), "s"),
+            Measurement(name, "refused with 503", refused, at_least=1.0),
+            Measurement(name, "slowest refusal", max(s.took for s in every), "s", at_most=10.0),
+            Measurement(name, "p99 of refusals once open", quantile(then, 0.99), "s"),
         ]
     others = sum(shot.model == "stand-in" for shot in every) / len(every)
     return [
-        Figure(name, "success", success(every), at_least=1.0),
-        Figure(name, "answered by the fallback", others),
-        Figure(name, "slowest answer", max(shot.took for shot in every), "s"),
-        Figure(name, "p99 of answers once open", quantile(then, 0.99), "s"),
+        Measurement(name, "success", success_rate(every), at_least=1.0),
+        Measurement(name, "answered by the fallback", others),
+        Measurement(name, "slowest answer", max(shot.took for shot in every), "s"),
+        Measurement(name, "p99 of answers once open", quantile(then, 0.99), "s"),
     ]
 
 
 async def _recovered(local: LocalServe, client: httpx.AsyncClient, name: str) -> int:
     """How many probes it took from when a replica was up until the breaker closed."""
-    await asyncio.to_thread(local.wait_until_whole, f"Model:{name}")
-    up, until = await calls_of(client, name), time.monotonic() + _BACK_S
+    await asyncio.to_thread(local.wait_until_healthy, f"Model:{name}")
+    up, until = await read_call_stats(client, name), time.monotonic() + _BACK_S
     while time.monotonic() < until:
         health = (await client.get("/health")).json()
         breaker = health["models"][name]["calls"]["breaker"]
@@ -101,8 +109,8 @@ def _kill_all(local: LocalServe) -> None:
 def _app() -> object:
     covered = {"breaker": _BREAKER, "fallback": ["stand-in"]}
     alone = {"breaker": _BREAKER, "patience_s": PATIENCE_S}
-    return app(
-        model("covered", replicas=2, resilience=covered),
-        model("alone", replicas=2, resilience=alone),
-        model("stand-in", replicas=1, first_token_s=0.0),
+    return build_app(
+        build_model_args("covered", replicas=2, resilience=covered),
+        build_model_args("alone", replicas=2, resilience=alone),
+        build_model_args("stand-in", replicas=1, first_token_s=0.0),
     )

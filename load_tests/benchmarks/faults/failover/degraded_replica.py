@@ -13,14 +13,20 @@ from typing import Any
 import httpx
 
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Figure
-from load_tests.benchmarks.faults.failover.faulty_replicas import CAPACITY, app, ill, model, stopped
+from load_tests.benchmarks.common.measurement import Measurement
+from load_tests.benchmarks.faults.failover.faulty_replicas import (
+    CAPACITY,
+    build_app,
+    build_model_args,
+    inject_fault,
+    pause_process,
+)
 from load_tests.benchmarks.faults.failover.open_loop_load import (
-    Offered,
-    Shot,
-    client_for,
+    OpenLoopLoad,
+    TimedRequest,
+    create_client,
     quantile,
-    success,
+    success_rate,
 )
 
 LOAD = 0.4  # so that two replicas can carry it without a queue
@@ -33,32 +39,36 @@ _RECOVERS_S = 6.0
 _OPEN_S = 1.0  # what is due so shortly before a fault is still open when it comes
 
 
-async def measure(local: LocalServe, seconds: float, illnesses: Sequence[str]) -> list[Figure]:
-    found: list[Figure] = []
+async def measure(local: LocalServe, seconds: float, illnesses: Sequence[str]) -> list[Measurement]:
+    measurements: list[Measurement] = []
     for ejecting in (False, True):
         local.run(_app(ejecting), "mobula", "/")
-        async with client_for(local.url, local.key) as client:
+        async with create_client(local.url, local.key) as client:
             for illness in illnesses or _ILLNESSES:
-                found += await _one(local, client, illness, seconds, ejecting)
+                measurements += await _one(local, client, illness, seconds, ejecting)
                 await asyncio.sleep(_RECOVERS_S)
-    return found
+    return measurements
 
 
 def _app(ejecting: bool) -> Any:
     ejection = {"enabled": ejecting, "silence_s": SILENCE_S}
     routing = {"routing": {"ejection": ejection}}
-    return app(
-        model("unhedged", **routing), model("hedged", **routing, resilience={"hedge": _HEDGE})
+    return build_app(
+        build_model_args("unhedged", **routing),
+        build_model_args("hedged", **routing, resilience={"hedge": _HEDGE}),
     )
 
 
 async def _one(
     local: LocalServe, client: httpx.AsyncClient, illness: str, seconds: float, ejecting: bool
-) -> list[Figure]:
+) -> list[Measurement]:
     for name in _MODELS:
-        await asyncio.to_thread(local.wait_until_whole, f"Model:{name}")
+        await asyncio.to_thread(local.wait_until_healthy, f"Model:{name}")
     rate = LOAD * CAPACITY
-    async with Offered(client, "unhedged", rate) as one, Offered(client, "hedged", rate) as two:
+    async with (
+        OpenLoopLoad(client, "unhedged", rate) as one,
+        OpenLoopLoad(client, "hedged", rate) as two,
+    ):
         await asyncio.sleep(_SETTLES_S)  # connections and estimates
         began = time.monotonic()
         await asyncio.sleep(seconds)
@@ -67,32 +77,34 @@ async def _one(
             await asyncio.sleep(_SETTLES_S + seconds)
             ended = time.monotonic()
     part = f"{illness}, {'ejection' if ejecting else 'no ejection'}"
-    found = []
+    measurements = []
     for name, offered in zip(_MODELS, (one, two), strict=True):
         times = {
             "before": offered.between(began, fell - _OPEN_S),
             "at first": offered.between(fell - _OPEN_S, fell + _SETTLES_S),
             "later": offered.between(fell + _SETTLES_S, ended),
         }
-        found += _figures(part, name, times, recovers=ejecting)
+        measurements += _figures(part, name, times, recovers=ejecting)
     plain, hedged = (offered.between(fell, ended) for offered in (one, two))
     cut = 1 - quantile(hedged, 0.99) / quantile(plain, 0.99)
     promised = 0.3 if illness == "slow" and not ejecting else None
-    return [*found, Figure(part, "hedging cuts p99 by", cut, at_least=promised)]
+    return [*measurements, Measurement(part, "hedging cuts p99 by", cut, at_least=promised)]
 
 
-def _figures(part: str, name: str, times: dict[str, list[Shot]], *, recovers: bool) -> list[Figure]:
-    found = [
-        Figure(part, f"{name}: p99 {when}", quantile(shots, 0.99), "s")
+def _figures(
+    part: str, name: str, times: dict[str, list[TimedRequest]], *, recovers: bool
+) -> list[Measurement]:
+    measurements = [
+        Measurement(part, f"{name}: p99 {when}", quantile(shots, 0.99), "s")
         for when, shots in times.items()
     ]
     later = quantile(times["later"], 0.99) / quantile(times["before"], 0.99)
     limit = 2.0 if recovers else None
     everything = [shot for shots in times.values() for shot in shots]
     return [
-        *found,
-        Figure(part, f"{name}: p99 later / before", later, at_most=limit),
-        Figure(part, f"{name}: success", success(everything)),
+        *measurements,
+        Measurement(part, f"{name}: p99 later / before", later, at_most=limit),
+        Measurement(part, f"{name}: success", success_rate(everything)),
     ]
 
 
@@ -103,7 +115,7 @@ def _fallen_ill(local: LocalServe, illness: str) -> Iterator[None]:
         for name in _MODELS:
             process = local.replicas(f"Model:{name}")[0]
             if illness == "stopped":
-                stack.enter_context(stopped(process))
+                stack.enter_context(pause_process(process))
             else:
-                stack.enter_context(ill(local.home, process, illness))  # type: ignore[arg-type]
+                stack.enter_context(inject_fault(local.home, process, illness))  # type: ignore[arg-type]
         yield

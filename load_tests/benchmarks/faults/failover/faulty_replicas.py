@@ -19,7 +19,7 @@ from cluster.runtime.settings import Settings
 from deployments.contracts.generation import Completion, GenerateRequest
 from deployments.model.deployment import ModelReplica
 
-Illness = Literal["slow", "hanging"]
+ReplicaFault = Literal["slow", "hanging"]
 
 SERVICE_S = 0.2
 SLOTS = 4  # a replica
@@ -28,11 +28,11 @@ CAPACITY = REPLICAS * SLOTS / SERVICE_S  # requests a second
 SLOWNESS = 10
 
 
-class FrailReplica(ModelReplica):
+class FaultyReplica(ModelReplica):
     """Looks before each call whether it is ill."""
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
-        illness = _illness()
+        illness = _read_fault()
         if illness == "hanging":
             await asyncio.Event().wait()
         if illness == "slow":
@@ -44,7 +44,7 @@ def _folder(home: Path) -> Path:
     return home / "ill"
 
 
-def _illness() -> str | None:
+def _read_fault() -> str | None:
     try:
         return (_folder(Settings().home) / str(os.getpid())).read_text()
     except OSError:
@@ -52,7 +52,7 @@ def _illness() -> str | None:
 
 
 @contextmanager
-def ill(home: Path, process: int, illness: Illness) -> Iterator[None]:
+def inject_fault(home: Path, process: int, illness: ReplicaFault) -> Iterator[None]:
     """The replica of that process is ill while the body runs."""
     _folder(home).mkdir(exist_ok=True)
     told = _folder(home) / str(process)
@@ -64,7 +64,7 @@ def ill(home: Path, process: int, illness: Illness) -> Iterator[None]:
 
 
 @contextmanager
-def stopped(process: int) -> Iterator[None]:
+def pause_process(process: int) -> Iterator[None]:
     """That process does nothing while the body runs."""
     os.kill(process, signal.SIGSTOP)
     try:
@@ -74,7 +74,7 @@ def stopped(process: int) -> Iterator[None]:
             os.kill(process, signal.SIGCONT)
 
 
-def model(name: str, **more: Any) -> dict[str, Any]:
+def build_model_args(name: str, **more: Any) -> dict[str, Any]:
     return {
         "id": name,
         "engine": "echo",
@@ -86,7 +86,7 @@ def model(name: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def app(*models: Mapping[str, Any]) -> Any:
+def build_app(*models: Mapping[str, Any]) -> Any:
     """Mobula with these models."""
     from graphs.app import build
     from graphs.args import AppArgs
@@ -97,5 +97,5 @@ def app(*models: Mapping[str, Any]) -> Any:
         "cache": {"enabled": False},
         "video": {"enabled": False},
     }
-    with patch("graphs.text.ModelReplica", FrailReplica):
+    with patch("graphs.text.ModelReplica", FaultyReplica):
         return build(AppArgs.model_validate(args))

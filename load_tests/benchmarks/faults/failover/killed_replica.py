@@ -10,19 +10,19 @@ from importlib import import_module
 from typing import Any
 
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Figure
+from load_tests.benchmarks.common.measurement import Measurement
 from load_tests.benchmarks.faults.failover.faulty_replicas import (
     CAPACITY,
     REPLICAS,
     SERVICE_S,
-    app,
-    model,
+    build_app,
+    build_model_args,
 )
 from load_tests.benchmarks.faults.failover.open_loop_load import (
-    Offered,
-    client_for,
+    OpenLoopLoad,
+    create_client,
     quantile,
-    success,
+    success_rate,
 )
 
 LOAD = 0.6
@@ -31,11 +31,11 @@ _STARTS = 3
 _LOOK_S = 0.2
 
 
-async def measure(local: LocalServe, seconds: float) -> list[Figure]:
-    local.run(app(model("killed")), "mobula", "/")
+async def measure(local: LocalServe, seconds: float) -> list[Measurement]:
+    local.run(build_app(build_model_args("killed")), "mobula", "/")
     async with (
-        client_for(local.url, local.key) as client,
-        Offered(client, "killed", LOAD * CAPACITY) as offered,
+        create_client(local.url, local.key) as client,
+        OpenLoopLoad(client, "killed", LOAD * CAPACITY) as offered,
     ):
         plain_s = await asyncio.to_thread(_plain_starts)
         began = time.monotonic()
@@ -49,15 +49,18 @@ async def measure(local: LocalServe, seconds: float) -> list[Figure]:
     failed = Counter(shot.status for shot in after if shot.status != 200).items()
     part = "killed 1 of 3"
     return [
-        Figure(part, "requests after the kill", len(after)),
-        Figure(part, "success", success(after), at_least=0.995),
-        *(Figure(part, f"answered with {status or 'nothing'}", count) for status, count in failed),
-        Figure(part, "p99 before", quantile(before, 0.99), "s"),
-        Figure(part, "p99 after", quantile(after, 0.99), "s"),
-        Figure(part, "added at p99", added_s / SERVICE_S, "service times", at_most=1.0),
-        Figure(part, "replacement serves after", replaced_s, "s"),
-        Figure(part, "a plain actor starts in", plain_s, "s"),
-        Figure(part, "replacement / plain actor", replaced_s / plain_s, at_most=1.5),
+        Measurement(part, "requests after the kill", len(after)),
+        Measurement(part, "success", success_rate(after), at_least=0.995),
+        *(
+            Measurement(part, f"answered with {status or 'nothing'}", count)
+            for status, count in failed
+        ),
+        Measurement(part, "p99 before", quantile(before, 0.99), "s"),
+        Measurement(part, "p99 after", quantile(after, 0.99), "s"),
+        Measurement(part, "added at p99", added_s / SERVICE_S, "service times", at_most=1.0),
+        Measurement(part, "replacement serves after", replaced_s, "s"),
+        Measurement(part, "a plain actor starts in", plain_s, "s"),
+        Measurement(part, "replacement / plain actor", replaced_s / plain_s, at_most=1.5),
     ]
 
 
@@ -91,8 +94,8 @@ def _kill_and_wait(local: LocalServe) -> float:
     began, old = time.monotonic(), local.replicas(DEPLOYMENT)
     assert len(old) == REPLICAS, f"{len(old)} replicas are up"
     os.kill(old[0], signal.SIGKILL)
-    while local.running(DEPLOYMENT) >= REPLICAS and time.monotonic() - began < 10:
+    while local.count_running(DEPLOYMENT) >= REPLICAS and time.monotonic() - began < 10:
         time.sleep(_LOOK_S)
-    while local.running(DEPLOYMENT) < REPLICAS:
+    while local.count_running(DEPLOYMENT) < REPLICAS:
         time.sleep(_LOOK_S)
     return time.monotonic() - began

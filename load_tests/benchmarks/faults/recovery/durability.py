@@ -23,7 +23,7 @@ ENDED = ("succeeded", "partial", "failed", "canceled")
 KNOWN_S, JOB_S, FLUSH_S = 10.0, 180.0, 2.5
 
 
-class Witness:
+class DurabilityCheck:
     """`clients` threads ask for text, one request after the other, while it is entered."""
 
     def __init__(self, url: str, admin_key: str, clients: int) -> None:
@@ -67,10 +67,10 @@ class Witness:
         )
         made.raise_for_status()
         key = str(made.json()["key"])
-        wait_for(lambda: self.opens(key), "the key to work", KNOWN_S)
+        wait_for(lambda: self.is_key_valid(key), "the key to work", KNOWN_S)
         return key
 
-    def opens(self, key: str) -> bool:
+    def is_key_valid(self, key: str) -> bool:
         headers = {"Authorization": f"Bearer {key}"}
         with contextlib.suppress(httpx.HTTPError):
             answer = httpx.get(f"{self._url}/v1/models", headers=headers, trust_env=False)
@@ -110,11 +110,11 @@ class Witness:
         """Upload a short talk and order a clip; the job's path, once it was accepted."""
         video = folder / "talk.mp4"
         if not video.exists():
-            synthetic_recording.make(video, TALK_S, 320, 180, fps=15)
+            synthetic_recording.write_recording(video, TALK_S, 320, 180, fps=15)
         with video.open("rb") as file:
             files = {
                 "file": (video.name, file),
-                "transcript": ("t.srt", synthetic_recording.transcript(TALK_S)),
+                "transcript": ("t.srt", synthetic_recording.build_transcript(TALK_S)),
             }
             made = self._admin.post("/api/v1/videos", files=files)
         made.raise_for_status()
@@ -122,7 +122,7 @@ class Witness:
         job.raise_for_status()
         return f"/api/v1/jobs/{job.json()['id']}"
 
-    def ends_well(self, job: str) -> bool:
+    def succeeds(self, job: str) -> bool:
         """Whether it ends with what was ordered."""
         found: dict[str, Any] = {}
 

@@ -13,7 +13,7 @@ import httpx
 from cluster.ops import supervision as supervisions
 from cluster.ops.roles import FATAL, Role, by_role
 from cluster.ops.supervision import Supervision
-from load_tests.benchmarks.common.mobula_command import Launcher, wait_for
+from load_tests.benchmarks.common.mobula_command import MobulaCommand, wait_for
 
 NOTICED_S = 3.0
 PART_S, IDLE_S, LOADED_S = 10.0, 30.0, 45.0  # what issue and guide promise
@@ -31,27 +31,27 @@ class Recovery:
     away_s: float
 
 
-def promised(role: Role, clients: int) -> float:
+def promised_recovery_s(role: Role, clients: int) -> float:
     """Seconds within which it is back."""
     if role not in FATAL:
         return PART_S
     return LOADED_S if clients else IDLE_S
 
 
-def supervision(cluster: Launcher) -> Supervision:
+def load_supervision(cluster: MobulaCommand) -> Supervision:
     found = supervisions.load(cluster.home)
     assert found is not None, "nobody supervises the cluster"
     return found
 
 
-def is_ready(cluster: Launcher) -> bool:
+def is_ready(cluster: MobulaCommand) -> bool:
     url = f"http://127.0.0.1:{cluster.ports.http}/readyz"
     with contextlib.suppress(httpx.HTTPError):
         return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
     return False
 
 
-def kill(cluster: Launcher, role: Role) -> None:
+def kill(cluster: MobulaCommand, role: Role) -> None:
     """Every process of that role. AssertionError where there is none."""
     processes = by_role(cluster.state().id).get(role, [])
     assert processes, f"there is no {role}"
@@ -59,13 +59,13 @@ def kill(cluster: Launcher, role: Role) -> None:
         process.kill()
 
 
-def kill_and_recover(cluster: Launcher, role: Role) -> Recovery:
+def kill_and_recover(cluster: MobulaCommand, role: Role) -> Recovery:
     """AssertionError where it is not noticed, or not back, within PATIENCE_S."""
-    before = supervision(cluster).since
+    before = load_supervision(cluster).since
     kill(cluster, role)
     began = time.monotonic()
     noticed = wait_for(
-        lambda: supervision(cluster).since > before, f"{role} to be missed", PATIENCE_S
+        lambda: load_supervision(cluster).since > before, f"{role} to be missed", PATIENCE_S
     )
     last, away = began, 0.0
 
@@ -73,7 +73,7 @@ def kill_and_recover(cluster: Launcher, role: Role) -> Recovery:
         nonlocal last, away
         ready, now = is_ready(cluster), time.monotonic()
         away, last = (away if ready else away + now - last), now
-        return ready and supervision(cluster).phase == "watching"
+        return ready and load_supervision(cluster).phase == "watching"
 
     wait_for(all_is_well, "everything to be back", PATIENCE_S)
     return Recovery(role, noticed, time.monotonic() - began, away)

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from cluster.autoscaling.spec import ScalingSpec
-from load_tests.benchmarks.scaling.autoscaling.contenders import Ours, RayDefault
-from load_tests.benchmarks.scaling.autoscaling.optimal_plan import busy_hours, optimum
-from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import Machine
-from load_tests.benchmarks.scaling.autoscaling.simulator import Controller, Outcome, simulate
-from load_tests.benchmarks.scaling.autoscaling.traces import Trace, make
+from load_tests.benchmarks.scaling.autoscaling.contenders import OurPolicies, RayDefault
+from load_tests.benchmarks.scaling.autoscaling.optimal_plan import compute_busy_hours, find_optimum
+from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import ReplicaProfile
+from load_tests.benchmarks.scaling.autoscaling.simulator import Controller, ScalingOutcome, simulate
+from load_tests.benchmarks.scaling.autoscaling.traces import Trace, generate_trace
 
 SLO_S = 2.0  # to the first token
-MACHINE = Machine()
+MACHINE = ReplicaProfile()
 MOST = 100
 SPEC = ScalingSpec(
     min_replicas=1,
@@ -38,7 +38,7 @@ _QUICK = {"up_s": 0.0, "down_s": 60.0, "look_back_s": 5.0, "push_s": 1.0}
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """Means over the seeds; `setting` is the target that gave them."""
 
     setting: float
@@ -47,20 +47,20 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Result:
+class TraceResult:
     """Of one kind of trace. `default_at` and `quick_at` are what the default costs at the
     attainment of ours; None where no target reaches it."""
 
     name: str
-    ours: Point
-    default: list[Point]
-    quick: list[Point]
+    ours: SweepPoint
+    default: list[SweepPoint]
+    quick: list[SweepPoint]
     default_at: float | None
     quick_at: float | None
     optimum_hours: float | None
     busy_hours: float
     flips_per_10_min: float
-    ours_swept: list[Point] = field(default_factory=list)
+    ours_swept: list[SweepPoint] = field(default_factory=list)
     first: dict[str, list[float]] = field(default_factory=dict)
 
     @property
@@ -77,20 +77,25 @@ class Result:
 
     def both_at(self, attained: float) -> float | None:
         """Ours to the default where each has the target that attains so much."""
-        ours, default = cost_at(attained, self.ours_swept), cost_at(attained, self.default)
+        ours, default = (
+            interpolate_cost(attained, self.ours_swept),
+            interpolate_cost(attained, self.default),
+        )
         return None if ours is None or default is None else ours / default
 
     @property
-    def shipped(self) -> Point:
+    def shipped(self) -> SweepPoint:
         """The default as it comes: two open requests a replica."""
         return next(point for point in self.default if point.setting == SHIPPED)
 
 
-def contest(name: str, seeds: Sequence[int], hours: float | None, sweep: bool = False) -> Result:
+def compare_contenders(
+    name: str, seeds: Sequence[int], hours: float | None, sweep: bool = False
+) -> TraceResult:
     """With `sweep`, ours with other targets too."""
     tick_s = 10.0 if name == "diurnal" else 1.0
-    traces = [make(name, seed, hours) for seed in seeds]
-    runs = [_run(trace, tick_s, Ours(SPEC, MACHINE)) for trace in traces]
+    traces = [generate_trace(name, seed, hours) for seed in seeds]
+    runs = [_run(trace, tick_s, OurPolicies(SPEC, MACHINE)) for trace in traces]
     ours = _point(float(MACHINE.slots), runs)
     targets = _DAY_TARGETS if name == "diurnal" else TARGETS
     others = _OUR_DAY_TARGETS if name == "diurnal" else _OUR_TARGETS
@@ -98,25 +103,25 @@ def contest(name: str, seeds: Sequence[int], hours: float | None, sweep: bool = 
     quick = [_swept(traces, tick_s, target, _QUICK) for target in targets]
     optima = [_optimum(trace, tick_s, run) for trace, run in zip(traces, runs, strict=True)]
     found = [each for each in optima if each is not None]
-    return Result(
+    return TraceResult(
         name=name,
         ours=ours,
         default=default,
         quick=quick,
-        default_at=cost_at(ours.attained, default),
-        quick_at=cost_at(ours.attained, quick),
+        default_at=interpolate_cost(ours.attained, default),
+        quick_at=interpolate_cost(ours.attained, quick),
         optimum_hours=fmean(found) if len(found) == len(optima) else None,
-        busy_hours=fmean(busy_hours(trace, MACHINE) for trace in traces),
+        busy_hours=fmean(compute_busy_hours(trace, MACHINE) for trace in traces),
         flips_per_10_min=fmean(run.flips for run in runs) / (traces[0].hours * 6),
         ours_swept=[ours, *(_ours(traces, tick_s, each) for each in others if sweep)],
         first=_course(traces[0], runs[0], tick_s),
     )
 
 
-def cost_at(attained: float, points: Sequence[Point]) -> float | None:
+def interpolate_cost(attained: float, points: Sequence[SweepPoint]) -> float | None:
     """Replica-hours on the frontier of `points` at that attainment, between two of them on a
     straight line; None above the best. Below the cheapest nothing is cheaper."""
-    frontier: list[Point] = []
+    frontier: list[SweepPoint] = []
     for point in sorted(points, key=lambda each: each.hours):
         if not frontier or point.attained > frontier[-1].attained:
             frontier.append(point)
@@ -128,39 +133,43 @@ def cost_at(attained: float, points: Sequence[Point]) -> float | None:
     return None
 
 
-def _between(attained: float, below: Point, above: Point) -> float:
+def _between(attained: float, below: SweepPoint, above: SweepPoint) -> float:
     share = (attained - below.attained) / (above.attained - below.attained)
     return below.hours + share * (above.hours - below.hours)
 
 
-def _ours(traces: Sequence[Trace], tick_s: float, target: float) -> Point:
+def _ours(traces: Sequence[Trace], tick_s: float, target: float) -> SweepPoint:
     spec = SPEC.model_copy(update={"target_requests": target})
-    return _point(target, [_run(trace, tick_s, Ours(spec, MACHINE)) for trace in traces])
+    return _point(target, [_run(trace, tick_s, OurPolicies(spec, MACHINE)) for trace in traces])
 
 
-def _swept(traces: Sequence[Trace], tick_s: float, target: float, how: dict[str, float]) -> Point:
+def _swept(
+    traces: Sequence[Trace], tick_s: float, target: float, how: dict[str, float]
+) -> SweepPoint:
     made: Callable[[], Controller] = lambda: RayDefault(target, 1, MOST, **how)  # noqa: E731
     return _point(target, [_run(trace, tick_s, made()) for trace in traces])
 
 
-def _run(trace: Trace, tick_s: float, controller: Controller) -> Outcome:
+def _run(trace: Trace, tick_s: float, controller: Controller) -> ScalingOutcome:
     return simulate(trace, MACHINE, controller, tick_s, SLO_S)
 
 
-def _optimum(trace: Trace, tick_s: float, ours: Outcome) -> float | None:
-    found = optimum(trace, MACHINE, tick_s, SLO_S, ours.attained)
+def _optimum(trace: Trace, tick_s: float, ours: ScalingOutcome) -> float | None:
+    found = find_optimum(trace, MACHINE, tick_s, SLO_S, ours.attained)
     return None if found is None else found.replica_hours
 
 
-def _point(setting: float, runs: Sequence[Outcome]) -> Point:
-    return Point(setting, fmean(r.attained for r in runs), fmean(r.replica_hours for r in runs))
+def _point(setting: float, runs: Sequence[ScalingOutcome]) -> SweepPoint:
+    return SweepPoint(
+        setting, fmean(r.attained for r in runs), fmean(r.replica_hours for r in runs)
+    )
 
 
-def _course(trace: Trace, run: Outcome, tick_s: float) -> dict[str, list[float]]:
+def _course(trace: Trace, run: ScalingOutcome, tick_s: float) -> dict[str, list[float]]:
     """The first seed's targets and busy replicas, for a picture: about 600 points."""
-    from load_tests.benchmarks.scaling.autoscaling.optimal_plan import demand
+    from load_tests.benchmarks.scaling.autoscaling.optimal_plan import compute_demand
 
-    load = demand(trace, MACHINE)[int(trace.counted_from) :] / MACHINE.slots
+    load = compute_demand(trace, MACHINE)[int(trace.counted_from) :] / MACHINE.slots
     every = max(1, len(run.targets) // 600)
     step_s = every * tick_s
     at = [index * step_s for index in range(len(run.targets) // every)]

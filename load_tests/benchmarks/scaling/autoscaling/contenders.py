@@ -9,22 +9,22 @@ from cluster.autoscaling.decision import Bounds
 from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.scaler import Scaler
 from cluster.autoscaling.spec import ScalingSpec
-from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import Machine
-from load_tests.benchmarks.scaling.autoscaling.simulator import Seen
+from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import ReplicaProfile
+from load_tests.benchmarks.scaling.autoscaling.simulator import ObservedMetrics
 
 NO_BOUNDS = Bounds()
 LOOK_BACK_S, PUSH_S = 5.0, 1.0  # as graphs/options.py sets them
 
 
-class Ours:
+class OurPolicies:
     """cluster.autoscaling's Scaler, as ModelPolicy runs it, on what Serve would tell it. How long a
     cold start takes it has to find out."""
 
-    def __init__(self, spec: ScalingSpec, machine: Machine) -> None:
+    def __init__(self, spec: ScalingSpec, machine: ReplicaProfile) -> None:
         self._scaler = Scaler("model", spec)
         self._machine = machine
 
-    def target(self, at: float, target: int, ready: int, seen: Seen) -> int:
+    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
         reading = MetricsSnapshot(
             at=at,
             target=target,
@@ -60,7 +60,7 @@ class RayDefault:
         self._load = 0.0
         self._direction, self._since = 0, 0.0
 
-    def target(self, at: float, target: int, ready: int, seen: Seen) -> int:
+    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
         if at - self._pushed >= self._push_s:
             self._pushed, self._load = at, seen.requests(self._look_back_s)
         wanted = math.ceil(self._load / self._each) if ready else target

@@ -16,10 +16,10 @@ import numpy as np
 
 from cluster.autoscaling.spec import ScalingSpec
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.scaling.autoscaling.contenders import Ours
-from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import Machine
+from load_tests.benchmarks.scaling.autoscaling.contenders import OurPolicies
+from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import ReplicaProfile
 from load_tests.benchmarks.scaling.autoscaling.simulator import simulate
-from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, Trace, renewals
+from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, Trace, generate_renewals
 
 SPEC = ScalingSpec(
     min_replicas=1,
@@ -38,7 +38,7 @@ def trace(seed: int = 1) -> Trace:
     """A step and a spike in four minutes."""
     random = np.random.default_rng(seed)
     rate = np.concatenate([np.full(seconds, each) for seconds, each in STEPS])
-    arrivals = renewals(random, rate, 1.0)
+    arrivals = generate_renewals(random, rate, 1.0)
     answers = np.clip(np.ceil(random.lognormal(3.6, 0.4, len(arrivals))), 5, 100)
     return Trace(
         "live", seed, len(rate) / HOUR, 0.0, arrivals, np.full(len(arrivals), 20.0), answers
@@ -46,14 +46,14 @@ def trace(seed: int = 1) -> Trace:
 
 
 @dataclass
-class Watch:
+class ReplicaWatch:
     """Counts replicas of the deployment, starting and stopping ones too, while it is entered."""
 
     seconds: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     ready: list[int] = field(default_factory=list)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "ReplicaWatch":
         self._began, self._ended = time.monotonic(), threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
@@ -93,15 +93,15 @@ class Watch:
                 self.seconds.append(time.monotonic() - self._began)
 
 
-def compare() -> dict[str, Any]:
+def compare_live() -> dict[str, Any]:
     """Run both; the simulator's replicas start as slowly as the real ones did."""
     asked = trace()
     watch, whole_s, failures = _live(asked)
     until_s = asked.length_s
     live_hours = watch.hours(until_s)
     cold_s = watch.cold_start_s()
-    machine = Machine(SLOTS, 1e9, PACE, cold_s, 65_536, patience_s=60.0)
-    outcome = simulate(asked, machine, Ours(SPEC, machine), 1.0, 2.0, start=1)
+    machine = ReplicaProfile(SLOTS, 1e9, PACE, cold_s, 65_536, patience_s=60.0)
+    outcome = simulate(asked, machine, OurPolicies(SPEC, machine), 1.0, 2.0, start=1)
     return {
         "requests": len(asked.arrivals),
         "failed": failures,
@@ -117,7 +117,7 @@ def compare() -> dict[str, Any]:
     }
 
 
-def _live(asked: Trace) -> tuple[Watch, list[float], int]:
+def _live(asked: Trace) -> tuple[ReplicaWatch, list[float], int]:
     scaling = SPEC.model_dump(mode="json")
     with LocalServe() as local:
         key = local.deploy_mobula(
@@ -127,8 +127,8 @@ def _live(asked: Trace) -> tuple[Watch, list[float], int]:
             max_waiting=1000,
             target_wait_s=60.0,
         )
-        local.wait_until_whole(DEPLOYMENT)
-        with Watch() as watch:
+        local.wait_until_healthy(DEPLOYMENT)
+        with ReplicaWatch() as watch:
             whole_s, failures = asyncio.run(_drive(local.url, key, asked))
     return watch, whole_s, failures
 

@@ -19,8 +19,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import Machine
-from load_tests.benchmarks.scaling.autoscaling.simulator import Outcome, Seen, simulate
+from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import ReplicaProfile
+from load_tests.benchmarks.scaling.autoscaling.simulator import (
+    ObservedMetrics,
+    ScalingOutcome,
+    simulate,
+)
 from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, Trace
 
 Array = npt.NDArray[np.float64]
@@ -30,7 +34,7 @@ _ROUNDS = 9
 
 
 @dataclass(frozen=True)
-class Spell:
+class BusySpan:
     """The `layer`-th replica is needed from `start` to `end`, and is busy `share` of that."""
 
     layer: int
@@ -39,24 +43,24 @@ class Spell:
     share: float
 
 
-class Plan:
+class PlannedController:
     """A controller that follows a plan, made in seconds of the trace."""
 
     def __init__(self, replicas: Any) -> None:
         self._replicas = replicas
 
-    def target(self, at: float, target: int, ready: int, seen: Seen) -> int:
+    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
         return int(self._replicas[min(int(at), len(self._replicas) - 1)])
 
 
-def optimum(
-    trace: Trace, machine: Machine, tick_s: float, slo_s: float, objective: float
-) -> Outcome | None:
+def find_optimum(
+    trace: Trace, machine: ReplicaProfile, tick_s: float, slo_s: float, objective: float
+) -> ScalingOutcome | None:
     """The cheapest plan found that attains `objective`; None if none does."""
-    load = demand(trace, machine)
+    load = compute_demand(trace, machine)
     averaged = [_mean(load, span) for span in _SPANS_S]
     spared = [load + spare * machine.slots for spare in _SPARE]
-    found: list[Outcome] = []
+    found: list[ScalingOutcome] = []
     for loads in (averaged, spared):
         outcomes = [_cheapest(trace, machine, tick_s, slo_s, objective, each) for each in loads]
         found = [outcome for outcome in outcomes if outcome]
@@ -65,7 +69,7 @@ def optimum(
     return min(found, key=lambda outcome: outcome.replica_hours, default=None)
 
 
-def demand(trace: Trace, machine: Machine) -> Array:
+def compute_demand(trace: Trace, machine: ReplicaProfile) -> Array:
     """Open requests in each second, if none had to wait; the mean of the second."""
     _, service = machine.services(trace)
     starts, ends = trace.arrivals, trace.arrivals + service
@@ -74,13 +78,13 @@ def demand(trace: Trace, machine: Machine) -> Array:
     return np.diff(served)
 
 
-def busy_hours(trace: Trace, machine: Machine) -> float:
+def compute_busy_hours(trace: Trace, machine: ReplicaProfile) -> float:
     """Replica-hours of pure work in the counted time."""
-    counted = demand(trace, machine)[int(trace.counted_from) :]
+    counted = compute_demand(trace, machine)[int(trace.counted_from) :]
     return float(counted.sum()) / machine.slots / HOUR
 
 
-def spells(load: Array, machine: Machine) -> Iterator[Spell]:
+def find_busy_spans(load: Array, machine: ReplicaProfile) -> Iterator[BusySpan]:
     """When each layer is needed, pauses shorter than a cold start included."""
     slots, pause = machine.slots, int(machine.cold_start_s)
     for layer in range(int(np.ceil(load.max() / slots))):
@@ -92,17 +96,22 @@ def spells(load: Array, machine: Machine) -> Iterator[Spell]:
         sums = np.concatenate(([0.0], np.cumsum(carried)))
         for start, end in zip(starts, ends, strict=True):
             paid = end - start + pause
-            yield Spell(layer, start, end, (sums[end] - sums[start]) / slots / paid)
+            yield BusySpan(layer, start, end, (sums[end] - sums[start]) / slots / paid)
 
 
 def _cheapest(
-    trace: Trace, machine: Machine, tick_s: float, slo_s: float, objective: float, load: Array
-) -> Outcome | None:
+    trace: Trace,
+    machine: ReplicaProfile,
+    tick_s: float,
+    slo_s: float,
+    objective: float,
+    load: Array,
+) -> ScalingOutcome | None:
     """Leave out as many spells as possible, the least used first."""
-    ordered = sorted(spells(load, machine), key=lambda spell: spell.share)
+    ordered = sorted(find_busy_spans(load, machine), key=lambda spell: spell.share)
 
-    def run(left_out: int) -> Outcome:
-        plan = Plan(_replicas(ordered[left_out:], len(load), machine))
+    def run(left_out: int) -> ScalingOutcome:
+        plan = PlannedController(_replicas(ordered[left_out:], len(load), machine))
         return simulate(trace, machine, plan, tick_s, slo_s)
 
     best = run(0)
@@ -119,7 +128,7 @@ def _cheapest(
     return best
 
 
-def _replicas(kept: list[Spell], seconds: int, machine: Machine) -> Any:
+def _replicas(kept: list[BusySpan], seconds: int, machine: ReplicaProfile) -> Any:
     """Replicas to ask for in each second: of every layer from one cold start early."""
     changes = np.zeros(seconds + 1, np.int64)
     for spell in kept:

@@ -5,13 +5,13 @@ Out: one SVG.
 import re
 from collections.abc import Sequence
 
-from load_tests.benchmarks.scaling.autoscaling.comparison import Point, Result
+from load_tests.benchmarks.scaling.autoscaling.comparison import SweepPoint, TraceResult
 from load_tests.charts import HEIGHT, WIDTH, line_chart
 
 _WORST = 0.25  # attainment worse than this by far is of no interest
 
 
-def picture(results: Sequence[Result]) -> str:
+def draw_plots(results: Sequence[TraceResult]) -> str:
     """Two charts for each trace, under each other."""
     charts = [chart for result in results for chart in (_misses(result), _course(result))]
     whole = [
@@ -24,7 +24,7 @@ def picture(results: Sequence[Result]) -> str:
     return "\n".join([*whole, "</svg>\n"])
 
 
-def _misses(result: Result) -> str:
+def _misses(result: TraceResult) -> str:
     """The default's runs as lines, ours and the optimum as upright marks with their misses."""
     ours = result.ours
     marks = [(ours.hours, f"ours, {1 - ours.attained:.2%} missed")]
@@ -42,12 +42,12 @@ def _misses(result: Result) -> str:
     return line_chart(title, series, unit="%", x_unit="h", marks=marks)
 
 
-def _line(points: Sequence[Point], ours: Point) -> list[tuple[float, float]]:
+def _line(points: Sequence[SweepPoint], ours: SweepPoint) -> list[tuple[float, float]]:
     near = [p for p in points if p.attained > ours.attained - _WORST and p.hours < 4 * ours.hours]
     return sorted((point.hours, 100 * (1 - point.attained)) for point in near)
 
 
-def _course(result: Result) -> str:
+def _course(result: TraceResult) -> str:
     hours = [at / 3600 for at in result.first["at"]]
     series = {
         "replicas asked for": list(zip(hours, result.first["targets"], strict=True)),

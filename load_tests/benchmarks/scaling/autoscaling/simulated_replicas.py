@@ -29,7 +29,7 @@ NEXT, ENDS, OPEN, PAID, BOOTING, TOP = range(6)  # places in `counts`
 
 
 @dataclass(frozen=True)
-class Machine:
+class ReplicaProfile:
     """What a replica is: `slots` requests at once, each reading its prompt and writing its answer
     at these tokens a second; `cold_start_s` from being asked for to its first answer. Who would
     wait longer than `patience_s` for a slot is refused, as the model's admission does."""
@@ -47,10 +47,10 @@ class Machine:
         return first, first + trace.answers / self.write_per_s
 
 
-class Fleet:
+class SimulatedReplicas:
     """Moves only forward: `advance`, then look, then `ask`."""
 
-    def __init__(self, trace: Trace, machine: Machine, replicas: int) -> None:
+    def __init__(self, trace: Trace, machine: ReplicaProfile, replicas: int) -> None:
         self.machine = machine
         self.first, service = machine.services(trace)
         self._requests = (trace.arrivals, service, trace.prompts + trace.answers / 2)

@@ -14,15 +14,15 @@ from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import (
     OPEN_S,
     REPLICA_S,
     TOKEN_S,
-    Fleet,
-    Machine,
+    ReplicaProfile,
+    SimulatedReplicas,
 )
 from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, Trace
 
 Array = npt.NDArray[np.float64]
 
 
-class Seen:
+class ObservedMetrics:
     """What may be known of the load: means of open requests and of their tokens until now."""
 
     def __init__(self, ticks: int, tick_s: float) -> None:
@@ -49,13 +49,13 @@ class Seen:
 
 
 class Controller(Protocol):
-    def target(self, at: float, target: int, ready: int, seen: Seen) -> int:
+    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
         """Replicas to ask for, at `at` seconds of the trace."""
         ...
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScalingOutcome:
     """`attained` is the share of requests whose first token came in time; `ready` and `targets`
     are replicas at every tick of the counted time."""
 
@@ -68,16 +68,16 @@ class Outcome:
 
 def simulate(
     trace: Trace,
-    machine: Machine,
+    machine: ReplicaProfile,
     controller: Controller,
     tick_s: float,
     slo_s: float,
     start: int = 4,
-) -> Outcome:
+) -> ScalingOutcome:
     """Run the whole trace from `start` replicas on; only what is after `counted_from` counts."""
-    fleet = Fleet(trace, machine, replicas=start)
+    fleet = SimulatedReplicas(trace, machine, replicas=start)
     ticks = int(trace.length_s / tick_s)
-    seen, target, paid_before = Seen(ticks, tick_s), start, 0.0
+    seen, target, paid_before = ObservedMetrics(ticks, tick_s), start, 0.0
     targets, ready = np.empty(ticks), np.empty(ticks)
     for tick in range(ticks):
         at = (tick + 1) * tick_s
@@ -90,22 +90,22 @@ def simulate(
         if at <= trace.counted_from:
             paid_before = float(fleet.sums[REPLICA_S])
     counted = slice(int(trace.counted_from / tick_s), None)
-    return Outcome(
+    return ScalingOutcome(
         attained(trace, fleet, slo_s),
         (float(fleet.sums[REPLICA_S]) - paid_before) / HOUR,
-        flips(targets[counted]),
+        count_flips(targets[counted]),
         targets[counted],
         ready[counted],
     )
 
 
-def attained(trace: Trace, fleet: Fleet, slo_s: float) -> float:
+def attained(trace: Trace, fleet: SimulatedReplicas, slo_s: float) -> float:
     """Of the requests that were counted; one that never started missed."""
     counted = trace.arrivals >= trace.counted_from
     return float(np.mean((fleet.waits + fleet.first)[counted] <= slo_s))
 
 
-def flips(targets: Array) -> int:
+def count_flips(targets: Array) -> int:
     """How often the direction of change turned round."""
     steps = np.sign(np.diff(targets))
     steps = steps[steps != 0]

@@ -53,7 +53,7 @@ class Trace:
         return self.counted_from + self.hours * HOUR
 
 
-def make(name: str, seed: int, hours: float | None = None) -> Trace:
+def generate_trace(name: str, seed: int, hours: float | None = None) -> Trace:
     """One of NAMES; the same name and seed give the same trace. `hours` None: 2, and of the
     diurnal one the second of two days."""
     random = np.random.default_rng([seed, *name.encode()])
@@ -63,13 +63,13 @@ def make(name: str, seed: int, hours: float | None = None) -> Trace:
         hours, before = hours or 2.0, 600.0
     seconds = round(before + hours * HOUR)
     rate, shape = _RATES[name](random, seconds)
-    arrivals = renewals(random, rate, shape)
+    arrivals = generate_renewals(random, rate, shape)
     lengths = CODE if name == "code" else CHAT
     prompts, answers = (_tokens(random, len(arrivals), lengths, part) for part in (0, 1))
     return Trace(name, seed, hours, before, arrivals, prompts, answers)
 
 
-def renewals(random: np.random.Generator, rate: Array, shape: float) -> Array:
+def generate_renewals(random: np.random.Generator, rate: Array, shape: float) -> Array:
     """Arrivals of a gamma renewal process (shape 1: Poisson) whose clock runs at `rate`, given for
     each second."""
     clock = np.concatenate(([0.0], np.cumsum(rate)))
@@ -78,7 +78,9 @@ def renewals(random: np.random.Generator, rate: Array, shape: float) -> Array:
     return np.interp(ticks[ticks < clock[-1]], clock, np.arange(len(clock), dtype=float))
 
 
-def drift(random: np.random.Generator, seconds: int, spread: float, memory_s: float) -> Array:
+def generate_drift(
+    random: np.random.Generator, seconds: int, spread: float, memory_s: float
+) -> Array:
     """A factor of mean 1 for each second: the exponential of an Ornstein-Uhlenbeck process, with
     coefficient of variation `spread`, forgetting in `memory_s`."""
     sigma2 = math.log(1 + spread * spread)
@@ -91,7 +93,7 @@ def drift(random: np.random.Generator, seconds: int, spread: float, memory_s: fl
 
 
 def _chat(random: np.random.Generator, seconds: int) -> tuple[Array, float]:
-    parts = [drift(random, seconds, 0.25, 600.0) for _ in range(2)]
+    parts = [generate_drift(random, seconds, 0.25, 600.0) for _ in range(2)]
     return 5.53 * np.sum(parts, axis=0), 0.9
 
 
@@ -99,7 +101,7 @@ def _code(random: np.random.Generator, seconds: int) -> tuple[Array, float]:
     parts = ((0.70, 300.0), (1.20, 20.0), (0.85, 1.5))  # bursts of minutes, of seconds, of one
     rate = np.zeros(seconds)
     for _ in range(16):
-        rate += 2.57 * np.prod([drift(random, seconds, *part) for part in parts], axis=0)
+        rate += 2.57 * np.prod([generate_drift(random, seconds, *part) for part in parts], axis=0)
     return rate, 0.9
 
 
@@ -109,7 +111,7 @@ def _diurnal(random: np.random.Generator, seconds: int) -> tuple[Array, float]:
     phase = 2 * np.pi * at / DAY
     day = 1 - 0.65 * np.cos(phase) + 0.1 * np.sin(2 * phase)
     level = np.repeat(random.normal(1.0, 0.1, seconds // int(DAY) + 1), int(DAY))[:seconds]
-    return 10.0 * day * level * drift(random, seconds, 0.1, 900.0), 0.9
+    return 10.0 * day * level * generate_drift(random, seconds, 0.1, 900.0), 0.9
 
 
 def _spike(random: np.random.Generator, seconds: int) -> tuple[Array, float]:
@@ -131,7 +133,7 @@ def _step(random: np.random.Generator, seconds: int) -> tuple[Array, float]:
         until = at + random.uniform(900, 1800)
         levels[int(at) : int(until)] = random.choice([0.25, 0.5, 1.0, 1.5])
         at = until
-    return 12.0 * levels * drift(random, seconds, 0.05, 900.0), 0.9
+    return 12.0 * levels * generate_drift(random, seconds, 0.05, 900.0), 0.9
 
 
 def _steady(random: np.random.Generator, seconds: int) -> tuple[Array, float]:

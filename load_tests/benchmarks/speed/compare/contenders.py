@@ -19,9 +19,15 @@ import httpx
 from cluster.runtime.settings import ROOT
 from cluster.runtime.version import VERSION
 from load_tests.benchmarks.common.free_port import free_port
-from load_tests.benchmarks.common.litellm_proxy import KEPT, Upstream, installed, proxy, version_of
+from load_tests.benchmarks.common.litellm_proxy import (
+    KEPT,
+    Upstream,
+    install_litellm,
+    read_version,
+    run_proxy,
+)
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.speed.bench_path import PROMPT, limit_everything
+from load_tests.benchmarks.speed.bench_path import PROMPT, apply_every_limit
 
 CHAT = "/v1/chat/completions"
 TOKENS = 50  # of a stream
@@ -51,7 +57,9 @@ class Contender:
 
 
 @contextmanager
-def contenders(local: LocalServe, scratch: Path, *, litellm: bool) -> Iterator[list[Contender]]:
+def start_contenders(
+    local: LocalServe, scratch: Path, *, litellm: bool
+) -> Iterator[list[Contender]]:
     """All of them, answering."""
     with ExitStack() as stack:
         found = [_mobula(local), _bare(local)]
@@ -74,7 +82,7 @@ def _mobula(local: LocalServe) -> Contender:
         "video": {"enabled": False},
     }
     local.run(build(AppArgs.model_validate(args)), "mobula", "/")
-    limit_everything(local.url, local.key)
+    apply_every_limit(local.url, local.key)
     streamed = {**STREAM, "ignore_eos": True}
     cases = {"unary": UNARY, "stream": streamed, "cached": KEPT_BODY}
     return Contender(
@@ -100,7 +108,7 @@ def _bare(local: LocalServe) -> Contender:
 
 def _litellm(stack: ExitStack, scratch: Path) -> Contender:
     """One proxy without and one with its cache, over one echo server."""
-    python, key = installed(), f"sk-{secrets.token_hex(32)}"
+    python, key = install_litellm(), f"sk-{secrets.token_hex(32)}"
     upstream = Upstream(f"{stack.enter_context(_echo_server(scratch))}/v1", "none")
     headers = {"Authorization": f"Bearer {key}"}
 
@@ -113,10 +121,14 @@ def _litellm(stack: ExitStack, scratch: Path) -> Contender:
         if KEPT not in answer.headers:
             raise RuntimeError("litellm did not answer from its cache")
 
-    plain = stack.enter_context(proxy(python, upstream, key, scratch, cache=False, ready=answers))
-    kept = stack.enter_context(proxy(python, upstream, key, scratch, cache=True, ready=has_kept))
+    plain = stack.enter_context(
+        run_proxy(python, upstream, key, scratch, cache=False, ready=answers)
+    )
+    kept = stack.enter_context(
+        run_proxy(python, upstream, key, scratch, cache=True, ready=has_kept)
+    )
     return Contender(
-        f"LiteLLM {version_of(python)}",
+        f"LiteLLM {read_version(python)}",
         {
             "unary": _target(plain + CHAT, key, UNARY),
             "stream": _target(plain + CHAT, key, {**STREAM, "model": "echo"}),

@@ -9,34 +9,34 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from load_tests.benchmarks.common.wrk import Load
-from load_tests.benchmarks.speed.compare.streams import Streamed
+from load_tests.benchmarks.common.wrk import WrkResult
+from load_tests.benchmarks.speed.compare.streams import StreamResult
 
 CASES = ("unary", "cached", "stream")
 
 
 @dataclass(frozen=True)
-class Measured:
+class CaseResult:
     """One measurement of one round."""
 
     contender: str
     case: str
     connections: int
-    found: Load | Streamed
+    found: WrkResult | StreamResult
 
 
-def rows_of(measured: Sequence[Measured]) -> list[dict[str, Any]]:
+def build_rows(measured: Sequence[CaseResult]) -> list[dict[str, Any]]:
     """One row for each contender, case and number of connections, in the order of CASES."""
     keys = dict.fromkeys((m.case, m.connections, m.contender) for m in measured)
     ordered = sorted(keys, key=lambda key: (CASES.index(key[0]), key[1]))
     return [_row(key, [m.found for m in measured if _key(m) == key]) for key in ordered]
 
 
-def _key(measured: Measured) -> tuple[str, int, str]:
+def _key(measured: CaseResult) -> tuple[str, int, str]:
     return measured.case, measured.connections, measured.contender
 
 
-def _row(key: tuple[str, int, str], found: Sequence[Load | Streamed]) -> dict[str, Any]:
+def _row(key: tuple[str, int, str], found: Sequence[WrkResult | StreamResult]) -> dict[str, Any]:
     case, connections, contender = key
     figures = [asdict(each) for each in found]
     medians = {
@@ -49,7 +49,7 @@ def _row(key: tuple[str, int, str], found: Sequence[Load | Streamed]) -> dict[st
     return {**head, **medians, "errors": errors}
 
 
-def ratios(rows: Sequence[dict[str, Any]], ours: str) -> list[dict[str, Any]]:
+def compute_ratios(rows: Sequence[dict[str, Any]], ours: str) -> list[dict[str, Any]]:
     """Ours over each of the others, where both were measured: requests (chunks) a second."""
     found = []
     for row in rows:

@@ -13,14 +13,20 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from load_tests.benchmarks.common.http_client import Cut, Reply, Unanswered, Unreachable, Wire
+from load_tests.benchmarks.common.http_client import (
+    ConnectionRefused,
+    NoResponse,
+    NoRetryClient,
+    StreamedResponse,
+    TruncatedResponse,
+)
 from load_tests.benchmarks.speed.compare.contenders import Target
 
 _PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
-class Streamed:
+class StreamResult:
     """Times in milliseconds."""
 
     streams_s: float
@@ -38,15 +44,15 @@ class _Tally:
     errors: int = 0
 
 
-def run_streams(target: Target, *, connections: int, seconds: float) -> Streamed:
+def run_streams(target: Target, *, connections: int, seconds: float) -> StreamResult:
     """One measurement; streams that were open at its end are not counted."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_measure(target, connections, seconds))
 
 
-async def _measure(target: Target, connections: int, seconds: float) -> Streamed:
+async def _measure(target: Target, connections: int, seconds: float) -> StreamResult:
     parts = urlsplit(target.url)
-    wire = Wire(f"{parts.scheme}://{parts.netloc}")
+    wire = NoRetryClient(f"{parts.scheme}://{parts.netloc}")
     tally, until = _Tally(), time.monotonic() + seconds
 
     async def client() -> None:
@@ -58,7 +64,7 @@ async def _measure(target: Target, connections: int, seconds: float) -> Streamed
     wire.close()
     took = min(seconds, time.monotonic() - began)
     firsts = sorted(tally.firsts) or [float("nan")]
-    return Streamed(
+    return StreamResult(
         tally.streams / took,
         tally.chunks / took,
         1e3 * statistics.median(firsts),
@@ -67,7 +73,7 @@ async def _measure(target: Target, connections: int, seconds: float) -> Streamed
     )
 
 
-async def _one(wire: Wire, path: str, target: Target, tally: _Tally, until: float) -> None:
+async def _one(wire: NoRetryClient, path: str, target: Target, tally: _Tally, until: float) -> None:
     began, chunks = time.monotonic(), 0
     try:
         async with asyncio.timeout(_PATIENCE_S):
@@ -80,17 +86,17 @@ async def _one(wire: Wire, path: str, target: Target, tally: _Tally, until: floa
                     tally.chunks += at < until
             finally:
                 reply.close()
-    except (Unreachable, Unanswered, Cut, TimeoutError):
+    except (ConnectionRefused, NoResponse, TruncatedResponse, TimeoutError):
         tally.errors += 1
         return
     tally.errors += reply.status != 200 or chunks == 0
     tally.streams += time.monotonic() < until
 
 
-async def _events(reply: Reply) -> AsyncIterator[float]:
+async def _events(reply: StreamedResponse) -> AsyncIterator[float]:
     """When each event with data came."""
     rest = b""
-    async for piece in reply.pieces():
+    async for piece in reply.chunks():
         *events, rest = (rest + piece).split(b"\n\n")
         now = time.monotonic()
         for event in events:

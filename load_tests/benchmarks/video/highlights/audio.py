@@ -7,7 +7,7 @@ where the truth says so. All loudness is stated here, in dBFS of the RMS while i
 import numpy as np
 from numpy.typing import NDArray
 
-from load_tests.benchmarks.video.highlights.ground_truth import Decoy, Ingredient, Truth
+from load_tests.benchmarks.video.highlights.ground_truth import Decoy, GroundTruth, Ingredient
 
 RATE = 16_000
 ROOM_DB, VOICE_DB = -45.0, -24.0
@@ -21,7 +21,7 @@ Span = tuple[float, float]
 Samples = NDArray[np.float32]
 
 
-def sound_of(truth: Truth) -> tuple[Samples, tuple[Span, ...]]:
+def synthesize_audio(truth: GroundTruth) -> tuple[Samples, tuple[Span, ...]]:
     """`duration` seconds of it, and its silences; the same for the same truth.
 
     Silence is where nothing sounds but the room (or nothing at all) for `SHORTEST_SILENCE_S`.
@@ -34,7 +34,7 @@ def sound_of(truth: Truth) -> tuple[Samples, tuple[Span, ...]]:
     return np.clip(track, -1.0, 1.0), _silences(dry)
 
 
-def _dry(truth: Truth, noise: np.random.Generator) -> Samples:
+def _dry(truth: GroundTruth, noise: np.random.Generator) -> Samples:
     """All that is planted, without the room."""
     count = round(truth.duration * RATE)
     track = np.zeros(count, np.float32)

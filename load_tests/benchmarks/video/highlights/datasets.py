@@ -29,7 +29,7 @@ MOST_TRUE = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Annotated:
+class AnnotatedRecording:
     """`saliency` is a value for each of equal parts of the recording, `part_s` seconds long."""
 
     name: str
@@ -41,7 +41,7 @@ class Annotated:
     part_s: float
 
 
-def qvhighlights(path: Path) -> Iterator[Annotated]:
+def qvhighlights(path: Path) -> Iterator[AnnotatedRecording]:
     """Raises KeyError or ValueError for a line that is not one of QVHighlights."""
     for line in _lines(path):
         duration = float(line["duration"])
@@ -50,7 +50,7 @@ def qvhighlights(path: Path) -> Iterator[Annotated]:
         for clip, ratings in rated:
             saliency[clip] = sum(ratings) / len(ratings)
         spans = tuple((float(start), float(end)) for start, end in line.get("relevant_windows", ()))
-        yield Annotated(
+        yield AnnotatedRecording(
             str(line["qid"]),
             line["vid"],
             duration,
@@ -61,7 +61,9 @@ def qvhighlights(path: Path) -> Iterator[Annotated]:
         )
 
 
-def qvhighlights_line(annotated: Annotated, highlights: Sequence[Highlight]) -> dict[str, Any]:
+def qvhighlights_line(
+    annotated: AnnotatedRecording, highlights: Sequence[Highlight]
+) -> dict[str, Any]:
     """The prediction for one query; a 2 s clip is as salient as the best highlight over it."""
     saliency = np.zeros(len(annotated.saliency))
     for one in highlights:
@@ -78,7 +80,7 @@ def qvhighlights_line(annotated: Annotated, highlights: Sequence[Highlight]) -> 
 
 def rhapsody(
     path: Path, *, name: str = "id", duration: str = "duration", replays: str = "scores"
-) -> Iterator[Annotated]:
+) -> Iterator[AnnotatedRecording]:
     """Neighbouring true segments become one span. Raises KeyError or ValueError for other data."""
     for entry in _lines(path):
         heat = tuple(float(value) for value in entry[replays])
@@ -90,7 +92,9 @@ def rhapsody(
         true = sorted(at for at in best if heat[at] > REPLAYED)
         spans = tuple((first * part, (last + 1) * part) for first, last in _runs(true))
         title = str(entry.get("title", ""))
-        yield Annotated(str(entry[name]), str(entry[name]), length, title, spans, heat, part)
+        yield AnnotatedRecording(
+            str(entry[name]), str(entry[name]), length, title, spans, heat, part
+        )
 
 
 def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:

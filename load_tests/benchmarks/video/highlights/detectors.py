@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from load_tests.benchmarks.common.reference_tools import Peers, installed
+from load_tests.benchmarks.common.reference_tools import ReferenceTools, find_installed
 
 DETECTORS = ("detect-content", "detect-adaptive")
 Cuts = Mapping[str, list[float]]
 
 
-def cuts_of(video: Path, fps: int, kept: Path) -> Cuts:
+def detect_cuts(video: Path, fps: int, kept: Path) -> Cuts:
     """By detector, in seconds; nothing where it is not installed."""
-    peers = installed()
+    peers = find_installed()
     if peers is None:
         return {}
     found = {detector: _cuts(peers, detector, video, fps) for detector in DETECTORS}
@@ -25,11 +25,11 @@ def cuts_of(video: Path, fps: int, kept: Path) -> Cuts:
     return found
 
 
-def kept_cuts(kept: Path) -> Cuts:
+def read_cached_cuts(kept: Path) -> Cuts:
     return dict(json.loads(kept.read_text())) if kept.exists() else {}
 
 
-def _cuts(peers: Peers, detector: str, video: Path, fps: int) -> list[float]:
+def _cuts(peers: ReferenceTools, detector: str, video: Path, fps: int) -> list[float]:
     with TemporaryDirectory() as name:
         numbers = peers.cuts(video, Path(name) / "scenes.csv", detector)
     return [number / fps for number in numbers]

@@ -12,7 +12,7 @@ from deployments.video import analysis
 from deployments.video.probe.probe import probe
 
 
-def features_of(video: Path, kept: Path | None = None, parts: int = 1) -> MediaFeatures:
+def extract_features(video: Path, kept: Path | None = None, parts: int = 1) -> MediaFeatures:
     """What one decode of `video` gives, in so many parts; read from `kept` if made before."""
     if kept is not None and kept.exists():
         return analysis.load(kept)

@@ -3,7 +3,12 @@
 import math
 from random import Random
 
-from load_tests.benchmarks.video.highlights.ground_truth import Decoy, Planted, Shot, Subject
+from load_tests.benchmarks.video.highlights.ground_truth import (
+    Decoy,
+    PlannedShot,
+    PlannedSubject,
+    PlantedMoment,
+)
 
 TEXTURES = 12
 USUAL_SHOT_S = (6.0, 25.0)
@@ -15,13 +20,13 @@ SIZE = (0.119, 0.211)  # of the subject, as shares of the picture
 SLOW, FAST = 0.03, 0.55  # picture widths a second: usual, and at strength 1
 
 
-def shots_of(
-    random: Random, length: float, fps: int, planted: list[Planted], decoys: list[Decoy]
-) -> tuple[Shot, ...]:
+def plan_shots(
+    random: Random, length: float, fps: int, planted: list[PlantedMoment], decoys: list[Decoy]
+) -> tuple[PlannedShot, ...]:
     """Shots on frame times, faster where a moment wants that; never a transition over a flash."""
     dense = [part for moment in planted for part in moment.ingredients if part.kind == "cuts"]
     still = [decoy for decoy in decoys if decoy.kind in ("flash", "shake")]
-    shots = [Shot(0.0, random.randrange(TEXTURES))]
+    shots = [PlannedShot(0.0, random.randrange(TEXTURES))]
     at = 0.0
     while True:
         inside = [part for part in dense if part.start <= at < part.end]
@@ -37,16 +42,16 @@ def shots_of(
             continue
         fades = not inside and random.random() < DISSOLVES
         others = [number for number in range(TEXTURES) if number != shots[-1].texture]
-        shots.append(Shot(at, random.choice(others), DISSOLVE_S if fades else 0.0))
+        shots.append(PlannedShot(at, random.choice(others), DISSOLVE_S if fades else 0.0))
 
 
-def subjects_of(
+def plan_subjects(
     random: Random,
     length: float,
-    planted: list[Planted],
+    planted: list[PlantedMoment],
     decoys: list[Decoy],
-    shots: tuple[Shot, ...],
-) -> tuple[Subject, ...]:
+    shots: tuple[PlannedShot, ...],
+) -> tuple[PlannedSubject, ...]:
     """The subject goes to and fro, slowly as a rule and fast in moments of motion; each shot finds
     it elsewhere."""
     fast = [part for moment in planted for part in moment.ingredients if part.kind == "motion"]
@@ -64,5 +69,5 @@ def subjects_of(
         if any(decoy.start <= time < decoy.end for decoy in hidden):
             continue
         x, y = 0.5 + reach * math.sin(phase), 0.5 + 0.3 * math.sin(lift)
-        found.append(Subject(time, round(x, 4), round(y, 4), *SIZE))
+        found.append(PlannedSubject(time, round(x, 4), round(y, 4), *SIZE))
     return tuple(found)

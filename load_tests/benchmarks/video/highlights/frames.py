@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from load_tests.benchmarks.video.highlights.ground_truth import Shot, Truth
+from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, PlannedShot
 
 WIDTH, HEIGHT = 320, 180
 MARGIN = 16  # of background around the picture, for a camera that shakes
@@ -19,7 +19,7 @@ SIZE = 38  # of the subject: 0.12 of the width, 0.21 of the height
 Frame = NDArray[np.uint8]
 
 
-def backgrounds_of(seed: int, stills: Frame) -> Frame:
+def draw_backgrounds(seed: int, stills: Frame) -> Frame:
     """Twelve unlike backgrounds from any number of still pictures (n, h, w): each turned, its
     contrast lowered, brightness one of twelve steps."""
     random = Random(f"backgrounds-{seed}")
@@ -32,7 +32,7 @@ def backgrounds_of(seed: int, stills: Frame) -> Frame:
     return np.clip(np.stack(made), 0, 255).astype(np.uint8)
 
 
-def frames_of(truth: Truth, backgrounds: Frame) -> Iterator[Frame]:
+def draw_frames(truth: GroundTruth, backgrounds: Frame) -> Iterator[Frame]:
     """One frame for each 1 / fps seconds."""
     random = Random(f"frames-{truth.seed}")
     face = _face()
@@ -57,7 +57,7 @@ def frames_of(truth: Truth, backgrounds: Frame) -> Iterator[Frame]:
         yield frame
 
 
-def _places(truth: Truth) -> NDArray[np.float64]:
+def _places(truth: GroundTruth) -> NDArray[np.float64]:
     """The subject's centre in each frame, from five places a second; NaN where none is."""
     times = np.arange(round(truth.duration * truth.fps)) / truth.fps
     known = np.array([(one.time, one.x, one.y) for one in truth.subjects])
@@ -84,7 +84,7 @@ def _shift(random: Random, shaken: bool) -> tuple[int, int]:
 
 
 def _background(
-    shots: tuple[Shot, ...], at: int, time: float, backgrounds: Frame, shift: tuple[int, int]
+    shots: tuple[PlannedShot, ...], at: int, time: float, backgrounds: Frame, shift: tuple[int, int]
 ) -> Frame:
     top, left = MARGIN + shift[0], MARGIN + shift[1]
     view = np.s_[top : top + HEIGHT, left : left + WIDTH]

@@ -17,7 +17,7 @@ from deployments.contracts.clips import AspectName, Framing
 from deployments.contracts.media import MediaInfo, VideoFeatures, VideoTrack
 from deployments.video.framing import frame
 from load_tests.benchmarks.video.highlights.frames import HEIGHT, WIDTH
-from load_tests.benchmarks.video.highlights.ground_truth import Subject, Truth
+from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, PlannedSubject
 from load_tests.benchmarks.video.highlights.metrics import Span
 
 ASPECT: AspectName = "9:16"
@@ -29,7 +29,7 @@ Line = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class FramingQuality:
     """`seen` moments have a subject, `inside` of them it is held, `whole` of them the picture is
     shown whole. `drifts`: the crop's travel (pixels of the source) between two hard cuts, where
     the subject stands still. `speed`: of the fastest pan (widths a second). `across`: pans over
@@ -43,11 +43,11 @@ class Held:
     across: int
 
 
-def held(truth: Truth, framing: Framing, span: Span) -> Held:
+def measure_framing(truth: GroundTruth, framing: Framing, span: Span) -> FramingQuality:
     subjects = [one for one in truth.subjects if span[0] <= one.time < span[1]]
     times = np.array([one.time for one in subjects])
     whole = _whole(framing, times)
-    return Held(
+    return FramingQuality(
         len(subjects),
         int((whole | _inside(framing, subjects, times)).sum()),
         int(whole.sum()),
@@ -57,9 +57,9 @@ def held(truth: Truth, framing: Framing, span: Span) -> Held:
     )
 
 
-def together(ones: Iterable[Held]) -> Held:
+def combine(ones: Iterable[FramingQuality]) -> FramingQuality:
     every = list(ones)
-    return Held(
+    return FramingQuality(
         sum(one.seen for one in every),
         sum(one.inside for one in every),
         sum(one.whole for one in every),
@@ -69,17 +69,19 @@ def together(ones: Iterable[Held]) -> Held:
     )
 
 
-def framed(
-    truth: Truth, video_features: VideoFeatures | None, spans: Sequence[Span], mode: Mode
-) -> Held:
-    """All `spans` of a recording, framed by the product; without `video_features`, cropped in the middle."""
+def frame_recording(
+    truth: GroundTruth, video_features: VideoFeatures | None, spans: Sequence[Span], mode: Mode
+) -> FramingQuality:
+    """All `spans` of a recording, framed by the product; without features, cropped in the
+    middle."""
     info = _info(truth)
-    return together(
-        held(truth, frame(video_features, info, *span, ASPECT, mode), span) for span in spans
+    return combine(
+        measure_framing(truth, frame(video_features, info, *span, ASPECT, mode), span)
+        for span in spans
     )
 
 
-def places(framing: Framing, times: Line) -> Line:
+def track_positions(framing: Framing, times: Line) -> Line:
     """The crop's left upper corner at `times`, of shape (n, 2)."""
     keys = framing.keys
     starts = np.array([key.time for key in keys])
@@ -102,10 +104,10 @@ def _whole(framing: Framing, times: Line) -> NDArray[np.bool_]:
     return shown
 
 
-def _inside(framing: Framing, subjects: Sequence[Subject], times: Line) -> NDArray[np.bool_]:
+def _inside(framing: Framing, subjects: Sequence[PlannedSubject], times: Line) -> NDArray[np.bool_]:
     if framing.fit or not subjects:
         return np.ones(times.size, dtype=bool)
-    near = places(framing, times)
+    near = track_positions(framing, times)
     far = near + (framing.width, framing.height)
     centres = np.array([(one.x, one.y) for one in subjects])
     halves = np.array([(one.width, one.height) for one in subjects]) / 2
@@ -113,7 +115,7 @@ def _inside(framing: Framing, subjects: Sequence[Subject], times: Line) -> NDArr
     return np.asarray(holds.all(axis=1))
 
 
-def _drifts(truth: Truth, framing: Framing, span: Span) -> Iterable[float]:
+def _drifts(truth: GroundTruth, framing: Framing, span: Span) -> Iterable[float]:
     if framing.fit:
         return
     axis, step = (0 if framing.width < 1 else 1), 1 / truth.fps
@@ -125,7 +127,7 @@ def _drifts(truth: Truth, framing: Framing, span: Span) -> Iterable[float]:
         mixed = any(first < end and start < last for start, end in fading)
         if len(where) < 2 or max(where) - min(where) > STILL or mixed:
             continue
-        crop = places(framing, np.arange(first, last - step / 2, step))[:, axis]
+        crop = track_positions(framing, np.arange(first, last - step / 2, step))[:, axis]
         yield float(np.ptp(crop)) * (WIDTH, HEIGHT)[axis]
 
 
@@ -152,7 +154,7 @@ def _across(framing: Framing, cuts: Sequence[float], frame_s: float) -> int:
     return sum(any(a < cut - slack and b > cut + slack for a, b in moves) for cut in cuts)
 
 
-def _info(truth: Truth) -> MediaInfo:
+def _info(truth: GroundTruth) -> MediaInfo:
     size, rate = (WIDTH, HEIGHT), Fraction(truth.fps)
     track = VideoTrack(
         0, "h264", *size, *size, 0, Fraction(1), rate, False, None, "yuv420p", 8, "sdr", False

@@ -26,7 +26,7 @@ class Ingredient:
 
 
 @dataclass(frozen=True, slots=True)
-class Planted:
+class PlantedMoment:
     """A moment to be found. `intensity` is how much is planted: the strengths of all ingredients,
     each by the share of the moment it covers, over the most there can be. `grade` is what they
     were drawn from. `spoken`: it begins and ends with a sentence; else nobody speaks."""
@@ -47,7 +47,7 @@ class Decoy:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class PlannedShot:
     """`texture` is its background's number; `dissolve` is how long it fades in (0: a hard cut)."""
 
     start: float
@@ -56,7 +56,7 @@ class Shot:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class PlannedSubject:
     """Where the moving subject is at a time: centre, width, height as shares of the picture."""
 
     time: float
@@ -67,7 +67,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class GroundTruth:
     """`cuts` are the hard ones. `dead_air` is digital silence; `silences` hold all stretches in
     which nothing planted sounds, known once the sound is made. `subjects` are 5 a second, but for
     camera shakes, where there is none."""
@@ -75,14 +75,14 @@ class Truth:
     seed: int
     duration: float
     fps: int
-    planted: tuple[Planted, ...]
+    planted: tuple[PlantedMoment, ...]
     decoys: tuple[Decoy, ...]
     words: tuple[Word, ...]
     keywords: tuple[str, ...]
-    shots: tuple[Shot, ...]
+    shots: tuple[PlannedShot, ...]
     dead_air: tuple[tuple[float, float], ...]
     silences: tuple[tuple[float, float], ...] = ()
-    subjects: tuple[Subject, ...] = ()
+    subjects: tuple[PlannedSubject, ...] = ()
 
     @property
     def cuts(self) -> tuple[float, ...]:
@@ -96,9 +96,9 @@ class Truth:
         return tuple(decoy for decoy in self.decoys if decoy.kind == kind)
 
 
-def save(truth: Truth, path: Path) -> None:
+def save(truth: GroundTruth, path: Path) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(truth), indent=1))
 
 
-def load(path: Path) -> Truth:
-    return msgspec.json.decode(path.read_bytes(), type=Truth)
+def load(path: Path) -> GroundTruth:
+    return msgspec.json.decode(path.read_bytes(), type=GroundTruth)

@@ -21,7 +21,7 @@ def iou(one: Span, other: Span) -> float:
     return common / ((one[1] - one[0]) + (other[1] - other[0]) - common)
 
 
-def matches(found: Sequence[Span], true: Sequence[Span], threshold: float) -> list[int | None]:
+def match_spans(found: Sequence[Span], true: Sequence[Span], threshold: float) -> list[int | None]:
     """For each of `found`, best first, the true one that it finds and none before it has."""
     left = set(range(len(true)))
     matched: list[int | None] = []
@@ -36,7 +36,7 @@ def matches(found: Sequence[Span], true: Sequence[Span], threshold: float) -> li
 
 
 def average_precision(found: Sequence[Span], true: Sequence[Span], threshold: float) -> float:
-    hits = np.array([one is not None for one in matches(found, true, threshold)], dtype=float)
+    hits = np.array([one is not None for one in match_spans(found, true, threshold)], dtype=float)
     if not true or hits.size == 0:
         return 0.0
     precision = np.cumsum(hits) / np.arange(1, hits.size + 1)
@@ -50,7 +50,7 @@ def mean_average_precision(found: Sequence[Span], true: Sequence[Span]) -> float
 
 
 def recall(found: Sequence[Span], true: Sequence[Span], threshold: float = 0.5) -> float:
-    held = sum(one is not None for one in matches(found[: len(true)], true, threshold))
+    held = sum(one is not None for one in match_spans(found[: len(true)], true, threshold))
     return held / len(true) if true else 0.0
 
 

@@ -9,16 +9,16 @@ decoy is in every recording.
 from random import Random
 
 from load_tests.benchmarks.video.highlights import speech_script
-from load_tests.benchmarks.video.highlights.footage import shots_of, subjects_of
+from load_tests.benchmarks.video.highlights.footage import plan_shots, plan_subjects
 from load_tests.benchmarks.video.highlights.ground_truth import (
     KINDS,
     Decoy,
+    GroundTruth,
     Ingredient,
     Kind,
-    Planted,
-    Truth,
+    PlantedMoment,
 )
-from load_tests.benchmarks.video.highlights.speech_script import Said
+from load_tests.benchmarks.video.highlights.speech_script import SpokenSentence
 
 SHORTEST_S, LONGEST_S = 300.0, 1800.0
 MOMENT_S = (12.0, 36.0)
@@ -35,7 +35,7 @@ SILENCE_S = (1.0, 3.5)
 Span = tuple[float, float]
 
 
-def plant(seed: int, duration: float | None = None) -> Truth:
+def plant(seed: int, duration: float | None = None) -> GroundTruth:
     """The recording of this seed; 5 to 30 minutes, short ones more often, if no length is given."""
     random = Random(f"planted-highlights-{seed}")
     length = duration or SHORTEST_S * (LONGEST_S / SHORTEST_S) ** random.random()
@@ -43,14 +43,14 @@ def plant(seed: int, duration: float | None = None) -> Truth:
     fps = random.choice((10, 12, 15))
     decoys = _long_decoys(random, length)
     taken = [(decoy.start, decoy.end) for decoy in decoys]
-    said = speech_script.talk(random, decoys[0].end + 0.5, length - 1.0)
+    said = speech_script.write_speech(random, decoys[0].end + 0.5, length - 1.0)
     planted = _moments(random, said, taken, length)
     keyword = random.choice(speech_script.KEYWORDS)
     said = _spoken(random, said, planted, keyword)
     busy = taken + [(moment.start, moment.end) for moment in planted]
     decoys += _short_decoys(random, length, busy, fps)
-    shots = shots_of(random, length, fps, planted, decoys)
-    return Truth(
+    shots = plan_shots(random, length, fps, planted, decoys)
+    return GroundTruth(
         seed=seed,
         duration=float(length),
         fps=fps,
@@ -60,7 +60,7 @@ def plant(seed: int, duration: float | None = None) -> Truth:
         keywords=(keyword,),
         shots=shots,
         dead_air=_dead_air(random, said, busy),
-        subjects=subjects_of(random, length, planted, decoys, shots),
+        subjects=plan_subjects(random, length, planted, decoys, shots),
     )
 
 
@@ -83,7 +83,9 @@ def _short_decoys(random: Random, length: float, busy: list[Span], fps: int) -> 
     return found
 
 
-def _moments(random: Random, said: list[Said], taken: list[Span], length: float) -> list[Planted]:
+def _moments(
+    random: Random, said: list[SpokenSentence], taken: list[Span], length: float
+) -> list[PlantedMoment]:
     count = min(MOST, max(FEWEST, round(length / PER_MOMENT_S)))
     grades = [FAINTEST + (1 - FAINTEST) * i / (count - 1) for i in range(count)]
     busy, found = list(taken), []
@@ -98,7 +100,7 @@ def _moments(random: Random, said: list[Said], taken: list[Span], length: float)
 
 
 def _sentences(
-    random: Random, said: list[Said], wanted: float, busy: list[Span], length: float
+    random: Random, said: list[SpokenSentence], wanted: float, busy: list[Span], length: float
 ) -> Span:
     """A free stretch of about this length from a sentence's beginning to a sentence's end."""
     for _ in range(200):
@@ -111,7 +113,7 @@ def _sentences(
     return 0.0, 0.0
 
 
-def _moment(random: Random, start: float, end: float, grade: float) -> Planted:
+def _moment(random: Random, start: float, end: float, grade: float) -> PlantedMoment:
     spoken = random.random() >= SILENT_MOMENTS
     kinds: list[Kind] = [kind for kind in KINDS if spoken or kind not in ("hook", "keyword")]
     number = min(len(kinds), MOST_KINDS, 2 + (grade > 0.6) + (random.random() < 0.4))
@@ -121,7 +123,7 @@ def _moment(random: Random, start: float, end: float, grade: float) -> Planted:
     lead = random.choice([kind for kind in chosen if kind not in ("hook", "keyword")])
     parts = tuple(_ingredient(random, kind, start, end, grade, kind == lead) for kind in chosen)
     amount = sum(part.strength * (part.end - part.start) for part in parts) / (end - start)
-    return Planted(
+    return PlantedMoment(
         round(start, 3),
         round(end, 3),
         round(amount / MOST_KINDS, 4),
@@ -142,11 +144,13 @@ def _ingredient(
     )
 
 
-def _spoken(random: Random, said: list[Said], planted: list[Planted], keyword: str) -> list[Said]:
+def _spoken(
+    random: Random, said: list[SpokenSentence], planted: list[PlantedMoment], keyword: str
+) -> list[SpokenSentence]:
     """The sentences with what moments say, without those that would be said over silent ones."""
     passing = random.sample(range(len(said)), 2)
     told = [
-        speech_script.reworded(random, one, speech_script.PASSING.format(keyword).capitalize())
+        speech_script.reword(random, one, speech_script.PASSING.format(keyword).capitalize())
         if at in passing
         else one
         for at, one in enumerate(said)
@@ -158,14 +162,16 @@ def _spoken(random: Random, said: list[Said], planted: list[Planted], keyword: s
     return sorted(told, key=lambda one: one.start)
 
 
-def _gripping(random: Random, inside: list[Said], moment: Planted, keyword: str) -> list[Said]:
+def _gripping(
+    random: Random, inside: list[SpokenSentence], moment: PlantedMoment, keyword: str
+) -> list[SpokenSentence]:
     strengths = {part.kind: part.strength for part in moment.ingredients}
     told = list(inside)
     for at in random.sample(range(len(told)), _part(len(told), strengths.get("hook", 0.0))):
-        told[at] = speech_script.reworded(random, told[at], random.choice(speech_script.GRIPPING))
+        told[at] = speech_script.reword(random, told[at], random.choice(speech_script.GRIPPING))
     mentions = min(len(told), round(MENTIONS * strengths.get("keyword", 0.0)))
     for at in random.sample(range(len(told)), mentions):
-        told[at] = speech_script.reworded(
+        told[at] = speech_script.reword(
             random, told[at], random.choice(speech_script.ABOUT).format(keyword)
         )
     return told
@@ -175,7 +181,7 @@ def _part(count: int, strength: float) -> int:
     return min(count, round(strength * count))
 
 
-def _dead_air(random: Random, said: list[Said], busy: list[Span]) -> tuple[Span, ...]:
+def _dead_air(random: Random, said: list[SpokenSentence], busy: list[Span]) -> tuple[Span, ...]:
     """Digital silence in some of the long pauses, with room to the words on both sides."""
     found = []
     for one, following in zip(said, said[1:], strict=False):

@@ -12,16 +12,16 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 
-from load_tests.benchmarks.video.highlights.audio import RATE, Samples, sound_of
+from load_tests.benchmarks.video.highlights.audio import RATE, Samples, synthesize_audio
 from load_tests.benchmarks.video.highlights.frames import (
     HEIGHT,
     MARGIN,
     WIDTH,
     Frame,
-    backgrounds_of,
-    frames_of,
+    draw_backgrounds,
+    draw_frames,
 )
-from load_tests.benchmarks.video.highlights.ground_truth import Truth, save
+from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, save
 from load_tests.benchmarks.video.highlights.planting import plant
 
 SOURCES = ("gradients=s={size}:seed={seed}:n=6", "testsrc2=s={size}", "mandelbrot=s={size}")
@@ -32,15 +32,15 @@ KEYFRAMES_S = 8
 @dataclass(frozen=True, slots=True)
 class Recording:
     video: Path
-    truth: Truth
+    truth: GroundTruth
 
 
-def write(seed: int, folder: Path, duration: float | None = None) -> Recording:
+def write_recording(seed: int, folder: Path, duration: float | None = None) -> Recording:
     """`planted-<seed>.mkv` and `planted-<seed>.json` in `folder`; made anew if they are there."""
     planned = plant(seed, duration)
     video = folder / f"planted-{seed}.mkv"
     wav = folder / f"planted-{seed}.wav"
-    sound, silences = sound_of(planned)
+    sound, silences = synthesize_audio(planned)
     _write_sound(sound, wav)
     truth = replace(planned, silences=silences)
     _encode(truth, wav, video)
@@ -70,15 +70,15 @@ def _write_sound(sound: Samples, path: Path) -> None:
         file.writeframes((sound * 32_767).astype("<i2").tobytes())
 
 
-def _encode(truth: Truth, sound: Path, video: Path) -> None:
+def _encode(truth: GroundTruth, sound: Path, video: Path) -> None:
     argv = [_ffmpeg(), "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "gray"]
     argv += ["-s", f"{WIDTH}x{HEIGHT}", "-r", str(truth.fps), "-i", "-", "-i", str(sound)]
     argv += ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "28", "-pix_fmt", "yuv420p"]
     argv += ["-g", str(truth.fps * KEYFRAMES_S), "-c:a", "flac", "-threads", "1", str(video)]
-    backgrounds = backgrounds_of(truth.seed, stills(truth.seed))
+    backgrounds = draw_backgrounds(truth.seed, stills(truth.seed))
     with subprocess.Popen(argv, stdin=subprocess.PIPE) as encoder:
         assert encoder.stdin is not None
-        for frame in frames_of(truth, backgrounds):
+        for frame in draw_frames(truth, backgrounds):
             encoder.stdin.write(frame.tobytes())
         encoder.stdin.close()
         if encoder.wait() != 0:

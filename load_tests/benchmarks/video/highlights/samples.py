@@ -7,20 +7,20 @@ from pathlib import Path
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.media import MediaFeatures
 from deployments.video.ranking import rank
-from load_tests.benchmarks.video.highlights.detectors import Cuts, cuts_of, kept_cuts
-from load_tests.benchmarks.video.highlights.feature_cache import features_of
-from load_tests.benchmarks.video.highlights.ground_truth import Truth, load
-from load_tests.benchmarks.video.highlights.recording import write
+from load_tests.benchmarks.video.highlights.detectors import Cuts, detect_cuts, read_cached_cuts
+from load_tests.benchmarks.video.highlights.feature_cache import extract_features
+from load_tests.benchmarks.video.highlights.ground_truth import GroundTruth, load
+from load_tests.benchmarks.video.highlights.recording import write_recording
 
 SHORTEST_S, LONGEST_S = 10.0, 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PlantedSample:
     """One planted recording, analysed. `others` are the hard cuts that other detectors see in the
     same file, where any is installed."""
 
-    truth: Truth
+    truth: GroundTruth
     features: MediaFeatures
     written_s: float
     analysed_s: float
@@ -35,11 +35,11 @@ class Sample:
             keywords=self.truth.keywords,
         )
 
-    def ranked(self, *without: str) -> tuple[Highlight, ...]:
+    def rank_clips(self, *without: str) -> tuple[Highlight, ...]:
         return rank(self.features, self.truth.transcript, self.options, without=without)
 
 
-def sample(seed: int, folder: Path, compared: bool = False) -> Sample:
+def load_sample(seed: int, folder: Path, compared: bool = False) -> PlantedSample:
     """Written and analysed in `folder`, or read from there if it is the same plan as before.
 
     `compared`: with what other detectors see in it, which takes its time.
@@ -48,11 +48,13 @@ def sample(seed: int, folder: Path, compared: bool = False) -> Sample:
     cuts = folder / f"planted-{seed}-cuts.json"
     began = time.monotonic()
     if kept.exists() and told.exists():
-        return Sample(load(told), features_of(kept, kept), 0.0, 0.0, kept_cuts(cuts))
-    recording = write(seed, folder)
+        return PlantedSample(
+            load(told), extract_features(kept, kept), 0.0, 0.0, read_cached_cuts(cuts)
+        )
+    recording = write_recording(seed, folder)
     written = time.monotonic()
-    features = features_of(recording.video, kept)
+    features = extract_features(recording.video, kept)
     analysed = time.monotonic()
-    others = cuts_of(recording.video, recording.truth.fps, cuts) if compared else {}
+    others = detect_cuts(recording.video, recording.truth.fps, cuts) if compared else {}
     recording.video.unlink()
-    return Sample(recording.truth, features, written - began, analysed - written, others)
+    return PlantedSample(recording.truth, features, written - began, analysed - written, others)

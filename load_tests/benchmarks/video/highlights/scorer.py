@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deployments.contracts.media import MediaFeatures, Word
-from load_tests.benchmarks.video.highlights.ground_truth import Decoy, Truth
+from load_tests.benchmarks.video.highlights.ground_truth import Decoy, GroundTruth
 from load_tests.benchmarks.video.highlights.metrics import (
     Span,
     f1,
     hit_at_1,
     iou,
     kendall_tau,
-    matches,
+    match_spans,
     mean_average_precision,
     recall,
 )
@@ -30,7 +30,7 @@ ABOUT = 0.3  # IoU with a decoy that makes a clip one of it
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class ScoredClip:
     start: float
     end: float
     score: float
@@ -40,7 +40,7 @@ class Clip:
         return self.start, self.end
 
 
-def found(truth: Truth, clips: Sequence[Clip]) -> dict[str, float]:
+def score_finding(truth: GroundTruth, clips: Sequence[ScoredClip]) -> dict[str, float]:
     """Q1 and Q4's basis; clips best first."""
     spans, true = [clip.span for clip in clips], [(one.start, one.end) for one in truth.planted]
     return {
@@ -50,18 +50,20 @@ def found(truth: Truth, clips: Sequence[Clip]) -> dict[str, float]:
     }
 
 
-def ordered(truth: Truth, clips: Sequence[Clip], of: str = "intensity") -> float | None:
+def score_order(
+    truth: GroundTruth, clips: Sequence[ScoredClip], of: str = "intensity"
+) -> float | None:
     """Q2: tau of scores and intensities (or grades) over the moments that were found."""
     true = [(one.start, one.end) for one in truth.planted]
     pairs = [
         (clip.score, getattr(truth.planted[at], of))
-        for clip, at in zip(clips, matches([c.span for c in clips], true, 0.5), strict=True)
+        for clip, at in zip(clips, match_spans([c.span for c in clips], true, 0.5), strict=True)
         if at is not None
     ]
     return kendall_tau([one for one, _ in pairs], [other for _, other in pairs])
 
 
-def decoyed(truth: Truth, clips: Sequence[Clip]) -> list[bool]:
+def find_decoy_clips(truth: GroundTruth, clips: Sequence[ScoredClip]) -> list[bool]:
     """Q3, for each clip: whether it is about a decoy and touches no planted moment."""
     return [
         any(_about(clip, decoy) for decoy in truth.decoys)
@@ -70,7 +72,7 @@ def decoyed(truth: Truth, clips: Sequence[Clip]) -> list[bool]:
     ]
 
 
-def cut_words(words: Sequence[Word], clips: Sequence[Clip]) -> tuple[int, int, int]:
+def count_cut_words(words: Sequence[Word], clips: Sequence[ScoredClip]) -> tuple[int, int, int]:
     """Q5: how many borders there are, lie inside a word, lie inside or within 80 ms of one."""
     starts = np.array([word.start for word in words])
     ends = np.array([word.end for word in words])
@@ -83,18 +85,18 @@ def cut_words(words: Sequence[Word], clips: Sequence[Clip]) -> tuple[int, int, i
     return len(borders), inside, near
 
 
-def lengths_kept(clips: Sequence[Clip], shortest: float, longest: float) -> float:
+def share_within_lengths(clips: Sequence[ScoredClip], shortest: float, longest: float) -> float:
     """Q7: the share of clips whose length is in the band, to the millisecond."""
     kept = [shortest - 1e-3 <= clip.end - clip.start <= longest + 1e-3 for clip in clips]
     return sum(kept) / len(kept) if kept else 1.0
 
 
-def most_overlap(clips: Sequence[Clip]) -> float:
+def max_overlap(clips: Sequence[ScoredClip]) -> float:
     """Q7: the largest IoU of two clips."""
     return max((iou(a.span, b.span) for a, b in combinations(clips, 2)), default=0.0)
 
 
-def silence_f1(truth: Truth, features: MediaFeatures) -> float:
+def silence_f1(truth: GroundTruth, features: MediaFeatures) -> float:
     """Q6: over cells of 10 ms; a cell is right if the other side has one within 10 ms."""
     if features.audio is None:
         return 0.0
@@ -105,18 +107,18 @@ def silence_f1(truth: Truth, features: MediaFeatures) -> float:
     return f1(float(told.sum()), float(true.sum()), *right)
 
 
-def cut_f1(truth: Truth, features: MediaFeatures, frames: int) -> float:
+def cut_f1(truth: GroundTruth, features: MediaFeatures, frames: int) -> float:
     """Q6: hard cuts found within this many frames."""
     return cuts_f1(truth, features.video.cuts if features.video is not None else (), frames)
 
 
-def cuts_f1(truth: Truth, cuts: Iterable[float], frames: int) -> float:
+def cuts_f1(truth: GroundTruth, cuts: Iterable[float], frames: int) -> float:
     told, true = np.array([*cuts]), np.array(truth.cuts)
     slack = (frames + 0.25) / truth.fps
     return f1(len(told), len(true), _near(told, true, slack), _near(true, told, slack))
 
 
-def _about(clip: Clip, decoy: Decoy) -> bool:
+def _about(clip: ScoredClip, decoy: Decoy) -> bool:
     moment = decoy.kind in ("click", "flash")
     within = clip.start <= decoy.start <= clip.end
     return within if moment else iou(clip.span, (decoy.start, decoy.end)) >= ABOUT

@@ -50,7 +50,7 @@ ROOM_S = 1.6  # a shorter sentence is not told in other words
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SpokenSentence:
     words: tuple[Word, ...]
 
     @property
@@ -62,7 +62,7 @@ class Said:
         return self.words[-1].end
 
 
-def plain(random: Random) -> str:
+def write_plain_sentence(random: Random) -> str:
     if random.random() < ASIDE_SHARE:
         return random.choice(ASIDES)
     parts = (random.choice(part.split("|")) for part in (SUBJECTS, VERBS, OBJECTS, ENDS))
@@ -74,11 +74,11 @@ def plain(random: Random) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def talk(random: Random, start: float, end: float) -> list[Said]:
+def write_speech(random: Random, start: float, end: float) -> list[SpokenSentence]:
     """Sentences one after the other, with breaths and now and then a long pause."""
     said, at = [], start
     while True:
-        sentence = timed(random, plain(random), at)
+        sentence = time_words(random, write_plain_sentence(random), at)
         if sentence.end > end:
             return said
         said.append(sentence)
@@ -86,7 +86,7 @@ def talk(random: Random, start: float, end: float) -> list[Said]:
         at = sentence.end + (random.uniform(1.5, 4.0) if long else random.uniform(*BREATH))
 
 
-def timed(random: Random, text: str, start: float, end: float | None = None) -> Said:
+def time_words(random: Random, text: str, start: float, end: float | None = None) -> SpokenSentence:
     """`text` spoken from `start`, at its own pace or, with `end`, as fast as that needs."""
     tokens = text.split()
     lengths = [min(DROPPED[1], DROPPED[0] + 0.045 * len(token)) for token in tokens]
@@ -98,11 +98,11 @@ def timed(random: Random, text: str, start: float, end: float | None = None) -> 
         last = len(words) == len(tokens) - 1
         words.append(Word(round(at, 3), round(at + length * scale, 3), token, ends_sentence=last))
         at += (length + gap) * scale
-    return Said(tuple(words))
+    return SpokenSentence(tuple(words))
 
 
-def reworded(random: Random, said: Said, text: str) -> Said:
+def reword(random: Random, said: SpokenSentence, text: str) -> SpokenSentence:
     """Another text in the same stretch of time, if that is long enough to say it."""
     if said.end - said.start < ROOM_S:
         return said
-    return timed(random, text, said.start, said.end)
+    return time_words(random, text, said.start, said.end)

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from load_tests.benchmarks.common.http_client import Wire
-from load_tests.benchmarks.faults.chaos.outcomes import Ending
-from load_tests.benchmarks.faults.chaos.verified_requests import Asker
+from load_tests.benchmarks.common.http_client import NoRetryClient
+from load_tests.benchmarks.faults.chaos.outcomes import RequestOutcome
+from load_tests.benchmarks.faults.chaos.verified_requests import VerifyingClient
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def server(*answers: Answer) -> AsyncIterator[Asker]:
+async def server(*answers: Answer) -> AsyncIterator[VerifyingClient]:
     """Gives these answers one after the other, over as many connections as the client makes."""
     left = list(answers)
 
@@ -33,9 +33,9 @@ async def server(*answers: Answer) -> AsyncIterator[Asker]:
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    wire = Wire(f"http://127.0.0.1:{port}")
+    wire = NoRetryClient(f"http://127.0.0.1:{port}")
     try:
-        yield Asker(wire, "key", 0.0, patience_s=2.0)
+        yield VerifyingClient(wire, "key", 0.0, patience_s=2.0)
     finally:
         wire.close()
         listening.close()
@@ -88,25 +88,30 @@ def delta(text: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("answer", "ending", "why"),
     [
-        pytest.param(says("hello"), Ending.WHOLE, "", id="whole"),
-        pytest.param(says("goodbye"), Ending.WRONG, "said 'goodbye'", id="somebody else's"),
+        pytest.param(says("hello"), RequestOutcome.WHOLE, "", id="whole"),
+        pytest.param(says("goodbye"), RequestOutcome.WRONG, "said 'goodbye'", id="somebody else's"),
         pytest.param(
             refuses("502 Bad", b'{"error": {"code": "model_failed", "message": "after 3.5 s"}}'),
-            Ending.PROBLEM, "model_failed: after # s", id="a typed problem",
+            RequestOutcome.PROBLEM, "model_failed: after # s", id="a typed problem",
         ),
-        pytest.param(refuses("500 Oh", b"<html>"), Ending.UNTYPED, "<html>", id="not ours"),
-        pytest.param(hangs_up, Ending.UNANSWERED, "on a new connection", id="no answer"),
+        pytest.param(refuses("500 Oh", b"<html>"), RequestOutcome.UNTYPED, "<html>", id="not ours"),
+        pytest.param(hangs_up, RequestOutcome.UNANSWERED, "on a new connection", id="no answer"),
         pytest.param(
-            sends(b"half", headers="Content-Length: 100\r\n", close=True), Ending.CUT, "", id="half"
+            sends(b"half", headers="Content-Length: 100\r\n", close=True),
+            RequestOutcome.CUT,
+            "",
+            id="half",
         ),
     ],
 )  # fmt: skip
-async def test_a_unary_request_ends_in_one_way(answer: Answer, ending: Ending, why: str) -> None:
-    async with server(answer) as asker:
-        shot = await asker.unary("echo", "hello")
+async def test_a_unary_request_ends_in_one_way(
+    answer: Answer, ending: RequestOutcome, why: str
+) -> None:
+    async with server(answer) as client:
+        result = await client.unary("echo", "hello")
 
-    assert (shot.ending, shot.why) == (ending, why)
-    assert shot.tokens == (7 if "said" in why or ending is Ending.WHOLE else 0)
+    assert (result.ending, result.why) == (ending, why)
+    assert result.tokens == (7 if "said" in why or ending is RequestOutcome.WHOLE else 0)
 
 
 @pytest.mark.parametrize(
@@ -114,44 +119,46 @@ async def test_a_unary_request_ends_in_one_way(answer: Answer, ending: Ending, w
     [
         pytest.param(
             streams(delta("ab"), delta("ab"), {"usage": {"total_tokens": 9}}, "[DONE]"),
-            Ending.WHOLE, 9, id="whole",
+            RequestOutcome.WHOLE, 9, id="whole",
         ),
-        pytest.param(streams(delta("ab"), "[DONE]"), Ending.WRONG, 2, id="too short"),
+        pytest.param(streams(delta("ab"), "[DONE]"), RequestOutcome.WRONG, 2, id="too short"),
         pytest.param(
             streams(delta("ab"), {"error": {"code": "replica_lost"}}),
-            Ending.IN_BAND, 2, id="told in-band",
+            RequestOutcome.IN_BAND, 2, id="told in-band",
         ),
-        pytest.param(streams(delta("ab"), whole=False), Ending.CUT, 2, id="cut"),
-        pytest.param(streams(delta("ab")), Ending.CUT, 2, id="an end without [DONE]"),
+        pytest.param(streams(delta("ab"), whole=False), RequestOutcome.CUT, 2, id="cut"),
+        pytest.param(streams(delta("ab")), RequestOutcome.CUT, 2, id="an end without [DONE]"),
     ],
 )  # fmt: skip
-async def test_a_stream_ends_in_one_way(answer: Answer, ending: Ending, tokens: int) -> None:
-    async with server(answer) as asker:
-        shot = await asker.stream("talk", "ab", 4)
+async def test_a_stream_ends_in_one_way(
+    answer: Answer, ending: RequestOutcome, tokens: int
+) -> None:
+    async with server(answer) as client:
+        result = await client.stream("talk", "ab", 4)
 
-    assert (shot.ending, shot.tokens) == (ending, tokens)
+    assert (result.ending, result.tokens) == (ending, tokens)
 
 
 async def test_an_old_connection_that_is_hung_up_is_told_from_a_new_one() -> None:
-    async with server(says("hello"), hangs_up) as asker:
-        await asker.unary("echo", "hello")
-        shot = await asker.unary("echo", "hello")
+    async with server(says("hello"), hangs_up) as client:
+        await client.unary("echo", "hello")
+        result = await client.unary("echo", "hello")
 
-    assert (shot.ending, shot.why) == (Ending.UNANSWERED, "on a reused connection")
+    assert (result.ending, result.why) == (RequestOutcome.UNANSWERED, "on a reused connection")
 
 
 async def test_what_the_cache_answered_is_known() -> None:
     kept = says("hello", **{"Cache-Status": "Mobula;hit;ttl=60;detail=l1"})
-    async with server(kept, says("hello", **{"Cache-Status": "Mobula;fwd=miss"})) as asker:
-        shots = [await asker.unary("echo", "hello") for _ in range(2)]
+    async with server(kept, says("hello", **{"Cache-Status": "Mobula;fwd=miss"})) as client:
+        results = [await client.unary("echo", "hello") for _ in range(2)]
 
-    assert [shot.kept for shot in shots] == [True, False]
+    assert [result.kept for result in results] == [True, False]
 
 
 async def test_nobody_there_is_unreachable_and_nobody_answering_is_silent() -> None:
-    nobody = Asker(Wire("http://127.0.0.1:9"), "key", 0.0, patience_s=2.0)
-    assert (await nobody.unary("echo", "hello")).ending is Ending.UNREACHABLE
+    nobody = VerifyingClient(NoRetryClient("http://127.0.0.1:9"), "key", 0.0, patience_s=2.0)
+    assert (await nobody.unary("echo", "hello")).ending is RequestOutcome.UNREACHABLE
 
-    async with server(says_nothing) as asker:
-        asker._patience_s = 0.05
-        assert (await asker.unary("echo", "hello")).ending is Ending.SILENT
+    async with server(says_nothing) as client:
+        client._patience_s = 0.05
+        assert (await client.unary("echo", "hello")).ending is RequestOutcome.SILENT

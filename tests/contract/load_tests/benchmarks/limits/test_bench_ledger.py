@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from load_tests.benchmarks.limits.bench_ledger import compared, plan
+from load_tests.benchmarks.limits.bench_ledger import compare_ledger, plan_requests
 
 
 async def test_the_ledger_is_exact_over_mixed_requests(tmp_path: Path) -> None:
-    row = await compared(tmp_path / "home", requests=80, seed=3)
+    row = await compare_ledger(tmp_path / "home", requests=80, seed=3)
 
     assert row["ledger"] == row["expected"]
     assert row["budget"] == sum(row["expected"].values())
@@ -16,5 +16,10 @@ async def test_the_ledger_is_exact_over_mixed_requests(tmp_path: Path) -> None:
 
 
 def test_a_seed_gives_the_same_requests() -> None:
-    assert plan(50, 7) == plan(50, 7) != plan(50, 8)
-    assert {request.kind for request in plan(200, 7)} >= {"whole", "stop", "disconnect", "deadline"}
+    assert plan_requests(50, 7) == plan_requests(50, 7) != plan_requests(50, 8)
+    assert {request.kind for request in plan_requests(200, 7)} >= {
+        "whole",
+        "stop",
+        "disconnect",
+        "deadline",
+    }

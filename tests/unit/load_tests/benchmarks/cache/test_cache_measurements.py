@@ -6,17 +6,17 @@ import io
 import pytest
 from rich.console import Console
 
-from load_tests.benchmarks.cache.bench_cache import DEFAULT, PARTS, parts_of, report_of
-from load_tests.benchmarks.cache.litellm import figures as litellm_figures
+from load_tests.benchmarks.cache.bench_cache import DEFAULT, PARTS, build_report, parse_parts
+from load_tests.benchmarks.cache.litellm import build_measurements as litellm_figures
 from load_tests.benchmarks.cache.speed import BARE, CACHED, CEILING
-from load_tests.benchmarks.cache.speed import figures as speed_figures
+from load_tests.benchmarks.cache.speed import build_measurements as speed_figures
 from load_tests.benchmarks.cache.timing import auc
-from load_tests.benchmarks.common.measurement import Figure, all_met, table_of
-from load_tests.benchmarks.common.wrk import Load, parse
+from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.wrk import WrkResult, parse_report
 
 
-def load(rate: float, p95_ms: float = 5.0, errors: int = 0) -> Load:
-    return Load(rate, 1.0, 9.0, errors, p95_ms)
+def load(rate: float, p95_ms: float = 5.0, errors: int = 0) -> WrkResult:
+    return WrkResult(rate, 1.0, 9.0, errors, p95_ms)
 
 
 def test_a_classifier_that_sees_nothing_is_at_one_half_and_a_perfect_one_at_one() -> None:
@@ -28,28 +28,28 @@ def test_a_classifier_that_sees_nothing_is_at_one_half_and_a_perfect_one_at_one(
 
 
 def test_a_figure_keeps_its_bounds_or_misses() -> None:
-    within = Figure("timing", "AUC", 0.55, at_least=0.45, at_most=0.55)
+    within = Measurement("timing", "AUC", 0.55, at_least=0.45, at_most=0.55)
 
     assert within.met
     assert within.target == ">= 0.45 and <= 0.55"
-    assert not Figure("timing", "AUC", 0.56, at_least=0.45, at_most=0.55).met
-    assert not Figure("speed", "ratio", float("nan"), at_least=1).met
-    assert Figure("speed", "told only", 0.0).met
+    assert not Measurement("timing", "AUC", 0.56, at_least=0.45, at_most=0.55).met
+    assert not Measurement("speed", "ratio", float("nan"), at_least=1).met
+    assert Measurement("speed", "told only", 0.0).met
 
 
 def test_no_figures_at_all_are_not_a_success() -> None:
     assert not all_met([])
-    assert all_met([Figure("a", "b", 1.0)])
+    assert all_met([Measurement("a", "b", 1.0)])
 
 
 def test_the_table_says_what_was_missed() -> None:
     console = Console(file=io.StringIO(), width=120)
     console.print(
-        table_of(
+        build_table(
             [
-                Figure("speed", "kept", 2536.4, "requests/s"),
-                Figure("speed", "ratio", 0.93, at_least=1),
-                Figure("speed", "errors", 0, at_most=0),
+                Measurement("speed", "kept", 2536.4, "requests/s"),
+                Measurement("speed", "ratio", 0.93, at_least=1),
+                Measurement("speed", "errors", 0, at_most=0),
             ]
         )
     )
@@ -66,35 +66,35 @@ def test_speed_is_judged_by_medians_against_bare_fastapi_with_no_error() -> None
         BARE: [load(100), load(1), load(110)],
         CACHED: [load(90), load(120), load(1000)],
     }
-    found = {figure.name: figure for figure in speed_figures(loads, 0)}
+    found = {measurement.name: measurement for measurement in speed_figures(loads, 0)}
 
     assert found[f"kept / {BARE}"].value == 1.2
     assert found[f"kept / {CEILING}"].value == 0.6
     assert all_met(list(found.values()))
     loads[CACHED] = [load(120, p95_ms=51, errors=1)]
-    missed = [figure.name for figure in speed_figures(loads, 3) if not figure.met]
+    missed = [measurement.name for measurement in speed_figures(loads, 3) if not measurement.met]
     assert missed == ["kept, p95", "kept, errors", "kept, but not found in memory"]
 
 
 def test_litellm_is_judged_by_the_ratio() -> None:
     found = litellm_figures({"mobula": [load(2400)], "litellm": [load(200)]}, "1.0")
 
-    assert [figure.met for figure in found if figure.target] == [True, True]
+    assert [measurement.met for measurement in found if measurement.target] == [True, True]
     assert not all_met(litellm_figures({"mobula": [load(2399)], "litellm": [load(200)]}, "1.0"))
 
 
 def test_parts_are_chosen_by_name_and_litellm_only_on_request() -> None:
-    assert parts_of("speed, timing,speed") == ["speed", "timing"]
+    assert parse_parts("speed, timing,speed") == ["speed", "timing"]
     assert set(PARTS) - set(DEFAULT) == {"litellm"}
     with pytest.raises(argparse.ArgumentTypeError, match="parts are speed"):
-        parts_of("sped")
+        parse_parts("sped")
     with pytest.raises(argparse.ArgumentTypeError):
-        parts_of("")
+        parse_parts("")
 
 
 def test_the_report_holds_conditions_figures_and_verdict() -> None:
     options = argparse.Namespace(rounds=2, json=None, check=True)
-    report = report_of([Figure("speed", "ratio", 0.9, at_least=1)], options, {"speed": {}})
+    report = build_report([Measurement("speed", "ratio", 0.9, at_least=1)], options, {"speed": {}})
 
     assert report["conditions"] == {"rounds": 2}
     assert report["passed"] is False
@@ -104,4 +104,4 @@ def test_the_report_holds_conditions_figures_and_verdict() -> None:
 def test_p95_is_read_from_what_the_script_adds_to_the_report_of_wrk() -> None:
     text = "     50%    1.00ms\n     99%    3.00ms\n     95%   2500.00us\nRequests/sec:    10.0\n"
 
-    assert parse(text) == Load(10.0, 1.0, 3.0, 0, 2.5)
+    assert parse_report(text) == WrkResult(10.0, 1.0, 3.0, 0, 2.5)

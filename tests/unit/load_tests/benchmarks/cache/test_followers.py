@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from load_tests.benchmarks.cache.abandoned_leaders import LEAVING, Outcome, make_pairs
-from load_tests.benchmarks.cache.bench_followers import figures_of
+from load_tests.benchmarks.cache.abandoned_leaders import LEAVING, FollowerOutcome, make_pairs
+from load_tests.benchmarks.cache.bench_followers import build_measurements
 from load_tests.benchmarks.common.measurement import all_met
 
 
@@ -18,6 +18,6 @@ def test_every_way_to_give_up_is_tried_of_whole_answers_and_of_streams() -> None
 
 def test_one_wrong_answer_of_200_misses_the_target() -> None:
     right = Counter({"whole, leader closes": 200})
-    assert all_met(figures_of(Outcome(right, [], 200), 200))
-    assert not all_met(figures_of(Outcome(right, ["503"], 201), 201))
-    assert not all_met(figures_of(Outcome(right, [], 300), 200))
+    assert all_met(build_measurements(FollowerOutcome(right, [], 200), 200))
+    assert not all_met(build_measurements(FollowerOutcome(right, ["503"], 201), 201))
+    assert not all_met(build_measurements(FollowerOutcome(right, [], 300), 200))

@@ -7,22 +7,22 @@ from random import Random
 import numpy as np
 import regex
 
-from load_tests.benchmarks.cache.bench_semantic import static, verified
-from load_tests.benchmarks.cache.paraphrases import SAME_MEANING, TASKS, traffic
+from load_tests.benchmarks.cache.bench_semantic import run_semantic_cache, run_static_threshold
+from load_tests.benchmarks.cache.paraphrases import SAME_MEANING, TASKS, generate_traffic
 
 
 def test_a_seed_gives_the_same_traffic() -> None:
-    assert traffic(200, Random(7)) == traffic(200, Random(7))
-    assert traffic(200, Random(7)) != traffic(200, Random(8))
+    assert generate_traffic(200, Random(7)) == generate_traffic(200, Random(7))
+    assert generate_traffic(200, Random(7)) != generate_traffic(200, Random(8))
 
 
 def test_a_longer_run_begins_like_a_shorter_one() -> None:
-    assert traffic(300, Random(7))[:200] == traffic(200, Random(7))
+    assert generate_traffic(300, Random(7))[:200] == generate_traffic(200, Random(7))
 
 
 def test_a_text_has_one_meaning_and_a_meaning_many_texts() -> None:
     texts, meanings = defaultdict(set), defaultdict(set)
-    for request in traffic(5_000, Random(1)):
+    for request in generate_traffic(5_000, Random(1)):
         texts[request.meaning].add(request.text)
         meanings[request.text].add(request.meaning)
 
@@ -32,7 +32,7 @@ def test_a_text_has_one_meaning_and_a_meaning_many_texts() -> None:
 
 def test_requests_of_one_meaning_have_the_same_numbers() -> None:
     numbers = defaultdict(set)
-    for request in traffic(5_000, Random(1)):
+    for request in generate_traffic(5_000, Random(1)):
         numbers[request.meaning].add(tuple(regex.findall(r"\d+", request.text)))
 
     assert all(len(found) == 1 for found in numbers.values())
@@ -46,15 +46,15 @@ def test_every_wording_says_its_subject_and_detail() -> None:
 
 
 def test_with_vectors_that_tell_meanings_apart_every_policy_is_right() -> None:
-    requests = traffic(3_000, Random(1))
+    requests = generate_traffic(3_000, Random(1))
     axes = {meaning: at for at, meaning in enumerate({r.meaning for r in requests})}
     random = np.random.default_rng(1)
     ideal = random.normal(size=(len(axes), 64))
     ideal /= np.linalg.norm(ideal, axis=1, keepdims=True)
     vectors = {r.text: ideal[axes[r.meaning]].astype(np.float32) for r in requests}
 
-    kept = asyncio.run(verified(requests, vectors, 0.05, 1))
-    plain = static(requests, vectors, 0.9)
+    kept = asyncio.run(run_semantic_cache(requests, vectors, 0.05, 1))
+    plain = run_static_threshold(requests, vectors, 0.9)
 
     assert kept.errors == plain.errors == 0
     assert kept.hits > 500

@@ -6,15 +6,29 @@ import numpy as np
 import pytest
 
 from cluster.autoscaling.spec import ScalingSpec
-from load_tests.benchmarks.scaling.autoscaling.comparison import Point, cost_at
-from load_tests.benchmarks.scaling.autoscaling.contenders import Ours, RayDefault
-from load_tests.benchmarks.scaling.autoscaling.optimal_plan import busy_hours, demand, optimum
-from load_tests.benchmarks.scaling.autoscaling.plots import picture
-from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import Fleet, Machine
-from load_tests.benchmarks.scaling.autoscaling.simulator import Seen, flips, simulate
-from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, NAMES, Trace, make
+from load_tests.benchmarks.scaling.autoscaling.comparison import SweepPoint, interpolate_cost
+from load_tests.benchmarks.scaling.autoscaling.contenders import OurPolicies, RayDefault
+from load_tests.benchmarks.scaling.autoscaling.optimal_plan import (
+    compute_busy_hours,
+    compute_demand,
+    find_optimum,
+)
+from load_tests.benchmarks.scaling.autoscaling.plots import draw_plots
+from load_tests.benchmarks.scaling.autoscaling.simulated_replicas import (
+    ReplicaProfile,
+    SimulatedReplicas,
+)
+from load_tests.benchmarks.scaling.autoscaling.simulator import (
+    ObservedMetrics,
+    count_flips,
+    simulate,
+)
+from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, NAMES, Trace, generate_trace
 
-MACHINE = Machine(slots=2, read_per_s=1e12, write_per_s=10.0, cold_start_s=5.0)
+# The simulator is a tool of `bench autoscaling`, no part of the product.
+pytestmark = pytest.mark.exhaustive
+
+MACHINE = ReplicaProfile(slots=2, read_per_s=1e12, write_per_s=10.0, cold_start_s=5.0)
 
 
 def trace(arrivals: Sequence[float], tokens: int = 10, length_s: float = 60.0) -> Trace:
@@ -28,18 +42,18 @@ class Fixed:
     def __init__(self, replicas: int) -> None:
         self._replicas = replicas
 
-    def target(self, at: float, target: int, ready: int, seen: Seen) -> int:
+    def target(self, at: float, target: int, ready: int, seen: ObservedMetrics) -> int:
         return self._replicas
 
 
 def test_requests_wait_for_a_slot_of_the_replica_they_were_sent_to() -> None:
-    fleet = Fleet(trace([0.1, 0.2, 0.3, 0.4]), MACHINE, replicas=1)
+    fleet = SimulatedReplicas(trace([0.1, 0.2, 0.3, 0.4]), MACHINE, replicas=1)
     fleet.advance(10.0)
     assert fleet.waits.tolist() == pytest.approx([0.0, 0.0, 0.8, 0.8])
 
 
 def test_a_replica_that_is_asked_for_answers_one_cold_start_later() -> None:
-    fleet = Fleet(trace([1.0]), MACHINE, replicas=0)
+    fleet = SimulatedReplicas(trace([1.0]), MACHINE, replicas=0)
     fleet.advance(2.0)
     fleet.ask(1)
     fleet.advance(6.9)
@@ -49,7 +63,7 @@ def test_a_replica_that_is_asked_for_answers_one_cold_start_later() -> None:
 
 
 def test_a_replica_that_is_given_up_is_paid_for_until_its_last_answer() -> None:
-    fleet = Fleet(trace([0.5], tokens=100), MACHINE, replicas=2)
+    fleet = SimulatedReplicas(trace([0.5], tokens=100), MACHINE, replicas=2)
     fleet.advance(1.0)
     fleet.ask(0)
     fleet.advance(60.0)
@@ -63,16 +77,18 @@ def test_who_would_wait_too_long_is_refused_and_counts_as_missed() -> None:
 
 
 def test_open_requests_of_an_endless_fleet_follow_littles_law() -> None:
-    asked = make("steady", 1, 0.5)
-    machine = Machine()
+    asked = generate_trace("steady", 1, 0.5)
+    machine = ReplicaProfile()
     service = machine.services(asked)[1]
     rate = len(asked.arrivals) / asked.length_s
-    assert demand(asked, machine)[60:].mean() == pytest.approx(rate * service.mean(), rel=0.05)
+    assert compute_demand(asked, machine)[60:].mean() == pytest.approx(
+        rate * service.mean(), rel=0.05
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_trace(name: str) -> None:
-    one, same, other = (make(name, seed, 0.2) for seed in (1, 1, 2))
+    one, same, other = (generate_trace(name, seed, 0.2) for seed in (1, 1, 2))
     assert np.array_equal(one.arrivals, same.arrivals)
     assert not np.array_equal(one.arrivals[:50], other.arrivals[:50])
     assert np.all(np.diff(one.arrivals) >= 0)
@@ -86,7 +102,7 @@ def test_arrivals_are_as_bursty_as_published(name: str, dispersion: tuple[float,
     """Variance to mean of counts in 1, 10 and 60 s, averaged over hours of other seeds."""
     found = []
     for seed in range(8):
-        arrivals = make(name, seed, 1.0).arrivals
+        arrivals = generate_trace(name, seed, 1.0).arrivals
         counts = [np.bincount((arrivals // span).astype(int))[:-1] for span in (1, 10, 60)]
         found.append([each.var() / each.mean() for each in counts])
     for index, (mean, published) in enumerate(zip(np.mean(found, axis=0), dispersion, strict=True)):
@@ -105,38 +121,38 @@ def test_rays_default_waits_thirty_seconds_up_and_ten_minutes_down() -> None:
 
 
 def test_ours_follows_load_and_costs_less_than_a_fleet_for_the_peak() -> None:
-    asked = make("step", 3, 1.0)
-    machine = Machine()
+    asked = generate_trace("step", 3, 1.0)
+    machine = ReplicaProfile()
     spec = ScalingSpec(max_replicas=100)
-    ours = simulate(asked, machine, Ours(spec, machine), 1.0, 2.0)
+    ours = simulate(asked, machine, OurPolicies(spec, machine), 1.0, 2.0)
     peak = simulate(asked, machine, Fixed(int(ours.targets.max())), 1.0, 2.0)
 
     assert ours.attained > 0.9
-    assert busy_hours(asked, machine) < ours.replica_hours < 0.8 * peak.replica_hours
+    assert compute_busy_hours(asked, machine) < ours.replica_hours < 0.8 * peak.replica_hours
 
 
 def test_the_optimum_attains_what_was_asked_of_it_for_less() -> None:
-    asked = make("chat", 3, 0.5)
-    machine = Machine()
-    ours = simulate(asked, machine, Ours(ScalingSpec(max_replicas=100), machine), 1.0, 2.0)
-    best = optimum(asked, machine, 1.0, 2.0, ours.attained)
+    asked = generate_trace("chat", 3, 0.5)
+    machine = ReplicaProfile()
+    ours = simulate(asked, machine, OurPolicies(ScalingSpec(max_replicas=100), machine), 1.0, 2.0)
+    best = find_optimum(asked, machine, 1.0, 2.0, ours.attained)
 
     assert best is not None
     assert best.attained >= ours.attained
-    assert busy_hours(asked, machine) < best.replica_hours < ours.replica_hours
+    assert compute_busy_hours(asked, machine) < best.replica_hours < ours.replica_hours
 
 
 def test_turns_are_counted_not_steps() -> None:
-    assert flips(np.array([1, 2, 3, 3, 4])) == 0
-    assert flips(np.array([1, 2, 2, 1, 1, 2])) == 2
+    assert count_flips(np.array([1, 2, 3, 3, 4])) == 0
+    assert count_flips(np.array([1, 2, 2, 1, 1, 2])) == 2
 
 
 def test_cost_is_read_off_the_frontier() -> None:
-    points = [Point(8, 0.90, 10.0), Point(6, 0.98, 20.0), Point(7, 0.85, 15.0)]
-    assert cost_at(0.94, points) == pytest.approx(15.0)
-    assert cost_at(0.80, points) == 10.0
-    assert cost_at(0.99, points) is None
+    points = [SweepPoint(8, 0.90, 10.0), SweepPoint(6, 0.98, 20.0), SweepPoint(7, 0.85, 15.0)]
+    assert interpolate_cost(0.94, points) == pytest.approx(15.0)
+    assert interpolate_cost(0.80, points) == 10.0
+    assert interpolate_cost(0.99, points) is None
 
 
 def test_a_picture_of_nothing_is_still_a_picture() -> None:
-    assert picture([]).startswith("<svg")
+    assert draw_plots([]).startswith("<svg")

@@ -6,14 +6,16 @@ from dataclasses import replace
 import pytest
 
 from cluster.balancing.spec import RoutingSpec
-from load_tests.benchmarks.scaling.routing_policies import ByFleet, PowerOfTwo
+from load_tests.benchmarks.scaling.routing_policies import PowerOfTwo, ProductPolicy
 from load_tests.benchmarks.scaling.routing_simulation import CODE, PLACES, Scenario, Simulation
 
 ALIKE = Scenario("alike", (1.0, 1.0, 1.0), lengths=CODE, counted_from=0.0, counted_to=30.0)
 
 
 def ours(scenario: Scenario, seed: int = 1) -> Simulation:
-    run = Simulation(scenario, lambda names, clock, _: ByFleet(names, RoutingSpec(), clock), seed)
+    run = Simulation(
+        scenario, lambda names, clock, _: ProductPolicy(names, RoutingSpec(), clock), seed
+    )
     run.run()
     return run
 

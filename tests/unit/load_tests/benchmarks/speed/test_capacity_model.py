@@ -6,19 +6,19 @@ import pytest
 
 from load_tests.benchmarks.speed.capacity_model import (
     Capacity,
-    Cost,
-    Costs,
-    Load,
-    Machine,
-    Shared,
-    plan,
+    MeasuredCosts,
+    NodeSize,
+    RequestCost,
+    RequestMix,
+    SharedServices,
+    plan_capacity,
 )
 
-COSTS = Costs(
+COSTS = MeasuredCosts(
     requests={
-        "uncached": Cost(haproxy_ms=0.1, ingress_ms=0.5, model_ms=0.4),
-        "cached": Cost(haproxy_ms=0.1, ingress_ms=0.1, model_ms=0.0),
-        "stream": Cost(haproxy_ms=0.5, ingress_ms=2.0, model_ms=1.5),
+        "uncached": RequestCost(haproxy_ms=0.1, ingress_ms=0.5, model_ms=0.4),
+        "cached": RequestCost(haproxy_ms=0.1, ingress_ms=0.1, model_ms=0.0),
+        "stream": RequestCost(haproxy_ms=0.5, ingress_ms=2.0, model_ms=1.5),
     },
     limiter_ms=0.05,
     ledger_ms=5.0,
@@ -28,8 +28,8 @@ COSTS = Costs(
     replica_mib=200.0,
     node_mib=1000.0,
 )
-NODE = Machine(cores=10, memory_mib=33_000, usable=0.5)
-SHORT = Load({"uncached": 1.0}, {"uncached": 0.01})
+NODE = NodeSize(cores=10, memory_mib=33_000, usable=0.5)
+SHORT = RequestMix({"uncached": 1.0}, {"uncached": 0.01})
 
 
 def ceiling(capacity: Capacity, part: str) -> float:
@@ -37,7 +37,7 @@ def ceiling(capacity: Capacity, part: str) -> float:
 
 
 def test_a_node_carries_what_its_busy_cores_pay_for() -> None:
-    capacity = plan(1, NODE, COSTS, SHORT, Shared())
+    capacity = plan_capacity(1, NODE, COSTS, SHORT, SharedServices())
 
     assert capacity.requests_s == pytest.approx(5_000)  # 10 cores, half busy, 1 ms a request
     assert capacity.ceilings[0].part == "the nodes' cores"
@@ -45,51 +45,61 @@ def test_a_node_carries_what_its_busy_cores_pay_for() -> None:
 
 
 def test_a_mixture_costs_its_mean_and_what_a_node_does_by_itself_is_taken_off() -> None:
-    mixed = Load({"uncached": 0.5, "cached": 0.5}, {"uncached": 0.01, "cached": 0.001})
+    mixed = RequestMix({"uncached": 0.5, "cached": 0.5}, {"uncached": 0.01, "cached": 0.001})
     busy = replace(COSTS, node_ms=1_000)
 
-    assert plan(1, NODE, busy, mixed, Shared()).requests_s == pytest.approx(4_000 / 0.6)
+    assert plan_capacity(1, NODE, busy, mixed, SharedServices()).requests_s == pytest.approx(
+        4_000 / 0.6
+    )
 
 
 def test_ten_nodes_carry_ten_times_as_much_while_nothing_shared_is_full() -> None:
-    one, ten = (plan(nodes, NODE, COSTS, SHORT, Shared()) for nodes in (1, 10))
+    one, ten = (plan_capacity(nodes, NODE, COSTS, SHORT, SharedServices()) for nodes in (1, 10))
 
     assert ten.requests_s == pytest.approx(10 * one.requests_s)
 
 
 def test_long_streams_fill_the_connections_of_haproxy_first() -> None:
-    long = Load({"stream": 1.0}, {"stream": 60.0})
+    long = RequestMix({"stream": 1.0}, {"stream": 60.0})
 
-    capacity = plan(2, replace(NODE, haproxy_connections=1000), COSTS, long, Shared())
+    capacity = plan_capacity(
+        2, replace(NODE, haproxy_connections=1000), COSTS, long, SharedServices()
+    )
 
     assert capacity.ceilings[0].part == "HAProxy's connections"
     assert capacity.requests_s == pytest.approx(2 * 1000 / 60)
 
 
 def test_replicas_of_a_model_are_as_many_as_open_requests_need_slots() -> None:
-    slow = Load({"uncached": 1.0}, {"uncached": 0.5}, slots=100)
+    slow = RequestMix({"uncached": 1.0}, {"uncached": 0.5}, slots=100)
 
-    assert plan(1, NODE, COSTS, slow, Shared()).models == 25  # 5,000/s, half a second each
+    assert (
+        plan_capacity(1, NODE, COSTS, slow, SharedServices()).models == 25
+    )  # 5,000/s, half a second each
 
 
 def test_replicas_are_those_that_the_first_ceiling_leaves_work_for() -> None:
-    long = Load({"stream": 1.0}, {"stream": 60.0}, slots=10)
+    long = RequestMix({"stream": 1.0}, {"stream": 60.0}, slots=10)
 
-    capacity = plan(1, replace(NODE, haproxy_connections=600), COSTS, long, Shared())
+    capacity = plan_capacity(
+        1, replace(NODE, haproxy_connections=600), COSTS, long, SharedServices()
+    )
 
     assert (capacity.requests_s, capacity.ingress, capacity.models) == (10.0, 1, 60)
 
 
 def test_a_model_on_the_nodes_cores_is_paid_for_like_the_rest() -> None:
-    own = Load({"uncached": 1.0}, {"uncached": 0.05}, slots=1, service_cores=1.0)
+    own = RequestMix({"uncached": 1.0}, {"uncached": 0.05}, slots=1, service_cores=1.0)
 
-    assert plan(1, NODE, COSTS, own, Shared()).requests_s == pytest.approx(5_000 / 51)
+    assert plan_capacity(1, NODE, COSTS, own, SharedServices()).requests_s == pytest.approx(
+        5_000 / 51
+    )
 
 
 def test_many_replicas_fill_the_controller() -> None:
-    slow = Load({"uncached": 1.0}, {"uncached": 1.0}, slots=1)
+    slow = RequestMix({"uncached": 1.0}, {"uncached": 1.0}, slots=1)
 
-    capacity = plan(1, NODE, COSTS, slow, Shared(controller_cores=0.6))
+    capacity = plan_capacity(1, NODE, COSTS, slow, SharedServices(controller_cores=0.6))
 
     assert ceiling(capacity, "Serve's controller") == pytest.approx(5_000 * 500 / 5_005)
 
@@ -97,7 +107,9 @@ def test_many_replicas_fill_the_controller() -> None:
 def test_many_tenants_fill_the_limits_authority_and_many_replicas_the_database() -> None:
     crowd = replace(SHORT, tenants=10_000)
 
-    capacity = plan(10, NODE, COSTS, crowd, Shared(limiter_cores=1.0, database_cores=0.5))
+    capacity = plan_capacity(
+        10, NODE, COSTS, crowd, SharedServices(limiter_cores=1.0, database_cores=0.5)
+    )
 
     assert capacity.ceilings[0].part == "the limits' authority"
     assert capacity.requests_s == pytest.approx(50_000 * 20_000 / (50 * 10_000))
@@ -105,9 +117,9 @@ def test_many_tenants_fill_the_limits_authority_and_many_replicas_the_database()
 
 
 def test_memory_holds_so_many_replicas_and_no_more() -> None:
-    slow = Load({"uncached": 1.0}, {"uncached": 1.0}, slots=10)
+    slow = RequestMix({"uncached": 1.0}, {"uncached": 1.0}, slots=10)
 
-    capacity = plan(1, NODE, COSTS, slow, Shared())
+    capacity = plan_capacity(1, NODE, COSTS, slow, SharedServices())
 
     assert capacity.ceilings[0].part == "the nodes' memory"
     assert capacity.requests_s == pytest.approx(5_000 * 160 / 505)  # room for 160 replicas

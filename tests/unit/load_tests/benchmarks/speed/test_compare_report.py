@@ -4,28 +4,33 @@ from typing import Any
 
 import pytest
 
-from load_tests.benchmarks.common.wrk import Load
-from load_tests.benchmarks.speed.compare.report import Measured, markdown, ratios, rows_of
-from load_tests.benchmarks.speed.compare.streams import Streamed
+from load_tests.benchmarks.common.wrk import WrkResult
+from load_tests.benchmarks.speed.compare.report import (
+    CaseResult,
+    build_rows,
+    compute_ratios,
+    markdown,
+)
+from load_tests.benchmarks.speed.compare.streams import StreamResult
 
 OURS, THEIRS = "mobula 1", "other 2"
 
 
-def unary(rate: float, errors: int = 0) -> Load:
-    return Load(rate, p50_ms=1.0, p99_ms=2.0, errors=errors)
+def unary(rate: float, errors: int = 0) -> WrkResult:
+    return WrkResult(rate, p50_ms=1.0, p99_ms=2.0, errors=errors)
 
 
 MEASURED = [
-    *(Measured(OURS, "unary", 16, unary(rate)) for rate in (900, 1000, 2000)),
-    *(Measured(THEIRS, "unary", 16, unary(rate, errors=1)) for rate in (100, 90, 500)),
-    Measured(OURS, "cached", 16, unary(5000)),
-    Measured(OURS, "stream", 4, Streamed(8.0, 400.0, 12.0, 20.0, 0)),
-    Measured(THEIRS, "stream", 4, Streamed(0.0, 100.0, 30.0, 90.0, 2)),
+    *(CaseResult(OURS, "unary", 16, unary(rate)) for rate in (900, 1000, 2000)),
+    *(CaseResult(THEIRS, "unary", 16, unary(rate, errors=1)) for rate in (100, 90, 500)),
+    CaseResult(OURS, "cached", 16, unary(5000)),
+    CaseResult(OURS, "stream", 4, StreamResult(8.0, 400.0, 12.0, 20.0, 0)),
+    CaseResult(THEIRS, "stream", 4, StreamResult(0.0, 100.0, 30.0, 90.0, 2)),
 ]
 
 
 def row(case: str, contender: str) -> dict[str, Any]:
-    rows = rows_of(MEASURED)
+    rows = build_rows(MEASURED)
     return next(r for r in rows if (r["case"], r["contender"]) == (case, contender))
 
 
@@ -36,7 +41,7 @@ def test_rounds_become_medians_and_errors_are_added_up() -> None:
 
 
 def test_ours_is_put_over_each_other_one_in_the_same_case() -> None:
-    found = ratios(rows_of(MEASURED), OURS)
+    found = compute_ratios(build_rows(MEASURED), OURS)
 
     assert [(each["case"], each["over"]) for each in found] == [
         ("unary", THEIRS),
@@ -46,14 +51,14 @@ def test_ours_is_put_over_each_other_one_in_the_same_case() -> None:
 
 
 def test_the_report_has_a_row_for_each_and_leaves_out_what_one_cannot_do() -> None:
-    rows = rows_of(MEASURED)
+    rows = build_rows(MEASURED)
     machine = {"cpu": "a CPU", "usable_cores": 2, "load_1_min": 0.1, "packages": {"ray": "2.60"}}
     report = {
         "date": "2026-11-21",
         "machine": machine,
         "conditions": {"rounds": 3, "seconds": 4.0},
         "rows": rows,
-        "ratios": ratios(rows, OURS),
+        "ratios": compute_ratios(rows, OURS),
     }
 
     text = markdown(report)

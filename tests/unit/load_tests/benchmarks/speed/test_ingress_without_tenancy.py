@@ -7,26 +7,44 @@ import httpx
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.tenant_services import TenantServices
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
 from load_tests.benchmarks.common.in_process_application import create_echo_model, start_application
-from load_tests.benchmarks.common.ingress_without_tenancy import OpenTenancy, open_args
+from load_tests.benchmarks.common.ingress_without_tenancy import NoTenancy, open_args
+
+CHAT = {
+    "model": "echo",
+    "messages": [{"role": "user", "content": "one two"}],
+    "temperature": 0,
+}
 
 
-async def test_the_application_without_tenancy_assembles_and_answers_a_chat(tmp_path: Path) -> None:
+async def test_the_application_without_tenancy_assembles_and_answers_chats(tmp_path: Path) -> None:
     settings, clock = Settings(home=tmp_path), SystemClock()
-    tenancy = OpenTenancy(settings, ModelSettings("echo", {}, {}, {}), clock)
+    tenancy = NoTenancy(settings, ModelSettings("echo", {}, {}, {}), clock)
     models = {"echo": create_echo_model("echo", EchoEngine(4))}
     video = video_config(open_args())
 
     async with start_application(settings, tenancy, models, clock, video) as application:
         transport = httpx.ASGITransport(application.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as client:
-            answer = await client.post(
-                "/v1/chat/completions",
-                headers={"Authorization": "Bearer any"},
-                json={"model": "echo", "messages": [{"role": "user", "content": "one two"}]},
-            )
+            client.headers["Authorization"] = "Bearer any"
+            assert application.services.cache is not None
+            await application.services.cache.states.refresh()  # the models' fingerprints
+            responses = [
+                await client.post("/v1/chat/completions", json=CHAT | change)
+                for change in ({}, {}, {"temperature": 1}, {"stream": True})
+            ]
 
-    assert answer.status_code == 200
-    assert answer.json()["choices"][0]["message"]["content"]
+    assert [response.status_code for response in responses] == [200] * 4
+    miss, hit = (response.headers["cache-status"] for response in responses[:2])
+    assert "fwd=miss" in miss
+    assert "hit" in hit
+    assert responses[0].json()["choices"][0]["message"]["content"]
+
+
+def test_it_replaces_only_what_tenant_services_have() -> None:
+    replaced = {name for name in vars(NoTenancy) if not name.startswith("_")}
+
+    assert replaced - {"enqueue"} <= set(vars(TenantServices))

@@ -14,7 +14,7 @@ from load_tests.benchmarks.video.highlights.datasets import (
     rhapsody,
 )
 from load_tests.benchmarks.video.highlights.planting import plant
-from load_tests.benchmarks.video.highlights.scorer import Clip
+from load_tests.benchmarks.video.highlights.scorer import ScoredClip
 
 TRUE = [(10.0, 20.0), (50.0, 70.0)]
 
@@ -39,7 +39,7 @@ def test_half_an_overlap_counts_at_some_thresholds() -> None:
 
 
 def test_one_moment_is_found_once() -> None:
-    assert metrics.matches([(10, 20), (10, 20)], TRUE, 0.5) == [0, None]
+    assert metrics.match_spans([(10, 20), (10, 20)], TRUE, 0.5) == [0, None]
 
 
 @pytest.mark.parametrize(
@@ -56,22 +56,25 @@ def test_tau_of_equal_values_is_undefined() -> None:
 def test_borders_in_and_near_words_are_counted() -> None:
     word = plant(300, 300).words[:1]
     start, end = word[0].start, word[0].end
-    clips = [Clip((start + end) / 2, end + 0.05, 1), Clip(start - 1, end + 1, 1)]
-    assert scorer.cut_words(word, clips) == (4, 1, 2)
+    clips = [ScoredClip((start + end) / 2, end + 0.05, 1), ScoredClip(start - 1, end + 1, 1)]
+    assert scorer.count_cut_words(word, clips) == (4, 1, 2)
 
 
 def test_a_clip_of_a_decoy_is_told_from_one_of_a_moment() -> None:
     truth = plant(301, 300)
     (music,), moment = truth.of("music"), truth.planted[0]
-    clips = [Clip(music.start, music.end, 1), Clip(moment.start, moment.end, 1)]
-    assert scorer.decoyed(truth, clips) == [True, False]
+    clips = [ScoredClip(music.start, music.end, 1), ScoredClip(moment.start, moment.end, 1)]
+    assert scorer.find_decoy_clips(truth, clips) == [True, False]
 
 
 def test_baselines_keep_the_band_and_the_recording() -> None:
     options = ClipOptions(count=5, min_s=10, max_s=40)
-    for clips in (baselines.at_random(300, options, Random(1)), baselines.uniform(300, options)):
+    for clips in (
+        baselines.rank_at_random(300, options, Random(1)),
+        baselines.rank_uniform(300, options),
+    ):
         assert len(clips) == 5
-        assert scorer.lengths_kept(clips, 10, 40) == 1
+        assert scorer.share_within_lengths(clips, 10, 40) == 1
         assert all(0 <= clip.start < clip.end <= 300 for clip in clips)
 
 
