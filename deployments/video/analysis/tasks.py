@@ -42,9 +42,8 @@ def chunks(
     source: MediaSource, folder: Path, wanted: int, cancel: Cancel | None = None
 ) -> tuple[AnalysisChunk, ...]:
     """At most `wanted` chunks of about equal length that begin at keyframes, in order; more for a
-    long recording, so that the memory of a chunk is bounded. () for a recording without pictures.
-    A single chunk uses all cores. Raises as python_child does.
-    """
+    long recording, so that the memory of a chunk is bounded. () for a recording without pictures. A
+    single chunk uses all cores. A task. Raises as python_child does."""
     video, duration = source.info.video, source.info.duration
     if video is None:
         return ()

@@ -1,8 +1,8 @@
-"""What stands out to the ear. In: audio features. Out: energy, bursts and laughter on the grid.
+"""Audio signals: audio features in; energy, bursts and laughter on the grid out, in deviations.
 
-Loud is not enough. A recording's beginning, a song or a click is loud without being news: `energy`
-must rise over what came before and after, and live (change within seconds); every measure is taken
-from medians of half seconds, in which a click is lost.
+Loudness alone is not a signal: a recording's beginning, a song or a click is loud, too. `energy`
+must rise over what came before and after, and vary within seconds; every measure is taken from
+medians of half seconds, which ignore clicks.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ COARSEST_HOP_S = 0.06  # laughter's modulation is not seen in coarser levels
 
 
 def audio_signals(audio_features: AudioFeatures | None, grid: Grid) -> dict[str, Curve]:
-    """`energy`, `bursts` and `laughter` by half second; empty where nothing can be told."""
+    """`energy`, `bursts` and `laughter` by half second, as far as they can be measured."""
     if audio_features is None or grid.count == 0 or audio_features.level.size == 0:
         return {}
     level = np.maximum(audio_features.level.astype(np.float64), MIN_LEVEL_DB)
@@ -54,10 +54,10 @@ def _energy(steady: Curve, grid: Grid) -> Curve:
 
 
 def _liveliness(steady: Curve, grid: Grid) -> Curve:
-    """0 for a constant level, 1 for one that goes up and down as speech, laughter or applause does.
+    """0 for a constant level, 1 for one that varies as speech, laughter or applause does.
 
-    The louder sound counts by its power, so quiet before a song does not make the song lively; one
-    step, however high, is hardly a change: each counts up to `MAX_STEP_DB`.
+    Louder sound weighs by its power, so quiet before a song does not make the song lively; a single
+    step counts only up to `MAX_STEP_DB`.
     """
     steps = np.minimum(np.abs(np.diff(steady, prepend=steady[:1])), MAX_STEP_DB)
     power, width = 10 ** (steady / 10), grid.cells(8.0)
@@ -66,15 +66,15 @@ def _liveliness(steady: Curve, grid: Grid) -> Curve:
 
 
 def _bursts(steady: Curve, grid: Grid) -> Curve:
-    """Rises over the last seconds' usual level, again and again."""
+    """Repeated rises over the median level of the last seconds."""
     rise = np.maximum(steady - trailing_quantile(steady, grid.cells(12.0)), 0.0)
     dense = smooth(rise, grid.cells(6.0))
     return deviations(dense * _liveliness(steady, grid), MIN_RISE_DB / 2)
 
 
 def _laughter(level: Curve, audio_features: AudioFeatures, grid: Grid) -> Curve:
-    """How strongly and how regularly the loudness swings four to six times a second: the line in
-    the spectrum of its envelope (dB over what is usual), by its share of all that swings."""
+    """How strongly and regularly the loudness swings four to six times a second: the peak in the
+    spectrum of its envelope (dB over the median), by its share of all modulation."""
     width = round(MODULATION_S / audio_features.hop_s)
     stride = max(1, round(STEP_S / audio_features.hop_s))
     if level.size < width:

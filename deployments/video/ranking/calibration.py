@@ -1,7 +1,7 @@
-"""Measures become comparable: how far each value stands out from what is usual in its recording.
+"""Calibration: a measure becomes comparable by its deviation from the usual in its recording.
 
 In: a measure's values on a grid. Out: the same shape in robust standard deviations, or smoothed, or
-against its neighbourhood. Knows nothing of sound, pictures or words.
+against its neighbourhood.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ MAD_TO_SIGMA = 1.4826  # of a normal distribution
 def deviations(values: Curve, floor: float, spread: float | None = None) -> Curve:
     """How many robust standard deviations each value is above the median, 0 to `MAX_DEVIATION`.
 
-    `floor` is the smallest deviation that counts as one, in the measure's own unit: without it,
-    the faintest sound would stand out of digital silence. `spread` replaces the measured deviation
-    where most values are one and the same.
+    `floor` is the smallest deviation that counts as one, in the measure's own unit: without it, the
+    faintest sound would stand out from digital silence. `spread` replaces the measured deviation if
+    most values are equal.
     """
     if values.size == 0:
         return values
@@ -30,12 +30,12 @@ def deviations(values: Curve, floor: float, spread: float | None = None) -> Curv
 
 
 def saturate(deviation: Curve) -> Curve:
-    """Deviations as sub-scores from 0 to 1, each step up worth less than the one before."""
+    """Deviations as scores from 0 to 1, each step up worth less than the one before."""
     return deviation / (deviation + HALF_SCORE_DEVIATION)
 
 
 def smooth(values: Curve, width: int) -> Curve:
-    """The running mean over `width` values, of what there is at the ends."""
+    """The running mean over `width` values, fewer at the ends."""
     if values.size == 0 or width <= 1:
         return values
     total = np.concatenate([[0.0], np.cumsum(values)])
@@ -46,7 +46,7 @@ def smooth(values: Curve, width: int) -> Curve:
 
 
 def trailing_quantile(values: Curve, width: int, share: float = 0.5) -> Curve:
-    """What is usual in each value and the `width` - 1 ahead of it: the quantile `share` of them."""
+    """The quantile `share` of each value and the `width` - 1 before it."""
     if values.size == 0:
         return values
     padded = np.concatenate([np.full(width - 1, np.nan), values])
@@ -57,9 +57,9 @@ def trailing_quantile(values: Curve, width: int, share: float = 0.5) -> Curve:
 
 
 def novelty(values: Curve, width: int, share: float = 0.5) -> Curve:
-    """How far each value is above what is usual before and above what is usual after it.
+    """How far each value is above the usual before it and above the usual after it.
 
-    What only ends (a loud beginning) or only begins is no news: the smaller of both counts.
+    The smaller of both counts, so a loud beginning or a change that persists is not novel.
     """
     after = trailing_quantile(values[::-1], width, share)[::-1]
     return np.maximum(values - np.maximum(trailing_quantile(values, width, share), after), 0.0)

@@ -1,8 +1,8 @@
-"""All stretches worth looking at, and how much each looks like one moment. In: signals, borders.
+"""Candidates: signals and cut points in, all possible spans with their fit out.
 
-A moment is a stretch that appeals more than what lies around it. The measure is the matched filter
-for a box of unknown place and length in noise: (mean inside - mean around) x sqrt(length), which
-is largest when the stretch is neither cut short nor padded.
+A highlight is a span with more appeal than its surroundings. The fit is the matched filter for a
+box of unknown position and length in noise: (mean inside - mean around) x sqrt(length), which is
+largest if the span is neither cut short nor padded.
 """
 
 import math
@@ -41,9 +41,10 @@ class Candidates:
 def candidates_of(
     signals: Signals, cut_points: CutPoints, shortest: float, longest: float, last: float
 ) -> Candidates:
-    """Every pair of borders `shortest` to `longest` seconds apart, ending at `last` at the latest.
+    """Every pair of cut points `shortest` to `longest` seconds apart, ending at `last` at the
+    latest.
 
-    A beginning without an end in reach is given the end farthest from any word.
+    A start without an end in reach gets the end farthest from any word.
     """
     first, second, quality = _pairs(cut_points, shortest, longest)
     without_end = np.setdiff1d(np.arange(cut_points.starts.times.size), first)
@@ -93,7 +94,7 @@ def _farthest_from_words(
 
 
 def _whole_ms(shortest: float, longest: float) -> tuple[float, float]:
-    """The band in whole milliseconds, as borders are; as it is if that leaves nothing of it."""
+    """The range in whole milliseconds, as cut points are; unchanged if that empties it."""
     low, high = math.ceil(shortest * 1000) / 1000, math.floor(longest * 1000) / 1000
     return (low, high) if low <= high else (shortest, longest)
 

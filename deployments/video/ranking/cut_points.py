@@ -1,7 +1,8 @@
-"""Where a clip may begin and end. In: sentences, silences, cuts. Out: points with their quality.
+"""Cut points: where a clip may begin and end. Sentences, silences, cuts in; points with quality
+out.
 
-Never inside a word, and 80 ms away from any wherever the speaker leaves that much room. Best are
-gaps between sentences, then silences and cuts, then other pauses; where nobody speaks, any second.
+Never inside a word, and at least 80 ms away from any if the speaker pauses that long. The best are
+gaps between sentences, then silences and cuts, then other pauses; without speech, any half second.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ Spans = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidatePoints:
-    """Times, rising, each with its quality 0 to 1."""
+    """Rising times, each with its quality 0 to 1."""
 
     times: NDArray[np.float64]
     quality: NDArray[np.float64]
@@ -33,7 +34,7 @@ class CandidatePoints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CutPoints:
-    """`words` are the merged stretches of speech by word, of shape (n, 2)."""
+    """`words` are the merged spans of words, of shape (n, 2)."""
 
     starts: CandidatePoints
     ends: CandidatePoints
@@ -47,7 +48,7 @@ class CutPoints:
 def find_cut_points(
     features: MediaFeatures, sentences: tuple[Sentence, ...], start: float, end: float
 ) -> CutPoints:
-    """The points from `start` to `end`, both included where no word is cut by them."""
+    """The points from `start` to `end`, both included unless they cut a word."""
     words = _merge_words(sentences)
     sentence_ends = {sentence.end for sentence in sentences}
     options = list(_gaps(words, sentence_ends, start, end))
@@ -137,7 +138,7 @@ def _deduplicate(times: NDArray[np.float64], quality: NDArray[np.float64]) -> Ca
 
 
 def _merge_words(sentences: tuple[Sentence, ...]) -> Spans:
-    """Words by time; those that overlap become one stretch."""
+    """Words by time; overlapping ones become one span."""
     spans: list[list[float]] = []
     for sentence in sentences:
         for word in sentence.words:

@@ -1,4 +1,4 @@
-"""Why a stretch was chosen, in words. In: signals, sentences, a stretch. Out: `Evidence`."""
+"""Evidence: why a span was chosen, in words. Signals, sentences, a span in; `Evidence` out."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -28,7 +28,7 @@ NOTES: Mapping[str, Callable[[float], str]] = {
 def evidence_of(
     signals: Signals, sentences: tuple[Sentence, ...], start: float, end: float
 ) -> tuple[Evidence, ...]:
-    """The strongest stretch of each signal that stands out, then what is said; by time."""
+    """The strongest part of each signal that stands out, then keywords and hooks; by time."""
     evidence = list(_signal_evidence(signals, start, end))
     within = [s for s in sentences if s.start >= start and s.end <= end]
     if "keywords" in signals.curves:

@@ -1,4 +1,4 @@
-"""The clock of ranking: half seconds. In: values at any times. Out: one value per half second."""
+"""The time grid of ranking, in half seconds: values at any times in, one value per cell out."""
 
 import math
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Grid:
         return np.arange(self.count, dtype=np.float64) * STEP_S
 
     def medians(self, times: NDArray[np.floating], values: NDArray[np.floating]) -> Curve:
-        """The median of the values in each cell; an empty cell takes its forerunner's, or 0."""
+        """The median of the values in each cell; an empty cell takes its predecessor's, or 0."""
         cell, value = self._inside(times, values)
         order = np.lexsort((value, cell))
         cell, value = cell[order], value[order]
@@ -40,7 +40,7 @@ class Grid:
         return self._fill_empty(cells, (low + high) / 2)
 
     def shares(self, spans: NDArray[np.float64], weights: NDArray[np.float64]) -> Curve:
-        """How much of each cell the spans (n, 2), each of a weight, cover: weight x share."""
+        """How much of each cell the spans (n, 2), each with a weight, cover: weight x share."""
         if len(spans) == 0:
             return self.zeros()
         edges_of_spans = np.concatenate([spans[:, 0], np.maximum(spans[:, 1], spans[:, 0])])

@@ -1,8 +1,9 @@
-"""What makes a viewer stay, told from the words alone. In: a sentence. Out: 0 to 1, and why.
+"""Hooks: what keeps a viewer, from the words alone. A sentence in; a strength 0 to 1 and reasons
+out.
 
-A question, a number, an exclamation are told from characters in any script. Words that address the
-viewer, go to extremes or turn against what was said are listed for a few languages; in others only
-the characters speak.
+A question, a number and an exclamation are recognised by characters in any script. Words that
+address the viewer, are extreme or contrast are listed for a few languages; other languages rely on
+the characters.
 """
 
 import re
@@ -67,7 +68,7 @@ class Hook:
 
 
 def hook_of(text: str, language: str | None) -> Hook:
-    """How much `text` asks for attention. `language` is a BCP 47 tag; None is taken as English."""
+    """The hook of `text`. `language` is a BCP 47 tag; None is taken as English."""
     tag = (language or "en").split("-")[0].lower()
     words = words_of(text)
     reasons = _reasons_by_characters(text)

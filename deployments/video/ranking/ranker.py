@@ -1,9 +1,9 @@
-"""The best moments of a recording. In: features, transcript, options. Out: highlights, best first,
-and the next best, for those that turn out not to be renderable.
+"""Ranks highlights: features, transcript, options in; the best highlights out, and the next best,
+for those that cannot be rendered.
 
-Pure and deterministic: equal input gives equal output, whatever split the analysis. Every promise
-about lengths, overlaps and words is kept by construction; where nothing stands out, clips are
-spread evenly and say so.
+Pure and deterministic: equal input gives equal output, however the analysis was split. Lengths,
+overlaps and words are respected by construction; if nothing stands out, clips are spread evenly,
+and their evidence says so.
 """
 
 import math
@@ -32,7 +32,7 @@ WHOLE_NOTE = "shorter than the shortest clip asked for: taken whole"
 
 @dataclass(frozen=True, slots=True)
 class RankedHighlights:
-    """The `best` highlights, as many as were asked for, and the next best `others`."""
+    """The `best` highlights, at most as many as requested, and the next best `others`."""
 
     best: tuple[Highlight, ...] = ()
     others: tuple[Highlight, ...] = ()
@@ -58,12 +58,12 @@ def ranking(
     *,
     without: Collection[str] = (),
 ) -> RankedHighlights:
-    """At most `options.count` highlights of `min_s` to `max_s` seconds in the wanted range.
+    """At most `options.count` highlights of `min_s` to `max_s` seconds in the requested range.
 
     No two overlap by more than 0.3 (IoU), none begins or ends inside a word. A range or recording
-    shorter than `min_s` is one clip, whose `note` says so; one that holds nothing gives none. Where
-    there is a picture, clips keep to it: none goes on after the last one. `duration` (s) is the
-    features' own if not given; `without` names signals to leave out, to see what each gives.
+    shorter than `min_s` is one clip, whose `note` says so; an empty one gives none. With a picture,
+    clips end with it at the latest. `duration` (s) defaults to the features' own; `without` names
+    signals to omit, to measure their contribution.
     """
     length = features.duration if duration is None else duration
     start, end, why = _requested_range(features, options, length)
@@ -92,7 +92,7 @@ def ranking(
 def _requested_range(
     features: MediaFeatures, options: ClipOptions, length: float
 ) -> tuple[float, float, str]:
-    """From where to where clips may be, and what keeps them from being longer."""
+    """The range of clips, and what keeps them from being longer."""
     start = max(0.0, options.start)
     end = length if options.end is None else min(options.end, length)
     why = "the recording is" if end - start >= length - SHORTEST_S else "the wanted range is"

@@ -1,8 +1,7 @@
-"""A second opinion on the order, by a text model over closed choices. In, out: highlights.
+"""Re-ranks highlights by a text model with closed choices.
 
-The model sees excerpts under letters and may answer with an order of those letters, nothing else:
-it sets no time, no score, no word. What was said is data to it; whatever else it answers changes
-nothing.
+The model sees excerpts under letters and may answer with an order of those letters only: it sets no
+time, score or word. Excerpts are data; any other answer is ignored.
 """
 
 import json
@@ -27,9 +26,8 @@ Ask = Callable[[str], Awaitable[str]]
 
 
 async def rerank(highlights: Sequence[Highlight], ask: Ask) -> tuple[Highlight, ...]:
-    """The highlights in the order that `ask` answers for the prompt; in their own for any answer
-    that is not such an order. The first 26 take part. Raises what `ask` raises.
-    """
+    """The highlights in the order that `ask` answers to the prompt; unchanged for an invalid
+    answer. The first 26 take part. Raises as `ask` does."""
     compared, rest = tuple(highlights[: len(ascii_uppercase)]), tuple(highlights[26:])
     if len(compared) < MIN_HIGHLIGHTS or not any(one.excerpt for one in compared):
         return compared + rest
@@ -46,7 +44,8 @@ def prompt_of(highlights: Sequence[Highlight]) -> str:
 
 
 def order_of(answer: str, count: int) -> tuple[int, ...]:
-    """The places that the answer's letters name, if it is an order of all of them; 0, 1, 2, ..."""
+    """The indices that the answer's letters name, if it is an order of all of them; else 0, 1, 2,
+    ..."""
     unchanged = tuple(range(count))
     letters = list(filter(None, _SEPARATORS.split(answer.strip())))
     if sorted(letters) != list(ascii_uppercase[:count]):

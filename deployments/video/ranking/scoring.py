@@ -1,7 +1,7 @@
-"""What a stretch is worth, by signal and in all. In: signals, a stretch. Out: numbers 0 to 1.
+"""Scores a span, by signal and in total: signals and a span in, numbers 0 to 1 out.
 
-Each sub-score is the mean deviation over the stretch, above what lies around it, saturated. They
-join as independent reasons do (noisy or): each more adds, none alone decides.
+Each score is the mean deviation over the span, above that of its surroundings, saturated. They
+combine as independent reasons (noisy or): each adds, none alone decides.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ LONG_PAUSE_S = 1.0
 def sub_scores(
     signals: Signals, sentences: tuple[Sentence, ...], start: float, end: float
 ) -> dict[str, float]:
-    """By signal, with `opening` (how its first sentence grips) and `pause` (the quiet before)."""
+    """By signal, with `opening` (the first sentence's hook) and `pause` (the silence before)."""
     scores = {
         name: float(saturate(_rise(curve, start, end))) for name, curve in signals.curves.items()
     }
@@ -47,7 +47,7 @@ def total(scores: Mapping[str, float]) -> float:
 
 
 def _rise(curve: Curve, start: float, end: float) -> Curve:
-    """How far the stretch's mean is above that of the seconds around it, in deviations."""
+    """How far the span's mean is above that of the seconds around it, in deviations."""
     last = curve.size * STEP_S
     inside, left, right = mean_between(
         curve,
@@ -58,7 +58,7 @@ def _rise(curve: Curve, start: float, end: float) -> Curve:
 
 
 def _pause(sentences: tuple[Sentence, ...], start: float) -> float:
-    """How long nobody spoke before the first word of the stretch, against a long pause."""
+    """The pause before the first word of the span, relative to a long pause."""
     starts_after = [s.start for s in sentences if s.start >= start]
     ends_before = [s.end for s in sentences if s.start < start]
     if not starts_after or not ends_before:

@@ -1,4 +1,4 @@
-"""The best stretches that do not repeat each other. In: candidates. Out: their order of fit."""
+"""Selects spans that do not overlap: candidates in, spans by fit or evenly spread out."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ MAX_OVERLAP = 0.1  # of the shorter of two clips, at most: far less than 0.3 of 
 
 
 def non_overlapping(candidates: Candidates, count: int) -> Iterator[tuple[float, float]]:
-    """Greedy non-maximum suppression: the fittest, then the fittest that is apart from it, ..."""
+    """Greedy non-maximum suppression: the fittest, then the fittest without overlap, ..."""
     remaining = candidates
     for _ in range(count):
         if remaining.fit.size == 0:
@@ -24,7 +24,7 @@ def non_overlapping(candidates: Candidates, count: int) -> Iterator[tuple[float,
 
 
 def drop_mid_word(candidates: Candidates, cut_points: CutPoints) -> Candidates:
-    """Those that neither begin nor end inside a word; all of them, if all do."""
+    """Those that neither begin nor end inside a word; all of them if all do."""
     is_clean = (cut_points.clearance(candidates.starts) >= 0) & (
         cut_points.clearance(candidates.ends) >= 0
     )
@@ -32,7 +32,8 @@ def drop_mid_word(candidates: Candidates, cut_points: CutPoints) -> Candidates:
 
 
 def overlaps(candidates: Candidates, start: float, end: float) -> Array:
-    """How much of the shorter one each candidate and the stretch from `start` to `end` share."""
+    """The share of the shorter one that each candidate and the span from `start` to `end` have in
+    common."""
     common = np.minimum(candidates.ends, end) - np.maximum(candidates.starts, start)
     shorter = np.minimum(candidates.ends - candidates.starts, end - start)
     return np.maximum(common, 0.0) / shorter
@@ -41,7 +42,8 @@ def overlaps(candidates: Candidates, start: float, end: float) -> Array:
 def evenly_spaced(
     candidates: Candidates, start: float, end: float, options: ClipOptions
 ) -> Iterator[tuple[float, float]]:
-    """For each of equal parts of the range, the candidate nearest its middle and length."""
+    """For each of equal parts of the range, the candidate nearest its middle and length. For
+    recordings in which nothing stands out."""
     parts = max(1, min(options.count, int((end - start) // options.min_s)))
     share = (end - start) / parts
     length = min(options.max_s, max(options.min_s, 0.8 * share))

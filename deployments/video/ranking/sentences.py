@@ -1,4 +1,4 @@
-"""The transcript's sentences, their hooks, asked-for words. In: words. Out: sentences."""
+"""Sentences of a transcript, with their hooks and keywords: words in, sentences out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_WORDS = 60  # words: beyond it, captions without punctuation are cut into pi
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """`keywords` are those asked for that it holds."""
+    """`keywords` are the requested ones that it contains."""
 
     start: float
     end: float
@@ -26,7 +26,7 @@ class Sentence:
 def sentences_of(
     transcript: Transcript, keywords: Sequence[str] = (), language: str | None = None
 ) -> tuple[Sentence, ...]:
-    """In order of time. Words without a length or out of order are taken as they come, sorted."""
+    """In order of time. Words without a length or out of order are sorted."""
     keywords_folded = [(keyword, " ".join(keyword.casefold().split())) for keyword in keywords]
     language_of_text = language or transcript.language
     words = sorted(transcript.words, key=lambda word: (word.start, word.end))
@@ -46,7 +46,7 @@ def _sentence(
 
 
 def _contains_word(text: str, wanted: str) -> bool:
-    """Whether a word of `text` begins with `wanted`; in scripts without spaces, any place does."""
+    """Whether a word of `text` begins with `wanted`; in scripts without spaces, at any position."""
     index = text.find(wanted)
     while index > 0 and text[index - 1].isalnum() and text[index].isascii():
         index = text.find(wanted, index + 1)

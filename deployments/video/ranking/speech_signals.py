@@ -1,4 +1,4 @@
-"""What stands out in what is said. In: sentences. Out: deviations: rate, hook, keywords."""
+"""Speech signals: sentences in; rate, hook and keywords on the grid out, in deviations."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ KEYWORD_DEVIATION = 6.0  # deviations that a sentence with an asked-for word is 
 def speech_signals(
     sentences: tuple[Sentence, ...], grid: Grid, has_keywords: bool
 ) -> dict[str, Curve]:
-    """`rate` and `hook` by half second, and `keywords` where any are `has_keywords`."""
+    """`rate` and `hook` by half second, and `keywords` if any were requested."""
     if not sentences or grid.count == 0:
         return {}
     curves = {"rate": _rate(sentences, grid), "hook": _hooks(sentences, grid)}
@@ -28,7 +28,7 @@ def speech_signals(
 
 
 def _rate(sentences: tuple[Sentence, ...], grid: Grid) -> Curve:
-    """Characters a second while somebody speaks: fair to scripts that write no spaces."""
+    """Characters a second during speech: comparable for scripts without spaces."""
     words = [word for sentence in sentences for word in sentence.words]
     spans = np.array([(word.start, word.end) for word in words])
     lengths = np.maximum(spans[:, 1] - spans[:, 0], 1e-3)
@@ -43,7 +43,7 @@ def _rate(sentences: tuple[Sentence, ...], grid: Grid) -> Curve:
 
 
 def _hooks(sentences: tuple[Sentence, ...], grid: Grid) -> Curve:
-    """Above what this speaker always does: where each sentence is a question, none stands out."""
+    """Above the speaker's mean: if each sentence is a question, none stands out."""
     strengths = np.array([sentence.hook.strength for sentence in sentences])
     mean = float(strengths.mean())
     spread = max(float(strengths.std()), 0.12)

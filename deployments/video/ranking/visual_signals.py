@@ -1,8 +1,8 @@
-"""What stands out to the eye. In: video_features. Out: deviations on the grid: motion, cuts.
+"""Visual signals: video features in; motion and cuts on the grid out, in deviations.
 
-A camera that shakes moves everything and shows nothing: motion counts in full only where a subject
-stands out. A flash changes two frames: medians of half seconds do not see it, and two cuts within
-a moment are one.
+Camera shake moves everything and shows nothing: motion counts fully only if a subject stands out. A
+flash changes two frames: medians of half seconds ignore it, and two cuts within a moment count
+once.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ CUT_WINDOW_S = 5.0
 
 
 def visual_signals(video_features: VideoFeatures | None, grid: Grid) -> dict[str, Curve]:
-    """`motion` and `cuts` by half second; empty where there is no picture."""
+    """`motion` and `cuts` by half second; empty without a picture."""
     if video_features is None or grid.count == 0 or video_features.times.size == 0:
         return {}
     return {"motion": _motion(video_features, grid), "cuts": _cuts(video_features, grid)}
@@ -38,8 +38,8 @@ def _motion(video_features: VideoFeatures, grid: Grid) -> Curve:
 
 
 def _pace(video_features: VideoFeatures, grid: Grid) -> Curve:
-    """How fast what is followed goes: a frame's difference alone stops growing once a thing leaves
-    its old place within one frame."""
+    """The speed of the subject: a frame's difference alone stops growing once an object leaves its
+    old position within one frame."""
     middles = (video_features.subject_times[1:] + video_features.subject_times[:-1]) / 2
     distance = np.hypot(*np.diff(video_features.subjects[:, :2].astype(np.float64), axis=0).T)
     speed = distance / np.maximum(np.diff(video_features.subject_times), 1e-3)
@@ -56,7 +56,7 @@ def _pace(video_features: VideoFeatures, grid: Grid) -> Curve:
 
 
 def _subject(video_features: VideoFeatures, grid: Grid) -> Curve:
-    """From `NO_SUBJECT_WEIGHT` to 1: how sure it is that something is there to be followed."""
+    """From `NO_SUBJECT_WEIGHT` to 1: the confidence that there is a subject."""
     if video_features.subject_times.size == 0:
         return np.full(grid.count, NO_SUBJECT_WEIGHT)
     confidence = np.nan_to_num(video_features.subjects[:, 4].astype(np.float64), nan=0.0)

@@ -1,7 +1,7 @@
-"""A clip's sound: where it begins and ends in its source, in one form, brought to a loudness.
+"""The filters of a clip's sound: its span, its format, its gain.
 
-Filters are plain values here, because the sound is measured with the very chain that makes it: as a
-text where ffmpeg only listens, as graph nodes where it encodes.
+Filters are plain values here, because the sound is measured with the same chain that renders it: as
+text if ffmpeg only measures, as graph nodes if it encodes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ CHANNEL_METER: tuple[Filter, ...] = (
 def trim_and_resample(
     lead: Seconds, length: Seconds, starts_late: bool, repair: Repair | None = None
 ) -> tuple[Filter, ...]:
-    """Sound from `lead` seconds on for exactly `length`, 48 kHz stereo; silence where it has gaps,
-    begins `starts_late` or ends early. With `repair` the channels are mended."""
+    """Sound from `lead` seconds on for exactly `length`, 48 kHz stereo; silence fills gaps, a late
+    beginning (`starts_late`) and an early end. `repair` corrects the channels."""
     resample_options: dict[str, Any] = {"osr": RATE, "async": 1}
     repair_filters: tuple[Filter, ...] = (("pan", {"args": PAN[repair]}),) if repair else ()
     return (
@@ -40,7 +40,7 @@ def trim_and_resample(
 
 
 def gain_filters(gain: Gain) -> tuple[Filter, ...]:
-    """Every sample by the same gain; peaks over the ceiling are held by a true peak limiter."""
+    """The gain, and a true peak limiter for peaks over the ceiling."""
     volume: Filter = ("volume", {"volume": f"{gain.db:.2f}dB", "precision": "float"})
     if not gain.limit:
         return (volume,)
@@ -54,7 +54,7 @@ def gain_filters(gain: Gain) -> tuple[Filter, ...]:
 
 
 def to_filter_string(filters: Sequence[Filter]) -> str:
-    """As ffmpeg reads it in a graph."""
+    """In ffmpeg's filter graph syntax."""
     return ",".join(
         f"{name}={':'.join(f'{key}={value}' for key, value in options.items())}"
         for name, options in filters
@@ -69,7 +69,7 @@ def nodes(source: Any, filters: Sequence[Filter]) -> Any:
 
 
 def split_audio(source: Any, number: int) -> Sequence[Any]:
-    """`number` copies of a sound."""
+    """`number` copies of a stream."""
     if number == 1:
         return (source,)
     split = source.filter_multi_output("asplit", number)

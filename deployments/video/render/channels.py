@@ -1,9 +1,8 @@
-"""How a clip's two channels are to each other, and how to mend them: ffmpeg's statistics in, a
-repair out.
+"""Channel faults and their repair: ffmpeg's statistics in, a repair out.
 
-Two faults of recordings are mended, because whoever hears the clip on a phone's one loudspeaker or
-on one earphone would miss it: sound on one channel only (a microphone on one input), and channels
-that cancel each other out once they are added (one of them wired in reverse).
+Two faults are repaired, because listeners on a phone's single loudspeaker or one earphone would
+miss the sound: sound on one channel only (a microphone on one input), and channels that cancel each
+other in mono (one of them wired in reverse).
 """
 
 import math
@@ -55,13 +54,13 @@ class Channels:
 
 
 def parse_channels(log: str) -> Channels | None:
-    """From the log of `CHANNEL_METER`; the last three levels count. None: nothing was heard."""
+    """From the log of `CHANNEL_METER`; the last three levels count. None: nothing was measured."""
     levels = [_level(text) for text in _RMS.findall(log)][-3:]
     return Channels(*levels) if len(levels) == 3 else None
 
 
 def repair_of(channels: Channels | None) -> Repair | None:
-    """What makes the sound heard on either channel and on both added; None: it is."""
+    """What makes the sound audible on either channel and in mono; None: it is."""
     if channels is None:
         return None
     if channels.is_one_sided:

@@ -1,7 +1,7 @@
 """Renders one clip: a plan and its source in, files in the private folder out.
 
-1 the span (frames, rate, loudness), 2 the gain, 3 one ffmpeg run for all aspects and thumbnails,
-4 the best thumbnail of each, 5 sizes and hashes. A piece: picklable, blocks, runs anywhere.
+1 the span (frames, rate, loudness), 2 the gain, 3 one ffmpeg run for all aspects and thumbnails, 4
+the best thumbnail of each, 5 sizes and hashes. A task: picklable and blocking.
 """
 
 import hashlib
@@ -51,12 +51,12 @@ def render(
     """The files of one clip: for each output of the plan, in its order, a video and a thumbnail.
 
     `folder` is the job's private folder; `source` is linked into it unless it is there. Names begin
-    with `c<index>`, so clips of one job may be rendered beside each other. `on_progress` gets
-    shares from 0 to 1. A recording without sound gives videos without sound; one without picture
-    gives a moving waveform. Where the source ends early the clip is shorter (see quality/).
+    with `c<index>`, so clips of one job can be rendered concurrently. `on_progress` gets shares
+    from 0 to 1. A recording without sound gives videos without sound; one without a picture gives a
+    moving waveform. If the source ends early, the clip is shorter (see quality/).
 
-    Raises MediaDamaged (nothing there to render), Interrupted (`cancel` said so), MediaTimeout,
-    MediaTooLarge, RenderFailed and SandboxFailed. Whatever is raised, no file of this clip is left.
+    Raises MediaDamaged (nothing to render), Cancelled, MediaTimeout, MediaTooLarge, RenderFailed
+    and SandboxFailed. After an exception no file of this clip is left.
     """
     workspace = open_workspace(plan, source, folder, cancel)
     try:
@@ -161,7 +161,8 @@ CLOSE_LU = 0.3  # LU
 
 
 def find_gain(plan: ClipPlan, info: MediaInfo, span: Span, workspace: Workspace) -> Gain:
-    """The gain that brings the clip to the plan's loudness after the limiter."""
+    """The gain that brings the clip to the plan's loudness after the limiter. If limiting costs
+    loudness, the sound is measured again with the gain, at most MAX_ROUNDS times."""
     track = sound_of(info)
     if span.loudness is None or track is None:
         return Gain()

@@ -26,9 +26,9 @@ from deployments.video.sandbox.inputs import ffmpeg_options, input_name
 
 @dataclass(frozen=True, slots=True)
 class RenderCommand:
-    """`argv` for the clip; `files` (name: text) it needs; `pictures` are the names of the videos it
-    makes, `candidates` the patterns (`%d` from 1) of the thumbnails to choose from, `blacks` the
-    files in which it notes black frames."""
+    """`argv` for the clip; `files` (name: text) it reads; `pictures` are the names of the videos,
+    `candidates` the patterns (`%d` from 1) of the thumbnails to choose from, `blacks` the files in
+    which black frames are logged."""
 
     argv: tuple[str, ...]
     files: Mapping[str, str]
@@ -40,7 +40,7 @@ class RenderCommand:
 def command(
     plan: ClipPlan, info: MediaInfo, span: Span, gain: Gain, workspace: Workspace
 ) -> RenderCommand:
-    """The command that renders `plan`; a graph built with ffmpeg-python, to be run by us."""
+    """The command that renders `plan`; a graph built with ffmpeg-python, run by our sandbox."""
     import ffmpeg
 
     stem = f"c{plan.index}"
@@ -70,9 +70,9 @@ def command(
 
 
 def input_node(span: Span, workspace: Workspace) -> Stream:
-    """The recording, from the keyframe before the span on; from its very beginning where nothing is
-    seek_arguments. What lies before and after the span the graph takes away: ffmpeg's own cut is only as
-    exact as microseconds are, and its `-t` counts from the keyframe."""
+    """The recording from the keyframe before the span on, or from its beginning if no seek is
+    needed. The graph trims the rest: ffmpeg's own cut has microsecond precision only, and its `-t`
+    counts from the keyframe."""
     import ffmpeg
 
     options = ffmpeg_options() | {"threads": str(workspace.threads)}
@@ -128,8 +128,8 @@ def audio_options() -> Options:
 
 
 def file_options() -> Options:
-    """Index first, nothing of the source's metadata, and nothing that names a moment or a build, so
-    that equal plans give equal bytes."""
+    """Index first, without the source's metadata, times or build names: equal plans give equal
+    bytes."""
     return {
         "f": "mp4",
         "movflags": "+faststart",

@@ -1,7 +1,7 @@
-"""Where the crop is in each frame of a clip: a Framing and a picture in, stretches of frames out.
+"""Crop positions: a Framing and a picture in, segments of frames out.
 
-Times become frame numbers here, so that a jump falls on the very frame of the cut. Moving crops
-become commands for ffmpeg's `sendcmd`, one for each frame in which the crop is elsewhere.
+Times become frame numbers here, so that a jump falls on the frame of the cut. Moving crops become
+commands for ffmpeg's `sendcmd`, one for each frame in which the crop moves.
 """
 
 from bisect import bisect_right
@@ -19,9 +19,10 @@ Position = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class CropSegment:
-    """Frames `first` to `last` (not included) of the clip. `fit`: the whole picture is shown.
-    Otherwise `positions` has the crop's left upper corner (pixels of the stored picture) where it
-    changes: (frame, x, y) with frames counted from the stretch's first, which always is there."""
+    """Frames `first` to `last` (exclusive) of the clip. `fit`: the whole picture is shown.
+    Otherwise `positions` are (frame, x, y) wherever the crop's left upper corner changes, in pixels
+    of the stored picture, with frames counted from the segment's first, which is always included.
+    """
 
     first: int
     last: int
@@ -56,8 +57,9 @@ def crop_segments(
 
 
 def commands(segment: CropSegment, rate: Fraction, target: str) -> str:
-    """The `sendcmd` text that moves filter `target` (a crop) after its first place; "" for a crop
-    that stands still. Each command is due half a frame early, so that rounding cannot delay it."""
+    """The `sendcmd` text that moves filter `target` (a crop) after its first position; "" for a
+    crop that stands still. Each command is due half a frame early, so that rounding cannot delay
+    it."""
     due = ((float((frame - Fraction(1, 2)) / rate), x, y) for frame, x, y in segment.positions[1:])
     return "\n".join(f"{time:.6f} {target} x {x}, {target} y {y};" for time, x, y in due)
 
@@ -95,7 +97,7 @@ def _position_changes(
 
 
 def _crop_path(framing: Framing, start: Seconds, rate: Fraction) -> Callable[[int], Position]:
-    """Where the crop is in frame n: the straight line between the keys around it."""
+    """The crop's position in frame n: linear between the keyframes around it."""
     keyframes = framing.keys or (_central_keyframe(framing, start),)
     frame_numbers = [_frame_of_key(key, start, rate) for key in keyframes]
 

@@ -1,4 +1,4 @@
-"""How a part of a clip fills its output: a crop that may move, or the whole picture over a blur.
+"""Layout of an output: a crop that may move, or the whole picture over a blurred copy.
 
 Sizes are even, pixels square; the source's own pixels need not be.
 """
@@ -24,8 +24,8 @@ _BACKGROUND_SCALE = 8  # times smaller than the output: a blur is cheap there an
 
 
 def stored_size(track: VideoTrack) -> tuple[int, int]:
-    """Width and height of the stored picture once it is turned; two pixels at least each way, to
-    which smaller ones are scaled before anything else."""
+    """Width and height of the stored picture after rotation; at least two pixels each, to which
+    smaller pictures are scaled first."""
     pixels = (max(MIN_SIDE, track.coded_width), max(MIN_SIDE, track.coded_height))
     return pixels if track.rotation % 180 == 0 else pixels[::-1]
 

@@ -1,4 +1,4 @@
-"""How loud a clip is, and by how much to change it: ffmpeg's EBU R 128 summary in, a gain out."""
+"""Loudness: ffmpeg's EBU R 128 summary in, a gain out."""
 
 import math
 import re
@@ -17,8 +17,8 @@ _PEAK = re.compile(r"^\s*Peak:\s+(\S+) dBFS", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class LoudnessMeasurement:
-    """`integrated` in LUFS, None where nothing was loud enough to count; `true_peak` in dBTP, None
-    for digital silence."""
+    """`integrated` in LUFS, None if nothing was loud enough to count; `true_peak` in dBTP, None for
+    digital silence."""
 
     integrated: float | None
     true_peak: float | None
@@ -26,7 +26,7 @@ class LoudnessMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """`db` is added to every sample; `limit` holds what then is over the ceiling."""
+    """`db` is added to every sample; `limit` limits peaks over the ceiling."""
 
     db: float = 0.0
     limit: bool = False
@@ -51,14 +51,14 @@ def _last(pattern: re.Pattern[str], text: str) -> float | None:
 
 
 def is_silent(measured: LoudnessMeasurement) -> bool:
-    """Whether there is nothing to be heard at all."""
+    """Whether nothing is audible."""
     return measured.integrated is None and (
         measured.true_peak is None or measured.true_peak < SILENT_DBTP
     )
 
 
 def for_both_channels(measured: LoudnessMeasurement) -> LoudnessMeasurement:
-    """As loud as it is once the one channel that sounds is on both: twice the power, equal peaks
+    """The loudness after the only audible channel is copied to both: twice the power, equal peaks
     (ITU-R BS.1770-4 adds the channels' power)."""
     if measured.integrated is None:
         return measured
@@ -68,21 +68,21 @@ def for_both_channels(measured: LoudnessMeasurement) -> LoudnessMeasurement:
 
 
 def gain_to(target: float | None, measured: LoudnessMeasurement) -> Gain:
-    """What brings `measured` to `target` LUFS. Silence is not amplified."""
+    """The gain to `target` LUFS. Silence is not amplified."""
     if target is None or measured.integrated is None or measured.integrated < QUIET_LUFS:
         return _limited(0.0, measured)
     return _limited(min(MAX_GAIN_DB, target - measured.integrated), measured)
 
 
 def makeup_gain(gain: Gain, target: float, measured: LoudnessMeasurement) -> Gain:
-    """`gain` after hearing what it and the limiter made of the sound."""
+    """`gain`, corrected by the loudness measured after it and the limiter."""
     if measured.integrated is None:
         return gain
     return Gain(min(MAX_GAIN_DB, round(gain.db + target - measured.integrated, 2)), gain.limit)
 
 
 def is_limiting(gain: Gain, measured: LoudnessMeasurement) -> bool:
-    """Whether the limiter will take so much that loudness has to be measured again."""
+    """Whether the limiter costs so much loudness that it has to be measured again."""
     return (
         gain.limit
         and measured.true_peak is not None

@@ -1,4 +1,4 @@
-"""Reads ffmpeg's listing of packets (`-f framecrc`): a text in, when each frame is shown out."""
+"""Parses ffmpeg's listing of packets (`-f framecrc`): a text in, the time of each frame out."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,7 +9,7 @@ from deployments.contracts.media import Seconds
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """`time`: when it is shown or heard, `duration`: for how long; `is_keyframe`: it needs none before it."""
+    """`time` and `duration` of its presentation; `is_keyframe`: it needs no earlier ones."""
 
     time: Seconds
     duration: Seconds
@@ -17,13 +17,13 @@ class Packet:
 
 
 def read_packets(listing: Path) -> tuple[Packet, ...]:
-    """The packets listed in a file, by time; none if there is no such file."""
+    """The packets listed in a file, by time; none if the file does not exist."""
     return parse_packets(listing.read_text(errors="replace")) if listing.is_file() else ()
 
 
 def parse_packets(text: str) -> tuple[Packet, ...]:
     """Lines are `stream, dts, pts, duration, size, checksum[, F=flags]...`, times in units of the
-    `#tb` line. Flags are listed only where they are other than "key"."""
+    `#tb` line. Flags are listed only if they differ from "key"."""
     unit = Fraction(1)
     packets: list[Packet] = []
     for line in text.splitlines():

@@ -1,7 +1,7 @@
-"""The constant frame rate of a clip, from what its source has: pure arithmetic.
+"""The constant frame rate of a clip, by the rate of its source. Pure arithmetic.
 
-A steady source keeps its rate (halved until it is at most 60). One with a varying rate gets the
-standard rate nearest to that of its quick stretches, so that bursts stay smooth.
+A source with a constant rate keeps it, halved until it is at most 60. One with a variable rate gets
+the standard rate closest to that of its fast parts, so that bursts stay smooth.
 """
 
 from collections.abc import Sequence

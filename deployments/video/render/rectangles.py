@@ -1,7 +1,7 @@
-"""Every rectangle of a clip in whole pixels: the crop of a picture, and where a whole picture goes.
+"""The rectangles of a clip in whole pixels: crops, and the place of a whole picture.
 
-Pure arithmetic. A crop lies inside its picture: sizes are rounded down, never up past an odd edge,
-and its corner is on whole chroma samples where the pixel format has fewer of these than of luma.
+Pure arithmetic. A crop lies inside its picture: sizes are rounded down, and its corner is on whole
+chroma samples if the pixel format has fewer of these than of luma.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Rectangle:
 
 
 def crop_size(picture: tuple[int, int], share: tuple[float, float]) -> tuple[int, int]:
-    """Width and height, both even, of a crop that has `share` (0 to 1) of each side of `picture`,
-    which has two pixels at least each way."""
+    """Width and height, both even, of a crop with `share` (0 to 1) of each side of `picture`, which
+    has at least two pixels each way."""
     width, height = (
         max(MIN_SIDE, even_below(length * share_of_side))
         for length, share_of_side in zip(picture, share, strict=True)
@@ -32,8 +32,8 @@ def crop_size(picture: tuple[int, int], share: tuple[float, float]) -> tuple[int
 def corner(
     picture: tuple[int, int], size: tuple[int, int], place: tuple[float, float], step: int
 ) -> tuple[int, int]:
-    """Where a crop of `size` begins whose corner is to be at `place` (shares of the picture): the
-    nearest multiple of `step` at which it lies inside."""
+    """The corner of a crop of `size` nearest to `place` (shares of the picture): a multiple of
+    `step` at which the crop lies inside."""
     x, y = (
         min(step * round(length * part / step), (length - taken) // step * step)
         for length, taken, part in zip(picture, size, place, strict=True)
@@ -52,7 +52,7 @@ def fitted_size(picture: tuple[int, int], output: tuple[int, int]) -> tuple[int,
 
 
 def covering_share(picture: tuple[int, int], output: tuple[int, int]) -> tuple[float, float]:
-    """The share of each side of `picture` (square pixels) that covers `output` wholly."""
+    """The share of each side of `picture` (square pixels) that covers `output`."""
     wide, high = output[0] / picture[0], output[1] / picture[1]
     return wide / max(wide, high), high / max(wide, high)
 

@@ -1,7 +1,7 @@
-"""Finds what of a source a clip really gets: one run that demuxes the span and listens to it.
+"""Surveys the span of a clip: one run that demuxes it and measures its sound.
 
-In: a plan's start and end. Out: where to seek, which frame comes first, how many there are at which
-rate, how loud the span is, and what is missing in it. Nothing is decoded but sound.
+In: a plan's start and end. Out: where to seek, the first frame, the number of frames and their
+rate, the loudness, and what is missing. Only sound is decoded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,12 +41,11 @@ HELD_S = 0.5  # a picture that ends a little before its sound is held for that l
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """`seek`: where to seek in the source (0: nowhere, it is read from its beginning), after which
-    ffmpeg's time 0 is at `zero`. `start`: when the clip begins, `first`: when its first frame is
-    shown (earlier, if that was on show already). All in seconds of the source. The clip has
-    `frames` at `rate`; the last may be held for `held` seconds. `loudness` is None without sound;
-    `repair` is what its channels need. `gaps` names what is missing.
-    """
+    """`seek`: where to seek in the source (0: no seek), after which ffmpeg's time 0 is at `zero`.
+    `start`: when the clip begins, `first`: when its first frame is shown (earlier, if it was
+    already shown). All in seconds of the source. The clip has `frames` at `rate`; the last may be
+    held for `held` seconds. `loudness` is None without sound; `repair` is for its channels. `gaps`
+    describes what is missing."""
 
     seek: Seconds
     zero: Seconds
@@ -75,8 +74,8 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class _Survey:
-    """What was found after seeking to `seek`: packets of picture and sound by time in the source,
-    and how the plan's span sounds."""
+    """The survey after a seek to `seek`: packets of picture and sound by time in the source, and
+    the loudness and channels of the plan's span."""
 
     seek: Seconds
     zero: Seconds
@@ -90,7 +89,7 @@ class _Survey:
         return any(packet.is_keyframe and packet.time <= start for packet in self.pictures)
 
     def sounds_from(self, start: Seconds, track: AudioTrack | None) -> bool:
-        """Whether no sound is lost that the recording has from `start` on."""
+        """Whether all of the recording's sound from `start` on was read."""
         if track is None:
             return True
         return (
@@ -99,8 +98,8 @@ class _Survey:
 
 
 def find_span(plan: ClipPlan, info: MediaInfo, workspace: Workspace) -> Span:
-    """Seeks earlier where a container's index led behind the wanted frame (MPEG-TS does that) or
-    behind its sound.
+    """Seeks earlier if a container's index led past the wanted frame (as in MPEG-TS) or past its
+    sound.
 
     Raises MediaDamaged: there is nothing in the span.
     """
@@ -120,14 +119,13 @@ def find_span(plan: ClipPlan, info: MediaInfo, workspace: Workspace) -> Span:
 
 
 def seek_arguments(seek: Seconds) -> list[str]:
-    """The words that seek there. Not even to 0 does ffmpeg seek without loss: it goes to the first
-    keyframe of the picture, and sound before that is gone."""
+    """ffmpeg's arguments. Even a seek to 0 loses sound: it goes to the picture's first keyframe."""
     return ["-ss", f"{seek:.6f}"] if seek > 0 else []
 
 
 def _seek_candidates(start: Seconds, picture: VideoTrack) -> list[Seconds]:
-    """Where to seek, one after the other, to begin at `start`. Nowhere before the picture begins:
-    seeking there would lead to its first keyframe, too."""
+    """Seek positions to try in turn. 0 for those before the picture begins: seeking there would
+    lead to its first keyframe, too."""
     candidates = [start - earlier for earlier in EARLIER_S]
     return list(
         dict.fromkeys(candidate if candidate > picture.start else 0.0 for candidate in candidates)
@@ -204,7 +202,7 @@ def _span_of_picture(plan: ClipPlan, track: VideoTrack, survey: _Survey) -> Span
 
 
 def _with_sound(span: Span, survey: _Survey) -> Span:
-    """With what its sound needs and lacks."""
+    """With its repair and gaps."""
     repair = repair_of(survey.channels)
     loudness = span.loudness
     if loudness is not None and repair in ("left", "right"):
@@ -219,8 +217,10 @@ def _gaps(span: Span, survey: _Survey) -> Iterator[str]:
     begins = survey.sounds[0].time
     ends = max(packet.time + packet.duration for packet in survey.sounds)
     sound_delay = begins - max(span.start, 0.0)
-    if survey.pictures and (picture_delay := span.first - max(span.start, begins)) > LATE_S:
-        yield f"sound begins {1000 * picture_delay:.0f} ms before the picture, whose first frame is held"
+    picture_delay = span.first - max(span.start, begins)
+    if survey.pictures and picture_delay > LATE_S:
+        ms = 1000 * picture_delay
+        yield f"sound begins {ms:.0f} ms before the picture, whose first frame is held"
     elif sound_delay > LATE_S:
         yield f"sound begins {1000 * sound_delay:.0f} ms after the picture: it is silent until then"
     missing = span.start + span.duration - ends
@@ -229,6 +229,6 @@ def _gaps(span: Span, survey: _Survey) -> Iterator[str]:
 
 
 def _max_hold_s(times: Sequence[Seconds], vfr: bool) -> Seconds:
-    """For how long the last frame may stand: longer where frames are far apart anyway."""
+    """How long the last frame may be held: longer if frames are far apart anyway."""
     widest = max((after - before for before, after in pairwise(times)), default=0.0)
     return min(MAX_HELD_S, max(HELD_S, 2 * widest)) if vfr else HELD_S

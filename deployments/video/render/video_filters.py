@@ -1,8 +1,8 @@
-"""A clip's pictures as a filter graph: one stream of decoded frames in, one for each output out.
+"""The filter graph of a clip's pictures: one stream of decoded frames in, one per output out.
 
 Steps: 1 whole frames (deinterlaced), 2 the span's frames at a constant rate, 3 a copy for each
-output, 4 crop or fit, at the output's size with square pixels, 5 SDR, 6 a copy for thumbnails,
-7 captions.
+output, 4 crop or fit, at the output's size with square pixels, 5 SDR, 6 a copy for thumbnails, 7
+captions. A recording without a picture shows its sound as a moving waveform.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +30,8 @@ _FIRST_SHARE, _LAST_SHARE = 0.1, 0.8  # where in a clip its thumbnail is looked 
 
 @dataclass(frozen=True, slots=True)
 class VideoOutput:
-    """`picture` is what is encoded, `candidates` are frames that a thumbnail is chosen from;
-    `files` (name: text) have to be in the folder when the graph runs."""
+    """`picture` is encoded, `candidates` are frames to choose a thumbnail from; `files` (name:
+    text) have to be in the folder when the graph runs."""
 
     picture: Stream
     candidates: Stream
@@ -39,8 +39,8 @@ class VideoOutput:
 
 
 def frames(source: Stream, track: VideoTrack, span: Span) -> Stream:
-    """The span's frames, at its rate, from 0 on; the last is held where the source ends a little
-    early, and the first is there from the beginning where it was shown before or comes late."""
+    """The span's frames, at its rate, from 0 on; the last is held if the source ends a little
+    early, and the first is shown from the beginning if it started earlier or comes late."""
     if track.interlaced:
         source = source.filter("bwdif", mode="send_frame", deint="interlaced")
     first = span.first - span.zero - span.interval / 4
@@ -60,7 +60,7 @@ def frames(source: Stream, track: VideoTrack, span: Span) -> Stream:
 def compose(
     source: Stream, track: VideoTrack, span: Span, output: OutputPlan, stem: str
 ) -> tuple[Stream, Mapping[str, str]]:
-    """One output's pictures without captions, and the files (names begin with `stem`) for that."""
+    """One output's pictures without captions, and the files (names begin with `stem`) they need."""
     step = crop_step(track.pixel_format)
     parts = crop_segments(
         output.framing, span.start, span.rate, span.frames, stored_size(track), step
@@ -85,7 +85,7 @@ def compose(
 def build_outputs(
     source: Stream, track: VideoTrack, span: Span, outputs: Sequence[OutputPlan], stem: str
 ) -> tuple[VideoOutput, ...]:
-    """A drawing for each of `outputs`, all from one stream of frames."""
+    """A VideoOutput for each of `outputs`, all from one stream of frames."""
     copies = split_stream(frames(source, track, span), len(outputs))
     video_outputs = []
     for number, (copy, output) in enumerate(zip(copies, outputs, strict=True)):
@@ -98,7 +98,7 @@ def build_outputs(
 def burn_in(
     picture: Stream, files: Mapping[str, str], output: OutputPlan, number: int, name: str
 ) -> VideoOutput:
-    """With captions burnt in; before that black frames are noted in `<name>.black` and thumbnails
+    """With captions burnt in; before that, black frames are logged in `<name>.black` and thumbnails
     are taken. `number`: the clip's frames."""
     metadata_options = {"mode": "print", "key": "lavfi.blackframe.pblack", "file": f"{name}.black"}
     picture = picture.filter("blackframe", **BLACK).filter("metadata", **metadata_options)
@@ -140,7 +140,8 @@ _WAVE_SHARE = 3  # the wave takes one part in three of the height
 def waveform_filter(
     sound: Sequence[Stream], span: Span, outputs: Sequence[OutputPlan], stem: str
 ) -> tuple[VideoOutput, ...]:
-    """A drawing for each of `outputs`, from a copy of the sound for each, as loud as it will be."""
+    """A VideoOutput for each of `outputs`, from a copy of the sound for each, with the gain
+    applied."""
     return tuple(
         burn_in(_waveform(copy, span, output), {}, output, span.frames, f"{stem}o{number}")
         for number, (copy, output) in enumerate(zip(sound, outputs, strict=True))

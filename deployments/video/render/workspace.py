@@ -1,4 +1,4 @@
-"""Runs ffmpeg for one clip: arguments in, a finished child out, always through the sandbox."""
+"""Runs ffmpeg for one clip: arguments in, a completed child out, always through the sandbox."""
 
 import logging
 import os
@@ -33,8 +33,8 @@ _FEW_ARENAS = {"MALLOC_ARENA_MAX": "4"}  # or glibc maps 128 MiB for each thread
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where a clip is made: `source` is the name of the recording in the private `folder`;
-    `threads` are for decoding and filters, `encoder_threads` for each encoder."""
+    """`source` is the name of the recording in the private `folder`; `threads` are for decoding and
+    filters, `encoder_threads` for each encoder."""
 
     folder: Path
     source: str
@@ -48,8 +48,8 @@ class Workspace:
         return [ffmpeg_binary(), "-hide_banner", "-nostdin", "-y", *words]
 
     def run(self, argv: Sequence[str], on_line: OnLine | None = None) -> CompletedChild:
-        """Raises what sandbox.run raises; RenderFailed instead of MediaDamaged where ffmpeg could
-        read the recording and failed at what we told it to do."""
+        """Raises as sandbox.run does; RenderFailed instead of MediaDamaged if ffmpeg could read the
+        recording and failed at our command."""
         command = SandboxedCommand(
             tuple(argv),
             self.folder,
@@ -80,7 +80,7 @@ def _with_note(problem: RenderFailed, words: str) -> RenderFailed:
 
 
 def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Cancel) -> Workspace:
-    """For `plan`; the recording is brought into `folder` unless it is there."""
+    """For `plan`; the recording is linked into `folder` unless it is there."""
     cores = min(MAX_CORES, len(os.sched_getaffinity(0)))
     threads = plan.threads or cores
     encoders = plan.threads or cores * 3 // 2 or 1  # as many as x264 itself would take
@@ -89,7 +89,7 @@ def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Ca
 
 
 def link_or_copy(file: Path, folder: Path) -> str:
-    """The name of `file` in `folder`, where it is linked or copied to."""
+    """The name of `file` in `folder`, after it was linked or copied there."""
     target = folder / file.name
     if target.exists():
         return target.name
@@ -104,7 +104,7 @@ def link_or_copy(file: Path, folder: Path) -> str:
 
 
 def _limits(plan: ClipPlan) -> ChildLimits:
-    """By the clip's length: ten times what the slowest preset takes for 4K on one core."""
+    """By the clip's length: ten times the duration of the slowest preset for 4K on one core."""
     duration, pictures = plan.end - plan.start, len(plan.outputs)
     return ChildLimits(
         memory_bytes=None if plan.encoder == "nvenc" else (4 + pictures) * _GIB,

@@ -1,4 +1,4 @@
-"""Where the programs are that children run, and what they need to read to start."""
+"""The programs of children, and the paths they need to start."""
 
 import sys
 from functools import cache

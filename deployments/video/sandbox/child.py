@@ -1,7 +1,7 @@
-"""The child's side of python_child: reads the request, runs a function, writes what came of it.
+"""The child's side of python_child: reads the request, runs a function, writes its answer.
 
-Runs inside the sandbox. A problem of cluster.runtime.problems is told by name; errors of PyAV mean
-a damaged recording; anything else is a fault of ours, whose traceback goes to stderr.
+Runs inside the sandbox. A problem of cluster.runtime.problems is reported by name; errors of PyAV
+mean a damaged recording; anything else is a fault of ours, whose traceback goes to stderr.
 """
 
 import errno
@@ -20,7 +20,7 @@ Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def run_child(function: Answer) -> None:
-    """For the end of a module that python_child runs: `if __name__ == "__main__":` this."""
+    """For the end of a module that python_child runs, under `if __name__ == "__main__":`."""
     request = msgspec.json.decode(sys.stdin.buffer.read())
     Path(sys.argv[1]).write_bytes(msgspec.json.encode(answer_or_problem(function, request)))
     sys.stdout.flush()

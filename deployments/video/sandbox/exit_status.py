@@ -1,4 +1,4 @@
-"""What a child's ending means: its exit status, signal, usage and last words in, a problem out."""
+"""Maps the end of a child to a problem: by exit status, signal, usage and last words."""
 
 import logging
 import signal
@@ -23,7 +23,7 @@ _NO_MEMORY = ("Cannot allocate memory", "MemoryError", "bad_alloc", "Unable to a
 
 
 def problem_from_exit(finished: CompletedChild, command: SandboxedCommand) -> CompletedChild:
-    """`finished`, if it ended well or may fail; raises what it died of otherwise."""
+    """`finished`, if it succeeded or may fail; otherwise raises the problem."""
     if finished.status == 0:
         return finished
     problem = _exceeded_limit(finished, command.limits) or _problem_from_status(finished)
@@ -34,7 +34,7 @@ def problem_from_exit(finished: CompletedChild, command: SandboxedCommand) -> Co
 
 
 def log_exit(problem: Problem, command: SandboxedCommand, finished: CompletedChild) -> Problem:
-    """The problem with the child's last words as a note; one of our own making is logged too."""
+    """The problem with the child's last words as a note; a fault of ours is logged, too."""
     last_words = f"{command.argv[0]}: status {finished.status}\n{finished.err}"
     problem.add_note(last_words)
     if isinstance(problem, SandboxFailed | SandboxUnavailable):

@@ -1,8 +1,8 @@
-"""Private folders for work on one recording: only this user's, removed whatever happens.
+"""Private folders for work on one recording, and the files in them.
 
-A folder is locked (flock) for as long as the process that made it lives, so what a killed process
-left behind is known by its free lock, whoever has its process number by now. The parent folder is
-on a local disk.
+A folder is locked (flock) for as long as the process that made it lives, so the folder of a killed
+process is recognised by its free lock, even if its process number was reused. The parent folder is
+on a local disk. Links that a child made are not followed.
 """
 
 import fcntl
@@ -19,7 +19,8 @@ PREFIX = "work-"
 
 @contextmanager
 def private_folder(parent: Path) -> Iterator[Path]:
-    """A new empty folder (mode 700) in `parent`, which is made if it is missing."""
+    """A new empty folder (mode 700) in `parent`, which is made if it is missing. It is removed at
+    the end."""
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder, lock = _create_locked(parent.resolve())
     try:
@@ -31,8 +32,8 @@ def private_folder(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def link_input(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """A file under a new name of ours in `folder`, without a copy: the name to open it by, and what
-    a child must be let read for that (`readable`)."""
+    """A file under a new name in `folder`, without a copy: the name to open it by, and the paths
+    that a child must be able to read (`readable`)."""
     link = folder / f"source-{secrets.token_hex(8)}"
     link.symlink_to(path.resolve())
     try:
@@ -42,7 +43,8 @@ def link_input(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]
 
 
 def clear_abandoned(parent: Path) -> int:
-    """Removes folders whose process is gone; how many. At every start, and now and then."""
+    """Removes folders of processes that have ended; returns their number. Call it at every start,
+    and from time to time."""
     cleared = 0
     for folder in sorted(parent.glob(f"{PREFIX}*")) if parent.is_dir() else ():
         with suppress(OSError):
@@ -57,7 +59,7 @@ def clear_abandoned(parent: Path) -> int:
 
 
 def _create_locked(parent: Path) -> tuple[Path, int]:
-    """Made and locked; again if `clear_abandoned` came in between."""
+    """Created and locked; again if `clear_abandoned` interfered."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         with suppress(FileNotFoundError, BlockingIOError):
@@ -98,8 +100,8 @@ def read_output(path: Path, max_bytes: int) -> bytes | None:
 
 @contextmanager
 def lend_source(source: Path, folder: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
-    """`source` under a name of ours in `folder`, and a name there for what will be left; neither
-    stays."""
+    """A link to `source` in `folder`, and a path there for the child's output; both are removed at
+    the end."""
     token = secrets.token_hex(8)
     link, out = folder / f"source-{token}", folder / f"transcript-{token}{suffix}"
     link.symlink_to(source.resolve())

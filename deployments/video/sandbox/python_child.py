@@ -1,7 +1,7 @@
 """Python code in the sandbox: a request to a module in, its answer or its problem out, as JSON.
 
-The module ends with `if __name__ == "__main__": answer_with(function)` (child.py). Larger results
-it leaves as files in the folder, and names them in the answer. Neither side unpickles anything.
+The module ends with `if __name__ == "__main__": run_child(function)` (child.py). Larger results are
+files in the folder, named in the answer. Neither side unpickles anything.
 """
 
 import os
@@ -50,10 +50,10 @@ def python_child(
     readable: tuple[Path, ...] = (),
     writable: tuple[Path, ...] = (),
 ) -> dict[str, Any]:
-    """What `module` answers to `request` (both plain JSON objects), run in `folder`.
+    """The answer of `module` to `request` (both plain JSON objects), run in `folder`.
 
-    `threads` is what numeric libraries may use. Lines printed by the child go to `on_line`.
-    Raises the child's own problem (one of failures.WIRE), and what `run` raises.
+    `threads` is for numeric libraries. Lines printed by the child go to `on_line`. Raises the
+    child's own problem (one of errors.WIRE), and as `run` does.
     """
     fd, name = tempfile.mkstemp(prefix="answer-", suffix=".json", dir=folder)
     os.close(fd)
@@ -96,7 +96,7 @@ def _result(answer: Path, finished: CompletedChild, command: SandboxedCommand) -
 
 
 def _read_answer(answer: Path) -> dict[str, Any]:
-    """The child could have left anything under that name."""
+    """A malicious child can write anything under that name."""
     try:
         fd = os.open(answer, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(fd, "rb") as file:

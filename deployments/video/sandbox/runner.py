@@ -1,8 +1,8 @@
-"""Runs one confined child to its end: a command in, how it ended out, or a typed problem.
+"""Runs one confined child to its end: a command in, its result or a typed problem out.
 
 `run` blocks. It starts the child and waits for it in the same thread, because the kernel kills the
 child when the thread that started it ends (PR_SET_PDEATHSIG), so also when this process is killed.
-Whatever happens, no process of the child's group is left when `run` returns or raises.
+In every case, no process of the child's group is left when `run` returns or raises.
 """
 
 import os
@@ -34,10 +34,10 @@ def run(command: SandboxedCommand, clock: Clock = _SYSTEM_CLOCK) -> CompletedChi
     """Runs `command` to its end.
 
     Raises MediaTimeout (wall time), MediaTooLarge (memory_bytes, cpu_s or output_bytes),
-    MediaDamaged (a crash, or an exit status other than 0), Interrupted (`cancel` said so),
-    NoRoom (the disk is full), SandboxUnavailable (this kernel cannot confine a child, and it must),
-    SandboxFailed (could not start, or killed by somebody else). What the child wrote to stderr is a
-    note on the problem, for the log.
+    MediaDamaged (a crash, or an exit status other than 0), Cancelled (`cancel` returned True),
+    ScratchFull (the disk is full), SandboxUnavailable (this kernel cannot confine a child, and it
+    must), SandboxFailed (could not start, or was killed from outside). The child's stderr is a note
+    on the problem, for the log.
     """
     with _child(command) as process:
         monitor = _ChildMonitor(command, process, clock)
@@ -76,7 +76,7 @@ def _input(data: bytes | None) -> Iterator[IO[bytes]]:
 
 
 def launch_argv(command: SandboxedCommand) -> list[str]:
-    """The launcher, its arguments, and the command."""
+    """The confining program, its arguments, and the command."""
     limits = command.limits
     readable = (*default_readable(), str(Path(command.argv[0]).parent), *map(str, command.readable))
     folder = str(command.folder.resolve())
@@ -106,7 +106,7 @@ def is_required() -> bool:
 
 
 def environment(command: SandboxedCommand) -> dict[str, str]:
-    """All that a child is told of its surroundings: nothing of ours."""
+    """The whole environment of a child: nothing of ours."""
     folder = str(command.folder.resolve())
     variables = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": folder, "TMPDIR": folder}
     variables["MALLOC_ARENA_MAX"] = "4"  # each arena takes 64 MiB of address space
@@ -114,7 +114,7 @@ def environment(command: SandboxedCommand) -> dict[str, str]:
 
 
 def _kill_and_reap(process: "subprocess.Popen[bytes]") -> None:
-    """Kills the whole group. Until it is reaped, the child's number cannot become another's."""
+    """Kills the whole group. Until it is reaped, the child's number cannot be reused."""
     if process.returncode is None:
         _kill_group(process.pid)
         process.wait()
@@ -129,7 +129,7 @@ def _kill_group(pid: int) -> None:
 
 
 class _ChildMonitor:
-    """Reads what the child says until it ends, is cancelled, or runs out of time."""
+    """Reads the child's output until it ends, is cancelled, or runs out of time."""
 
     def __init__(
         self, command: SandboxedCommand, process: "subprocess.Popen[bytes]", clock: Clock

@@ -1,7 +1,7 @@
-"""Starts a module of ours in a child that may not even list the folder our packages lie in.
+"""Starts a module of ours in a child that cannot list the folder of our packages.
 
 Run as `python -P start.py MODULE PACKAGE_FOLDER... -- ARGUMENT...`, it is `python -m MODULE` with
-just these packages in sight.
+only these packages importable.
 """
 
 import importlib.machinery
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def register_package(folder: Path) -> None:
-    """Makes the package known, as if its parent folder were on the path."""
+    """Registers the package as if its parent folder were on the path."""
     search_locations = [str(folder)]
     init = folder / "__init__.py"
     if not init.exists():

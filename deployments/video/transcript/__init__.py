@@ -1,6 +1,6 @@
-"""What is said in a recording: sidecar files, embedded subtitles or a speech model in, words out.
+"""Transcripts: sidecar files, embedded subtitles or a speech model in, words out.
 
-Words are in order and do not overlap. Everything read here was written by strangers.
+Words are in order and do not overlap. All input is untrusted.
 """
 
 from deployments.video.transcript.cues import TranscriptRefused

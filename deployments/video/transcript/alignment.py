@@ -1,9 +1,9 @@
-"""Segments with punctuation and words with times, brought together.
+"""Aligns segments with punctuation and words with times.
 
-OpenAI's verbose_json has the exact times of bare words (`hi`) beside segments with the sentence as
-it is written (` Hi there.`). One pass: each written word takes the time of the next spoken word
-that has its letters, a few words on at most; one that finds none gets the gap between its
-neighbours later. A written word may be several spoken ones (`Good-bye`).
+OpenAI's verbose_json has the exact times of bare words (`hi`) beside segments with the written
+sentence (` Hi there.`). One pass: each written word takes the time of the next spoken word with its
+letters, at most a few words ahead; one without a match later gets the gap between its neighbours. A
+written word may be several spoken ones (`Good-bye`).
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ _SLACK_S = 1.0
 
 
 def align(cues: Sequence[TranscriptCue], words: Sequence[TimedLine]) -> list[TranscriptCue]:
-    """`cues` with words whose texts are the cues' and whose times are those of `words`. A cue in
-    which none is found stays as it is."""
+    """`cues` with words whose texts are the cues' and whose times are those of `words`. A cue
+    without any match is unchanged."""
     timed_words = sorted(
         (word for word in words if word.start is not None), key=lambda w: w.start or 0.0
     )
@@ -44,7 +44,7 @@ def align(cues: Sequence[TranscriptCue], words: Sequence[TimedLine]) -> list[Tra
 def _match(
     spoken: Sequence[tuple[str, TimedLine]], start: int, letters: str, end: float
 ) -> tuple[int, int]:
-    """How many spoken words make up `letters`, and the first of them; 0: none do."""
+    """The number of spoken words that make up `letters`, and the first of them; 0: no match."""
     for first in range(start, min(start + _AHEAD, len(spoken)) if letters else start):
         if (spoken[first][1].start or 0.0) > end + _SLACK_S:
             break

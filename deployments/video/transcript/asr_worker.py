@@ -1,4 +1,4 @@
-"""The child that turns speech into words: a request in, a JSON transcript out, in the sandbox."""
+"""Sandboxed child: recognises speech. A request in, a JSON transcript out."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -60,8 +60,7 @@ def _decode_track(name: str, stream: int, duration: float) -> tuple[NDArray[np.f
 def _segments_on_timeline(
     segments: Iterable[Any], start: float, duration: float
 ) -> Iterator[dict[str, Any]]:
-    """Segments in the form that our parser reads, on the source's timeline; the share that is done
-    is printed on the way."""
+    """Segments in a form that our parser reads, on the source's timeline; prints the progress."""
     for segment in segments:
         print(f"{min(1.0, segment.end / max(duration, 0.01)):.3f}", flush=True)  # noqa: T201
         yield {

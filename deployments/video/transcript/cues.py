@@ -1,4 +1,4 @@
-"""Cues: what a transcript's formats have in common, before words are made of them."""
+"""Cues: the common form of all transcript formats, before words are made of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ _LONGEST_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class TimedLine:
-    """A word as the source has it; None: it does not say when."""
+    """A word of the source; None: without that time."""
 
     text: str
     start: Seconds | None = None
@@ -25,8 +25,8 @@ class TimedLine:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptCue:
-    """A line of a transcript. `words` are given by some sources, and then say what `text` does.
-    `end` is UNKNOWN where the source has none."""
+    """A line of a transcript. Some sources have its `words`, which then replace `text`. `end` is
+    UNKNOWN if the source has none."""
 
     start: Seconds
     end: Seconds
@@ -35,7 +35,7 @@ class TranscriptCue:
 
 
 def bound_cues(cues: Iterable[TranscriptCue], notes: Notes) -> list[TranscriptCue]:
-    """`cues` in order of time from 0 on, each with an end; those that end before 0 are left out."""
+    """`cues` in order of time from 0 on, each with an end; those that end before 0 are dropped."""
     ordered = sorted(cues, key=lambda cue: (cue.start, cue.end))
     starts = [cue.start for cue in ordered]
     result: list[TranscriptCue] = []
@@ -51,7 +51,7 @@ def bound_cues(cues: Iterable[TranscriptCue], notes: Notes) -> list[TranscriptCu
 
 
 def _presumed_end(cue: TranscriptCue, following: Seconds) -> Seconds:
-    """The end of the last word with a time, else the next line's start, within reason."""
+    """The end of the last word with a time, else the next line's start, within limits."""
     ends = [word.end for word in cue.words if word.end is not None]
     if ends:
         return max(ends)
@@ -68,7 +68,7 @@ __all__ = ["TranscriptRefused", "check_size"]
 
 
 def check_size(field: str, got: int, limit: int) -> None:
-    """Raises TranscriptRefused where a count is over its limit."""
+    """Raises TranscriptRefused if a count is over its limit."""
     if got > limit:
         raise TranscriptRefused(
             f"{field}: is {got}; the limit is {limit}.", field=field, limit=limit

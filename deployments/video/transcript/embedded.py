@@ -1,4 +1,4 @@
-"""Subtitles within a recording: a source in, its words out. ffmpeg converts them in the sandbox."""
+"""Embedded subtitles: a source in, its words out. ffmpeg converts them in the sandbox."""
 
 from pathlib import Path
 
@@ -21,11 +21,9 @@ def embedded_transcript(
     language: str | None = None,
     keep_labels: bool = False,
 ) -> Transcript | None:
-    """The words of the best text subtitles (deployments/video/probe/tracks.py), of `language` if
-    there
-    are such. None: there are none, or none that can be read. Raises MediaTimeout, SandboxFailed and
-    Interrupted.
-    """
+    """The words of the best text subtitles (deployments/video/probe/tracks.py), preferably of
+    `language`. None: there are none, or none can be read. Raises MediaTimeout, SandboxFailed and
+    Cancelled."""
     track = best_subtitles(source.info, language)
     if track is None:
         return None

@@ -1,9 +1,9 @@
-"""Bytes of unknown encoding in, text and the encoding's name out.
+"""Detects the encoding of a text: bytes in, text and the encoding's name out.
 
-A byte order mark decides. Next come UTF-16 without one (its zero bytes) and UTF-8, also with single
-bad bytes among many good sequences. What is left is a legacy encoding, told by charset-normalizer
-from the lines that hold more than ASCII: times and numbers say nothing about a language. Those of
-Latin scripts, which it cannot tell apart, are told by the letters of their languages.
+A byte order mark decides. Next come UTF-16 without one (by its zero bytes) and UTF-8, also with
+single bad bytes among many good sequences. The rest is a legacy encoding, which charset-normalizer
+detects from the lines with more than ASCII: times and numbers tell nothing about a language. Those
+of Latin scripts, which it cannot distinguish, are detected by the letters of their languages.
 """
 
 import codecs
@@ -51,9 +51,8 @@ _MIN_GOOD_PER_BAD = 4
 
 
 def decode(data: bytes, notes: Notes) -> tuple[str, str]:
-    """The text of `data`, and the name of its encoding. What cannot be decoded becomes U+FFFD and
-    is counted in `notes`.
-    """
+    """The text of `data`, and the name of its encoding. Bytes that cannot be decoded become U+FFFD
+    and are counted in `notes`."""
     for mark, codec, name in _MARKS:
         if data.startswith(mark):
             return _count_replacements(data.decode(codec, "replace"), name, notes), name
@@ -78,7 +77,7 @@ def _count_replacements(text: str, name: str, notes: Notes) -> str:
 
 
 def _utf16_without_mark(sample: bytes) -> str | None:
-    """UTF-16 without a mark: line feeds, digits and arrows have a zero byte on one side."""
+    """Line feeds, digits and arrows have a zero byte on one side."""
     pairs = max(1, len(sample) // 2)
     high, low = sample[0::2].count(0), sample[1::2].count(0)
     if max(high, low) < 0.15 * pairs or min(high, low) > 0.02 * pairs:
@@ -111,7 +110,7 @@ def _detect_legacy(data: bytes) -> str:
 
 
 def _detect_latin(sample: bytes) -> str:
-    """The encoding in which most letters are those of one language; in doubt the most usual."""
+    """The encoding in which most letters are those of one language; in doubt the most common."""
     return max(
         _ALPHABETS, key=lambda codec: _share_of_letters(sample.decode(codec, "replace"), codec)
     )

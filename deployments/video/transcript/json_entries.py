@@ -1,7 +1,7 @@
 """Segments and words of JSON transcripts: entries in, cues and words out.
 
-One that cannot be used is left out and counted; only where none is left is the transcript refused,
-with a JSON pointer to the first. A start or an end that is missing, null or NaN is unknown.
+An unusable entry is skipped and counted; only if none is left, the transcript is refused, with a
+JSON pointer to the first. A start or an end that is missing, null or NaN is unknown.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,11 +29,11 @@ Span = tuple[Seconds | None, Seconds | None]
 
 
 class Unusable(Exception):
-    """What is wrong with one entry: a JSON pointer and a sentence."""
+    """The fault of one entry: a JSON pointer and a sentence."""
 
 
 def segments(entries: Any, pointer: str, notes: Notes) -> list[TranscriptCue]:
-    """Raises TranscriptRefused: no list, too many, or not one that can be used."""
+    """Raises TranscriptRefused: not a list, too many, or none is usable."""
     cues: list[TranscriptCue] = []
     total = 0
     items = _list(entries, pointer)
@@ -53,7 +53,7 @@ def segments(entries: Any, pointer: str, notes: Notes) -> list[TranscriptCue]:
 
 
 def words(entries: Any, pointer: str, notes: Notes) -> tuple[TimedLine, ...]:
-    """Raises TranscriptRefused: no list, or too many."""
+    """Raises TranscriptRefused: not a list, or too many."""
     items = _list(entries, pointer)
     check_size("words", len(items), MAX_WORDS)
     result: list[TimedLine] = []
@@ -66,7 +66,7 @@ def words(entries: Any, pointer: str, notes: Notes) -> tuple[TimedLine, ...]:
 
 
 def words_alone(entries: Any, pointer: str, notes: Notes) -> list[TranscriptCue]:
-    """One cue of all words. Raises TranscriptRefused: not one of them has a time."""
+    """One cue of all words. Raises TranscriptRefused if none has a time."""
     words_with_times = words(entries, pointer, notes)
     times = [
         time for word in words_with_times for time in (word.start, word.end) if time is not None
@@ -146,7 +146,7 @@ def _text(entry: Mapping[str, Any], names: Iterable[str], pointer: str, notes: N
 
 
 def _span(entry: Mapping[str, Any], pointer: str) -> Span:
-    """Raises Unusable: the start is there, and is no time."""
+    """Raises Unusable if the start is present, but not a time."""
     offsets, pair, times = (entry.get(name) for name in ("offsets", "timestamp", "timestamps"))
     if isinstance(offsets, Mapping):
         return milliseconds(offsets.get("from")), milliseconds(offsets.get("to"))

@@ -39,8 +39,8 @@ from deployments.video.transcript.times import number
 
 @dataclass(frozen=True, slots=True)
 class JsonTranscript:
-    """`duration` is that of the recording, where the transcript says it; `unit_known`: the times
-    are seconds by its shape, and not because most are."""
+    """`duration` is the recording's, if the transcript has it; `unit_known`: its shape implies that
+    times are seconds."""
 
     cues: list[TranscriptCue]
     language: str | None = None
@@ -49,7 +49,7 @@ class JsonTranscript:
 
 
 def json_transcript(text: str, notes: Notes) -> JsonTranscript:
-    """Raises TranscriptRefused, with a JSON pointer to what is wrong."""
+    """Raises TranscriptRefused, with a JSON pointer to the fault."""
     data = loads(text, notes)
     if isinstance(data, Mapping):
         return _from_object(data, notes)
@@ -75,7 +75,7 @@ def _from_object(data: Mapping[str, Any], notes: Notes) -> JsonTranscript:
 
 
 def _from_list(data: Any, pointer: str, notes: Notes) -> list[TranscriptCue]:
-    """Segments; or words, where each entry is one by its name."""
+    """Segments; or words, if the entries are words by their names."""
     first = data[0] if isinstance(data, list) and data else None
     if isinstance(first, Mapping) and "text" not in first and "word" in first:
         return words_alone(data, pointer, notes)
@@ -169,7 +169,8 @@ _MAX_FAILED_LINES = 20  # lines of which one has to be JSON
 
 
 def loads(text: str, notes: Notes) -> Any:
-    """The value, or the list of the lines' values. Raises TranscriptRefused."""
+    """The JSON value; NaN and Infinity are null. For JSON Lines the list of the lines' values.
+    Raises TranscriptRefused."""
     value = _parse_value(text)
     return value if value is not _BROKEN else _parse_lines(text, notes)
 

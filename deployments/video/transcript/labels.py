@@ -1,6 +1,6 @@
-"""What a transcript says about the sound and who speaks, as against what is said.
+"""Strips descriptions of sounds and names of speakers from a transcript.
 
-`[MUSIC]`, `(laughs)`, `>> JOHN:` and notes go, wherever they stand; parentheses within a sentence
+`[MUSIC]`, `(laughs)`, `>> JOHN:` and notes are removed anywhere; parentheses within a sentence
 stay, unless they name a sound. All patterns are bounded.
 """
 
@@ -34,7 +34,7 @@ _CLOSES = regex.compile(r"[\])】）][.,:]?\s*$")
 
 
 def strip_labels(line: str) -> str:
-    """A plain line without sound labels and names of speakers; gaps may be left over."""
+    """A plain line without sound labels and speakers' names; gaps may remain."""
     line = _SQUARE.sub(" ", line)
     if _WHOLE.fullmatch(line):
         return ""
@@ -47,7 +47,7 @@ def strip_labels(line: str) -> str:
 
 
 def drop_labels(words: Sequence[TimedLine]) -> list[TimedLine]:
-    """Words with times without those that are labels, also where one runs over several."""
+    """Timed words without labels, also those that span several words."""
     result: list[TimedLine] = []
     index, may_name_speaker = 0, True  # whether the name of a speaker may stand here
     while index < len(words):
@@ -62,7 +62,7 @@ def drop_labels(words: Sequence[TimedLine]) -> list[TimedLine]:
 
 
 def _label_length(words: Sequence[TimedLine], index: int, may_name_speaker: bool) -> int:
-    """How many words from `index` on are one label; 0: none begins there."""
+    """The number of words from `index` on that form one label; 0: none begins there."""
     text = words[index].text.strip()
     if _OPENS.match(text):
         end = min(len(words), index + MAX_LABEL_WORDS)

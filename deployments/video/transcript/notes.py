@@ -1,4 +1,4 @@
-"""What was found wrong with a transcript and mended or left out, in sentences for its owner."""
+"""Notes: the repaired or skipped faults of a transcript, in sentences for its owner."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ MAX_NOTES = 12
 
 @dataclass(slots=True)
 class Notes:
-    """Collects `sentences`; of faults that come many times, one sentence with their number and
-    where the first is."""
+    """Collects `sentences`; repeated faults become one sentence with their number and the first
+    location."""
 
     _faults: Counter[tuple[str, str]] = field(default_factory=Counter)
     _first: dict[tuple[str, str], str] = field(default_factory=dict)
     _sentences: list[str] = field(default_factory=list)
 
     def count(self, noun: str, what: str, where: str = "") -> None:
-        """One more `noun` ("line") of which `what` ("left out: ...") is to be said."""
+        """One more `noun` ("line") with the fault `what` ("left out: ...")."""
         self._faults[noun, what] += 1
         if where:
             self._first.setdefault((noun, what), where)
@@ -25,7 +25,7 @@ class Notes:
         self._sentences.append(sentence)
 
     def first(self) -> str:
-        """Where the first counted fault is; empty: there is none, or it has no place."""
+        """The location of the first counted fault; empty: there is none, or it has no location."""
         return next(iter(self._first.values()), "")
 
     def sentences(self) -> tuple[str, ...]:

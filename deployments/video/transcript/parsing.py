@@ -1,9 +1,9 @@
-"""A transcript file of unknown make: bytes in, words out, or a refusal that says why.
+"""Parses a transcript of unknown format: bytes in, words out, or a refusal with its reason.
 
     decode -> cues of its format -> times that fit the recording -> words
 
-Every step takes a time proportional to the file's length; it runs in a confined child all the same
-(reading.py), because the files come from strangers and Python code holds up whoever shares its
+Every step takes time proportional to the file's length. It still runs in a confined child
+(reading.py), because the files are untrusted, and Python code would block other requests of its
 process.
 """
 
@@ -47,13 +47,12 @@ def parse_transcript(
     duration: Seconds | None = None,
     keep_labels: bool = False,
 ) -> Transcript:
-    """What `data` says. `kind` None: told from its beginning. `duration` is the recording's.
-    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names count as words.
+    """The transcript in `data`. `kind` None: detected from its beginning. `duration` is the
+    recording's. `keep_labels`: sound labels (`[MUSIC]`) and speakers' names count as words.
 
-    What is wrong with single lines is mended or left out, and said in `notes`. Raises
-    TranscriptRefused: too large, not of that kind, without a single line that can be used, or
-    altogether outside the recording. One that is well formed but says nothing gives a transcript
-    of origin `none`.
+    Faults of single lines are repaired or skipped, and reported in `notes`. Raises
+    TranscriptRefused: too large, not of that kind, without a usable line, or entirely outside the
+    recording. A well-formed transcript without words has the origin `none`.
     """
     check_size("bytes", len(data), MAX_BYTES)
     notes = Notes()
@@ -96,9 +95,8 @@ MILLISECOND = 0.001
 def in_seconds(
     cues: Sequence[TranscriptCue], duration: Seconds | None, notes: Notes
 ) -> list[TranscriptCue]:
-    """`cues`, whose times are taken for milliseconds where they cannot be seconds: whole numbers,
-    more than 20 a word, that lie within the recording only if they are a thousandth of one.
-    """
+    """`cues`, whose times are read as milliseconds if they cannot be seconds: whole numbers, more
+    than 20 a word, that lie within the recording only if they are thousandths."""
     ends = [cue.end for cue in cues if cue.end < UNKNOWN] + [cue.start for cue in cues]
     if duration is None or not ends or not duration < max(ends) <= (duration + 1) / MILLISECOND:
         return list(cues)
@@ -109,7 +107,7 @@ def in_seconds(
 
 
 def check_within(words: Sequence[Word], duration: Seconds | None, notes: Notes) -> None:
-    """Raises TranscriptRefused: all of it lies after the recording's end."""
+    """Raises TranscriptRefused if all words are after the recording's end."""
     if duration is None or not words:
         return
     outside = sum(1 for word in words if word.start >= duration)
@@ -128,7 +126,7 @@ def check_within(words: Sequence[Word], duration: Seconds | None, notes: Notes) 
 
 
 def _median_word_duration(cues: Sequence[TranscriptCue]) -> float:
-    """The median number of units that a word takes."""
+    """In the units of the transcript."""
     spans = [
         word.end - word.start
         for cue in cues

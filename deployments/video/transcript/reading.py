@@ -1,8 +1,7 @@
-"""Reading a transcript in a confined child: bytes of strangers in, words or a typed refusal out.
+"""Reads a transcript in a confined child: untrusted bytes in, words or a typed refusal out.
 
-Parsing takes a time proportional to the file's length, up to seconds for the largest, during which
-a thread of this process would hold up everybody else's requests. What the child says is not
-trusted: types and ranges are checked here.
+Parsing the largest files takes seconds, during which a thread of this process would block other
+requests. The child's answer is not trusted: types and ranges are checked here.
 """
 
 import secrets
@@ -31,7 +30,7 @@ _CHILD = "deployments.video.transcript.reading_child"
 
 
 class ReadsTranscripts(Protocol):
-    """`read_transcript`, or what tests put in its place."""
+    """`read_transcript`, or a fake in tests."""
 
     def __call__(
         self,
@@ -70,7 +69,7 @@ def read_transcript(
 ) -> Transcript:
     """`parse_transcript` in a child that works in the private `folder`. Blocks for 0.3 s and more.
 
-    Raises TranscriptRefused, Interrupted and SandboxFailed.
+    Raises TranscriptRefused, Cancelled and SandboxFailed.
     """
     check_size("bytes", len(data), MAX_BYTES)
     with _input_and_output(data, folder) as (name, out):

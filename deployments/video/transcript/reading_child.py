@@ -1,4 +1,4 @@
-"""The child that reads a transcript: a request in, a file of words and a summary out, sandboxed."""
+"""Sandboxed child: reads a transcript. A request in, a file of words and a summary out."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ WORDS_A_LINE = 500
 
 
 def read(request: dict[str, Any]) -> dict[str, Any]:
-    """`name` is the file in the folder, `out` the file that gets the words: JSON, WORDS_A_LINE
-    of them a line, so that reading them holds nobody up."""
+    """`name` is the input file in the folder, `out` the output file: words as JSON, WORDS_A_LINE in
+    each line, so that decoding a line blocks only briefly."""
     with Path(request["name"]).open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     options = {name: request[name] for name in ("origin", "language", "duration", "keep_labels")}

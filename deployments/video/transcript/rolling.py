@@ -1,7 +1,7 @@
-"""Captions that roll: each line is shown twice or more, and is to be said once.
+"""Rolling captions: each line is shown twice or more, and kept once.
 
 YouTube's automatic captions show a line while it is said, then alone for 10 ms, then again as the
-upper line. Inline times (`<00:00:00.960>`, WebVTT section 4.2.2) say when each word begins.
+upper line. Inline times (`<00:00:00.960>`, WebVTT section 4.2.2) are the starts of words.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _STAMP = regex.compile(r"<((?:\d{1,4}:)?\d{1,3}:\d{1,2}[.,]\d{1,6})>")
 
 
 def drop_repeated_lines(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
-    """`cues`, in order of time, without lines that an earlier one shows already."""
+    """`cues`, in order of time, without lines that an earlier cue shows already."""
     is_rolling = _is_rolling(cues)
     result: list[TranscriptCue] = []
     shown: list[str] = []
@@ -41,7 +41,7 @@ def drop_repeated_lines(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
 
 
 def with_inline_times(cue: TranscriptCue) -> TranscriptCue:
-    """The cue with the words whose times are written within its text; as it is without them."""
+    """The cue with words from the times in its text; unchanged if it has none."""
     parts = _STAMP.split(cue.text)
     if len(parts) < 3 or cue.words:
         return cue
@@ -72,6 +72,6 @@ def _repeated_count(shown: Sequence[str], lines: Sequence[str]) -> int:
 
 
 def _is_rolling(cues: Sequence[TranscriptCue]) -> bool:
-    """Whether cues of no length repeat others here, as in captions that were made automatically."""
+    """Whether cues of no length repeat others, as in automatic captions."""
     short = sum(1 for cue in cues if not cue.words and cue.end - cue.start < TRANSITION_S)
     return short >= max(1, len(cues) // 5)

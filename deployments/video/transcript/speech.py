@@ -1,7 +1,7 @@
-"""Speech models: a port, and faster-whisper behind it, in a sandboxed child of its own.
+"""Speech recognition: a port, and faster-whisper behind it, in a sandboxed child.
 
-The model is a folder on this machine (CTranslate2 format), or the name of one that was downloaded
-before: nothing is fetched while a job waits. Needs the extra `speech`.
+The model is a folder on this machine (CTranslate2 format), or the name of a downloaded one: nothing
+is downloaded while a job waits. Requires the extra `speech`.
 """
 
 import math
@@ -32,7 +32,7 @@ class SpeechToText(Protocol):
         language: str | None = None,
         on_line: OnLine | None = None,
     ) -> Transcript:
-        """The words of the source's sound. Blocks. `on_line` gets the share done."""
+        """The words of the source's sound. Blocks. `on_line` gets the progress."""
         ...
 
 
@@ -99,7 +99,7 @@ class Whisper:
 
 
 def model_folder(model: str) -> Path:
-    """Where the model lies on this machine. Raises FileNotFoundError, ImportError."""
+    """The folder of the model on this machine. Raises FileNotFoundError, ImportError."""
     path = Path(model).expanduser()
     if (path / "model.bin").is_file():
         return path.resolve()
@@ -111,12 +111,12 @@ def model_folder(model: str) -> Path:
 
 
 def _readable_paths(model: Path) -> tuple[Path, ...]:
-    """What has to be readable: a downloaded model consists of links to files beside it."""
+    """A downloaded model consists of links to files beside it."""
     return (model, model.parents[1]) if model.parent.name == "snapshots" else (model,)
 
 
 def speech_ability(model: str | None) -> Capability:
-    """Whether speech is turned into words, for /capabilities, and if not, why."""
+    """Whether speech is recognised, for /capabilities, and if not, why."""
     if not find_spec("faster_whisper"):
         return Capability(False, f"faster-whisper is not installed; {INSTALL_HINT}.")
     if not model:

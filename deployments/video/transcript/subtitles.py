@@ -1,9 +1,9 @@
-"""SRT and WebVTT as the world writes them: text in, cues out. Nothing here cares for words.
+"""SRT and WebVTT as programs write them: text in, cues out.
 
-One pass over the lines, each looked at once: a line with two times and an arrow begins a cue, what
-follows is its text. Both formats are read by the same rules, whichever the file claims to be: hours
-and fractions of seconds may be missing, points and commas are the same. Libraries refuse what is
-not to the letter, and take a time that grows with the square of the number of blank lines.
+One pass over the lines: a line with two times and an arrow begins a cue, its text follows. Both
+formats are read by the same rules, whichever the file claims to be: hours and fractions of seconds
+may be missing, points and commas are equivalent. Libraries refuse deviations from the formats, and
+their time grows with the square of the number of blank lines.
 """
 
 import regex
@@ -60,12 +60,12 @@ def _cue(times: tuple[float, float], lines: list[str], is_vtt: bool, notes: Note
 
 
 def _ends_with_cue_number(lines: list[str]) -> bool:
-    """Whether the last line is the number of the cue that follows."""
+    """Whether the last line is the number of the following cue."""
     return bool(lines) and _NUMBER.fullmatch(lines[-1][:30]) is not None
 
 
 def _srt_payload(lines: list[str], notes: Notes) -> str:
-    """Up to a cue whose own times cannot be read: it begins with a number after a blank line."""
+    """Up to a cue whose own times cannot be read, which begins with a number after a blank line."""
     for index in range(1, len(lines) - 1):
         blank = not lines[index - 1].strip()
         if blank and "->" in lines[index + 1][:80] and _NUMBER.fullmatch(lines[index][:30]):
@@ -76,8 +76,8 @@ def _srt_payload(lines: list[str], notes: Notes) -> str:
 
 
 def _vtt_payload(lines: list[str]) -> str:
-    """Up to a blank line; notes, styles and names of cues follow. Files that were edited have
-    blank lines at a cue's beginning."""
+    """Up to a blank line; notes, styles and names of cues follow. Edited files may have blank lines
+    at the beginning of a cue."""
     first = next((at for at, line in enumerate(lines) if line.strip()), len(lines))
     if _BLOCK.match(lines[first][:20]) if first < len(lines) and first else False:
         return ""

@@ -1,6 +1,6 @@
-"""Plain text of what strangers wrote: markup, control and direction characters out, words out.
+"""Plain text: removes markup, control and direction characters, and splits words.
 
-All patterns are bounded, so that no text takes longer than its length deserves.
+All patterns are bounded, so the time is proportional to the length of the text.
 """
 
 import html
@@ -35,7 +35,7 @@ _ABBREVIATION = regex.compile(
 
 
 def strip_markup(text: str) -> str:
-    """One line without markup, in Unicode's composed form."""
+    """One line without markup, in composed form."""
     unescaped = html.unescape(_LONG_NUMBER.sub("", _TAGS.sub("", _BREAKS.sub(" ", text))))
     visible = _STACK.sub(r"\1", _INVISIBLE.sub("", unescaped))
     return " ".join(unicodedata.normalize("NFC", visible).split())
@@ -43,7 +43,7 @@ def strip_markup(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """The words of plain text, cut to LONGEST_WORD characters; scripts without spaces in runs of at
-    most four characters, with the punctuation that follows."""
+    most four characters, with the following punctuation."""
     runs = (run for part in text.split() for run in _join_punctuation(_RUN.findall(part)))
     return [run[:LONGEST_WORD] for run in runs]
 
@@ -53,7 +53,7 @@ def ends_sentence(word: str) -> bool:
 
 
 def _join_punctuation(runs: Iterable[str]) -> list[str]:
-    """Punctuation alone is no word: it goes with the one before, or else the one after."""
+    """Punctuation alone is not a word: it joins the word before, or else the one after."""
     result: list[str] = []
     leading = ""
     for run in runs:

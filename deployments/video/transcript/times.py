@@ -1,4 +1,4 @@
-"""Instants as transcripts write them, in seconds: `01:02:03,456`, `02:03.4`, `3.5`."""
+"""Parses the times of transcripts, to seconds: `01:02:03,456`, `02:03.4`, `3.5`."""
 
 import regex
 
@@ -15,7 +15,7 @@ _TIMING = regex.compile(
 
 
 def clock(text: str) -> Seconds | None:
-    """None: it is no time. Hours and the fraction may be missing."""
+    """None: not a time. Hours and the fraction may be missing."""
     match = _CLOCK.fullmatch(text[:60].rstrip(".,:"))
     if match is None:
         return None
@@ -26,7 +26,7 @@ def clock(text: str) -> Seconds | None:
 
 
 def timing(line: str) -> tuple[Seconds, Seconds] | None:
-    """The times of a line like `00:00:01,000 --> 00:00:02,500 align:start`; None: it is none."""
+    """The times of a line like `00:00:01,000 --> 00:00:02,500 align:start`; None: it has none."""
     match = _TIMING.search(line[:200])
     if match is None:
         return None
@@ -35,7 +35,7 @@ def timing(line: str) -> tuple[Seconds, Seconds] | None:
 
 
 def number(value: object) -> Seconds | None:
-    """A JSON value as seconds: a number, or a text that holds one or a time. None: neither."""
+    """A JSON value as seconds: a number, or a text with a number or a time. None: neither."""
     if isinstance(value, str):
         text = value[:60]
         try:

@@ -1,7 +1,7 @@
-"""When each word is said: cues in any order in, words in order and apart out.
+"""The times of words: cues in any order in, ordered words without overlaps out.
 
-Where a source has times for its lines only, they are spread over the words by their length. A word
-without a time among others that have one gets the gap they leave.
+If a source has times of lines only, they are spread over the words by their length. A word without
+a time among others with one gets the gap between them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ LONGEST_S = 2.5  # aligners stretch the last word before a silence
 
 
 def words_in(cues: Iterable[TranscriptCue], *, keep_labels: bool = False) -> tuple[Word, ...]:
-    """Every word, each ending before the next begins; the last of each sentence and of each line of
+    """All words, each ending before the next begins; the last of each sentence and of each line of
     the source is marked. `cues` are in order of time."""
     once = [with_inline_times(cue) for cue in drop_repeated_lines(list(cues))]
     lines = [
@@ -85,8 +85,7 @@ def _interpolate(words: Sequence[TimedLine], cue: TranscriptCue) -> list[Word]:
 
 
 def _span(word: TimedLine, count: int) -> tuple[Seconds, Seconds]:
-    """A word that lacks one of its times lasts about as long as its letters take; `count`: what it
-    holds may be several words."""
+    """A missing time is estimated from the number of letters; the text may be `count` words."""
     estimated_s = 0.1 + 0.05 * len(word.text)
     start = word.start if word.start is not None else max(0.0, (word.end or 0.0) - estimated_s)
     end = word.end if word.end is not None else start + estimated_s
@@ -106,7 +105,7 @@ def _spread(texts: Sequence[str], start: Seconds, end: Seconds) -> list[Word]:
 
 
 def _cut_overlaps(words: Sequence[Word]) -> list[Word]:
-    """A word is cut short when the next begins, or pushed back where that leaves nothing of it."""
+    """A word ends when the next begins, or the next is delayed if nothing would be left of it."""
     result: list[Word] = []
     for word in words:
         start = word.start
@@ -119,7 +118,7 @@ def _cut_overlaps(words: Sequence[Word]) -> list[Word]:
 
 
 def _mark_line_ends(lines: Sequence[list[Word]]) -> Sequence[list[Word]]:
-    """The last word of each line is marked, unless the source has a line for each word."""
+    """Marks the last word of each line, unless the source has a line for each word."""
     non_empty = [line for line in lines if line]
     if sum(map(len, non_empty)) < MIN_WORDS_PER_LINE * len(non_empty):
         return lines
