@@ -23,8 +23,8 @@ def find_keyframes(request: dict[str, Any]) -> dict[str, Any]:
         origin = first_second(container)
         time_stamps = [int((time + origin) / stream.time_base) for time in request["times"]]
         first = _keyframe_after_seek(container, stream, None)
-        found = [_keyframe_after_seek(container, stream, stamp) for stamp in time_stamps]
-    later = [None if pts is None or pts == first else pts for pts in found]
+        keyframes = [_keyframe_after_seek(container, stream, stamp) for stamp in time_stamps]
+    later = [None if pts is None or pts == first else pts for pts in keyframes]
     return {"first": first, "keyframes": later, "time_stamps": time_stamps}
 
 

@@ -72,7 +72,7 @@ def _font_chooser(
     cues: tuple[CaptionCue, ...], style: CaptionStyle, width: int, height: int
 ) -> "_FontChooser":
     all_fonts, max_scale = fonts(), largest_scale(style, width, height)
-    texts = {piece.text for cue in cues for piece in cue.pieces}
+    texts = {segment.text for cue in cues for segment in cue.segments}
     used = {font.path: font for text in texts for font, _ in runs(text, all_fonts)}
     has_sizes = any(scale(font, all_fonts, max_scale) > 1 for font in used.values())
     return _FontChooser(line_height(style, width, height), max_scale, has_sizes)
@@ -118,7 +118,7 @@ def _events(
     font_chooser: "_FontChooser",
 ) -> tuple[SSAEvent, ...]:
     start, end = math.floor(cue.start * 100 + 1e-6) * 10, math.floor(cue.end * 100 + 1e-6) * 10
-    if end <= start or not cue.pieces:
+    if end <= start or not cue.segments:
         return ()
     edges = (area.left * width, area.top * height, area.right * width, area.bottom * height)
     clip = ",".join(str(round(edge)) for edge in edges)
@@ -128,12 +128,12 @@ def _events(
 
 
 def _text(cue: CaptionCue, style: CaptionStyle, start_ms: int, font_chooser: "_FontChooser") -> str:
-    pieces = cue.pieces
+    segments = cue.segments
     ends = [
-        after.start if after.start - piece.end <= _MAX_GAP_S else piece.end
-        for piece, after in zip(pieces, pieces[1:], strict=False)
-    ] + [pieces[-1].end]
-    lit_until = dict(zip(pieces, ends, strict=True))
+        after.start if after.start - segment.end <= _MAX_GAP_S else segment.end
+        for segment, after in zip(segments, segments[1:], strict=False)
+    ] + [segments[-1].end]
+    lit_until = dict(zip(segments, ends, strict=True))
     return r"\N".join(_line(line, lit_until, style, start_ms, font_chooser) for line in cue.lines)
 
 
@@ -148,12 +148,12 @@ def _line(
     highlighted word would split its line in two."""
     parts: list[str] = []
     previous: int | None = None
-    for index, direction in visual_order([piece.text for piece in line]):
-        piece = line[index]
-        if previous is not None and not (piece.glued and previous == index - 1):
+    for index, direction in visual_order([segment.text for segment in line]):
+        segment = line[index]
+        if previous is not None and not (segment.glued and previous == index - 1):
             parts.append(font_chooser.gap(line[previous].text))
         text = font_chooser.draw(
-            piece.text, _highlight_tags(piece, lit_until[piece], style, start_ms), direction
+            segment.text, _highlight_tags(segment, lit_until[segment], style, start_ms), direction
         )
         parts.append(text)
         previous = index
@@ -191,11 +191,11 @@ class _FontChooser:
         return rf"\fn{font.family}" + (rf"\fs{size:.2f}" if self.has_sizes else "")
 
 
-def _highlight_tags(piece: TimedText, until: float, style: CaptionStyle, start_ms: int) -> str:
+def _highlight_tags(segment: TimedText, until: float, style: CaptionStyle, start_ms: int) -> str:
     if style.active == style.colour:
         return ""
     base, active = (_bgr_colour(colour) for colour in (style.colour, style.active))
-    on, off = (round(time * 1000) - start_ms for time in (piece.start, until))
+    on, off = (round(time * 1000) - start_ms for time in (segment.start, until))
     off = max(off, on + 1, 1)
     # `\t` from 0 to 0 would mean the event's whole duration.
     lights = rf"\1c{active}" if on <= 0 else rf"\1c{base}\t({on},{on},\1c{active})"

@@ -17,10 +17,10 @@ from deployments.video.captions.words import TimedText, clusters
 _LETTER = regex.compile(r"\p{L}")
 
 
-def drawable(pieces: Iterable[TimedText]) -> tuple[TimedText, ...]:
-    """`pieces` without characters that no font draws; a piece that becomes empty is dropped."""
-    drawn = (replace(piece, text=drawable_text(piece.text)) for piece in pieces)
-    return tuple(piece for piece in drawn if piece.text)
+def drawable(segments: Iterable[TimedText]) -> tuple[TimedText, ...]:
+    """`segments` without characters that no font draws; a segment that becomes empty is dropped."""
+    drawn = (replace(segment, text=drawable_text(segment.text)) for segment in segments)
+    return tuple(segment for segment in drawn if segment.text)
 
 
 def drawable_text(text: str) -> str:

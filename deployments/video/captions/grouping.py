@@ -38,15 +38,15 @@ class CaptionCue:
     lines: tuple[Line, ...]
 
     @property
-    def pieces(self) -> Line:
-        return tuple(piece for line in self.lines for piece in line)
+    def segments(self) -> Line:
+        return tuple(segment for line in self.lines for segment in line)
 
 
 def cues(
-    pieces: Sequence[TimedText], budget: LineBudget, duration: Seconds
+    segments: Sequence[TimedText], budget: LineBudget, duration: Seconds
 ) -> tuple[CaptionCue, ...]:
-    """Groups `pieces` into cues that do not overlap and end within `duration`."""
-    fitted = [part for piece in pieces for part in fit_line(piece, budget)]
+    """Groups `segments` into cues that do not overlap and end within `duration`."""
+    fitted = [part for segment in segments for part in fit_line(segment, budget)]
     groups = [group for phrase in _phrases(fitted, budget) for group in _groups(phrase, budget)]
     starts = [group[0][0].start for group in groups] + [duration]
     return tuple(
@@ -55,25 +55,26 @@ def cues(
 
 
 def join_text(line: Line) -> str:
-    """The text of a line: gaps between pieces, except before glued ones."""
+    """The text of a line: gaps between segments, except before glued ones."""
     return "".join(
-        piece.text if i == 0 or piece.glued else f" {piece.text}" for i, piece in enumerate(line)
+        segment.text if i == 0 or segment.glued else f" {segment.text}"
+        for i, segment in enumerate(line)
     )
 
 
-def fit_line(piece: TimedText, budget: LineBudget) -> list[TimedText]:
-    """`piece`, split if it is wider than a line."""
-    if budget.measure(piece.text) <= budget.width:
-        return [piece]
+def fit_line(segment: TimedText, budget: LineBudget) -> list[TimedText]:
+    """`segment`, split if it is wider than a line."""
+    if budget.measure(segment.text) <= budget.width:
+        return [segment]
     parts, width = [""], 0.0
-    for cluster in clusters(piece.text):
+    for cluster in clusters(segment.text):
         size = budget.measure(cluster)
         if parts[-1] and width + size > budget.width:
             parts.append("")
             width = 0.0
         parts[-1] += cluster
         width += size
-    return split(piece, parts)
+    return split(segment, parts)
 
 
 def lines_of(group: Line, budget: LineBudget) -> tuple[Line, ...] | None:
@@ -88,18 +89,18 @@ def lines_of(group: Line, budget: LineBudget) -> tuple[Line, ...] | None:
     return best if max(budget.measure(join_text(line)) for line in best) <= budget.width else None
 
 
-def _phrases(pieces: Sequence[TimedText], budget: LineBudget) -> list[list[TimedText]]:
+def _phrases(segments: Sequence[TimedText], budget: LineBudget) -> list[list[TimedText]]:
     phrases: list[list[TimedText]] = []
-    for i, piece in enumerate(pieces):
-        previous = pieces[i - 1] if i else None
+    for i, segment in enumerate(segments):
+        previous = segments[i - 1] if i else None
         if (
             previous is None
             or previous.closes
             or previous.breaks
-            or piece.start - previous.end >= budget.pause
+            or segment.start - previous.end >= budget.pause
         ):
             phrases.append([])
-        phrases[-1].append(piece)
+        phrases[-1].append(segment)
     return phrases
 
 
@@ -122,17 +123,17 @@ def _groups(phrase: list[TimedText], budget: LineBudget) -> list[tuple[Line, ...
 def _fill(phrase: list[TimedText], budget: LineBudget) -> list[tuple[Line, ...]]:
     groups: list[tuple[Line, ...]] = []
     group: Line = ()
-    for piece in phrase:
-        lines = _lines_within_budget((*group, piece), budget)
+    for segment in phrase:
+        lines = _lines_within_budget((*group, segment), budget)
         if lines is None:
-            group, lines = (), _lines_within_budget((piece,), budget) or ((piece,),)
+            group, lines = (), _lines_within_budget((segment,), budget) or ((segment,),)
         groups[-1:] = [lines] if group else [*groups[-1:], lines]
-        group = (*group, piece)
+        group = (*group, segment)
     return groups
 
 
 def _lines_within_budget(group: Line, budget: LineBudget) -> tuple[Line, ...] | None:
-    words = sum(1 for i, piece in enumerate(group) if i == 0 or not piece.glued)
+    words = sum(1 for i, segment in enumerate(group) if i == 0 or not segment.glued)
     if words > budget.words or (len(group) > 1 and group[-1].end - group[0].start > budget.seconds):
         return None
     return lines_of(group, budget)

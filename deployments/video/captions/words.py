@@ -2,7 +2,7 @@
 
 Transcripts are untrusted: times may be missing, out of order or overlapping, text may have line
 breaks, control characters or hundreds of letters without a gap. The result is in order, does not
-overlap, and no piece is longer than a line.
+overlap, and no segment is longer than a line.
 """
 
 import math
@@ -79,10 +79,10 @@ class Timeline:
         return clip_times
 
 
-def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
+def segments(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
     """The text of the words within the clip, in order, without overlaps."""
-    timed = [piece for word in words for piece in _pieces_of_word(word, timeline)]
-    timed.sort(key=lambda piece: piece.start)
+    timed = [segment for word in words for segment in _pieces_of_word(word, timeline)]
+    timed.sort(key=lambda segment: segment.start)
     return _mark_glued(_without_overlaps(timed, timeline.duration))
 
 
@@ -92,18 +92,20 @@ def clean(text: str) -> str:
     return " ".join(_CONTROL.sub(" ", composed).split())
 
 
-def split(piece: TimedText, parts: Sequence[str]) -> list[TimedText]:
-    """`piece` split into `parts`; each gets a share of its time by its length."""
+def split(segment: TimedText, parts: Sequence[str]) -> list[TimedText]:
+    """`segment` split into `parts`; each gets a share of its time by its length."""
     total = sum(len(part) for part in parts) or 1
     result: list[TimedText] = []
     position = 0
-    span = piece.end - piece.start
+    span = segment.end - segment.start
     for part in parts:
-        start = piece.start + span * position / total
+        start = segment.start + span * position / total
         position += len(part)
-        end = piece.start + span * position / total
-        result.append(TimedText(start, end, part, glued=piece.glued if not result else True))
-    result[-1:] = [replace(last, closes=piece.closes, breaks=piece.breaks) for last in result[-1:]]
+        end = segment.start + span * position / total
+        result.append(TimedText(start, end, part, glued=segment.glued if not result else True))
+    result[-1:] = [
+        replace(last, closes=segment.closes, breaks=segment.breaks) for last in result[-1:]
+    ]
     return result
 
 
@@ -128,25 +130,25 @@ def _pieces_of_word(word: Word, timeline: Timeline) -> list[TimedText]:
 
 
 def _without_overlaps(timed: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
-    """Shortens a piece that overlaps the next, or delays the next if nothing would be left."""
+    """Shortens a segment that overlaps the next, or delays the next if nothing would be left."""
     result: list[TimedText] = []
-    for piece in timed:
-        start = piece.start
+    for segment in timed:
+        start = segment.start
         if result and result[-1].end > start:
             minimum_end = result[-1].start + SHORTEST_S
             result[-1] = replace(result[-1], end=max(start, min(minimum_end, result[-1].end)))
             start = max(start, result[-1].end)
-        end = min(max(piece.end, start + SHORTEST_S), duration)
+        end = min(max(segment.end, start + SHORTEST_S), duration)
         if end - start > SHORTEST_S / 2:
-            result.append(replace(piece, start=start, end=end))
+            result.append(replace(segment, start=start, end=end))
     return result
 
 
 def _mark_glued(timed: Sequence[TimedText]) -> tuple[TimedText, ...]:
-    """Scripts without gaps between words have none between pieces either."""
+    """Scripts without gaps between words have none between segments either."""
     return tuple(
-        replace(piece, glued=True)
-        if i and _SPACELESS_END.search(timed[i - 1].text) and _SPACELESS_START.search(piece.text)
-        else piece
-        for i, piece in enumerate(timed)
+        replace(segment, glued=True)
+        if i and _SPACELESS_END.search(timed[i - 1].text) and _SPACELESS_START.search(segment.text)
+        else segment
+        for i, segment in enumerate(timed)
     )

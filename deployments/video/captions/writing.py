@@ -15,7 +15,7 @@ from deployments.video.captions import ass, subtitles
 from deployments.video.captions.glyphs import drawable
 from deployments.video.captions.grouping import LineBudget, cues
 from deployments.video.captions.styles import CaptionStyle, find
-from deployments.video.captions.words import TimedText, Timeline, pieces
+from deployments.video.captions.words import TimedText, Timeline, segments
 
 _EAST = {"zh", "ja", "ko"}
 _HAN, _KANA, _HANGUL = (
@@ -53,7 +53,7 @@ def on_timeline(
     language: str | None = None,
 ) -> RenderedCaptions:
     """Like `captions`, for a clip of several spans of its source."""
-    timed = pieces(transcript.words, timeline)
+    timed = segments(transcript.words, timeline)
     subtitle_cues = cues(timed, subtitles.reading_limits(), timeline.duration)
     ass_text = None
     if style is not None:
@@ -70,11 +70,11 @@ def _ass_document(
     height: int,
     primary_language: str,
 ) -> str | None:
-    shown = tuple(_upper(piece, primary_language) for piece in timed) if style.upper else timed
+    shown = tuple(_upper(segment, primary_language) for segment in timed) if style.upper else timed
     measure = partial(ass.measure, most=ass.largest_scale(style, width, height))
     budget = LineBudget(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
     caption_cues = cues(drawable(shown), budget, duration)
-    glyph_language = _glyph_language(primary_language, "".join(piece.text for piece in shown))
+    glyph_language = _glyph_language(primary_language, "".join(segment.text for segment in shown))
     return (
         ass.document(caption_cues, style, width, height, glyph_language) if caption_cues else None
     )
@@ -88,6 +88,6 @@ def _glyph_language(primary_language: str, text: str) -> str:
     return "ja" if _KANA.search(text) else "ko" if _HANGUL.search(text) else "zh"
 
 
-def _upper(piece: TimedText, primary_language: str) -> TimedText:
-    text = piece.text.replace("i", "İ") if primary_language in _DOTTED else piece.text
-    return replace(piece, text=text.upper())
+def _upper(segment: TimedText, primary_language: str) -> TimedText:
+    text = segment.text.replace("i", "İ") if primary_language in _DOTTED else segment.text
+    return replace(segment, text=text.upper())

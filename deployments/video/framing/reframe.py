@@ -77,7 +77,7 @@ def _fits(shots: Sequence[Shot]) -> tuple[tuple[Seconds, Seconds], ...]:
         index = stretches.index(shortest)
         stretches[index] = (*shortest[:2], not shortest[2])
         stretches = _merge(stretches)
-    return tuple((first, last) for first, last, whole in stretches if whole)
+    return tuple((first, last) for first, last, is_fit in stretches if is_fit)
 
 
 def _merge(stretches: Sequence[Stretch]) -> list[Stretch]:

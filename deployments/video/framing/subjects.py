@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from deployments.contracts.media import Seconds, VideoFeatures
 
-MIN_CONFIDENCE = 0.2  # confidence below which a subject is not known
-MOVING_CONFIDENCE = 0.35  # and above which it is seen to move; below, something merely stands out
+MIN_CONFIDENCE = 0.2  # below which a subject is unknown
+MOVING_CONFIDENCE = 0.35  # above which it moves; below, something merely stands out
 _MIN_MOVING_SHARE = 0.25  # of the known samples
 _WINDOW = 5  # samples, about a second
 _GAP_S = 1.0

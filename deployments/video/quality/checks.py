@@ -63,36 +63,36 @@ def run_checks(
     return replace(report, problems=problems)
 
 
-def _rate(found: Measured) -> float:
-    lengths = [packet.duration for packet in found.packets if packet.duration > 0]
+def _rate(measured: Measured) -> float:
+    lengths = [packet.duration for packet in measured.packets if packet.duration > 0]
     return 1 / median(lengths) if lengths else float(DEFAULT)
 
 
-def _sync_ms(found: Measured) -> tuple[float | None, float | None]:
+def _sync_ms(measured: Measured) -> tuple[float | None, float | None]:
     """The delay of the sound's beginning behind the picture's, and how much it grows by the end."""
-    if found.sound is None or not found.packets:
+    if measured.sound is None or not measured.packets:
         return None, None
-    begins, ends = found.sound
-    last = max(packet.time + packet.duration for packet in found.packets)
-    offset = 1000 * (begins - found.packets[0].time)
+    begins, ends = measured.sound
+    last = max(packet.time + packet.duration for packet in measured.packets)
+    offset = 1000 * (begins - measured.packets[0].time)
     return round(offset, 3), round(1000 * (ends - last) - offset, 3)
 
 
-def _picture_problems(report: ClipReport, found: Measured) -> Iterator[str]:
+def _picture_problems(report: ClipReport, measured: Measured) -> Iterator[str]:
     short = report.expected_frames - report.frames
     if abs(short) > 1:
         why = ": the recording ends early or is damaged there" if short > 0 else ""
         yield f"{report.frames} frames instead of {report.expected_frames}{why}"
-    if found.decoded < report.frames:
-        yield f"only {found.decoded} of {report.frames} frames can be decoded"
+    if measured.decoded < report.frames:
+        yield f"only {measured.decoded} of {report.frames} frames can be decoded"
     if report.frames and report.black_frames > BLACK_SHARE * report.frames:
         yield f"{report.black_frames} of {report.frames} frames are black"
     if report.ssim is not None and report.ssim < LEAST_SSIM:
         yield f"the picture is unlike its source (SSIM {report.ssim:.3f})"
 
 
-def _sound_problems(report: ClipReport, plan: ClipPlan, wanted: bool) -> Iterator[str]:
-    if wanted and report.av_offset_ms is None:
+def _sound_problems(report: ClipReport, plan: ClipPlan, wants_sound: bool) -> Iterator[str]:
+    if wants_sound and report.av_offset_ms is None:
         yield "the sound is missing"
     if report.av_offset_ms is not None and abs(report.av_offset_ms) > OFFSET_MS:
         yield f"sound begins {_signed_ms(report.av_offset_ms)} the picture"
@@ -104,15 +104,15 @@ def _sound_problems(report: ClipReport, plan: ClipPlan, wanted: bool) -> Iterato
         yield f"loudness is {report.loudness:.1f} LUFS instead of {plan.loudness:.1f}"
 
 
-def _channel_problems(found: Measured, wanted: Expected) -> Iterator[str]:
+def _channel_problems(measured: Measured, expected: Expected) -> Iterator[str]:
     """Faults of the channels, and silence."""
-    if found.loudness is not None and is_silent(found.loudness):
-        if wanted.not_silent is not None:
-            yield f"the clip is silent, {wanted.not_silent}"
+    if measured.loudness is not None and is_silent(measured.loudness):
+        if expected.not_silent is not None:
+            yield f"the clip is silent, {expected.not_silent}"
         return
-    if found.channels is not None and found.channels.is_one_sided:
+    if measured.channels is not None and measured.channels.is_one_sided:
         yield "the sound is on one channel only"
-    if found.channels is not None and found.channels.cancels_in_mono:
+    if measured.channels is not None and measured.channels.cancels_in_mono:
         yield "the sound vanishes where both channels are heard as one (mono)"
 
 
@@ -120,8 +120,8 @@ def _signed_ms(late: float) -> str:
     return f"{abs(late):.0f} ms {'after' if late > 0 else 'before'}"
 
 
-def _is_off(loudness: float | None, wanted: float | None) -> bool:
+def _is_off(loudness: float | None, target: float | None) -> bool:
     """Silence and bare noise are left as they are, on purpose."""
-    if loudness is None or wanted is None or loudness < QUIET_LUFS:
+    if loudness is None or target is None or loudness < QUIET_LUFS:
         return False
-    return abs(loudness - wanted) > LOUDNESS_LU
+    return abs(loudness - target) > LOUDNESS_LU

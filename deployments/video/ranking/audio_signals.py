@@ -20,16 +20,16 @@ from deployments.video.ranking.calibration import (
 from deployments.video.ranking.grid import STEP_S, Grid
 
 NEIGHBOURHOOD_S = 90.0
-MIN_LEVEL_DB = -60.0  # below, sound is not told from none
+MIN_LEVEL_DB = -60.0  # quieter sound counts as silence
 USUAL_QUANTILE = 0.35  # quantile of the neighbourhood: other moments in it do not count
 FULL_LIVELINESS_DB = 2.0  # mean change of the level in half a second; constant music has less
 MAX_STEP_DB = 6.0
 MIN_RISE_DB = 2.0  # the smallest rise that counts as one deviation
 LAUGHTER_HZ = (3.7, 6.5)
-SLOWER_HZ = 2.5  # swings that come with single bursts and words are not looked at
+SLOWER_HZ = 2.5  # slower modulation comes from single bursts and words
 MODULATION_S = 2.0
 MAX_STRENGTH_DB = 20.0  # over the usual swing; more is not better
-COARSEST_HOP_S = 0.06  # laughter's modulation is not seen in coarser levels
+COARSEST_HOP_S = 0.06  # coarser levels do not resolve the modulation of laughter
 
 
 def audio_signals(audio_features: AudioFeatures | None, grid: Grid) -> dict[str, Curve]:

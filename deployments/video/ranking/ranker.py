@@ -22,10 +22,8 @@ from deployments.video.ranking.signals import Signals, signals_of
 
 POOL_FACTOR = 3  # candidates scored for each clip asked for
 SHORTEST_S = 0.1
-MAX_HOLD_BEFORE_S = (
-    3.0  # sound before the first picture, which is held for it: nobody's words are lost
-)
-MAX_HOLD_AFTER_S = 0.4  # after the last one; render/span.py holds it a little longer
+MAX_HOLD_BEFORE_S = 3.0  # of sound before the first picture, which is held for so long
+MAX_HOLD_AFTER_S = 0.4  # of sound after the last one; render/span.py holds it a little longer
 EVENLY_NOTE = "nothing stands out in this recording: clips are spread evenly over it"
 WHOLE_NOTE = "shorter than the shortest clip asked for: taken whole"
 

@@ -20,7 +20,7 @@ from deployments.video.render.rectangles import (
 )
 
 Stream = Any  # ffmpeg-python has no types
-_BACKGROUND_SCALE = 8  # times smaller than the output: a blur is cheap there and looks the same
+_BACKGROUND_SCALE = 8  # times smaller than the output: a cheaper blur that looks the same
 
 
 def stored_size(track: VideoTrack) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 
-QUIET_LUFS = -55.0  # LUFS: below this there is nothing to be heard but noise, which stays as it is
+QUIET_LUFS = -55.0  # below, there is only noise, which is not amplified
 SILENT_DBTP = -60.0  # dBTP: what is not even that loud anywhere is silence
 MAX_GAIN_DB = 30.0  # dB
 CEILING_DBTP = -2.0  # dBTP before AAC, which overshoots by up to 1.7 dB (notes D)

@@ -29,14 +29,12 @@ from deployments.video.sandbox.inputs import ffmpeg_input
 BEYOND_S = 1.0
 EARLIER_S = (0.0, 3.0, 15.0)
 MAX_HELD_S = 10.0
-LATE_S = 0.25  # a beginning that is missing for longer is reported,
-EARLY_S = 0.5  # and so is an end
-SOUND_TOLERANCE_S = (
-    0.1  # sound that is found so close to where it is seek_arguments is not looked for elsewhere
-)
+LATE_S = 0.25  # a longer missing beginning is reported
+EARLY_S = 0.5  # likewise a missing end
+SOUND_TOLERANCE_S = 0.1  # sound that begins so soon after the wanted time is complete
 _NO_PICTURE = "The recording has no picture in the clip's span."
 _DISCONTINUOUS = ("mpegts", "mpeg", "ogg")
-HELD_S = 0.5  # a picture that ends a little before its sound is held for that long
+HELD_S = 0.5  # so long the last picture is held if its sound continues
 
 
 @dataclass(frozen=True, slots=True)

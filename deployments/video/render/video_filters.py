@@ -25,7 +25,7 @@ from deployments.video.render.span import Span
 BLACK = {"amount": 98, "threshold": 27}  # % of the pixels, luma from 16 on: 12 of 255 in full range
 FONTS = "fonts"
 THUMBNAILS = 5
-_FIRST_SHARE, _LAST_SHARE = 0.1, 0.8  # where in a clip its thumbnail is looked for
+_FIRST_SHARE, _LAST_SHARE = 0.1, 0.8  # of the clip, between which thumbnails are taken
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def answer_or_problem(function: Answer, request: dict[str, Any]) -> dict[str, An
         return {"answer": function(request)}
     except Problem as problem:
         return {"problem": to_wire(problem)}
-    except Exception as error:  # noqa: BLE001 (whatever it was, the other side is told)
+    except Exception as error:  # noqa: BLE001 (every error is reported to the caller)
         traceback.print_exc()
         return {"problem": _problem_of(error)}
 

@@ -19,7 +19,7 @@ INPUT_OPTIONS: Mapping[str, str] = {
     "protocol_whitelist": "file",
     "format_whitelist": FORMATS,
     "max_pixels": str(MAX_PIXELS),
-    "max_streams": str(MAX_STREAMS + 1),  # some demuxers stop there and say nothing
+    "max_streams": str(MAX_STREAMS + 1),  # some demuxers silently stop there
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -153,7 +153,7 @@ class _ChildMonitor:
                 ready = selector.select(min(_TICK_S, self._remaining_s()))
                 ended = any(key.fd == end_fd for key, _ in ready)
                 if ended:
-                    _kill_group(self._process.pid)  # what it started goes with it
+                    _kill_group(self._process.pid)  # including processes that it started
                     ready = selector.select(0)
                 for key, _ in ready:
                     self._read(selector, key, until_empty=ended)

@@ -10,7 +10,7 @@ from deployments.video.transcript.notes import Notes
 MAX_CUES = 50_000
 MAX_TEXT = 20_000  # characters of one cue or word; what is beyond is cut off
 UNKNOWN = float("inf")  # the end of a cue whose source does not say it
-_READING_CHARS_PER_S = 14.0  # characters; how long a line lasts of which nobody said it
+_READING_CHARS_PER_S = 14.0  # for the duration of a line without an end
 _LONGEST_S = 8.0
 
 

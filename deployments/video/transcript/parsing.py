@@ -88,7 +88,7 @@ def _kind(text: str) -> Kind:
     return "json" if beginning[:1] in ("{", "[") else "srt"
 
 
-SLOWEST_S = 20.0  # nobody takes so many seconds for a word; 20 ms are the shortest
+SLOWEST_S = 20.0  # more than any word takes; 20 ms are the shortest
 MILLISECOND = 0.001
 
 
