@@ -71,7 +71,7 @@ def _ass_document(
     primary_language: str,
 ) -> str | None:
     shown = tuple(_upper(segment, primary_language) for segment in timed) if style.upper else timed
-    measure = partial(ass.measure, most=ass.largest_scale(style, width, height))
+    measure = partial(ass.measure, max_scale=ass.largest_scale(style, width, height))
     budget = LineBudget(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
     caption_cues = cues(drawable(shown), budget, duration)
     glyph_language = _glyph_language(primary_language, "".join(segment.text for segment in shown))
