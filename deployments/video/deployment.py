@@ -84,6 +84,7 @@ def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
     from deployments.clients.serve.node_check import check_store_to_start
     from deployments.clients.serve.task_executor import RayTaskExecutor
     from deployments.clients.serve.text_client import DelegatedTextClient
+    from deployments.video.errors import SandboxFailed
     from deployments.video.worker import ClipWorker
 
     settings, clock = Settings(), SystemClock()
@@ -91,4 +92,5 @@ def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
     configure_logging(settings.log_level)
     delegation = Delegation(load_pepper(settings.home, settings), clock)
     writer = DelegatedTextClient(delegation, app, config.writer or "")
-    return ClipWorker(settings, config, RayTaskExecutor(config.piece_cpus), writer, clock)
+    executor = RayTaskExecutor(SandboxFailed, config.piece_cpus)
+    return ClipWorker(settings, config, executor, writer, clock)

@@ -1,8 +1,8 @@
-"""`/files/{token}`: downloads by link, whole or in ranges.
+"""`/files/{token}`: a stored file to whoever has a link to it, whole or in parts.
 
-The token is the authorization, so no key is needed; a browser's video element plays from here. The
-file is sent block by block at the client's pace; a client that reads nothing for STALL_S is
-disconnected.
+The token is the right to it, so no key is asked for; a browser's video element plays from here. The
+file is sent block by block as the client takes it; a client that takes nothing for STALL_S is cut
+off.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from deployments.ingress.http.range_requests import (
     matches_etag,
     parse_range,
 )
+from deployments.ingress.http.streaming import run_until_disconnect
 from deployments.ingress.permissions import services_of
 from deployments.video.services import VideoDisabled
 
@@ -51,11 +52,11 @@ _BYTES: dict[str, Any] = {
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The whole file, in its own media type.", "content": _BYTES},
     206: {"description": "The part that Range asks for.", "content": _BYTES},
-    304: {"description": "The client has the current version."},
-    416: {"description": "The range starts after the file's end; Content-Range has its size."},
+    304: {"description": "The client has it already."},
+    416: {"description": "The range lies behind the file's end; Content-Range tells its size."},
     **problem_responses(404, 422, 500, 503, 504),
 }
-Token = Annotated[str, Path(description="From the response that lists the file.")]
+Token = Annotated[str, Path(description="From the answer that told of the file.")]
 
 
 @router.get(
@@ -67,7 +68,7 @@ Token = Annotated[str, Path(description="From the response that lists the file."
 async def download(token: Token, request: Request) -> Response:
     """Range (one), If-Range and If-None-Match are honoured; the ETag is the SHA-256 of the file."""
     downloads = _downloads(request)
-    file, headers = await _open(downloads, token)
+    file, headers = await _opened(downloads, token)
     if matches_etag(_list_field(request, "if-none-match"), headers["ETag"]):
         return _not_modified(headers)
     part = parse_range(request.headers, headers["ETag"], file.bytes)
@@ -84,8 +85,8 @@ async def download(token: Token, request: Request) -> Response:
 
 @router.head("/files/{token}", include_in_schema=False)
 async def head_file(token: Token, request: Request) -> Response:
-    """The headers of a download."""
-    file, headers = await _open(_downloads(request), token)
+    """As the download of the whole, without its bytes."""
+    file, headers = await _opened(_downloads(request), token)
     if matches_etag(_list_field(request, "if-none-match"), headers["ETag"]):
         return _not_modified(headers)
     sized = {**headers, "Content-Length": str(file.bytes), "Content-Type": file.media_type}
@@ -93,9 +94,9 @@ async def head_file(token: Token, request: Request) -> Response:
 
 
 class StreamedFile(Response):
-    """A response in blocks, each read once the one before was sent.
+    """An answer of blocks, each made when the one before is on its way.
 
-    Raises TimeoutError if the client reads nothing for STALL_S, which closes the connection.
+    Raises TimeoutError when the client takes nothing for STALL_S, which cuts the connection.
     """
 
     def __init__(
@@ -107,16 +108,7 @@ class StreamedFile(Response):
         self._blocks = blocks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pump = asyncio.ensure_future(self._pump(send))
-        watcher = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait((pump, watcher), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            watcher.cancel()
-            pump.cancel()
-            await asyncio.wait((pump, watcher))
-        if not pump.cancelled():
-            pump.result()
+        await run_until_disconnect(self._pump(send), receive)
 
     async def _pump(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code}
@@ -129,14 +121,14 @@ class StreamedFile(Response):
 
 
 def _downloads(request: Request) -> DownloadServices:
-    services: DownloadServices | None = getattr(services_of(request), "media", None)
-    if services is None:
+    found: DownloadServices | None = getattr(services_of(request), "media", None)
+    if found is None:
         raise VideoDisabled
-    return services
+    return found
 
 
-async def _open(downloads: DownloadServices, token: str) -> tuple[StoredObject, dict[str, str]]:
-    """The file of a link, and its headers. Every NotFound reads the same."""
+async def _opened(downloads: DownloadServices, token: str) -> tuple[StoredObject, dict[str, str]]:
+    """The file of a link, and what is said of it. Every NotFound reads the same."""
     tenant, path, name = downloads.links.verify(token)
     if not downloads.is_active(tenant):
         raise_not_found()
@@ -160,16 +152,11 @@ def _headers(file: StoredObject, name: str) -> dict[str, str]:
 
 
 def _list_field(request: Request, name: str) -> str | None:
-    """A header field that may be repeated."""
+    """A field that may come in several lines."""
     lines = request.headers.getlist(name)
     return ", ".join(lines) if lines else None
 
 
 def _not_modified(headers: dict[str, str]) -> Response:
-    names = ("ETag", "Cache-Control", "Last-Modified")
-    return Response(status_code=304, headers={name: headers[name] for name in names})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    kept = ("ETag", "Cache-Control", "Last-Modified")
+    return Response(status_code=304, headers={name: headers[name] for name in kept})

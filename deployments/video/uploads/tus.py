@@ -1,7 +1,7 @@
-"""The headers of tus 1.0.0 (https://tus.io/protocols/resumable-upload): parsed and written.
+"""Headers of tus 1.0.0 (https://tus.io/protocols/resumable-upload): parsed, checked, written.
 
-Flows in: a request's headers, by lower-case name. Flows out: typed values, or a problem that names
-the header. Knows no store.
+In: headers of a request, by lower-case name. Out: typed values, or a problem that names the header.
+Knows no store.
 """
 
 import base64
@@ -31,9 +31,9 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 class UnsupportedTusVersion(Problem):
     status, slug, title = 412, "tus-version", "Another version of tus"
 
-    def __init__(self, got: str) -> None:
+    def __init__(self, version: str) -> None:
         super().__init__(
-            f"Tus-Resumable: is '{got[:20]}'; this server speaks {VERSION}.",
+            f"Tus-Resumable: is '{version[:20]}'; this server supports {VERSION}.",
             param="Tus-Resumable",
             supported=[VERSION],
         )
@@ -45,44 +45,46 @@ class UnsupportedTusVersion(Problem):
 
 def check_version(headers: Headers) -> None:
     """Raises UnsupportedTusVersion."""
-    got = headers.get("tus-resumable", "")
-    if got != VERSION:
-        raise UnsupportedTusVersion(got)
+    version = headers.get("tus-resumable", "")
+    if version != VERSION:
+        raise UnsupportedTusVersion(version)
 
 
 def offset_of(headers: Headers) -> int:
     """Raises InvalidRequest."""
-    return _integer(headers, "Upload-Offset", 0, 10**15)
+    return _parse_integer(headers, "Upload-Offset", 0, 10**15)
 
 
-def length_of(headers: Headers, largest: int) -> int:
+def length_of(headers: Headers, max_bytes: int) -> int:
     """Raises InvalidRequest, UnsupportedParameter."""
     if "upload-defer-length" in headers:
-        raise UnsupportedParameter("Upload-Defer-Length", "say Upload-Length at creation.")
+        raise UnsupportedParameter("Upload-Defer-Length", "send Upload-Length at creation.")
     if "upload-concat" in headers:
-        raise UnsupportedParameter("Upload-Concat", "an upload comes in pieces, one by one.")
-    return _integer(headers, "Upload-Length", 1, largest)
+        raise UnsupportedParameter(
+            "Upload-Concat", "the chunks of an upload are sent one after another."
+        )
+    return _parse_integer(headers, "Upload-Length", 1, max_bytes)
 
 
 def has_body(headers: Headers) -> bool:
     """Whether the request has a body. Raises UnsupportedMedia for a body of another type."""
-    kind = headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() == CHUNK_TYPE:
+    content_type = headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() == CHUNK_TYPE:
         return True
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-        raise UnsupportedMedia(kind or "(none)", (CHUNK_TYPE,))
+        raise UnsupportedMedia(content_type or "(none)", (CHUNK_TYPE,))
     return False
 
 
 def check_chunk(headers: Headers) -> None:
     """Raises UnsupportedMedia."""
-    kind = headers.get("content-type", "")
-    if kind.partition(";")[0].strip().lower() != CHUNK_TYPE:
-        raise UnsupportedMedia(kind or "(none)", (CHUNK_TYPE,))
+    content_type = headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != CHUNK_TYPE:
+        raise UnsupportedMedia(content_type or "(none)", (CHUNK_TYPE,))
 
 
 def content_length(headers: Headers) -> int:
-    """The body's length in bytes; 0 if the header is missing."""
+    """The declared length of the body; 0 where none is declared."""
     value = headers.get("content-length", "")
     return int(value) if _INTEGER.fullmatch(value) else 0
 
@@ -102,7 +104,7 @@ def checksum_of(headers: Headers) -> Checksum | None:
 
 
 def metadata_of(headers: Headers) -> tuple[str, Mapping[str, str]]:
-    """Upload-Metadata as it was sent, and decoded. Raises InvalidRequest."""
+    """Upload-Metadata as it was sent, and parsed. Raises InvalidRequest."""
     value = headers.get("upload-metadata", "").strip()
     if len(value) > MAX_METADATA:
         raise InvalidRequest(
@@ -125,10 +127,10 @@ def metadata_of(headers: Headers) -> tuple[str, Mapping[str, str]]:
 
 
 def name_of(*candidates: str | None) -> str:
-    """The first usable candidate as a display name: no folders, nothing unprintable."""
+    """The first usable name, for display: without folders and unprintable characters."""
     for candidate in candidates:
-        last = re.split(r"[/\\]", candidate or "")[-1]
-        name = _UNPRINTABLE.sub("", last).strip()[:MAX_NAME]
+        file_name = re.split(r"[/\\]", candidate or "")[-1]
+        name = _UNPRINTABLE.sub("", file_name).strip()[:MAX_NAME]
         if name and name.strip("."):
             return name
     return "video"
@@ -144,7 +146,7 @@ def headers_of(upload: Upload) -> dict[str, str]:
     return headers
 
 
-def _integer(headers: Headers, name: str, minimum: int, maximum: int) -> int:
+def _parse_integer(headers: Headers, name: str, minimum: int, maximum: int) -> int:
     value = headers.get(name.lower(), "")
     if not _INTEGER.fullmatch(value) or not minimum <= int(value) <= maximum:
         raise InvalidRequest(

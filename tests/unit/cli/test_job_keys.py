@@ -12,7 +12,7 @@ import pytest
 from cluster.cli import demo, job_keys
 from cluster.ops.dashboard import DashboardClient
 from cluster.runtime.clock import ManualClock
-from cluster.runtime.redaction import contains_credential
+from cluster.runtime.logging import contains_credential
 from cluster.runtime.settings import ROOT, Settings
 
 KEY = "mob_abcdefghijkl_" + "S3cr" * 8
@@ -98,7 +98,7 @@ class Jobs(DashboardClient):
 def test_the_demo_hands_its_job_a_path_and_no_key(
     api: Api, http: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "Dashboard", Jobs)
+    monkeypatch.setattr(demo, "DashboardClient", Jobs)
     (tmp_path / "ray.token").write_text("t")
 
     demo._job("http://ray", Settings(home=tmp_path), http)

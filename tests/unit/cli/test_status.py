@@ -111,9 +111,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     states.save(tmp_path, state)
     (tmp_path / "ray.token").write_text("t")
     monkeypatch.setattr(ClusterState, "is_abandoned", lambda _: False)
-    monkeypatch.setattr(status, "members", lambda _: [])
+    monkeypatch.setattr(status, "cluster_processes", lambda _: [])
     monkeypatch.setattr(status, "is_ready", lambda *_: True)
-    monkeypatch.setattr(status, "Dashboard", FakeDashboard)
+    monkeypatch.setattr(status, "DashboardClient", FakeDashboard)
     return Settings(home=tmp_path)
 
 

@@ -20,7 +20,7 @@ ENOUGH = {
 
 @pytest.fixture(autouse=True)
 def _free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "taken", lambda _ports: [])
+    monkeypatch.setattr(plans, "find_conflict", lambda _ports: [])
 
 
 @pytest.fixture

@@ -72,11 +72,11 @@ class Quiet:
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SupervisedCluster:
     FakeStartup.started = []
-    for name in ("Watch", "Prober"):
+    for name in ("ClusterMonitor", "Prober"):
         monkeypatch.setattr(supervised_cluster, name, Quiet)
     monkeypatch.setattr(supervised_cluster, "Startup", FakeStartup)
     monkeypatch.setattr(supervised_cluster, "by_role", lambda _: {})
-    monkeypatch.setattr(supervised_cluster, "refuse_taken", lambda _: None)
+    monkeypatch.setattr(supervised_cluster, "check_ports_free", lambda _: None)
     monkeypatch.setattr(supervised_cluster, "sweep", lambda home, *_: states.forget(home))
     edited = tmp_path / "edited.yaml"
     edited.write_text("applications: [{name: never deployed}]")
@@ -136,7 +136,7 @@ def test_a_head_waits_for_the_redis_that_keeps_it(
     cluster: SupervisedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cluster.obstacle() is None
-    monkeypatch.setattr(supervised_cluster.gcs_store, "complaint", lambda _: "no Redis")
+    monkeypatch.setattr(supervised_cluster.gcs_store, "connection_error", lambda _: "no Redis")
 
     assert cluster.obstacle() == "no Redis"
 
