@@ -1,8 +1,8 @@
-"""Recordings as they cross stages: what a file holds, what was heard and seen in it, what was said.
+"""Recordings as they cross stages: media info, audio and video features, transcripts.
 
 All times are seconds on the source's own timeline: 0 is the container's start time, as ffmpeg's
 `-ss` counts it. All pictures are upright and have square pixels (display space): a phone's portrait
-recording is taller than wide here, whatever its rotation flag says.
+recording is taller than wide here, whatever its rotation flag is.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,7 @@ class VideoTrack:
     """`index` is the stream's number in the file. `width`, `height` are in display space;
     `coded_width`, `coded_height` are as stored. `rotation` is the clockwise turn in degrees (0, 90,
     180, 270) that makes a stored picture upright. `fps` is the average; `frames` is the header's.
-    `end` is when the last picture goes, once analysis has found out.
-    """
+    `end` is when the last picture ends, once analysed."""
 
     index: int
     codec: str
@@ -54,9 +53,8 @@ class VideoTrack:
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
     """`index` is the stream's number in the file. `default`, `dub` (a translation) and `comment`
-    (commentary, described pictures, karaoke) are the file's own flags. `silent` is whether nothing
-    was heard in samples of it; None: not looked at.
-    """
+    (commentary, described pictures, karaoke) are the file's own flags. `silent` is whether samples
+    of it are silent; None: unknown."""
 
     index: int
     codec: str
@@ -74,8 +72,9 @@ class AudioTrack:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class SubtitleTrack:
-    """`text` is whether it holds text rather than pictures. `forced` ones translate a few lines
-    only; `impaired` ones also describe sounds. These and the others are the file's own flags."""
+    """`text` is whether it consists of text rather than pictures. `forced` ones translate a few
+    lines only; `impaired` ones also describe sounds. These and the others are the file's own flags.
+    """
 
     index: int
     codec: str
@@ -90,10 +89,9 @@ class SubtitleTrack:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What the header says of a file. `video` is never cover art; `duration` may be a lie, which
-    decoding finds out (`MediaFeatures.partial`). `sound` is the index of the audio track that was
-    chosen; None leaves it to the rule (deployments/video/probe/tracks.py).
-    """
+    """The media info of a file's header. `video` is never cover art; `duration` may be wrong, which
+    decoding detects (`MediaFeatures.partial`). `sound` is the index of the chosen audio track; None
+    leaves it to the rule (deployments/video/probe/tracks.py)."""
 
     container: str
     duration: Seconds
@@ -107,7 +105,7 @@ class MediaInfo:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaSource:
-    """A recording in a job's private folder: `path`, what it holds, and the hash of its bytes."""
+    """A recording in a job's private folder: its `path`, media info, and hash."""
 
     path: Path
     info: MediaInfo
@@ -117,15 +115,15 @@ class MediaSource:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFeatures:
-    """What was seen, a value for each decoded frame, in order of `times` (float64, rising).
+    """A value for each decoded frame, in order of `times` (float64, rising).
 
     `luma` is the mean brightness, 0 to 1. `motion` is the mean absolute difference of brightness to
-    the frame before, 0 to 1 (the first: 0). `change` is how unlike the frame before it is, in the
-    measure that finds cuts. `cuts` are the times of first frames of new shots (never the very first
-    frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), say where
-    what the eye would follow is: centre x, centre y, width, height as shares of the picture, and
-    confidence 0 to 1; NaN where nothing stands out. `shown`: when the first picture comes and when
-    the last one goes; None: not known.
+    the frame before, 0 to 1 (the first: 0). `change` is the distance to the frame before, in the
+    measure of cut detection. `cuts` are the times of first frames of new shots (never the very
+    first frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), locate
+    the subject: centre x, centre y, width, height as shares of the picture, and confidence 0 to 1;
+    NaN without a subject. `shown`: when the first picture comes and when the last one ends; None:
+    unknown.
     """
 
     times: Times
@@ -141,11 +139,9 @@ class VideoFeatures:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioFeatures:
-    """What was heard. Value i of `level` (dBFS, RMS over all channels, -120 for digital silence),
-    `speech` (likelihood 0 to 1) and `novelty` (rise of the spectrum's energy, >= 0) covers
-    `start + i * hop_s` seconds and the hop after. `silences` is of shape (n, 2): start and end of
-    each stretch without sound.
-    """
+    """Value i of `level` (dBFS, RMS over all channels, -120 for digital silence), `speech`
+    (likelihood 0 to 1) and `novelty` (spectral flux, >= 0) covers `start + i * hop_s` seconds and
+    the hop after. `silences` is of shape (n, 2): start and end of each silence."""
 
     start: Seconds
     hop_s: Seconds
@@ -158,10 +154,10 @@ class AudioFeatures:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class MediaFeatures:
-    """All that one decode of a recording gave. They are the same however it was split for decoding.
+    """The features of a recording; they do not depend on how it was split for decoding.
 
-    `duration` is what could be decoded; `partial` says that this is less than the header promised,
-    or that parts were damaged. `version` names the measures: others are not to be compared.
+    `duration` is what could be decoded; `partial`: that is less than the header's, or parts were
+    damaged. Features of different `version` are not comparable.
     """
 
     version: int
@@ -174,10 +170,9 @@ class MediaFeatures:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`estimated`: the source gave times for its line only, and these were spread over it.
-    `ends_sentence` is set on the last word of each, `ends_cue` on the last word of each line of
-    the source, at which a caption may well end.
-    """
+    """`estimated`: the source has times of its line only, which were spread over its words.
+    `ends_sentence` is set on the last word of each sentence, `ends_cue` on the last word of each
+    line of the source, where a caption may end."""
 
     start: Seconds
     end: Seconds
@@ -190,11 +185,10 @@ class Word:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What is said, in order, without overlaps. Empty words with `origin` none say `why`.
+    """Words in order, without overlaps. A transcript of origin `none` has no words, and `why`.
 
-    `encoding` is that of the file it was read from, by IANA's name; `notes` say what was wrong
-    with the file and mended or left out; `undrawn_scripts` are those that captions cannot show
-    because no installed font has them, where somebody has looked.
+    `encoding` is that of its file, by IANA's name; `notes` are the repaired or skipped faults of
+    the file; `undrawn_scripts` are those that captions cannot show for lack of a font, if known.
     """
 
     words: tuple[Word, ...]
@@ -214,7 +208,7 @@ NO_TRANSCRIPT = Transcript(
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """What a recording may be; refusals name the field and its limit."""
+    """The limits of a recording; refusals name the field and its limit."""
 
     max_bytes: int = 8 << 30
     max_duration_s: Seconds = 4 * 3600.0
@@ -227,7 +221,7 @@ class MediaLimits:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Whether this installation can do something, and if not, why."""
+    """Whether this installation supports something, and if not, why."""
 
     available: bool
     detail: str
