@@ -31,6 +31,14 @@ _WORD = re.compile(r"[^\W\d_][\w'-]{3,}")
 log = logging.getLogger("mobula.clipper")
 
 
+MAX_KEYWORDS = 5
+COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text().split())
+SHORTEST, LONGEST = 4, 30
+_KEYWORD = regex.compile(r"[\p{L}\p{M}]++(?:['\u2019-][\p{L}\p{M}]++)*+")
+_SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_MARKS = regex.compile(r"[-'\u2019]")
+
+
 class TextWriter(Protocol):
     """The text model, called on behalf of a tenant (deployments/clients/serve/text_client.py).
     Raises Problems."""
@@ -135,14 +143,6 @@ def _from_model(answer: Mapping[str, Any], template: ClipMetadata, topic: str) -
     tags = tuple(f"#{tag}" for tag in extract_hashtags(text))[:MAX_TAGS] or template.hashtags
     body = re.sub(r"(?:(?<!\s)\s+)?#\w+", "", text).strip()
     return ClipMetadata(template.title, body, tags, str(answer["model"]), {"topic": topic})
-
-
-MAX_KEYWORDS = 5
-COMMON = frozenset(Path(__file__).with_name("common_words.txt").read_text().split())
-SHORTEST, LONGEST = 4, 30
-_KEYWORD = regex.compile(r"[\p{L}\p{M}]++(?:['\u2019-][\p{L}\p{M}]++)*+")
-_SPACELESS = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
-_MARKS = regex.compile(r"[-'\u2019]")
 
 
 def keywords_of(text: str) -> list[str]:

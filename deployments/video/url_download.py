@@ -20,7 +20,7 @@ MAX_REDIRECTS = 5
 WAIT_S = 30.0  # to connect, or between two chunks
 WALL_S = 3600.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TEMPORARY = frozenset({408, 425, 429})  # 4xx that may be gone the next time
+_TEMPORARY = frozenset({408, 425, 429})  # 4xx that a retry may solve
 
 
 class SourceRefused(InvalidRequest):

@@ -19,14 +19,19 @@ from deployments.contracts.media import Seconds, Times, Values
 RATE, HOP, WINDOW = 16_000, 160, 512
 BANDS = 24
 VOICE_HZ, PITCH_HZ = (250.0, 3500.0), (70.0, 400.0)
-FLUX_LAG = 3  # earlier spectra that a new one is compared with
-FLUX_FLOOR = 1e-6  # energy in a band, of full scale, below which changes do not count
+FLUX_LAG = 3  # earlier spectra compared with a new one
+FLUX_FLOOR = 1e-6  # of full scale: changes of a band below it do not count
 AUDIBLE_DB = -70.0
-VOICED = 0.5  # share of a pitch from which a hop counts as voiced
-LEAST_VOICED, MOST_VOICED = 0.2, 0.92  # of a second: talk has consonants, melodies have none
-LEAST_SWING_DB = 2.2
+VOICED = 0.5  # pitch strength of a voiced hop
+MIN_VOICED, MAX_VOICED = 0.2, 0.92  # of a second: talk has consonants, melodies have none
+MIN_SWING_DB = 2.2
 
 Block = NDArray[np.float32]
+
+
+SILENCE_FLOOR_DB = -60.0  # dBFS
+MIN_BELOW_LOUD_DB, MAX_BELOW_LOUD_DB = 20.0, 45.0  # of the threshold
+MIN_SILENCE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +98,9 @@ def speech_probability(frames: SpectralFrames, level: Values) -> Values:
     """Likelihood of speech for each hop, 0 to 1; `level` is the sound's, dBFS."""
     swing = np.sqrt(_mean(np.square(_syllable_swing(frames.voice_db)), 100))
     voiced = _mean((frames.pitch > VOICED).astype(np.float32), 100)
-    has_swing = _logistic(1.5 * (swing - LEAST_SWING_DB))
-    has_mixed_voicing = _logistic(15 * (voiced - LEAST_VOICED)) * _logistic(
-        40 * (MOST_VOICED - voiced)
+    has_swing = _logistic(1.5 * (swing - MIN_SWING_DB))
+    has_mixed_voicing = _logistic(15 * (voiced - MIN_VOICED)) * _logistic(
+        40 * (MAX_VOICED - voiced)
     )
     active = _logistic((_mean(frames.voice_db, 30) - _speech_floor(frames.voice_db)) / 3)
     probability = active * has_swing * has_mixed_voicing
@@ -148,29 +153,27 @@ def _bands() -> NDArray[np.float32]:
     return np.asarray(band[:, None] == np.arange(BANDS), np.float32)
 
 
-FLOOR = -60.0  # dBFS: below this everything is silence
-NEAREST, FARTHEST = 20.0, 45.0  # dB below the loud parts
-SHORTEST_S = 0.2
-
-
 def detect_silence(
-    level: Values, start: Seconds, hop_s: Seconds, shortest_s: Seconds = SHORTEST_S
+    level: Values, start: Seconds, hop_s: Seconds, shortest_s: Seconds = MIN_SILENCE_S
 ) -> Times:
     """Start and end of each silence of `shortest_s` and more, shape (n, 2), in seconds of the
     source. `level` is in dBFS, a value for each hop from `start` on."""
-    quiet = np.concatenate(([False], level < threshold(level), [False]))
+    quiet = np.concatenate(([False], level < silence_threshold(level), [False]))
     edges = np.flatnonzero(quiet[1:] != quiet[:-1]).reshape(-1, 2)
     long = edges[edges[:, 1] - edges[:, 0] >= round(shortest_s / hop_s)]
     return np.asarray(start + long * hop_s, np.float64)
 
 
-def threshold(level: Values) -> float:
+def silence_threshold(level: Values) -> float:
     """The level below which this recording is silent, dBFS."""
     if not level.size:
-        return FLOOR
+        return SILENCE_FLOOR_DB
     quiet_level, loud_level = (float(value) for value in np.percentile(level, (10, 95)))
     midway = (quiet_level + loud_level) / 2
-    return max(FLOOR, min(max(midway, loud_level - FARTHEST), loud_level - NEAREST))
+    return max(
+        SILENCE_FLOOR_DB,
+        min(max(midway, loud_level - MAX_BELOW_LOUD_DB), loud_level - MIN_BELOW_LOUD_DB),
+    )
 
 
 class BlockSums:

@@ -15,7 +15,7 @@ from deployments.video.analysis.audio_features import RATE
 from deployments.video.analysis.decoding import FrameDecoder, first_second
 
 BLOCK_S = 2.0
-LEAST_RATE, MOST_RATE = 4_000, 192_000  # others are resampled
+MIN_RATE, MAX_RATE = 4_000, 192_000  # others are resampled
 JITTER_S = 0.02  # time stamps may be off by this much
 PAST_END_S = 60.0  # a header may be wrong by this much before times count as damaged
 
@@ -61,7 +61,7 @@ class TimelineAudio:
     def _resample(self, frame: Any) -> list[Any]:
         """The frame as planar floats, in the rate and layout of the first frame."""
         if self._resampler is None:
-            self.rate = min(max(frame.sample_rate, LEAST_RATE), MOST_RATE)
+            self.rate = min(max(frame.sample_rate, MIN_RATE), MAX_RATE)
             self._layout = frame.layout
             self.channels = tuple(channel.name for channel in frame.layout.channels)
             self._resampler = self._new_resampler()

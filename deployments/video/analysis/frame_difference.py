@@ -26,6 +26,15 @@ from deployments.video.analysis.frame_signature import (
 LAGS = 8
 
 
+MIN_CHANGE = 0.18  # of the picture
+MIN_RATIO = 3.0
+MIN_MARGIN = 0.1
+NEIGHBOURS = 8
+FLASH_RETURN = 0.4  # of the change at a flash that remains after it
+MIN_KEYFRAME_CHANGE = 0.3
+Rows = NDArray[np.float32]
+
+
 class FrameDifferencer:
     """Holds the last LAGS frames. Entry k-1 of a row is the distance to the frame k before it; NaN:
     there is none."""
@@ -82,16 +91,6 @@ class FrameMeasures:
     def rows(self) -> NDArray[np.float32]:
         """Shape (n, LAGS)."""
         return np.frombuffer(bytes(self._rows), np.float32).reshape(-1, LAGS)
-
-
-MIN_CHANGE = 0.18  # of the picture changes at a cut
-MIN_RATIO = 3.0
-MIN_MARGIN = 0.1
-NEIGHBOURS = 8
-FLASH_RETURN = 0.4  # of the change at a flash is what remains of it afterwards
-MIN_KEYFRAME_CHANGE = 0.3
-
-Rows = NDArray[np.float32]
 
 
 def detect_cuts(rows: Rows) -> NDArray[np.int64]:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONG, SHORT, TILE = 320, 180, 10
-FULL_CHANGE = 24  # a tile this far off (of 255) has changed altogether
-COLOUR_WEIGHT = 2  # colour planes have about half the range of brightness
+FULL_CHANGE = 24  # of 255: a tile with this difference has changed completely
+COLOUR_WEIGHT = 2  # colour planes have about half the range of luma
 
 Picture = NDArray[np.uint8]
 Grid = NDArray[np.int16]

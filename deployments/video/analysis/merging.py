@@ -37,6 +37,9 @@ FAST_VERSION = 1003  # keyframes only: other measures
 MAX_SHORTFALL_S: Seconds = 0.5  # by so much a recording may be shorter than its header says
 
 
+MAX_FACE_GAP_S: Seconds = 1.5
+
+
 def merge(
     info: MediaInfo, parts: Sequence[ChunkFeatures], audio: AudioAnalysis | None
 ) -> MediaFeatures:
@@ -184,9 +187,6 @@ def _box(samples: Sequence[_SubjectSample], number: int) -> Box:
 def _motion_sample(samples: Sequence[_SubjectSample], number: int) -> MotionSample | None:
     picture = samples[number].picture if 0 <= number < len(samples) else None
     return None if picture is None else sample(picture)
-
-
-MAX_FACE_GAP_S: Seconds = 1.5
 
 
 def merge_faces_and_motion(times: Times, boxes: Values, faces: Values, cuts: Times) -> Values:

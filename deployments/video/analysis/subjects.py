@@ -17,13 +17,13 @@ from deployments.video.analysis.frame_signature import Picture
 
 BLOCK = 5  # pixels of the halved picture to a side of a cell
 NOISE = 10  # differences up to this much are noise
-LARGEST_SHIFT = 0.25  # of the picture; a larger one is no camera movement
-MAX_SHOT_CHANGE = 0.3  # of the picture differs beyond noise: the other picture is of another shot
+LARGEST_SHIFT = 0.25  # of the picture; larger shifts are not camera movement
+MAX_SHOT_CHANGE = 0.3  # of the picture; more is another shot
 MIN_GAIN = 0.5  # mean per pixel of a cell that distinguishes a better fit from noise
-MIN_MOVEMENT = 2.5  # summed difference in a cell, mean per pixel, that counts as movement
+MIN_MOVEMENT = 2.5  # mean difference per pixel of a cell
 SLOW_CONFIDENCE = 0.6
 STILL_CONFIDENCE = 0.3
-MIN_CONCENTRATION = 0.7  # of what stands out in a still picture lies in one place
+MIN_CONCENTRATION = 0.7  # of the salience of a still picture, in one place
 ROUNDS = 6
 
 Plane = NDArray[np.int16]

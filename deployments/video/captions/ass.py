@@ -17,7 +17,7 @@ from deployments.video.captions.grouping import CaptionCue, Line
 from deployments.video.captions.styles import CaptionStyle, SafeArea, safe_area
 from deployments.video.captions.words import TimedText
 
-_JOINER = "\u2060"  # drawn by no font; it parts a backslash from the letter that gives it meaning
+_JOINER = "\u2060"  # invisible; it separates a backslash from the letter after it
 _MAX_GAP_S = 0.25
 _POP_MS = 120
 _AUTO_DIRECTION = -1

@@ -17,7 +17,7 @@ import regex
 
 FONTS = Path(__file__).parent / "fonts"
 _CJK = "noto_cjk_sans_jp_bold"  # the package
-_ORDER = ("Inter-", "", "NotoSans", "NotoSansCJK", "NotoEmoji")  # beginnings of files' names
+_ORDER = ("Inter-", "", "NotoSans", "NotoSansCJK", "NotoEmoji")  # prefixes of file names
 _CLUSTER = regex.compile(r"\X")
 _SUFFIXES = {".otf", ".ttc", ".ttf"}
 _INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")

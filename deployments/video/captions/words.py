@@ -14,14 +14,14 @@ import regex
 
 from deployments.contracts.media import Seconds, Word
 
-LONGEST_WORD = 300  # characters; what is beyond is cut off
+LONGEST_WORD = 300  # characters; longer words are truncated
 SHORTEST_S = 0.04
-MIN_INSIDE = 0.5  # share of a word that has to lie within the clip; others are dropped
+MIN_INSIDE = 0.5  # of a word's duration; others are dropped
 SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _CONTROL = regex.compile(
     r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
 )
-# A letter of Thai or Lao with the vowels that are written before and after it: no line ends within.
+# A letter of Thai or Lao with the vowels written before and after it, which no line end splits.
 SYLLABLE = (
     r"[\u0e40-\u0e44\u0ec0-\u0ec4]?\X[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3]*"
 )
@@ -71,17 +71,15 @@ class Timeline:
                 first <= start < last if end <= start else high - low >= MIN_INSIDE * (end - start)
             )
             if inside and (clip_times is None or high - low > best):
-                best, clip_times = (
-                    high - low,
-                    (offset + low - first, offset + max(low, high) - first),
-                )
+                best = high - low
+                clip_times = (offset + low - first, offset + max(low, high) - first)
             offset += last - first
         return clip_times
 
 
 def segments(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
     """The text of the words within the clip, in order, without overlaps."""
-    timed = [segment for word in words for segment in _pieces_of_word(word, timeline)]
+    timed = [segment for word in words for segment in _segments_of_word(word, timeline)]
     timed.sort(key=lambda segment: segment.start)
     return _mark_glued(_without_overlaps(timed, timeline.duration))
 
@@ -114,7 +112,7 @@ def clusters(text: str) -> list[str]:
     return list(_CLUSTER.findall(text))
 
 
-def _pieces_of_word(word: Word, timeline: Timeline) -> list[TimedText]:
+def _segments_of_word(word: Word, timeline: Timeline) -> list[TimedText]:
     if not (math.isfinite(word.start) and math.isfinite(word.end)):
         return []
     clip_times = timeline.to_clip_time(word.start, max(word.start, word.end))

@@ -22,11 +22,11 @@ _TOLERANCE = 0.005
 _DEAD_ZONE = 0.1  # of the crop, to either side
 _MARGIN = 0.05  # of the crop, between the subject and its edges, if possible
 _OUTLIER_SHARE = 0.01  # of the moments, at either end
-_MIN_HELD = 0.75  # of the moments that the crop has to hold
+_MIN_HELD = 0.75  # of the moments in which the crop contains the subject
 _MIN_KNOWN = 0.5  # of the samples
-_CLOSE_UP = (0.8, 1.5)  # crops wide: what fills the crop need not be wholly inside
+_CLOSE_UP = (0.8, 1.5)  # widths of the crop
 _OFF_CENTRE = 0.15  # of the crop, between the middles of a close-up and the crop
-_LAST_S = 0.001  # how long before a cut the last place of a shot is
+_LAST_S = 0.001  # between the last position of a shot and the cut
 Line = NDArray[np.float64]
 
 

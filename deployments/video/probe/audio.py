@@ -18,7 +18,7 @@ from deployments.video.sandbox.inputs import open_media
 WINDOWS = 24
 WINDOW_S = 5.0  # of each window; up to two minutes, a recording is decoded completely
 MIN_PEAK = 10 ** (-60 / 20)  # of full scale; quieter sound counts as silence
-CPU_S, WALL_S = 6.0, 15.0  # then the tracks that are left stay unknown
+CPU_S, WALL_S = 6.0, 15.0  # then the pending tracks stay unknown
 _INTERLEAVE_S = 3.0  # tracks are interleaved by less
 
 

@@ -17,7 +17,7 @@ from deployments.video.probe.duration import since_start
 
 HEAD_PACKETS = 300
 PICTURE_PACKETS = 1_200
-_MAX_REORDERED = 16  # the most pictures that H.264 and HEVC hold back
+_MAX_REORDERED = 16  # the maximum number of pictures that H.264 and HEVC reorder
 _TRANSFERS: dict[int, Hdr] = {16: "pq", 18: "hlg"}  # ITU-T H.273, table 3
 _MAX_SAR = Fraction(10)
 

@@ -21,7 +21,7 @@ from deployments.video.ranking.grid import STEP_S, Grid
 
 NEIGHBOURHOOD_S = 90.0
 MIN_LEVEL_DB = -60.0  # quieter sound counts as silence
-USUAL_QUANTILE = 0.35  # quantile of the neighbourhood: other moments in it do not count
+USUAL_QUANTILE = 0.35  # of the neighbourhood, so that other highlights in it do not count
 FULL_LIVELINESS_DB = 2.0  # mean change of the level in half a second; constant music has less
 MAX_STEP_DB = 6.0
 MIN_RISE_DB = 2.0  # the smallest rise that counts as one deviation

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Curve = NDArray[np.float64]
 
-MAX_DEVIATION = 8.0  # deviations; beyond it more is not better
+MAX_DEVIATION = 8.0  # in deviations; more is not better
 HALF_SCORE_DEVIATION = 2.0  # deviations that give a sub-score of one half
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 

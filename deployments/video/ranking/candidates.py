@@ -17,11 +17,11 @@ from deployments.video.ranking.grid import STEP_S
 from deployments.video.ranking.signals import Signals
 
 CONTEXT_S = 12.0
-LOCAL_WEIGHT = 0.6  # what lies around counts this much against the whole recording's usual
-CUT_POINT_BONUS = 0.05  # what a border of quality 1 adds
+LOCAL_WEIGHT = 0.6  # of the surroundings, against the median of the recording
+CUT_POINT_BONUS = 0.05  # for a cut point of quality 1
 MAX_PAIRS = 600_000
 SLACK_S = 1e-6
-LENGTHS = 33  # tried for a beginning without an end in reach
+LENGTHS = 33  # tried for a start without an end in reach
 
 Array = NDArray[np.float64]
 

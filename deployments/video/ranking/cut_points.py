@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from deployments.contracts.media import MediaFeatures
 from deployments.video.ranking.sentences import Sentence
 
-MIN_CLEARANCE_S = 0.085  # over 80 ms: a millisecond is lost to rounding
-LEAD_S = 0.2  # of quiet before the first word
+MIN_CLEARANCE_S = 0.085  # 80 ms, and some for rounding
+LEAD_S = 0.2  # of silence before the first word
 TAIL_S = 0.3  # and after the last
 FREE_STEP_S = 0.5
-MAX_GAP_S = 4.0  # a longer stretch without a good point gets the next best ones
+MAX_GAP_S = 4.0  # a longer gap between good points gets the next best ones
 SENTENCE, SILENCE, CUT, PAUSE, FREE, NARROW = 1.0, 0.7, 0.7, 0.4, 0.2, 0.0
 
 Spans = NDArray[np.float64]

@@ -10,7 +10,7 @@ from deployments.video.ranking.grid import STEP_S
 from deployments.video.ranking.sentences import Sentence
 from deployments.video.ranking.signals import Signals
 
-MIN_DEVIATION = 1.0  # deviations that are worth a line
+MIN_DEVIATION = 1.0  # that is reported
 MAX_QUOTES = 3
 MAX_EXCERPT = 160  # characters
 MAX_QUOTE = 60

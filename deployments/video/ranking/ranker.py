@@ -20,7 +20,7 @@ from deployments.video.ranking.selection import drop_mid_word, evenly_spaced, no
 from deployments.video.ranking.sentences import Sentence, sentences_of
 from deployments.video.ranking.signals import Signals, signals_of
 
-POOL_FACTOR = 3  # candidates scored for each clip asked for
+POOL_FACTOR = 3  # candidates scored for each requested clip
 SHORTEST_S = 0.1
 MAX_HOLD_BEFORE_S = 3.0  # of sound before the first picture, which is held for so long
 MAX_HOLD_AFTER_S = 0.4  # of sound after the last one; render/span.py holds it a little longer

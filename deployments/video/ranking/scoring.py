@@ -14,7 +14,7 @@ from deployments.video.ranking.grid import STEP_S
 from deployments.video.ranking.sentences import Sentence
 from deployments.video.ranking.signals import WEIGHTS, Signals
 
-MAX_CERTAINTY = 0.5  # of certainty that a signal of weight 1 can give
+MAX_CERTAINTY = 0.5  # that a signal of weight 1 contributes
 OPENING_S = 3.0
 OPENING_WEIGHT = 0.03
 PAUSE_WEIGHT = 0.02

@@ -8,7 +8,7 @@ from deployments.video.ranking.hooks import Hook, hook_of
 
 ENDINGS = tuple(".!?…。！？؟।")
 PAUSE_S = 1.0  # a longer one ends a sentence, whatever its punctuation
-MAX_WORDS = 60  # words: beyond it, captions without punctuation are cut into pieces
+MAX_WORDS = 60  # of a sentence; longer texts without punctuation are split
 
 
 @dataclass(frozen=True, slots=True)

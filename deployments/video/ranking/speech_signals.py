@@ -8,8 +8,8 @@ from deployments.video.ranking.sentences import Sentence
 
 RATE_WINDOW_S = 6.0
 HOOK_WINDOW_S = 2.0
-MIN_FASTER = 1.5  # characters a second that count as one deviation at least
-KEYWORD_DEVIATION = 6.0  # deviations that a sentence with an asked-for word is worth
+MIN_FASTER = 1.5  # characters a second, at least one deviation
+KEYWORD_DEVIATION = 6.0  # of a sentence with a requested keyword
 
 
 def speech_signals(

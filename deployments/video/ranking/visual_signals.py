@@ -11,9 +11,9 @@ from deployments.contracts.media import VideoFeatures
 from deployments.video.ranking.calibration import Curve, deviations, smooth, trailing_quantile
 from deployments.video.ranking.grid import Grid
 
-MOTION_FLOOR = 0.0005  # mean difference of brightness; less is noise of the picture
+MOTION_FLOOR = 0.0005  # mean difference of brightness; less is noise
 NEIGHBOURHOOD_S = 60.0
-MIN_SPEED = 0.08  # widths of the picture a second that count as one deviation at least
+MIN_SPEED = 0.08  # widths of the picture a second, at least one deviation
 NO_SUBJECT_WEIGHT = 0.15
 MIN_CUT_GAP_S = 0.4
 CUT_WINDOW_S = 5.0

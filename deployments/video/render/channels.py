@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 SILENT_DB = -120.0
-AUDIBLE_DB = -55.0  # RMS: below, a channel says nothing about the other
+AUDIBLE_DB = -55.0  # RMS; quieter channels are not compared
 ONE_SIDED_DB = 35.0  # no stereo microphone keeps its channels so far apart
-CANCELLATION_DB = 15.0  # unrelated channels lose 3 dB when they are added, equal ones nothing
+CANCELLATION_DB = 15.0  # lost in mono; unrelated channels lose 3 dB, equal ones nothing
 _RMS = re.compile(r"^\[Parsed_astats\S* @ \w+\] RMS level dB: (\S+)", re.MULTILINE)
 
 Repair = Literal["left", "right", "invert"]

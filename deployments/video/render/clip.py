@@ -41,6 +41,10 @@ from deployments.video.sandbox.inputs import ffmpeg_input
 OnProgress = Callable[[float], None]
 
 
+MAX_ROUNDS = 2
+CLOSE_LU = 0.3
+
+
 def render(
     plan: ClipPlan,
     source: MediaSource,
@@ -154,10 +158,6 @@ def _rendered_file(
 def _delete(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
-
-
-MAX_ROUNDS = 2
-CLOSE_LU = 0.3  # LU
 
 
 def find_gain(plan: ClipPlan, info: MediaInfo, span: Span, workspace: Workspace) -> Gain:

@@ -10,7 +10,7 @@ _RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "x2rgb", "x
 _FEWER_CHROMA = ("420", "422", "411", "410", "440", "nv", "p0", "p2", "yuyv", "uyvy", "yvyu", "y2")
 _BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
 _TRANSFER = {"pq": "smpte2084", "hlg": "arib-std-b67"}
-WHITE_NITS = 203  # what HDR shows paper white at (ITU-R BT.2408); it becomes SDR's white
+WHITE_NITS = 203  # HDR's diffuse white (ITU-R BT.2408), which becomes SDR's white
 Stream = Any
 
 

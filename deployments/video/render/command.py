@@ -23,6 +23,12 @@ from deployments.video.render.video_filters import VideoOutput, build_outputs, w
 from deployments.video.render.workspace import Workspace
 from deployments.video.sandbox.inputs import ffmpeg_options, input_name
 
+_PRESETS: Mapping[Quality, str] = {"draft": "superfast", "standard": "veryfast", "final": "medium"}
+_NVENC: Mapping[Quality, str] = {"draft": "p2", "standard": "p4", "final": "p6"}
+_CRF: Mapping[Quality, int] = {"draft": 23, "standard": 21, "final": 19}
+_KEYFRAME_S = 2
+Options = dict[str, str | int]
+
 
 @dataclass(frozen=True, slots=True)
 class RenderCommand:
@@ -103,13 +109,6 @@ def _video_outputs(
     prepared = trim_and_resample(span.lead, span.duration, True, span.repair)
     sound = nodes(source[str(track.index)], (*prepared, *gain_filters(gain)))
     return waveform_filter(split_audio(sound, len(plan.outputs)), span, plan.outputs, stem)
-
-
-_PRESETS: Mapping[Quality, str] = {"draft": "superfast", "standard": "veryfast", "final": "medium"}
-_NVENC: Mapping[Quality, str] = {"draft": "p2", "standard": "p4", "final": "p6"}
-_CRF: Mapping[Quality, int] = {"draft": 23, "standard": 21, "final": 19}
-_KEYFRAME_S = 2
-Options = dict[str, str | int]
 
 
 def video_options(plan: ClipPlan, rate: Fraction, threads: int) -> Options:

@@ -108,14 +108,10 @@ def _crop_path(framing: Framing, start: Seconds, rate: Fraction) -> Callable[[in
         previous = keyframes[after - 1]
         if after == len(keyframes) or keyframes[after].jump:
             return _clamp(framing, previous.x, previous.y)
-        share = (frame - frame_numbers[after - 1]) / (
-            frame_numbers[after] - frame_numbers[after - 1]
-        )
-        next_keyframe = keyframes[after]
-        x, y = (
-            previous.x + share * (next_keyframe.x - previous.x),
-            previous.y + share * (next_keyframe.y - previous.y),
-        )
+        first, last = frame_numbers[after - 1], frame_numbers[after]
+        share, following = (frame - first) / (last - first), keyframes[after]
+        x = previous.x + share * (following.x - previous.x)
+        y = previous.y + share * (following.y - previous.y)
         return _clamp(framing, x, y)
 
     return position_of

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 
 QUIET_LUFS = -55.0  # below, there is only noise, which is not amplified
-SILENT_DBTP = -60.0  # dBTP: what is not even that loud anywhere is silence
-MAX_GAIN_DB = 30.0  # dB
-CEILING_DBTP = -2.0  # dBTP before AAC, which overshoots by up to 1.7 dB (notes D)
+SILENT_DBTP = -60.0  # a lower peak is silence
+MAX_GAIN_DB = 30.0
+CEILING_DBTP = -2.0  # before AAC, which overshoots by up to 1.7 dB
 HARD_LIMITING_DB = (
     3.0  # dB above the ceiling: from here on limiting costs loudness that must be made up for
 )

@@ -34,7 +34,7 @@ EARLY_S = 0.5  # likewise a missing end
 SOUND_TOLERANCE_S = 0.1  # sound that begins so soon after the wanted time is complete
 _NO_PICTURE = "The recording has no picture in the clip's span."
 _DISCONTINUOUS = ("mpegts", "mpeg", "ogg")
-HELD_S = 0.5  # so long the last picture is held if its sound continues
+HELD_S = 0.5  # how long the last picture is held while its sound continues
 
 
 @dataclass(frozen=True, slots=True)

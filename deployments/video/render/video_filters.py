@@ -28,6 +28,10 @@ THUMBNAILS = 5
 _FIRST_SHARE, _LAST_SHARE = 0.1, 0.8  # of the clip, between which thumbnails are taken
 
 
+_WAVE = "0x4CC3FF"
+_WAVE_SHARE = 3  # the wave takes one part in three of the height
+
+
 @dataclass(frozen=True, slots=True)
 class VideoOutput:
     """`picture` is encoded, `candidates` are frames to choose a thumbnail from; `files` (name:
@@ -131,10 +135,6 @@ def _thumbnail_candidates(source: Stream, number: int) -> Stream:
 
 def _rate_text(rate: Fraction) -> str:
     return f"{rate.numerator}/{rate.denominator}"
-
-
-_WAVE = "0x4CC3FF"
-_WAVE_SHARE = 3  # the wave takes one part in three of the height
 
 
 def waveform_filter(

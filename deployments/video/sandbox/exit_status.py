@@ -15,7 +15,7 @@ from deployments.video.sandbox.confine import FAILED, NOT_CONFINED
 from deployments.video.sandbox.limits import ChildLimits, CompletedChild, SandboxedCommand
 
 logger = logging.getLogger("mobula.clipper")
-# Whoever ends a cluster signals every process of it: that is no fault of the recording.
+# The end of a cluster signals every process of it, which is no fault of the recording.
 _EXTERNAL_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _FFMPEG_TERMINATED = 255  # it catches such signals, and exits with this status
 _NO_SPACE = "No space left on device"

@@ -8,8 +8,8 @@ from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.notes import Notes
 
 MAX_CUES = 50_000
-MAX_TEXT = 20_000  # characters of one cue or word; what is beyond is cut off
-UNKNOWN = float("inf")  # the end of a cue whose source does not say it
+MAX_TEXT = 20_000  # characters of one cue or word; longer ones are truncated
+UNKNOWN = float("inf")  # the end of a cue whose source has none
 _READING_CHARS_PER_S = 14.0  # for the duration of a line without an end
 _LONGEST_S = 8.0
 
@@ -62,9 +62,6 @@ def _presumed_end(cue: TranscriptCue, following: Seconds) -> Seconds:
         if following < UNKNOWN
         else min(cue.start + 0.5 + text / _READING_CHARS_PER_S, longest)
     )
-
-
-__all__ = ["TranscriptRefused", "check_size"]
 
 
 def check_size(field: str, got: int, limit: int) -> None:

@@ -32,8 +32,8 @@ _LEGACY = {
     "cp932": "shift_jis", "euc_jp": "euc-jp", "gb18030": "gb18030", "big5": "big5",
     "cp949": "euc-kr", "koi8_r": "koi8-r",
 }  # fmt: skip
-# The letters beyond ASCII of languages that are written in each of these, which look alike to a
-# detector: its best guess among them is as good as chance.
+# The letters beyond ASCII of the languages of each encoding. A detector cannot distinguish these
+# encodings: its guess among them is as good as chance.
 _ALPHABETS: dict[str, tuple[str, ...]] = {
     "cp1252": (
         "éèêëàâçîïôùûüœ", "äöüß", "áéíóúñü", "áâãàçéêíóôõú", "àèéìòù", "åäöæøé", "áéíóúýþæöð",

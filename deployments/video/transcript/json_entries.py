@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deployments.contracts.media import Seconds
+from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_CUES,
     MAX_TEXT,
     UNKNOWN,
     TimedLine,
     TranscriptCue,
-    TranscriptRefused,
     check_size,
 )
 from deployments.video.transcript.notes import Notes

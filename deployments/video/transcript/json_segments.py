@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployments.contracts.media import Seconds
+from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.alignment import align
 from deployments.video.transcript.cues import (
     MAX_CUES,
@@ -24,7 +25,6 @@ from deployments.video.transcript.cues import (
     UNKNOWN,
     TimedLine,
     TranscriptCue,
-    TranscriptRefused,
     check_size,
 )
 from deployments.video.transcript.json_entries import (
@@ -35,6 +35,9 @@ from deployments.video.transcript.json_entries import (
 )
 from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.times import number
+
+_MAX_FAILED_LINES = 20  # lines of which one has to be JSON
+_BROKEN = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +168,12 @@ _SHAPES = {
     "events": _from_events,
 }
 
-_MAX_FAILED_LINES = 20  # lines of which one has to be JSON
-
 
 def loads(text: str, notes: Notes) -> Any:
     """The JSON value; NaN and Infinity are null. For JSON Lines the list of the lines' values.
     Raises TranscriptRefused."""
     value = _parse_value(text)
     return value if value is not _BROKEN else _parse_lines(text, notes)
-
-
-_BROKEN = object()
 
 
 def _parse_value(text: str) -> Any:

@@ -13,12 +13,12 @@ from statistics import median
 from typing import Literal, get_args
 
 from deployments.contracts.media import Seconds, Transcript, Word
+from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_TEXT,
     UNKNOWN,
     TimedLine,
     TranscriptCue,
-    TranscriptRefused,
     bound_cues,
     check_size,
 )
@@ -36,6 +36,10 @@ MAX_BYTES = 5 << 20
 EMPTY = "the transcript holds no words"
 
 __all__ = ["EMPTY", "MAX_BYTES", "MAX_TEXT", "Kind", "Origin", "parse_transcript"]
+
+
+SLOWEST_S = 20.0  # more than any word takes; 20 ms are the shortest
+MILLISECOND = 0.001
 
 
 def parse_transcript(
@@ -86,10 +90,6 @@ def _kind(text: str) -> Kind:
     if beginning.startswith("WEBVTT"):
         return "vtt"
     return "json" if beginning[:1] in ("{", "[") else "srt"
-
-
-SLOWEST_S = 20.0  # more than any word takes; 20 ms are the shortest
-MILLISECOND = 0.001
 
 
 def in_seconds(

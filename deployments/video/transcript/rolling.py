@@ -14,7 +14,7 @@ from deployments.video.transcript.text import strip_markup
 from deployments.video.transcript.times import clock
 
 TRANSITION_S = 0.021  # the duration of a cue that only moves lines up
-_GAP_S = 0.1  # between two cues one of which rolls on
+_GAP_S = 0.1  # at most between a cue and its repetition
 _STAMP = regex.compile(r"<((?:\d{1,4}:)?\d{1,3}:\d{1,2}[.,]\d{1,6})>")
 
 

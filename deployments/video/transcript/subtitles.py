@@ -8,11 +8,11 @@ their time grows with the square of the number of blank lines.
 
 import regex
 
+from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_CUES,
     MAX_TEXT,
     TranscriptCue,
-    TranscriptRefused,
     check_size,
 )
 from deployments.video.transcript.notes import Notes

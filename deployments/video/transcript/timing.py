@@ -16,7 +16,7 @@ from deployments.video.transcript.text import ends_sentence, strip_markup, words
 
 PAUSE_S = 0.8  # a longer one ends a sentence
 SHORTEST_S = 0.02
-MIN_WORDS_PER_LINE = 2.0  # on average; below it, lines say nothing about where a caption may end
+MIN_WORDS_PER_LINE = 2.0  # on average; shorter lines do not mark caption ends
 LONGEST_S = 2.5  # aligners stretch the last word before a silence
 
 

@@ -43,10 +43,10 @@ from deployments.video.uploads.upload import (
 
 LIFE_S = 2 * 86_400.0
 LOCK_S = 60.0
-PART_BYTES = 32 << 20  # a killed server loses at most so much of a request
+PART_BYTES = 32 << 20  # a killed server loses less than this of a request
 MAX_OPEN = 100  # of one tenant
 SWEEP_ROWS = 200
-GRACE_S = 86_400.0  # an expired upload answers 410; so much later its row is deleted
+GRACE_S = 86_400.0  # between the expiry of an upload (410) and the deletion of its row
 OCTETS = "application/octet-stream"
 
 

@@ -13,8 +13,8 @@ from deployments.video.analysis.audio_features import (
     SpectralFrames,
     SpectrumAnalyzer,
     detect_silence,
+    silence_threshold,
     speech_probability,
-    threshold,
 )
 
 Sound = NDArray[np.float32]
@@ -74,7 +74,7 @@ def test_a_short_gap_is_no_silence() -> None:
 def test_silence_is_relative_to_the_recording(
     level: list[float], lowest: float, highest: float
 ) -> None:
-    assert lowest <= threshold(np.array(level, np.float32)) <= highest
+    assert lowest <= silence_threshold(np.array(level, np.float32)) <= highest
 
 
 @given(st.sampled_from((8000, 11_025, 22_050, 44_100, 48_000)), st.integers(0, 5), st.data())
