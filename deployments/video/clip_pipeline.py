@@ -8,7 +8,7 @@ files are stored by then. Making a clip again overwrites the same files.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from deployments.contracts.clips import (
     RenderedFile,
 )
 from deployments.contracts.media import MediaSource, Transcript, VideoFeatures
-from deployments.video.analysis_cache import VideoAnalyzer
+from deployments.video.analysis_cache import ProgressCallback, VideoAnalyzer
 from deployments.video.captions import captions, omission_reason
 from deployments.video.captions.styles import NONE
 from deployments.video.clip_context import ClipContext
@@ -43,7 +43,6 @@ POLL_S = 0.5
 MEDIA_TYPES = {"video": "video/mp4", "thumbnail": "image/jpeg"}
 SUBTITLES = (("srt", "application/x-subrip"), ("vtt", "text/vtt"))
 
-ProgressCallback = Callable[[float], Awaitable[None]]
 Encoder = Literal["x264", "nvenc"]
 
 

@@ -55,19 +55,18 @@ def tiles(picture: Picture, colours: Picture) -> Tiles:
 
 
 def with_neighbourhood(value: Grid) -> Tiles:
-    return Tiles(
-        value, _neighbourhood_extreme(value, np.minimum), _neighbourhood_extreme(value, np.maximum)
-    )
+    low, high = (neighbourhood_extreme(value, each) for each in (np.minimum, np.maximum))
+    return Tiles(value, low, high)
 
 
-def _neighbourhood_extreme(value: Grid, extreme: np.ufunc) -> Grid:
-    """The extreme of each tile's 3x3 neighbourhood, rows first, then columns."""
-    horizontal = value.copy()
-    extreme(horizontal[:, :, 1:], value[:, :, :-1], out=horizontal[:, :, 1:])
-    extreme(horizontal[:, :, :-1], value[:, :, 1:], out=horizontal[:, :, :-1])
+def neighbourhood_extreme(values: Grid, extreme: np.ufunc) -> Grid:
+    """The extreme of each value's 3x3 neighbourhood, of shape (..., rows, columns)."""
+    horizontal = values.copy()
+    extreme(horizontal[..., 1:], values[..., :-1], out=horizontal[..., 1:])
+    extreme(horizontal[..., :-1], values[..., 1:], out=horizontal[..., :-1])
     both = horizontal.copy()
-    extreme(both[:, 1:], horizontal[:, :-1], out=both[:, 1:])
-    extreme(both[:, :-1], horizontal[:, 1:], out=both[:, :-1])
+    extreme(both[..., 1:, :], horizontal[..., :-1, :], out=both[..., 1:, :])
+    extreme(both[..., :-1, :], horizontal[..., 1:, :], out=both[..., :-1, :])
     return both
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.video.analysis.frame_signature import Picture
+from deployments.video.analysis.frame_signature import Picture, neighbourhood_extreme
 
 BLOCK = 5  # pixels of the halved picture to a side of a cell
 NOISE = 10  # differences up to this much are noise
@@ -105,7 +105,7 @@ def _movement(now: MotionSample, other: MotionSample) -> Cells:
     """How much of each cell moved between the two pictures, without the camera's movement."""
     down, right = shift(now, other)
     shifted = np.roll(other.plane, (down, right), (0, 1))
-    low, high = _extreme(shifted, np.minimum), _extreme(shifted, np.maximum)
+    low, high = (neighbourhood_extreme(shifted, each) for each in (np.minimum, np.maximum))
     outside = np.maximum(now.plane - high, low - now.plane)
     residual = np.maximum(outside - NOISE, 0)
     _clear_edges(residual, down, right)
@@ -121,16 +121,6 @@ def _clear_edges(plane: Plane, down: int, right: int) -> None:
     plane[rows + min(down, 0) - 1 :] = 0
     plane[:, : max(right, 0) + 1] = 0
     plane[:, columns + min(right, 0) - 1 :] = 0
-
-
-def _extreme(plane: Plane, extreme: np.ufunc) -> Plane:
-    horizontal = plane.copy()
-    extreme(horizontal[:, 1:], plane[:, :-1], out=horizontal[:, 1:])
-    extreme(horizontal[:, :-1], plane[:, 1:], out=horizontal[:, :-1])
-    both = horizontal.copy()
-    extreme(both[1:], horizontal[:-1], out=both[1:])
-    extreme(both[:-1], horizontal[1:], out=both[:-1])
-    return both
 
 
 def _cells(plane: NDArray[np.generic]) -> Cells:

@@ -18,7 +18,7 @@ from deployments.video.render.span import find_span
 from deployments.video.render.video_filters import compose, frames
 from deployments.video.render.workspace import Workspace, link_or_copy, open_workspace
 from deployments.video.sandbox import Cancel
-from deployments.video.sandbox.inputs import ffmpeg_options, input_name
+from deployments.video.sandbox.inputs import INPUT_OPTIONS, input_name
 
 log = logging.getLogger("mobula.clipper")
 _OUTPUT_NUMBER = re.compile(r"c\d+o(\d+)\.mp4")
@@ -84,7 +84,7 @@ def compute_ssim(
     source = input_node(span, workspace)
     pictures = frames(source[str(info.video.index)], info.video, span)
     reference, files = compose(pictures, info.video, span, output, stem)
-    finished = ffmpeg.input(input_name(file), **ffmpeg_options())["v:0"]
+    finished = ffmpeg.input(input_name(file), **INPUT_OPTIONS)["v:0"]
     outputs = [ffmpeg.filter([finished, reference], "ssim").output("-", f="null")]
     track = sound_of(info)
     if track is not None:  # MPEG-TS is timed from the earliest stream in use: use the same ones

@@ -66,11 +66,3 @@ def nodes(source: Any, filters: Sequence[Filter]) -> Any:
     for name, options in filters:
         source = source.filter(name, **options)
     return source
-
-
-def split_audio(source: Any, number: int) -> Sequence[Any]:
-    """`number` copies of a stream."""
-    if number == 1:
-        return (source,)
-    split = source.filter_multi_output("asplit", number)
-    return tuple(split[each] for each in range(number))

@@ -12,16 +12,15 @@ from deployments.video.probe.tracks import sound_of
 from deployments.video.render.audio_filters import (
     gain_filters,
     nodes,
-    split_audio,
     to_filter_string,
     trim_and_resample,
 )
-from deployments.video.render.layout import Stream
+from deployments.video.render.layout import Stream, split_stream
 from deployments.video.render.loudness import Gain
 from deployments.video.render.span import Span
 from deployments.video.render.video_filters import VideoOutput, build_outputs, waveform_filter
 from deployments.video.render.workspace import Workspace
-from deployments.video.sandbox.inputs import ffmpeg_options, input_name
+from deployments.video.sandbox.inputs import INPUT_OPTIONS, input_name
 
 _PRESETS: Mapping[Quality, str] = {"draft": "superfast", "standard": "veryfast", "final": "medium"}
 _NVENC: Mapping[Quality, str] = {"draft": "p2", "standard": "p4", "final": "p6"}
@@ -81,7 +80,7 @@ def input_node(span: Span, workspace: Workspace) -> Stream:
     counts from the keyframe."""
     import ffmpeg
 
-    options = ffmpeg_options() | {"threads": str(workspace.threads)}
+    options = {**INPUT_OPTIONS, "threads": str(workspace.threads)}
     if span.seek > 0:
         options["ss"] = f"{span.seek:.6f}"
     return ffmpeg.input(
@@ -108,7 +107,9 @@ def _video_outputs(
         raise NoMedia()
     prepared = trim_and_resample(span.lead, span.duration, True, span.repair)
     sound = nodes(source[str(track.index)], (*prepared, *gain_filters(gain)))
-    return waveform_filter(split_audio(sound, len(plan.outputs)), span, plan.outputs, stem)
+    return waveform_filter(
+        split_stream(sound, len(plan.outputs), "asplit"), span, plan.outputs, stem
+    )
 
 
 def video_options(plan: ClipPlan, rate: Fraction, threads: int) -> Options:

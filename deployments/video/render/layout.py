@@ -64,10 +64,11 @@ def blur_fit_filters(source: Stream, track: VideoTrack, output: OutputPlan) -> S
     return background.overlay(foreground, x=position.x, y=position.y)
 
 
-def split_stream(source: Stream, number: int) -> Sequence[Stream]:
+def split_stream(source: Stream, number: int, kind: str = "split") -> Sequence[Stream]:
+    """`number` copies of a stream; `kind` is "asplit" for sound."""
     if number == 1:
         return (source,)
-    split = source.filter_multi_output("split", number)
+    split = source.filter_multi_output(kind, number)
     return tuple(split[each] for each in range(number))
 
 

@@ -31,20 +31,10 @@ def input_name(name: str) -> str:
     return f"file:{name}"
 
 
-def ffmpeg_options() -> dict[str, str]:
-    """Input options by name, for a graph builder: `ffmpeg.input(input_name(name), **these)`."""
-    return dict(INPUT_OPTIONS)
-
-
 def ffmpeg_input(name: str) -> list[str]:
     """The part of an ffmpeg command that opens `name`; `-ss` and the like precede it."""
     options = [word for key, value in INPUT_OPTIONS.items() for word in (f"-{key}", value)]
     return [*options, "-i", input_name(name)]
-
-
-def av_options() -> dict[str, str]:
-    """The same for `av.open(input_name(name), options=...)`; see also `open_media`."""
-    return dict(INPUT_OPTIONS)
 
 
 def open_media(name: str, threads: int = 1) -> Any:
@@ -60,7 +50,7 @@ def open_media(name: str, threads: int = 1) -> Any:
     with Path(name).open("rb"):
         pass
     try:
-        container = av.open(source, options=av_options(), metadata_errors="replace")
+        container = av.open(source, options=dict(INPUT_OPTIONS), metadata_errors="replace")
     except MemoryError as error:  # what demuxers say to one stream too many
         raise MediaTooLarge("max_streams", MAX_STREAMS) from error
     except (av.FFmpegError, ValueError, EOFError) as error:

@@ -14,7 +14,7 @@ from unicodedata import category
 import regex
 from charset_normalizer import from_bytes
 
-from deployments.video.transcript.notes import Notes
+from deployments.video.transcript.cues import Notes
 
 SAMPLE_BYTES = 16 << 10
 _MARKS = (

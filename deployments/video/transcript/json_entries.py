@@ -13,11 +13,11 @@ from deployments.video.transcript.cues import (
     MAX_CUES,
     MAX_TEXT,
     UNKNOWN,
+    Notes,
     TimedLine,
     TranscriptCue,
     check_size,
 )
-from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.times import number
 
 MAX_WORDS = 200_000

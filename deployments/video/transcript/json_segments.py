@@ -23,6 +23,7 @@ from deployments.video.transcript.cues import (
     MAX_CUES,
     MAX_TEXT,
     UNKNOWN,
+    Notes,
     TimedLine,
     TranscriptCue,
     check_size,
@@ -33,7 +34,6 @@ from deployments.video.transcript.json_entries import (
     words,
     words_alone,
 )
-from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.times import number
 
 _MAX_FAILED_LINES = 20  # lines of which one has to be JSON

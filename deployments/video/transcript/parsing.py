@@ -17,6 +17,7 @@ from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_TEXT,
     UNKNOWN,
+    Notes,
     TimedLine,
     TranscriptCue,
     bound_cues,
@@ -25,7 +26,6 @@ from deployments.video.transcript.cues import (
 from deployments.video.transcript.encoding import decode
 from deployments.video.transcript.json_entries import MAX_WORDS
 from deployments.video.transcript.json_segments import json_transcript
-from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.subtitles import cues_of
 from deployments.video.transcript.timing import words_in
 

@@ -12,10 +12,10 @@ from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.cues import (
     MAX_CUES,
     MAX_TEXT,
+    Notes,
     TranscriptCue,
     check_size,
 )
-from deployments.video.transcript.notes import Notes
 from deployments.video.transcript.times import timing
 
 _NUMBER = regex.compile(r"\s{0,9}\d{1,9}\s{0,9}")
