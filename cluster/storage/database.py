@@ -55,7 +55,7 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction for writing. Raises StoreDown when the store cannot be reached."""
+        """A transaction for writing. Raises DatabaseUnavailable."""
         try:
             async with self.engine.begin() as connection:
                 yield connection

@@ -18,7 +18,7 @@ from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.ledger import UsageEntry
 from deployments.contracts.jobs import Job
-from deployments.jobs.refunds import has_refundable, take_refundable
+from deployments.jobs.completion import has_refundable, take_refundable
 from deployments.video.job_spec import CLIPS
 
 LEDGER = "clipper"  # the name of this work in usage reports

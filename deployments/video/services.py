@@ -47,6 +47,19 @@ class VideoDisabled(NotFound):
         super().__init__("Video is switched off on this cluster.")
 
 
+def require_media(media: "MediaServices | None") -> "MediaServices":
+    """Raises VideoDisabled."""
+    if media is None:
+        raise VideoDisabled
+    return media
+
+
+class PlanDirectory(Protocol):
+    """cluster/auth/credential_directory.py."""
+
+    def plan_of(self, tenant: str) -> Plan: ...
+
+
 class TenantContext(Protocol):
     """What the ingress knows of tenants (deployments/ingress/tenant_services.py)."""
 
@@ -58,7 +71,8 @@ class TenantContext(Protocol):
     def guard(self) -> SsrfGuard: ...
     @property
     def pepper(self) -> bytes: ...
-    def plan_of(self, tenant: str) -> Plan: ...
+    @property
+    def directory(self) -> PlanDirectory: ...
     def is_active(self, tenant: str) -> bool: ...
 
 
@@ -68,7 +82,8 @@ def media_services(
     """None if video is disabled. Jobs run in Clipper replicas, not here."""
     if not config.enabled:
         return None
-    media = MediaContext(settings, tenants.database, config, tenants.plan_of, clock)
+    plan_of = tenants.directory.plan_of
+    media = MediaContext(settings, tenants.database, config, plan_of, clock)
     return MediaServices(
         database=tenants.database,
         files=media.files,
@@ -82,7 +97,7 @@ def media_services(
         max_form_bytes=config.max_form_bytes,
         speech=config.speech,
         writer=config.writer,
-        refunder=BudgetRefunder(tenants.database, tenants.limiter, tenants.plan_of, clock),
+        refunder=BudgetRefunder(tenants.database, tenants.limiter, plan_of, clock),
     )
 
 

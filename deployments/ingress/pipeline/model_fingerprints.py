@@ -1,8 +1,7 @@
-"""What makes each model answer as it does, as one word, kept up to date.
+"""Fingerprints of the served models: everything that their responses depend on, as one word each.
 
-Flows in: model cards, asked for in the background. Flows out: a state by model id, which is part of
-the names of kept answers: other weights, another tokenizer, template or engine, and nothing that
-was kept before is found.
+In: model cards, polled in the background. Out: a fingerprint by model id, which is part of the
+cache key. So after a change of weights, tokenizer, template or engine no older entry is found.
 """
 
 import asyncio
@@ -14,33 +13,34 @@ from deployments.contracts.generation import ModelCard
 from deployments.ingress.model_registry import ModelRegistry
 
 POLL_S = 2.0
-FIRST_POLL_S = 0.25  # until every model has been seen once
+FIRST_POLL_S = 0.25  # until every model has answered once
 
 logger = logging.getLogger("mobula.ingress")
 
 
 class ModelFingerprints:
-    """Make it, then `start` it on the loop that uses it. `by_model` is kept up to date in place; a
-    model that has never answered is missing in it, one that is away keeps its fingerprint."""
+    """Make it, then `start` it on the loop that uses it.
+
+    `by_model` has a model once it has answered; a model that is away keeps its fingerprint.
+    `version` changes with any of them.
+    """
 
     def __init__(self, models: ModelRegistry) -> None:
-        self._models = models
         self.by_model: dict[str, str] = {}
-        self._polling: asyncio.Task[None] | None = None
         self.version = ""
+        self._models = models
+        self._polling: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
         """Ask every model. Those that do not answer stay as they were."""
-        cards = await self._models.cards()
-        found = {
-            id: fingerprint(card) for id, card in cards.items() if not isinstance(card, Problem)
-        }
-        self.by_model |= found
-        self.version = ";".join(f"{id}={state}" for id, state in sorted(self.by_model.items()))
+        for id, card in (await self._models.cards()).items():
+            if not isinstance(card, Problem):
+                self.by_model[id] = fingerprint(card)
+        self.version = ";".join(f"{id}={word}" for id, word in sorted(self.by_model.items()))
 
     async def start(self) -> None:
         """Keep up to date from now on; does not wait for the models."""
-        self._polling = asyncio.create_task(self._poll(), name="model-states")
+        self._polling = asyncio.create_task(self._poll(), name="model-fingerprints")
 
     async def close(self) -> None:
         if self._polling is not None:
@@ -54,9 +54,9 @@ class ModelFingerprints:
             try:
                 await self.refresh()
             except Exception:
-                logger.exception("the states of the models could not be refreshed")
-            whole = self.by_model.keys() >= set(self._models.ids)
-            await asyncio.sleep(POLL_S if whole else FIRST_POLL_S)
+                logger.exception("the fingerprints of the models could not be refreshed")
+            is_complete = self.by_model.keys() >= set(self._models.ids)
+            await asyncio.sleep(POLL_S if is_complete else FIRST_POLL_S)
 
 
 def fingerprint(card: ModelCard) -> str:

@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from cluster.administration.sign_in import SignInService
 from cluster.auth.sessions import TokenPair
+from deployments.ingress.context import request_state
 from deployments.ingress.http.client_address import client_address
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
@@ -67,15 +68,15 @@ async def logout(request: Request) -> Response:
 
 
 @router.get("/api/v1/auth/me", response_model=MeAnswer, responses=LOOK, summary="Who am I")
-async def me(entry: Anyone) -> MeAnswer:
-    caller = entry.call.caller
+async def me(access: Anyone) -> MeAnswer:
+    caller = access.request.caller
     scopes = sorted(caller.scopes)
     about = MeAnswer(
         tenant=caller.tenant, kind=caller.kind, id=caller.key_id, scopes=scopes, plan=caller.plan
     )
     if caller.kind == "key":
         return about
-    user = await entry.office.users.get(caller.tenant, caller.key_id)
+    user = await access.admin.users.get(caller.tenant, caller.key_id)
     return about.model_copy(update={"email": user.email, "role": user.role})
 
 
@@ -86,12 +87,12 @@ async def me(entry: Anyone) -> MeAnswer:
     summary="Change your own password",
     openapi_extra=request_body(PasswordChange),
 )
-async def change_password(entry: Anyone, request: Request) -> Response:
+async def change_password(access: Anyone, request: Request) -> Response:
     """Ends all your sessions, this one too: sign in anew. A key has no password (403)."""
     body = await read_json(request, PasswordChange)
     current, new = body.current.get_secret_value(), body.new.get_secret_value()
     address, _ = _whence(request)
-    await entry.office.sessions.change_password(entry.actor, current, new, address)
+    await access.admin.sessions.change_password(access.actor, current, new, address)
     return Response(status_code=204)
 
 
@@ -110,10 +111,10 @@ async def jwks(request: Request) -> JwksAnswer:
     summary="Roll the signing keys over",
     openapi_extra=request_body(EmptyBody),
 )
-async def rotate_signing_key(entry: Operator, request: Request) -> SigningKeyAnswer:
+async def rotate_signing_key(access: Operator, request: Request) -> SigningKeyAnswer:
     """The new key signs in about 5 s; tokens of the old one stay good until they expire."""
     await read_json(request, EmptyBody)
-    return SigningKeyAnswer(id=await entry.office.sessions.rotate(entry.actor))
+    return SigningKeyAnswer(id=await access.admin.sessions.rotate(access.actor))
 
 
 def _sessions(request: Request) -> SignInService:
@@ -122,7 +123,7 @@ def _sessions(request: Request) -> SignInService:
 
 def _whence(request: Request) -> tuple[str, str]:
     """The client's address and the request's id."""
-    return client_address(request.scope), request.scope["state"]["request_id"]
+    return client_address(request.scope), request_state(request.scope).request_id
 
 
 def _answer(made: TokenPair) -> TokensAnswer:

@@ -17,9 +17,15 @@ from starlette.responses import Response
 from cluster.runtime.problems import MethodNotAllowed, Problem
 from deployments.contracts.media import MediaLimits
 from deployments.ingress.authentication import verify_credentials
+from deployments.ingress.context import request_state
 from deployments.ingress.http.upload_chunk import UploadChunk
-from deployments.ingress.media_access import LooksAtUpload, MediaAccess, ReadsMedia, WritesMedia
-from deployments.ingress.permissions import services_of
+from deployments.ingress.permissions import (
+    ChecksUpload,
+    MediaAccess,
+    ReadsMedia,
+    WritesMedia,
+    services_of,
+)
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import UploadAnswer
 from deployments.video.uploads import tus
@@ -61,9 +67,7 @@ class TusRoute(APIRoute):
                     tus.check_version(request.headers)
                 return await serve(request)
             finally:
-                state = request.scope["state"]
-                fields = state.get("fields", list)
-                state["fields"] = lambda: [*fields(), tus.RESUMABLE_HEADER]
+                request_state(request.scope).extra_headers.append(tus.RESUMABLE_HEADER)
 
         return versioned
 
@@ -94,37 +98,37 @@ async def describe_uploads(request: Request) -> Response:
     summary="Create an upload (tus: creation)",
     openapi_extra=_CHUNK,
 )
-async def create_upload(entry: WritesMedia, request: Request) -> Response:
+async def create_upload(access: WritesMedia, request: Request) -> Response:
     """`Upload-Length` is required. `filename` or `name` of `Upload-Metadata` becomes the video's
     name. A body of `application/offset+octet-stream` is the first chunk. `Location` is its URL.
     """
-    length = tus.length_of(request.headers, entry.media.ingest.limits.max_bytes)
+    length = tus.length_of(request.headers, access.media.ingest.limits.max_bytes)
     metadata, fields = tus.metadata_of(request.headers)
     has_chunk = tus.has_body(request.headers)
-    await entry.media.ingest.check_storage(entry.tenant, length)
+    await access.media.ingest.check_storage(access.tenant, length)
     name = tus.name_of(fields.get("name"), fields.get("filename"))
-    upload = await entry.media.uploads.create(entry.tenant, entry.key, name, length, metadata)
+    upload = await access.media.uploads.create(access.tenant, access.key, name, length, metadata)
     if has_chunk:
-        upload = await _append_first(entry, request, upload)
+        upload = await _append_first(access, request, upload)
     headers = {**tus.headers_of(upload), "Location": f"/api/v1/uploads/{upload.id}"}
     return Response(status_code=201, headers=headers)
 
 
 @router.head("/{upload}", responses={**LOOK, **_TUS}, summary="Show the offset of an upload (tus)")
-async def head_upload(entry: LooksAtUpload, upload: UploadId) -> Response:
-    found = await entry.media.uploads.get_active(entry.tenant, upload)
-    if found.state == "finishing":
-        found = await _finish(entry, found)
-    headers = {**tus.headers_of(found), "Upload-Length": str(found.length)}
-    if found.metadata:
-        headers["Upload-Metadata"] = found.metadata
+async def head_upload(access: ChecksUpload, upload: UploadId) -> Response:
+    current = await access.media.uploads.get_active(access.tenant, upload)
+    if current.state == "finishing":
+        current = await _finish(access, current)
+    headers = {**tus.headers_of(current), "Upload-Length": str(current.length)}
+    if current.metadata:
+        headers["Upload-Metadata"] = current.metadata
     return Response(headers=headers)
 
 
 @router.get("/{upload}", response_model=UploadAnswer, responses=LOOK, summary="Show an upload")
-async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
+async def get_upload(access: ReadsMedia, upload: UploadId) -> UploadAnswer:
     """Also an upload that has ended, with the problem if it became no video. Not part of tus."""
-    return UploadAnswer.of(await entry.media.uploads.get(entry.tenant, upload))
+    return UploadAnswer.of(await access.media.uploads.get(access.tenant, upload))
 
 
 @router.patch(
@@ -135,13 +139,13 @@ async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
     summary="Append to an upload (tus)",
     openapi_extra=_CHUNK,
 )
-async def append_upload(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+async def append_upload(access: WritesMedia, upload: UploadId, request: Request) -> Response:
     """Received bytes are stored, also if the connection breaks. With `Upload-Checksum` the whole
     chunk is stored, or nothing. The response to the last chunk names the video in `Mobula-Video`;
     if the content is refused, the problem says why, and the upload has ended.
     """
     tus.check_chunk(request.headers)
-    updated = await _append(entry, request, upload, tus.offset_of(request.headers))
+    updated = await _append(access, request, upload, tus.offset_of(request.headers))
     return Response(status_code=204, headers=tus.headers_of(updated))
 
 
@@ -152,51 +156,51 @@ async def append_upload(entry: WritesMedia, upload: UploadId, request: Request) 
     responses=CHANGE,
     summary="Delete an upload (tus: termination)",
 )
-async def delete_upload(entry: WritesMedia, upload: UploadId) -> Response:
+async def delete_upload(access: WritesMedia, upload: UploadId) -> Response:
     """Deletes its bytes; a video that it became is kept."""
-    await entry.media.uploads.delete(entry.tenant, upload)
+    await access.media.uploads.delete(access.tenant, upload)
     return Response(status_code=204)
 
 
 @router.post("/{upload}", include_in_schema=False)
-async def override_method(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
+async def override_method(access: WritesMedia, upload: UploadId, request: Request) -> Response:
     """tus: for clients that cannot send PATCH or DELETE."""
     method = request.headers.get("x-http-method-override", "")
     if method == "PATCH":
-        return await append_upload(entry, upload, request)
+        return await append_upload(access, upload, request)
     if method == "DELETE":
-        return await delete_upload(entry, upload)
+        return await delete_upload(access, upload)
     raise MethodNotAllowed("Send PATCH, or POST with X-HTTP-Method-Override: PATCH or DELETE.")
 
 
-async def _append_first(entry: MediaAccess, request: Request, upload: Upload) -> Upload:
+async def _append_first(access: MediaAccess, request: Request, upload: Upload) -> Upload:
     """If it is refused, the caller never learns the upload's URL, so the upload is deleted."""
     try:
-        return await _append(entry, request, upload.id, 0)
+        return await _append(access, request, upload.id, 0)
     except BaseException:
         with suppress(Problem):
-            await asyncio.shield(entry.media.uploads.delete(entry.tenant, upload.id))
+            await asyncio.shield(access.media.uploads.delete(access.tenant, upload.id))
         raise
 
 
-async def _append(entry: MediaAccess, request: Request, id_: str, offset: int) -> Upload:
+async def _append(access: MediaAccess, request: Request, id_: str, offset: int) -> Upload:
     """Appends one chunk, and creates the video if it was the last. Raises what interrupted it."""
-    uploads, checksum = entry.media.uploads, tus.checksum_of(request.headers)
-    async with uploads.lock(entry.tenant, id_, offset) as lock:
+    uploads, checksum = access.media.uploads, tus.checksum_of(request.headers)
+    async with uploads.lock(access.tenant, id_, offset) as lock:
         if offset + tus.content_length(request.headers) > lock.upload.length:
             raise UploadTooLong(lock.upload.length)
         chunk = UploadChunk(request, keep_broken=checksum is None)
         await chunk.drain_into(uploads.append(lock, chunk.chunks(), checksum))
         if lock.upload.state == "finishing":
-            await entry.media.ingest.finish(lock)
+            await access.media.ingest.finish(lock)
         elif chunk.broken is not None:
             raise chunk.broken
-    return await uploads.get(entry.tenant, id_)
+    return await uploads.get(access.tenant, id_)
 
 
-async def _finish(entry: MediaAccess, upload: Upload) -> Upload:
+async def _finish(access: MediaAccess, upload: Upload) -> Upload:
     """Finishes what an interrupted request left."""
-    async with entry.media.uploads.lock(entry.tenant, upload.id, upload.length) as lock:
+    async with access.media.uploads.lock(access.tenant, upload.id, upload.length) as lock:
         if lock.upload.state == "finishing":
-            await entry.media.ingest.finish(lock)
-    return await entry.media.uploads.get(entry.tenant, upload.id)
+            await access.media.ingest.finish(lock)
+    return await access.media.uploads.get(access.tenant, upload.id)

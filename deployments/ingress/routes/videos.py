@@ -23,11 +23,10 @@ from cluster.runtime.problems import (
 )
 from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
 from deployments.ingress.http.request_body import JSON, parse_json
-from deployments.ingress.idempotency import IdempotentOperation, key_of
-from deployments.ingress.media_access import MediaAccess, ReadsMedia, WritesMedia
+from deployments.ingress.idempotency import idempotency_key, with_idempotency
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.imports import ImportVideo
-from deployments.ingress.permissions import services_of
+from deployments.ingress.permissions import MediaAccess, ReadsMedia, WritesMedia, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import (
     ImportAnswer,
@@ -85,9 +84,9 @@ _TRANSCRIPT: dict[str, Any] = {
 
 
 @router.get("", response_model=VideoPage, responses=LOOK, summary="List videos, newest first")
-async def list_videos(entry: ReadsMedia, query: Annotated[VideoQuery, Query()]) -> VideoPage:
-    page = await entry.media.videos.page(
-        entry.tenant, state=query.state, limit=query.limit, cursor=query.cursor
+async def list_videos(access: ReadsMedia, query: Annotated[VideoQuery, Query()]) -> VideoPage:
+    page = await access.media.videos.page(
+        access.tenant, state=query.state, limit=query.limit, cursor=query.cursor
     )
     return VideoPage(data=[VideoAnswer.of(each) for each in page.items], next_cursor=page.next)
 
@@ -103,7 +102,7 @@ async def list_videos(entry: ReadsMedia, query: Annotated[VideoQuery, Query()]) 
     summary="Create a video, from a form or a URL",
     openapi_extra=_CREATE_BODY,
 )
-async def create_video(entry: WritesMedia, request: Request) -> Response:
+async def create_video(access: WritesMedia, request: Request) -> Response:
     """A form has the field `file`, and may have `transcript` (SRT, VTT or JSON) and `name`. JSON
     names a `url`, which is fetched by a job; with an `Idempotency-Key`, repetitions of a request
     create one job. The file is inspected before anything is charged; one that is not a recording is
@@ -112,19 +111,19 @@ async def create_video(entry: WritesMedia, request: Request) -> Response:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON:
-        return await _import(entry, request)
+        return await _import(access, request)
     if kind != FORM:
         raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
-    if key_of(request.scope["headers"]) is not None:
+    if idempotency_key(request.headers) is not None:
         raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read once.")
-    video = await _create_from_form(entry, MultipartForm(_body(request), content_type))
+    video = await _create_from_form(access, MultipartForm(_body(request), content_type))
     content = VideoAnswer.of(video).model_dump(mode="json")
     return JSONResponse(content, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
 
 @router.get("/{video}", response_model=VideoAnswer, responses=LOOK, summary="Show a video")
-async def get_video(entry: ReadsMedia, video: VideoId) -> VideoAnswer:
-    return VideoAnswer.of(await entry.media.videos.get(entry.tenant, video))
+async def get_video(access: ReadsMedia, video: VideoId) -> VideoAnswer:
+    return VideoAnswer.of(await access.media.videos.get(access.tenant, video))
 
 
 @router.put(
@@ -134,18 +133,18 @@ async def get_video(entry: ReadsMedia, video: VideoId) -> VideoAnswer:
     summary="Attach a transcript to a video",
     openapi_extra=_TRANSCRIPT,
 )
-async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
+async def put_transcript(access: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
     """SRT, VTT or JSON of at most 5 MiB; it replaces an earlier one. The response names the
     encoding it was read in, and in `notes` the faults that were repaired or skipped."""
-    media = entry.media
-    current = await media.videos.get(entry.tenant, video)
+    media = access.media
+    current = await media.videos.get(access.tenant, video)
     raw = await _read_body(request, MAX_TRANSCRIPT_BYTES)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    file = await read_sidecar(media.ingest, raw, kind, duration=duration_of(current))
+    transcript = await read_sidecar(media.ingest, raw, kind, duration=duration_of(current))
     async with media.database.begin() as connection:
-        video_row = await media.videos.lock(connection, entry.tenant, video)
-        updated = await attach_sidecar(connection, media.videos, media.files, video_row, file)
-    return VideoAnswer.of(updated)
+        locked = await media.videos.lock(connection, access.tenant, video)
+        changed = await attach_sidecar(connection, media.videos, media.files, locked, transcript)
+    return VideoAnswer.of(changed)
 
 
 @router.delete(
@@ -155,9 +154,9 @@ async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -
     responses=CHANGE,
     summary="Delete a video and its files",
 )
-async def delete_video(entry: WritesMedia, video: VideoId) -> Response:
+async def delete_video(access: WritesMedia, video: VideoId) -> Response:
     """Clips made of it are kept. Refused with 409 while a job uses it."""
-    await entry.media.videos.delete(entry.tenant, video)
+    await access.media.videos.delete(access.tenant, video)
     return Response(status_code=204)
 
 
@@ -171,13 +170,13 @@ class _FormFields:
     sidecar: TranscriptFile | None = None
 
 
-async def _create_from_form(entry: MediaAccess, form: MultipartForm) -> Video:
+async def _create_from_form(access: MediaAccess, form: MultipartForm) -> Video:
     """The video of a form; after a problem nothing of it is stored."""
-    media, id_ = entry.media, new_id()
+    media, id_ = access.media, new_id()
     try:
-        form_fields = await _read(entry, form, id_)
+        form_fields = await _read(access, form, id_)
         name = name_of(form_fields.name, form_fields.filename)
-        video = media.ingest.draft(entry.tenant, entry.key, name, id_)
+        video = media.ingest.draft(access.tenant, access.key, name, id_)
         if form_fields.sidecar is None:
             return await media.ingest.admit(video)
         inspected = await media.ingest.inspect(video)
@@ -189,21 +188,21 @@ async def _create_from_form(entry: MediaAccess, form: MultipartForm) -> Video:
         info = {**inspected.media, "transcript": sidecar.summary}
         return await media.ingest.make_ready(replace(inspected, media=info), keep)
     except BaseException:
-        await asyncio.shield(media.videos.discard(entry.tenant, id_))
+        await asyncio.shield(media.videos.discard(access.tenant, id_))
         raise
 
 
-async def _read(entry: MediaAccess, form: MultipartForm, id_: str) -> _FormFields:
+async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _FormFields:
     fields = _FormFields()
     async for part in form.parts():
         if part.name == "file" and not fields.has_file:
-            chunks = _bounded(part, entry.media.max_form_bytes)
-            await entry.media.ingest.store(entry.tenant, id_, chunks)
+            chunks = _bounded(part, access.media.max_form_bytes)
+            await access.media.ingest.store(access.tenant, id_, chunks)
             fields.has_file, fields.filename = True, part.filename
         elif part.name == "transcript" and fields.sidecar is None:
             data = await part.whole(MAX_TRANSCRIPT_BYTES)
             fields.sidecar = await read_sidecar(
-                entry.media.ingest, data, part.content_type, part.filename
+                access.media.ingest, data, part.content_type, part.filename
             )
         elif part.name == "name" and fields.name is None:
             fields.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
@@ -216,14 +215,13 @@ async def _read(entry: MediaAccess, form: MultipartForm, id_: str) -> _FormField
     return fields
 
 
-async def _import(entry: MediaAccess, request: Request) -> Response:
-    raw, state = await _read_body(request, MAX_IMPORT_BYTES), request.scope["state"]
+async def _import(access: MediaAccess, request: Request) -> Response:
+    raw = await _read_body(request, MAX_IMPORT_BYTES)
     body = parse_json(raw, VideoImport)
-    operation: Operation[VideoImport] = ImportVideo(entry.media)
-    if (key := key_of(request.scope["headers"])) is not None:
-        store = services_of(request).idempotency
-        operation = IdempotentOperation(operation, store, "videos.import", key, raw, state)
-    answer = await operation.answer(entry.call, body)
+    operation: Operation[VideoImport] = ImportVideo(access.media)
+    store = services_of(request).idempotency
+    operation = with_idempotency(operation, store, "videos.import", request.headers, raw)
+    answer = await operation.answer(access.request, body)
     headers = {"Location": f"/api/v1/jobs/{answer['job']}", "Retry-After": RETRY_AFTER_S}
     return JSONResponse(answer, 202, headers)
 

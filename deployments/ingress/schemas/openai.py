@@ -91,7 +91,8 @@ class _Generation(_Strict):
     # Known to OpenAI, not to us: accepted only with a value that asks for nothing.
     logit_bias: dict[str, Any] | None = None
 
-    def _sampling(self, max_tokens: int | None, logprobs: int | None) -> Sampling:
+    def sampling(self, max_tokens: int | None, logprobs: int | None) -> Sampling:
+        """`logprobs` is how many alternatives to report with each token (None: nothing)."""
         stop = self.stop if self.stop is not None else ()
         return Sampling(
             max_tokens=max_tokens,
@@ -105,10 +106,6 @@ class _Generation(_Strict):
             logprobs=logprobs,
             ignore_eos=self.ignore_eos,
         )
-
-    @property
-    def choices(self) -> int:
-        return self.n or 1
 
     @property
     def include_usage(self) -> bool:
@@ -181,18 +178,6 @@ class ChatRequest(_Generation):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 
-    def sampling(self) -> Sampling:
-        wanted = self.top_logprobs or 0
-        limit = self.max_completion_tokens
-        return self._sampling(
-            self.max_tokens if limit is None else limit, wanted if self.logprobs else None
-        )
-
-    def refuse_unsupported(self) -> None:
-        super().refuse_unsupported()
-        if self.top_logprobs and not self.logprobs:
-            raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
-
 
 class CompletionRequest(_Generation):
     """Body of `POST /v1/completions`: one raw prompt, continued."""
@@ -219,7 +204,3 @@ class CompletionRequest(_Generation):
     @property
     def text(self) -> str:
         return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
-
-    def sampling(self) -> Sampling:
-        # OpenAI's default here is 16; a chat has none.
-        return self._sampling(16 if self.max_tokens is None else self.max_tokens, self.logprobs)

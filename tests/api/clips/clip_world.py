@@ -81,7 +81,7 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,
-        plan_of=plan_of,
+        directory=SimpleNamespace(plan_of=plan_of),
         is_active=lambda _: True,
     )
     media = media_services(bare.settings, VideoConfig(), grounds, clock)
@@ -91,8 +91,8 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         bare,
         authenticator=Keys(),
         plan_of=plan_of,
-        gate=AdmissionControl(limiter, plan_of, records, clock),
-        office=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
+        admission=AdmissionControl(limiter, records, clock),
+        admin=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
         media=media,
         idempotency=once,
     )

@@ -7,7 +7,7 @@ with a deadline of our own, and with a body that is decoded and bounded while it
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,7 @@ from cluster.runtime.problems import (
     PayloadTooLarge,
     RequestTimeout,
 )
+from deployments.ingress.context import request_state
 from deployments.ingress.http.content_codings import decode_body
 from deployments.ingress.http.streaming import run_until_disconnect
 
@@ -88,14 +89,16 @@ class LimitedRequests:
     where the body does not arrive in time, and DeadlineExceeded (504) where a stage does not answer
     in time; a stream that has begun ends itself, in-band.
 
-    Sets `deadline` in `scope["state"]`, and `lift_deadline()` for a response without an end.
+    Sets the `deadline` of the request's state, and `lift_deadline` for a response without an end.
     """
 
     def __init__(self, app: ASGIApp, limits: RequestLimits, clock: Clock) -> None:
         self._app = app
         self._limits = limits
         self._clock = clock
-        self._default_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes)
+        usual_s = limits.timeout_s
+        self._usual_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes, usual_s)
+        self._routes = [replace(route, body_s=route.body_s or usual_s) for route in limits.routes]
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,18 +133,23 @@ class LimitedRequests:
         self, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Run the application within its deadline. `headers` are those of _READ_HERE."""
-        method, path, state = scope["method"], scope["path"], scope["state"]
-        routes = self._limits.routes
-        route = next((r for r in routes if method in r.methods and r.path.fullmatch(path)), None)
-        limit_s = None if path.startswith(NO_DEADLINE) else self._timeout_s(headers, route)
+        method, path, state = scope["method"], scope["path"], request_state(scope)
+        bounds = next(
+            (each for each in self._routes if method in each.methods and each.path.fullmatch(path)),
+            self._usual_bounds,
+        )
+        limit_s = bounds.body_s
+        if path.startswith(NO_DEADLINE):
+            limit_s = None
+        elif _TIMEOUT in headers:
+            limit_s = self._parse_timeout(headers[_TIMEOUT])
         if limit_s is not None:
-            state["deadline"] = Deadline(self._clock.monotonic() + limit_s, self._clock)
+            state.deadline = Deadline(self._clock.monotonic() + limit_s, self._clock)
         body: _BoundedBody | None = None
         try:
             async with asyncio.timeout(limit_s) as timeout:
-                state["lift_deadline"] = lambda: timeout.reschedule(None)
+                state.lift_deadline = lambda: timeout.reschedule(None)
                 if method not in _BODYLESS:
-                    bounds = self._default_bounds if route is None else route
                     body = _BoundedBody(
                         receive, bounds.max_bytes, bounds.too_large, timeout, limit_s
                     )
@@ -154,22 +162,19 @@ class LimitedRequests:
                 raise RequestTimeout(f"The body did not arrive within {limit_s:g} s.") from None
             raise DeadlineExceeded("ingress", limit_s) from None
 
-    def _timeout_s(self, headers: Mapping[bytes, bytes], route: RouteLimit | None) -> float:
+    def _parse_timeout(self, value: bytes) -> float:
         """Raises InvalidRequest."""
-        limits, value = self._limits, headers.get(_TIMEOUT)
-        if value is None:
-            own_s = None if route is None else route.body_s
-            return limits.timeout_s if own_s is None else own_s
+        max_timeout_s = self._limits.max_timeout_s
         try:
             seconds = float(value)
         except ValueError:
             seconds = -1.0
-        if not 0 < seconds <= limits.max_timeout_s:
+        if not 0 < seconds <= max_timeout_s:
             raise InvalidRequest(
                 f"Header Mobula-Timeout must be a number of seconds, more than 0 and at most "
-                f"{limits.max_timeout_s:g}.",
+                f"{max_timeout_s:g}.",
                 param="Mobula-Timeout",
-                limit=limits.max_timeout_s,
+                limit=max_timeout_s,
             )
         return seconds
 

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import ClientGone, PayloadTooLarge, Problem, RequestTimeout
+from deployments.ingress.context import request_state
 from deployments.ingress.http.middleware.limits import (
     LimitedRequests,
     RequestLimits,
@@ -84,7 +85,9 @@ async def test_a_row_of_the_table_has_its_own_time() -> None:
         (scope("PUT", "/wide/a", mobula_timeout="3"), 3.0),
     ):
         await layer(asked, receiving(), nowhere)
-        assert asked["state"]["deadline"].remaining() == pytest.approx(seconds, abs=1.0)
+        deadline = request_state(asked).deadline
+        assert deadline is not None
+        assert deadline.remaining() == pytest.approx(seconds, abs=1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every administrative route, and the bodies that they take."""
+"""Every route of a resource, and the bodies that they take."""
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
@@ -16,7 +16,9 @@ from deployments.ingress.routes import (
     files,
     jobs,
     metrics,
+    models,
     scaling,
+    system,
     uploads,
     usage,
     videos,
@@ -70,23 +72,22 @@ BODIES: tuple[type[BaseModel], ...] = (
 
 
 async def not_stored(response: Response) -> None:
-    """Answers hold secrets and people: no cache on the way keeps them."""
+    """Responses hold secrets and personal data: no cache on the way stores them."""
     response.headers["Cache-Control"] = NO_STORE["Cache-Control"]
 
 
-def administration_routes() -> APIRouter:
-    """The services are those of the application's state; see permissions.py."""
-    router = APIRouter(dependencies=[Depends(not_stored)])
+def resource_routes() -> APIRouter:
+    """Every route but those of operations. A route module defines `router` at module level, and
+    finds its services in the application's state (permissions.py).
+    """
+    router = APIRouter()
+    for part in (system.router, models.router):
+        router.include_router(part)
     people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
     media = (videos, uploads, clips, jobs)
-    for part in (*people, usage, audit, cache, scaling, *media):
-        router.include_router(part.router)
-    router.include_router(webhooks.events)
-    router.include_router(cache.metrics)
-    router.include_router(metrics.router)
+    for module in (*people, usage, audit, cache, scaling, *media):
+        router.include_router(module.router, dependencies=[Depends(not_stored)])
+    for part in (webhooks.events, cache.metrics, metrics.router):
+        router.include_router(part, dependencies=[Depends(not_stored)])
+    router.include_router(files.router)  # clients may store what they download
     return router
-
-
-def download_routes() -> APIRouter:
-    """Apart from the others: their answers may be kept by whoever asked."""
-    return files.router
