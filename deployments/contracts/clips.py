@@ -116,7 +116,7 @@ class Framing:
 class RenderedCaptions:
     """Captions of one clip for one picture size; times inside are the clip's own, from 0.
 
-    `ass` is burnt in (None: nothing is), `srt` and `vtt` are files for the caller.
+    `ass` is burnt in (None: nothing), `srt` and `vtt` are files for the caller.
     """
 
     ass: str | None

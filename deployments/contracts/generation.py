@@ -57,10 +57,9 @@ class Sampling:
             object.__setattr__(self, "temperature", 0.0)
         if self.top_p < LEAST_TOP_P:
             object.__setattr__(self, "top_p", LEAST_TOP_P)
-        if abs(self.presence_penalty) < FLOAT32_TINY:
-            object.__setattr__(self, "presence_penalty", 0.0)
-        if abs(self.frequency_penalty) < FLOAT32_TINY:
-            object.__setattr__(self, "frequency_penalty", 0.0)
+        for name in ("presence_penalty", "frequency_penalty"):
+            if -FLOAT32_TINY < getattr(self, name) < FLOAT32_TINY:  # also negative zero
+                object.__setattr__(self, name, 0.0)
 
 
 @version_tolerant
@@ -69,7 +68,7 @@ class GenerateRequest:
     """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
 
     `n` choices are generated, choice i with seed `sampling.seed + i` when a seed is given.
-    `timeout_s` is what is left of the caller's deadline at the moment of sending. A computation
+    `timeout_s` is the rest of the caller's deadline at the time of sending. A computation
     that several callers share is sent with the longest timeout that any of them may have;
     `start_within_s` is then the longest timeout of the current callers (None: `timeout_s`), and it
     is refused where it would not begin within that. `call` names this attempt at it, unlike

@@ -17,7 +17,7 @@ from cluster.runtime.problems import Problem, to_problem
 from cluster.tenants.caller import Caller, Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.limits import Limiter
-from deployments.ingress.context import AdmittedRequest, RequestContext
+from deployments.ingress.context import AdmittedRequest, RequestContext, missing_scope
 
 MAX_RESOURCE = 300  # characters, as in the audit trail
 MAX_MODEL = 200  # characters of a model's name
@@ -70,8 +70,8 @@ class AdmissionControl:
                 context.timer,
                 permit=permit,
             )
-            if scope is not None:
-                context.require(scope)
+            if scope is not None and not context.caller.allows(scope):
+                raise missing_scope(scope)
             yield admitted
         except Exception as error:
             outcome = to_problem(error).slug

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from cluster.runtime.clock import Deadline
-from cluster.runtime.logging import log_request
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, Unauthenticated
 from cluster.tenants.caller import Caller, Priority
 from cluster.tenants.plan import Plan, RequestClass
@@ -36,7 +36,7 @@ def authenticate(
             directives = parse_directives(headers)
     assert state.deadline is not None, "a layer outside sets it"
     assert state.timer is not None, "a layer outside sets it"
-    log_request(state.request_id, caller.tenant)
+    logged_request.set((state.request_id, caller.tenant))
     plan = state.plan or services.plan_of(caller.tenant)
     priority = plan.default_priorities[request_class]
     if requested_priority is not None:
@@ -75,7 +75,7 @@ def authenticate_handle_call(
 ) -> RequestContext:
     """The context of a request that came by a Python handle; `caller` is verified."""
     clock, plan = services.clock, services.plan_of(caller.tenant)
-    log_request(request_id, caller.tenant)
+    logged_request.set((request_id, caller.tenant))
     return RequestContext(
         request_id,
         caller,

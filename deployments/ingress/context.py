@@ -75,7 +75,7 @@ class RequestContext:
     def require(self, scope: Scope) -> None:
         """Raises Forbidden unless the caller's credential has `scope`."""
         if not self.caller.allows(scope):
-            raise Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
+            raise missing_scope(scope)
 
     def timeout_s(self, stage: str) -> float:
         """Seconds left for `stage`. Raises DeadlineExceeded if none are left."""
@@ -84,6 +84,11 @@ class RequestContext:
         if left <= 0:
             raise DeadlineExceeded(stage)
         return left
+
+
+def missing_scope(scope: Scope) -> Forbidden:
+    """The problem of a credential without `scope`."""
+    return Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,12 +135,14 @@ class ResponseProgress:
 class RequestState:
     """What the HTTP layers know of one request. Each field is set by the layer that learns it.
 
+    `is_clients_id`: the client chose the request id, so the id may contain a credential.
     `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
     a response without an end. `problem` is the slug of the problem that was answered. `body_key` is
     the fast path's key of the body's bytes.
     """
 
     request_id: str = ""
+    is_clients_id: bool = True
     caller: Caller | None = None
     plan: Plan | None = None
     deadline: Deadline | None = None
@@ -148,17 +155,12 @@ class RequestState:
     response: ResponseProgress = field(default_factory=ResponseProgress)
     extra_headers: HeaderFields = field(default_factory=list)
 
-    def headers(self) -> HeaderFields:
-        """Response headers of the admitted request and of its route, as of now."""
-        admitted = None if self.context is None else self.context.admitted
-        return [*(admitted.headers() if admitted is not None else ()), *self.extra_headers]
-
 
 STATE_KEY = "mobula"  # of the ASGI scope
 
 
 def request_state(scope: AsgiScope) -> RequestState:
-    """The state of an HTTP scope, which is made when it is first asked for."""
+    """The state of an HTTP scope, which is made on first use."""
     state: RequestState | None = scope.get(STATE_KEY)
     if state is None:
         state = scope[STATE_KEY] = RequestState()

@@ -83,13 +83,10 @@ class IdempotentOperation:
     ) -> None:
         """`raw` is the request's body."""
         self.schema, self.request_class = operation.schema, operation.request_class
-        self.scope = operation.scope
+        self.scope, self.can_stream = operation.scope, operation.can_stream
         self._operation = operation
         self._store = store
         self._name, self._key, self._raw = name, key, raw
-
-    def streams(self, body: Any) -> bool:
-        return self._operation.streams(body)
 
     async def answer(self, request: AdmittedRequest, body: Any) -> dict[str, Any]:
         """Raises Conflict (409), IdempotencyKeyReused (422), DatabaseUnavailable, and what the

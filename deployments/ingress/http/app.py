@@ -24,7 +24,7 @@ from deployments.ingress.context import request_state
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes
 from deployments.ingress.http.middleware import wrap
-from deployments.ingress.http.middleware.boundary import TrustedHosts
+from deployments.ingress.http.middleware.boundary import ANY_HOST, TrustedHosts
 from deployments.ingress.http.openapi import (
     GENERATION_PROBLEMS,
     describe,
@@ -100,6 +100,8 @@ def create_app(
     app = wrap(app, services, behind_serve=behind_serve)
     rendered = services.rendered_responses
     if rendered is not None:
+        allowed = services.settings.allowed_hosts
+        hosts = None if ANY_HOST in allowed else TrustedHosts(app, allowed)
         app = FastPath(
             app,
             rendered,
@@ -110,7 +112,7 @@ def create_app(
             recorder=services.model_pipeline.recorder,
             access_log=services.access_log,
             clock=services.clock,
-            hosts=TrustedHosts(app, services.settings.allowed_hosts),
+            hosts=hosts,
             max_body_bytes=services.settings.max_body_bytes,
             behind_serve=behind_serve,
         )

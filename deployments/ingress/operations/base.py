@@ -20,14 +20,14 @@ Body = TypeVar("Body", bound=BaseModel)
 
 class Operation(Protocol[Body]):
     """`request_class` names the limits that its requests count against, `scope` is what a caller's
-    credential must have. `streams` says whether a body asks for events rather than one answer.
+    credential must have. With `can_stream` its body has a field `stream`, by which a caller asks
+    for events rather than one answer; otherwise `events` yields the answer.
     """
 
     schema: type[Body]
     request_class: RequestClass
     scope: Scope
-
-    def streams(self, body: Body) -> bool: ...
+    can_stream: bool
 
     async def answer(self, request: AdmittedRequest, body: Body) -> dict[str, Any]: ...
 

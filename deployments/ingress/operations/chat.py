@@ -9,13 +9,14 @@ from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
     Chunk,
     GenerateRequest,
+    Message,
     TokenLogprob,
     TokenUsage,
 )
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
-from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.schemas.openai import ROLES, ChatRequest
 
 
 class Chat:
@@ -24,12 +25,10 @@ class Chat:
     schema = ChatRequest
     request_class = RequestClass.GENERATE
     scope = Scope.GENERATE
+    can_stream = True
 
     def __init__(self, pipeline: ModelPipeline) -> None:
         self._pipeline = pipeline
-
-    def streams(self, body: ChatRequest) -> bool:
-        return bool(body.stream)
 
     async def answer(self, request: AdmittedRequest, body: ChatRequest) -> dict[str, Any]:
         completion = await self._pipeline.generate(_generate_request(request, body), request)
@@ -87,7 +86,13 @@ def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRe
             body.max_tokens if limit is None else limit,
             (body.top_logprobs or 0) if body.logprobs else None,
         ),
-        messages=tuple(message.message() for message in body.messages),
+        messages=tuple(
+            Message(
+                ROLES[each.role],
+                each.content if isinstance(each.content, str) else each.joined_parts(),
+            )
+            for each in body.messages
+        ),
         n=body.n or 1,
         timeout_s=request.timeout_s("ingress"),
         priority=request.priority,

@@ -30,12 +30,10 @@ class Clips:
     schema = ClipJobCreate
     request_class = RequestClass.MEDIA
     scope = Scope.MEDIA_WRITE
+    can_stream = False
 
     def __init__(self, media: MediaServices | None) -> None:
         self._media = media
-
-    def streams(self, body: ClipJobCreate) -> bool:
-        return False
 
     async def answer(self, request: AdmittedRequest, body: ClipJobCreate) -> dict[str, Any]:
         media = require_media(self._media)
@@ -92,12 +90,10 @@ class GetJob:
     schema = JobQueryBody
     request_class = RequestClass.READ
     scope = Scope.MEDIA_READ
+    can_stream = False
 
     def __init__(self, media: MediaServices | None) -> None:
         self._media = media
-
-    def streams(self, body: JobQueryBody) -> bool:
-        return False
 
     async def answer(self, request: AdmittedRequest, body: JobQueryBody) -> dict[str, Any]:
         media, tenant = require_media(self._media), request.caller.tenant

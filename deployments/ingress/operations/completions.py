@@ -25,12 +25,10 @@ class Completions:
     schema = CompletionRequest
     request_class = RequestClass.GENERATE
     scope = Scope.GENERATE
+    can_stream = True
 
     def __init__(self, pipeline: ModelPipeline) -> None:
         self._pipeline = pipeline
-
-    def streams(self, body: CompletionRequest) -> bool:
-        return bool(body.stream)
 
     async def answer(self, request: AdmittedRequest, body: CompletionRequest) -> dict[str, Any]:
         completion = await self._pipeline.generate(_generate_request(request, body), request)

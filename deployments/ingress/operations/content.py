@@ -73,15 +73,13 @@ class _Single(Generic[One]):
     schema: type[One]
     request_class = RequestClass.GENERATE
     scope = Scope.GENERATE
+    can_stream = True
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
     def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
         self._model_pipeline = model_pipeline
         self._providers = providers
-
-    def streams(self, body: One) -> bool:
-        return body.stream
 
     async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
         content_request = self._content_request(request, body)
@@ -113,15 +111,13 @@ class _BatchOperation(Generic[Many]):
     schema: type[Many]
     request_class = RequestClass.BATCH
     scope = Scope.GENERATE
+    can_stream = False
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
     def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
         self._model_pipeline = model_pipeline
         self._providers = providers
-
-    def streams(self, body: Many) -> bool:
-        return False
 
     async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
         content_requests = [
@@ -143,8 +139,9 @@ class _BatchOperation(Generic[Many]):
             "usage": usage_body(usage),
         }
 
-    def events(self, request: AdmittedRequest, body: Many) -> Events:
-        raise NotImplementedError("a batch answers whole: `streams` says so")
+    async def events(self, request: AdmittedRequest, body: Many) -> Events:
+        """One event, the answer."""
+        yield None, await self.answer(request, body)
 
     def _result(
         self, request: AdmittedRequest, body: Many, outcome: BatchOutcome

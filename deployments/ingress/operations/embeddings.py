@@ -18,12 +18,10 @@ class TextEmbeddings:
     schema = EmbeddingsRequest
     request_class = RequestClass.EMBED
     scope = Scope.GENERATE
+    can_stream = False
 
     def __init__(self, pipeline: EmbeddingPipeline) -> None:
         self._pipeline = pipeline
-
-    def streams(self, body: EmbeddingsRequest) -> bool:
-        return False
 
     async def answer(self, request: AdmittedRequest, body: EmbeddingsRequest) -> dict[str, Any]:
         embed_request = EmbedRequest(

@@ -25,12 +25,10 @@ class ImportVideo:
     schema = VideoImport
     request_class = RequestClass.MEDIA
     scope = Scope.MEDIA_WRITE
+    can_stream = False
 
     def __init__(self, media: MediaServices) -> None:
         self._media = media
-
-    def streams(self, body: VideoImport) -> bool:
-        return False
 
     async def answer(self, request: AdmittedRequest, body: VideoImport) -> dict[str, Any]:
         """Raises UnsafeUrl and DatabaseUnavailable."""

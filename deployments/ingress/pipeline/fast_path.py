@@ -90,23 +90,24 @@ class RenderedResponses:
         self._secret_of = secret_of
         self._clock = clock
 
-    def key(self, tenant: str, plan: Plan, operation: str, body: bytes) -> bytes:
-        """The key of these bytes, sent to this operation under the current models and plan."""
+    def find(
+        self, tenant: str, plan: Plan, operation: str, body: bytes
+    ) -> tuple[bytes, MemoryEntry | None]:
+        """The key of these bytes, sent to this operation under the current models and plan; and the
+        entry of a fresh response that they have led to before.
+        """
         sampled = Feature.CACHE_SAMPLED in plan.features
         variant = f"{operation} {sampled} {self._fingerprints.version}"
-        return request_bytes_key(self._secret_of(tenant), variant, body)
-
-    def get(self, key: bytes, operation: str) -> MemoryEntry | None:
-        """The entry of a fresh response that these bytes have led to before."""
+        key = request_bytes_key(self._secret_of(tenant), variant, body)
         if key not in self._memory.aliases:
-            return None
+            return key, None
         if self._clock.monotonic() > self._policy.invalidations.current_until:
-            return None
+            return key, None
         cached = self._memory.get_by_alias(key)
         if cached is None or self._policy.state(cached.entry) != "fresh":
-            return None
+            return key, None
         rendered = cached.views.get(operation)
-        return None if rendered is None or len(rendered) > _MAX_RENDERED else cached
+        return key, None if rendered is None or len(rendered) > _MAX_RENDERED else cached
 
     def add(
         self, key: bytes, operation: str, id: str, response: bytes, tokens: int, cache_key: bytes
@@ -144,7 +145,7 @@ class FastPath:
         recorder: UsageRecorder,
         access_log: Callable[[bytes], None],
         clock: Clock,
-        hosts: TrustedHosts,
+        hosts: TrustedHosts | None,
         max_body_bytes: int,
         behind_serve: bool,
     ) -> None:
@@ -189,7 +190,9 @@ class FastPath:
         """The caller, who may generate, of a request that asks for nothing special and is not too
         large. The whole application refuses all others.
         """
-        if scope["method"] != "POST" or not self._hosts.are_trusted(scope):
+        if scope["method"] != "POST" or (
+            self._hosts is not None and not self._hosts.are_trusted(scope)
+        ):
             return None
         headers = dict(scope["headers"])
         if headers.get(b"content-type") not in _JSON or not _SPECIAL_HEADERS.isdisjoint(headers):
@@ -222,8 +225,7 @@ class FastPath:
             state.plan = plan = self._plan_of(caller.tenant)
         except Problem:
             return None  # the whole application refuses it
-        state.body_key = self._responses.key(caller.tenant, plan, route.operation, body)
-        cached = self._responses.get(state.body_key, route.operation)
+        state.body_key, cached = self._responses.find(caller.tenant, plan, route.operation, body)
         if cached is None:
             return None
         entry, model = cached.entry, cached.entry.model
@@ -237,7 +239,7 @@ class FastPath:
         fields = [*permit.headers(), *cache_status_headers((hit,))]
         permit.close()
         request_id, is_clients = request_id_of(scope)
-        state.request_id = request_id
+        state.request_id, state.is_clients_id = request_id, is_clients
         state.model = model
         rendered = cached.views[route.operation]
         tokens = int.from_bytes(rendered[:_TOKEN_BYTES])

@@ -39,13 +39,12 @@ class ModelPipeline:
 
     async def generate(self, request: GenerateRequest, admitted: AdmittedRequest) -> Completion:
         """Raises UnknownModel, what limits and the cache raise, and what the model raises."""
-        generator = self._generator(request, admitted)
+        generator, context = self._start(request, admitted)
         if self._cache is None:
             completion = await generator.generate(request)
         else:
-            lookup = _cache_context(admitted)
-            completion = await self._cache.generate(request, generator, lookup)
-            outcome = lookup.last
+            completion = await self._cache.generate(request, generator, context)
+            outcome = context.last
             if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
                 self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
         if completion.model and completion.model != request.model:
@@ -56,21 +55,19 @@ class ModelPipeline:
         self, request: GenerateRequest, admitted: AdmittedRequest
     ) -> AsyncGenerator[Chunk, None]:
         """The same in chunks."""
-        generator = self._generator(request, admitted)
+        generator, context = self._start(request, admitted)
         if self._cache is None:
             stream = generator.stream(request)
         else:
-            lookup = _cache_context(admitted)
-            stream = self._cache.stream(request, generator, lookup)
+            stream = self._cache.stream(request, generator, context)
         async with aclosing(stream) as chunks:
             async for chunk in chunks:
                 if chunk.model and chunk.model != request.model:
                     _note_fallback(admitted, chunk.model)
                 yield chunk
-        if self._cache is not None:
-            outcome = lookup.last
-            if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
-                self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
+        outcome = context.last
+        if outcome is not None and (outcome.forwarded is None or outcome.collapsed):
+            self.recorder.record_cache_hit(request.caller, admitted.plan, request.model)
 
     def bind(self, admitted: AdmittedRequest) -> TextGenerator:
         """This pipeline for one admitted request, for callers that know TextGenerators only."""
@@ -80,21 +77,34 @@ class ModelPipeline:
         """The counters, for `/health`."""
         return asdict(self.recorder.counters)
 
-    def _generator(self, request: GenerateRequest, admitted: AdmittedRequest) -> TextGenerator:
-        """The call of the requested model, with its fallbacks behind it."""
+    def _start(
+        self, request: GenerateRequest, admitted: AdmittedRequest
+    ) -> tuple[TextGenerator, CacheContext]:
+        """The call of the requested model, with its fallbacks behind it, and what the cache needs.
+
+        Raises UnknownModel.
+        """
         models, plan, name = self._models, admitted.plan, request.model
         model = models.text_models.get(name)
         if model is None or not (plan.models is None or plan.allows_model(name)):
             raise UnknownModel(name, tuple(filter(plan.allows_model, models.text_models)))
         admitted.models.add(name)
+        context = CacheContext(
+            admitted.outcomes,
+            admitted.directives,
+            sampled=Feature.CACHE_SAMPLED in plan.features,
+            semantic=Feature.SEMANTIC_CACHE in plan.features,
+            waiting=admitted.timer,
+        )
         call = MeteredGenerator(self.recorder, model, admitted)
         fallbacks = [*filter(plan.allows_model, models.fallbacks.get(name, ()))]
         if not fallbacks:
-            return call
+            return call, context
         calls: dict[str, TextGenerator] = {name: call}
         for other in fallbacks:
             calls[other] = MeteredGenerator(self.recorder, models.text_models[other], admitted)
-        return FallbackChain(calls, lambda: models.record_fallback(name), models.clock)
+        chain = FallbackChain(calls, lambda: models.record_fallback(name), models.clock)
+        return chain, context
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +172,6 @@ class _UnsettledCall:
 
     def settlement(self) -> None:
         return None
-
-
-def _cache_context(admitted: AdmittedRequest) -> CacheContext:
-    features = admitted.plan.features
-    return CacheContext(
-        admitted.outcomes,
-        admitted.directives,
-        sampled=Feature.CACHE_SAMPLED in features,
-        semantic=Feature.SEMANTIC_CACHE in features,
-        waiting=admitted.timer,
-    )
 
 
 def _note_fallback(admitted: AdmittedRequest, model: str) -> None:

@@ -36,8 +36,8 @@ async def login(request: Request) -> TokensAnswer:
     """Send the access token as `Authorization: Bearer ...`, like a key."""
     body = await read_json(request, Login)
     password = body.password.get_secret_value()
-    sessions, whence = _sessions(request), _whence(request)
-    return _answer(await sessions.login(body.email, password, body.tenant, *whence))
+    sessions, origin = _sessions(request), _origin(request)
+    return _answer(await sessions.login(body.email, password, body.tenant, *origin))
 
 
 @router.post(
@@ -50,7 +50,7 @@ async def login(request: Request) -> TokensAnswer:
 async def refresh(request: Request) -> TokensAnswer:
     """A used token that comes again after ten seconds ends the sign-in, access tokens too."""
     body = await read_json(request, Refresh)
-    return _answer(await _sessions(request).refresh(body.refresh_token, *_whence(request)))
+    return _answer(await _sessions(request).refresh(body.refresh_token, *_origin(request)))
 
 
 @router.post(
@@ -63,7 +63,7 @@ async def refresh(request: Request) -> TokensAnswer:
 async def logout(request: Request) -> Response:
     """Access tokens of this sign-in end too. 204 whether or not the token was still good."""
     body = await read_json(request, Refresh)
-    await _sessions(request).logout(body.refresh_token, *_whence(request))
+    await _sessions(request).logout(body.refresh_token, *_origin(request))
     return Response(status_code=204)
 
 
@@ -91,7 +91,7 @@ async def change_password(access: Anyone, request: Request) -> Response:
     """Ends all your sessions, this one too: sign in anew. A key has no password (403)."""
     body = await read_json(request, PasswordChange)
     current, new = body.current.get_secret_value(), body.new.get_secret_value()
-    address, _ = _whence(request)
+    address, _ = _origin(request)
     await access.admin.sessions.change_password(access.actor, current, new, address)
     return Response(status_code=204)
 
@@ -121,7 +121,7 @@ def _sessions(request: Request) -> SignInService:
     return services_of(request).administration().sessions
 
 
-def _whence(request: Request) -> tuple[str, str]:
+def _origin(request: Request) -> tuple[str, str]:
     """The client's address and the request's id."""
     return client_address(request.scope), request_state(request.scope).request_id
 

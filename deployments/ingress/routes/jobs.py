@@ -15,6 +15,7 @@ from deployments.contracts.jobs import ENDED, Job, JobEvent
 from deployments.ingress.authentication import bearer_token
 from deployments.ingress.context import request_state
 from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.range_requests import matches_etag
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.streaming import KEEP_ALIVE, SSE, EventFeedResponse, feed_frame
 from deployments.ingress.permissions import (
@@ -37,7 +38,6 @@ RETRY_AFTER_S = 2
 MAX_WAIT_S = 30.0
 RESERVE_S = 2.0  # of the request's deadline, for the response itself
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
-_TAG = re.compile(r'(?:W/)?("[^"]*")|(\*)')
 
 JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
 Seq = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="The last event seen.")]
@@ -94,7 +94,7 @@ async def get_job(
     headers = _headers(request, current)
     if wait_s:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
-    if _matches(condition, headers["ETag"]):
+    if matches_etag(condition, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     parts = [asdict(part) for part in await jobs.parts(current.tenant, job)]
     detail = JobDetail.model_validate({**_fields(current), "parts": parts})
@@ -180,7 +180,7 @@ async def _wait_for_change(
     clock = services_of(request).clock
     until = clock.monotonic() + wait_s
     while job.state not in ENDED and (left_s := until - clock.monotonic()) > 0:
-        if condition is not None and not _matches(condition, _tag(request, job)):
+        if condition is not None and not matches_etag(condition, _tag(request, job)):
             break
         if not await jobs.watch.wait(job.tenant, job.id, 0, left_s):
             break
@@ -230,8 +230,3 @@ def _tag(request: Request, job: Job) -> str:
     """A strong tag, so each coding of the response has its own (RFC 9110 section 8.8.3.3)."""
     coding = "-gzip" if "gzip" in request.headers.get("accept-encoding", "") else ""
     return f'"{job.id}-{job.version}{coding}"'
-
-
-def _matches(condition: str | None, tag: str) -> bool:
-    """Whether the client has this response already (RFC 9110 section 13.1.2)."""
-    return any(listed == tag or wildcard for listed, wildcard in _TAG.findall(condition or ""))

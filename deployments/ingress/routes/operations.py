@@ -79,7 +79,7 @@ def operation_endpoint(
         state: RequestState = request.scope[STATE_KEY]
         state.model = model = getattr(body, "model", None)
         accept = request.headers.get("accept", "") if dialect.ndjson else ""
-        if operation.streams(body) or NDJSON in accept or SSE in accept:
+        if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
             events = stream_operation(admission, context, name, run, body)
             return AsgiResponse(_event_stream(events, context, dialect, ndjson=NDJSON in accept))
         async with admission.admitted(

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
-from deployments.contracts.generation import Message, Role, Sampling
+from deployments.contracts.generation import Role, Sampling
 
 MAX_CHOICES = 16
 MAX_OUTPUT_TOKENS = 131_072
 MAX_MESSAGES = 1_000
 MAX_TOP_LOGPROBS = 20
 
-_ROLES: dict[str, Role] = {
+ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -49,10 +49,9 @@ class ChatMessage(_Strict):
     content: str | Annotated[list[TextPart], Field(min_length=1)]
     name: Annotated[str, Field(max_length=64)] | None = None
 
-    def message(self) -> Message:
-        content = self.content
-        text = content if isinstance(content, str) else "".join(part.text for part in content)
-        return Message(_ROLES[self.role], text)
+    def joined_parts(self) -> str:
+        """The text of a content that is a list."""
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 class StreamOptions(_Strict):

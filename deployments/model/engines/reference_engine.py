@@ -38,8 +38,8 @@ class ReferenceEngine:
                 eos_token_id=list(stop_ids) or None,
                 pad_token_id=0,
             )
-        ids: list[int] = out[0, len(prompt) :].tolist()
-        return ids[:-1] if ids and ids[-1] in stop_ids else ids
+        output: list[int] = out[0, len(prompt) :].tolist()
+        return output[:-1] if output and output[-1] in stop_ids else output
 
     def log_probabilities(self, prompt: Sequence[int], generated: Sequence[int]) -> Any:
         """Natural logs, float32 [len(generated), vocabulary]: row i predicted token i."""

@@ -40,6 +40,7 @@ from deployments.content.cleanup import clean, extract_hashtags
 from deployments.content.graphemes import emoji_in, truncate, without_emoji
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
+from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http import cache_headers, range_requests
 from deployments.ingress.http.content_codings import CODINGS
 from deployments.ingress.http.middleware.boundary import access_line, request_id_of
@@ -71,7 +72,7 @@ SCHEMAS = (ChatRequest, CompletionRequest, EmbeddingsRequest, CaptionRequest, Lo
 
 
 def _line(path: str) -> bytes:
-    scope = {"method": "GET", "path": path, "client": None}
+    scope = {"method": "GET", "path": path, "client": None, STATE_KEY: RequestState()}
     return access_line(CLOCK, scope, 404, 1.0, 0)
 
 
@@ -126,7 +127,6 @@ READERS: dict[str, Read] = {
     "access log": _line,
     "audit record": _record,
     "If-None-Match": lambda text: range_requests.matches_etag(text, '"x"'),
-    "If-None-Match of jobs": lambda text: jobs._matches(text, '"x"'),
     "Range": lambda text: range_requests.parse_range({"range": text}, '"x"', 100),
     "If-Range": lambda text: range_requests.parse_range(
         {"range": "bytes=0-", "if-range": text}, "x", 9

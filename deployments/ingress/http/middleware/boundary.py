@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
-from cluster.runtime.logging import escape_active, log_request, redact
+from cluster.runtime.logging import escape_active, logged_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
 from deployments.ingress.context import STATE_KEY, ModelWaitTimer, RequestState, request_state
 from deployments.ingress.http.problems import send_problem
@@ -24,7 +24,7 @@ from deployments.ingress.http.problems import send_problem
 logger = logging.getLogger("mobula.ingress")
 
 WriteLine = Callable[[bytes], None]
-ANY_HOST = "*"
+ANY_HOST = "*"  # among the allowed hosts: TrustedHosts is left out
 MAX_PATH = 2_048  # characters of a path that are logged
 _SCANNED = 8 * MAX_PATH  # characters that are searched for credentials
 _LONGEST_CREDENTIAL = 2_048  # characters; the cut may have gone through one
@@ -69,11 +69,12 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        clock, state = self._clock, request_state(scope)
+        clock = self._clock
+        state = scope[STATE_KEY] = scope.get(STATE_KEY) or RequestState()
         request_id, is_clients = request_id_of(scope)
-        state.request_id = request_id
+        state.request_id, state.is_clients_id = request_id, is_clients
         is_echoed = is_clients and self._outer_echoes
-        log_request(request_id)
+        logged_request.set((request_id, ""))
         timer = state.timer = ModelWaitTimer(clock)
         progress = state.response
         started_at = clock.monotonic()
@@ -86,13 +87,11 @@ class RequestBoundary:
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
                 overhead_s = clock.monotonic() - started_at - timer.waited_s()
                 headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
-                # A refusal names the limit that was exceeded, and only that.
-                is_refusal = progress.status == 429
-                headers += [
-                    header
-                    for header in state.headers()
-                    if not is_refusal or header[0] != b"ratelimit"
-                ]
+                admitted = None if state.context is None else state.context.admitted
+                added = [*(admitted.headers() if admitted else ()), *state.extra_headers]
+                if progress.status == 429:  # names the limit that was exceeded, and only that
+                    added = [header for header in added if header[0] != b"ratelimit"]
+                headers += added
                 if not is_echoed:
                     headers.append((b"x-request-id", request_id.encode()))
                 message["headers"] = headers
@@ -144,12 +143,11 @@ class ErrorBoundary:
 class TrustedHosts:
     """Refuses requests for hosts that are not served here (DNS rebinding). Probes pass.
 
-    `allowed` are host names without port; `*.example.com` allows any subdomain, `*` any host.
+    `allowed` are host names without port; `*.example.com` allows any subdomain.
     """
 
     def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
         self._app = app
-        self._allow_any = ANY_HOST in allowed
         self._exact = frozenset(host.lower() for host in allowed if not host.startswith("*."))
         self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
 
@@ -161,8 +159,6 @@ class TrustedHosts:
 
     def are_trusted(self, scope: Scope) -> bool:
         """Whether the Host header of an HTTP scope names a host that is served here."""
-        if self._allow_any:
-            return True
         host = _host(scope)
         return host in self._exact or bool(self._suffixes and host.endswith(self._suffixes))
 
@@ -190,7 +186,7 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
     line = {
         "ts": round(clock.wall(), 3),
         "event": "request",
-        "request_id": redact(state.request_id),
+        "request_id": redact(state.request_id) if state.is_clients_id else state.request_id,
         "method": scope["method"],
         "path": redact(path) if len(path) <= MAX_PATH else _truncate(path),
         "status": status,
@@ -203,7 +199,8 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
     }
     if state.problem is not None:
         line["problem"] = state.problem
-    return escape_active(orjson.dumps(line))
+    encoded = orjson.dumps(line)
+    return encoded if encoded.isascii() and b"\x7f" not in encoded else escape_active(encoded)
 
 
 def _truncate(path: str) -> str:

@@ -7,7 +7,7 @@ with a deadline of our own, and with a body that is decoded and bounded while it
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,9 +18,10 @@ from cluster.runtime.problems import (
     InvalidRequest,
     Overloaded,
     PayloadTooLarge,
+    Problem,
     RequestTimeout,
 )
-from deployments.ingress.context import request_state
+from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.content_codings import decode_body
 from deployments.ingress.http.streaming import run_until_disconnect
 
@@ -96,9 +97,7 @@ class LimitedRequests:
         self._app = app
         self._limits = limits
         self._clock = clock
-        usual_s = limits.timeout_s
-        self._usual_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes, usual_s)
-        self._routes = [replace(route, body_s=route.body_s or usual_s) for route in limits.routes]
+        self._usual_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes)
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,34 +132,43 @@ class LimitedRequests:
         self, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Run the application within its deadline. `headers` are those of _READ_HERE."""
-        method, path, state = scope["method"], scope["path"], request_state(scope)
+        method, path = scope["method"], scope["path"]
+        state: RequestState = scope[STATE_KEY]
         bounds = next(
-            (each for each in self._routes if method in each.methods and each.path.fullmatch(path)),
+            (
+                each
+                for each in self._limits.routes
+                if method in each.methods and each.path.fullmatch(path)
+            ),
             self._usual_bounds,
         )
-        limit_s = bounds.body_s
-        if path.startswith(NO_DEADLINE):
-            limit_s = None
-        elif _TIMEOUT in headers:
-            limit_s = self._parse_timeout(headers[_TIMEOUT])
-        if limit_s is not None:
+        limit_s: float | None = None
+        if not path.startswith(NO_DEADLINE):
+            requested = headers.get(_TIMEOUT)
+            usual_s = bounds.body_s or self._limits.timeout_s
+            limit_s = usual_s if requested is None else self._parse_timeout(requested)
             state.deadline = Deadline(self._clock.monotonic() + limit_s, self._clock)
         body: _BoundedBody | None = None
         try:
             async with asyncio.timeout(limit_s) as timeout:
                 state.lift_deadline = lambda: timeout.reschedule(None)
                 if method not in _BODYLESS:
+                    length = headers.get(_LENGTH, b"0")
+                    if not (length.isdigit() and len(length) <= MAX_DIGITS) or (
+                        int(length) > bounds.max_bytes
+                    ):
+                        raise _refuse_length(length, bounds)
                     body = _BoundedBody(
                         receive, bounds.max_bytes, bounds.too_large, timeout, limit_s
                     )
-                    scope, receive = body.bind(headers, scope)
+                    receive = body
+                    if _CODING in headers and method != "OPTIONS":
+                        scope, receive = decode_body(scope, body, body.max_bytes, body.too_large)
                 await self._app(scope, receive, send)
         except TimeoutError:
             if limit_s is None:
                 raise
-            if body is not None and body.is_receiving:
-                raise RequestTimeout(f"The body did not arrive within {limit_s:g} s.") from None
-            raise DeadlineExceeded("ingress", limit_s) from None
+            raise _timed_out(body, limit_s) from None
 
     def _parse_timeout(self, value: bytes) -> float:
         """Raises InvalidRequest."""
@@ -194,17 +202,6 @@ class _BoundedBody:
     received: int = 0
     is_receiving: bool = True
 
-    def bind(self, headers: Mapping[bytes, bytes], scope: Scope) -> tuple[Scope, Receive]:
-        """The scope and `receive` of the application. Checks the declared length and coding."""
-        length = headers.get(_LENGTH, b"0")
-        if not length.isdigit() or len(length) > MAX_DIGITS:
-            raise InvalidRequest("Header Content-Length must be a whole number.")
-        if int(length) > self.max_bytes:
-            raise self.too_large(self.max_bytes)
-        if _CODING in headers and scope["method"] != "OPTIONS":
-            return decode_body(scope, self, self.max_bytes, self.too_large)
-        return scope, self
-
     async def __call__(self) -> Message:
         message = await self.receive()
         if self.is_receiving and not message.get("more_body", False):
@@ -216,6 +213,18 @@ class _BoundedBody:
         if self.received > self.max_bytes:
             raise self.too_large(self.max_bytes)
         return message
+
+
+def _refuse_length(length: bytes, bounds: RouteLimit) -> Problem:
+    if length.isdigit() and len(length) <= MAX_DIGITS:
+        return bounds.too_large(bounds.max_bytes)
+    return InvalidRequest("Header Content-Length must be a whole number.")
+
+
+def _timed_out(body: _BoundedBody | None, limit_s: float) -> Problem:
+    if body is not None and body.is_receiving:
+        return RequestTimeout(f"The body did not arrive within {limit_s:g} s.")
+    return DeadlineExceeded("ingress", limit_s)
 
 
 def _copy_to(messages: asyncio.Queue[Message], receive: Receive) -> Receive:

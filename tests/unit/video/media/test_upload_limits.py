@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import ClientGone, PayloadTooLarge, Problem, RequestTimeout
-from deployments.ingress.context import request_state
+from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.middleware.limits import (
     LimitedRequests,
     RequestLimits,
@@ -23,7 +23,13 @@ from deployments.ingress.upload_limits import MAX_FORM_BYTES, FormTooLarge, uplo
 
 def scope(method: str, path: str, **headers: str) -> Scope:
     said = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return {"type": "http", "method": method, "path": path, "headers": said, "state": {}}
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "headers": said,
+        STATE_KEY: RequestState(),
+    }
 
 
 def receiving(*bodies: bytes, then: Message | None = None) -> Receive:
@@ -85,7 +91,7 @@ async def test_a_row_of_the_table_has_its_own_time() -> None:
         (scope("PUT", "/wide/a", mobula_timeout="3"), 3.0),
     ):
         await layer(asked, receiving(), nowhere)
-        deadline = request_state(asked).deadline
+        deadline = asked[STATE_KEY].deadline
         assert deadline is not None
         assert deadline.remaining() == pytest.approx(seconds, abs=1.0)
 
