@@ -20,8 +20,8 @@ from cluster.tenants.plan import Id, RequestClass
 from deployments.ingress.admission import MAX_RESOURCE
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.context import AdmittedRequest
-from deployments.ingress.media import MediaServices, require_media
 from deployments.ingress.services import AppServices
+from deployments.video.services import MediaServices, require_media
 
 Admission = AsyncIterator[AdmittedRequest]
 

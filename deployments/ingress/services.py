@@ -16,13 +16,13 @@ from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.drain_status import Server
-from deployments.ingress.media import MediaServices
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.fast_path import RenderedResponses
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import ScalingOverview
 from deployments.limiter.status import LimitStatus
+from deployments.video.services import MediaServices
 
 
 async def _is_not_draining(server: Server, host: str) -> bool:

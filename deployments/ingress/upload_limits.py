@@ -1,4 +1,4 @@
-"""Limits of requests that upload recordings: bytes of the body, and seconds for it."""
+"""The size and time limits of requests that upload recordings."""
 
 import re
 
@@ -11,19 +11,19 @@ MAX_TRANSCRIPT_BYTES = 5 << 20
 MAX_IMPORT_BYTES = 64 << 10  # of the JSON that names a URL
 FORM_S = 3600.0
 CHUNK_S = 4 * 3600.0
-_OTHER_FIELDS = MAX_TRANSCRIPT_BYTES + (64 << 10)  # of a form
+_OTHER_FIELDS = MAX_TRANSCRIPT_BYTES + (64 << 10)  # the other fields of a form
 
 
 class FormTooLarge(PayloadTooLarge):
-    """Names the ways to upload larger files."""
+    """Names the alternatives for larger files."""
 
     slug, title = "form-too-large", "The file is too large for a form"
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(limit_bytes)
         self.detail = (
-            f"A form takes {limit_bytes} bytes at most; send larger files in pieces to "
-            "/api/v1/uploads (tus 1.0.0), or name their URL."
+            f"A form takes {limit_bytes} bytes at most; send larger files to /api/v1/uploads "
+            "(tus 1.0.0), or name their URL."
         )
 
 

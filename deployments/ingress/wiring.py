@@ -21,7 +21,6 @@ from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
-from deployments.ingress.media import media_services
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
@@ -30,6 +29,7 @@ from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.video.services import media_services
 
 
 class Backends(Protocol):

@@ -4,36 +4,28 @@ The options are checked against the recording before anything is charged, the se
 reserved in the tenant's limits, and the job is written in one transaction.
 """
 
-import math
 from dataclasses import asdict
 from typing import Any
 
-from cluster.runtime.problems import Conflict, InvalidRequest
 from cluster.tenants.caller import Scope
-from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.plan import RequestClass
 from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import record
-from deployments.contracts.clips import ClipOptions
 from deployments.contracts.jobs import Job, NewJob
-from deployments.contracts.media import MediaInfo
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
-from deployments.ingress.media import MediaServices, require_media
 from deployments.ingress.schemas.clips import ClipJobCreate, JobQueryBody
 from deployments.video.billing import CHARGE, LEDGER, charge, charge_to_json
-from deployments.video.captions.glyphs import why_undrawn
-from deployments.video.captions.styles import NONE, find
-from deployments.video.catalog import Video, transcript_of
+from deployments.video.clip_order import caption_warnings, clip_job_spec
 from deployments.video.job_spec import CLIPS, ClipJobSpec, to_spec
-from deployments.video.probe.media_info_json import from_json
-from deployments.video.probe.tracks import with_sound
+from deployments.video.services import MediaServices, require_media
 
 DAY_S = 86_400.0
 WARNINGS = "warnings"
 
 
 class Clips:
-    """Body: ClipJobCreate. Answer: the job. It is made of the video as it is now."""
+    """Body: ClipJobCreate. Answer: the job. Its clips are of the video in its current state."""
 
     schema = ClipJobCreate
     request_class = RequestClass.MEDIA
@@ -46,8 +38,8 @@ class Clips:
     async def answer(self, request: AdmittedRequest, body: ClipJobCreate) -> dict[str, Any]:
         media = require_media(self._media)
         video = await media.videos.get(request.caller.tenant, body.video)
-        spec = _clip_job_spec(video, body.options(), request.plan)
-        warnings = _warnings(video, spec.options)
+        spec = clip_job_spec(video, body.options(), request.plan)
+        warnings = caption_warnings(video, spec.options)
         amounts = UsageAmounts(video_seconds=spec.video_seconds)
         reservation = await request.permit.reserve(LEDGER, amounts)
         try:
@@ -119,45 +111,3 @@ def job_response(job: Job) -> dict[str, Any]:
     del fields["spec"]
     warnings = list(job.spec.get(WARNINGS, ()))
     return {"object": "job", **fields, "priority": str(job.priority), WARNINGS: warnings}
-
-
-def _clip_job_spec(video: Video, options: ClipOptions, plan: Plan) -> ClipJobSpec:
-    """Raises Conflict (the video is not ready) and InvalidRequest, naming the field."""
-    if video.state != "ready" or video.info is None:
-        raise Conflict(f"Video '{video.id}' is {video.state}; clips need one that is ready.")
-    info = with_sound(from_json(video.info), options.audio_track, options.language)
-    find(options.captions)
-    transcript = video.transcript
-    return ClipJobSpec(
-        video=video.id,
-        name=video.name,
-        path=video.path,
-        sha256=video.sha256,
-        info=info,
-        options=options,
-        video_seconds=_seconds(info, options),
-        clip_days=plan.media.clip_days,
-        transcript=None
-        if transcript is None
-        else (transcript_of(video.id), str(transcript["kind"])),
-    )
-
-
-def _warnings(video: Video, options: ClipOptions) -> list[str]:
-    """What cannot be rendered as requested, as far as it is known beforehand."""
-    scripts = (video.transcript or {}).get("undrawn_scripts", ())
-    if not scripts or options.captions == NONE:
-        return []
-    return [why_undrawn(scripts)]
-
-
-def _seconds(info: MediaInfo, options: ClipOptions) -> int:
-    """Whole seconds of the recording that are analysed."""
-    end = info.duration if options.end is None else min(options.end, info.duration)
-    if options.start >= end:
-        raise InvalidRequest(
-            f"start: {options.start:g} is not before the recording's end, {info.duration:g}.",
-            param="start",
-            limit=info.duration,
-        )
-    return max(1, math.ceil(end - options.start))

@@ -1,7 +1,7 @@
-"""`videos.import`: fetch a recording from a URL, by a job.
+"""`videos.import`: fetches a recording from a URL, by a job.
 
 The URL is checked before anything is written; the video's row and its job are written in one
-transaction, so neither is there without the other.
+transaction, so neither exists without the other.
 """
 
 from dataclasses import replace
@@ -12,11 +12,11 @@ from cluster.tenants.plan import RequestClass
 from deployments.contracts.jobs import NewJob
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
-from deployments.ingress.http.tus import name_of
-from deployments.ingress.media import MediaServices
 from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
 from deployments.video.catalog import Video, new_id
 from deployments.video.import_job import IMPORT
+from deployments.video.services import MediaServices
+from deployments.video.uploads.tus import name_of
 
 
 class ImportVideo:
@@ -31,11 +31,11 @@ class ImportVideo:
         self._media = media
 
     async def answer(self, request: AdmittedRequest, body: VideoImport) -> dict[str, Any]:
-        """Raises UnsafeUrl and StoreDown."""
+        """Raises UnsafeUrl and DatabaseUnavailable."""
         media, caller = self._media, request.caller
         url = (await media.guard.target(body.url)).location.url
         name = name_of(body.name, url.partition("?")[0])
-        draft = media.intake.draft(caller.tenant, caller.key_id, name, new_id())
+        draft = media.ingest.draft(caller.tenant, caller.key_id, name, new_id())
         video = replace(draft, state="importing")
         async with media.database.begin() as connection:
             await media.videos.add(connection, video)

@@ -13,7 +13,6 @@ from deployments.ingress.authentication import authenticate
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.idempotency import with_idempotency
-from deployments.ingress.media import MediaServices, require_media
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.clips import Clips
 from deployments.ingress.permissions import AnyCaller, ReadsJobs, services_of
@@ -27,6 +26,7 @@ from deployments.ingress.schemas.clips import (
 )
 from deployments.ingress.schemas.jobs import JobAnswer
 from deployments.video.captions import styles
+from deployments.video.services import MediaServices, require_media
 
 router = APIRouter(prefix="/api/v1", tags=["clips"])
 RETRY_AFTER_S = "2"
@@ -46,8 +46,8 @@ Number = Annotated[int, Path(ge=1, le=10_000, description="The clip's number, fr
     openapi_extra=request_body(ClipRequest),
 )
 async def create_clips(video: VideoId, request: Request) -> Response:
-    """Answers with the job, whose address is in `Location`. With an `Idempotency-Key` the same
-    request makes one job, however often it is sent.
+    """Answers with the job, whose URL is in `Location`. With an `Idempotency-Key`, repetitions of a
+    request create one job.
     """
     services = services_of(request)
     operation: Operation[Any] = Clips(services.media)
@@ -76,7 +76,7 @@ async def create_clips(video: VideoId, request: Request) -> Response:
     summary="The clips of a job, with links to their files",
 )
 async def list_clips(access: ReadsJobs, job: JobId, request: Request) -> ClipsAnswer:
-    """Of use while the job runs: each clip is there as soon as it is ready."""
+    """Can be polled while the job runs: each clip is listed as soon as it is ready."""
     media = _media(request)
     current = await media.jobs.get(access.tenant, job)
     clips = [
@@ -95,10 +95,12 @@ async def list_clips(access: ReadsJobs, job: JobId, request: Request) -> ClipsAn
 async def capabilities(admitted: AnyCaller, request: Request) -> CapabilitiesAnswer:
     admitted.require(Scope.MEDIA_READ)
     media = _media(request)
-    limits = media.intake.limits_of(admitted.caller.tenant)
+    limits = media.ingest.limits_of(admitted.caller.tenant)
     return CapabilitiesAnswer.model_validate(
         {
-            "abilities": {name: asdict(each) for name, each in (await media.abilities()).items()},
+            "abilities": {
+                name: asdict(each) for name, each in (await media.capabilities()).items()
+            },
             "aspects": list(ASPECTS),
             "qualities": ["draft", "standard", "final"],
             "caption_styles": list(styles()),

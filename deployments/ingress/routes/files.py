@@ -27,8 +27,8 @@ from deployments.ingress.http.range_requests import (
     parse_range,
 )
 from deployments.ingress.http.streaming import run_until_disconnect
-from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import services_of
+from deployments.video.services import VideoDisabled
 
 STALL_S = 60.0  # for one block
 

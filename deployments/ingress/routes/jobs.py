@@ -18,7 +18,6 @@ from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.range_requests import matches_etag
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.streaming import KEEP_ALIVE, SSE, EventFeedResponse, feed_frame
-from deployments.ingress.media import require_media
 from deployments.ingress.permissions import (
     ReadsJobs,
     TenantInQuery,
@@ -31,6 +30,7 @@ from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.jobs import JobAnswer, JobDetail, JobPage, JobQuery
 from deployments.jobs.event_stream import BEAT_S, GapEvent, follow, has_ended
 from deployments.jobs.store import JobStore
+from deployments.video.services import require_media
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 

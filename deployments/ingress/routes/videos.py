@@ -1,6 +1,6 @@
-"""`/api/v1/videos`: recordings that a tenant has brought, by form or by URL.
+"""`/api/v1/videos`: a tenant's recordings, sent in a form or fetched from a URL.
 
-Larger files come in pieces: uploads.py.
+For larger files see uploads.py.
 """
 
 import asyncio
@@ -23,7 +23,6 @@ from cluster.runtime.problems import (
 )
 from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
 from deployments.ingress.http.request_body import JSON, parse_json
-from deployments.ingress.http.tus import MAX_NAME, name_of
 from deployments.ingress.idempotency import idempotency_key, with_idempotency
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.imports import ImportVideo
@@ -36,20 +35,21 @@ from deployments.ingress.schemas.videos import (
     VideoPage,
     VideoQuery,
 )
-from deployments.ingress.transcripts import (
-    TranscriptFile,
-    attach_transcript,
-    detect_format,
-    duration_of,
-    fit_to_video,
-    store_transcript,
-)
 from deployments.ingress.upload_limits import (
     MAX_IMPORT_BYTES,
     MAX_TRANSCRIPT_BYTES,
     FormTooLarge,
 )
 from deployments.video.catalog import Video, new_id
+from deployments.video.sidecar import (
+    TranscriptFile,
+    attach_sidecar,
+    check_duration,
+    duration_of,
+    read_sidecar,
+    store_sidecar,
+)
+from deployments.video.uploads.tus import MAX_NAME, name_of
 
 RETRY_AFTER_S = "1"
 
@@ -97,16 +97,16 @@ async def list_videos(access: ReadsMedia, query: Annotated[VideoQuery, Query()])
     response_model=VideoAnswer,
     responses={
         **MAKE,
-        202: {"model": ImportAnswer, "description": "It is being fetched; `Location`: the job."},
+        202: {"model": ImportAnswer, "description": "It is being fetched; `Location` is the job."},
     },
-    summary="Bring a video, in a form or by its URL",
+    summary="Create a video, from a form or a URL",
     openapi_extra=_CREATE_BODY,
 )
 async def create_video(access: WritesMedia, request: Request) -> Response:
     """A form has the field `file`, and may have `transcript` (SRT, VTT or JSON) and `name`. JSON
-    names a `url`, which is fetched by a job; with an `Idempotency-Key`, by one job however often
-    it is sent. Either way it is a video only if it can be one: what it holds is looked at before
-    anything is charged.
+    names a `url`, which is fetched by a job; with an `Idempotency-Key`, repetitions of a request
+    create one job. The file is inspected before anything is charged; one that is not a recording is
+    refused.
     """
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
@@ -115,10 +115,10 @@ async def create_video(access: WritesMedia, request: Request) -> Response:
     if kind != FORM:
         raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
     if idempotency_key(request.headers) is not None:
-        raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read only once.")
+        raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read once.")
     video = await _create_from_form(access, MultipartForm(_body(request), content_type))
-    answer = VideoAnswer.of(video).model_dump(mode="json")
-    return JSONResponse(answer, 201, {"Location": f"/api/v1/videos/{video.id}"})
+    content = VideoAnswer.of(video).model_dump(mode="json")
+    return JSONResponse(content, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
 
 @router.get("/{video}", response_model=VideoAnswer, responses=LOOK, summary="Show a video")
@@ -130,20 +130,20 @@ async def get_video(access: ReadsMedia, video: VideoId) -> VideoAnswer:
     "/{video}/transcript",
     response_model=VideoAnswer,
     responses=CHANGE,
-    summary="Put a transcript beside a video",
+    summary="Attach a transcript to a video",
     openapi_extra=_TRANSCRIPT,
 )
 async def put_transcript(access: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
-    """SRT, VTT or JSON of at most 5 MiB, in place of any before. The answer says in which encoding
-    it was read, and in `notes` what was wrong with it and mended or left out."""
+    """SRT, VTT or JSON of at most 5 MiB; it replaces an earlier one. The response names the
+    encoding it was read in, and in `notes` the faults that were repaired or skipped."""
     media = access.media
     current = await media.videos.get(access.tenant, video)
     raw = await _read_body(request, MAX_TRANSCRIPT_BYTES)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    transcript = await detect_format(media.intake, raw, kind, duration=duration_of(current))
+    transcript = await read_sidecar(media.ingest, raw, kind, duration=duration_of(current))
     async with media.database.begin() as connection:
         locked = await media.videos.lock(connection, access.tenant, video)
-        changed = await attach_transcript(connection, media.videos, media.files, locked, transcript)
+        changed = await attach_sidecar(connection, media.videos, media.files, locked, transcript)
     return VideoAnswer.of(changed)
 
 
@@ -155,64 +155,64 @@ async def put_transcript(access: WritesMedia, video: VideoId, request: Request) 
     summary="Delete a video and its files",
 )
 async def delete_video(access: WritesMedia, video: VideoId) -> Response:
-    """Clips made of it stay. Refused with 409 while a job works on it."""
+    """Clips made of it are kept. Refused with 409 while a job uses it."""
     await access.media.videos.delete(access.tenant, video)
     return Response(status_code=204)
 
 
 @dataclass(slots=True)
-class _FormParts:
+class _FormFields:
     """The fields of a form."""
 
     has_file: bool = False
     filename: str | None = None
     name: str | None = None
-    transcript: TranscriptFile | None = None
+    sidecar: TranscriptFile | None = None
 
 
 async def _create_from_form(access: MediaAccess, form: MultipartForm) -> Video:
-    """The video of a form. If it is refused, nothing of it is stored."""
+    """The video of a form; after a problem nothing of it is stored."""
     media, id_ = access.media, new_id()
     try:
-        parts = await _read(access, form, id_)
-        name = name_of(parts.name, parts.filename)
-        video = media.intake.draft(access.tenant, access.key, name, id_)
-        if parts.transcript is None:
-            return await media.intake.admit(video)
-        inspected = await media.intake.inspect(video)
-        transcript = await fit_to_video(media.intake, parts.transcript, inspected)
+        form_fields = await _read(access, form, id_)
+        name = name_of(form_fields.name, form_fields.filename)
+        video = media.ingest.draft(access.tenant, access.key, name, id_)
+        if form_fields.sidecar is None:
+            return await media.ingest.admit(video)
+        inspected = await media.ingest.inspect(video)
+        sidecar = await check_duration(media.ingest, form_fields.sidecar, inspected)
 
-        async def store(connection: AsyncConnection) -> None:
-            await store_transcript(connection, media.files, video, transcript)
+        async def keep(connection: AsyncConnection) -> None:
+            await store_sidecar(connection, media.files, video, sidecar)
 
-        summary = {**inspected.media, "transcript": transcript.summary}
-        return await media.intake.make_ready(replace(inspected, media=summary), store)
+        info = {**inspected.media, "transcript": sidecar.summary}
+        return await media.ingest.make_ready(replace(inspected, media=info), keep)
     except BaseException:
         await asyncio.shield(media.videos.discard(access.tenant, id_))
         raise
 
 
-async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _FormParts:
-    parts = _FormParts()
+async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _FormFields:
+    fields = _FormFields()
     async for part in form.parts():
-        if part.name == "file" and not parts.has_file:
+        if part.name == "file" and not fields.has_file:
             chunks = _bounded(part, access.media.max_form_bytes)
-            await access.media.intake.store(access.tenant, id_, chunks)
-            parts.has_file, parts.filename = True, part.filename
-        elif part.name == "transcript" and parts.transcript is None:
+            await access.media.ingest.store(access.tenant, id_, chunks)
+            fields.has_file, fields.filename = True, part.filename
+        elif part.name == "transcript" and fields.sidecar is None:
             data = await part.whole(MAX_TRANSCRIPT_BYTES)
-            parts.transcript = await detect_format(
-                access.media.intake, data, part.content_type, part.filename
+            fields.sidecar = await read_sidecar(
+                access.media.ingest, data, part.content_type, part.filename
             )
-        elif part.name == "name" and parts.name is None:
-            parts.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
+        elif part.name == "name" and fields.name is None:
+            fields.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
         else:
             raise Malformed.at(
                 f"/{part.name[:40]}", "is not a field of this form, or comes twice", "extra"
             )
-    if not parts.has_file:
+    if not fields.has_file:
         raise Malformed.at("/file", "is missing", "missing")
-    return parts
+    return fields
 
 
 async def _import(access: MediaAccess, request: Request) -> Response:
@@ -244,9 +244,9 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _read_body(request: Request, limit: int) -> bytes:
-    received = bytearray()
+    data = bytearray()
     async for chunk in _body(request):
-        received += chunk
-        if len(received) > limit:
+        data += chunk
+        if len(data) > limit:
             raise PayloadTooLarge(limit)
-    return bytes(received)
+    return bytes(data)

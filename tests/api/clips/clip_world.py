@@ -20,12 +20,12 @@ from deployments.contracts.jobs import Job
 from deployments.contracts.media import MediaInfo
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.handle_api import HandleApi
-from deployments.ingress.media import MediaServices, media_services
 from deployments.ingress.services import AppServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.video.catalog import Video
 from deployments.video.config import VideoConfig
+from deployments.video.services import MediaServices, media_services
 from tests.api.administration.recorded import video_in
 from tests.api.fakes import Records
 from tests.api.videos.media_world import WRITER, Keys, application, filled

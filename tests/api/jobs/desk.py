@@ -14,9 +14,9 @@ from cluster.tenants.plan import Plan
 from deployments.contracts.jobs import Job, JobLease, NewJob
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.http.app import create_app
-from deployments.ingress.media import media_services
 from deployments.jobs.store import JobStore
 from deployments.video.config import VideoConfig
+from deployments.video.services import media_services
 from tests.api.administration.world import World
 from tests.api.wire import Wire
 

@@ -41,7 +41,7 @@ from deployments.content.graphemes import emoji_in, truncate, without_emoji
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
 from deployments.ingress.context import STATE_KEY, RequestState
-from deployments.ingress.http import cache_headers, range_requests, tus
+from deployments.ingress.http import cache_headers, range_requests
 from deployments.ingress.http.content_codings import CODINGS
 from deployments.ingress.http.middleware.boundary import access_line, request_id_of
 from deployments.ingress.http.multipart import MultipartForm
@@ -52,6 +52,7 @@ from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
+from deployments.video.uploads import tus
 from load_tests.benchmarks.faults.hostile_payloads import (
     ENDS,
     SHAPES,

@@ -78,7 +78,7 @@ EXPOSED_HEADERS = (
 def wrap(app: ASGIApp, services: "AppServices", *, behind_serve: bool = False) -> ASGIApp:
     """Put every layer around `app`, innermost first."""
     settings, clock, media = services.settings, services.clock, services.media
-    uploads = () if media is None else upload_limits(media.intake.limits, media.max_form_bytes)
+    uploads = () if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
     limits = RequestLimits(
         settings.max_body_bytes,
         settings.request_timeout_s,

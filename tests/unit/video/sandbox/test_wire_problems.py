@@ -23,7 +23,7 @@ from deployments.video.errors import (
     from_wire,
     to_wire,
 )
-from deployments.video.sandbox.inputs import av_options, ffmpeg_input, input_name
+from deployments.video.sandbox.inputs import INPUT_OPTIONS, ffmpeg_input, input_name
 
 ALL: list[Problem] = [
     MediaRefused(),
@@ -89,9 +89,9 @@ def test_input_is_always_a_local_file_in_an_accepted_container() -> None:
 
     assert options[-2:] == ["-i", "file:source.mp4"]
     assert options[options.index("-protocol_whitelist") + 1] == "file"
-    assert {f"-{key}" for key in av_options()} <= set(options)
+    assert {f"-{key}" for key in INPUT_OPTIONS} <= set(options)
     assert not {"concat", "hls", "dash", "image2", "svg_pipe"} & set(
-        av_options()["format_whitelist"].split(",")
+        INPUT_OPTIONS["format_whitelist"].split(",")
     )
 
 

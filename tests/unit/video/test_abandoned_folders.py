@@ -1,4 +1,4 @@
-"""A workshop removes what killed processes left, also while it runs."""
+"""A worker removes what killed processes left, also while it runs."""
 
 from pathlib import Path
 
@@ -21,13 +21,15 @@ async def test_folders_that_nobody_works_in_go_and_others_stay(
     monkeypatch.setattr(worker, "SWEEP_S", 0.01)
     settings = Settings(home=tmp_path)
     bootstrap(tmp_path, settings)
-    shop = ClipWorker(settings, VideoConfig(gpu=False), ThreadTaskExecutor(1), None, SystemClock())
-    await shop.start()
+    clip_worker = ClipWorker(
+        settings, VideoConfig(gpu=False), ThreadTaskExecutor(1), None, SystemClock()
+    )
+    await clip_worker.start()
     try:
-        with private_folder(shop.library.scratch) as used:
-            left = shop.library.scratch / "work-1-left"
+        with private_folder(clip_worker.media.scratch) as used:
+            left = clip_worker.media.scratch / "work-1-left"
             left.mkdir()
             await eventually(lambda: not left.exists())
             assert used.exists()
     finally:
-        await shop.close()
+        await clip_worker.close()

@@ -5,8 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from deployments.video.probe.duration import from_start
-from deployments.video.probe.video import StreamHead, is_variable_rate, rate, shape, upright
+from deployments.video.probe.duration import resolve_duration
+from deployments.video.probe.video import (
+    StreamHead,
+    display_size,
+    frame_rate,
+    is_variable_rate,
+    pixel_aspect_ratio,
+)
 
 MS = SimpleNamespace(time_base=Fraction(1, 1000))
 
@@ -23,12 +29,12 @@ MS = SimpleNamespace(time_base=Fraction(1, 1000))
     ],
 )
 def test_display_size(size, sar, rotation, seen) -> None:
-    assert upright(*size, Fraction(sar), rotation) == seen
+    assert display_size(*size, Fraction(sar), rotation) == seen
 
 
 @pytest.mark.parametrize("sar", [None, Fraction(0), Fraction(1, 255), Fraction(65_535)])
 def test_a_shape_that_no_camera_makes_is_square(sar) -> None:
-    assert shape(sar) == 1
+    assert pixel_aspect_ratio(sar) == 1
 
 
 @pytest.mark.parametrize("fps", [10.0, 23.976, 29.97, 59.94, 120.0])
@@ -58,17 +64,17 @@ def stream(average: object) -> SimpleNamespace:
 
 
 def test_the_headers_rate_is_taken() -> None:
-    assert rate(stream(Fraction(30_000, 1001)), StreamHead(), 240.0) == Fraction(30_000, 1001)
+    assert frame_rate(stream(Fraction(30_000, 1001)), StreamHead(), 240.0) == Fraction(30_000, 1001)
 
 
 @pytest.mark.parametrize("said", [None, Fraction(0), Fraction(90_000)])
 def test_a_rate_that_cannot_be_is_measured(said) -> None:
-    assert rate(stream(said), StreamHead([n / 25 for n in range(50)]), 240.0) == 25
+    assert frame_rate(stream(said), StreamHead([n / 25 for n in range(50)]), 240.0) == 25
 
 
 def test_a_rate_that_can_be_is_told_even_if_there_is_nothing_to_measure() -> None:
-    assert rate(stream(Fraction(1000)), StreamHead([0.0]), 240.0) == 1000
-    assert rate(stream(None), StreamHead([0.0]), 240.0) == 25
+    assert frame_rate(stream(Fraction(1000)), StreamHead([0.0]), 240.0) == 1000
+    assert frame_rate(stream(None), StreamHead([0.0]), 240.0) == 25
 
 
 @pytest.mark.parametrize(
@@ -81,4 +87,4 @@ def test_a_rate_that_can_be_is_told_even_if_there_is_nothing_to_measure() -> Non
     ],
 )
 def test_lengths_count_from_the_start(said, start, seen, length) -> None:
-    assert from_start(said, start, seen) == length
+    assert resolve_duration(said, start, seen) == length

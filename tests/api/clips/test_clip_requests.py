@@ -309,8 +309,8 @@ async def test_a_job_that_fails_gives_its_minutes_back_for_the_same_day(
 
     await world.media.jobs.fail(lease, InvalidRequest("None of the clips could be made."))
     assert await world.charged() == 0
-    assert world.media.refunds is not None
-    assert [await world.media.refunds.poll() for _ in range(2)] == [1, 0]
+    assert world.media.refunder is not None
+    assert [await world.media.refunder.refund_due() for _ in range(2)] == [1, 0]
 
     assert (await client.post(path, json={})).status_code == 202
     assert await world.charged() == 120

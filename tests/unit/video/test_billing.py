@@ -6,7 +6,7 @@ from typing import Any, cast
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit
 from deployments.contracts.jobs import Job
-from deployments.video.billing import charge, charge_to_json, refund, seconds_of
+from deployments.video.billing import charge, charge_to_json, charged_seconds, refund
 
 PLAN = Plan(id="team", prices={Unit.VIDEO_SECONDS: 250})
 
@@ -29,9 +29,9 @@ def test_a_refund_takes_back_the_charge_on_its_own_day_at_its_own_price() -> Non
     assert back.amounts.video_seconds == -90
     assert back.cost_units == -made.cost_units
     assert dict(back.prices) == {Unit.VIDEO_SECONDS: 250}
-    assert seconds_of(ended) == 90
+    assert charged_seconds(ended) == 90
 
 
 def test_a_job_that_was_never_charged_gives_nothing_back() -> None:
     assert refund(cast(Job, Ended())) is None
-    assert seconds_of(cast(Job, Ended())) == 0
+    assert charged_seconds(cast(Job, Ended())) == 0

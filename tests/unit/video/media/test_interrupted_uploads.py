@@ -1,4 +1,4 @@
-"""A piece whose request is cancelled keeps what had come, whoever cancelled it."""
+"""A chunk whose request is cancelled is stored as far as it arrived, whoever cancelled it."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ class Line:
         for message in messages:
             self.messages.put_nowait(message)
 
-    def piece(self) -> UploadChunk:
+    def chunk(self) -> UploadChunk:
         return UploadChunk(Request({"type": "http"}, self.messages.get), keep_broken=True)
 
 
@@ -30,17 +30,17 @@ def body(*blocks: bytes) -> Sequence[Message]:
     return [{"type": "http.request", "body": block, "more_body": True} for block in blocks]
 
 
-async def read(piece: UploadChunk, kept: list[bytes], began: asyncio.Event) -> str:
-    async for chunk in piece.chunks():
+async def read(chunk: UploadChunk, kept: list[bytes], began: asyncio.Event) -> str:
+    async for block in chunk.chunks():
         began.set()
-        kept.append(chunk)
+        kept.append(block)
         await asyncio.sleep(0)  # a store that takes its time
     return "kept"
 
 
-async def cancelled(piece: UploadChunk, kept: list[bytes]) -> None:
+async def cancelled(chunk: UploadChunk, kept: list[bytes]) -> None:
     began = asyncio.Event()
-    request = asyncio.create_task(piece.drain_into(read(piece, kept, began)))
+    request = asyncio.create_task(chunk.drain_into(read(chunk, kept, began)))
     await began.wait()
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -48,27 +48,27 @@ async def cancelled(piece: UploadChunk, kept: list[bytes]) -> None:
 
 
 async def test_all_that_came_before_the_client_left_is_kept() -> None:
-    piece, kept = Line(*body(b"a", b"b", b"c"), LEFT).piece(), list[bytes]()
-    await cancelled(piece, kept)
+    chunk, kept = Line(*body(b"a", b"b", b"c"), LEFT).chunk(), list[bytes]()
+    await cancelled(chunk, kept)
     assert kept == [b"a", b"b", b"c"]
-    assert isinstance(piece.broken, ClientGone)
+    assert isinstance(chunk.broken, ClientGone)
 
 
 async def test_a_client_that_is_still_there_is_not_waited_for() -> None:
-    piece, kept = Line(*body(b"a", b"b")).piece(), list[bytes]()
+    chunk, kept = Line(*body(b"a", b"b")).chunk(), list[bytes]()
     began = time.monotonic()
-    await cancelled(piece, kept)
+    await cancelled(chunk, kept)
     assert kept == [b"a", b"b"]
-    assert isinstance(piece.broken, RequestTimeout)
+    assert isinstance(chunk.broken, RequestTimeout)
     assert time.monotonic() - began < ENDING_S + 1
 
 
 async def test_what_the_work_comes_to_is_given_and_its_failure_raised() -> None:
     end: Message = {"type": "http.request", "body": b"z", "more_body": False}
-    assert await Line(end).piece().drain_into(asyncio.sleep(0, "done")) == "done"
+    assert await Line(end).chunk().drain_into(asyncio.sleep(0, "done")) == "done"
 
     async def fails() -> None:
         raise ClientGone("no")
 
     with pytest.raises(ClientGone):
-        await Line(end).piece().drain_into(fails())
+        await Line(end).chunk().drain_into(fails())

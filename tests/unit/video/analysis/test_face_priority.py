@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deployments.video.analysis.subject_priority import merge_faces_and_motion
+from deployments.video.analysis.merging import merge_faces_and_motion
 
 TIMES = np.arange(0, 3, 0.2)
 MOVING = np.full((TIMES.size, 5), 0.1, np.float32)

@@ -3,7 +3,7 @@
 import pytest
 
 from deployments.contracts.media import NO_TRANSCRIPT, Transcript, Word
-from deployments.video.analysis_cache import SPOKEN, analysis_mode
+from deployments.video.analysis_cache import SPOKEN_SHARE, analysis_mode
 
 
 def spoken(share: float, duration: float = 100.0) -> Transcript:
@@ -18,7 +18,7 @@ def spoken(share: float, duration: float = 100.0) -> Transcript:
     [
         pytest.param(NO_TRANSCRIPT, 100.0, "exact", id="nothing is known to be said"),
         pytest.param(spoken(0.1), 100.0, "exact", id="little is said"),
-        pytest.param(spoken(SPOKEN + 0.01), 100.0, "fast", id="a talk"),
+        pytest.param(spoken(SPOKEN_SHARE + 0.01), 100.0, "fast", id="a talk"),
         pytest.param(spoken(0.9), 100.0, "fast", id="nothing but talk"),
         pytest.param(spoken(0.9), 0.0, "exact", id="no duration"),
         pytest.param(spoken(0.9), 1000.0, "exact", id="a talk at the beginning only"),

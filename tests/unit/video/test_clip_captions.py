@@ -7,20 +7,22 @@ import pytest
 
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.media import NO_TRANSCRIPT, Transcript
-from deployments.video.clip_pipeline import ClipTask, about_captions, plan_task
+from deployments.video.clip_pipeline import describe_captions, plan_task
 from deployments.video.job_spec import ClipJobSpec
 from tests.media_fixtures.infos import picture
 from tests.media_fixtures.spoken import speech
 
 TIBETAN = "\u0f56\u0f7c\u0f51\u0f0b\u0f61\u0f72\u0f42"
-ORDER = ClipJobSpec("v", "talk.mp4", "p", "", picture(10.0), ClipOptions(), 10, 7.0)
+SPEC = ClipJobSpec("v", "talk.mp4", "p", "", picture(10.0), ClipOptions(), 10, 7.0)
 
 
 def about(transcript: Transcript, captions: str = "karaoke") -> dict[str, Any]:
-    order = replace(ORDER, options=ClipOptions(captions=captions))
-    cut, highlight = ClipTask("t", "j", "k", 1), Highlight(0.0, 10.0, 0.5, {}, ())
-    plan, words, why = plan_task(cut, order, transcript, highlight, None, "x264", lambda: False)
-    return about_captions(transcript, order, plan, words, why)
+    spec = replace(SPEC, options=ClipOptions(captions=captions))
+    highlight = Highlight(0.0, 10.0, 0.5, {}, ())
+    plan, subtitles, omitted = plan_task(
+        spec, transcript, highlight, None, 1, "x264", lambda: False
+    )
+    return describe_captions(transcript, spec, plan, subtitles, omitted)
 
 
 def test_a_transcript_that_no_font_draws_says_so_and_that_nothing_was_burnt_in() -> None:

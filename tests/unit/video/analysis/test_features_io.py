@@ -28,7 +28,6 @@ HEARING = AudioFeatures(
     speech=np.zeros(9, np.float32),
     novelty=np.zeros(9, np.float32),
     silences=np.array([[0.3, 0.4]]),
-    loudness=-18.5,
 )
 FEATURES = MediaFeatures(1, 0.34, True, SIGHT, HEARING)
 
@@ -37,10 +36,9 @@ FEATURES = MediaFeatures(1, 0.34, True, SIGHT, HEARING)
     "features",
     [
         pytest.param(FEATURES, id="all"),
-        pytest.param(replace(FEATURES, sight=None), id="sound alone"),
-        pytest.param(replace(FEATURES, sight=replace(SIGHT, shown=None)), id="shown not known"),
-        pytest.param(replace(FEATURES, hearing=None, partial=False), id="pictures alone"),
-        pytest.param(replace(FEATURES, hearing=replace(HEARING, loudness=None)), id="silent"),
+        pytest.param(replace(FEATURES, video=None), id="sound alone"),
+        pytest.param(replace(FEATURES, video=replace(SIGHT, shown=None)), id="shown not known"),
+        pytest.param(replace(FEATURES, audio=None, partial=False), id="pictures alone"),
     ],
 )
 def test_what_was_saved_comes_back(features: MediaFeatures, tmp_path: Path) -> None:
@@ -55,15 +53,14 @@ def test_what_was_saved_comes_back(features: MediaFeatures, tmp_path: Path) -> N
         features.duration,
         features.partial,
     )
-    assert (found.sight is None, found.hearing is None) == (
-        features.sight is None,
-        features.hearing is None,
+    assert (found.video is None, found.audio is None) == (
+        features.video is None,
+        features.audio is None,
     )
-    if found.sight and features.sight:
-        np.testing.assert_array_equal(found.sight.subjects, features.sight.subjects)
-    if found.hearing and features.hearing:
-        assert found.hearing.loudness == features.hearing.loudness
-        assert found.hearing.start == 0.25
+    if found.video and features.video:
+        np.testing.assert_array_equal(found.video.subjects, features.video.subjects)
+    if found.audio and features.audio:
+        assert found.audio.start == 0.25
 
 
 def spoilt(path: Path, name: str, array: object) -> None:

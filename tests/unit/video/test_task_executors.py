@@ -1,4 +1,4 @@
-"""Pieces in threads: answers, errors, and the end of one that nobody waits for."""
+"""Tasks in threads: answers, errors, and the end of one that nobody waits for."""
 
 import asyncio
 import threading
@@ -16,10 +16,10 @@ HERE = Path()
 
 
 @pytest.fixture
-async def crew() -> AsyncIterator[ThreadTaskExecutor]:
-    crew = ThreadTaskExecutor()
-    yield crew
-    await crew.close()
+async def executor() -> AsyncIterator[ThreadTaskExecutor]:
+    executor = ThreadTaskExecutor()
+    yield executor
+    await executor.close()
 
 
 def adding(a: int, b: int, cancel: Callable[[], bool]) -> int:
@@ -31,13 +31,15 @@ def failing(cancel: Callable[[], bool]) -> None:
     raise MediaDamaged("No frame could be decoded.")
 
 
-async def test_a_piece_answers_with_what_it_returns_or_raises(crew: ThreadTaskExecutor) -> None:
-    assert await crew.run(HERE, adding, 1, 2) == 3
+async def test_a_piece_answers_with_what_it_returns_or_raises(executor: ThreadTaskExecutor) -> None:
+    assert await executor.run(HERE, adding, 1, 2) == 3
     with pytest.raises(MediaDamaged, match="No frame could be decoded"):
-        await crew.run(HERE, failing)
+        await executor.run(HERE, failing)
 
 
-async def test_a_piece_that_nobody_waits_for_ends_within_a_second(crew: ThreadTaskExecutor) -> None:
+async def test_a_piece_that_nobody_waits_for_ends_within_a_second(
+    executor: ThreadTaskExecutor,
+) -> None:
     running, over = threading.Event(), threading.Event()
 
     def endless(cancel: Callable[[], bool]) -> None:
@@ -47,7 +49,7 @@ async def test_a_piece_that_nobody_waits_for_ends_within_a_second(crew: ThreadTa
         over.set()
         raise Cancelled
 
-    task = asyncio.create_task(crew.run(HERE, endless))
+    task = asyncio.create_task(executor.run(HERE, endless))
     assert await asyncio.to_thread(running.wait, 5)
     task.cancel()
     began = asyncio.get_running_loop().time()
@@ -58,13 +60,17 @@ async def test_a_piece_that_nobody_waits_for_ends_within_a_second(crew: ThreadTa
     assert over.is_set()
 
 
-async def test_pieces_run_side_by_side(crew: ThreadTaskExecutor) -> None:
+async def test_pieces_run_side_by_side(executor: ThreadTaskExecutor) -> None:
     met = threading.Barrier(3)
 
     def meeting(cancel: Callable[[], bool]) -> int:
         return met.wait(5)
 
-    assert sorted(await gather_or_cancel(*(crew.run(HERE, meeting) for _ in range(3)))) == [0, 1, 2]
+    assert sorted(await gather_or_cancel(*(executor.run(HERE, meeting) for _ in range(3)))) == [
+        0,
+        1,
+        2,
+    ]
 
 
 async def test_answers_come_in_the_order_of_the_works() -> None:

@@ -1,6 +1,7 @@
 """Headers of tus 1.0.0 (https://tus.io/protocols/resumable-upload): parsed, checked, written.
 
-In: a request's headers. Out: typed values, or a problem that names the header. Knows no store.
+In: headers of a request, by lower-case name. Out: typed values, or a problem that names the header.
+Knows no store.
 """
 
 import base64
@@ -9,18 +10,18 @@ import re
 from collections.abc import Mapping
 from email.utils import formatdate
 
-from starlette.datastructures import Headers
-
 from cluster.runtime.problems import InvalidRequest, Problem, UnsupportedMedia, UnsupportedParameter
 from deployments.video.uploads.part_stream import ALGORITHMS, Checksum
 from deployments.video.uploads.upload import Upload
 
+Headers = Mapping[str, str]
+
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,expiration,checksum,termination"
-PIECE = "application/offset+octet-stream"
+CHUNK_TYPE = "application/offset+octet-stream"
 MAX_METADATA = 4096  # characters of Upload-Metadata
 MAX_NAME = 200
-RESUMABLE = (b"tus-resumable", VERSION.encode())
+RESUMABLE_HEADER = (b"tus-resumable", VERSION.encode())
 
 _INTEGER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _KEY = re.compile(r"[!-+\--~]{1,100}", re.ASCII)  # visible ASCII but the comma
@@ -68,18 +69,18 @@ def length_of(headers: Headers, max_bytes: int) -> int:
 def has_body(headers: Headers) -> bool:
     """Whether the request has a body. Raises UnsupportedMedia for a body of another type."""
     content_type = headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() == PIECE:
+    if content_type.partition(";")[0].strip().lower() == CHUNK_TYPE:
         return True
     if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-        raise UnsupportedMedia(content_type or "(none)", (PIECE,))
+        raise UnsupportedMedia(content_type or "(none)", (CHUNK_TYPE,))
     return False
 
 
-def check_piece(headers: Headers) -> None:
+def check_chunk(headers: Headers) -> None:
     """Raises UnsupportedMedia."""
     content_type = headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != PIECE:
-        raise UnsupportedMedia(content_type or "(none)", (PIECE,))
+    if content_type.partition(";")[0].strip().lower() != CHUNK_TYPE:
+        raise UnsupportedMedia(content_type or "(none)", (CHUNK_TYPE,))
 
 
 def content_length(headers: Headers) -> int:

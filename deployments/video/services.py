@@ -1,7 +1,7 @@
-"""The services behind the routes of videos, uploads, jobs, clips and files, and clips as they are
-shown.
+"""Video for the ingress: the collaborators of the routes of videos, uploads, jobs, clips and files.
 
-Flows in: the media context and the SSRF guard. Flows out: services by name.
+Flows in: settings, and what the ingress knows of tenants. Flows out: MediaServices, and clips as
+callers see them.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 from deployments.contracts.jobs import JobOutput
 from deployments.contracts.media import Capability
-from deployments.ingress.refunds import Budgets, Refunds
 from deployments.jobs.store import JobStore
 from deployments.video.analysis import face_ability
+from deployments.video.billing import BudgetRefunder, Budgets
 from deployments.video.capabilities import ffmpeg_version, probe_nvenc, probe_sandbox
 from deployments.video.catalog import VideoCatalog
 from deployments.video.config import VideoConfig
@@ -31,15 +31,15 @@ from deployments.video.transcript import speech_ability
 from deployments.video.uploads.repository import UploadStore
 
 LINK_S = 3600.0
-NO_WRITER = (
+NO_TEXT_MODEL = (
     "Descriptions and hashtags come from the clip's own words; a larger default text model than "
     "the shipped nano writes them, or any with video.texts: true."
 )
-_NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "captions"}
+_DOWNLOAD_NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt": "captions"}
 
 
 class VideoDisabled(NotFound):
-    """The operator has switched video off."""
+    """The operator has disabled video."""
 
     slug, title = "video-off", "There is no video here"
 
@@ -77,32 +77,34 @@ class TenantContext(Protocol):
 
 
 def media_services(
-    settings: Settings, config: VideoConfig, tenancy: TenantContext, clock: Clock
+    settings: Settings, config: VideoConfig, tenants: TenantContext, clock: Clock
 ) -> "MediaServices | None":
-    """None where video is off. No job runs here: the Clipper's replicas run and clean up."""
+    """None if video is disabled. Jobs run in Clipper replicas, not here."""
     if not config.enabled:
         return None
-    context = MediaContext(settings, tenancy.database, config, tenancy.directory.plan_of, clock)
+    plan_of = tenants.directory.plan_of
+    media = MediaContext(settings, tenants.database, config, plan_of, clock)
     return MediaServices(
-        database=tenancy.database,
-        files=context.files,
-        links=DownloadLinks(tenancy.pepper, clock),
-        is_active=tenancy.is_active,
-        videos=context.videos,
-        uploads=context.uploads,
-        intake=context.intake,
-        jobs=context.jobs,
-        guard=tenancy.guard,
+        database=tenants.database,
+        files=media.files,
+        links=DownloadLinks(tenants.pepper, clock),
+        is_active=tenants.is_active,
+        videos=media.videos,
+        uploads=media.uploads,
+        ingest=media.ingest,
+        jobs=media.jobs,
+        guard=tenants.guard,
         max_form_bytes=config.max_form_bytes,
         speech=config.speech,
         writer=config.writer,
-        refunds=Refunds(tenancy.database, tenancy.limiter, tenancy.directory.plan_of, clock),
+        refunder=BudgetRefunder(tenants.database, tenants.limiter, plan_of, clock),
     )
 
 
 @dataclass(frozen=True)
 class MediaServices:
-    """`is_active` says whether a tenant may still be served; `speech` is the speech model."""
+    """`is_active` is whether a tenant may still be served; `speech` is the speech model in use,
+    `writer` the text model."""
 
     database: Database
     files: TenantFiles
@@ -110,31 +112,31 @@ class MediaServices:
     is_active: Callable[[str], bool]
     videos: VideoCatalog
     uploads: UploadStore
-    intake: VideoIngest
+    ingest: VideoIngest
     jobs: JobStore
     guard: SsrfGuard
     max_form_bytes: int
     speech: str | None = None
     writer: str | None = None
-    refunds: Refunds | None = None
-    _abilities: dict[str, Capability] = field(default_factory=dict)
+    refunder: BudgetRefunder | None = None
+    _capabilities: dict[str, Capability] = field(default_factory=dict)
 
     async def start(self) -> None:
-        if self.refunds is not None:
-            await self.refunds.start()
+        if self.refunder is not None:
+            await self.refunder.start()
 
     async def close(self) -> None:
-        if self.refunds is not None:
-            await self.refunds.close()
+        if self.refunder is not None:
+            await self.refunder.close()
 
-    async def abilities(self) -> Mapping[str, Capability]:
-        """Probed on first use: each probe starts a process."""
-        if not self._abilities:
-            self._abilities.update(await asyncio.to_thread(self._probe))
-        return self._abilities
+    async def capabilities(self) -> Mapping[str, Capability]:
+        """Probed on the first call, because each probe starts a process."""
+        if not self._capabilities:
+            self._capabilities.update(await asyncio.to_thread(self._probe))
+        return self._capabilities
 
     def clip(self, tenant: str, part: JobOutput) -> dict[str, Any]:
-        """A part of a job as callers see it, with links instead of paths."""
+        """An output of a job as callers see it: with links instead of paths."""
         data = dict(part.data)
         data["files"] = [self._file(tenant, part, file) for file in data.get("files", ())]
         duration = round(data["end"] - data["start"], 3)
@@ -142,15 +144,15 @@ class MediaServices:
 
     def _file(self, tenant: str, part: JobOutput, file: Mapping[str, Any]) -> dict[str, Any]:
         path = str(file["path"])
-        name = f"{_NAMES[file['kind']]}-{part.number}-{path.rpartition('/')[2]}"
+        name = f"{_DOWNLOAD_NAMES[file['kind']]}-{part.number}-{path.rpartition('/')[2]}"
         url = f"/files/{self.links.sign(tenant, path, LINK_S, name)}"
         return {**{key: value for key, value in file.items() if key != "path"}, "url": url}
 
     def _probe(self) -> dict[str, Capability]:
-        writer = (
+        texts = (
             Capability(True, f"Titles and descriptions come from '{self.writer}'.")
             if self.writer
-            else Capability(False, NO_WRITER)
+            else Capability(False, NO_TEXT_MODEL)
         )
         return {
             "render": ffmpeg_version(),
@@ -158,5 +160,5 @@ class MediaServices:
             "sandbox": probe_sandbox(),
             "speech_to_text": speech_ability(self.speech),
             "face_detection": face_ability(),
-            "texts": writer,
+            "texts": texts,
         }

@@ -1,4 +1,4 @@
-"""A stream of bytes in slices."""
+"""A request body split into stored parts, and its checksum."""
 
 from collections.abc import AsyncIterator
 
@@ -15,41 +15,41 @@ async def chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
         yield part
 
 
-async def cut(slices: PartSplitter) -> list[bytes]:
+async def split(splitter: PartSplitter) -> list[bytes]:
     found = []
-    while await slices.has_next():
-        found.append(b"".join([chunk async for chunk in slices.slice()]))
-    slices.check()
+    while await splitter.has_next():
+        found.append(b"".join([chunk async for chunk in splitter.next_part()]))
+    splitter.check()
     return found
 
 
 @given(st.lists(st.binary(max_size=40), max_size=12), st.integers(1, 30))
-async def test_slices_are_full_but_for_the_last_and_hold_what_came(
+async def test_parts_are_full_but_for_the_last_and_hold_all_bytes(
     parts: list[bytes], size: int
 ) -> None:
     data = b"".join(parts)
-    found = await cut(PartSplitter(chunks(parts), len(data), size))
+    found = await split(PartSplitter(chunks(parts), len(data), size))
     assert b"".join(found) == data
     assert all(len(each) == size for each in found[:-1])
     assert all(0 < len(each) <= size for each in found[-1:])
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=12))
-async def test_a_piece_with_a_checksum_is_one_slice(parts: list[bytes]) -> None:
+async def test_a_body_with_a_checksum_is_one_part(parts: list[bytes]) -> None:
     data = b"".join(parts)
-    slices = PartSplitter(chunks(parts), len(data), 3, Checksum.of("sha1", data))
-    assert await cut(slices) == [data]
+    splitter = PartSplitter(chunks(parts), len(data), 3, Checksum.of("sha1", data))
+    assert await split(splitter) == [data]
 
 
 @pytest.mark.parametrize("parts", [[], [b"x"], [b"da", b"tA"]])
-async def test_a_piece_that_is_not_what_its_checksum_says_is_refused(parts: list[bytes]) -> None:
+async def test_a_body_that_does_not_match_its_checksum_is_refused(parts: list[bytes]) -> None:
     with pytest.raises(ChecksumMismatch):
-        await cut(PartSplitter(chunks(parts), 10, 3, Checksum.of("sha256", b"data")))
+        await split(PartSplitter(chunks(parts), 10, 3, Checksum.of("sha256", b"data")))
 
 
 async def test_more_than_there_is_room_for_is_refused_where_it_comes() -> None:
-    slices = PartSplitter(chunks([b"ab", b"cd"]), 3, 2)
-    assert await slices.has_next()
-    assert [chunk async for chunk in slices.slice()] == [b"ab"]
+    splitter = PartSplitter(chunks([b"ab", b"cd"]), 3, 2)
+    assert await splitter.has_next()
+    assert [chunk async for chunk in splitter.next_part()] == [b"ab"]
     with pytest.raises(UploadTooLong):
-        await slices.has_next()
+        await splitter.has_next()

@@ -1,4 +1,4 @@
-"""Bodies that may be larger and take longer than others, and pieces that break off."""
+"""Bodies that may be larger and take longer than others, and chunks that break off."""
 
 import asyncio
 import re
@@ -128,26 +128,26 @@ async def test_a_form_over_the_limit_is_told_of_uploads_before_it_is_read() -> N
 DISCONNECT = {"type": "http.disconnect"}
 
 
-async def piece(receive: Receive, *, keep_broken: bool) -> tuple[bytes, Problem | None]:
+async def read_chunk(receive: Receive, *, keep_broken: bool) -> tuple[bytes, Problem | None]:
     found = UploadChunk(Request(scope("PATCH", "/"), receive), keep_broken=keep_broken, idle_s=0.05)
     return b"".join([chunk async for chunk in found.chunks()]), found.broken
 
 
 async def test_a_whole_piece_is_not_broken() -> None:
     for keep in (True, False):
-        assert await piece(receiving(b"ab", b"c"), keep_broken=keep) == (b"abc", None)
+        assert await read_chunk(receiving(b"ab", b"c"), keep_broken=keep) == (b"abc", None)
 
 
 async def test_a_piece_ends_where_the_client_left() -> None:
-    data, broken = await piece(receiving(b"ab", then=DISCONNECT), keep_broken=True)
+    data, broken = await read_chunk(receiving(b"ab", then=DISCONNECT), keep_broken=True)
     assert data == b"ab"
     assert isinstance(broken, ClientGone)
     with pytest.raises(ClientGone):
-        await piece(receiving(b"ab", then=DISCONNECT), keep_broken=False)
+        await read_chunk(receiving(b"ab", then=DISCONNECT), keep_broken=False)
 
 
 async def test_a_piece_ends_where_the_client_fell_silent() -> None:
     silent = receiving(b"ab", then={"type": "http.request", "body": b"c", "more_body": True})
-    data, broken = await piece(silent, keep_broken=True)
+    data, broken = await read_chunk(silent, keep_broken=True)
     assert data == b"abc"
     assert isinstance(broken, RequestTimeout)
