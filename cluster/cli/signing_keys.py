@@ -13,9 +13,9 @@ def about() -> None:
 
 @signing_keys.command()
 def rotate(key: Key = None) -> None:
-    """Roll over: the next key signs in about 5 s, tokens of the old one run out."""
+    """Create a new signing key, in use after 5 s. Tokens of the old key stay valid until they expire."""
     with api(key) as cluster:
-        answer = cluster.post("auth", "signing-keys", "rotate", body={})
+        response = cluster.post("auth", "signing-keys", "rotate", body={})
         print_rich(
-            f"{answer['id']} signs in about 5 s; tokens of the old key stay good until they expire"
+            f"{response['id']} signs in about 5 s; tokens of the old key stay valid until they expire"
         )

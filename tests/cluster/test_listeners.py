@@ -2,7 +2,7 @@
 
 import os
 
-from cluster.ops.listeners import listeners
+from cluster.ops.ports import listeners
 from load_tests.benchmarks.common.local_serve import LocalServe
 
 

@@ -67,7 +67,7 @@ async def update_key(entry: WritesKeys, key: KeyId, request: Request) -> KeyAnsw
         key,
         name=body.name,
         scopes=body.scopes,
-        life_s=body.expires_in_s,
+        ttl_s=body.expires_in_s,
     )
     return _answer(entry, changed)
 

@@ -46,7 +46,7 @@ def test_an_untouched_trail_passes(home: Path) -> None:
     result = CliRunner().invoke(app, ["audit", "verify"])
 
     assert result.exit_code == 0, result.output
-    assert "untouched" in result.output
+    assert "verified" in result.output
 
 
 @pytest.mark.parametrize(
@@ -92,5 +92,5 @@ def test_without_a_store_a_sentence_is_said(home: Path) -> None:
     result = CliRunner().invoke(app, ["audit", "verify"])
 
     assert result.exit_code == 1
-    assert "no store" in result.output
+    assert "no database" in result.output
     assert "Traceback" not in result.output

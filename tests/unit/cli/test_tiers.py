@@ -66,7 +66,7 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     tier: str, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr(test_servers, "ensure", lambda: order.append("servers"))
+    monkeypatch.setattr(test_servers, "ensure_servers", lambda: order.append("test_servers"))
 
     def run(*_: object) -> TierResult:
         order.append("tests")
@@ -75,7 +75,7 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     monkeypatch.setattr(test_tiers, "_pytest", run)
     test_tiers.run([tier], None, stop=False)
 
-    assert order[: asked + 1] == ["servers"] * asked + ["tests"]
+    assert order[: asked + 1] == ["test_servers"] * asked + ["tests"]
 
 
 class FakeMachine:
@@ -96,7 +96,7 @@ class FakeMachine:
 def test_nothing_is_installed_where_nothing_is_missing() -> None:
     fake = FakeMachine("redis-server", "initdb", "apt-get")
 
-    assert test_servers.ensure(fake.machine)
+    assert test_servers.ensure_servers(fake.machine)
     assert fake.commands == []
 
 
@@ -105,7 +105,7 @@ def test_only_what_is_missing_is_installed_and_it_says_so(
 ) -> None:
     fake = FakeMachine("initdb", "apt-get")
 
-    assert test_servers.ensure(fake.machine)
+    assert test_servers.ensure_servers(fake.machine)
     assert fake.commands[0].startswith("apt-get update")
     assert fake.commands[1].endswith(" redis-server")
     assert "installing redis-server with apt-get" in capsys.readouterr().out
@@ -121,7 +121,7 @@ def test_only_what_is_missing_is_installed_and_it_says_so(
 def test_what_may_not_be_installed_is_only_said(
     fake: FakeMachine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not test_servers.ensure(fake.machine)
+    assert not test_servers.ensure_servers(fake.machine)
     assert fake.commands == []
     assert "redis-server" in capsys.readouterr().out
 
@@ -129,7 +129,7 @@ def test_what_may_not_be_installed_is_only_said(
 def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeMachine("apt-get", works=False)
 
-    assert not test_servers.ensure(fake.machine)
+    assert not test_servers.ensure_servers(fake.machine)
     assert "could not install redis-server and postgresql" in capsys.readouterr().out
 
 
@@ -140,10 +140,10 @@ def test_a_server_of_the_environment_goes_before_the_systems(
     of_system = tmp_path / name
     of_system.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    first = servers.find_program(name)
-    monkeypatch.setattr(servers, "WHEELS", {"a_package_that_is_not_there": "bin"})
+    first = test_servers.find_program(name)
+    monkeypatch.setattr(test_servers, "WHEELS", {"a_package_that_is_not_there": "bin"})
 
-    assert servers.find_program(name) == of_system
+    assert test_servers.find_program(name) == of_system
     assert first is not None
     assert first.is_relative_to(sys.prefix) == (platform.machine() == "x86_64")
 

@@ -20,7 +20,7 @@ ENOUGH = {
 
 @pytest.fixture(autouse=True)
 def _free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plans, "taken", lambda _ports: [])
+    monkeypatch.setattr(plans, "find_conflict", lambda _ports: [])
 
 
 @pytest.fixture
@@ -69,5 +69,5 @@ def test_what_is_no_address_is_refused(tmp_path: Path, head: str) -> None:
 
 
 def test_a_head_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StartFailed, match=r"nobody answers at 127\.0\.0\.1:1"):
+    with pytest.raises(StartFailed, match=r"nothing answers at 127\.0\.0\.1:1"):
         check(plan(tmp_path, "127.0.0.1:1"))

@@ -48,7 +48,7 @@ class FakeStartup:
 
     def start(self) -> ClusterState:
         if self._deployed is not None and self._deployed.sent["applications"][0]["name"] == "new":
-            raise StartFailed("deploying failed")
+            raise StartFailed("the deployment failed")
         states.save(self._home, self.state)
         return self.state
 
@@ -76,7 +76,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SupervisedCluste
         monkeypatch.setattr(supervised_cluster, name, Quiet)
     monkeypatch.setattr(supervised_cluster, "Startup", FakeStartup)
     monkeypatch.setattr(supervised_cluster, "by_role", lambda _: {})
-    monkeypatch.setattr(supervised_cluster, "refuse_taken", lambda _: None)
+    monkeypatch.setattr(supervised_cluster, "check_ports_free", lambda _: None)
     monkeypatch.setattr(supervised_cluster, "sweep", lambda home, *_: states.forget(home))
     edited = tmp_path / "edited.yaml"
     edited.write_text("applications: [{name: never deployed}]")
@@ -93,7 +93,7 @@ def names() -> list[str]:
 def test_what_was_deployed_last_is_started_and_not_the_edited_file(
     cluster: SupervisedCluster, tmp_path: Path
 ) -> None:
-    GOOD.keep(tmp_path)
+    GOOD.save(tmp_path)
 
     with cluster:
         cluster.start_again()
@@ -109,8 +109,8 @@ def test_what_was_deployed_last_is_started_and_not_the_edited_file(
 def test_what_was_sent_and_does_not_start_gives_way_to_what_worked(
     cluster: SupervisedCluster, tmp_path: Path
 ) -> None:
-    GOOD.keep(tmp_path)
-    PENDING.keep_pending(tmp_path)
+    GOOD.save(tmp_path)
+    PENDING.save_pending(tmp_path)
 
     with cluster:
         with pytest.raises(StartFailed):
@@ -136,7 +136,7 @@ def test_a_head_waits_for_the_redis_that_keeps_it(
     cluster: SupervisedCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cluster.obstacle() is None
-    monkeypatch.setattr(supervised_cluster.gcs_store, "complaint", lambda _: "no Redis")
+    monkeypatch.setattr(supervised_cluster.gcs_store, "connection_error", lambda _: "no Redis")
 
     assert cluster.obstacle() == "no Redis"
 
