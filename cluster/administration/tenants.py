@@ -55,7 +55,7 @@ class TenantService:
         plan: str | None = None,
         status: Status | None = None,
     ) -> Tenant:
-        """Changes the fields that are not None. Raises NotFound, Forbidden (plan, status), Conflict."""
+        """Changes fields that are not None. Raises NotFound, Forbidden (plan, status), Conflict."""
         async with self._unit_of_work.change(
             actor, tenant, "tenant.update", f"tenant:{tenant}"
         ) as change:

@@ -258,7 +258,7 @@ def run_tests(
     k: Annotated[str | None, typer.Option("-k", help="Only tests whose name matches.")] = None,
     x: Annotated[bool, typer.Option("-x", help="Stop at the first failure.")] = False,
     exhaustive: Annotated[
-        bool, typer.Option("--all", help="Include the long matrices, marked `exhaustive`.")
+        bool, typer.Option("--all", help="Also long matrices (marked `exhaustive`), more examples.")
     ] = False,
 ) -> None:
     """Run the checks and tests, quickest tier first."""

@@ -95,7 +95,7 @@ def verify(
         typer.Option(help="Checkpoint files of all nodes. [default: this home's]"),
     ] = None,
 ) -> None:
-    """Verify every record in the store, and every row that grants rights (keys, users, signing keys),
+    """Verify every audit record and every row that grants rights (keys, users, signing keys),
     with or without a cluster. Exit code 1 on any finding."""
     report = _verify_trail(checkpoints or (), copy or ())
     for finding in report.findings:

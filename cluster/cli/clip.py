@@ -86,7 +86,8 @@ class ClipCommand:
                 return self._saver.finish(job)
             except (httpx.TransportError, KeyboardInterrupt):
                 print_plain(
-                    f"job {job} continues; save its clips with `mobula jobs save {job} --out {self._out}`"
+                    f"job {job} continues; save its clips with "
+                    f"`mobula jobs save {job} --out {self._out}`"
                 )
                 raise
 
@@ -171,7 +172,7 @@ def _span_remarks(clip: Clip) -> Iterator[str]:
     if clip.get("instead_of"):
         original = clip["instead_of"]
         yield (
-            f"in place of {original['start']:.1f}-{original['end']:.1f} s, which could not be made: "
+            f"in place of {original['start']:.1f}-{original['end']:.1f} s, which failed: "
             f"{original['problem']['detail']}"
         )
     if clip.get("partial"):

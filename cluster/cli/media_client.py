@@ -101,7 +101,7 @@ class MediaClient:
         self._retries = retries
 
     def upload(self, file: Path, report: ProgressCallback) -> str:
-        """Uploads a file and returns the video's id; `report` receives the uploaded share, 0 to 1."""
+        """Uploads a file and returns the video's id; `report` receives the share, 0 to 1."""
         size = file.stat().st_size
         name = base64.b64encode(file.name.encode()).decode()
         headers = {**TUS, "Upload-Length": str(size), "Upload-Metadata": f"filename {name}"}

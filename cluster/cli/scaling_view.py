@@ -152,7 +152,8 @@ def _decisions(deployments: Sequence[JsonObject]) -> Iterator[str]:
     for decision in sorted(decisions, key=lambda decision: -decision["at"])[:MAX_DECISIONS]:
         yield (
             f"{_time(decision['at'])}  {escape(decision['deployment'])}  {decision['before']} -> "
-            f"{decision['target']}  [bold]{escape(decision['bound'])}[/]  {escape(decision['reason'])}"
+            f"{decision['target']}  [bold]{escape(decision['bound'])}[/]  "
+            f"{escape(decision['reason'])}"
         )
 
 

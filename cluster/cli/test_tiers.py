@@ -4,6 +4,8 @@ Out: each tier's output, a table of durations, and the last line `N passed, N fa
 a separate process, because Ray reads its environment once.
 """
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,8 @@ from cluster.runtime.settings import ROOT, process_environment
 TESTS = ROOT / "tests"
 LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
-# Tiers that run a second time with these variables: behind Serve's default proxy.
+# Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
+# only their tests that are marked `every_profile` run again.
 SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
 # pytest-xdist workers of tiers whose files are independent. Each file of chaos starts a cluster, so
 # two run at once on any machine.
@@ -31,6 +34,10 @@ WORKERS = {
     "video": "logical",
     "chaos": "2",
 }
+GROUPED = {"contract": "loadgroup"}  # tiers whose conftest groups files; elsewhere: by file
+# Tiers that write many small files: in a memory file system with enough free space, if any.
+IN_MEMORY = frozenset({"unit", "contract", "api"})
+MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
 ON_REQUEST = ("gpu",)  # run only when selected
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -42,7 +49,7 @@ NO_TESTS = 5  # pytest's exit code
 
 @dataclass(frozen=True, slots=True)
 class TierResult:
-    """The result of one tier."""
+    """What one tier did."""
 
     tier: str
     passed: int
@@ -52,73 +59,100 @@ class TierResult:
 
 
 def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool = False) -> int:
-    """The exit code: 0 only if tests ran and none failed.
+    """The exit code: 0 only if something ran and nothing failed.
 
-    Tests marked `exhaustive` run only with `exhaustive`.
+    Tests marked `exhaustive` run only if asked for.
     """
     if not TESTS.is_dir():
         return fail("an installed Mobula has no tests: clone the repository and run ./mobula test")
-    available_tiers = available()
-    unknown = [tier for tier in chosen if tier not in available_tiers]
+    known = available()
+    unknown = [tier for tier in chosen if tier not in known]
     if unknown:
-        return fail(f"no tier {', '.join(unknown)}; tiers: {', '.join(available_tiers)}")
-    tiers = list(chosen) or [tier for tier in available_tiers if tier not in ON_REQUEST]
-    results: list[TierResult] = []
+        return fail(f"no tier {', '.join(unknown)}; tiers: {', '.join(known)}")
+    tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
+    outcomes: list[TierResult] = []
     if test_servers.TIERS & set(tiers):
         test_servers.ensure_servers()
     for tier in tiers:
         if tier == LINT:
-            results.append(_lint())
+            outcomes.append(_lint())
             continue
-        for changes in ({}, SECOND_RUN[tier]) if tier in SECOND_RUN else ({},):
-            results.append(_pytest(tier, selection(keyword, stop, exhaustive), changes))
-        if stop and results[-1].failed:
+        outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), {}))
+        if tier in SECOND_RUN:
+            again = selection(keyword, stop, exhaustive, again=True)
+            outcomes.append(_pytest(tier, again, SECOND_RUN[tier]))
+        if stop and outcomes[-1].failed:
             break
-    return _report(results)
+    return _report(outcomes)
 
 
 def available() -> list[str]:
-    """`lint`, then the folders of tests/ that hold tests, quickest first."""
+    """lint, then the folders of tests/ that hold tests, quickest first."""
     folders = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     return [LINT, *(tier for tier in ORDER if tier in folders), *sorted(folders - set(ORDER))]
 
 
 def _lint() -> TierResult:
     clock = SystemClock()
-    started = clock.monotonic()
+    began = clock.monotonic()
     print_rich(f"\n[bold]== {LINT}[/]")
     scripts = Path(sys.executable).parent
     failed = 0
     for name, *arguments in CHECKS:
         print_plain(f"$ {' '.join((name, *arguments))}")
         failed += _call([str(scripts / name), *arguments]) != 0
-    return TierResult(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - started)
+    return TierResult(LINT, len(CHECKS) - failed, failed, 0, clock.monotonic() - began)
 
 
-def selection(keyword: str | None, stop: bool, exhaustive: bool) -> list[str]:
-    """pytest's options that choose which tests of a tier run."""
+def selection(keyword: str | None, stop: bool, exhaustive: bool, again: bool = False) -> list[str]:
+    """pytest's options that choose which tests of a tier run, and how long properties are tried.
+
+    `again`: the tier has run before, with another profile.
+    """
+    marks = "every_profile and not exhaustive" if again else "not exhaustive"
     return [
         *(["-k", keyword] if keyword else []),
         *(["-x"] if stop else []),
-        *([] if exhaustive else ["-m", "not exhaustive"]),
+        *(["--hypothesis-profile", "thorough"] if exhaustive else ["-m", marks]),
     ]
 
 
 def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> TierResult:
     clock = SystemClock()
-    started = clock.monotonic()
+    began = clock.monotonic()
     name = " ".join([tier, *changes.values()])
+    changes = {**changes, **(scratch() if tier in IN_MEMORY else {})}
     print_rich(f"\n[bold]== {name}[/]")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += selected
-        options += ["-n", WORKERS[tier], "--dist", "loadfile"] if tier in WORKERS else []
+        options += (
+            ["-n", WORKERS[tier], "--dist", GROUPED.get(tier, "loadfile")]
+            if tier in WORKERS
+            else []
+        )
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)
     if code not in (0, NO_TESTS) and not failed:
-        failed = 1  # pytest failed outside of its tests
-    return TierResult(name, passed, failed, skipped, clock.monotonic() - started)
+        failed = 1  # it broke before or after its tests
+    return TierResult(name, passed, failed, skipped, clock.monotonic() - began)
+
+
+def scratch(memory: Path = MEMORY) -> dict[str, str]:
+    """The variable that puts temporary files into `memory`; none without room or permission.
+
+    The folder stays: pytest keeps what failed tests of the last runs wrote, and nothing else.
+    """
+    folder = memory / f"mobula-tests-{os.geteuid()}"
+    try:
+        if shutil.disk_usage(memory).free < REQUIRED_MEMORY_FS_BYTES:
+            return {}
+        folder.mkdir(mode=0o755, exist_ok=True)
+        is_ours = not folder.is_symlink() and folder.stat().st_uid == os.geteuid()
+    except OSError:
+        return {}
+    return {"TMPDIR": str(folder)} if is_ours else {}
 
 
 def _call(command: Sequence[str], changes: Mapping[str, str] | None = None) -> int:
@@ -142,15 +176,15 @@ def counts(report: Path) -> tuple[int, int, int]:
     return passed, failed, skipped
 
 
-def _report(results: Sequence[TierResult]) -> int:
+def _report(outcomes: Sequence[TierResult]) -> int:
     print_rich("\n[bold]== summary[/]")
-    for result in results:
-        word = "FAILED" if result.failed else "ok"
-        numbers = f"{result.passed} passed, {result.failed} failed, {result.skipped} skipped"
-        print_plain(f"{result.tier:<10} {word:<7} {result.seconds:6.1f} s  {numbers}")
-    passed = sum(result.passed for result in results)
-    failed = sum(result.failed for result in results)
-    skipped = sum(result.skipped for result in results)
-    print_plain(f"{sum(result.seconds for result in results):.0f} s in all")
+    for outcome in outcomes:
+        word = "FAILED" if outcome.failed else "ok"
+        numbers = f"{outcome.passed} passed, {outcome.failed} failed, {outcome.skipped} skipped"
+        print_plain(f"{outcome.tier:<10} {word:<7} {outcome.seconds:6.1f} s  {numbers}")
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    skipped = sum(outcome.skipped for outcome in outcomes)
+    print_plain(f"{sum(outcome.seconds for outcome in outcomes):.0f} s in all")
     print_plain(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 0 if passed and not failed else 1

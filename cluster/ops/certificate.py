@@ -73,7 +73,7 @@ class Watcher:
         self._target = target
         self._admin = admin
         self._pid = pid
-        self._loaded_stamp: Stamp = ()  # so that the first poll notices a change since HAProxy's start
+        self._loaded_stamp: Stamp = ()  # so that the first poll finds a change since the start
         self._last_message = ""
 
     def run(self, wait: Callable[[float], None] = time.sleep) -> None:

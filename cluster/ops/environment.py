@@ -22,8 +22,8 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 DRAIN_S = 2  # how long a draining ingress replica continues to serve
 LONGEST_STREAM_S = 3600  # how long HAProxy keeps an old worker after a reload
 
-# A node whose Ray processes have died is removed after NODE_LOST_S; one that does not respond, after
-# 24 s: a busy machine may be unresponsive for several seconds.
+# A node whose Ray processes have died is removed after NODE_LOST_S; one that does not respond,
+# after 24 s: a busy machine may be unresponsive for several seconds.
 NODE_LOST_S = 4.0
 NODE_HEALTH = {
     "RAY_health_check_period_ms": "1000",
@@ -56,8 +56,8 @@ CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
 PROXY_CHECK_S = 1
 
 # With ONE_MACHINE everything that Ray starts listens on loopback; without it, Ray replaces a
-# loopback address by the machine's and opens its ports on every interface. WORKER_HOOK does the same
-# for the ports of Serve (cluster/ops/worker_hook.py).
+# loopback address by the machine's and opens its ports on every interface. WORKER_HOOK does the
+# same for the ports of Serve (cluster/ops/worker_hook.py).
 ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
 

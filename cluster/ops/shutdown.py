@@ -25,7 +25,7 @@ from cluster.runtime.settings import LOOPBACK, process_environment
 PrintLine = Callable[[str], None]
 GRACE_S = 1.5  # Ray's own shutdown takes 12 s and saves nothing that is needed
 OWNER_TIMEOUT_S = 20.0
-NODE_DRAIN_START_S = 10.0  # to contact the head, in addition to the time for requests
+DRAIN_START_S = 10.0  # to contact the head, in addition to the time for requests
 
 
 def stop_cluster(
@@ -93,7 +93,7 @@ def _drain_this_node(home: Path, state: ClusterState, timeout_s: float) -> None:
         command += ["--address", str(state.joined_as)]
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
-            command, cwd=working_folder(), env=env, check=False, timeout=timeout_s + NODE_DRAIN_START_S,
+            command, cwd=working_folder(), env=env, check=False, timeout=timeout_s + DRAIN_START_S,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 

@@ -8,7 +8,6 @@ import pytest
 from starlette.types import ASGIApp
 
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.settings import Settings
 from cluster.tenants.plan import Plan
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.limits import Limiter
@@ -21,7 +20,7 @@ from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.services import AppServices
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
-from tests.api.web import FixedKeys, MakeServices, client_of
+from tests.api.web import FixedKeys, MakeServices, client_of, settings_of
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def make_services(
         models = ModelRegistry({"words": model}, clock, {"letters": embedder})
         path = ModelPipeline(models, lambda _: plan, TokenEstimator({}), records)
         return AppServices(
-            settings=Settings(home=tmp_path, **settings),  # type: ignore[arg-type]
+            settings=settings_of(tmp_path, **settings),
             authenticator=FixedKeys(),
             plan_of=lambda _: plan,
             gate=AdmissionControl(limiter, lambda _: plan, records, clock),

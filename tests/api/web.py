@@ -1,11 +1,14 @@
 """Keys, callers and a client for the web application under test."""
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import httpx
 from starlette.types import ASGIApp
 
 from cluster.runtime.problems import Unauthenticated
+from cluster.runtime.settings import Settings
 from cluster.tenants.caller import Caller, Scope
 from deployments.ingress.services import AppServices
 
@@ -16,6 +19,19 @@ CALLERS = {
     READER_KEY: Caller("acme", "reader", frozenset({Scope.MODELS_READ})),
 }
 MakeServices = Callable[..., AppServices]
+
+
+@cache
+def _settings() -> Settings:
+    """The environment is read once for all tests."""
+    return Settings()
+
+
+def settings_of(home: Path, **settings: object) -> Settings:
+    """The settings of an application whose home is `home`."""
+    if settings:
+        return Settings(home=home, **settings)  # type: ignore[arg-type]
+    return _settings().model_copy(update={"home": home})
 
 
 class FixedKeys:

@@ -98,6 +98,7 @@ async def test_a_frozen_redis_adds_little_to_a_miss_and_is_used_again(
     assert {hit.by.rpartition("=")[2] for hit in hits} == {"l1"}
 
 
+@pytest.mark.exhaustive
 async def test_claims_that_a_frozen_redis_gave_too_late_hold_up_nobody_for_long(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
@@ -113,6 +114,7 @@ async def test_claims_that_a_frozen_redis_gave_too_late_hold_up_nobody_for_long(
     assert max(each.took for each in again) <= LEASE_S + FELT_S
 
 
+@pytest.mark.exhaustive
 async def test_a_redis_flushed_in_mid_traffic_costs_only_misses(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
@@ -217,6 +219,7 @@ async def test_a_poisoned_redis_gives_nobody_an_answer_of_another_tenant_or_requ
                 assert all(each.right for each in await said_at(other, said))
 
 
+@pytest.mark.exhaustive
 async def test_a_poisoned_log_of_a_stream_gives_its_followers_nothing_of_another_tenant(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:
@@ -240,6 +243,7 @@ async def test_a_poisoned_log_of_a_stream_gives_its_followers_nothing_of_another
     assert await computed(client, "slow") - before == 2 * len(said)
 
 
+@pytest.mark.exhaustive
 async def test_a_killed_leader_hands_over_to_who_follows_it_through_redis(
     cluster: ClusterProcess, client: httpx.AsyncClient, redis_server: RedisServer
 ) -> None:

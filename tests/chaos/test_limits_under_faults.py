@@ -150,6 +150,7 @@ async def test_a_redis_that_comes_back_empty_gives_no_second_burst(
     assert admitted(after) >= 0.5 * RATE * 4.0
 
 
+@pytest.mark.exhaustive
 async def test_a_flushed_redis_gives_no_second_burst(
     cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
 ) -> None:
@@ -163,6 +164,7 @@ async def test_a_flushed_redis_gives_no_second_burst(
     assert admitted(after) >= 0.5 * RATE * 3.0
 
 
+@pytest.mark.exhaustive
 async def test_a_slow_redis_is_not_felt(
     cluster: ClusterProcess, tenant: Tenant, redis_server: RedisServer
 ) -> None:
@@ -261,6 +263,7 @@ async def test_a_killed_ingress_replica_overspends_no_budget(
     assert sum(row["amounts"]["requests"] for row in usage.json()["data"]) <= budget
 
 
+@pytest.mark.exhaustive
 async def test_streams_given_up_and_a_killed_replica_leave_no_slot_behind(
     embedded: ClusterProcess, operator: httpx.AsyncClient
 ) -> None:

@@ -148,6 +148,7 @@ def _refusal(answer: Answer) -> bool:
     return answer.status == 503 and int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.exhaustive
 async def test_a_stopped_replica_holds_up_its_calls_for_a_moment_and_others_not_at_all(
     cluster: ClusterProcess, client: httpx.AsyncClient
 ) -> None:

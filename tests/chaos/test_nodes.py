@@ -71,6 +71,7 @@ async def test_a_lost_head_is_not_felt_and_takes_over_again(nodes: LocalNodes) -
     assert kept == replicas
 
 
+@pytest.mark.exhaustive
 async def test_a_lost_node_costs_nothing_once_it_is_noticed(nodes: LocalNodes) -> None:
     stays, lost = sorted(nodes.workers, key=lambda node: len(node.replicas("Limiter")))
     whole = replicas_of(nodes, "")

@@ -46,7 +46,9 @@ def test_ctrl_c_when_it_is_ready(mobula: Mobula) -> None:
     ("wait_s", "number"),
     [
         pytest.param(0.2, signal.SIGHUP, id="SIGHUP before Ray is up"),
-        pytest.param(4.0, signal.SIGTERM, id="SIGTERM while deploying"),
+        pytest.param(
+            4.0, signal.SIGTERM, id="SIGTERM while deploying", marks=pytest.mark.exhaustive
+        ),
     ],
 )
 def test_a_signal_during_the_start(mobula: Mobula, wait_s: float, number: signal.Signals) -> None:
@@ -63,6 +65,7 @@ def test_a_signal_during_the_start(mobula: Mobula, wait_s: float, number: signal
     mobula.assert_nothing_left(state)
 
 
+@pytest.mark.exhaustive
 def test_a_second_ctrl_c_forces_the_end(mobula: Mobula) -> None:
     process, state = mobula.up()
 
@@ -78,6 +81,7 @@ def test_a_second_ctrl_c_forces_the_end(mobula: Mobula) -> None:
     mobula.assert_nothing_left(state)
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_in_the_moment_it_gets_ready(mobula: Mobula) -> None:
     """It once fell between two handlers, and the whole cluster stayed."""
     process = mobula.start("up", "--config", str(mobula.config()))
@@ -111,6 +115,7 @@ def test_a_killed_up_is_cleared_by_the_next_one_and_then_by_down(mobula: Mobula)
     assert (code, output) == (0, "nothing is running\n")
 
 
+@pytest.mark.exhaustive
 def test_down_ends_a_foreground_up(mobula: Mobula) -> None:
     process, state = mobula.up()
 

@@ -1,7 +1,8 @@
 """One real cluster for the whole tier: Ray, Serve, HAProxy, HTTP, with the echo and nano models.
 
 The tier runs twice: `fast` stands on what is embedded, `plain` runs behind the default Serve proxy
-and stands on a Redis and a PostgreSQL.
+and stands on a Redis and a PostgreSQL. Without `--all`, only the tests marked `every_profile` run
+with `plain`.
 """
 
 import os

@@ -66,6 +66,7 @@ async def test_sixty_equal_requests_at_once_are_computed_once_over_all_replicas(
     assert await computed(crowd, "slow") - before == 1
 
 
+@pytest.mark.every_profile
 async def test_a_kept_answer_is_found_through_any_replica(crowd: httpx.AsyncClient) -> None:
     await ready(crowd)
     body = chat("slow")
@@ -76,6 +77,7 @@ async def test_a_kept_answer_is_found_through_any_replica(crowd: httpx.AsyncClie
     assert {_words(answer) for answer in again} == {_words(first)}
 
 
+@pytest.mark.every_profile
 async def test_an_invalidation_is_seen_by_every_replica_within_a_second(
     crowd: httpx.AsyncClient,
 ) -> None:
@@ -124,6 +126,7 @@ async def test_figures_are_summed_over_the_replicas(
     assert stats["computed"] == 1
 
 
+@pytest.mark.every_profile
 async def test_a_repeated_idempotency_key_runs_once_over_all_replicas(
     crowd: httpx.AsyncClient,
 ) -> None:

@@ -25,6 +25,7 @@ async def health(client: httpx.AsyncClient) -> dict[str, Any]:
     return (await client.get("/health")).json()
 
 
+@pytest.mark.every_profile
 async def test_the_cluster_is_ready_and_names_its_models(client: httpx.AsyncClient) -> None:
     ready = await client.get("/readyz")
 
@@ -32,6 +33,7 @@ async def test_the_cluster_is_ready_and_names_its_models(client: httpx.AsyncClie
     assert ready.json()["models"] == ["echo", "elastic", "minilm", "nano", "slow"]
 
 
+@pytest.mark.every_profile
 async def test_the_request_id_is_sent_once(client: httpx.AsyncClient) -> None:
     mine = await client.get("/healthz", headers={"X-Request-ID": "my-own-request-id"})
     theirs = await client.get("/healthz")
@@ -70,6 +72,7 @@ async def test_a_client_cannot_choose_the_address_in_the_access_log(
     await eventually(logged)
 
 
+@pytest.mark.every_profile
 async def test_http10_gets_no_chunks(client: httpx.AsyncClient) -> None:
     host, port = client.base_url.host, client.base_url.port
     body = json.dumps(ask("slow", stream=True)).encode()
@@ -86,6 +89,7 @@ async def test_http10_gets_no_chunks(client: httpx.AsyncClient) -> None:
     assert answer.rstrip().endswith(b"data: [DONE]")
 
 
+@pytest.mark.every_profile
 async def test_a_problem_in_a_replica_keeps_its_type_through_ray(
     client: httpx.AsyncClient,
 ) -> None:
@@ -121,6 +125,7 @@ async def test_equal_seeds_give_equal_text(client: httpx.AsyncClient) -> None:
     assert first.json()["choices"] == second.json()["choices"]
 
 
+@pytest.mark.every_profile
 async def test_a_stream_arrives_as_it_is_made(client: httpx.AsyncClient) -> None:
     """Twenty tokens a second: the first chunk must come long before the last."""
     loop = asyncio.get_running_loop()
@@ -134,8 +139,15 @@ async def test_a_stream_arrives_as_it_is_made(client: httpx.AsyncClient) -> None
     assert times[-1] - times[0] > 0.5
 
 
-@pytest.mark.parametrize("steering", [True, False])
-@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.every_profile
+@pytest.mark.parametrize(
+    ("stream", "steering"),
+    [
+        (True, False),
+        (False, True),
+        *(pytest.param(same, same, marks=pytest.mark.exhaustive) for same in (True, False)),
+    ],
+)
 async def test_every_client_that_leaves_frees_the_model_whatever_it_sent_and_however_it_left(
     client: httpx.AsyncClient, stream: bool, steering: bool
 ) -> None:

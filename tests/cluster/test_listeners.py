@@ -2,10 +2,13 @@
 
 import os
 
+import pytest
+
 from cluster.ops.ports import listeners
 from load_tests.benchmarks.common.local_serve import LocalServe
 
 
+@pytest.mark.every_profile
 def test_no_process_listens_on_other_than_loopback(cluster: LocalServe) -> None:
     """GCS and raylet end at one call without a token, and nothing here is meant for others."""
     found = listeners(cluster.processes())

@@ -1,5 +1,7 @@
 """Both stores, for every folder of the tier; some put others in their place."""
 
+import pytest
+
 from tests.servers.stores import (
     emptied_postgres,
     migrated_file,
@@ -19,3 +21,10 @@ __all__ = [
     "postgres_url",
     "store_url",
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker takes whole files, and one worker all those that load PyTorch."""
+    for item in items:
+        loads_torch = item.path.parent.name in ("embedding", "engines")
+        item.add_marker(pytest.mark.xdist_group("torch" if loads_torch else str(item.path)))

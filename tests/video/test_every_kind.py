@@ -32,7 +32,19 @@ Recordings = Callable[[str], MediaSource]
 Clip = tuple[MediaSource, list[RenderedFile], list[ClipReport]]
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
+SMOKE = {
+    "cover_art", "late_sound", "mp3", "one_keyframe", "rotated90", "silent", "ten_bit", "truncated",
+    "vfr", "webm",
+}  # fmt: skip
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(kind, marks=() if kind in SMOKE else pytest.mark.exhaustive)
+        for kind in sorted(KINDS)
+    ],
+)
 def clip(
     request: pytest.FixtureRequest,
     recording: Recordings,  # noqa: F811

@@ -14,7 +14,7 @@ from load_tests.benchmarks.video.highlights.recording import write_recording
 from load_tests.benchmarks.video.highlights.samples import PlantedSample, load_sample
 from load_tests.benchmarks.video.highlights.suite import to_clips
 
-SEEDS = (2, 5)
+SEEDS = (2, pytest.param(5, marks=pytest.mark.exhaustive))
 
 
 @pytest.fixture(scope="module", params=SEEDS)

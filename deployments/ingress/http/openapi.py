@@ -4,6 +4,7 @@ Routes read their bodies themselves, so their schemas are hung in here; FastAPI 
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
@@ -131,6 +132,7 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
     return document
 
 
+@cache
 def _example(status: int) -> Problem:
     general = (cls for cls in _tree(Problem) if cls.__module__ == Problem.__module__)
     problem = next(cls for cls in general if cls.status == status)

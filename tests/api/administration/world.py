@@ -33,7 +33,7 @@ from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.administration.recorded import media_in, recorded, resolve
 from tests.api.administration.scaling_world import Elsewhere, scaling_of
-from tests.api.web import MakeServices, client_of
+from tests.api.web import MakeServices, client_of, settings_of
 
 PASSWORD = "correct horse battery"
 OPERATOR = Actor(Caller("default", "test", frozenset({Scope.ADMIN})))
@@ -158,7 +158,7 @@ async def seeded(settings: Settings) -> Seed:
 async def world_of(seed: Seed, home: Path, make_services: MakeServices) -> AsyncIterator[World]:
     """The application on a copy of the seed's home."""
     shutil.copytree(seed.home, home)
-    async with serving(seed, Settings(home=home), make_services) as world:
+    async with serving(seed, settings_of(home), make_services) as world:
         yield world
 
 

@@ -270,7 +270,7 @@ async def test_a_large_answer_is_handed_on(shared: SharedTier) -> None:
     assert await shared.get_or_lease(KEY, LONG_S) == sealed
 
 
-async def test_10000_abandoned_claims_leave_nothing(subject: Subject) -> None:
+async def test_thousands_of_abandoned_claims_leave_nothing(subject: Subject) -> None:
     async def abandon(number: int) -> None:
         key = number.to_bytes(KEY_BYTES, "big")
         token = await claim(subject.tier, key, lease_s=1.0)
@@ -280,7 +280,7 @@ async def test_10000_abandoned_claims_leave_nothing(subject: Subject) -> None:
     async def nothing_is_kept() -> bool:
         return await subject.kept() == 0
 
-    for first in range(0, 10_000, 100):
+    for first in range(0, 2_000, 100):
         await asyncio.gather(*(abandon(first + number) for number in range(100)))
     assert await subject.kept() > 0
 

@@ -96,7 +96,7 @@ async def test_of_many_at_once_on_two_replicas_one_runs(
 
     ends = await asyncio.gather(*asked, return_exceptions=True)
 
-    assert sorted(type(end).__name__ for end in ends) == ["Conflict"] * 63 + ["Lease"]
+    assert sorted(type(end).__name__ for end in ends) == ["Conflict"] * 63 + ["IdempotencyLease"]
 
 
 async def test_a_release_lets_the_next_run_whatever_it_says(store: IdempotencyStore) -> None:

@@ -129,9 +129,7 @@ async def played(url: str, steps: Sequence[tuple]) -> None:  # type: ignore[type
         await database.close()
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, min_size=5, max_size=40))
 def test_no_replica_takes_a_worthless_answer_for_good(
     tmp_path: Path,

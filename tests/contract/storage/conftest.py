@@ -39,6 +39,15 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite+aiosqlite:///{tmp_path / 'mobula.db'}"
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store whose tables are empty."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("emptied_postgres"))
+    file = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "store.db")
+    return f"sqlite+aiosqlite:///{file}"
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()

@@ -26,9 +26,8 @@ CLOCK = SystemClock()
 
 
 @pytest.fixture
-def settings(empty_url: str, tmp_path: Path) -> Settings:
-    url = SecretStr(empty_url) if empty_url.startswith("postgresql") else None
-    return Settings(home=tmp_path / "home", database_url=url)
+def settings(migrated_url: str, tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", database_url=SecretStr(migrated_url))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_entries import entry, name_of
@@ -60,7 +60,6 @@ class Watched:
         }
 
 
-@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_its_promises_hold_whatever_is_done(steps: list[tuple[str, int, int, int]]) -> None:
     watched = Watched()

@@ -163,7 +163,9 @@ def test_what_the_supervisor_of_a_running_cluster_does_is_shown(
     answering(lambda _: httpx.Response(200, json=FOUND))
     supervisions.save(settings.home, Supervision(ClusterId.this(), True, restarts=1))
 
-    assert "supervisor watching; restarted the cluster once" in shown(status.collect_status(settings)[1])
+    assert "supervisor watching; restarted the cluster once" in shown(
+        status.collect_status(settings)[1]
+    )
 
 
 def test_replicas_load_breakers_and_decisions_are_shown(

@@ -1,5 +1,6 @@
 """Counting what pytest did, and choosing tiers."""
 
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -150,4 +151,32 @@ def test_a_server_of_the_environment_goes_before_the_systems(
 
 def test_exhaustive_tests_run_only_when_all_are_asked_for() -> None:
     assert test_tiers.selection(None, stop=False, exhaustive=False) == ["-m", "not exhaustive"]
-    assert test_tiers.selection("clip", stop=True, exhaustive=True) == ["-k", "clip", "-x"]
+    thorough = ["--hypothesis-profile", "thorough"]
+    assert test_tiers.selection("clip", True, exhaustive=True) == ["-k", "clip", "-x", *thorough]
+
+
+def test_temporary_files_go_into_memory_where_it_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / f"mobula-tests-{os.geteuid()}"
+    monkeypatch.setattr(test_tiers, "REQUIRED_MEMORY_FS_BYTES", 0)
+
+    assert test_tiers.scratch(tmp_path) == test_tiers.scratch(tmp_path) == {"TMPDIR": str(folder)}
+    assert folder.is_dir()
+
+
+def test_temporary_files_stay_on_disk_without_room_or_in_a_folder_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert test_tiers.scratch(tmp_path / "none") == {}
+    monkeypatch.setattr(test_tiers, "REQUIRED_MEMORY_FS_BYTES", 1 << 62)
+    assert test_tiers.scratch(tmp_path) == {}
+    monkeypatch.setattr(test_tiers, "REQUIRED_MEMORY_FS_BYTES", 0)
+    (tmp_path / f"mobula-tests-{os.geteuid()}").symlink_to(tmp_path)
+    assert test_tiers.scratch(tmp_path) == {}
+
+
+def test_of_a_tier_that_runs_again_a_part_runs_unless_all_is_asked_for() -> None:
+    marks = "every_profile and not exhaustive"
+    assert test_tiers.selection(None, False, exhaustive=False, again=True) == ["-m", marks]
+    assert "-m" not in test_tiers.selection(None, False, exhaustive=True, again=True)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
@@ -36,7 +36,6 @@ def test_hostile_output_of_a_model_is_cleaned_in_linear_time(unit: str) -> None:
     assert min(_seconds(text) for _ in range(3)) < LONGEST_S
 
 
-@settings(max_examples=200)
 @given(st.lists(st.sampled_from(["**", "__", "*", "_", "a", " ", "\n", "é"]), max_size=30))
 def test_emphasis_is_what_a_regular_expression_would_find(parts: list[str]) -> None:
     text = "".join(parts)
@@ -45,7 +44,6 @@ def test_emphasis_is_what_a_regular_expression_would_find(parts: list[str]) -> N
     assert _without_emphasis(text) == expected
 
 
-@settings(max_examples=200)
 @given(st.lists(st.sampled_from(["#a", "#1", "#b2", "x", " ", "\n", "#"]), max_size=20))
 def test_closing_hashtags_are_those_that_end_the_text(parts: list[str]) -> None:
     text = "".join(parts)
@@ -62,13 +60,11 @@ def test_closing_hashtags_are_those_that_end_the_text(parts: list[str]) -> None:
     assert left == [tag for tag in dict.fromkeys(closing) if tag not in known]
 
 
-@settings(max_examples=200)
 @given(st.text("ab\N{REGIONAL INDICATOR SYMBOL LETTER A}\ufe0f\u0301 ", max_size=40))
 def test_flags_in_long_runs_stay_whole(text: str) -> None:
     assert clusters(text) == regex.findall(r"\X", text)
 
 
-@settings(max_examples=200)
 @given(st.text("<|>ae \n", max_size=40))
 def test_no_text_spells_a_control_token(text: str) -> None:
     line = single_line(text)

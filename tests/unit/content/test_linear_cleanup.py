@@ -1,7 +1,7 @@
 """The linear forms of what used to be patterns mean what the patterns meant."""
 
 import regex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.content.cleanup import _without_emphasis, _without_tail, extract_hashtags
@@ -19,13 +19,11 @@ def texts(*units: str) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(units), max_size=14).map("".join)
 
 
-@settings(max_examples=300)
 @given(texts("*", "**", "_", "__", "a", "b", " ", "***"))
 def test_emphasis_is_taken_off_as_by_the_pattern(line: str) -> None:
     assert _without_emphasis(line) == _EMPHASIS.sub(r"\2", line)
 
 
-@settings(max_examples=300)
 @given(texts("#", "#a", " ", "1", "\n", "!", "e\u0301", "_", "#1", "b"))
 def test_closing_hashtags_are_split_off_as_by_the_pattern(text: str) -> None:
     expected: list[str] = []
@@ -37,13 +35,11 @@ def test_closing_hashtags_are_split_off_as_by_the_pattern(text: str) -> None:
     assert _without_tail(text) == (rest, expected)
 
 
-@settings(max_examples=300)
 @given(texts(*JOINING))
 def test_clusters_are_extended_grapheme_clusters(text: str) -> None:
     assert clusters(text) == regex.findall(r"\X", text)
 
 
-@settings(max_examples=300)
 @given(texts(*JOINING, ".", "!", '"', "#"), st.integers(1, 12), texts(*JOINING))
 def test_what_lies_far_behind_the_limit_does_not_matter_to_the_cut(
     text: str, limit: int, tail: str

@@ -243,7 +243,7 @@ def test_a_mebibyte_of_any_shape_takes_as_long_as_sixteen_times_a_sixteenth(
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(shape=shapes)
 def test_any_shape_is_read_in_linear_time(name: str, shape: PayloadShape) -> None:
     small, large = (SMALL, LARGE) if name in QUICK else (4 << 10, SMALL)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.jobs.fair_queueing import TenantBacklog, schedule_order
@@ -47,7 +47,6 @@ weights = st.fixed_dictionaries({name: st.floats(0.1, 100.0) for name in TENANTS
 
 
 @given(arrivals, weights)
-@settings(max_examples=150, deadline=None)
 def test_tenants_who_both_wait_differ_by_at_most_a_largest_job_of_each(
     steps: list[tuple[str, int] | None], weights: Weights
 ) -> None:
@@ -73,7 +72,6 @@ def test_tenants_who_both_wait_differ_by_at_most_a_largest_job_of_each(
 
 
 @given(arrivals, weights)
-@settings(max_examples=50, deadline=None)
 def test_work_is_never_left_while_somebody_could_do_it(
     steps: list[tuple[str, int] | None], weights: Weights
 ) -> None:

@@ -6,9 +6,10 @@ late or overtaken, replicas killed, added and closed, clocks that jump.
 
 import asyncio
 import random
+from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.limiter.authority.memory import MemoryAuthority
@@ -23,6 +24,7 @@ from tests.unit.limiter.conftest import per_second, plan
 
 EXACT = 1e-4  # of a credit; floating point over seconds
 SHAPES = st.sampled_from(["smooth", "bursty", "shifting"])
+SMOKE = {("uniform", 3.0, 4), ("zipf", 0.9, 4), ("shifting", 0.9, 4), ("at once", 3.0, 1)}
 FAULTS = st.sampled_from(["kill", "grow", "shrink", "wall+", "wall-", "forward"])
 
 
@@ -72,7 +74,6 @@ async def run(
     return over
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     replicas=st.integers(1, 16),
     rate=st.sampled_from([1, 7, 50, 500]),
@@ -87,9 +88,13 @@ def test_no_interval_ever_admits_more_than_its_limit(
     assert run_in_virtual_time(run(replicas, rate, capacity, shape, faults, seed)) <= EXACT
 
 
-@pytest.mark.parametrize("shape", ["uniform", "zipf", "shifting", "at once"])
-@pytest.mark.parametrize("load", [0.9, 3.0])
-@pytest.mark.parametrize("replicas", [1, 4, 16])
+@pytest.mark.parametrize(
+    ("shape", "load", "replicas"),
+    [
+        pytest.param(*case, marks=() if case in SMOKE else pytest.mark.exhaustive)
+        for case in product(["uniform", "zipf", "shifting", "at once"], [0.9, 3.0], [1, 4, 16])
+    ],
+)
 def test_nearly_all_that_one_bucket_would_admit_is_admitted(
     shape: str, load: float, replicas: int
 ) -> None:
@@ -100,7 +105,10 @@ def test_nearly_all_that_one_bucket_would_admit_is_admitted(
 
 
 @pytest.mark.parametrize("shape", ["bursty", "on top"])
-@pytest.mark.parametrize("replicas", [1, 4, 16])
+@pytest.mark.parametrize(
+    "replicas",
+    [4, *(pytest.param(count, marks=pytest.mark.exhaustive) for count in (1, 16))],
+)
 def test_little_is_lost_to_credits_in_the_wrong_place_or_spent_and_not_yet_reported(
     shape: str, replicas: int
 ) -> None:
@@ -111,7 +119,16 @@ def test_little_is_lost_to_credits_in_the_wrong_place_or_spent_and_not_yet_repor
     assert outcome.efficiency >= 0.9
 
 
-@pytest.mark.parametrize(("replicas", "load"), [(1, 0.9), (4, 0.9), (8, 0.9), (16, 0.9), (8, 3)])
+@pytest.mark.parametrize(
+    ("replicas", "load"),
+    [
+        (4, 0.9),
+        *(
+            pytest.param(*case, marks=pytest.mark.exhaustive)
+            for case in [(1, 0.9), (8, 0.9), (16, 0.9), (8, 3)]
+        ),
+    ],
+)
 def test_one_exchange_serves_ten_admitted_requests(replicas: int, load: float) -> None:
     outcome = simulate(LimitScenario("uniform", replicas, 500, 64 * replicas, load, seconds=12))
 

@@ -1,6 +1,6 @@
 """The fair queue under arbitrary histories: nothing lost, doubled or idle; fairness in bounds."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.runtime.problems import Overloaded
@@ -31,7 +31,6 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(limit=st.integers(1, 5), actions=ACTIONS)
 def test_no_place_is_lost_doubled_or_idle_whatever_happens(limit: int, actions: list) -> None:  # type: ignore[type-arg]
     bench = Bench(limit)
@@ -71,7 +70,6 @@ def _act(bench: Bench, inside: list[QueuedRequest], action: str, args: list) -> 
             inside.remove(entry)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     limit=st.integers(1, 6),
     weights=st.tuples(st.sampled_from([0.5, 1.0, 3.0]), st.sampled_from([0.5, 1.0, 3.0])),

@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.model.model_files import NANO
@@ -23,13 +23,11 @@ def removed_until_none_is_left(text: str, names: tuple[str, ...]) -> str:
     return text
 
 
-@settings(max_examples=100)
 @given(TEXTS)
 def test_the_result_is_that_of_removing_names_until_none_is_left(text: str) -> None:
     assert SpecialTokenFilter(NAMES).remove(text) == removed_until_none_is_left(text, NAMES)
 
 
-@settings(max_examples=100)
 @given(
     st.lists(st.text("ab<", min_size=1, max_size=4), min_size=1, max_size=5),
     st.text("ab<", max_size=60),

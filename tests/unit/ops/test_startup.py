@@ -38,7 +38,7 @@ def test_a_taken_port_is_named_with_its_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        plans, "taken", lambda _ports: [PortConflict("HTTP", 8123, "nginx (pid 9)")]
+        plans, "find_conflict", lambda _ports: [PortConflict("HTTP", 8123, "nginx (pid 9)")]
     )
 
     with pytest.raises(StartFailed, match=r"port 8123 for HTTP is in use by nginx \(pid 9\)"):

@@ -72,7 +72,7 @@ class Quiet:
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SupervisedCluster:
     FakeStartup.started = []
-    for name in ("Watch", "Prober"):
+    for name in ("ClusterMonitor", "Prober"):
         monkeypatch.setattr(supervised_cluster, name, Quiet)
     monkeypatch.setattr(supervised_cluster, "Startup", FakeStartup)
     monkeypatch.setattr(supervised_cluster, "by_role", lambda _: {})
@@ -162,6 +162,6 @@ def test_nothing_is_started_beside_another_start(
     cluster: SupervisedCluster, tmp_path: Path
 ) -> None:
     with cluster, states.startup_lock(tmp_path):
-        with pytest.raises(StartFailed, match="another `mobula up` is at work"):
+        with pytest.raises(StartFailed, match="another `mobula up` is starting"):
             cluster.start_again()
         assert FakeStartup.started == []

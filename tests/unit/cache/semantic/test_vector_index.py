@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.cache.semantic.index import Vector, VectorIndex
@@ -37,7 +37,6 @@ def test_no_neighbour_comes_from_another_tenant_or_frame(tenant: str, frame: byt
     assert index.nearest(tenant, frame, unit(1, 0)) is None
 
 
-@settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**32 - 1),
     moves=st.lists(st.tuples(st.sampled_from("aaarc"), st.integers(0, 2)), max_size=80),

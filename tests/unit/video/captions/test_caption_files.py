@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.runtime.problems import InvalidRequest
@@ -169,7 +169,6 @@ texts = st.text(max_size=20) | st.sampled_from(
 words = st.builds(Word, times, times, texts, st.booleans(), st.booleans())
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(words, max_size=25), st.sampled_from(["karaoke", "bold-pop", "none"]))
 def test_any_words_make_valid_files_within_the_clip(said: list[Word], style: str) -> None:
     made = captions(Transcript(tuple(said), "sidecar"), 1.0, 10.0, style, 360, 640)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from footage import recording, sight
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.contracts.media import VideoFeatures
@@ -33,7 +33,6 @@ def sightings(draw: st.DrawFn) -> VideoFeatures:
     )
 
 
-@settings(max_examples=150, deadline=None)
 @given(sightings(), SHAPES, ASPECT, st.sampled_from(["auto", "follow"]), st.floats(0, 19))
 def test_the_crop_keeps_to_the_picture_the_speed_and_the_shots(
     seen: VideoFeatures, shape: tuple[int, int], aspect: str, mode: str, start: float
@@ -64,7 +63,6 @@ def _far_apart(seen: VideoFeatures, start: float) -> list[float]:
     return found[1:]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.floats(0, 1),
     st.floats(0, 0.3),
@@ -86,7 +84,6 @@ corridors = st.lists(st.tuples(st.floats(0, 0.7), st.floats(0, 0.3)), min_size=2
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(corridors, st.floats(0.005, 0.5))
 def test_a_taut_string_stays_in_its_corridor_and_keeps_the_speed(
     corridor: tuple[np.ndarray, np.ndarray], rise: float
@@ -103,7 +100,6 @@ def test_a_taut_string_stays_in_its_corridor_and_keeps_the_speed(
     assert np.abs(np.diff(soft)).max() <= rise + 1e-9
 
 
-@settings(max_examples=100, deadline=None)
 @given(corridors)
 def test_a_taut_string_has_the_lowest_top_speed_there_is(
     corridor: tuple[np.ndarray, np.ndarray],
@@ -116,7 +112,6 @@ def test_a_taut_string_has_the_lowest_top_speed_there_is(
     assert np.abs(np.diff(path)).max() == pytest.approx(max(0.0, needed.max()), abs=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=80), st.floats(0, 0.2))
 def test_straight_lines_stay_near_the_path(values: list[float], tolerance: float) -> None:
     path = np.array(values)

@@ -181,7 +181,7 @@ spoken = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     spoken=spoken,
     duration=st.floats(0.2, 150),

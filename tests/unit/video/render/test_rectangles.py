@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.contracts.clips import ASPECTS, ClipPlan, CropKeyframe, Framing, OutputPlan
@@ -60,7 +60,6 @@ def options(text: str) -> dict[str, int]:
     return {name: int(value) for name, value in found if value.lstrip("-").isdigit()}
 
 
-@settings(max_examples=150, deadline=None)
 @given(tracks(), st.sampled_from(sorted(ASPECTS)), st.sampled_from(["auto", "follow", "fit"]), keys)
 def test_every_crop_lies_inside_the_picture_and_every_size_is_even(
     track: VideoTrack, aspect: str, mode: str, path: tuple[CropKeyframe, ...]

@@ -6,7 +6,7 @@ import time
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.contracts.media import Transcript
@@ -244,7 +244,6 @@ cue = st.fixed_dictionaries(
 
 
 @given(st.lists(cue, max_size=6))
-@settings(max_examples=80, deadline=None)
 def test_whatever_comes_in_words_are_in_order_apart_and_visible(said: list[object]) -> None:
     found = parse_transcript(json.dumps(said).encode("utf-8", "replace"), "json")
 

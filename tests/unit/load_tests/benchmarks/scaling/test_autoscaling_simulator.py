@@ -25,6 +25,9 @@ from load_tests.benchmarks.scaling.autoscaling.simulator import (
 )
 from load_tests.benchmarks.scaling.autoscaling.traces import HOUR, NAMES, Trace, generate_trace
 
+# The simulator is a tool of `bench autoscaling`, no part of the product.
+pytestmark = pytest.mark.exhaustive
+
 MACHINE = ReplicaProfile(slots=2, read_per_s=1e12, write_per_s=10.0, cold_start_s=5.0)
 
 
