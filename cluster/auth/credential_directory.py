@@ -15,7 +15,7 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cluster.auth.delegation import PREFIX, Delegation
-from cluster.auth.keys import NOBODY, SHAPE
+from cluster.auth.keys import NO_DIGEST, SHAPE
 from cluster.auth.last_used import LastUsed
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import is_valid_for_verification
@@ -123,7 +123,7 @@ class CredentialDirectory:
             raise Unauthenticated(INVALID)
         entry = self._snapshot.keys.get(shape[1])
         digest = hmac.digest(self._pepper, presented.encode("ascii"), "sha256")
-        same = hmac.compare_digest(digest, NOBODY if entry is None else entry.digest)
+        same = hmac.compare_digest(digest, NO_DIGEST if entry is None else entry.digest)
         now = self._clock.wall()
         if entry is None or not same or (entry.expires is not None and entry.expires <= now):
             raise Unauthenticated(INVALID)

@@ -235,7 +235,7 @@ def test_what_is_wrong_with_a_clip_is_shown(
         "9:16: one channel put on both",
         "captions: no glyphs for Arabic",
         "partial: ",
-        "in place of 3.0-9.0 s, which could not be made: No picture there.",
+        "in place of 3.0-9.0 s, which failed: No picture there.",
         note,
     ):
         assert f"! {remark}" in told
