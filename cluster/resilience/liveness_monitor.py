@@ -140,6 +140,6 @@ class AttemptMonitor:
     def _is_silent(self, attempt: MonitoredAttempt) -> bool:
         """Whether the fleet, which sees all calls of the replica, has left it out for that."""
         replica = self._fleet.placed(attempt.call)
-        standing = self._fleet.standings().get(replica or "")
+        standing = self._fleet.statuses().get(replica or "")
         known = self._usual_s > 0
         return known and standing is not None and standing.ejected_because == "silent"

@@ -89,7 +89,7 @@ def build_services(
         overseer,
         peers,
         clock,
-        standings=lambda name: replica_set(name).standings(),
+        standings=lambda name: replica_set(name).statuses(),
         calls=models.resilience,
         open_calls=lambda: path.tally.open,
     )
