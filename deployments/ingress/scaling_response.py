@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cluster.autoscaling.describe import describe
+from cluster.autoscaling.spec import describe
 from cluster.autoscaling.store import BoundsOverride
 from cluster.balancing.replica_set import ReplicaStatus
 from deployments.contracts.generation import ModelLoad

@@ -48,7 +48,7 @@ async def put(world: World, **body: Any) -> Any:
 
 async def decided(world: World, *decisions: Decision) -> None:
     async with world.database.begin() as connection:
-        rows = [store.row_of(f"{number:032}", each) for number, each in enumerate(decisions)]
+        rows = [store.to_row(f"{number:032}", each) for number, each in enumerate(decisions)]
         await store.write(connection, rows)
 
 

@@ -101,7 +101,7 @@ async def test_pruning_amid_a_verification_raises_no_alarm(
 ) -> None:
     trail = audit.trail()
     await filled(trail, clock)
-    heads, tasks = unverified_rows.heads, list[asyncio.Task[int]]()
+    heads, tasks = unverified_rows.read_heads, list[asyncio.Task[int]]()
 
     async def after_pruning(
         connection: AsyncConnection,

@@ -12,7 +12,7 @@ from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
 from cluster.auth.repository import UserRepository
 from cluster.auth.sessions import GRACE_S, MAX_ENDED_SESSIONS, Sessions
-from cluster.auth.signing import PROPAGATION_S, MAX_TOKEN_AGE_S, SigningKeyService
+from cluster.auth.signing import MAX_TOKEN_AGE_S, PROPAGATION_S, SigningKeyService
 from cluster.auth.tokens import verify
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Conflict, Forbidden, RateLimited, Unauthenticated

@@ -2,8 +2,7 @@
 
 import pytest
 
-from cluster.autoscaling.describe import describe
-from cluster.autoscaling.spec import PolicyName, ScalingSpec, Window
+from cluster.autoscaling.spec import PolicyName, ScalingSpec, Window, describe
 
 WINDOWS = (
     Window(start="08:00", end="18:00", replicas=3, days=(4, 0, 1)),
