@@ -29,7 +29,7 @@ from cluster.auth.models import ApiKey, EndedSession, RefreshToken, SigningKey, 
 from cluster.auth.row_macs import MAC, RowAltered, RowMacs, as_stored, stored_values
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, NotFound
-from cluster.storage.pagination import USUAL, Page, is_id, page
+from cluster.storage.pagination import DEFAULT_LIMIT, Page, is_id, page
 from cluster.storage.tables import (
     api_keys,
     ended_sessions,
@@ -70,7 +70,11 @@ class ApiKeyRepository:
         )
 
     async def list(
-        self, connection: AsyncConnection, tenant: str, limit: int = USUAL, after: str | None = None
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
     ) -> Page[ApiKey]:
         """Keys of the tenant, revoked and expired ones included."""
         statement = select(api_keys).where(api_keys.c.tenant == tenant)
@@ -161,7 +165,11 @@ class UserRepository:
         return as_user(matches[0]) if len(matches) == 1 else None
 
     async def list(
-        self, connection: AsyncConnection, tenant: str, limit: int = USUAL, after: str | None = None
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
     ) -> Page[User]:
         statement = select(users).where(users.c.tenant == tenant)
         return await page(connection, statement, users.c.id, limit, after, as_user_row)

@@ -19,7 +19,7 @@ from cluster.events.signing import WebhookSecrets
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
-from cluster.storage.pagination import USUAL, Page, decode_cursor, encode_cursor, is_id
+from cluster.storage.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import deliveries, events, tenants, webhooks
 
 MAX_WEBHOOKS = 20  # of one tenant
@@ -143,7 +143,7 @@ class WebhookRepository:
         connection: AsyncConnection,
         tenant: str,
         id_: str,
-        limit: int = USUAL,
+        limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Delivery]:
         """By when their events happened, the newest first. Raises NotFound, InvalidRequest."""

@@ -1,9 +1,8 @@
-"""Tasks that belong to no request: work that several of them share, or that outlives the one that
-began it.
+"""Background tasks: periodic work of a process, and work that is detached from a request.
 
-A task copies the context in which it is made. Ray Serve keeps the request in there, and when its
-client leaves, it cancels every call of a deployment that was made in that context, whoever waits
-for it by now (ray/serve/_private/replica.py, `_on_request_cancelled`).
+A task copies the context in which it is created. Ray Serve keeps the request in the context, and
+when the request's client disconnects, it cancels every deployment call of that context, even if
+other requests wait for the call (ray/serve/_private/replica.py, `_on_request_cancelled`).
 """
 
 import asyncio
@@ -16,7 +15,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_going_on: set[asyncio.Task[Any]] = set()
+_running: set[asyncio.Task[Any]] = set()
 
 
 def create_detached_task(
@@ -25,37 +24,38 @@ def create_detached_task(
     name: str | None = None,
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> asyncio.Task[T]:
-    """A task in an empty context, on the running event loop or on `loop`. Keep a reference to it:
-    the loop holds none."""
+    """A task in an empty context, on the running event loop or on `loop`. Keep a reference, as the
+    loop does not."""
     return (loop or asyncio.get_running_loop()).create_task(work, name=name, context=Context())
 
 
 def is_cancelled_here() -> bool:
-    """Whether it is the current task that was asked to end, and not something that it waits for."""
+    """Whether the current task was cancelled, and not only an awaitable that it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
-async def acquire(taking: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[object]]) -> T:
-    """What `taking` gives: a lock, a lease, a row. Raises what it raises.
+async def acquire(
+    acquisition: Coroutine[Any, Any, T], release: Callable[[T], Awaitable[object]]
+) -> T:
+    """The result of `acquisition` (a lock, a lease, a row), or its exception.
 
-    It runs to its end whatever becomes of the caller. A caller who is cancelled meanwhile never
-    learns what was taken, so `give_back` is called with it, which may raise nothing that matters:
-    a write that was cancelled halfway may have been done or not, and nobody could tell.
+    It runs to its end even if the caller is cancelled, because a cancelled write may or may not be
+    committed. Then `release` is called with the result; its exceptions are logged.
     """
-    task = create_detached_task(taking)
+    task = create_detached_task(acquisition)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await run_to_end(_undo(task, give_back))
+        await run_to_end(_undo(task, release))
         raise
 
 
 async def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives. A caller who is cancelled meanwhile is so once it has ended."""
+    """The result of `work`. A cancellation of the caller takes effect after its end."""
     task = create_detached_task(work)
-    _going_on.add(task)
-    task.add_done_callback(_going_on.discard)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -63,11 +63,11 @@ async def run_to_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def _undo(task: asyncio.Task[T], give_back: Callable[[T], Awaitable[object]]) -> None:
+async def _undo(task: asyncio.Task[T], release: Callable[[T], Awaitable[object]]) -> None:
     await asyncio.wait((task,))
     if task.cancelled() or task.exception() is not None:
         return
     try:
-        await give_back(task.result())
+        await release(task.result())
     except Exception:
-        log.warning("what a cancelled request had taken could not be given back", exc_info=True)
+        log.warning("a resource of a cancelled request could not be released", exc_info=True)

@@ -1,9 +1,9 @@
 """Structured logs: one JSON object a line on standard error, in every process of the cluster.
 
-Flows in: records of the loggers under `mobula`, and whose request is being served. Flows out: lines
-with `ts`, `level`, `logger`, `message`, with `request_id` and `tenant` where a request is being
-served, and what the record says in `extra`. Ray keeps a process's standard error in its log folder.
-The access log is a journal (cluster/runtime/line_log.py).
+In: records of the loggers under `mobula`, and the current request. Out: lines with `ts`, `level`,
+`logger`, `message`, the fields of `extra`, and `request_id` and `tenant` during a request. Ray
+writes a process's standard error to its log folder. The access log is a separate file
+(cluster/runtime/line_log.py).
 """
 
 import logging
@@ -14,9 +14,9 @@ import orjson
 
 from cluster.runtime.redaction import redact
 
-# What a terminal or a reader of lines takes for more than a character: C1 controls (U+0085 ends a
-# line), the line and paragraph separators, marks that turn the direction of text (Unicode
-# bidirectional algorithm, UAX 9), and what is invisible: zero width, byte order mark, tags.
+# Characters that a terminal or line reader interprets: C1 controls (U+0085 ends a line), line and
+# paragraph separators, bidirectional marks (Unicode bidirectional algorithm, UAX 9), and invisible
+# characters: zero width, byte order mark, tags.
 _ACTIVE = (
     (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180E, 0x180E), (0x200B, 0x200F),
     (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE0FFF),
@@ -34,7 +34,7 @@ _ESCAPES = {code: _escape(code) for first, last in _ACTIVE for code in range(fir
 def escape_active(line: bytes) -> bytes:
     """A line of JSON (UTF-8) with such characters escaped as `\\uXXXX` (RFC 8259 section 7).
 
-    The value that it encodes stays the same. Costs nothing where all is ASCII.
+    The encoded value stays the same. ASCII lines are returned unchanged.
     """
     if line.isascii() and b"\x7f" not in line:
         return line
@@ -46,12 +46,12 @@ _served: ContextVar[tuple[str, str]] = ContextVar("served_request", default=("",
 
 
 def log_request(request_id: str, tenant: str = "") -> None:
-    """From now on, lines of this task, and of those that it starts, name this request."""
+    """Adds this request to the log lines of this task and the tasks that it starts."""
     _served.set((request_id, tenant))
 
 
 class JsonLines(logging.Formatter):
-    """A record as JSON; an exception goes with it, whole but for credentials."""
+    """Formats a record as JSON, with its exception, without credentials."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -74,16 +74,16 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send everything under `mobula` to standard error, once, and leave other loggers alone.
+    """Sends all loggers under `mobula` to standard error; other loggers are unchanged. Idempotent.
 
-    Every deployment's constructor calls it: a process that does not says nothing of its failures.
+    Every deployment's constructor must call it, or the process logs nothing.
     """
     logger = logging.getLogger("mobula")
     logger.setLevel(level)
     logger.propagate = False
     if not logger.handlers:
-        # Serve puts a stream of its own in place of a replica's sys.stderr: it hands every line to
-        # Serve's log as INFO, where the level drops it.
+        # Serve replaces a replica's sys.stderr by a stream that logs every line to Serve's log as
+        # INFO, where the log level drops it.
         handler = logging.StreamHandler(sys.__stderr__ or sys.stderr)
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)

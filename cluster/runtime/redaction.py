@@ -1,9 +1,8 @@
-"""The shapes of all credentials that the product mints, and their removal from text that is kept.
+"""Redaction of credentials in text that is stored or logged, by the formats of all credentials.
 
-Flows in: text that a client may have written. Flows out: the same without credentials.
-Every pattern is linear in its input: a repetition is bounded, or possessive and tried once for each
-run of the characters that it takes. A credential that is minted anywhere has its shape here
-(tests/unit/runtime/test_redaction.py mints one of each).
+In: text that a client may have written. Out: the same without credentials. Every pattern runs in
+linear time: repetitions are bounded, or possessive and tried once for each run of characters. Every
+kind of credential has its format here (tests/unit/runtime/test_redaction.py creates one of each).
 """
 
 import re
@@ -15,13 +14,13 @@ MIN_LENGTH = 14  # characters of the shortest text that any shape matches
 
 @dataclass(frozen=True, slots=True)
 class CredentialShape:
-    """`pattern` matches credentials of the kind `name` and has no groups."""
+    """The format of a kind of credential; `pattern` has no groups."""
 
     name: str
     pattern: str
 
 
-# Credentials that are known by how they begin. None is ordinary text by accident.
+# Credentials with a distinctive prefix, which ordinary text does not have.
 PREFIXED = (
     # mob_<id>_<secret> and mrt_<id>_<secret> (cluster/auth/keys.py, sessions.py)
     CredentialShape("API key or refresh token", r"m(?:ob|rt)_[0-9A-Za-z]{4,32}_[0-9A-Za-z]{24,64}"),
@@ -36,8 +35,8 @@ PREFIXED = (
         r"(?<![\w-])(?>[\w-]*?eyJ)[\w-]{8,}+\.[\w-]++\.[\w-]*+",
     ),
 )
-# 64 hexadecimal digits: the token of the Ray cluster (cluster/ops/startup.py). Digests of content
-# read like it, so that it is removed from logs but no reason to refuse a record.
+# 64 hexadecimal digits: the token of the Ray cluster (cluster/ops/startup.py). SHA-256 digests have
+# the same format, so it is removed from logs but does not make a record invalid.
 RAY_TOKEN = CredentialShape("Ray cluster token", r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])")
 SHAPES = (*PREFIXED, RAY_TOKEN)
 
@@ -55,12 +54,12 @@ _HEX_LENGTH = 64
 
 
 def contains_credential(text: str) -> bool:
-    """Whether `text` holds a credential that is known by how it begins."""
+    """Whether `text` has a credential with a distinctive prefix."""
     return _PREFIXED.search(text) is not None
 
 
 def redact(text: str) -> str:
-    """`text` with REDACTED in place of each credential. Costs 0.2 us where there can be none."""
+    """`text` with REDACTED in place of each credential. Takes 0.2 us if there can be none."""
     return _TEXT.sub(REDACTED, text) if _may_hold_one(text) else text
 
 

@@ -1,4 +1,4 @@
-"""Coroutines for callers that have no loop: start-up and the command line."""
+"""Runs coroutines for synchronous callers: start-up and the command line."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,6 +9,6 @@ T = TypeVar("T")
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, run on a loop of its own, also where a loop is running already."""
+    """The result of `work`, run on a new event loop in a thread, inside or outside of a loop."""
     with ThreadPoolExecutor(1, "blocking") as executor:
         return executor.submit(asyncio.run, work).result()

@@ -1,16 +1,16 @@
-"""The rule that SQLite serves one node.
+"""Restricts SQLite to clusters with one node.
 
-On several, each would open a file of its own, or all of them one file over a network, which SQLite
-does not allow: keys, limits and jobs would differ from node to node.
+Several nodes would each open their own file, or share one over a network, which SQLite does not
+support: keys, limits and jobs would differ between nodes.
 """
 
 
 class SqliteNeedsSingleNode(ValueError):
-    """SQLite is the store, and there are several nodes, or one is to join; for the operator."""
+    """SQLite is configured for a cluster with several nodes; for the operator."""
 
     def __init__(self) -> None:
         super().__init__(
-            "SQLite serves one node, and this cluster has more. Set MOBULA_DATABASE_URL on every "
+            "SQLite supports one node, and this cluster has more. Set MOBULA_DATABASE_URL on every "
             "node to the same PostgreSQL (postgresql+asyncpg://user:password@host/name)."
         )
 

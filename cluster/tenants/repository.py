@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, NotFound
 from cluster.storage.locks import Lock, advisory_lock
-from cluster.storage.pagination import USUAL, Page, is_id, page
+from cluster.storage.pagination import DEFAULT_LIMIT, Page, is_id, page
 from cluster.storage.tables import changes, plans, tenants
 from cluster.tenants.plan import Plan
 
@@ -101,7 +101,7 @@ class PlanRepository:
         return _plan(row)
 
     async def list(
-        self, connection: AsyncConnection, limit: int = USUAL, after: str | None = None
+        self, connection: AsyncConnection, limit: int = DEFAULT_LIMIT, after: str | None = None
     ) -> Page[StoredPlan]:
         return await page(connection, select(plans), plans.c.id, limit, after, _plan)
 
@@ -166,7 +166,7 @@ class TenantRepository:
         return _tenant(row)
 
     async def list(
-        self, connection: AsyncConnection, limit: int = USUAL, after: str | None = None
+        self, connection: AsyncConnection, limit: int = DEFAULT_LIMIT, after: str | None = None
     ) -> Page[Tenant]:
         return await page(connection, select(tenants), tenants.c.id, limit, after, _tenant)
 
