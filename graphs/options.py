@@ -108,7 +108,7 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
         "min_replicas": args.replicas,
         "max_replicas": args.max_replicas,
         "policy": {
-            "policy_function": "deployments.video.scaling:ByQueue",
+            "policy_function": "deployments.video.scaling:QueueScalingPolicy",
             "policy_kwargs": {"jobs": args.jobs},
         },
         "upscale_delay_s": 2.0,

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from cluster.audit.record import AuditRecord, Scalar
+from cluster.runtime.logging import contains_credential, redact
 from cluster.runtime.problems import InvalidRequest
-from cluster.runtime.redaction import contains_credential, redact
 
 LENGTHS = {  # characters, as in the table
     "tenant": 63,

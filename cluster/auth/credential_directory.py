@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import logging
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -24,62 +23,49 @@ from cluster.auth.tokens import INVALID, LEEWAY_S, MAX_LENGTH, Claims, jwk, veri
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Forbidden, NotFound, Problem, Unauthenticated
 from cluster.storage.database import Database
+from cluster.storage.polled_cache import PolledCache
 from cluster.tenants.caller import Caller, Scope
 
 __all__ = ["CredentialDirectory", "TenantEntry"]
 
-POLL_S = 0.3
-PATIENCE_S = 5.0  # a store that does not answer for so long is down
 TIDY_S = 30.0
 MAX_TOKENS = 10_000  # verified tokens that are remembered
 
-logger = logging.getLogger("mobula.directory")
 
-
-class CredentialDirectory:
-    """Make it, then `start` it, on the loop that uses it. `failures` counts polls that failed."""
+class CredentialDirectory(PolledCache):
+    """Every credential, user and tenant of the store."""
 
     def __init__(self, database: Database, pepper: bytes, clock: Clock) -> None:
+        super().__init__("directory", clock, tidy_s=TIDY_S)
+        self.known_at = clock.monotonic()  # its age is shown before it is started, too
         self._database = database
         self._pepper = pepper
         self._delegation = Delegation(pepper, clock)
-        self._clock = clock
         self._macs = RowMacs(pepper)
         self._snapshot = Snapshot(self._macs)
         self._claims: dict[bytes, Claims] = {}  # by the SHA-256 of the whole token
         self._used = LastUsed(database, clock, self._macs)
         self._refreshing = asyncio.Lock()
-        self._fresh_at = clock.monotonic()
-        self._polling: asyncio.Task[None] | None = None
-        self.failures = 0
-
-    async def start(self) -> None:
-        """Load everything and keep it up to date. Raises StoreDown."""
-        await self._load()
-        self._polling = asyncio.create_task(self._poll(), name="directory")
+        self._loaded = False
 
     async def close(self) -> None:
-        """Stop polling and note when keys were last used. The database stays open."""
-        if self._polling is not None:
-            self._polling.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._polling
-            self._polling = None
+        """Stop polling and store when keys were last used. The database stays open."""
+        await super().close()
         with contextlib.suppress(Problem):
             await self._used.flush()
 
     async def refresh(self) -> None:
-        """See every change that is committed by now. Raises StoreDown."""
-        async with self._refreshing, self._database.read() as connection:
-            caught_up = await self._snapshot.apply_changes(connection, self._clock.wall())
+        """Read every change that is committed by now. Raises DatabaseUnavailable."""
+        caught_up = False
+        if self._loaded:
+            async with self._refreshing, self._database.read() as connection:
+                caught_up = await self._snapshot.apply_changes(connection, self._clock.wall())
         if not caught_up:
-            await self._load()
-        self._fresh_at = self._clock.monotonic()
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since this directory last knew everything."""
-        return self._clock.monotonic() - self._fresh_at
+            async with self._refreshing, self._database.read() as connection:
+                now = self._clock.wall()
+                self._snapshot = await Snapshot.load(connection, now, self._macs)
+            self._loaded = True
+        self.known_at = self._clock.monotonic()
 
     def __len__(self) -> int:
         """Credentials that it knows."""
@@ -186,24 +172,6 @@ class CredentialDirectory:
         if len(self._claims) >= MAX_TOKENS:
             del self._claims[next(iter(self._claims))]
         self._claims[digest] = claims
-
-    async def _load(self) -> None:
-        async with self._refreshing, self._database.read() as connection:
-            self._snapshot = await Snapshot.load(connection, self._clock.wall(), self._macs)
-
-    async def _poll(self) -> None:
-        tidied = self._clock.monotonic()
-        while True:
-            await asyncio.sleep(POLL_S)
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    await self.refresh()
-                    if self._clock.monotonic() - tidied >= TIDY_S:
-                        tidied = self._clock.monotonic()
-                        await self.tidy()
-            except Exception as error:  # noqa: BLE001 - whatever it is, requests go on
-                self.failures += 1
-                logger.warning("the directory is %.1f s old: %s", self.age_s, error)
 
     async def tidy(self) -> None:
         """Forget keys that expired, and write when the others were last used."""

@@ -14,7 +14,6 @@ from typing import BinaryIO
 
 from cluster.runtime.problems import InvalidRequest
 
-ABANDONED = "*/??/*#*"  # tenant, first digits, and the draft of an object, as obstore names it
 READ_ONLY = 0o440
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
@@ -68,16 +67,6 @@ async def write(blocks: AsyncIterator[bytes], file: Path) -> None:
         await asyncio.to_thread(draft.replace, file)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def clear_abandoned(folder: Path, before: float) -> None:
-    """Drop drafts that nobody has written to since then (Unix seconds)."""
-    for file in folder.glob(ABANDONED):
-        try:
-            if file.stat().st_mtime < before:
-                file.unlink()
-        except OSError:
-            continue
 
 
 def _linked(source: Path, target: Path) -> bool:

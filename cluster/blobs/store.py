@@ -1,46 +1,38 @@
-"""A folder or a bucket: bytes by location, written wholly or not at all.
+"""The bytes of tenants' files, by location in a folder or a bucket.
 
-In: a folder or URL. Out: bytes; BlobsDown when the place cannot be used, FileNotFoundError for what
-is not there. Where both are in one file system, files go in and out as hard links. Knows nothing of
+In: a folder or URL. Out: bytes; BlobStoreUnavailable if the store cannot be used, FileNotFoundError
+for a missing object. Within one file system, files are linked instead of copied. Knows nothing of
 tenants. A bucket should have a rule that ends uploads which were begun and never completed.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
-
 from cluster.blobs import local
 from cluster.blobs.errors import BlobStoreUnavailable
+from cluster.storage.object_store import ERRORS, ObjectStore, RemoteTimeouts
 
 if TYPE_CHECKING:  # obstore has these as types only
     from obstore import AsyncWritableFile
-    from obstore.store import ClientConfig, RetryConfig
 
 BLOCK = 1 << 20  # bytes that are handed out at once
-REMOTE_PIECE = 8 * BLOCK  # bytes of one request
+REMOTE_BLOCK = 8 * BLOCK  # bytes of one request
 PARTS_AT_ONCE = 4  # of one upload to a bucket
-LISTED_AT_ONCE = 500
 
-_RETRIES: "RetryConfig" = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
-_CLIENT: "ClientConfig" = {
-    "timeout": timedelta(seconds=60),
-    "connect_timeout": timedelta(seconds=5),
-    "allow_http": True,  # an endpoint in the operator's own network may have no certificate
-}
+_TIMEOUTS = RemoteTimeouts(
+    request_s=60.0, connect_s=5.0, retries=4, retries_s=30.0, allow_http=True
+)
+_ABANDONED = "*/??/*#*"  # tenant, first digits, and the draft of an object, as obstore names it
 
 log = logging.getLogger(__name__)
 
 
 class BlobWriter:
-    """Bytes on their way to one location; they are there after `finish`, or not at all."""
+    """Writes the bytes of one location; they are there after `finish`, or not at all."""
 
     def __init__(self, writer: "AsyncWritableFile") -> None:
         self._writer = writer
@@ -60,26 +52,22 @@ class BlobStore:
     """
 
     def __init__(self, where: str) -> None:
-        self._store = _opened(where)
-        prefix = self._store.prefix if isinstance(self._store, LocalStore) else None
-        self.folder = None if prefix is None else Path(prefix)
+        self._store = ObjectStore(where, _TIMEOUTS, mode=0o700)
+        self.folder = self._store.folder
 
     def writing(self, location: str) -> BlobWriter:
-        """Replaces what is at `location`, once it is finished."""
+        """Replaces the object at `location`, once it is finished."""
         with _translated():
-            return BlobWriter(
-                obstore.open_writer_async(
-                    self._store, location, buffer_size=REMOTE_PIECE, max_concurrency=PARTS_AT_ONCE
-                )
-            )
+            return BlobWriter(self._store.writer(location, REMOTE_BLOCK, PARTS_AT_ONCE))
 
     async def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from `start` up to `end`, which must be there, in blocks."""
-        size = REMOTE_PIECE if self.folder is None else BLOCK
-        for at in range(start, end, size):
-            piece = await self._piece(location, at, min(at + size, end))
-            for within in range(0, len(piece), BLOCK):
-                yield piece[within : within + BLOCK]
+        size = REMOTE_BLOCK if self.folder is None else BLOCK
+        for offset in range(start, end, size):
+            with _translated():
+                content = await self._store.read_range(location, offset, min(offset + size, end))
+            for within in range(0, len(content), BLOCK):
+                yield content[within : within + BLOCK]
 
     async def take(self, file: Path, location: str) -> bool:
         """Whether `file` could be linked to `location` without copying it."""
@@ -100,57 +88,32 @@ class BlobStore:
                 await local.write(self.read(location, 0, size), file)
 
     async def delete(self, locations: Sequence[str]) -> None:
-        """Those that are there."""
-        if not locations:
-            return
+        """Delete the objects that are there."""
         with _translated():
-            try:
-                await obstore.delete_async(self._store, list(locations))
-            except FileNotFoundError:
-                for each in locations:
-                    with suppress(FileNotFoundError):
-                        await obstore.delete_async(self._store, each)
+            await self._store.delete(locations)
 
     async def list_older_than(self, folder: str, before: float) -> AsyncIterator[list[str]]:
         """Locations under `folder` that were written before then (Unix seconds), some at a time."""
-        listing = obstore.list(self._store, prefix=f"{folder}/", chunk_size=LISTED_AT_ONCE)
+        listing = self._store.list(folder)
         while True:
             with _translated():
                 some = await anext(listing, None)
             if some is None:
                 return
-            yield [each["path"] for each in some if each["last_modified"].timestamp() < before]
+            yield [each.path for each in some if each.modified < before]
 
     async def clear_abandoned(self, folder: str, before: float) -> None:
-        """Drop what processes that were killed left half written under a local folder."""
-        if self.folder is not None:
-            await asyncio.to_thread(local.clear_abandoned, self.folder / folder, before)
-
-    async def _piece(self, location: str, start: int, end: int) -> bytes:
-        with _translated():
-            found = await obstore.get_range_async(self._store, location, start=start, end=end)
-        if len(found) != end - start:
-            raise FileNotFoundError(f"the object has lost bytes: {location}")
-        return bytes(found)
+        """Delete what processes that were killed left half written under a local folder."""
+        await asyncio.to_thread(self._store.clear_abandoned, f"{folder}/{_ABANDONED}", before)
 
 
 @contextmanager
 def _translated(*, writing: bool = False) -> Iterator[None]:
-    """What is missing when something is written is the store itself."""
+    """Errors as BlobStoreUnavailable. While writing, a missing file is the store itself."""
     try:
         yield
-    except (BaseError, OSError) as error:
+    except ERRORS as error:
         if isinstance(error, FileNotFoundError) and not writing:
             raise
         log.warning("the file store cannot be used: %s", str(error).partition("\n")[0])
         raise BlobStoreUnavailable from error
-
-
-def _opened(where: str) -> ObjectStore:
-    if "://" not in where:
-        folder = Path(where).absolute()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return LocalStore(folder)
-    if where.startswith("file:"):
-        return from_url(where, mkdir=True)
-    return from_url(where, retry_config=_RETRIES, client_options=_CLIENT)

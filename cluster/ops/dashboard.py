@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from cluster.runtime.redaction import contains_credential
+from cluster.runtime.logging import contains_credential
 
 DEPLOY_TIMEOUT_S = 120.0
 

@@ -1,7 +1,7 @@
-"""Single attempts at calls of one model: let in by the breaker, watched, and told of to the fleet.
+"""Single attempts at calls of one model: admitted by the breaker, monitored, and reported.
 
-Flows in: an Attempt that was sent. Flows out: its answer or its problem. Whether there is another
-attempt is decided in calls.py.
+In: an Attempt that was sent. Out: its response or its problem, and a report to the replica set.
+Whether there is another attempt is decided in resilient_call.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +20,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Attempt(MonitoredAttempt, Protocol[T_co]):
-    """One request on its way to one replica. `lasts`: more comes after its answer (a stream).
+    """One request to one replica. `lasts`: more comes after its response (a stream).
 
-    `replica` is filled in where the attempt has failed or was given up: where it was sent, None
-    where it was sent nowhere.
+    `replica` is set when the attempt has failed or was given up: the replica that it was sent to,
+    None if to none.
     """
 
     replica: str | None
@@ -32,11 +32,11 @@ class Attempt(MonitoredAttempt, Protocol[T_co]):
     def lasts(self) -> bool: ...
 
     async def answer(self) -> T_co:
-        """The answer, or a stream's first item; once. Raises Problems."""
+        """The response, or a stream's first item; once. Raises Problems."""
         ...
 
     def cancel(self) -> None:
-        """Nobody wants it any more; may be called again, and after its end."""
+        """End it; may be called again, and after its end."""
         ...
 
 
@@ -61,7 +61,7 @@ class AttemptRunner:
         lease = self.breaker.try_acquire()
         if lease is None and self._deserted and self._fleet.size:
             self._deserted = False
-            self.breaker.allow_probe()  # it is open for want of replicas, and there is one again
+            self.breaker.allow_probe()  # it is open because there was no replica; now there is
             lease = self.breaker.try_acquire()
         if lease is None:
             self.refused += 1
@@ -69,11 +69,11 @@ class AttemptRunner:
         return lease
 
     async def run(self, attempt: Attempt[T], lease: int) -> T:
-        """Its answer. Raises what it raises."""
+        """The attempt's response. Raises what the attempt raises."""
         self.sent += 1
         self.watch.add(attempt)
         try:
-            found = await attempt.answer()
+            response = await attempt.answer()
         except Problem as problem:
             self._failed(attempt, lease, problem)
             raise
@@ -89,15 +89,15 @@ class AttemptRunner:
         self.watch.answered(seconds)
         if not attempt.lasts:
             self._fleet.report(attempt.call, "ok", seconds)
-        return found
+        return response
 
     async def run_with(self, attempt: Attempt[T], lease: int) -> tuple[Attempt[T], T]:
-        """The same, with the attempt that gave it."""
+        """The same, together with the attempt."""
         return attempt, await self.run(attempt, lease)
 
     def cancel_losers(self, sent: Sequence[Attempt[T]], winner: Attempt[T]) -> None:
-        """End what the winner has beaten. A first attempt that was late and then overtaken speaks
-        against its replica, else one that hangs would never be found out.
+        """End the other attempts. A first attempt that was overtaken counts against its replica;
+        else a replica that hangs would never be detected.
         """
         for number, attempt in enumerate(sent):
             if attempt is not winner:
@@ -106,41 +106,39 @@ class AttemptRunner:
                 self._fleet.report(attempt.call, "gone" if number else "failed", seconds)
 
     def abandon(self, sent: Sequence[Attempt[T]]) -> None:
-        """Nobody wants any of them."""
+        """End all of them."""
         for attempt in sent:
             attempt.cancel()
             self._fleet.report(attempt.call, "gone", self._now() - attempt.sent_at)
 
     def stream_ended(self, attempt: Attempt[T], problem: Problem | None, seconds: float) -> None:
-        """An attempt that lasts has ended, well or by `problem`; `seconds` is what its first item
-        took.
-        """
-        verdict = FailureClass.NONE
+        """A stream has ended, well or by `problem`; `seconds` is what its first item took."""
+        failure = FailureClass.NONE
         attempt.replica = attempt.replica or self._fleet.placed(attempt.call)
         if problem is not None:
             age_s = self._now() - attempt.sent_at
-            verdict = classify(problem, age_s, self._slow_s)
-        if verdict is FailureClass.LOST or verdict is FailureClass.FAILED:
+            failure = classify(problem, age_s, self._slow_s)
+        if failure is FailureClass.LOST or failure is FailureClass.FAILED:
             self.breaker.record(0, failed=True, seconds=seconds)
             self._fleet.report(attempt.call, "failed", seconds)
         else:
             self._fleet.report(attempt.call, "ok", seconds)
 
     def replicas(self, sent: Sequence[Attempt[T]]) -> frozenset[str]:
-        """Those that the attempts have gone to, as far as it is known."""
-        found = (attempt.replica or self._fleet.placed(attempt.call) for attempt in sent)
-        return frozenset(replica for replica in found if replica is not None)
+        """The replicas that the attempts were sent to, as far as it is known."""
+        replicas = (attempt.replica or self._fleet.placed(attempt.call) for attempt in sent)
+        return frozenset(replica for replica in replicas if replica is not None)
 
     def final(self, problem: Problem) -> Problem:
-        """What the caller is told: that a replica was lost is not their business."""
+        """The problem for the caller, who is not told that a replica was lost."""
         lost = classify(problem, 0.0, self._slow_s) is FailureClass.LOST
         return self._unavailable() if lost and not isinstance(problem, Unavailable) else problem
 
     def _failed(self, attempt: Attempt[T], lease: int, problem: Problem) -> None:
         seconds = self._now() - attempt.sent_at
-        verdict = classify(problem, seconds, self._slow_s)
+        failure = classify(problem, seconds, self._slow_s)
         attempt.replica = self._fleet.placed(attempt.call)
-        if verdict is FailureClass.LOST or verdict is FailureClass.FAILED:
+        if failure is FailureClass.LOST or failure is FailureClass.FAILED:
             self._deserted = self._fleet.size == 0
             self.breaker.record(lease, failed=True, seconds=seconds)
             self._fleet.report(attempt.call, "failed", seconds)
@@ -149,8 +147,8 @@ class AttemptRunner:
             self._fleet.report(attempt.call, "gone", seconds)
 
     def _given_up(self, attempt: Attempt[T], lease: int) -> None:
-        """Nobody waits for it any more. For the breaker, one that was waited for longer than a slow
-        call takes was slow."""
+        """The caller left. For the breaker, an attempt that took longer than a slow call was
+        slow."""
         seconds = self._now() - attempt.sent_at
         if seconds > self._slow_s:
             self.breaker.record(lease, failed=False, seconds=seconds)

@@ -1,12 +1,16 @@
-"""A circuit breaker: leaves a model alone that fails, and finds out carefully whether it is back.
+"""A circuit breaker: does not call what fails, and probes carefully whether it works again.
 
-Flows in: how each attempt ended, and after how long. Flows out: whether the next one may start. The
-states are those of M. Nygard, "Release It!" (2007), chapter 5; shares over a sliding window instead
-of failures in a row, because half of the calls failing in turn never makes a row.
+In: how each call ended, and after how long. Out: whether the next one may start. The states are
+those of M. Nygard, "Release It!" (2007), chapter 5. A model's breaker trips by shares over a
+sliding window, because half of the calls failing in turn never makes a row; a cache tier's trips by
+failures in a row, because a request waits for each of them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from math import inf
+from typing import Literal, Self
 
 from cluster.resilience.spec import BreakerSpec
 from cluster.resilience.window import SlidingCounts
@@ -37,46 +41,89 @@ class BreakerFigures:
 
 
 class CircuitBreaker:
-    """Not thread-safe: one event loop asks and tells.
+    """Not thread-safe: used on one event loop.
 
-    Whoever was let in tells the end of it once, with the pass that `enter` gave: `ended`, or
-    `dropped` where the end says nothing of the model.
+    Each call that was let in ends once, with the lease that `try_acquire` gave: by `record`, or by
+    `release` if its end says nothing of what was called. `guard` does both around a call.
     """
 
-    def __init__(self, spec: BreakerSpec, clock: Clock) -> None:
+    def __init__(
+        self, spec: BreakerSpec, clock: Clock, *, failures_in_a_row: int | None = None
+    ) -> None:
+        """With `failures_in_a_row`, that many trip it, whatever the shares of `spec`."""
         self._spec = spec
         self._clock = clock
+        self._limit = failures_in_a_row
+        self._row = 0
         self._counts = SlidingCounts(3, spec.window_s)
         self._until: float | None = None  # None: closed; else half-open from then on
         self._open_s = 0.0
         self._opened_at: float | None = None
         self._good = 0
-        self._leases: dict[int, float] = {}  # pass -> when it expires
+        self._leases: dict[int, float] = {}  # lease -> when it expires
         self.opened = 0
         self.probes = 0
+
+    @classmethod
+    def for_consecutive_failures(
+        cls, clock: Clock, failures: int = 3, pause_s: float = 1.0
+    ) -> Self:
+        """Opens for `pause_s` after `failures` in a row; then one call at a time is a probe, whose
+        failure opens it for another `pause_s`."""
+        spec = BreakerSpec(
+            open_s=pause_s, longest_open_s=pause_s, probes=1, slow_s=inf, lease_s=inf
+        )
+        return cls(spec, clock, failures_in_a_row=failures)
 
     @property
     def closed(self) -> bool:
         return self._until is None
 
+    @property
+    def ready(self) -> bool:
+        """Whether a call would be let in."""
+        if self._until is None:
+            return True
+        now = self._clock.monotonic()
+        self._leases = {lease: end for lease, end in self._leases.items() if end > now}
+        return now >= self._until and self._good + len(self._leases) < self._spec.probes
+
     def try_acquire(self) -> int | None:
-        """A pass for one attempt; None: not now."""
+        """A lease for one call; None: not now."""
         if self._until is None:
             return _NO_LEASE
-        now = self._clock.monotonic()
-        if now < self._until:
-            return None
-        self._leases = {lease: end for lease, end in self._leases.items() if end > now}
-        if self._good + len(self._leases) >= self._spec.probes:
+        if not self.ready:
             return None
         self.probes += 1
-        self._leases[self.probes] = now + self._spec.lease_s
+        self._leases[self.probes] = self._clock.monotonic() + self._spec.lease_s
         return self.probes
 
+    @contextmanager
+    def guard(self, failure: type[Exception], *, may_probe: bool = True) -> Iterator[None]:
+        """Around one call that fails by raising `failure`, which is also raised in its place while
+        the breaker is open. A call that waits for long should not probe."""
+        lease = self.try_acquire() if may_probe or self._until is None else None
+        if lease is None:
+            raise failure("the circuit breaker is open")
+        try:
+            yield
+        except failure:
+            self.record(lease, failed=True, seconds=0.0)
+            raise
+        except BaseException:
+            self.release(lease)
+            raise
+        self.record(lease, failed=False, seconds=0.0)
+
     def record(self, lease: int, *, failed: bool, seconds: float) -> None:
-        """An attempt has failed, or was answered after so many seconds."""
+        """A call has failed, or was answered after so many seconds."""
         if self._until is not None:
-            self._probed(lease, bad=failed or seconds > self._spec.slow_s)
+            self._record_probe(lease, bad=failed or seconds > self._spec.slow_s)
+            return
+        if self._limit is not None:
+            self._row = self._row + 1 if failed else 0
+            if self._row >= self._limit:
+                self._open(self._clock.monotonic(), self._spec.open_s)
             return
         now = self._clock.monotonic()
         self._counts.add(now, _ENDED)
@@ -90,8 +137,8 @@ class CircuitBreaker:
             self._open(now, self._spec.open_s)
 
     def release(self, lease: int) -> None:
-        """An attempt that says nothing: given up by its caller, or refused for the caller's own
-        fault.
+        """A call ended without saying anything: its caller gave it up, or it was refused for the
+        caller's own fault.
         """
         self._leases.pop(lease, None)
 
@@ -124,8 +171,8 @@ class CircuitBreaker:
             failed >= spec.failures * ended or slow >= spec.slow * ended
         )
 
-    def _probed(self, lease: int, *, bad: bool) -> None:
-        """Attempts from before it opened have no lease, and a lease that expired counts no more."""
+    def _record_probe(self, lease: int, *, bad: bool) -> None:
+        """Calls from before it opened have no lease, and an expired lease no longer counts."""
         expires = self._leases.pop(lease, None)
         now = self._clock.monotonic()
         if expires is None or expires <= now:
@@ -136,6 +183,7 @@ class CircuitBreaker:
         self._good += 1
         if self._good >= self._spec.probes:
             self._until = None
+            self._row = 0
             self._counts.clear()
 
     def _open(self, now: float, seconds: float) -> None:

@@ -1,8 +1,8 @@
-"""What a failure says: of the replica, of the model, or of the caller.
+"""Classifies a failure: of the replica, of the model, or of the caller.
 
-Flows in: the Problem that an attempt ended with. Flows out: whether it counts against the model,
-and whether another replica may be asked. Two problems of this stage: a replica that was lost, and
-a model that nobody can reach now.
+In: the Problem that an attempt ended with. Out: whether it counts against the model, and whether
+another replica may be asked. Defines two problems of this stage: a lost replica, and a model that
+cannot be reached now.
 """
 
 from enum import Enum
@@ -17,7 +17,7 @@ class ReplicaLost(ModelFailed):
 
 
 class Unavailable(Overloaded):
-    """503: no replica can be asked now; there is none, or they fail and are left alone a while."""
+    """503: no replica can be asked now: there is none, or the circuit breaker is open."""
 
     slug, title = "model-unavailable", "The model cannot be reached now"
 
@@ -32,8 +32,8 @@ class FailureClass(Enum):
 
 
 def classify(problem: Problem, seconds: float, slow_s: float) -> FailureClass:
-    """`seconds` is how long the attempt took. A deadline that passed before an answer would count
-    as slow says more of the caller, who chose it, than of the model.
+    """`seconds` is how long the attempt took. A deadline that passed before a response would count
+    as slow is the caller's own, and no failure of the model.
     """
     if isinstance(problem, ReplicaLost | Draining | Unavailable):
         return FailureClass.LOST
@@ -45,7 +45,7 @@ def classify(problem: Problem, seconds: float, slow_s: float) -> FailureClass:
 
 
 def is_unavailable(problem: Problem) -> bool:
-    """Whether another model may answer instead: this one cannot, and it is not the caller's fault.
+    """Whether another model may answer instead: this one cannot, through no fault of the caller.
 
     A model that is only busy is not unavailable.
     """

@@ -1,8 +1,8 @@
-"""Looks after attempts that are under way, for all calls of a model with one timer.
+"""Monitors the attempts under way, with one timer for all calls of a model.
 
-Flows in: attempts, as they are sent. Flows out: a word to the fleet about a replica that gives no
-sign of life, and an end to attempts that nobody takes. Ray Serve waits for ever where there is no
-replica, or one that is stopped: `DeploymentHandle` has no time limit of its own.
+In: attempts, as they are sent. Out: a report to the replica set about a replica that gives no sign
+of life, and an end to attempts that no replica takes. Ray Serve waits for ever if there is no
+replica, or a stopped one: `DeploymentHandle` has no time limit of its own.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 
 LOOK_S = 0.25
-_SEVERAL = 3.0  # times the usual time of an answer before its absence says anything
+_SEVERAL = 3.0  # times the usual response time, before a missing response means anything
 _REFUSED = 2
 _SMOOTHING = 0.05
-_ROUNDS_LEFT = 2  # before its time is up, an attempt without a replica is given up
+_ROUNDS_LEFT = 2  # before its deadline an attempt without a replica is given up
 
 
 class MonitoredAttempt(Protocol):
-    """One attempt. `sent_at` is monotonic; for a replica to take it, `patience_s`. `placed`: it was
-    seen on its way to a replica; `refused`: how often it was seen between replicas that did not
-    take it; `silent`: the fleet was told.
+    """One attempt. `sent_at` is monotonic; a replica has `patience_s` to take it. `placed`: it was
+    sent to a replica; `refused`: how many replicas did not take it; `silent`: the replica set was
+    told that the replica gives no sign of life.
     """
 
     call: str
@@ -37,28 +37,28 @@ class MonitoredAttempt(Protocol):
 
     @property
     def accepted(self) -> bool:
-        """A replica has taken it. False may mean that this is not known before the answer."""
+        """A replica has taken it. False may mean that this is unknown before the response."""
         ...
 
     @property
     def tells(self) -> bool:
-        """Whether `accepted` is known before the answer."""
+        """Whether `accepted` is known before the response."""
         ...
 
     def give_up(self, problem: Problem) -> None:
-        """End it; whoever waits for it gets the problem."""
+        """End it; its waiter gets the problem."""
         ...
 
 
 class AttemptMonitor:
-    """Use it on one event loop. An attempt is looked at every quarter second, until a replica has
+    """Use it on one event loop. An attempt is checked every quarter second, until a replica has
     accepted it.
 
-    Where there is no replica for `patience_s`, or shortly before its deadline, it is given up; at
-    once where other models would answer instead. Sent, but not accepted within the `silence_s` of
-    EjectionSpec (nor, where that is not told, answered within three times the usual time), the
-    fleet is told. It is given up where there is another replica to ask, if this one has surely not
-    accepted it or the fleet has no sign of life from it at all.
+    If there is no replica for `patience_s`, or shortly before its deadline, it is given up; at once
+    if other models would answer instead. If it was sent, but not accepted within the `silence_s` of
+    EjectionSpec (nor, where acceptance is unknown, answered within three times the usual time), the
+    replica set is told. It is then given up if there is another replica to ask, and this one has
+    certainly not accepted it or gives no sign of life at all.
     """
 
     def __init__(self, target: str, fleet: ReplicaSet, spec: ResilienceSpec, clock: Clock) -> None:
@@ -78,7 +78,7 @@ class AttemptMonitor:
         self._open[id(attempt)] = attempt
         if not self._looking:
             self._looking = True
-            self._look_later()
+            self._schedule_look()
 
     def remove(self, attempt: MonitoredAttempt) -> None:
         self._open.pop(id(attempt), None)
@@ -99,21 +99,21 @@ class AttemptMonitor:
             if self._is_lost(attempt) and age_s >= self._limit_s(attempt):
                 attempt.give_up(Unavailable(f"'{self._target}' has no replica up.", 5.0))
             elif attempt.placed:
-                self._listen(attempt, age_s)
+                self._check_silence(attempt, age_s)
 
     def _again(self) -> None:
         self.look()
         self._looking = bool(self._open)
         if self._looking:
-            self._look_later()
+            self._schedule_look()
 
-    def _look_later(self) -> None:
-        """In the context of no request: whose it is that looks next is chance."""
+    def _schedule_look(self) -> None:
+        """In the context of no request: the timer serves all of them."""
         asyncio.get_running_loop().call_later(LOOK_S, self._again, context=Context())
 
     def _is_lost(self, attempt: MonitoredAttempt) -> bool:
-        """Whether nobody takes it: there is no replica, or only such as are dead, which Serve goes
-        on asking until the controller tells it so.
+        """Whether no replica takes it: there is none, or only dead ones, which Serve goes on asking
+        until the controller removes them.
         """
         fleet = self._fleet
         attempt.placed = attempt.placed or fleet.placed(attempt.call) is not None
@@ -126,7 +126,7 @@ class AttemptMonitor:
             return LOOK_S
         return min(self._patience_s, max(LOOK_S, attempt.patience_s - _ROUNDS_LEFT * LOOK_S))
 
-    def _listen(self, attempt: MonitoredAttempt, age_s: float) -> None:
+    def _check_silence(self, attempt: MonitoredAttempt, age_s: float) -> None:
         silence_s = self._fleet.spec.ejection.silence_s
         usual_s = 0.0 if attempt.tells else _SEVERAL * self._usual_s
         if age_s < max(silence_s, usual_s):
@@ -138,8 +138,8 @@ class AttemptMonitor:
             attempt.give_up(ReplicaLost(self._target, "A replica gives no sign of life."))
 
     def _is_silent(self, attempt: MonitoredAttempt) -> bool:
-        """Whether the fleet, which sees all calls of the replica, has left it out for that."""
+        """Whether the replica set, which sees all calls of the replica, has ejected it for that."""
         replica = self._fleet.placed(attempt.call)
-        standing = self._fleet.statuses().get(replica or "")
+        status = self._fleet.statuses().get(replica or "")
         known = self._usual_s > 0
-        return known and standing is not None and standing.ejected_because == "silent"
+        return known and status is not None and status.ejected_because == "silent"

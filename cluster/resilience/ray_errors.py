@@ -1,7 +1,7 @@
-"""Ray's failures as problems: one table, the most specific class first.
+"""Ray's errors as Problems: one table, the most specific class first.
 
-Flows in: whatever awaiting a Serve handle raised. Flows out: the Problem that the far side raised,
-in its plain class, or the one that stands for the failure in between.
+In: what awaiting a Serve handle raised. Out: the Problem that the replica raised, in its plain
+class, or the one that stands for the failure of the call.
 """
 
 from collections.abc import Callable
@@ -25,14 +25,14 @@ from ray.serve.exceptions import (
 from cluster.resilience.failure_class import ReplicaLost, Unavailable
 from cluster.runtime.problems import ClientGone, DeadlineExceeded, ModelFailed, Overloaded, Problem
 
-_UNEXPECTED = "Unexpected error (StatusCode."  # what Serve makes of a call that breaks off at once
+_UNEXPECTED = "Unexpected error (StatusCode."  # what Serve raises for an interrupted call
 _ENDED = frozenset((StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.ABORTED))
 
 
 def from_ray(error: BaseException, target: str) -> Problem:
     """The problem behind `error`, raised while calling `target` (a model id, or a stage).
 
-    Raises `error` itself when it is none of Ray's.
+    Raises `error` itself if it is not Ray's.
     """
     if isinstance(error, Problem):
         return _plain(error)
@@ -49,7 +49,7 @@ def _full(error: Any, target: str) -> Problem:
 
 
 def _of_grpc(error: Any, target: str) -> Problem:
-    """Serve hands on what gRPC raises: the end of a replica's server, a message over the limit."""
+    """Serve passes on what gRPC raises: the end of a replica's server, a message over the limit."""
     code = error.code() if hasattr(error, "code") else None
     if code in _ENDED:
         return ReplicaLost(target, f"A replica of '{target}' ended during the call.")
@@ -82,7 +82,7 @@ _TABLE: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any, str], Proble
 
 
 def _plain(problem: Problem) -> Problem:
-    """Ray hands over a class that is both the problem's own and RayTaskError: undo that."""
+    """Ray makes a class that is both the problem's own and RayTaskError: undo that."""
     if not isinstance(problem, RayTaskError):
         return problem
     cls = next(c for c in type(problem).__mro__ if c.__module__ != "ray.exceptions")

@@ -1,9 +1,9 @@
-"""Calls of one model that outlive a failing replica: breaker -> attempts -> answer or problem.
+"""Calls of one model that survive a failing replica: breaker -> attempts -> response or problem.
 
-Flows in: a call's id and deadline, and how to send one attempt at it. Flows out: what the first
-good attempt gave (for a stream: its first item). Tried again is only what may do better on another
-replica, within the deadline and the budget of retries, and while nothing has been sent to whoever
-called. Knows no Ray: an `Attempt` does.
+In: a call's id and deadline, and how to send one attempt. Out: the response of the first successful
+attempt (for a stream: its first item). A call is retried only if another replica may do better,
+within the deadline and the retry budget, and while nothing has been sent to the caller. Knows no
+Ray: an `Attempt` does.
 """
 
 from collections.abc import Coroutine
@@ -14,8 +14,7 @@ from cluster.balancing.replica_set import ReplicaSet
 from cluster.resilience.attempts import Attempt, AttemptRunner, Send
 from cluster.resilience.breaker import BreakerFigures
 from cluster.resilience.failure_class import FailureClass, Unavailable, classify
-from cluster.resilience.hedging import HedgePolicy
-from cluster.resilience.race import first_success
+from cluster.resilience.hedging import HedgePolicy, first_success
 from cluster.resilience.retry_budget import RetryBudget
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
@@ -50,9 +49,9 @@ class ResilientCaller:
         self.calls = self.retries = self.hedges = 0
 
     async def run(self, request_id: str, timeout_s: float, send: Send[T]) -> T:
-        """What the first good attempt gave.
+        """The response of the first successful attempt.
 
-        Raises Unavailable where there is none to be had, and what the last attempt raised else.
+        Raises Unavailable if no replica can be asked, else the error of the last attempt.
         """
         began = self._now()
         lease = self.attempts.acquire_pass()
@@ -64,8 +63,8 @@ class ResilientCaller:
         try:
             return await self.attempts.run(attempt, lease)
         except Problem as problem:
-            course = _Course(request_id, began, timeout_s, [attempt])
-            return await self._more(problem, course, send)
+            progress = _CallProgress(request_id, began, timeout_s, [attempt])
+            return await self._retry(problem, progress, send)
 
     def figures(self) -> CallStats:
         attempts = self.attempts
@@ -78,38 +77,38 @@ class ResilientCaller:
             attempts.refused,
         )
 
-    async def _more(self, problem: Problem, course: "_Course[T]", send: Send[T]) -> T:
-        """Further attempts after some that gave `problem`."""
-        while self._worth_another(problem, course):
+    async def _retry(self, problem: Problem, progress: "_CallProgress[T]", send: Send[T]) -> T:
+        """Further attempts after some that ended with `problem`."""
+        while self._may_retry(problem, progress):
             try:
                 lease = self.attempts.acquire_pass()
                 self.retries += 1
-                return await self.attempts.run(self._another(course, send), lease)
-            except Problem as found:
-                problem = found
+                return await self.attempts.run(self._send_another(progress, send), lease)
+            except Problem as error:
+                problem = error
         raise self.attempts.final(problem)
 
-    def _worth_another(self, problem: Problem, course: "_Course[T]") -> bool:
-        """Whether another replica may do better, and one more attempt is paid for."""
+    def _may_retry(self, problem: Problem, progress: "_CallProgress[T]") -> bool:
+        """Whether another replica may do better, and the budget allows one more attempt."""
         now = self._now()
-        verdict = classify(problem, 0.0, self._spec.breaker.slow_s)
-        if isinstance(problem, Unavailable) or verdict not in (
+        failure = classify(problem, 0.0, self._spec.breaker.slow_s)
+        if isinstance(problem, Unavailable) or failure not in (
             FailureClass.LOST,
             FailureClass.BUSY,
         ):
             return False
-        if verdict is FailureClass.BUSY and self._fleet.size < 2:
+        if failure is FailureClass.BUSY and self._fleet.size < 2:
             return False
-        if len(course.sent) > self._spec.retries or course.left_s(now) <= 0:
+        if len(progress.sent) > self._spec.retries or progress.left_s(now) <= 0:
             return False
         return self._budget.take(now)
 
-    def _another(self, course: "_Course[T]", send: Send[T]) -> Attempt[T]:
+    def _send_another(self, progress: "_CallProgress[T]", send: Send[T]) -> Attempt[T]:
         """One more attempt, at another replica if there is one."""
-        call = f"{course.request_id}~{len(course.sent) + 1}"
-        self._fleet.avoid(call, self.attempts.replicas(course.sent))
-        attempt = send(call, course.left_s(self._now()))
-        course.sent.append(attempt)
+        call = f"{progress.request_id}~{len(progress.sent) + 1}"
+        self._fleet.avoid(call, self.attempts.replicas(progress.sent))
+        attempt = send(call, progress.left_s(self._now()))
+        progress.sent.append(attempt)
         return attempt
 
     async def _hedged(
@@ -117,27 +116,28 @@ class ResilientCaller:
     ) -> T:
         began, attempts = self._now(), self.attempts
         hedging.called(began)
-        course = _Course(request_id, began, timeout_s, [send(request_id, timeout_s)])
-        first = attempts.run_with(course.sent[0], lease)
+        first_attempt = send(request_id, timeout_s)
+        progress = _CallProgress(request_id, began, timeout_s, [first_attempt])
+        first = attempts.run_with(progress.sent[0], lease)
         try:
             delay_s = hedging.delay_s()
             if delay_s is None:
-                winner, found = await first
+                winner, response = await first
             else:
-                winner, found = await first_success(
-                    first, delay_s, lambda: self._second(course, send)
+                winner, response = await first_success(
+                    first, delay_s, lambda: self._send_hedge(progress, send)
                 )
         except Problem as problem:
-            return await self._more(problem, course, send)
+            return await self._retry(problem, progress, send)
         except BaseException:
-            attempts.abandon(course.sent)  # one may have begun to answer just now
+            attempts.abandon(progress.sent)  # one may have begun to answer just now
             raise
-        attempts.cancel_losers(course.sent, winner)
+        attempts.cancel_losers(progress.sent, winner)
         hedging.observe(self._now() - winner.sent_at)
-        return found
+        return response
 
-    def _second(
-        self, course: "_Course[T]", send: Send[T]
+    def _send_hedge(
+        self, progress: "_CallProgress[T]", send: Send[T]
     ) -> Coroutine[Any, Any, tuple[Attempt[T], T]] | None:
         """A second attempt beside the first, if there is another replica and it is allowed."""
         hedging, breaker = self._hedging, self.attempts.breaker
@@ -146,12 +146,14 @@ class ResilientCaller:
         if not hedging.take(self._now()):
             return None
         self.hedges += 1
-        return self.attempts.run_with(self._another(course, send), self.attempts.acquire_pass())
+        return self.attempts.run_with(
+            self._send_another(progress, send), self.attempts.acquire_pass()
+        )
 
 
 @dataclass(slots=True)
-class _Course(Generic[T]):
-    """One call on its way: what was sent for it, and until when."""
+class _CallProgress(Generic[T]):
+    """The attempts of one call so far, and its deadline."""
 
     request_id: str
     began: float

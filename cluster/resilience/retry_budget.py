@@ -1,13 +1,13 @@
-"""How many retries the calls of one model may cost together, so that they never double an outage.
+"""The retry budget of one model's calls, so that retries never double the load of an outage.
 
-Flows in: calls, as they start. Flows out: whether one more retry is paid for. The idea is that of
-Finagle's RetryBudget, and of "Site Reliability Engineering" (2016), chapter 21.
+In: calls, as they start. Out: whether one more retry is allowed. After Finagle's RetryBudget and
+"Site Reliability Engineering" (2016), chapter 21.
 """
 
 from cluster.resilience.window import SlidingCounts
 
 _CALLS, _RETRIES = range(2)
-WINDOW_S = 60.0  # long: with a replica, all calls are lost at once that it has taken on for a while
+WINDOW_S = 60.0  # long: a replica that dies loses all its calls at once
 FLOOR = 10  # in a window: without it, a model that is rarely called would never retry
 
 
@@ -24,7 +24,7 @@ class RetryBudget:
         self._counts.add(now, _CALLS)
 
     def take(self, now: float) -> bool:
-        """One retry, if there is one left."""
+        """Whether a retry is left, which then counts."""
         self._counts.advance(now)
         calls, retries = self._counts.totals
         if retries + 1 > self._share * calls + self._floor:

@@ -1,4 +1,4 @@
-"""What an operator may say about failing and slow calls: `resilience` of a model."""
+"""The operator's settings for failing and slow calls: `resilience` of a model."""
 
 from typing import Annotated
 

@@ -1,22 +1,84 @@
-"""Structured logs: one JSON object a line on standard error, in every process of the cluster.
+"""Structured logs, and the removal of credentials from text that is logged or stored.
 
-In: records of the loggers under `mobula`, and the current request. Out: lines with `ts`, `level`,
-`logger`, `message`, the fields of `extra`, and `request_id` and `tenant` during a request. Ray
-writes a process's standard error to its log folder. The access log is a separate file
-(cluster/runtime/line_log.py).
+In: records of the loggers under `mobula`, and the request that is being served. Out: one JSON
+object per line on standard error, with `ts`, `level`, `logger`, `message`, `request_id` and
+`tenant` while a request is being served, and the record's `extra`. Ray stores the standard error of
+each process in its log folder. The access log is a journal (cluster/runtime/line_log.py).
+
+Every credential that Mobula issues has its pattern here (tests/unit/runtime/test_redaction.py
+issues one of each). The patterns are linear in their input: a repetition is bounded, or possessive
+and tried once for each run of the characters that it matches.
 """
 
 import logging
+import re
 import sys
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import orjson
 
-from cluster.runtime.redaction import redact
+REDACTED = "[secret]"
+MIN_LENGTH = 14  # characters of the shortest text that any pattern matches
 
-# Characters that a terminal or line reader interprets: C1 controls (U+0085 ends a line), line and
-# paragraph separators, bidirectional marks (Unicode bidirectional algorithm, UAX 9), and invisible
-# characters: zero width, byte order mark, tags.
+
+@dataclass(frozen=True, slots=True)
+class CredentialShape:
+    """`pattern` matches credentials of the kind `name`; it has no groups."""
+
+    name: str
+    pattern: str
+
+
+# Credentials with a prefix. Ordinary text does not match by accident.
+PREFIXED = (
+    # mob_<id>_<secret> and mrt_<id>_<secret> (cluster/auth/keys.py, sessions.py)
+    CredentialShape("API key or refresh token", r"m(?:ob|rt)_[0-9A-Za-z]{4,32}_[0-9A-Za-z]{24,64}"),
+    # whsec_<base64> (cluster/events/signing.py)
+    CredentialShape("webhook secret", r"whsec_[\w+/=-]{16,}+"),
+    # mobd_<payload>.<mac> (cluster/auth/delegation.py), mobf_<sealed> (cluster/blobs/links.py)
+    CredentialShape("delegation or file link", r"mob[df]_[\w-]{16,}+(?:\.[\w-]++)?"),
+    # header.payload.signature, RFC 7519. By the look-behind and the atomic group, each run of
+    # base64url characters is read once, wherever in it the header begins.
+    CredentialShape(
+        "JSON Web Token",
+        r"(?<![\w-])(?>[\w-]*?eyJ)[\w-]{8,}+\.[\w-]++\.[\w-]*+",
+    ),
+)
+# 64 hexadecimal digits: the token of the Ray cluster (cluster/ops/startup.py). Digests of content
+# match it too, so it is removed from logs, but is no reason to refuse a record.
+RAY_TOKEN = CredentialShape("Ray cluster token", r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{64}(?![0-9A-Fa-f])")
+SHAPES = (*PREFIXED, RAY_TOKEN)
+
+
+def _union(shapes: tuple[CredentialShape, ...]) -> str:
+    return "|".join(shape.pattern for shape in shapes)
+
+
+_PREFIXED = re.compile(_union(PREFIXED), re.ASCII)
+_TEXT = re.compile(_union(SHAPES), re.ASCII)
+
+
+_MARKERS = ("mob", "mrt_", "whsec_", "eyJ")  # one is in every PREFIXED credential
+_HEX_LENGTH = 64
+
+
+def contains_credential(text: str) -> bool:
+    """Whether `text` contains a credential with a prefix."""
+    return _PREFIXED.search(text) is not None
+
+
+def redact(text: str) -> str:
+    """`text` with REDACTED in place of each credential. Costs 0.2 us for short text without one."""
+    is_short = len(text) < MIN_LENGTH
+    if is_short or (len(text) < _HEX_LENGTH and not any(marker in text for marker in _MARKERS)):
+        return text
+    return _TEXT.sub(REDACTED, text)
+
+
+# Characters that a terminal or a line reader does not take for plain text: C1 controls (U+0085 ends
+# a line), the line and paragraph separators, bidirectional controls (UAX 9), and invisible ones:
+# zero width, byte order mark, tags.
 _ACTIVE = (
     (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180E, 0x180E), (0x200B, 0x200F),
     (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE0FFF),
@@ -24,8 +86,8 @@ _ACTIVE = (
 
 
 def _escape(code: int) -> str:
-    units = chr(code).encode("utf-16-be")
-    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+    utf16 = chr(code).encode("utf-16-be")
+    return "".join(f"\\u{utf16[i]:02x}{utf16[i + 1]:02x}" for i in range(0, len(utf16), 2))
 
 
 _ESCAPES = {code: _escape(code) for first, last in _ACTIVE for code in range(first, last + 1)}
@@ -34,7 +96,7 @@ _ESCAPES = {code: _escape(code) for first, last in _ACTIVE for code in range(fir
 def escape_active(line: bytes) -> bytes:
     """A line of JSON (UTF-8) with such characters escaped as `\\uXXXX` (RFC 8259 section 7).
 
-    The encoded value stays the same. ASCII lines are returned unchanged.
+    The encoded value stays the same. Costs nothing for ASCII.
     """
     if line.isascii() and b"\x7f" not in line:
         return line
@@ -42,16 +104,16 @@ def escape_active(line: bytes) -> bytes:
 
 
 _FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-_served: ContextVar[tuple[str, str]] = ContextVar("served_request", default=("", ""))
+_current_request: ContextVar[tuple[str, str]] = ContextVar("current_request", default=("", ""))
 
 
 def log_request(request_id: str, tenant: str = "") -> None:
-    """Adds this request to the log lines of this task and the tasks that it starts."""
-    _served.set((request_id, tenant))
+    """Name this request in the log lines of this task and of the tasks that it starts."""
+    _current_request.set((request_id, tenant))
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as JSON, with its exception, without credentials."""
+    """A record as JSON, with its exception; credentials are removed."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -60,7 +122,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        request_id, tenant = _served.get()
+        request_id, tenant = _current_request.get()
         if request_id:
             line["request_id"] = request_id
         if tenant:
@@ -74,16 +136,16 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Sends all loggers under `mobula` to standard error; other loggers are unchanged. Idempotent.
+    """Send everything under `mobula` to standard error, once; other loggers stay as they are.
 
-    Every deployment's constructor must call it, or the process logs nothing.
+    Every deployment's constructor calls it; a process without it logs no failures.
     """
     logger = logging.getLogger("mobula")
     logger.setLevel(level)
     logger.propagate = False
     if not logger.handlers:
-        # Serve replaces a replica's sys.stderr by a stream that logs every line to Serve's log as
-        # INFO, where the log level drops it.
+        # Serve replaces a replica's sys.stderr by a stream that passes every line to Serve's log as
+        # INFO, where the level drops it.
         handler = logging.StreamHandler(sys.__stderr__ or sys.stderr)
         handler.setFormatter(JsonLines())
         logger.addHandler(handler)

@@ -1,7 +1,7 @@
-"""Completions as streams, and streams as Completions.
+"""Completions as streams of chunks, and streams of chunks as Completions.
 
-In and out: the values of deployments/contracts/generation.py. What was streamed and gathered again
-is the same answer; only where the stream was cut into chunks is lost.
+In and out: the values of deployments/contracts/generation.py. A Completion that was streamed and
+aggregated again is the same; a stream only loses where it was cut into chunks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,20 +19,20 @@ from deployments.contracts.generation import (
 
 
 class PrefixMismatch(Exception):
-    """An answer does not begin with what was already told of it."""
+    """A completion does not begin with the chunks that were already sent."""
 
 
 class ChunkAggregator:
-    """Feed it a stream's chunks in order; it gives the Completion that they are."""
+    """Add a stream's chunks in order; `completion` is what they make."""
 
     def __init__(self, model: str) -> None:
         self._model = model
-        self._parts: dict[int, _ChoiceState] = {}
+        self._choices: dict[int, _ChoiceState] = {}
         self._usage: TokenUsage | None = None
 
     def add(self, chunk: Chunk) -> None:
         self._model = chunk.model or self._model
-        self._parts.setdefault(chunk.index, _ChoiceState()).add(chunk)
+        self._choices.setdefault(chunk.index, _ChoiceState()).add(chunk)
         self._usage = chunk.usage or self._usage
 
     @property
@@ -41,16 +41,16 @@ class ChunkAggregator:
         return self._usage is not None
 
     def completion(self) -> Completion:
-        """Raises ModelFailed when the stream broke off."""
-        choices = tuple(part.choice(index) for index, part in sorted(self._parts.items()))
-        whole = tuple(choice for choice in choices if choice is not None)
-        if self._usage is None or len(whole) < len(choices):
-            raise ModelFailed(self._model, "The model's stream broke off.")
-        return Completion(whole, self._usage, self._model)
+        """Raises ModelFailed if the stream was interrupted."""
+        choices = tuple(state.choice(index) for index, state in sorted(self._choices.items()))
+        complete = tuple(choice for choice in choices if choice is not None)
+        if self._usage is None or len(complete) < len(choices):
+            raise ModelFailed(self._model, "The model's stream was interrupted.")
+        return Completion(complete, self._usage, self._model)
 
 
 class _ChoiceState:
-    """What has been told of one choice."""
+    """The chunks of one choice so far."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -69,52 +69,54 @@ class _ChoiceState:
         logprobs = tuple(chain.from_iterable(self.logprobs)) if self.logprobs else None
         return Choice(index, "".join(self.texts), self.finish_reason, logprobs)
 
-    def rest(self, choice: Choice) -> Chunk | None:
-        """What is still to be told of `choice`; None if it was told to its end."""
+    def remaining(self, choice: Choice) -> Chunk | None:
+        """The part of `choice` after these chunks; None if they are all of it."""
         text = "".join(self.texts)
         ended = self.finish_reason is not None
         if not choice.text.startswith(text) or (ended and choice.text != text):
             raise PrefixMismatch
-        told = sum(map(len, self.logprobs))
-        logprobs = None if choice.logprobs is None else choice.logprobs[told:]
+        sent = sum(map(len, self.logprobs))
+        logprobs = None if choice.logprobs is None else choice.logprobs[sent:]
         if ended:
             return None
         return Chunk(choice.index, choice.text[len(text) :], choice.finish_reason, logprobs)
 
 
 def chunks_of(completion: Completion) -> Iterator[Chunk]:
-    """The answer as a stream: one chunk for each choice."""
+    """The completion as a stream: one chunk for each choice."""
     return remaining_chunks((), completion)
 
 
 def remaining_chunks(
-    told: Iterable[Chunk], completion: Completion, asked: str | None = None
+    sent: Iterable[Chunk], completion: Completion, requested_model: str | None = None
 ) -> Iterator[Chunk]:
-    """The chunks that make `completion` of a stream that has begun with `told`. They name their
-    model where that is not the one `asked` for.
+    """The chunks that complete a stream that began with `sent`. The first names the model if that
+    is not the requested one.
 
-    How many tokens each choice took is not known of a Completion, so they are shared out evenly.
-    Raises Differs.
+    A Completion does not say how many tokens each choice took, so they are split evenly. Raises
+    PrefixMismatch.
     """
-    parts: dict[int, _ChoiceState] = {}
-    spent = TokenUsage()
-    for chunk in told:
-        parts.setdefault(chunk.index, _ChoiceState()).add(chunk)
-        spent += TokenUsage(chunk.prompt_tokens, chunk.tokens)
-    rests = [parts.get(choice.index, _ChoiceState()).rest(choice) for choice in completion.choices]
-    whose = "" if parts or asked in (None, completion.model) else completion.model
-    found = [rest for rest in rests if rest is not None]
-    return _counted(found, spent, completion.usage, whose)
+    states: dict[int, _ChoiceState] = {}
+    counted = TokenUsage()
+    for chunk in sent:
+        states.setdefault(chunk.index, _ChoiceState()).add(chunk)
+        counted += TokenUsage(chunk.prompt_tokens, chunk.tokens)
+    remaining = [
+        states.get(choice.index, _ChoiceState()).remaining(choice) for choice in completion.choices
+    ]
+    chunks = [chunk for chunk in remaining if chunk is not None]
+    named = not states and requested_model not in (None, completion.model)
+    return _add_usage(chunks, counted, completion.usage, completion.model if named else "")
 
 
-def _counted(
-    chunks: Sequence[Chunk], spent: TokenUsage, usage: TokenUsage, whose: str
+def _add_usage(
+    chunks: Sequence[Chunk], counted: TokenUsage, usage: TokenUsage, model: str
 ) -> Iterator[Chunk]:
-    """`chunks` with the tokens that were not yet `spent`, the usage on the last and whose they are
-    on the first.
+    """`chunks` with the tokens that are not `counted` yet, the model on the first and the usage on
+    the last.
     """
-    prompt = usage.prompt_tokens if spent == TokenUsage() else 0
-    left = max(0, usage.completion_tokens - spent.completion_tokens)
+    prompt = usage.prompt_tokens if counted == TokenUsage() else 0
+    left = max(0, usage.completion_tokens - counted.completion_tokens)
     for number, chunk in enumerate(chunks):
         share = left // (len(chunks) - number)
         last = number == len(chunks) - 1
@@ -126,6 +128,6 @@ def _counted(
             usage if last else None,
             share,
             prompt if number == 0 else 0,
-            whose if number == 0 else "",
+            model if number == 0 else "",
         )
         left -= share

@@ -1,4 +1,4 @@
-"""What an operator has settled about the cache, as the graph hands it to the ingress."""
+"""The operator's settings of the response cache, as the graph passes them to the ingress."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,13 @@ from cluster.runtime.pickle_compat import version_tolerant
 @dataclass(frozen=True, slots=True)
 class CacheConfig:
     """`memory_bytes` of each ingress replica's own tier (0: off); `redis`: the shared tier is the
-    settings' Redis (the embedded one comes as handles). `archive` is the lasting tier's folder,
-    relative to the home, or URL (None: off), which holds `archive_bytes`. An answer is fresh for
-    `fresh_s`, is served while it is computed anew until `stale_s`, and where computing fails until
-    `error_s`, all from its making. `semantic_model` is the embedding model by which answers to like
-    requests are found for tenants that may use it (None: off), and `semantic_error` the share of
-    such answers that may be wrong. Two answers say the same if they have the same words, or where
+    settings' Redis (the embedded one comes as handles). `archive` is the folder of the object store
+    tier, relative to the home, or its URL (None: off), of at most `archive_bytes`.
+
+    An entry is fresh for `fresh_s`, is served while it is refreshed until `stale_s`, and if
+    computing fails until `error_s`, all from its creation. `semantic_model` is the embedding model
+    of semantic caching, for tenants that may use it (None: off), and `semantic_error` the share of
+    its responses that may be wrong. Two responses are equal if they have the same words, or if
     `semantic_alike` is given, vectors of at least that cosine.
     """
 

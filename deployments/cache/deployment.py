@@ -1,9 +1,9 @@
 """The Serve replica that owns one shard of the embedded shared tier.
 
 In: a SharedTier's calls over a handle (deployments/clients/serve/cache_client.py). Out: their
-answers. A plain
-class; graphs/ makes deployments `Cache-0` ... of it, each with exactly one replica: two would claim
-one key twice. Followers wait inside their calls, so `max_ongoing_requests` must be large.
+results. A plain class; graphs/ makes deployments `Cache-0` ... of it, each with exactly one
+replica: two would lease one key twice. Followers wait inside their calls, so
+`max_ongoing_requests` must be large.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,44 +17,44 @@ from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldEl
 
 
 class CacheShard:
-    """Its death loses what it held and every claim: leaders learn it by -1 and False, followers
-    by `gone`. `max_bytes` bounds the answers.
+    """If it dies, its entries and leases are lost: leaders get -1 and False, followers `gone`.
+    `max_bytes` bounds the entries.
     """
 
     def __init__(self, max_bytes: int) -> None:
         configure_logging(Settings().log_level)
-        self._shelf = InMemorySharedTier(max_bytes, SystemClock())
+        self._tier = InMemorySharedTier(max_bytes, SystemClock())
         self._lag = LoopLag()
 
     async def get(self, key: bytes) -> bytes | None:
-        return await self._shelf.get(key)
+        return await self._tier.get(key)
 
     async def put(self, key: bytes, sealed: bytes, ttl_s: float) -> None:
-        await self._shelf.put(key, sealed, ttl_s)
+        await self._tier.put(key, sealed, ttl_s)
 
     async def remove(self, key: bytes) -> None:
-        await self._shelf.remove(key)
+        await self._tier.remove(key)
 
     async def get_or_lease(
         self, key: bytes, lease_s: float
     ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
-        return await self._shelf.get_or_lease(key, lease_s)
+        return await self._tier.get_or_lease(key, lease_s)
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
-        return await self._shelf.publish(key, token, frames, lease_s)
+        return await self._tier.publish(key, token, frames, lease_s)
 
     async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
-        return await self._shelf.follow(key, token, seen, wait_s)
+        return await self._tier.follow(key, token, seen, wait_s)
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
-        return await self._shelf.store(key, token, sealed, ttl_s)
+        return await self._tier.store(key, token, sealed, ttl_s)
 
     async def release(self, key: bytes, token: int) -> None:
-        await self._shelf.release(key, token)
+        await self._tier.release(key, token)
 
     async def figures(self) -> Mapping[str, int]:
-        """As Shelf.figures."""
-        return self._shelf.figures()
+        """As InMemorySharedTier.figures."""
+        return self._tier.figures()
 
     async def loop_lag(self) -> float:
         """Measured from the first call on."""
@@ -62,8 +62,8 @@ class CacheShard:
         return self._lag.worst()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        return {**self._shelf.figures()}
+        return {**self._tier.figures()}
 
     async def check_health(self) -> None:
-        """Healthy as long as this event loop answers; overdue claims are dropped on the way."""
-        self._shelf.figures()
+        """Healthy as long as this event loop answers; overdue leases are dropped on the way."""
+        self._tier.figures()

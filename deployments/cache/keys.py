@@ -1,15 +1,16 @@
-"""The names under which answers are kept.
+"""Cache keys: HMAC-SHA256 (32 bytes) under the tenant's secret.
 
-In: a tenant's secret, and a request or the bytes of one. Out: 32 bytes, an HMAC-SHA256 under that
-secret, so that a name tells nothing and nobody can make the name of another tenant's answer.
+In: a tenant's secret, and a request or the bytes of one. Out: a key that reveals nothing of the
+request, and that nobody can compute for another tenant's response.
 
-What is signed is a MessagePack array of every field that the answer depends on. Its values say
-their own type and length, so no two requests share an encoding; floats are written as floats (1 is
-1.0, -0.0 is 0.0); text is taken as it is, since a tokenizer tells apart what Unicode calls equal.
-Who asked, how urgently, and whether as a stream, the answer does not depend on.
+The signed message is a MessagePack array of every field that the response depends on. MessagePack
+values carry their type and length, so no two requests share an encoding; floats are written as
+floats (1 is 1.0, -0.0 is 0.0); text is not normalised, because a tokenizer distinguishes what
+Unicode calls equal. The response does not depend on the caller, the priority or streaming.
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
@@ -19,8 +20,8 @@ import msgspec
 from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
 
-SCHEMA: Final = 1  # raise it when the encoding, or what an answer holds, changes
-SECRET_BYTES: Final = 16  # the least that a secret may have
+SCHEMA: Final = 1  # raise it when the encoding, or the content of an entry, changes
+SECRET_BYTES: Final = 16  # the minimal length of a secret
 
 _ANSWER, _FRAME, _ALIAS = "answer", "frame", "alias"
 
@@ -31,58 +32,68 @@ _message = attrgetter(*(field.name for field in fields(Message)))
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def answer_key(secret: bytes, request: GenerateRequest, model_state: str) -> bytes:
-    """The name of the answer to `request`; a stream and a whole answer share it.
+def answer_key(
+    secret: bytes, request: GenerateRequest, model_state: str, tags: Sequence[str] = ()
+) -> bytes:
+    """The key of the response to `request`; a stream and a complete response share it.
 
-    `model_state` is all that makes the model answer as it does: engine, revision, adapter, chat
-    template, tokenizer. Raises InvalidRequest for text that is not Unicode or a number that has no
-    64 bits, ValueError for a secret shorter than 16 bytes.
+    `model_state` is everything that the model's responses depend on: engine, revision, adapter,
+    chat template, tokenizer. `tags` are part of the key, so that a response that was found has the
+    tags of its caller. Raises InvalidRequest for text that is not Unicode or a number outside 64
+    bits, ValueError for a secret shorter than 16 bytes.
     """
-    messages = [_message(message) for message in request.messages]
-    return _sign(secret, _asked(_ANSWER, request, model_state, request.prompt, messages))
+    messages = list(map(_message, request.messages))
+    return _sign_request(secret, _ANSWER, request, model_state, tags, request.prompt, messages)
 
 
-def semantic_context_key(secret: bytes, request: GenerateRequest, model_state: str) -> bytes:
-    """The name of everything but the text of the prompt or of the last user message: what two
-    requests share that may be compared by meaning. Raises as `answer_key` does.
+def semantic_context_key(
+    secret: bytes, request: GenerateRequest, model_state: str, tags: Sequence[str] = ()
+) -> bytes:
+    """The key of everything but the text of the prompt or of the last user message: what two
+    requests that are compared by meaning must share. Raises as `answer_key` does.
     """
-    messages = [_message(message) for message in request.messages]
-    for place in reversed(range(len(messages))):
-        if request.messages[place].role == "user":
-            messages[place] = ("user", None)
+    messages: list[Any] = list(map(_message, request.messages))
+    for index in reversed(range(len(messages))):
+        if request.messages[index].role == "user":
+            messages[index] = ("user", None)
             break
-    return _sign(secret, _asked(_FRAME, request, model_state, request.prompt is not None, messages))
+    has_prompt = request.prompt is not None
+    return _sign_request(secret, _FRAME, request, model_state, tags, has_prompt, messages)
 
 
 def request_bytes_key(secret: bytes, operation: str, raw: bytes) -> bytes:
-    """The name of a body that is known to ask for a kept answer.
+    """The key of a request body whose response is known.
 
-    `operation` says all else that leads from the bytes to the answer's name: the route, and the
-    state of the models that are served. Raises as `answer_key` does.
+    `operation` is everything else that the response's key depends on: the route, and the
+    fingerprints of the served models. Raises as `answer_key` does.
     """
     return _sign(secret, (SCHEMA, _ALIAS, operation, raw))
 
 
-def _asked(
+def _sign_request(
+    secret: bytes,
     kind: str,
     request: GenerateRequest,
     model_state: str,
+    tags: Sequence[str],
     prompt: str | bool | None,
     messages: list[Any],
-) -> tuple[Any, ...]:
+) -> bytes:
     sampling = request.sampling
-    return (
+    state = " ".join([model_state, *sorted(set(tags))]) if tags else model_state
+    signed = (
         SCHEMA,
         kind,
         request.caller.tenant,
         request.model,
-        model_state,
+        state,
         request.n,
         _others(sampling),
         [number + 0.0 for number in _floats(sampling)],
         prompt,
         messages,
     )
+    return _sign(secret, signed)
 
 
 def _sign(secret: bytes, value: tuple[Any, ...]) -> bytes:
@@ -91,5 +102,5 @@ def _sign(secret: bytes, value: tuple[Any, ...]) -> bytes:
     try:
         encoded = _encode(value)
     except (UnicodeEncodeError, OverflowError) as error:
-        raise InvalidRequest(f"The request cannot be written down: {error}.") from None
+        raise InvalidRequest(f"The request cannot be encoded: {error}.") from None
     return hmac.digest(secret, encoded, "sha256")

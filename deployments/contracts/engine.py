@@ -1,4 +1,4 @@
-"""The seam that an inference engine implements: token ids in, token ids out.
+"""The interface of inference engines: token ids in, token ids out.
 
 An engine knows nothing of text, chat templates, stop strings or wire formats; those belong to
 `deployments/model/text/text_model.py`, once for all engines.
@@ -6,7 +6,7 @@ An engine knows nothing of text, chat templates, stop strings or wire formats; t
 
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from deployments.contracts.generation import FinishReason
 
@@ -45,7 +45,7 @@ class Tokens:
     """Tokens that became ready together; `finish_reason` closes the sequence.
 
     `logprobs[i]` belongs to `ids[i]`; `top[i]` lists its (id, logprob) alternatives, best
-    first. Both are empty unless the request asked for them.
+    first. Both are empty unless the request wants them.
     """
 
     ids: tuple[int, ...]
@@ -59,7 +59,7 @@ class EngineStats:
     """An engine's own counters. After a quiet moment `submitted == finished + cancelled + failed`.
 
     `running` and `waiting` count sequences now; the rest count from the start of the engine.
-    `handlers` is how many callers' mailboxes the engine still holds (0 when idle).
+    `handlers` is how many callers' queues the engine still holds (0 when idle).
     """
 
     running: int
@@ -82,7 +82,7 @@ class Engine(Protocol):
     is.
     """
 
-    name: Literal["echo", "openvino", "transformers", "vllm"]
+    name: str  # as in deployments/model/engines/registry.py
     supports: frozenset[str]  # sampling features: "seed", "penalties", "logprobs", "top_k" ...
 
     async def start(self) -> None:

@@ -1,13 +1,13 @@
-"""Limits as they cross stages: what a replica asks an authority for, and what it grants.
+"""Limits as they cross stages: a replica's lease requests, and an authority's grants.
 
 A bucket is the state of one limit. Its credits are whole numbers, leased to ingress replicas,
-which spend them without a round trip. Three kinds share one exchange:
+which consume them without a round trip. Three kinds share one exchange:
 
     rate     refills with `rate` credits a second up to `capacity`       requests, tokens, cost
     budget   starts at `capacity - spent` and never refills              a day's or month's amount
-    slots    `capacity` places; what a replica lets go comes back        requests open at once
+    slots    `capacity` slots; a released slot is free again             requests open at once
 
-For rate and budget, a lease that expires unreported counts as spent; for slots it comes back.
+For rate and budget, a lease that expires unreported counts as consumed; expired slots are free.
 """
 
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ class BucketKind(StrEnum):
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class BucketSpec:
-    """A limit as the plan states it now; it travels with every ask, so authorities hold no plans.
+    """A limit as the plan states it now; every request carries it, so authorities hold no plans.
 
-    `rate` is credits a second (rate only). `until` is Unix seconds after which a budget's bucket
-    is worthless. `spent` is what the ledger knows of a budget (-1: not asked yet); it only counts
-    where the authority has not met the bucket before.
+    `rate` is credits a second (rate only). `until` is Unix seconds at which a budget's bucket
+    expires. `spent` is a budget's use by the ledger (-1: not read yet); it only counts where the
+    authority has not opened the bucket yet.
     """
 
     key: str
@@ -47,14 +47,14 @@ class BucketSpec:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """One replica's report and wish for one bucket.
+    """One replica's report and request for one bucket.
 
-    `number` rises with every ask of this replica for this bucket; `acked` is the number of the
-    last ask whose grant arrived (0: none), so that an authority takes back what never arrived and
-    ignores what comes late. `holding` is the unspent credits (slots: those open or kept), and
-    `adjust` what has come back (+) or was overspent (-) since the grant `acked`; a credit given
-    back is no longer part of `holding`. The first request in line takes `need`, all or nothing,
-    all that wait take `waiting` >= need together, and `want` >= waiting would be used soon.
+    `number` rises with every request of this replica for this bucket; `acked` is the number of the
+    last one whose grant arrived (0: none), so that an authority takes back what never arrived and
+    ignores what comes late. `holding` is the unconsumed credits (slots: those open or free), and
+    `adjust` what was returned (+) or overdrawn (-) since the grant `acked`; a returned credit is no
+    longer part of `holding`. The first pending request takes `need`, all or nothing, all pending
+    ones take `waiting` >= need together, and `want` >= waiting would be used soon.
     """
 
     spec: BucketSpec
@@ -70,7 +70,7 @@ class LeaseRequest:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class LeaseGrant:
-    """The answer to one Ask: `credits` more (0 or >= need), else a time to try again.
+    """The response to one LeaseRequest: `credits` more (0 or >= need), else a time to try again.
 
     `level` is what the authority still has after the grant, and `elsewhere` what other replicas
     hold, by their last reports. `retry_after_s` is 0 when something was granted or nothing was
@@ -89,10 +89,10 @@ class LeaseGrant:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ExchangeResult:
-    """Grants in the order of the asks.
+    """Grants in the order of the requests.
 
     `epoch` changes when the authority lost its state: leases from another epoch are void.
-    `replicas` is how many replicas asked within the last few lease times.
+    `replicas` is how many replicas sent requests within the last few lease times.
     """
 
     epoch: str
@@ -104,12 +104,12 @@ class Authority(Protocol):
     """Owns the buckets. One exchange is one atomic step and one round trip."""
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
-        """Take reports, grant leases that end `ttl_s` after this step (slots: three times that).
+        """Apply reports, grant leases that end `ttl_s` after this step (slots: three times that).
 
-        The asks are all one tenant's; a key starts with `<tenant>|`. `epoch` is the one this
-        replica last saw of the tenant's shard ("" for none). Raises AuthorityDown.
+        The requests are all one tenant's; a key starts with `<tenant>|`. `epoch` is the one this
+        replica last saw of the tenant's shard ("" for none). Raises AuthorityUnavailable.
         """
         ...
 
@@ -119,25 +119,25 @@ class AuthorityUnavailable(Exception):
 
 
 class Reservation(Protocol):
-    """What one model call may take, set aside before it runs."""
+    """Amounts of one model call, reserved before it runs."""
 
     def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
-        """Give back what was not used, or record what was used beyond it; once.
+        """Refund what was not used, or record what was used beyond it; once.
 
-        `requests` is 0 for a call that failed before it gave anything.
+        `requests` is 0 for a call that failed before its first output.
         """
         ...
 
 
 class Permit(Protocol):
-    """One admitted request: it has spent a request credit and holds a slot until it closes."""
+    """One admitted request: it has consumed a request credit and holds a slot until it closes."""
 
     async def reserve(
         self, model: str, amounts: UsageAmounts, *, lasting: bool = False
     ) -> Reservation:
         """Raises RateLimited or QuotaExceeded naming the limit, InvalidRequest for an amount
         that could never pass, Overloaded when a hard budget cannot be checked. A lasting
-        reservation outlives its permit: whoever asked for it settles it, whatever happens."""
+        reservation outlives its permit: its caller settles it in every case."""
         ...
 
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -157,5 +157,5 @@ class Limiter(Protocol):
         ...
 
     def try_admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> Permit | None:
-        """The same where it takes no waiting; None, and nothing is spent, where it does."""
+        """The same without waiting; None, and nothing is consumed, where it would wait."""
         ...

@@ -15,9 +15,8 @@ from cluster.runtime.logging import configure_logging
 from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
-from deployments.clients.serve.ingress_peers import RemotePeers
 from deployments.clients.serve.node_check import check_store_to_start
-from deployments.clients.serve.serve_status import ServeStatusClient
+from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.app import create_app
@@ -44,7 +43,16 @@ class Ingress:
         check_store_to_start(settings)
         configure_logging(settings.log_level)
         self._journal = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
-        self._stages = ServeBackends(models, embedders, limits, shelves, config, settings, clock)
+        self._stages = ServeBackends(
+            models,
+            embedders,
+            limits,
+            shelves,
+            config.resilience,
+            settings,
+            clock,
+            cache_in_redis=config.cache.redis,
+        )
         self._tenancy = self._open_tenancy(settings, config.offer, clock)
         tenancy, log = self._tenancy, self._journal.write
         self._services, self._caches = build_services(
@@ -53,7 +61,7 @@ class Ingress:
             tenancy,
             self._stages,
             config,
-            RemotePeers(),
+            IngressPeers(),
             ServeStatusClient(clock),
             log,
         )

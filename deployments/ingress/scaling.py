@@ -30,7 +30,7 @@ RECENT = 5  # decisions of each deployment
 
 
 class Peers(Protocol):
-    """All replicas like this one (deployments/clients/serve/ingress_peers.py)."""
+    """All replicas like this one (deployments/clients/serve/serve_status.py)."""
 
     async def ask(self, method: str, *arguments: Any) -> list[Any]: ...
 

@@ -4,7 +4,7 @@ import re
 
 from cluster.runtime.problems import PayloadTooLarge
 from deployments.contracts.media import MediaLimits
-from deployments.ingress.http.middleware.route_limits import RouteLimit
+from deployments.ingress.http.middleware.limits import RouteLimit
 
 MAX_FORM_BYTES = 512 << 20  # of the file in a form
 MAX_TRANSCRIPT_BYTES = 5 << 20
@@ -34,7 +34,7 @@ def _form_too_large(limit_bytes: int) -> PayloadTooLarge:
 def upload_limits(
     limits: MediaLimits | None = None, max_form_bytes: int = MAX_FORM_BYTES
 ) -> tuple[RouteLimit, ...]:
-    """For `BodyLimit` and `Deadlines`."""
+    """For `LimitedRequests`."""
     largest = (limits or MediaLimits()).max_bytes
     id_ = r"[0-9A-Za-z_-]{1,63}"
     return (

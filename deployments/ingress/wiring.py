@@ -11,7 +11,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.loop_lag import LoopLag
 from cluster.runtime.settings import Settings
 from cluster.runtime.version import VERSION
-from deployments.cache.stats import cache_stats
+from deployments.cache.metrics import cache_stats
 from deployments.content.registry import ProviderRegistry
 from deployments.contracts.cache import CacheStats, SharedTier
 from deployments.contracts.embedding import ServedEmbedder
@@ -70,7 +70,7 @@ def build_services(
         settings.max_timeout_s,
     )
     estimates = TokenEstimator(offer.output_caps)
-    path = ModelPipeline(models, tenancy.plan_of, estimates, tenancy, caches.answers)
+    path = ModelPipeline(models, tenancy.plan_of, estimates, tenancy, caches.responses)
     generators = dict.fromkeys(models.ids, path)
 
     async def stats(tenant: str | None) -> CacheStats:
@@ -109,7 +109,7 @@ def build_services(
         office=tenancy.office,
         limits_view=tenancy.limits_view,
         idempotency=tenancy.idempotency,
-        cache=caches if caches.answers is not None else None,
+        cache=caches if caches.responses is not None else None,
         record_kept=path.record_cache_hit,
         cache_stats=stats,
         scaling=scaling,

@@ -14,7 +14,7 @@ from deployments.limiter.authority.memory import MemoryAuthority
 
 
 class LimiterReplica:
-    """Its death loses the state; the next one's epoch tells the ingress replicas so."""
+    """Its death loses the state; the next one's epoch shows that to the ingress replicas."""
 
     def __init__(self) -> None:
         configure_logging(Settings().log_level)
@@ -22,9 +22,9 @@ class LimiterReplica:
         self._lag = LoopLag()
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
-        return await self._authority.exchange(replica, epoch, ttl_s, asks)
+        return await self._authority.exchange(replica, epoch, ttl_s, requests)
 
     async def loop_lag(self) -> float:
         """Measured from the first call on."""

@@ -1,4 +1,4 @@
-"""What a caller is told when a limit binds, as problems that name it."""
+"""The problems of callers that a limit refuses; each names the limit."""
 
 import math
 
@@ -6,7 +6,7 @@ from cluster.runtime.problems import InvalidRequest, Overloaded, Problem, QuotaE
 from deployments.contracts.limits import BucketKind
 from deployments.limiter.limits import Limit
 
-_UNSURE_S = 2.0
+_BUDGET_RETRY_S = 2.0
 
 
 def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
@@ -32,7 +32,7 @@ def limit_exceeded(limit: Limit, amount: int, retry_after_s: float) -> Problem:
 
 
 def exceeds_capacity(limit: Limit, amount: int) -> Problem:
-    """No wait would ever make room for `amount`."""
+    """`amount` could never pass, however long the wait."""
     return InvalidRequest(
         f"This request may take {amount} {limit.unit}; the limit '{limit.name}' lets at most "
         f"{limit.spec.capacity} pass at once, so it can never run.",
@@ -42,7 +42,7 @@ def exceeds_capacity(limit: Limit, amount: int) -> Problem:
     )
 
 
-def budget_unknown(limit: Limit, retry_after_s: float = _UNSURE_S) -> Problem:
+def budget_unknown(limit: Limit, retry_after_s: float = _BUDGET_RETRY_S) -> Problem:
     """A hard budget cannot be checked now, so nothing is spent on it."""
     return Overloaded(
         f"The budget '{limit.name}' cannot be checked right now.", retry_after_s, limit=limit.name

@@ -1,12 +1,13 @@
-"""Exchanges with the authority, one at a time for each tenant, and life without it.
+"""Exchanges with the authority, one at a time for each tenant, and the decisions that await them.
 
-In: accounts with requests that wait. Out: their credits, or refusals. Every wait ends after one
-exchange, or after `patience_s` without an answer; then nobody waits until one comes in time again.
+In: tenants with requests that wait. Out: their credits, or refusals. Every wait ends after a few
+exchanges, or after `patience_s` without an answer; from then on no request waits until an exchange
+is in time again (degraded mode).
 """
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
@@ -17,298 +18,298 @@ from deployments.limiter.degraded_mode import DegradedMode
 from deployments.limiter.errors import budget_unknown, exceeds_capacity, limit_exceeded
 from deployments.limiter.events import LimitEventEmitter
 from deployments.limiter.leased_bucket import LeasedBucket
-from deployments.limiter.tenant_state import Parts, PendingAcquire, Source, TenantLimits
+from deployments.limiter.tenant_limits import Debits, PendingAcquire, Source, TenantLimits
 
-_ROUNDS = 4  # exchanges after which a request that others overtook is refused
-_LEARNING_S = 0.01  # a budget refused for longer than this waits for the ledger, not for us
+_MAX_EXCHANGES = 4  # after which a request that others overtook is refused
+_OPENING_S = 0.01  # a budget refused for longer than this waits for the ledger, not for us
 
-Spent = Callable[[str, Unit, str, str], Awaitable[int]]
+BudgetUsage = Callable[[str, Unit, str, str], Awaitable[int]]
 
 
 class LeaseClient:
-    """Carries asks of accounts and hands out what comes back, in the order of arrival."""
+    """Sends tenants' lease requests and hands out what is granted, in the order of arrival.
+
+    `tenants` is read only; the limiter owns it.
+    """
 
     def __init__(
         self,
         authority: Authority,
         replica: str,
         clock: Clock,
-        spent: Spent,
-        announcer: LimitEventEmitter,
+        tenants: Mapping[str, TenantLimits],
+        budget_usage: BudgetUsage,
+        events: LimitEventEmitter,
         ttl_s: float,
         patience_s: float,
     ) -> None:
         self._authority = authority
         self._replica = replica
-        self.clock = clock
-        self._spent = spent
-        self._announcer = announcer
+        self._clock = clock
+        self._tenants = tenants
+        self._budget_usage = budget_usage
+        self._events = events
         self._ttl_s = ttl_s
         self._patience_s = patience_s
         self._numbers = itertools.count(1)
         self._epochs: dict[int, str] = {}
-        self.accounts: dict[str, TenantLimits] = {}
-        self.outage = DegradedMode(announcer, ttl_s)
+        self.degraded = DegradedMode(events, ttl_s)
         self.exchanges = 0
 
     async def acquire(
-        self, account: TenantLimits, parts: Parts, source: Source, now: float
-    ) -> Parts:
-        """The parts that were taken: all, but for limits in shadow mode that had no room."""
-        if self.try_acquire(account, parts, now):
-            return parts
-        taken = await self._acquire(account, parts, source, now)
-        if len(taken) < len(parts):
-            taken = account.record_overdraft(parts, taken)
-        self._look_after(account, taken, self.clock.monotonic())
-        return taken
+        self, tenant: TenantLimits, debits: Debits, source: Source, now: float
+    ) -> Debits:
+        """Acquire what the credits in hand do not cover. The debits that were consumed: all, except
+        for limits in shadow mode that had no room. Raises the refusal."""
+        passable = self._check_refusals(tenant, debits, source, now)
+        if tenant.try_acquire(passable, now):
+            consumed = passable
+        elif self.degraded.since is not None:
+            tenant.wants_probe = True
+            consumed = self.degraded.admit(tenant, passable, source, now)
+        else:
+            consumed = await self._wait(tenant, passable, source)
+        if len(consumed) < len(debits):
+            consumed = tenant.record_overdraft(debits, consumed)
+        self.replenish(tenant, consumed, self._clock.monotonic())
+        return consumed
 
-    def try_acquire(self, account: TenantLimits, parts: Parts, now: float) -> bool:
-        """Spend credits in hand: all parts, or none and False."""
-        taken = account.try_acquire(parts, now)
-        if taken:
-            self._look_after(account, parts, now)
-        return taken
+    def replenish(self, tenant: TenantLimits, consumed: Debits, now: float) -> None:
+        """After an acquisition: report nearly spent budgets, and request more of what is low."""
+        for bucket, _ in consumed:
+            if bucket.kind is BucketKind.BUDGET and bucket.is_nearly_exhausted:
+                self._events.budget(tenant.tenant, bucket, now)
+            if bucket.holding <= bucket.low and self.degraded.since is None:
+                self.start(tenant)
 
-    def _look_after(self, account: TenantLimits, taken: Parts, now: float) -> None:
-        """Tell of budgets that run out, and ask for more of what is low."""
-        for purse, _ in taken:
-            if purse.kind is BucketKind.BUDGET and purse.is_nearly_exhausted:
-                self._announcer.budget(account.tenant, purse, now)
-            if purse.holding <= purse.low and self.outage.since is None:
-                self.start(account)
-
-    async def _acquire(
-        self, account: TenantLimits, parts: Parts, source: Source, now: float
-    ) -> Parts:
-        parts = self._passable(account, parts, source, now)
-        if account.try_acquire(parts, now):
-            return parts
-        if self.outage.since is not None:
-            account.probe = True
-            return self.outage.admit(account, parts, source, now)
-        waiter = PendingAcquire(parts, source, asyncio.get_running_loop().create_future())
-        account.enqueue(waiter)
-        self.start(account)
-        try:
-            return await waiter.future
-        except asyncio.CancelledError:
-            self._abandon(account, waiter)
-            raise
-
-    def start(self, account: TenantLimits) -> None:
+    def start(self, tenant: TenantLimits) -> None:
         """Begin an exchange unless one is under way, which then is followed by another."""
-        if account.task is None:
-            account.task = create_detached_task(self._run(account))
+        if tenant.exchange is None:
+            tenant.exchange = create_detached_task(self._run(tenant))
 
-    async def refresh(self, account: TenantLimits, purses: list[LeasedBucket]) -> None:
-        """Ask what is left of limits, and take nothing; without the authority, ask nobody."""
-        await self._quiet(account)
-        await self._state_spent(account, {purse: 0.0 for purse in purses if not purse.known})
-        account.looking.update(purses)
-        for _ in range(_ROUNDS):
-            if not account.looking or self.outage.since is not None:
+    async def refresh(self, tenant: TenantLimits, buckets: list[LeasedBucket]) -> None:
+        """Ask for the levels of buckets without acquiring; a no-op without the authority."""
+        await self._wait_for_exchange(tenant)
+        await self._load_usage(tenant, {bucket: 0.0 for bucket in buckets if not bucket.known})
+        tenant.to_refresh.update(buckets)
+        for _ in range(_MAX_EXCHANGES):
+            if not tenant.to_refresh or self.degraded.since is not None:
                 return
-            self.start(account)
-            await self._quiet(account)
-
-    async def _quiet(self, account: TenantLimits) -> None:
-        """Until the exchange under way has ended, or the patience."""
-        if account.task is not None:
-            await asyncio.wait({account.task}, timeout=self._patience_s)
+            self.start(tenant)
+            await self._wait_for_exchange(tenant)
 
     def probe(self) -> None:
-        """While the authority is away: one exchange at a time, of anyone who needs it."""
-        if any(account.task is not None for account in self.accounts.values()):
+        """In degraded mode: one exchange at a time, of any tenant that needs it."""
+        if any(tenant.exchange is not None for tenant in self._tenants.values()):
             return
-        now = self.clock.monotonic()
-        for account in self.accounts.values():
-            if account.probe or account.due(now):
-                account.probe = False
-                self.start(account)
+        now = self._clock.monotonic()
+        for tenant in self._tenants.values():
+            if tenant.wants_probe or tenant.due(now):
+                tenant.wants_probe = False
+                self.start(tenant)
                 return
 
-    async def _run(self, account: TenantLimits) -> None:
+    def _check_refusals(
+        self, tenant: TenantLimits, debits: Debits, source: Source, now: float
+    ) -> Debits:
+        """Raises refusals that are certain without an exchange. The debits that may pass: those of
+        limits in shadow mode are dropped instead."""
+        passable = []
+        for debit in debits:
+            bucket, amount = debit
+            too_large = amount > bucket.limit.spec.capacity
+            denied = too_large or bucket.is_denied(amount, now)
+            if not denied or bucket.available(now) >= amount:
+                passable.append(debit)
+                continue
+            self._events.hit(tenant.tenant, bucket, source, now)
+            if bucket.limit.shadow:
+                continue
+            if too_large:
+                raise exceeds_capacity(bucket.limit, amount)
+            raise limit_exceeded(bucket.limit, amount, max(0.001, bucket.retry_at - now))
+        return tuple(passable)
+
+    async def _wait(self, tenant: TenantLimits, debits: Debits, source: Source) -> Debits:
+        pending = PendingAcquire(debits, source, asyncio.get_running_loop().create_future())
+        tenant.enqueue(pending)
+        self.start(tenant)
         try:
-            while await self._round(account) and account.waiters:
+            return await pending.future
+        except asyncio.CancelledError:
+            if pending in tenant.pending:
+                tenant.dequeue(pending)
+            elif not pending.future.cancelled() and pending.future.exception() is None:
+                for bucket, amount in pending.future.result():
+                    bucket.release(amount, 0, bucket.resets)
+            raise
+
+    async def _wait_for_exchange(self, tenant: TenantLimits) -> None:
+        if tenant.exchange is not None:
+            await asyncio.wait({tenant.exchange}, timeout=self._patience_s)
+
+    async def _run(self, tenant: TenantLimits) -> None:
+        """Exchange until no request waits."""
+        try:
+            while await self._exchange(tenant) and tenant.pending:
                 pass
         finally:
-            account.task = None
-            for waiter in list(account.waiters):  # only after an error of our own
-                account.dequeue(waiter)
-                if not waiter.future.done():
-                    waiter.future.set_exception(Overloaded("Limits cannot be checked right now."))
+            tenant.exchange = None
+            for pending in list(tenant.pending):  # only after an error of our own
+                tenant.dequeue(pending)
+                if not pending.future.done():
+                    pending.future.set_exception(Overloaded("Limits cannot be checked right now."))
 
-    async def _round(self, account: TenantLimits) -> bool:
+    async def _exchange(self, tenant: TenantLimits) -> bool:
         """One exchange; False when there was none."""
-        sent_at = self.clock.monotonic()
-        asks = account.asks(self._numbers, sent_at)
-        if not asks:
+        sent_at = self._clock.monotonic()
+        requests = tenant.lease_requests(self._numbers, sent_at)
+        if not requests:
             return False
-        asked = [account.purses[ask.spec.key] for ask in asks]
-        epoch = self._epochs.get(account.shard, "")
-        timer = asyncio.get_running_loop().call_later(self._patience_s, self._overdue, account)
+        buckets = [tenant.buckets[request.spec.key] for request in requests]
+        epoch = self._epochs.get(tenant.shard, "")
+        timer = asyncio.get_running_loop().call_later(self._patience_s, self._overdue, tenant)
         self.exchanges += 1
         try:
-            exchange = await self._authority.exchange(self._replica, epoch, self._ttl_s, asks)
+            result = await self._authority.exchange(self._replica, epoch, self._ttl_s, requests)
         except AuthorityUnavailable:
-            self.outage.misses += 1
-            self._give_up(account)
+            self.degraded.misses += 1
+            self._enter_degraded_mode(tenant)
             return False
         finally:
             timer.cancel()
-        now = self.clock.monotonic()
-        self._arrived(account, exchange, now - sent_at)
-        account.spent.clear()
-        unsure_of: dict[LeasedBucket, float] = {}
-        for purse, grant in zip(asked, exchange.grants, strict=True):
-            purse.apply_grant(grant, now)
-            if not grant.known and purse.waiting:
-                unsure_of[purse] = grant.retry_after_s
-        await self._state_spent(account, unsure_of)
-        self._resolve(account, set(asked), unsure_of)
-        for purse in asked:
-            if purse.kind is BucketKind.BUDGET:
-                self._announcer.budget(account.tenant, purse, now)
+        now = self._clock.monotonic()
+        self._accept(tenant, result, now - sent_at)
+        tenant.spent.clear()
+        unknown: dict[LeasedBucket, float] = {}  # budgets that are not open yet: retry after
+        for bucket, grant in zip(buckets, result.grants, strict=True):
+            bucket.apply_grant(grant, now)
+            if not grant.known and bucket.waiting:
+                unknown[bucket] = grant.retry_after_s
+        await self._load_usage(tenant, unknown)
+        self._resolve(tenant, set(buckets), unknown)
+        for bucket in buckets:
+            if bucket.kind is BucketKind.BUDGET:
+                self._events.budget(tenant.tenant, bucket, now)
         return True
 
-    def _arrived(self, account: TenantLimits, exchange: ExchangeResult, took_s: float) -> None:
-        known = self._epochs.get(account.shard, "")
-        self._epochs[account.shard] = exchange.epoch
-        if known and known != exchange.epoch:
-            for other in self.accounts.values():
-                if other.shard == account.shard:
-                    for purse in other.purses.values():
-                        purse.reset_leases()
-        self.outage.replicas = max(1, exchange.replicas)
-        if took_s <= self._patience_s:
-            self.outage.end()
+    def _accept(self, tenant: TenantLimits, result: ExchangeResult, seconds: float) -> None:
+        """Note the authority's epoch, its replicas, and whether it answered in time."""
+        epoch = self._epochs.get(tenant.shard, "")
+        self._epochs[tenant.shard] = result.epoch
+        if epoch and epoch != result.epoch:
+            for other in self._tenants.values():
+                if other.shard == tenant.shard:
+                    for bucket in other.buckets.values():
+                        bucket.reset_leases()
+        self.degraded.replicas = max(1, result.replicas)
+        if seconds <= self._patience_s:
+            self.degraded.end()
         else:
-            self.outage.misses += 1
+            self.degraded.misses += 1
 
-    async def _state_spent(
-        self, account: TenantLimits, unsure_of: dict[LeasedBucket, float]
-    ) -> None:
-        """Fetch what the ledger knows of budgets that the authority has not opened yet."""
-        for purse, retry_s in list(unsure_of.items()):
-            limit = purse.limit
-            if retry_s > _LEARNING_S:
+    async def _load_usage(self, tenant: TenantLimits, unknown: dict[LeasedBucket, float]) -> None:
+        """Read the ledger's figures for budgets that the authority has not opened yet."""
+        for bucket, retry_s in list(unknown.items()):
+            limit = bucket.limit
+            if retry_s > _OPENING_S:
                 continue
             try:
-                account.spent[limit.spec.key] = await self._spent(
-                    account.tenant, limit.unit, limit.first_day, limit.last_day
+                tenant.spent[limit.spec.key] = await self._budget_usage(
+                    tenant.tenant, limit.unit, limit.first_day, limit.last_day
                 )
             except Exception:  # noqa: BLE001 - no figure, whatever the cause: refused
-                unsure_of[purse] = 2.0
+                unknown[bucket] = 2.0
 
     def _resolve(
-        self, account: TenantLimits, asked: set[LeasedBucket], unsure_of: dict[LeasedBucket, float]
-    ) -> None:
-        now = self.clock.monotonic()
-        for waiter in list(account.waiters):
-            lacking = [part for part in waiter.parts if part[0].available(now) < part[1]]
-            try:
-                keep = self._judge(account, waiter, lacking, asked, unsure_of, now)
-            except Problem as problem:
-                account.dequeue(waiter)
-                if not waiter.future.done():
-                    waiter.future.set_exception(problem)
-            else:
-                if keep is not None:
-                    self._hand_over(account, waiter, keep)
-
-    def _hand_over(self, account: TenantLimits, waiter: PendingAcquire, parts: Parts) -> None:
-        account.dequeue(waiter)
-        if not waiter.future.done():
-            for purse, amount in parts:
-                purse.consume(amount)
-            waiter.future.set_result(parts)
-
-    def _judge(
         self,
-        account: TenantLimits,
-        waiter: PendingAcquire,
-        lacking: list[tuple[LeasedBucket, int]],
-        asked: set[LeasedBucket],
-        unsure_of: dict[LeasedBucket, float],
-        now: float,
-    ) -> Parts | None:
-        """The parts to take now, or None to wait for the next round. Raises the refusal."""
-        dropped = set()
-        for purse, amount in lacking:
-            room = purse.holding + purse.level
-            if purse in unsure_of and unsure_of[purse] > _LEARNING_S:
-                if not purse.limit.shadow:
-                    raise budget_unknown(purse.limit, unsure_of[purse])
-                dropped.add(purse)
+        tenant: TenantLimits,
+        reported: set[LeasedBucket],
+        unknown: dict[LeasedBucket, float],
+    ) -> None:
+        """Hand the granted credits to pending requests, or refuse them."""
+        now = self._clock.monotonic()
+        for pending in list(tenant.pending):
+            try:
+                debits = self._decide(tenant, pending, reported, unknown, now)
+            except Problem as problem:
+                tenant.dequeue(pending)
+                if not pending.future.done():
+                    pending.future.set_exception(problem)
                 continue
-            fresh = waiter.rounds == 0 or purse not in asked or purse in unsure_of
-            changed = purse.asked != purse.limit.spec
-            if (fresh or changed or amount <= room) and waiter.rounds < _ROUNDS:
+            if debits is None:
+                continue
+            tenant.dequeue(pending)
+            if not pending.future.done():
+                for bucket, amount in debits:
+                    bucket.consume(amount)
+                pending.future.set_result(debits)
+
+    def _decide(
+        self,
+        tenant: TenantLimits,
+        pending: PendingAcquire,
+        reported: set[LeasedBucket],
+        unknown: dict[LeasedBucket, float],
+        now: float,
+    ) -> Debits | None:
+        """The debits to consume now, or None to wait for the next exchange. Raises the refusal."""
+        dropped = set()
+        for bucket, amount in pending.debits:
+            if bucket.available(now) >= amount:
+                continue
+            if unknown.get(bucket, 0.0) > _OPENING_S:
+                if not bucket.limit.shadow:
+                    raise budget_unknown(bucket.limit, unknown[bucket])
+                dropped.add(bucket)
+                continue
+            is_new = pending.exchanges == 0 or bucket not in reported or bucket in unknown
+            has_changed = bucket.requested_spec != bucket.limit.spec
+            has_room = amount <= bucket.holding + bucket.level
+            if (is_new or has_changed or has_room) and pending.exchanges < _MAX_EXCHANGES:
                 return None
-            self._deny(account, waiter, purse, amount, now)
-            dropped.add(purse)
-        return tuple(part for part in waiter.parts if part[0] not in dropped)
+            self._deny(tenant, pending, bucket, amount, now)
+            dropped.add(bucket)
+        return tuple(debit for debit in pending.debits if debit[0] not in dropped)
 
     def _deny(
         self,
-        account: TenantLimits,
-        waiter: PendingAcquire,
-        purse: LeasedBucket,
+        tenant: TenantLimits,
+        pending: PendingAcquire,
+        bucket: LeasedBucket,
         amount: int,
         now: float,
     ) -> None:
-        """Remember and tell that a limit has no room. Raises unless it is in shadow mode."""
-        spec, room, retry_s = purse.limit.spec, purse.holding + purse.level, self._ttl_s
-        if purse.kind is BucketKind.RATE:
-            retry_s = max(purse.retry_s, (amount - room) / spec.rate, 0.001)
-        elif purse.kind is BucketKind.BUDGET:
-            retry_s = max(1.0, spec.until - self.clock.wall())
-        purse.deny(amount, retry_s, now)
-        self._announcer.hit(account.tenant, purse, waiter.source, now)
-        if not purse.limit.shadow:
-            raise limit_exceeded(purse.limit, amount, retry_s)
+        """Remember and report that a limit has no room. Raises unless it is in shadow mode."""
+        spec, room, retry_s = bucket.limit.spec, bucket.holding + bucket.level, self._ttl_s
+        if bucket.kind is BucketKind.RATE:
+            retry_s = max(bucket.retry_s, (amount - room) / spec.rate, 0.001)
+        elif bucket.kind is BucketKind.BUDGET:
+            retry_s = max(1.0, spec.until - self._clock.wall())
+        bucket.deny(amount, retry_s, now)
+        self._events.hit(tenant.tenant, bucket, pending.source, now)
+        if not bucket.limit.shadow:
+            raise limit_exceeded(bucket.limit, amount, retry_s)
 
-    def _passable(self, account: TenantLimits, parts: Parts, source: Source, now: float) -> Parts:
-        """What is worth asking for: raises what is certain, drops what is only observed."""
-        kept = []
-        for part in parts:
-            purse, amount = part
-            over = amount > purse.limit.spec.capacity
-            if not over and not purse.is_denied(amount, now) or purse.available(now) >= amount:
-                kept.append(part)
-            else:
-                self._announcer.hit(account.tenant, purse, source, now)
-                if not purse.limit.shadow:
-                    if over:
-                        raise exceeds_capacity(purse.limit, amount)
-                    raise limit_exceeded(purse.limit, amount, max(0.001, purse.retry_at - now))
-        return tuple(kept)
+    def _overdue(self, tenant: TenantLimits) -> None:
+        """The patience has run out; wait one more turn of the loop, in case the result is here."""
+        exchange = tenant.exchange
+        if exchange is not None:
+            asyncio.get_running_loop().call_later(0.002, self._give_up, tenant, exchange)
 
-    def _overdue(self, account: TenantLimits) -> None:
-        """The patience is over; one more turn of the loop, in case the answer is here."""
-        task = account.task
-        if task is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_later(0.002, lambda: self._give_up(account) if account.task is task else 0)
+    def _give_up(self, tenant: TenantLimits, exchange: asyncio.Task[None]) -> None:
+        if tenant.exchange is exchange:
+            self._enter_degraded_mode(tenant)
 
-    def _give_up(self, account: TenantLimits) -> None:
-        """Nobody waits any longer; the late answer still counts when it comes."""
-        now = self.clock.monotonic()
-        self.outage.enter(now)
-        for waiter in list(account.waiters):
-            account.dequeue(waiter)
-            if not waiter.future.done():
+    def _enter_degraded_mode(self, tenant: TenantLimits) -> None:
+        """No request waits any longer; a late result still counts when it comes."""
+        now = self._clock.monotonic()
+        self.degraded.enter(now)
+        for pending in list(tenant.pending):
+            tenant.dequeue(pending)
+            if not pending.future.done():
                 try:
-                    parts = self.outage.admit(account, waiter.parts, waiter.source, now)
-                    waiter.future.set_result(parts)
+                    debits = self.degraded.admit(tenant, pending.debits, pending.source, now)
+                    pending.future.set_result(debits)
                 except Problem as problem:
-                    waiter.future.set_exception(problem)
-
-    def _abandon(self, account: TenantLimits, waiter: PendingAcquire) -> None:
-        """The caller left: out of the line, or back with what it was just given."""
-        if waiter in account.waiters:
-            account.dequeue(waiter)
-        elif not waiter.future.cancelled() and waiter.future.exception() is None:
-            for purse, amount in waiter.future.result():
-                purse.release(amount, 0, purse.voids)
+                    pending.future.set_exception(problem)

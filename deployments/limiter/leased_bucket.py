@@ -1,7 +1,7 @@
-"""What this replica holds of one limit: leased credits, and what it owes a report on.
+"""One limit in this replica: leased credits, and changes that are not reported yet.
 
-In: spending, refunds, grants. Out: Asks. Knows nothing of other limits, waiters or the network.
-Times are seconds on this process's monotonic clock.
+In: consumption, refunds, grants. Out: lease requests. Knows nothing of other limits, pending
+requests or the network. Times are seconds on this process's monotonic clock.
 """
 
 import math
@@ -12,50 +12,50 @@ from deployments.limiter.bucket_arithmetic import SLOTS_LEASE
 from deployments.limiter.limits import Limit
 
 _MARGIN = 0.95  # a lease ends here before it ends at the authority, however the clocks drift
-_REFUSE_S = 0.5  # a denial is believed at most this long, and until its credit must be there,
-_REFUSE_PART = 0.24  # or, where that is sooner, while this part of the capacity refills:
+_DENIAL_S = 0.5  # a denial holds at most this long, and until its credit must be there,
+_DENIAL_REFILL = 0.24  # or, where that is sooner, while this part of the capacity refills:
 _DOUBT, _GROWTH = 0.125, 1.4  # the first denial for a part of that, each next for more
 _AHEAD = 1.0  # lease times of demand to hold
-_RENEW, _RENEW_SLOTS = 0.6, 0.33  # the part of a lease's life after which it is renewed
-_LOW = 0.1  # the share of that below which more is fetched ahead
+_RENEW, _RENEW_SLOTS = 0.6, 0.33  # the part of a lease's lifetime after which it is renewed
+_LOW = 0.1  # the share of the demand below which more is leased ahead
 
 
 class LeasedBucket:
-    """Spending is a comparison and a subtraction; everything else happens between requests."""
+    """Consuming is a comparison and a subtraction; everything else happens between requests."""
 
     def __init__(self, limit: Limit, now: float, ttl_s: float) -> None:
         self.limit = limit
         self.kind = limit.spec.kind
         self.ttl_s = ttl_s
-        self.life_s = ttl_s * (SLOTS_LEASE if self.kind is BucketKind.SLOTS else 1)
+        self.lifetime_s = ttl_s * (SLOTS_LEASE if self.kind is BucketKind.SLOTS else 1)
         self._renew = _RENEW_SLOTS if self.kind is BucketKind.SLOTS else _RENEW
-        self.holding = 0  # credits to spend; free places of slots
-        self.open = 0  # places taken; of a budget: reserved and not settled
-        self.adjust = 0  # come back (+) or overspent (-) since the last grant that arrived
-        self.waiting = 0  # requests in line
-        self.low = -1  # fetch more at or below this; -1: nothing can be held ahead
+        self.holding = 0  # credits to consume; free slots
+        self.open = 0  # slots taken; of a budget: reserved and not settled
+        self.adjust = 0  # returned (+) or overdrawn (-) since the last grant that arrived
+        self.waiting = 0  # pending requests
+        self.low = -1  # request more at or below this; -1: nothing can be held ahead
         self.expires = now
         self.number = self.acked = 0
-        self.quiet = True  # the authority's record of us says nothing: we may forget it too
-        self.voids = 0  # losses of state that this purse has seen
+        self.is_idle = True  # the authority holds no lease of this replica
+        self.resets = 0  # losses of the authority's state so far
         self.level, self.level_at = limit.spec.capacity, now
-        self.elsewhere = 0  # what other replicas held at that time
+        self.elsewhere = 0  # held by other replicas at that time
         self.known = self.kind is not BucketKind.BUDGET  # whether the authority knows the level
-        self.asked = limit.spec  # as the last ask stated it
+        self.requested_spec = limit.spec  # as the last request stated it
         self.denied, self.denied_until, self.retry_at = 0, 0.0, 0.0
-        self.retry_s = 0.0  # the authority's last word on when there is room
-        self._asked_at = now
-        self.pins = 0  # spendings that may still be settled
+        self.retry_s = 0.0  # as the authority last stated it
+        self._demand_at = now
+        self.unsettled = 0  # debits that may still be settled
         self._demand = 0.0
-        self._taken = 0
+        self._consumed = 0
         self._reported = 0
         self._wanted = 0
         self._doubt = _DOUBT
-        self._leased = 0  # places of slots that the authority knows of
+        self._leased = 0  # slots that the authority knows of
         self._sent_at = now
 
     def update_limit(self, limit: Limit) -> None:
-        """The plan states the limit anew: what the old terms refused may be asked for again."""
+        """Apply the plan's current terms: a denial under other terms is forgotten."""
         old, self.limit = self.limit.spec, limit
         if limit.spec != old:
             self.denied = 0
@@ -63,29 +63,29 @@ class LeasedBucket:
                 self.level += limit.spec.capacity - old.capacity
 
     def available(self, now: float) -> int:
-        """Credits to spend now; an expired lease is void."""
+        """Credits to consume now; an expired lease is void."""
         if now >= self.expires:
             self.holding = 0
         return self.holding
 
     def consume(self, amount: int) -> None:
         self.holding -= amount
-        self._taken += amount
-        self.pins += 1
+        self._consumed += amount
+        self.unsettled += 1
         if self.kind is not BucketKind.RATE:
             self.open += amount
 
     def consume_over_lease(self, amount: int) -> None:
-        """Admit without credits while the authority is away: a debt to be reported."""
-        self.pins += 1
+        """Admit without credits in degraded mode: an overdraft to be reported."""
+        self.unsettled += 1
         if self.kind is not BucketKind.RATE:
             self.open += amount
         if self.kind is not BucketKind.SLOTS:
             self.adjust -= amount
 
-    def release(self, reserved: int, used: int, voids: int) -> None:
-        """A reservation ends. What was reserved before a loss of state is not credited twice."""
-        self.pins -= 1
+    def release(self, reserved: int, used: int, resets: int) -> None:
+        """End a reservation. One from before a loss of state is not credited twice."""
+        self.unsettled -= 1
         if self.kind is BucketKind.SLOTS:
             self.open -= reserved
             self.holding = min(self.holding + reserved, max(0, self._leased - self.open))
@@ -95,61 +95,59 @@ class LeasedBucket:
             self.open -= reserved
         unused = reserved - used
         if unused < 0:
-            owed = min(self.holding, -unused)
-            self.holding -= owed
-            unused += owed
-        elif self.kind is BucketKind.RATE and voids != self.voids:
+            overdraft = min(self.holding, -unused)
+            self.holding -= overdraft
+            unused += overdraft
+        elif self.kind is BucketKind.RATE and resets != self.resets:
             return
         self.adjust += unused
         if unused > 0:
             self.denied = 0
 
     def is_denied(self, amount: int, now: float) -> bool:
-        """Whether a recent denial answers this."""
+        """Whether a recent denial covers this amount."""
         return 0 < self.denied <= amount and now < self.denied_until
 
     def deny(self, amount: int, retry_s: float, now: float) -> None:
         spec = self.limit.spec
-        refuse = _REFUSE_S
+        denial_s = _DENIAL_S
         if self.kind is BucketKind.RATE:
-            longest = min(_REFUSE_S, _REFUSE_PART * spec.capacity / spec.rate)
+            longest = min(_DENIAL_S, _DENIAL_REFILL * spec.capacity / spec.rate)
             calm = now - self.denied_until > 2 * longest
             self._doubt = _DOUBT if calm else min(1.0, _GROWTH * self._doubt)
-            refuse = self._doubt * longest
-            refuse = max(min(retry_s, _REFUSE_S), refuse)
-        self.denied, self.denied_until = amount, now + refuse
+            denial_s = max(min(retry_s, _DENIAL_S), self._doubt * longest)
+        self.denied, self.denied_until = amount, now + denial_s
         self.retry_at = now + retry_s
 
     def _note_scarcity(self, grant: LeaseGrant, now: float) -> None:
-        """The authority gave its last credit: when ours are spent, do not ask for each new one."""
+        """The authority granted its last credit: do not request each new one as it comes."""
         short = 0 < grant.credits < self._wanted
         if self.kind is BucketKind.RATE and short and grant.level == 0:
             self.deny(1, 1 / self.limit.spec.rate, now)
 
     def due(self, now: float) -> bool:
-        """Whether there is something to renew, to report or to close."""
+        """Whether there is something to renew, to report or to end."""
         if self.number != self.acked:
             return True
         if self.adjust and now >= self._sent_at + self.ttl_s / 2:
             return True
-        held = self.holding or (self.open and self.kind is BucketKind.SLOTS)
-        if held:
-            return now >= self._sent_at + self.life_s * self._renew
+        if self.holding or (self.open and self.kind is BucketKind.SLOTS):
+            return now >= self._sent_at + self.lifetime_s * self._renew
         if self.open:
             return now >= self._sent_at + self.ttl_s
-        return not self.quiet and now >= self._sent_at + _RENEW * self.ttl_s
+        return not self.is_idle and now >= self._sent_at + _RENEW * self.ttl_s
 
     @property
     def forgettable(self) -> bool:
-        """Nothing held, owed or unclear: a new purse would say the same."""
-        return self.quiet and not (
-            self.holding or self.open or self.adjust or self.waiting or self.pins
+        """Nothing held, owed or uncertain: a new bucket would be equal."""
+        return self.is_idle and not (
+            self.holding or self.open or self.adjust or self.waiting or self.unsettled
         )
 
     def build_request(
         self, number: int, need: int, waiting: int, now: float, spent: int = -1
     ) -> LeaseRequest:
-        """Report and wish. What is held beyond the demand goes back with it."""
+        """Report and request. Credits beyond the demand are returned with it."""
         held = self.available(now)
         target = self._target(now)
         excess = 0 if need else held - target
@@ -162,9 +160,9 @@ class LeasedBucket:
         self._wanted = max(lacking, lacking + target - max(0, held - waiting))
         taken = self.open if self.kind is BucketKind.SLOTS else 0
         self.number, self._reported, self._sent_at = number, self.adjust, now
-        self.asked = self.limit.spec
+        self.requested_spec = self.limit.spec
         self._leased = held + taken
-        self.quiet = False
+        self.is_idle = False
         return LeaseRequest(
             self.limit.spec if spent < 0 else replace(self.limit.spec, spent=spent),
             number,
@@ -177,20 +175,20 @@ class LeasedBucket:
         )
 
     def apply_grant(self, grant: LeaseGrant, now: float) -> None:
-        """Take a grant; one that another ask has overtaken says nothing."""
+        """Take a grant; one that a later request has overtaken is ignored."""
         if grant.number != self.number:
             return
         self.available(now)
         self.acked = grant.number
         self.adjust -= self._reported
-        self.quiet = self._reported == 0 and grant.credits == 0
+        self.is_idle = self._reported == 0 and grant.credits == 0
         self._reported = 0
         self.holding += grant.credits
         self._leased += grant.credits
-        self.expires = self._sent_at + self.life_s * _MARGIN
+        self.expires = self._sent_at + self.lifetime_s * _MARGIN
         self.level, self.level_at = grant.level, now
         if self.kind is BucketKind.BUDGET:
-            self.level += self.limit.spec.capacity - self.asked.capacity
+            self.level += self.limit.spec.capacity - self.requested_spec.capacity
         self.elsewhere, self.known = grant.elsewhere, grant.known
         self.retry_s = grant.retry_after_s
         ahead = self.holding - self.waiting
@@ -198,24 +196,24 @@ class LeasedBucket:
         self._note_scarcity(grant, now)
 
     def reset_leases(self) -> None:
-        """The authority lost its state: leases are void, debts and open reservations are not."""
+        """The authority lost its state: leases are void, overdrafts and reservations are not."""
         self.holding = 0
         self.acked = 0
-        self.voids += 1
+        self.resets += 1
         self.known = self.kind is not BucketKind.BUDGET
         self.low = -1
         self.denied = 0
-        owed = min(0, self.adjust - self._reported)
+        overdraft = min(0, self.adjust - self._reported)
         self._reported = min(0, self._reported)
-        self.adjust = self._reported + (-self.open if self.kind is BucketKind.BUDGET else owed)
+        self.adjust = self._reported + (-self.open if self.kind is BucketKind.BUDGET else overdraft)
 
     def release_all(self) -> None:
-        """Expect no more demand, so that the next ask gives everything back."""
-        self._demand, self._taken = 0.0, 0
+        """Expect no more demand, so that the next request returns everything."""
+        self._demand, self._consumed = 0.0, 0
         self.low = self.holding
 
     def remaining(self, now: float) -> int:
-        """About what the tenant has left, everywhere."""
+        """Roughly what the tenant has left, in all replicas."""
         spec = self.limit.spec
         level = self.level + spec.rate * (now - self.level_at) + self.holding
         return max(0, min(spec.capacity, int(level)))
@@ -223,11 +221,11 @@ class LeasedBucket:
     @property
     def is_nearly_exhausted(self) -> bool:
         """Whether a fifth or less of a budget may be left."""
-        left = self.level + self.elsewhere + self.adjust + self.holding
-        return 5 * left <= self.limit.spec.capacity
+        remaining = self.level + self.elsewhere + self.adjust + self.holding
+        return 5 * remaining <= self.limit.spec.capacity
 
     def remaining_global(self, now: float) -> int:
-        """What nobody has spent or set aside, as far as is known here; below 0: overspent."""
+        """Neither consumed nor reserved by any replica, as far as is known; below 0: overdrawn."""
         spec = self.limit.spec
         level = self.level + spec.rate * (now - self.level_at)
         if self.kind is not BucketKind.SLOTS:
@@ -235,10 +233,10 @@ class LeasedBucket:
         return min(spec.capacity, math.floor(level) + self.available(now))
 
     def _target(self, now: float) -> int:
-        """Credits to hold: what demand, averaged over a lease time, takes until the renewal."""
-        elapsed = now - self._asked_at
+        """Credits to hold: the demand, averaged over a lease time, until the renewal."""
+        elapsed = now - self._demand_at
         if elapsed > 0:
             fade = math.exp(-elapsed / self.ttl_s)
-            self._demand = self._demand * fade + (1 - fade) * self._taken / elapsed
-            self._taken, self._asked_at = 0, now
+            self._demand = self._demand * fade + (1 - fade) * self._consumed / elapsed
+            self._consumed, self._demand_at = 0, now
         return int(self._demand * self.ttl_s * _AHEAD + 0.5)

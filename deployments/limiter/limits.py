@@ -1,7 +1,7 @@
-"""A plan as limits: which buckets a request of a class, and a call of a model, must pass.
+"""A plan as limits: the buckets that a request of a class, and a call of a model, must pass.
 
-In: a plan, a request class, a model, the time. Out: Limits with their names and buckets. Knows
-nothing of what is left in them.
+In: a plan, a request class, a model, the time. Out: limits with their names and bucket specs.
+Knows nothing of the buckets' levels.
 """
 
 import zlib
@@ -12,16 +12,16 @@ from cluster.tenants.plan import Budget, Plan, Rate, Rates, RequestClass
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind, BucketSpec
 
-SHARDS = 64  # groups of tenants whose state is lost together; as many hash tags in Redis
+SHARDS = 64  # groups of tenants with a common epoch; each is a hash tag in Redis
 _MODEL_UNITS = (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One limit of a plan. `name` is what callers are told; `quota` is allowed each `window_s`.
+    """One limit of a plan. `name` is its name for callers; `quota` is allowed each `window_s`.
 
     `first_day` and `last_day` are a budget's period, as in the usage ledger. `quoted` and `policy`
-    are the name and the limit as structured fields (RFC 9651), made once.
+    are the name and the limit as structured fields (RFC 9651), built once.
     """
 
     name: str
@@ -49,49 +49,49 @@ def tenant_shard(tenant: str) -> int:
 
 
 def admission_limits(tenant: str, plan: Plan, request_class: RequestClass) -> list[Limit]:
-    """What a request must pass before anything is known of its size."""
-    found = []
+    """The limits of every request, whatever its size."""
+    limits = []
     rate = plan.rates.get(request_class, Rates()).requests
     if rate is not None:
         key, name = f"{tenant}|{request_class}", str(request_class)
-        found.append(_rate(key, name, Unit.REQUESTS, rate))
+        limits.append(_rate(key, name, Unit.REQUESTS, rate))
     slots = plan.concurrency
     if slots is not None:
         spec = BucketSpec(f"{tenant}|slots", BucketKind.SLOTS, slots.limit)
         shadow = slots.mode == "shadow"
-        found.append(Limit("concurrency", Unit.REQUESTS, spec, slots.limit, shadow=shadow))
-    return found
+        limits.append(Limit("concurrency", Unit.REQUESTS, spec, slots.limit, shadow=shadow))
+    return limits
 
 
 def reservation_limits(
     tenant: str, plan: Plan, request_class: RequestClass, model: str, wall: float
 ) -> list[Limit]:
-    """What a call of `model` must pass with all of its amounts at once."""
-    found = []
-    of_class = plan.rates.get(request_class, Rates())
+    """The limits of a call of `model`, which its amounts must pass all at once."""
+    limits = []
+    class_rates = plan.rates.get(request_class, Rates())
     for unit in (Unit.TOKENS, Unit.COST_UNITS):
-        rate: Rate | None = getattr(of_class, unit.value)
+        rate: Rate | None = getattr(class_rates, unit.value)
         if rate is not None:
-            found.append(_rate(f"{tenant}|{request_class}", str(request_class), unit, rate))
-    of_model = plan.models_rates.get(model, Rates())
+            limits.append(_rate(f"{tenant}|{request_class}", str(request_class), unit, rate))
+    model_rates = plan.models_rates.get(model, Rates())
     for unit in _MODEL_UNITS:
-        rate = getattr(of_model, unit.value)
+        rate = getattr(model_rates, unit.value)
         if rate is not None:
-            found.append(_rate(f"{tenant}|model:{model}", model, unit, rate))
+            limits.append(_rate(f"{tenant}|model:{model}", model, unit, rate))
     for unit, budget in plan.budgets.items():
-        found.extend(_budgets(tenant, unit, budget, wall))
-    return found
+        limits.extend(_budgets(tenant, unit, budget, wall))
+    return limits
 
 
 def all_limits(tenant: str, plan: Plan, wall: float) -> list[Limit]:
-    """All that the plan sets now, each once."""
-    found = []
+    """All limits that the plan sets now, each once."""
+    limits = []
     for request_class in RequestClass:
-        found += admission_limits(tenant, plan, request_class)
-        found += reservation_limits(tenant, plan, request_class, "", wall)
+        limits += admission_limits(tenant, plan, request_class)
+        limits += reservation_limits(tenant, plan, request_class, "", wall)
     for model in plan.models_rates:
-        found += reservation_limits(tenant, plan, RequestClass.GENERATE, model, wall)
-    return list({limit.spec.key: limit for limit in found}.values())
+        limits += reservation_limits(tenant, plan, RequestClass.GENERATE, model, wall)
+    return list({limit.spec.key: limit for limit in limits}.values())
 
 
 def next_utc_midnight(wall: float) -> float:

@@ -1,19 +1,24 @@
-"""A limit as it stands, for those who want to see it without spending.
+"""Limits as they stand: as response headers, and for the caller's status page.
 
-In: a purse. Out: what is left of its limit, and when it is whole again.
+In: the buckets that a request passed. Out: raw header pairs in the shapes of
+draft-ietf-httpapi-ratelimit-headers-10 and of OpenAI's x-ratelimit-*, with whole numbers, or a
+LimitStatus. Consumes nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cluster.tenants.units import Unit
 from deployments.contracts.limits import BucketKind
-from deployments.limiter.headers import seconds_until_full
 from deployments.limiter.leased_bucket import LeasedBucket
+
+Headers = list[tuple[bytes, bytes]]
+_FAMILIES = ((Unit.REQUESTS, b"requests"), (Unit.TOKENS, b"tokens"))
 
 
 @dataclass(frozen=True, slots=True)
 class LimitStatus:
-    """`remaining` of `capacity` is what this replica knows to be left; None: nobody can say now.
+    """`remaining` of `capacity`, as far as this replica knows; None: unknown for now.
 
     `reset_s` is in how many seconds a rate is full again, or a budget's period ends; 0 for slots.
     """
@@ -26,15 +31,53 @@ class LimitStatus:
     reset_s: int
 
 
-def limit_view(purse: LeasedBucket, now: float, wall: float) -> LimitStatus:
-    limit = purse.limit
-    left = max(0, purse.remaining_global(now))
-    answered = purse.known and purse.acked > 0
+def limit_status(bucket: LeasedBucket, now: float, wall: float) -> LimitStatus:
+    limit = bucket.limit
+    remaining = max(0, bucket.remaining_global(now))
+    is_known = bucket.known and bucket.acked > 0
     return LimitStatus(
         limit.name,
-        purse.kind,
+        bucket.kind,
         limit.unit,
         limit.spec.capacity,
-        left if answered else None,
-        seconds_until_full(purse, left, wall),
+        remaining if is_known else None,
+        seconds_until_full(bucket, remaining, wall),
     )
+
+
+def rate_limit_headers(buckets: Sequence[LeasedBucket], now: float, wall: float) -> Headers:
+    """All limits that applied; for each x-ratelimit family, the one with the least remaining."""
+    if not buckets:
+        return []
+    values: list[bytes] = []
+    least: dict[Unit, tuple[int, int, int]] = {}  # remaining, seconds until full, quota
+    for bucket in buckets:
+        limit, remaining = bucket.limit, bucket.remaining(now)
+        if bucket.kind is BucketKind.SLOTS:
+            values.append(b"%b;r=%d" % (limit.quoted, remaining))
+            continue
+        reset_s = seconds_until_full(bucket, remaining, wall)
+        values.append(b"%b;r=%d;t=%d" % (limit.quoted, remaining, reset_s))
+        if limit.unit not in least or remaining < least[limit.unit][0]:
+            least[limit.unit] = remaining, reset_s, limit.quota
+    headers = [
+        (b"ratelimit-policy", b", ".join([bucket.limit.policy for bucket in buckets])),
+        (b"ratelimit", b", ".join(values)),
+    ]
+    for unit, family in _FAMILIES:
+        if unit in least:
+            remaining, reset_s, quota = least[unit]
+            headers += [
+                (b"x-ratelimit-limit-" + family, b"%d" % quota),
+                (b"x-ratelimit-remaining-" + family, b"%d" % remaining),
+                (b"x-ratelimit-reset-" + family, b"%ds" % reset_s),
+            ]
+    return headers
+
+
+def seconds_until_full(bucket: LeasedBucket, remaining: int, wall: float) -> int:
+    """Seconds until a limit is full again, if nothing more is consumed; 0 for slots."""
+    spec = bucket.limit.spec
+    if bucket.kind is BucketKind.BUDGET:
+        return max(0, int(spec.until - wall))
+    return -int((remaining - spec.capacity) // spec.rate) if spec.rate else 0

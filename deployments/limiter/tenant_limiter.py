@@ -1,8 +1,8 @@
-"""The tenant limiter of one ingress replica: decides in process, by credits leased ahead.
+"""The tenant limiter of one ingress replica: decides in process, on credits leased ahead.
 
-In: tenants with their plans, from one event loop. Out: Permits, or problems that name the limit
+In: tenants with their plans, from one event loop. Out: permits, or problems that name the limit
 that bound. Algorithm: GCRA's conformance (rate, burst) over leased whole credits, as
-contracts/limits.py describes; outage.py says what holds while the authority is away.
+contracts/limits.py describes; degraded_mode.py states the rules without the authority.
 """
 
 import asyncio
@@ -15,18 +15,19 @@ from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts, amount_of
 from deployments.contracts.limits import Authority, BucketKind
 from deployments.limiter.events import LimitEvent, LimitEventEmitter
-from deployments.limiter.lease_client import LeaseClient, Spent
-from deployments.limiter.permit import LimiterPermit
-from deployments.limiter.status import LimitStatus, limit_view
-from deployments.limiter.tenant_state import TenantLimits
+from deployments.limiter.lease_client import BudgetUsage, LeaseClient
+from deployments.limiter.leased_bucket import LeasedBucket
+from deployments.limiter.status import Headers, LimitStatus, limit_status, rate_limit_headers
+from deployments.limiter.tenant_limits import Debits, Source, TenantLimits
 
 
 class TenantLimiter:
-    """`replica` names this process among all that share the authority, and is never reused.
+    """Implements `Limiter`, and owns the tenants' limits.
 
-    `spent` gives a budget's use by the ledger (tenant, unit, first day, last day); the ledger must
-    be written at least every three lease times. `ttl_s` is the lease time; `patience_s` the
-    longest that a request waits for the authority.
+    `replica` names this process among all that share the authority, and is never reused.
+    `budget_usage` gives a budget's use by the ledger (tenant, unit, first day, last day); the
+    ledger must be written at least every three lease times. `ttl_s` is the lease time;
+    `patience_s` the longest that a request waits for the authority.
     """
 
     def __init__(
@@ -34,57 +35,74 @@ class TenantLimiter:
         authority: Authority,
         replica: str,
         clock: Clock,
-        spent: Spent,
+        budget_usage: BudgetUsage,
         observe: Callable[[LimitEvent], None],
         *,
         ttl_s: float = 1.0,
         patience_s: float = 0.04,
     ) -> None:
-        self._announcer = announcer = LimitEventEmitter(observe, clock)
-        self._clock = clock
+        self.clock = clock
         self._ttl_s = ttl_s
-        self._rounds = LeaseClient(authority, replica, clock, spent, announcer, ttl_s, patience_s)
-        self._accounts = self._rounds.accounts
-        self._ticking: asyncio.Task[None] | None = None
+        self._tenants: dict[str, TenantLimits] = {}
+        self._events = LimitEventEmitter(observe, clock)
+        self._leases = LeaseClient(
+            authority, replica, clock, self._tenants, budget_usage, self._events, ttl_s, patience_s
+        )
+        self._ticker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Begin to renew leases and report in the background."""
-        self._ticking = asyncio.create_task(self._run())
+        self._ticker = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Return everything held. Open permits may still be settled, but nobody is told."""
-        if self._ticking is not None:
-            self._ticking.cancel()
+        """Return all leases. Open permits may still be settled, which is not reported any more."""
+        if self._ticker is not None:
+            self._ticker.cancel()
             with suppress(asyncio.CancelledError):
-                await self._ticking
-        accounts = list(self._accounts.values())
-        await self._finish(accounts)
-        for account in accounts:
-            for purse in account.purses.values():
-                purse.release_all()
-            self._rounds.start(account)
-        await self._finish(accounts)
-        self._announcer.flush(math.inf)
+                await self._ticker
+        await self._finish_exchanges()
+        for tenant in self._tenants.values():
+            for bucket in tenant.buckets.values():
+                bucket.release_all()
+            self._leases.start(tenant)
+        await self._finish_exchanges()
+        self._events.flush(math.inf)
 
-    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> LimiterPermit:
-        """Spend one request credit and take a slot, both or neither. Suspends only without
+    async def admit(self, tenant: str, plan: Plan, request_class: RequestClass) -> "LimiterPermit":
+        """Consume one request credit and take a slot, both or neither. Suspends only without
         credits in hand. Raises RateLimited."""
-        account = self._account(tenant, plan)
-        now = self._clock.monotonic()
-        parts = account.admission(request_class, now)
-        taken = await self._rounds.acquire(account, parts, (request_class, ""), now)
-        return LimiterPermit(self._rounds, account, request_class, taken)
+        limits = self._tenants.get(tenant)
+        if limits is None or limits.plan is not plan:
+            limits = self._update_tenant(tenant, plan)
+        now = self.clock.monotonic()
+        debits = limits.admission(request_class, now)
+        if debits:
+            debits = await self.acquire(limits, debits, (request_class, ""), now)
+        return LimiterPermit(self, limits, request_class, debits)
 
     def try_admit(
         self, tenant: str, plan: Plan, request_class: RequestClass
-    ) -> LimiterPermit | None:
-        """The same out of credits in hand; None, and nothing is spent, where they do not do."""
-        account = self._account(tenant, plan)
-        now = self._clock.monotonic()
-        parts = account.admission(request_class, now)
-        if not self._rounds.try_acquire(account, parts, now):
-            return None
-        return LimiterPermit(self._rounds, account, request_class, parts)
+    ) -> "LimiterPermit | None":
+        """The same on credits in hand; None, and nothing is consumed, where they do not suffice."""
+        limits = self._tenants.get(tenant)
+        if limits is None or limits.plan is not plan:
+            limits = self._update_tenant(tenant, plan)
+        now = self.clock.monotonic()
+        debits = limits.admission(request_class, now)
+        if debits:
+            if not limits.try_acquire(debits, now):
+                return None
+            self._leases.replenish(limits, debits, now)
+        return LimiterPermit(self, limits, request_class, debits)
+
+    async def acquire(
+        self, limits: TenantLimits, debits: Debits, source: Source, now: float
+    ) -> Debits:
+        """Consume all debits or none. What was consumed: less in shadow mode. Raises refusals."""
+        if not limits.try_acquire(debits, now):
+            return await self._leases.acquire(limits, debits, source, now)
+        self._leases.replenish(limits, debits, now)
+        return debits
 
     def refund_budget(
         self,
@@ -94,67 +112,175 @@ class TenantLimiter:
         model: str,
         amounts: UsageAmounts,
     ) -> None:
-        """Give budgets back what was settled as used and was not used after all. Rates, which have
-        refilled meanwhile, are left alone."""
-        account = self._account(tenant, plan)
-        now, wall = self._clock.monotonic(), self._clock.wall()
-        for purse, unit in account.reservation(request_class, model, now, wall):
+        """Return to budgets what was settled as used and was not used after all. Rates, which have
+        refilled meanwhile, stay as they are."""
+        limits = self._update_tenant(tenant, plan)
+        now, wall = self.clock.monotonic(), self.clock.wall()
+        for bucket, unit in limits.reservation(request_class, model, now, wall):
             unused = amount_of(unit, amounts, plan.weights)
-            if purse.kind is BucketKind.BUDGET and unused:
-                purse.consume(0)
-                purse.release(0, -unused, purse.voids)
+            if bucket.kind is BucketKind.BUDGET and unused:
+                bucket.consume(0)
+                bucket.release(0, -unused, bucket.resets)
 
     async def view(self, tenant: str, plan: Plan) -> list[LimitStatus]:
-        """Every limit of the plan as it stands; asks the authority once and spends nothing."""
-        account = self._account(tenant, plan)
-        purses = account.every(self._clock.monotonic(), self._clock.wall())
-        await self._rounds.refresh(account, purses)
-        now, wall = self._clock.monotonic(), self._clock.wall()
-        return [limit_view(purse, now, wall) for purse in purses]
+        """The status of every limit of the plan; asks the authority once and consumes nothing."""
+        limits = self._update_tenant(tenant, plan)
+        buckets = limits.all_buckets(self.clock.monotonic(), self.clock.wall())
+        await self._leases.refresh(limits, buckets)
+        now, wall = self.clock.monotonic(), self.clock.wall()
+        return [limit_status(bucket, now, wall) for bucket in buckets]
 
     def tick(self) -> None:
-        """Start the exchanges that are due, tell of limits hit, forget tenants that say nothing."""
-        now = self._clock.monotonic()
-        self._announcer.flush(now)
-        if self._rounds.outage.since is not None:
-            self._rounds.probe()
+        """Start the exchanges that are due, report limits hit, forget idle tenants."""
+        now = self.clock.monotonic()
+        self._events.flush(now)
+        if self._leases.degraded.since is not None:
+            self._leases.probe()
             return
-        for account in list(self._accounts.values()):
-            if account.task is not None or account.waiters:
+        for limits in list(self._tenants.values()):
+            if limits.exchange is not None or limits.pending:
                 continue
-            if account.due(now):
-                self._rounds.start(account)
-            elif account.evict_idle():
-                del self._accounts[account.tenant]
+            if limits.due(now):
+                self._leases.start(limits)
+            elif limits.evict_idle():
+                del self._tenants[limits.tenant]
+
+    def restore(self, limits: TenantLimits) -> TenantLimits:
+        """The limits of a tenant that may have been forgotten, or have come back, since."""
+        return self._tenants.setdefault(limits.tenant, limits)
 
     @property
-    def accounts(self) -> int:
-        """Tenants that this replica remembers now."""
-        return len(self._accounts)
+    def tenants(self) -> int:
+        """Tenants whose limits this replica holds now."""
+        return len(self._tenants)
 
     @property
     def exchanges(self) -> int:
         """Calls of the authority so far."""
-        return self._rounds.exchanges
+        return self._leases.exchanges
 
     @property
     def authority_is_up(self) -> bool:
-        return self._rounds.outage.since is None
+        return self._leases.degraded.since is None
 
-    def _account(self, tenant: str, plan: Plan) -> TenantLimits:
-        account = self._accounts.get(tenant)
-        if account is None:
-            account = self._accounts[tenant] = TenantLimits(tenant, plan, self._ttl_s)
-        elif account.plan is not plan:
-            account.follow(plan)
-        return account
+    def _update_tenant(self, tenant: str, plan: Plan) -> TenantLimits:
+        limits = self._tenants.get(tenant)
+        if limits is None:
+            limits = self._tenants[tenant] = TenantLimits(tenant, plan, self._ttl_s)
+        elif limits.plan is not plan:
+            limits.update_plan(plan)
+        return limits
 
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._ttl_s / 5)
             self.tick()
 
-    async def _finish(self, accounts: list[TenantLimits]) -> None:
-        running = [account.task for account in accounts if account.task is not None]
-        if running:
+    async def _finish_exchanges(self) -> None:
+        exchanges = [tenant.exchange for tenant in self._tenants.values()]
+        if running := [exchange for exchange in exchanges if exchange is not None]:
             await asyncio.wait(running)
+
+
+class LimiterReservation:
+    """Amounts reserved for one model call, until `settle` states what it used."""
+
+    __slots__ = ("_debits", "_limits", "_resets", "_settled")
+
+    def __init__(self, limits: TenantLimits | None, debits: Debits) -> None:
+        self._limits = limits
+        self._debits = debits
+        self._resets = [bucket.resets for bucket, _ in debits]
+        self._settled = limits is None
+
+    def settle(self, actual: UsageAmounts, *, requests: int = 1) -> None:
+        """Refund what was not used, owe what was used beyond; only the first call counts."""
+        if self._settled or self._limits is None:
+            return
+        self._settled = True
+        weights = self._limits.plan.weights
+        for (bucket, reserved), resets in zip(self._debits, self._resets, strict=True):
+            used = amount_of(bucket.limit.unit, actual, weights, requests)
+            bucket.release(reserved, used, resets)
+
+    def settle_at_reserved(self) -> None:
+        """Settle at the reserved amounts, where the actual ones are unknown."""
+        if not self._settled:
+            self._settled = True
+            for (bucket, reserved), resets in zip(self._debits, self._resets, strict=True):
+                bucket.release(reserved, reserved, resets)
+
+
+_NOTHING_RESERVED = LimiterReservation(None, ())  # of plans without limits on model calls
+
+
+class LimiterPermit:
+    """An admitted request. Holds a slot until it is closed."""
+
+    __slots__ = ("_buckets", "_class", "_debits", "_limiter", "_limits", "_open", "_reservations")
+
+    def __init__(
+        self,
+        limiter: TenantLimiter,
+        limits: TenantLimits,
+        request_class: RequestClass,
+        debits: Debits,
+    ) -> None:
+        self._limiter = limiter
+        self._limits = limits
+        self._class = request_class
+        self._debits = debits
+        self._buckets: list[LeasedBucket] = [bucket for bucket, _ in debits]
+        self._reservations: list[LimiterReservation] = []
+        self._open = True
+        limits.permits += 1
+
+    async def reserve(
+        self, model: str, amounts: UsageAmounts, *, lasting: bool = False
+    ) -> LimiterReservation:
+        """Reserve `amounts` of one call of `model` in every limit that applies, all or nothing.
+        A lasting reservation is not ended by `close`, and may be made after it: work that was begun
+        for a request that has left goes on for others.
+
+        Raises RateLimited, QuotaExceeded, InvalidRequest (more than could ever pass) or Overloaded
+        (a budget that cannot be checked now); each names the limit.
+        """
+        limiter = self._limiter
+        if not self._open:  # without an open permit the tenant may have been forgotten
+            self._limits = limiter.restore(self._limits)
+        limits, clock = self._limits, limiter.clock
+        now = clock.monotonic()
+        buckets = limits.reservation(self._class, model, now, clock.wall())
+        if not buckets:
+            return _NOTHING_RESERVED
+        weights = limits.plan.weights
+        debits = tuple(
+            (bucket, amount)
+            for bucket, unit in buckets
+            if (amount := amount_of(unit, amounts, weights, requests=1))
+        )
+        self._buckets.extend(bucket for bucket, _ in buckets if bucket not in self._buckets)
+        consumed = await limiter.acquire(limits, debits, (self._class, model), now)
+        reservation = LimiterReservation(limits, consumed)
+        if not lasting:
+            self._reservations.append(reservation)
+        return reservation
+
+    def headers(self) -> Headers:
+        """The limits that applied so far, as of now."""
+        if not self._buckets:
+            return []
+        clock = self._limiter.clock
+        return rate_limit_headers(self._buckets, clock.monotonic(), clock.wall())
+
+    def close(self) -> None:
+        """Free the slot; reservations that are not settled count as used. May be repeated."""
+        if not self._open:
+            return
+        self._open = False
+        self._limits.permits -= 1
+        for reservation in self._reservations:
+            reservation.settle_at_reserved()
+        for bucket, amount in self._debits:
+            used = 0 if bucket.kind is BucketKind.SLOTS else amount
+            bucket.release(amount, used, bucket.resets)

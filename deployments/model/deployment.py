@@ -22,9 +22,9 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
+from deployments.model.errors import answered_items, as_response
 from deployments.model.loading import load_text_model
 from deployments.model.process_health import ProcessHealth
-from deployments.model.ray_errors import answered_items, as_response
 from deployments.model.spec import LiveConfig, ModelSpec, resolve_spec
 
 _UNHEALTHY_LAG_S = 5.0

@@ -1,21 +1,44 @@
 """From a spec to a text model that is ready.
 
-In: what the operator wrote. Out: a `TextModel`, engine started.
+In: the operator's settings. Out: a `TextModel`, its engine started.
 """
 
 import asyncio
 from pathlib import Path
+from typing import Protocol, cast
 
 from cluster.runtime.clock import Clock
 from deployments.contracts.engine import Engine
 from deployments.contracts.generation import ModelCard
-from deployments.model.engines.factory import build_echo, build_engine, cache_tokens, choose_engine
+from deployments.model.engines.registry import load_engine_class, resolve_engine
 from deployments.model.model_files import ModelFiles, find_model
 from deployments.model.spec import ModelSpec
+from deployments.model.text.hf_tokenizer import TextTokenizer
 from deployments.model.text.text_model import Limits, TextModel
-from deployments.model.text.tokenizer import ByteTokenizer, TextTokenizer, Tokenizer
+from deployments.model.text.tokenizer import ByteTokenizer, Tokenizer
 
 _ECHO_CONTEXT = 131_072
+
+
+class BuildableEngine(Protocol):
+    """The class of an engine (engines/registry.py)."""
+
+    def build(
+        self, spec: ModelSpec, files: ModelFiles | None, context_length: int, home: Path
+    ) -> Engine:
+        """An engine that is not started. May convert the model first (minutes, once). `files` is
+        None for echo, which needs none. Raises FileNotFoundError, export.ExportFailed.
+        """
+        ...
+
+
+def build_engine(
+    spec: ModelSpec, files: ModelFiles | None, context_length: int, home: Path
+) -> Engine:
+    """The engine that `spec` names, or `auto` stands for."""
+    name = resolve_engine(spec.engine, spec.device)
+    engine = cast(BuildableEngine, load_engine_class(name))
+    return engine.build(spec, files, context_length, home)
 
 
 async def load_text_model(spec: ModelSpec, home: Path, clock: Clock) -> TextModel:
@@ -24,9 +47,9 @@ async def load_text_model(spec: ModelSpec, home: Path, clock: Clock) -> TextMode
     Raises FileNotFoundError, export.ExportFailed or RuntimeError, each saying what is wrong.
     """
     if spec.engine == "echo":
-        engine, tokenizer, card = _echo(spec, clock)
+        engine, tokenizer, card = _build_echo(spec, home, clock)
     else:
-        engine, tokenizer, card = await asyncio.to_thread(_files, spec, home)
+        engine, tokenizer, card = await asyncio.to_thread(_build_from_files, spec, home)
     await engine.start()
     limits = Limits(
         context_length=card.context_length,
@@ -35,34 +58,35 @@ async def load_text_model(spec: ModelSpec, home: Path, clock: Clock) -> TextMode
         max_waiting=spec.max_waiting,
         target_wait_s=spec.target_wait_s,
         stream_interval_s=spec.stream_interval_s,
-        cache_tokens=cache_tokens(spec, card.context_length),
+        cache_tokens=spec.cache_size(card.context_length),
     )
     return TextModel(engine, tokenizer, card, limits, clock)
 
 
-def _echo(spec: ModelSpec, clock: Clock) -> tuple[Engine, Tokenizer, ModelCard]:
-    engine = build_echo(spec)
+def _build_echo(spec: ModelSpec, home: Path, clock: Clock) -> tuple[Engine, Tokenizer, ModelCard]:
+    context_length = spec.context_length or _ECHO_CONTEXT
+    engine = build_engine(spec, None, context_length, home)
     card = ModelCard(
         id=spec.id,
-        engine="echo",
+        engine=engine.name,
         source="echo",
         revision="echo-1",
-        context_length=spec.context_length or _ECHO_CONTEXT,
+        context_length=context_length,
         created=int(clock.wall()),
-        description=spec.description or "Gives the last message back; for tests and measurements.",
+        description=spec.description or "Repeats the last message; for tests and measurements.",
         capabilities=engine.supports,
     )
     return engine, ByteTokenizer(), card
 
 
-def _files(spec: ModelSpec, home: Path) -> tuple[Engine, Tokenizer, ModelCard]:
+def _build_from_files(spec: ModelSpec, home: Path) -> tuple[Engine, Tokenizer, ModelCard]:
     files = find_model(spec)
     context_length = _context_length(spec, files)
     tokenizer = TextTokenizer(files.folder)
     engine = build_engine(spec, files, context_length, home)
     card = ModelCard(
         id=spec.id,
-        engine=choose_engine(spec),
+        engine=engine.name,
         source=spec.source,
         revision=files.revision,
         context_length=context_length,

@@ -1,20 +1,36 @@
-"""What an operator may say about one text model.
+"""The settings of one text model.
 
 In: a mapping from serve_config.yaml. Out: a frozen `ModelSpec`.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from deployments.model.engines.registry import AUTO, ENGINES
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
-EngineName = Literal["auto", "echo", "openvino", "transformers", "vllm"]
+_SMALL = 100_000_000  # parameters
+_DEFAULT_CACHE_SHARE = 2048  # tokens of cache for each running sequence by default, at most
+_ENGINE_NAMES = (AUTO, *ENGINES)
+
+
+def _check_engine(name: str) -> str:
+    if name not in _ENGINE_NAMES:
+        raise ValueError(f"engine is '{name}'; there are {', '.join(_ENGINE_NAMES)}")
+    return name
+
+
+EngineName = Annotated[
+    str, AfterValidator(_check_engine), Field(json_schema_extra={"enum": list(_ENGINE_NAMES)})
+]
 
 
 class ModelSpec(BaseModel):
-    """One model and how it is run.
+    """One model and how it runs.
 
     Every field but `id` has a default that works on one CPU machine.
     """
@@ -108,12 +124,27 @@ class ModelSpec(BaseModel):
     )
     description: str = Field(default="", max_length=500, description="Shown in /v1/models.")
 
+    def thread_count(self, parameters: int | None) -> int:
+        """`threads`, or 1 for a small model: a second thread waits more than it computes there."""
+        if self.threads is not None:
+            return self.threads
+        if parameters is not None and parameters < _SMALL:
+            return 1
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+    def cache_size(self, context_length: int) -> int:
+        """Tokens of the attention cache: at least one whole context, or a sequence could not
+        end."""
+        share = self.max_running * min(context_length, _DEFAULT_CACHE_SHARE)
+        return max(self.cache_tokens or share, context_length)
+
 
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
 
 class LiveConfig(BaseModel):
-    """What Serve's `user_config` may change while a model runs; None keeps what is.
+    """Settings that Serve's `user_config` may change while a model runs; None: no change.
 
     `weight` is a replica's share of the requests under the routing policy `weighted`, in relation
     to the others': one for all, or by host name, `*` standing for all others.
@@ -128,7 +159,7 @@ class LiveConfig(BaseModel):
 
 
 def resolve_spec(kind: type[Spec], spec: Spec | Mapping[str, Any], deployed: str | None) -> Spec:
-    """What a replica runs: `deployed`, JSON of a later spec, before what it was built with.
+    """The spec that a replica runs: `deployed`, JSON of a later spec, before `spec`.
 
     Raises pydantic's ValidationError.
     """

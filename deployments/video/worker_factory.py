@@ -12,6 +12,7 @@ from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.task_executor import RayTaskExecutor
 from deployments.clients.serve.text_client import DelegatedTextClient
 from deployments.video.config import VideoConfig
+from deployments.video.errors import SandboxFailed
 from deployments.video.worker import ClipWorker
 
 
@@ -22,4 +23,6 @@ def build_worker(config: VideoConfig, app: str) -> ClipWorker:
     configure_logging(settings.log_level)
     delegation = Delegation(load_pepper(settings.home, settings), clock)
     writer = DelegatedTextClient(delegation, app, config.writer or "")
-    return ClipWorker(settings, config, RayTaskExecutor(config.piece_cpus), writer, clock)
+    return ClipWorker(
+        settings, config, RayTaskExecutor(SandboxFailed, config.piece_cpus), writer, clock
+    )

@@ -5,7 +5,7 @@ import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.ingress.http.app import create_app
-from deployments.ingress.http.middleware.etags import MAX_BYTES, ETags
+from deployments.ingress.http.middleware.representation import MAX_TAGGED_BYTES, Representation
 from tests.api.web import MakeServices, client_of
 
 MODELS = "/v1/models"
@@ -148,8 +148,8 @@ class Answers:
 
 
 async def get(app: ASGIApp) -> httpx.Response:
-    async with client_of(ETags(app)) as client:
-        return await client.get("/x", headers={"If-None-Match": "*"})
+    async with client_of(Representation(app)) as client:
+        return await client.get("/x", headers={"If-None-Match": "*", **PLAIN})
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def get(app: ASGIApp) -> httpx.Response:
         pytest.param(Answers(b"x", kind="text/event-stream"), id="events"),
         pytest.param(Answers(b"x", kind="image/png"), id="an image"),
         pytest.param(Answers(b""), id="nothing"),
-        pytest.param(Answers(b"x" * (MAX_BYTES + 1)), id="too large"),
+        pytest.param(Answers(b"x" * (MAX_TAGGED_BYTES + 1)), id="too large"),
         pytest.param(Answers(b"x", tag='"mine"'), id="with a tag of its own"),
     ],
 )
@@ -173,7 +173,7 @@ async def test_what_is_no_short_whole_answer_passes_as_it_is(app: Answers) -> No
 
 @pytest.mark.parametrize("kind", ["application/problem+json", "text/html; charset=utf-8"])
 async def test_json_of_any_kind_and_html_are_tagged(kind: str) -> None:
-    assert (await get(Answers(b"x" * MAX_BYTES, kind=kind))).status_code == 304
+    assert (await get(Answers(b"x" * MAX_TAGGED_BYTES, kind=kind))).status_code == 304
 
 
 async def test_other_scopes_pass() -> None:
@@ -185,6 +185,6 @@ async def test_other_scopes_pass() -> None:
     async def nothing(*_: object) -> Message:
         return {}
 
-    await ETags(app)({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]
+    await Representation(app)({"type": "lifespan"}, nothing, nothing)  # type: ignore[arg-type]
 
     assert seen == ["lifespan"]

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from deployments.ingress.http.guard import METHODS
+from deployments.ingress.http.listener import METHODS
 from tests.api.web import client_of
 from tests.api.wire import Wire
 

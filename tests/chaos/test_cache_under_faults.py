@@ -37,7 +37,7 @@ from tests.cluster.tenants import make_tenant
 from tests.servers.redis_server import RedisServer
 
 FELT_S = 0.5  # what a fault may add to the slowest miss, on a machine that does other things
-LEASE_S = 2.0  # of a claim, deployments/cache/single_flight/leader.py
+LEASE_S = 2.0  # of a lease, deployments/cache/single_flight/coalescing.py
 SEEN_S = 1.0  # within which every replica knows of an invalidation
 
 

@@ -32,19 +32,19 @@ class Front:
 
 
 class Trio:
-    """Three echoing replicas behind a RemoteModel, and how many requests each was sent."""
+    """Three echoing replicas behind a ModelClient, and how many requests each was sent."""
 
     def __init__(self) -> None:
         from ray import serve
 
-        from deployments.clients.serve.model_client import RemoteModel
+        from deployments.clients.serve.model_client import ModelClient
 
         self.fleet = replica_set(NAME)
         self.sent: Counter[str] = Counter()
         self._place, self._ids = self.fleet.place, count()
         self.fleet.place = self._counted  # type: ignore[method-assign]
         handle = serve.get_deployment_handle(NAME, APP)
-        self.model = RemoteModel("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
+        self.model = ModelClient("trio", handle, self.fleet, ResilienceSpec(), SystemClock())
 
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         found = self._place(ask, reachable)

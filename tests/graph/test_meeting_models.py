@@ -3,8 +3,8 @@
 import pytest
 
 from cluster.runtime.problems import Overloaded
-from deployments.clients.serve import readiness
-from deployments.clients.serve.readiness import wait_for_models
+from deployments.clients.serve import backends
+from deployments.clients.serve.backends import wait_for_models
 from deployments.contracts.generation import ModelCard
 
 CARD = ModelCard("m", "echo", "echo", "1", 16, 0)
@@ -25,8 +25,8 @@ class Loading:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "_AGAIN_S", 0.001)
-    monkeypatch.setattr(readiness, "_others_serve", lambda: True)
+    monkeypatch.setattr(backends, "_POLL_S", 0.001)
+    monkeypatch.setattr(backends, "_other_replicas_serve", lambda: True)
 
 
 async def test_it_waits_for_every_model() -> None:
@@ -38,11 +38,11 @@ async def test_it_waits_for_every_model() -> None:
 
 
 async def test_a_model_that_never_comes_does_not_keep_it_for_ever() -> None:
-    await wait_for_models([Loading(10**9)], within_s=0.02)
+    await wait_for_models([Loading(10**9)], timeout_s=0.02)
 
 
 async def test_a_replica_that_is_alone_joins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "_others_serve", lambda: False)
+    monkeypatch.setattr(backends, "_other_replicas_serve", lambda: False)
     model = Loading(1)
 
     await wait_for_models([model])
@@ -53,4 +53,4 @@ async def test_a_replica_that_is_alone_joins_at_once(monkeypatch: pytest.MonkeyP
 def test_outside_of_a_cluster_nobody_else_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
 
-    assert not readiness._others_serve()
+    assert not backends._other_replicas_serve()

@@ -23,7 +23,7 @@ from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import DeadlineExceeded, InvalidRequest, ModelFailed
 from cluster.tenants.caller import Caller
 from deployments.clients.serve.attempts import StreamAttempt
-from deployments.clients.serve.model_client import RemoteModel
+from deployments.clients.serve.model_client import ModelClient
 from deployments.contracts.generation import (
     Choice,
     Chunk,
@@ -103,10 +103,10 @@ class Handle:
         return self.responses[-1]
 
 
-def model(handle: Handle) -> RemoteModel:
+def model(handle: Handle) -> ModelClient:
     fleet = ReplicaSet(RoutingSpec(), SystemClock())
     fleet.update([ReplicaInfo(name, "node", True, {}) for name in "abc"])
-    return RemoteModel("m", handle, fleet, ResilienceSpec(), SystemClock())  # type: ignore[arg-type]
+    return ModelClient("m", handle, fleet, ResilienceSpec(), SystemClock())  # type: ignore[arg-type]
 
 
 async def test_an_answer_is_what_the_replica_gave() -> None:

@@ -12,17 +12,19 @@ from random import Random
 import numpy as np
 import pytest
 
+from cluster.invalidation.generations import Generations
 from cluster.runtime.clock import ManualClock
 from cluster.tenants.caller import Caller
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit
 from deployments.cache.codec import AesGcmCodec, encode
-from deployments.cache.lookup_request import LookupRequest
+from deployments.cache.lookup import Lookup
+from deployments.cache.policy import EntryPolicy, Freshness
 from deployments.cache.semantic.answer_equivalence import equal
 from deployments.cache.semantic.semantic_cache import SemanticCache
 from deployments.cache.semantic.semantic_lookup import SemanticLookup, SemanticMatch
 from deployments.cache.single_flight.in_flight import InFlightComputation
-from deployments.cache.single_flight.tiered_fetcher import TieredFetcher
+from deployments.cache.single_flight.tiered_fetch import TieredFetcher
 from deployments.cache.tiers.memory import MemoryTier
 from deployments.cache.tiers.write_behind import WriteBehind
 from deployments.contracts.cache import Entry, Ttls
@@ -51,10 +53,10 @@ async def limits(seen: Seen) -> None:
 
     class Authority(MemoryAuthority):
         async def exchange(
-            self, replica: str, epoch: str, ttl_s: float, asks: Sequence[Wanted]
+            self, replica: str, epoch: str, ttl_s: float, requests: Sequence[Wanted]
         ) -> ExchangeResult:
             seen.append(current.get())
-            return await super().exchange(replica, epoch, ttl_s, asks)
+            return await super().exchange(replica, epoch, ttl_s, requests)
 
     async def spent(tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
         return 0
@@ -93,11 +95,17 @@ async def news_of_jobs(seen: Seen) -> None:
     assert await EventNotifier(last_events).wait("acme", "j", 0, 5.0)
 
 
+class NoInvalidations:
+    generations = Generations()
+    current_until = float("inf")
+
+
 async def what_a_flight_leaves_behind(seen: Seen) -> None:
     async def release() -> None:
         seen.append(current.get())
 
-    retrieval = TieredFetcher(None, None, ManualClock())
+    rules = EntryPolicy(None, Freshness(1, 2, 3), NoInvalidations(), ManualClock(), Random(1))
+    retrieval = TieredFetcher(rules, None, None, ManualClock())
     retrieval.run_in_background(release())
     await retrieval.close()
 
@@ -110,9 +118,7 @@ async def semantic_lessons(seen: Seen) -> None:
     answer = Completion((Choice(0, "four", "stop"),), TokenUsage(1, 1), "m")
     caller = Caller("acme", "k", frozenset())
     request = GenerateRequest("r", caller, "m", Sampling(temperature=0.0), prompt="two and two?")
-    ask = LookupRequest(
-        b"k" * 32, request, WordsModel(), AesGcmCodec(b"secret"), lambda _: True, lambda *_: None
-    )
+    ask = Lookup(b"k" * 32, request, WordsModel(), AesGcmCodec(b"secret"))
     flight = InFlightComputation(ask, 0.0)
     meaning = SemanticLookup(
         SemanticCache(embed, Random(1)), equal, MemoryTier(1 << 20, ManualClock())

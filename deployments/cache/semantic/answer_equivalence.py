@@ -1,7 +1,7 @@
-"""When two answers count as the same: what errors of the semantic cache are measured by.
+"""When two responses count as equal: the criterion for errors of the semantic cache.
 
-In: two answers' texts. Out: yes or no. The bound that the cache keeps is about this judgement, so a
-lenient judge gives more hits and a weaker promise.
+In: two responses' texts. Out: yes or no. The error bound refers to this criterion, so a lenient one
+gives more hits and a weaker guarantee.
 """
 
 import unicodedata
@@ -22,7 +22,7 @@ async def equal(tenant: str, one: str, other: str) -> bool:
 
 
 def similar_by_embedding(embed: Embed, at_least: float) -> Judge:
-    """A judge for free text: the cosine of both answers' vectors is `at_least` or more."""
+    """A criterion for free text: the cosine of both responses' vectors is `at_least` or more."""
 
     async def judge(tenant: str, one: str, other: str) -> bool:
         if _words(one) == _words(other):

@@ -1,7 +1,7 @@
-"""Vectors of remembered requests, found by cosine, each tenant's and frame's apart.
+"""Exact nearest-neighbour index over embeddings of requests, separate by tenant and context.
 
-In: vectors of length 1. Out: the nearest one of the same tenant and frame, exactly. Bounded: the
-least recently used is forgotten. Knows no texts and no answers.
+In: vectors of length 1. Out: the nearest one by cosine, of the same tenant and context. Bounded:
+the least recently used is evicted. Knows no texts and no responses.
 """
 
 from collections import OrderedDict
@@ -19,17 +19,17 @@ _FIRST_ROWS = 8
 
 @dataclass(slots=True, eq=False)
 class IndexedRequest:
-    """One request: where it belongs, under which `key` its answer is kept, what it has taught."""
+    """One request: its tenant and context, the `key` of its response, its calibration curve."""
 
     tenant: str
-    frame: bytes
+    context: bytes
     key: bytes
     row: int = -1  # -1: it is no longer in the index
     curve: SimilarityCalibration = field(default_factory=SimilarityCalibration)
 
 
-class _Frame:
-    """The vectors of one tenant and frame, in rows without gaps."""
+class _ContextVectors:
+    """The vectors of one tenant and context, in rows without gaps."""
 
     def __init__(self, dimensions: int) -> None:
         self.vectors = np.zeros((_FIRST_ROWS, dimensions), dtype=np.float32)
@@ -59,14 +59,14 @@ class _Frame:
 
 @dataclass(slots=True)
 class _TenantIndex:
-    """`used` holds the entries by last use, the oldest first."""
+    """`used` has the entries in the order of their last use, the oldest first."""
 
-    frames: dict[bytes, _Frame] = field(default_factory=dict)
+    contexts: dict[bytes, _ContextVectors] = field(default_factory=dict)
     used: OrderedDict[int, IndexedRequest] = field(default_factory=OrderedDict)
 
 
 class VectorIndex:
-    """At most `per_tenant` entries of a tenant and `total` of all; the largest tenant gives way."""
+    """At most `per_tenant` entries of a tenant and `total` of all; the largest tenant evicts."""
 
     def __init__(self, per_tenant: int = 2_000, total: int = 20_000) -> None:
         self._per_tenant = per_tenant
@@ -77,49 +77,49 @@ class VectorIndex:
         return sum(len(tenant.used) for tenant in self._tenants.values())
 
     def entries(self, tenant: str) -> int:
-        found = self._tenants.get(tenant)
-        return 0 if found is None else len(found.used)
+        index = self._tenants.get(tenant)
+        return 0 if index is None else len(index.used)
 
     def nearest(
-        self, tenant: str, frame: bytes, vector: Vector
+        self, tenant: str, context: bytes, vector: Vector
     ) -> tuple[IndexedRequest, float] | None:
         """The nearest entry and its cosine, which counts as a use; None if there is none."""
-        found = self._tenants.get(tenant)
-        if found is None or (vectors := found.frames.get(frame)) is None:
+        index = self._tenants.get(tenant)
+        if index is None or (vectors := index.contexts.get(context)) is None:
             return None
         entry, similarity = vectors.nearest(vector)
-        found.used.move_to_end(id(entry))
+        index.used.move_to_end(id(entry))
         return entry, similarity
 
-    def add(self, tenant: str, frame: bytes, vector: Vector, key: bytes) -> IndexedRequest:
-        """Raises ValueError for a vector of another size than the frame's others."""
-        found = self._tenants.setdefault(tenant, _TenantIndex())
-        vectors = found.frames.setdefault(frame, _Frame(len(vector)))
-        entry = IndexedRequest(tenant, frame, key)
+    def add(self, tenant: str, context: bytes, vector: Vector, key: bytes) -> IndexedRequest:
+        """Raises ValueError for a vector of another size than the others of the context."""
+        index = self._tenants.setdefault(tenant, _TenantIndex())
+        vectors = index.contexts.setdefault(context, _ContextVectors(len(vector)))
+        entry = IndexedRequest(tenant, context, key)
         vectors.add(vector, entry)
-        found.used[id(entry)] = entry
-        if len(found.used) > self._per_tenant:
-            self.remove(next(iter(found.used.values())))
+        index.used[id(entry)] = entry
+        if len(index.used) > self._per_tenant:
+            self.remove(next(iter(index.used.values())))
         if len(self) > self._total:
             largest = max(self._tenants.values(), key=lambda tenant: len(tenant.used))
             self.remove(next(iter(largest.used.values())))
         return entry
 
     def remove(self, entry: IndexedRequest) -> None:
-        """Forget an entry; nothing happens if that is done already."""
+        """Remove an entry; no effect if it is removed already."""
         if entry.row < 0:
             return
-        found = self._tenants[entry.tenant]
-        vectors = found.frames[entry.frame]
+        index = self._tenants[entry.tenant]
+        vectors = index.contexts[entry.context]
         vectors.remove(entry)
-        del found.used[id(entry)]
+        del index.used[id(entry)]
         if not vectors.entries:
-            del found.frames[entry.frame]
-        if not found.used:
+            del index.contexts[entry.context]
+        if not index.used:
             del self._tenants[entry.tenant]
 
     def clear(self, tenant: str) -> None:
-        """Forget everything of a tenant."""
-        found = self._tenants.pop(tenant, _TenantIndex())
-        for entry in found.used.values():
+        """Remove everything of a tenant."""
+        index = self._tenants.pop(tenant, _TenantIndex())
+        for entry in index.used.values():
             entry.row = -1

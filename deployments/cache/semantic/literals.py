@@ -1,8 +1,7 @@
-"""What must be the same to the letter for two requests to deserve one answer.
+"""The literals of a text that must be identical for two requests to share a response.
 
-Embeddings of "3 tips" and "5 tips" are as near as those of paraphrases, so similarity cannot tell
-them apart; comparing what is not a matter of wording can. In: a text. Out: bytes, in a time that
-grows with the text's length and no faster.
+Embeddings of "3 tips" and "5 tips" are as near as those of paraphrases, so similarity cannot
+distinguish them; comparing their literals can. In: a text. Out: bytes, in linear time.
 """
 
 import hashlib
@@ -21,6 +20,6 @@ _ENDS = ".,;:!?)'\""
 
 
 def exact_match_tokens(text: str) -> bytes:
-    """A digest of numbers, addresses, mentions and hashtags, in the order in which they come."""
-    found = [match.rstrip(_ENDS).casefold() for match in _LITERALS.findall(text)]
-    return hashlib.blake2b("\0".join(found).encode(), digest_size=16).digest()
+    """A digest of numbers, addresses, mentions and hashtags, in order."""
+    literals = [match.rstrip(_ENDS).casefold() for match in _LITERALS.findall(text)]
+    return hashlib.blake2b("\0".join(literals).encode(), digest_size=16).digest()

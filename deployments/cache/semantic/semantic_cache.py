@@ -1,19 +1,23 @@
-"""The semantic cache of one ingress replica: a remembered answer's key for a request like it.
+"""The semantic cache of one ingress replica: the key of a response to a similar request.
 
     near -> serve it (and check some in the background), or compute -> observe, learn
 
-In: texts in their frame (everything else that two requests must share), and whether answers turned
-out the same. Out: the key of an answer, and whether it may be given. It holds vectors and keys,
-no texts and no answers, and nothing of one tenant is compared with another's.
+In: texts with their context (everything else that two requests must share), and whether responses
+were the same. Out: the key of a response, and whether it may be served. It holds vectors and keys,
+no texts and no responses, and never compares requests of different tenants.
 """
 
 import hashlib
+import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
+import numpy as np
+
 from cluster.runtime.problems import Problem
+from cluster.tenants.caller import Caller
 from deployments.cache.semantic.error_bound import (
     SimilarityCalibrations,
     ThresholdEstimator,
@@ -21,21 +25,22 @@ from deployments.cache.semantic.error_bound import (
 )
 from deployments.cache.semantic.index import IndexedRequest, Vector, VectorIndex
 from deployments.cache.semantic.literals import exact_match_tokens
+from deployments.contracts.embedding import Embedder, EmbedRequest
 
 Embed = Callable[[str, str], Awaitable[Vector]]
 
-_VECTORS = 512  # of texts seen lately, so that learning does not embed again
+_VECTORS = 512  # of recent texts, so that learning does not embed again
 _MIN_SIMILARITY = 0.55
-_LONGEST_TEXT = 8_192  # characters; longer ones seldom come again in other words
+_LONGEST_TEXT = 8_192  # characters; longer ones are seldom paraphrased
 
 
 @dataclass(frozen=True, slots=True)
 class NearestMatch:
-    """The remembered request that is most like this one.
+    """The remembered request that is most similar to this one.
 
-    `key` is where its answer is. `serve`: give it; if `check`, compute as well, in the background.
-    Unless it was served without a check, tell `observe` whether both answers are the same.
-    `wrong` is the probability of a wrong answer that was foretold.
+    `key` is its response's. `serve`: serve that; if `check`, also compute in the background. Unless
+    it was served without a check, `observe` must be told whether both responses are the same.
+    `wrong` is the predicted probability that the response is wrong.
     """
 
     key: bytes
@@ -48,13 +53,13 @@ class NearestMatch:
 
 @dataclass(frozen=True, slots=True)
 class SemanticCacheStats:
-    """How semantic caching does for one tenant, since this replica started or it was cleared.
+    """Semantic caching of one tenant, since this replica started or the tenant was cleared.
 
-    `compared` counts requests that met a remembered one, `hits` those that got its answer,
-    `checks` the hits that were computed as well, `errors` those whose answer was another. `error`
-    is measured on them (None without checks), `error_upper` its one-sided 95 % upper bound,
-    `bound` what was promised. `cut` is the largest foretold probability of being wrong that is
-    served now; 0 while evidence is lacking.
+    `compared` counts requests with a remembered neighbour, `hits` those that got its response,
+    `checks` the hits that were computed as well, `errors` those with another response. `error` is
+    their share (None without checks), `error_upper` its one-sided 95 % upper bound, `bound` the
+    guarantee. `cut` is the largest predicted probability of being wrong that is served now; 0 while
+    there is too little evidence.
     """
 
     entries: int
@@ -69,7 +74,7 @@ class SemanticCacheStats:
 
 
 class _TenantState:
-    """What is learned of one tenant's traffic, and counts."""
+    """What was learned from one tenant's traffic, and its counts."""
 
     def __init__(self, bound: float) -> None:
         self.curves = SimilarityCalibrations()
@@ -78,11 +83,11 @@ class _TenantState:
 
 
 class SemanticCache:
-    """`bound` is the largest share of served answers that may be wrong.
+    """`bound` is the largest share of served responses that may be wrong.
 
-    `embed` takes a tenant and a text and gives a vector of length 1; a text for which it raises a
-    Problem, or a very long one, has no neighbours and is not remembered.
-    `shadow` is the share of hits that is checked. At most `tenants` are learned about.
+    `embed` takes a tenant and a text and returns a vector of length 1; a text for which it raises a
+    Problem, or a very long one, has no neighbours and is not remembered. `shadow` is the share of
+    hits that is checked. State is held for at most `tenants` tenants.
     """
 
     def __init__(
@@ -104,15 +109,15 @@ class SemanticCache:
         self._tenants: OrderedDict[str, _TenantState] = OrderedDict()
         self._vectors: OrderedDict[bytes, Vector] = OrderedDict()
 
-    async def near(self, tenant: str, frame: bytes, text: str) -> NearestMatch | None:
-        """The nearest remembered request, or None if nothing is like it."""
+    async def near(self, tenant: str, context: bytes, text: str) -> NearestMatch | None:
+        """The nearest remembered request, or None if none is similar."""
         vector = await self._vector(tenant, text)
         if vector is None:
             return None
-        found = self._index.nearest(tenant, frame + exact_match_tokens(text), vector)
-        if found is None or found[1] < _MIN_SIMILARITY:
+        nearest = self._index.nearest(tenant, context + exact_match_tokens(text), vector)
+        if nearest is None or nearest[1] < _MIN_SIMILARITY:
             return None
-        entry, similarity = found
+        entry, similarity = nearest
         state = self._tenant(tenant)
         wrong = state.curves.wrong(entry.curve, similarity)
         state.compared += 1
@@ -121,15 +126,15 @@ class SemanticCache:
         check = serve and self._random.random() < self._shadow
         return NearestMatch(entry.key, similarity, serve, check, wrong, entry)
 
-    async def learn(self, tenant: str, frame: bytes, text: str, key: bytes) -> None:
-        """Remember a request whose answer is kept under `key`. For one that nothing was near to,
-        or whose answer was not the same."""
+    async def learn(self, tenant: str, context: bytes, text: str, key: bytes) -> None:
+        """Remember a request whose response is cached under `key`: one without a neighbour, or
+        whose response was not the same."""
         vector = await self._vector(tenant, text)
         if vector is not None:
-            self._index.add(tenant, frame + exact_match_tokens(text), vector, key)
+            self._index.add(tenant, context + exact_match_tokens(text), vector, key)
 
     def observe(self, near: NearestMatch, same: bool) -> None:
-        """Whether the answer that was computed is the same as the remembered one."""
+        """Learn whether the computed response is the same as the remembered one."""
         state = self._tenant(near.entry.tenant)
         if near.serve:
             state.checks += 1
@@ -138,7 +143,7 @@ class SemanticCache:
         state.curves.learn(near.entry.curve, near.similarity, same)
 
     def forget(self, near: NearestMatch) -> None:
-        """Its answer is gone: never name it again, and this was no hit."""
+        """Its response is gone: remove it from the index, and do not count the hit."""
         self._index.remove(near.entry)
         self._tenant(near.entry.tenant).hits -= near.serve
 
@@ -183,3 +188,17 @@ class SemanticCache:
             if len(self._vectors) > _VECTORS:
                 self._vectors.popitem(last=False)
         return vector
+
+
+def embed_with(embedder: Embedder, model: str, timeout_s: float = 1.0) -> Embed:
+    """Embeds with `model`, without charging the tenant. Raises the embedder's Problems, such as
+    for a text that is too long for the model."""
+
+    async def embed(tenant: str, text: str) -> Vector:
+        caller = Caller(tenant, "semantic-cache", frozenset())
+        name = f"semantic-{uuid.uuid4().hex}"
+        result = await embedder.embed(EmbedRequest(name, caller, model, (text,), timeout_s))
+        vector = result.vectors[0]
+        return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
+
+    return embed

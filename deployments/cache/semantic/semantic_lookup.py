@@ -1,9 +1,9 @@
-"""Kept answers to requests of the same meaning, for tenants whose plan has them.
+"""Cached responses to requests of the same meaning, for tenants whose plan includes them.
 
-    near? -> give its kept answer (and compute some of them too, to check) -> learn from what came
+    similar? -> serve its response (and compute some of them too, to check) -> learn the outcome
 
-Flows in: requests that memory has no answer to. Flows out: another request's kept answer, or
-nothing. What may be given is decided in semantic/; here it meets memory and flights.
+In: requests without an entry in memory. Out: the entry of a similar request, or none. What may be
+served is decided in semantic_cache.py; this module connects it to memory and computations.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ from deployments.cache.tiers.memory import MemoryTier
 from deployments.contracts.cache import Entry
 from deployments.contracts.generation import Completion, GenerateRequest
 
-_MOST_LESSONS = 256  # learning that is under way; beyond it nothing is learned
+_MAX_LESSONS = 256  # under way at once; beyond it nothing is learned
 
 logger = logging.getLogger("mobula.cache")
 
 
 @dataclass(slots=True)
 class SemanticMatch:
-    """What a request is like: `text` in its `frame`; `near` with its kept `entry`, if any."""
+    """A request's `text` and `context`; its neighbour `near` and that one's `entry`, if any."""
 
-    frame: bytes
+    context: bytes
     text: str
     near: NearestMatch | None = None
     entry: Entry | None = None
@@ -46,7 +46,7 @@ class SemanticMatch:
 
 
 class SemanticLookup:
-    """One a replica. `same` judges whether two answers say the same."""
+    """One a replica. `same` decides whether two responses are equal."""
 
     def __init__(self, semantic: SemanticCache, same: Judge, memory: MemoryTier) -> None:
         self._semantic = semantic
@@ -55,26 +55,26 @@ class SemanticLookup:
         self._lessons: set[asyncio.Task[None]] = set()
 
     async def find(
-        self, request: GenerateRequest, frame: bytes, usable: Callable[[Entry], bool]
+        self, request: GenerateRequest, context: bytes, is_servable: Callable[[Entry], bool]
     ) -> SemanticMatch | None:
-        """None for a request without words of a user."""
+        """The nearest match; None for a request without text of a user."""
         text = last_user_text(request)
         if text is None:
             return None
-        near = await self._semantic.near(request.caller.tenant, frame, text)
-        held = self._memory.get(near.key) if near is not None else None
+        near = await self._semantic.near(request.caller.tenant, context, text)
         if near is None:
-            return SemanticMatch(frame, text)
-        if held is None or not usable(held.entry):
+            return SemanticMatch(context, text)
+        cached = self._memory.get(near.key)
+        if cached is None or not is_servable(cached.entry):
             self._semantic.forget(near)
-            return SemanticMatch(frame, text)
-        return SemanticMatch(frame, text, near, held.entry)
+            return SemanticMatch(context, text)
+        return SemanticMatch(context, text, near, cached.entry)
 
-    def learn(self, found: SemanticMatch, flight: InFlightComputation) -> None:
-        """Learn from the answer that `flight` computes, once it is there and kept."""
-        if len(self._lessons) >= _MOST_LESSONS:
+    def learn(self, match: SemanticMatch, flight: InFlightComputation) -> None:
+        """Learn from the response that `flight` computes, once it is there and stored."""
+        if len(self._lessons) >= _MAX_LESSONS:
             return
-        task = create_detached_task(self._bounded(self._lesson(found, flight)))
+        task = create_detached_task(self._suppress_problems(self._lesson(match, flight)))
         self._lessons.add(task)
         task.add_done_callback(self._lessons.discard)
 
@@ -84,7 +84,7 @@ class SemanticLookup:
         return len(self._lessons)
 
     def report(self, tenant: str) -> SemanticCacheStats:
-        """How it does for one tenant, on this replica."""
+        """The stats of one tenant on this replica."""
         return self._semantic.report(tenant)
 
     async def close(self) -> None:
@@ -93,11 +93,11 @@ class SemanticLookup:
         if self._lessons:
             await asyncio.wait(tuple(self._lessons))
 
-    async def _lesson(self, found: SemanticMatch, flight: InFlightComputation) -> None:
+    async def _lesson(self, match: SemanticMatch, flight: InFlightComputation) -> None:
         await flight.wait_done()
         if flight.completion is None or flight.entry is None:
             return
-        tenant, near, entry = flight.ask.request.caller.tenant, found.near, found.entry
+        tenant, near, entry = flight.lookup.request.caller.tenant, match.near, match.entry
         if near is not None and entry is not None:
             same = await self._same(
                 tenant, response_text(decode(entry.body)), response_text(flight.completion)
@@ -105,9 +105,9 @@ class SemanticLookup:
             self._semantic.observe(near, same)
             if same:
                 return
-        await self._semantic.learn(tenant, found.frame, found.text, flight.ask.key)
+        await self._semantic.learn(tenant, match.context, match.text, flight.lookup.key)
 
-    async def _bounded(self, lesson: Coroutine[Any, Any, None]) -> None:
+    async def _suppress_problems(self, lesson: Coroutine[Any, Any, None]) -> None:
         try:
             await lesson
         except Problem as problem:
@@ -115,7 +115,7 @@ class SemanticLookup:
 
 
 def last_user_text(request: GenerateRequest) -> str | None:
-    """The text that a request is compared by: its prompt, or its last user message."""
+    """The text by which a request is compared: its prompt, or its last user message."""
     if request.prompt is not None:
         return request.prompt or None
     for message in reversed(request.messages):

@@ -1,7 +1,7 @@
-"""Who computes which missing answer: leased claims, what their leaders publish, who follows.
+"""Compute leases: which replica computes which missing entry, what it publishes, who follows.
 
-In: keys and leases, by the clock. Out: claims with rising tokens, and followers woken when frames
-come or the flight ends. Knows no answers, and nothing of where it runs, but one event loop.
+In: keys and lease times, by the clock. Out: leases with rising tokens, and followers woken when
+frames come or the computation ends. Knows neither entries nor processes; runs on one event loop.
 """
 
 import asyncio
@@ -14,17 +14,17 @@ from deployments.contracts.cache import FollowResult
 
 GONE = FollowResult("gone")
 
-FOLLOWING_S = 3.0  # how long asking counts as following
-LOG_BYTES = 4 << 20  # a longer log is given up; followers then wait for the answer
-TOLD_BYTES = 1 << 20  # frames in one answer to a follower, unless the first alone is longer
-_FRAME_BYTES = 48  # a frame's own cost: the object, and its place in the log
+FOLLOWING_S = 3.0  # how long a request counts as following
+LOG_BYTES = 4 << 20  # a longer log is dropped; followers then wait for the entry
+REPLY_BYTES = 1 << 20  # frames in one reply to a follower, unless the first alone is longer
+_FRAME_BYTES = 48  # overhead of a frame: the object, and its slot in the log
 
 
 class FollowerCount:
-    """How many follow, though they ask anew and do not say who they are.
+    """The number of followers, who poll anonymously.
 
-    Who comes while somebody else is away between two questions is taken for the one who was away,
-    until that one is back: the count may be short for a moment, but never 0 while somebody follows.
+    A follower that comes while another is between two polls is taken for that one until it is back:
+    the count may be too low for a moment, but never 0 while there is a follower.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class FollowerCount:
 
 
 class ComputeLease:
-    """One flight. `ended` is what its followers are told once it is over."""
+    """The lease of one computation. `ended` is its followers' result once it is over."""
 
     def __init__(self, token: int, until: float) -> None:
         self.token = token
@@ -72,14 +72,14 @@ class ComputeLease:
         self.cut, self.log, self.log_bytes = True, [], 0
 
     def wake(self) -> None:
-        """Whoever waits now has news; who waits from now on waits for the next."""
+        """Wake the followers that wait now."""
         self.changed.set()
         self.changed = asyncio.Event()
 
-    def told(self, seen: int) -> FollowResult:
+    def result(self, seen: int) -> FollowResult:
         if self.ended is not None:
             return self.ended
-        end, room = seen, TOLD_BYTES
+        end, room = seen, REPLY_BYTES
         while end < len(self.log) and (room >= len(self.log[end]) or end == seen):
             room -= len(self.log[end])
             end += 1
@@ -87,79 +87,78 @@ class ComputeLease:
 
 
 class ComputeLeases:
-    """The claims that live. Overdue ones end when their key is asked for, or a later one opens.
+    """The open leases. An overdue one ends when its key is asked for, or a later one opens.
 
-    A claim whose leader is dead is dropped, with its log, at most the longest lease in use after
-    its own. `log_bytes` of all logs stay under `max_log_bytes`.
+    The lease of a dead leader is dropped, with its log, at most the longest lease in use after its
+    own. `log_bytes` of all logs stay under `max_log_bytes`.
     """
 
     def __init__(self, clock: Clock, max_log_bytes: int) -> None:
         self._clock = clock
         self._max_log_bytes = max_log_bytes
-        self._live: OrderedDict[bytes, ComputeLease] = (
-            OrderedDict()
-        )  # the longest not renewed is first
-        # Tokens also rise over a restart, unless a million claims a second were made before it.
+        # The lease that was renewed longest ago is first.
+        self._open: OrderedDict[bytes, ComputeLease] = OrderedDict()
+        # Tokens also rise over a restart, unless a million leases a second were made before it.
         self._last_token = int(clock.wall() * 1e6)
         self.log_bytes = 0
 
     def __len__(self) -> int:
         self._end_overdue()
-        return len(self._live)
+        return len(self._open)
 
     def open(self, key: bytes, lease_s: float) -> ComputeLease:
-        """A claim on a key that has none."""
+        """A lease on a key that has none."""
         self._end_overdue()
         self._last_token += 1
-        claim = self._live[key] = ComputeLease(self._last_token, self._clock.monotonic() + lease_s)
-        return claim
+        lease = self._open[key] = ComputeLease(self._last_token, self._clock.monotonic() + lease_s)
+        return lease
 
     def get(self, key: bytes, token: int | None = None) -> ComputeLease | None:
-        """The living claim on `key`; with `token`, only if it is that one."""
-        claim = self._live.get(key)
-        if claim is not None and claim.until <= self._clock.monotonic():
-            self.end(key, claim, GONE)
+        """The open lease on `key`; with `token`, only if it is that one."""
+        lease = self._open.get(key)
+        if lease is not None and lease.until <= self._clock.monotonic():
+            self.end(key, lease, GONE)
             return None
-        return claim if claim is None or token in (None, claim.token) else None
+        return lease if lease is None or token in (None, lease.token) else None
 
-    def renew(self, key: bytes, claim: ComputeLease, lease_s: float) -> None:
-        claim.until = self._clock.monotonic() + lease_s
-        self._live.move_to_end(key)
+    def renew(self, key: bytes, lease: ComputeLease, lease_s: float) -> None:
+        lease.until = self._clock.monotonic() + lease_s
+        self._open.move_to_end(key)
 
-    def add(self, claim: ComputeLease, frames: Sequence[bytes]) -> None:
+    def add(self, lease: ComputeLease, frames: Sequence[bytes]) -> None:
         """Append to the log, unless that makes it, or all logs together, too long."""
-        if not frames or claim.cut:
+        if not frames or lease.cut:
             return
         more = frame_bytes(frames)
-        if claim.log_bytes + more > LOG_BYTES or self.log_bytes + more > self._max_log_bytes:
-            self.log_bytes -= claim.log_bytes
-            claim.cut_log()
+        if lease.log_bytes + more > LOG_BYTES or self.log_bytes + more > self._max_log_bytes:
+            self.log_bytes -= lease.log_bytes
+            lease.cut_log()
             return
         self.log_bytes += more
-        claim.add(frames)
+        lease.add(frames)
 
-    def end(self, key: bytes, claim: ComputeLease, told: FollowResult) -> None:
-        del self._live[key]
-        self.log_bytes -= claim.log_bytes
-        claim.ended = told
-        claim.wake()
+    def end(self, key: bytes, lease: ComputeLease, result: FollowResult) -> None:
+        del self._open[key]
+        self.log_bytes -= lease.log_bytes
+        lease.ended = result
+        lease.wake()
 
     async def follow(
-        self, key: bytes, claim: ComputeLease, seen: int, wait_s: float
+        self, key: bytes, lease: ComputeLease, seen: int, wait_s: float
     ) -> FollowResult:
-        """As SharedTier.follow, of a living claim."""
-        claim.followers.add(self._clock.monotonic())
+        """As SharedTier.follow, of an open lease."""
+        lease.followers.add(self._clock.monotonic())
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await self._news(key, claim, seen)
+                    await self._wait_for_frames(key, lease, seen)
         finally:
-            claim.followers.remove(self._clock.monotonic())
-        return claim.told(seen)
+            lease.followers.remove(self._clock.monotonic())
+        return lease.result(seen)
 
-    async def _news(self, key: bytes, claim: ComputeLease, seen: int) -> None:
-        while claim.ended is None and len(claim.log) <= seen:
-            changed, left_s = claim.changed, claim.until - self._clock.monotonic()
+    async def _wait_for_frames(self, key: bytes, lease: ComputeLease, seen: int) -> None:
+        while lease.ended is None and len(lease.log) <= seen:
+            changed, left_s = lease.changed, lease.until - self._clock.monotonic()
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await changed.wait()
@@ -167,13 +166,13 @@ class ComputeLeases:
 
     def _end_overdue(self) -> None:
         now = self._clock.monotonic()
-        while self._live:
-            key, claim = next(iter(self._live.items()))
-            if claim.until > now:
+        while self._open:
+            key, lease = next(iter(self._open.items()))
+            if lease.until > now:
                 return
-            self.end(key, claim, GONE)
+            self.end(key, lease, GONE)
 
 
 def frame_bytes(frames: Sequence[bytes]) -> int:
-    """What frames cost in a log, in bytes."""
+    """Bytes that frames take in a log."""
     return sum(len(frame) + _FRAME_BYTES for frame in frames)

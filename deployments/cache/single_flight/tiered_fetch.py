@@ -1,22 +1,22 @@
-"""One flight's way through the tiers.
+"""Fetches one missing response: L2 (or a peer's computation), L3, the model; then writes it back.
 
-    shared tier -> (another replica's flight) -> archive -> model -> shared tier, archive
+In: an InFlightComputation. Out: the same, completed, with its entry stored; or a problem.
+Unavailable tiers are skipped. A fetch has no deadline of its own: each waiter gives up at its own,
+and the model ends what runs for the longest time allowed.
 
-In: a Flight. Out: the same, landed, with its answer saved. It takes as long as it takes: those who
-wait give it up, each at its own deadline, and the model ends what runs for the longest time. An
-answer in the shared tier that will not do stays there while it is computed anew: the claim is then
-on a second place, its `refresh_lease_key`.
+While an entry in the shared tier that will not do is computed again, it stays there: the lease is
+then on a second key, `refresh_lease_key`.
 """
 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Coroutine, Sequence
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from collections.abc import Coroutine, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
-from cluster.runtime.background import is_cancelled_here
+from cluster.runtime.background import create_detached_task, is_cancelled_here
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import (
     ClientGone,
@@ -26,267 +26,285 @@ from cluster.runtime.problems import (
     Overloaded,
 )
 from deployments.cache.codec import decode
-from deployments.cache.single_flight.in_flight import ChunkRecorder, InFlightComputation, Source
-from deployments.cache.single_flight.leader import LeaderLease, LeaseTimings
+from deployments.cache.lookup import EntryRules
+from deployments.cache.single_flight.coalescing import LeaderLease, LeaseTimings, PeerFollower
+from deployments.cache.single_flight.in_flight import InFlightComputation, Source
 from deployments.contracts.cache import (
     KEY_BYTES,
     Entry,
-    FollowResult,
     LeaseAcquired,
     LeaseHeldElsewhere,
     SharedTier,
     Tier,
+    TierUnavailable,
 )
 from deployments.contracts.generation import Completion, GenerateRequest
 
-_ROUNDS = 4  # looks into the shared tier, before one computes for oneself
-_CALLS = 3  # of the model, where they are ended by others
-_FOLLOWS = 2  # flights of others that gave nothing, before one computes for oneself
-_STORING_S = 0.1  # how long a follower who has it all waits for the form in which it is kept
-_RENEWED_S = 10.0
+LONGEST_S = 600.0
 
-Found: TypeAlias = bytes | LeaseAcquired | LeaseHeldElsewhere | None
+_BACKGROUND_S = 2.0
+_COUNTED = ("l2", "l3", "peer", "model", "unopenable", "down", "followed", "gone")
+_LOOKS = 4  # at the shared tier, before this replica computes by itself
+_CALLS = 3  # of the model, if they are ended by others
+_FOLLOWS = 2  # peers' computations without a result, before this replica computes by itself
+_REFRESHED_S = 10.0
+
+LookResult: TypeAlias = bytes | LeaseAcquired | LeaseHeldElsewhere | None
 
 
-class FetchDependencies(Protocol):
-    """What a trip takes from the Retrieval it belongs to. `longest_s` is the most time that any
-    caller may have."""
+class TieredFetcher:
+    """The tiers beyond memory of one replica, and what its fetches share."""
 
-    shared: SharedTier | None
-    archive: Tier | None
-    clock: Clock
-    pace: LeaseTimings
-    longest_s: float
-    counts: Counter[str]
+    def __init__(
+        self,
+        rules: EntryRules,
+        shared: SharedTier | None,
+        archive: Tier | None,
+        clock: Clock,
+        timings: LeaseTimings | None = None,
+        longest_s: float = LONGEST_S,
+    ) -> None:
+        """`longest_s` is the longest deadline of any caller, and the deadline of every computation;
+        its waiters may end it earlier."""
+        self.rules = rules
+        self.shared = shared
+        self.archive = archive
+        self.clock = clock
+        self.timings = timings or LeaseTimings()
+        self.longest_s = longest_s
+        self.counts: Counter[str] = Counter()
+        self._background: set[asyncio.Task[None]] = set()
 
-    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None: ...
+    async def fetch(self, flight: InFlightComputation) -> None:
+        """Complete `flight` and store its entry. Raises what the model raises, and NotCached."""
+        fetch = TieredFetch(self, flight)
+        try:
+            await fetch.run()
+        finally:
+            if fetch.lease is not None and fetch.lease.held:
+                self.run_in_background(fetch.lease.release())
 
-    def tolerate_tier_down(self) -> AbstractContextManager[None]: ...
+    def figures(self) -> dict[str, int]:
+        """Counts since the start: responses by source, bytes that were `unopenable`, calls of tiers
+        that were `down`, peers' computations that were `followed`, and those then `gone`."""
+        return {name: self.counts[name] for name in _COUNTED}
+
+    async def close(self) -> None:
+        """Wait for the work that fetches left behind; the tiers are their owner's to close."""
+        while self._background:
+            await asyncio.wait(tuple(self._background))
+
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` go on after its fetch, for a bounded time."""
+        task = create_detached_task(self._bounded(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    @contextmanager
+    def tolerate_tier_down(self) -> Iterator[None]:
+        """An unavailable tier ends the body, and is counted."""
+        try:
+            yield
+        except TierUnavailable:
+            self.counts["down"] += 1
+
+    async def _bounded(self, work: Coroutine[Any, Any, None]) -> None:
+        with self.tolerate_tier_down(), suppress(TimeoutError):
+            async with asyncio.timeout(_BACKGROUND_S):
+                await work
 
 
 class TieredFetch:
-    """`lead` is the claim this trip holds, or has held."""
+    """One fetch. `lease` is the leader lease that it holds, or has held."""
 
-    def __init__(self, means: FetchDependencies, flight: InFlightComputation) -> None:
-        self._means = means
+    def __init__(self, tiers: TieredFetcher, flight: InFlightComputation) -> None:
+        self.lease: LeaderLease | None = None
+        self._tiers = tiers
         self._flight = flight
-        self._ask = flight.ask
-        self._place = flight.ask.key
-        self._claims = not (flight.overtakes or flight.ask.only_if_cached)
-        self._follows = _FOLLOWS
-        self.lead: LeaderLease | None = None
+        self._lookup = flight.lookup
+        self._lease_key = flight.lookup.key
+        self._may_coalesce = not (flight.overtakes or flight.lookup.only_if_cached)
+        self._follows_left = _FOLLOWS
 
     async def run(self) -> None:
-        if not self._ask.anew:
-            await self._search()
-        if self._flight.ended:
+        flight, lookup, tiers = self._flight, self._lookup, self._tiers
+        if not lookup.recompute:
+            if tiers.shared is not None:
+                with tiers.tolerate_tier_down():
+                    await self._search_shared(tiers.shared)
+            if tiers.archive is not None and not flight.ended:
+                with tiers.tolerate_tier_down():
+                    await self._search_archive(tiers.archive)
+        if flight.ended:
             return
-        if self._ask.only_if_cached:
+        if lookup.only_if_cached:
             raise NotCached
         await self._compute()
-        await self._save()
-
-    async def _search(self) -> None:
-        """Land the flight, or become its leader, or neither."""
-        if self._means.shared is not None:
-            with self._means.tolerate_tier_down():
-                await self._search_shared(self._means.shared)
-        if self._means.archive is not None and not self._flight.ended:
-            with self._means.tolerate_tier_down():
-                await self._search_archive(self._means.archive)
+        if tiers.shared is not None or tiers.archive is not None:
+            await self._store()
 
     async def _search_shared(self, shared: SharedTier) -> None:
-        for _ in range(_ROUNDS):
-            found = await self._look(shared)
-            if isinstance(found, bytes):
-                again = await self._try(shared, found)
-            elif isinstance(found, LeaseHeldElsewhere):
-                again = await self._join(shared, found.token)
+        """Complete the flight, or take the leader lease, or neither."""
+        for _ in range(_LOOKS):
+            result = await self._look(shared)
+            if isinstance(result, bytes):
+                look_again = await self._use_shared(shared, result)
+            elif isinstance(result, LeaseHeldElsewhere):
+                look_again = await self._follow(shared, result.token)
             else:
                 return
-            if not again:
+            if not look_again:
                 return
 
-    async def _look(self, shared: SharedTier) -> Found:
-        """A claim that is made while we are cancelled is given back."""
-        lease_s = self._means.pace.lease_s if self._claims else 0.0
-        look = asyncio.create_task(shared.get_or_lease(self._place, lease_s))
+    async def _look(self, shared: SharedTier) -> LookResult:
+        """A lease that is acquired while we are cancelled is released."""
+        lease_s = self._tiers.timings.lease_s if self._may_coalesce else 0.0
+        look = asyncio.create_task(shared.get_or_lease(self._lease_key, lease_s))
         try:
-            found = await asyncio.shield(look)
+            result = await asyncio.shield(look)
         except asyncio.CancelledError:
-            self._means.run_in_background(_unlook(look, shared, self._place))
+            self._tiers.run_in_background(_release_acquired(look, shared, self._lease_key))
             raise
-        if isinstance(found, LeaseAcquired):
-            self.lead = LeaderLease(
-                shared, self._place, found.token, self._flight, self._means.pace
+        if isinstance(result, LeaseAcquired):
+            self.lease = LeaderLease(
+                shared, self._lease_key, result.token, self._flight, self._tiers.timings
             )
-        return found
+        return result
 
-    async def _try(self, shared: SharedTier, sealed: bytes) -> bool:
-        """Land with what was found; True: it will not do, look again."""
-        entry = self._opened(sealed)
+    async def _use_shared(self, shared: SharedTier, sealed: bytes) -> bool:
+        """Complete the flight with a shared entry; True: it will not do, look again."""
+        entry = self._decrypt(sealed)
         if entry is None:
-            await shared.remove(self._place)
+            await shared.remove(self._lease_key)
             return True
-        if self._ask.usable(entry):
-            self._land(entry, "l2")
+        if self._tiers.rules.servable_state(self._lookup, entry) is not None:
+            self._complete(decode(entry.body), entry, "l2")
             return False
-        renews = self._claims and self._place == self._ask.key
-        self._place = refresh_lease_key(self._ask.key) if renews else self._place
-        return renews
+        refreshes = self._may_coalesce and self._lease_key == self._lookup.key
+        if refreshes:
+            self._lease_key = refresh_lease_key(self._lookup.key)
+        return refreshes
 
-    async def _join(self, shared: SharedTier, token: int) -> bool:
-        """Follow another replica's flight; True: it gave nothing, look again."""
-        if not (self._claims and self._follows):
+    async def _follow(self, shared: SharedTier, token: int) -> bool:
+        """Follow another replica's computation; True: it gave no response, look again."""
+        if not (self._may_coalesce and self._follows_left):
             return False
-        self._follows -= 1
-        self._means.counts["followed"] += 1
-        await self._follow(shared, token)
-        self._means.counts["gone"] += not self._flight.ended
-        return not self._flight.ended
-
-    async def _follow(self, shared: SharedTier, token: int) -> None:
-        attempt, seen = self._flight.attempt("peer"), 0
-        while True:
-            wait_s = _STORING_S if attempt.complete else self._means.pace.wait_s
-            progress = await shared.follow(self._place, token, seen, wait_s)
-            if progress.frames and not self._hear(attempt, progress.frames, first=not seen):
-                self._claims = False
-                return
-            seen += len(progress.frames)
-            if self._ends(attempt, progress):
-                return
-
-    def _ends(self, attempt: ChunkRecorder, progress: FollowResult) -> bool:
-        """Whether there is no more to follow; lands the flight with what there is."""
-        sealed = progress.sealed if progress.state == "stored" else None
-        entry = None if sealed is None else self._opened(sealed)
-        if entry is not None and self._ask.usable(entry):
-            self._land(entry, "peer")
-        elif attempt.complete and not (progress.frames and progress.state == "running"):
-            self._landed(attempt.completion(), None, "peer")
-        return self._flight.ended or progress.state != "running"
-
-    def _hear(self, attempt: ChunkRecorder, frames: Sequence[bytes], *, first: bool) -> bool:
-        """Take what a leader tells; False when it is not for us."""
-        ask = self._ask
-        if first:
-            outline, frames = self._opened(frames[0]), frames[1:]
-            if outline is None or not ask.usable(outline):
-                return False
-        for frame in frames:
-            chunks = ask.sealer.decrypt_frames(ask.key, frame)
-            if chunks is None:
-                self._means.counts["unopenable"] += 1
-                return False
-            for chunk in chunks:
-                attempt.add(chunk)
-        return True
+        tiers, flight = self._tiers, self._flight
+        self._follows_left -= 1
+        tiers.counts["followed"] += 1
+        follower = PeerFollower(shared, flight, tiers.rules, tiers.timings, tiers.counts)
+        response = await follower.follow(self._lease_key, token)
+        if isinstance(response, Entry):
+            self._complete(decode(response.body), response, "peer")
+        elif response is not None:
+            self._complete(response, None, "peer")
+        self._may_coalesce = not follower.rejected
+        tiers.counts["gone"] += not flight.ended
+        return not flight.ended
 
     async def _search_archive(self, archive: Tier) -> None:
-        sealed = await archive.get(self._ask.key)
-        entry = None if sealed is None else self._opened(sealed)
-        if sealed is not None and entry is None:
-            await archive.remove(self._ask.key)
-        elif sealed is not None and entry is not None and self._ask.usable(entry):
-            self._land(entry, "l3")
-            await self._share(sealed, self._ttl_s(entry))
+        sealed = await archive.get(self._lookup.key)
+        if sealed is None:
+            return
+        entry = self._decrypt(sealed)
+        if entry is None:
+            await archive.remove(self._lookup.key)
+        elif self._tiers.rules.servable_state(self._lookup, entry) is not None:
+            self._complete(decode(entry.body), entry, "l3")
+            await self._store_shared(sealed, self._ttl_s(entry))
 
     async def _compute(self) -> None:
-        clock = self._means.clock
+        flight, lease, clock = self._flight, self.lease, self._tiers.clock
         began = clock.monotonic()
-        lead = self.lead
-        if lead is not None:
-            self._flight.count_followers = lead.count
-        async with nullcontext() if lead is None else lead.heartbeat():
-            completion = await self._completed()
-        entry = self._ask.make(completion, clock.monotonic() - began)
-        self._landed(completion, entry, "model")
+        if lease is None:
+            completion = await self._ask_model()
+        else:
+            flight.count_followers = lease.count
+            async with lease.heartbeat():
+                completion = await self._ask_model()
+        entry = self._tiers.rules.make_entry(self._lookup, completion, clock.monotonic() - began)
+        self._complete(completion, entry, "model")
 
-    async def _completed(self) -> Completion:
-        """The model's answer. It is asked once more where its call was ended by others than us, or
-        where it refused one who would not wait for long and somebody else waits longer."""
-        loop, calls = asyncio.get_running_loop(), 0
+    async def _ask_model(self) -> Completion:
+        """The model is asked again if its call was ended by others than us, or if it refused a
+        caller with little time and another waiter has more."""
+        flight, lookup, loop = self._flight, self._lookup, asyncio.get_running_loop()
+        calls = 0
         while True:
             calls += 1
-            until = self._flight.wanted_until()
+            until = flight.wanted_until()
             within_s = None if until is None else max(0.0, until - loop.time())
             request = replace(
-                self._ask.request, timeout_s=self._means.longest_s, start_within_s=within_s
+                lookup.request, timeout_s=self._tiers.longest_s, start_within_s=within_s
             )
-            attempt = self._flight.attempt("model")
+            flight.start_attempt("model")
             try:
-                return await self._asked(request, attempt)
+                if lookup.streaming:
+                    return await self._compute_stream(request)
+                return await lookup.generator.generate(request)
             except (Overloaded, DeadlineExceeded):
-                if not self._waits_longer(until):
+                wanted = flight.wanted_until()
+                if until is None or (wanted is not None and wanted <= until):
                     raise
             except (asyncio.CancelledError, ClientGone):
-                if is_cancelled_here() or self._flight.is_abandoned:
+                if is_cancelled_here() or flight.is_abandoned:
                     raise
                 if calls >= _CALLS:
                     raise ModelFailed(request.model, "The call was interrupted.") from None
 
-    def _waits_longer(self, until: float | None) -> bool:
-        """Whether somebody who has joined since has more time than those who waited before."""
-        now = self._flight.wanted_until()
-        return until is not None and (now is None or now > until)
-
-    async def _asked(self, request: GenerateRequest, attempt: ChunkRecorder) -> Completion:
-        if not self._ask.streaming:
-            return await self._ask.inner.generate(request)
-        async with aclosing(self._ask.inner.stream(request)) as chunks:
+    async def _compute_stream(self, request: GenerateRequest) -> Completion:
+        recorder = self._flight.record_chunks()
+        async with aclosing(self._lookup.generator.stream(request)) as chunks:
             async for chunk in chunks:
-                attempt.add(chunk)
-        return attempt.completion()
+                recorder.add(chunk)
+        return recorder.completion()
 
-    async def _save(self) -> None:
-        entry = self._flight.entry
+    async def _store(self) -> None:
+        """Write a computed entry to the tiers; one that is not stored goes to its followers."""
+        entry, lease, tiers = self._flight.entry, self.lease, self._tiers
         ttl_s = 0.0 if entry is None else self._ttl_s(entry)
         if entry is None or ttl_s <= 0:
-            await self._tell()
+            if lease is not None and lease.held and lease.followers:
+                await lease.publish()
+                await asyncio.sleep(tiers.timings.beat_s)
             return
-        sealed = self._ask.sealer.encrypt(self._ask.key, entry)
-        with self._means.tolerate_tier_down():
-            await self._share(sealed, ttl_s)
-        if self._means.archive is not None:
-            with self._means.tolerate_tier_down():
-                await self._means.archive.put(self._ask.key, sealed, ttl_s)
+        sealed = self._lookup.encryptor.encrypt(self._lookup.key, entry)
+        with tiers.tolerate_tier_down():
+            await self._store_shared(sealed, ttl_s)
+        if tiers.archive is not None:
+            with tiers.tolerate_tier_down():
+                await tiers.archive.put(self._lookup.key, sealed, ttl_s)
 
-    async def _tell(self) -> None:
-        """Give an answer that is not kept to those who follow now."""
-        if self.lead is not None and self.lead.held and self.lead.followers:
-            await self.lead.publish()
-            await asyncio.sleep(self._means.pace.beat_s)
-
-    async def _share(self, sealed: bytes, ttl_s: float) -> None:
-        shared, key = self._means.shared, self._ask.key
-        if shared is not None and (self.lead is None or self._place != key):
+    async def _store_shared(self, sealed: bytes, ttl_s: float) -> None:
+        shared, key, lease = self._tiers.shared, self._lookup.key, self.lease
+        if shared is not None and (lease is None or self._lease_key != key):
             await shared.put(key, sealed, ttl_s)
-        if self.lead is not None and self.lead.held:
-            await self.lead.store(sealed, ttl_s if self._place == key else min(ttl_s, _RENEWED_S))
+        if lease is not None and lease.held:
+            await lease.store(sealed, ttl_s if self._lease_key == key else min(ttl_s, _REFRESHED_S))
 
-    def _land(self, entry: Entry, source: Source) -> None:
-        self._landed(decode(entry.body), entry, source)
-
-    def _landed(self, completion: Completion, entry: Entry | None, source: Source) -> None:
+    def _complete(self, completion: Completion, entry: Entry | None, source: Source) -> None:
         self._flight.complete(completion, entry, source)
-        self._means.counts[source] += 1
+        self._tiers.counts[source] += 1
+        if entry is not None:  # in memory before any waiter runs
+            self._tiers.rules.store_local(self._lookup, entry)
 
-    def _opened(self, sealed: bytes) -> Entry | None:
-        entry = self._ask.sealer.decrypt(self._ask.key, sealed)
-        self._means.counts["unopenable"] += entry is None
+    def _decrypt(self, sealed: bytes) -> Entry | None:
+        entry = self._lookup.encryptor.decrypt(self._lookup.key, sealed)
+        self._tiers.counts["unopenable"] += entry is None
         return entry
 
     def _ttl_s(self, entry: Entry) -> float:
-        return entry.created + entry.lives.error - self._means.clock.wall()
+        return entry.created + entry.lives.error - self._tiers.clock.wall()
 
 
 def refresh_lease_key(key: bytes) -> bytes:
-    """Where the claim on an answer is that is kept, but to be computed anew."""
+    """The key of the lease to refresh an entry that stays under `key` meanwhile."""
     return hashlib.blake2b(key, digest_size=KEY_BYTES, person=b"renewal").digest()
 
 
-async def _unlook(look: "asyncio.Task[Found]", shared: SharedTier, place: bytes) -> None:
-    found = await look
-    if isinstance(found, LeaseAcquired):
-        await shared.release(place, found.token)
+async def _release_acquired(
+    look: "asyncio.Task[LookResult]", shared: SharedTier, key: bytes
+) -> None:
+    result = await look
+    if isinstance(result, LeaseAcquired):
+        await shared.release(key, result.token)

@@ -1,7 +1,7 @@
-"""The embedded shared tier: sealed answers and claims in the memory of one process.
+"""The embedded shared tier (L2): encrypted entries and compute leases in one process's memory.
 
-In: keys and sealed bytes, on one event loop. Out: the same bytes, or a claim, or news of somebody
-else's flight. It has no idea what it keeps, and nobody else's process to talk to.
+In: keys and encrypted bytes, on one event loop. Out: the same bytes, a lease, or frames of another
+replica's computation. It knows neither what the bytes are nor other processes.
 """
 
 from collections import Counter
@@ -13,58 +13,58 @@ from deployments.cache.single_flight.compute_leases import GONE, ComputeLeases
 from deployments.cache.tiers.sieve import Sieve
 from deployments.contracts.cache import FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
-ENTRY_BYTES = 480  # what keeping one answer costs beside it: objects, key, its place in the sieve
+ENTRY_BYTES = 480  # overhead of one entry: objects, key, its node in the SIEVE queue
 LOGS_SHARE = 4  # all logs together take at most 1/LOGS_SHARE of `max_bytes`, and come on top
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _StoredEntry:
     sealed: bytes
-    until: float
-    token: int  # of the flight that stored it; 0: none did
+    expires: float
+    token: int  # of the lease that stored it; 0: stored without one
 
 
 class InMemorySharedTier:
-    """A SharedTier that never raises TierDown.
+    """A SharedTier that never raises TierUnavailable.
 
-    The answers take at most `max_bytes`, their overhead included. A follower that is told `stored`
-    gets the answer and no more frames. Leases and lives are by `clock`, waiting is in real time.
+    The entries take at most `max_bytes`, their overhead included. A follower that gets `stored`
+    gets the entry and no more frames. Leases and lifetimes are by `clock`, waiting is in real time.
     """
 
     def __init__(self, max_bytes: int, clock: Clock) -> None:
         self._clock = clock
-        self._kept: Sieve[bytes, _Kept] = Sieve(max_bytes)
-        self._claims = ComputeLeases(clock, max_bytes // LOGS_SHARE)
+        self._entries: Sieve[bytes, _StoredEntry] = Sieve(max_bytes)
+        self._leases = ComputeLeases(clock, max_bytes // LOGS_SHARE)
         self._counts: Counter[str] = Counter()
 
     async def get(self, key: bytes) -> bytes | None:
-        kept = self._fresh(key)
-        self._counts["hits" if kept else "misses"] += 1
-        return kept.sealed if kept else None
+        entry = self._get_unexpired(key)
+        self._counts["hits" if entry else "misses"] += 1
+        return entry.sealed if entry else None
 
     async def put(self, key: bytes, sealed: bytes, ttl_s: float) -> None:
-        """Living claims on `key` go on."""
-        self._keep(key, sealed, ttl_s, 0)
+        """A lease on `key` goes on."""
+        self._put(key, sealed, ttl_s, 0)
 
     async def remove(self, key: bytes) -> None:
-        """Living claims on `key` go on."""
-        self._kept.remove(key)
+        """A lease on `key` goes on."""
+        self._entries.remove(key)
 
     async def close(self) -> None:
-        """Nothing is held but memory."""
+        """There is nothing to close but memory."""
 
     def figures(self) -> Mapping[str, int]:
         """As Tier.figures; also `hits`, `misses`, `fenced`, and `claims` and `log_bytes` now."""
         return {
-            "bytes": self._kept.bytes,
-            "entries": len(self._kept),
-            "evictions": self._kept.evictions,
+            "bytes": self._entries.bytes,
+            "entries": len(self._entries),
+            "evictions": self._entries.evictions,
             "errors": 0,
             "hits": self._counts["hits"],
             "misses": self._counts["misses"],
             "fenced": self._counts["fenced"],
-            "claims": len(self._claims),
-            "log_bytes": self._claims.log_bytes,
+            "claims": len(self._leases),
+            "log_bytes": self._leases.log_bytes,
         }
 
     async def get_or_lease(
@@ -73,50 +73,52 @@ class InMemorySharedTier:
         sealed = await self.get(key)
         if sealed is not None:
             return sealed
-        claim = self._claims.get(key)
-        if claim is not None:
-            return LeaseHeldElsewhere(claim.token)
-        return LeaseAcquired(self._claims.open(key, lease_s).token) if lease_s > 0 else None
+        lease = self._leases.get(key)
+        if lease is not None:
+            return LeaseHeldElsewhere(lease.token)
+        return LeaseAcquired(self._leases.open(key, lease_s).token) if lease_s > 0 else None
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
-        claim = self._claims.get(key, token)
-        if claim is None:
+        lease = self._leases.get(key, token)
+        if lease is None:
             return -1
-        self._claims.renew(key, claim, lease_s)
-        self._claims.add(claim, frames)
-        return claim.followers.count(self._clock.monotonic())
+        self._leases.renew(key, lease, lease_s)
+        self._leases.add(lease, frames)
+        return lease.followers.count(self._clock.monotonic())
 
     async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
-        claim = self._claims.get(key, token)
-        if claim is not None:
-            return await self._claims.follow(key, claim, seen, wait_s)
-        kept = self._fresh(key)
-        return FollowResult("stored", (), kept.sealed) if kept and kept.token == token else GONE
+        lease = self._leases.get(key, token)
+        if lease is not None:
+            return await self._leases.follow(key, lease, seen, wait_s)
+        entry = self._get_unexpired(key)
+        if entry is None or entry.token != token:
+            return GONE
+        return FollowResult("stored", (), entry.sealed)
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
-        claim = self._claims.get(key, token)
-        if claim is None:
+        lease = self._leases.get(key, token)
+        if lease is None:
             self._counts["fenced"] += 1
             return False
-        self._keep(key, sealed, ttl_s, token)
-        self._claims.end(key, claim, FollowResult("stored", (), sealed))
+        self._put(key, sealed, ttl_s, token)
+        self._leases.end(key, lease, FollowResult("stored", (), sealed))
         return True
 
     async def release(self, key: bytes, token: int) -> None:
-        claim = self._claims.get(key, token)
-        if claim is not None:
-            self._claims.end(key, claim, GONE)
+        lease = self._leases.get(key, token)
+        if lease is not None:
+            self._leases.end(key, lease, GONE)
 
-    def _fresh(self, key: bytes) -> _Kept | None:
-        kept = self._kept.get(key)
-        if kept is not None and kept.until <= self._clock.monotonic():
-            self._kept.remove(key)
+    def _get_unexpired(self, key: bytes) -> _StoredEntry | None:
+        entry = self._entries.get(key)
+        if entry is not None and entry.expires <= self._clock.monotonic():
+            self._entries.remove(key)
             return None
-        return kept
+        return entry
 
-    def _keep(self, key: bytes, sealed: bytes, ttl_s: float, token: int) -> None:
+    def _put(self, key: bytes, sealed: bytes, ttl_s: float, token: int) -> None:
         if ttl_s <= 0:
-            self._kept.remove(key)
+            self._entries.remove(key)
             return
-        kept = _Kept(sealed, self._clock.monotonic() + ttl_s, token)
-        self._kept.put(key, kept, len(sealed) + ENTRY_BYTES)
+        entry = _StoredEntry(sealed, self._clock.monotonic() + ttl_s, token)
+        self._entries.put(key, entry, len(sealed) + ENTRY_BYTES)

@@ -1,12 +1,13 @@
-"""The shared tier in Redis: answers, claims, and the logs of streams that replicas follow.
+"""The shared tier (L2) in Redis: entries, leases, and the logs of streams that replicas follow.
 
-In: keys and sealed bytes. Out: the same, or TierDown after `timeout_s` at the latest, and after a
-few of those at once, for a while. Everything expires, and Redis may evict any key at any moment:
-what is lost is computed again. Every step is one script, so no two replicas see half of it.
+In: keys and encrypted bytes. Out: the same, or TierUnavailable after at most `timeout_s`; after a
+few of those the circuit breaker raises it at once. Everything expires, and Redis may evict any key
+at any moment: what is lost is computed again. Every step is one script, so no two replicas see half
+of it.
 
-Followers ask again every few milliseconds instead of subscribing: a subscription is a second
-connection that may be lost alone, and tells nothing of what was said before it or while it was
-down, so one would have to ask again all the same.
+Followers poll every few milliseconds instead of subscribing: a subscription is a second connection
+that may be lost alone, and does not deliver what was published before it or while it was down, so a
+follower would have to poll all the same.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from cluster.resilience.breaker import CircuitBreaker
 from cluster.runtime.clock import Clock
-from deployments.cache.tiers.breaker import ConsecutiveFailureBreaker
 from deployments.contracts.cache import (
     FollowResult,
     LeaseAcquired,
@@ -31,11 +32,11 @@ from deployments.contracts.cache import (
     TierUnavailable,
 )
 
-LARGEST_BYTES = 8 * 2**20  # of an answer, and of the frames published at once
+LARGEST_BYTES = 8 * 2**20  # of an entry, and of the frames published at once
 LONGEST_TTL_S = 30 * 86400.0
 FOLLOWING_S = 5.0
 FIRST_POLL_S, LONGEST_POLL_S = 0.004, 0.032
-BYTES_PER_S = 50e6  # what large values are given time for
+BYTES_PER_S = 50e6  # the rate for which large values get more time
 
 _T = TypeVar("_T")
 _Names = tuple[str, str, str]
@@ -52,10 +53,10 @@ _FOLLOW, _FINISH = _Script("follow"), _Script("finish")
 
 
 class RedisTier:
-    """A SharedTier. `timeout_s` bounds every call from waiting for a connection to the answer's
-    end, but for `follow`, whose every look it bounds; sending large values gets longer.
+    """A SharedTier. `timeout_s` bounds every call from waiting for a connection to the end of the
+    reply; of `follow` it bounds each poll. Large values get more time.
 
-    What is larger than LARGEST_BYTES is not put, and no life is longer than LONGEST_TTL_S.
+    A value larger than LARGEST_BYTES is not put, and no lifetime is longer than LONGEST_TTL_S.
     """
 
     def __init__(
@@ -79,8 +80,8 @@ class RedisTier:
         self._clock = clock
         self._prefix = prefix
         self._timeout_s = timeout_s
-        self._breaker = ConsecutiveFailureBreaker(clock)
-        self._asker = uuid.uuid4().hex
+        self._breaker = CircuitBreaker.for_consecutive_failures(clock)
+        self._follower_id = uuid.uuid4().hex
         self._counts = {"errors": 0, "refused": 0, "too_large": 0}
 
     async def get(self, key: bytes) -> bytes | None:
@@ -89,8 +90,8 @@ class RedisTier:
 
     async def put(self, key: bytes, sealed: bytes, ttl_s: float) -> None:
         if ttl_s > 0 and self._fits(len(sealed)):
-            name, life_ms = self._names(key)[0], _milliseconds(ttl_s)
-            await self._bounded(lambda: self._redis.set(name, sealed, px=life_ms), len(sealed))
+            name, ttl_ms = self._names(key)[0], _milliseconds(ttl_s)
+            await self._bounded(lambda: self._redis.set(name, sealed, px=ttl_ms), len(sealed))
 
     async def remove(self, key: bytes) -> None:
         name = self._names(key)[0]
@@ -100,7 +101,7 @@ class RedisTier:
         await self._redis.aclose()
 
     def figures(self) -> Mapping[str, int]:
-        """As in the contract; Redis alone knows what it holds and evicts. `refused` were not tried
+        """As in the contract; only Redis knows what it holds and evicts. `refused` were not tried
         because Redis was down, `too_large` not put."""
         return {"bytes": -1, "entries": -1, "evictions": 0, **self._counts}
 
@@ -108,15 +109,15 @@ class RedisTier:
         self, key: bytes, lease_s: float
     ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
         lease_ms = _milliseconds(lease_s) if lease_s > 0 else 0
-        found = await self._run(_LOOK, key, lease_ms)
-        if not isinstance(found, list):
-            return found
-        claimed, token = found
-        return LeaseAcquired(token) if claimed else LeaseHeldElsewhere(token)
+        reply = await self._run(_LOOK, key, lease_ms)
+        if not isinstance(reply, list):
+            return reply
+        acquired, token = reply
+        return LeaseAcquired(token) if acquired else LeaseHeldElsewhere(token)
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
-        """As in the contract. After a TierDown nobody knows whether the frames came in: publish no
-        more of them. So many that they are too large lose the claim."""
+        """As in the contract. After TierUnavailable it is unknown whether the frames arrived:
+        publish no more of them. Frames that are too large together end the lease."""
         size = sum(map(len, frames))
         if not self._fits(size):
             return -1
@@ -125,18 +126,18 @@ class RedisTier:
 
     async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
         until = self._clock.monotonic() + wait_s
-        arguments = (token, seen, self._asker, _milliseconds(FOLLOWING_S))
+        arguments = (token, seen, self._follower_id, _milliseconds(FOLLOWING_S))
         pause_s = FIRST_POLL_S
         while True:
             state, *rest = await self._run(_FOLLOW, key, *arguments)
             left_s = until - self._clock.monotonic()
             if rest or state == b"gone" or left_s <= 0:
-                return _progress(state, rest)
+                return _follow_result(state, rest)
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, LONGEST_POLL_S)
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
-        """As in the contract; what is too large, or already too old, only ends the claim."""
+        """As in the contract; an entry that is too large, or has expired, only ends the lease."""
         if ttl_s <= 0 or not self._fits(len(sealed)):
             await self.release(key, token)
             return False
@@ -157,12 +158,13 @@ class RedisTier:
             return await self._redis.eval(script.text, len(names), *names, *arguments)
 
     async def _bounded(self, call: Callable[[], Awaitable[_T]], size: int = 0) -> _T:
-        """What the call gives within the time. Raises TierDown, also for calls not made at all.
+        """The reply within the time. Raises TierUnavailable, also in place of a call while the
+        breaker is open.
 
-        A refusal, such as that its memory is full, is the word of a Redis that is well.
+        An error reply, such as that its memory is full, shows that Redis itself works.
         """
         self._counts["refused"] += not self._breaker.ready
-        with self._breaker.call():
+        with self._breaker.guard(TierUnavailable):
             outcome = await self._outcome(call, self._timeout_s + size / BYTES_PER_S)
         if isinstance(outcome, ResponseError):
             raise TierUnavailable(type(outcome).__name__)
@@ -187,7 +189,7 @@ class RedisTier:
         return False
 
     def _names(self, key: bytes) -> _Names:
-        """Answer, flight and followers, in one slot of a cluster; hex, for a key may hold a `}`."""
+        """Entry, lease and followers, in one slot of a cluster; hex, as a key may contain a `}`."""
         stem = f"{self._prefix}{{{key.hex()}}}"
         return f"{stem}:answer", f"{stem}:flight", f"{stem}:followers"
 
@@ -196,7 +198,7 @@ def _milliseconds(seconds: float) -> int:
     return max(1, math.ceil(1000 * min(seconds, LONGEST_TTL_S)))
 
 
-def _progress(state: bytes, rest: Sequence[bytes]) -> FollowResult:
+def _follow_result(state: bytes, rest: Sequence[bytes]) -> FollowResult:
     if state == b"stored":
         return FollowResult("stored", sealed=rest[0])
     return FollowResult("gone" if state == b"gone" else "running", tuple(rest))

@@ -1,6 +1,6 @@
-"""Which shard a key lives on, and which one takes a call when that one is overloaded.
+"""The home shard of a key, and the shard that takes a call while the home is overloaded.
 
-In: keys, and the calls that are in flight from this process. Out: shard numbers. Knows no shards.
+In: keys, and the calls that are in flight from this process. Out: shard indexes. Knows no shards.
 """
 
 import math
@@ -11,26 +11,27 @@ import mmh3
 
 
 def preference_list(key: bytes, names: Sequence[str]) -> list[int]:
-    """The numbers of the shards, the key's home first.
+    """The indexes of the shards, the key's home first.
 
-    Rendezvous hashing (Thaler and Ravishankar, 1998): every shard draws a number for the key, and
-    the highest wins. Another shard takes over only the keys for which it draws the highest number,
-    1/(N+1) of all; a shard's keys scatter over the others when it goes.
+    Rendezvous hashing (Thaler and Ravishankar, 1998): every shard has a score for the key, and the
+    highest wins. An added shard takes over only the keys for which it scores highest, 1/(N+1) of
+    all; the keys of a removed shard scatter over the others.
     """
-    drawn = _drawn(key, names)
-    return sorted(range(len(names)), key=drawn.__getitem__, reverse=True)
+    scores = _scores(key, names)
+    return sorted(range(len(names)), key=scores.__getitem__, reverse=True)
 
 
-def _drawn(key: bytes, names: Sequence[str]) -> list[int]:
+def _scores(key: bytes, names: Sequence[str]) -> list[int]:
     return [mmh3.mmh3_x64_128_uintdigest(name.encode() + b"\0" + key) for name in names]
 
 
 class ShardSelector:
     """Consistent placement with bounded load (Mirrokni, Thorup and Zadimoghaddam, 2018).
 
-    A shard may take another call while it has fewer than `slack` times the mean of the calls in
-    flight, this one included and rounded up; and always while it has fewer than `spare`, because a
-    call elsewhere finds little, and a few calls overload nobody. Some shard always may.
+    A shard has capacity for another call while it has fewer than `slack` times the mean of the
+    calls in flight, this one included and rounded up; and always while it has fewer than `spare`,
+    because a call to another shard finds little, and a few calls overload no shard. Some shard
+    always has capacity.
     """
 
     def __init__(self, names: Sequence[str], slack: float = 1.25, spare: int = 32) -> None:
@@ -46,16 +47,16 @@ class ShardSelector:
         return tuple(self._calls)
 
     def home(self, key: bytes) -> int:
-        drawn = _drawn(key, self._names)
-        return drawn.index(max(drawn))
+        scores = _scores(key, self._names)
+        return scores.index(max(scores))
 
-    def has_capacity(self, key: bytes) -> Iterator[int]:
-        """The key's home if it may take a call; else, in the key's order, all that may."""
+    def with_capacity(self, key: bytes) -> Iterator[int]:
+        """The key's home if it has capacity; else the others that have, in the key's order."""
         home, *others = preference_list(key, self._names)
-        if self._has_room(home):
+        if self._has_capacity(home):
             yield home
             return
-        yield from filter(self._has_room, others)
+        yield from filter(self._has_capacity, others)
 
     @contextmanager
     def call(self, shard: int) -> Iterator[None]:
@@ -66,6 +67,6 @@ class ShardSelector:
         finally:
             self._calls[shard] -= 1
 
-    def _has_room(self, shard: int) -> bool:
-        most = math.ceil(self._slack * (sum(self._calls) + 1) / len(self._calls))
-        return self._calls[shard] < max(self._spare, most)
+    def _has_capacity(self, shard: int) -> bool:
+        limit = math.ceil(self._slack * (sum(self._calls) + 1) / len(self._calls))
+        return self._calls[shard] < max(self._spare, limit)

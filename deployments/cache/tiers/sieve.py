@@ -1,11 +1,11 @@
-"""SIEVE: which of the kept things goes when room is needed (Zhang et al., NSDI'24).
+"""SIEVE: which entry is evicted when room is needed (Zhang et al., NSDI'24).
 
-In: things with their weight in bytes, and each use of one. Out: what is given up. A hand moves from
-the oldest thing to the newest and round again: one that was used since the hand last passed loses
-its mark and stays, the first without a mark goes. Nothing moves on a hit, so a hit costs one store,
-and what is asked for once is gone after one round.
+In: entries with their weight in bytes, and each use of one. Out: the entry to evict. A hand moves
+from the oldest entry to the newest and round again: one that was used since the hand last passed
+loses its mark and stays, the first without a mark is evicted. Nothing moves on a hit, so a hit
+costs one store, and an entry that is used once is evicted after one round.
 
-Every operation takes constant time, amortised: each step of the hand takes back the mark of a hit.
+Every operation takes amortised constant time: each step of the hand removes the mark of a hit.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar
 
 
 class Slot:
-    """A place in a queue. Its neighbours are None at the ends, and while it is in no queue."""
+    """A node of a queue. Its neighbours are None at the ends, and while it is in no queue."""
 
     __slots__ = ("newer", "older", "visited")
 
@@ -29,30 +29,26 @@ S = TypeVar("S", bound=Slot)
 class FifoQueue(Generic[S]):
     """Slots in the order of their arrival, and the hand."""
 
-    __slots__ = ("_hand", "_newest", "_oldest")
+    __slots__ = ("_hand", "_newest", "oldest")
 
     def __init__(self) -> None:
         self._newest: S | None = None
-        self._oldest: S | None = None
+        self.oldest: S | None = None
         self._hand: S | None = None
 
     def __iter__(self) -> Iterator[S]:
-        """From the oldest on; the slot just given may be dropped meanwhile."""
-        slot = self._oldest
+        """From the oldest on; the slot that was just yielded may be removed meanwhile."""
+        slot = self.oldest
         while slot is not None:
             newer = slot.newer
             yield slot
             slot = newer
 
-    @property
-    def oldest(self) -> S | None:
-        return self._oldest
-
     def add(self, slot: S) -> None:
         """Put a slot that is in no queue at the newest end."""
         slot.older = self._newest
         if self._newest is None:
-            self._oldest = slot
+            self.oldest = slot
         else:
             self._newest.newer = slot
         self._newest = slot
@@ -67,19 +63,19 @@ class FifoQueue(Generic[S]):
         else:
             newer.older = older
         if older is None:
-            self._oldest = newer
+            self.oldest = newer
         else:
             older.newer = newer
         slot.newer = slot.older = None
 
     def victim(self) -> S:
-        """The slot to give up next, still in the queue. Raises LookupError if there is none."""
-        slot = self._hand or self._oldest
+        """The slot to evict next, still in the queue. Raises LookupError if there is none."""
+        slot = self._hand or self.oldest
         if slot is None:
-            raise LookupError("an empty queue has nothing to give up")
+            raise LookupError("an empty queue has nothing to evict")
         while slot.visited:
             slot.visited = False
-            slot = slot.newer or self._oldest or slot
+            slot = slot.newer or self.oldest or slot
         self._hand = slot
         return slot
 
@@ -99,9 +95,9 @@ class _SieveNode(Slot, Generic[K, V]):
 
 
 class Sieve(Generic[K, V]):
-    """A mapping that holds at most `max_bytes` of the weights it is told; not for several threads.
+    """A mapping whose weights add up to at most `max_bytes`; not for several threads.
 
-    `bytes` is what it holds, `evictions` how many it gave up for others since the start.
+    `bytes` is the sum of the weights, `evictions` how many entries were evicted since the start.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -121,7 +117,7 @@ class Sieve(Generic[K, V]):
         return iter(self._items)
 
     def get(self, key: K) -> V | None:
-        """What was put, and mark it as used."""
+        """The value, which is marked as used."""
         item = self._items.get(key)
         if item is None:
             return None
@@ -129,8 +125,8 @@ class Sieve(Generic[K, V]):
         return item.value
 
     def put(self, key: K, value: V, weight: int) -> bool:
-        """Keep `value`, in place of any other under `key`; False, and nothing is kept under `key`,
-        when it alone is heavier than the whole. Raises ValueError for a weight below 1.
+        """Store `value` in place of any other under `key`; False, and nothing is under `key`, if it
+        alone is heavier than `max_bytes`. Raises ValueError for a weight below 1.
         """
         if weight < 1:
             raise ValueError("a weight is at least 1 byte")
@@ -146,7 +142,7 @@ class Sieve(Generic[K, V]):
         return True
 
     def remove(self, key: K) -> V | None:
-        """Forget `key`; returns what was kept under it."""
+        """Remove and return the value under `key`."""
         item = self._items.get(key)
         if item is None:
             return None
@@ -154,7 +150,7 @@ class Sieve(Generic[K, V]):
         return item.value
 
     def clear(self) -> None:
-        """Forget everything; counts of the past stay."""
+        """Remove everything; counts of the past stay."""
         for item in self._queue:
             self._drop(item)
         self._items = {}  # an emptied dict keeps its size

@@ -1,7 +1,7 @@
-"""One request on its way through a Serve handle: an answer, or a stream's first item.
+"""One request on its way through a Serve handle: its result, or a stream's first item.
 
-Flows in: a response that Serve has begun to assign. Flows out: its answer within the deadline, with
-Ray's failures as problems; the replica's own problems come as answers and are raised here.
+Flows in: a response that Serve has begun to assign. Flows out: its result within the deadline, with
+Ray's failures as problems; a replica returns its own problems, which are raised here.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from cluster.runtime.problems import DeadlineExceeded, Problem
 
 T = TypeVar("T")
 _REASON_CHARS = 500
-REMOTE = (RayError, RayServeException, RpcError, RuntimeError)
+REMOTE_ERRORS = (RayError, RayServeException, RpcError, RuntimeError)
 
 logger = logging.getLogger("mobula.ingress")
 
 
 class _PendingCall:
-    """What cluster/resilience/liveness_monitor.py looks at."""
+    """Implements `MonitoredAttempt` (cluster/resilience/liveness_monitor.py)."""
 
     __slots__ = (
         "_given_up",
@@ -49,7 +49,7 @@ class _PendingCall:
         sent_at: float,
         patience_s: float | None = None,
     ) -> None:
-        """`patience_s` is how long anybody waits for a replica to take it (None: `timeout_s`)."""
+        """`patience_s` bounds the wait for a replica that accepts it (None: `timeout_s`)."""
         self.response = response
         self.call = call
         self.timeout_s = timeout_s
@@ -63,8 +63,8 @@ class _PendingCall:
 
     @property
     def accepted(self) -> bool:
-        """Serve says so nowhere else: what it assigns is done once a replica has accepted. Over
-        gRPC, an answer that comes in one piece brings its acceptance along.
+        """Whether a replica has accepted: Serve shows that only by its assignment, which is then
+        done. Over gRPC, a result in one piece brings its acceptance along.
         """
         return bool(self.response._replica_result_future.done())
 
@@ -73,17 +73,18 @@ class _PendingCall:
         self.cancel()
 
     def cancel(self) -> None:
-        """Serve's own `cancel` ends a call that a replica has accepted only once it was fetched,
-        which is a turn of the loop later; until then the call would run on."""
+        """Serve's own `cancel` ends an accepted call only once its result was fetched, which is a
+        turn of the loop later; until then the call would run on."""
         response = self.response
         response.cancel()
-        sent = response._replica_result_future
-        fetched = response._replica_result is not None
-        if not fetched and sent.done() and not sent.cancelled() and sent.exception() is None:
-            sent.result().cancel()
+        assigned = response._replica_result_future
+        if response._replica_result is not None or not assigned.done():
+            return
+        if not assigned.cancelled() and assigned.exception() is None:
+            assigned.result().cancel()
 
     def problem(self, error: BaseException) -> Problem:
-        """What stands behind an error, which is logged; raises it where it is not Ray's."""
+        """The problem behind an error, which is logged; raises the error where it is not Ray's."""
         problem = self._given_up or from_ray(error, self._model)
         if problem.status >= 500:
             reason = f"{type(error).__name__}: {error}"[:_REASON_CHARS]
@@ -104,7 +105,7 @@ class _PendingCall:
 
 
 class UnaryAttempt(_PendingCall, Generic[T]):
-    """An answer in one piece."""
+    """A result in one piece."""
 
     __slots__ = ()
     lasts = tells = False
@@ -113,18 +114,18 @@ class UnaryAttempt(_PendingCall, Generic[T]):
     async def answer(self) -> T:
         try:
             async with asyncio.timeout(self.timeout_s):
-                answer = await self.response
+                result = await self.response
         except TimeoutError:
             raise self.late() from None
-        except REMOTE as error:
+        except REMOTE_ERRORS as error:
             raise self.problem(error) from None
-        if isinstance(answer, Problem):
-            raise answer
-        return answer
+        if isinstance(result, Problem):
+            raise result
+        return result
 
 
 class StreamAttempt(_PendingCall, Generic[T]):
-    """A stream: its answer is itself, and the first item (None: it ended without one)."""
+    """A stream: its result is itself, and the first item (None: it ended without one)."""
 
     __slots__ = ("ended",)
     lasts = tells = True
@@ -137,7 +138,7 @@ class StreamAttempt(_PendingCall, Generic[T]):
                 first = await anext(self.response, None)
         except TimeoutError:
             raise self.late() from None
-        except REMOTE as error:
+        except REMOTE_ERRORS as error:
             raise self.problem(error) from None
         if isinstance(first, Problem):
             raise first

@@ -1,76 +1,121 @@
-"""The far sides of an ingress replica's handles and servers: models, limits, the shared cache.
+"""The backends of an ingress replica: models, embedders, the limiter's authority, the shared cache.
 
-In: handles and settings. Out: what the ingress knows them as.
+In: Serve handles, Redis, settings. Out: one client for each, connected before the first request.
 """
 
+import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from cluster.balancing.replica_set import replica_set
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
 from cluster.runtime.settings import Settings
 from deployments.cache.tiers.redis import RedisTier
-from deployments.clients.serve.cache_client import RemoteCache
-from deployments.clients.serve.embedder_client import RemoteEmbedder
-from deployments.clients.serve.limiter_client import RemoteAuthority
-from deployments.clients.serve.model_client import RemoteModel
-from deployments.clients.serve.readiness import wait_for_models
-from deployments.ingress.config import IngressConfig
+from deployments.clients.serve.cache_client import CacheClient
+from deployments.clients.serve.limiter_client import LimiterClient
+from deployments.clients.serve.model_client import EmbedderClient, ModelClient
+from deployments.contracts.generation import ModelCard
 from deployments.limiter.authority.redis import RedisAuthority
 
-# How long a request waits for the limits' authority before that counts as away. A Redis that hangs
-# must not be felt; our own replica is watched by Serve, and slow only while it starts.
-_PATIENCE_S = {RedisAuthority: 0.1, RemoteAuthority: 0.8}
-_ANSWERS_S = 0.1  # the same for kept answers: a slower Redis costs a computation, not an answer
+# Seconds that a request waits for the authority before it counts as unavailable. A Redis that hangs
+# must not be felt; Serve watches the Limiter deployment, which is slow only while it starts.
+_PATIENCE_S = {RedisAuthority: 0.1, LimiterClient: 0.8}
+_CACHE_TIMEOUT_S = 0.1  # a slower Redis costs a computation, not a response
+_READINESS_S = 120.0
+_POLL_S = 0.5
 
 
 class ServeBackends:
-    """`limits` None: a Redis keeps them; no `shelves`: the shared cache is that Redis, or off."""
+    """`limiter` None: Redis is the authority. No `cache_shards`: the shared cache is Redis where
+    `cache_in_redis`, else off. `resilience` is by model id; the default is ResilienceSpec().
+    """
 
     def __init__(
         self,
         models: Mapping[str, DeploymentHandle],
         embedders: Mapping[str, DeploymentHandle],
-        limits: DeploymentHandle | None,
-        shelves: Sequence[DeploymentHandle],
-        config: IngressConfig,
+        limiter: DeploymentHandle | None,
+        cache_shards: Sequence[DeploymentHandle],
+        resilience: Mapping[str, ResilienceSpec],
         settings: Settings,
         clock: Clock,
+        *,
+        cache_in_redis: bool,
     ) -> None:
-        specs = defaultdict(ResilienceSpec, config.resilience)
+        specs = defaultdict(ResilienceSpec, resilience)
         self.models = {
-            id: RemoteModel(id, handle, replica_set(handle.deployment_name), specs[id], clock)
+            id: ModelClient(id, handle, replica_set(handle.deployment_name), specs[id], clock)
             for id, handle in models.items()
         }
         self.embedders = {
-            id: RemoteEmbedder(id, handle, replica_set(handle.deployment_name), specs[id], clock)
+            id: EmbedderClient(id, handle, replica_set(handle.deployment_name), specs[id], clock)
             for id, handle in embedders.items()
         }
-        self.authority: RemoteAuthority | RedisAuthority
-        self.shared: RemoteCache | RedisTier | None = None
+        self.authority: LimiterClient | RedisAuthority
+        self.shared: CacheClient | RedisTier | None = None
         redis = settings.redis_url.get_secret_value() if settings.redis_url else ""
-        if limits is not None:
-            self.authority = RemoteAuthority(limits, timeout_s=1.0)
+        if limiter is not None:
+            self.authority = LimiterClient(limiter, timeout_s=1.0)
         else:
             self.authority = RedisAuthority(redis)
-        if shelves:
-            self.shared = RemoteCache(shelves)
-        elif config.cache.redis:
-            self.shared = RedisTier(redis, clock, timeout_s=_ANSWERS_S)
+        if cache_shards:
+            self.shared = CacheClient(cache_shards)
+        elif cache_in_redis:
+            self.shared = RedisTier(redis, clock, timeout_s=_CACHE_TIMEOUT_S)
         self.patience_s = _PATIENCE_S[type(self.authority)]
 
     async def warm_up(self) -> None:
-        """Meet whoever is met before the first request."""
+        """Connect before the first request."""
         await self.authority.warm_up()
-        if isinstance(self.shared, RemoteCache):
+        if isinstance(self.shared, CacheClient):
             await self.shared.warm_up()
         await wait_for_models([*self.models.values(), *self.embedders.values()])
 
     async def close(self) -> None:
-        """What caches have to close themselves is not closed here."""
+        """The cache closes its own tiers."""
         with contextlib.suppress(OSError):
             await self.authority.close()
+
+
+class HasCard(Protocol):
+    async def card(self) -> ModelCard: ...
+
+
+async def wait_for_models(models: Iterable[HasCard], timeout_s: float = _READINESS_S) -> None:
+    """Wait for each model's first response, at most `timeout_s`, while other replicas serve.
+
+    A rollout that adds a model starts new ingress replicas beside old ones. A new one that joined
+    at once would not be ready until the new model has loaded, and a load balancer that polls
+    `/readyz` would have no target. A replica that starts alone, or after a crash, joins at once.
+    """
+    with contextlib.suppress(TimeoutError):
+        if await asyncio.to_thread(_other_replicas_serve):
+            async with asyncio.timeout(timeout_s):
+                await asyncio.gather(*(_wait_for_card(model) for model in models))
+
+
+def _other_replicas_serve() -> bool:
+    """Whether Serve counts a running replica of this deployment; this one does not run yet."""
+    try:
+        context = serve.get_replica_context()
+        app = serve.status().applications[context.app_name]
+        return app.deployments[context.deployment].replica_states.get("RUNNING", 0) > 0
+    except (RayError, RayServeException, KeyError):
+        return False
+
+
+async def _wait_for_card(model: HasCard) -> None:
+    while True:
+        with contextlib.suppress(Problem):
+            await model.card()
+            return
+        await asyncio.sleep(_POLL_S)

@@ -1,13 +1,13 @@
-"""The one caller of the `Cache-0` ... deployments' handles: a SharedTier on the far side of a hop.
+"""The client of the `Cache-0` ... deployments: a SharedTier behind Serve handles.
 
-In: a SharedTier's calls. Out: the replica's answer within its time, or TierDown. Which shard is
-asked is for deployments/cache/tiers/sharded.py to say.
+In: a SharedTier's calls. Out: the replica's result in time, or TierUnavailable. The shard is
+selected by deployments/cache/tiers/sharded.py.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -24,21 +24,21 @@ from deployments.contracts.cache import (
     TierUnavailable,
 )
 
-# Serve hands on what gRPC raises, and a RuntimeError for what it does not know.
-_REMOTE = (RayError, RayServeException, grpc.RpcError, RuntimeError)
+# Serve passes on gRPC's errors, and raises RuntimeError for those that it does not know.
+_REMOTE_ERRORS = (RayError, RayServeException, grpc.RpcError, RuntimeError)
 
 _CLOCK = SystemClock()
 
-# What a message may hold is RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH, by default 4 MiB.
-LONGEST = (4 << 20) - (64 << 10)
+# RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH bounds a message, by default 4 MiB.
+MAX_ENTRY_BYTES = (4 << 20) - (64 << 10)
 
 
-class RemoteShard:
+class CacheShardClient:
     """A SharedTier whose state is in the one replica behind `handle`.
 
     A handle's methods are made once: every `.options()` starts a metrics pusher and a long poll.
-    Serve looks for a replica without end, so each call has `timeout_s` and is cancelled after it.
-    A look that is cancelled may have claimed: the claim then ends with its lease.
+    Serve waits for a replica without end, so each call is cancelled after `timeout_s`. A cancelled
+    `get_or_lease` may hold the compute lease until that expires.
     """
 
     def __init__(self, handle: DeploymentHandle, timeout_s: float) -> None:
@@ -52,16 +52,15 @@ class RemoteShard:
             "follow",
             "store",
             "release",
-            "figures",
         )
         self._methods = {name: getattr(pickled, name) for name in names}
         self._check_health = handle.check_health
         self._timeout_s = timeout_s
         self._counts: Counter[str] = Counter()
 
-    async def warm_up(self, within_s: float) -> None:
+    async def warm_up(self, timeout_s: float) -> None:
         with contextlib.suppress(TierUnavailable):
-            await self._answer(self._check_health.remote, within_s)
+            await self._send(self._check_health.remote, timeout_s)
 
     async def get(self, key: bytes) -> bytes | None:
         return await self._call("get", key)
@@ -93,30 +92,26 @@ class RemoteShard:
         """Serve owns the handle."""
 
     def figures(self) -> Mapping[str, int]:
-        """What is known on this side."""
+        """Counted on this side."""
         return {"bytes": -1, "entries": -1, "evictions": -1, "errors": self._counts["errors"]}
 
-    async def held(self) -> Mapping[str, int]:
-        """As Shelf.figures, from the replica. Raises TierDown."""
-        return await self._call("figures")
-
     async def _call(self, name: str, *arguments: Any, wait_s: float = 0.0) -> Any:
-        call = self._methods[name].remote
-        return await self._answer(lambda: call(*arguments), self._timeout_s + wait_s)
+        method = self._methods[name].remote
+        return await self._send(lambda: method(*arguments), self._timeout_s + wait_s)
 
-    async def _answer(self, send: Callable[[], DeploymentResponse], within_s: float) -> Any:
+    async def _send(self, send: Callable[[], DeploymentResponse], timeout_s: float) -> Any:
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(timeout_s):
                 return await _or_cancel(send())
         except TimeoutError:
             self._counts["errors"] += 1
-            raise TierUnavailable(f"no answer in {within_s:g} s") from None
-        except _REMOTE as error:
+            raise TierUnavailable(f"no answer in {timeout_s:g} s") from None
+        except _REMOTE_ERRORS as error:
             self._counts["errors"] += 1
             raise TierUnavailable(type(error).__name__) from None
 
 
-class RemoteCache(ShardedTier):
+class CacheClient(ShardedTier):
     """The shards behind `handles`, in the order of their deployments' numbers."""
 
     def __init__(
@@ -125,19 +120,15 @@ class RemoteCache(ShardedTier):
         timeout_s: float = 0.25,
         *,
         clock: Clock = _CLOCK,
-        longest: int = LONGEST,
+        longest: int = MAX_ENTRY_BYTES,
     ) -> None:
-        """`timeout_s` is for each call, beside what a follower waits; `longest` is in bytes."""
-        self._remote = tuple(RemoteShard(handle, timeout_s) for handle in handles)
-        super().__init__(self._remote, clock, longest=longest)
+        """`timeout_s` bounds each call, plus a follower's wait; `longest` is in bytes."""
+        self._clients = tuple(CacheShardClient(handle, timeout_s) for handle in handles)
+        super().__init__(self._clients, clock, longest=longest)
 
-    async def warm_up(self, within_s: float = 30.0) -> None:
-        """Meet the replicas before the first request does; who is not up is met later."""
-        await asyncio.gather(*(shard.warm_up(within_s) for shard in self._remote))
-
-    async def held(self) -> Sequence[Mapping[str, int] | None]:
-        """Each replica's figures, as Shelf.figures; None for one that does not answer."""
-        return await asyncio.gather(*(_or_none(shard.held()) for shard in self._remote))
+    async def warm_up(self, timeout_s: float = 30.0) -> None:
+        """Connect before the first request; to replicas that are not up, later."""
+        await asyncio.gather(*(shard.warm_up(timeout_s) for shard in self._clients))
 
 
 async def _or_cancel(response: DeploymentResponse) -> Any:
@@ -146,10 +137,3 @@ async def _or_cancel(response: DeploymentResponse) -> Any:
     except asyncio.CancelledError:
         response.cancel()
         raise
-
-
-async def _or_none(asked: Awaitable[Mapping[str, int]]) -> Mapping[str, int] | None:
-    try:
-        return await asked
-    except TierUnavailable:
-        return None

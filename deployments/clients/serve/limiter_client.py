@@ -1,4 +1,4 @@
-"""The one caller of the Limiter deployment's handle: an Authority on the far side of a hop."""
+"""The client of the Limiter deployment: an `Authority` behind a Serve handle."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ from ray.serve.handle import DeploymentHandle
 from deployments.contracts.limits import AuthorityUnavailable, ExchangeResult, LeaseRequest
 
 
-class RemoteAuthority:
-    """`timeout_s` bounds one exchange; what is over, or lost on the way, is AuthorityDown."""
+class LimiterClient:
+    """`timeout_s` bounds one exchange; one that is late or lost raises AuthorityUnavailable."""
 
     def __init__(self, handle: DeploymentHandle, timeout_s: float = 0.5) -> None:
         pickled = handle.options(request_serialization="pickle", response_serialization="pickle")
@@ -21,19 +21,19 @@ class RemoteAuthority:
         self._check_health = handle.check_health
         self._timeout_s = timeout_s
 
-    async def warm_up(self, within_s: float = 30.0) -> None:
-        """Meet the replica before the first request does; without it, outage rules come first."""
+    async def warm_up(self, timeout_s: float = 30.0) -> None:
+        """Connect before the first request; without the replica, degraded mode decides first."""
         with contextlib.suppress(TimeoutError, RayError, RayServeException):
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(timeout_s):
                 await self._check_health.remote()
 
     async def close(self) -> None:
         """Serve owns the handle."""
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
-        response = self._exchange.remote(replica, epoch, ttl_s, tuple(asks))
+        response = self._exchange.remote(replica, epoch, ttl_s, tuple(requests))
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await response

@@ -1,8 +1,9 @@
-"""The one caller of Serve handles to models.
+"""The clients of model deployments: text generation and embeddings over Serve handles.
 
-Flows in: a GenerateRequest. Flows out: the replica's answer or chunks, within the deadline, with
-Ray's failures as problems; another replica's where one fails before anything was answered. Leaving
-a call in the middle cancels it on the replica, which says afterwards what it has used.
+Flows in: a GenerateRequest or an EmbedRequest. Flows out: a replica's response, chunks or vectors,
+within the deadline, with Ray's failures as problems. Another replica is tried where one fails
+before its first output. A caller that leaves cancels the call on the replica, which then reports
+what the call used.
 """
 
 import asyncio
@@ -15,43 +16,112 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.resilience.ray_errors import from_ray
+from cluster.resilience.resilient_call import CallStats, ResilientCaller
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import DeadlineExceeded, Problem
-from deployments.clients.serve.attempts import REMOTE, StreamAttempt, UnaryAttempt
-from deployments.clients.serve.served_client import PICKLED, ServedModelClient
+from deployments.clients.serve.attempts import REMOTE_ERRORS, StreamAttempt, UnaryAttempt
+from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import (
     Chunk,
     Completion,
     GenerateRequest,
+    ModelCard,
+    ModelLoad,
     SettleRequest,
     TokenUsage,
 )
 
-_PROCESS = uuid.uuid4().hex[:12]
-_numbers = itertools.count(1)
+# Our values are plain classes of importable modules: cloudpickle, Serve's default, is slower.
+PICKLED = {"request_serialization": "pickle", "response_serialization": "pickle"}
+
+_PROCESS_ID = uuid.uuid4().hex[:12]
+_call_numbers = itertools.count(1)
 _SETTLING_S = 10.0  # a replica answers within 5 s
 
 
-class RemoteModel(ServedModelClient):
-    """A ServedModel on the far side of a handle."""
+class ServedModelClient:
+    """What the clients of all kinds of model share.
+
+    Handles are made once: every `.options()` starts a metrics pusher and a long poll of its own.
+    `replicas` is the replica set of the handle's deployment.
+    """
 
     def __init__(
         self,
         model: str,
         handle: DeploymentHandle,
-        fleet: ReplicaSet,
+        replicas: ReplicaSet,
         spec: ResilienceSpec,
         clock: Clock,
     ) -> None:
-        super().__init__(model, handle, fleet, spec, clock)
+        self._model = model
+        self._card = handle.card
+        self._load = handle.load
+        self._calls = ResilientCaller(model, spec, replicas, clock)
+        self._now = clock.monotonic
+
+    async def card(self) -> ModelCard:
+        try:
+            return await self._card.remote()
+        except REMOTE_ERRORS as error:
+            raise from_ray(error, self._model) from None
+
+    async def load(self) -> ModelLoad:
+        try:
+            return await self._load.remote()
+        except REMOTE_ERRORS as error:
+            raise from_ray(error, self._model) from None
+
+    def figures(self) -> CallStats:
+        """The outcomes of this process's calls."""
+        return self._calls.figures()
+
+
+class EmbedderClient(ServedModelClient):
+    """Implements `ServedEmbedder`."""
+
+    def __init__(
+        self,
+        model: str,
+        handle: DeploymentHandle,
+        replicas: ReplicaSet,
+        spec: ResilienceSpec,
+        clock: Clock,
+    ) -> None:
+        super().__init__(model, handle, replicas, spec, clock)
+        self._embed = handle.options(**PICKLED).embed
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        def send(call: str, timeout_s: float) -> UnaryAttempt[Embeddings]:
+            sent = request
+            if call != request.request_id:  # a further attempt
+                sent = replace(request, request_id=call, timeout_s=timeout_s)
+            response = self._embed.remote(sent)
+            return UnaryAttempt(self._model, response, call, timeout_s, self._now())
+
+        return await self._calls.run(request.request_id, request.timeout_s, send)
+
+
+class ModelClient(ServedModelClient):
+    """Implements `ServedModel` and `SettlingModel`."""
+
+    def __init__(
+        self,
+        model: str,
+        handle: DeploymentHandle,
+        replicas: ReplicaSet,
+        spec: ResilienceSpec,
+        clock: Clock,
+    ) -> None:
+        super().__init__(model, handle, replicas, spec, clock)
         self._generate = handle.options(**PICKLED).generate
         self._stream = handle.options(stream=True, **PICKLED).stream
         self._settle = handle.options(**PICKLED).settle
 
-    def begin(self, request: GenerateRequest) -> "RemoteCall":
-        """A call that can be asked, when it was given up, what it has used."""
-        return RemoteCall(self, request)
+    def begin(self, request: GenerateRequest) -> "ServeModelCall":
+        """A call that reports its usage after it was abandoned."""
+        return ServeModelCall(self, request)
 
     async def generate(self, request: GenerateRequest) -> Completion:
         return await self.begin(request).generate()
@@ -60,46 +130,46 @@ class RemoteModel(ServedModelClient):
         return self.begin(request).stream()
 
 
-class RemoteCall:
-    """One call of a RemoteModel; a ModelCall."""
+class ServeModelCall:
+    """One call of a ModelClient; implements `ModelCall`."""
 
-    __slots__ = ("_attempts", "_id", "_model", "_request")
+    __slots__ = ("_attempts", "_client", "_id", "_request")
 
-    def __init__(self, model: RemoteModel, request: GenerateRequest) -> None:
-        self._model = model
+    def __init__(self, client: ModelClient, request: GenerateRequest) -> None:
+        self._client = client
         self._request = request
-        self._id = f"{_PROCESS}-{next(_numbers):x}"
+        self._id = f"{_PROCESS_ID}-{next(_call_numbers):x}"
         self._attempts: list[UnaryAttempt[Completion] | StreamAttempt[Chunk]] = []
 
     async def generate(self) -> Completion:
-        model, request = self._model, self._request
+        client, request = self._client, self._request
 
-        def send(call: str, left_s: float) -> UnaryAttempt[Completion]:
-            asked = _asked(request, call, left_s)
-            response = model._generate.remote(asked)
+        def send(call: str, timeout_s: float) -> UnaryAttempt[Completion]:
+            sent = _attempt_request(request, call, timeout_s)
+            response = client._generate.remote(sent)
             attempt: UnaryAttempt[Completion] = UnaryAttempt(
-                model._model, response, call, left_s, model._now(), asked.patience_s
+                client._model, response, call, timeout_s, client._now(), sent.patience_s
             )
             self._attempts.append(attempt)
             return attempt
 
-        return await model._calls.run(self._id, request.timeout_s, send)
+        return await client._calls.run(self._id, request.timeout_s, send)
 
     async def stream(self) -> AsyncGenerator[Chunk, None]:
-        model, request = self._model, self._request
+        client, request = self._client, self._request
 
-        def send(call: str, left_s: float) -> StreamAttempt[Chunk]:
-            asked = _asked(request, call, left_s)
-            response = model._stream.remote(asked)
+        def send(call: str, timeout_s: float) -> StreamAttempt[Chunk]:
+            sent = _attempt_request(request, call, timeout_s)
+            response = client._stream.remote(sent)
             attempt: StreamAttempt[Chunk] = StreamAttempt(
-                model._model, response, call, left_s, model._now(), asked.patience_s
+                client._model, response, call, timeout_s, client._now(), sent.patience_s
             )
             self._attempts.append(attempt)
             return attempt
 
-        attempt, first = await model._calls.run(self._id, request.timeout_s, send)
-        first_s = model._now() - attempt.sent_at
-        failed: Problem | None = None
+        attempt, first = await client._calls.run(self._id, request.timeout_s, send)
+        first_s = client._now() - attempt.sent_at
+        failure: Problem | None = None
         try:
             if first is not None:
                 yield first
@@ -108,39 +178,39 @@ class RemoteCall:
                     raise chunk
                 yield chunk
             attempt.ended = True
-        except REMOTE as error:
-            failed = attempt.problem(error)
-            raise failed from None
+        except REMOTE_ERRORS as error:
+            failure = attempt.problem(error)
+            raise failure from None
         except Problem as problem:
-            failed = problem
+            failure = problem
             raise
         finally:
-            if not attempt.ended and failed is None:
+            if not attempt.ended and failure is None:
                 attempt.cancel()
-            model._calls.attempts.stream_ended(attempt, failed, first_s)
+            client._calls.attempts.stream_ended(attempt, failure, first_s)
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
-        return self._settled() if self._attempts else None
+        return self._settle() if self._attempts else None
 
-    async def _settled(self) -> TokenUsage:
-        """What the attempt that got furthest has used: further ones were our own choice."""
-        found = [await self._usage(attempt) for attempt in self._attempts if attempt.replica]
-        return max(found, key=lambda usage: usage.completion_tokens, default=TokenUsage())
+    async def _settle(self) -> TokenUsage:
+        """The usage of the attempt that got furthest: further ones were this client's choice."""
+        usages = [await self._usage(attempt) for attempt in self._attempts if attempt.replica]
+        return max(usages, key=lambda usage: usage.completion_tokens, default=TokenUsage())
 
     async def _usage(self, attempt: UnaryAttempt[Completion] | StreamAttempt[Chunk]) -> TokenUsage:
-        model = self._model
-        response = model._settle.remote(SettleRequest(attempt.replica or "", attempt.call))
+        client = self._client
+        response = client._settle.remote(SettleRequest(attempt.replica or "", attempt.call))
         try:
             async with asyncio.timeout(_SETTLING_S):
-                found: TokenUsage = await response
-                return found
+                usage: TokenUsage = await response
+                return usage
         except TimeoutError:
             response.cancel()
-            raise DeadlineExceeded(model._model, _SETTLING_S) from None
-        except REMOTE as error:
-            raise from_ray(error, model._model) from None
+            raise DeadlineExceeded(client._model, _SETTLING_S) from None
+        except REMOTE_ERRORS as error:
+            raise from_ray(error, client._model) from None
 
 
-def _asked(request: GenerateRequest, call: str, left_s: float) -> GenerateRequest:
-    """The request as the attempt `call` sends it, when `left_s` is left."""
-    return replace(request.resent(request.request_id, request.model, left_s), call=call)
+def _attempt_request(request: GenerateRequest, call: str, timeout_s: float) -> GenerateRequest:
+    """The request as the attempt `call` sends it, with `timeout_s` until the deadline."""
+    return replace(request.resent(request.request_id, request.model, timeout_s), call=call)

@@ -1,8 +1,8 @@
-"""What Serve knows of this application's deployments, and what models say of their queues.
+"""Reports about this application: Serve's status, models' load, and all ingress replicas' figures.
 
-In: nothing but the cluster this runs in. Out: states and loads, within a time limit. Serve's
-controller may be away for seconds while another one starts; then the last that it said is kept.
-For reports, not requests.
+In: nothing but the cluster this runs in. Out: states, loads and figures, within a time limit.
+Serve's controller may be away for seconds while another one starts; then the last status stays.
+For reports, not for requests.
 """
 
 import asyncio
@@ -19,49 +19,50 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.runtime.background import create_detached_task
 from cluster.runtime.clock import Clock
-from deployments.clients.serve.ingress_peers import collect_answers
 from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import DeploymentState, ServeReplica, ServeSnapshot, State
 
-_AWAY = (RayError, RayServeException, TimeoutError, ValueError)  # ValueError: no such actor
+# ValueError: no such actor
+_UNAVAILABLE = (RayError, RayServeException, TimeoutError, ValueError)
 _STATES: Mapping[str, State] = {
     "RUNNING": "ready",
     "PENDING_MIGRATION": "ready",
     "STOPPING": "stopping",
     "STOPPED": "stopping",
 }
-_FRESH_S = 0.5  # those who ask at the same moment are told the same
+_MAX_AGE_S = 0.5  # callers within this time share one snapshot
 
 logger = logging.getLogger("mobula.ingress")
 
 
 class ServeStatusClient:
-    """An Overseer for the application that this replica is of; `timeout_s` is for each question."""
+    """Implements `DeploymentStatusSource` for the application that this replica is part of.
+
+    `timeout_s` bounds each query.
+    """
 
     def __init__(self, clock: Clock, timeout_s: float = 1.5) -> None:
         self.last_status: ServeSnapshot | None = None
         self._clock = clock
         self._timeout_s = timeout_s
-        self._asking: asyncio.Task[ServeSnapshot | None] | None = None
+        self._query: asyncio.Task[ServeSnapshot | None] | None = None
         self._controller: Any = None
         self._models: dict[str, DeploymentHandle] = {}
 
     async def status(self) -> ServeSnapshot | None:
-        """One question at a time: Ray asks on, for as long as the controller is away."""
-        if (
-            self.last_status is not None
-            and 0 <= self._clock.wall() - self.last_status.at < _FRESH_S
-        ):
-            return self.last_status
-        if self._asking is None or self._asking.done():
-            self._asking = create_detached_task(self._ask(), name="serve-states")
-        done, _ = await asyncio.wait((self._asking,), timeout=self._timeout_s)
+        """One query at a time: Ray retries for as long as the controller is away."""
+        last = self.last_status
+        if last is not None and 0 <= self._clock.wall() - last.at < _MAX_AGE_S:
+            return last
+        if self._query is None or self._query.done():
+            self._query = create_detached_task(self._query_status(), name="serve-status")
+        done, _ = await asyncio.wait((self._query,), timeout=self._timeout_s)
         return next(iter(done)).result() if done else None
 
-    async def _ask(self) -> ServeSnapshot | None:
+    async def _query_status(self) -> ServeSnapshot | None:
         try:
             details = await self._details()
-        except _AWAY as error:
+        except _UNAVAILABLE as error:
             logger.warning("Serve's controller does not answer: %s", type(error).__name__)
             return None
         self.last_status = parse_status(
@@ -77,8 +78,8 @@ class ServeStatusClient:
         return await self._controller.get_serve_instance_details.remote()
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
-        found = await asyncio.gather(*map(self._loads, deployments))
-        return dict(zip(deployments, found, strict=True))
+        loads = await asyncio.gather(*map(self._loads, deployments))
+        return dict(zip(deployments, loads, strict=True))
 
     async def _loads(self, deployment: str) -> Sequence[ModelLoad]:
         try:
@@ -86,27 +87,67 @@ class ServeStatusClient:
                 app = serve.get_replica_context().app_name
                 self._models[deployment] = serve.get_deployment_handle(deployment, app)
             return await collect_answers(self._models[deployment], self._timeout_s, "load")
-        except _AWAY:
+        except _UNAVAILABLE:
             return ()
 
 
+class IngressPeers:
+    """Fan-out to all ingress replicas of this application; `timeout_s` is for all together."""
+
+    def __init__(self, timeout_s: float = 2.0) -> None:
+        self._timeout_s = timeout_s
+        self._handle: DeploymentHandle | None = None  # made once, at the first call
+
+    async def ask(self, method: str, *arguments: Any) -> list[Any]:
+        """One result for each replica that answers in time; empty where none can be reached."""
+        try:
+            if self._handle is None:
+                context = serve.get_replica_context()
+                self._handle = serve.get_deployment_handle(context.deployment, context.app_name)
+            return await collect_answers(self._handle, self._timeout_s, method, *arguments)
+        except (RayError, RayServeException, TimeoutError) as error:
+            logger.warning("the other ingress replicas do not answer: %s", error)
+            return []
+
+
+async def collect_answers(
+    handle: DeploymentHandle, timeout_s: float, method: str, *arguments: Any
+) -> list[Any]:
+    """The results of `method` of every replica that answers in time.
+
+    Raises Ray's error where no replica can be reached. Serve's own `results_async` gives nothing at
+    all if one replica is late, and a report is most needed while a replica hangs.
+    """
+    broadcast = handle.broadcast(method, *arguments)
+    async with asyncio.timeout(timeout_s):
+        calls = await broadcast._fetch_replica_results_async()
+    tasks = [asyncio.ensure_future(call.get_async()) for call in calls]
+    if not tasks:
+        return []
+    done, late = await asyncio.wait(tasks, timeout=timeout_s)
+    for task in late:
+        task.cancel()
+    return [task.result() for task in done if task.exception() is None]
+
+
 def parse_status(details: Mapping[str, Any], app: str, at: float) -> ServeSnapshot:
-    """From what the controller answers about the whole cluster."""
+    """One application's part of the controller's details of the whole cluster."""
     deployments = details["applications"].get(app, {}).get("deployments") or {}
-    return ServeSnapshot(at, {name: _state(name, found) for name, found in deployments.items()})
+    states = {name: _parse_deployment(name, entry) for name, entry in deployments.items()}
+    return ServeSnapshot(at, states)
 
 
-def _state(name: str, found: Mapping[str, Any]) -> DeploymentState:
-    replicas = tuple(map(_replica, found.get("replicas") or ()))
-    target = found.get("target_num_replicas", len(replicas))
-    return DeploymentState(name, found["status"], found.get("message", ""), target, replicas)
+def _parse_deployment(name: str, entry: Mapping[str, Any]) -> DeploymentState:
+    replicas = tuple(map(_parse_replica, entry.get("replicas") or ()))
+    target = entry.get("target_num_replicas", len(replicas))
+    return DeploymentState(name, entry["status"], entry.get("message", ""), target, replicas)
 
 
-def _replica(found: Mapping[str, Any]) -> ServeReplica:
+def _parse_replica(entry: Mapping[str, Any]) -> ServeReplica:
     return ServeReplica(
-        replica=found["replica_id"],
-        state=_STATES.get(found["state"], "starting"),
-        node=found.get("node_id") or "",
-        address=found.get("node_ip") or "",
-        since=found.get("start_time_s") or 0.0,
+        replica=entry["replica_id"],
+        state=_STATES.get(entry["state"], "starting"),
+        node=entry.get("node_id") or "",
+        address=entry.get("node_ip") or "",
+        since=entry.get("start_time_s") or 0.0,
     )

@@ -1,34 +1,37 @@
 """The web application: `create_app(services)`. It knows nothing of Ray.
 
-Flows in: collaborators. Flows out: an ASGI application in which every route, layer and error
-handler is in place; it runs under Serve and, with fakes, under a test client.
+In: collaborators. Out: an ASGI application with every route, layer and error handler; it runs under
+Serve and, with fakes, under a test client.
 """
 
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from re import Pattern
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import BaseRoute
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.runtime.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
-from deployments.ingress.http.allowed_methods import AllowedMethods
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes
 from deployments.ingress.http.middleware import wrap
 from deployments.ingress.http.openapi import (
     GENERATION_PROBLEMS,
     describe,
+    headers,
+    parameters,
     problem_responses,
     request_body,
     stream_content,
 )
-from deployments.ingress.http.openapi_headers import headers, parameters
 from deployments.ingress.http.problems import from_http_exception, render
 from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
@@ -39,7 +42,6 @@ from deployments.ingress.routes.administration import (
     administration_routes,
     download_routes,
 )
-from deployments.ingress.routes.exact_match import ExactRoutes
 from deployments.ingress.routes.models import model_routes
 from deployments.ingress.routes.operations import (
     NATIVE,
@@ -56,7 +58,7 @@ from deployments.ingress.services import AppServices
 
 logger = logging.getLogger("mobula.ingress")
 
-# path, operation, dialect, tag, summary, shape of the answer
+# path, operation, dialect, tag, summary, schema of the response
 _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ("/v1/chat/completions", "chat", OPENAI, "openai", "Chat with a model", ChatCompletion),
     ("/v1/completions", "completions", OPENAI, "openai", "Continue a prompt", TextCompletion),
@@ -90,23 +92,76 @@ _HOT = {
 def create_app(
     services: AppServices, *, behind_serve: bool = False, proxy_token: str | None = None
 ) -> ASGIApp:
-    """The application with every layer around it; in a replica, on the loop that serves it.
+    """The application with every layer around it. Called on the event loop that serves it.
 
-    `proxy_token` is what HAProxy proves itself with.
+    `proxy_token` is the token by which HAProxy proves its identity.
     """
     if behind_serve:
         services.loop_lag.start()
     known = operations(services)
-    api = ExactRoutes(create_api(services, known), _endpoints(services, known))
-    app = wrap(api, services, behind_serve=behind_serve)
+    app: ASGIApp = ExactRoutes(create_api(services, known), _endpoints(services, known))
+    app = wrap(app, services, behind_serve=behind_serve)
     if services.cache is not None:
         app = FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
 
 
+class ExactRoutes:
+    """Calls the endpoints of the generation routes without a router.
+
+    FastAPI documents these routes and could serve them; its routing, dependencies and layers cost
+    as much as all of our own code. Requests for other paths and methods go to `app`. Problems are
+    raised, for ErrorBoundary to answer.
+    """
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint]) -> None:
+        """`endpoints` maps paths of POST routes to their endpoints."""
+        self._app = app
+        self._endpoints = dict(endpoints)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = None
+        if scope["type"] == "http" and scope["method"] == "POST":
+            endpoint = self._endpoints.get(scope["path"])
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+class AllowedMethods:
+    """The methods of each path, for the header `Allow` of a 405 (RFC 9110 section 10.2.1).
+
+    Of all routes: FastAPI itself names the methods of the first route that matches.
+    """
+
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        self._routes = routes
+        self._table: list[tuple[Pattern[str], set[str]]] = []
+
+    def header(self, path: str) -> str:
+        """The value of the header; empty for a path that no route has."""
+        if not self._table:
+            self._table = list(_methods_by_path(self._routes))
+        allowed = {
+            method
+            for path_regex, methods in self._table
+            if path_regex.match(path)
+            for method in methods
+        }
+        return ", ".join(sorted(allowed | ({"HEAD"} if "GET" in allowed else set())))
+
+
+def _methods_by_path(routes: Sequence[BaseRoute]) -> Iterable[tuple[Pattern[str], set[str]]]:
+    for route in iter_route_contexts(routes):
+        if route.path is not None:
+            yield compile_path(route.path)[0], set(route.methods or ())
+
+
 def create_api(services: AppServices, known: Operations) -> FastAPI:
     """Routes and error handlers, without the layers."""
-    # No redirects for slashes: they would be built of the Host that a stranger names.
+    # No redirects for slashes: they would be built from the Host that a client names.
     api = FastAPI(
         title="Mobula",
         version=services.version,
@@ -125,7 +180,7 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
     api.add_exception_handler(Problem, _on_problem)
     api.add_exception_handler(HTTPException, _on_http_exception)
     api.add_exception_handler(RequestValidationError, _on_validation_error)
-    api.add_exception_handler(Exception, _on_bug)
+    api.add_exception_handler(Exception, _on_unknown_error)
     describe(api, [*(operation.schema for operation in known.values()), *BODIES])
     return api
 
@@ -133,11 +188,11 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
 @cache
 def _shared_routes() -> tuple[BaseRoute, ...]:
     """Routes that find their services in the application's state: one set serves every app."""
-    made = FastAPI()
-    made.router.routes.clear()
-    made.include_router(administration_routes())
-    made.include_router(download_routes())
-    return tuple(made.router.routes)
+    api = FastAPI()
+    api.router.routes.clear()
+    api.include_router(administration_routes())
+    api.include_router(download_routes())
+    return tuple(api.router.routes)
 
 
 def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
@@ -149,7 +204,7 @@ def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
 def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
     router = APIRouter()
     endpoints = _endpoints(services, known)
-    for path, name, dialect, tag, summary, answer in _ROUTES:
+    for path, name, dialect, tag, summary, schema in _ROUTES:
         operation = known[name]
         cached = operation.request_class is not RequestClass.EMBED
         streams = (SSE, NDJSON) if dialect.ndjson else (SSE,)
@@ -163,7 +218,7 @@ def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
             summary=summary,
             description=(operation.__doc__ or "").strip(),
             responses={
-                200: stream_content(answer, *streams, headers=headers(cached=cached)),
+                200: stream_content(schema, *streams, headers=headers(cached=cached)),
                 **problem_responses(*GENERATION_PROBLEMS, openai=dialect is OPENAI),
             },
             openapi_extra={
@@ -176,31 +231,31 @@ def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
 
 async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return _answer(request, error)
+    return _respond(request, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, from_http_exception(error), error.headers)
+    return _respond(request, from_http_exception(error), error.headers)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     """Path and query parameters, which FastAPI itself checks."""
     assert isinstance(error, RequestValidationError)
-    return _answer(request, of_parameters(error.errors()))
+    return _respond(request, of_parameters(error.errors()))
 
 
-async def _on_bug(request: Request, error: Exception) -> Response:
+async def _on_unknown_error(request: Request, error: Exception) -> Response:
     logger.error("request %s failed", request.scope["state"]["request_id"], exc_info=error)
-    return _answer(request, to_problem(error))
+    return _respond(request, to_problem(error))
 
 
-def _answer(request: Request, problem: Problem, headers: Any = None) -> Response:
+def _respond(request: Request, problem: Problem, headers: Any = None) -> Response:
     state = request.scope["state"]
     state["problem"] = problem.slug
     body, media_type = render(problem, request.url.path, state.get("request_id"))
     extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
     if problem.status == MethodNotAllowed.status:
         allowed: AllowedMethods = request.app.state.allowed_methods
-        extra["Allow"] = allowed.of(request.url.path)
+        extra["Allow"] = allowed.header(request.url.path)
     return Response(body, problem.status, extra, media_type)

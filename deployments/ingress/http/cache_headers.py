@@ -1,8 +1,8 @@
-"""What HTTP says of the cache: a caller's wishes in, how their answer came about out.
+"""Cache headers of HTTP: directives of a request, and how its response came about.
 
-Flows in: raw request headers, and what the cache noted for each model call. Flows out: Directives
-(RFC 9111 section 5.2.1), and the fields `Cache-Status` (RFC 9211), `Age` and `Vary`. Knows neither
-keys nor tiers.
+In: raw request headers, and the outcome of the cache for each model call. Out: Directives (RFC 9111
+section 5.2.1), and the headers `Cache-Status` (RFC 9211), `Age` and `Vary`. Knows neither keys nor
+tiers.
 """
 
 import math
@@ -14,127 +14,131 @@ from cluster.invalidation.tags import parse_tags
 from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.cache import NO_DIRECTIVES, CacheOutcome, Directives, Forwarded
 
-Field = tuple[bytes, bytes]
+Header = tuple[bytes, bytes]
 
 _CONTROL, _MODE, _TAGS = b"cache-control", b"mobula-cache", b"mobula-cache-tags"
-_OURS = frozenset((_CONTROL, _MODE, _TAGS))
+_CACHE_HEADERS = frozenset((_CONTROL, _MODE, _TAGS))
 _SAMPLED = "sampled"
-_VARY: Field = (b"vary", b"Authorization")
+_VARY: Header = (b"vary", b"Authorization")
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _DIRECTIVE = re.compile(rf'({_TOKEN})(?:=({_TOKEN}|"(?:[^"\\]|\\.)*"))?[ \t]*(?:,[ \t,]*|\Z)')
 _FLAGS = frozenset(("no-store", "no-cache", "only-if-cached"))
-_LONGEST_S = 2.0**31  # RFC 9111 section 1.2.2: what is larger counts as this
+_MAX_DELTA_S = 2.0**31  # RFC 9111 section 1.2.2: a larger value counts as this
 
-_ORDER: tuple[Forwarded, ...] = ("bypass", "request", "miss", "stale")
-_LARGEST = 999_999_999_999_999  # of an Integer, RFC 9651 section 3.3.1
-_BARE = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")  # a Token, section 3.3.4
+_FORWARDED_ORDER: tuple[Forwarded, ...] = ("bypass", "request", "miss", "stale")
+_MAX_INTEGER = 999_999_999_999_999  # RFC 9651 section 3.3.1
+_BARE_TOKEN = re.compile(r"[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*")  # RFC 9651 section 3.3.4
 _UNPRINTABLE = re.compile(r"[^ -~]")
-_LONGEST_DETAIL = 200
+_MAX_DETAIL = 200
 
 
-def parse_directives(headers: Iterable[Field]) -> Directives:
-    """What the caller wishes; `headers` is an ASGI scope's list, whose names are in lower case.
+def parse_directives(headers: Iterable[Header]) -> Directives:
+    """The cache directives of a request; `headers` are an ASGI scope's, with lower-case names.
 
-    Raises InvalidRequest, which names the header. Costs a microsecond where nothing is wished.
+    Raises InvalidRequest, which names the header. Costs a microsecond without such headers.
     """
-    ours = [header for header in headers if header[0] in _OURS]
-    if not ours:
+    lines = [header for header in headers if header[0] in _CACHE_HEADERS]
+    if not lines:
         return NO_DIRECTIVES
-    said = {name: _joined(ours, name) for name, _ in ours}
-    wishes = _cache_control(said.get(_CONTROL, ""))
+    values = {name: _join(lines, name) for name, _ in lines}
+    directives = _parse_cache_control(values.get(_CONTROL, ""))
     return Directives(
-        no_store="no-store" in wishes,
-        no_cache="no-cache" in wishes,
-        only_if_cached="only-if-cached" in wishes,
-        max_age_s=wishes.get("max-age"),
-        sampled=_sampled(said),
-        tags=parse_tags(said[_TAGS]) if _TAGS in said else (),
+        no_store="no-store" in directives,
+        no_cache="no-cache" in directives,
+        only_if_cached="only-if-cached" in directives,
+        max_age_s=directives.get("max-age"),
+        sampled=_MODE in values and _parse_mode(values[_MODE]),
+        tags=parse_tags(values[_TAGS]) if _TAGS in values else (),
     )
 
 
-def cache_status_headers(served: Sequence[CacheOutcome]) -> list[Field]:
-    """`Cache-Status`, `Age` of a hit, and `Vary`; nothing where no model was called.
+def cache_status_headers(outcomes: Sequence[CacheOutcome]) -> list[Header]:
+    """`Cache-Status`, `Age` of a hit, and `Vary`; none where no model was called.
 
-    Several calls behind one answer are summed up: a hit if all were, as old as the oldest;
-    otherwise forwarded, and stored or collapsed if all that were forwarded were that too.
+    Several calls of one response are summed up: a hit if all were, as old as the oldest; otherwise
+    forwarded, and stored or collapsed if all forwarded calls were.
     """
-    if len(served) == 1 and served[0].forwarded is None:
-        one = served[0]
-        return _hit(one.age_s, one.ttl_s, one.detail)
-    if len(served) == 1 and served[0].forwarded == "bypass":
-        return [(b"cache-status", _bypass(served[0].detail))]
-    forwarded = [each for each in served if each.forwarded is not None]
+    if len(outcomes) == 1:
+        outcome = outcomes[0]
+        if outcome.forwarded is None:
+            return _hit(outcome.age_s, outcome.ttl_s, outcome.detail)
+        if outcome.forwarded == "bypass":
+            return [(b"cache-status", _bypass(outcome.detail))]
+    forwarded = [outcome for outcome in outcomes if outcome.forwarded is not None]
     if forwarded:
-        return _forwarded(served, forwarded)
-    if served:
-        oldest, shortest = max(s.age_s for s in served), min(s.ttl_s for s in served)
-        return _hit(oldest, shortest, _details(served))
+        return _forwarded(outcomes, forwarded)
+    if outcomes:
+        oldest_s, shortest_s = max(o.age_s for o in outcomes), min(o.ttl_s for o in outcomes)
+        return _hit(oldest_s, shortest_s, _join_details(outcomes))
     return []
 
 
-def _joined(headers: Sequence[Field], wanted: bytes) -> str:
-    """A field may come in several lines, which make one list (RFC 9110 section 5.3)."""
-    return b",".join(value for name, value in headers if name == wanted).decode("latin-1")
+def _join(lines: Sequence[Header], wanted: bytes) -> str:
+    """A header may come in several lines, which make one list (RFC 9110 section 5.3)."""
+    return b",".join(value for name, value in lines if name == wanted).decode("latin-1")
 
 
-def _cache_control(text: str) -> Mapping[str, float]:
-    """The directives that are known, flags as 1; of several max-age the smallest."""
-    wishes: dict[str, float] = {}
-    at, text = 0, text.strip(" \t,")
-    while at < len(text):
-        found = _DIRECTIVE.match(text, at)
-        if found is None:
-            raise _bad("Cache-Control", "is not a list of directives (RFC 9111 section 5.2)")
-        name, value = found[1].lower(), found[2]
+def _parse_cache_control(text: str) -> Mapping[str, float]:
+    """The known directives, flags as 1; of several max-age the smallest."""
+    directives: dict[str, float] = {}
+    position, text = 0, text.strip(" \t,")
+    while position < len(text):
+        match = _DIRECTIVE.match(text, position)
+        if match is None:
+            raise _invalid("Cache-Control", "is not a list of directives (RFC 9111 section 5.2)")
+        name, value = match[1].lower(), match[2]
         if name in _FLAGS:
             if value is not None:
-                raise _bad("Cache-Control", f"'{name}' takes no value in a request")
-            wishes[name] = 1
+                raise _invalid("Cache-Control", f"'{name}' takes no value in a request")
+            directives[name] = 1
         elif name == "max-age":
-            wishes[name] = min(_seconds(value), wishes.get(name, _LONGEST_S))
-        at = found.end()
-    return wishes
+            directives[name] = min(_parse_seconds(value), directives.get(name, _MAX_DELTA_S))
+        position = match.end()
+    return directives
 
 
-def _seconds(value: str | None) -> float:
+def _parse_seconds(value: str | None) -> float:
     digits = (value or "").strip('"')
     if not (digits.isascii() and digits.isdigit()):
-        raise _bad("Cache-Control", "'max-age' takes a whole number of seconds, 0 or more")
-    return min(float(digits), _LONGEST_S)
+        raise _invalid("Cache-Control", "'max-age' takes a whole number of seconds, 0 or more")
+    return min(float(digits), _MAX_DELTA_S)
 
 
-def _sampled(said: Mapping[bytes, str]) -> bool:
-    if _MODE not in said:
-        return False
-    words = {word.strip().lower() for word in said[_MODE].split(",")} - {""}
-    if words != {_SAMPLED}:
-        raise _bad("Mobula-Cache", f"takes the word '{_SAMPLED}' and no other")
+def _parse_mode(text: str) -> bool:
+    modes = {mode.strip().lower() for mode in text.split(",")} - {""}
+    if modes != {_SAMPLED}:
+        raise _invalid("Mobula-Cache", f"takes the word '{_SAMPLED}' and no other")
     return True
 
 
-def _bad(header: str, why: str) -> InvalidRequest:
-    return InvalidRequest(f"Header {header}: {why}.", param=header)
+def _invalid(header: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(f"Header {header}: {reason}.", param=header)
 
 
-def _hit(age_s: float, ttl_s: float, detail: str) -> list[Field]:
-    status = f"mobula;hit;ttl={_whole(ttl_s)}{_parameter(detail)}"
-    return [(b"cache-status", status.encode()), (b"age", b"%d" % max(0, _whole(age_s))), _VARY]
+def _hit(age_s: float, ttl_s: float, detail: str) -> list[Header]:
+    # Within what an Integer of RFC 9651 can hold.
+    age = math.floor(min(max(age_s, 0.0), _MAX_INTEGER))
+    ttl = math.floor(min(max(ttl_s, -_MAX_INTEGER), _MAX_INTEGER))
+    status = f"mobula;hit;ttl={ttl}{_parameter(detail)}"
+    return [(b"cache-status", status.encode()), (b"age", b"%d" % age), _VARY]
 
 
-def _forwarded(served: Sequence[CacheOutcome], forwarded: Sequence[CacheOutcome]) -> list[Field]:
-    reasons = {each.forwarded for each in forwarded}
-    hits = len(served) - len(forwarded)
-    parts = [f"mobula;fwd={next(reason for reason in _ORDER if reason in reasons)}"]
-    if all(each.stored for each in forwarded):
-        parts.append(";stored")
-    if all(each.collapsed for each in forwarded):
-        parts.append(";collapsed")
-    detail = f"{hits} of {len(served)} calls hit" if hits else _details(forwarded)
-    fields = [(b"cache-status", "".join([*parts, _parameter(detail)]).encode())]
+def _forwarded(outcomes: Sequence[CacheOutcome], forwarded: Sequence[CacheOutcome]) -> list[Header]:
+    reasons = {outcome.forwarded for outcome in forwarded}
+    hits = len(outcomes) - len(forwarded)
+    status = f"mobula;fwd={next(reason for reason in _FORWARDED_ORDER if reason in reasons)}"
+    if all(outcome.stored for outcome in forwarded):
+        status += ";stored"
+    if all(outcome.collapsed for outcome in forwarded):
+        status += ";collapsed"
+    status += _parameter(
+        f"{hits} of {len(outcomes)} calls hit" if hits else _join_details(forwarded)
+    )
+    headers = [(b"cache-status", status.encode())]
     if hits or reasons != {"bypass"}:
-        fields.append(_VARY)
-    return fields
+        headers.append(_VARY)
+    return headers
 
 
 @lru_cache(maxsize=256)
@@ -142,25 +146,18 @@ def _bypass(detail: str) -> bytes:
     return f"mobula;fwd=bypass{_parameter(detail)}".encode()
 
 
-def _details(served: Sequence[CacheOutcome]) -> str:
-    return " ".join(dict.fromkeys(each.detail for each in served)).strip()
+def _join_details(outcomes: Sequence[CacheOutcome]) -> str:
+    return " ".join(dict.fromkeys(outcome.detail for outcome in outcomes)).strip()
 
 
 @lru_cache(maxsize=256)
 def _parameter(detail: str) -> str:
     """`detail` as a Token where it is one, else as a String of printable ASCII (RFC 9651)."""
-    detail = detail[:_LONGEST_DETAIL]
+    detail = detail[:_MAX_DETAIL]
     if not detail:
         return ""
-    if _BARE.fullmatch(detail):
+    if _BARE_TOKEN.fullmatch(detail):
         return f";detail={detail}"
-    plain = _UNPRINTABLE.sub("?", detail)
-    escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
+    printable = _UNPRINTABLE.sub("?", detail)
+    escaped = printable.replace("\\", "\\\\").replace('"', '\\"')
     return f';detail="{escaped}"'
-
-
-def _whole(seconds: float) -> int:
-    """Rounded down, within what an Integer can say."""
-    if -_LARGEST <= seconds <= _LARGEST:
-        return math.floor(seconds)
-    return _LARGEST if seconds > 0 else -_LARGEST

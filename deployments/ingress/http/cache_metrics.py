@@ -1,7 +1,7 @@
-"""What the cache did as Prometheus reads it.
+"""Metrics of the cache for Prometheus.
 
-Flows in: figures summed over the ingress replicas. Flows out: the text exposition format. A sum
-falls when a replica ends, which Prometheus takes for a restart: use `rate()` and `increase()`.
+In: counters summed over the ingress replicas. Out: the text exposition format. A sum falls when a
+replica ends, which Prometheus takes for a restart: use `rate()` and `increase()`.
 """
 
 from collections.abc import Iterator
@@ -13,28 +13,28 @@ from prometheus_client.registry import Collector
 from deployments.contracts.cache import CacheStats, TierStats
 
 PREFIX = "mobula_cache_"
-_OF_A_TIER = (
-    ("hits", "Answers found in the tier."),
-    ("misses", "Answers looked for in the tier and not found."),
-    ("evictions", "Answers given up for others."),
+_TIER_COUNTERS = (
+    ("hits", "Responses found in the tier."),
+    ("misses", "Responses not found in the tier."),
+    ("evictions", "Responses evicted for others."),
     ("errors", "Calls of the tier that failed."),
 )
-_HELD = (("bytes", "Bytes held now."), ("entries", "Answers held now."))
-_OF_ALL = (
-    ("coalesced", "Requests that another one's computation answered."),
-    ("stale_served", "Answers served while they were computed anew."),
-    ("errors_covered", "Kept answers served because computing failed."),
-    ("refreshes", "Answers computed anew before anybody had to wait."),
-    ("bypassed", "Requests whose answer may not be kept."),
-    ("computed", "Answers computed by a model."),
-    ("stored", "Computed answers that were kept."),
-    ("invalidated", "Kept answers found worthless."),
-    ("tokens_saved", "Tokens of answers that no model had to compute."),
+_STORED = (("bytes", "Bytes stored now."), ("entries", "Responses stored now."))
+_COUNTERS = (
+    ("coalesced", "Requests answered by the computation of another one."),
+    ("stale_served", "Stale responses served while they were recomputed."),
+    ("errors_covered", "Stale responses served because computing failed."),
+    ("refreshes", "Responses recomputed before they became stale."),
+    ("bypassed", "Requests whose response may not be cached."),
+    ("computed", "Responses computed by a model."),
+    ("stored", "Computed responses that were stored."),
+    ("invalidated", "Cached responses found invalidated."),
+    ("tokens_saved", "Tokens of responses that no model computed."),
 )
 
 
 def render_metrics(stats: CacheStats) -> bytes:
-    """All series of the cache."""
+    """All metrics of the cache."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_CacheStatsSource(stats))
     return generate_latest(registry)
@@ -47,24 +47,28 @@ class _CacheStatsSource(Collector):
     def collect(self) -> Iterator[Metric]:
         stats = self._stats
         tiers = {"l1": stats.l1, "l2": stats.l2, "l3": stats.l3}
-        on = {name: tier for name, tier in tiers.items() if tier is not None}
-        for name, about in _OF_A_TIER:
-            yield _by_tier(CounterMetricFamily(PREFIX + name, about, labels=["tier"]), name, on)
-        for name, about in _HELD:
-            yield _by_tier(GaugeMetricFamily(PREFIX + name, about, labels=["tier"]), name, on)
-        for name, about in _OF_ALL:
-            yield CounterMetricFamily(PREFIX + name, about, value=getattr(stats, name))
+        enabled = {name: tier for name, tier in tiers.items() if tier is not None}
+        for name, description in _TIER_COUNTERS:
+            yield _by_tier(
+                CounterMetricFamily(PREFIX + name, description, labels=["tier"]), name, enabled
+            )
+        for name, description in _STORED:
+            yield _by_tier(
+                GaugeMetricFamily(PREFIX + name, description, labels=["tier"]), name, enabled
+            )
+        for name, description in _COUNTERS:
+            yield CounterMetricFamily(PREFIX + name, description, value=getattr(stats, name))
         yield GaugeMetricFamily(
-            PREFIX + "replicas", "Ingress replicas that are counted.", value=stats.replicas
+            PREFIX + "replicas", "Ingress replicas in the sums.", value=stats.replicas
         )
 
 
 def _by_tier(
     family: CounterMetricFamily | GaugeMetricFamily, name: str, tiers: dict[str, TierStats]
 ) -> Metric:
-    """Leaves out what a tier cannot tell."""
-    for tier, figures in tiers.items():
-        value = getattr(figures, name)
+    """Leaves out metrics that a tier does not have."""
+    for tier, stats in tiers.items():
+        value = getattr(stats, name)
         if value >= 0:
             family.add_metric([tier], value)
     return family

@@ -1,8 +1,8 @@
-"""`/docs` and `/redoc`: the API's description as pages, with nothing from elsewhere.
+"""`/docs` and `/redoc`: the OpenAPI description as pages, without files of other servers.
 
-Flows in: the application, and the scripts of Swagger UI and Redoc from an installed package. Flows
-out: pages, scripts and `/openapi.json`, each made once for a replica, off the event loop, plain and
-compressed. No page holds a script of its own, so that the content policy allows files only.
+In: the application, and the scripts of Swagger UI and Redoc from an installed package. Out: pages,
+scripts and `/openapi.json`, each rendered once per replica, off the event loop, plain and
+compressed. Pages have no inline scripts, so the content policy allows files only.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from cluster.runtime.problems import NotFound
 
 PACKAGE = "fastapi_standalone_docs"
 _SHARED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-# Both draw with styles that they make as they go; Redoc searches in a worker made of a blob.
+# Both create styles at run time; Redoc searches in a worker created from a blob.
 POLICY = (
     f"{_SHARED}; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:"
@@ -78,11 +78,11 @@ _OWN = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Bytes to serve, with a strong tag for each coding of them."""
+    """Bytes to serve, plain and compressed; each coding has a strong tag of its own."""
 
     media_type: str
     plain: bytes
-    zipped: bytes
+    gzipped: bytes
     tag: str
 
     @classmethod
@@ -92,24 +92,24 @@ class Document:
 
 
 class Documents:
-    """Makes each document when it is first asked for, in a thread, once."""
+    """Renders each document at its first request, in a thread, once."""
 
     def __init__(self, sources: Mapping[str, Callable[[], Document]]) -> None:
         self._sources = sources
-        self._made: dict[str, asyncio.Future[Document]] = {}
+        self._documents: dict[str, asyncio.Future[Document]] = {}
 
     async def get(self, path: str) -> Document:
-        """Raises NotFound, and as the document's source."""
+        """Raises NotFound, and what the document's source raises."""
         source = self._sources.get(path)
         if source is None:
             raise NotFound("Not Found")
-        if path not in self._made or _has_failed(self._made[path]):
-            self._made[path] = asyncio.ensure_future(asyncio.to_thread(source))
-        return await asyncio.shield(self._made[path])
+        if path not in self._documents or _has_failed(self._documents[path]):
+            self._documents[path] = asyncio.ensure_future(asyncio.to_thread(source))
+        return await asyncio.shield(self._documents[path])
 
 
 def documentation_routes(api: FastAPI) -> APIRouter:
-    """The routes; `api` is described when `/openapi.json` is first asked for."""
+    """The routes; `api` is described at the first request for `/openapi.json`."""
     sources: dict[str, Callable[[], Document]] = {
         "/openapi.json": lambda: Document.of(orjson.dumps(api.openapi()), JSON)
     }
@@ -127,8 +127,8 @@ def documentation_routes(api: FastAPI) -> APIRouter:
     return router
 
 
-def _has_failed(making: asyncio.Future[Document]) -> bool:
-    return making.done() and (making.cancelled() or making.exception() is not None)
+def _has_failed(document: asyncio.Future[Document]) -> bool:
+    return document.done() and (document.cancelled() or document.exception() is not None)
 
 
 def _from_package(file: str, media_type: str) -> Document:
@@ -136,14 +136,14 @@ def _from_package(file: str, media_type: str) -> Document:
 
 
 def _response(document: Document, request: Request) -> Response:
-    is_zipped = "gzip" in request.headers.get("accept-encoding", "")
-    tag = f'"{document.tag}{"-gzip" if is_zipped else ""}"'
+    is_gzipped = "gzip" in request.headers.get("accept-encoding", "")
+    tag = f'"{document.tag}{"-gzip" if is_gzipped else ""}"'
     headers = {"ETag": tag, "Vary": "Accept-Encoding", "Cache-Control": CACHE_CONTROL}
     if document.media_type == HTML:
         headers["Content-Security-Policy"] = POLICY
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     body = document.plain
-    if is_zipped:
-        headers["Content-Encoding"], body = "gzip", document.zipped
+    if is_gzipped:
+        headers["Content-Encoding"], body = "gzip", document.gzipped
     return Response(body, headers=headers, media_type=document.media_type)

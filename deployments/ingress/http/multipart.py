@@ -1,9 +1,9 @@
-"""Forms with files (multipart/form-data, RFC 7578), read as they arrive.
+"""Forms with files (multipart/form-data, RFC 7578), parsed while they are received.
 
-Flows in: the chunks of a body. Flows out: its parts in order, each a stream of its own, so that a
-file goes on to where it is kept while it comes in. Small chunks are gathered first: the parser and
-all behind it have a cost for each chunk, so that bytes which come one by one would take minutes.
-At most GATHERED bytes and one chunk are held here.
+In: the chunks of a body. Out: its parts in order, each a stream, so a file is stored while it is
+received. Small chunks are joined first, because the parser and what follows it have a cost per
+chunk: bytes that arrive one by one would take minutes. At most GATHERED bytes and one chunk are
+buffered.
 """
 
 import logging
@@ -31,7 +31,7 @@ _Event = bytes | None | dict[str, str]
 
 @dataclass(frozen=True, slots=True)
 class FormPart:
-    """One field; `chunks` are its bytes, to be read before the next part is asked for."""
+    """One field; its `chunks` are read before the next part."""
 
     name: str
     filename: str | None
@@ -39,22 +39,22 @@ class FormPart:
     chunks: AsyncIterator[bytes]
 
     async def whole(self, limit: int) -> bytes:
-        """All of a small part. Raises InvalidRequest over `limit` bytes."""
-        held = bytearray()
+        """All bytes of a small part. Raises InvalidRequest over `limit` bytes."""
+        data = bytearray()
         async for chunk in self.chunks:
-            held += chunk
-            if len(held) > limit:
+            data += chunk
+            if len(data) > limit:
                 raise InvalidRequest(
                     f"{self.name}: is over {limit} bytes.", param=self.name, limit=limit
                 )
-        return bytes(held)
+        return bytes(data)
 
 
 class MultipartForm:
     """The parts of one body."""
 
     def __init__(self, body: AsyncIterator[bytes], content_type: str) -> None:
-        """Raises UnsupportedMedia, Malformed (no boundary, a field of great length)."""
+        """Raises UnsupportedMedia, Malformed (no boundary, a Content-Type that is too long)."""
         if len(content_type) > MAX_CONTENT_TYPE:
             raise Malformed.at("", "The form's Content-Type is too long.", "invalid-form")
         kind, options = parse_options_header(content_type)
@@ -64,7 +64,7 @@ class MultipartForm:
         self._events: deque[_Event] = deque()
         self._headers: dict[str, str] = {}
         self._field, self._value = b"", b""
-        self._ended = False
+        self._has_ended = False
         try:
             self._parser = MultipartParser(options.get(b"boundary", b""), self._callbacks())
         except FormParserError as error:
@@ -73,12 +73,12 @@ class MultipartForm:
             raise Malformed.at("", "The form names no boundary.", "invalid-form")
 
     async def parts(self) -> AsyncIterator[FormPart]:
-        """Raises Malformed, and as the body does. What a reader leaves of a part is skipped."""
+        """Raises Malformed, and what the body raises. Unread bytes of a part are skipped."""
         for _ in range(MAX_PARTS):
-            head = await self._next()
-            if not isinstance(head, dict):
+            headers = await self._next()
+            if not isinstance(headers, dict):
                 return
-            part = _part(head, self._bytes())
+            part = _part(headers, self._bytes())
             yield part
             async for _chunk in part.chunks:
                 pass
@@ -94,18 +94,18 @@ class MultipartForm:
 
     async def _next(self) -> _Event:
         """The next event; None ends a part, and the form."""
-        while not self._events and not self._ended:
-            chunk = await self._gather()
+        while not self._events and not self._has_ended:
+            chunk = await self._read()
             if not chunk:
                 raise Malformed.at("", "The form ends before its last boundary.", "invalid-form")
             try:
                 self._parser.write(chunk)
             except FormParserError as error:
-                raise Malformed.at("", f"The form is damaged: {error}.", "invalid-form") from None
+                raise Malformed.at("", f"The form is malformed: {error}.", "invalid-form") from None
         return self._events.popleft() if self._events else None
 
-    async def _gather(self) -> bytes:
-        """The next bytes of the body, GATHERED of them if there are; none at its end."""
+    async def _read(self) -> bytes:
+        """The next GATHERED bytes of the body, fewer at its end, none after it."""
         chunks, length = [], 0
         while length < GATHERED and (chunk := await anext(self._body, None)) is not None:
             chunks.append(chunk)
@@ -135,7 +135,7 @@ class MultipartForm:
         self._field, self._value = b"", b""
 
     def _on_end(self) -> None:
-        self._ended = True
+        self._has_ended = True
 
 
 def _part(headers: dict[str, str], chunks: AsyncIterator[bytes]) -> FormPart:
@@ -145,6 +145,6 @@ def _part(headers: dict[str, str], chunks: AsyncIterator[bytes]) -> FormPart:
     if kind != b"form-data" or not name:
         raise Malformed.at("", "A part of the form has no name.", "invalid-form")
     filename = options.get(b"filename")
-    shown = None if filename is None else filename.decode("utf-8", "replace")
+    name_shown = None if filename is None else filename.decode("utf-8", "replace")
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return FormPart(name.decode("utf-8", "replace"), shown, content_type, chunks)
+    return FormPart(name.decode("utf-8", "replace"), name_shown, content_type, chunks)

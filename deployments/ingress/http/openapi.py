@@ -1,19 +1,24 @@
-"""The API's description: request bodies, answers and every problem, for /docs and generators.
+"""The OpenAPI description: request bodies, headers, responses and every problem.
 
-Routes read their bodies themselves, so their schemas are hung in here; FastAPI describes the rest.
+Routes read their bodies themselves, so the schemas of bodies are added here; FastAPI describes the
+rest. What the headers do is documented in docs/guides/cache.md and docs/guides/tenancy.md.
 """
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from cluster.idempotency.store import HEADER as IDEMPOTENCY_KEY
+from cluster.invalidation.tags import HEADER as TAGS
+from cluster.invalidation.tags import MAX_TAGS
 from cluster.runtime.problems import Problem
-from deployments.ingress.http.openapi_headers import HEADERS, PARAMETERS
+from cluster.tenants.caller import Priority
 from deployments.ingress.http.problems import native_body, openai_body
+from deployments.ingress.idempotency import MAX_KEY
 from deployments.ingress.schemas.answers import OpenAIErrorBody, ProblemBody
 
 _REF = "#/components/schemas/{model}"
@@ -45,8 +50,8 @@ _DETAILS = {
     401: "The key is missing, malformed or unknown.",
     403: "The key lacks the scope that this route needs.",
     404: "No such model, or no such route.",
-    409: "It contradicts what there is: an id that is taken, or an Idempotency-Key whose first "
-    "request still runs.",
+    409: "It conflicts with the current state: an id that is taken, or an Idempotency-Key whose "
+    "first request still runs.",
     408: "The body did not arrive in time.",
     413: "The body is over the limit.",
     415: "The body is not JSON.",
@@ -58,7 +63,7 @@ _DETAILS = {
     504: "The deadline passed.",
 }
 GENERATION_PROBLEMS = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 502, 503, 504)
-_WAIT = {
+_RETRY_AFTER = {
     "headers": {
         "Retry-After": {
             "description": "Whole seconds to wait.",
@@ -82,7 +87,7 @@ def problem_responses(*statuses: int, openai: bool = False) -> dict[int | str, d
                     "example": render(_example(status), "req_0123456789abcdef"),
                 }
             },
-            **(_WAIT if status in (429, 503) else {}),
+            **(_RETRY_AFTER if status in (429, 503) else {}),
         }
         for status in statuses
     }
@@ -97,10 +102,96 @@ def request_body(schema: type[BaseModel]) -> dict[str, Any]:
 def stream_content(
     model: type[BaseModel], *media_types: str, headers: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The 200 entry of a route that answers as JSON or as a stream."""
+    """The 200 entry of a route that responds with JSON or a stream."""
     content: dict[str, Any] = {media: {"schema": {"type": "string"}} for media in media_types}
-    described = "The answer, whole or as a stream."
-    return {"model": model, "description": described, "content": content, "headers": headers}
+    description = "The response, whole or as a stream."
+    return {"model": model, "description": description, "content": content, "headers": headers}
+
+
+def _request_header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": schema,
+    }
+
+
+def _response_header(description: str, kind: str = "string", **more: Any) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}, **more}
+
+
+CALL_HEADERS: Final = (IDEMPOTENCY_KEY, "Mobula-Priority", "Mobula-Timeout")
+CACHE_HEADERS: Final = ("Cache-Control", "Mobula-Cache", TAGS)
+PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    IDEMPOTENCY_KEY: _request_header(
+        IDEMPOTENCY_KEY,
+        "The request runs once, however often it is sent under this key within a day; its response "
+        "is replayed. Another body under the same key is refused with 422.",
+        type="string",
+        minLength=1,
+        maxLength=MAX_KEY,
+        pattern="^[!-~]+$",
+    ),
+    "Mobula-Priority": _request_header(
+        "Mobula-Priority",
+        "How urgent it is among the tenant's own requests, up to what the plan allows.",
+        type="string",
+        enum=[str(priority) for priority in Priority],
+    ),
+    "Mobula-Timeout": _request_header(
+        "Mobula-Timeout",
+        "Seconds that the request may take, up to the operator's maximum.",
+        type="number",
+        exclusiveMinimum=0,
+    ),
+    "Cache-Control": _request_header(
+        "Cache-Control",
+        "RFC 9111: `no-store` neither reads nor stores, `no-cache` recomputes, `max-age=N` accepts "
+        "nothing older than N seconds, `only-if-cached` computes nothing (504 `not-cached`).",
+        type="string",
+        example="max-age=60",
+    ),
+    "Mobula-Cache": _request_header(
+        "Mobula-Cache",
+        "`sampled`: a response that is sampled at random may be cached.",
+        type="string",
+        enum=["sampled"],
+    ),
+    TAGS: _request_header(
+        TAGS,
+        f"Up to {MAX_TAGS} tags, separated by commas, by which the response can be invalidated.",
+        type="string",
+        example="post:17,lang:de",
+    ),
+}
+
+RESPONSE_HEADERS: Final = ("X-Request-ID", "Idempotency-Replayed")
+CACHED_HEADERS: Final = ("Cache-Status", "Age")
+HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "X-Request-ID": _response_header("Finds the request in logs and in the audit trail."),
+    "Idempotency-Replayed": _response_header(
+        "`true`: this is the response to the key's first request."
+    ),
+    "Cache-Status": _response_header(
+        "RFC 9211: a hit with the seconds that it stays fresh, or why a model was called.",
+        example="mobula;hit;ttl=3412;detail=l1",
+    ),
+    "Age": _response_header("Seconds since a cached response was computed.", "integer"),
+}
+
+
+def parameters(*, cached: bool) -> list[dict[str, str]]:
+    """References to the headers of a request; `cached`: its response may be cached."""
+    names = (*CALL_HEADERS, *CACHE_HEADERS) if cached else CALL_HEADERS
+    return [{"$ref": f"#/components/parameters/{name}"} for name in names]
+
+
+def headers(*, cached: bool) -> dict[str, dict[str, str]]:
+    """References to the headers of a response, by name."""
+    names = (*RESPONSE_HEADERS, *CACHED_HEADERS) if cached else RESPONSE_HEADERS
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def describe(app: FastAPI, bodies: list[type[BaseModel]]) -> None:
@@ -121,9 +212,9 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     known = components.setdefault("schemas", {})
     for schema in schemas:
-        described = schema.model_json_schema(ref_template=_REF)
-        known.update(described.pop("$defs", {}))
-        known[schema.__name__] = described
+        description = schema.model_json_schema(ref_template=_REF)
+        known.update(description.pop("$defs", {}))
+        known[schema.__name__] = description
     components["parameters"], components["headers"] = dict(PARAMETERS), dict(HEADERS)
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, item in document["paths"].items():
@@ -134,12 +225,12 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
 
 @cache
 def _example(status: int) -> Problem:
-    general = (cls for cls in _tree(Problem) if cls.__module__ == Problem.__module__)
+    general = (cls for cls in _subclasses(Problem) if cls.__module__ == Problem.__module__)
     problem = next(cls for cls in general if cls.status == status)
     example = Problem.__new__(problem)
     Problem.__init__(example, _DETAILS[status])
     return example
 
 
-def _tree(cls: type[Problem]) -> list[type[Problem]]:
-    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _tree(child))]
+def _subclasses(cls: type[Problem]) -> list[type[Problem]]:
+    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _subclasses(child))]

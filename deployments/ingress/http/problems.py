@@ -1,7 +1,7 @@
-"""Problems as HTTP: one mapping, two bodies.
+"""Problems as HTTP responses: one mapping, two bodies.
 
-Flows in: a Problem and the path that raised it. Flows out: RFC 9457 `application/problem+json`
-on native routes, the OpenAI error envelope on `/v1`, and the same objects for in-band use.
+In: a Problem and the path that raised it. Out: RFC 9457 `application/problem+json` on native
+routes, the OpenAI error envelope on `/v1`, and the same objects for in-band use.
 """
 
 from collections.abc import Mapping
@@ -52,12 +52,10 @@ def native_body(problem: Problem, request_id: str | None = None) -> dict[str, An
 
 def openai_body(problem: Problem, request_id: str | None = None) -> dict[str, Any]:
     """The envelope that OpenAI clients parse into their typed errors."""
-    kind = _OPENAI_TYPES.get(problem.status)
-    if kind is None:
-        kind = "invalid_request_error" if problem.status < 500 else "server_error"
+    default_type = "invalid_request_error" if problem.status < 500 else "server_error"
     error: dict[str, Any] = {
         "message": problem.detail,
-        "type": kind,
+        "type": _OPENAI_TYPES.get(problem.status, default_type),
         "param": problem.param,
         "code": _OPENAI_CODES.get(problem.slug, problem.slug.replace("-", "_")),
     }
@@ -93,9 +91,9 @@ async def send_problem(problem: Problem, scope: Mapping[str, Any], send: Send) -
 
 def from_http_exception(error: HTTPException) -> Problem:
     """FastAPI's own refusals (no such route, wrong method, ...) as problems."""
-    kinds = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 405: MethodNotAllowed}
+    problems = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 405: MethodNotAllowed}
     if error.status_code == 413:
         return PayloadTooLarge(0)
-    if error.status_code in kinds:
-        return kinds[error.status_code](str(error.detail))
+    if error.status_code in problems:
+        return problems[error.status_code](str(error.detail))
     return InvalidRequest(str(error.detail)) if error.status_code < 500 else Problem("")

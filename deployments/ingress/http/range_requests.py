@@ -1,7 +1,7 @@
-"""How a stored file is answered: which part of it, under which name, or not at all (RFC 9110).
+"""Conditional and range requests for a file (RFC 9110), and the name to save it under.
 
-Flows in: a file's size and tag, and the client's header fields. Flows out: the range of bytes to
-send, whether the client has them already, and header fields. Knows no store.
+In: a file's size and tag, and the client's headers. Out: the range of bytes to send, whether the
+client has the file already, and headers. Knows no store.
 """
 
 import re
@@ -13,7 +13,7 @@ from urllib.parse import quote
 from cluster.runtime.problems import Problem
 
 MAX_NAME = 150
-MAX_HEADER = 1000  # characters of a range field that are worth reading
+MAX_HEADER = 1000  # characters of a Range header that is parsed
 
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,19})-(\d{0,19})[ \t]*", re.ASCII | re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?("[!\x23-\x7e\x80-\xff]*")')
@@ -21,12 +21,12 @@ _PLAIN = re.compile(r"[\w!#$&+^`{}~. -]+", re.ASCII)  # needs no escape between 
 
 
 class RangeNotSatisfiable(Problem):
-    """Nothing of the range is in the file, which has `size` bytes."""
+    """The range is outside of the file, which has `size` bytes."""
 
     status, slug, title = 416, "range-not-satisfiable", "No such part of the file"
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"The file has {size} bytes; the range lies behind them.", size=size)
+        super().__init__(f"The file has {size} bytes; the range starts after them.", size=size)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -51,52 +51,52 @@ def etag(sha256: str) -> str:
     return f'"{sha256}"'
 
 
-def matches_etag(given: str | None, tag: str) -> bool:
-    """Whether If-None-Match says that the client has it (weak comparison, section 13.1.2)."""
-    if given is None:
+def matches_etag(condition: str | None, tag: str) -> bool:
+    """Whether `tag` meets If-None-Match: the client has it (weak comparison, section 13.1.2)."""
+    if condition is None:
         return False
-    return given.strip() == "*" or tag in _TAG.findall(given)
+    return condition.strip() == "*" or tag in _TAG.findall(condition)
 
 
-def parse_range(fields: Mapping[str, str], tag: str, size: int) -> ByteRange | None:
-    """What Range asks for; None for the whole file: also where there are several ranges, the field
-    is not understood, or If-Range names another file (sections 13.1.5 and 14.2).
+def parse_range(headers: Mapping[str, str], tag: str, size: int) -> ByteRange | None:
+    """The requested range; None for the whole file: also for several ranges, a header that is not
+    understood, and an If-Range that names another file (sections 13.1.5 and 14.2).
 
     Raises RangeNotSatisfiable.
     """
-    given = fields.get("range")
-    if given is None or len(given) > MAX_HEADER or fields.get("if-range", tag).strip() != tag:
+    value = headers.get("range")
+    if value is None or len(value) > MAX_HEADER or headers.get("if-range", tag).strip() != tag:
         return None
-    found = _RANGE.fullmatch(given.strip())
-    if found is None or found[1] == found[2] == "":
+    match = _RANGE.fullmatch(value.strip())
+    if match is None or match[1] == match[2] == "":
         return None
-    return _suffix(int(found[2]), size) if found[1] == "" else _from(found[1], found[2], size)
+    return _suffix(int(match[2]), size) if match[1] == "" else _from(match[1], match[2], size)
 
 
 def content_disposition(name: str) -> str:
-    """A Content-Disposition (RFC 6266) that saves under `name`, whatever characters it has."""
+    """A Content-Disposition (RFC 6266) that saves under `name`, which may have any characters."""
     safe = safe_filename(name)
     if _PLAIN.fullmatch(safe):
         return f'attachment; filename="{safe}"'
-    plain = "".join(each if _PLAIN.fullmatch(each) else "_" for each in _unaccented(safe))
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}"
+    ascii_name = "".join(c if _PLAIN.fullmatch(c) else "_" for c in _strip_accents(safe))
+    return f"attachment; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(safe, safe='')}"
 
 
 def safe_filename(name: str) -> str:
-    """A file name of one step: no separators, no control or direction marks, no leading dot."""
-    seen = "".join("_" if each in '/\\:*?"<>|' else each for each in name if _visible(each))
-    seen = " ".join(seen.split()).strip(". ")
-    stem, dot, ending = seen.rpartition(".")
-    if len(seen) > MAX_NAME and dot and len(ending) <= 10:
-        return f"{stem[: MAX_NAME - len(ending) - 1]}.{ending}"
-    return seen[:MAX_NAME] or "file"
+    """A file name without separators, control or bidirectional characters, and leading dots."""
+    safe = "".join("_" if c in '/\\:*?"<>|' else c for c in name if _is_visible(c))
+    safe = " ".join(safe.split()).strip(". ")
+    stem, dot, suffix = safe.rpartition(".")
+    if len(safe) > MAX_NAME and dot and len(suffix) <= 10:
+        return f"{stem[: MAX_NAME - len(suffix) - 1]}.{suffix}"
+    return safe[:MAX_NAME] or "file"
 
 
 def _from(first: str, last: str, size: int) -> ByteRange | None:
     start = int(first)
     end = size if last == "" else min(int(last) + 1, size)
     if last != "" and int(last) < start:
-        return None  # not a range at all
+        return None  # not a valid range
     if start >= size:
         raise RangeNotSatisfiable(size)
     return ByteRange(start, end, size)
@@ -108,11 +108,9 @@ def _suffix(length: int, size: int) -> ByteRange:
     return ByteRange(max(0, size - length), size, size)
 
 
-def _visible(each: str) -> bool:
-    return each.isspace() or unicodedata.category(each)[0] != "C"
+def _is_visible(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character)[0] != "C"
 
 
-def _unaccented(text: str) -> str:
-    return "".join(
-        each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each)
-    )
+def _strip_accents(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))

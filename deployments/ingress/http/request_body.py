@@ -1,59 +1,61 @@
-"""Bodies: bytes in, a checked value out, or a problem that points at the fault.
+"""Request bodies: bytes in, a validated value out, or a problem that points at the fault.
 
-Parsing and checking run on the event loop, so their cost is bounded: by the length of the body, and
-by the number of JSON values in it, which cost far more than their bytes.
+Parsing and validation run on the event loop, so their cost is bounded: by the length of the body,
+and by the number of JSON values in it, which cost far more than their bytes.
 """
 
+import asyncio
 import re
+from dataclasses import dataclass
 from typing import TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
 
 from cluster.runtime.problems import ClientGone, Malformed, UnsupportedMedia
 from deployments.ingress.http.validation import from_validation_error
 
 Schema = TypeVar("Schema", bound=BaseModel)
 JSON = "application/json"
-MAX_VALUES = 10_000  # members and elements of a body; the largest sensible one has 4,000
-_BYTES_A_VALUE = 2  # at least: a digit and a comma
-# A string, or what begins or parts values. Possessive: each byte is looked at once.
+MAX_VALUES = 10_000  # members and elements of a body; the largest legitimate one has 4,000
+_MIN_BYTES_PER_VALUE = 2  # a digit and a comma
+# A string, or what begins or separates values. Possessive: each byte is read once.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
 
 
 async def read_json(request: Request, schema: type[Schema]) -> Schema:
-    """Raises UnsupportedMedia (415), Malformed (422), and what the body's receivers raise."""
+    """Raises UnsupportedMedia (415), Malformed (422), and what the layers that receive it raise."""
     content_type = request.headers.get("content-type", "")
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind != JSON and not kind.endswith("+json"):
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != JSON and not media_type.endswith("+json"):
         raise UnsupportedMedia(content_type or "(none)", (JSON,))
     try:
         raw = await request.body()
     except ClientDisconnect:
-        raise ClientGone("The client left before its body arrived.") from None
+        raise ClientGone("The client disconnected before its body arrived.") from None
     return parse_json(raw, schema)
 
 
 def parse_json(raw: bytes, schema: type[Schema]) -> Schema:
     """Raises Malformed: not UTF-8, not JSON, not the schema, or over MAX_VALUES."""
-    _check_values(raw)
+    if len(raw) > MAX_VALUES * _MIN_BYTES_PER_VALUE:  # else it has no room for so many
+        _check_value_count(raw)
     try:
         return schema.model_validate_json(raw)
     except ValidationError as error:
         raise _malformed(raw, error, schema) from None
 
 
-def _check_values(raw: bytes) -> None:
-    """Raises Malformed. Costs nothing for bodies that are too short to have so many values."""
-    if len(raw) <= MAX_VALUES * _BYTES_A_VALUE:
-        return
+def _check_value_count(raw: bytes) -> None:
+    """Raises Malformed."""
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") <= MAX_VALUES:
         return
     values = strings = 0
     for token in _TOKEN.finditer(raw):
         if raw[token.start()] == ord('"'):
-            strings += 1  # a value, or the name of one
+            strings += 1  # a value or a member's name
         else:
             values += 1
         if values > MAX_VALUES or strings > 2 * MAX_VALUES:
@@ -70,3 +72,55 @@ def _malformed(raw: bytes, error: ValidationError, schema: type[BaseModel]) -> M
     except orjson.JSONDecodeError as fault:
         return Malformed.at("", f"The body is not JSON: {fault}.", "invalid-json")
     return from_validation_error(error, body, schema)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """One request that waits for its first message."""
+
+    task: "asyncio.Task[object]"
+    started_at: float
+    is_timed_out: bool = False
+
+
+class FirstMessageWait:
+    """A bounded wait for the first message of a body.
+
+    A timeout per request costs as much as the rest of a response from the fast path; here one timer
+    serves all waiting requests. It ends a wait after `limit_s` seconds, and before twice as many
+    have passed.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._waiters: dict[_Waiter, None] = {}  # in order of their start
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def receive(self, receive: Receive) -> Message | None:
+        """The first message; None where it did not arrive in time, and nothing was received."""
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+        waiter = _Waiter(task, loop.time())
+        self._waiters[waiter] = None
+        if self._timer is None:
+            self._timer = loop.call_later(self._limit_s, self._end_waits, loop)
+        try:
+            return await receive()
+        except asyncio.CancelledError:
+            if waiter.is_timed_out and task.uncancel() == 0:
+                return None
+            raise
+        finally:
+            del self._waiters[waiter]
+
+    def _end_waits(self, loop: asyncio.AbstractEventLoop) -> None:
+        latest_start = loop.time() - self._limit_s
+        for waiter in self._waiters:
+            if waiter.started_at > latest_start:
+                break
+            if not waiter.is_timed_out:
+                waiter.is_timed_out = True
+                waiter.task.cancel()
+        self._timer = (
+            loop.call_later(self._limit_s, self._end_waits, loop) if self._waiters else None
+        )

@@ -1,31 +1,34 @@
-"""Streams as wire formats: server-sent events and NDJSON.
+"""Streamed responses: server-sent events and NDJSON, and the one watcher for disconnects.
 
-Flows in: an async generator of (event name, JSON value). Flows out: an ASGI answer that waits for
-the first item before it sends a status, so that an early failure is a real HTTP error, and carries
-a late one in-band. A client that leaves closes the generator, and with it the work behind it.
+In: an async generator of events. Out: an ASGI response that waits for the first event before it
+sends a status, so an early failure is a real HTTP error; a late failure is the last event of the
+stream. The generator is closed when the client disconnects, and with it the work behind it.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import orjson
-from starlette.types import Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from cluster.runtime.clock import Deadline
 from cluster.runtime.problems import DeadlineExceeded, Problem, to_problem
+from deployments.ingress.http.problems import native_body
 
 logger = logging.getLogger("mobula.ingress")
 
 Event = tuple[str | None, Any]
 Events = AsyncGenerator[Event, None]
-Frame = Callable[[Event], bytes]
 
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
 SSE_DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+RETRY_MS = 2_000
 
 
 def sse_frame(event: Event) -> bytes:
@@ -36,17 +39,114 @@ def sse_frame(event: Event) -> bytes:
     return b"event: " + name.encode() + b"\ndata: " + orjson.dumps(data) + b"\n\n"
 
 
+def feed_frame(name: str, data: object, id: int | None = None) -> bytes:
+    """One server-sent event with an id, which a client sends again when it reconnects."""
+    frame = sse_frame((name, data))
+    return frame if id is None else b"id: %d\n" % id + frame
+
+
 def ndjson_frame(event: Event) -> bytes:
     """One line; a named event carries its name as member `event`."""
     name, data = event
     return orjson.dumps(data if name is None else {"event": name, **data}) + b"\n"
 
 
-class EventStream:
-    """An ASGI application that answers with `events`.
+async def run_until_disconnect(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Run `work` until it ends or the client disconnects, whichever is first.
 
-    `end` follows the last event of a stream that went well. `error_body` renders a late problem
-    as the JSON of an event named "error" (unnamed where `named_errors` is False).
+    Raises what `work` raises; `work` is cancelled when the client disconnects.
+    """
+    task = asyncio.ensure_future(work)
+    watcher = asyncio.ensure_future(_wait_for_disconnect(receive))
+    try:
+        await asyncio.wait((task, watcher), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watcher.cancel()
+        task.cancel()  # has no effect on a task that has ended
+        await asyncio.wait((task, watcher))
+    if not task.cancelled():
+        task.result()
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class FrameStream(Response):
+    """A response of frames, each the encoding of one item of `items`.
+
+    The base of EventStream and EventFeedResponse. `error_frame` encodes a failure after the first
+    item; `end` follows the last frame of a stream without failure. `deadline` None: no deadline.
+    """
+
+    cache_control = b"no-cache"
+
+    def __init__(
+        self,
+        items: AsyncGenerator[Any, None],
+        encode: Callable[[Any], bytes],
+        *,
+        deadline: Deadline | None,
+        error_frame: Callable[[Problem], bytes],
+        media_type: str = SSE,
+        end: bytes = b"",
+    ) -> None:
+        self._items = items
+        self._encode = encode
+        self._deadline = deadline
+        self._error_frame = error_frame
+        self._end = end
+        self.status_code, self.media_type, self.background = 200, media_type, None
+        self.raw_headers = [
+            (b"content-type", f"{media_type}; charset=utf-8".encode()),
+            (b"cache-control", self.cache_control),
+            (b"x-accel-buffering", b"no"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with aclosing(self._items):
+            async with self._timeout():
+                first = await anext(self._items, None)  # raises before any header is sent
+            start = {"type": "http.response.start", "status": self.status_code}
+            await send({**start, "headers": self.raw_headers})
+            await run_until_disconnect(self._write(first, scope, send), receive)
+
+    async def _write(self, first: Any, scope: Scope, send: Send) -> None:
+        try:
+            async with self._timeout():
+                item = first
+                while item is not None:
+                    frame = self._encode(item)
+                    await send({"type": "http.response.body", "body": frame, "more_body": True})
+                    item = await anext(self._items, None)
+            last = self._end
+        except Exception as error:
+            problem = to_problem(error)
+            if problem is not error:
+                logger.exception("stream %s failed", scope["state"].get("request_id"))
+            scope["state"]["problem"] = problem.slug
+            last = self._error_frame(problem)
+        await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    @asynccontextmanager
+    async def _timeout(self) -> AsyncIterator[None]:
+        """Raises DeadlineExceeded in the body of the `async with` at the deadline."""
+        limit_s = None if self._deadline is None else max(0.0, self._deadline.remaining())
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except TimeoutError:
+            if limit_s is None:
+                raise
+            raise DeadlineExceeded("stream") from None
+
+
+class EventStream(FrameStream):
+    """Answers with `events` until the deadline.
+
+    `error_body` is the JSON of the event that reports a late failure. The event is named "error",
+    unless `named_errors` is False.
     """
 
     def __init__(
@@ -59,71 +159,48 @@ class EventStream:
         end: bytes = b"",
         named_errors: bool = True,
     ) -> None:
-        self._events = events
-        self._deadline = deadline
-        self._error_body = error_body
-        self._media_type = media_type
-        self._frame: Frame = sse_frame if media_type == SSE else ndjson_frame
-        self._end = end
-        self._named_errors = named_errors
+        encode = sse_frame if media_type == SSE else ndjson_frame
+        error_name = "error" if named_errors else None
+        super().__init__(
+            events,
+            encode,
+            deadline=deadline,
+            error_frame=lambda problem: encode((error_name, error_body(problem))),
+            media_type=media_type,
+            end=end,
+        )
+
+
+class EventFeedResponse(FrameStream):
+    """Server-sent events for hours, beyond the request's deadline. Begins at once.
+
+    `frames` are encoded; KEEP_ALIVE is one of them, sent from time to time. `still_allowed` is
+    called at each, and raises a Problem once the client may receive no more.
+    """
+
+    cache_control = b"no-store"
+
+    def __init__(
+        self, frames: AsyncGenerator[bytes, None], still_allowed: Callable[[], object]
+    ) -> None:
+        super().__init__(
+            self._checked(frames, still_allowed),
+            bytes,
+            deadline=None,
+            error_frame=lambda problem: sse_frame(("error", native_body(problem))),
+        )
+        self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async with self._in_time():
-                first = await anext(self._events, None)  # raises before any header is sent
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
-            pump = asyncio.ensure_future(self._pump(first, scope, send))
-            watcher = asyncio.ensure_future(_disconnected(receive))
-            try:
-                await asyncio.wait((pump, watcher), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                watcher.cancel()
-                pump.cancel()
-                await asyncio.wait((pump, watcher))
-            if not pump.cancelled():
-                pump.result()
-        finally:
-            await self._events.aclose()
+        scope["state"]["lift_deadline"]()
+        async with aclosing(self._frames):
+            await super().__call__(scope, receive, send)
 
-    async def _pump(self, first: Event | None, scope: Scope, send: Send) -> None:
-        try:
-            async with self._in_time():
-                event = first
-                while event is not None:
-                    await _send_body(send, self._frame(event), more=True)
-                    event = await anext(self._events, None)
-            await _send_body(send, self._end, more=False)
-        except Exception as error:
-            problem = to_problem(error)
-            if problem is not error:
-                logger.exception("stream %s failed", scope["state"].get("request_id"))
-            scope["state"]["problem"] = problem.slug
-            name = "error" if self._named_errors else None
-            frame = self._frame((name, self._error_body(problem)))
-            await _send_body(send, frame, more=False)
-
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        """Raises DeadlineExceeded in the body's place once time is up."""
-        try:
-            async with asyncio.timeout(max(0.0, self._deadline.remaining())):
-                yield
-        except TimeoutError:
-            raise DeadlineExceeded("stream") from None
-
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        return [
-            (b"content-type", f"{self._media_type}; charset=utf-8".encode()),
-            (b"cache-control", b"no-cache"),
-            (b"x-accel-buffering", b"no"),
-        ]
-
-
-async def _send_body(send: Send, body: bytes, *, more: bool) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": more})
-
-
-async def _disconnected(receive: Receive) -> None:
-    message: Message = await receive()
-    while message["type"] != "http.disconnect":
-        message = await receive()
+    async def _checked(
+        self, frames: AsyncGenerator[bytes, None], still_allowed: Callable[[], object]
+    ) -> AsyncGenerator[bytes, None]:
+        yield b"retry: %d\n\n" % RETRY_MS
+        async for frame in frames:
+            if frame == KEEP_ALIVE:
+                still_allowed()
+            yield frame

@@ -1,8 +1,8 @@
-"""The body of one request as a piece of a recording: bytes as they come, and how they ended.
+"""The body of one upload request: its chunks while they are received, and how it ended.
 
-A piece that breaks off is worth keeping as far as it came, unless a checksum speaks of the whole of
-it. A client that sends nothing for a while has gone, too: the upload must not stay locked for it.
-Serve cancels the request of a client that left, with what had come still in line.
+A body that breaks off is stored as far as it was received, unless a checksum covers all of it. A
+client that sends nothing for a while counts as disconnected, so the upload does not stay locked.
+Serve cancels the request of a client that disconnected, with received bytes still in its queue.
 """
 
 import asyncio
@@ -14,36 +14,36 @@ from starlette.requests import ClientDisconnect, Request
 from cluster.runtime.problems import ClientGone, Problem, RequestTimeout
 
 IDLE_S = 20.0
-ENDING_S = 1.0  # for what had come before the request was cancelled
+ENDING_S = 1.0  # to read what was received before the request was cancelled
 
 T = TypeVar("T")
 
 
 class UploadChunk:
-    """`broken` is why the body ended early, once it has."""
+    """`broken` is the reason why the body ended early; None while it has not."""
 
     def __init__(self, request: Request, *, keep_broken: bool, idle_s: float = IDLE_S) -> None:
         self.broken: Problem | None = None
         self._stream = request.stream()
         self._keep_broken = keep_broken
         self._idle_s = idle_s
-        self._until = float("inf")
-        self._waiting: asyncio.Timeout | None = None
+        self._read_until = float("inf")
+        self._timeout: asyncio.Timeout | None = None
 
     async def drain_into(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work`, which reads the chunks, makes of them. If this request is cancelled it keeps
-        what had come by then, and only then is the request over.
+        """The result of `work`, which reads the chunks. If the request is cancelled, `work` first
+        stores what was received by then.
         """
         task = asyncio.ensure_future(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            self._end()
+            self._stop_reading()
             await asyncio.gather(task, return_exceptions=True)
             raise
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Ends where the body broke off, or raises `broken` if that is not to be kept."""
+        """Ends where the body broke off, or raises `broken` where a part is not stored."""
         while self.broken is None:
             chunk = await self._next()
             if chunk is None:
@@ -53,19 +53,19 @@ class UploadChunk:
             raise self.broken
 
     async def _next(self) -> bytes | None:
-        patience = min(asyncio.get_running_loop().time() + self._idle_s, self._until)
+        wait_until = min(asyncio.get_running_loop().time() + self._idle_s, self._read_until)
         try:
-            async with asyncio.timeout_at(patience) as self._waiting:
+            async with asyncio.timeout_at(wait_until) as self._timeout:
                 return await anext(self._stream, None)
         except TimeoutError:
-            self.broken = RequestTimeout(f"No byte came for {self._idle_s:g} s.")
+            self.broken = RequestTimeout(f"No byte was received for {self._idle_s:g} s.")
         except ClientDisconnect:
-            self.broken = ClientGone("The client left before its body arrived.")
+            self.broken = ClientGone("The client disconnected before its body arrived.")
         finally:
-            self._waiting = None
+            self._timeout = None
         return None
 
-    def _end(self) -> None:
-        self._until = asyncio.get_running_loop().time() + ENDING_S
-        if self._waiting is not None:
-            self._waiting.reschedule(self._until)
+    def _stop_reading(self) -> None:
+        self._read_until = asyncio.get_running_loop().time() + ENDING_S
+        if self._timeout is not None:
+            self._timeout.reschedule(self._read_until)

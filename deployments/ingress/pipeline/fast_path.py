@@ -20,14 +20,17 @@ from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.cache.tiers.memory_entries import MemoryEntry
+from deployments.cache.tiers.memory import MemoryEntry
 from deployments.ingress.cache_stack import CacheStack, split_rendered
-from deployments.ingress.http.body_wait import BodyWait
 from deployments.ingress.http.cache_headers import cache_status_headers
-from deployments.ingress.http.middleware.access_log import access_line
-from deployments.ingress.http.middleware.request_id import client_request_id, new_id
-from deployments.ingress.http.middleware.security_headers import API_HEADERS
-from deployments.ingress.http.middleware.trusted_hosts import TrustedHosts
+from deployments.ingress.http.middleware.boundary import (
+    API_HEADERS,
+    TrustedHosts,
+    access_line,
+    client_request_id,
+    new_request_id,
+)
+from deployments.ingress.http.request_body import FirstMessageWait
 from deployments.ingress.services import AppServices
 
 # Headers that ask for something which only the whole application does.
@@ -83,9 +86,9 @@ class FastPath:
         self._caches = caches
         self._routes = dict(routes)
         self._behind_serve = behind_serve
-        self._hosts = TrustedHosts(app, services.settings.allowed_hosts)
+        self._hosts = TrustedHosts(services.settings.allowed_hosts)
         self._limit = services.settings.max_body_bytes
-        self._wait = BodyWait(BODY_WAIT_S)
+        self._wait = FirstMessageWait(BODY_WAIT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
@@ -96,7 +99,7 @@ class FastPath:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})["caller"] = caller
-        message = await self._wait.first(receive)
+        message = await self._wait.receive(receive)
         if message is None:
             await self._app(scope, receive, send)
             return
@@ -111,7 +114,7 @@ class FastPath:
 
     def _key(self, scope: Scope) -> str | None:
         """The credential of a request that asks for nothing special and is not too large."""
-        if scope["method"] != "POST" or not self._hosts.is_trusted(scope):
+        if scope["method"] != "POST" or not self._hosts.are_trusted(scope):
             return None
         key, json = None, False
         for name, value in scope["headers"]:
@@ -179,7 +182,7 @@ class FastPath:
     ) -> Answer:
         services, state, model = self._services, scope["state"], held.entry.model
         given = client_request_id(scope)
-        request_id = given or new_id()
+        request_id = given or new_request_id()
         state |= {"request_id": request_id, "tenant": caller.tenant, "key_id": caller.key_id}
         state["model"] = model
         tokens, tail = split_rendered(held.views[route.operation])

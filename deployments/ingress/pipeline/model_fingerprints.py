@@ -20,17 +20,14 @@ logger = logging.getLogger("mobula.ingress")
 
 
 class ModelFingerprints:
-    """Make it, then `start` it on the loop that uses it. A model that is away keeps its state."""
+    """Make it, then `start` it on the loop that uses it. `by_model` is kept up to date in place; a
+    model that has never answered is missing in it, one that is away keeps its fingerprint."""
 
     def __init__(self, models: ModelRegistry) -> None:
         self._models = models
-        self._states: dict[str, str] = {}
+        self.by_model: dict[str, str] = {}
         self._polling: asyncio.Task[None] | None = None
         self.version = ""
-
-    def get(self, model: str) -> str | None:
-        """None until the model has answered once."""
-        return self._states.get(model)
 
     async def refresh(self) -> None:
         """Ask every model. Those that do not answer stay as they were."""
@@ -38,8 +35,8 @@ class ModelFingerprints:
         found = {
             id: fingerprint(card) for id, card in cards.items() if not isinstance(card, Problem)
         }
-        self._states |= found
-        self.version = ";".join(f"{id}={state}" for id, state in sorted(self._states.items()))
+        self.by_model |= found
+        self.version = ";".join(f"{id}={state}" for id, state in sorted(self.by_model.items()))
 
     async def start(self) -> None:
         """Keep up to date from now on; does not wait for the models."""
@@ -58,7 +55,7 @@ class ModelFingerprints:
                 await self.refresh()
             except Exception:
                 logger.exception("the states of the models could not be refreshed")
-            whole = self._states.keys() >= set(self._models.ids)
+            whole = self.by_model.keys() >= set(self._models.ids)
             await asyncio.sleep(POLL_S if whole else FIRST_POLL_S)
 
 

@@ -26,6 +26,7 @@ from deployments.ingress.http.range_requests import (
     matches_etag,
     parse_range,
 )
+from deployments.ingress.http.streaming import run_until_disconnect
 from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import services_of
 
@@ -107,16 +108,7 @@ class StreamedFile(Response):
         self._blocks = blocks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pump = asyncio.ensure_future(self._pump(send))
-        watcher = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait((pump, watcher), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            watcher.cancel()
-            pump.cancel()
-            await asyncio.wait((pump, watcher))
-        if not pump.cancelled():
-            pump.result()
+        await run_until_disconnect(self._pump(send), receive)
 
     async def _pump(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code}
@@ -168,8 +160,3 @@ def _list_field(request: Request, name: str) -> str | None:
 def _not_modified(headers: dict[str, str]) -> Response:
     kept = ("ETag", "Cache-Control", "Last-Modified")
     return Response(status_code=304, headers={name: headers[name] for name in kept})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -15,8 +15,7 @@ from deployments.contracts.jobs import ENDED, Job, JobEvent
 from deployments.ingress.authentication import bearer
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.http.sse_feed import KEEP_ALIVE, EventFeedResponse, feed_frame
-from deployments.ingress.http.streaming import SSE
+from deployments.ingress.http.streaming import KEEP_ALIVE, SSE, EventFeedResponse, feed_frame
 from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import (
     ReadsMedia,

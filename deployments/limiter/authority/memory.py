@@ -1,7 +1,7 @@
-"""The authority that keeps its buckets in this process's memory.
+"""The authority with its buckets in this process's memory.
 
 In: exchanges, from this process or through the Limiter deployment. Out: grants. One exchange runs
-without a pause, so it is atomic. Buckets that say nothing any more are swept a few at a time.
+without suspending, so it is atomic. Expired buckets are swept a few at a time.
 """
 
 import uuid
@@ -18,7 +18,7 @@ from deployments.limiter.bucket_arithmetic import (
     process_request,
 )
 
-SEEN_FOR = 8  # lease times after which a silent replica no longer counts
+ACTIVE_FOR = 8  # lease times after which a silent replica no longer counts
 
 
 def _new_epoch() -> str:
@@ -37,27 +37,27 @@ class MemoryAuthority:
         self._buckets: OrderedDict[str, tuple[Bucket, float]] = OrderedDict()
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
-        """As in contracts/limits.py. Never raises AuthorityDown."""
+        """As in contracts/limits.py. Never raises AuthorityUnavailable."""
         now = self._clock.monotonic()
-        self._meet(replica, epoch, now, ttl_s)
+        self._register(replica, epoch, now, ttl_s)
         current = epoch in ("", self._epoch)
-        step = ExchangeContext(
+        context = ExchangeContext(
             replica, now, self._clock.wall(), ttl_s, len(self._seen), current, self._born
         )
-        grants = tuple(self._settle(ask, step) for ask in asks)
-        self._sweep(now, 2 * len(asks))
+        grants = tuple(self._process(request, context) for request in requests)
+        self._sweep(now, 2 * len(requests))
         return ExchangeResult(self._epoch, len(self._seen), grants)
 
     @property
     def buckets(self) -> int:
-        """How many buckets are kept now."""
+        """How many buckets there are now."""
         return len(self._buckets)
 
-    def _meet(self, replica: str, epoch: str, now: float, ttl_s: float) -> None:
+    def _register(self, replica: str, epoch: str, now: float, ttl_s: float) -> None:
         self._seen[replica] = now
-        for name in [n for n, at in self._seen.items() if at < now - SEEN_FOR * ttl_s]:
+        for name in [n for n, seen_at in self._seen.items() if seen_at < now - ACTIVE_FOR * ttl_s]:
             del self._seen[name]
         if not self._epoch:
             self._epoch = self._new_epoch()
@@ -65,16 +65,21 @@ class MemoryAuthority:
         elif epoch not in ("", self._epoch) and self._born is None:
             self._born = now
 
-    def _settle(self, ask: LeaseRequest, step: ExchangeContext) -> LeaseGrant:
-        key = ask.spec.key
-        bucket = self._buckets[key][0] if key in self._buckets else new_bucket(ask.spec, step)
-        grant = process_request(bucket, ask, step)
-        self._buckets[key] = (bucket, step.now + bucket_ttl_s(bucket, ask.spec, step.ttl_s))
+    def _process(self, request: LeaseRequest, context: ExchangeContext) -> LeaseGrant:
+        key = request.spec.key
+        bucket = (
+            self._buckets[key][0] if key in self._buckets else new_bucket(request.spec, context)
+        )
+        grant = process_request(bucket, request, context)
+        self._buckets[key] = (
+            bucket,
+            context.now + bucket_ttl_s(bucket, request.spec, context.ttl_s),
+        )
         self._buckets.move_to_end(key)
         return grant
 
     def _sweep(self, now: float, count: int) -> None:
-        """Look at the `count` buckets that were looked at longest ago; drop what is over."""
+        """Check the `count` buckets that were checked longest ago; drop those that have expired."""
         for _ in range(min(count, len(self._buckets))):
             key, (_, until) = next(iter(self._buckets.items()))
             if until <= now:

@@ -28,15 +28,15 @@ from deployments.limiter.limits import tenant_shard
 
 _SCRIPT = Path(__file__).with_name("gcra.lua").read_text()
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_PER_GRANT = 5
+_REPLY_FIELDS = 5
 
 
 class RedisAuthority:
     """Keys are `<prefix>:{<shard>}:...`, so that a shard's keys share one slot of a cluster.
 
-    `timeout_s` bounds connecting and each answer: longer than a request's patience, so that a slow
-    answer still counts, and short enough to look again soon. Nothing is retried: a repeated ask
-    is a new one.
+    `timeout_s` bounds connecting and each exchange: longer than a request's patience, so that a
+    late result still counts, and short enough to try again soon. Nothing is retried: a repeated
+    request is a new one.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class RedisAuthority:
         self._prefix = prefix
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
         """As in contracts/limits.py."""
-        keys = self._keys(asks)
+        keys = self._keys(requests)
         arguments: list[Any] = [replica, epoch, repr(ttl_s), uuid.uuid4().hex]
-        for ask in asks:
-            arguments += _arguments(ask)
+        for request in requests:
+            arguments += _arguments(request)
         try:
-            answer = await self._evaluate(keys, arguments)
+            reply = await self._evaluate(keys, arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise AuthorityUnavailable(type(error).__name__) from None
-        return _exchange(asks, answer)
+        return _parse_reply(requests, reply)
 
     async def warm_up(self) -> None:
-        """Connect before the first request does; a Redis that is away is met again later."""
+        """Connect before the first request; to a Redis that is not up, later."""
         with suppress(RedisError, OSError, TimeoutError):
             redis: Any = self._redis
             await redis.ping()
@@ -83,24 +83,36 @@ class RedisAuthority:
         except NoScriptError:  # first use, or the server was restarted
             return await redis.eval(_SCRIPT, len(keys), *keys, *arguments)
 
-    def _keys(self, asks: Sequence[LeaseRequest]) -> list[str]:
-        tag = tenant_shard(asks[0].spec.key.split("|", 1)[0])
+    def _keys(self, requests: Sequence[LeaseRequest]) -> list[str]:
+        tag = tenant_shard(requests[0].spec.key.split("|", 1)[0])
         stem = f"{self._prefix}:{{{tag}}}"
-        return [f"{stem}:epoch", f"{stem}:replicas", *(f"{stem}:{ask.spec.key}" for ask in asks)]
+        return [
+            f"{stem}:epoch",
+            f"{stem}:replicas",
+            *(f"{stem}:{request.spec.key}" for request in requests),
+        ]
 
 
-def _arguments(ask: LeaseRequest) -> tuple[Any, ...]:
-    spec = ask.spec
-    of_spec = (spec.kind.value, spec.capacity, repr(spec.rate), repr(spec.until), spec.spent)
-    of_ask = (ask.number, ask.acked, ask.holding, ask.adjust, ask.need, ask.waiting, ask.want)
-    return of_spec + of_ask
+def _arguments(request: LeaseRequest) -> tuple[Any, ...]:
+    spec = request.spec
+    spec_fields = (spec.kind.value, spec.capacity, repr(spec.rate), repr(spec.until), spec.spent)
+    request_fields = (
+        request.number,
+        request.acked,
+        request.holding,
+        request.adjust,
+        request.need,
+        request.waiting,
+        request.want,
+    )
+    return spec_fields + request_fields
 
 
-def _exchange(asks: Sequence[LeaseRequest], answer: list[Any]) -> ExchangeResult:
-    epoch, replicas, *rest = answer
+def _parse_reply(requests: Sequence[LeaseRequest], reply: list[Any]) -> ExchangeResult:
+    epoch, replicas, *rest = reply
     grants = []
-    for ask, at in zip(asks, range(0, len(rest), _PER_GRANT), strict=True):
-        credits, level, retry, known, elsewhere = rest[at : at + _PER_GRANT]
-        is_known = bool(known) or ask.spec.kind is not BucketKind.BUDGET
-        grants.append(LeaseGrant(ask.number, credits, level, float(retry), is_known, elsewhere))
+    for request, start in zip(requests, range(0, len(rest), _REPLY_FIELDS), strict=True):
+        credits, level, retry, known, elsewhere = rest[start : start + _REPLY_FIELDS]
+        is_known = bool(known) or request.spec.kind is not BucketKind.BUDGET
+        grants.append(LeaseGrant(request.number, credits, level, float(retry), is_known, elsewhere))
     return ExchangeResult(epoch.decode(), replicas, tuple(grants))

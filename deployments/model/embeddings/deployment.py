@@ -17,8 +17,8 @@ from deployments.contracts.embedding import Embeddings, EmbedRequest
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.model.embeddings.serving import load_embedding_model
 from deployments.model.embeddings.spec import EmbeddingSpec
+from deployments.model.errors import as_response
 from deployments.model.process_health import ProcessHealth
-from deployments.model.ray_errors import as_response
 from deployments.model.spec import resolve_spec
 
 _UNHEALTHY_LAG_S = 5.0

@@ -56,7 +56,7 @@ class EmbeddingModel:
         }
         self.batcher = Batcher(self._encode, spec.max_batch_tokens, spec.max_waiting, clock)
         self._counts = _Counts()
-        self._recent = LatencyStats(clock)
+        self._latency = LatencyStats(clock)
         self._clock = clock
         self._holds = _BATCHES * spec.max_batch_tokens
 
@@ -64,13 +64,13 @@ class EmbeddingModel:
         counts = self._counts
         counts.submitted += 1
         counts.handlers += 1
-        self._recent.arrived()
         since = self._clock.monotonic()
+        self._latency.record_arrival(since)
         try:
-            found = await self._embed(request)
+            embeddings = await self._embed(request)
             counts.finished += 1
-            self._recent.whole(since)
-            return found
+            self._latency.record_response(since, self._clock.monotonic())
+            return embeddings
         except asyncio.CancelledError:
             counts.cancelled += 1
             raise
@@ -105,8 +105,8 @@ class EmbeddingModel:
         minute. A replica holds its batch and a window of neighbours."""
         batcher = self.batcher
         texts = {"running": batcher.running, "queued": batcher.waiting}
-        tokens = {"tokens": self._recent.tokens, "tokens_capacity": self._holds}
-        return texts | tokens | self._recent.figures()
+        tokens = {"tokens": self._latency.tokens, "tokens_capacity": self._holds}
+        return texts | tokens | self._latency.summary()
 
     async def close(self) -> None:
         await self.batcher.close()
@@ -126,13 +126,13 @@ class EmbeddingModel:
 
     async def _submit(self, request: EmbedRequest, tokens: list[int]) -> Vectors:
         open_tokens = sum(tokens)
-        self._recent.tokens += open_tokens
+        self._latency.tokens += open_tokens
         try:
             urgent = request.priority is not Priority.BATCH
             tenant = request.caller.tenant
             return await self.batcher.submit(tenant, request.texts, tokens, urgent=urgent)
         finally:
-            self._recent.tokens -= open_tokens
+            self._latency.tokens -= open_tokens
 
     def _check_size(self, request: EmbedRequest) -> None:
         most = self._encoder.max_tokens * _LONGEST_TOKEN

@@ -1,4 +1,4 @@
-"""Echo: gives a prompt's own tokens back, at no cost or at a set pace. The yardstick for overhead.
+"""Echo: repeats a prompt's own tokens, at no cost or at a set pace. Measures overhead.
 
 In: token ids. Out: the ids of the last user turn (of the whole prompt where there is no turn), then
 "stop"; with no stop ids (ignore_eos) they repeat until `max_tokens`. Knows no model.
@@ -6,19 +6,22 @@ In: token ids. Out: the ids of the last user turn (of the whole prompt where the
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Literal
+from pathlib import Path
+from typing import Self
 
 from cluster.runtime.problems import Draining
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import ALL
+from deployments.model.model_files import ModelFiles
+from deployments.model.spec import ModelSpec
 from deployments.model.text.tokenizer import ByteTokenizer
 
 
 class EchoEngine:
     """Deterministic whatever the sampling asks for; every log probability is 0."""
 
-    name: Literal["echo", "openvino", "transformers", "vllm"] = "echo"
+    name = "echo"
     supports: frozenset[str] = ALL
 
     def __init__(
@@ -35,6 +38,12 @@ class EchoEngine:
         self._open = self._submitted = self._finished = self._cancelled = self._failed = 0
         self._tokens = self._steps = 0
 
+    @classmethod
+    def build(
+        cls, spec: ModelSpec, files: ModelFiles | None, context_length: int, home: Path
+    ) -> Self:
+        return cls(spec.max_running, spec.tokens_per_second, spec.first_token_s)
+
     async def start(self) -> None:
         """Nothing to load."""
 
@@ -47,14 +56,16 @@ class EchoEngine:
         done = False
         try:
             if not self._pause_s and not self._first_token_s:
-                self._count(len(ids))
+                self._tokens += len(ids)
+                self._steps += 1
                 done = True
                 yield _tokens(ids, reason, request.logprobs)
                 return
             async with self._slots:
-                for start, stop in self._beats(len(ids)):
+                for start, stop in self._steps_of(len(ids)):
                     await self._wait(self._first_token_s if start == 0 else self._pause_s)
-                    self._count(stop - start)
+                    self._tokens += stop - start
+                    self._steps += 1
                     done = stop == len(ids)
                     yield _tokens(ids[start:stop], reason if done else None, request.logprobs)
         except Draining:
@@ -62,7 +73,7 @@ class EchoEngine:
             raise
         except (asyncio.CancelledError, GeneratorExit):
             if not done and request.on_left is not None:
-                request.on_left(Tokens(()))  # whatever was counted was yielded
+                request.on_left(Tokens(()))  # all counted tokens were yielded
             raise
         finally:
             self._open -= 1
@@ -90,11 +101,11 @@ class EchoEngine:
     async def stop(self) -> None:
         self._stopping.set()
 
-    def _beats(self, length: int) -> list[tuple[int, int]]:
-        """Which tokens come out at each beat: one when paced, else all after the delay."""
+    def _steps_of(self, length: int) -> list[tuple[int, int]]:
+        """The tokens of each step: one when paced, else all after the delay."""
         if not self._pause_s or length <= 1:
             return [(0, length)]
-        return [(at, at + 1) for at in range(length)]
+        return [(start, start + 1) for start in range(length)]
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -104,19 +115,16 @@ class EchoEngine:
             return
         raise Draining("The model is shutting down.")
 
-    def _count(self, tokens: int) -> None:
-        self._tokens += tokens
-        self._steps += 1
-
 
 def continuation(request: TokenRequest) -> tuple[tuple[int, ...], FinishReason]:
-    """The ids that echo answers with, at most `max_tokens`, and why they end."""
+    """The ids that echo generates, at most `max_tokens`, and why they end."""
     ids = _last_turn(request.prompt_ids)
     if request.stop_ids:
         if request.stop_ids.isdisjoint(ids):
             ended = len(ids) < request.max_tokens
             return ids[: request.max_tokens], "stop" if ended else "length"
-        end = next((at for at, token in enumerate(ids) if token in request.stop_ids), len(ids))
+        ends = (index for index, token in enumerate(ids) if token in request.stop_ids)
+        end = next(ends, len(ids))
         return ids[: request.max_tokens][:end], "stop" if end < request.max_tokens else "length"
     repeats = -(-request.max_tokens // max(1, len(ids)))
     return (ids * repeats)[: request.max_tokens], "length"

@@ -1,7 +1,7 @@
 """The CPU engine: openvino-genai's continuous batching, in a process of its own.
 
-In: TokenRequests. Out: Tokens. Greedy output equals the transformers oracle in float32; a seed
-gives the same tokens whatever else is in the batch.
+In: TokenRequests. Out: Tokens. Greedy output equals transformers' in float32; a seed gives the same
+tokens whatever else is in the batch.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Self, cast
 
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.problems import Draining
@@ -28,11 +28,15 @@ from deployments.model.engines.ipc_messages import (
 from deployments.model.engines.openvino_worker import WorkerOptions
 from deployments.model.engines.sequences import SequenceRegistry
 from deployments.model.engines.subprocess_engine import EngineProcess
-from deployments.model.ray_errors import model_failed, refused_parameters, replica_lost
+from deployments.model.errors import model_failed, refused_parameters, replica_lost
+from deployments.model.export import export_openvino
+from deployments.model.model_files import ModelFiles
+from deployments.model.spec import ModelSpec
 
-_STALL_S = 120.0  # no step for so long, with sequences open, means that the process hangs
+_STALL_S = 120.0  # without a step, with sequences open: the process hangs
 _SEEDS = 1 << 62
 _NOT_STARTED = "it has not been started"
+_PRECISIONS = {"auto": "f32", "float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class OpenVinoSizing:
 class OpenVinoEngine:
     """One model converted to OpenVINO IR, decoding up to `max_running` sequences a step."""
 
-    name: Literal["echo", "openvino", "transformers", "vllm"] = "openvino"
+    name = "openvino"
     supports: frozenset[str] = ALL - {"top_logprobs"}
 
     def __init__(
@@ -64,13 +68,33 @@ class OpenVinoEngine:
         self._folder = folder
         self._sizing = sizing or OpenVinoSizing()
         self._clock = clock or SystemClock()
-        self._ledger = SequenceRegistry()
+        self._sequences = SequenceRegistry()
         self._child = EngineProcess(self._on_message, self._on_exit)
         self._started: asyncio.Future[None] | None = None
         self._broken: str | None = _NOT_STARTED
         self._stopping = False
         self._steps = 0
-        self._heard_at = 0.0
+        self._last_message_at = 0.0
+
+    @classmethod
+    def build(
+        cls, spec: ModelSpec, files: ModelFiles | None, context_length: int, home: Path
+    ) -> Self:
+        """Converts the model first where its files have no IR. Raises export.ExportFailed."""
+        assert files is not None, "openvino needs a model's files"
+        ir = files.ir
+        if ir is None:
+            name = f"{spec.id.replace('/', '--')}-{files.revision}-{spec.weight_format}"
+            ir = home / "models" / name
+            export_openvino(files.folder, ir, spec.weight_format, exporter=home / "exporter")
+        sizing = OpenVinoSizing(
+            max_running=spec.max_running,
+            cache_tokens=spec.cache_size(context_length),
+            threads=spec.thread_count(files.parameters),
+            precision=_PRECISIONS[spec.dtype],
+            device="CPU" if spec.device in ("auto", "cpu") else spec.device.upper(),
+        )
+        return cls(spec.id, ir, sizing)
 
     async def start(self) -> None:
         """Raises RuntimeError with the reason when the model cannot be loaded."""
@@ -92,28 +116,28 @@ class OpenVinoEngine:
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
         self._require_alive()
-        if not self._ledger.slots:
-            self._heard_at = self._clock.monotonic()
-        key, mailbox = self._ledger.open(on_left=request.on_left)
-        self._child.send(_job(key, request))
+        if not self._sequences.slots:
+            self._last_message_at = self._clock.monotonic()
+        key, queue = self._sequences.open(on_left=request.on_left)
+        self._child.send(_command(key, request))
         try:
             finish_reason = None
             while finish_reason is None:
-                tokens = await mailbox.get()
+                tokens = await queue.get()
                 finish_reason = tokens.finish_reason
                 yield tokens
         finally:
-            if self._ledger.leave(key):
+            if self._sequences.leave(key):
                 self._child.send(Cancel(key))
 
     def stats(self) -> EngineStats:
-        return self._ledger.stats(self._sizing.max_running, self._steps)
+        return self._sequences.stats(self._sizing.max_running, self._steps)
 
     def check_health(self) -> None:
         if self._broken is not None:
             raise RuntimeError(f"the openvino engine cannot serve: {self._broken}")
-        silent_s = self._clock.monotonic() - self._heard_at
-        if self._ledger.slots and silent_s > _STALL_S:
+        silent_s = self._clock.monotonic() - self._last_message_at
+        if self._sequences.slots and silent_s > _STALL_S:
             raise RuntimeError(f"the openvino engine has not taken a step for {silent_s:.0f} s")
 
     async def stop(self) -> None:
@@ -131,12 +155,12 @@ class OpenVinoEngine:
     def _on_message(self, message: Any) -> None:
         if isinstance(message, Step):
             self._steps = message.steps
-            self._heard_at = self._clock.monotonic()
+            self._last_message_at = self._clock.monotonic()
             for batch in message.batches:
                 self._deliver(batch)
         elif isinstance(message, Ready):
             self._broken = None
-            self._heard_at = self._clock.monotonic()
+            self._last_message_at = self._clock.monotonic()
             if self._started is not None and not self._started.done():
                 self._started.set_result(None)
         elif isinstance(message, WorkerError):
@@ -144,31 +168,31 @@ class OpenVinoEngine:
 
     def _deliver(self, batch: TokenBatch) -> None:
         if batch.end == "cancelled":
-            self._ledger.freed(batch.key, Tokens(batch.ids))
+            self._sequences.freed(batch.key, Tokens(batch.ids))
         elif batch.end == "refused":
-            self._ledger.refuse(batch.key, refused_parameters(self._model, batch.error))
+            self._sequences.refuse(batch.key, refused_parameters(self._model, batch.error))
         elif batch.end == "error":
-            self._ledger.fail(batch.key, model_failed(self._model, batch.error))
+            self._sequences.fail(batch.key, model_failed(self._model, batch.error))
         else:
             end = cast(FinishReason | None, batch.end)
-            self._ledger.deliver(batch.key, Tokens(batch.ids, end, batch.logprobs))
+            self._sequences.deliver(batch.key, Tokens(batch.ids, end, batch.logprobs))
 
     def _on_exit(self, code: int | None) -> None:
         self._fail("it has been stopped" if self._stopping else f"its process ended (code {code})")
 
     def _fail(self, reason: str) -> None:
-        """Nothing more will come: end every open sequence, and start() if it still waits."""
-        if self._broken in (None, _NOT_STARTED):  # the first reason says most
+        """The process has failed: end every open sequence, and start() if it still waits."""
+        if self._broken in (None, _NOT_STARTED):  # the first reason is the cause
             self._broken = reason
         if self._started is not None and not self._started.done():
             self._started.set_exception(RuntimeError(f"cannot load {self._folder}: {reason}"))
         if self._stopping:
-            self._ledger.fail_all(lambda: Draining("The model is shutting down."))
+            self._sequences.fail_all(lambda: Draining("The model is shutting down."))
         else:
-            self._ledger.fail_all(lambda: replica_lost(self._model, reason))
+            self._sequences.fail_all(lambda: replica_lost(self._model, reason))
 
 
-def _job(key: int, request: TokenRequest) -> GenerateCommand:
+def _command(key: int, request: TokenRequest) -> GenerateCommand:
     return GenerateCommand(
         key=key,
         prompt=request.prompt_ids,

@@ -9,14 +9,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 
 from cluster.runtime.problems import Draining, ModelFailed
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import GREEDY_BELOW, LEAST_TOP_P, FinishReason
 from deployments.model.engines.features import refuse_unsupported
+from deployments.model.engines.registry import has_nvidia
 from deployments.model.engines.sequences import SequenceRegistry
-from deployments.model.ray_errors import model_failed, refused_parameters, replica_lost
+from deployments.model.errors import model_failed, refused_parameters, replica_lost
+from deployments.model.model_files import ModelFiles
+from deployments.model.spec import ModelSpec
 
 _STEP_TOKENS = 512
 _PAGE = 256  # tokens in a cache block: 32 measured 20 % slower, and flash attention wants 256
@@ -37,19 +40,36 @@ class TorchSizing:
 class TransformersEngine:
     """One Hugging Face model under a `ContinuousBatchingManager`."""
 
-    name: Literal["echo", "openvino", "transformers", "vllm"] = "transformers"
+    name = "transformers"
     supports: frozenset[str] = frozenset({"temperature", "top_p", "top_k"})
 
     def __init__(self, model: str, folder: Path, sizing: TorchSizing | None = None) -> None:
         self._model = model
         self._folder = folder
         self._sizing = sizing or TorchSizing()
-        self._ledger = SequenceRegistry()
+        self._sequences = SequenceRegistry()
         self._manager: Any = None
         self._vocabulary = 0
         self._seen: dict[int, int] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
+
+    @classmethod
+    def build(
+        cls, spec: ModelSpec, files: ModelFiles | None, context_length: int, home: Path
+    ) -> Self:
+        assert files is not None, "transformers needs a model's files"
+        device = spec.device
+        if device == "auto":
+            device = "cuda" if has_nvidia() else "cpu"
+        sizing = TorchSizing(
+            max_running=spec.max_running,
+            cache_tokens=spec.cache_size(context_length),
+            threads=spec.thread_count(files.parameters),
+            device=device,
+            dtype="float32" if spec.dtype == "auto" and device == "cpu" else spec.dtype,
+        )
+        return cls(spec.id, files.folder, sizing)
 
     async def start(self) -> None:
         """Raises RuntimeError when the model cannot be loaded."""
@@ -60,30 +80,30 @@ class TransformersEngine:
             raise RuntimeError(f"cannot load {self._folder}: {error}") from error
         async for _ in self.generate(TokenRequest("warm-up", (1, 1, 1), 2, frozenset())):
             pass
-        self._ledger = SequenceRegistry()
+        self._sequences = SequenceRegistry()
 
     async def generate(self, request: TokenRequest) -> AsyncGenerator[Tokens, None]:
         refuse_unsupported(request, self.supports, self.name)
         self._require_alive()
-        key, mailbox = self._ledger.open(request.interval_s, request.on_left)
+        key, queue = self._sequences.open(request.interval_s, request.on_left)
         self._seen[key] = 0
         try:
             self._submit(key, request)
             finish_reason = None
             while finish_reason is None:
-                tokens = await mailbox.get()
+                tokens = await queue.get()
                 tokens = _without_stop(tokens, request)
                 finish_reason = tokens.finish_reason
                 yield tokens
         finally:
-            if self._ledger.leave(key):
+            if self._sequences.leave(key):
                 self._manager.cancel_request(str(key))
             else:
                 self._seen.pop(key, None)
 
     def stats(self) -> EngineStats:
         steps = getattr(self._manager, "current_batch", 0)
-        return self._ledger.stats(self._sizing.max_running, steps)
+        return self._sequences.stats(self._sizing.max_running, steps)
 
     def check_health(self) -> None:
         if self._manager is None or not self._manager.is_running():
@@ -96,7 +116,7 @@ class TransformersEngine:
         self._stopping = True
         if self._manager is not None:
             await asyncio.to_thread(self._manager.stop, block=True, timeout=_STOP_S, hard_stop=True)
-        self._ledger.fail_all(lambda: Draining("The model is shutting down."))
+        self._sequences.fail_all(lambda: Draining("The model is shutting down."))
 
     def _require_alive(self) -> None:
         if self._stopping:
@@ -125,7 +145,7 @@ class TransformersEngine:
             )
         except (ValueError, TypeError, OverflowError) as error:
             problem = refused_parameters(self._model, f"{type(error).__name__}: {error}")
-            self._ledger.refuse(key, problem)
+            self._sequences.refuse(key, problem)
 
     def _load(self) -> None:
         import torch
@@ -160,17 +180,17 @@ class TransformersEngine:
         self._manager.start()
 
     def _watch_cancellations(self, scheduler: Any) -> None:
-        """The manager says nothing of a cancelled request: listen where its scheduler drops it."""
+        """The manager does not report a cancelled request: hook where its scheduler drops it."""
         clear = scheduler.clear_cancelled_requests
 
-        def watched() -> list[Any]:
+        def clear_and_report() -> list[Any]:
             states: list[Any] = clear()
             if states:
-                found = [(int(state.request_id), list(state.generated_tokens)) for state in states]
-                self._post(self._on_cancelled, found)
+                cancelled = [(int(s.request_id), list(s.generated_tokens)) for s in states]
+                self._post(self._on_cancelled, cancelled)
             return states
 
-        scheduler.clear_cancelled_requests = watched
+        scheduler.clear_cancelled_requests = clear_and_report
 
     def _post(self, callback: Any, argument: Any) -> None:
         """Run `callback` on the event loop; the manager's thread calls this."""
@@ -178,22 +198,22 @@ class TransformersEngine:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, argument)
 
-    def _on_cancelled(self, found: Sequence[tuple[int, list[int]]]) -> None:
-        for key, generated in found:
+    def _on_cancelled(self, cancelled: Sequence[tuple[int, list[int]]]) -> None:
+        for key, generated in cancelled:
             seen = self._seen.pop(key, 0)
-            self._ledger.freed(key, Tokens(tuple(generated[seen:])))
+            self._sequences.freed(key, Tokens(tuple(generated[seen:])))
 
     def _on_outputs(self, outputs: Sequence[Any]) -> None:
         for output in outputs:
             key = int(output.request_id)
             if output.error is not None:
-                self._ledger.fail(key, self._failure(str(output.error)))
+                self._sequences.fail(key, self._failure(str(output.error)))
                 continue
             seen = self._seen.get(key, 0)
             self._seen[key] = len(output.generated_tokens)
             ids = tuple(output.generated_tokens[seen:])
             end: FinishReason | None = "length" if output.is_finished() else None
-            self._ledger.deliver(key, Tokens(ids, end))
+            self._sequences.deliver(key, Tokens(ids, end))
             if end is not None:
                 self._seen.pop(key, None)
 
@@ -204,7 +224,7 @@ class TransformersEngine:
 
 
 def _router(engine: TransformersEngine) -> Any:
-    """An output router with one mailbox system, ours: nothing is left behind in a shared queue."""
+    """An output router to our queues: nothing stays behind in a shared queue."""
     from transformers.generation.continuous_batching.continuous_api import OutputRouter
 
     class Router(OutputRouter):
@@ -218,7 +238,7 @@ def _router(engine: TransformersEngine) -> Any:
 
 
 def _without_stop(tokens: Tokens, request: TokenRequest) -> Tokens:
-    """The manager gives the stop token out and does not say why it ended."""
+    """The manager emits the stop token and gives no reason for the end."""
     if tokens.finish_reason is None or not tokens.ids or tokens.ids[-1] not in request.stop_ids:
         return tokens
     return Tokens(tokens.ids[:-1], "stop")

@@ -9,14 +9,16 @@ import hashlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Self
 
 from cluster.runtime.problems import Draining, Problem
 from deployments.contracts.engine import EngineStats, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason
 from deployments.model.engines.features import ALL, refuse_unsupported
 from deployments.model.engines.sequences import merge_tokens
-from deployments.model.ray_errors import refused_parameters, replica_lost
+from deployments.model.errors import refused_parameters, replica_lost
+from deployments.model.model_files import ModelFiles
+from deployments.model.spec import ModelSpec
 
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "repetition": "stop"}
 _BLOCK = 16
@@ -35,7 +37,7 @@ class VllmSizing:
 class VllmEngine:
     """One model in vLLM's own engine process."""
 
-    name: Literal["echo", "openvino", "transformers", "vllm"] = "vllm"
+    name = "vllm"
     supports: frozenset[str] = ALL
 
     def __init__(self, model: str, folder: Path, sizing: VllmSizing) -> None:
@@ -45,6 +47,14 @@ class VllmEngine:
         self._llm: Any = None
         self._stopping = asyncio.Event()
         self._open = self._submitted = self._finished = self._failed = self._tokens = 0
+
+    @classmethod
+    def build(
+        cls, spec: ModelSpec, files: ModelFiles | None, context_length: int, home: Path
+    ) -> Self:
+        assert files is not None, "vllm needs a model's files"
+        sizing = VllmSizing(context_length, spec.max_running, spec.cache_tokens, spec.dtype)
+        return cls(spec.id, files.folder, sizing)
 
     async def start(self) -> None:
         """Raises RuntimeError when vLLM is missing or the model cannot be loaded."""

@@ -1,33 +1,38 @@
-"""Who may use one model: refuses what cannot be served in time, queues the rest fairly.
+"""Admission to one model: refuses what cannot be served in time, queues the rest fairly.
 
-In: a request's tenant, priority, choices and deadline. Out: a `QueueTicket` to await turns on, or a
-Problem with the time after which to come back.
+In: a request's tenant, priority, choices and deadline. Out: a `QueueTicket` whose slots its task
+awaits, or a Problem with the time after which to retry.
 """
+
+import asyncio
+from types import TracebackType
+from typing import Self
 
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Draining, InvalidRequest, Overloaded, Problem, RateLimited
+from cluster.tenants.units import CostWeights
 from deployments.contracts.generation import GenerateRequest
 from deployments.model.queueing.backlog import QueuedRequest, TenantQueue
 from deployments.model.queueing.fair_queue import FairQueue
 from deployments.model.queueing.latency_stats import LatencyStats
 from deployments.model.queueing.shedding import Shedder
-from deployments.model.queueing.ticket import QueueTicket
 
 _SMOOTHING = 0.1
-_FIRST_GUESS_S = 1.0
-_LONGEST_RETRY_S = 60.0
+_FIRST_ESTIMATE_S = 1.0
+_MAX_RETRY_S = 60.0
 _TOLERANCE = 1.2
+_COST = CostWeights()
 
 
 class Admission:
-    """A fair queue of at most `max_waiting` places in front of `max_running`.
+    """A fair queue of at most `max_waiting` slots in front of `max_running`.
 
-    While places are free, a request costs a microsecond or two and no task switch. Otherwise
-    it is refused if it cannot start before its deadline, if the shedder says so (never while its
-    tenant holds and awaits no more than its share of the running places), or if the queue is
-    full of requests of tenants with shorter backlogs. Where its own backlog is the
-    shorter one, the newest request of the longest backlog makes room. A tenant over its share
-    of the queue, with others present, is told 429 `fair-share`; anybody else 503.
+    While slots are free, a request costs a microsecond or two and no task switch. Otherwise it is
+    refused if it cannot start before its deadline, if the shedder decides so (never while its
+    tenant uses and awaits no more than its share of the running slots), or if the queue is full of
+    requests of tenants with shorter backlogs. Where its own backlog is the shorter one, the newest
+    request of the longest backlog makes room. A tenant over its share of the queue, with others
+    present, gets 429 `fair-share`; any other 503.
     """
 
     def __init__(
@@ -41,9 +46,9 @@ class Admission:
         self.max_waiting = max_waiting
         self.closed = False
         self.shedder = Shedder(target_wait_s, clock)
-        self.queue = FairQueue(max_running, clock, self._granted)
-        self._clock = clock
-        self._recent = LatencyStats(clock)
+        self.queue = FairQueue(max_running, clock, self._on_granted)
+        self.latency = LatencyStats(clock)
+        self.clock = clock
         self._cache_tokens = cache_tokens
         self._mean_s: float | None = None
 
@@ -55,90 +60,90 @@ class Admission:
     def waiting(self) -> int:
         return self.queue.waiting
 
-    def admit(self, request: GenerateRequest) -> QueueTicket:
-        """Places for the request's choices, some or all of them still to be waited for.
+    def admit(self, request: GenerateRequest) -> "QueueTicket":
+        """A ticket for the request's choices; some or all of its slots may have to be awaited.
 
         Enter it with `with`. Raises Draining after `close`, InvalidRequest where the choices could
         never be held, RateLimited (429, limit `fair-share`) and Overloaded (503).
         """
-        self._recent.arrived()
+        now = self.clock.monotonic()
+        self.latency.record_arrival(now)
         if self.closed:
             raise _draining()
-        queue, caller, n = self.queue, request.caller, request.n
+        queue, caller, slots = self.queue, request.caller, request.n
         tenant = queue.tenant(caller.tenant, caller.weight)
-        now = self._clock.monotonic()
-        place = QueueTicket(
-            queue, self._recent, self._left, tenant, request.priority, n, now, request.timeout_s
-        )
-        if queue.waiting or queue.running + n > queue.limit:
-            self._check(place, request.patience_s, n - (0 if queue.waiting else queue.free))
-        queue.enter(place)
-        return place
+        ticket = QueueTicket(self, tenant, request, now)
+        if queue.waiting or queue.running + slots > queue.limit:
+            self._check(ticket, request.patience_s, slots - (0 if queue.waiting else queue.free))
+        queue.enter(ticket)
+        return ticket
+
+    def release(self, ticket: "QueueTicket") -> None:
+        """The request has ended, in whatever way: every slot of its ticket is free again."""
+        now = self.clock.monotonic()
+        self.latency.tokens -= ticket.tokens
+        if ticket.finished == ticket.slots:
+            self.latency.record_response(ticket.since, now)
+        if ticket.granted:
+            held_s = now - ticket.started
+            mean_s = held_s if self._mean_s is None else self._mean_s
+            self._mean_s = mean_s + _SMOOTHING * (held_s - mean_s)
+        self.queue.leave(ticket)
 
     def close(self) -> None:
-        """Refuse new requests and those that wait."""
+        """Refuse new requests and waiting ones."""
         self.closed = True
         for tenant in self.queue.backlogged():
             while tenant.waiting:
                 self.queue.drop(tenant.backlog.first(), _draining())
 
     def load(self) -> dict[str, int | float]:
-        """Places in use and waited for, by priority; mean queue wait of the last half second."""
+        """Slots in use and waited for, by priority; mean queue wait of the last half second."""
         return {
             "running": self.running,
             "queued": self.waiting,
-            **{f"queued_{name}": places for name, places in self.queue.waiting_by.items()},
+            **{f"queued_{name}": slots for name, slots in self.queue.waiting_by.items()},
             "queue_wait_s": self.shedder.wait_s(queued=self.waiting > 0),
         }
 
     def report(self) -> dict[str, float]:
-        """Tokens read and written for open requests and how many are held at most; arrivals,
-        refused ones too, and how fast answers came, over the last half minute."""
-        tokens = {"tokens": self._recent.tokens, "tokens_capacity": self._cache_tokens}
-        return tokens | self._recent.figures()
+        """Prompt and output tokens of open requests and their maximum; arrivals, refused ones
+        included, and latencies, over the last half minute."""
+        tokens = {"tokens": self.latency.tokens, "tokens_capacity": self._cache_tokens}
+        return tokens | self.latency.summary()
 
-    def _left(self, place: QueueTicket) -> None:
-        self._recent.tokens -= place.tokens
-        if place.finished == place.places:
-            self._recent.whole(place.since)
-        if place.granted:
-            held_s = self._clock.monotonic() - place.started
-            mean_s = held_s if self._mean_s is None else self._mean_s
-            self._mean_s = mean_s + _SMOOTHING * (held_s - mean_s)
-        self.queue.leave(place)
+    def _on_granted(self, entry: QueuedRequest) -> None:
+        over_share = self._over_share(entry.tenant, 1)
+        self.shedder.observe_wait(entry.priority, over_share, entry.started - entry.since)
 
-    def _granted(self, entry: QueuedRequest) -> None:
-        over = self._over_share(entry.tenant, 1)
-        self.shedder.observe_wait(entry.priority, over, entry.started - entry.since)
-
-    def _check(self, place: QueueTicket, patience_s: float, more: int) -> None:
-        """Raise what the newcomer is refused with, or see that there is room for `more`."""
+    def _check(self, ticket: "QueueTicket", patience_s: float, more: int) -> None:
+        """Raise the newcomer's refusal, or make room for `more` slots."""
         capacity = self.queue.limit + self.max_waiting
-        if place.places > capacity:
+        if ticket.slots > capacity:
             raise InvalidRequest(
-                f"n is {place.places}; the model holds {capacity} at once.", param="n"
+                f"n is {ticket.slots}; the model holds {capacity} at once.", param="n"
             )
-        tenant = place.tenant
-        ahead_s = tenant.backlog.ahead(place.priority) * self._per_place_s()
+        tenant = ticket.tenant
+        ahead_s = tenant.backlog.ahead(ticket.priority) * self._per_slot_s()
         if self._mean_s is not None and ahead_s > patience_s:
             raise Overloaded(
                 f"It would not start before its deadline: the queue alone takes {ahead_s:.1f} s.",
                 retry_after_s=self._retry_after_s(tenant, more),
             )
-        if self._sheds(place, more):
+        if self._sheds(ticket, more):
             raise self._refusal(tenant, more)
-        self._make_room(place, more)
+        self._make_room(ticket, more)
 
-    def _sheds(self, place: QueueTicket, more: int) -> bool:
-        tenant, queue = place.tenant, self.queue
-        places = tenant.running + tenant.waiting + more
-        if self._mean_s is None or places <= self._share(tenant) * queue.limit:
+    def _sheds(self, ticket: "QueueTicket", more: int) -> bool:
+        tenant, queue = ticket.tenant, self.queue
+        slots = tenant.running + tenant.waiting + more
+        if self._mean_s is None or slots <= self._share(tenant) * queue.limit:
             return False
-        over, wait_s = self._over_share(tenant, more), self._wait_s(tenant, more)
-        return self.shedder.sheds(place.priority, over, wait_s, queued=queue.waiting > 0)
+        over_share, wait_s = self._over_share(tenant, more), self._wait_s(tenant, more)
+        return self.shedder.sheds(ticket.priority, over_share, wait_s, queued=queue.waiting > 0)
 
-    def _make_room(self, newcomer: QueueTicket, more: int) -> None:
-        """Drop the newest requests of longer backlogs until `more` places fit."""
+    def _make_room(self, newcomer: "QueueTicket", more: int) -> None:
+        """Drop the newest requests of longer backlogs until `more` slots fit."""
         lacking = self.queue.waiting + more - self.max_waiting
         while lacking > 0:
             victim = self._victim(newcomer, more)
@@ -148,7 +153,7 @@ class Admission:
             for_another = victim.tenant is not newcomer.tenant
             self.queue.drop(victim, self._refusal(victim.tenant, 0, for_another))
 
-    def _victim(self, newcomer: QueueTicket, more: int) -> QueuedRequest | None:
+    def _victim(self, newcomer: "QueueTicket", more: int) -> QueuedRequest | None:
         """The newest entry of the longest backlog, or a less important one of the newcomer's own
         tenant if that has the longest."""
         tenant = newcomer.tenant
@@ -163,13 +168,13 @@ class Admission:
         retry_after_s = self._retry_after_s(tenant, more)
         if for_another or self._over_share(tenant, more):
             return RateLimited(
-                f"This tenant waits for {tenant.waiting} places of a busy model, "
+                f"This tenant waits for {tenant.waiting} slots of a busy model, "
                 "which is more than its share.",
                 retry_after_s,
                 "fair-share",
             )
         return Overloaded(
-            f"The model is busy: {self.waiting} of {self.max_waiting} places are waited for.",
+            f"The model is busy: {self.waiting} of {self.max_waiting} queue slots are taken.",
             retry_after_s=retry_after_s,
         )
 
@@ -184,19 +189,91 @@ class Admission:
         return share < 1.0 and tenant.waiting + more > _TOLERANCE * share * queued
 
     def _wait_s(self, tenant: TenantQueue, more: int) -> float:
-        """How long the last of `more` new places would wait, as the queue stands."""
+        """The wait of the last of `more` new slots, as the queue stands."""
         own = (tenant.waiting + more) / self._share(tenant)
-        return min(own, self.queue.waiting + more) * self._per_place_s()
+        return min(own, self.queue.waiting + more) * self._per_slot_s()
 
     def _retry_after_s(self, tenant: TenantQueue, more: int) -> float:
         """Until the tenant's backlog is short enough not to be shed."""
         excess_s = self._wait_s(tenant, more) - self.shedder.target_wait_s
-        return min(_LONGEST_RETRY_S, max(1.0, excess_s))
+        return min(_MAX_RETRY_S, max(1.0, excess_s))
 
-    def _per_place_s(self) -> float:
-        """Seconds between two places that become free while all are taken."""
-        mean_s = _FIRST_GUESS_S if self._mean_s is None else self._mean_s
+    def _per_slot_s(self) -> float:
+        """Seconds between two slots that become free while all are taken."""
+        mean_s = _FIRST_ESTIMATE_S if self._mean_s is None else self._mean_s
         return mean_s / self.queue.limit
+
+
+class QueueTicket(QueuedRequest):
+    """A request's slots in the queue, for the task that runs it. Leave its `with` to free them.
+
+    Each choice awaits its own slot, so that the choices of one request need not start together and
+    no slot is held back for them; `finish_choice` frees the slot of a choice that has ended.
+    """
+
+    __slots__ = ("_admission", "_claimed", "_waiters", "streams", "tokens")
+
+    def __init__(
+        self, admission: Admission, tenant: TenantQueue, request: GenerateRequest, since: float
+    ) -> None:
+        super().__init__(tenant, request.priority, request.n, since, request.timeout_s)
+        self.tokens = 0  # prompt and output so far
+        self.streams = False  # whether the time of the first token is to be recorded
+        self._admission = admission
+        self._claimed = 0
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._admission.release(self)
+
+    async def acquire_slot(self) -> None:
+        """Wait until one more choice may run; at once if a slot is free.
+
+        Raises Overloaded, RateLimited, Draining or DeadlineExceeded where the queue dropped it.
+        """
+        self._claimed += 1
+        number = self._claimed
+        while self.granted < number:
+            if self.refusal is not None:
+                raise self.refusal
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def changed(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def charge_prompt_tokens(self, tokens: int) -> None:
+        """The prompt's length is known."""
+        admission = self._admission
+        self.tokens += tokens
+        admission.latency.tokens += tokens
+        admission.queue.charge(self, tokens * _COST.input_tokens)
+
+    def charge_output_tokens(self, tokens: int) -> None:
+        """A choice grew by `tokens`."""
+        admission = self._admission
+        if self.streams:
+            self.streams = False
+            admission.latency.record_first_token(self.since, admission.clock.monotonic())
+        self.tokens += tokens
+        admission.latency.tokens += tokens
+        admission.queue.charge(self, tokens * _COST.output_tokens)
+
+    def finish_choice(self) -> None:
+        """One choice has ended."""
+        self._admission.queue.finish(self)
 
 
 def _draining() -> Draining:

@@ -1,7 +1,7 @@
-"""A weighted fair queue over tenants, for the places of one model's engine.
+"""A weighted fair queue over tenants, for the slots of one model's engine.
 
-In: entries, what they cost, when they end or leave. Out: places, at most `limit` at once and never
-one idle while an entry waits. Moves only when called: no tasks, no timers, no asyncio.
+In: entries, their costs, their ends. Out: slots, at most `limit` at once and never one idle while
+an entry waits. Acts only when called: no tasks, no timers, no asyncio.
 """
 
 from collections.abc import Callable
@@ -18,23 +18,23 @@ _REMEMBERED = 1024
 
 class FairQueue:
     """Virtual token counters (Sheng et al., "Fairness in Serving Large Language Models", OSDI
-    2024) with weights: a free place goes to the waiting tenant that was served the least cost for
+    2024) with weights: a free slot goes to the waiting tenant that was served the least cost for
     its weight.
 
-    A tenant that comes back is lifted to the least counter of those that wait (or, when none
+    A tenant that returns is lifted to the least counter of those that wait (or, when none
     does, to that of the last one served), so that idle time earns no credit. Fairness between
     tenants comes first and their priorities never compete: a priority is the sender's own claim,
-    and if it counted across tenants everyone would claim the highest.
+    and if it counted across tenants, all would claim the highest.
 
-    Each place is charged what the tenant's places typically cost when it is granted; what it
-    really costs raises the counter once it exceeds that, and the rest is given back at the end.
-    Charging only what was produced, as the paper does, is blind where answers come in one piece:
+    Each slot is charged what the tenant's slots typically cost when it is granted; its
+    real cost raises the counter once it exceeds that, and the rest is refunded at the end.
+    Charging only what was produced, as the paper does, fails where responses come in one piece:
     in simulation (20:1 offered load, 3:1 weights, 60 s) it missed the shares by up to 13 %, the
-    expectation by 2 %. Where answers stream, both stay under 3 %. A wrong expectation is a debt or
-    a credit only while the request lives.
+    expectation by 2 %. Where responses stream, both stay under 3 %. A wrong expectation is a debt
+    or a credit only while the request lives.
 
-    Every entry that enters leaves once, dropped or not. `granted` hears of every entry that waited
-    and got its first place. `shares` is the sum of the weights of tenants with an open entry.
+    Every entry that enters leaves once, dropped or not. `granted` is called with every entry that
+    waited and got its first slot. `shares` is the sum of the weights of tenants with an open entry.
     """
 
     def __init__(
@@ -54,18 +54,18 @@ class FairQueue:
         self._tenants: dict[str, TenantQueue] = {}
         self._floor = 0.0
         self._typical = 0.0
-        self._forget_at = _REMEMBERED
+        self._evict_at = _REMEMBERED
 
     @property
     def free(self) -> int:
         return self.limit - self.running
 
     def tenant(self, name: str, weight: float) -> TenantQueue:
-        """The tenant's account, made if it is new; the latest weight counts."""
+        """The tenant's queue, created if it is new; the latest weight counts."""
         tenant = self._tenants.get(name)
         if tenant is None:
-            if len(self._tenants) >= self._forget_at:
-                self._forget()
+            if len(self._tenants) >= self._evict_at:
+                self._evict_idle()
             tenant = self._tenants[name] = TenantQueue(name, weight, self._floor, self._typical)
         elif tenant.weight != weight:
             self.shares += (weight - tenant.weight) * bool(tenant.open)
@@ -73,9 +73,9 @@ class FairQueue:
         return tenant
 
     def enter(self, entry: QueuedRequest) -> None:
-        """Grant the entry its places, as far as they are free, and let it wait for the others.
+        """Grant the entry its slots, as far as they are free; it waits for the others.
 
-        Whether it may wait at all is the caller's to decide.
+        The caller decides whether it may wait at all.
         """
         tenant = entry.tenant
         tenant.open += 1
@@ -86,19 +86,19 @@ class FairQueue:
                 tenant.served = self._floor
             while entry.waiting and self.running < self.limit:
                 entry.waiting -= 1
-                self._take(entry)
+                self._grant(entry)
         if entry.waiting:
             self._wait(entry)
 
     def charge(self, entry: QueuedRequest, cost: float) -> None:
-        """Add to what the entry has cost; before its first place this is only noted."""
+        """Add to the entry's cost; before its first slot this only counts."""
         entry.cost += cost
         if entry.granted and entry.cost > entry.charged:
             entry.tenant.served += (entry.cost - entry.charged) / entry.tenant.weight
             entry.charged = entry.cost
 
     def finish(self, entry: QueuedRequest) -> None:
-        """One of the entry's places is free again, and goes to whoever is next."""
+        """Free one of the entry's slots, for the next entry."""
         entry.finished += 1
         entry.tenant.running -= 1
         self.running -= 1
@@ -106,14 +106,14 @@ class FairQueue:
             self._dispatch()
 
     def leave(self, entry: QueuedRequest) -> None:
-        """The entry is over: its places are free, what waited is gone, its account is settled."""
+        """End the entry: free its slots, stop its waiting, settle its tenant's counter."""
         if entry.waiting:
             self._remove(entry)
-        tenant, held = entry.tenant, entry.granted - entry.finished
-        if held:
-            entry.finished += held
-            tenant.running -= held
-            self.running -= held
+        tenant, running = entry.tenant, entry.granted - entry.finished
+        if running:
+            entry.finished += running
+            tenant.running -= running
+            self.running -= running
         if entry.granted:
             self._settle(entry)
         tenant.open -= 1
@@ -123,17 +123,17 @@ class FairQueue:
             self._dispatch()
 
     def drop(self, entry: QueuedRequest, refusal: Problem) -> None:
-        """Take a waiting entry out and tell it why. What already runs goes on until it leaves."""
+        """Remove a waiting entry with a refusal. What already runs goes on until it leaves."""
         self._remove(entry)
         entry.refusal = refusal
         entry.changed()
 
     def backlogged(self) -> list[TenantQueue]:
-        """Tenants with something waiting."""
+        """Tenants with waiting entries."""
         return self._order.tenants()
 
     def remembered(self) -> int:
-        """Tenants whose accounts are kept."""
+        """Tenants whose counters are remembered."""
         return len(self._tenants)
 
     def _dispatch(self) -> None:
@@ -151,7 +151,7 @@ class FairQueue:
             if not entry.granted:
                 entry.started = now
                 self._granted(entry)
-            self._take(entry)
+            self._grant(entry)
             entry.changed()
 
     def _wait(self, entry: QueuedRequest) -> None:
@@ -165,7 +165,7 @@ class FairQueue:
         self.waiting += entry.waiting
         self.waiting_by[entry.priority] += entry.waiting
 
-    def _take(self, entry: QueuedRequest) -> None:
+    def _grant(self, entry: QueuedRequest) -> None:
         tenant = entry.tenant
         if tenant.served > self._floor:
             self._floor = tenant.served
@@ -193,14 +193,14 @@ class FairQueue:
             if tenant.waiting:
                 self._order.put(tenant)
 
-    def _forget(self) -> None:
-        """Drop idle accounts, least served first, until half the memory is free.
+    def _evict_idle(self) -> None:
+        """Forget idle tenants, least served first, until half the memory is free.
 
-        The floor rises to what the last of them had, so that nobody gains by being forgotten.
+        The floor rises to the last of their counters, so that no tenant gains by it.
         """
         idle = [tenant for tenant in self._tenants.values() if not tenant.open]
         idle.sort(key=lambda tenant: tenant.served)
         for tenant in islice(idle, max(0, len(self._tenants) - _REMEMBERED // 2)):
             self._floor = max(self._floor, tenant.served)
             del self._tenants[tenant.id]
-        self._forget_at = max(_REMEMBERED, 2 * len(self._tenants))
+        self._evict_at = max(_REMEMBERED, 2 * len(self._tenants))

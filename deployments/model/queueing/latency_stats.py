@@ -1,6 +1,6 @@
-"""What a replica was asked lately and how fast it answered. In: moments. Out: a rate, quantiles.
+"""A replica's recent arrival rate and latencies. In: times. Out: a rate, quantiles.
 
-Costs a request a fraction of a microsecond; keeps a minute at most.
+Costs a request a fraction of a microsecond; holds half a minute at most.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections import deque
 from cluster.runtime.clock import Clock
 
 SLICE_S = 10.0
-SLICES = 3  # the one that fills, and the last two that are full
+SLICES = 3  # the current one, and the last two complete ones
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 _GROWTH = 1.1  # of a bucket's bounds: quantiles are at most 5 % off
 _LEAST_S = 0.001
@@ -31,38 +31,40 @@ class QuantileSketch:
         self.total = 0
 
     def add(self, seconds: float) -> None:
-        place = int(math.log(max(seconds, _LEAST_S) / _LEAST_S) * _PER_LOG)
-        self.counts[min(place, _BUCKETS - 1)] += 1
+        bucket = int(math.log(max(seconds, _LEAST_S) / _LEAST_S) * _PER_LOG)
+        self.counts[min(bucket, _BUCKETS - 1)] += 1
         self.total += 1
 
 
 def quantiles(sketches: list[QuantileSketch]) -> tuple[float, ...]:
-    """Those of QUANTILES over all that the sketches hold, in seconds; 0 of nothing."""
+    """QUANTILES of the merged sketches, in seconds; 0 where they are empty."""
     total = sum(sketch.total for sketch in sketches)
     if not total:
         return (0.0,) * len(QUANTILES)
     counts = [sum(column) for column in zip(*(s.counts for s in sketches), strict=True)]
-    found, passed, place = [], 0, -1
+    values, passed, bucket = [], 0, -1
     for quantile in QUANTILES:
         while passed < quantile * total:
-            place += 1
-            passed += counts[place]
-        found.append(_LEAST_S * _GROWTH ** (place + 0.5))
-    return tuple(found)
+            bucket += 1
+            passed += counts[bucket]
+        values.append(_LEAST_S * _GROWTH ** (bucket + 0.5))
+    return tuple(values)
 
 
 class _Slice:
-    __slots__ = ("arrived", "began", "first", "whole")
+    __slots__ = ("arrivals", "began", "first_token", "response")
 
     def __init__(self, began: float) -> None:
         self.began = began
-        self.arrived = 0
-        self.first, self.whole = QuantileSketch(), QuantileSketch()
+        self.arrivals = 0
+        self.first_token, self.response = QuantileSketch(), QuantileSketch()
 
 
 class LatencyStats:
-    """Requests of the last 20 to 30 seconds: arrivals, first tokens of streams, whole answers; and
-    `tokens` of those that are open, which callers count up and down.
+    """Requests of the last 20 to 30 seconds: arrivals, times to the first token of streams and to
+    complete responses; and `tokens` of open requests, which callers count up and down.
+
+    `now` and `since` are readings of the clock's monotonic time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -70,39 +72,43 @@ class LatencyStats:
         self._clock = clock
         self._slices = deque([_Slice(clock.monotonic())], SLICES)
 
-    def arrived(self) -> None:
-        """A request came."""
-        self._now(self._clock.monotonic()).arrived += 1
+    def record_arrival(self, now: float) -> None:
+        newest = self._slices[-1]
+        if now - newest.began >= SLICE_S:
+            newest = self._rotate(now)
+        newest.arrivals += 1
 
-    def first(self, since: float) -> None:
-        """A stream that came at `since` sends its first token."""
-        now = self._clock.monotonic()
-        self._now(now).first.add(now - since)
+    def record_first_token(self, since: float, now: float) -> None:
+        """A stream that arrived at `since` sends its first token."""
+        newest = self._slices[-1]
+        if now - newest.began >= SLICE_S:
+            newest = self._rotate(now)
+        newest.first_token.add(now - since)
 
-    def whole(self, since: float) -> None:
-        """The answer to a request that came at `since` is complete."""
-        now = self._clock.monotonic()
-        self._now(now).whole.add(now - since)
+    def record_response(self, since: float, now: float) -> None:
+        """The response to a request that arrived at `since` is complete."""
+        newest = self._slices[-1]
+        if now - newest.began >= SLICE_S:
+            newest = self._rotate(now)
+        newest.response.add(now - since)
 
-    def figures(self) -> dict[str, float]:
+    def summary(self) -> dict[str, float]:
         now = self._clock.monotonic()
-        self._now(now)
-        arrived = sum(part.arrived for part in self._slices)
+        if now - self._slices[-1].began >= SLICE_S:
+            self._rotate(now)
+        arrivals = sum(part.arrivals for part in self._slices)
         span_s = max(SLICE_S / 2, now - self._slices[0].began)
-        found = {"arrivals_per_s": arrived / span_s}
-        for name, kind in (("ttft", "first"), ("total", "whole")):
+        summary = {"arrivals_per_s": arrivals / span_s}
+        for name, kind in (("ttft", "first_token"), ("total", "response")):
             values = quantiles([getattr(part, kind) for part in self._slices])
-            found |= {
+            summary |= {
                 f"{name}_p{quantile * 100:g}_s": value
                 for quantile, value in zip(QUANTILES, values, strict=True)
             }
-        return found
+        return summary
 
-    def _now(self, now: float) -> _Slice:
-        newest = self._slices[-1]
-        if now - newest.began < SLICE_S:
-            return newest
-        if now - newest.began >= SLICES * SLICE_S:
+    def _rotate(self, now: float) -> _Slice:
+        if now - self._slices[-1].began >= SLICES * SLICE_S:
             self._slices.clear()
         newest = _Slice(now)
         self._slices.append(newest)

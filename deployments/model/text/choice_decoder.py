@@ -1,18 +1,17 @@
 """One choice's text as it grows.
 
-In: an engine's `Tokens`. Out: pieces of text and log probabilities. Joins the detokenizer and the
-stop strings, so that streamed and whole answers say the same.
+In: an engine's `Tokens`. Out: text deltas and log probabilities, which end before a stop string.
+Joins the detokenizer and the stop strings, so that streamed and unary responses are equal.
 """
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import FinishReason, TokenLogprob
-from deployments.model.text.detokenizer import Detokenizer
-from deployments.model.text.stops import StopMatcher
+from deployments.model.text.tokenizer import Detokenizer
 
 _SLICE = 256
 
@@ -27,13 +26,13 @@ class TextDelta:
 
 
 class ChoiceDecoder:
-    """Feed it `Tokens` in order until a piece has a `finish_reason`.
+    """Feed it `Tokens` in order until a delta has a `finish_reason`.
 
-    `tokens` counts what is billed: every token that the engine gave, but where a stop string was
-    met only those whose text begins before its end. A token without text of its own (special, or
-    part of a character) begins where the text stood when it came. What an engine generates beyond
-    that depends on the moment at which it is told to end, and is not counted: equal requests with
-    equal answers have equal counts.
+    `tokens` counts what is billed: every token from the engine, but where a stop string was met
+    only those whose text begins before its end. A token without text of its own (special, or part
+    of a character) begins at the position of the text when it came. What an engine generates beyond
+    that depends on the moment of its cancellation, and is not counted: equal requests with equal
+    responses have equal counts.
     """
 
     def __init__(
@@ -43,95 +42,172 @@ class ChoiceDecoder:
         token_bytes: Callable[[int], bytes],
     ) -> None:
         self._detokenizer = detokenizer
-        self._stops = StopMatcher(stops)
-        self._stepwise = bool(stops)
-        self._bytes = token_bytes
+        self._stops = StopMatcher(stops) if stops else None
+        self._token_bytes = token_bytes
         self._decoded = 0
-        self._shown = 0
-        self._pending: deque[Tokens] = deque()
+        self._emitted = 0
+        self.pending: deque[Tokens] = deque()
         self.ended = False
-        self._waiting: deque[tuple[int, TokenLogprob]] = deque()
+        self._logprobs: deque[tuple[int, TokenLogprob]] = deque()
         self.tokens = 0
 
-    def push(self, tokens: Tokens) -> TextDelta:
-        """The piece that these tokens complete."""
-        text, starts = self._decode(tokens)
-        text, met = self._stops.push(text)
-        if tokens.finish_reason is not None and not met:
-            tail, met = self._stops.push(self._detokenizer.flush())
-            text += tail if met else tail + self._stops.flush()
-        end = self._stops.end
-        self.tokens += len(tokens.ids) if end is None else bisect_left(starts, end)
-        self._shown += len(text)
-        reason: FinishReason | None = "stop" if met else tokens.finish_reason
-        self.ended = reason is not None
-        return TextDelta(text, self._released(tokens, whole=reason is not None and not met), reason)
-
-    def add(self, tokens: Tokens) -> None:
-        """Tokens to `take` the pieces of, in slices: many at once would hold up the event loop."""
+    def add(self, tokens: Tokens) -> TextDelta:
+        """The next delta. Many tokens at once would block the event loop: further slices of them
+        are `pending`, for `take`.
+        """
         if len(tokens.ids) <= _SLICE:
-            self._pending.append(tokens)
-            return
+            return self._decode(tokens)
         for start in range(0, len(tokens.ids), _SLICE):
-            self._pending.append(_slice(tokens, start, start + _SLICE))
-
-    @property
-    def waiting(self) -> bool:
-        """Whether there is more to take."""
-        return bool(self._pending)
+            self.pending.append(_slice(tokens, start, start + _SLICE))
+        return self._decode(self.pending.popleft())
 
     def take(self) -> TextDelta | None:
-        """The next piece; None where there is none now."""
-        if self.ended or not self._pending:
+        """The delta of the next pending slice; None where there is none."""
+        if self.ended or not self.pending:
             return None
-        return self.push(self._pending.popleft())
+        return self._decode(self.pending.popleft())
 
     def count(self, rest: Tokens | None = None) -> None:
-        """Count what was not taken, and the rest that the engine had generated: its reader left."""
+        """The reader has left: count what is pending, and the rest that the engine generated."""
         if rest is not None:
-            self._pending.append(rest)
+            self.pending.append(rest)
         while self.take() is not None:
             pass
 
-    def _decode(self, tokens: Tokens) -> tuple[str, list[int]]:
-        """The text, and where that of each token begins, where it matters."""
-        if not (tokens.logprobs or self._stepwise):
-            return self._detokenizer.push(tokens.ids), []
+    def _decode(self, tokens: Tokens) -> TextDelta:
+        stops, reason = self._stops, tokens.finish_reason
+        if stops is None and not tokens.logprobs and not self._logprobs:
+            text = self._detokenizer.push(tokens.ids)
+            if reason is not None:
+                text += self._detokenizer.flush()
+                self.ended = True
+            self.tokens += len(tokens.ids)
+            return TextDelta(text, None, reason)
+        return self._decode_by_token(tokens, stops or StopMatcher(()))
+
+    def _decode_by_token(self, tokens: Tokens, stops: "StopMatcher") -> TextDelta:
+        """The same with the position of each token's text, for stop strings and logprobs."""
+        text, starts = self._positions(tokens)
+        text, met = stops.push(text)
+        if tokens.finish_reason is not None and not met:
+            tail, met = stops.push(self._detokenizer.flush())
+            text += tail if met else tail + stops.flush()
+        self.tokens += len(tokens.ids) if stops.end is None else bisect_left(starts, stops.end)
+        self._emitted += len(text)
+        reason: FinishReason | None = "stop" if met else tokens.finish_reason
+        self.ended = reason is not None
+        logprobs: list[TokenLogprob] | None = None
+        if tokens.logprobs or self._logprobs:  # none for tokens that a stop string cut off
+            logprobs, at_end = [], self.ended and not met
+            while self._logprobs and (at_end or self._logprobs[0][0] < self._emitted):
+                logprobs.append(self._logprobs.popleft()[1])
+        return TextDelta(text, None if logprobs is None else tuple(logprobs), reason)
+
+    def _positions(self, tokens: Tokens) -> tuple[str, list[int]]:
+        """The text, and the position at which that of each token begins."""
         text = ""
         starts: list[int] = []
-        for at, token in enumerate(tokens.ids):
+        for index, token in enumerate(tokens.ids):
             starts.append(self._decoded)
             if tokens.logprobs:
-                top = tokens.top[at] if tokens.top else ()
-                entry = self._described(token, tokens.logprobs[at], top)
-                self._waiting.append((self._decoded, entry))
-            part = self._detokenizer.push((token,))
-            self._decoded += len(part)
-            text += part
+                top = tokens.top[index] if tokens.top else ()
+                entry = self._token_logprob(token, tokens.logprobs[index], top)
+                self._logprobs.append((self._decoded, entry))
+            token_text = self._detokenizer.push((token,))
+            self._decoded += len(token_text)
+            text += token_text
         return text, starts
 
-    def _released(self, tokens: Tokens, whole: bool) -> tuple[TokenLogprob, ...] | None:
-        """Entries of the tokens whose text has been shown.
-
-        None for a token that a stop string cut off.
-        """
-        if not tokens.logprobs and not self._waiting:
-            return None
-        out: list[TokenLogprob] = []
-        while self._waiting and (whole or self._waiting[0][0] < self._shown):
-            out.append(self._waiting.popleft()[1])
-        return tuple(out)
-
-    def _described(
+    def _token_logprob(
         self, token: int, logprob: float, top: tuple[tuple[int, float], ...]
     ) -> TokenLogprob:
-        raw = self._bytes(token)
+        raw = self._token_bytes(token)
         return TokenLogprob(
-            token=_shown(raw),
+            token=_printable(raw),
             raw=raw,
             logprob=logprob,
-            top=tuple((_shown(b := self._bytes(other)), b, value) for other, value in top),
+            top=tuple(
+                (_printable(b := self._token_bytes(other)), b, value) for other, value in top
+            ),
         )
+
+
+class StopMatcher:
+    """Holds back text that may begin a stop string, and ends at the first complete one.
+
+    The text ends before the stop string that is complete first, however the stream is cut.
+
+    Each stop string is matched by Knuth, Morris and Pratt's algorithm ("Fast Pattern Matching in
+    Strings", 1977): a character costs a bounded number of steps on average, however long the stop
+    strings are and whatever has come before. Of two that end together the longer one counts.
+    """
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = [
+            _Pattern(stop) for stop in sorted(filter(None, stops), key=len, reverse=True)
+        ]
+        self._held_back = ""
+        self._read = 0
+        self.end: int | None = None  # characters of all that was pushed, up to the match's end
+
+    def push(self, text: str) -> tuple[str, bool]:
+        """Returns (text that is certain, whether a stop string was met).
+
+        Not to be called again after True.
+        """
+        if not self._stops:
+            return text, False
+        held_back = len(self._held_back)
+        pending = self._held_back + text
+        for count, character in enumerate(text, 1):
+            for pattern in self._stops:
+                if pattern.push(character):
+                    self.end = self._read + count
+                    return pending[: held_back + count - pattern.length], True
+        self._read += len(text)
+        certain = len(pending) - max(pattern.matched for pattern in self._stops)
+        self._held_back = pending[certain:]
+        return pending[:certain], False
+
+    def flush(self) -> str:
+        """The text held back, once no more can come."""
+        text, self._held_back = self._held_back, ""
+        return text
+
+
+class _Pattern:
+    """One stop string; `matched` is the length of its longest prefix that the text ends with."""
+
+    __slots__ = ("_failure", "_text", "length", "matched")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self.length = len(text)
+        self.matched = 0
+        self._failure = _failure(text)
+
+    def push(self, character: str) -> bool:
+        """Whether the string is complete with this character. Not to be called again after True."""
+        matched = self.matched
+        while matched and self._text[matched] != character:
+            matched = self._failure[matched]
+        if self._text[matched] == character:
+            matched += 1
+        self.matched = matched
+        return matched == self.length
+
+
+def _failure(text: str) -> list[int]:
+    """For each length of a prefix, the length of its longest proper prefix that also ends it."""
+    table = [0, 0]
+    matched = 0
+    for character in text[1:]:
+        while matched and text[matched] != character:
+            matched = table[matched]
+        if text[matched] == character:
+            matched += 1
+        table.append(matched)
+    return table
 
 
 def _slice(tokens: Tokens, start: int, end: int) -> Tokens:
@@ -139,5 +215,5 @@ def _slice(tokens: Tokens, start: int, end: int) -> Tokens:
     return Tokens(tokens.ids[start:end], reason, tokens.logprobs[start:end], tokens.top[start:end])
 
 
-def _shown(raw: bytes) -> str:
+def _printable(raw: bytes) -> str:
     return raw.decode("utf-8", errors="replace")

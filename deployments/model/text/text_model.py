@@ -6,9 +6,10 @@ into text, applies stop strings and the deadline. Knows nothing of HTTP or Ray.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import TypeVar
 
@@ -23,16 +24,13 @@ from deployments.contracts.generation import (
     ModelCard,
     TokenUsage,
 )
-from deployments.model.queueing.admission import Admission
-from deployments.model.queueing.ticket import QueueTicket
-from deployments.model.ray_errors import model_failed
-from deployments.model.routing import RoutingStats
+from deployments.model.errors import model_failed
+from deployments.model.load_stats import RoutingStats, Throughput
+from deployments.model.queueing.admission import Admission, QueueTicket
 from deployments.model.spec import LiveConfig
-from deployments.model.stats import Throughput
 from deployments.model.text.choice_decoder import ChoiceDecoder, TextDelta
 from deployments.model.text.merge import merge
-from deployments.model.text.prompt_encoder import PromptEncoder
-from deployments.model.text.tokenizer import Tokenizer
+from deployments.model.text.tokenizer import PromptEncoder, Tokenizer
 from deployments.model.text.usage_tracking import UsageRegistry, UsageTracker
 
 T = TypeVar("T")
@@ -76,15 +74,15 @@ class TextModel:
     def card(self) -> ModelCard:
         return self._card
 
-    def reconfigure(self, tunables: LiveConfig) -> None:
-        """Change what may change while requests run."""
-        if tunables.max_waiting is not None:
-            self.admission.max_waiting = tunables.max_waiting
-        if tunables.target_wait_s is not None:
-            self.admission.shedder.target_wait_s = tunables.target_wait_s
-        if tunables.stream_interval_s is not None:
-            self.stream_interval_s = tunables.stream_interval_s
-        self._routing.tune(tunables)
+    def reconfigure(self, config: LiveConfig) -> None:
+        """Apply settings that may change while requests run."""
+        if config.max_waiting is not None:
+            self.admission.max_waiting = config.max_waiting
+        if config.target_wait_s is not None:
+            self.admission.shedder.target_wait_s = config.target_wait_s
+        if config.stream_interval_s is not None:
+            self.stream_interval_s = config.stream_interval_s
+        self._routing.reconfigure(config)
 
     def load(self) -> dict[str, int | float]:
         """Sequences running and queued now, and tokens a second over the last second or more."""
@@ -92,83 +90,79 @@ class TextModel:
         return {**self.admission.load(), "tokens_per_s": rate}
 
     def routing(self) -> dict[str, int | float]:
-        """What callers choose a replica by."""
+        """Figures by which callers select a replica."""
         admission, rate = self.admission, self.load()["tokens_per_s"]
         running, waiting = admission.running, admission.waiting
-        return self._routing.figures(running, waiting, admission.queue.limit, rate)
+        return self._routing.summary(running, waiting, admission.queue.limit, rate)
 
     async def close(self) -> None:
-        """Refuse new requests and those that wait, end the engine; open ones fail with Draining."""
+        """Refuse new and waiting requests, stop the engine; open requests fail with Draining."""
         self.admission.close()
         await self.engine.stop()
         self._prompts.close()
 
     async def settle(self, call: str) -> TokenUsage:
-        """What a call that was given up has used, exactly; waits a few seconds for its end."""
+        """The exact usage of an abandoned call; waits a few seconds for its end."""
         return await self._calls.settle(call)
 
     def begin(self, request: GenerateRequest) -> "_LocalModelCall":
-        """A call that can be asked, when it was given up, what it has used."""
+        """A call that reports its usage after it was abandoned."""
         return _LocalModelCall(self, request)
 
     async def generate(self, request: GenerateRequest) -> Completion:
-        """All choices, whole.
+        """All choices, complete.
 
         Tokens come in one batch where no stop string has to be watched for.
         """
-        with self._open(request) as open_call:
-            found = await _Timer(request, open_call.place).wait(self._whole(request, open_call))
-            usage = open_call.tracker.usage()
-        choices = tuple(_choice(index, part) for index, part in enumerate(found))
-        return Completion(choices, usage, self._card.id)
+        with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
+            deadline = asyncio.get_running_loop().time() + request.timeout_s
+            work = self._generate(request, ticket, tracker)
+            choices = await _before_deadline(work, deadline, request, ticket)
+            return Completion(choices, tracker.usage(), self._card.id)
 
-    @contextmanager
-    def _open(self, request: GenerateRequest) -> Iterator["_OpenCall"]:
-        """The call's places in the queue, and the account of what it uses."""
-        with self.admission.admit(request) as place:
-            tracker = self._calls.open(request.call)
-            try:
-                yield _OpenCall(place, tracker)
-            finally:
-                tracker.close()
-
-    async def _whole(
-        self, request: GenerateRequest, open_call: "_OpenCall"
-    ) -> list[list[TextDelta]]:
-        """The pieces of every choice."""
-        prompt = await self._prompts.encode(request, open_call.place)
+    async def _generate(
+        self, request: GenerateRequest, ticket: QueueTicket, tracker: UsageTracker
+    ) -> tuple[Choice, ...]:
+        prompt = await self._prompts.encode(request)
+        ticket.charge_prompt_tokens(len(prompt))
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
-        sequences = self._sequences(request, prompt, interval_s)
-        texts = [self._text(request) for _ in sequences]
-        found: list[list[TextDelta]] = [[] for _ in sequences]
-        async with aclosing(self._pieces(sequences, texts, open_call)) as pieces:
-            async for index, piece in pieces:
-                found[index].append(piece)
-        return found
+        sequences = self._sequences(request, prompt, interval_s, tracker)
+        decoders = self._decoders(request)
+        deltas: list[list[TextDelta]] = [[] for _ in sequences]
+        async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
+            async for index, delta in merged:
+                deltas[index].append(delta)
+        return tuple([_choice(index, parts) for index, parts in enumerate(deltas)])
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Chunks of all choices as they come; closing the generator frees the engine's slots."""
-        with self._open(request) as open_call:
-            open_call.place.streams()
-            timer = _Timer(request, open_call.place)
-            prompt = await timer.wait(self._prompts.encode(request, open_call.place))
-            sequences = self._sequences(request, prompt, self._interval_s())
-            texts = [self._text(request) for _ in sequences]
-            left, told = len(sequences), _Told(len(prompt), texts)
-            async with aclosing(self._pieces(sequences, texts, open_call)) as pieces:
-                while left:
-                    index, piece = await timer.wait(anext(pieces))
-                    left -= piece.finish_reason is not None
-                    if piece.text or piece.finish_reason or piece.logprobs:
-                        usage = None if left else open_call.tracker.usage()
-                        yield Chunk(
-                            index,
-                            piece.text,
-                            piece.finish_reason,
-                            piece.logprobs,
-                            usage,
-                            *told.news(),
-                        )
+        with self.admission.admit(request) as ticket, self._calls.open(request.call) as tracker:
+            ticket.streams = True
+            deadline = asyncio.get_running_loop().time() + request.timeout_s
+            prompt = await _before_deadline(
+                self._prompts.encode(request), deadline, request, ticket
+            )
+            ticket.charge_prompt_tokens(len(prompt))
+            sequences = self._sequences(request, prompt, self._interval_s(), tracker)
+            decoders = self._decoders(request)
+            unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
+            async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
+                while unfinished:
+                    index, delta = await _before_deadline(anext(deltas), deadline, request, ticket)
+                    unfinished -= delta.finish_reason is not None
+                    if not (delta.text or delta.finish_reason or delta.logprobs):
+                        continue
+                    generated = sum([decoder.tokens for decoder in decoders])
+                    yield Chunk(
+                        index,
+                        delta.text,
+                        delta.finish_reason,
+                        delta.logprobs,
+                        None if unfinished else tracker.usage(),
+                        generated - reported,
+                        prompt_tokens,
+                    )
+                    reported, prompt_tokens = generated, 0
 
     def _interval_s(self) -> float:
         """How long a new stream may hold tokens back.
@@ -179,7 +173,11 @@ class TextModel:
         return max(self.stream_interval_s, self.admission.running / _CHUNKS_PER_S)
 
     def _sequences(
-        self, request: GenerateRequest, prompt: tuple[int, ...], interval_s: float
+        self,
+        request: GenerateRequest,
+        prompt: tuple[int, ...],
+        interval_s: float,
+        tracker: UsageTracker,
     ) -> list[TokenRequest]:
         """One token request a choice, choice i with seed + i."""
         sampling = request.sampling
@@ -197,65 +195,81 @@ class TextModel:
             logprobs=sampling.logprobs,
             tenant=request.caller.tenant,
             interval_s=interval_s,
+            on_left=partial(tracker.on_left, 0),
         )
         if request.n == 1:
             return [first]
-        seeds = [None if sampling.seed is None else sampling.seed + i for i in range(request.n)]
         return [
-            replace(first, request_id=f"{request.request_id}/{i}", seed=seed)
-            for i, seed in enumerate(seeds)
+            replace(
+                first,
+                request_id=f"{request.request_id}/{i}",
+                seed=None if sampling.seed is None else sampling.seed + i,
+                on_left=partial(tracker.on_left, i),
+            )
+            for i in range(request.n)
         ]
 
-    def _max_tokens(self, prompt_tokens: int, asked: int | None) -> int:
+    def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
         """What the sequence may generate, after a prompt that leaves room for a token or more.
 
-        Raises PromptTooLong, or InvalidRequest above the model's cap.
+        Raises PromptTooLong, or InvalidRequest above the model's maximum.
         """
-        limit, cap = self._limits.context_length, self._limits.max_output_tokens
+        limit, maximum = self._limits.context_length, self._limits.max_output_tokens
         room = limit - prompt_tokens
-        if asked is None:
-            return min(room, cap)
-        if asked > cap:
-            raise InvalidRequest(f"max_tokens is {asked}; the most is {cap}.", param="max_tokens")
-        if asked > room:
-            raise PromptTooLong(self._card.id, prompt_tokens, limit, reserved=asked)
-        return asked
+        if requested is None:
+            return min(room, maximum)
+        if requested > maximum:
+            raise InvalidRequest(
+                f"max_tokens is {requested}; the most is {maximum}.", param="max_tokens"
+            )
+        if requested > room:
+            raise PromptTooLong(self._card.id, prompt_tokens, limit, reserved=requested)
+        return requested
 
-    def _text(self, request: GenerateRequest) -> ChoiceDecoder:
-        tokenizer = self._tokenizer
-        return ChoiceDecoder(tokenizer.detokenizer(), request.sampling.stop, tokenizer.token_bytes)
+    def _decoders(self, request: GenerateRequest) -> list[ChoiceDecoder]:
+        tokenizer, stops = self._tokenizer, request.sampling.stop
+        return [
+            ChoiceDecoder(tokenizer.detokenizer(), stops, tokenizer.token_bytes)
+            for _ in range(request.n)
+        ]
 
-    def _pieces(
+    def _deltas(
         self,
         sequences: Sequence[TokenRequest],
-        texts: Sequence[ChoiceDecoder],
-        open_call: "_OpenCall",
+        decoders: Sequence[ChoiceDecoder],
+        ticket: QueueTicket,
+        tracker: UsageTracker,
     ) -> AsyncGenerator[tuple[int, TextDelta], None]:
-        """(choice, piece) of every sequence as they come; each ends with a finish reason."""
-        open_call.tracker.prepare(len(sequences[0].prompt_ids), texts)
-        parts = [
-            self._one(index, sequence, text, open_call)
-            for index, (sequence, text) in enumerate(zip(sequences, texts, strict=True))
+        """(choice, delta) of every sequence as they come; each ends with a finish reason."""
+        choices = [
+            self._decode(index, sequence, decoders, ticket, tracker)
+            for index, sequence in enumerate(sequences)
         ]
-        return parts[0] if len(parts) == 1 else merge(parts)
+        return choices[0] if len(choices) == 1 else merge(choices)
 
-    async def _one(
-        self, index: int, sequence: TokenRequest, text: ChoiceDecoder, open_call: "_OpenCall"
+    async def _decode(
+        self,
+        index: int,
+        sequence: TokenRequest,
+        decoders: Sequence[ChoiceDecoder],
+        ticket: QueueTicket,
+        tracker: UsageTracker,
     ) -> AsyncGenerator[tuple[int, TextDelta], None]:
-        place, tracker = open_call.place, open_call.tracker
-        await place.acquire_slot()
-        sequence = replace(sequence, on_left=tracker.on_left(index))
-        tracker.begin(index)
+        """The deltas of one sequence, from its slot in the queue on."""
+        decoder = decoders[index]
+        await ticket.acquire_slot()
+        tracker.begin(index, len(sequence.prompt_ids), decoders)
         try:
             async with aclosing(self.engine.generate(sequence)) as batches:
                 async for tokens in batches:
-                    place.charge_output_tokens(len(tokens.ids))
-                    text.add(tokens)
-                    while (piece := text.take()) is not None and piece.finish_reason is None:
-                        yield index, piece
-                        if text.waiting:
+                    ticket.charge_output_tokens(len(tokens.ids))
+                    delta: TextDelta | None = decoder.add(tokens)
+                    while delta is not None and delta.finish_reason is None:
+                        yield index, delta
+                        if decoder.pending:
                             await asyncio.sleep(0)
-                    if piece is not None:
+                        delta = decoder.take()
+                    if delta is not None:
                         break
                 else:
                     raise model_failed(self._card.id, "the engine ended without a reason")
@@ -263,25 +277,17 @@ class TextModel:
         except Exception:
             tracker.end(index)
             raise
-        except BaseException:  # the reader has left; the engine tells the tracker what it still had
-            text.count()
-            if text.ended:
+        except BaseException:  # the reader has left; the engine reports to the tracker what it had
+            decoder.count()
+            if decoder.ended:
                 tracker.end(index)
             raise
-        place.done()
-        yield index, piece
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenCall:
-    """A call under way: its places in the queue, and the account of what it uses."""
-
-    place: QueueTicket
-    tracker: UsageTracker
+        ticket.finish_choice()
+        yield index, delta
 
 
 class _LocalModelCall:
-    """One call of a model in this process."""
+    """One call of a model in this process; implements `ModelCall`."""
 
     def __init__(self, model: TextModel, request: GenerateRequest) -> None:
         self._model = model
@@ -297,50 +303,28 @@ class _LocalModelCall:
         return self._model.settle(self._request.call)
 
 
-class _Told:
-    """What a stream's chunks have said of its tokens so far."""
+async def _before_deadline(
+    work: Awaitable[T], deadline: float, request: GenerateRequest, ticket: QueueTicket
+) -> T:
+    """The result of `work`. Raises DeadlineExceeded where it comes after `deadline` (loop time).
 
-    def __init__(self, prompt: int, texts: Sequence[ChoiceDecoder]) -> None:
-        self._prompt = prompt
-        self._texts = texts
-        self._written = 0
-
-    def news(self) -> tuple[int, int]:
-        """Tokens written since the last chunk, and those of the prompt with the first."""
-        written = sum(text.tokens for text in self._texts)
-        prompt, self._prompt = self._prompt, 0
-        new, self._written = written - self._written, written
-        return new, prompt
-
-
-class _Timer:
-    """A request's deadline.
-
-    It covers waiting for a place and for the model, never the time that a consumer takes.
+    The deadline covers the waits for a slot and for the model, never the time of a consumer.
     """
-
-    def __init__(self, request: GenerateRequest, place: QueueTicket) -> None:
-        self._place = place
-        self._limit_s = request.timeout_s
-        self._at = asyncio.get_running_loop().time() + request.timeout_s
-
-    async def wait(self, work: Awaitable[T]) -> T:
-        """The result of `work`. Raises DeadlineExceeded when the time is up first."""
-        try:
-            async with asyncio.timeout_at(self._at):
-                return await work
-        except TimeoutError as error:
-            stage = "model" if self._place.granted else "queue"
-            raise DeadlineExceeded(stage, round(self._limit_s, 3)) from error
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await work
+    except TimeoutError as error:
+        stage = "model" if ticket.granted else "queue"
+        raise DeadlineExceeded(stage, round(request.timeout_s, 3)) from error
 
 
-def _choice(index: int, pieces: Sequence[TextDelta]) -> Choice:
-    reason = pieces[-1].finish_reason
+def _choice(index: int, deltas: Sequence[TextDelta]) -> Choice:
+    reason = deltas[-1].finish_reason
     assert reason is not None, "a choice is built once it has ended"
-    logprobs = [piece.logprobs for piece in pieces if piece.logprobs is not None]
+    logprobs = [delta.logprobs for delta in deltas if delta.logprobs is not None]
     return Choice(
         index=index,
-        text="".join(piece.text for piece in pieces),
+        text="".join([delta.text for delta in deltas]),
         finish_reason=reason,
         logprobs=tuple(chain.from_iterable(logprobs)) if logprobs else None,
     )

@@ -1,28 +1,38 @@
-"""Text and chats to token ids, and back. In: a model folder. Out: a `Tokenizer`.
+"""Text to token ids and back, without a model's files.
 
-`TextTokenizer` reads `tokenizer.json` with the `tokenizers` library: importing transformers for
-this would cost a replica 3 s and 300 MB. `ByteTokenizer` is for echo: one id a byte, no file.
+In: prompts, and ids as they are generated. Out: ids that leave room for a response, and text that
+never splits a character: the texts of all batches, joined, equal the decoding of all ids at once.
+`ByteTokenizer` is echo's: one id a byte. hf_tokenizer.py reads a model's tokenizer.
 """
 
-import json
-import re
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Protocol
+import asyncio
+import codecs
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
-from deployments.contracts.generation import Message
-from deployments.model.text.chat import ChatTemplate
-from deployments.model.text.detokenizer import ByteDetokenizer, Detokenizer, WindowDetokenizer
-from deployments.model.text.special_tokens import SpecialTokenFilter
+from cluster.runtime.problems import PromptTooLong
+from deployments.contracts.generation import GenerateRequest, Message
 
-# What a token of a tokenizer that drops or merges text (a normalizer, an unknown token) is taken to
-# stand for at most: no bound follows from its vocabulary.
-_LOSSY_TOKEN_BYTES = 256
+_LONG_TEXT = 2_048  # bytes: tokenizing more may take over 5 ms, and leaves the event loop
+_MANY_MESSAGES = 32  # the same for a chat's template
+_THREADS = 2
+
+
+class Detokenizer(Protocol):
+    """One sequence's text so far; O(1) amortised a token."""
+
+    def push(self, ids: Sequence[int]) -> str:
+        """The complete characters that `ids` ended."""
+        ...
+
+    def flush(self) -> str:
+        """The rest at the end: U+FFFD for an unfinished character, else nothing."""
+        ...
 
 
 class Ids(Protocol):
-    """Token ids that may not be Python objects yet: their number costs nothing."""
+    """Token ids that may not be Python objects yet: only their number is cheap."""
 
     def __len__(self) -> int: ...
 
@@ -30,9 +40,9 @@ class Ids(Protocol):
 
 
 class Tokenizer(Protocol):
-    """What a text model needs of a tokenizer. Ids of special tokens never become text.
+    """A text model's tokenizer. Ids of special tokens never become text.
 
-    `longest_token` is how many bytes of UTF-8 text one token stands for at most. Texts above
+    `longest_token` is the most bytes of UTF-8 text that one token stands for. Texts above
     `longest_token` times a context's length are refused before they are tokenized.
     """
 
@@ -55,7 +65,7 @@ class Tokenizer(Protocol):
 
 
 class ByteTokenizer:
-    """UTF-8 bytes as ids 0-255, and four marks. Its chat is USER content END ... ASSISTANT."""
+    """UTF-8 bytes as ids 0-255, and four role marks. A chat is USER content END ... ASSISTANT."""
 
     END, SYSTEM, USER, ASSISTANT = 256, 257, 258, 259
     eos_ids = frozenset({END})
@@ -72,15 +82,15 @@ class ByteTokenizer:
         return ids
 
     def detokenizer(self) -> Detokenizer:
-        return ByteDetokenizer(self.token_bytes, frozenset(), self._joined)
+        return ByteDetokenizer(self.token_bytes, frozenset(), self._join)
 
     def token_bytes(self, token: int) -> bytes:
         return bytes((token,)) if token < 256 else b"<%d>" % token
 
-    def _joined(self, ids: Sequence[int]) -> bytes:
+    def _join(self, ids: Sequence[int]) -> bytes:
         try:
             return bytes(ids)
-        except ValueError:  # marks are no text
+        except ValueError:  # role marks are no text
             return bytes(token for token in ids if token < 256)
 
 
@@ -91,155 +101,122 @@ _MARKS = {
 }
 
 
-class TextTokenizer:
-    """A Hugging Face fast tokenizer and its chat template.
+class ByteDetokenizer:
+    """For tokenizers whose tokens are byte strings (byte-level BPE).
 
-    Names of special tokens inside a message are removed before the template sees them, so that a
-    message cannot forge a turn; a raw prompt may contain them.
+    Joins the bytes and decodes UTF-8 incrementally. `join` gives the bytes of several ids at once,
+    where a tokenizer has a faster way than one by one.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Raises FileNotFoundError when `folder` holds no tokenizer that can be read."""
-        self._tokenizer = _load(folder)
-        settings = _read_json(folder / "tokenizer_config.json")
-        added = self._tokenizer.get_added_tokens_decoder()
-        self._special = frozenset(token for token, entry in added.items() if entry.special)
-        self._names: dict[int, str] = {token: entry.content for token, entry in added.items()}
-        ids = {name: token for token, name in self._names.items()}
-        self.eos_ids = _eos_ids(folder, settings, ids)
-        self._filter = SpecialTokenFilter(map(self._names.__getitem__, self._special))
-        self._template = ChatTemplate(_template_source(folder, settings), _template_names(settings))
-        parts = json.loads(self._tokenizer.to_str())
-        self._decoder = parts.get("decoder") or {}
-        self._bytes: dict[int, bytes] = {}
-        size = self._tokenizer.get_vocab_size()
-        self.longest_token = max((len(self._bytes_of(token)) for token in range(size)), default=1)
-        if not (self._is_byte_level and parts.get("normalizer") is None):
-            self.longest_token = max(self.longest_token, _LOSSY_TOKEN_BYTES)
+    def __init__(
+        self,
+        token_bytes: Callable[[int], bytes],
+        skip: Collection[int],
+        join: Callable[[Sequence[int]], bytes] | None = None,
+    ) -> None:
+        self._token_bytes = token_bytes
+        self._skip = skip
+        self._join = join or self._join_tokens
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
-    def encode(self, text: str) -> Ids:
-        ids = self._ids(text, add_special_tokens=True)
-        return ids if len(ids) else sorted(self.eos_ids)[:1] or [0]
+    def push(self, ids: Sequence[int]) -> str:
+        return self._utf8.decode(self._join(ids))
 
-    def encode_chat(self, messages: Sequence[Message]) -> Ids:
-        safe = [{"role": m.role, "content": self._filter.remove(m.content)} for m in messages]
-        ids = self._ids(self._template.render(safe), add_special_tokens=False)
-        return ids if len(ids) else self.encode("")
+    def flush(self) -> str:
+        return self._utf8.decode(b"", final=True)
 
-    def _ids(self, text: str, *, add_special_tokens: bool) -> Ids:
-        # Of the library's methods, those for batches alone let other threads run meanwhile.
-        encode = self._tokenizer.encode_batch_fast
-        return _Encoded(encode([text], add_special_tokens=add_special_tokens)[0])
+    def _join_tokens(self, ids: Sequence[int]) -> bytes:
+        return b"".join([self._token_bytes(token) for token in ids if token not in self._skip])
 
-    def detokenizer(self) -> Detokenizer:
-        if self._is_byte_level:
-            return ByteDetokenizer(self.token_bytes, self._special)
-        return WindowDetokenizer(self._decode)
 
-    def token_bytes(self, token: int) -> bytes:
-        found = self._bytes.get(token)
-        if found is None:
-            found = self._bytes[token] = self._bytes_of(token)
-        return found
+class WindowDetokenizer:
+    """For any tokenizer (sentencepiece style, WordPiece).
 
-    def _bytes_of(self, token: int) -> bytes:
-        if token in self._names:
-            return self._names[token].encode()
-        piece: str | None = self._tokenizer.id_to_token(token)
-        if piece is None:
-            return b""
-        if self._is_byte_level:
-            return bytes(map(_BYTE_OF.__getitem__, piece))
-        if re.fullmatch(r"<0x[0-9A-F]{2}>", piece):
-            return bytes((int(piece[3:5], 16),))
-        return piece.replace("\u2581", " ").encode()
+    Decodes a short window twice and takes the difference. A token's text may depend on the token
+    before it (leading spaces), so the window starts one batch back. The prefix-offset algorithm of
+    text-generation-inference (server/text_generation_server/models/model.py, `decode_token`) and of
+    vLLM. A character has at most 4 bytes, so U+FFFD that remains after `_PATIENCE` tokens is the
+    model's own output and is emitted. Tokens without text (special ones) leave the window after as
+    many, so that the length of a window is bounded whatever a model generates.
+    """
 
-    @cached_property
-    def _is_byte_level(self) -> bool:
-        parts = self._decoder.get("decoders", [self._decoder])
-        return [part.get("type") for part in parts] == ["ByteLevel"]
+    _PATIENCE = 16
 
-    def _decode(self, ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+    def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
+        self._decode = decode
+        self._window: list[int] = []
+        self._read = 0
+
+    def push(self, ids: Sequence[int]) -> str:
+        text = ""
+        for token in ids:
+            text += self._step(token)
         return text
 
+    def flush(self) -> str:
+        return self._decode(self._window)[len(self._before()) :]
 
-class _Encoded:
-    """The library's result: a long list of ids is made only where it is asked for."""
+    def _step(self, token: int) -> str:
+        self._window.append(token)
+        text, before = self._decode(self._window), self._before()
+        recent = len(self._window) - self._read < self._PATIENCE
+        if recent and (len(text) <= len(before) or text.endswith("\ufffd")):
+            return ""
+        if len(text) <= len(before):
+            del self._window[self._read :]
+            return ""
+        self._window = self._window[self._read :]
+        self._read = len(self._window)
+        return text[len(before) :]
 
-    def __init__(self, encoding: Any) -> None:
-        self._encoding = encoding
-
-    def __len__(self) -> int:
-        return len(self._encoding)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._encoding.ids)
-
-
-def _load(folder: Path) -> Any:
-    from tokenizers import Tokenizer as FastTokenizer
-
-    path = folder / "tokenizer.json"
-    if path.exists():
-        return FastTokenizer.from_file(str(path))
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder).backend_tokenizer
-    except (OSError, ValueError, AttributeError) as error:
-        raise FileNotFoundError(
-            f"{folder} has no tokenizer.json, nor one to make it from"
-        ) from error
+    def _before(self) -> str:
+        return self._decode(self._window[: self._read])
 
 
-def _eos_ids(folder: Path, settings: dict[str, Any], ids: dict[str, int]) -> frozenset[int]:
-    """Every id that ends an answer.
+class PromptEncoder:
+    """Tokenizes prompts without blocking the event loop. Close it to end its threads.
 
-    From generation_config.json first, then config.json, then the tokenizer's.
+    A prompt that cannot fit the context is refused by its bytes, before any of it is tokenized, so
+    the context's length bounds the work of one request. Long work runs in a few threads of its
+    own; a request whose deadline passes while it waits for one of them leaves the queue.
     """
-    for name in ("generation_config.json", "config.json"):
-        eos = _read_json(folder / name).get("eos_token_id")
-        if eos is not None:
-            return frozenset(eos if isinstance(eos, list) else [eos])
-    name = _name(settings.get("eos_token"))
-    return frozenset({ids[name]}) if name in ids else frozenset()
 
+    def __init__(self, tokenizer: Tokenizer, model: str, context_length: int) -> None:
+        """`model` is the id that problems name."""
+        self._tokenizer = tokenizer
+        self._model = model
+        self._context_length = context_length
+        self._max_bytes = context_length * tokenizer.longest_token
+        self._threads = ThreadPoolExecutor(_THREADS, "tokenizer")
 
-def _template_source(folder: Path, settings: dict[str, Any]) -> str | None:
-    path = folder / "chat_template.jinja"
-    if path.exists():
-        return path.read_text(encoding="utf-8")
-    source = settings.get("chat_template")
-    if isinstance(source, list):
-        named = {entry["name"]: entry["template"] for entry in source}
-        return named.get("default")
-    return source
+    async def encode(self, request: GenerateRequest) -> tuple[int, ...]:
+        """The prompt's ids.
 
+        Raises PromptTooLong, and InvalidRequest where the chat template refuses the messages.
+        """
+        if request.prompt is not None:
+            param, size = "prompt", len(request.prompt.encode())
+        else:
+            param = "messages"
+            size = sum([len(message.content.encode()) for message in request.messages])
+        if size > self._max_bytes:
+            raise PromptTooLong.by_size(
+                self._model, size, self._max_bytes, self._context_length, param
+            )
+        if size <= _LONG_TEXT and len(request.messages) <= _MANY_MESSAGES:
+            return self._tokenize(request, param)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._tokenize, request, param)
 
-def _template_names(settings: dict[str, Any]) -> dict[str, str]:
-    keys = ("bos_token", "eos_token", "pad_token", "unk_token")
-    return {key: name for key in keys if (name := _name(settings.get(key)))}
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-
-def _name(entry: object) -> str:
-    """A special token's text; tokenizer_config.json writes it as a string or as an object."""
-    return str(entry.get("content", "")) if isinstance(entry, dict) else str(entry or "")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """Byte-level BPE's visible stand-in for each byte, inverted.
-
-    GPT-2's `bytes_to_unicode` (github.com/openai/gpt-2, src/encoder.py): printable Latin-1 stands
-    for itself, the other bytes take the code points from 256 on, in order.
-    """
-    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = [byte for byte in range(256) if byte not in set(visible)]
-    return {chr(byte): byte for byte in visible} | {chr(256 + i): b for i, b in enumerate(hidden)}
-
-
-_BYTE_OF = _byte_alphabet()
+    def _tokenize(self, request: GenerateRequest, param: str) -> tuple[int, ...]:
+        """May run in a thread. Raises PromptTooLong before a list of too many ids is made."""
+        if request.prompt is not None:
+            ids = self._tokenizer.encode(request.prompt)
+        else:
+            ids = self._tokenizer.encode_chat(request.messages)
+        if len(ids) >= self._context_length:
+            raise PromptTooLong(self._model, len(ids), self._context_length, param=param)
+        return tuple(ids)

@@ -1,16 +1,15 @@
-"""What each call of a model has used, also where nobody waited for its end.
+"""The usage of each call of a model, also where no caller waits for its end.
 
-In: sequences as they begin, grow and end. Out: a call's exact Usage, for whoever asks by its id:
-the ingress does so when a client has left or a deadline has passed. A call uses its prompt from
-the moment at which the engine took its first sequence, and what was generated up to its end (up
-to a stop string where one was met, see choice.py).
+In: sequences as they begin, grow and end. Out: a call's exact TokenUsage by the call's id: the
+ingress asks for it when a client has left or a deadline has passed. A call uses its prompt from the
+moment at which the engine takes its first sequence, and what is generated up to its end (up to a
+stop string where one is met, see choice_decoder.py).
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Self, TypeVar
 
 from cluster.runtime.problems import ClientGone
 from deployments.contracts.engine import Tokens
@@ -24,93 +23,111 @@ _SETTLING_S = 5.0
 
 
 class UsageTracker:
-    """The sequences of one call. `ended` is called once the call and all of them have ended."""
+    """The sequences of one call. Leave its `with` when the call is over; it is settled once all of
+    its sequences have ended too.
+    """
 
-    def __init__(self, ended: Callable[["UsageTracker"], None]) -> None:
-        self._ended = ended
+    __slots__ = (
+        "_call",
+        "_decoders",
+        "_is_over",
+        "_open",
+        "_prompt_tokens",
+        "_registry",
+        "_settled",
+    )
+
+    def __init__(self, registry: "UsageRegistry", call: str) -> None:
+        self._registry = registry
+        self._call = call
         self._prompt_tokens = 0
-        self._texts: Sequence[ChoiceDecoder] = ()
+        self._decoders: Sequence[ChoiceDecoder] | None = None
         self._open: set[int] = set()
-        self._begun = False
-        self._over = False
+        self._is_over = False
         self._settled: asyncio.Event | None = None
 
-    def prepare(self, prompt_tokens: int, texts: Sequence[ChoiceDecoder]) -> None:
-        """The prompt's length, and the text of each choice, which counts its tokens."""
-        self._prompt_tokens, self._texts = prompt_tokens, texts
+    def __enter__(self) -> Self:
+        return self
 
-    def begin(self, index: int) -> None:
-        """The engine is about to take the sequence of choice `index`."""
-        self._begun = True
+    def __exit__(self, *_: object) -> None:
+        """Sequences that the call's end has cut off may still report."""
+        self._is_over = True
+        if not self._open:
+            self._settle()
+
+    def begin(self, index: int, prompt_tokens: int, decoders: Sequence[ChoiceDecoder]) -> None:
+        """The engine is about to take the sequence of choice `index`; each choice's decoder counts
+        its tokens.
+        """
+        self._prompt_tokens, self._decoders = prompt_tokens, decoders
         self._open.add(index)
 
     def end(self, index: int) -> None:
-        """Nothing that is still generated for it counts. May be repeated."""
+        """Tokens generated for it from now on do not count. May be repeated."""
         self._open.discard(index)
-        self._look()
+        if self._is_over and not self._open:
+            self._settle()
 
-    def on_left(self, index: int) -> Callable[[Tokens], None]:
+    def on_left(self, index: int, rest: Tokens) -> None:
         """For TokenRequest.on_left."""
-        return partial(self._left, index)
-
-    def close(self) -> None:
-        """The call is over; sequences that its end has cut off may still report."""
-        self._over = True
-        self._look()
+        if index in self._open and self._decoders is not None:
+            self._decoders[index].count(rest)
+            self.end(index)
 
     def usage(self) -> TokenUsage:
-        """So far."""
-        if not self._begun:
+        """The usage so far."""
+        if self._decoders is None:
             return TokenUsage()
-        return TokenUsage(self._prompt_tokens, sum(text.tokens for text in self._texts))
+        return TokenUsage(self._prompt_tokens, sum([text.tokens for text in self._decoders]))
 
     async def settled(self, timeout_s: float) -> None:
-        """Wait for the end, but no longer than that."""
+        """Wait for the end, at most `timeout_s`."""
+        if self._is_over and not self._open:
+            return
         if self._settled is None:
             self._settled = asyncio.Event()
-            self._look()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._settled.wait()
         except TimeoutError:
             pass
 
-    def _left(self, index: int, rest: Tokens) -> None:
-        if index in self._open:
-            self._texts[index].count(rest)
-            self.end(index)
-
-    def _look(self) -> None:
-        if not self._over or self._open:
-            return
+    def _settle(self) -> None:
         if self._settled is not None:
             self._settled.set()
-        self._ended(self)
+        if self._call:
+            self._registry.close(self._call, self)
 
 
 class UsageRegistry:
-    """Calls that are open, and the usage of the last ones that have ended."""
+    """Open calls, and the usage of the last ones that have ended."""
 
     def __init__(self) -> None:
         self._open: dict[str, UsageTracker] = {}
         self._ended: OrderedDict[str, TokenUsage] = OrderedDict()
-        self._given_up: OrderedDict[str, None] = OrderedDict()
+        self._abandoned: OrderedDict[str, None] = OrderedDict()
 
     def open(self, call: str) -> UsageTracker:
-        """Track a call; one without an id cannot be asked for.
+        """Track a call; the usage of one without an id cannot be queried.
 
-        Raises ClientGone where it was given up before it came.
+        Raises ClientGone where it was abandoned before it came.
         """
-        if not call:
-            return UsageTracker(_nothing)
-        if call in self._given_up:
+        if call in self._abandoned:
             raise ClientGone("The call was given up before it began.")
-        tracker = self._open[call] = UsageTracker(partial(self._end, call))
+        tracker = UsageTracker(self, call)
+        if call:
+            self._open[call] = tracker
         return tracker
 
+    def close(self, call: str, tracker: UsageTracker) -> None:
+        """The call and all of its sequences have ended."""
+        if self._open.get(call) is tracker:
+            del self._open[call]
+            _remember(self._ended, call, tracker.usage())
+
     async def settle(self, call: str) -> TokenUsage:
-        """What a call that was given up has used: waits for its end, at most 5 s. Nothing where it
-        is not known, and if it comes later, it is refused.
+        """The usage of an abandoned call: waits for its end, at most 5 s. Nothing where it is not
+        known, and if it comes later, it is refused.
         """
         tracker = self._open.get(call)
         if tracker is not None:
@@ -118,17 +135,9 @@ class UsageRegistry:
             return tracker.usage()
         usage = self._ended.get(call)
         if usage is None:
-            _remember(self._given_up, call, None)
+            _remember(self._abandoned, call, None)
             return TokenUsage()
         return usage
-
-    def _end(self, call: str, tracker: UsageTracker) -> None:
-        if self._open.get(call) is tracker:
-            del self._open[call]
-            _remember(self._ended, call, tracker.usage())
-
-
-def _nothing(tracker: UsageTracker) -> None: ...
 
 
 def _remember(known: "OrderedDict[str, T]", call: str, value: T) -> None:

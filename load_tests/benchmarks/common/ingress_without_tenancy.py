@@ -37,7 +37,7 @@ def open_args() -> AppArgs:
 class NoInvalidations:
     """An invalidation feed to which nothing was ever written."""
 
-    is_current = True
+    current_until = float("inf")
     generations = Generations()
 
 

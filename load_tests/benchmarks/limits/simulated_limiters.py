@@ -53,15 +53,15 @@ class SimulatedAuthorityClient:
         self._stray: set[asyncio.Task[ExchangeResult]] = set()
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
         net = self._network
         await asyncio.sleep(net.latency_s / 2)
         if net.down or self._loses():
             if not net.down and net.random.random() < 0.5:  # overtaken by later ones
-                self._deliver_late(replica, epoch, ttl_s, asks)
+                self._deliver_late(replica, epoch, ttl_s, requests)
             await self._give_up()
-        exchange = await self._authority.exchange(replica, epoch, ttl_s, asks)
+        exchange = await self._authority.exchange(replica, epoch, ttl_s, requests)
         if net.random.random() < net.late:
             await asyncio.sleep(net.random.uniform(0.0, _LATE_S))
         if net.down or self._loses():
@@ -80,11 +80,11 @@ class SimulatedAuthorityClient:
         raise AuthorityUnavailable("lost")
 
     def _deliver_late(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> None:
         async def deliver() -> ExchangeResult:
             await asyncio.sleep(self._network.random.uniform(0.0, 4 * _TIMEOUT_S))
-            return await self._authority.exchange(replica, epoch, ttl_s, asks)
+            return await self._authority.exchange(replica, epoch, ttl_s, requests)
 
         task = asyncio.create_task(deliver())
         self._stray.add(task)
@@ -146,9 +146,9 @@ class SimulatedLimiters:
         """Gone without a word."""
         member = self.members.pop(index)
         self.gone_exchanges += member.limiter.exchanges
-        ticking = member.limiter._ticking
-        if ticking is not None:
-            ticking.cancel()
+        ticker = member.limiter._ticker
+        if ticker is not None:
+            ticker.cancel()
 
     async def request(self, index: int) -> None:
         """One request through a replica, closed at once."""

@@ -33,8 +33,8 @@ from deployments.contracts.generation import Message
 from deployments.model.loading import load_text_model
 from deployments.model.model_files import find_model
 from deployments.model.spec import ModelSpec
+from deployments.model.text.hf_tokenizer import TextTokenizer
 from deployments.model.text.text_model import TextModel
-from deployments.model.text.tokenizer import TextTokenizer
 from load_tests.benchmarks.common.local_serve import LocalServe
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.machine import describe_machine

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.video.captions import FONTS as FONT_FILES
+from deployments.video.errors import SandboxFailed
 from deployments.video.render.command import command
 from deployments.video.render.normalise_loudness import find_gain
 from deployments.video.render.span import find_span
@@ -90,7 +91,8 @@ class _ExecutorRunner:
             RayTaskExecutor,  # imports Ray, after the cluster is there
         )
 
-        self._folder, self._most, self._executor = folder, most, RayTaskExecutor()
+        executor = RayTaskExecutor(SandboxFailed)
+        self._folder, self._most, self._executor = folder, most, executor
 
     def run(self, commands: list[tuple[str, ...]]) -> None:
         asyncio.run(self._all(commands))

@@ -23,7 +23,7 @@ class News:
     """What was invalidated, told by the test."""
 
     generations: Generations
-    is_current: bool = True
+    current_until: float = float("inf")
 
     def tell(self, kind: str, name: str = "", tenant: str = "acme") -> None:
         row = Invalidation(tenant, kind, name, self.generations.latest + 1, 0.0)  # type: ignore[arg-type]

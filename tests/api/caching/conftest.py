@@ -44,7 +44,7 @@ async def caches(
     config = CacheConfig(memory_bytes=1 << 22, semantic_model="letters", semantic_error=0.2)
     secrets = {"acme": b"a" * 32, "other": b"b" * 32}
     made = CacheStack(config, models, secrets.__getitem__, news, None, tmp_path, SystemClock())
-    await made.states.refresh()
+    await made.fingerprints.refresh()
     yield made
     await made.close()
 
@@ -64,7 +64,7 @@ def make_cached_app(
     def make(**settings: object) -> ASGIApp:
         services = make_services(**settings)
         path = ModelPipeline(
-            services.models, plans.__getitem__, TokenEstimator({}), records, caches.answers
+            services.models, plans.__getitem__, TokenEstimator({}), records, caches.responses
         )
         services = replace(
             services,

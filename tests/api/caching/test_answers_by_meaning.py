@@ -22,7 +22,7 @@ async def asked(web: httpx.AsyncClient, caches: CacheStack, first: int, last: in
     for number in range(first, last):
         answer = await web.post(URL, json=like(number))
         details.append(answer.headers["cache-status"].rpartition("detail=")[2])
-        await turns(lambda: caches.meaning is not None and not caches.meaning.learning)
+        await turns(lambda: caches.semantic is not None and not caches.semantic.learning)
     return details
 
 

@@ -90,7 +90,9 @@ async def test_who_leaves_does_not_take_the_answer_from_who_stays(
     first = asyncio.create_task(web.post(URL, json=CHAT))
     await model.opened.wait()
     second = asyncio.create_task(web.post(URL, json=CHAT))
-    await turns(lambda: caches.keeping.flights.figures()["joined"] == 1)
+    responses = caches.responses
+    assert responses is not None
+    await turns(lambda: responses.flights.figures()["joined"] == 1)
     first.cancel()
     await asyncio.wait([first])
     model.hold.set()

@@ -80,7 +80,7 @@ async def test_without_news_of_invalidations_nothing_is_served_from_the_cache(
 ) -> None:
     for _ in range(2):
         await web.post(URL, json=CHAT)
-    news.is_current = False
+    news.current_until = -1.0
     answer = await web.post(URL, json=CHAT)
     assert answer.headers["cache-status"].endswith("invalidations-unknown")
     assert len(model.requests) == 2

@@ -14,7 +14,7 @@ PATH = "/api/v1/videos/{}/clips"
 async def test_an_ingress_that_dies_once_the_job_is_written_does_not_make_a_second_one(
     world: ClipWorld, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(IdempotencyStore, "keep", AsyncMock(return_value=False))
+    monkeypatch.setattr(IdempotencyStore, "save", AsyncMock(return_value=False))
     video, key = await world.video(), {"Idempotency-Key": "order-1"}
 
     first = await client.post(PATH.format(video.id), json={}, headers=key)

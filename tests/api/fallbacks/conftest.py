@@ -65,7 +65,7 @@ async def caches(
     config = CacheConfig(memory_bytes=1 << 20, fresh_s=60, stale_s=60, error_s=600)
     news = News(Generations())
     made = CacheStack(config, models, lambda _: b"a" * 32, news, None, tmp_path, clock)
-    await made.states.refresh()
+    await made.fingerprints.refresh()
     yield made
     await made.close()
 
@@ -78,7 +78,7 @@ def web(
     plan: Plan,
     records: Records,
 ) -> httpx.AsyncClient:
-    path = ModelPipeline(models, lambda _: plan, TokenEstimator({}), records, caches.answers)
+    path = ModelPipeline(models, lambda _: plan, TokenEstimator({}), records, caches.responses)
     services = replace(
         make_services(),
         models=models,

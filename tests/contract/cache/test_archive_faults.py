@@ -140,7 +140,7 @@ async def test_a_folder_that_cannot_be_made_is_a_tier_that_is_down(opened: Openi
     for _ in range(3):
         with pytest.raises(TierUnavailable, match="Error"):
             await archive.get(key(1))
-    with pytest.raises(TierUnavailable, match="alone"):
+    with pytest.raises(TierUnavailable, match="breaker is open"):
         await archive.get(key(1))
     assert archive.figures()["errors"] == 3
     assert archive.figures()["refused"] == 1
@@ -176,5 +176,5 @@ async def test_object_storage_that_is_away_is_a_tier_that_is_down(
         with pytest.raises(TierUnavailable):
             await archive.get(key(1))
     assert time.monotonic() - began < CLOSE_S
-    with pytest.raises(TierUnavailable, match="alone"):
+    with pytest.raises(TierUnavailable, match="breaker is open"):
         await archive.get(key(1))

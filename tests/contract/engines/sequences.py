@@ -12,7 +12,7 @@ from typing import Any
 from deployments.contracts.engine import Engine, TokenRequest, Tokens
 from deployments.contracts.generation import FinishReason, Message
 from deployments.model.model_files import NANO
-from deployments.model.text.tokenizer import TextTokenizer
+from deployments.model.text.hf_tokenizer import TextTokenizer
 
 TOPICS = (
     "Write an Instagram caption about roasted coffee.",

@@ -40,3 +40,8 @@ async def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - what is awaited has no event
             await asyncio.sleep(0.005)
+
+
+def is_current(feed: InvalidationFeed, clock: ManualClock) -> bool:
+    """Whether cached responses may be served by what the feed knows."""
+    return clock.monotonic() <= feed.current_until

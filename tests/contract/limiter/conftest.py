@@ -27,9 +27,9 @@ class Restartable:
         self._authority = MemoryAuthority(self._clock)
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
-        return await self._authority.exchange(replica, epoch, ttl_s, asks)
+        return await self._authority.exchange(replica, epoch, ttl_s, requests)
 
 
 @dataclass

@@ -277,15 +277,15 @@ async def test_replicas_are_counted_while_they_ask(
 
 
 async def test_one_exchange_settles_many_buckets_in_order(subject: Subject) -> None:
-    asks = [
+    requests = [
         LeaseRequest(rate(10), next(numbers), 0, need=3, want=3),
         LeaseRequest(slots(2), next(numbers), 0, need=1, want=1),
         LeaseRequest(budget(9), next(numbers), 0, need=9, want=9),
     ]
-    exchange = await subject.authority.exchange("a", "", TTL_S, asks)
+    exchange = await subject.authority.exchange("a", "", TTL_S, requests)
 
     assert [(g.number, g.credits, g.level) for g in exchange.grants] == [
-        (asks[0].number, 3, 7),
-        (asks[1].number, 1, 1),
-        (asks[2].number, 9, 0),
+        (requests[0].number, 3, 7),
+        (requests[1].number, 1, 1),
+        (requests[2].number, 9, 0),
     ]

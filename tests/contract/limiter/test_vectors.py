@@ -1,8 +1,8 @@
 """Shared vectors: random histories that Redis must answer as the Python arithmetic does.
 
 Redis runs by its own clock, so the histories use rates at which a test's length refills nothing,
-and hold everything else: lost replies, late asks, refunds, debts, several replicas and kinds. The
-fixed ones lie in vectors.json, each with the answers that both must give.
+and hold everything else: lost replies, late requests, refunds, overdrafts, several replicas and
+kinds. The fixed ones lie in vectors.json, each with the answers that both must give.
 """
 
 import json
@@ -43,20 +43,20 @@ async def answers(authority: Authority, history: list[dict[str, Any]]) -> list[l
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
 async def test_vector(subject: Subject, vector: dict[str, Any]) -> None:
-    given = await answers(subject.authority, vector["asks"])
+    given = await answers(subject.authority, vector["requests"])
     assert [answer[:3] for answer in given] == vector["answers"]
 
 
 def history(rng: random.Random, length: int = 60) -> list[dict[str, Any]]:
     acked: dict[tuple[str, str], int] = {}
-    asks = []
+    requests = []
     capacity = {kind: rng.choice([1, 5, 40, 1000]) for kind in ("rate", "budget", "slots")}
     for number in range(1, length + 1):
         kind, replica = rng.choice(["rate", "budget", "slots"]), rng.choice("abc")
         need = rng.choice([0, 0, 1, 1, 3, 20])
         waiting = need + rng.choice([0, 0, 2]) if need else 0
         late = rng.random() < 0.1
-        asks.append(
+        requests.append(
             {
                 "replica": replica,
                 "kind": kind,
@@ -73,18 +73,18 @@ def history(rng: random.Random, length: int = 60) -> list[dict[str, Any]]:
         )
         if rng.random() < 0.8:
             acked[(kind, replica)] = number
-    return asks
+    return requests
 
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_redis_answers_any_history_as_memory_does(
     redis_server: RedisServer, seed: int
 ) -> None:
-    asks = history(random.Random(seed))
+    requests = history(random.Random(seed))
     redis = RedisAuthority(redis_server.url, timeout_s=5.0)
     try:
-        by_redis = await answers(redis, asks)
+        by_redis = await answers(redis, requests)
     finally:
         await redis.close()
 
-    assert by_redis == await answers(MemoryAuthority(ManualClock()), asks)
+    assert by_redis == await answers(MemoryAuthority(ManualClock()), requests)

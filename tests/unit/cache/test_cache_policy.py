@@ -1,4 +1,4 @@
-"""What is never cached: one test for each line of deployments/cache/admission_policy.py."""
+"""What is never cached: one test for each line of deployments/cache/policy.py."""
 
 from dataclasses import replace
 from typing import get_type_hints
@@ -17,7 +17,7 @@ from cluster.runtime.problems import (
     UnsupportedParameter,
 )
 from cluster.tenants.caller import Caller
-from deployments.cache.admission_policy import (
+from deployments.cache.policy import (
     REFUSAL_S,
     bypass_reason,
     is_cacheable,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache_entries import LIVES, entry
-from deployments.cache.freshness import Freshness
+from deployments.cache.policy import Freshness
 from deployments.contracts.cache import Entry
 
 FRESHNESS = Freshness(60, 600, 3600)

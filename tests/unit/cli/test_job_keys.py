@@ -12,7 +12,7 @@ import pytest
 from cluster.cli import demo, job_keys
 from cluster.ops.dashboard import DashboardClient
 from cluster.runtime.clock import ManualClock
-from cluster.runtime.redaction import contains_credential
+from cluster.runtime.logging import contains_credential
 from cluster.runtime.settings import ROOT, Settings
 
 KEY = "mob_abcdefghijkl_" + "S3cr" * 8

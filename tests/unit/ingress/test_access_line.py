@@ -7,7 +7,7 @@ import pytest
 
 from cluster.auth.keys import mint
 from cluster.runtime.clock import SystemClock
-from deployments.ingress.http.middleware.access_log import MAX_PATH, access_line
+from deployments.ingress.http.middleware.boundary import MAX_PATH, access_line
 
 
 def line_of(path: str, **state: Any) -> bytes:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployments.clients.serve.ingress_peers import collect_answers
-from deployments.clients.serve.serve_status import parse_status
+from deployments.clients.serve.serve_status import collect_answers, parse_status
 
 
 class Replica:

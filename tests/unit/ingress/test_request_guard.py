@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from cluster.ops.environment import serve_environment
-from deployments.ingress.http.guard import MAX_UNREAD, METHODS, RequestGuard
+from deployments.ingress.http.listener import MAX_UNREAD, METHODS, RequestGuard
 
 CALLBACK = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 

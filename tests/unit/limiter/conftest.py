@@ -18,8 +18,7 @@ from deployments.contracts.limits import (
 )
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.events import LimitEvent
-from deployments.limiter.permit import LimiterPermit
-from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.limiter.tenant_limiter import LimiterPermit, TenantLimiter
 
 GENERATE = RequestClass.GENERATE
 
@@ -43,9 +42,9 @@ class Gated:
         self.down = False
 
     async def exchange(
-        self, replica: str, epoch: str, ttl_s: float, asks: Sequence[LeaseRequest]
+        self, replica: str, epoch: str, ttl_s: float, requests: Sequence[LeaseRequest]
     ) -> ExchangeResult:
-        exchange = await self.behind.exchange(replica, epoch, ttl_s, asks)
+        exchange = await self.behind.exchange(replica, epoch, ttl_s, requests)
         self.asked.set()
         await self.open.wait()
         if self.down:

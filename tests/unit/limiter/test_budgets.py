@@ -7,8 +7,7 @@ import pytest
 from cluster.runtime.problems import InvalidRequest, Overloaded, QuotaExceeded
 from cluster.tenants.units import UsageAmounts
 from deployments.limiter.authority.memory import MemoryAuthority
-from deployments.limiter.permit import LimiterPermit
-from deployments.limiter.tenant_limiter import TenantLimiter
+from deployments.limiter.tenant_limiter import LimiterPermit, TenantLimiter
 from tests.unit.limiter.conftest import GENERATE, Bench, Gated, plan, tick
 
 DAY = {"tokens": {"day": 100}}
@@ -57,7 +56,7 @@ async def test_a_level_is_announced_once_a_period_however_long_the_tenant_is_awa
     permit.close()
     for _ in range(60):
         await tick(bench, limiter)
-    assert limiter.accounts == 0
+    assert limiter.tenants == 0
 
     again = await limiter.admit("acme", limited, GENERATE)
     await reserved(again, 1)

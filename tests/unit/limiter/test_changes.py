@@ -56,10 +56,10 @@ async def test_a_call_that_goes_on_after_its_request_has_left_counts_for_a_tenan
     permit.close()
     for _ in range(60):
         await tick(bench, limiter)
-    assert limiter.accounts == 0
+    assert limiter.tenants == 0
 
     reservation = await permit.reserve("nano", UsageAmounts(90, 0), lasting=True)
-    assert limiter.accounts == 1
+    assert limiter.tenants == 1
     reservation.settle(UsageAmounts(80, 0))
     await tick(bench, limiter, seconds=0.6)
     later = await limiter.admit("acme", plan(budgets=DAY), GENERATE)
@@ -81,7 +81,7 @@ async def test_a_tenant_with_an_open_request_is_not_forgotten(
     permit.close()
     for _ in range(60):
         await tick(bench, limiter)
-    assert limiter.accounts == 0
+    assert limiter.tenants == 0
 
 
 async def test_a_denial_is_remembered_for_half_a_second_at_most(bench: Bench) -> None:

@@ -151,12 +151,12 @@ async def test_thousands_of_tenants_come_and_go(bench: Bench) -> None:
         (await limiter.admit(f"tenant-{number}", limited, GENERATE)).close()
         if number % 50 == 0:
             await tick(bench, limiter, seconds=1.0)
-        most = max(most, limiter.accounts)
+        most = max(most, limiter.tenants)
     assert most < 1000
 
     for _ in range(20):
         await tick(bench, limiter, seconds=60)
-    assert limiter.accounts == 0
+    assert limiter.tenants == 0
     await limiter.admit("last", limited, GENERATE)
     for _ in range(5_000):
         await bench.authority.exchange("x", "", 1.0, [last_ask()])

@@ -52,7 +52,7 @@ async def test_looking_spends_nothing_and_is_forgotten(
     for _ in range(20):
         await tick(bench, limiter)
 
-    assert limiter.accounts == 0
+    assert limiter.tenants == 0
 
 
 async def test_what_another_replica_has_spent_is_seen(bench: Bench, limiter: TenantLimiter) -> None:

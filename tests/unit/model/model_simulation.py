@@ -14,8 +14,7 @@ from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller, Priority
 from deployments.contracts.generation import GenerateRequest, Sampling
-from deployments.model.queueing.admission import Admission
-from deployments.model.queueing.ticket import QueueTicket
+from deployments.model.queueing.admission import Admission, QueueTicket
 
 SECONDS_A_TOKEN = 0.01
 
@@ -162,7 +161,7 @@ class ModelSimulation:
             if left > 1:
                 self._at(self.clock.monotonic() + size * SECONDS_A_TOKEN, lambda: step(left - 1))
                 return
-            entry.place.done()
+            entry.place.finish_choice()
             if entry.place.finished == len(entry.lengths):
                 outcome.answered += 1
                 entry.place.__exit__(None, None, None)

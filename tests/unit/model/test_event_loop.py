@@ -13,10 +13,10 @@ from cluster.tenants.caller import Caller
 from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import GenerateRequest, Message, ModelCard, Sampling
 from deployments.model.model_files import NANO
-from deployments.model.text.detokenizer import WindowDetokenizer
-from deployments.model.text.stops import StopMatcher
+from deployments.model.text.choice_decoder import StopMatcher
+from deployments.model.text.hf_tokenizer import TextTokenizer
 from deployments.model.text.text_model import Limits, TextModel
-from deployments.model.text.tokenizer import TextTokenizer
+from deployments.model.text.tokenizer import WindowDetokenizer
 from scripted_engine import ScriptedEngine
 
 LONGEST_S = 0.02

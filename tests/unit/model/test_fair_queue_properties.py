@@ -42,8 +42,8 @@ def test_no_place_is_lost_doubled_or_idle_whatever_happens(limit: int, actions: 
         assert queue.running == held <= limit
         assert queue.waiting == waiting == sum(queue.waiting_by.values())
         assert not (queue.free and queue.waiting)
-        assert all(e.granted + e.waiting == e.places or e.refusal for e in inside)
-        assert all(entry.finished <= entry.granted <= entry.places for entry in inside)
+        assert all(e.granted + e.waiting == e.slots or e.refusal for e in inside)
+        assert all(entry.finished <= entry.granted <= entry.slots for entry in inside)
         open_tenants = {entry.tenant.id: entry.tenant.weight for entry in inside}
         assert abs(queue.shares - sum(open_tenants.values())) < 1e-6
     for entry in inside:

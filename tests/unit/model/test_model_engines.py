@@ -14,17 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from cluster.runtime.problems import ModelFailed
 from deployments.contracts.engine import TokenRequest, Tokens
 from deployments.model.engines import openvino_worker
 from deployments.model.engines.echo import EchoEngine, continuation
-from deployments.model.engines.factory import (
-    build_engine,
-    cache_tokens,
-    choose_engine,
-    thread_count,
-)
 from deployments.model.engines.ipc_messages import (
     GenerateCommand,
     Step,
@@ -34,7 +29,9 @@ from deployments.model.engines.ipc_messages import (
     pack,
 )
 from deployments.model.engines.openvino_worker import GenerationWorker, WorkerOptions
+from deployments.model.engines.registry import ENGINES, load_engine_class, resolve_engine
 from deployments.model.engines.sequences import SequenceRegistry
+from deployments.model.loading import build_engine
 from deployments.model.model_files import find_model
 from deployments.model.spec import ModelSpec
 
@@ -250,22 +247,23 @@ def test_auto_takes_the_engine_that_fits(
     expected: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    module = "deployments.model.engines.factory"
+    module = "deployments.model.engines.registry"
     monkeypatch.setattr(f"{module}.has_nvidia", lambda: nvidia)
     monkeypatch.setattr(f"{module}.importlib.util.find_spec", lambda name: vllm or None)
 
-    assert choose_engine(ModelSpec(id="m", **spec)) == expected
+    model = ModelSpec(id="m", **spec)
+    assert resolve_engine(model.engine, model.device) == expected
 
 
 def test_sizes_follow_the_model() -> None:
     spec = ModelSpec(id="m", max_running=4)
 
-    assert cache_tokens(spec, 1_024) == 4_096
-    assert cache_tokens(spec, 32_768) == 32_768
-    assert cache_tokens(ModelSpec(id="m", cache_tokens=100), 512) == 512
-    assert thread_count(spec, 5_000_000) == 1
-    assert thread_count(ModelSpec(id="m", threads=3), 5_000_000) == 3
-    assert thread_count(spec, 1_000_000_000) >= 1
+    assert spec.cache_size(1_024) == 4_096
+    assert spec.cache_size(32_768) == 32_768
+    assert ModelSpec(id="m", cache_tokens=100).cache_size(512) == 512
+    assert spec.thread_count(5_000_000) == 1
+    assert ModelSpec(id="m", threads=3).thread_count(5_000_000) == 3
+    assert spec.thread_count(1_000_000_000) >= 1
 
 
 @pytest.mark.parametrize("engine", ["openvino", "transformers", "vllm"])
@@ -273,3 +271,12 @@ def test_engines_are_built_without_loading_anything(engine: Any, tmp_path: Path)
     spec = ModelSpec(id="nano", engine=engine)
 
     assert build_engine(spec, find_model(spec), 512, tmp_path).name == engine
+
+
+def test_engines_are_registered_by_the_name_that_they_report() -> None:
+    assert all(load_engine_class(name).name == name for name in ENGINES)
+
+
+def test_an_unknown_engine_is_refused_with_the_names_of_the_known() -> None:
+    with pytest.raises(ValidationError, match="auto, echo, openvino, transformers, vllm"):
+        ModelSpec(id="m", engine="abacus")

@@ -13,12 +13,11 @@ from cluster.tenants.caller import Caller
 from deployments.contracts.generation import GenerateRequest, Sampling
 from deployments.model import export
 from deployments.model.deployment import ModelReplica
-from deployments.model.engines.factory import build_engine
 from deployments.model.export import ExportFailed, export_openvino
-from deployments.model.loading import load_text_model
+from deployments.model.load_stats import Throughput
+from deployments.model.loading import build_engine, load_text_model
 from deployments.model.model_files import NANO, find_model
 from deployments.model.spec import ModelSpec
-from deployments.model.stats import Throughput
 from deployments.model.text.merge import merge
 
 

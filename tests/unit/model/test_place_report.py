@@ -21,7 +21,7 @@ def test_tokens_of_open_requests_are_counted_until_they_leave() -> None:
         place.charge_prompt_tokens(100)
         place.charge_output_tokens(20)
         assert (admission.report()["tokens"], admission.report()["tokens_capacity"]) == (120, 500)
-        place.done()
+        place.finish_choice()
     assert admission.report()["tokens"] == 0
 
 
@@ -42,12 +42,12 @@ def test_only_streams_have_a_time_to_the_first_token() -> None:
     def answer(streams: bool) -> dict[str, float]:
         with admission.admit(request()) as place:
             if streams:
-                place.streams()
+                place.streams = True
             clock.advance(1.0)
             place.charge_output_tokens(5)
             clock.advance(1.0)
             place.charge_output_tokens(5)
-            place.done()
+            place.finish_choice()
         return admission.report()
 
     assert answer(streams=False)["ttft_p50_s"] == 0.0

@@ -36,22 +36,23 @@ def test_arrivals_and_latencies_of_the_last_half_minute_count() -> None:
     clock = ManualClock()
     recent = LatencyStats(clock)
     for _ in range(40):
-        recent.arrived()
         since = clock.monotonic()
+        recent.record_arrival(since)
         clock.advance(0.5)
-        recent.first(since)
-        recent.whole(since)
+        recent.record_first_token(since, clock.monotonic())
+        recent.record_response(since, clock.monotonic())
 
-    found = recent.figures()
+    found = recent.summary()
     assert found["arrivals_per_s"] == pytest.approx(2.0, rel=0.1)
     assert found["ttft_p50_s"] == found["total_p99_s"] == pytest.approx(0.5, rel=0.1)
 
     clock.advance(60.0)
-    assert set(recent.figures().values()) == {0.0}
+    assert set(recent.summary().values()) == {0.0}
 
 
 def test_a_first_burst_is_no_endless_rate() -> None:
-    recent = LatencyStats(ManualClock())
+    clock = ManualClock()
+    recent = LatencyStats(clock)
     for _ in range(50):
-        recent.arrived()
-    assert recent.figures()["arrivals_per_s"] == pytest.approx(10.0)
+        recent.record_arrival(clock.monotonic())
+    assert recent.summary()["arrivals_per_s"] == pytest.approx(10.0)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.model.model_files import NANO
-from deployments.model.text.special_tokens import SpecialTokenFilter
-from deployments.model.text.tokenizer import TextTokenizer
+from deployments.model.text.chat import SpecialTokenFilter
+from deployments.model.text.hf_tokenizer import TextTokenizer
 
 NAMES = ("<|end|>", "<|user|>", "<|assistant|>", "<s>", "[INST]")
 PARTS = sorted({part for name in NAMES for part in (name, name[:3], name[3:], name[:-1], name[-1])})

@@ -13,9 +13,9 @@ from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.generation import Message
 from deployments.model.model_files import NANO
 from deployments.model.text.chat import ChatTemplate
-from deployments.model.text.detokenizer import Detokenizer, WindowDetokenizer
-from deployments.model.text.stops import StopMatcher
-from deployments.model.text.tokenizer import ByteTokenizer, TextTokenizer
+from deployments.model.text.choice_decoder import StopMatcher
+from deployments.model.text.hf_tokenizer import TextTokenizer
+from deployments.model.text.tokenizer import ByteTokenizer, Detokenizer, WindowDetokenizer
 
 PIECES = st.lists(st.text("abc", max_size=4), max_size=12)
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.resilience.hedging import HedgePolicy, TrackedQuantile
-from cluster.resilience.race import first_success
+from cluster.resilience.hedging import HedgePolicy, TrackedQuantile, first_success
 from cluster.resilience.spec import HedgeSpec
 from cluster.runtime.problems import ModelFailed
 

@@ -8,7 +8,7 @@ import pytest
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.runtime.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
-from deployments.cache.stats import ReplicaCacheStats
+from deployments.cache.metrics import ReplicaCacheStats
 from deployments.contracts import cache, embedding, generation, limits, scaling
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.model_settings import ModelSettings

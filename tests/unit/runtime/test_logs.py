@@ -15,7 +15,7 @@ from cluster.resilience.failure_class import FailureClass, classify
 from cluster.runtime.logging import JsonLines, configure_logging, log_request
 from cluster.runtime.problems import InvalidRequest, ModelFailed
 from deployments.ingress.http.problems import native_body
-from deployments.model.ray_errors import (
+from deployments.model.errors import (
     as_picklable,
     model_failed,
     refused_parameters,

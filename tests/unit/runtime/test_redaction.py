@@ -15,7 +15,7 @@ from cluster.blobs.links import DownloadLinks
 from cluster.events.signing import WebhookSecrets
 from cluster.ops.startup import token as ray_token
 from cluster.runtime.clock import SystemClock
-from cluster.runtime.redaction import MIN_LENGTH, REDACTED, contains_credential, redact
+from cluster.runtime.logging import MIN_LENGTH, REDACTED, contains_credential, redact
 
 PEPPER = b"p" * 32
 CLOCK = SystemClock()

@@ -66,4 +66,4 @@ async def test_a_recording_whose_pictures_cannot_be_analysed_is_ranked_by_its_so
 
 async def test_a_recording_of_which_nothing_is_left_is_damaged() -> None:
     with pytest.raises(MediaDamaged, match="Neither a picture nor sound"):
-        await analysed(MediaDamaged(), "analyse_chunk", "hear")
+        await analysed(MediaDamaged(), "analyse_chunk", "analyze_audio_task")

@@ -1,13 +1,14 @@
-"""The layers around the application, outermost first. Each is pure ASGI and does one thing.
+"""The layers around the application, outermost first. Each is pure ASGI.
 
-    RequestId -> AccessLog -> SecurityHeaders -> CORS -> Problems -> HeadRequests -> TrustedHosts
-      -> ETags -> Compression -> Concurrency -> ServeHeaders -> Deadlines -> BodyLimit
-      -> RequestDecoding (-> BodyLimit, of what a compressed body holds) -> FastAPI
+    RequestBoundary   request id, access log, headers of every response
+    CORS              only where origins are configured
+    ErrorBoundary     trusted hosts; errors become problems
+    Representation    HEAD as GET, ETag and 304, gzip
+    LimitedRequests   open requests, Ray Serve's headers, deadline, size and coding of the body
+    FastAPI
 
-Problems stands outside the layers that refuse, so a layer refuses by raising; CORS stands
-outside Problems, so a browser may read a refusal; ETags stands outside Compression, so that each
-coding of an answer has a tag of its own; HeadRequests stands outside both, so that a HEAD has the
-fields of its GET.
+ErrorBoundary stands outside the layers that refuse, so a layer refuses by raising; CORS stands
+outside ErrorBoundary, so a browser may read a refusal.
 """
 
 from collections.abc import Sequence
@@ -15,20 +16,13 @@ from collections.abc import Sequence
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from deployments.ingress.http.middleware.access_log import AccessLog
-from deployments.ingress.http.middleware.body_limit import BodyLimit
-from deployments.ingress.http.middleware.compression import Compression
-from deployments.ingress.http.middleware.concurrency import Concurrency
-from deployments.ingress.http.middleware.deadlines import Deadlines
-from deployments.ingress.http.middleware.etags import ETags
-from deployments.ingress.http.middleware.head_requests import HeadRequests
-from deployments.ingress.http.middleware.problems import Problems
-from deployments.ingress.http.middleware.request_decoding import RequestDecoder
-from deployments.ingress.http.middleware.request_id import RequestId
-from deployments.ingress.http.middleware.route_limits import SIGN_IN
-from deployments.ingress.http.middleware.security_headers import SecurityHeaders
-from deployments.ingress.http.middleware.serve_headers import ServeHeaders
-from deployments.ingress.http.middleware.trusted_hosts import TrustedHosts
+from deployments.ingress.http.middleware.boundary import (
+    ErrorBoundary,
+    RequestBoundary,
+    TrustedHosts,
+)
+from deployments.ingress.http.middleware.limits import SIGN_IN, LimitedRequests, RequestLimits
+from deployments.ingress.http.middleware.representation import Representation
 from deployments.ingress.services import AppServices
 from deployments.ingress.upload_limits import upload_limits
 
@@ -69,40 +63,34 @@ EXPOSED_HEADERS = (
     "RateLimit",
     "RateLimit-Policy",
     *(
-        f"x-ratelimit-{what}-{unit}"
-        for what in ("limit", "remaining", "reset")
+        f"x-ratelimit-{value}-{unit}"
+        for value in ("limit", "remaining", "reset")
         for unit in ("requests", "tokens")
     ),
 )
 
 
 def wrap(app: ASGIApp, services: AppServices, *, behind_serve: bool = False) -> ASGIApp:
-    """Put every layer around `app`; read upwards, the order in which a request meets them."""
-    settings, clock = services.settings, services.clock
-    media = services.media
-    more = () if media is None else upload_limits(media.intake.limits, media.max_form_bytes)
-    bounds = (SIGN_IN, *more)
-    decoded = BodyLimit(app, settings.max_body_bytes, bounds)
-    app = RequestDecoder(app, decoded)
-    app = BodyLimit(app, settings.max_body_bytes, bounds)
-    app = Deadlines(app, clock, settings.request_timeout_s, settings.max_timeout_s, bounds)
-    app = ServeHeaders(app)
-    app = Concurrency(app, settings.max_concurrent_requests)
-    app = Compression(app)
-    app = ETags(app)
-    app = TrustedHosts(app, settings.allowed_hosts)
-    app = HeadRequests(app)
-    app = Problems(app)
-    app = _cors(app, settings.cors_origins)
-    app = SecurityHeaders(app)
-    app = AccessLog(app, clock, services.access_log)
-    return RequestId(app, outer_echoes=behind_serve)
+    """Put every layer around `app`, innermost first."""
+    settings, clock, media = services.settings, services.clock, services.media
+    uploads = () if media is None else upload_limits(media.intake.limits, media.max_form_bytes)
+    limits = RequestLimits(
+        settings.max_body_bytes,
+        settings.request_timeout_s,
+        settings.max_timeout_s,
+        settings.max_concurrent_requests,
+        (SIGN_IN, *uploads),
+    )
+    app = LimitedRequests(app, limits, clock)
+    app = Representation(app)
+    app = ErrorBoundary(app, TrustedHosts(settings.allowed_hosts))
+    if settings.cors_origins:
+        app = _allow_origins(app, settings.cors_origins)
+    return RequestBoundary(app, clock, services.access_log, outer_echoes=behind_serve)
 
 
-def _cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """No origins, no layer. Never with credentials: keys travel in a header, not a cookie."""
-    if not origins:
-        return app
+def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Never with credentials: keys are sent in a header, not a cookie."""
     return CORSMiddleware(
         app,
         allow_origins=tuple(origins),

@@ -57,7 +57,7 @@ def test_it_agrees_with_a_plain_list(seed: int, moves: list[tuple[str, int]]) ->
             index.clear(tenant)
             kept = [pair for pair in kept if pair[0].tenant != tenant]
         query = some(random)
-        mine = [(e, v) for e, v in kept if (e.tenant, e.frame) == (tenant, frame)]
+        mine = [(e, v) for e, v in kept if (e.tenant, e.context) == (tenant, frame)]
         found = index.nearest(tenant, frame, query)
         best = max((float(v @ query) for _, v in mine), default=None)
         assert (found is None) == (best is None)
@@ -98,7 +98,7 @@ def test_vectors_take_no_more_than_twice_their_room() -> None:
     index = VectorIndex(per_tenant=64)
     for number in range(2_000):
         index.add("acme", b"f", some(random), b"%d" % number)
-    rows = sum(len(f.vectors) for t in index._tenants.values() for f in t.frames.values())
+    rows = sum(len(f.vectors) for t in index._tenants.values() for f in t.contexts.values())
 
     assert index.entries("acme") == 64
     assert rows <= 2 * 64 + 1

@@ -75,7 +75,7 @@ def test_no_shard_takes_more_than_its_bound(
             open_calls.pop(rng.randrange(len(open_calls))).__exit__(None, None, None)
             continue
         key = KEYS[0] if hot else rng.choice(KEYS)
-        place = next(placing.has_capacity(key))
+        place = next(placing.with_capacity(key))
         call = placing.call(place)
         call.__enter__()
         open_calls.append(call)
@@ -90,9 +90,9 @@ def test_a_key_stays_at_home_while_there_is_room() -> None:
 
     with ExitStack() as open_calls:
         for _ in range(32):
-            assert list(placing.has_capacity(KEYS[0])) == [home]
+            assert list(placing.with_capacity(KEYS[0])) == [home]
             open_calls.enter_context(placing.call(home))
-        assert list(placing.has_capacity(KEYS[0])) == preference_list(KEYS[0], names(4))[1:]
+        assert list(placing.with_capacity(KEYS[0])) == preference_list(KEYS[0], names(4))[1:]
 
 
 def test_a_call_that_fails_is_no_longer_in_flight() -> None:

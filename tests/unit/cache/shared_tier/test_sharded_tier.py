@@ -64,7 +64,7 @@ def placing() -> ShardSelector:
 
 @pytest.fixture
 def tier(shards: list[Shard], placing: ShardSelector, clock: ManualClock) -> ShardedTier:
-    return ShardedTier(shards, clock, placing=placing, longest=1000)
+    return ShardedTier(shards, clock, selector=placing, longest=1000)
 
 
 def key_of(placing: ShardSelector, home: int, number: int = 0) -> bytes:
@@ -120,7 +120,7 @@ async def test_a_key_is_claimed_on_its_home_alone_whatever_the_load(
 
     looks = [asyncio.create_task(look()) for _ in range(50)]
     async with overloaded(tier, shards[0], busy):
-        assert placing.home(busy) not in list(placing.has_capacity(busy))
+        assert placing.home(busy) not in list(placing.with_capacity(busy))
         looks += [asyncio.create_task(look()) for _ in range(50)]
         await asyncio.sleep(0)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.runtime.clock import ManualClock
-from deployments.cache.single_flight.compute_leases import LOG_BYTES, TOLD_BYTES
+from deployments.cache.single_flight.compute_leases import LOG_BYTES, REPLY_BYTES
 from deployments.cache.tiers.local_shared_tier import ENTRY_BYTES, LOGS_SHARE, InMemorySharedTier
 from deployments.contracts.cache import KEY_BYTES, FollowResult, LeaseAcquired, LeaseHeldElsewhere
 
@@ -230,7 +230,7 @@ async def test_a_follower_is_told_in_messages_of_bounded_length(sizes: list[int]
     seen: list[bytes] = []
     while len(seen) < len(frames):
         told = (await shelf.follow(KEY, token, len(seen), 0.0)).frames
-        assert len(told) == 1 or sum(map(len, told)) <= TOLD_BYTES
+        assert len(told) == 1 or sum(map(len, told)) <= REPLY_BYTES
         seen += told
 
     assert seen == frames

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
+from cluster.resilience.breaker import CircuitBreaker
 from cluster.runtime.clock import ManualClock
-from deployments.cache.tiers.breaker import ConsecutiveFailureBreaker
 from deployments.contracts.cache import TierUnavailable
 
 PAUSE_S = 1.0
@@ -17,22 +17,22 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def breaker(clock: ManualClock) -> ConsecutiveFailureBreaker:
-    return ConsecutiveFailureBreaker(clock, failures=3, pause_s=PAUSE_S)
+def breaker(clock: ManualClock) -> CircuitBreaker:
+    return CircuitBreaker.for_consecutive_failures(clock, failures=3, pause_s=PAUSE_S)
 
 
-def fail(breaker: ConsecutiveFailureBreaker, times: int = 1) -> None:
+def fail(breaker: CircuitBreaker, times: int = 1) -> None:
     for _ in range(times):
-        with suppress(TierUnavailable), breaker.call():
+        with suppress(TierUnavailable), breaker.guard(TierUnavailable):
             raise TierUnavailable("away")
 
 
-def succeed(breaker: ConsecutiveFailureBreaker) -> None:
-    with breaker.call():
+def succeed(breaker: CircuitBreaker) -> None:
+    with breaker.guard(TierUnavailable):
         pass
 
 
-def test_a_few_failures_in_a_row_open_it(breaker: ConsecutiveFailureBreaker) -> None:
+def test_a_few_failures_in_a_row_open_it(breaker: CircuitBreaker) -> None:
     fail(breaker, 2)
     succeed(breaker)
     fail(breaker, 2)
@@ -40,26 +40,24 @@ def test_a_few_failures_in_a_row_open_it(breaker: ConsecutiveFailureBreaker) -> 
 
     fail(breaker)
     assert not breaker.closed
-    with pytest.raises(TierUnavailable, match="left alone"):
+    with pytest.raises(TierUnavailable, match="breaker is open"):
         succeed(breaker)
 
 
 def test_after_the_pause_one_probe_is_let_through(
-    breaker: ConsecutiveFailureBreaker, clock: ManualClock
+    breaker: CircuitBreaker, clock: ManualClock
 ) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
 
-    with breaker.call():
+    with breaker.guard(TierUnavailable):
         assert not breaker.ready
         with pytest.raises(TierUnavailable):
             succeed(breaker)
     assert breaker.closed
 
 
-def test_a_probe_that_fails_opens_it_again(
-    breaker: ConsecutiveFailureBreaker, clock: ManualClock
-) -> None:
+def test_a_probe_that_fails_opens_it_again(breaker: CircuitBreaker, clock: ManualClock) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
     fail(breaker)
@@ -71,12 +69,12 @@ def test_a_probe_that_fails_opens_it_again(
 
 
 def test_a_probe_that_is_cancelled_says_nothing(
-    breaker: ConsecutiveFailureBreaker, clock: ManualClock
+    breaker: CircuitBreaker, clock: ManualClock
 ) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
 
-    with suppress(KeyboardInterrupt), breaker.call():
+    with suppress(KeyboardInterrupt), breaker.guard(TierUnavailable):
         raise KeyboardInterrupt
 
     assert breaker.ready
@@ -84,11 +82,11 @@ def test_a_probe_that_is_cancelled_says_nothing(
 
 
 def test_a_call_that_waits_for_long_is_no_probe(
-    breaker: ConsecutiveFailureBreaker, clock: ManualClock
+    breaker: CircuitBreaker, clock: ManualClock
 ) -> None:
     fail(breaker, 3)
     clock.advance(PAUSE_S)
 
-    with pytest.raises(TierUnavailable), breaker.call(may_probe=False):
+    with pytest.raises(TierUnavailable), breaker.guard(TierUnavailable, may_probe=False):
         pass
     assert breaker.ready

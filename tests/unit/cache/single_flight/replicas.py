@@ -12,9 +12,10 @@ from cluster.runtime.problems import DeadlineExceeded
 from cluster.tenants.caller import Caller, Priority
 from deployments.cache.chunking import ChunkAggregator
 from deployments.cache.codec import AesGcmCodec, encode
-from deployments.cache.lookup_request import LookupRequest
-from deployments.cache.single_flight.single_flight import FlightWaiter, SingleFlight
-from deployments.cache.single_flight.tiered_fetcher import TieredFetcher
+from deployments.cache.lookup import Lookup
+from deployments.cache.single_flight.in_flight import InFlightComputation
+from deployments.cache.single_flight.single_flight import SingleFlight
+from deployments.cache.single_flight.tiered_fetch import TieredFetcher
 from deployments.cache.tiers.local_shared_tier import InMemorySharedTier
 from deployments.contracts.cache import Entry, SharedTier, Tier, TierUnavailable, Ttls
 from deployments.contracts.generation import (
@@ -115,17 +116,44 @@ def entry(answer: Completion, *, as_of: int = 0, created: float | None = None) -
 
 @dataclass
 class Keeping:
-    """A replica's L1 and its word on what is usable, as the answer cache will have them."""
+    """A replica's L1 and its rules, in place of EntryPolicy."""
 
     as_of: int = 0
     keeps: bool = True
     held: list[Entry] = field(default_factory=list)
 
-    def usable(self, found: Entry) -> bool:
-        return found.as_of >= self.as_of
+    def servable_state(self, lookup: Lookup, found: Entry) -> str | None:
+        if lookup.max_age_s is not None and found.created < LoopClock().wall() - lookup.max_age_s:
+            return None
+        return "fresh" if found.as_of >= self.as_of else None
 
-    def make(self, answer: Completion, took_s: float) -> Entry | None:
+    def make_entry(self, lookup: Lookup, answer: Completion, took_s: float) -> Entry | None:
         return replace(entry(answer, as_of=self.as_of), took_s=took_s) if self.keeps else None
+
+    def store_local(self, lookup: Lookup, made: Entry) -> None:
+        self.held.append(made)
+
+
+class Waiter:
+    """One caller's wait for one response."""
+
+    def __init__(self, flights: SingleFlight, lookup: Lookup) -> None:
+        self.lookup = lookup
+        self._flights = flights
+
+    async def result(self) -> Completion:
+        return await self._flights.result(self.lookup)
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        return self._flights.chunks(self.lookup)
+
+    @property
+    def collapsed(self) -> bool:
+        return self.lookup.joined
+
+    @property
+    def flight(self) -> InFlightComputation | None:
+        return self.lookup.flight
 
 
 class Faulty:
@@ -182,24 +210,15 @@ class Replica:
         self.model = model
         self.keeping = Keeping()
         clock = LoopClock()
-        self.retrieval = TieredFetcher(shared, archive, clock)
-        self.flights = SingleFlight(self.retrieval, clock)
+        self.retrieval = TieredFetcher(self.keeping, shared, archive, clock)
+        self.flights = SingleFlight(self.retrieval.fetch, self.keeping, clock)
 
-    def ask(self, key: bytes = b"k" * 32, **fields: Any) -> LookupRequest:
+    def ask(self, key: bytes = b"k" * 32, **fields: Any) -> Lookup:
         asked = {name: fields.pop(name) for name in REQUEST if name in fields}
-        return LookupRequest(
-            key,
-            request(**asked),
-            self.model,
-            SEALER,
-            self.keeping.usable,
-            self.keeping.make,
-            self.keeping.held.append,
-            **fields,
-        )
+        return Lookup(key, request(**asked), self.model, SEALER, **fields)
 
-    def waiter(self, **fields: Any) -> FlightWaiter:
-        return self.flights.waiter(self.ask(**fields))
+    def waiter(self, **fields: Any) -> Waiter:
+        return Waiter(self.flights, self.ask(**fields))
 
     async def text(self, **fields: Any) -> str:
         return text_of(await self.waiter(**fields).result())
@@ -245,7 +264,7 @@ async def settle(*replicas: Replica) -> None:
     for replica in replicas:
         await replica.retrieval.close()
         assert replica.flights.get_open(b"k" * 32) is None
-        assert not replica.flights._flying
+        assert not replica.flights._open
         assert replica.model.open == 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from replicas import (
     SAMPLED,
     Faulty,
+    Keeping,
     Model,
     Replica,
     completion,
@@ -43,9 +44,9 @@ async def test_work_runs_in_the_context_of_no_caller() -> None:
         current.set("the work")
         flight.complete(completion(), None, "model")
 
-    flights, replica = SingleFlight(work, LoopClock()), Replica(Model())
+    flights, replica = SingleFlight(work, Keeping(), LoopClock()), Replica(Model())
     current.set("the starter")
-    await flights.waiter(replica.ask()).result()
+    await flights.result(replica.ask())
     flights.refresh(replica.ask())
     await asyncio.sleep(0.01)
     assert seen == ["nobody", "nobody"]
@@ -110,7 +111,7 @@ async def test_work_that_is_cancelled_by_somebody_else_is_never_called_a_shutdow
         raise asyncio.CancelledError
 
     with pytest.raises(ModelFailed):
-        await SingleFlight(work, LoopClock()).waiter(Replica(Model()).ask()).result()
+        await SingleFlight(work, Keeping(), LoopClock()).result(Replica(Model()).ask())
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -8,7 +8,7 @@ import traceback
 from contextlib import aclosing
 
 import pytest
-from replicas import Keeping, Model, Replica, settle, text_of, waiting
+from replicas import Keeping, Model, Replica, Waiter, settle, text_of, waiting
 from virtual_time import LoopClock, simulated
 
 from cluster.runtime.problems import (
@@ -18,10 +18,10 @@ from cluster.runtime.problems import (
 )
 from cluster.tenants.caller import Priority
 from deployments.cache.single_flight.in_flight import InFlightComputation
-from deployments.cache.single_flight.single_flight import FlightWaiter, SingleFlight
+from deployments.cache.single_flight.single_flight import SingleFlight
 
 
-async def first_words(waiter: FlightWaiter, count: int) -> list[str]:
+async def first_words(waiter: Waiter, count: int) -> list[str]:
     words = []
     async with aclosing(waiter.chunks()) as chunks:
         async for chunk in chunks:
@@ -205,7 +205,7 @@ async def test_work_that_ends_without_an_answer_is_an_error() -> None:
     async def work(flight: InFlightComputation) -> None: ...
 
     with pytest.raises(RuntimeError):
-        await SingleFlight(work, LoopClock()).waiter(Replica(Model()).ask()).result()
+        await SingleFlight(work, Keeping(), LoopClock()).result(Replica(Model()).ask())
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -213,14 +213,14 @@ async def test_work_that_ends_without_an_answer_is_an_error() -> None:
 async def test_a_thousand_callers_who_leave_at_any_moment_leave_nothing_open(seed: int) -> None:
     rng = random.Random(seed)
     replica = Replica(Model(every_s=0.01))
-    replica.keeping = Keeping(keeps=bool(seed % 2))
+    replica.keeping.keeps = bool(seed % 2)
 
     async def call() -> None:
         await asyncio.sleep(rng.random() * 5)
         fields = {
             "key": rng.choice((b"a", b"b", b"c")) * 32,
             "priority": rng.choice(list(Priority)),
-            "anew": rng.random() < 0.1,
+            "recompute": rng.random() < 0.1,
             "timeout_s": rng.choice((0.005, 0.02, 60.0)),
         }
         wait = replica.streamed(**fields) if rng.random() < 0.5 else replica.text(**fields)

@@ -1,10 +1,9 @@
 """Who joins whose flight, and who takes another; time is virtual."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
-from replicas import Model, Replica, completion, entry, settle, text_of, waiting
+from replicas import Keeping, Model, Replica, completion, entry, settle, text_of, waiting
 from virtual_time import LoopClock, simulated
 
 from cluster.runtime.problems import (
@@ -71,7 +70,7 @@ async def test_nobody_urgent_waits_for_work_that_is_not() -> None:
 @simulated
 async def test_who_wants_it_new_does_not_join_one_who_looks() -> None:
     replica = Replica(Model())
-    waiters = [replica.waiter(anew=anew) for anew in (False, True, True, False)]
+    waiters = [replica.waiter(recompute=anew) for anew in (False, True, True, False)]
     async with waiting(*(waiter.result() for waiter in waiters)) as tasks:
         await asyncio.gather(*tasks)
     assert [waiter.collapsed for waiter in waiters] == [False, False, True, True]
@@ -94,16 +93,14 @@ async def test_nobody_joins_what_was_begun_before_an_invalidation() -> None:
 async def test_an_answer_too_old_for_one_who_joined_is_taken_again() -> None:
     async def work(flight: InFlightComputation) -> None:
         await asyncio.sleep(1)
-        created = LoopClock().wall() - (0 if flight.ask.anew else 100)
-        answer = completion(f"asked by {flight.ask.request.timeout_s}")
+        created = LoopClock().wall() - 100 * (flight.lookup.max_age_s is None)
+        answer = completion(f"asked by {flight.lookup.request.timeout_s}")
         flight.complete(answer, entry(answer, created=created), "l2")
 
-    flights, replica = SingleFlight(work, LoopClock()), Replica(Model())
+    flights, replica = SingleFlight(work, Keeping(), LoopClock()), Replica(Model())
     easy = replica.ask(timeout_s=10.0)
-    strict = replace(
-        replica.ask(timeout_s=20.0), usable=lambda found: found.created > LoopClock().wall() - 50
-    )
-    async with waiting(flights.waiter(easy).result(), flights.waiter(strict).result()) as tasks:
+    strict = replica.ask(timeout_s=20.0, max_age_s=50.0)
+    async with waiting(flights.result(easy), flights.result(strict)) as tasks:
         found = await asyncio.gather(*tasks)
     assert [text_of(answer) for answer in found] == ["asked by 10.0", "asked by 20.0"]  # type: ignore[arg-type]
 
@@ -117,7 +114,7 @@ async def test_what_nobody_has_read_may_be_told_differently_and_what_was_read_ma
             flight.complete(completion("good evening"), None, "l3")
             assert [chunk.text for chunk in flight.log] == ["good evening"]
             continue
-        assert flight.chunk(0).text == "good morning"
+        assert flight.read_chunk(0).text == "good morning"
         with pytest.raises(ModelFailed):
             flight.complete(completion("good evening"), None, "l3")
         flight.complete(completion("good morning, all"), None, "l3")

@@ -9,7 +9,6 @@ import pytest
 from replicas import (
     SAMPLED,
     Faulty,
-    Keeping,
     Model,
     Replica,
     fleet,
@@ -180,7 +179,7 @@ async def test_whatever_happens_nothing_stays_open(seed: int) -> None:
     faulty = Faulty(shelf)
     replicas = fleet(3, faulty, Model(every_s=0.05))
     for replica in replicas:
-        replica.keeping = Keeping(keeps=seed % 3 > 0)
+        replica.keeping.keeps = seed % 3 > 0
     answered: list[bytes] = []
 
     async def call() -> None:

@@ -97,7 +97,7 @@ async def test_a_tier_that_gives_nothing_but_garbage_is_done_without() -> None:
     async def look(key: bytes, lease_s: float) -> bytes:
         return b"garbage"
 
-    shelf.look = look  # type: ignore[attr-defined]
+    shelf.get_or_lease = look  # type: ignore[attr-defined]
     replica = Replica(Model(), shelf)  # type: ignore[arg-type]
     assert await replica.text() == SAID
     await settle(replica)
@@ -130,7 +130,7 @@ async def test_new_is_new_and_kept() -> None:
     shelf = new_shelf()
     await shelf.put(KEY, sealed("old"), 60)
     replica = Replica(Model(), shelf)
-    assert await replica.text(anew=True) == SAID
+    assert await replica.text(recompute=True) == SAID
     await settle(replica)
     kept = await shelf.get(KEY)
     assert kept is not None
@@ -171,7 +171,7 @@ async def test_who_takes_kept_answers_only_waits_for_nobody_and_nobody_for_him()
     await settle(replica, other)
 
 
-@pytest.mark.parametrize("call", ["look", "publish", "store", "put", "get"])
+@pytest.mark.parametrize("call", ["get_or_lease", "publish", "store", "put", "get"])
 @pytest.mark.parametrize("streaming", [False, True])
 @simulated
 async def test_a_tier_that_goes_down_costs_nobody_the_answer(call: str, streaming: bool) -> None:
@@ -230,7 +230,7 @@ async def test_a_claim_that_is_made_while_the_caller_leaves_is_given_back() -> N
         task.cancel()
         await asyncio.wait([task])
         await settle(replica)
-        found = await shelf.behind.look(KEY, 1.0)
+        found = await shelf.behind.get_or_lease(KEY, 1.0)
         assert isinstance(found, LeaseAcquired)
         await shelf.behind.release(KEY, found.token)
 
@@ -242,7 +242,7 @@ async def test_a_hung_tier_ends_with_the_deadline() -> None:
     async def look(key: bytes, lease_s: float) -> None:
         await asyncio.sleep(3600)
 
-    shelf.look = look  # type: ignore[attr-defined]
+    shelf.get_or_lease = look  # type: ignore[attr-defined]
     replica = Replica(Model(), shelf)  # type: ignore[arg-type]
     with pytest.raises(DeadlineExceeded) as caught:
         await replica.text(timeout_s=3.0)

@@ -151,7 +151,7 @@ def test_a_bomb_is_not_unpacked(
 ) -> None:
     compressor = zstandard.ZstdCompressor(write_content_size=tells_its_size)
     bomb = compressor.compress(b"\0" * (codec.LIMIT_BYTES + 1))
-    monkeypatch.setattr(codec, "_squeezed", lambda packed: b"\x01" + bomb)
+    monkeypatch.setattr(codec, "_compress", lambda packed: b"\x01" + bomb)
 
     assert sealer.decrypt(KEY, sealer.encrypt(KEY, an_entry())) is None
 

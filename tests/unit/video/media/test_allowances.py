@@ -11,9 +11,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.problems import ClientGone, PayloadTooLarge, Problem, RequestTimeout
-from deployments.ingress.http.middleware.body_limit import BodyLimit
-from deployments.ingress.http.middleware.deadlines import Deadlines
-from deployments.ingress.http.middleware.route_limits import RouteLimit
+from deployments.ingress.http.middleware.limits import (
+    LimitedRequests,
+    RequestLimits,
+    RouteLimit,
+)
 from deployments.ingress.http.upload_chunk import UploadChunk
 from deployments.ingress.upload_limits import MAX_FORM_BYTES, FormTooLarge, upload_limits
 
@@ -48,7 +50,8 @@ async def reading(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def read(rows: Sequence[RouteLimit], asked: Scope, *bodies: bytes, limit: int = 10) -> bytes:
-    await BodyLimit(reading, limit, rows)(asked, receiving(*bodies), nowhere)
+    limits = RequestLimits(limit, 7.0, 600.0, 1, rows)
+    await LimitedRequests(reading, limits, SystemClock())(asked, receiving(*bodies), nowhere)
     found: bytes = asked["read"]
     return found
 
@@ -74,7 +77,7 @@ async def test_a_wide_body_is_bounded_too(asked: Scope) -> None:
 
 
 async def test_a_row_of_the_table_has_its_own_time() -> None:
-    layer = Deadlines(reading, SystemClock(), 7.0, 600.0, [WIDE])
+    layer = LimitedRequests(reading, RequestLimits(10, 7.0, 600.0, 1, [WIDE]), SystemClock())
     for asked, seconds in (
         (scope("PUT", "/wide/a"), 5.0),
         (scope("POST", "/wide/a"), 7.0),

@@ -31,7 +31,7 @@ async def test_the_application_without_tenancy_assembles_and_answers_chats(tmp_p
         async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as client:
             client.headers["Authorization"] = "Bearer any"
             assert application.services.cache is not None
-            await application.services.cache.states.refresh()  # the models' fingerprints
+            await application.services.cache.fingerprints.refresh()  # the models' fingerprints
             responses = [
                 await client.post("/v1/chat/completions", json=CHAT | change)
                 for change in ({}, {}, {"temperature": 1}, {"stream": True})

@@ -1,0 +1,227 @@
+"""The outermost layers: what every request gets, and what every response carries.
+
+In: any HTTP request. Out: a request with an id, answered with the common response headers, with a
+Problem in place of any error, and one line of JSON in the access log. No prompt, no body and no
+credential is in that line.
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cluster.ops.serve_headers import REQUEST_ID
+from cluster.runtime.clock import Clock
+from cluster.runtime.logging import escape_active, log_request, redact
+from cluster.runtime.problems import UntrustedHost, to_problem
+from deployments.ingress.http.problems import send_problem
+from deployments.ingress.pipeline.overhead_timer import ModelWaitTimer, current_trace
+
+logger = logging.getLogger("mobula.ingress")
+
+WriteLine = Callable[[bytes], None]
+MAX_PATH = 2_048  # characters of a path that are logged
+_SCANNED = 8 * MAX_PATH  # characters that are searched for credentials
+_LONGEST_CREDENTIAL = 2_048  # characters; the cut may have gone through one
+_CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
+_REQUEST_ID = re.compile(REQUEST_ID.encode())
+_PROBES = frozenset({"/healthz", "/readyz"})  # requested by address; their responses hold no secret
+
+_CONTENT_POLICY = b"content-security-policy"
+_ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY"))
+API_HEADERS: Final = (
+    *_ALWAYS,
+    (_CONTENT_POLICY, b"default-src 'none'; frame-ancestors 'none'"),
+)
+# For pages, which bring a content policy of their own.
+_PAGE_HEADERS: Final = (
+    *_ALWAYS,
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
+@dataclass(slots=True)
+class ResponseProgress:
+    """How much of a response has been sent."""
+
+    status: int = _CLIENT_CLOSED_REQUEST
+    body_bytes: int = 0
+    is_started: bool = False
+    is_complete: bool = False
+
+
+class RequestBoundary:
+    """Assigns the request id, writes the access log line, and adds headers to each response.
+
+    Sets `request_id` and `response` (a ResponseProgress) in `scope["state"]`. The headers are
+    `X-Request-ID`; those that tell a browser to trust as little as possible;
+    `X-Mobula-Overhead-Ms`, the time to the first byte that was not spent waiting for a model; and
+    the rate limit headers of the request's permit. A response with a content policy keeps it.
+
+    `outer_echoes`: Ray Serve's outer layer answers with the id that the client sent, so the header
+    is not sent twice.
+    """
+
+    def __init__(
+        self, app: ASGIApp, clock: Clock, write: WriteLine, *, outer_echoes: bool = False
+    ) -> None:
+        self._app = app
+        self._clock = clock
+        self._write = write
+        self._outer_echoes = outer_echoes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        clock, state = self._clock, scope.setdefault("state", {})
+        client_id = client_request_id(scope)
+        request_id = state["request_id"] = client_id or new_request_id()
+        is_echoed = client_id is not None and self._outer_echoes
+        log_request(request_id)
+        model_wait = ModelWaitTimer(clock)
+        current_trace.set(model_wait)
+        progress = state["response"] = ResponseProgress()
+        started_at = clock.monotonic()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                progress.is_started, progress.status = True, message["status"]
+                headers = list(message["headers"])
+                is_page = any(name == _CONTENT_POLICY for name, _ in headers)
+                headers += _PAGE_HEADERS if is_page else API_HEADERS
+                overhead_s = clock.monotonic() - started_at - model_wait.waited_s()
+                headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
+                if "fields" in state:
+                    # A refusal names the limit that was exceeded, and only that.
+                    is_refusal = progress.status == 429
+                    headers += [
+                        header
+                        for header in state["fields"]()
+                        if not is_refusal or header[0] != b"ratelimit"
+                    ]
+                if not is_echoed:
+                    headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers
+            elif message["type"] == "http.response.body":
+                progress.body_bytes += len(message.get("body", b""))
+                progress.is_complete = not message.get("more_body", False)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            elapsed_ms = (clock.monotonic() - started_at) * 1000
+            self._write(access_line(clock, scope, progress.status, elapsed_ms, progress.body_bytes))
+
+
+class ErrorBoundary:
+    """Answers every error of the layers inside with a Problem; refuses hosts not served here.
+
+    Unknown errors are logged with their traceback and answered with a constant text. An error
+    after the start of the response is raised again: the server closes the connection, so that the
+    client cannot take a part of the response for the whole. (Starlette raises an unknown error
+    again after the application's handler has answered it; that response is complete.)
+
+    Stands inside RequestBoundary, whose `response` it reads.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: "TrustedHosts") -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            if scope["path"] not in _PROBES and not self._hosts.are_trusted(scope):
+                raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
+            await self._app(scope, receive, send)
+        except Exception as error:
+            progress: ResponseProgress = scope["state"]["response"]
+            if progress.is_complete:
+                return
+            problem = to_problem(error)
+            if problem is not error:
+                logger.exception("request %s failed", scope["state"].get("request_id"))
+            if progress.is_started:
+                raise
+            scope["state"]["problem"] = problem.slug
+            await send_problem(problem, scope, send)
+
+
+class TrustedHosts:
+    """The host names served here, against DNS rebinding.
+
+    `allowed` are host names without port; `*.example.com` allows any subdomain, `*` any host.
+    """
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self._allow_any = "*" in allowed
+        self._exact = frozenset(host.lower() for host in allowed if not host.startswith("*."))
+        self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
+
+    def are_trusted(self, scope: Scope) -> bool:
+        """Whether the Host header of an HTTP scope names a host that is served here."""
+        if self._allow_any:
+            return True
+        host = _host(scope)
+        return host in self._exact or bool(self._suffixes and host.endswith(self._suffixes))
+
+
+def client_request_id(scope: Scope) -> str | None:
+    """The client's own request id if it has the form that is accepted."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return value.decode() if _REQUEST_ID.fullmatch(value) else None
+    return None
+
+
+def new_request_id() -> str:
+    return f"req_{secrets.token_hex(16)}"
+
+
+def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
+    """The access log line of a response of `size` bytes that took `ms`.
+
+    Path, model and request id are the client's text: credentials in them are replaced.
+    """
+    state, path, client = scope["state"], scope["path"], scope.get("client")
+    request_id, model = state.get("request_id"), state.get("model")
+    line = {
+        "ts": round(clock.wall(), 3),
+        "event": "request",
+        "request_id": request_id and redact(request_id),
+        "method": scope["method"],
+        "path": redact(path) if len(path) <= MAX_PATH else _truncate(path),
+        "status": status,
+        "ms": round(ms, 2),
+        "bytes": size,
+        "tenant": state.get("tenant"),
+        "key": state.get("key_id"),
+        "model": model and redact(model),
+        "client": None if client is None else str(client[0]) or None,
+    }
+    if "problem" in state:
+        line["problem"] = state["problem"]
+    return escape_active(orjson.dumps(line))
+
+
+def _truncate(path: str) -> str:
+    """Without credentials; only the server bounds the length of a path."""
+    scanned = redact(path[: _SCANNED + _LONGEST_CREDENTIAL])
+    return scanned[:-_LONGEST_CREDENTIAL][: MAX_PATH - 1] + "\u2026"
+
+
+def _host(scope: Scope) -> str:
+    value = next((v for name, v in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    if value.startswith("["):  # an IPv6 literal
+        return value.partition("]")[0][1:].lower()
+    return value.partition(":")[0].lower()

@@ -1,0 +1,222 @@
+"""Bounds of one request: open requests of the replica, seconds, bytes, content coding.
+
+In: requests with their client's headers. Out: requests without the headers that steer Ray Serve,
+with a deadline of our own, and with a body that is decoded and bounded while it is received.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cluster.runtime.clock import Clock, Deadline
+from cluster.runtime.problems import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    PayloadTooLarge,
+    RequestTimeout,
+)
+from deployments.ingress.http.content_codings import decode_body
+from deployments.ingress.http.streaming import run_until_disconnect
+
+NO_DEADLINE = "/files/"  # downloads take as long as they take; the route ends those that stall
+GRACE_S = 2.0  # stages end at the deadline by themselves; this is for one that does not
+MAX_DIGITS = 20  # of Content-Length; int() itself refuses 4,301 of them with an error of its own
+MAX_SIGN_IN_BYTES = 16 << 10
+
+_NEVER_REFUSED = frozenset({"/healthz", "/readyz", "/health"})
+_BODYLESS = frozenset({"GET", "HEAD"})  # their bodies are never read
+_TIMEOUT, _LENGTH, _CODING = b"mobula-timeout", b"content-length", b"content-encoding"
+_KEEP_ON_DISCONNECT = b"x-request-disconnect-disabled"
+# Serve lets a client switch off its time limit and cancellation on disconnect, and choose a replica
+# or a loaded model. It reads these headers before any of our code runs, so they are removed here,
+# and what they switch off is done here.
+_STEERING: Final = frozenset(
+    {
+        _KEEP_ON_DISCONNECT,
+        b"x-request-timeout-seconds",
+        b"x-session-id",
+        b"serve_multiplexed_model_id",
+        b"serve-multiplexed-model-id",
+    }
+)
+_READ_HERE: Final = _STEERING | {_TIMEOUT, _LENGTH, _CODING}
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLimit:
+    """Bounds of their own for `methods` on paths that `path` matches in full.
+
+    `max_bytes` bounds the body. `body_s` is the time in seconds for the body, and again for the
+    response (None: the usual time). `too_large` makes the refusal.
+    """
+
+    methods: frozenset[str]
+    path: re.Pattern[str]
+    max_bytes: int
+    body_s: float | None = None
+    too_large: Callable[[int], PayloadTooLarge] = PayloadTooLarge
+
+
+# Open to everybody, so small: a password has 128 characters, a token 64.
+SIGN_IN = RouteLimit(frozenset({"POST"}), re.compile(r"/api/v1/auth/.*"), MAX_SIGN_IN_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """The usual bounds, and the routes that have their own.
+
+    A client may ask for another time in `Mobula-Timeout: <seconds>`, up to `max_timeout_s`.
+    """
+
+    max_body_bytes: int
+    timeout_s: float
+    max_timeout_s: float
+    max_open: int
+    routes: Sequence[RouteLimit] = ()
+
+
+class LimitedRequests:
+    """Holds each request to `limits`.
+
+    Raises Overloaded while `max_open` requests are open (probes always pass), PayloadTooLarge as
+    soon as more bytes are declared or received, before or after decoding, RequestTimeout (408)
+    where the body does not arrive in time, and DeadlineExceeded (504) where a stage does not answer
+    in time; a stream that has begun ends itself, in-band.
+
+    Sets `deadline` in `scope["state"]`, and `lift_deadline()` for a response without an end.
+    """
+
+    def __init__(self, app: ASGIApp, limits: RequestLimits, clock: Clock) -> None:
+        self._app = app
+        self._limits = limits
+        self._clock = clock
+        self._default_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes)
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        # Of several lines of one header the first counts.
+        headers = {name: value for name, value in reversed(scope["headers"]) if name in _READ_HERE}
+        if not _STEERING.isdisjoint(headers):
+            scope["headers"] = [each for each in scope["headers"] if each[0] not in _STEERING]
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+            return
+        is_counted = scope["path"] not in _NEVER_REFUSED
+        max_open = self._limits.max_open
+        if is_counted and self._open >= max_open:
+            raise Overloaded(
+                f"This replica has {max_open} requests open, its limit.", limit=max_open
+            )
+        self._open += is_counted
+        try:
+            if _KEEP_ON_DISCONNECT in headers:
+                messages: asyncio.Queue[Message] = asyncio.Queue(maxsize=8)
+                serving = self._serve(headers, scope, messages.get, send)
+                await run_until_disconnect(serving, _copy_to(messages, receive))
+            else:
+                await self._serve(headers, scope, receive, send)
+        finally:
+            self._open -= is_counted
+
+    async def _serve(
+        self, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Run the application within its deadline. `headers` are those of _READ_HERE."""
+        method, path, state = scope["method"], scope["path"], scope["state"]
+        routes = self._limits.routes
+        route = next((r for r in routes if method in r.methods and r.path.fullmatch(path)), None)
+        limit_s = None if path.startswith(NO_DEADLINE) else self._timeout_s(headers, route)
+        if limit_s is not None:
+            state["deadline"] = Deadline(self._clock.monotonic() + limit_s, self._clock)
+        body: _BoundedBody | None = None
+        try:
+            async with asyncio.timeout(limit_s) as timeout:
+                state["lift_deadline"] = lambda: timeout.reschedule(None)
+                if method not in _BODYLESS:
+                    bounds = self._default_bounds if route is None else route
+                    body = _BoundedBody(
+                        receive, bounds.max_bytes, bounds.too_large, timeout, limit_s
+                    )
+                    scope, receive = body.bind(headers, scope)
+                await self._app(scope, receive, send)
+        except TimeoutError:
+            if limit_s is None:
+                raise
+            if body is not None and body.is_receiving:
+                raise RequestTimeout(f"The body did not arrive within {limit_s:g} s.") from None
+            raise DeadlineExceeded("ingress", limit_s) from None
+
+    def _timeout_s(self, headers: Mapping[bytes, bytes], route: RouteLimit | None) -> float:
+        """Raises InvalidRequest."""
+        limits, value = self._limits, headers.get(_TIMEOUT)
+        if value is None:
+            own_s = None if route is None else route.body_s
+            return limits.timeout_s if own_s is None else own_s
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 < seconds <= limits.max_timeout_s:
+            raise InvalidRequest(
+                f"Header Mobula-Timeout must be a number of seconds, more than 0 and at most "
+                f"{limits.max_timeout_s:g}.",
+                param="Mobula-Timeout",
+                limit=limits.max_timeout_s,
+            )
+        return seconds
+
+
+@dataclass(slots=True)
+class _BoundedBody:
+    """The `receive` of one request: bounds the body in bytes.
+
+    At the end of the body `timeout` begins anew: `limit_s` bounds the body, then the response.
+    """
+
+    receive: Receive
+    max_bytes: int
+    too_large: Callable[[int], PayloadTooLarge]
+    timeout: asyncio.Timeout
+    limit_s: float | None
+    received: int = 0
+    is_receiving: bool = True
+
+    def bind(self, headers: Mapping[bytes, bytes], scope: Scope) -> tuple[Scope, Receive]:
+        """The scope and `receive` of the application. Checks the declared length and coding."""
+        length = headers.get(_LENGTH, b"0")
+        if not length.isdigit() or len(length) > MAX_DIGITS:
+            raise InvalidRequest("Header Content-Length must be a whole number.")
+        if int(length) > self.max_bytes:
+            raise self.too_large(self.max_bytes)
+        if _CODING in headers and scope["method"] != "OPTIONS":
+            return decode_body(scope, self, self.max_bytes, self.too_large)
+        return scope, self
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        if self.is_receiving and not message.get("more_body", False):
+            self.is_receiving = False
+            if self.limit_s is not None:
+                loop = asyncio.get_running_loop()
+                self.timeout.reschedule(loop.time() + self.limit_s + GRACE_S)
+        self.received += len(message.get("body", b""))
+        if self.received > self.max_bytes:
+            raise self.too_large(self.max_bytes)
+        return message
+
+
+def _copy_to(messages: asyncio.Queue[Message], receive: Receive) -> Receive:
+    async def receive_copied() -> Message:
+        message = await receive()
+        await messages.put(message)
+        return message
+
+    return receive_copied

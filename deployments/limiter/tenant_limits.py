@@ -1,0 +1,189 @@
+"""One tenant in this replica: the leased buckets of its limits, and requests that wait for credits.
+
+In: limits of a plan, grants. Out: all-or-nothing acquisitions, and the lease requests of the next
+exchange. Knows nothing of the network; `lease_client.py` sends the requests.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cluster.tenants.plan import Plan, RequestClass
+from cluster.tenants.units import Unit
+from deployments.contracts.limits import BucketKind, LeaseRequest
+from deployments.limiter.leased_bucket import LeasedBucket
+from deployments.limiter.limits import (
+    Limit,
+    admission_limits,
+    all_limits,
+    next_utc_midnight,
+    reservation_limits,
+    tenant_shard,
+)
+
+Debits = tuple[tuple[LeasedBucket, int], ...]  # credits to consume, by bucket
+Source = tuple[RequestClass, str]  # the class of a request, and the model it calls or ""
+
+
+@dataclass(eq=False, slots=True)
+class PendingAcquire:
+    """A request that waits. `exchanges` is how many exchanges have requested its credits."""
+
+    debits: Debits
+    source: Source
+    future: asyncio.Future[Debits]
+    exchanges: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class TenantLimits:
+    """Buckets by key. Those of one request class, or model, are looked up once a day.
+
+    `exchange` is the exchange under way, `to_refresh` the buckets that the next one must report,
+    `spent` the ledger's figures for it, by bucket key. `permits` counts open permits, which may
+    still reserve. `wants_probe`: a request met the limits without the authority.
+    """
+
+    tenant: str
+    plan: Plan
+    ttl_s: float
+    shard: int = 0
+    buckets: dict[str, LeasedBucket] = field(default_factory=dict)
+    pending: list[PendingAcquire] = field(default_factory=list)
+    exchange: asyncio.Task[None] | None = None
+    spent: dict[str, int] = field(default_factory=dict)
+    wants_probe: bool = False
+    to_refresh: set[LeasedBucket] = field(default_factory=set)
+    permits: int = 0
+    _admission: dict[RequestClass, Debits] = field(default_factory=dict)
+    _reservation: dict[Source, tuple[tuple[LeasedBucket, Unit], ...]] = field(default_factory=dict)
+    _day_ends: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.shard = tenant_shard(self.tenant)
+
+    def update_plan(self, plan: Plan) -> None:
+        """Apply the plan of the latest request."""
+        self.plan = plan
+        self._forget_limits()
+
+    def admission(self, request_class: RequestClass, now: float) -> Debits:
+        """One credit of each limit that admits a request."""
+        debits = self._admission.get(request_class)
+        if debits is None:
+            limits = admission_limits(self.tenant, self.plan, request_class)
+            debits = tuple((self._bucket(limit, now), 1) for limit in limits)
+            self._admission[request_class] = debits
+        return debits
+
+    def reservation(
+        self, request_class: RequestClass, model: str, now: float, wall: float
+    ) -> tuple[tuple[LeasedBucket, Unit], ...]:
+        """The limits of one model call, and the unit that each counts."""
+        if wall >= self._day_ends:
+            self._reservation.clear()
+            self._day_ends = next_utc_midnight(wall)
+        key = (request_class, model)
+        buckets = self._reservation.get(key)
+        if buckets is None:
+            limits = reservation_limits(self.tenant, self.plan, request_class, model, wall)
+            buckets = tuple((self._bucket(limit, now), limit.unit) for limit in limits)
+            self._reservation[key] = buckets
+        return buckets
+
+    def all_buckets(self, now: float, wall: float) -> list[LeasedBucket]:
+        """The buckets of all limits of the plan."""
+        return [self._bucket(limit, now) for limit in all_limits(self.tenant, self.plan, wall)]
+
+    def try_acquire(self, debits: Debits, now: float) -> bool:
+        """Consume all debits or none. Pending requests for a bucket go first."""
+        for bucket, amount in debits:
+            if bucket.waiting or now >= bucket.expires or bucket.holding < amount:
+                return False
+        for bucket, amount in debits:
+            bucket.consume(amount)
+        return True
+
+    @staticmethod
+    def record_overdraft(debits: Debits, consumed: Debits) -> Debits:
+        """Record what budgets in shadow mode let pass without credits. The debits to settle.
+
+        Rates and slots in shadow mode only count the requests that they would have refused.
+        """
+        overdrawn = tuple(
+            debit
+            for debit in debits
+            if debit[0].kind is BucketKind.BUDGET and debit not in consumed
+        )
+        for bucket, amount in overdrawn:
+            bucket.consume_over_lease(amount)
+        return consumed + overdrawn
+
+    def enqueue(self, pending: PendingAcquire) -> None:
+        self.pending.append(pending)
+        for bucket, _ in pending.debits:
+            bucket.waiting += 1
+
+    def dequeue(self, pending: PendingAcquire) -> None:
+        self.pending.remove(pending)
+        for bucket, _ in pending.debits:
+            bucket.waiting -= 1
+
+    def lease_requests(self, numbers: Iterator[int], now: float) -> list[LeaseRequest]:
+        """A report and a request for every bucket that has either."""
+        first: dict[LeasedBucket, int] = {}
+        total: dict[LeasedBucket, int] = {}
+        for pending in self.pending:
+            pending.exchanges += 1
+            for bucket, amount in pending.debits:
+                first.setdefault(bucket, amount)
+                total[bucket] = total.get(bucket, 0) + amount
+        buckets = [
+            bucket
+            for bucket in self.buckets.values()
+            if bucket in total
+            or bucket in self.to_refresh
+            or bucket.holding <= bucket.low
+            or bucket.due(now)
+        ]
+        self.to_refresh.clear()
+        return [
+            bucket.build_request(
+                next(numbers),
+                first.get(bucket, 0),
+                total.get(bucket, 0),
+                now,
+                self.spent.get(bucket.limit.spec.key, -1),
+            )
+            for bucket in buckets
+        ]
+
+    def due(self, now: float) -> bool:
+        """Whether a bucket has something to renew or to report."""
+        return any(bucket.due(now) for bucket in self.buckets.values())
+
+    def evict_idle(self) -> bool:
+        """Forget buckets without state; True when the tenant itself may be forgotten."""
+        idle = [key for key, bucket in self.buckets.items() if bucket.forgettable]
+        if len(idle) < len(self.buckets) and not any(self._is_past(key) for key in idle):
+            return False
+        for key in idle:
+            del self.buckets[key]
+        self._forget_limits()
+        return not (self.buckets or self.pending or self.permits)
+
+    def _forget_limits(self) -> None:
+        self._admission.clear()
+        self._reservation.clear()
+
+    def _is_past(self, key: str) -> bool:
+        """Whether the bucket is of a period in which nothing is reserved any more."""
+        bucket = self.buckets[key]
+        return bucket.kind is BucketKind.BUDGET and bucket.limit.spec.until < self._day_ends
+
+    def _bucket(self, limit: Limit, now: float) -> LeasedBucket:
+        bucket = self.buckets.get(limit.spec.key)
+        if bucket is None:
+            bucket = self.buckets[limit.spec.key] = LeasedBucket(limit, now, self.ttl_s)
+        bucket.update_limit(limit)
+        return bucket
