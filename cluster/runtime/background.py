@@ -6,10 +6,13 @@ other requests wait for the call (ray/serve/_private/replica.py, `_on_request_ca
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
+
+from cluster.runtime.problems import Problem
 
 T = TypeVar("T")
 
@@ -71,3 +74,49 @@ async def _undo(task: asyncio.Task[T], release: Callable[[T], Awaitable[object]]
         await release(task.result())
     except Exception:
         log.warning("a resource of a cancelled request could not be released", exc_info=True)
+
+
+class PeriodicTask:
+    """Runs `action` every `interval_s` seconds in a background task; failures are logged only.
+
+    Create it on the event loop that runs it. The first run is at `start`.
+    """
+
+    def __init__(
+        self, action: Callable[[], Awaitable[object]], interval_s: float, name: str
+    ) -> None:
+        self._action, self._interval_s, self._name = action, interval_s, name
+        self._woken = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    def wake(self) -> None:
+        """Starts the next run now instead of at the end of the interval."""
+        self._woken.set()
+
+    async def close(self, timeout_s: float | None = 0.0) -> None:
+        """Waits `timeout_s` (None: without limit) for a run in progress, then cancels it."""
+        self._closing = True
+        self._woken.set()
+        if self._task is not None:
+            await asyncio.wait((self._task,), timeout=timeout_s)
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+            self._task = None
+
+    async def _run(self) -> None:
+        while not self._closing:
+            self._woken.clear()
+            try:
+                await self._action()
+            except Problem as problem:
+                log.warning("%s failed; it will be retried: %s", self._name, problem.detail)
+            except Exception:
+                log.exception("%s failed; it will be retried", self._name)
+            if not self._closing:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._interval_s):
+                        await self._woken.wait()

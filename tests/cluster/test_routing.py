@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from cluster.balancing.replica_set import ReplicaSet
-from cluster.balancing.spec import PolicyName, EjectionSpec, RoutingSpec
+from cluster.balancing.spec import EjectionSpec, PolicyName, RoutingSpec
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes

@@ -111,7 +111,7 @@ async def test_pruning_amid_a_verification_raises_no_alarm(
             await asyncio.wait(tasks, timeout=1.0)  # where it must wait for us, it goes on later
         return await heads(connection)
 
-    monkeypatch.setattr(unverified_rows, "heads", after_pruning)
+    monkeypatch.setattr(unverified_rows, "read_heads", after_pruning)
     report = await audit.verify()
 
     assert report.findings == []

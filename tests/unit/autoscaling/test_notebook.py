@@ -141,7 +141,7 @@ def test_what_is_no_decision_is_counted_and_harms_nobody() -> None:
 def test_bounds_hold_until_they_end() -> None:
     notebook, clock = by_hand(), ManualClock()
     notebook._clock = clock
-    notebook._known = {CHAT: Bounds(2, until=clock.wall() + 60)}
+    notebook._bounds = {CHAT: Bounds(2, until=clock.wall() + 60)}
 
     assert notebook.bounds(CHAT).floor == 2
     clock.advance(60)

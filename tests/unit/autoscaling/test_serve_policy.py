@@ -197,7 +197,7 @@ def test_deployments_give_way_to_the_more_important() -> None:
     arbitrated = [decision for decision in book.noted if decision.bound == "arbiter"]
     assert arbitrated
     assert {decision.deployment for decision in arbitrated} == {"Model:batch"}
-    assert "fit beside the others" in arbitrated[-1].reason
+    assert "fit beside other deployments" in arbitrated[-1].reason
 
 
 def test_a_foreign_policy_that_fails_keeps_its_own_target() -> None:
