@@ -31,11 +31,10 @@ from cluster.secrets.key_files import (
     make_pepper,
     store_url,
 )
-from cluster.storage.database import Database
+from cluster.storage.database import Database, run_sync
 from cluster.storage.files import write_private
 from cluster.storage.locks import Lock, advisory_lock
 from cluster.storage.migrate import migrate
-from cluster.storage.run_sync import run_sync
 from cluster.storage.tables import api_keys
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan

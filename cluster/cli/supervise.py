@@ -68,7 +68,7 @@ def count_cpus(config_document: Mapping[str, Any]) -> int | None:
     from pydantic import ValidationError
 
     from graphs.args import AppArgs
-    from graphs.cpu_headroom import declared_cpus
+    from graphs.options import declared_cpus
 
     try:
         [app] = config_document["applications"]

@@ -25,8 +25,8 @@ from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.installation import working_folder
 from cluster.runtime.settings import LOOPBACK, Settings
 from cluster.secrets.key_files import PEPPER, store_url
+from cluster.storage.database import SqliteNeedsSingleNode, is_sqlite
 from cluster.storage.files import PRIVATE_UMASK
-from cluster.storage.sqlite_guard import SqliteNeedsSingleNode, is_sqlite
 
 LOG = "ray-join.log"
 

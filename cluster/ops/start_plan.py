@@ -20,7 +20,7 @@ from cluster.ops.ports import PortConflict, Ports, find_conflict
 from cluster.ops.tls import scheme, tls_error
 from cluster.runtime.settings import LOOPBACK, Settings
 from cluster.secrets.key_files import store_url
-from cluster.storage.sqlite_guard import SqliteNeedsSingleNode, is_sqlite
+from cluster.storage.database import SqliteNeedsSingleNode, is_sqlite
 
 POLL_S = 0.1
 REQUIRED_MEMORY_BYTES = 3 << 30

@@ -4,11 +4,13 @@ In: a URL. Out: connections in transactions. `begin()` is a transaction that com
 rolls back; repositories take the connection and never commit. Knows no tables.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -106,3 +108,26 @@ def _begin_immediate(connection: Any) -> None:
     """Queues writers at BEGIN, as a read transaction that starts to write may fail."""
     reading = connection.get_execution_options().get("mobula_read", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+T = TypeVar("T")
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, run on a new event loop in a thread, inside or outside of a loop."""
+    with ThreadPoolExecutor(1, "blocking") as executor:
+        return executor.submit(asyncio.run, work).result()
+
+
+class SqliteNeedsSingleNode(ValueError):
+    """SQLite is configured for a cluster with several nodes; for the operator."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "SQLite supports one node, and this cluster has more. Set MOBULA_DATABASE_URL on every "
+            "node to the same PostgreSQL (postgresql+asyncpg://user:password@host/name)."
+        )
+
+
+def is_sqlite(url: str) -> bool:
+    return url.startswith("sqlite")

@@ -12,9 +12,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, make_url
 
-from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.storage.database import Database, DatabaseUnavailable, run_sync
 from cluster.storage.locks import Lock, advisory_lock
-from cluster.storage.run_sync import run_sync
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 

@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from cluster.runtime.settings import Settings
-from cluster.storage.sqlite_guard import SqliteNeedsSingleNode
+from cluster.storage.database import SqliteNeedsSingleNode
 from deployments.clients.serve.node_check import HEAD, check_store_to_deploy, check_store_to_start
 
 POSTGRES = "postgresql+asyncpg://m@/m"

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from cluster.idempotency.store import (
-    RETENTION_S,
     MAX_BYTES,
+    RETENTION_S,
     IdempotencyLease,
     IdempotencyStore,
     IdempotentRequest,
