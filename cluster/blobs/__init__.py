@@ -1,1 +1,1 @@
-"""Files of tenants: bytes in a folder or a bucket, and an inventory of them in the database."""
+"""Tenants' files: bytes in a folder or a bucket, and an inventory of them in the database."""

@@ -1,13 +1,13 @@
-"""What can go wrong with a stored file.
+"""Problems of stored files.
 
     QuotaExceeded                  429
       StorageFull                  429 storage-full             names the plan's limit in bytes
     Overloaded                     503
-      BlobsDown                    503 file-store-unavailable   Retry-After
+      BlobStoreUnavailable         503 file-store-unavailable   Retry-After
     Conflict                       409
-      RoomLost                     409 upload-abandoned         nothing came for too long
+      ReservationLost              409 upload-abandoned         no bytes for too long
 
-A missing, expired or other tenant's file is NotFound in constant words.
+A missing, expired or other tenant's file is NotFound, always in the same words.
 """
 
 from cluster.runtime.problems import Conflict, NotFound, Overloaded, QuotaExceeded
@@ -16,7 +16,7 @@ RETRY_FULL_S = 3600.0
 
 
 class StorageFull(QuotaExceeded):
-    """`storage_bytes` is the plan's, `used_bytes` all that is stored or being stored now."""
+    """`storage_bytes` is the plan's, `used_bytes` what is stored or being stored now."""
 
     slug, title = "storage-full", "The storage of the plan is full"
 
@@ -32,7 +32,7 @@ class StorageFull(QuotaExceeded):
 
 
 class BlobStoreUnavailable(Overloaded):
-    """The folder or bucket cannot be used: it cannot be reached, refuses us, or is full."""
+    """The folder or bucket cannot be used: unreachable, access refused, or full."""
 
     slug, title = "file-store-unavailable", "The file store cannot be used"
 
@@ -41,7 +41,7 @@ class BlobStoreUnavailable(Overloaded):
 
 
 class ReservationLost(Conflict):
-    """The room that was kept for a file was given back, because its bytes came too slowly."""
+    """The reservation of an upload expired, because its bytes came too slowly."""
 
     slug, title = "upload-abandoned", "The file was given up"
 
@@ -50,5 +50,5 @@ class ReservationLost(Conflict):
 
 
 def not_found(path: str) -> NotFound:
-    """The one refusal for what never was, is gone, or is another tenant's."""
+    """The one refusal for a file that is missing, deleted, or another tenant's."""
     return NotFound(f"There is no file '{path}'.", param="path")

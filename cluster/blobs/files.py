@@ -1,8 +1,8 @@
-"""Files of tenants: put, read, fetched, deleted, and gone when their time is over.
+"""Tenants' files: put, read, fetch and delete them; expired ones are removed.
 
-In: a tenant, a path, bytes however they come. Out: StoredObjects and bytes; NotFound for what is
-not this tenant's. The inventory in the database says what there is; the bytes of each writing lie
-at a place of their own, so a file is replaced in one step and never half. Knows no HTTP.
+In: a tenant, a path, bytes. Out: StoredObjects and bytes; NotFound for another tenant's file. The
+inventory in the database says which files there are; the bytes of each write have a location of
+their own, so a file is replaced atomically. Knows no HTTP.
 """
 
 import asyncio
@@ -15,11 +15,10 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.blobs import inventory
-from cluster.blobs.content import Content
 from cluster.blobs.errors import not_found
 from cluster.blobs.inventory import AT_ONCE, PendingDeletion, StoredObject
 from cluster.blobs.paths import location, validate_path
-from cluster.blobs.staging import FileSpec, Staged, StagingArea
+from cluster.blobs.staging import Content, FileSpec, Staged, StagingArea
 from cluster.blobs.store import BlobStore
 from cluster.blobs.sweeper import CLAIM_S, Sweeper, SweepResult
 from cluster.runtime.clock import Clock
@@ -34,9 +33,9 @@ log = logging.getLogger(__name__)
 class TenantFiles:
     """One a process. `start` it to have expired files removed; `close` it.
 
-    `plan_of` gives the plan that a tenant is on; its `media.storage_bytes` bounds all of a tenant's
-    files together, those on their way and the one that is being replaced included. One store
-    belongs to one database: what that does not know is swept away.
+    `plan_of` gives a tenant's plan; its `media.storage_bytes` bounds all files of the tenant
+    together, including uploads and the file that is being replaced. One store belongs to one
+    database: bytes that it does not know are deleted.
     """
 
     def __init__(
@@ -66,16 +65,16 @@ class TenantFiles:
         connection: AsyncConnection | None = None,
     ) -> StoredObject:
         """Store a file of at most `largest` bytes until `expires` (Unix seconds), in place of any
-        of that name; `length` is what is declared, refused at once where it does not fit.
+        at that path; a declared `length` that does not fit is refused at once.
 
-        Raises StorageFull, PayloadTooLarge, InvalidRequest, BlobsDown, StoreDown, and RoomLost when
-        no byte came for a quarter of an hour; then nothing is changed. On `connection` it is
-        done if that transaction commits, which waits for the bytes: for small files. Else `stage`
-        first, and `keep` in the transaction.
+        Raises StorageFull, PayloadTooLarge, InvalidRequest, BlobStoreUnavailable,
+        DatabaseUnavailable, and ReservationLost if no byte came for a quarter of an hour; then
+        nothing is changed. With `connection` it is part of that transaction, which waits for the
+        bytes: for small files. For others `stage` first, and `commit` in the transaction.
         """
         new = FileSpec(tenant, path, media_type, expires, largest, length)
         staged = await self._staging.write(new, content, connection)
-        return await self._staging.keep(staged, connection)
+        return await self._staging.commit(staged, connection)
 
     async def stage(
         self,
@@ -88,15 +87,15 @@ class TenantFiles:
         largest: int | None = None,
         length: int | None = None,
     ) -> Staged:
-        """The first half of `put`; what is not kept within a quarter of an hour is swept away."""
+        """The first half of `put`; bytes not committed within a quarter of an hour are deleted."""
         new = FileSpec(tenant, path, media_type, expires, largest, length)
         return await self._staging.write(new, content, None)
 
     async def commit(
         self, staged: Staged, connection: AsyncConnection | None = None
     ) -> StoredObject:
-        """The second half. Raises RoomLost when it comes too late."""
-        return await self._staging.keep(staged, connection)
+        """The second half. Raises ReservationLost if it comes too late."""
+        return await self._staging.commit(staged, connection)
 
     async def put_file(
         self,
@@ -109,26 +108,25 @@ class TenantFiles:
         largest: int | None = None,
         connection: AsyncConnection | None = None,
     ) -> StoredObject:
-        """As `put` of a finished local file, which is gone afterwards (on `connection` it stays).
-
-        Where the store is in the same file system nothing is copied. A symlink is refused.
+        """As `put` for a finished local file, which is deleted afterwards (with `connection` it
+        stays). Within one file system nothing is copied. A symlink is refused.
         """
         new = FileSpec(tenant, path, media_type, expires, largest)
         staged = await self._staging.take(new, file, connection)
-        kept = await self._staging.keep(staged, connection)
+        stored = await self._staging.commit(staged, connection)
         if connection is None:
             await asyncio.to_thread(file.unlink, missing_ok=True)
-        return kept
+        return stored
 
     async def stat(self, tenant: str, path: str) -> StoredObject:
         """Raises NotFound."""
         async with self._database.read() as connection:
-            found = await inventory.list_objects(
+            file = await inventory.list_objects(
                 connection, tenant, validate_path(path), self._clock.wall()
             )
-        if found is None:
+        if file is None:
             raise not_found(path)
-        return found
+        return file
 
     async def open(
         self, tenant: str, path: str, start: int = 0, end: int | None = None
@@ -139,34 +137,34 @@ class TenantFiles:
     async def read(
         self, file: StoredObject, start: int = 0, end: int | None = None
     ) -> AsyncGenerator[bytes, None]:
-        """The bytes of exactly this writing. Raises NotFound if they were deleted meanwhile."""
+        """The bytes of exactly this version. Raises NotFound if they were deleted meanwhile."""
         last = file.bytes if end is None else min(end, file.bytes)
         try:
             async for block in self._store.read(_location(file), max(start, 0), last):
                 yield block
         except FileNotFoundError as error:
-            log.warning("bytes of a file of tenant %s are gone: %s", file.tenant, file.path)
+            log.warning("the bytes of a file of tenant %s are missing: %s", file.tenant, file.path)
             raise not_found(file.path) from error
 
     async def fetch(self, tenant: str, path: str, file: Path) -> StoredObject:
-        """Make local `file`, whose folder exists, the same as what is stored, in one step.
+        """Copy the stored file to local `file`, whose folder exists, atomically.
 
-        It may be the very bytes of the store under another name, so it may be read only. Raises
-        NotFound.
+        It may be a hard link to the stored bytes, so it must only be read. Raises NotFound.
         """
-        found = await self.stat(tenant, path)
+        stored = await self.stat(tenant, path)
         try:
-            await self._store.fetch(_location(found), found.bytes, file)
+            await self._store.fetch(_location(stored), stored.bytes, file)
         except FileNotFoundError as error:
             raise not_found(path) from error
-        return found
+        return stored
 
     async def delete(
         self, tenant: str, paths: Iterable[str], connection: AsyncConnection | None = None
     ) -> int:
-        """How many there were. On `connection` their bytes go after it committed, when swept."""
+        """How many there were. With `connection` their bytes are deleted by a sweep after it."""
         names = [validate_path(path) for path in paths]
-        chunks = [names[at : at + AT_ONCE] for at in range(0, len(names), AT_ONCE)]
+        starts = range(0, len(names), AT_ONCE)
+        chunks = [names[start : start + AT_ONCE] for start in starts]
         return await self._delete([inventory.get(tenant, some) for some in chunks], connection)
 
     async def delete_under(
@@ -177,12 +175,12 @@ class TenantFiles:
         return await self._delete([under], connection)
 
     async def used(self, tenant: str) -> int:
-        """Bytes that count against the plan, those on their way included."""
+        """Bytes that count against the plan, uploads included."""
         async with self._database.read() as connection:
             return await inventory.used_bytes(connection, tenant)
 
     async def sweep(self) -> SweepResult:
-        """Remove what has expired, and bytes that no row names. Raises StoreDown, BlobsDown."""
+        """Remove expired files and orphans. Raises DatabaseUnavailable, BlobStoreUnavailable."""
         return await self._sweeper.sweep()
 
     async def start(self) -> None:

@@ -1,8 +1,8 @@
-"""Rows of `stored_objects`: which files there are, and which bytes must still be removed.
+"""Rows of `stored_objects`: which files there are, and which bytes must still be deleted.
 
-A file's row is named by its path. A row named UNNAMED and its place is no file: either room that is
-kept for bytes on their way, or bytes that are to be deleted. It goes after the bytes, so a crash at
-any point leaves a row by which they are found. Knows no store of bytes.
+A file's row has its path. A row with UNNAMED and its place is not a file: either a reservation for
+an upload, or bytes to be deleted. It is deleted after the bytes, so a crash at any point leaves a
+row by which they are found. Knows no store of bytes.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,13 +17,13 @@ from cluster.runtime.problems import NotFound
 from cluster.storage.tables import stored_objects as rows
 from cluster.storage.tables import tenants
 
-AT_ONCE = 200  # names in one statement
+AT_ONCE = 200  # paths in one statement
 COMING, GOING = "coming", "going"  # in place of a media type, which has a slash
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """A file as it was at one moment: `place` leads to these bytes and no others.
+    """A version of a file: `place` identifies these bytes and no others.
 
     `created` and `expires` are Unix seconds; without `expires` it stays until it is deleted.
     """
@@ -47,14 +47,14 @@ class PendingDeletion:
 
 
 async def lock(connection: AsyncConnection, tenant: str) -> None:
-    """One at a time reckons with a tenant's room. Raises NotFound."""
+    """Serialise changes of a tenant's storage. Raises NotFound."""
     row = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)
     if (await connection.execute(row)).first() is None:
         raise NotFound(f"There is no tenant '{tenant[:63]}'.", param="tenant")
 
 
 async def used_bytes(connection: AsyncConnection, tenant: str, beside: str = "") -> int:
-    """Bytes that a tenant has stored, or is storing, at other places than `beside`."""
+    """Bytes that a tenant has stored or reserved, except at the place `beside`."""
     mine = and_(rows.c.tenant == tenant, rows.c.place != beside)
     total = await connection.execute(select(func.coalesce(func.sum(rows.c.bytes), 0)).where(mine))
     return int(total.scalar_one())
@@ -63,7 +63,7 @@ async def used_bytes(connection: AsyncConnection, tenant: str, beside: str = "")
 async def reserve(
     connection: AsyncConnection, tenant: str, place: str, size: int, now: float, expires: float
 ) -> None:
-    """Keep room for `size` bytes, under no name, until `expires`."""
+    """Reserve `size` bytes, without a path, until `expires`."""
     await connection.execute(
         insert(rows).values(
             tenant=tenant,
@@ -81,20 +81,21 @@ async def reserve(
 async def resize(
     connection: AsyncConnection, tenant: str, place: str, size: int, expires: float
 ) -> bool:
-    """Whether the room was still kept, and now is for `size` bytes."""
-    done = await connection.execute(
-        change(rows).where(_coming(tenant, place)).values(bytes=size, expires=expires)
+    """Change a reservation to `size` bytes; False if it was lost."""
+    result = await connection.execute(
+        change(rows).where(_reservation(tenant, place)).values(bytes=size, expires=expires)
     )
-    return done.rowcount == 1
+    return result.rowcount == 1
 
 
 async def attach_name(connection: AsyncConnection, file: StoredObject) -> bool:
-    """Make room a file; what had its name before is doomed. False if the room was lost."""
+    """Make a reservation a file; an old file of that path is marked deleted. False if the
+    reservation was lost."""
     named = and_(rows.c.tenant == file.tenant, rows.c.path == file.path)
     await mark_deleted(connection, named, file.created)
-    done = await connection.execute(
+    result = await connection.execute(
         change(rows)
-        .where(_coming(file.tenant, file.place))
+        .where(_reservation(file.tenant, file.place))
         .values(
             path=file.path,
             bytes=file.bytes,
@@ -104,18 +105,18 @@ async def attach_name(connection: AsyncConnection, file: StoredObject) -> bool:
             expires=file.expires,
         )
     )
-    return done.rowcount == 1
+    return result.rowcount == 1
 
 
 async def list_objects(
     connection: AsyncConnection, tenant: str, path: str, now: float
 ) -> StoredObject | None:
-    """The file of that name that has not expired."""
+    """The unexpired file of that path."""
     row = await connection.execute(
         select(rows).where(rows.c.tenant == tenant, rows.c.path == path, _unexpired(now))
     )
-    found = row.first()
-    return None if found is None else StoredObject(**found._mapping)
+    first = row.first()
+    return None if first is None else StoredObject(**first._mapping)
 
 
 def get(tenant: str, paths: Sequence[str]) -> ColumnElement[bool]:
@@ -124,34 +125,34 @@ def get(tenant: str, paths: Sequence[str]) -> ColumnElement[bool]:
 
 
 def list_prefix(tenant: str, folder: str) -> ColumnElement[bool]:
-    """Every file whose path goes on after `folder` and a slash (LIKE would ignore case)."""
+    """Every file whose path begins with `folder` and a slash (LIKE would ignore case)."""
     prefix = f"{folder}/"
     starts = func.substr(rows.c.path, 1, len(prefix)) == prefix
     return and_(rows.c.tenant == tenant, starts)
 
 
 def get_by_location(place: str) -> ColumnElement[bool]:
-    """Whatever is at that place."""
+    """The row of that place."""
     return rows.c.place == place
 
 
 async def mark_deleted(
     connection: AsyncConnection, which: ColumnElement[bool], until: float
 ) -> tuple[PendingDeletion, ...]:
-    """Take the names and the room of rows away. Whoever does so deletes the bytes before `until`;
-    then another may.
+    """Remove the paths and bytes of rows. The caller deletes the bytes before `until`; afterwards
+    another process may.
     """
     unnamed = literal(UNNAMED).concat(rows.c.place)
     values = {"path": unnamed, "sha256": "", "bytes": 0, "media_type": GOING, "expires": until}
     statement = change(rows).where(which).values(**values)
-    gone = await connection.execute(statement.returning(rows.c.tenant, rows.c.place))
-    return tuple(PendingDeletion(row.tenant, row.place) for row in gone)
+    marked = await connection.execute(statement.returning(rows.c.tenant, rows.c.place))
+    return tuple(PendingDeletion(row.tenant, row.place) for row in marked)
 
 
 async def mark_expired_deleted(
     connection: AsyncConnection, now: float, until: float
 ) -> tuple[PendingDeletion, ...]:
-    """The same for up to AT_ONCE rows whose time is over, of every tenant; none twice at once."""
+    """The same for up to AT_ONCE expired rows of all tenants; none twice at once."""
     key = (rows.c.tenant, rows.c.path)
     old = select(*key).where(rows.c.expires <= now).limit(AT_ONCE)
     return await mark_deleted(
@@ -160,22 +161,22 @@ async def mark_expired_deleted(
 
 
 async def delete_row(connection: AsyncConnection, doomed: Sequence[PendingDeletion]) -> None:
-    """Their bytes are gone."""
+    """Delete the rows of deleted bytes."""
     places = [each.place for each in doomed]
-    for at in range(0, len(places), AT_ONCE):
-        some = rows.c.place.in_(places[at : at + AT_ONCE])
+    for start in range(0, len(places), AT_ONCE):
+        some = rows.c.place.in_(places[start : start + AT_ONCE])
         await connection.execute(delete(rows).where(some, rows.c.media_type == GOING))
 
 
 async def existing_locations(
     connection: AsyncConnection, places: Collection[str]
 ) -> frozenset[str]:
-    """Those of `places` (up to 500) that any row names."""
-    found = await connection.execute(select(rows.c.place).where(rows.c.place.in_(places)))
-    return frozenset(found.scalars())
+    """Those of `places` (up to 500) that have a row."""
+    known = await connection.execute(select(rows.c.place).where(rows.c.place.in_(places)))
+    return frozenset(known.scalars())
 
 
-def _coming(tenant: str, place: str) -> ColumnElement[bool]:
+def _reservation(tenant: str, place: str) -> ColumnElement[bool]:
     unnamed = and_(rows.c.tenant == tenant, rows.c.path == UNNAMED + place)
     return and_(unnamed, rows.c.media_type == COMING)
 

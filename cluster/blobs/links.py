@@ -1,9 +1,9 @@
-"""Links to files that need no credential: short-lived tokens which only we can make.
+"""Download links without a credential: short-lived tokens that only this cluster can make.
 
 In: a tenant, a path, a name to save it under. Out: a token for a URL, and the same again from it. A
-token is sealed by AES-SIV (RFC 5297) under a key derived from the pepper, so it tells nothing of
-what it opens; being deterministic it is the same for all who ask within a while, as the ETags of
-answers that hold links need. Whether the file is there, and its tenant active, others check.
+token is encrypted with AES-SIV (RFC 5297) under a key derived from the pepper, so it reveals
+nothing. It is deterministic, so that links made within a while are equal, as the ETags of responses
+with links need. Whether the file exists, and its tenant is active, is checked elsewhere.
 """
 
 import json
@@ -19,38 +19,38 @@ from cluster.runtime.base64url import decode, encode
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import NotFound
 
-PREFIX = "mobf_"  # by it a token is known, and blotted out of logs
+PREFIX = "mobf_"  # by it a token is recognised, and redacted from logs
 MAX_TOKEN = 2048  # characters
 MAX_NAME = 200
-STEPS = 8  # in a life: how often the token changes
+STEPS = 8  # in a lifetime: how often the token changes
 
 _INFO = b"mobula/downloads"
 _KEY_BYTES = 64
-_CONTEXT = [b"1"]  # the form of what is sealed
+_CONTEXT = [b"1"]  # the format version
 
 
 class DownloadLinks:
-    """`pepper` must be the same in every process that signs or opens."""
+    """`pepper` must be the same in every process that signs or verifies."""
 
     def __init__(self, pepper: bytes, clock: Clock) -> None:
         self._cipher = AESSIV(HKDF(SHA256(), _KEY_BYTES, salt=None, info=_INFO).derive(pepper))
         self._clock = clock
 
     def sign(self, tenant: str, path: str, life_s: float, name: str) -> str:
-        """A token that opens for `life_s` seconds (more than 0), and up to an eighth longer.
+        """A token that is valid for `life_s` seconds (more than 0), and up to an eighth longer.
 
         `name` is cut to MAX_NAME characters.
         """
         if not 0 < life_s < math.inf:
-            raise ValueError("a link lives for more than 0 seconds, and not for ever")
+            raise ValueError("a link lives for a positive and finite time")
         step = life_s / STEPS
         expires = round((math.floor(self._clock.wall() / step) + 1) * step + life_s, 3)
-        said = json.dumps([tenant, path, name[:MAX_NAME], expires], ensure_ascii=False)
-        sealed = self._cipher.encrypt(said.encode("utf-8", "replace"), _CONTEXT)
+        content = json.dumps([tenant, path, name[:MAX_NAME], expires], ensure_ascii=False)
+        sealed = self._cipher.encrypt(content.encode("utf-8", "replace"), _CONTEXT)
         return PREFIX + encode(sealed)
 
     def verify(self, token: str) -> tuple[str, str, str]:
-        """Tenant, path and name. Raises NotFound, in the same words whatever is wrong with it."""
+        """Tenant, path and name. Raises NotFound, always in the same words."""
         if not token.startswith(PREFIX) or len(token) > MAX_TOKEN:
             raise_not_found()
         text = token.removeprefix(PREFIX)
@@ -65,5 +65,5 @@ class DownloadLinks:
 
 
 def raise_not_found() -> NoReturn:
-    """For a link that was forged or has expired, and for all that a good one no longer opens."""
+    """For a forged or expired link, and for a file that a valid link no longer finds."""
     raise NotFound("There is no such file, or the link to it has expired.")

@@ -1,6 +1,7 @@
-"""Files of one file system: linked instead of copied, replaced in one step, no symlink followed.
+"""Files within one file system: hard-linked instead of copied, replaced atomically.
 
-What a sandboxed child wrote may be anything, so only regular files are read or taken.
+No symlink is followed, and only regular files are read or linked: a sandboxed child may have
+written anything.
 """
 
 import asyncio
@@ -33,23 +34,23 @@ def open_regular(file: Path) -> BinaryIO:
 
 
 def link_in(file: Path, target: Path) -> bool:
-    """Whether `file` is now `target` too. One that has other names is not taken: whoever has them
-    could change it later.
+    """Link `file` to `target`; False if it must be copied. A file with other links is not linked:
+    it could be changed through them later.
     """
-    found = file.lstat()
-    if not stat.S_ISREG(found.st_mode):
+    status = file.lstat()
+    if not stat.S_ISREG(status.st_mode):
         raise _irregular(file)
-    if found.st_nlink > 1:
+    if status.st_nlink > 1:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    return _linked(file, target)
+    return _link(file, target)
 
 
 def link_out(source: Path, file: Path) -> bool:
-    """Whether `file` is now `source`; what had its name before is replaced."""
+    """Link `source` to `file`, which is replaced; False if it must be copied."""
     draft = _draft(file)
     try:
-        if not _linked(source, draft):
+        if not _link(source, draft):
             return False
         draft.replace(file)
     finally:
@@ -58,7 +59,7 @@ def link_out(source: Path, file: Path) -> bool:
 
 
 async def write(blocks: AsyncIterator[bytes], file: Path) -> None:
-    """Make `file` of `blocks` in one step; a failure leaves what there was."""
+    """Write `file` of `blocks` atomically; a failure leaves the old file."""
     draft = _draft(file)
     try:
         with await asyncio.to_thread(draft.open, "xb") as target:
@@ -69,7 +70,7 @@ async def write(blocks: AsyncIterator[bytes], file: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _linked(source: Path, target: Path) -> bool:
+def _link(source: Path, target: Path) -> bool:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:

@@ -1,8 +1,8 @@
-"""Names of files, and where their bytes lie: `t/<tenant>/<2 digits>/<place>`.
+"""Paths of files, and the locations of their bytes: `t/<tenant>/<2 digits>/<place>`.
 
-A path is what a tenant's file is called in the inventory. A place is drawn at random for every
-writing, and never used again: whoever deletes the bytes of one writing cannot meet those of
-another, whatever they are called.
+A path is the name of a tenant's file in the inventory. A place is a random id for every write, and
+is never used again: deleting the bytes of one write cannot delete those of another, whatever their
+paths.
 """
 
 import re
@@ -11,7 +11,7 @@ import secrets
 from cluster.runtime.problems import InvalidRequest
 
 MAX_PATH = 300
-UNNAMED = "@"  # starts the path of a row that is no file yet, or no longer; in no path of a file
+UNNAMED = "@"  # begins the path of a row that is not, or no longer, a file; in no file's path
 ROOT = "t"
 
 _PATH = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", re.ASCII)
@@ -37,13 +37,13 @@ def new_location() -> str:
 
 
 def location(tenant: str, place: str) -> str:
-    """Where in the store the bytes are. Raises ValueError for what is no tenant's id."""
+    """The location of the bytes in the store. Raises ValueError for an invalid tenant id."""
     if not _TENANT.fullmatch(tenant):
         raise ValueError("this is no tenant's id")
     return f"{ROOT}/{tenant}/{place[:2]}/{place}"
 
 
 def location_to_place(location: str) -> str | None:
-    """The place at a location; None for what no `location` gave."""
-    found = _LOCATION.fullmatch(location)
-    return None if found is None else found[3]
+    """The place of a location; None for anything else."""
+    match = _LOCATION.fullmatch(location)
+    return None if match is None else match[3]

@@ -1,8 +1,8 @@
-"""Removes what has expired, what was to be deleted, and bytes that no row names.
+"""Removes expired files, pending deletions, and bytes without a row (orphans).
 
-Any number of processes may sweep at once. A row is claimed for CLAIM_S by whoever takes its name
-away; its bytes go next, the row last. If that fails halfway, the claim ends and another goes on.
-Places are never used again, so what is deleted is never what was put meanwhile.
+Any number of processes may sweep at once. The process that removes a row's path claims it for
+CLAIM_S; the bytes are deleted next, the row last. If that fails halfway, the claim ends and another
+process continues. Places are never used again, so new bytes are never deleted.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 
 CLAIM_S = 300.0
-SWEEP_S = 60.0  # between looks for what has expired
-ORPHANS_S = 6 * 3600.0  # between looks for bytes without a row, which list the whole store
-ORPHAN_AGE_S = 86_400.0  # younger ones are left alone
+SWEEP_S = 60.0  # between two sweeps of expired files
+ORPHANS_S = 6 * 3600.0  # between two sweeps of orphans, which list the whole store
+ORPHAN_AGE_S = 86_400.0  # younger bytes are not deleted
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """How many went: rows whose time was over, and bytes that no row named."""
+    """How many were removed: expired rows, and bytes without a row."""
 
     expired: int
     orphans: int
 
 
 class Sweeper:
-    """`start` it to sweep in the background, at moments that differ between processes."""
+    """`start` it to sweep in the background, at times that differ between processes."""
 
     def __init__(self, database: Database, store: BlobStore, clock: Clock, random: Random) -> None:
         self._database = database
@@ -47,7 +47,7 @@ class Sweeper:
         self._running: asyncio.Task[None] | None = None
 
     async def sweep(self) -> SweepResult:
-        """Everything once. Raises StoreDown and BlobsDown."""
+        """Everything once. Raises DatabaseUnavailable and BlobStoreUnavailable."""
         return SweepResult(await self.sweep_expired(), await self.sweep_orphans())
 
     async def sweep_expired(self) -> int:
@@ -76,8 +76,8 @@ class Sweeper:
 
     async def remove(self, doomed: Sequence[PendingDeletion]) -> None:
         """Delete the bytes, then the rows."""
-        for at in range(0, len(doomed), AT_ONCE):
-            some = doomed[at : at + AT_ONCE]
+        for start in range(0, len(doomed), AT_ONCE):
+            some = doomed[start : start + AT_ONCE]
             await self._store.delete([location(each.tenant, each.place) for each in some])
             async with self._database.begin() as connection:
                 await inventory.delete_row(connection, some)

@@ -1,10 +1,10 @@
 """Delivers webhooks: one worker in each process, any number of processes over one store.
 
-Flows in: pending deliveries from the outbox. Flows out: signed posts, and each delivery's end in
-the store. Delivery is at least once: a process that dies between an answer and its record leaves
-the delivery to be sent again when its lease ends, under the same `webhook-id` and with the same
-body, so a receiver drops repeats by that id. Order is not kept. No receiver has more than a few
-tries at once, so a dead one only holds up itself.
+Flows in: pending deliveries from the outbox. Flows out: signed POSTs, and each delivery's end in
+the store. Delivery is at least once: where a process dies between a response and its record, the
+delivery is sent again when its lease expires, under the same `webhook-id` and with the same body,
+so a receiver drops repeats by that id. The order of events is not preserved. No receiver has more
+than a few concurrent attempts, so a dead one delays only itself.
 """
 
 import asyncio
@@ -14,32 +14,34 @@ import secrets
 from collections import Counter
 from random import Random
 
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.events import queue
-from cluster.events.key_expiry import announce_expiring
 from cluster.events.kinds import EventKind
-from cluster.events.outbox import Event
-from cluster.events.policy import DeliveryPolicy
-from cluster.events.queue import DeliveryLease, DueDelivery
+from cluster.events.outbox import Event, publish
+from cluster.events.queue import DeliveryLease, DeliveryPolicy, DueDelivery
 from cluster.events.sender import DeliveryAttempt, Sender
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import Webhook, find_secret
 from cluster.net.transport import PinnedTransport
+from cluster.runtime.background import end_tasks
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.secrets.encryption import DecryptionFailed
 from cluster.storage.database import Database
+from cluster.storage.tables import api_keys
 
-CLOSE_S = 2.0  # how long a clean stop waits for tries under way
+CLOSE_S = 2.0  # how long a clean stop waits for attempts under way
+EXPIRY_NOTICE_S = 7 * 86_400.0
 UNREADABLE = "the signing secret cannot be opened; rotate it"
 
 log = logging.getLogger("mobula.events")
 
 
 class WebhookDeliveryWorker:
-    """Claims what is due, sends it, records how it ended."""
+    """Claims due deliveries, sends them, records their outcomes."""
 
     def __init__(
         self,
@@ -50,7 +52,7 @@ class WebhookDeliveryWorker:
         random: Random,
         policy: DeliveryPolicy | None = None,
     ) -> None:
-        """`random` spreads retries. The transport is closed with the deliverer."""
+        """`random` spreads retries. The worker closes the transport."""
         self.policy = policy or DeliveryPolicy()
         self._database = database
         self._keyring = keyring
@@ -59,7 +61,7 @@ class WebhookDeliveryWorker:
         self._sender = Sender(transport, clock, self.policy.attempt_s)
         self._open: dict[asyncio.Task[None], DeliveryLease] = {}
         self._woken = asyncio.Event()
-        self._house_due = clock.monotonic() + self.policy.house_s
+        self._housekeeping_due = clock.monotonic() + self.policy.housekeeping_s
         self._loop: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -68,32 +70,32 @@ class WebhookDeliveryWorker:
         self._loop = asyncio.create_task(self._run(), name="deliverer")
 
     def wake(self) -> None:
-        """Look now instead of at the next poll; for who has just committed an event."""
+        """Claim now instead of at the next poll; called after an event was committed."""
         self._woken.set()
 
     async def close(self) -> None:
-        """Let tries under way end (CLOSE_S), give the rest back, close the transport."""
+        """Let attempts under way end (CLOSE_S), release the others, close the transport."""
         self._closing = True
         self._woken.set()
-        await _ended([self._loop] if self._loop else [])
-        left = await _ended(list(self._open))
-        await self._give_back([self._open.pop(task) for task in left if task in self._open])
+        await end_tasks([self._loop] if self._loop else [], CLOSE_S)
+        cancelled = await end_tasks(list(self._open), CLOSE_S)
+        await self._release([self._open.pop(task) for task in cancelled if task in self._open])
         await self._sender.close()
 
     async def run_once(self) -> int:
-        """Try everything that is due and has room now; returns how many tries were made."""
-        begun = await self._begin()
-        await asyncio.gather(*begun)
-        return len(begun)
+        """Attempt every due delivery that a slot is free for; returns the number of attempts."""
+        tasks = await self._begin()
+        await asyncio.gather(*tasks)
+        return len(tasks)
 
     async def prune(self) -> int:
-        """Forget what is older than the policy keeps; returns how many events."""
-        total, before = 0, self._clock.wall() - self.policy.kept_s
+        """Delete events older than the policy's retention; returns how many."""
+        total, before = 0, self._clock.wall() - self.policy.retention_s
         while True:
             async with self._database.begin() as connection:
-                gone = await queue.prune(connection, before)
-            total += gone
-            if gone == 0:
+                deleted = await queue.prune(connection, before)
+            total += deleted
+            if deleted == 0:
                 return total
 
     async def send_test(self, webhook: Webhook) -> DeliveryAttempt:
@@ -115,7 +117,7 @@ class WebhookDeliveryWorker:
             self._woken.clear()
             try:
                 await self._begin()
-                await self._keep_house()
+                await self._do_housekeeping()
             except (Problem, SQLAlchemyError):
                 log.warning("webhooks wait for the store", exc_info=True)
             with contextlib.suppress(TimeoutError):
@@ -123,22 +125,22 @@ class WebhookDeliveryWorker:
                     await self._woken.wait()
 
     async def _begin(self) -> list[asyncio.Task[None]]:
-        """Claim what there is room for, and begin its tries."""
-        room = self.policy.slots - len(self._open)
-        if room <= 0:
+        """Claim due deliveries for the free slots, and begin their attempts."""
+        free = self.policy.slots - len(self._open)
+        if free <= 0:
             return []
         now = self._clock.wall()
-        chosen = await self._choose(now, room)
+        chosen = await self._choose(now, free)
         if not chosen:
             return []
         async with self._database.begin() as connection:
-            claims = await queue.claim(connection, chosen, now, self.policy.lease_s)
-        return [self._try(claim) for claim in claims]
+            leases = await queue.claim(connection, chosen, now, self.policy.lease_s)
+        return [self._start_attempt(lease) for lease in leases]
 
-    async def _choose(self, now: float, room: int) -> list[str]:
-        """Ids of deliveries that no webhook's or tenant's share of the slots forbids."""
-        webhooks = Counter(claim.webhook for claim in self._open.values())
-        tenants = Counter(claim.event.tenant for claim in self._open.values())
+    async def _choose(self, now: float, free: int) -> list[str]:
+        """Ids of deliveries within the slots of their webhook and tenant."""
+        webhooks = Counter(lease.webhook for lease in self._open.values())
+        tenants = Counter(lease.event.tenant for lease in self._open.values())
         full = [id_ for id_, count in webhooks.items() if count >= self.policy.webhook_slots]
         async with self._database.read() as connection:
             due = await queue.find_due(
@@ -148,38 +150,38 @@ class WebhookDeliveryWorker:
                 limit=4 * self.policy.slots,
                 full=full,
             )
-        return [one.id for one in due if self._admits(one, webhooks, tenants)][:room]
+        return [delivery.id for delivery in due if self._admits(delivery, webhooks, tenants)][:free]
 
-    def _admits(self, one: DueDelivery, webhooks: Counter[str], tenants: Counter[str]) -> bool:
-        if webhooks[one.webhook] >= self.policy.webhook_slots:
+    def _admits(self, delivery: DueDelivery, webhooks: Counter[str], tenants: Counter[str]) -> bool:
+        if webhooks[delivery.webhook] >= self.policy.webhook_slots:
             return False
-        if tenants[one.tenant] >= self.policy.tenant_slots:
+        if tenants[delivery.tenant] >= self.policy.tenant_slots:
             return False
-        webhooks[one.webhook] += 1
-        tenants[one.tenant] += 1
+        webhooks[delivery.webhook] += 1
+        tenants[delivery.tenant] += 1
         return True
 
-    def _try(self, claim: DeliveryLease) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._deliver(claim), name=f"deliver-{claim.id}")
-        self._open[task] = claim
-        task.add_done_callback(self._make_room)
+    def _start_attempt(self, lease: DeliveryLease) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._deliver(lease), name=f"deliver-{lease.id}")
+        self._open[task] = lease
+        task.add_done_callback(self._on_done)
         return task
 
-    def _make_room(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             self._open.pop(task, None)
         self._woken.set()
 
-    async def _deliver(self, claim: DeliveryLease) -> None:
-        """A try whose record is lost is made again when its lease ends."""
+    async def _deliver(self, lease: DeliveryLease) -> None:
+        """An attempt whose record is lost is repeated when the lease expires."""
         try:
-            if self._clock.wall() - claim.event.at > self.policy.age_s:
+            if self._clock.wall() - lease.event.at > self.policy.age_s:
                 attempt = DeliveryAttempt(False, None, "not delivered in time", 0.0)
             else:
-                attempt = await self._send(claim.webhook, claim.url, claim.secret, claim.event)
-            await self._record(claim, attempt)
+                attempt = await self._send(lease.webhook, lease.url, lease.secret, lease.event)
+            await self._record(lease, attempt)
         except (Problem, SQLAlchemyError):
-            log.warning("a delivery could not be recorded: %s", claim.id, exc_info=True)
+            log.warning("a delivery could not be recorded: %s", lease.id, exc_info=True)
 
     async def _send(self, webhook: str, url: str, sealed: bytes, event: Event) -> DeliveryAttempt:
         try:
@@ -188,53 +190,62 @@ class WebhookDeliveryWorker:
             return DeliveryAttempt(False, None, UNREADABLE, 0.0)
         return await self._sender.send(url, keys, event)
 
-    async def _record(self, claim: DeliveryLease, attempt: DeliveryAttempt) -> None:
-        now, tried = self._clock.wall(), claim.attempts + 1
+    async def _record(self, lease: DeliveryLease, attempt: DeliveryAttempt) -> None:
+        now, attempts = self._clock.wall(), lease.attempts + 1
         error = attempt.error or ""
-        last = tried >= self.policy.attempts or now - claim.event.at > self.policy.age_s
+        last = attempts >= self.policy.attempts or now - lease.event.at > self.policy.age_s
         async with self._database.begin() as connection:
             if attempt.delivered:
-                await queue.record_delivered(connection, claim)
+                await queue.record_delivered(connection, lease)
             elif attempt.gone or last:
-                await self._record_end(connection, claim, attempt)
+                await self._record_end(connection, lease, attempt)
             else:
-                retry_at = now + self.policy.backoff_s(tried, self._random)
-                await queue.record_retry(connection, claim, error, retry_at)
+                retry_at = now + self.policy.backoff_s(attempts, self._random)
+                await queue.record_retry(connection, lease, error, retry_at)
 
     async def _record_end(
-        self, connection: AsyncConnection, claim: DeliveryLease, attempt: DeliveryAttempt
+        self, connection: AsyncConnection, lease: DeliveryLease, attempt: DeliveryAttempt
     ) -> None:
-        """A webhook that took nothing for as long as this event was tried is disabled."""
+        """A webhook that accepted nothing since this event's first attempt is disabled."""
         error = attempt.error or ""
-        await queue.lock_webhook(connection, claim)
-        ended = await queue.record_failed(connection, claim, error)
-        if ended and (attempt.gone or not await queue.succeeded_since(connection, claim)):
-            await queue.disable(connection, self._clock, claim, error)
+        await queue.lock_webhook(connection, lease)
+        ended = await queue.record_failed(connection, lease, error)
+        if ended and (attempt.gone or not await queue.succeeded_since(connection, lease)):
+            await queue.disable(connection, self._clock, lease, error)
 
-    async def _give_back(self, claims: list[DeliveryLease]) -> None:
-        if not claims:
+    async def _release(self, leases: list[DeliveryLease]) -> None:
+        if not leases:
             return
         try:
             async with self._database.begin() as connection:
-                await queue.release(connection, claims)
+                await queue.release(connection, leases)
         except (Problem, SQLAlchemyError):
-            log.warning("claims are left to run out", exc_info=True)
+            log.warning("leases are left to expire", exc_info=True)
 
-    async def _keep_house(self) -> None:
-        if self._clock.monotonic() < self._house_due:
+    async def _do_housekeeping(self) -> None:
+        if self._clock.monotonic() < self._housekeeping_due:
             return
-        self._house_due = self._clock.monotonic() + self.policy.house_s
+        self._housekeeping_due = self._clock.monotonic() + self.policy.housekeeping_s
         async with self._database.begin() as connection:
             await announce_expiring(connection, self._clock)
         await self.prune()
 
 
-async def _ended(tasks: list[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
-    """Wait CLOSE_S for tasks, cancel the rest; returns those that were cancelled."""
-    if not tasks:
-        return []
-    _, slow = await asyncio.wait(tasks, timeout=CLOSE_S)
-    for task in slow:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return [task for task in slow if task.cancelled()]
+async def announce_expiring(connection: AsyncConnection, clock: Clock) -> None:
+    """Publish `key.expiring` once for each key of any tenant, a week before it expires.
+
+    A rotated key is left out: its owner knows when its grace period ends.
+    """
+    now = clock.wall()
+    keys = await connection.execute(
+        select(api_keys.c.id, api_keys.c.tenant, api_keys.c.expires).where(
+            api_keys.c.expires > now,
+            api_keys.c.expires <= now + EXPIRY_NOTICE_S,
+            api_keys.c.revoked.is_(None),
+            api_keys.c.replaced_by.is_(None),
+        )
+    )
+    for key in keys.all():
+        payload = {"id": key.id, "expires": key.expires}
+        once = f"{key.id}|{key.expires}"
+        await publish(connection, clock, key.tenant, EventKind.KEY_EXPIRING, payload, once=once)

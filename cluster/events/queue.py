@@ -1,13 +1,14 @@
 """The delivery queue: rows in `deliveries`, claimed under leases by any number of processes.
 
-Flows in: a transaction and an instant. Flows out: claims that nobody else holds until their lease
-ends, and the record of how each ended. A claim's lease is also its fence: who comes back after it
-was taken over changes nothing. Serves every tenant, so it reads across tenants; what it writes
-names the tenant. Sends nothing.
+Flows in: a transaction and a time. Flows out: leases that no other process holds until they expire,
+and the record of each delivery's end. The end of a lease is also its fence: a worker that comes
+back after its lease was taken over changes nothing. Reads are across tenants; every write names the
+tenant. Sends nothing.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
@@ -20,11 +21,40 @@ from cluster.runtime.clock import Clock
 from cluster.storage.tables import deliveries, events, webhooks
 
 MAX_ERROR = 300
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """All times in seconds.
+
+    Attempts come after 10 s, 1 min, 6 min, 36 min, 3.6 h, 10 h and 10 h: eight over about a day.
+    """
+
+    attempts: int = 8
+    first_s: float = 10.0
+    factor: float = 6.0
+    longest_s: float = 10 * HOUR_S
+    jitter: float = 0.2  # of the pause, either way
+    age_s: float = 36 * HOUR_S  # an older event fails without an attempt
+    attempt_s: float = 10.0  # one attempt, from name resolution to the response
+    lease_s: float = 60.0  # longer than an attempt plus the difference of clocks
+    slots: int = 64  # concurrent attempts of this process
+    tenant_slots: int = 8
+    webhook_slots: int = 2
+    poll_s: float = 1.0
+    housekeeping_s: float = HOUR_S  # between prunings and checks for expiring keys
+    retention_s: float = 35 * 24 * HOUR_S  # of events and deliveries; over a month: `once`
+
+    def backoff_s(self, attempt: int, random: Random) -> float:
+        """Seconds to wait after attempt number `attempt` (from 1) failed."""
+        pause = min(self.first_s * self.factor ** (attempt - 1), self.longest_s)
+        return pause * random.uniform(1 - self.jitter, 1 + self.jitter)
 
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    """A delivery that waits to be claimed."""
+    """A delivery that can be claimed."""
 
     id: str
     webhook: str
@@ -33,7 +63,7 @@ class DueDelivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLease:
-    """A delivery that is ours until `until` (Unix seconds). `attempts` were made before."""
+    """A delivery leased until `until` (Unix seconds), after `attempts` attempts."""
 
     id: str
     webhook: str
@@ -52,7 +82,7 @@ async def find_due(
     limit: int,
     full: Collection[str] = (),
 ) -> list[DueDelivery]:
-    """What is due, webhooks in turn, so that one's backlog hides no other; none of `full`."""
+    """Due deliveries, webhooks in turn, so that one's backlog hides no other; none of `full`."""
     turn = func.row_number().over(
         partition_by=deliveries.c.webhook, order_by=(deliveries.c.next, deliveries.c.id)
     )
@@ -68,103 +98,105 @@ async def find_due(
         .where(_is_due(now), webhooks.c.status == "active", webhooks.c.id.not_in(list(full)))
         .subquery()
     )
-    found = await connection.execute(
+    rows = await connection.execute(
         select(waiting.c.id, waiting.c.webhook, waiting.c.tenant)
         .where(waiting.c.turn <= per_webhook)
         .order_by(waiting.c.turn, waiting.c.next)
         .limit(limit)
     )
-    return [DueDelivery(row.id, row.webhook, row.tenant) for row in found]
+    return [DueDelivery(row.id, row.webhook, row.tenant) for row in rows]
 
 
 async def claim(
     connection: AsyncConnection, ids: Sequence[str], now: float, lease_s: float
 ) -> list[DeliveryLease]:
-    """Those of `ids` that nobody else claimed meanwhile; they are the caller's for `lease_s`."""
-    held = (
+    """Lease those of `ids` that no other process has claimed, for `lease_s`."""
+    unclaimed = (
         select(deliveries.c.id)
         .where(deliveries.c.id.in_(list(ids)), _is_due(now))
         .with_for_update(skip_locked=True)
     )
-    ours = list((await connection.execute(held)).scalars())
+    claimed = list((await connection.execute(unclaimed)).scalars())
     until = now + lease_s
     await connection.execute(
-        update(deliveries).where(deliveries.c.id.in_(ours)).values(locked=until)
+        update(deliveries).where(deliveries.c.id.in_(claimed)).values(locked=until)
     )
-    return await _claimed(connection, ours, until)
+    return await _leases(connection, claimed, until)
 
 
-async def record_delivered(connection: AsyncConnection, done: DeliveryLease) -> None:
-    await _end(connection, done, {"status": "delivered", "last_error": None})
+async def record_delivered(connection: AsyncConnection, lease: DeliveryLease) -> None:
+    await _end(connection, lease, {"status": "delivered", "last_error": None})
 
 
-async def record_failed(connection: AsyncConnection, done: DeliveryLease, error: str) -> bool:
-    """No further try. Whether the claim was still ours to end."""
-    return await _end(connection, done, {"status": "failed", "last_error": error[:MAX_ERROR]})
+async def record_failed(connection: AsyncConnection, lease: DeliveryLease, error: str) -> bool:
+    """No further attempt. Whether the lease was still valid."""
+    return await _end(connection, lease, {"status": "failed", "last_error": error[:MAX_ERROR]})
 
 
 async def record_retry(
-    connection: AsyncConnection, done: DeliveryLease, error: str, at: float
+    connection: AsyncConnection, lease: DeliveryLease, error: str, at: float
 ) -> None:
     """Due again at `at` (Unix seconds)."""
-    await _end(connection, done, {"next": at, "last_error": error[:MAX_ERROR]})
+    await _end(connection, lease, {"next": at, "last_error": error[:MAX_ERROR]})
 
 
-async def release(connection: AsyncConnection, claims: Sequence[DeliveryLease]) -> None:
-    """Give claims back untried."""
-    for given in claims:
-        await connection.execute(update(deliveries).where(_is_ours(given)).values(locked=None))
+async def release(connection: AsyncConnection, leases: Sequence[DeliveryLease]) -> None:
+    """Release deliveries without an attempt."""
+    for lease in leases:
+        await connection.execute(update(deliveries).where(_is_held(lease)).values(locked=None))
 
 
-async def lock_webhook(connection: AsyncConnection, done: DeliveryLease) -> None:
-    """Before ending deliveries that may disable it: who locks in one order never deadlocks."""
-    mine = (webhooks.c.tenant == done.event.tenant, webhooks.c.id == done.webhook)
-    await connection.execute(select(webhooks.c.id).where(*mine).with_for_update(key_share=True))
+async def lock_webhook(connection: AsyncConnection, lease: DeliveryLease) -> None:
+    """Before ending deliveries that may disable it: one locking order avoids deadlocks."""
+    query = select(webhooks.c.id).where(
+        webhooks.c.tenant == lease.event.tenant, webhooks.c.id == lease.webhook
+    )
+    await connection.execute(query.with_for_update(key_share=True))
 
 
-async def succeeded_since(connection: AsyncConnection, done: DeliveryLease) -> bool:
-    """Whether the webhook took any event that happened at or after this one."""
-    found = await connection.execute(
+async def succeeded_since(connection: AsyncConnection, lease: DeliveryLease) -> bool:
+    """Whether the webhook accepted any event of the time of this one or later."""
+    rows = await connection.execute(
         select(deliveries.c.id)
         .join(events, events.c.id == deliveries.c.event)
         .where(
-            deliveries.c.tenant == done.event.tenant,
-            deliveries.c.webhook == done.webhook,
+            deliveries.c.tenant == lease.event.tenant,
+            deliveries.c.webhook == lease.webhook,
             deliveries.c.status == "delivered",
-            events.c.at >= done.event.at,
+            events.c.at >= lease.event.at,
         )
         .limit(1)
     )
-    return found.first() is not None
+    return rows.first() is not None
 
 
 async def disable(
-    connection: AsyncConnection, clock: Clock, done: DeliveryLease, reason: str
+    connection: AsyncConnection, clock: Clock, lease: DeliveryLease, reason: str
 ) -> None:
-    """Stop sending to the webhook, give up what is pending, and tell the tenant's others."""
-    tenant = done.event.tenant
-    turned = await connection.execute(
+    """Disable the webhook, fail its pending deliveries, and notify the tenant's other webhooks."""
+    tenant = lease.event.tenant
+    disabled = await connection.execute(
         update(webhooks)
         .where(
             webhooks.c.tenant == tenant,
-            webhooks.c.id == done.webhook,
+            webhooks.c.id == lease.webhook,
             webhooks.c.status == "active",
         )
         .values(status="disabled", updated=clock.wall())
         .returning(webhooks.c.id)
     )
-    if turned.first() is not None:
-        await fail_pending_deliveries(connection, tenant, done.webhook, "the webhook was disabled")
-        said = {"id": done.webhook, "reason": reason}
-        await publish(connection, clock, tenant, EventKind.WEBHOOK_DISABLED, said)
+    if disabled.first() is not None:
+        await fail_pending_deliveries(connection, tenant, lease.webhook, "the webhook was disabled")
+        payload = {"id": lease.webhook, "reason": reason}
+        await publish(connection, clock, tenant, EventKind.WEBHOOK_DISABLED, payload)
 
 
 async def prune(connection: AsyncConnection, before: float, limit: int = 1_000) -> int:
-    """Forget events older than `before` that nothing waits for; returns how many."""
-    waited_for = exists().where(deliveries.c.event == events.c.id, deliveries.c.status == "pending")
-    old = select(events.c.id).where(events.c.at < before, ~waited_for).limit(limit)
-    gone = await connection.execute(delete(events).where(events.c.id.in_(old)))
-    return gone.rowcount
+    """Delete events older than `before` without pending deliveries; returns how many."""
+    is_pending = exists().where(deliveries.c.event == events.c.id, deliveries.c.status == "pending")
+    old = select(events.c.id).where(events.c.at < before, ~is_pending).limit(limit)
+    deleted = await connection.execute(delete(events).where(events.c.id.in_(old)))
+    return deleted.rowcount
 
 
 def _is_due(now: float) -> ColumnElement[bool]:
@@ -175,25 +207,25 @@ def _is_due(now: float) -> ColumnElement[bool]:
     )
 
 
-def _is_ours(held: DeliveryLease) -> ColumnElement[bool]:
+def _is_held(lease: DeliveryLease) -> ColumnElement[bool]:
     return and_(
-        deliveries.c.tenant == held.event.tenant,
-        deliveries.c.id == held.id,
+        deliveries.c.tenant == lease.event.tenant,
+        deliveries.c.id == lease.id,
         deliveries.c.status == "pending",
-        deliveries.c.locked == held.until,
+        deliveries.c.locked == lease.until,
     )
 
 
-async def _end(connection: AsyncConnection, done: DeliveryLease, values: dict[str, Any]) -> bool:
-    after = {"attempts": done.attempts + 1, "locked": None, **values}
-    ended = await connection.execute(update(deliveries).where(_is_ours(done)).values(after))
+async def _end(connection: AsyncConnection, lease: DeliveryLease, values: dict[str, Any]) -> bool:
+    row = {"attempts": lease.attempts + 1, "locked": None, **values}
+    ended = await connection.execute(update(deliveries).where(_is_held(lease)).values(row))
     return ended.rowcount == 1
 
 
-async def _claimed(
+async def _leases(
     connection: AsyncConnection, ids: Sequence[str], until: float
 ) -> list[DeliveryLease]:
-    found = await connection.execute(
+    rows = await connection.execute(
         select(
             deliveries.c.id,
             deliveries.c.attempts,
@@ -216,5 +248,5 @@ async def _claimed(
             until,
             Event(*(getattr(row, f"event_{name}") for name in Event.__slots__)),
         )
-        for row in found
+        for row in rows
     ]

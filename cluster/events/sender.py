@@ -1,7 +1,7 @@
-"""One try at one delivery: an event goes out as a signed POST, and an `DeliveryAttempt` comes back.
+"""One attempt of one delivery: sends an event as a signed POST, returns a `DeliveryAttempt`.
 
-Whatever a receiver does (slow, huge, redirecting, gone) costs at most the time limit and no
-memory: of its answer only the status is read. Knows no tables and no retries.
+A receiver that is slow, huge, redirecting or gone costs at most the time limit and no memory: only
+the status of its response is read. Knows no tables and no retries.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from cluster.net.ssrf import UnsafeUrl
 from cluster.net.transport import PinnedTransport, guarded_client
 from cluster.runtime.clock import Clock
 
-GONE = 410  # the receiver wants no more, ever
+GONE = 410  # the receiver wants no further events
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempt:
-    """`status` is the answer's, None where none came; `error` is for the webhook's owner."""
+    """`status` is the response's, None where none came; `error` is for the webhook's owner."""
 
     delivered: bool
     status: int | None
@@ -39,13 +39,13 @@ class Sender:
     """Posts events through the guarded transport."""
 
     def __init__(self, transport: PinnedTransport, clock: Clock, limit_s: float) -> None:
-        """`limit_s` bounds a whole try in seconds."""
+        """`limit_s` bounds a whole attempt in seconds."""
         self._client = guarded_client(transport, limit_s)
         self._clock = clock
         self._limit_s = limit_s
 
     async def send(self, url: str, keys: Sequence[bytes], event: Event) -> DeliveryAttempt:
-        """Post once. Failures come back, they are not raised."""
+        """Post once. Failures are returned, not raised."""
         began = self._clock.monotonic()
         status, error = await self._post(url, keys, event)
         took_s = self._clock.monotonic() - began
@@ -63,9 +63,9 @@ class Sender:
         try:
             async with (
                 asyncio.timeout(self._limit_s),
-                self._client.stream("POST", url, content=content, headers=headers) as answer,
+                self._client.stream("POST", url, content=content, headers=headers) as response,
             ):
-                return answer.status_code, _refusal(answer.status_code)
+                return response.status_code, _refusal(response.status_code)
         except UnsafeUrl as unsafe:
             return None, unsafe.detail
         except (TimeoutError, httpx.TimeoutException):
@@ -75,14 +75,14 @@ class Sender:
 
 
 def encode_event(event: Event) -> bytes:
-    """The same bytes for every try of the event."""
-    said = {
+    """The same bytes for every attempt of the event."""
+    payload = {
         "type": event.kind,
         "timestamp": datetime.fromtimestamp(event.at, UTC).isoformat().replace("+00:00", "Z"),
         "tenant": event.tenant,
         "data": dict(event.data),
     }
-    return json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _refusal(status: int) -> str | None:

@@ -1,9 +1,9 @@
 """Invalidations in the relational store: every SQL statement about them.
 
 Functions take the caller's connection first and never commit. Each invalidation gets the next
-number of the list of changes, whose lock makes the order of numbers the order of commits; the
-highest number in the table never falls, and a row is only ever replaced by one that touches at
-least as much and has at least its number. So who has seen one number has heeded all below it.
+number of the list of changes, whose lock makes the order of numbers the order of commits. The
+highest number in the table never falls, and a row is only replaced by one that matches at least as
+much and has at least its number. So a reader that has seen a number has seen all below it.
 """
 
 from dataclasses import asdict
@@ -25,12 +25,12 @@ from cluster.storage.locks import Lock, advisory_lock
 from cluster.storage.tables import cache_invalidations as table
 from cluster.tenants.repository import record_change
 
-MAX_NAMES = 1_000  # tags and models of a tenant; above, all that is the tenant's is invalidated
+MAX_NAMES = 1_000  # tags and models of a tenant; above, the whole tenant is invalidated
 MAX_PREFIXES = 100  # of a tenant
 
 
 class TooManyPrefixes(Conflict):
-    """A tenant has as many prefixes as it may; `limit` is how many."""
+    """A tenant has invalidated as many prefixes as allowed; `limit` is how many."""
 
     slug, title = "too-many-prefixes", "Too many prefixes are invalidated"
 
@@ -48,13 +48,13 @@ async def add(
 ) -> Invalidation:
     """Invalidate `target` of `tenant`, which may be EVERYBODY.
 
-    The row that it becomes may be wider than what was asked for; see MAX_NAMES. Raises
-    InvalidRequest or TooManyPrefixes.
+    The row may match more than the target; see MAX_NAMES. Raises InvalidRequest or
+    TooManyPrefixes.
     """
     check_target(tenant, target)
     seq = await record_change(connection, clock, "cache", tenant)
     await connection.execute(delete(table).where(_covered(tenant, target)))
-    wider = await _with_room(connection, tenant, target)
+    wider = await _widen_target(connection, tenant, target)
     if wider is not target:
         await connection.execute(delete(table).where(_covered(tenant, wider)))
     row = Invalidation(tenant, wider.kind, wider.name, seq, clock.wall())
@@ -69,22 +69,22 @@ async def since(connection: AsyncConnection, seq: int) -> list[Invalidation]:
 
 
 async def prune(connection: AsyncConnection, before: float) -> int:
-    """Replace rows that were made before this instant (Unix seconds), and all with lower numbers,
-    by one that touches everything. Returns how many rows there are less.
+    """Replace rows older than this (Unix seconds), and all with lower numbers, by one that matches
+    everything. Returns how many rows there are less.
     """
     await advisory_lock(connection, Lock.CHANGES)
     old = select(table).where(table.c.at < before).order_by(table.c.seq.desc()).limit(1)
     newest = (await connection.execute(old)).first()
     if newest is None:
         return 0
-    gone = await connection.execute(delete(table).where(table.c.seq <= newest.seq))
+    deleted = await connection.execute(delete(table).where(table.c.seq <= newest.seq))
     row = Invalidation(EVERYBODY, ALL.kind, ALL.name, newest.seq, newest.at)
     await connection.execute(insert(table).values(**asdict(row)))
-    return gone.rowcount - 1
+    return deleted.rowcount - 1
 
 
 def _covered(tenant: str, target: Target) -> ColumnElement[bool]:
-    """Rows that touch nothing but what `target` touches."""
+    """Rows that match nothing beyond `target`."""
     mine = table.c.tenant == tenant
     match target.kind:
         case "all":
@@ -97,8 +97,8 @@ def _covered(tenant: str, target: Target) -> ColumnElement[bool]:
     return and_(mine, table.c.kind == target.kind, table.c.name == target.name)
 
 
-async def _with_room(connection: AsyncConnection, tenant: str, target: Target) -> Target:
-    """`target`, or the wider one that it becomes because there are too many."""
+async def _widen_target(connection: AsyncConnection, tenant: str, target: Target) -> Target:
+    """`target`, or the whole tenant if it has too many names already."""
     if target.kind == "prefix" and await _count(connection, tenant, "prefix") >= MAX_PREFIXES:
         raise TooManyPrefixes
     named = target.kind in ("tag", "model")

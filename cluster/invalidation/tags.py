@@ -1,7 +1,7 @@
-"""Tags: a tenant's own words for what its cached answers are about, and what may be one.
+"""Cache tags: a tenant's own names for its cached responses, by which they can be invalidated.
 
-Flows in: a name, or the header `Mobula-Cache-Tags: a,b`. Flows out: the same, checked, or
-InvalidRequest that names the field and the limit. Knows no cache.
+In: a name, or the header `Mobula-Cache-Tags: a,b`. Out: the validated names, or InvalidRequest with
+the field and the limit. Knows no cache.
 """
 
 import re
@@ -31,9 +31,9 @@ def parse_tags(header: str) -> tuple[str, ...]:
     """
     if not header.strip():
         return ()
-    named = [tag.strip(" \t") for tag in header.split(",", MAX_TAGS)]
-    if len(named) > MAX_TAGS:
+    tags = [tag.strip(" \t") for tag in header.split(",", MAX_TAGS)]
+    if len(tags) > MAX_TAGS:
         raise InvalidRequest(
             f"{HEADER}: names at most {MAX_TAGS} tags.", param=HEADER, limit=MAX_TAGS
         )
-    return tuple(dict.fromkeys(check_tag(tag, HEADER) for tag in named))
+    return tuple(dict.fromkeys(check_tag(tag, HEADER) for tag in tags))

@@ -1,10 +1,10 @@
-"""What an invalidation is aimed at, and the numbered row that it becomes.
+"""The target of an invalidation, and its numbered row.
 
-all      every answer of every tenant
-tenant   every answer of one tenant
-model    what one model answered, to one tenant or (EVERYBODY) to all
-tag      what a tenant tagged with the name
-prefix   what a tenant tagged with anything that starts with the name
+all      every entry of every tenant
+tenant   every entry of one tenant
+model    the entries of one model, of one tenant or (EVERYBODY) of all
+tag      the entries that a tenant gave this tag
+prefix   the entries that a tenant gave a tag with this prefix
 """
 
 import re
@@ -33,7 +33,7 @@ ALL, TENANT = Target("all"), Target("tenant")
 
 @dataclass(frozen=True, slots=True)
 class Invalidation:
-    """What touches it is worth nothing unless it was computed `as_of` this `seq` or later.
+    """Invalidates the entries that it matches, unless they were computed `as_of` `seq` or later.
 
     `seq` rises in the order of commits. `tenant` may be EVERYBODY; `at` is Unix seconds.
     """
@@ -46,12 +46,12 @@ class Invalidation:
 
 
 def target_all(tenant: str) -> Target:
-    """All that `tenant`, or EVERYBODY, has."""
+    """The target for everything of `tenant`, or of EVERYBODY."""
     return ALL if tenant == EVERYBODY else TENANT
 
 
 def check_target(tenant: str, target: Target) -> None:
-    """Raises InvalidRequest for a name that none can have, or that EVERYBODY has not."""
+    """Raises InvalidRequest for an impossible name, or one that needs a tenant."""
     match target.kind:
         case "tag" | "prefix":
             check_tag(target.name, target.kind)

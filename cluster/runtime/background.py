@@ -8,7 +8,7 @@ other requests wait for the call (ray/serve/_private/replica.py, `_on_request_ca
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -64,6 +64,19 @@ async def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait((task,))
         raise
+
+
+async def end_tasks(
+    tasks: Collection[asyncio.Task[None]], timeout_s: float
+) -> list[asyncio.Task[None]]:
+    """Wait `timeout_s` for tasks, cancel the others; returns those that were cancelled."""
+    if not tasks:
+        return []
+    _, slow = await asyncio.wait(tasks, timeout=timeout_s)
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [task for task in slow if task.cancelled()]
 
 
 async def _undo(task: asyncio.Task[T], release: Callable[[T], Awaitable[object]]) -> None:

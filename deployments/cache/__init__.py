@@ -1,1 +1,1 @@
-"""Answers that were computed once, kept in tiers, and given again to the tenant they are of."""
+"""The response cache: computed once, stored in tiers, served again to the same tenant."""

@@ -1,6 +1,6 @@
 """The rules of the response cache: what is looked up, what is stored, for how long, what is served.
 
-Never looked up or stored:
+Never looked up or stored (`ResponseCache` decides that before any tier is asked):
 1. What the caller asked not to be stored (`Cache-Control: no-store`).
 2. A sampled response: temperature above 0, more than one candidate token (top_k is not 1) and no
    seed. Exception: the request, or its tenant's plan, accepts any one response.
@@ -35,8 +35,8 @@ from cluster.runtime.problems import InvalidRequest, Problem
 from deployments.cache.codec import encode
 from deployments.cache.lookup import Lookup
 from deployments.cache.tiers.memory import MemoryTier
-from deployments.contracts.cache import Directives, Entry, Ttls
-from deployments.contracts.generation import Completion, GenerateRequest
+from deployments.contracts.cache import Entry, Ttls
+from deployments.contracts.generation import Completion
 
 REFUSAL_S: Final = 2.0
 
@@ -65,20 +65,6 @@ class InvalidationSource(Protocol):
     def current_until(self) -> float:
         """Until then (monotonic seconds) `generations` may be relied on."""
         ...
-
-
-def bypass_reason(
-    request: GenerateRequest, directives: Directives, sampled_by_plan: bool
-) -> str | None:
-    """None if the response may be looked up and stored; else the reason, a token for Cache-Status.
-
-    `sampled_by_plan`: the tenant's plan allows sampled responses to be cached.
-    """
-    if directives.no_store:
-        return "no-store"
-    sampling = request.sampling
-    sampled = sampling.temperature > 0 and sampling.top_k != 1 and sampling.seed is None
-    return "sampled" if sampled and not (directives.sampled or sampled_by_plan) else None
 
 
 def is_cacheable(completion: Completion) -> bool:

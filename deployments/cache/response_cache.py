@@ -21,10 +21,10 @@ from deployments.cache.codec import AesGcmCodec, decode
 from deployments.cache.keys import answer_key, semantic_context_key
 from deployments.cache.lookup import NO_OBSERVER, CacheContext, Lookup
 from deployments.cache.metrics import CacheMetrics
-from deployments.cache.policy import EntryPolicy, NegativeCache, State, bypass_reason
+from deployments.cache.policy import EntryPolicy, NegativeCache, State
 from deployments.cache.semantic.semantic_lookup import SemanticLookup, SemanticMatch
 from deployments.cache.single_flight.single_flight import SingleFlight
-from deployments.contracts.cache import CacheOutcome, Entry
+from deployments.contracts.cache import CacheOutcome, Directives, Entry
 from deployments.contracts.generation import Chunk, Completion, GenerateRequest, TextGenerator
 
 _encryptor_of = lru_cache(maxsize=10_000)(AesGcmCodec)  # by secret
@@ -263,6 +263,20 @@ class ResponseCache:
         return replace(
             lookup, request=request, streaming=False, fallback=None, match=None, flight=None
         )
+
+
+def bypass_reason(
+    request: GenerateRequest, directives: Directives, sampled_by_plan: bool
+) -> str | None:
+    """None if the response may be looked up and stored; else the reason, a token for Cache-Status.
+
+    `sampled_by_plan`: the tenant's plan allows sampled responses to be cached.
+    """
+    if directives.no_store:
+        return "no-store"
+    sampling = request.sampling
+    sampled = sampling.temperature > 0 and sampling.top_k != 1 and sampling.seed is None
+    return "sampled" if sampled and not (directives.sampled or sampled_by_plan) else None
 
 
 async def _replay(completion: Completion) -> AsyncGenerator[Chunk, None]:

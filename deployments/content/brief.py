@@ -1,4 +1,4 @@
-"""The brief: everything one caption or post request asks for, as one frozen value.
+"""The brief: the requirements of one caption or post, as one frozen value.
 
 In: fields from a route, a handle call or a job. Out: a `Brief` that prompts, clean-up and scoring
 share.
@@ -13,9 +13,9 @@ Kind = Literal["caption", "post"]
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What to write; `draft` set means: rewrite this text (the topic may then be empty).
+    """The text to write; `draft` set means: rewrite this text (the topic may then be empty).
 
-    `hashtags` is the exact number wanted (0 means none). `emoji` and `call_to_action` say whether
+    `hashtags` is the exact number (0 means none). `emoji` and `call_to_action` say whether
     the text has them.
     """
 

@@ -1,8 +1,8 @@
-"""Clean-up: what a model wrote in, a text that can be posted out.
+"""Clean-up: a model's output in, a text that can be posted out.
 
 Order matters: wrappers (fences, quotes, markdown, control tokens) go first, then emoji, then
-hashtags, then the cut to the platform's limit, since each step can uncover what the next one looks
-for. Nothing here knows which model wrote the text.
+hashtags, then the cut to the platform's limit, since each step can uncover matches of the next
+one. Independent of the model that wrote the text.
 """
 
 from bisect import bisect_left
@@ -43,21 +43,21 @@ class CleanedText:
 
 
 def clean(brief: Brief, raw: str) -> CleanedText:
-    """Turn model output into a text that keeps to the brief and to the platform's limits."""
+    """Turn model output into a text within the brief and the platform's limits."""
     site = platform(brief.platform)
-    text = _unwrapped(raw)
+    text = _unwrap(raw)
     if not brief.emoji:
         text = without_emoji(text)
-    wanted = min(brief.hashtags, site.max_hashtags)
-    body, inside, closing = _sorted_tags(text.strip(), wanted)
-    closing += _topic_tags(brief, [*inside, *closing], wanted - len(inside) - len(closing))
+    count = min(brief.hashtags, site.max_hashtags)
+    body, inside, closing = _split_tags(text.strip(), count)
+    closing += _topic_tags(brief, [*inside, *closing], count - len(inside) - len(closing))
     gap = " " if brief.platform in _INLINE_PLATFORMS or not body else "\n\n"
-    while closing and len(_closing(gap, closing)) > site.max_chars // 2:
+    while closing and len(_format_closing(gap, closing)) > site.max_chars // 2:
         closing.pop()
-    tail = _closing(gap, closing)
+    tail = _format_closing(gap, closing)
     short = truncate(body, site.max_chars - len(tail)).rstrip()
-    whole = (short + tail).strip()
-    return CleanedText(whole, short, (*extract_hashtags(short), *closing), short != body)
+    full = (short + tail).strip()
+    return CleanedText(full, short, (*extract_hashtags(short), *closing), short != body)
 
 
 def extract_hashtags(text: str) -> list[str]:
@@ -65,48 +65,48 @@ def extract_hashtags(text: str) -> list[str]:
     return [match.group(1) for match in _TAG.finditer(text)]
 
 
-def _closing(gap: str, tags: list[str]) -> str:
+def _format_closing(gap: str, tags: list[str]) -> str:
     return gap + " ".join(f"#{tag}" for tag in tags) if tags else ""
 
 
-def _unwrapped(raw: str) -> str:
+def _unwrap(raw: str) -> str:
     text = regex.sub(r"<\|[^|<>\n]{0,40}\|>", "", raw).replace("\r\n", "\n").replace("\r", "\n")
     text = "".join(char for char in text if char in "\n\t" or _is_text(char))
     text = regex.sub(r"^```\w*\s*\n?|\n?```\s*$", "", text.strip()).strip()
     text = _LABEL.sub("", _PREAMBLE.sub("", text))
-    text = _without_emphasis(text)
+    text = _remove_emphasis(text)
     text = regex.sub(r"(?m)^#{1,6}[ \t]+", "", text)
-    text = _unquoted(text.strip())
+    text = _unquote(text.strip())
     return str(regex.sub(r"\n{3,}", "\n\n", text)).strip()
 
 
 def _is_text(char: str) -> bool:
-    """Neither a control character nor what stands for bytes that a model broke off."""
+    """Neither a control character nor the replacement of an incomplete character."""
     return ord(char) >= 32 and not 127 <= ord(char) < 160 and char != "\N{REPLACEMENT CHARACTER}"
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     close = _QUOTES.get(text[:1])
     if close and len(text) > 1 and text.endswith(close) and close not in text[1:-1]:
         return text[1:-1].strip()
     return text
 
 
-def _sorted_tags(text: str, wanted: int) -> tuple[str, list[str], list[str]]:
-    """Split off the closing hashtags; keep the first `wanted` different ones, those inside the body
+def _split_tags(text: str, count: int) -> tuple[str, list[str], list[str]]:
+    """Split off the closing hashtags; keep the first `count` different ones, those inside the body
     counted first.
     """
-    text, closing = _without_tail(text)
+    text, closing = _split_closing_tags(text)
     inside: list[str] = []
-    text = _TAG.sub(lambda match: _kept(match.group(1), inside, wanted), text.rstrip())
+    text = _TAG.sub(lambda match: _filter_tag(match.group(1), inside, count), text.rstrip())
     known = {tag.casefold() for tag in inside}
     different = list(
         {tag.casefold(): tag for tag in reversed(closing) if tag.casefold() not in known}.values()
     )[::-1]
-    return text, inside, different[: max(0, wanted - len(inside))]
+    return text, inside, different[: max(0, count - len(inside))]
 
 
-def _without_tail(text: str) -> tuple[str, list[str]]:
+def _split_closing_tags(text: str) -> tuple[str, list[str]]:
     """`text` without the hashtags that it ends with, and these (without "#") in order."""
     closing: list[str] = []
     end = len(text)
@@ -119,49 +119,49 @@ def _without_tail(text: str) -> tuple[str, list[str]]:
     return text[:end], closing[::-1]
 
 
-def _without_emphasis(text: str) -> str:
+def _remove_emphasis(text: str) -> str:
     """`text` without Markdown's `**` and `__` around words of a line."""
-    return "\n".join(map(_line_without_emphasis, text.split("\n")))
+    return "\n".join(map(_remove_line_emphasis, text.split("\n")))
 
 
-def _line_without_emphasis(line: str) -> str:
+def _remove_line_emphasis(line: str) -> str:
     """A line without Markdown's `**` and `__` around words.
 
     Each opening mark is paired with the next closing one of its kind, found by bisection: patterns
-    that look for it anew from every opening mark take quadratic time.
+    that search from every opening mark take quadratic time.
     """
     if "**" not in line and "__" not in line:
         return line
     ends = {
-        mark: [found.start() for found in closing.finditer(line, overlapped=True)]
+        mark: [match.start() for match in closing.finditer(line, overlapped=True)]
         for mark, closing in _CLOSING.items()
     }
-    kept, at = [], 0
+    output, position = [], 0
     for opening in _OPENING.finditer(line, overlapped=True):
         start, closings = opening.start(), ends[opening[1]]
         index = bisect_left(closings, start + 3)  # the mark, and one character at least
-        if start >= at and index < len(closings):
-            kept += [line[at:start], line[start + 2 : closings[index]]]
-            at = closings[index] + 2
-    return "".join([*kept, line[at:]])
+        if start >= position and index < len(closings):
+            output += [line[position:start], line[start + 2 : closings[index]]]
+            position = closings[index] + 2
+    return "".join([*output, line[position:]])
 
 
-def _kept(tag: str, inside: list[str], wanted: int) -> str:
-    if len(inside) >= wanted or tag.casefold() in {other.casefold() for other in inside}:
+def _filter_tag(tag: str, inside: list[str], count: int) -> str:
+    if len(inside) >= count or tag.casefold() in {other.casefold() for other in inside}:
         return tag
     inside.append(tag)
     return f"#{tag}"
 
 
-def _topic_tags(brief: Brief, have: list[str], missing: int) -> list[str]:
-    """Make up to `missing` hashtags of the brief's own words, where the model gave too few."""
+def _topic_tags(brief: Brief, existing: list[str], missing: int) -> list[str]:
+    """Up to `missing` hashtags of the brief's own words, where the model wrote too few."""
     phrases = [
         brief.topic,
         *brief.keywords,
         *(word for word in _WORD.findall(brief.topic) if len(word) > 3),
     ]
-    seen = {tag.casefold() for tag in have}
-    made: list[str] = []
+    known = {tag.casefold() for tag in existing}
+    tags: list[str] = []
     for phrase in phrases:
         tag = "".join(word[:1].upper() + word[1:] for word in _WORD.findall(phrase))
         plain = (
@@ -169,7 +169,7 @@ def _topic_tags(brief: Brief, have: list[str], missing: int) -> list[str]:
             and extract_hashtags(f"#{tag}") == [tag]
             and len(clusters(tag)) <= 30
         )
-        if len(made) < missing and plain and tag.casefold() not in seen:
-            seen.add(tag.casefold())
-            made.append(tag)
-    return made
+        if len(tags) < missing and plain and tag.casefold() not in known:
+            known.add(tag.casefold())
+            tags.append(tag)
+    return tags

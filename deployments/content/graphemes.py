@@ -1,6 +1,4 @@
-"""Graphemes: where a text may be cut, and which of its visible characters are emoji (Unicode UAX
-#29 and UTS #51).
-"""
+"""Graphemes: where a text may be cut, and its emoji (Unicode UAX #29 and UTS #51)."""
 
 import regex
 
@@ -18,8 +16,8 @@ _GAP = regex.compile(r"\s+")
 
 def clusters(text: str) -> list[str]:
     """Return the extended grapheme clusters of `text`."""
-    found: list[str] = _CLUSTER.findall(text)
-    return found
+    graphemes: list[str] = _CLUSTER.findall(text)
+    return graphemes
 
 
 def emoji_in(text: str) -> list[str]:
@@ -29,28 +27,28 @@ def emoji_in(text: str) -> list[str]:
 
 def without_emoji(text: str) -> str:
     """Return `text` without emoji, and without the gaps they leave."""
-    kept = "".join(cluster for cluster in clusters(text) if not _EMOJI.search(cluster))
-    kept = regex.sub(r"(?<![ \t])[ \t]++(?=[.,!?;:\n]|$)", "", kept)
-    return str(regex.sub(r"[ \t]{2,}", " ", kept))
+    output = "".join(cluster for cluster in clusters(text) if not _EMOJI.search(cluster))
+    output = regex.sub(r"(?<![ \t])[ \t]++(?=[.,!?;:\n]|$)", "", output)
+    return str(regex.sub(r"[ \t]{2,}", " ", output))
 
 
 def truncate(text: str, limit: int) -> str:
-    """Return the longest good beginning of `text` within `limit` code points.
+    """Return the longest suitable prefix of `text` within `limit` code points.
 
     It ends at a sentence end if that keeps at least a third of the room, else between words, and
-    only in a text without gaps between graphemes; a hashtag is kept whole or left out.
+    only in a text without gaps between graphemes; a hashtag is never cut.
     """
     if len(text) <= limit:
         return text
-    text = text[: limit + 1]  # one more tells whether a grapheme goes on behind the limit
-    whole = _boundaries(text, limit)
-    ends = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() in whole]
+    text = text[: limit + 1]  # one more shows whether a grapheme continues after the limit
+    boundaries = _boundaries(text, limit)
+    ends = [match.end() for match in _SENTENCE_END.finditer(text) if match.end() in boundaries]
     if ends and ends[-1] * 3 >= limit:
         return text[: ends[-1]].rstrip()
-    gaps = [match.start() for match in _GAP.finditer(text) if match.start() in whole]
+    gaps = [match.start() for match in _GAP.finditer(text) if match.start() in boundaries]
     if gaps and gaps[-1]:
         return text[: gaps[-1]].rstrip()
-    size = max(whole)
+    size = max(boundaries)
     tag = text.rfind("#", 0, size)
     return text[:tag] if tag >= 0 else text[:size]
 

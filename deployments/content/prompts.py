@@ -34,12 +34,12 @@ def single_line(text: str) -> str:
 
 
 def caption_messages(brief: Brief) -> list[ChatMessage]:
-    """Return the chat that asks for one caption."""
+    """Return the chat for one caption."""
     return _messages(brief, "caption")
 
 
 def post_messages(brief: Brief) -> list[ChatMessage]:
-    """Return the chat that asks for one post of several paragraphs, or for a rewritten draft."""
+    """Return the chat for one post of several paragraphs, or for a rewritten draft."""
     return _messages(brief, "post")
 
 
@@ -79,16 +79,16 @@ def _manner(brief: Brief) -> str:
 
 
 def _extras(brief: Brief) -> str:
-    wanted, unwanted = [], []
+    required, excluded = [], []
     if brief.hashtags:
-        wanted.append(f"{brief.hashtags} hashtag" + ("s" if brief.hashtags > 1 else ""))
+        required.append(f"{brief.hashtags} hashtag" + ("s" if brief.hashtags > 1 else ""))
     else:
-        unwanted.append("hashtags")
-    (wanted if brief.emoji else unwanted).append("emoji")
+        excluded.append("hashtags")
+    (required if brief.emoji else excluded).append("emoji")
     if brief.call_to_action:
-        wanted.append("a call to action")
-    include = f"Include {_series(wanted, 'and')}." if wanted else ""
-    leave = f"Do not use {_series(unwanted, 'or')}." if unwanted else ""
+        required.append("a call to action")
+    include = f"Include {_series(required, 'and')}." if required else ""
+    leave = f"Do not use {_series(excluded, 'or')}." if excluded else ""
     return f"{include} {leave}".strip()
 
 

@@ -1,5 +1,5 @@
-"""Registry: which model serves content. In: a provider's name, or None. Out: the model id and its
-Generator.
+"""The models that write content. In: a provider's name, or None. Out: the model id and its
+TextGenerator.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from deployments.contracts.generation import TextGenerator
 
 
 class ProviderRegistry:
-    """The generators that may write content, by model id, with other names for them.
+    """The generators that may write content, by model id, with aliases.
 
     `names` maps a provider's name ("fast", "house style") to a model id; ids are names of their
     own.

@@ -1,5 +1,5 @@
-"""Results: what the pipelines give back, whole or as a stream of events. Frozen, so that they cross
-processes.
+"""Requests and results of the pipelines, complete or as a stream of events. Frozen, so that they
+cross processes.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from deployments.contracts.generation import FinishReason, TokenUsage
 
 @dataclass(frozen=True, slots=True)
 class ContentRequest:
-    """One item of work: who asks, for what, from which model.
+    """One item of work: the caller, the brief, the model.
 
     Variant i (from 0) is generated with seed `seed + i`, or with the model's own randomness where
     `seed` is None.
@@ -42,8 +42,8 @@ class Subscore:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One finished text. `index` is its place of generation; `score` 0..1 is the weighted sum of
-    `subscores`; `model` wrote it (empty: the one asked).
+    """One finished text. `index` is its position of generation; `score` 0..1 is the weighted sum of
+    `subscores`; `model` wrote it (empty: the requested one).
     """
 
     index: int
@@ -68,8 +68,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class CaptionSet:
-    """The variants of one order, best first; `duplicates` are the indexes left out as near-copies
-    of a better one. `model` wrote the best.
+    """The variants of one request, best first; `duplicates` are the indexes of omitted
+    near-duplicates of a better one. `model` wrote the best.
     """
 
     kind: str
@@ -83,7 +83,7 @@ class CaptionSet:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The first event: how many variants are on their way, and from which model."""
+    """The first event: the number of variants in progress, and their model."""
 
     variants: int
     model: str
@@ -115,7 +115,7 @@ class VariantFailed:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The last event: the whole result, ranked."""
+    """The last event: the complete result, ranked."""
 
     result: CaptionSet
 
@@ -125,7 +125,7 @@ Event = Started | Delta | VariantDone | VariantFailed | Completed
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """One order of a batch: exactly one of `result` and `problem` is set."""
+    """One request of a batch: exactly one of `result` and `problem` is set."""
 
     index: int
     result: CaptionSet | None = None

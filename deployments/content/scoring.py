@@ -1,12 +1,12 @@
-"""Scoring: a brief and a finished text in, transparent sub-scores out. Deterministic, no model, no
-state.
+"""Scoring and ranking: a brief and a finished text in, transparent sub-scores out; variants in,
+best first and without near-duplicates out. Deterministic, no model, no state.
 
 Each aspect gives a value between 0 and 1 and a sentence that says why. The total is their weighted
 mean; weights depend on the platform. It ranks variants of one brief and says nothing about how a
 text will perform.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import regex
 
@@ -14,7 +14,7 @@ from deployments.content.brief import Brief
 from deployments.content.cleanup import CleanedText
 from deployments.content.graphemes import emoji_in
 from deployments.content.platforms import platform
-from deployments.content.results import Subscore
+from deployments.content.results import Subscore, Variant
 
 _WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)?")
 _SENTENCE = regex.compile(r"[^.!?…。！？\n]+")
@@ -54,22 +54,26 @@ WEIGHTS: dict[str, dict[str, int]] = {
     "youtube": {**_EVEN, "topic": 5, "length": 3},
 }
 
-Judgement = tuple[float, str]
+NEAR_DUPLICATE = 0.8
+Aspect = tuple[float, str]  # a value, and the reason
 
 
 def score(brief: Brief, finished: CleanedText) -> tuple[float, tuple[Subscore, ...]]:
     """Return the total (0..1, four digits) and the sub-scores in a fixed order."""
     weights = WEIGHTS.get(brief.platform, _EVEN)
-    whole = sum(weights.values())
+    total_weight = sum(weights.values())
     parts = []
-    for name, judge in _JUDGES.items():
-        value, reason = judge(brief, finished)
+    for name, assess in _ASPECTS.items():
+        value, reason = assess(brief, finished)
         parts.append(
             Subscore(
-                name, round(min(1.0, max(0.0, value)), 4), round(weights[name] / whole, 4), reason
+                name,
+                round(min(1.0, max(0.0, value)), 4),
+                round(weights[name] / total_weight, 4),
+                reason,
             )
         )
-    total = sum(part.value * weights[part.name] for part in parts) / whole
+    total = sum(part.value * weights[part.name] for part in parts) / total_weight
     return round(total, 4), tuple(parts)
 
 
@@ -78,17 +82,17 @@ def words(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(text)]
 
 
-def _topic(brief: Brief, finished: CleanedText) -> Judgement:
-    asked = " ".join([brief.topic or brief.draft or "", *brief.keywords])
-    wanted = list(dict.fromkeys(word for word in words(asked) if word not in _STOP))
-    have = set(words(finished.text))
-    missing = [word for word in wanted if word not in have]
+def _topic(brief: Brief, finished: CleanedText) -> Aspect:
+    source = " ".join([brief.topic or brief.draft or "", *brief.keywords])
+    required = list(dict.fromkeys(word for word in words(source) if word not in _STOP))
+    present = set(words(finished.text))
+    missing = [word for word in required if word not in present]
     if not missing:
         return 1.0, "Every word of the topic and the keywords is there."
-    return 1 - len(missing) / len(wanted), f"Missing: {', '.join(missing[:5])}."
+    return 1 - len(missing) / len(required), f"Missing: {', '.join(missing[:5])}."
 
 
-def _length(brief: Brief, finished: CleanedText) -> Judgement:
+def _length(brief: Brief, finished: CleanedText) -> Aspect:
     low, high = _LENGTHS[brief.kind][brief.length]
     high = min(high, platform(brief.platform).max_chars)
     size = len(finished.body)
@@ -98,27 +102,27 @@ def _length(brief: Brief, finished: CleanedText) -> Judgement:
     return value, f"{size} characters; {brief.length} is {low} to {high}."
 
 
-def _readability(brief: Brief, finished: CleanedText) -> Judgement:
+def _readability(brief: Brief, finished: CleanedText) -> Aspect:
     """Flesch's reading ease (1948), syllables estimated by groups of vowels: 80 and more is full
     marks, 10 is none.
     """
-    found = words(finished.body)
-    if not found:
+    sequence = words(finished.body)
+    if not sequence:
         return 0.0, "There are no words."
     sentences = max(1, sum(1 for part in _SENTENCE.findall(finished.body) if _WORD.search(part)))
-    syllables = sum(max(1, len(_VOWELS.findall(word))) for word in found)
-    ease = 206.835 - 1.015 * len(found) / sentences - 84.6 * syllables / len(found)
+    syllables = sum(max(1, len(_VOWELS.findall(word))) for word in sequence)
+    ease = 206.835 - 1.015 * len(sequence) / sentences - 84.6 * syllables / len(sequence)
     return (
         ease - 10
-    ) / 70, f"Reading ease {ease:.0f}, {len(found) / sentences:.0f} words a sentence."
+    ) / 70, f"Reading ease {ease:.0f}, {len(sequence) / sentences:.0f} words a sentence."
 
 
-def _hashtags(brief: Brief, finished: CleanedText) -> Judgement:
+def _hashtags(brief: Brief, finished: CleanedText) -> Aspect:
     count, wanted = len(finished.hashtags), brief.hashtags
     return 1 - abs(count - wanted) / max(1, wanted, count), f"{count} of {wanted} hashtags."
 
 
-def _call(brief: Brief, finished: CleanedText) -> Judgement:
+def _call(brief: Brief, finished: CleanedText) -> Aspect:
     match = _CALL.search(finished.body)
     if brief.call_to_action:
         return (
@@ -127,37 +131,37 @@ def _call(brief: Brief, finished: CleanedText) -> Judgement:
             else (0.0, "There is no call to action.")
         )
     return (
-        (0.8, "A call to action nobody asked for.")
+        (0.8, "A call to action, which was not requested.")
         if match
-        else (1.0, "No call to action, as asked.")
+        else (1.0, "No call to action, as requested.")
     )
 
 
-def _emoji(brief: Brief, finished: CleanedText) -> Judgement:
+def _emoji(brief: Brief, finished: CleanedText) -> Aspect:
     count = len(emoji_in(finished.text))
     if not brief.emoji:
-        return (0.0 if count else 1.0), f"{count} emoji, none asked for."
+        return (0.0 if count else 1.0), f"{count} emoji, none requested."
     if not count:
-        return 0.0, "Emoji were asked for, there are none."
+        return 0.0, "Emoji were requested, and there are none."
     most = max(3, len(words(finished.body)) // 8)
     return min(1.0, most / count), f"{count} emoji, up to {most} read well."
 
 
-def _hook(brief: Brief, finished: CleanedText) -> Judgement:
+def _hook(brief: Brief, finished: CleanedText) -> Aspect:
     first = next(iter(_SENTENCE.findall(finished.body)), "")
     count = len(words(first))
     value = 0.7 if count <= 12 else max(0.2, 0.7 - (count - 12) * 0.05)
-    lively = [name for name, there in (
+    elements = [name for name, is_present in (
         ("a question", "?" in finished.body[: len(first) + 1]),
         ("a number", bool(regex.search(r"\p{N}", first))),
         ("the reader", bool(regex.search(r"\b(?:you|your|we|our|let's)\b", first, regex.I))),
-    ) if there]  # fmt: skip
-    return value + 0.3 * bool(lively), f"Opens with {count} words" + (
-        f" and {', '.join(lively)}." if lively else "."
+    ) if is_present]  # fmt: skip
+    return value + 0.3 * bool(elements), f"Opens with {count} words" + (
+        f" and {', '.join(elements)}." if elements else "."
     )
 
 
-def _platform(brief: Brief, finished: CleanedText) -> Judgement:
+def _platform(brief: Brief, finished: CleanedText) -> Aspect:
     site = platform(brief.platform)
     low, high = site.ideal_chars
     size, value, notes = len(finished.text), 1.0, []
@@ -176,7 +180,32 @@ def _platform(brief: Brief, finished: CleanedText) -> Judgement:
     return value, ("; ".join(notes) or f"Fits {site.label}") + "."
 
 
-_JUDGES: dict[str, Callable[[Brief, CleanedText], Judgement]] = {
+_ASPECTS: dict[str, Callable[[Brief, CleanedText], Aspect]] = {
     "topic": _topic, "length": _length, "readability": _readability, "hashtags": _hashtags,
     "call to action": _call, "emoji": _emoji, "hook": _hook, "platform": _platform,
 }  # fmt: skip
+
+
+def rank(variants: Iterable[Variant]) -> tuple[tuple[Variant, ...], tuple[int, ...]]:
+    """Return the variants by falling score (ties by index), and the indexes of those too similar to
+    a better one.
+    """
+    ranked: list[Variant] = []
+    duplicates: list[int] = []
+    for variant in sorted(variants, key=lambda v: (-v.score, v.index)):
+        if any(similarity(variant.body, other.body) >= NEAR_DUPLICATE for other in ranked):
+            duplicates.append(variant.index)
+        else:
+            ranked.append(variant)
+    return tuple(ranked), tuple(sorted(duplicates))
+
+
+def similarity(first: str, second: str) -> float:
+    """Return the Jaccard index (0..1) of the word pairs of two texts; equal texts give 1."""
+    left, right = _word_pairs(first), _word_pairs(second)
+    return len(left & right) / len(left | right) if left | right else 1.0
+
+
+def _word_pairs(text: str) -> set[tuple[str, ...]]:
+    sequence = words(text)
+    return set(zip(sequence, sequence[1:], strict=False)) or {tuple(sequence)}

@@ -1,4 +1,4 @@
-"""Caption styles and tones: the names a request may ask for, and how a prompt phrases each.
+"""Caption styles and tones: the names that a request may use, and the phrase of each in prompts.
 
 In: a name from a request or a new entry from a host application. Out: the frozen entry, in
 registration order. Both registries are open: `register_style` and `register_tone` add an entry

@@ -1,4 +1,4 @@
-"""Variants: one order in; its variants, generated concurrently, cleaned, scored and ranked, out.
+"""Variants: one request in; its variants, generated concurrently, cleaned, scored and ranked, out.
 
 `stream` is the whole pipeline as events, `collect` the same without previews. A variant that fails
 with a Problem leaves the others alone; only when all fail is the first problem raised. Closing the
@@ -13,7 +13,6 @@ from cluster.runtime.problems import Problem
 from deployments.content.brief import Brief
 from deployments.content.cleanup import clean
 from deployments.content.prompts import PROMPT_VERSION, messages
-from deployments.content.ranking import rank
 from deployments.content.results import (
     CaptionSet,
     Completed,
@@ -26,7 +25,7 @@ from deployments.content.results import (
     VariantDone,
     VariantFailed,
 )
-from deployments.content.scoring import score
+from deployments.content.scoring import rank, score
 from deployments.content.validation import check_brief, check_variants
 from deployments.contracts.generation import (
     FinishReason,
@@ -43,57 +42,57 @@ _TOKENS = {
 }
 
 
-def build_requests(order: ContentRequest) -> list[GenerateRequest]:
-    """Return one request for each variant; raises InvalidRequest for an order that cannot be
-    served.
+def build_requests(request: ContentRequest) -> list[GenerateRequest]:
+    """Return one model request for each variant; raises InvalidRequest for a content request that
+    cannot be served.
     """
-    check_variants(order.variants)
-    check_brief(order.brief)
-    chat = tuple(Message(turn["role"], turn["content"]) for turn in messages(order.brief))
+    check_variants(request.variants)
+    check_brief(request.brief)
+    chat = tuple(Message(turn["role"], turn["content"]) for turn in messages(request.brief))
     return [
         GenerateRequest(
-            request_id=f"{order.request_id}-{index}",
-            caller=order.caller,
-            model=order.model,
+            request_id=f"{request.request_id}-{index}",
+            caller=request.caller,
+            model=request.model,
             messages=chat,
-            sampling=_sampling(order, index),
-            timeout_s=order.timeout_s,
-            priority=order.priority,
+            sampling=_sampling(request, index),
+            timeout_s=request.timeout_s,
+            priority=request.priority,
         )
-        for index in range(order.variants)
+        for index in range(request.variants)
     ]
 
 
-async def collect(generator: TextGenerator, order: ContentRequest) -> CaptionSet:
-    """Run the order to its end. Raises the first variant's Problem if every variant fails."""
-    asked = build_requests(order)
+async def collect(generator: TextGenerator, request: ContentRequest) -> CaptionSet:
+    """Run the request to its end. Raises the first variant's Problem if every variant fails."""
+    requests = build_requests(request)
     tasks = [
-        asyncio.create_task(_whole(generator, order.brief, index, one))
-        for index, one in enumerate(asked)
+        asyncio.create_task(_generate(generator, request.brief, index, item))
+        for index, item in enumerate(requests)
     ]
     try:
         done = await asyncio.gather(*tasks)
     finally:
-        await _stopped(tasks)
-    return _result(order, done)
+        await _cancel(tasks)
+    return _result(request, done)
 
 
-async def stream(generator: TextGenerator, order: ContentRequest) -> AsyncGenerator[Event, None]:
+async def stream(generator: TextGenerator, request: ContentRequest) -> AsyncGenerator[Event, None]:
     """Yield Started, then Delta, VariantDone and VariantFailed as variants progress side by side,
     then Completed.
 
     Raises InvalidRequest before the first event, and the first variant's Problem in place of
     Completed if every variant fails.
     """
-    asked = build_requests(order)
+    requests = build_requests(request)
     queue: asyncio.Queue[Delta | Variant | Failure] = asyncio.Queue(maxsize=64)
     tasks = [
-        asyncio.create_task(_pieces(generator, order.brief, index, one, queue))
-        for index, one in enumerate(asked)
+        asyncio.create_task(_stream(generator, request.brief, index, item, queue))
+        for index, item in enumerate(requests)
     ]
     done: list[Variant | Failure] = []
     try:
-        yield Started(order.variants, order.model)
+        yield Started(request.variants, request.model)
         while len(done) < len(tasks):
             item = await _next(queue, tasks)
             if isinstance(item, Delta):
@@ -106,17 +105,19 @@ async def stream(generator: TextGenerator, order: ContentRequest) -> AsyncGenera
                 else VariantFailed(item.index, item.problem)
             )
     finally:
-        await _stopped(tasks)
-    yield Completed(_result(order, done))
+        await _cancel(tasks)
+    yield Completed(_result(request, done))
 
 
-def _sampling(order: ContentRequest, index: int) -> Sampling:
-    seed = None if order.seed is None else order.seed + index
-    limit = _TOKENS[order.brief.kind][order.brief.length] + 8 * order.brief.hashtags
-    return Sampling(max_tokens=limit, temperature=order.temperature, top_p=order.top_p, seed=seed)
+def _sampling(request: ContentRequest, index: int) -> Sampling:
+    seed = None if request.seed is None else request.seed + index
+    limit = _TOKENS[request.brief.kind][request.brief.length] + 8 * request.brief.hashtags
+    return Sampling(
+        max_tokens=limit, temperature=request.temperature, top_p=request.top_p, seed=seed
+    )
 
 
-async def _whole(
+async def _generate(
     generator: TextGenerator, brief: Brief, index: int, request: GenerateRequest
 ) -> Variant | Failure:
     try:
@@ -125,11 +126,11 @@ async def _whole(
         return Failure(index, problem)
     choice = completion.choices[0]
     text, reason = choice.text, choice.finish_reason
-    other = "" if completion.model == request.model else completion.model
-    return _variant(brief, index, text, reason, completion.usage, other)
+    model = "" if completion.model == request.model else completion.model
+    return _variant(brief, index, text, reason, completion.usage, model)
 
 
-async def _pieces(
+async def _stream(
     generator: TextGenerator,
     brief: Brief,
     index: int,
@@ -156,7 +157,7 @@ async def _pieces(
 async def _next(
     queue: "asyncio.Queue[Delta | Variant | Failure]", tasks: list[asyncio.Task[None]]
 ) -> Delta | Variant | Failure:
-    """Wait for the next item, or raise what a task died of (a bug: problems arrive as items)."""
+    """Wait for the next item, or raise a task's error (a bug: problems arrive as items)."""
     if not queue.empty():
         return queue.get_nowait()
     getter = asyncio.ensure_future(queue.get())
@@ -172,7 +173,7 @@ async def _next(
         getter.cancel()
 
 
-async def _stopped(
+async def _cancel(
     tasks: "list[asyncio.Task[None]] | list[asyncio.Task[Variant | Failure]]",
 ) -> None:
     for task in tasks:
@@ -199,14 +200,16 @@ def _variant(
     )
 
 
-def _result(order: ContentRequest, done: list[Variant | Failure]) -> CaptionSet:
+def _result(request: ContentRequest, done: list[Variant | Failure]) -> CaptionSet:
     failures = tuple(
-        sorted((one for one in done if isinstance(one, Failure)), key=lambda one: one.index)
+        sorted((item for item in done if isinstance(item, Failure)), key=lambda item: item.index)
     )
     if len(failures) == len(done):
         raise failures[0].problem
-    good = [one for one in done if isinstance(one, Variant)]
-    best, copies = rank(good)
-    usage = sum((one.usage for one in good), TokenUsage())
-    model = best[0].model or order.model
-    return CaptionSet(order.brief.kind, model, PROMPT_VERSION, best, copies, failures, usage)
+    succeeded = [item for item in done if isinstance(item, Variant)]
+    ranked, duplicates = rank(succeeded)
+    usage = sum((variant.usage for variant in succeeded), TokenUsage())
+    model = ranked[0].model or request.model
+    return CaptionSet(
+        request.brief.kind, model, PROMPT_VERSION, ranked, duplicates, failures, usage
+    )

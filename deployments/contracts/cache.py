@@ -1,9 +1,9 @@
-"""Answers as the cache's stages hand them on: what is kept, where, and for how long.
+"""Values and Protocols of the response cache that cross a stage: entries, tiers, outcomes.
 
-An answer is kept under a 32-byte key, an HMAC under its tenant's secret, so nobody finds another
-tenant's answer by asking for it. Every ingress replica keeps `Entry`s in memory (L1). Shared (L2)
-and lasting (L3) tiers keep the same as sealed bytes, which only the tenant's secret opens: a tier
-never knows what it holds, and what was changed in it does not open.
+An entry's key is a 32-byte HMAC under its tenant's secret, so no tenant finds another's entry.
+Every ingress replica has `Entry`s in memory (L1). The shared tier (L2) and the object store (L3)
+have the same as encrypted bytes, which only the tenant's secret decrypts: a tier does not know what
+it stores, and a value that was changed in it does not decrypt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,8 @@ KEY_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Ttls:
-    """Seconds after `created` up to which an answer is fresh (`soft`), may be served while it is
-    computed anew (`hard`), and may be served because computing fails (`error`); soft <= hard <=
-    error.
+    """Seconds after `created` up to which an entry is fresh (`soft`), may be served while it is
+    refreshed (`hard`), and may be served if computing fails (`error`); soft <= hard <= error.
     """
 
     soft: float
@@ -29,11 +28,11 @@ class Ttls:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One answer. `body` is an encoded Completion (deployments/cache/codec.py).
+    """One cached response. `body` is an encoded Completion (deployments/cache/codec.py).
 
     `as_of` is the number of the last invalidation that was known when computing began: one with a
-    higher number that touches the entry makes it worthless. `created` is Unix seconds, `took_s`
-    how long computing took. `tags` are the tenant's own words for what the answer is about.
+    higher number that matches the entry makes it invalid. `created` is Unix seconds, `took_s` how
+    long computing took. `tags` are the tenant's own names for invalidation.
     """
 
     tenant: str
@@ -51,9 +50,9 @@ class TierUnavailable(Exception):
 
 
 class Tier(Protocol):
-    """Keeps bytes under keys for a while. Every method may raise TierDown.
+    """Stores bytes under keys for a while. Every method may raise TierUnavailable.
 
-    A tier forgets when it likes; what it gives back is exactly what was put, or nothing.
+    A tier may evict at any time; it returns exactly what was put, or nothing.
     """
 
     async def get(self, key: bytes) -> bytes | None: ...
@@ -65,7 +64,7 @@ class Tier(Protocol):
     async def close(self) -> None: ...
 
     def figures(self) -> Mapping[str, int]:
-        """Counts since the start: at least `bytes` and `entries` (held now, -1: unknown),
+        """Counts since the start: at least `bytes` and `entries` (stored now, -1: unknown),
         `evictions`, `errors`."""
         ...
 
@@ -73,9 +72,8 @@ class Tier(Protocol):
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class LeaseAcquired:
-    """The key is missing and the asker shall compute it; `token` proves so, and fences later ones.
-
-    Tokens of one key rise.
+    """The key is missing and this replica shall compute it. `token` is its fencing token; tokens of
+    one key rise.
     """
 
     token: int
@@ -92,10 +90,10 @@ class LeaseHeldElsewhere:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class FollowResult:
-    """What a follower is told: the frames from number `seen` on, and how the flight stands.
+    """A follower's result: the frames from number `seen` on, and the state of the computation.
 
-    `stored`: it ended well, `sealed` is the answer. `gone`: it ended without one (it failed, its
-    replica died, another began), and the follower looks anew.
+    `stored`: it ended well, `sealed` is the entry. `gone`: it ended without one (it failed, its
+    replica died, another began), and the follower looks again.
     """
 
     state: Literal["running", "stored", "gone"]
@@ -104,45 +102,46 @@ class FollowResult:
 
 
 class SharedTier(Tier, Protocol):
-    """A tier of all replicas, which also sees to it that one of them computes a missing answer.
+    """A tier of all replicas, which also lets only one of them compute a missing entry.
 
-    A claim ends by itself `lease_s` after it was made or last renewed by `publish`.
+    A lease ends by itself `lease_s` after it was made or last renewed by `publish`.
     """
 
     async def get_or_lease(
         self, key: bytes, lease_s: float
     ) -> bytes | LeaseAcquired | LeaseHeldElsewhere | None:
-        """The bytes; else a claim, if nobody holds one. With `lease_s` 0 nothing is claimed, and
-        None says that the key is missing and free."""
+        """The bytes; else a lease, if no replica holds one. With `lease_s` 0 no lease is made, and
+        None says that the key is missing and not leased."""
         ...
 
     async def publish(self, key: bytes, token: int, frames: Sequence[bytes], lease_s: float) -> int:
-        """Renew a claim and add frames to its log; returns how many follow it now, or -1 when the
-        claim is lost. Frames need only be published once somebody follows, then all from the first.
+        """Renew a lease and append frames to its log; returns the number of followers, or -1 if
+        the lease is lost. Frames need only be published once there is a follower, then all from
+        the first.
         """
         ...
 
     async def follow(self, key: bytes, token: int, seen: int, wait_s: float) -> FollowResult:
-        """Wait up to `wait_s` for more than `seen` frames, or for the end, of the flight `token`.
-        Asking counts as following for a few seconds."""
+        """Wait up to `wait_s` for more than `seen` frames, or for the end, of the computation
+        `token`. A call counts as following for a few seconds."""
         ...
 
     async def store(self, key: bytes, token: int, sealed: bytes, ttl_s: float) -> bool:
-        """Put the answer and end the claim; False, and nothing is put, when the claim was lost."""
+        """Put the entry and end the lease; False, and nothing is put, if the lease was lost."""
         ...
 
     async def release(self, key: bytes, token: int) -> None:
-        """End a claim without an answer."""
+        """End a lease without an entry."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """What a caller says about the cache (RFC 9111 section 5.2.1, and two fields of our own).
+    """A caller's cache directives (RFC 9111 section 5.2.1, and two fields of our own).
 
-    `no_store`: neither look nor keep. `no_cache`: compute anew, and keep. `max_age_s`: take nothing
-    older. `only_if_cached`: compute nothing. `sampled`: an answer that was drawn at random may be
-    kept, and given again. `tags`: under which it can be invalidated.
+    `no_store`: neither look up nor store. `no_cache`: compute and store. `max_age_s`: no older
+    entry. `only_if_cached`: compute nothing. `sampled`: a sampled response may be stored and served
+    again. `tags`: names for invalidation.
     """
 
     no_store: bool = False
@@ -160,14 +159,13 @@ Forwarded = Literal["bypass", "request", "miss", "stale"]
 
 @dataclass(slots=True)
 class CacheOutcome:
-    """How the cache came by one answer; the ingress tells it in `Cache-Status` (RFC 9211), `Age`.
+    """Where one response came from; sent as `Cache-Status` (RFC 9211) and `Age`.
 
-    `forwarded` is why the model was asked (None: a hit): it may not be kept, the caller wanted it
-    new, it was missing, it was too old. `detail` is the tier of a hit (l1, l2, l3, semantic),
-    with `-stale` where it is being computed anew and `-error` where that failed; of a bypass, why.
-    `age_s` and `ttl_s` (may be negative) are of a hit. `stored`: what was computed is kept.
-    `collapsed`: it was computed for another request, which this one joined. `key` is the name under
-    which the answer is or would be kept, empty for a bypass.
+    `forwarded` is why the model was asked (None: a hit): not cacheable, requested by the caller,
+    missing, too old. `detail` is the tier of a hit (l1, l2, l3, semantic), with `-stale` if it is
+    being refreshed and `-error` if computing failed; of a bypass, the reason. `age_s` and `ttl_s`
+    (may be negative) are of a hit. `stored`: the computed response is stored. `collapsed`: it was
+    computed for another request, which this one joined. `key` is the cache key, empty for a bypass.
     """
 
     forwarded: Forwarded | None = None
@@ -182,8 +180,8 @@ class CacheOutcome:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class TierStats:
-    """What one tier did since its replicas started; `bytes` and `entries` are held now (-1: it
-    cannot tell)."""
+    """One tier's metrics since its replicas started; `bytes` and `entries` are stored now (-1:
+    unknown)."""
 
     hits: int = 0
     misses: int = 0
@@ -196,9 +194,9 @@ class TierStats:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class SemanticStats:
-    """Answers given to requests of the same meaning: `compared` requests met a remembered one,
-    `hits` got its answer, `checks` of those were computed as well, `errors` came out otherwise.
-    `error` is their share, `error_upper` its one-sided 95 % upper bound, `bound` the promise.
+    """Semantic caching: `compared` requests had a remembered neighbour, `hits` got its response,
+    `checks` of those were computed as well, `errors` had another response. `error` is their share,
+    `error_upper` its one-sided 95 % upper bound, `bound` the guarantee.
     """
 
     entries: int
@@ -214,10 +212,10 @@ class SemanticStats:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """What the cache did, summed over `replicas`; a tier that is off is None.
+    """The cache's metrics, summed over `replicas`; a tier that is off is None.
 
-    `errors_covered` is answers that were served because computing failed, `invalidated` those that
-    were found and were worthless by then, `tokens_saved` the tokens of what was served.
+    `errors_covered` counts entries that were served because computing failed, `invalidated` entries
+    that were found but invalid, `tokens_saved` the tokens of cached responses that were served.
     """
 
     replicas: int = 0

@@ -1,6 +1,6 @@
-"""Clips as they cross stages: what is wanted, what was found, how it is cut, and how it came out.
+"""Clips as they cross stages: the order, the candidates, the cut, and the result.
 
-Times are seconds of the source (deployments/contracts/media.py) unless said otherwise.
+Times are seconds of the source (deployments/contracts/media.py) unless stated otherwise.
 """
 
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ ASPECTS: Mapping[AspectName, tuple[int, int]] = {
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipOptions:
-    """What a caller wants. Checked at the edge; ranges are in ingress/schemas/clips.py.
+    """A caller's options. Validated at the edge; ranges are in ingress/schemas/clips.py.
 
     At most `count` clips of `min_s` to `max_s` seconds, from `start` to `end` of the source (None:
-    its end). `captions` is a style's name or "none". `framing`: follow what moves, fit the whole
-    picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` attract.
-    `audio_track` is the number of the sound to use, from 1 in the file's order (None: by rule).
-    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript are said words.
+    its end). `captions` is a style's name or "none". `framing`: follow the subject, fit the whole
+    picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` raise scores.
+    `audio_track` is the number of the audio track, from 1 in the file's order (None: by rule).
+    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript are spoken words.
     """
 
     count: int = 5
@@ -57,8 +57,8 @@ class ClipOptions:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a stretch was chosen: which `signal` stood out from `start` to `end`, and how, in words
-    a reader understands ("loudness 2.9 above the usual", "says 'how to'")."""
+    """The reason for a highlight: the `signal` that stood out from `start` to `end`, and a
+    description for readers ("loudness 2.9 above the usual", "says 'how to'")."""
 
     signal: str
     start: Seconds
@@ -69,9 +69,9 @@ class Evidence:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """A stretch worth a clip. `score` and each of `scores` are 0 to 1, calibrated within its
-    recording; `excerpt` is the beginning of what is said in it. `note` says where the clip is
-    not what was asked for, and why."""
+    """A candidate span for a clip. `score` and each of `scores` are 0 to 1, calibrated within its
+    recording; `excerpt` is the beginning of its transcript. `note` is where and why the
+    clip differs from the order."""
 
     start: Seconds
     end: Seconds
@@ -86,8 +86,8 @@ class Highlight:
 @dataclass(frozen=True, slots=True)
 class CropKeyframe:
     """From `time` on (seconds of the source) the crop's left upper corner moves in a straight line
-    to the next key's; x and y are shares of the source picture in display space. `jump`: it is
-    there at once (a cut), instead of moving there from the key before."""
+    to the next key's; x and y are shares of the source picture in display space. `jump`: a cut to
+    this position instead of a movement from the key before."""
 
     time: Seconds
     x: float
@@ -98,9 +98,9 @@ class CropKeyframe:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How one aspect is cut out of the picture: a crop of `width` x `height` (shares of the source
+    """The crop of one aspect: a crop of `width` x `height` (shares of the source
     picture) that follows `keys`, or, where `fit`, the whole picture over a blurred copy of itself.
-    `fits` are stretches (start, end) within a followed clip in which the whole picture is shown.
+    `fits` are spans (start, end) within a followed clip in which the whole picture is shown.
     """
 
     aspect: AspectName
@@ -116,7 +116,7 @@ class Framing:
 class RenderedCaptions:
     """Captions of one clip for one picture size; times inside are the clip's own, from 0.
 
-    `ass` is burnt in (None: nothing is), `srt` and `vtt` are files for the caller.
+    `ass` is burnt in (None: nothing), `srt` and `vtt` are files for the caller.
     """
 
     ass: str | None
@@ -153,10 +153,10 @@ class ClipPlan:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipReport:
-    """What was measured on a finished file. `av_offset_ms`: how much later sound starts than the
-    picture. `loudness` is LUFS, `true_peak` dBTP. `partial`: the source was damaged or ended early.
-    `black_frames` are counted before captions are drawn. `problems` names each promise that the
-    file does not keep; empty for a good one. `repairs` names what was mended in the sound.
+    """Measurements of a finished file. `av_offset_ms`: the delay of the sound's start to the
+    picture's. `loudness` is LUFS, `true_peak` dBTP. `partial`: the source was damaged or ended
+    early. `black_frames` are counted before captions are drawn. `problems` names each check that
+    the file fails; empty for a good one. `repairs` names repairs of the sound.
     """
 
     frames: int
@@ -176,9 +176,9 @@ class ClipReport:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class RenderFacts:
-    """What only rendering knows of a file: how many frames were `black` before captions (None: not
-    counted), `gaps` (what of sound or picture its source lacks), `repairs` (what was mended), and
-    whether the source's sound is `silent` in the clip's span.
+    """Facts of a file from its rendering: the number of `black` frames before captions (None: not
+    counted), `gaps` (of its source's sound or picture), `repairs`, and whether the source's sound
+    is `silent` in the clip's span.
     """
 
     black: int | None = None
@@ -206,7 +206,7 @@ class RenderedFile:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipMetadata:
-    """Words to publish a clip with, and who wrote them: a model's id, or `template`."""
+    """Texts for the publication of a clip, and their author: a model's id, or `template`."""
 
     title: str
     description: str

@@ -22,8 +22,8 @@ Vectors = NDArray[np.float32]
 class EmbedRequest:
     """One call of an embedding model: 1 or more `texts`, none of them empty.
 
-    `dimensions` asks for shorter vectors; only some models have them. `timeout_s` is what is left
-    of the caller's deadline at the moment of sending.
+    `dimensions` requests shorter vectors; only some models have them. `timeout_s` is the rest of
+    the caller's deadline at the time of sending.
     """
 
     request_id: str
@@ -49,12 +49,12 @@ class Embeddings:
 
 
 class Embedder(Protocol):
-    """Whatever turns texts into vectors: a model in this process, or a handle to one."""
+    """Turns texts into vectors: a model in this process, or a handle to one."""
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Raises Problems: UnknownModel; InvalidRequest, which names the text that is empty or too
         long; UnsupportedParameter for dimensions that the model does not have; Overloaded;
-        ModelFailed; DeadlineExceeded. Cancelling the call takes its texts out of the queue.
+        ModelFailed; DeadlineExceeded. Cancelling the call removes its texts from the queue.
         """
         ...
 

@@ -17,10 +17,10 @@ class TokenRequest:
 
     `stop_ids` end the sequence and are not part of it. Fields as in `generation.Sampling`.
     Tokens that follow a batch within `interval_s` seconds may be held back and come with the next
-    one; infinity asks for one batch at the end.
+    one; infinity requests one batch at the end.
 
-    `on_left` is called once, and soon, where the consumer has left before the end: with what the
-    engine had generated up to then and not yielded (no tokens, if there is nothing). It is not
+    `on_left` is called once, and soon, where the consumer has left before the end: with the
+    tokens that the engine had generated and not yielded (possibly none). It is not
     called for a sequence that ended by a `finish_reason` or a Problem.
     """
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, runtime_checkable
 
-from cluster.runtime.numbers import flush_tiny
+from cluster.runtime.numbers import FLOAT32_TINY
 from cluster.runtime.pickle_compat import version_tolerant
 from cluster.tenants.caller import Caller, Priority
 
@@ -58,7 +58,8 @@ class Sampling:
         if self.top_p < LEAST_TOP_P:
             object.__setattr__(self, "top_p", LEAST_TOP_P)
         for name in ("presence_penalty", "frequency_penalty"):
-            object.__setattr__(self, name, flush_tiny(getattr(self, name)))
+            if -FLOAT32_TINY < getattr(self, name) < FLOAT32_TINY:  # also negative zero
+                object.__setattr__(self, name, 0.0)
 
 
 @version_tolerant
@@ -67,12 +68,12 @@ class GenerateRequest:
     """One call of a text model: a chat (`messages`) or a raw `prompt`, exactly one of them.
 
     `n` choices are generated, choice i with seed `sampling.seed + i` when a seed is given.
-    `timeout_s` is what is left of the caller's deadline at the moment of sending. A computation
-    that several callers may wait for is sent with the longest time that any of them may have;
-    `start_within_s` is then how long those who wait now will go on waiting (None: `timeout_s`), and
-    it is refused where it would not begin within that. `call` names this attempt at it, unlike
-    `request_id`, which clients may choose, in all processes: by it the model is asked what an
-    attempt that was given up has used (`SettleRequest`); empty: it never is.
+    `timeout_s` is the rest of the caller's deadline at the time of sending. A computation
+    that several callers share is sent with the longest timeout that any of them may have;
+    `start_within_s` is then the longest timeout of the current callers (None: `timeout_s`), and it
+    is refused where it would not begin within that. `call` names this attempt at it, unlike
+    `request_id`, which clients may choose, in all processes: by it the model reports
+    the usage of an abandoned attempt (`SettleRequest`); empty: it is never queried.
     """
 
     request_id: str
@@ -110,7 +111,7 @@ class GenerateRequest:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class SettleRequest:
-    """Asks `replica` what the attempt `call`, which nobody waits for any more, has used."""
+    """Asks `replica` for the usage of the abandoned attempt `call`."""
 
     replica: str
     call: str
@@ -151,9 +152,9 @@ class Chunk:
     """A piece of one choice's text. Never splits a UTF-8 character.
 
     `finish_reason` is set on the last chunk of each choice; `usage` on the very last chunk of
-    the stream. `tokens` is how many generated tokens this chunk stands for, `prompt_tokens` those
-    of the prompt, on the stream's first chunk only: what a stream that is given up has cost.
-    `model` is set on a stream's first chunk where another model answers than was asked.
+    the stream. `tokens` is the number of generated tokens of this chunk, `prompt_tokens` those of
+    the prompt, on the stream's first chunk only: the cost of an abandoned stream. `model` is set on
+    a stream's first chunk where another model than the requested one responds.
     """
 
     index: int
@@ -180,7 +181,7 @@ class Choice:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Everything that `GenerateRequest.n` choices gave."""
+    """The `GenerateRequest.n` choices and their usage."""
 
     choices: tuple[Choice, ...]
     usage: TokenUsage
@@ -190,7 +191,7 @@ class Completion:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a loaded model says of itself.
+    """The description of a loaded model.
 
     `context_length` counts prompt and output tokens together; `revision` changes when the
     weights do; `created` is Unix seconds.
@@ -226,7 +227,7 @@ class ModelLoad:
 
 
 class TextGenerator(Protocol):
-    """Whatever turns a request into text: a model in this process, or a handle to one.
+    """Turns a request into text: a model in this process, or a handle to one.
 
     Both methods raise Problems (UnknownModel, PromptTooLong, Overloaded, ModelFailed,
     DeadlineExceeded). Closing the stream, or cancelling the call, stops the work.
@@ -245,16 +246,16 @@ class ModelCall(Protocol):
     def stream(self) -> AsyncGenerator[Chunk, None]: ...
 
     def settlement(self) -> Awaitable[TokenUsage] | None:
-        """What the call has used, once it was given up: its caller has left, or its deadline has
-        passed. None where it did not begin. Take it when the call has ended, and await it in any
-        context; raises a Problem where nobody can say any more.
+        """The usage of the call, once it was abandoned: its caller has left, or its deadline has
+        passed. None where it did not begin. Get it when the call has ended, and await it in any
+        context; raises a Problem where the usage is no longer known.
         """
         ...
 
 
 @runtime_checkable
 class SettlingModel(Protocol):
-    """A model whose calls can be asked, when they were given up, what they have used."""
+    """A model whose calls report their usage after they were abandoned."""
 
     def begin(self, request: GenerateRequest) -> ModelCall: ...
 

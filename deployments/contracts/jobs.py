@@ -1,8 +1,8 @@
 """Long work as it crosses stages: rows with leases and fencing numbers.
 
-A job is accepted once, tried until it ends or its attempts are used up, and ends once. Whoever runs
-it holds a Lease; every write under a lease names its fence, and one with an old fence is refused,
-so a worker that was thought dead can change nothing.
+A job is accepted once, tried until it ends or its attempts are used up, and ends once. Its worker
+holds a JobLease; every write under a lease names its fence, and one with an old fence is refused,
+so a worker that was presumed dead can change nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,14 +21,14 @@ ENDED: frozenset[JobState] = frozenset({"succeeded", "partial", "failed", "cance
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is accepted. `cost` (cost units, >= 1) is what the tenants' shares are counted in,
-    `weight` the tenant's share. `spec` is the handler's own. `subject` is what it is about
-    (a video's id), so that it can be asked for. `keep_s` is how long it is kept once it ended.
+    """A job to accept. Tenants' shares are counted in `cost` (cost units, >= 1); `weight` is the
+    tenant's share. `spec` is the handler's own. `subject` (a video's id) can be searched for.
+    `keep_s` is how long the job is retained after its end.
     """
 
     tenant: str
     kind: str
-    key: str  # who asked: Caller.key_id
+    key: str  # of the creator: Caller.key_id
     spec: Mapping[str, Any]
     subject: str = ""
     cost: int = 1
@@ -41,9 +41,9 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row. `percent` never falls, 0 to 100. `version` rises with every change that a reader can
-    see. Instants are Unix seconds; `expires` is when it is forgotten. `problem` is a problem's
-    slug, title, status and detail, and whether trying again could help (`retryable`).
+    """One row. `percent` never falls, 0 to 100. `version` rises with every visible change.
+    Times are Unix seconds; the job is deleted at `expires`. `problem` is a problem's slug, title,
+    status and detail, and whether another attempt could succeed (`retryable`).
     """
 
     id: str
@@ -73,7 +73,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobOutput:
-    """A piece of a job that is of use by itself, such as one clip: `number` from 1."""
+    """A part of a job that is useful by itself, such as one clip: `number` from 1."""
 
     job: str
     number: int
@@ -84,7 +84,7 @@ class JobOutput:
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """What happened, for those who watch. `seq` rises by 1 within a job, from 1. Kinds: queued,
+    """A change of a job, for event streams. `seq` rises by 1 within a job, from 1. Kinds: queued,
     started, progress, part, retrying, and the end: succeeded, partial, failed, canceled."""
 
     job: str
@@ -110,19 +110,19 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How a job ended well, or partly so. `charge` is entered in the usage ledger in the same
-    transaction, so exactly once."""
+    """The result of a job that succeeded, or partly so. `charge` is entered in the usage ledger in
+    the same transaction, so exactly once."""
 
     state: Literal["succeeded", "partial"]
     data: Mapping[str, Any] = field(default_factory=dict)
     charge: UsageEntry | None = None
 
 
-Also = Callable[[AsyncConnection], Awaitable[None]]
+WriteInTransaction = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class JobContext(Protocol):
-    """What a handler is given: a job, and the way to tell how it stands.
+    """A handler's view of its job, and its way to report progress.
 
     Every method raises LeaseLost when the job is no longer this worker's; the handler lets it
     pass. A handler whose job is cancelled is cancelled as a task (asyncio.CancelledError).
@@ -136,19 +136,25 @@ class JobContext(Protocol):
 
     @property
     def checkpoints(self) -> Mapping[str, Any]:
-        """What earlier attempts and this one have kept, by name."""
+        """The checkpoints of earlier attempts and of this one, by name."""
         ...
 
     async def report(self, stage: str, percent: float) -> None:
         """Cheap to call often: written at most twice a second, or when the stage changes."""
         ...
 
-    async def checkpoint(self, name: str, data: Any, also: Also | None = None) -> None:
-        """Keep JSON `data` for a later attempt; `also` writes in the same transaction."""
+    async def checkpoint(
+        self, name: str, data: Any, also: WriteInTransaction | None = None
+    ) -> None:
+        """Store JSON `data` for a later attempt; `also` writes in the same transaction."""
         ...
 
     async def part(
-        self, number: int, state: PartState, data: Mapping[str, Any], also: Also | None = None
+        self,
+        number: int,
+        state: PartState,
+        data: Mapping[str, Any],
+        also: WriteInTransaction | None = None,
     ) -> None: ...
 
     async def parts(self) -> tuple[JobOutput, ...]: ...

@@ -1,4 +1,4 @@
-"""Recordings as they cross stages: what a file holds, what was heard and seen in it, what was said.
+"""Recordings as they cross stages: tracks, video and audio features, transcripts.
 
 All times are seconds on the source's own timeline: 0 is the container's start time, as ffmpeg's
 `-ss` counts it. All pictures are upright and have square pixels (display space): a phone's portrait
@@ -28,7 +28,7 @@ class VideoTrack:
     """`index` is the stream's number in the file. `width`, `height` are in display space;
     `coded_width`, `coded_height` are as stored. `rotation` is the clockwise turn in degrees (0, 90,
     180, 270) that makes a stored picture upright. `fps` is the average; `frames` is the header's.
-    `end` is when the last picture goes, once analysis has found out.
+    `end` is the end of the last picture, once analysis has measured it.
     """
 
     index: int
@@ -54,8 +54,8 @@ class VideoTrack:
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
     """`index` is the stream's number in the file. `default`, `dub` (a translation) and `comment`
-    (commentary, described pictures, karaoke) are the file's own flags. `silent` is whether nothing
-    was heard in samples of it; None: not looked at.
+    (commentary, described pictures, karaoke) are the file's own flags. `silent` is whether samples
+    of it are silent; None: not analysed.
     """
 
     index: int
@@ -90,8 +90,8 @@ class SubtitleTrack:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What the header says of a file. `video` is never cover art; `duration` may be a lie, which
-    decoding finds out (`MediaFeatures.partial`). `sound` is the index of the audio track that was
+    """The header of a file. `video` is never cover art; `duration` may be wrong, which decoding
+    shows (`MediaFeatures.partial`). `sound` is the index of the audio track that was
     chosen; None leaves it to the rule (deployments/video/probe/tracks.py).
     """
 
@@ -107,7 +107,7 @@ class MediaInfo:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaSource:
-    """A recording in a job's private folder: `path`, what it holds, and the hash of its bytes."""
+    """A recording in a job's private folder: `path`, its tracks, and the hash of its bytes."""
 
     path: Path
     info: MediaInfo
@@ -117,15 +117,15 @@ class MediaSource:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFeatures:
-    """What was seen, a value for each decoded frame, in order of `times` (float64, rising).
+    """Features of the picture, a value for each decoded frame, by `times` (float64, rising).
 
     `luma` is the mean brightness, 0 to 1. `motion` is the mean absolute difference of brightness to
-    the frame before, 0 to 1 (the first: 0). `change` is how unlike the frame before it is, in the
-    measure that finds cuts. `cuts` are the times of first frames of new shots (never the very first
-    frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), say where
-    what the eye would follow is: centre x, centre y, width, height as shares of the picture, and
-    confidence 0 to 1; NaN where nothing stands out. `shown`: when the first picture comes and when
-    the last one goes; None: not known.
+    the frame before, 0 to 1 (the first: 0). `change` is the difference to the frame before in the
+    measure that detects cuts. `cuts` are the times of first frames of new shots (never the very
+    first frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), are
+    the position of the salient subject: centre x, centre y, width, height as shares of the picture,
+    and confidence 0 to 1; NaN where there is none. `shown`: the start of the first picture and the
+    end of the last one; None: unknown.
     """
 
     times: Times
@@ -141,10 +141,10 @@ class VideoFeatures:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioFeatures:
-    """What was heard. Value i of `level` (dBFS, RMS over all channels, -120 for digital silence),
-    `speech` (likelihood 0 to 1) and `novelty` (rise of the spectrum's energy, >= 0) covers
-    `start + i * hop_s` seconds and the hop after. `silences` is of shape (n, 2): start and end of
-    each stretch without sound. `loudness` is integrated (LUFS, EBU R 128), None for silence.
+    """Features of the sound. Value i of `level` (dBFS, RMS over all channels, -120 for digital
+    silence), `speech` (likelihood 0 to 1) and `novelty` (rise of the spectrum's energy, >= 0)
+    covers `start + i * hop_s` seconds and the hop after. `silences` is of shape (n, 2): start and
+    end of each stretch without sound. `loudness` is integrated (LUFS, EBU R 128), None for silence.
     """
 
     start: Seconds
@@ -159,10 +159,10 @@ class AudioFeatures:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class MediaFeatures:
-    """All that one decode of a recording gave. They are the same however it was split for decoding.
+    """The features of one decode of a recording, independent of its splits for decoding.
 
-    `duration` is what could be decoded; `partial` says that this is less than the header promised,
-    or that parts were damaged. `version` names the measures: others are not to be compared.
+    `duration` is the decoded part; `partial`: it is shorter than the header states, or parts were
+    damaged. `version` names the measures: those of other versions are not comparable.
     """
 
     version: int
@@ -175,9 +175,9 @@ class MediaFeatures:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`estimated`: the source gave times for its line only, and these were spread over it.
+    """`estimated`: the source has times for its line only, and these were spread over it.
     `ends_sentence` is set on the last word of each, `ends_cue` on the last word of each line of
-    the source, at which a caption may well end.
+    the source, at which a caption may end.
     """
 
     start: Seconds
@@ -191,11 +191,12 @@ class Word:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What is said, in order, without overlaps. Empty words with `origin` none say `why`.
+    """The spoken words, in order, without overlaps. `why` is the reason of empty words with
+    `origin` none.
 
-    `encoding` is that of the file it was read from, by IANA's name; `notes` say what was wrong
-    with the file and mended or left out; `undrawn_scripts` are those that captions cannot show
-    because no installed font has them, where somebody has looked.
+    `encoding` is that of the source file, by IANA's name; `notes` list faults of the file that were
+    repaired or left out; `undrawn_scripts` are scripts that captions cannot show because no
+    installed font has them, where that was checked.
     """
 
     words: tuple[Word, ...]
@@ -215,7 +216,7 @@ NO_TRANSCRIPT = Transcript(
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """What a recording may be; refusals name the field and its limit."""
+    """The limits of a recording; refusals name the field and its limit."""
 
     max_bytes: int = 8 << 30
     max_duration_s: Seconds = 4 * 3600.0
@@ -228,7 +229,7 @@ class MediaLimits:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Whether this installation can do something, and if not, why."""
+    """Whether this installation has a capability, and if not, the reason."""
 
     available: bool
     detail: str

@@ -29,7 +29,7 @@ class ServeReplica:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class DeploymentState:
-    """`status` is Serve's word (HEALTHY, UPSCALING, ...); `target` is what it is going for."""
+    """`status` is Serve's term (HEALTHY, UPSCALING, ...); `target` is the target number."""
 
     name: str
     status: str
@@ -53,9 +53,9 @@ class ServeSnapshot:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class IngressReport:
-    """What one ingress replica knows by itself: standings by deployment, how calls went by model
-    (deployments/ingress/model_registry.py: Models.resilience), how many model calls are open, and
-    the last that it heard of the controller."""
+    """One ingress replica's own figures: replica statuses by deployment, outcomes of calls by model
+    (deployments/ingress/model_registry.py: Models.resilience), the number of open model calls, and
+    the controller's last snapshot."""
 
     standings: Mapping[str, Sequence[ReplicaStatus]] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -64,15 +64,15 @@ class IngressReport:
 
 
 class DeploymentStatusSource(Protocol):
-    """Whoever can ask Serve (deployments/clients/serve/serve_status.py). Neither raises."""
+    """Queries Serve (deployments/clients/serve/serve_status.py). Neither method raises."""
 
     @property
     def last_status(self) -> ServeSnapshot | None:
-        """The last that the controller has told this process."""
+        """The controller's last snapshot in this process."""
         ...
 
     async def status(self) -> ServeSnapshot | None:
-        """What it says now; None where it does not answer."""
+        """The current snapshot; None where the controller does not answer."""
         ...
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:

@@ -96,9 +96,12 @@ class CacheStack:
 
     def get_by_alias(self, alias: bytes) -> MemoryEntry | None:
         """A fresh entry in memory that was the response to these bytes before."""
-        if self.memory is None or self._clock.monotonic() > self._invalidations.current_until:
+        memory = self.memory
+        if memory is None or alias not in memory.aliases:
             return None
-        cached = self.memory.get_by_alias(alias)
+        if self._clock.monotonic() > self._invalidations.current_until:
+            return None
+        cached = memory.get_by_alias(alias)
         if cached is None or self._policy.state(cached.entry) != "fresh":
             return None
         return cached

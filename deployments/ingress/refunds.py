@@ -17,7 +17,7 @@ from cluster.storage.database import Database
 from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.jobs import Job
-from deployments.jobs.refunds import has_refundable, take_refundable
+from deployments.jobs.completion import has_refundable, take_refundable
 from deployments.video.billing import LEDGER, seconds_of
 from deployments.video.job_spec import CLIPS
 

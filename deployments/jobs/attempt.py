@@ -2,31 +2,40 @@
 
     checkpoints -> handler -> finish | fail | stop (cancelled) | release (closing) | nothing (lost)
 
-Flows in: a lease and a handler. Flows out: one ending, written under the lease. Renewing the lease
-and noticing that the job is cancelled are its worker's.
+Flows in: a lease and a handler. Flows out: one ending, written under the lease. The worker renews
+the lease and notices the cancellation of the job.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem, to_problem
 from cluster.storage.database import DatabaseUnavailable
-from deployments.contracts.jobs import JobHandler, JobLease, JobResult, LeaseLost
-from deployments.jobs.job_context import LeasedJobContext
+from deployments.contracts.jobs import (
+    Job,
+    JobHandler,
+    JobLease,
+    JobOutput,
+    JobResult,
+    LeaseLost,
+    PartState,
+    WriteInTransaction,
+)
 from deployments.jobs.store import JobStore
 
 T = TypeVar("T")
 PAUSE_S = 0.5  # before a write is tried again
+REPORT_S = 0.5  # between two writes of progress
 
 log = logging.getLogger("mobula.jobs")
 
 
 class StopReason(Enum):
-    """Why an attempt is broken off."""
+    """Why an attempt is stopped."""
 
     CANCELED = auto()
     CLOSING = auto()
@@ -34,91 +43,150 @@ class StopReason(Enum):
 
 
 class JobAttempt:
-    """Begins at once. `good_until` (this process's monotonic clock) is when the lease runs out."""
+    """Begins at once. The lease expires at `valid_until` (this process's monotonic clock)."""
 
     def __init__(
-        self, store: JobStore, handler: JobHandler, lease: JobLease, clock: Clock, good_until: float
+        self,
+        store: JobStore,
+        handler: JobHandler,
+        lease: JobLease,
+        clock: Clock,
+        valid_until: float,
     ) -> None:
         self.lease = lease
         self.key = (lease.job.id, lease.fence)
-        self.good_until = good_until
-        self._store = store
+        self.valid_until = valid_until
+        self.store = store
         self._handler = handler
-        self._clock = clock
+        self.clock = clock
         self._stop: StopReason | None = None
-        self._handling: asyncio.Task[JobResult] | None = None
+        self._handler_task: asyncio.Task[JobResult] | None = None
         self.task = asyncio.create_task(self._attempt(), name=f"job-{lease.job.id}")
 
-    def stop(self, why: StopReason) -> None:
+    def stop(self, reason: StopReason) -> None:
         """Cancel the handler, once."""
         if self._stop is None:
-            self._stop = why
-            if self._handling is not None:
-                self._handling.cancel()
+            self._stop = reason
+            if self._handler_task is not None:
+                self._handler_task.cancel()
 
     async def _attempt(self) -> None:
         try:
-            await self._handle()
+            await self._run_handler()
             await self._conclude()
         except LeaseLost:
             log.warning("job %s: its lease was lost in attempt %d", self._id, self.lease.fence)
         except Exception:
             log.exception("job %s: the end of an attempt could not be written", self._id)
         finally:
-            if self._handling is not None:
-                self._handling.cancel()
+            if self._handler_task is not None:
+                self._handler_task.cancel()
 
-    async def _handle(self) -> None:
-        """Until the handler is done, whichever way."""
-        kept = await self._persist(lambda: self._store.checkpoints(self.lease))
+    async def _run_handler(self) -> None:
+        checkpoints = await self.persist(lambda: self.store.checkpoints(self.lease))
         if self._stop is None:
-            work = LeasedJobContext(self._store, self.lease, kept, self._clock, self._persist)
-            self._handling = asyncio.create_task(self._handler.run(work))
-            await asyncio.wait([self._handling])
+            context = LeasedJobContext(self, checkpoints)
+            self._handler_task = asyncio.create_task(self._handler.run(context))
+            await asyncio.wait([self._handler_task])
 
     async def _conclude(self) -> None:
-        done = self._handling
-        if done is not None and not done.cancelled() and done.exception() is None:
-            await self._finish(done.result())
-        elif self._stop is not None:
-            await self._broken_off(self._stop)
-        else:
-            assert done is not None
-            await self._fail(None if done.cancelled() else done.exception())
+        task = self._handler_task
+        if task is not None and not task.cancelled() and task.exception() is None:
+            await self._finish(task.result())
+        elif self._stop is StopReason.CANCELED:
+            await self.persist(lambda: self.store.confirm_cancel(self.lease))
+        elif self._stop is StopReason.CLOSING:
+            await self.persist(lambda: self.store.release(self.lease))
+        elif self._stop is None:
+            assert task is not None
+            await self._fail(None if task.cancelled() else task.exception())
 
     async def _finish(self, result: JobResult) -> None:
         try:
-            await self._persist(lambda: self._store.finish(self.lease, result))
+            await self.persist(lambda: self.store.finish(self.lease, result))
         except (LeaseLost, asyncio.CancelledError):
             raise
         except Exception as error:  # noqa: BLE001 - a result that the store refuses is a failure
             await self._fail(error)
 
-    async def _broken_off(self, why: StopReason) -> None:
-        if why is StopReason.CANCELED:
-            await self._persist(lambda: self._store.confirm_cancel(self.lease))
-        elif why is StopReason.CLOSING:
-            await self._persist(lambda: self._store.release(self.lease))
-
     async def _fail(self, error: BaseException | None) -> None:
-        """Raises LeaseLost where that is what the handler met."""
+        """Raises LeaseLost where the handler did."""
         if isinstance(error, LeaseLost):
             raise error
-        problem = Problem("The work was broken off.") if error is None else to_problem(error)
+        problem = Problem("The work was interrupted.") if error is None else to_problem(error)
         if problem is not error:
             log.error("job %s failed", self._id, exc_info=error)
-        await self._persist(lambda: self._store.fail(self.lease, problem))
+        await self.persist(lambda: self.store.fail(self.lease, problem))
 
-    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Tried again while the store is away and the lease is good; LeaseLost after that."""
+    async def persist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Repeat the write while the store is unavailable; LeaseLost once the lease has expired."""
         while True:
             try:
                 return await write()
             except DatabaseUnavailable:
-                if self._clock.monotonic() >= self.good_until:
+                if self.clock.monotonic() >= self.valid_until:
                     raise LeaseLost(self._id) from None
             await asyncio.sleep(PAUSE_S)
 
     @property
     def _id(self) -> str:
         return self.lease.job.id
+
+
+class LeasedJobContext:
+    """Implements `JobContext` for one attempt.
+
+    Progress is written seldom, and dropped while the store is unavailable; every other write is
+    repeated until the lease is lost.
+    """
+
+    def __init__(self, attempt: JobAttempt, checkpoints: dict[str, Any]) -> None:
+        self._attempt = attempt
+        self._store = attempt.store
+        self._lease = attempt.lease
+        self._checkpoints = checkpoints
+        self._job = attempt.lease.job
+        self._reported_at = attempt.clock.monotonic() - REPORT_S
+
+    @property
+    def job(self) -> Job:
+        return self._job
+
+    @property
+    def fence(self) -> int:
+        return self._lease.fence
+
+    @property
+    def checkpoints(self) -> Mapping[str, Any]:
+        return self._checkpoints
+
+    async def report(self, stage: str, percent: float) -> None:
+        now = self._attempt.clock.monotonic()
+        if stage == self._job.stage and now - self._reported_at < REPORT_S:
+            return
+        self._reported_at = now
+        try:
+            self._job = await self._store.report(self._lease, stage, percent)
+        except DatabaseUnavailable:
+            return
+
+    async def checkpoint(
+        self, name: str, data: Any, also: WriteInTransaction | None = None
+    ) -> None:
+        lease = self._lease
+        await self._attempt.persist(lambda: self._store.checkpoint(lease, name, data, also))
+        self._checkpoints[name] = data
+
+    async def part(
+        self,
+        number: int,
+        state: PartState,
+        data: Mapping[str, Any],
+        also: WriteInTransaction | None = None,
+    ) -> None:
+        lease = self._lease
+        await self._attempt.persist(lambda: self._store.set_part(lease, number, state, data, also))
+
+    async def parts(self) -> tuple[JobOutput, ...]:
+        job = self._job
+        return await self._attempt.persist(lambda: self._store.parts(job.tenant, job.id))

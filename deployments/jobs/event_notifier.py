@@ -1,7 +1,7 @@
-"""Who waits for news of jobs: one query for all of them, as often as it takes.
+"""Notifies event streams of new events of jobs, by one query for all of them.
 
-Flows in: jobs that are watched, each after an event's number. Flows out: a wake-up when a later
-event is there. Shared by every stream of a process; asks nothing while nobody waits.
+Flows in: jobs that are followed, each after an event's number. Flows out: a wake-up when a later
+event exists. Shared by all streams of a process; no query runs while no stream waits.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from cluster.runtime.background import create_detached_task
 from cluster.runtime.problems import Problem, RateLimited
 
 LastEvents = Callable[[Collection[str]], Awaitable[Mapping[tuple[str, str], int]]]
-SEATS = 64  # streams that a tenant may have open in one process
+MAX_STREAMS = 64  # streams that a tenant may have open in one process
 POLL_S = 0.5
 
 log = logging.getLogger("mobula.jobs")
@@ -26,7 +26,7 @@ class _Subscriber:
     tenant: str
     job: str
     after: int
-    news: asyncio.Event
+    notified: asyncio.Event
 
 
 class EventNotifier:
@@ -36,48 +36,50 @@ class EventNotifier:
         """`last_events` gives the last event's number by tenant and job, for ids of jobs."""
         self._last_events = last_events
         self._poll_s = poll_s
-        self._seats: Counter[str] = Counter()
-        self._waiting: set[_Subscriber] = set()
-        self._polling: asyncio.Task[None] | None = None
+        self._streams: Counter[str] = Counter()
+        self._subscribers: set[_Subscriber] = set()
+        self._poller: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def subscribe(self, tenant: str) -> Iterator[None]:
-        """A place for one stream, which holds no slot of the tenant's. Raises RateLimited."""
-        if self._seats[tenant] >= SEATS:
+        """Count one stream, which holds no slot of the tenant's. Raises RateLimited."""
+        if self._streams[tenant] >= MAX_STREAMS:
             raise RateLimited(
-                f"{SEATS} event streams of this tenant are open here, the limit.", 5.0, "streams"
+                f"{MAX_STREAMS} event streams of this tenant are open here, the limit.",
+                5.0,
+                "streams",
             )
-        self._seats[tenant] += 1
+        self._streams[tenant] += 1
         try:
             yield
         finally:
-            self._seats[tenant] -= 1
-            if not self._seats[tenant]:
-                del self._seats[tenant]
+            self._streams[tenant] -= 1
+            if not self._streams[tenant]:
+                del self._streams[tenant]
 
-    async def wait(self, tenant: str, job: str, after: int, patience_s: float) -> bool:
-        """Whether, within `patience_s`, the job has an event after `after`, or is gone."""
-        mine = _Subscriber(tenant, job, after, asyncio.Event())
-        self._waiting.add(mine)
-        if self._polling is None or self._polling.done():
-            self._polling = create_detached_task(self._poll(), name="jobs-watch")
+    async def wait(self, tenant: str, job: str, after: int, timeout_s: float) -> bool:
+        """Whether, within `timeout_s`, the job has an event after `after`, or was deleted."""
+        subscriber = _Subscriber(tenant, job, after, asyncio.Event())
+        self._subscribers.add(subscriber)
+        if self._poller is None or self._poller.done():
+            self._poller = create_detached_task(self._poll(), name="jobs-watch")
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
-                    await mine.news.wait()
+                async with asyncio.timeout(timeout_s):
+                    await subscriber.notified.wait()
         finally:
-            self._waiting.discard(mine)
-        return mine.news.is_set()
+            self._subscribers.discard(subscriber)
+        return subscriber.notified.is_set()
 
     async def _poll(self) -> None:
-        while self._waiting:
-            asked = tuple(self._waiting)
+        while self._subscribers:
+            subscribers = tuple(self._subscribers)
             try:
-                last = await self._last_events({each.job for each in asked})
+                last = await self._last_events({each.job for each in subscribers})
             except Problem:
-                log.warning("who watches jobs waits for the store")
+                log.warning("event streams of jobs wait for the store")
             else:
-                for each in asked:
+                for each in subscribers:
                     if last.get((each.tenant, each.job), each.after + 1) > each.after:
-                        each.news.set()
+                        each.notified.set()
             await asyncio.sleep(self._poll_s)

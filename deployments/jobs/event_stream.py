@@ -1,8 +1,8 @@
-"""Following a job: its events from a given one on, as they happen, until it ends.
+"""Follows a job: its events from a given one on, as they happen, until it ends.
 
-Flows in: a tenant's job and the number of the last event seen. Flows out: events, a Reset where
-asked-for events are no longer kept, and None for a beat in which nothing happened. A store that is
-away is waited for.
+Flows in: a tenant's job and the number of the last event seen. Flows out: events, a GapEvent where
+events are no longer retained, and None for an interval without events. Waits while the store is
+unavailable.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from deployments.contracts.jobs import ENDED, JobEvent
 from deployments.jobs.store import JobStore
 
 BEAT_S = 15.0
-AT_ONCE = 200
-AWAY_S = 1.0
+BATCH = 200
+RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class GapEvent:
-    """Events up to `after` are gone: ask for the job to know how it stands."""
+    """Events up to `after` are no longer retained: read the job for its state."""
 
     after: int
 
@@ -30,9 +30,9 @@ Following = AsyncGenerator[JobEvent | GapEvent | None, None]
 
 async def has_ended(store: JobStore, tenant: str, job: str, after: int) -> bool:
     """Whether the job's end is already among the events up to `after`. Raises NotFound."""
-    found = await store.get(tenant, job)
+    state = (await store.get(tenant, job)).state
     last = (await store.last_events([job])).get((tenant, job), 0)
-    return found.state in ENDED and after == last
+    return state in ENDED and after == last
 
 
 async def follow(
@@ -42,26 +42,26 @@ async def follow(
     while True:
         try:
             last = (await store.last_events([job])).get((tenant, job))
-            found = await store.events(tenant, job, after, AT_ONCE)
+            events = await store.events(tenant, job, after, BATCH)
         except DatabaseUnavailable:
-            await asyncio.sleep(AWAY_S)
+            await asyncio.sleep(RETRY_S)
             yield None
             continue
         if last is None:
             return
-        if after > last:  # a number that was never given
-            after, found = 0, ()
+        if after > last:  # a number that no event has had
+            after, events = 0, ()
             yield GapEvent(after)
-        for item in _with_gap(found, after):
+        for item in _with_gap(events, after):
             yield item
-        if found and found[-1].kind in ENDED:
+        if events and events[-1].kind in ENDED:
             return
-        after = found[-1].seq if found else after
+        after = events[-1].seq if events else after
         if after == last and not await store.watch.wait(tenant, job, after, beat_s):
             yield None
 
 
-def _with_gap(found: Sequence[JobEvent], after: int) -> list[JobEvent | GapEvent]:
-    """Says so first where the events that follow `after` are missing."""
-    missing = bool(found) and found[0].seq > after + 1
-    return [GapEvent(found[0].seq - 1), *found] if missing else list(found)
+def _with_gap(events: Sequence[JobEvent], after: int) -> list[JobEvent | GapEvent]:
+    """The events, after a GapEvent where those that follow `after` are missing."""
+    missing = bool(events) and events[0].seq > after + 1
+    return [GapEvent(events[0].seq - 1), *events] if missing else list(events)

@@ -1,13 +1,14 @@
-"""Whose turn it is: start-time fair queueing of tenants, in cost units by weight.
+"""Start-time fair queueing of tenants, in cost units by weight.
 
 After Goyal, Vin and Cheng, "Start-time Fair Queuing" (SIGCOMM 1996). A job's start tag is the
 larger of its tenant's finish tag and the virtual time; its finish tag is that plus cost / weight.
-The smallest start tag is served, and becomes the virtual time. So what two tenants who both wait
-were given, by weight, differs by at most one largest job of each (their theorem 1), and who was
-away neither saves up turns nor owes any. Virtual time stands still while nothing waits.
+The smallest start tag is served, and becomes the virtual time. So the
+service of two backlogged tenants, by weight, differs by at most one largest job of each (their
+theorem 1), and an idle tenant neither saves up service nor owes any. Virtual time stands still
+while nothing waits.
 
-Flows in: who waits. Flows out: an order, and rows of `job_shares`. The row without a tenant holds
-the virtual time; whoever chooses holds it, so choices are made one at a time.
+Flows in: backlogged tenants. Flows out: an order, and rows of `job_shares`. The row without a
+tenant holds the virtual time; a scheduler locks it, so decisions are made one at a time.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ CLOCK = ""  # no tenant's name
 
 @dataclass(frozen=True, slots=True)
 class TenantBacklog:
-    """A tenant with work to be done, the oldest of it created at `since`."""
+    """A tenant with due jobs, the oldest created at `since`."""
 
     tenant: str
     finish: float
@@ -35,48 +36,48 @@ class TenantBacklog:
         return max(self.finish, virtual)
 
 
-def schedule_order(waiting: Sequence[TenantBacklog], virtual: float) -> list[TenantBacklog]:
-    """Smallest start tag first; of equal ones, who waits longer."""
-    return sorted(waiting, key=lambda each: (each.start(virtual), each.since, each.tenant))
+def schedule_order(backlogs: Sequence[TenantBacklog], virtual: float) -> list[TenantBacklog]:
+    """Smallest start tag first; of equal ones, the longest wait."""
+    return sorted(backlogs, key=lambda b: (b.start(virtual), b.since, b.tenant))
 
 
 async def lock_virtual_time(connection: AsyncConnection) -> float:
-    """The virtual time; nobody else chooses until the transaction ends."""
-    of_clock = select(job_shares.c.finish).where(job_shares.c.tenant == CLOCK).with_for_update()
-    now = (await connection.execute(of_clock)).scalar()
+    """The virtual time, locked: no other scheduler decides until the transaction ends."""
+    query = select(job_shares.c.finish).where(job_shares.c.tenant == CLOCK).with_for_update()
+    now = (await connection.execute(query)).scalar()
     if now is None:
         await _insert(connection, CLOCK, 0.0)
-        now = (await connection.execute(of_clock)).scalar_one()
+        now = (await connection.execute(query)).scalar_one()
     return float(now)
 
 
 async def charge_virtual_time(
     connection: AsyncConnection, chosen: TenantBacklog, virtual: float, size: float
 ) -> None:
-    """`chosen` is given a job of `size` (cost / weight)."""
+    """`chosen` is served a job of `size` (cost / weight)."""
     start = chosen.start(virtual)
     await _set(connection, CLOCK, start)
     await _set(connection, chosen.tenant, start + size)
 
 
 async def refund_virtual_time(connection: AsyncConnection, tenant: str, size: float) -> None:
-    """A job of `size` was not worked on after all."""
-    less = update(job_shares).values(finish=job_shares.c.finish - size)
-    await connection.execute(less.where(job_shares.c.tenant == tenant))
+    """A job of `size` was not served after all."""
+    refund = update(job_shares).values(finish=job_shares.c.finish - size)
+    await connection.execute(refund.where(job_shares.c.tenant == tenant))
 
 
 async def forget_idle(connection: AsyncConnection) -> None:
-    """Remove shares that say no more than the virtual time does."""
+    """Delete shares whose finish tag is in the past of the virtual time."""
     virtual = await lock_virtual_time(connection)
     past = job_shares.c.finish <= virtual
     await connection.execute(delete(job_shares).where(job_shares.c.tenant != CLOCK, past))
 
 
 async def _set(connection: AsyncConnection, tenant: str, finish: float) -> None:
-    changed = await connection.execute(
+    updated = await connection.execute(
         update(job_shares).where(job_shares.c.tenant == tenant).values(finish=finish)
     )
-    if changed.rowcount == 0:
+    if updated.rowcount == 0:
         await _insert(connection, tenant, finish)
 
 

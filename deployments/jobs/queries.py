@@ -1,6 +1,6 @@
-"""Reading jobs: one, a page of them, their parts and events, and how long the queue is.
+"""Reads of jobs: one, a page, their outputs and events, and the depth of the queue.
 
-Flows in: a transaction and a tenant. Flows out: values. What serves every tenant says so.
+Flows in: a transaction and a tenant. Flows out: values. A query over all tenants says so.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,13 +14,13 @@ from cluster.runtime.problems import InvalidRequest, NotFound
 from cluster.storage.pagination import MAX_LIMIT, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import job_checkpoints, job_events, job_parts, jobs
 from deployments.contracts.jobs import Job, JobEvent, JobOutput, JobState
-from deployments.jobs.mapping import event_of, job_of, part_of
+from deployments.jobs.job_rows import to_event, to_job, to_output
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """Jobs that a worker could take now, jobs that run, and how long the oldest of the former has
-    waited (seconds)."""
+    """Jobs that a worker could claim now, running jobs, and the wait of the oldest of the former
+    (seconds)."""
 
     queued: int
     running: int
@@ -28,21 +28,21 @@ class QueueDepth:
 
 
 def job_not_found(id: str) -> NotFound:
-    """The same words for another tenant's job and for none at all."""
+    """The same text for another tenant's job and for an unknown id."""
     return NotFound(f"There is no job '{id[:64]}'.", param="job")
 
 
 async def get(
     connection: AsyncConnection, tenant: str, id: str, *, lock: bool = False
 ) -> tuple[Job, float | None]:
-    """The job, and until when it is leased. Raises NotFound."""
+    """The job, and the end of its lease. Raises NotFound."""
     if not is_id(id):
         raise job_not_found(id)
     query = select(jobs).where(jobs.c.tenant == tenant, jobs.c.id == id)
     row = (await connection.execute(query.with_for_update() if lock else query)).first()
     if row is None:
         raise job_not_found(id)
-    return job_of(row), row.leased
+    return to_job(row), row.leased
 
 
 async def page(
@@ -64,14 +64,14 @@ async def page(
         query = query.where(tuple_(*order) < tuple_(*decode_cursor(cursor)))
     newest = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
     rows = (await connection.execute(newest)).all()
-    found = tuple(job_of(row) for row in rows[:limit])
+    items = tuple(to_job(row) for row in rows[:limit])
     more = len(rows) > limit
-    return Page(found, encode_cursor(found[-1].created, found[-1].id) if more else None)
+    return Page(items, encode_cursor(items[-1].created, items[-1].id) if more else None)
 
 
-def _filtered(tenant: str, wanted: Mapping[str, str | None]) -> Select[Any]:
+def _filtered(tenant: str, values: Mapping[str, str | None]) -> Select[Any]:
     query = select(jobs).where(jobs.c.tenant == tenant)
-    for name, value in wanted.items():
+    for name, value in values.items():
         if value is not None:
             query = query.where(jobs.c[name] == value)
     return query
@@ -80,55 +80,55 @@ def _filtered(tenant: str, wanted: Mapping[str, str | None]) -> Select[Any]:
 async def parts(connection: AsyncConnection, tenant: str, job: str) -> tuple[JobOutput, ...]:
     """In order of their numbers."""
     mine = (job_parts.c.tenant == tenant, job_parts.c.job == job)
-    found = await connection.execute(select(job_parts).where(*mine).order_by(job_parts.c.number))
-    return tuple(part_of(row) for row in found)
+    rows = await connection.execute(select(job_parts).where(*mine).order_by(job_parts.c.number))
+    return tuple(to_output(row) for row in rows)
 
 
 async def checkpoints(connection: AsyncConnection, job: Job) -> dict[str, Any]:
     """By name."""
-    found = await connection.execute(
+    rows = await connection.execute(
         select(job_checkpoints.c.name, job_checkpoints.c.data).where(
             job_checkpoints.c.job == job.id
         )
     )
-    return {row.name: row.data for row in found}
+    return {row.name: row.data for row in rows}
 
 
 async def events(
     connection: AsyncConnection, tenant: str, job: str, after: int, limit: int
 ) -> tuple[JobEvent, ...]:
-    """Those kept whose `seq` is over `after`, in order."""
-    found = await connection.execute(
+    """The retained ones with a `seq` over `after`, in order."""
+    rows = await connection.execute(
         select(job_events)
         .join(jobs, jobs.c.id == job_events.c.job)
         .where(jobs.c.tenant == tenant, job_events.c.job == job, job_events.c.seq > after)
         .order_by(job_events.c.seq)
         .limit(limit)
     )
-    return tuple(event_of(row) for row in found)
+    return tuple(to_event(row) for row in rows)
 
 
 async def last_events(
     connection: AsyncConnection, ids: Collection[str]
 ) -> dict[tuple[str, str], int]:
-    """The last event's `seq`, by tenant and job; of whichever tenants, as it serves them all."""
-    found = await connection.execute(
+    """The last event's `seq`, by tenant and job; over all tenants."""
+    rows = await connection.execute(
         select(jobs.c.tenant, jobs.c.id, jobs.c.events).where(jobs.c.id.in_(list(ids)))
     )
-    return {(row.tenant, row.id): row.events for row in found}
+    return {(row.tenant, row.id): row.events for row in rows}
 
 
 async def queue_depth(
     connection: AsyncConnection, kinds: Collection[str], now: float
 ) -> QueueDepth:
-    """Of all tenants: workers serve them all."""
+    """Over all tenants, because workers serve them all."""
     due = (jobs.c.state == "queued") & (jobs.c.next <= now)
-    found = await connection.execute(
+    rows = await connection.execute(
         select(
             func.coalesce(func.sum(case((due, 1), else_=0)), 0),
             func.coalesce(func.sum(case((jobs.c.state == "running", 1), else_=0)), 0),
             func.min(case((due, jobs.c.created), else_=None)),
         ).where(jobs.c.state.in_(("queued", "running")), jobs.c.kind.in_(list(kinds)))
     )
-    queued, running, oldest = found.one()
+    queued, running, oldest = rows.one()
     return QueueDepth(queued, running, 0.0 if oldest is None else max(0.0, now - oldest))

@@ -1,7 +1,7 @@
-"""What a failure means for a job: the end, or another try later. Pure.
+"""The consequence of a failure for a job: its end, or another attempt later. Pure.
 
-Flows in: a Problem, how often it was tried, randomness. Flows out: seconds to wait or none, and the
-problem as a job keeps it.
+Flows in: a Problem, the number of attempts, randomness. Flows out: seconds to wait, and the problem
+as a job stores it.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from typing import Any
 
 from cluster.runtime.problems import Problem
 
-_WORTH_A_TRY = frozenset({408, 409, 429})  # of the 4xx: they may pass by themselves
+_RETRYABLE = frozenset({408, 409, 429})  # of the 4xx: a later attempt may succeed
 
 
 class LeaseExpired(Problem):
-    """Its worker died in the last attempt that it had."""
+    """The worker died in the last attempt."""
 
     slug, title = "attempts-used-up", "The work was tried as often as it may be"
 
@@ -33,17 +33,17 @@ class RetryPolicy:
     def pause(self, attempts: int, problem: Problem, random: Random) -> float:
         """Seconds until the next attempt; never less than the problem's own Retry-After."""
         pause = min(2.0 ** min(attempts, 30), self.longest_s)
-        asked = float(problem.extensions.get("retry_after_s") or 0.0)
-        return max(pause, asked) * (1 + random.uniform(0, self.jitter))
+        retry_after_s = float(problem.extensions.get("retry_after_s") or 0.0)
+        return max(pause, retry_after_s) * (1 + random.uniform(0, self.jitter))
 
 
 def is_final(problem: Problem) -> bool:
-    """Whether another attempt could only fail in the same way."""
-    return 400 <= problem.status < 500 and problem.status not in _WORTH_A_TRY
+    """Whether another attempt would fail in the same way."""
+    return 400 <= problem.status < 500 and problem.status not in _RETRYABLE
 
 
 def stored_problem(problem: Problem, *, retryable: bool) -> Mapping[str, Any]:
-    """The problem as a job's row has it: constant texts and the detail, never a traceback."""
+    """The problem as a job's row stores it: constant texts and the detail, never a traceback."""
     return {
         "slug": problem.slug,
         "title": problem.title,

@@ -1,8 +1,8 @@
-"""The store of jobs: what requests, workers and sweepers do to them, a transaction each.
+"""The store of jobs: the operations of requests, workers and sweepers, a transaction each.
 
-Flows in: tenants' wishes, and workers who ask for work. Flows out: jobs, events, leases (what they
-allow is in leased.py); NotFound for another tenant's job as for none. Raises StoreDown where the
-store is away. Runs nothing: worker.py does.
+Flows in: tenants' requests, and workers' claims. Flows out: jobs, events, leases (writes under a
+lease: lease_store.py); NotFound for another tenant's job as for an unknown id. Raises
+DatabaseUnavailable. Runs no job: worker.py does.
 """
 
 import logging
@@ -21,25 +21,25 @@ from deployments.contracts.jobs import ENDED, Job, JobEvent, JobLease, JobOutput
 from deployments.jobs import dequeue, fair_queueing, queries
 from deployments.jobs.completion import AtEnd, JobCompletion, no_op
 from deployments.jobs.event_notifier import EventNotifier
+from deployments.jobs.job_rows import new_row, to_job, transition
 from deployments.jobs.lease_store import LeaseStore
-from deployments.jobs.mapping import columns_of, job_of
 from deployments.jobs.queries import QueueDepth
 from deployments.jobs.retries import RetryPolicy
-from deployments.jobs.transition import transition
 
 OnDelete = Callable[[str, Job], Awaitable[None]]
-SWEPT_AT_ONCE = 100
+SWEEP_BATCH = 100
 
 log = logging.getLogger("mobula.jobs")
 
 
-async def _keep(tenant: str, job: Job) -> None:
-    """Where a job leaves nothing behind."""
+async def _no_files(tenant: str, job: Job) -> None:
+    """For jobs without files."""
 
 
 class JobStore(LeaseStore):
-    """`at_end` runs in the transaction in which a job ends, whichever way; `on_delete(tenant, job)`
-    before a job is forgotten, asked for or expired, and may run again: it removes its files.
+    """`at_end` runs in the transaction in which a job ends, whatever its state;
+    `on_delete(tenant, job)` before a job is deleted, on request or by its expiry, and may run
+    again: it removes the job's files.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class JobStore(LeaseStore):
         *,
         retries: RetryPolicy | None = None,
         at_end: AtEnd = no_op,
-        on_delete: OnDelete = _keep,
+        on_delete: OnDelete = _no_files,
     ) -> None:
         super().__init__(
             database, clock, random, retries or RetryPolicy(), JobCompletion(clock, at_end)
@@ -61,8 +61,8 @@ class JobStore(LeaseStore):
     async def create(self, connection: AsyncConnection, new: NewJob) -> Job:
         """Accept a job in the caller's transaction. Raises ValueError for one that cannot run."""
         now = self._clock.wall()
-        made = await connection.execute(insert(jobs).values(columns_of(new, now)).returning(jobs))
-        return await transition(connection, job_of(made.one()), now, "queued", {})
+        rows = await connection.execute(insert(jobs).values(new_row(new, now)).returning(jobs))
+        return await transition(connection, to_job(rows.one()), now, "queued", {})
 
     async def get(self, tenant: str, id: str) -> Job:
         async with self._database.read() as connection:
@@ -86,19 +86,19 @@ class JobStore(LeaseStore):
             )  # fmt: skip
 
     async def parts(self, tenant: str, id: str) -> tuple[JobOutput, ...]:
-        """None of a job that is not there."""
+        """Empty for an unknown job."""
         async with self._database.read() as connection:
             return await queries.parts(connection, tenant, id)
 
     async def events(
         self, tenant: str, id: str, after: int = 0, limit: int = 200
     ) -> tuple[JobEvent, ...]:
-        """Those after `after` that are kept, in order; none of a job that is not there."""
+        """The retained ones after `after`, in order; empty for an unknown job."""
         async with self._database.read() as connection:
             return await queries.events(connection, tenant, id, after, limit)
 
     async def last_events(self, ids: Collection[str]) -> Mapping[tuple[str, str], int]:
-        """The last event's `seq` by tenant and job, for who has seen that they may be asked of."""
+        """The last event's `seq` by tenant and job, for callers that have checked their access."""
         async with self._database.read() as connection:
             return await queries.last_events(connection, ids)
 
@@ -107,50 +107,50 @@ class JobStore(LeaseStore):
             return await queries.queue_depth(connection, kinds, self._clock.wall())
 
     async def cancel(self, tenant: str, id: str) -> Job:
-        """At once where nobody runs it, else its worker is asked to; an ended job stays ended."""
+        """At once where no worker runs it, else by its worker; an ended job stays ended."""
         async with self._database.begin() as connection:
             now = self._clock.wall()
             job, leased = await queries.get(connection, tenant, id, lock=True)
             if job.state in ENDED:
                 return job
             if leased is None or leased <= now:
-                return await self._ends.canceled(connection, job)
+                return await self._completion.cancel(connection, job)
             if job.cancel_asked:
                 return job
-            said = {"stage": job.stage, "percent": job.percent, "cancel_asked": True}
-            return await transition(connection, job, now, "progress", said, cancel_asked=True)
+            payload = {"stage": job.stage, "percent": job.percent, "cancel_asked": True}
+            return await transition(connection, job, now, "progress", payload, cancel_asked=True)
 
     async def delete(self, tenant: str, id: str) -> Job:
-        """Forget an ended job and its files. Raises Conflict while it has not ended."""
+        """Delete an ended job and its files. Raises Conflict while it has not ended."""
         job = await self.get(tenant, id)
         if job.state not in ENDED:
             raise Conflict(f"Job '{id}' is {job.state}; cancel it first.", param="job")
-        await self._forget(job)
+        await self._delete(job)
         return job
 
     async def sweep(self) -> int:
-        """Forget what has expired, of every tenant, and idle shares; returns how many jobs."""
-        old = select(jobs).where(jobs.c.expires <= self._clock.wall()).limit(SWEPT_AT_ONCE)
+        """Delete expired jobs, of every tenant, and idle shares; returns the number of jobs."""
+        query = select(jobs).where(jobs.c.expires <= self._clock.wall()).limit(SWEEP_BATCH)
         async with self._database.read() as connection:
-            expired = [job_of(row) for row in await connection.execute(old)]
-        gone = [job for job in expired if await self._forgets(job)]
+            expired = [to_job(row) for row in await connection.execute(query)]
+        deleted = [job for job in expired if await self._try_delete(job)]
         async with self._database.begin() as connection:
             await fair_queueing.forget_idle(connection)
-        return len(gone)
+        return len(deleted)
 
-    async def _forgets(self, job: Job) -> bool:
+    async def _try_delete(self, job: Job) -> bool:
         try:
-            await self._forget(job)
+            await self._delete(job)
         except (Problem, OSError):
-            log.warning("job %s is kept until its files can be removed", job.id, exc_info=True)
+            log.warning("job %s stays until its files can be removed", job.id, exc_info=True)
             return False
         return True
 
-    async def _forget(self, job: Job) -> None:
+    async def _delete(self, job: Job) -> None:
         await self._on_delete(job.tenant, job)
         async with self._database.begin() as connection:
-            mine = and_(jobs.c.tenant == job.tenant, jobs.c.id == job.id)
-            await connection.execute(delete(jobs).where(mine, jobs.c.state.in_(ENDED)))
+            is_job = and_(jobs.c.tenant == job.tenant, jobs.c.id == job.id)
+            await connection.execute(delete(jobs).where(is_job, jobs.c.state.in_(ENDED)))
 
     async def claim(self, worker: str, kinds: Collection[str], lease_s: float) -> JobLease | None:
         """The next job of these kinds; a poll that finds nothing writes nothing."""
@@ -160,7 +160,7 @@ class JobStore(LeaseStore):
             due = expired or await dequeue.has_due(connection, now, kinds)
         if expired:
             async with self._database.begin() as connection:
-                await dequeue.reclaim_expired(connection, now, self._ends)
+                await dequeue.reclaim_expired(connection, now, self._completion)
         if not due:
             return None
         async with self._database.begin() as connection:

@@ -1,8 +1,8 @@
-"""A worker: claims jobs, runs their handlers, keeps their leases, notices what is cancelled.
+"""A worker: claims jobs, runs their handlers, renews their leases, notices cancellations.
 
 Flows in: handlers, by kind of job. Flows out: ended jobs. It is one of many over the same store.
-While the store is away handlers go on until their leases have run out; when it closes, what it runs
-is given back at once, so that another goes on with it.
+While the store is unavailable, handlers go on until their leases have expired; when it closes, its
+jobs are released at once, so that another worker continues them.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from cluster.runtime.background import end_tasks
 from cluster.runtime.clock import Clock
 from cluster.storage.database import DatabaseUnavailable
 from deployments.contracts.jobs import JobHandler
@@ -28,9 +29,9 @@ class WorkerTimings:
 
     poll_s: float = 0.2
     slowest_s: float = 1.0
-    beat_s: float = 1.0  # between looks at what is cancelled
+    beat_s: float = 1.0  # between checks for cancellations
     sweep_s: float = 60.0
-    close_s: float = 10.0  # how long a close waits for handlers to let go
+    close_s: float = 10.0  # how long a close waits for handlers to end
 
 
 class JobWorker:
@@ -57,78 +58,78 @@ class JobWorker:
         self._concurrency = concurrency
         self._lease_s = lease_s
         self._pace = pace or WorkerTimings()
-        self._runs: dict[tuple[str, int], JobAttempt] = {}  # by job and fence
+        self._attempts: dict[tuple[str, int], JobAttempt] = {}  # by job and fence
         self._renewed = clock.monotonic()
         self._woken = asyncio.Event()
         self._closing = False
-        self._claiming: asyncio.Task[None] | None = None
-        self._keeping: list[asyncio.Task[None]] = []
+        self._claim_loop: asyncio.Task[None] | None = None
+        self._periodic: list[asyncio.Task[None]] = []
 
     @property
     def running(self) -> tuple[str, ...]:
         """The ids of jobs that run here."""
-        return tuple(job for job, _ in self._runs)
+        return tuple(job for job, _ in self._attempts)
 
     async def start(self) -> None:
         """Work in the background from now on."""
-        self._claiming = asyncio.create_task(self._claim_on(), name="jobs-claim")
-        self._keeping = [
+        self._claim_loop = asyncio.create_task(self._run(), name="jobs-claim")
+        self._periodic = [
             asyncio.create_task(self._every(self._pace.beat_s, self._beat), name="jobs-beat"),
             asyncio.create_task(self._every(self._pace.sweep_s, self._sweep), name="jobs-sweep"),
         ]
 
     def wake(self) -> None:
-        """Look for work now instead of at the next poll."""
+        """Claim now instead of at the next poll."""
         self._woken.set()
 
     async def close(self) -> None:
-        """Claim no more, cancel what runs and give it back; bounded by the pace's `close_s`."""
+        """Claim no more, cancel running jobs and release them; bounded by `close_s`."""
         self._closing = True
         self._woken.set()
-        if self._claiming is not None:
-            await self._claiming
-        for run in self._runs.values():
-            run.stop(StopReason.CLOSING)
-        await _ended([run.task for run in self._runs.values()], self._pace.close_s)
-        await _ended(self._keeping, 0.0)
+        if self._claim_loop is not None:
+            await self._claim_loop
+        for attempt in self._attempts.values():
+            attempt.stop(StopReason.CLOSING)
+        await end_tasks([attempt.task for attempt in self._attempts.values()], self._pace.close_s)
+        await end_tasks(self._periodic, 0.0)
 
-    async def _claim_on(self) -> None:
+    async def _run(self) -> None:
         pause = self._pace.poll_s
         while not self._closing:
             self._woken.clear()
-            found = await self._fill()
-            pause = self._pace.poll_s if found else min(2 * pause, self._pace.slowest_s)
+            claimed = await self._fill()
+            pause = self._pace.poll_s if claimed else min(2 * pause, self._pace.slowest_s)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
 
     async def _fill(self) -> bool:
-        """Claim what there is room for; whether there was anything."""
-        found = False
+        """Claim up to the free concurrency; whether any job was due."""
+        claimed = False
         try:
-            while len(self._runs) < self._concurrency and not self._closing:
+            while len(self._attempts) < self._concurrency and not self._closing:
                 if not await self._claim():
                     break
-                found = True
+                claimed = True
         except DatabaseUnavailable:
             log.warning("jobs wait for the store")
         except Exception:
             log.exception("a job could not be claimed")
-        return found
+        return claimed
 
     async def _claim(self) -> bool:
-        good_until = self._clock.monotonic() + self._lease_s
+        valid_until = self._clock.monotonic() + self._lease_s
         lease = await self._store.claim(self._name, tuple(self._handlers), self._lease_s)
         if lease is None:
             return False
         handler = self._handlers[lease.job.kind]
-        run = JobAttempt(self._store, handler, lease, self._clock, good_until)
-        self._runs[run.key] = run
-        run.task.add_done_callback(lambda _: self._done(run))
+        attempt = JobAttempt(self._store, handler, lease, self._clock, valid_until)
+        self._attempts[attempt.key] = attempt
+        attempt.task.add_done_callback(lambda _: self._on_done(attempt))
         return True
 
-    def _done(self, run: JobAttempt) -> None:
-        del self._runs[run.key]
+    def _on_done(self, attempt: JobAttempt) -> None:
+        del self._attempts[attempt.key]
         self._woken.set()
 
     async def _every(self, pause_s: float, do: Callable[[], Awaitable[None]]) -> None:
@@ -139,47 +140,38 @@ class JobWorker:
             except (DatabaseUnavailable, TimeoutError):
                 log.warning("jobs wait for the store")
             except Exception:
-                log.exception("a worker's duty was not done; it is tried again")
+                log.exception("a periodic task of a worker failed; it is repeated")
 
     async def _sweep(self) -> None:
         await self._store.sweep()
 
     async def _beat(self) -> None:
-        """Renew the leases or look at them; a lease that can no longer be renewed is lost."""
-        runs = tuple(self._runs.values())
-        if not runs:
+        """Renew the leases or check them; a lease that cannot be renewed any more is lost."""
+        attempts = tuple(self._attempts.values())
+        if not attempts:
             return
         try:
             async with asyncio.timeout(self._lease_s / 3):
-                await self._keep(runs)
+                await self._renew_or_check(attempts)
         except Exception:
-            for run in runs:
-                if self._clock.monotonic() >= run.good_until:
-                    run.stop(StopReason.LOST)
+            for attempt in attempts:
+                if self._clock.monotonic() >= attempt.valid_until:
+                    attempt.stop(StopReason.LOST)
             raise
 
-    async def _keep(self, runs: Sequence[JobAttempt]) -> None:
-        now, leases = self._clock.monotonic(), [run.lease for run in runs]
+    async def _renew_or_check(self, attempts: Sequence[JobAttempt]) -> None:
+        now, leases = self._clock.monotonic(), [attempt.lease for attempt in attempts]
         renewing = now - self._renewed >= self._lease_s / 3
         if renewing:
             held = await self._store.renew_all(leases, self._lease_s)
             self._renewed = now
         else:
             held = await self._store.check(leases)
-        for run in runs:
-            asked = held.get(run.key)
-            if asked is None:
-                run.stop(StopReason.LOST)
+        for attempt in attempts:
+            cancel_requested = held.get(attempt.key)
+            if cancel_requested is None:
+                attempt.stop(StopReason.LOST)
             elif renewing:
-                run.good_until = now + self._lease_s
-            if asked:
-                run.stop(StopReason.CANCELED)
-
-
-async def _ended(tasks: Sequence[asyncio.Task[None]], patience_s: float) -> None:
-    """Wait for tasks, and cancel those that take longer."""
-    if tasks:
-        _, slow = await asyncio.wait(tasks, timeout=patience_s)
-        for task in slow:
-            task.cancel()
-        await asyncio.gather(*slow, return_exceptions=True)
+                attempt.valid_until = now + self._lease_s
+            if cancel_requested:
+                attempt.stop(StopReason.CANCELED)

@@ -22,7 +22,7 @@ from deployments.contracts.generation import (
     SettleRequest,
     TokenUsage,
 )
-from deployments.model.errors import answered_items, as_response
+from deployments.model.errors import as_response, as_response_stream
 from deployments.model.loading import load_text_model
 from deployments.model.process_health import ProcessHealth
 from deployments.model.spec import LiveConfig, ModelSpec, resolve_spec
@@ -34,26 +34,26 @@ class ModelReplica:
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
 
     async def __init__(self, spec: ModelSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
-        self._vitals = ProcessHealth(SystemClock())
+        self._health = ProcessHealth(SystemClock())
         settings = Settings()
         configure_logging(settings.log_level)
         spec = resolve_spec(ModelSpec, spec, settings.model_spec)
         self._model = await load_text_model(spec, settings.home, SystemClock())
-        self._vitals.mark_ready()
+        self._health.mark_ready()
         self._serving = True
 
     async def generate(self, request: GenerateRequest) -> Completion | Problem:
-        """Problems are answers here: of what is raised, Serve logs the whole traceback."""
+        """Returns problems: of what is raised, Serve logs the whole traceback."""
         return await as_response(self._model.generate(request), request)
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk | Problem, None]:
         """A problem is the last item."""
-        async with aclosing(answered_items(self._model.stream(request), request)) as chunks:
+        async with aclosing(as_response_stream(self._model.stream(request), request)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
     async def settle(self, request: SettleRequest) -> TokenUsage:
-        """What a call that was given up has used; the request names this replica to the router."""
+        """The usage of an abandoned call; the request names this replica to the router."""
         return await self._model.settle(request.call)
 
     async def card(self) -> ModelCard:
@@ -61,8 +61,8 @@ class ModelReplica:
 
     async def load(self) -> ModelLoad:
         stats = self._model.engine.stats()
-        found = {field.name: getattr(stats, field.name) for field in fields(ModelLoad)}
-        return ModelLoad(**found | {"waiting": stats.waiting + self._model.admission.waiting})
+        counters = {field.name: getattr(stats, field.name) for field in fields(ModelLoad)}
+        return ModelLoad(**counters | {"waiting": stats.waiting + self._model.admission.waiting})
 
     async def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         self._model.reconfigure(LiveConfig.model_validate(user_config))
@@ -70,14 +70,14 @@ class ModelReplica:
     async def check_health(self) -> None:
         """Raises RuntimeError when the engine is dead or the event loop is far behind."""
         self._model.engine.check_health()
-        if self._vitals.lag() > _UNHEALTHY_LAG_S:
-            raise RuntimeError(f"the event loop was {self._vitals.lag():.1f} s late")
+        if self._health.lag() > _UNHEALTHY_LAG_S:
+            raise RuntimeError(f"the event loop was {self._health.lag():.1f} s late")
 
     async def loop_lag(self) -> float:
-        return self._vitals.lag()
+        return self._health.lag()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        return self._model.load() | self._model.admission.report() | self._vitals.figures()
+        return self._model.load() | self._model.admission.report() | self._health.summary()
 
     async def record_routing_stats(self) -> dict[str, int | float]:
         return self._model.routing()
@@ -85,7 +85,7 @@ class ModelReplica:
     async def close(self) -> None:
         """Refuse new work and end the engine; Serve has let open requests finish before."""
         self._serving = False
-        self._vitals.stop()
+        self._health.stop()
         await self._model.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:

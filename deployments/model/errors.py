@@ -1,9 +1,10 @@
-"""Failures of engines: made with their reason, which is logged and never leaves the cluster.
+"""Problems of engines, with a reason that is logged and never leaves the cluster; and problems as
+return values of replicas.
 
-In: what an engine's library said. Out: Problems whose `detail` a client may read, and whose notes
-(PEP 678) hold the reason, for the log. What a replica raises, Serve logs with its whole traceback
-and wraps for the caller; a refusal under load would cost more than an answer, so problems leave a
-replica as answers.
+In: an engine library's error. Out: Problems whose `detail` a client may read, and whose notes
+(PEP 678) hold the reason, for the log. Serve logs the whole traceback of an exception that a
+replica raises and wraps it for the caller; a refusal under load would cost more than a response, so
+replicas return problems.
 """
 
 import logging
@@ -26,23 +27,23 @@ _REASON_CHARS = 2_000
 
 def model_failed(model: str, reason: str) -> ModelFailed:
     """The engine could not complete one sequence."""
-    return _because(ModelFailed(model), reason)
+    return _with_reason(ModelFailed(model), reason)
 
 
 def replica_lost(model: str, reason: str) -> ReplicaLost:
     """The engine is broken, and its replica will be replaced."""
-    return _because(ReplicaLost(model, "The model's engine failed."), reason)
+    return _with_reason(ReplicaLost(model, "The model's engine failed."), reason)
 
 
 def refused_parameters(model: str, reason: str) -> InvalidRequest:
-    """The engine takes no sequence with these parameters: a fault of the request, 400."""
-    return _because(
+    """The engine refuses the parameters of this sequence: a fault of the request, 400."""
+    return _with_reason(
         InvalidRequest(f"The engine of model '{model}' does not take these parameters."), reason
     )
 
 
 class Request(Protocol):
-    """What a log line tells of a call."""
+    """The fields of a call in log lines."""
 
     @property
     def request_id(self) -> str: ...
@@ -55,32 +56,32 @@ class Request(Protocol):
 
 
 async def as_response(work: Awaitable[T], request: Request) -> T | Problem:
-    """The result of a call, or what it failed with."""
+    """The result of a call, or its problem."""
     log_request(request.request_id, request.caller.tenant)
     try:
         return await work
-    except Exception as error:  # noqa: BLE001 - logged there, and answered
+    except Exception as error:  # noqa: BLE001 - logged there, and returned
         return as_picklable(error, request.model)
 
 
-async def answered_items(
+async def as_response_stream(
     items: AsyncGenerator[T, None], request: Request
 ) -> AsyncGenerator[T | Problem, None]:
-    """The items of a call, and last what it failed with."""
+    """The items of a call, and its problem as the last one."""
     log_request(request.request_id, request.caller.tenant)
     try:
         async with aclosing(items):
             async for item in items:
                 yield item
-    except Exception as error:  # noqa: BLE001 - logged there, and answered
+    except Exception as error:  # noqa: BLE001 - logged there, and returned
         yield as_picklable(error, request.model)
 
 
 def as_picklable(error: Exception, model: str) -> Problem:
-    """The problem, fit to be pickled and raised again on the other side; its reason is logged.
+    """The problem, ready to be pickled and raised by the caller; its reason is logged.
 
-    The line names the request, whose id is all that the client learns of the reason. An unexpected
-    error is the model's failure.
+    The log line names the request; the client gets only its id. An unexpected error is the model's
+    failure.
     """
     problem = error
     if not isinstance(problem, Problem):
@@ -100,6 +101,6 @@ def as_picklable(error: Exception, model: str) -> Problem:
     return problem.with_traceback(None)
 
 
-def _because(problem: P, reason: str) -> P:
+def _with_reason(problem: P, reason: str) -> P:
     problem.add_note(reason[:_REASON_CHARS])
     return problem

@@ -1,7 +1,7 @@
 """Hugging Face weights to OpenVINO IR.
 
 In: a model folder or id. Out: a folder with the IR and its tokenizer. optimum-intel needs an older
-transformers than Mobula, so it runs in a virtual environment of its own, made on first use from
+transformers than Mobula, so it runs in a virtual environment of its own, created on first use from
 export-requirements.txt.
 """
 
@@ -25,7 +25,7 @@ _TORCH = "torch==2.13.0"
 
 
 class ExportFailed(RuntimeError):
-    """The model could not be converted; the text says at which command and why."""
+    """The model could not be converted; the text names the command and the cause."""
 
 
 def export_openvino(
@@ -33,8 +33,8 @@ def export_openvino(
 ) -> None:
     """Convert `source` into `out`, which appears only once it is complete. Raises ExportFailed.
 
-    `exporter` is the virtual environment to use or make (default: `exporter` beside `out`).
-    Another process that converts the same model is waited for.
+    `exporter` is the virtual environment to use or create (default: `exporter` beside `out`).
+    Waits for another process that converts the same model.
     """
     exporter = exporter or out.parent / "exporter"
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def export_openvino(
 
 
 def ensure_exporter(folder: Path) -> Path:
-    """The path of optimum-cli in `folder`, installing it there first if need be."""
+    """The path of optimum-cli in `folder`, installing it there first where it is missing."""
     cli = folder / "bin" / "optimum-cli"
     complete = folder / ".complete"
     if complete.exists() or (cli.exists() and not folder.joinpath(".building").exists()):
@@ -85,7 +85,7 @@ def _run(command: Sequence[str]) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold a file lock, waiting for whoever has it; the system frees it if its holder dies."""
+    """Hold a file lock, waiting for its holder; the system frees it if its holder dies."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Where a model's files are and what they say of it. In: a spec. Out: a `ModelFiles`.
+"""A model's files and their metadata. In: a spec. Out: a `ModelFiles`.
 
 Reads headers and JSON only; loads no weights. A Hugging Face id is downloaded once, into its own
 cache.
@@ -17,7 +17,7 @@ from deployments.model.spec import ModelSpec
 NANO = Path(__file__).parent / "nano"
 IR_NAME = "openvino_model.xml"
 _WEIGHTS = ("*.safetensors", "*.bin", IR_NAME)
-_DESCRIBING = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
+_METADATA = ("config.json", "generation_config.json", "tokenizer.json", "chat_template.jinja")
 _EDGE = 1 << 16
 _DEFAULT_CONTEXT = 2048
 
@@ -39,7 +39,7 @@ class ModelFiles:
 
 
 def find_model(spec: ModelSpec) -> ModelFiles:
-    """The files behind `spec.source`. Raises FileNotFoundError, saying what was looked for."""
+    """The files behind `spec.source`. Raises FileNotFoundError, which names what is missing."""
     folder = _folder(spec)
     if not (folder / "config.json").exists():
         raise FileNotFoundError(f"model '{spec.id}': {folder} has no config.json")
@@ -53,7 +53,7 @@ def find_model(spec: ModelSpec) -> ModelFiles:
     return ModelFiles(
         folder=folder,
         ir=ir,
-        revision=_revision([*weights, *(folder / name for name in _DESCRIBING)]),
+        revision=_revision([*weights, *(folder / name for name in _METADATA)]),
         context_length=_context_length(config),
         parameters=_parameters(folder),
         created=int(max(path.stat().st_mtime for path in weights)),

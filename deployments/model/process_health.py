@@ -1,5 +1,5 @@
-"""How a replica's process does: its share of a core, of memory, how long it took to be ready, how
-late its event loop runs. In: nothing. Out: figures, for autoscaling and health.
+"""A replica's process: its share of a core and of memory, its start-up time, its event loop's lag.
+In: nothing. Out: figures, for autoscaling and health checks.
 """
 
 import psutil
@@ -9,9 +9,9 @@ from cluster.runtime.loop_lag import LoopLag
 
 
 class ProcessHealth:
-    """Make it first thing in a replica's constructor, and call `up` last.
+    """Create it first in a replica's constructor, and call `mark_ready` last.
 
-    The share of CPU is of the cores that the process may use, since the reading before.
+    The share of CPU is of the cores that the process may use, since the previous reading.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -36,7 +36,7 @@ class ProcessHealth:
         """Seconds that the event loop was late at most, lately."""
         return self._lag.worst()
 
-    def figures(self) -> dict[str, float]:
+    def summary(self) -> dict[str, float]:
         return {
             "loop_lag_s": self._lag.worst(),
             "cold_start_s": self._cold_start_s,

@@ -92,7 +92,7 @@ class ModelSpec(BaseModel):
         default=2.0,
         gt=0,
         le=600,
-        description="Mean wait for a place above which requests are shed, the least important "
+        description="Mean wait for a slot above which requests are shed, the least important "
         "first; batch requests may wait 15 times as long.",
     )
     threads: int | None = Field(

@@ -21,7 +21,7 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
-from deployments.contracts.jobs import Also
+from deployments.contracts.jobs import WriteInTransaction
 from deployments.contracts.media import MediaInfo, MediaLimits, Seconds, Transcript
 from deployments.jobs.retries import is_final
 from deployments.video.catalog import Video, VideoCatalog, problem_to_row, source_of
@@ -136,11 +136,11 @@ class VideoIngest:
         media = {**video.media, "info": to_json(info)}
         return replace(video, bytes=stored.bytes, sha256=stored.sha256, media=media)
 
-    async def admit(self, video: Video, also: Also = _nothing) -> Video:
+    async def admit(self, video: Video, also: WriteInTransaction = _nothing) -> Video:
         """Inspect it and make it ready; `also` writes in the same transaction."""
         return await self.make_ready(await self.inspect(video), also)
 
-    async def make_ready(self, inspected: Video, also: Also = _nothing) -> Video:
+    async def make_ready(self, inspected: Video, also: WriteInTransaction = _nothing) -> Video:
         """Keep a video that was inspected; `also` writes in the same transaction."""
         async with self._database.begin() as connection:
             await also(connection)

@@ -1,1 +1,1 @@
-"""Semantic caching: one tenant's earlier answer for a request that means the same."""
+"""Semantic caching: a tenant's earlier response to a request with the same meaning."""

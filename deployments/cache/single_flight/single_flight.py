@@ -64,7 +64,9 @@ class SingleFlight:
             except TimeoutError:
                 raise _deadline_exceeded(flight, lookup) from None
             finally:
-                await self._leave(flight, lookup)
+                flight.waiters.pop(lookup, None)
+                if not flight.ended:
+                    await self._end_if_abandoned(flight)
             if not (tries and lookup.joined and self._try_again(flight, lookup)):
                 return flight.result()
 
@@ -86,7 +88,9 @@ class SingleFlight:
                     await _wait_for_chunks(flight, seen, lookup, deadline)
                 flight.result()
             finally:
-                await self._leave(flight, lookup)
+                flight.waiters.pop(lookup, None)
+                if not flight.ended:
+                    await self._end_if_abandoned(flight)
 
     def get_open(self, key: bytes) -> InFlightComputation | None:
         """The open computation that later lookups of `key` join."""
@@ -143,10 +147,9 @@ class SingleFlight:
             return self._rules.servable_state(lookup, flight.entry) is None
         return isinstance(flight.error, _STARTERS_OWN)
 
-    async def _leave(self, flight: InFlightComputation, lookup: Lookup) -> None:
-        """One waiter less; after the last one the work ends, unless other replicas follow it."""
-        flight.waiters.pop(lookup, None)
-        if flight.ended or not flight.is_abandoned:
+    async def _end_if_abandoned(self, flight: InFlightComputation) -> None:
+        """After the last waiter has left, the work ends, unless other replicas follow it."""
+        if not flight.is_abandoned:
             return
         ending = create_detached_task(self._end(flight))
         self._ending.add(ending)

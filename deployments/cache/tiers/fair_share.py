@@ -104,7 +104,8 @@ class FairShareAccounting(Generic[S]):
         """Count `weight` bytes more, or less."""
         self.bytes += weight
         account.bytes += weight
-        number = size_class(account.bytes)
+        shift = max(account.bytes.bit_length() - 5, 0)  # `size_class`, without the call
+        number = (shift << 4) + (account.bytes >> shift)
         if number == account.size_class:
             return
         if account.newer is account.older is None and number not in self._classes:

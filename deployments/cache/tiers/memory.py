@@ -101,8 +101,8 @@ Account = TenantUsage[WeightedSlot]
 class MemoryTier:
     """At most `max_bytes`, of which one tenant uses at most `ceiling_share`. For one thread.
 
-    A tenant that used nothing for `idle_s` seconds has no floor. Raises ValueError for a budget
-    below 64 KiB or a share outside (0, 1].
+    `aliases` maps each alias to its entry's key. A tenant that used nothing for `idle_s` seconds
+    has no floor. Raises ValueError for a budget below 64 KiB or a share outside (0, 1].
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class MemoryTier:
         self._ceiling = int(max_bytes * ceiling_share)
         self._shares: FairShareAccounting[WeightedSlot] = FairShareAccounting(max_bytes)
         self._entries: dict[bytes, MemoryEntry] = {}
-        self._aliases: dict[bytes, RequestAlias] = {}
+        self.aliases: dict[bytes, RequestAlias] = {}
         self._hits = self._misses = self._evictions = self._swept = self._refused = 0
 
     def get(self, key: bytes) -> MemoryEntry | None:
@@ -134,7 +134,7 @@ class MemoryTier:
 
     def get_by_alias(self, alias: bytes) -> MemoryEntry | None:
         """The entry under the key that `alias` stands for."""
-        known = self._aliases.get(alias)
+        known = self.aliases.get(alias)
         if known is None:
             return None
         if known.target not in self._entries:
@@ -158,7 +158,7 @@ class MemoryTier:
     def put_alias(self, alias: bytes, key: bytes) -> bool:
         """Let `alias` find the entry under `key`, for as long as both are there; False if there is
         no entry or no room."""
-        known = self._aliases.get(alias)
+        known = self.aliases.get(alias)
         if known is not None:
             self._remove(known)
         cached = self._entries.get(key)
@@ -168,7 +168,7 @@ class MemoryTier:
         known = RequestAlias(alias, cached.key)
         if not self._admit(known, cached.account):
             return False
-        self._aliases[alias] = known
+        self.aliases[alias] = known
         return True
 
     def add_rendered(self, cached: MemoryEntry, name: str, view: bytes) -> bool:
@@ -213,7 +213,7 @@ class MemoryTier:
             "floor_bytes": self._shares.floor,
             "ceiling_bytes": self._ceiling,
             "entries": len(self._entries),
-            "aliases": len(self._aliases),
+            "aliases": len(self.aliases),
             "tenants": len(self._shares),
             "hits": self._hits,
             "misses": self._misses,
@@ -299,8 +299,8 @@ class MemoryTier:
             del self._entries[slot.key]
             self._entries = _compact(self._entries)
         else:
-            del self._aliases[slot.key]
-            self._aliases = _compact(self._aliases)
+            del self.aliases[slot.key]
+            self.aliases = _compact(self.aliases)
         if account.entries.oldest is None and account is not open_account:
             self._shares.close(account)
 

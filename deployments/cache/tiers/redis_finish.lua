@@ -1,9 +1,9 @@
--- Ends a claim, with an answer or without.
+-- Ends a lease, with an entry or without.
 --
--- KEYS  1 answer   2 flight   3 followers
--- ARGV  1 token   [2 answer   3 milliseconds it is kept]
--- Returns 1, or 0 when the claim was lost; then nothing is changed. An answer that Redis has no
--- memory for is an error, and ends the claim too.
+-- KEYS  1 entry   2 lease   3 followers
+-- ARGV  1 token   [2 entry   3 its lifetime in milliseconds]
+-- Returns 1, or 0 if the lease was lost; then nothing is changed. An entry that Redis has no memory
+-- for is an error, and ends the lease too.
 
 if redis.call('LINDEX', KEYS[2], 0) ~= ARGV[1] then return 0 end
 local put = {}

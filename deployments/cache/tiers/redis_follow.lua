@@ -1,8 +1,8 @@
--- How a flight stands, and its frames from a number on. Asking is following.
+-- The state of a computation, and its frames from a number on. A call counts as following.
 --
--- KEYS  1 answer   2 flight   3 followers (sorted set by milliseconds)
--- ARGV  1 token   2 frames seen   3 who asks   4 milliseconds asking counts as following
--- Returns {'running', frame...}, or {'stored', answer}, or {'gone'}.
+-- KEYS  1 entry   2 lease   3 followers (sorted set by milliseconds)
+-- ARGV  1 token   2 frames seen   3 follower id   4 milliseconds that a call counts as following
+-- Returns {'running', frame...}, or {'stored', entry}, or {'gone'}.
 
 if redis.call('LINDEX', KEYS[2], 0) == ARGV[1] then
   local time = redis.call('TIME')
@@ -12,6 +12,6 @@ if redis.call('LINDEX', KEYS[2], 0) == ARGV[1] then
   table.insert(frames, 1, 'running')
   return frames
 end
-local answer = redis.call('GET', KEYS[1])
-if answer then return {'stored', answer} end
+local entry = redis.call('GET', KEYS[1])
+if entry then return {'stored', entry} end
 return {'gone'}

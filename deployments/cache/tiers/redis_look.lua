@@ -1,15 +1,15 @@
--- The answer; else a claim for the asker, if nobody holds one.
+-- The entry; else a lease for the caller, if no replica holds one.
 --
--- KEYS  1 answer   2 flight (list: its token, then its frames)   3 followers
--- ARGV  1 milliseconds a claim is good for (0: claim nothing)
--- Returns the answer, or {1, token} claimed, or {0, token} busy, or nothing.
+-- KEYS  1 entry   2 lease (list: its token, then its frames)   3 followers
+-- ARGV  1 milliseconds of the lease (0: acquire none)
+-- Returns the entry, or {1, token} acquired, or {0, token} held elsewhere, or nothing.
 --
 -- A token is the server's time in microseconds: it rises through flushes, restarts and evictions,
--- which a counter that Redis may forget would not. A full Redis still gives claims: it minds its
+-- which a counter that Redis may evict would not. A full Redis still gives leases: it checks its
 -- memory only at a script's first write, and that deletes.
 
-local answer = redis.call('GET', KEYS[1])
-if answer then return answer end
+local entry = redis.call('GET', KEYS[1])
+if entry then return entry end
 local holder = redis.call('LINDEX', KEYS[2], 0)
 if holder then return {0, tonumber(holder)} end
 if ARGV[1] == '0' then return false end

@@ -1,9 +1,9 @@
--- Renews a claim and adds frames to its log. Token and log are one list, evicted as one.
+-- Renews a lease and appends frames to its log. Token and log are one list, evicted together.
 --
--- KEYS  1 answer   2 flight   3 followers (sorted set by milliseconds)
--- ARGV  1 token   2 milliseconds the claim is good for   3 milliseconds asking counts as following
+-- KEYS  1 entry   2 lease   3 followers (sorted set by milliseconds)
+-- ARGV  1 token   2 milliseconds of the lease   3 milliseconds that a call counts as following
 --       4.. frames
--- Returns how many follow, or -1 when the claim is lost.
+-- Returns the number of followers, or -1 if the lease is lost.
 
 local PUSHED_AT_ONCE = 1000
 

@@ -9,9 +9,15 @@ from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.content.brief import Brief
-from deployments.content.captions import batch_captions, generate_captions, stream_captions
+from deployments.content.pipelines import (
+    batch_captions,
+    batch_posts,
+    generate_captions,
+    generate_posts,
+    stream_captions,
+    stream_posts,
+)
 from deployments.content.platforms import platform
-from deployments.content.posts import batch_posts, generate_posts, stream_posts
 from deployments.content.registry import ProviderRegistry
 from deployments.content.results import (
     BatchOutcome,

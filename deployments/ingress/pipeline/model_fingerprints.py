@@ -1,8 +1,7 @@
-"""What makes each model answer as it does, as one word, kept up to date.
+"""Fingerprints of the served models: everything that their responses depend on, as one word each.
 
-Flows in: model cards, asked for in the background. Flows out: a state by model id, which is part of
-the names of kept answers: other weights, another tokenizer, template or engine, and nothing that
-was kept before is found.
+In: model cards, polled in the background. Out: a fingerprint by model id, which is part of the
+cache key. So after a change of weights, tokenizer, template or engine no older entry is found.
 """
 
 import asyncio
@@ -30,12 +29,12 @@ class ModelFingerprints:
         self.version = ""
 
     async def refresh(self) -> None:
-        """Ask every model. Those that do not answer stay as they were."""
+        """Ask every model. The fingerprint of one that does not answer stays."""
         cards = await self._models.cards()
-        found = {
+        fingerprints = {
             id: fingerprint(card) for id, card in cards.items() if not isinstance(card, Problem)
         }
-        self.by_model |= found
+        self.by_model |= fingerprints
         self.version = ";".join(f"{id}={state}" for id, state in sorted(self.by_model.items()))
 
     async def start(self) -> None:
@@ -54,9 +53,9 @@ class ModelFingerprints:
             try:
                 await self.refresh()
             except Exception:
-                logger.exception("the states of the models could not be refreshed")
-            whole = self.by_model.keys() >= set(self._models.ids)
-            await asyncio.sleep(POLL_S if whole else FIRST_POLL_S)
+                logger.exception("the fingerprints of the models could not be refreshed")
+            complete = self.by_model.keys() >= set(self._models.ids)
+            await asyncio.sleep(POLL_S if complete else FIRST_POLL_S)
 
 
 def fingerprint(card: ModelCard) -> str:

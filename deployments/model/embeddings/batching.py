@@ -43,7 +43,7 @@ class _Submission:
 
 
 class Batcher:
-    """Takes texts from tenants in turn, so that a long list of one does not hold up the others.
+    """Takes texts from tenants in turn, so that a long list of one does not delay the others.
 
     A batch has up to `max_batch_tokens`, counted as texts times the longest; it is filled with
     neighbours in length out of the first four batches' worth in line. At most `max_waiting` texts
@@ -51,7 +51,7 @@ class Batcher:
     """
 
     def __init__(self, run: Run, max_batch_tokens: int, max_waiting: int, clock: Clock) -> None:
-        """`run` gives the vectors of one batch; if it raises for a call's own texts, so does the
+        """`run` computes the vectors of one batch; if it raises for a call's own texts, so does the
         call."""
         self._run = run
         self._max_tokens = max_batch_tokens
@@ -66,7 +66,7 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Texts in line."""
+        """Queued texts."""
         return len(self._window) + sum(map(len, self._lanes.values()))
 
     @property
@@ -77,7 +77,7 @@ class Batcher:
     async def submit(
         self, tenant: str, texts: Sequence[str], tokens: Sequence[int], *, urgent: bool = True
     ) -> Vectors:
-        """Vectors in the order of `texts`. Leaving takes what still waits out of the queue.
+        """Vectors in the order of `texts`. Cancelling removes the texts that still wait.
 
         Raises Overloaded, Draining, and what the batches raise.
         """
@@ -99,7 +99,7 @@ class Batcher:
         return np.stack([vector for vector in call.vectors if vector is not None])
 
     async def close(self) -> None:
-        """Refuse what waits and what comes; a batch that runs is waited for."""
+        """Refuse waiting and new texts; wait for the batch that runs."""
         self._closed = True
         for call in {item.call for item in self._queued()}:
             _fail(call, _draining())
@@ -172,8 +172,8 @@ class Batcher:
         return taken
 
     def _fill(self) -> None:
-        """Fill the empty window, one text a tenant in turn; it is used up whole, so that long
-        texts are not passed over for ever."""
+        """Fill the empty window, one text a tenant in turn; it is consumed completely, so
+        that long texts are not postponed for ever."""
         room = 4 * self._max_tokens
         while self._lanes and room > 0:
             tenant, lane = self._lanes.popitem(last=False)
@@ -185,7 +185,7 @@ class Batcher:
         self._window.sort(key=lambda item: item.tokens)
 
     def _drop_ended(self) -> None:
-        """Texts of calls that failed with another batch, or were given up just now."""
+        """Texts of calls that failed with another batch, or were cancelled just now."""
         self._window = [item for item in self._window if not item.call.done.done()]
 
     def _forget(self, tenant: str, call: _Submission) -> None:

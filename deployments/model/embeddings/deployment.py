@@ -28,16 +28,16 @@ class EmbedderReplica:
     """Loads in its constructor: Serve awaits it and sends no request before it has returned."""
 
     async def __init__(self, spec: EmbeddingSpec | Mapping[str, Any]) -> None:  # type: ignore[misc]
-        self._vitals = ProcessHealth(SystemClock())
+        self._health = ProcessHealth(SystemClock())
         settings = Settings()
         configure_logging(settings.log_level)
         spec = resolve_spec(EmbeddingSpec, spec, settings.model_spec)
         self._model = await asyncio.to_thread(load_embedding_model, spec, SystemClock())
-        self._vitals.mark_ready()
+        self._health.mark_ready()
         self._serving = True
 
     async def embed(self, request: EmbedRequest) -> Embeddings | Problem:
-        """Problems are answers here: of what is raised, Serve logs the whole traceback."""
+        """Returns problems: of what is raised, Serve logs the whole traceback."""
         return await as_response(self._model.embed(request), request)
 
     async def card(self) -> ModelCard:
@@ -48,14 +48,14 @@ class EmbedderReplica:
 
     async def check_health(self) -> None:
         """Raises RuntimeError when the event loop is far behind."""
-        if self._vitals.lag() > _UNHEALTHY_LAG_S:
-            raise RuntimeError(f"the event loop was {self._vitals.lag():.1f} s late")
+        if self._health.lag() > _UNHEALTHY_LAG_S:
+            raise RuntimeError(f"the event loop was {self._health.lag():.1f} s late")
 
     async def loop_lag(self) -> float:
-        return self._vitals.lag()
+        return self._health.lag()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        return self._model.report() | self._vitals.figures()
+        return self._model.report() | self._health.summary()
 
     async def record_routing_stats(self) -> dict[str, int | float]:
         batcher = self._model.batcher
@@ -64,7 +64,7 @@ class EmbedderReplica:
     async def close(self) -> None:
         """Refuse new work; Serve has let open requests finish before."""
         self._serving = False
-        self._vitals.stop()
+        self._health.stop()
         await self._model.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:

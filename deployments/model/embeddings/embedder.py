@@ -1,6 +1,6 @@
 """A sentence-transformers model in this process: texts in, vectors and token counts out.
 
-Blocking, and at home in a worker thread: `count` and `encode` may run at the same time, each once.
+Blocking, for worker threads: `count` and `encode` may run at the same time, each once.
 Knows no queue and no requests.
 """
 
@@ -19,13 +19,13 @@ _DEFAULT_LENGTH = 512
 
 
 class TextEncoder(Protocol):
-    """What serving needs of a model."""
+    """The interface of a loaded model."""
 
     dimensions: int
     max_tokens: int
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, special tokens included, nothing cut off."""
+        """Tokens of each text, special tokens included, without truncation."""
         ...
 
     def encode(self, texts: Sequence[str]) -> Vectors:
@@ -47,14 +47,14 @@ class SentenceEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         prompted = [self._prompt + text for text in texts]
-        found = self._tokenizer(prompted, truncation=False, padding=False, verbose=False)
-        return [len(ids) for ids in found["input_ids"]]
+        encoding = self._tokenizer(prompted, truncation=False, padding=False, verbose=False)
+        return [len(ids) for ids in encoding["input_ids"]]
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        found = self._model.encode(
+        vectors = self._model.encode(
             list(texts), batch_size=len(texts), show_progress_bar=False, convert_to_numpy=True
         )
-        return np.ascontiguousarray(found, dtype=np.float32)
+        return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
 def load_encoder(spec: EmbeddingSpec) -> tuple[SentenceEncoder, ModelFiles]:

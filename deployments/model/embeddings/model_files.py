@@ -1,4 +1,4 @@
-"""Where an embedding model's files are. In: a spec. Out: `ModelFiles`, without loading weights."""
+"""An embedding model's files. In: a spec. Out: `ModelFiles`, without loading weights."""
 
 import hashlib
 from dataclasses import replace
@@ -17,7 +17,7 @@ _SHAPING = ("modules.json", "*_*/config.json", "sentence_bert_config.json")
 def find_embedding_model(spec: EmbeddingSpec) -> ModelFiles:
     """The files behind `spec.source`; `revision` covers pooling as well as weights.
 
-    Raises FileNotFoundError, saying what was looked for.
+    Raises FileNotFoundError, which names what is missing.
     """
     folder = _folder(spec)
     if not (folder / "modules.json").exists():
@@ -52,10 +52,10 @@ def _folder(spec: EmbeddingSpec) -> Path:
 
 def _packaged() -> Path:
     """Found without running the package's code: it would load torch."""
-    found = find_spec(_PACKAGED)
-    if found is None or not found.submodule_search_locations:
+    package = find_spec(_PACKAGED)
+    if package is None or not package.submodule_search_locations:
         raise FileNotFoundError(f"embeddings: package {_PACKAGED} is not installed")
-    return Path(found.submodule_search_locations[0]) / "model"
+    return Path(package.submodule_search_locations[0]) / "model"
 
 
 def _revision(files: ModelFiles) -> str:

@@ -1,4 +1,4 @@
-"""One embedding model that serves calls: checks the texts, batches them, keeps the deadline.
+"""One embedding model that serves calls: checks the texts, batches them, enforces the deadline.
 
 In: EmbedRequests. Out: Embeddings. Knows no Serve; the model works in threads of its own, so the
 event loop never waits for it.
@@ -43,7 +43,7 @@ class _Counts:
 
 
 class EmbeddingModel:
-    """A ServedEmbedder over a model in this process."""
+    """Implements `ServedEmbedder` over a model in this process."""
 
     def __init__(
         self, encoder: TextEncoder, card: ModelCard, spec: EmbeddingSpec, clock: Clock
@@ -58,7 +58,7 @@ class EmbeddingModel:
         self._counts = _Counts()
         self._latency = LatencyStats(clock)
         self._clock = clock
-        self._holds = _BATCHES * spec.max_batch_tokens
+        self._capacity = _BATCHES * spec.max_batch_tokens
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         counts = self._counts
@@ -87,7 +87,7 @@ class EmbeddingModel:
         return self._card
 
     async def load(self) -> ModelLoad:
-        """`running` and `waiting` are texts, the rest calls; embeddings give no tokens out."""
+        """`running` and `waiting` are texts, the rest calls; embeddings generate no tokens."""
         counts, batcher = self._counts, self.batcher
         return ModelLoad(
             running=batcher.running,
@@ -105,7 +105,7 @@ class EmbeddingModel:
         minute. A replica holds its batch and a window of neighbours."""
         batcher = self.batcher
         texts = {"running": batcher.running, "queued": batcher.waiting}
-        tokens = {"tokens": self._latency.tokens, "tokens_capacity": self._holds}
+        tokens = {"tokens": self._latency.tokens, "tokens_capacity": self._capacity}
         return texts | tokens | self._latency.summary()
 
     async def close(self) -> None:
@@ -154,12 +154,12 @@ class EmbeddingModel:
 
     def _check_lengths(self, tokens: Sequence[int]) -> None:
         limit = self._encoder.max_tokens
-        for index, found in enumerate(tokens):
-            if found > limit:
+        for index, count in enumerate(tokens):
+            if count > limit:
                 raise InvalidRequest(
-                    f"input.{index} has {found} tokens; model '{self._card.id}' takes {limit}.",
+                    f"input.{index} has {count} tokens; model '{self._card.id}' takes {limit}.",
                     param=f"input.{index}",
-                    tokens=found,
+                    tokens=count,
                     limit=limit,
                 )
 

@@ -1,4 +1,4 @@
-"""What an operator may say about one embedding model.
+"""The settings of one embedding model.
 
 In: a mapping from serve_config.yaml. Out: a frozen `EmbeddingSpec`.
 """
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class EmbeddingSpec(BaseModel):
-    """One embedding model and how it is run. Every field but `id` has a default for one CPU."""
+    """One embedding model and how it runs. Every field but `id` has a default for one CPU."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

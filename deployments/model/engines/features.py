@@ -1,6 +1,6 @@
-"""Which sampling features a request uses.
+"""The sampling features of a request.
 
-In: a token request. Out: UnsupportedParameter for one the engine lacks.
+In: a token request. Out: UnsupportedParameter for a feature that the engine lacks.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""What an engine and its child process say to each other, as frames on a Unix socket.
+"""The messages between an engine and its child process, as frames on a Unix socket.
 
 A frame is 4 bytes of length and a pickle. Both ends are Mobula's own code, started by the parent,
-on a socket that nothing else can open.
+on a socket that no other process can open.
 """
 
 import pickle
@@ -29,20 +29,20 @@ class GenerateCommand(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Parent to child: nobody waits for this sequence any more."""
+    """Parent to child: this sequence was abandoned."""
 
     key: int
 
 
 class Stop(NamedTuple):
-    """Parent to child: leave now."""
+    """Parent to child: exit now."""
 
 
 class TokenBatch(NamedTuple):
     """Child to parent: tokens of one sequence.
 
-    `end`: stop, length, cancelled (with what was generated and not sent), refused (the job's
-    parameters are at fault), error (the engine is) or None (more to come). `error` is the library's
+    `end`: stop, length, cancelled (with what was generated and not sent), refused (for the
+    job's parameters), error (of the engine) or None (more to come). `error` is the library's
     own reason for the last two.
     """
 
@@ -54,7 +54,7 @@ class TokenBatch(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Child to parent: what became ready up to step number `steps`."""
+    """Child to parent: tokens that became ready up to step number `steps`."""
 
     steps: int
     batches: list[TokenBatch]
@@ -77,7 +77,7 @@ def pack(message: Any) -> bytes:
 
 
 class Unpacker:
-    """Cuts a byte stream into messages."""
+    """Splits a byte stream into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -86,13 +86,13 @@ class Unpacker:
         """The messages that `data` completed."""
         self._buffer += data
         messages: list[Any] = []
-        at = 0
-        while len(self._buffer) - at >= _HEADER.size:
-            (length,) = _HEADER.unpack_from(self._buffer, at)
-            end = at + _HEADER.size + length
+        offset = 0
+        while len(self._buffer) - offset >= _HEADER.size:
+            (length,) = _HEADER.unpack_from(self._buffer, offset)
+            end = offset + _HEADER.size + length
             if len(self._buffer) < end:
                 break
-            messages.append(pickle.loads(self._buffer[at + _HEADER.size : end]))
-            at = end
-        del self._buffer[:at]
+            messages.append(pickle.loads(self._buffer[offset + _HEADER.size : end]))
+            offset = end
+        del self._buffer[:offset]
         return messages

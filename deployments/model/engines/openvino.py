@@ -168,7 +168,7 @@ class OpenVinoEngine:
 
     def _deliver(self, batch: TokenBatch) -> None:
         if batch.end == "cancelled":
-            self._sequences.freed(batch.key, Tokens(batch.ids))
+            self._sequences.release(batch.key, Tokens(batch.ids))
         elif batch.end == "refused":
             self._sequences.refuse(batch.key, refused_parameters(self._model, batch.error))
         elif batch.end == "error":

@@ -1,4 +1,4 @@
-"""The openvino-genai process: jobs and cancellations in, tokens out, one `step()` after another.
+"""The openvino-genai process: commands in, tokens out, one `step()` after another.
 
 Runs in a child process (child.py). `GenerationWorker` is the loop's body, free of sockets, so that
 tests drive it step by step.
@@ -28,7 +28,7 @@ from deployments.model.engines.ipc_messages import (
 
 _BLOCK = {"CPU": 32}  # tokens in one attention cache block; other devices use 16
 _STEP_TOKENS = 512  # prompt tokens that one step takes, so that a long prompt delays others little
-_NEWS_S = 0.05  # the parent hears of progress at least this often while steps are taken
+_REPORT_S = 0.05  # the longest time between reports of progress to the parent
 
 
 class WorkerOptions(NamedTuple):
@@ -75,8 +75,8 @@ class GenerationWorker:
         self._waiting[job.key] = job
 
     def cancel(self, key: int) -> None:
-        """A waiting job leaves at once; a running one is dropped by the next step. What it had
-        generated comes with the news that it has gone.
+        """A waiting job ends at once; a running one is dropped by the next step. Its tokens come
+        with the report of its end.
         """
         held: tuple[int, ...] = ()
         if self._waiting.pop(key, None) is None:
@@ -88,7 +88,7 @@ class GenerationWorker:
         self._leaving.append(TokenBatch(key, held, "cancelled"))
 
     def turn(self) -> list[TokenBatch]:
-        """Admit, take one step, and collect what it made. Errors of the pipeline come through."""
+        """Admit, take one step, and collect its tokens. Raises errors of the pipeline."""
         batches = self._admit()
         if self._pipeline.has_non_finished_requests():
             self._pipeline.step()
@@ -111,12 +111,12 @@ class GenerationWorker:
                 continue
             try:
                 config = _config(job)
-            except _REFUSALS as error:  # the parameters of this job alone are at fault
+            except _REFUSALS as error:  # for the parameters of this job only
                 refused.append(TokenBatch(key, end="refused", error=_reason(error)))
                 continue
             try:
                 handle = self._pipeline.add_request(key, _tensor(job.prompt), config)
-            except (RuntimeError, ValueError) as error:  # the job fails alone, by the engine
+            except (RuntimeError, ValueError) as error:  # only this job fails, by the engine
                 refused.append(TokenBatch(key, end="error", error=_reason(error)))
                 continue
             due = float("inf") if job.interval_s == float("inf") else 0.0
@@ -174,7 +174,7 @@ def _config(job: GenerateCommand) -> Any:
 
     config = openvino_genai.GenerationConfig()
     config.max_new_tokens = job.max_tokens
-    config.ignore_eos = not job.stop_ids  # it also switches stop_token_ids off
+    config.ignore_eos = not job.stop_ids  # it also disables stop_token_ids
     if job.stop_ids:
         config.set_eos_token_id(min(job.stop_ids))
         config.stop_token_ids = set(job.stop_ids)
@@ -226,8 +226,8 @@ def warm_up(worker: GenerationWorker) -> None:
 
 
 def main(link: socket.socket) -> None:
-    """Serve until the parent says Stop or goes away."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
+    """Serve until the parent sends Stop or exits."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     inbox = Inbox(link)
     try:
         options, *early = inbox.wait()
@@ -258,14 +258,14 @@ def serve(
                 return
         batches = worker.turn() if worker.busy else []
         now = time.perf_counter()
-        if batches or now - last_news >= _NEWS_S:
+        if batches or now - last_news >= _REPORT_S:
             link.sendall(pack(Step(worker.steps, batches)))
             last_news = now
         messages = inbox.take() if worker.busy else inbox.wait()
 
 
 class Inbox:
-    """The child's end of the socket, for reading. Raises EOFError once the parent has gone."""
+    """The child's end of the socket, for reading. Raises EOFError once the parent has exited."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
@@ -274,7 +274,7 @@ class Inbox:
         self._poll.register(link, select.POLLIN)
 
     def take(self) -> list[Any]:
-        """Messages that have already come."""
+        """Messages that have arrived."""
         messages: list[Any] = []
         while self._poll.poll(0):
             messages += self._receive()

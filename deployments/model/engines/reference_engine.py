@@ -1,6 +1,6 @@
-"""The reference that engines are checked against: transformers' plain `generate`, greedy.
+"""The reference that engines are compared with: transformers' plain `generate`, greedy.
 
-In: one prompt's ids. Out: its continuation, and what the model thought of every token.
+In: one prompt's ids. Out: its continuation, and the log probability of every token.
 """
 
 from collections.abc import Sequence
@@ -38,11 +38,11 @@ class ReferenceEngine:
                 eos_token_id=list(stop_ids) or None,
                 pad_token_id=0,
             )
-        made: list[int] = out[0, len(prompt) :].tolist()
-        return made[:-1] if made and made[-1] in stop_ids else made
+        output: list[int] = out[0, len(prompt) :].tolist()
+        return output[:-1] if output and output[-1] in stop_ids else output
 
     def log_probabilities(self, prompt: Sequence[int], generated: Sequence[int]) -> Any:
-        """Natural logs, float32 [len(generated), vocabulary]: row i is what led to token i."""
+        """Natural logs, float32 [len(generated), vocabulary]: row i predicted token i."""
         import torch
 
         ids = torch.tensor([[*prompt, *generated]])

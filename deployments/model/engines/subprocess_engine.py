@@ -20,7 +20,7 @@ _BOOT = (
     "import importlib, socket; "
     "importlib.import_module(sys.argv[1]).main(socket.socket(fileno=int(sys.argv[2])))"
 )
-_LEAVE_S = 5.0
+_EXIT_S = 5.0
 
 
 class EngineProcess(asyncio.Protocol):
@@ -56,7 +56,7 @@ class EngineProcess(asyncio.Protocol):
         self._outbox.append(message)
 
     async def stop(self) -> None:
-        """Close the socket, wait for the process, and kill it if it does not leave."""
+        """Close the socket, wait for the process, and kill it if it does not exit."""
         if self._transport is not None:
             self._flush()
             self._transport.close()
@@ -89,7 +89,7 @@ def _spawn(module: str, fd: int) -> "subprocess.Popen[bytes]":
 
 def _reap(process: "subprocess.Popen[bytes]") -> None:
     try:
-        process.wait(_LEAVE_S)
+        process.wait(_EXIT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -201,7 +201,7 @@ class TransformersEngine:
     def _on_cancelled(self, cancelled: Sequence[tuple[int, list[int]]]) -> None:
         for key, generated in cancelled:
             seen = self._seen.pop(key, 0)
-            self._sequences.freed(key, Tokens(tuple(generated[seen:])))
+            self._sequences.release(key, Tokens(tuple(generated[seen:])))
 
     def _on_outputs(self, outputs: Sequence[Any]) -> None:
         for output in outputs:

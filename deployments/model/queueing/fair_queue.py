@@ -115,7 +115,14 @@ class FairQueue:
             tenant.running -= running
             self.running -= running
         if entry.granted:
-            self._settle(entry)
+            each = entry.cost / entry.granted
+            tenant.typical += _SMOOTHING * (each - tenant.typical)
+            self._typical += _SMOOTHING * (each - self._typical)
+            spare = entry.charged - entry.cost
+            if spare > 0:
+                tenant.served -= spare / tenant.weight
+                if tenant.waiting:
+                    self._order.put(tenant)
         tenant.open -= 1
         if not tenant.open:
             self.shares -= tenant.weight
@@ -182,16 +189,6 @@ class FairQueue:
         self.waiting -= entry.waiting
         self.waiting_by[entry.priority] -= entry.waiting
         entry.waiting = 0
-
-    def _settle(self, entry: QueuedRequest) -> None:
-        tenant, each = entry.tenant, entry.cost / entry.granted
-        tenant.typical += _SMOOTHING * (each - tenant.typical)
-        self._typical += _SMOOTHING * (each - self._typical)
-        spare = entry.charged - entry.cost
-        if spare > 0:
-            tenant.served -= spare / tenant.weight
-            if tenant.waiting:
-                self._order.put(tenant)
 
     def _evict_idle(self) -> None:
         """Forget idle tenants, least served first, until half the memory is free.

@@ -1,7 +1,7 @@
-"""Which requests to refuse so that the others do not wait too long.
+"""Load shedding: requests to refuse so that the others do not wait too long.
 
-In: how long requests waited in the queue, and what a new one would. Out: yes or no. Knows no queue,
-no tenants and no problems.
+In: waits in the queue, and the expected wait of a new request. Out: whether to shed it. Knows no
+queue, no tenants and no problems.
 """
 
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ class Shedder:
     """Adaptive shedding on queue wait, after DAGOR (Zhou et al., "Overload Control for Scaling
     WeChat Microservices", SoCC 2018), with additive increase and multiplicative decrease.
 
-    Requests stand in six steps: batch, standard, interactive, and within each those of tenants
-    over their fair share before the others. `level` says how many steps are shed, the last one in
+    Requests are in six steps: batch, standard, interactive, and within each those of tenants
+    over their fair share before the others. `level` is the number of shed steps, the last one in
     part. Each window of half a second in which the mean wait of a step was over its target
     raises the level by half a step, though never past that step; any other one lowers it by a
     twentieth. Batch requests may wait 15 times as long as the rest.
 
     Whatever the level, a request that would itself wait less than the target is let in: the
-    level follows waits that began a while ago, and must not outlive the queue they came from.
+    level follows waits that began some time ago, and must not outlive their queue.
     """
 
     def __init__(self, target_wait_s: float, clock: Clock) -> None:
@@ -46,19 +46,19 @@ class Shedder:
         self._clock = clock
         self._until = clock.monotonic() + _WINDOW_S
         self._waits = [_Waits() for _ in range(_STEPS)]
-        self._owed = [0.0] * _STEPS
+        self._deficits = [0.0] * _STEPS
         self._mean_s = 0.0
 
     def target_s(self, priority: Priority) -> float:
-        """The mean wait that is not too long for such requests."""
+        """The highest acceptable mean wait of such requests."""
         return self.target_wait_s * (_BATCH_PATIENCE if priority is Priority.BATCH else 1.0)
 
     def observe_wait(self, priority: Priority, over_share: bool, seconds: float) -> None:
-        """A request that had to wait got its place after `seconds`."""
+        """A request that had to wait got its slot after `seconds`."""
         waits = self._waits[_step(priority, over_share)]
         waits.count += 1
         waits.total_s += seconds
-        self._turn(queued=True)
+        self._close_windows(queued=True)
 
     def sheds(
         self, priority: Priority, over_share: bool, expected_wait_s: float, queued: bool
@@ -67,25 +67,25 @@ class Shedder:
 
         `queued` is whether any request waits already.
         """
-        self._turn(queued)
+        self._close_windows(queued)
         if not self.level or expected_wait_s < self.target_wait_s:
             return False
         step = _step(priority, over_share)
-        self._owed[step] += min(1.0, max(0.0, self.level - step))
-        if self._owed[step] < 1.0:
+        self._deficits[step] += min(1.0, max(0.0, self.level - step))
+        if self._deficits[step] < 1.0:
             return False
-        self._owed[step] -= 1.0
+        self._deficits[step] -= 1.0
         return True
 
     def wait_s(self, queued: bool) -> float:
-        """Mean wait of those that got a place in the last window; 0 when nobody had to wait."""
-        self._turn(queued)
+        """Mean wait of the requests that got a slot in the last window; 0 without waits."""
+        self._close_windows(queued)
         return self._mean_s
 
-    def _turn(self, queued: bool) -> None:
-        """Close the windows that have passed, all with the verdict of the last samples.
+    def _close_windows(self, queued: bool) -> None:
+        """Close the windows that have passed, all with the decision of the last samples.
 
-        Windows in which requests waited and none got a place say nothing.
+        Windows in which requests waited and none got a slot are ignored.
         """
         late = self._clock.monotonic() - self._until
         if late < 0:
@@ -107,7 +107,7 @@ class Shedder:
             self.level = max(top, self.level - _FALL * windows)
 
     def _overloaded(self) -> int:
-        """How many steps there are up to the last one that waited too long; 0: none did."""
+        """The number of steps up to the last one that waited too long; 0: none."""
         for step in range(_STEPS - 1, -1, -1):
             if self._waits[step].mean() > self.target_s(_CLASSES[step // 2]):
                 return step + 1

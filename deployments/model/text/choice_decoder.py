@@ -55,17 +55,25 @@ class ChoiceDecoder:
         """The next delta. Many tokens at once would block the event loop: further slices of them
         are `pending`, for `take`.
         """
-        if len(tokens.ids) <= _SLICE:
-            return self._decode(tokens)
-        for start in range(0, len(tokens.ids), _SLICE):
-            self.pending.append(_slice(tokens, start, start + _SLICE))
-        return self._decode(self.pending.popleft())
+        if len(tokens.ids) > _SLICE:
+            for start in range(0, len(tokens.ids), _SLICE):
+                self.pending.append(_slice(tokens, start, start + _SLICE))
+            tokens = self.pending.popleft()
+        stops, reason = self._stops, tokens.finish_reason
+        if stops is not None or tokens.logprobs or self._logprobs:
+            return self._add_by_token(tokens, stops or StopMatcher(()))
+        text = self._detokenizer.push(tokens.ids)
+        if reason is not None:
+            text += self._detokenizer.flush()
+            self.ended = True
+        self.tokens += len(tokens.ids)
+        return TextDelta(text, None, reason)
 
     def take(self) -> TextDelta | None:
         """The delta of the next pending slice; None where there is none."""
         if self.ended or not self.pending:
             return None
-        return self._decode(self.pending.popleft())
+        return self.add(self.pending.popleft())
 
     def count(self, rest: Tokens | None = None) -> None:
         """The reader has left: count what is pending, and the rest that the engine generated."""
@@ -74,18 +82,7 @@ class ChoiceDecoder:
         while self.take() is not None:
             pass
 
-    def _decode(self, tokens: Tokens) -> TextDelta:
-        stops, reason = self._stops, tokens.finish_reason
-        if stops is None and not tokens.logprobs and not self._logprobs:
-            text = self._detokenizer.push(tokens.ids)
-            if reason is not None:
-                text += self._detokenizer.flush()
-                self.ended = True
-            self.tokens += len(tokens.ids)
-            return TextDelta(text, None, reason)
-        return self._decode_by_token(tokens, stops or StopMatcher(()))
-
-    def _decode_by_token(self, tokens: Tokens, stops: "StopMatcher") -> TextDelta:
+    def _add_by_token(self, tokens: Tokens, stops: "StopMatcher") -> TextDelta:
         """The same with the position of each token's text, for stop strings and logprobs."""
         text, starts = self._positions(tokens)
         text, met = stops.push(text)

@@ -15,8 +15,8 @@ Ready: TypeAlias = asyncio.Queue[tuple[T, asyncio.Semaphore] | BaseException | N
 async def merge(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
     """Yield from all sources until the last one ends; the first error ends them all.
 
-    A source is not asked for its next item before its last one was taken, so a fast source cannot
-    crowd out a slow one. Closing the result closes every source.
+    A source is not advanced before its last item was consumed, so a fast source cannot displace a
+    slow one. Closing the result closes every source.
     """
     if len(sources) == 1:
         async with aclosing(sources[0]) as source:
@@ -25,17 +25,17 @@ async def merge(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T,
         return
     ready: Ready[T] = asyncio.Queue()
     tasks = [asyncio.create_task(_pump(source, ready)) for source in sources]
-    left = len(tasks)
+    running = len(tasks)
     try:
-        while left:
+        while running:
             entry = await ready.get()
             if isinstance(entry, BaseException):
                 raise entry
             if entry is None:
-                left -= 1
+                running -= 1
             else:
-                item, taken = entry
-                taken.release()
+                item, consumed = entry
+                consumed.release()
                 yield item
     finally:
         for task in tasks:
@@ -44,12 +44,12 @@ async def merge(sources: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T,
 
 
 async def _pump(source: AsyncGenerator[T, None], ready: Ready[T]) -> None:
-    taken = asyncio.Semaphore(0)
+    consumed = asyncio.Semaphore(0)
     try:
         async with aclosing(source):
             async for item in source:
-                await ready.put((item, taken))
-                await taken.acquire()
+                await ready.put((item, consumed))
+                await consumed.acquire()
         await ready.put(None)
     except Exception as error:  # noqa: BLE001 - raised again by the consumer
         await ready.put(error)

@@ -126,8 +126,7 @@ class TextModel:
         prompt = await self._prompts.encode(request)
         ticket.charge_prompt_tokens(len(prompt))
         interval_s = self.stream_interval_s if request.sampling.stop else _AT_THE_END
-        sequences = self._sequences(request, prompt, interval_s, tracker)
-        decoders = self._decoders(request)
+        sequences, decoders = self._sequences(request, prompt, interval_s, tracker)
         deltas: list[list[TextDelta]] = [[] for _ in sequences]
         async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as merged:
             async for index, delta in merged:
@@ -143,8 +142,8 @@ class TextModel:
                 self._prompts.encode(request), deadline, request, ticket
             )
             ticket.charge_prompt_tokens(len(prompt))
-            sequences = self._sequences(request, prompt, self._interval_s(), tracker)
-            decoders = self._decoders(request)
+            interval_s = self._interval_s()
+            sequences, decoders = self._sequences(request, prompt, interval_s, tracker)
             unfinished, prompt_tokens, reported = len(sequences), len(prompt), 0
             async with aclosing(self._deltas(sequences, decoders, ticket, tracker)) as deltas:
                 while unfinished:
@@ -178,14 +177,14 @@ class TextModel:
         prompt: tuple[int, ...],
         interval_s: float,
         tracker: UsageTracker,
-    ) -> list[TokenRequest]:
-        """One token request a choice, choice i with seed + i."""
-        sampling = request.sampling
+    ) -> tuple[list[TokenRequest], list[ChoiceDecoder]]:
+        """A token request and a decoder for each choice, choice i with seed + i."""
+        sampling, tokenizer = request.sampling, self._tokenizer
         first = TokenRequest(
             request_id=request.request_id,
             prompt_ids=prompt,
             max_tokens=self._max_tokens(len(prompt), sampling.max_tokens),
-            stop_ids=frozenset() if sampling.ignore_eos else self._tokenizer.eos_ids,
+            stop_ids=frozenset() if sampling.ignore_eos else tokenizer.eos_ids,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
             top_k=sampling.top_k,
@@ -197,9 +196,13 @@ class TextModel:
             interval_s=interval_s,
             on_left=partial(tracker.on_left, 0),
         )
+        decoders = [
+            ChoiceDecoder(tokenizer.detokenizer(), sampling.stop, tokenizer.token_bytes)
+            for _ in range(request.n)
+        ]
         if request.n == 1:
-            return [first]
-        return [
+            return [first], decoders
+        sequences = [
             replace(
                 first,
                 request_id=f"{request.request_id}/{i}",
@@ -208,6 +211,7 @@ class TextModel:
             )
             for i in range(request.n)
         ]
+        return sequences, decoders
 
     def _max_tokens(self, prompt_tokens: int, requested: int | None) -> int:
         """What the sequence may generate, after a prompt that leaves room for a token or more.
@@ -225,13 +229,6 @@ class TextModel:
         if requested > room:
             raise PromptTooLong(self._card.id, prompt_tokens, limit, reserved=requested)
         return requested
-
-    def _decoders(self, request: GenerateRequest) -> list[ChoiceDecoder]:
-        tokenizer, stops = self._tokenizer, request.sampling.stop
-        return [
-            ChoiceDecoder(tokenizer.detokenizer(), stops, tokenizer.token_bytes)
-            for _ in range(request.n)
-        ]
 
     def _deltas(
         self,

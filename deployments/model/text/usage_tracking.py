@@ -9,14 +9,12 @@ stop string where one is met, see choice_decoder.py).
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Self, TypeVar
+from typing import Self
 
 from cluster.runtime.problems import ClientGone
 from deployments.contracts.engine import Tokens
 from deployments.contracts.generation import TokenUsage
 from deployments.model.text.choice_decoder import ChoiceDecoder
-
-T = TypeVar("T")
 
 _REMEMBERED = 16_384
 _SETTLING_S = 5.0
@@ -123,7 +121,9 @@ class UsageRegistry:
         """The call and all of its sequences have ended."""
         if self._open.get(call) is tracker:
             del self._open[call]
-            _remember(self._ended, call, tracker.usage())
+            self._ended[call] = tracker.usage()
+            if len(self._ended) > _REMEMBERED:
+                self._ended.popitem(last=False)
 
     async def settle(self, call: str) -> TokenUsage:
         """The usage of an abandoned call: waits for its end, at most 5 s. Nothing where it is not
@@ -135,12 +135,8 @@ class UsageRegistry:
             return tracker.usage()
         usage = self._ended.get(call)
         if usage is None:
-            _remember(self._abandoned, call, None)
+            self._abandoned[call] = None
+            if len(self._abandoned) > _REMEMBERED:
+                self._abandoned.popitem(last=False)
             return TokenUsage()
         return usage
-
-
-def _remember(known: "OrderedDict[str, T]", call: str, value: T) -> None:
-    known[call] = value
-    if len(known) > _REMEMBERED:
-        known.popitem(last=False)

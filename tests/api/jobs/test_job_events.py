@@ -86,7 +86,7 @@ async def test_an_id_that_was_never_given_leads_to_everything(desk: Desk) -> Non
 async def test_a_gap_is_told_where_events_are_no_longer_kept(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.transition.KEPT_EVENTS", 2)
+    monkeypatch.setattr("deployments.jobs.job_rows.MAX_EVENTS", 2)
     made = await ended_job(desk)
 
     events = told((await desk.ask("viewer", "GET", f"/{made.id}/events?after=1")).text)
@@ -129,7 +129,7 @@ async def test_a_stream_holds_none_of_the_tenant_s_slots(desk: Desk) -> None:
 async def test_streams_are_bounded_and_a_client_that_leaves_makes_room(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.event_notifier.SEATS", 3)
+    monkeypatch.setattr("deployments.jobs.event_notifier.MAX_STREAMS", 3)
     made = await desk.add()
     streams = [await opened(desk, made) for _ in range(3)]
 

@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
-from cluster.blobs.content import Content
 from cluster.blobs.errors import BlobStoreUnavailable
 from cluster.blobs.files import StoredObject
+from cluster.blobs.staging import Content
 from cluster.runtime.problems import InvalidRequest, NotFound, PayloadTooLarge, Problem
 from tests.contract.blobs.desk import MB, TYPE, Desk, chunks
 

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook as Verifier
 
 from cluster.events.delivery_worker import WebhookDeliveryWorker
 from cluster.events.outbox import publish
-from cluster.events.policy import DeliveryPolicy
+from cluster.events.queue import DeliveryPolicy
 from cluster.events.signing import WebhookSecrets
 from cluster.events.webhooks import Delivery, Webhook, WebhookRepository
 from cluster.net.ssrf import SsrfGuard

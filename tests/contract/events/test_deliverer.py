@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 from standardwebhooks import WebhookVerificationError
 
-from cluster.events.policy import DeliveryPolicy
+from cluster.events.queue import DeliveryPolicy
 from cluster.events.webhooks import Webhook
 from cluster.storage.tables import webhooks as table
 from tests.contract.events.receiver import KEY, PUBLIC, Bench
@@ -205,7 +205,7 @@ async def test_old_events_are_forgotten_unless_something_waits_for_them(bench: B
     bench.receiver.answers["a.example.com"] = 500
     await bench.publish("tenant.suspended", {"id": "acme"})
     waiting = await bench.publish()
-    bench.clock.advance(bench.deliverer.policy.kept_s + 1)
+    bench.clock.advance(bench.deliverer.policy.retention_s + 1)
     fresh = await bench.publish("tenant.resumed", {"id": "acme"})
 
     assert await bench.deliverer.prune() == 1

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import insert
 
 from cluster.events import queue
-from cluster.events.key_expiry import announce_expiring
-from cluster.events.policy import DeliveryPolicy
+from cluster.events.delivery_worker import announce_expiring
+from cluster.events.queue import DeliveryPolicy
 from cluster.runtime.clock import ManualClock
 from cluster.storage.tables import api_keys
 from tests.contract.events.receiver import Bench, until
@@ -217,7 +217,7 @@ async def test_an_hour_later_old_events_are_pruned_by_the_worker(
 ) -> None:
     await bench.publish("tenant.suspended", {"id": "acme"})
     deliverer = bench.another(DeliveryPolicy(poll_s=0.01))
-    clock.advance(deliverer.policy.kept_s + 1)
+    clock.advance(deliverer.policy.retention_s + 1)
     left: list[object] = [None]
 
     await deliverer.start()

@@ -218,7 +218,7 @@ async def test_whoever_reserved_something_hears_of_every_end_in_its_transaction(
     async def at_end(connection: AsyncConnection, job: Job) -> None:
         heard.append((job.id, job.state))
 
-    office.store._ends = JobCompletion(office.clock, at_end)
+    office.store._completion = JobCompletion(office.clock, at_end)
     done, failed, canceled, dead = [await office.add(max_attempts=1) for _ in range(4)]
     await office.store.cancel("acme", canceled.id)
     for _ in range(3):

@@ -5,9 +5,9 @@ import pytest
 from cluster.runtime.problems import Conflict, InvalidRequest, NotFound, Overloaded
 from deployments.contracts.jobs import ENDED, Job, JobEvent, JobResult
 from deployments.jobs.event_stream import GapEvent, follow, has_ended
+from deployments.jobs.job_rows import MAX_EVENTS
 from deployments.jobs.queries import QueueDepth
 from deployments.jobs.store import JobStore
-from deployments.jobs.transition import KEPT_EVENTS
 from tests.contract.jobs.office import KIND, LEASE_S, Office
 
 
@@ -89,7 +89,7 @@ async def test_the_queue_s_depth_counts_what_a_worker_could_take(office: Office)
 async def test_the_last_events_are_kept_and_a_follower_hears_what_it_missed(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.transition.KEPT_EVENTS", 10)
+    monkeypatch.setattr("deployments.jobs.job_rows.MAX_EVENTS", 10)
     made = await office.add()
     lease = await office.claim()
     for percent in range(30):
@@ -111,13 +111,13 @@ async def test_the_last_events_are_kept_and_a_follower_hears_what_it_missed(
 
 
 def test_a_thousand_events_are_kept_of_a_job() -> None:
-    assert KEPT_EVENTS == 1_000
+    assert MAX_EVENTS == 1_000
 
 
 async def test_more_events_than_are_read_at_once_are_followed_in_order(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deployments.jobs.event_stream.AT_ONCE", 4)
+    monkeypatch.setattr("deployments.jobs.event_stream.BATCH", 4)
     made = await office.add()
     lease = await office.claim()
     for percent in range(10):

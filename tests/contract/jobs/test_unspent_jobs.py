@@ -2,7 +2,7 @@
 
 from cluster.runtime.problems import InvalidRequest
 from deployments.contracts.jobs import JobResult
-from deployments.jobs.refunds import has_refundable, take_refundable
+from deployments.jobs.completion import has_refundable, take_refundable
 from tests.contract.jobs.office import KIND, Office
 
 

@@ -245,9 +245,9 @@ async def test_slots_of_killed_and_aborted_requests_come_back(subject: Subject) 
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         held = [await limiters[0].admit("acme", slotted, GENERATE) for _ in range(5)]
-        ticking = limiters[0]._ticking
-        assert ticking is not None
-        ticking.cancel()  # killed: five slots, and nobody to renew them
+        ticker = limiters[0]._ticker
+        assert ticker is not None
+        ticker.cancel()  # killed: five slots, and nobody to renew them
 
         await until(lambda: whole(limiters[1]), seconds=8 * 3 * TTL_S)
         assert len(held) == 5

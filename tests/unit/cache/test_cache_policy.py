@@ -17,12 +17,8 @@ from cluster.runtime.problems import (
     UnsupportedParameter,
 )
 from cluster.tenants.caller import Caller
-from deployments.cache.policy import (
-    REFUSAL_S,
-    bypass_reason,
-    is_cacheable,
-    negative_ttl_s,
-)
+from deployments.cache.policy import REFUSAL_S, is_cacheable, negative_ttl_s
+from deployments.cache.response_cache import bypass_reason
 from deployments.contracts.cache import NO_DIRECTIVES, Directives
 from deployments.contracts.generation import (
     Choice,

@@ -70,10 +70,10 @@ def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement:
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("UPDATE api_keys SET scopes = '[\"generate\"]'", "does not fit its MAC"),
-        ("UPDATE signing_keys SET retires = 9e9", "does not fit its MAC"),
+        ("UPDATE api_keys SET scopes = '[\"generate\"]'", "does not match its MAC"),
+        ("UPDATE signing_keys SET retires = 9e9", "does not match its MAC"),
         ("UPDATE api_keys SET mac = NULL", "has no MAC"),
-        ("UPDATE api_keys SET digest = 'text', scopes = 'junk'", "does not fit its MAC"),
+        ("UPDATE api_keys SET digest = 'text', scopes = 'junk'", "does not match its MAC"),
     ],
 )
 def test_a_key_that_was_changed_in_the_store_is_named(

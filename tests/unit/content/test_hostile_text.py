@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployments.content.brief import Brief
-from deployments.content.cleanup import _sorted_tags, _without_emphasis, clean, extract_hashtags
+from deployments.content.cleanup import _remove_emphasis, _split_tags, clean, extract_hashtags
 from deployments.content.graphemes import clusters
 from deployments.content.prompts import single_line
 from deployments.content.scoring import score
@@ -41,7 +41,7 @@ def test_emphasis_is_what_a_regular_expression_would_find(parts: list[str]) -> N
     text = "".join(parts)
     expected = regex.sub(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1", r"\2", text)
 
-    assert _without_emphasis(text) == expected
+    assert _remove_emphasis(text) == expected
 
 
 @given(st.lists(st.sampled_from(["#a", "#1", "#b2", "x", " ", "\n", "#"]), max_size=20))
@@ -53,7 +53,7 @@ def test_closing_hashtags_are_those_that_end_the_text(parts: list[str]) -> None:
         closing[:0] = extract_hashtags(match.group())
         body = body[: match.start()]
 
-    found, inside, left = _sorted_tags(text, 30)
+    found, inside, left = _split_tags(text, 30)
 
     known = {tag.casefold() for tag in inside}
     assert len(found) <= len(body.rstrip())

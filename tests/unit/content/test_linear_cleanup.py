@@ -4,7 +4,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.content.cleanup import _without_emphasis, _without_tail, extract_hashtags
+from deployments.content.cleanup import _remove_emphasis, _split_closing_tags, extract_hashtags
 from deployments.content.graphemes import clusters, truncate
 
 _TAIL = regex.compile(r"(?:^|\s+)#[\w\p{M}]*\p{L}[\w\p{M}]*\s*$")
@@ -21,7 +21,7 @@ def texts(*units: str) -> st.SearchStrategy[str]:
 
 @given(texts("*", "**", "_", "__", "a", "b", " ", "***"))
 def test_emphasis_is_taken_off_as_by_the_pattern(line: str) -> None:
-    assert _without_emphasis(line) == _EMPHASIS.sub(r"\2", line)
+    assert _remove_emphasis(line) == _EMPHASIS.sub(r"\2", line)
 
 
 @given(texts("#", "#a", " ", "1", "\n", "!", "e\u0301", "_", "#1", "b"))
@@ -32,7 +32,7 @@ def test_closing_hashtags_are_split_off_as_by_the_pattern(text: str) -> None:
         expected[:0] = extract_hashtags(found.group())
         rest = rest[: found.start()]
 
-    assert _without_tail(text) == (rest, expected)
+    assert _split_closing_tags(text) == (rest, expected)
 
 
 @given(texts(*JOINING))

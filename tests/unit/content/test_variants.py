@@ -7,8 +7,13 @@ import pytest
 
 from cluster.runtime.problems import InvalidRequest, ModelFailed, Overloaded, UnknownModel
 from deployments.content.brief import Brief
-from deployments.content.captions import batch_captions, generate_captions, stream_captions
-from deployments.content.posts import generate_posts, score_post
+from deployments.content.pipelines import (
+    batch_captions,
+    generate_captions,
+    generate_posts,
+    score_post,
+    stream_captions,
+)
 from deployments.content.registry import ProviderRegistry
 from deployments.content.results import Completed, Delta, Event, Started, VariantDone, VariantFailed
 from deployments.contracts.generation import GenerateRequest, TokenUsage

@@ -7,7 +7,7 @@ import pytest
 
 from cluster.runtime.problems import RateLimited
 from cluster.storage.database import DatabaseUnavailable
-from deployments.jobs.event_notifier import SEATS, EventNotifier
+from deployments.jobs.event_notifier import MAX_STREAMS, EventNotifier
 
 
 class Counts:
@@ -81,7 +81,7 @@ async def test_a_store_that_is_away_is_asked_again(watch: EventNotifier, counts:
 
 
 def test_a_tenant_has_so_many_seats_and_gets_them_back(watch: EventNotifier) -> None:
-    taken = [watch.subscribe("acme") for _ in range(SEATS)]
+    taken = [watch.subscribe("acme") for _ in range(MAX_STREAMS)]
     for each in taken:
         each.__enter__()
 

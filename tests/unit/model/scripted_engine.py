@@ -40,7 +40,7 @@ class ScriptedEngine:
             await asyncio.Event().wait()
         finally:
             self._ledger.leave(key)
-            self._ledger.freed(key)
+            self._ledger.release(key)
 
     def stats(self) -> EngineStats:
         return self._ledger.stats(32, 0)

@@ -80,12 +80,12 @@ async def test_every_sequence_is_counted_once_however_it_ends() -> None:
 
     ledger.deliver(finished, Tokens((1,), "stop"))
     assert ledger.leave(cancelled)
-    ledger.freed(cancelled)
-    ledger.freed(cancelled)
+    ledger.release(cancelled)
+    ledger.release(cancelled)
     ledger.fail(failed, ModelFailed("m"))
     assert ledger.leave(raced)
     ledger.deliver(raced, Tokens((1, 2), "length"))
-    ledger.freed(raced)
+    ledger.release(raced)
     for key in (finished, failed):
         assert not ledger.leave(key)
 

@@ -41,7 +41,7 @@ def test_a_node_with_all_it_needs_is_let_through(tmp_path: Path, head: str) -> N
 def test_sqlite_is_refused_with_the_setting_that_names_a_postgresql(
     tmp_path: Path, head: str
 ) -> None:
-    with pytest.raises(StartFailed, match="SQLite serves one node.*MOBULA_DATABASE_URL"):
+    with pytest.raises(StartFailed, match="SQLite supports one node.*MOBULA_DATABASE_URL"):
         check(plan(tmp_path, head, database_url=None))
 
 

@@ -1,4 +1,4 @@
-"""A tier that does not answer is left alone, and asked once in a while."""
+"""A breaker that trips on failures in a row, as the cache tiers use it."""
 
 from contextlib import suppress
 
