@@ -1,7 +1,7 @@
 """The Python handle client: `Mobula(api_key=...)` inside any Ray job, task, actor or driver.
 
-Flows in: the fields that the HTTP API takes. Flows out: the same answers, by a Serve handle and
-without HTTP. The key is checked and the call admitted on the far side, like any HTTP request's.
+In: the fields of the HTTP API. Out: the same responses, by a Serve handle without HTTP. The ingress
+authenticates the key and admits the call, as for an HTTP request.
 Every method raises `cluster.runtime.problems.Problem`s.
 """
 
@@ -71,8 +71,8 @@ class ContentAnswer:
 class AsyncMobula:
     """The client for code that runs on an event loop.
 
-    Serve keeps one router for each deployment and process, bound to the loop that met it first;
-    so all calls of a process run on one loop of ours, whichever loop awaits them.
+    Serve keeps one router for each deployment and process, bound to the loop of its first use; so
+    all calls of a process run on one dedicated loop.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class AsyncMobula:
     async def stream_chat(
         self, prompt: Prompt, *, model: str = "nano", **options: Any
     ) -> AsyncGenerator[str, None]:
-        """The first choice's text, piece by piece."""
+        """Streams the first choice's text."""
         async with aclosing(self._events("chat", _chat(prompt, model, options))) as events:
             async for _, chunk in events:
-                for piece in _pieces(chunk):
+                for piece in _delta_texts(chunk):
                     yield piece
 
     async def caption(
@@ -126,17 +126,17 @@ class AsyncMobula:
 
     async def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A result or an error for each brief, in order."""
-        return _results(await self._call("captions.batch", {"items": _listed(items, "items")}))
+        return _results(await self._call("captions.batch", {"items": _to_list(items, "items")}))
 
     async def post_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A result or an error for each brief, in order."""
-        return _results(await self._call("posts.batch", {"items": _listed(items, "items")}))
+        return _results(await self._call("posts.batch", {"items": _to_list(items, "items")}))
 
     async def embed(
         self, texts: str | Sequence[str], *, model: str = "minilm", **options: Any
     ) -> NDArray[np.float32]:
         """One vector a text, of shape (texts, dimensions); `options` as in the HTTP body."""
-        given = [texts] if isinstance(texts, str) else _listed(texts, "input")
+        given = [texts] if isinstance(texts, str) else _to_list(texts, "input")
         body = {"model": model, "input": given, **options, "encoding_format": "base64"}
         return _vectors(await self._call("embeddings", body))
 
@@ -149,35 +149,35 @@ class AsyncMobula:
         return job
 
     async def _call(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return await _elsewhere(self._call_here(operation, body))
+        return await _run_on_client_loop(self._call_on_client_loop(operation, body))
 
     async def _events(self, operation: str, body: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
-        stream = self._events_here(operation, body)
+        stream = self._stream_on_client_loop(operation, body)
         try:
-            while (event := await _elsewhere(_next(stream))) is not _END:
+            while (event := await _run_on_client_loop(_next(stream))) is not _END:
                 yield cast("Event", event)
         finally:
-            await _elsewhere(_close(stream))
+            await _run_on_client_loop(_close(stream))
 
-    async def _call_here(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def _call_on_client_loop(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         arguments = self._arguments(operation, body)
         response = self._handle.call.remote(*arguments)
         try:
             async with asyncio.timeout(self._timeout_s):
-                return _answer_of(await response)
+                return _raise_if_problem(await response)
         except _REMOTE as error:
             raise _problem(error) from None
         finally:
-            response.cancel()  # does nothing to a call that has ended
+            response.cancel()  # no effect on a call that has ended
 
-    async def _events_here(
+    async def _stream_on_client_loop(
         self, operation: str, body: Mapping[str, Any]
     ) -> AsyncGenerator[Event, None]:
         arguments = self._arguments(operation, body)
         response = self._streaming.stream.remote(*arguments)
         try:
             async for event in response:
-                yield _answer_of(event)
+                yield _raise_if_problem(event)
         except _REMOTE as error:
             raise _problem(error) from None
         finally:
@@ -201,7 +201,7 @@ class AsyncMobula:
 
 
 class Mobula:
-    """The same for blocking code."""
+    """The client for blocking code."""
 
     def __init__(
         self,
@@ -247,7 +247,7 @@ class Mobula:
 
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
-    """This process's loop for handle calls, in a thread of its own."""
+    """This process's event loop for handle calls, in a dedicated thread."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="mobula-client", daemon=True).start()
     return loop
@@ -270,8 +270,8 @@ def _iterate(stream: AsyncGenerator[Answer, None]) -> Iterator[Answer]:
         _run(_close(stream))
 
 
-async def _elsewhere(work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Await on this loop what runs on ours; cancelling the one cancels the other."""
+async def _run_on_client_loop(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Awaits work on the client loop from this loop; a cancellation is forwarded."""
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop()))
 
 
@@ -283,8 +283,8 @@ async def _close(stream: AsyncGenerator[Answer, None]) -> None:
     await stream.aclose()
 
 
-def _answer_of(given: Answer | Problem) -> Answer:
-    """Refusals come as answers, and are raised here."""
+def _raise_if_problem(given: Answer | Problem) -> Answer:
+    """Raises a problem that was returned as a response."""
     if isinstance(given, Problem):
         raise given
     return given
@@ -294,12 +294,12 @@ def _chat(prompt: Prompt, model: str, options: Mapping[str, Any]) -> dict[str, A
     if isinstance(prompt, str):
         messages: list[Any] = [{"role": "user", "content": prompt}]
     else:
-        messages = _listed(prompt, "messages")
+        messages = _to_list(prompt, "messages")
     return {"model": model, "messages": messages, **options}
 
 
-def _listed(given: Any, field: str) -> list[Any]:
-    """Raises Malformed for what cannot be gone through."""
+def _to_list(given: Any, field: str) -> list[Any]:
+    """Raises Malformed for a value that is not iterable."""
     try:
         return list(given)
     except TypeError:
@@ -314,7 +314,7 @@ def _problem(error: Exception) -> Problem:
         return Unavailable(why, retry_after_s=2.0)
 
 
-def _pieces(chunk: Mapping[str, Any]) -> list[str]:
+def _delta_texts(chunk: Mapping[str, Any]) -> list[str]:
     return [
         choice["delta"]["content"]
         for choice in chunk["choices"]

@@ -1,7 +1,7 @@
-"""The whole application, in the order a request meets it.
+"""The application graph, in the order in which a request passes it.
 
-`build` is what serve_config.yaml names. This module must not import `annotations` from
-`__future__`: Serve reads the raw annotation to find the typed args.
+serve_config.yaml refers to `build`. This module must not import `annotations` from
+`__future__`: Serve reads the raw annotation for the typed args.
 """
 
 from ray import serve
@@ -11,21 +11,31 @@ from cluster.runtime.settings import Settings
 from deployments.clients.serve.node_check import check_store_to_deploy
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.deployment import Ingress
-from graphs.args import AppArgs
+from deployments.limiter.deployment import LimiterReplica
+from graphs.args import AppArgs, LimiterArgs
 from graphs.cache import cache_config, cache_shards
-from graphs.limits import limiter
-from graphs.options import ingress_options
+from graphs.options import ingress_options, limiter_options
 from graphs.text import deployments, embedders, model_settings, resilience, scaling, text_models
 from graphs.video import clipper, video_config
 
 
+def limiter(args: LimiterArgs) -> Application | None:
+    """The bound deployment, or None for Redis. Raises ValueError if Redis has no URL."""
+    has_redis = Settings().redis_url is not None
+    if args.authority == "redis" and not has_redis:
+        raise ValueError("limiter.authority is redis, but MOBULA_REDIS_URL is not set")
+    if args.authority == "redis" or (args.authority == "auto" and has_redis):
+        return None
+    return serve.deployment(LimiterReplica, **limiter_options(args)).bind()
+
+
 def build(args: AppArgs) -> Application:
-    """Compose the stages; raises pydantic's ValidationError with sentences for the operator."""
+    """Composes the stages. Raises pydantic's ValidationError with messages for the operator."""
     return compose(args, Ingress)
 
 
 def compose(args: AppArgs, ingress_class: type[Ingress]) -> Application:
-    """The same with another ingress, for benchmarks."""
+    """Composes the stages with another ingress class, for benchmarks."""
     args = AppArgs.model_validate(args)
     check_store_to_deploy(Settings())
     limits = limiter(args.limiter)

@@ -1,6 +1,6 @@
-"""What an operator may say about the graph: the typed form of `args` in serve_config.yaml.
+"""The typed form of `args` in serve_config.yaml: the operator's options of the graph.
 
-No secrets here: Serve stores args with the application and logs options.
+Args hold no secrets: Serve stores them with the application and logs options.
 """
 
 from typing import Annotated, Literal, Self
@@ -20,12 +20,12 @@ class _Args(BaseModel):
 
 
 class _Served(BaseModel):
-    """What every model has beside its spec: replicas, their share of the machine, how they are
-    called, and `costs` to the operator in micro-currency for 1,000 of a unit.
+    """Options of every model beside its spec: replicas, resources, routing, resilience, and the
+    operator's `costs` in micro-currency for 1,000 of a unit.
 
-    With `scaling` the number of replicas follows the load, from `replicas` on; else it is fixed.
-    `per_node` is the most replicas on one node (None: any number). `surge`: in a roll each
-    replacement starts before the replica that it replaces stops, which takes room for one more.
+    With `scaling` the number of replicas follows the load, starting with `replicas`; else it is
+    fixed. `per_node` limits replicas on one node (None: no limit). `surge`: a rollout starts each
+    replacement before it stops the old replica, which needs resources for one more.
     """
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -38,7 +38,7 @@ class _Served(BaseModel):
     resilience: ResilienceSpec = ResilienceSpec()
 
     @model_validator(mode="after")
-    def _replicas_within_scaling(self) -> Self:
+    def _check_replicas(self) -> Self:
         spec = self.scaling
         if spec and not spec.min_replicas <= self.replicas <= spec.max_replicas:
             raise ValueError(
@@ -49,7 +49,7 @@ class _Served(BaseModel):
 
 
 class ModelArgs(ModelSpec, _Served):
-    """A text model and how it is served."""
+    """A text model and its deployment options."""
 
     num_cpus: Annotated[float, Field(ge=0)] = 1.0
 
@@ -58,7 +58,7 @@ class ModelArgs(ModelSpec, _Served):
 
 
 class EmbeddingArgs(EmbeddingSpec, _Served):
-    """An embedding model and how it is served."""
+    """An embedding model and its deployment options."""
 
     num_cpus: Annotated[float, Field(ge=0)] = 0.25
 
@@ -69,9 +69,9 @@ class EmbeddingArgs(EmbeddingSpec, _Served):
 
 
 class IngressArgs(_Args):
-    """The HTTP stage. One replica uses one core fully at roughly a thousand requests/s.
+    """The HTTP stage. One replica uses one core at roughly a thousand requests/s.
 
-    `per_node` is the most replicas on one node (None: any number).
+    `per_node` limits replicas on one node (None: no limit).
     """
 
     replicas: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -80,10 +80,9 @@ class IngressArgs(_Args):
 
 
 class LimiterArgs(_Args):
-    """Who keeps the tenants' limits.
+    """The authority of the tenants' limits.
 
-    `embedded` is one replica of our own; `redis` needs MOBULA_REDIS_URL; `auto` is redis where
-    that is set.
+    `embedded` is a Limiter replica; `redis` needs MOBULA_REDIS_URL; `auto` is redis if that is set.
     """
 
     authority: Literal["auto", "embedded", "redis"] = "auto"
@@ -91,11 +90,11 @@ class LimiterArgs(_Args):
 
 
 class SemanticArgs(_Args):
-    """Answers to requests of the same meaning, for tenants whose plan has `semantic-cache`.
+    """The semantic cache, for tenants whose plan has `semantic-cache`.
 
-    `model` is an embedding model's id (None: off); at most `error` of such answers may be wrong.
-    Wrong is an answer of other words than the model's own, or where `alike` is given, one whose
-    vector's cosine with it is lower than that.
+    `model` is an embedding model's id (None: off); at most the share `error` of its responses may
+    be wrong. A response is wrong if its text differs from the model's own, or with `alike`, if the
+    cosine similarity of the two is lower than that.
     """
 
     model: str | None = None
@@ -104,14 +103,14 @@ class SemanticArgs(_Args):
 
 
 class CacheArgs(_Args):
-    """Answers that are kept, so that equal requests of a tenant need no model.
+    """The response cache: equal requests of a tenant need no model.
 
-    Each ingress replica has `memory_mib` of its own (0: none). They share `shared_mib` in `shards`
-    deployments of ours (embedded) or a Redis (needs MOBULA_REDIS_URL); `auto` is Redis where that
-    is set, embedded for several ingress replicas, off for one. `archive` is a folder in the home
-    or an object store's URL, which survives restarts and holds `archive_mib`; what is kept there
-    and in Redis is sealed under each tenant's secret. An answer is fresh for `fresh_s` seconds, is
-    served while it is computed anew until `stale_s`, and where computing fails until `error_s`.
+    Each ingress replica has `memory_mib` (0: none). They share `shared_mib` in `shards` cache
+    deployments (embedded) or a Redis (needs MOBULA_REDIS_URL); `auto` is Redis if that is set,
+    embedded for several ingress replicas, off for one. `archive` is a folder in the home or an
+    object store's URL, which survives restarts and holds `archive_mib`; entries there and in Redis
+    are encrypted with the tenant's secret. A response is fresh for `fresh_s` seconds,
+    stale-while-revalidate until `stale_s`, stale-if-error until `error_s`.
     """
 
     enabled: bool = True
@@ -131,14 +130,14 @@ class CacheArgs(_Args):
 class VideoArgs(_Args):
     """Clips of long recordings, made by jobs; docs/guides/video.md.
 
-    Each of `replicas` (more, up to `max_replicas`, while jobs wait) runs `jobs` at once, each with
-    `side_by_side` pieces of work, for which Ray counts `piece_cpus` each. `speech` is a model of
-    faster-whisper (extra `speech`), by folder or name: without one, a transcript has to be given.
-    Files are kept in `store`, a folder in the home or an object store's URL. `gpu`: encode on an
-    NVIDIA GPU where one works. `texts`: the default text model writes descriptions and hashtags and
-    may reorder clips; None: unless it is the shipped nano, whose words are worse than a template's.
-    `sandbox`: recordings are opened in confined processes; "best-effort" opens them also where the
-    kernel cannot confine (no Landlock or seccomp), which gives a malicious file this machine.
+    Each of `replicas` (up to `max_replicas` while jobs wait) runs `jobs` at once, each with
+    `side_by_side` tasks, for which Ray reserves `piece_cpus` each. `speech` is a faster-whisper
+    model (extra `speech`), by folder or name; without one, a transcript is required. Files are
+    stored in `store`, a folder in the home or an object store's URL. `gpu`: encode on an NVIDIA GPU
+    if one works. `texts`: the default text model writes descriptions and hashtags and may reorder
+    clips; None: unless it is the shipped nano, which is worse than a template. `sandbox`:
+    recordings are opened in sandboxed processes; "best-effort" opens them also if the kernel has no
+    Landlock or seccomp, where a malicious file may compromise this machine.
     """
 
     enabled: bool = True
@@ -157,7 +156,7 @@ class VideoArgs(_Args):
     sandbox: Literal["required", "best-effort"] = "required"
 
     @model_validator(mode="after")
-    def _replicas_fit(self) -> Self:
+    def _check_replicas(self) -> Self:
         if self.max_replicas > 1 and self.max_replicas < self.replicas:
             raise ValueError(
                 f"video.max_replicas: {self.max_replicas} is less than replicas, {self.replicas}"
@@ -166,10 +165,10 @@ class VideoArgs(_Args):
 
 
 class ContentArgs(_Args):
-    """Which model writes captions and posts.
+    """The models for captions and posts.
 
-    `providers` maps the names that callers may ask for to model ids; every model id is a
-    provider of its own name as well. `default` is used when a caller names none.
+    `providers` maps provider names in requests to model ids; every model id is also a provider.
+    `default` is used if a request names none.
     """
 
     providers: dict[str, str] = {}
@@ -177,7 +176,7 @@ class ContentArgs(_Args):
 
 
 class AppArgs(_Args):
-    """The whole graph."""
+    """Args of the whole graph."""
 
     models: Annotated[tuple[ModelArgs, ...], Field(min_length=1)]
     embeddings: tuple[EmbeddingArgs, ...] = ()
@@ -188,7 +187,7 @@ class AppArgs(_Args):
     video: VideoArgs = VideoArgs()
 
     @model_validator(mode="after")
-    def _models_are_distinct(self) -> Self:
+    def _check_ids(self) -> Self:
         ids = [m.id for m in self.models] + [m.id for m in self.embeddings]
         twice = sorted({model for model in ids if ids.count(model) > 1})
         if twice:
@@ -198,7 +197,7 @@ class AppArgs(_Args):
         return self
 
     @model_validator(mode="after")
-    def _semantic_model_embeds(self) -> Self:
+    def _check_semantic_model(self) -> Self:
         model, ids = self.cache.semantic.model, {model.id for model in self.embeddings}
         if model is not None and model not in ids:
             raise ValueError(
@@ -208,7 +207,7 @@ class AppArgs(_Args):
         return self
 
     @model_validator(mode="after")
-    def _providers_are_models(self) -> Self:
+    def _check_providers(self) -> Self:
         ids = {model.id for model in self.models}
         named = dict(self.content.providers)
         if self.content.default is not None and self.content.default not in named:
@@ -222,7 +221,7 @@ class AppArgs(_Args):
         return self
 
     @model_validator(mode="after")
-    def _fallbacks_are_of_a_kind(self) -> Self:
+    def _check_fallbacks(self) -> Self:
         for kind in (self.models, self.embeddings):
             ids = {model.id for model in kind}
             for model in kind:
@@ -237,5 +236,5 @@ class AppArgs(_Args):
 
     @property
     def default_provider(self) -> str:
-        """The provider used when a caller names none."""
+        """The provider if a request names none."""
         return self.content.default or self.models[0].id

@@ -1,4 +1,4 @@
-"""The cache's shared tier: deployments of our own, a Redis, or none; what the ingress is told."""
+"""The cache's shared tier (cache shards, a Redis, or none) and the ingress's cache config."""
 
 from ray import serve
 from ray.serve import Application
@@ -13,7 +13,7 @@ _MIB = 1 << 20
 
 
 def cache_shards(args: CacheArgs, ingresses: int) -> list[Application]:
-    """One deployment for each shard; none where a Redis is the shared tier, or nothing is."""
+    """One deployment per shard; none if the shared tier is Redis or off."""
     if shared_tier(args, ingresses) != "embedded":
         return []
     size = args.shared_mib * _MIB // args.shards
@@ -42,7 +42,7 @@ def cache_config(args: CacheArgs, ingresses: int) -> CacheConfig:
 
 
 def shared_tier(args: CacheArgs, ingresses: int) -> str:
-    """`embedded`, `redis` or `off`. One ingress replica has nobody to share with."""
+    """`embedded`, `redis` or `off`; off by default for one ingress replica."""
     has_redis = Settings().redis_url is not None
     if args.shared == "redis" and not has_redis:
         raise ValueError("cache.shared is redis, but MOBULA_REDIS_URL is not set")

@@ -1,13 +1,15 @@
-"""Serve options for each stage: how it scales, queues, is watched and drains.
+"""Serve options of each stage: scaling, queues, health checks and draining.
 
-Queues in front of a model are ours (deployments/model); Serve's are bounded and kept near empty.
+Models have their own queues (deployments/model); Serve's queues are bounded and nearly empty.
 """
 
+import math
 import re
 from typing import Any
 
 from cluster.balancing.spec import RoutingSpec
 from graphs.args import (
+    AppArgs,
     CacheArgs,
     EmbeddingArgs,
     IngressArgs,
@@ -16,50 +18,50 @@ from graphs.args import (
     VideoArgs,
 )
 
-# A replica that died is noticed at the next check: this is a part of what replacing it takes.
+# A dead replica is detected at the next check, which is part of the replacement time.
 HEALTH = {"health_check_period_s": 1.0, "health_check_timeout_s": 5.0}
-# Our access log says more and costs less (cluster/runtime/line_log.py); Serve's own makes a record
-# of every request before it drops it, unless the level forbids that.
+# Mobula has its own access log (cluster/runtime/line_log.py); Serve's creates a record of every
+# request even if it is dropped, unless the level prevents it.
 LOGGING = {"enable_access_log": False, "log_level": "WARNING"}
-MAX_ONGOING = 100_000  # admission is ours: never let Serve's own limit bind first
-# In a roll the replacement starts first, where there is room for it: one in four, at least one.
+MAX_ONGOING = 100_000  # Mobula does admission control: Serve's limit must never apply
+# In a rollout this share of replacements starts first if resources allow, at least one.
 SURGE_PERCENT = 25
-# A replica that leaves waits so long for its streams to end; with nothing open, a moment.
-LEAVING = {"graceful_shutdown_timeout_s": 150.0, "graceful_shutdown_wait_loop_s": 0.5}
+# How long a draining replica waits for its streams.
+DRAINING = {"graceful_shutdown_timeout_s": 150.0, "graceful_shutdown_wait_loop_s": 0.5}
 
-# What policies see: a mean over so long, told so often. Serve 2.60 warns that the second is to be
-# an environment variable one day, and does not read that variable yet.
-LOOK_BACK_S = 5.0
-REPORT_S = 1.0
+# Window and interval of the metrics for policies. Serve 2.60 warns that the interval will become an
+# environment variable, but does not read that variable yet.
+METRICS_WINDOW_S = 5.0
+METRICS_INTERVAL_S = 1.0
 
 
 def model_name(model_id: str) -> str:
-    """The deployment's name; ids may hold slashes, names end up in paths of log files."""
+    """The deployment's name; without slashes, as names are part of log file paths."""
     return "Model:" + re.sub(r"[^A-Za-z0-9_.-]", "-", model_id)
 
 
 def ingress_options(args: IngressArgs, video: VideoArgs) -> dict[str, Any]:
-    """It probes recordings, so it is told how `video` wants them opened."""
+    """Options of the ingress; it probes recordings, so it needs `video.sandbox`."""
     return {
         "name": "Ingress",
         "num_replicas": args.replicas,
-        **_bound(args.per_node),
+        **_node_limit(args.per_node),
         "ray_actor_options": {"num_cpus": args.num_cpus, **_sandbox_environment(video)},
         "max_ongoing_requests": MAX_ONGOING,
         "max_surge_percent": SURGE_PERCENT,
         "logging_config": LOGGING,
-        **LEAVING,
+        **DRAINING,
         **HEALTH,
     }
 
 
-def _bound(per_node: int | None) -> dict[str, int]:
-    """How many replicas of it a node may hold."""
+def _node_limit(per_node: int | None) -> dict[str, int]:
+    """The limit of replicas on one node."""
     return {} if per_node is None else {"max_replicas_per_node": per_node}
 
 
 def limiter_options(args: LimiterArgs) -> dict[str, Any]:
-    """One replica: two would be two authorities."""
+    """One replica, as there is one authority."""
     return {
         "name": "Limiter",
         "num_replicas": 1,
@@ -74,7 +76,7 @@ def limiter_options(args: LimiterArgs) -> dict[str, Any]:
 
 
 def cache_options(args: CacheArgs, number: int) -> dict[str, Any]:
-    """One replica each: two would claim one key twice."""
+    """One replica per shard, as each key has one owner."""
     return {
         "name": f"Cache-{number}",
         "num_replicas": 1,
@@ -89,7 +91,7 @@ def cache_options(args: CacheArgs, number: int) -> dict[str, Any]:
 
 
 def clipper_options(args: VideoArgs) -> dict[str, Any]:
-    """Jobs that run when a replica stops are given back and gone on with elsewhere."""
+    """Options of the clip workers; jobs of a stopping replica resume on another one."""
     options: dict[str, Any] = {
         "name": "Clipper",
         "ray_actor_options": {
@@ -118,7 +120,7 @@ def clipper_options(args: VideoArgs) -> dict[str, Any]:
 
 
 def _sandbox_environment(video: VideoArgs) -> dict[str, Any]:
-    """`video.sandbox` as Settings reads it, where it is not the default; tasks inherit it."""
+    """`video.sandbox` as a setting, if it is not the default; tasks inherit it."""
     if video.sandbox == "required":
         return {}
     return {"runtime_env": {"env_vars": {"MOBULA_VIDEO_SANDBOX": video.sandbox}}}
@@ -128,20 +130,20 @@ def model_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
     return {
         "name": model_name(args.id),
         **replica_options(args),
-        **_bound(args.per_node),
+        **_node_limit(args.per_node),
         "ray_actor_options": {"num_cpus": args.num_cpus, "num_gpus": args.num_gpus},
         "max_ongoing_requests": MAX_ONGOING,
         "request_router_config": router_config(args.routing),
         "max_surge_percent": SURGE_PERCENT if args.surge else 0,
         "logging_config": LOGGING,
-        **LEAVING,
+        **DRAINING,
         **HEALTH,
     }
 
 
 def replica_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
-    """A fixed number, or one that our policy decides on: Serve's own delays and factors are off,
-    and what replicas and callers report is seconds old, not half a minute.
+    """A fixed number of replicas, or our scaling policy: Serve's delays and factors are off, and
+    reports of replicas and callers are seconds old, not half a minute.
     """
     spec = args.scaling
     if spec is None:
@@ -162,17 +164,33 @@ def replica_options(args: ModelArgs | EmbeddingArgs) -> dict[str, Any]:
         "target_ongoing_requests": spec.target_requests,
         "upscale_delay_s": 0.0,
         "downscale_delay_s": 0.0,
-        "look_back_period_s": LOOK_BACK_S,
-        "metrics_interval_s": REPORT_S,
+        "look_back_period_s": METRICS_WINDOW_S,
+        "metrics_interval_s": METRICS_INTERVAL_S,
     }
     return {"autoscaling_config": scaling}
 
 
 def router_config(routing: RoutingSpec) -> dict[str, Any]:
-    """Replicas say each second what they have to do; Serve tells all callers where it changed."""
+    """Router options: replicas report their load each second, Serve forwards it to all callers."""
     return {
         "request_router_class": "cluster.balancing.serve_router.ReplicaSetRouter",
         "request_router_kwargs": routing.model_dump(mode="json"),
         "request_routing_stats_period_s": 1.0,
         "request_routing_stats_timeout_s": 5.0,
     }
+
+
+def declared_cpus(args: AppArgs, cores: int) -> int:
+    """The cores, or more if they fit every replica but not the replacements of a rollout.
+
+    If the replicas alone do not fit, it is the cores, so that Ray reports it.
+    """
+    video = args.video.replicas * args.video.num_cpus if args.video.enabled else 0.0
+    single = [args.limiter.num_cpus, *[args.cache.num_cpus] * args.cache.shards]
+    models: tuple[ModelArgs | EmbeddingArgs, ...] = (*args.models, *args.embeddings)
+    surging = [(cpus, 1) for cpus in single] + [(args.ingress.num_cpus, args.ingress.replicas)]
+    surging += [(model.num_cpus, model.replicas) for model in models if model.surge]
+    fixed = sum(model.num_cpus * model.replicas for model in models if not model.surge)
+    total = video + fixed + sum(cpus * count for cpus, count in surging)
+    surge_cpus = sum(cpus * math.ceil(count * SURGE_PERCENT / 100) for cpus, count in surging)
+    return cores if total > cores else max(cores, math.ceil(round(total + surge_cpus, 6)))

@@ -1,4 +1,4 @@
-"""The text stages: one deployment for each configured model, of text or of embeddings."""
+"""The model stages: one deployment for each text or embedding model."""
 
 from ray import serve
 from ray.serve import Application
@@ -33,7 +33,7 @@ def embedders(models: tuple[EmbeddingArgs, ...]) -> dict[str, Application]:
 
 
 def model_settings(args: AppArgs) -> ModelSettings:
-    """What the ingress may say of the models."""
+    """Model settings for the ingress."""
     return ModelSettings(
         default_provider=args.default_provider,
         providers=args.content.providers,
@@ -43,7 +43,7 @@ def model_settings(args: AppArgs) -> ModelSettings:
 
 
 def resilience(args: AppArgs) -> dict[str, ResilienceSpec]:
-    """How calls of each model are kept from failing."""
+    """Resilience options by model id."""
     texts = {model.id: model.resilience for model in args.models}
     return texts | {model.id: model.resilience for model in args.embeddings}
 
@@ -55,7 +55,7 @@ def deployments(args: AppArgs) -> dict[str, str]:
 
 
 def scaling(args: AppArgs) -> dict[str, ScalingSpec]:
-    """How deployments scale, by name; those of a fixed number of replicas are left out."""
+    """Scaling specs by deployment name; deployments with a fixed size are left out."""
     specs = {model.id: model.scaling for model in args.models}
     specs |= {model.id: model.scaling for model in args.embeddings}
     return {model_name(id): spec for id, spec in specs.items() if spec is not None}

@@ -1,4 +1,4 @@
-"""Video: the workers over the queue of jobs, and what the ingress is told about them."""
+"""Video: the clip workers, and the ingress's video config."""
 
 from ray import serve
 from ray.serve import Application
@@ -20,22 +20,22 @@ def video_config(args: AppArgs) -> VideoConfig:
         side_by_side=video.side_by_side,
         piece_cpus=video.piece_cpus,
         speech=video.speech,
-        writer=model if _asks_model(args, model) else None,
+        writer=model if _uses_model_texts(args, model) else None,
         gpu=video.gpu,
         store=video.store,
         max_form_bytes=video.max_form_mib << 20,
     )
 
 
-def _asks_model(args: AppArgs, model: str) -> bool:
-    """The model that ships with Mobula writes moods, not summaries: it has to be asked for."""
+def _uses_model_texts(args: AppArgs, model: str) -> bool:
+    """Whether the model writes clip texts; the shipped one must be enabled explicitly."""
     if args.video.texts is not None:
         return args.video.texts
     return all(each.source != SHIPPED for each in args.models if each.id == model)
 
 
 def clipper(args: AppArgs) -> Application | None:
-    """The bound deployment, or None where video is off."""
+    """The bound deployment, or None if video is off."""
     if not args.video.enabled:
         return None
     return serve.deployment(ClipperReplica, **clipper_options(args.video)).bind(video_config(args))

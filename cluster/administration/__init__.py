@@ -1,8 +1,7 @@
-"""Administration: every change to plans, tenants, keys, users and webhooks, and what was recorded.
+"""Administration: changes to plans, tenants, keys, users and webhooks, and reports.
 
-Flows in: an `Actor` and what it wants. Flows out: values of the repositories, or a Problem. A
-change is one transaction (desk.py). Knows no HTTP: whether a caller may come in at all is decided
-by whoever calls.
+In: an `Actor` and a request. Out: values of the repositories, or a Problem. Each change is one
+transaction (unit_of_work.py). Knows no HTTP; the caller authenticates and authorizes before.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from cluster.administration.reports import RecordReader
 from cluster.administration.scaling import ScalingService
 from cluster.administration.sign_in import SignInService
 from cluster.administration.tenants import TenantService
-from cluster.administration.unit_of_work import AuditWriter, Directory, Tell, UnitOfWork
+from cluster.administration.unit_of_work import AuditWriter, Directory, Notify, UnitOfWork
 from cluster.administration.users import UserService
 from cluster.administration.webhooks import WebhookService
 from cluster.audit.keys import AuditKeys
@@ -35,7 +34,7 @@ __all__ = ["Actor", "Administration", "administration"]
 
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """One part for each kind of thing."""
+    """One service for each kind of resource."""
 
     plans: PlanService
     tenants: TenantService
@@ -52,7 +51,7 @@ def administration(
     database: Database,
     directory: Directory,
     trail: AuditWriter,
-    tell: Tell,
+    notify: Notify,
     guard: SsrfGuard,
     settings: Settings,
     pepper: bytes,
@@ -61,27 +60,30 @@ def administration(
     passwords: Passwords | None = None,
     invalidations: InvalidationRefresher | None = None,
 ) -> Administration:
-    """Put together over one process's store, directory, trail and events.
+    """Builds the services over this process's database, directory, trail and events.
 
-    `tell` is told of committed events (EventBus.tell); `checkpoints` is the trail's folder;
-    `invalidations` is this process's feed, where it keeps answers. Call it on the loop that will
-    use it.
+    `notify` receives committed events (EventBus.notify); `checkpoints` is the trail's folder;
+    `invalidations` is this process's feed, None without a cache. Call it on the event loop that
+    will use it.
     """
-    hashing, macs = passwords or Passwords(), RowMacs(pepper)
-    desk = UnitOfWork(database, trail, directory, clock, tell)
+    password_hasher, macs = passwords or Passwords(), RowMacs(pepper)
+    unit_of_work = UnitOfWork(database, trail, directory, clock, notify)
     webhooks = WebhookRepository(WebhookSecrets(pepper), guard, clock)
     return Administration(
-        plans=PlanService(desk),
-        tenants=TenantService(desk),
-        keys=KeyService(desk, pepper),
-        users=UserService(desk, hashing, macs),
-        webhooks=WebhookService(desk, webhooks, guard),
+        plans=PlanService(unit_of_work),
+        tenants=TenantService(unit_of_work),
+        keys=KeyService(unit_of_work, pepper),
+        users=UserService(unit_of_work, password_hasher, macs),
+        webhooks=WebhookService(unit_of_work, webhooks, guard),
         records=RecordReader(database, clock, AuditKeys.derive(pepper), macs, checkpoints, trail),
         sessions=SignInService(
-            desk, _sessions(database, settings, pepper, clock, hashing), hashing, pepper
+            unit_of_work,
+            _sessions(database, settings, pepper, clock, password_hasher),
+            password_hasher,
+            pepper,
         ),
-        cache=CacheService(desk, invalidations),
-        scaling=ScalingService(desk),
+        cache=CacheService(unit_of_work, invalidations),
+        scaling=ScalingService(unit_of_work),
     )
 
 

@@ -1,6 +1,6 @@
-"""Who administers, and what they may hand on to others.
+"""The actor of an administrative change, and the limits of what it may grant.
 
-Nobody gives away more than they have: scopes by the caller's own scopes, roles by rank.
+An actor grants at most its own rights: scopes by its own scopes, roles by their scopes.
 """
 
 from collections.abc import Iterable
@@ -19,17 +19,15 @@ class Actor:
 
     @property
     def name(self) -> str:
-        """As the audit trail names it: `key:<id>` or `user:<id>`."""
+        """The actor's name in the audit trail: `key:<id>` or `user:<id>`."""
         return f"{self.caller.kind}:{self.caller.key_id}"
 
     @property
     def is_operator(self) -> bool:
         return Scope.ADMIN in self.caller.scopes
 
-    def outlives(self, expires: float | None, what: str) -> None:
-        """Raises Forbidden if a key that ends then (None: never) ends later than the actor's own:
-        what a key gives away ends with it.
-        """
+    def check_expiry(self, expires: float | None, what: str) -> None:
+        """Raises Forbidden if `expires` (None: never) is later than that of the actor's key."""
         own = self.caller.expires
         if own is not None and (expires is None or expires > own):
             raise Forbidden(
@@ -38,12 +36,12 @@ class Actor:
                 limit=own,
             )
 
-    def can_grant(self, scopes: Iterable[Scope], what: str) -> None:
-        """Raises Forbidden unless the caller has every one of `scopes`; names one it lacks."""
-        lacking = sorted(scope for scope in scopes if not self.caller.allows(scope))
-        if lacking:
+    def check_grant(self, scopes: Iterable[Scope], what: str) -> None:
+        """Raises Forbidden, with a missing scope, unless the caller has every one of `scopes`."""
+        missing = sorted(scope for scope in scopes if not self.caller.allows(scope))
+        if missing:
             raise Forbidden(
-                f"{what} has the scope '{lacking[0]}', which you lack.",
-                required_scope=str(lacking[0]),
+                f"{what} has the scope '{missing[0]}', which you lack.",
+                required_scope=str(missing[0]),
                 param="scopes",
             )

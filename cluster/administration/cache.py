@@ -1,4 +1,4 @@
-"""Invalidating cached answers: what a tenant, or the operator, declares worthless."""
+"""Invalidation of cached responses, by a tenant or by the operator."""
 
 import logging
 from typing import Protocol
@@ -10,7 +10,7 @@ from cluster.invalidation.target import EVERYBODY, Invalidation, Target, check_t
 from cluster.runtime.problems import Forbidden, Problem
 from cluster.tenants.caller import Scope
 
-VISIBLE_WITHIN_S = 1.0  # on every replica that reaches the store; it polls oftener
+VISIBLE_WITHIN_S = 1.0  # on every replica that reaches the database; replicas poll more often
 
 logger = logging.getLogger("mobula.administration")
 
@@ -22,33 +22,41 @@ class InvalidationRefresher(Protocol):
 
 
 class CacheService:
-    """`feed` is this process's own, None where it keeps no answers."""
+    """`feed` is this process's invalidation feed, None without a cache."""
 
-    def __init__(self, desk: UnitOfWork, feed: InvalidationRefresher | None = None) -> None:
-        self._desk = desk
+    def __init__(self, unit_of_work: UnitOfWork, feed: InvalidationRefresher | None = None) -> None:
+        self._unit_of_work = unit_of_work
         self._feed = feed
 
-    async def invalidate(self, actor: Actor, tenant: str | None, what: Target) -> Invalidation:
-        """From now on no answer is served that `what` touches and that began to be computed before.
+    async def invalidate(self, actor: Actor, tenant: str | None, target: Target) -> Invalidation:
+        """Invalidates every cached response of `target` whose computation has started before now.
 
-        `tenant` None is every tenant, and the operator's. What is returned may be wider than what
-        was asked for. Raises InvalidRequest, Forbidden, NotFound or TooManyPrefixes.
+        `tenant` None: every tenant; operator only. The returned invalidation may be wider than
+        `target`. Raises InvalidRequest, Forbidden, NotFound or TooManyPrefixes.
         """
-        of = EVERYBODY if tenant is None else tenant
-        check_target(of, what)
-        _may(actor, tenant)
-        resource = f"cache:{what.kind}:{what.name}"
-        noted = actor.caller.tenant if tenant is None else tenant
-        async with self._desk.change(actor, noted, "cache.invalidate", resource) as case:
+        scope = EVERYBODY if tenant is None else tenant
+        check_target(scope, target)
+        _check_operator(actor, tenant)
+        resource = f"cache:{target.kind}:{target.name}"
+        audit_tenant = actor.caller.tenant if tenant is None else tenant
+        async with self._unit_of_work.change(
+            actor, audit_tenant, "cache.invalidate", resource
+        ) as change:
             if tenant is not None:
-                await case.tenant_exists()
-            made = await store.add(case.connection, self._desk.clock, of, what)
-            case.detail |= {"seq": made.seq, "became": made.kind, "all_tenants": tenant is None}
-        await self._heed()
-        return made
+                await change.lock_tenant()
+            invalidation = await store.add(
+                change.connection, self._unit_of_work.clock, scope, target
+            )
+            change.detail |= {
+                "seq": invalidation.seq,
+                "became": invalidation.kind,
+                "all_tenants": tenant is None,
+            }
+        await self._refresh_feed()
+        return invalidation
 
-    async def _heed(self) -> None:
-        """The invalidation holds whatever happens here; the feed also polls by itself."""
+    async def _refresh_feed(self) -> None:
+        """Refreshes this process's feed; a failure is logged, as the feed also polls."""
         try:
             if self._feed is not None:
                 await self._feed.refresh()
@@ -56,10 +64,10 @@ class CacheService:
             logger.warning("invalidations could not be refreshed: %s", problem.detail)
 
 
-def _may(actor: Actor, tenant: str | None) -> None:
+def _check_operator(actor: Actor, tenant: str | None) -> None:
     if tenant is None and not actor.is_operator:
         raise Forbidden(
-            "Only the operator invalidates what is every tenant's.",
+            "Only the operator may invalidate responses of every tenant.",
             required_scope=str(Scope.ADMIN),
             param="all_tenants",
         )

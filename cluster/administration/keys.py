@@ -1,5 +1,5 @@
-"""Changing API keys. Nobody makes, changes or takes over a key that may do more than they may, and
-no key makes, lengthens or takes over one that lives longer than itself."""
+"""Administration of API keys. An actor cannot create, change or rotate a key with more rights than
+its own, and a key cannot create, extend or rotate one that expires later than itself."""
 
 import math
 from collections.abc import Collection
@@ -15,25 +15,25 @@ from cluster.runtime.problems import Conflict
 from cluster.storage.pagination import Page
 from cluster.tenants.caller import Scope
 
-NEW_KEY, OLD_KEY = "The new key", "This key"
-LONGEST_S = 10 * 365 * 86_400.0
+NEW_KEY_LABEL, OLD_KEY_LABEL = "The new key", "This key"
+MAX_TTL_S = 10 * 365 * 86_400.0
 
 
 class KeyService:
-    """Listing, making, changing, rotating and revoking keys."""
+    """Lists, creates, changes, rotates and revokes keys."""
 
-    def __init__(self, desk: UnitOfWork, pepper: bytes) -> None:
-        self._desk = desk
-        self._rules = Rules(pepper, desk.clock)
-        self._keys = ApiKeyRepository(desk.clock, RowMacs(pepper))
+    def __init__(self, unit_of_work: UnitOfWork, pepper: bytes) -> None:
+        self._unit_of_work = unit_of_work
+        self._rules = Rules(pepper, unit_of_work.clock)
+        self._keys = ApiKeyRepository(unit_of_work.clock, RowMacs(pepper))
 
     async def list(self, tenant: str, limit: int, after: str | None) -> Page[ApiKey]:
-        async with self._desk.database.read() as connection:
+        async with self._unit_of_work.database.read() as connection:
             return await self._keys.list(connection, tenant, limit, after)
 
     async def get(self, tenant: str, key: str) -> ApiKey:
         """Raises NotFound."""
-        async with self._desk.database.read() as connection:
+        async with self._unit_of_work.database.read() as connection:
             return await self._keys.get(connection, tenant, key)
 
     async def create(
@@ -42,31 +42,31 @@ class KeyService:
         tenant: str,
         name: str,
         scopes: Collection[Scope],
-        life_s: float | None = None,
+        ttl_s: float | None = None,
     ) -> tuple[str, ApiKey]:
-        """The key, to show once, and its record; without `life_s` it lives as long as it may.
+        """The key, which is shown only once, and its record. Default `ttl_s`: the maximum.
 
         Raises Forbidden, NotFound (tenant).
         """
-        actor.can_grant(scopes, NEW_KEY)
-        now = self._desk.clock.wall()
-        longest = min(now + LONGEST_S, actor.caller.expires or math.inf)
-        expires = longest if life_s is None else now + life_s
-        actor.outlives(expires, NEW_KEY)
-        async with self._desk.change(actor, tenant, "key.create", "key:") as case:
-            await case.tenant_exists()
-            key, made = await self._rules.create(
-                case.connection,
+        actor.check_grant(scopes, NEW_KEY_LABEL)
+        now = self._unit_of_work.clock.wall()
+        latest_expiry = min(now + MAX_TTL_S, actor.caller.expires or math.inf)
+        expires = latest_expiry if ttl_s is None else now + ttl_s
+        actor.check_expiry(expires, NEW_KEY_LABEL)
+        async with self._unit_of_work.change(actor, tenant, "key.create", "key:") as change:
+            await change.lock_tenant()
+            key, record = await self._rules.create(
+                change.connection,
                 tenant,
                 name=name,
                 scopes=scopes,
                 created_by=actor.name,
                 expires=expires,
             )
-            case.resource = f"key:{made.id}"
-            case.detail["scopes"] = ",".join(sorted(made.scopes))
-            await _told_created(case, made)
-        return key, made
+            change.resource = f"key:{record.id}"
+            change.detail["scopes"] = ",".join(sorted(record.scopes))
+            await _publish_created(change, record)
+        return key, record
 
     async def update(
         self,
@@ -76,71 +76,71 @@ class KeyService:
         *,
         name: str | None = None,
         scopes: Collection[Scope] | None = None,
-        life_s: float | None = None,
+        ttl_s: float | None = None,
     ) -> ApiKey:
-        """Change what is given; `life_s` counts from now.
+        """Changes the fields that are not None; `ttl_s` counts from now.
 
-        Raises NotFound, Forbidden, or Conflict when the key works no longer or has a successor.
+        Raises NotFound, Forbidden, or Conflict if the key is not active or has a successor.
         """
-        async with self._desk.change(actor, tenant, "key.update", f"key:{key}") as case:
-            case.changed(name=name, scopes=scopes, expires=life_s)
-            await self._changeable(case, key)
-            actor.can_grant(scopes or (), NEW_KEY)
-            expires = None if life_s is None else case.clock.wall() + life_s
+        async with self._unit_of_work.change(actor, tenant, "key.update", f"key:{key}") as change:
+            change.record_changed(name=name, scopes=scopes, expires=ttl_s)
+            await self._get_changeable(change, key)
+            actor.check_grant(scopes or (), NEW_KEY_LABEL)
+            expires = None if ttl_s is None else change.clock.wall() + ttl_s
             if expires is not None:
-                actor.outlives(expires, OLD_KEY)
+                actor.check_expiry(expires, OLD_KEY_LABEL)
             after = await self._keys.update(
-                case.connection, tenant, key, name=name, scopes=scopes, expires=expires
+                change.connection, tenant, key, name=name, scopes=scopes, expires=expires
             )
-            case.detail["scopes"] = ",".join(sorted(after.scopes))
+            change.detail["scopes"] = ",".join(sorted(after.scopes))
         return after
 
     async def rotate(
         self, actor: Actor, tenant: str, key: str, grace_s: float
     ) -> tuple[str, ApiKey]:
-        """The successor, to show once; the old one works for `grace_s` more seconds."""
-        async with self._desk.change(actor, tenant, "key.rotate", f"key:{key}") as case:
-            old = await self._changeable(case, key)
-            actor.outlives(old.expires, NEW_KEY)
-            successor, made = await self._rules.rotate(
-                case.connection, tenant, key, grace_s=grace_s, created_by=actor.name
+        """The new key, which is shown only once; the old one stays valid for `grace_s` seconds."""
+        async with self._unit_of_work.change(actor, tenant, "key.rotate", f"key:{key}") as change:
+            old = await self._get_changeable(change, key)
+            actor.check_expiry(old.expires, NEW_KEY_LABEL)
+            successor, record = await self._rules.rotate(
+                change.connection, tenant, key, grace_s=grace_s, created_by=actor.name
             )
-            case.detail |= {"successor": made.id, "grace_s": grace_s}
-            ends = case.clock.wall() + grace_s
-            until = ends if old.expires is None else min(old.expires, ends)
-            data = {"id": key, "replaced_by": made.id, "expires": until}
-            await case.publish(EventKind.KEY_ROTATED, data)
-        return successor, made
+            change.detail |= {"successor": record.id, "grace_s": grace_s}
+            grace_end = change.clock.wall() + grace_s
+            expires = grace_end if old.expires is None else min(old.expires, grace_end)
+            data = {"id": key, "replaced_by": record.id, "expires": expires}
+            await change.publish(EventKind.KEY_ROTATED, data)
+        return successor, record
 
     async def revoke(self, actor: Actor, tenant: str, key: str) -> None:
-        """End the key for good; again is harmless. Raises NotFound or Forbidden."""
-        async with self._desk.change(actor, tenant, "key.revoke", f"key:{key}") as case:
-            await case.tenant_exists()
-            old = await self._keys.get(case.connection, tenant, key, altered=True)
-            actor.can_grant(old.scopes, OLD_KEY)
-            await self._rules.revoke(case.connection, tenant, key)
+        """Revokes the key; idempotent. Raises NotFound or Forbidden."""
+        async with self._unit_of_work.change(actor, tenant, "key.revoke", f"key:{key}") as change:
+            await change.lock_tenant()
+            old = await self._keys.get(change.connection, tenant, key, altered=True)
+            actor.check_grant(old.scopes, OLD_KEY_LABEL)
+            await self._rules.revoke(change.connection, tenant, key)
             if old.revoked is None:
-                await case.publish(EventKind.KEY_REVOKED, {"id": key})
+                await change.publish(EventKind.KEY_REVOKED, {"id": key})
 
-    async def _changeable(self, case: Change, key: str) -> ApiKey:
-        await case.tenant_exists()  # of two changes at once the second sees the first
-        record = await self._keys.get(case.connection, case.tenant, key)
-        case.actor.can_grant(record.scopes, OLD_KEY)
-        status = record.status(case.clock.wall())
+    async def _get_changeable(self, change: Change, key: str) -> ApiKey:
+        await change.lock_tenant()  # locks, so that concurrent changes are serialized
+        record = await self._keys.get(change.connection, change.tenant, key)
+        change.actor.check_grant(record.scopes, OLD_KEY_LABEL)
+        status = record.status(change.clock.wall())
         if status != "active" or record.replaced_by is not None:
-            raise Conflict(f"Key '{key}' {_why(status)}.", param="key")
+            raise Conflict(f"Key '{key}' {_describe_status(status)}.", param="key")
         return record
 
 
-def _why(status: str) -> str:
+def _describe_status(status: str) -> str:
     return "was rotated already" if status == "active" else f"is {status}"
 
 
-async def _told_created(case: Change, made: ApiKey) -> None:
+async def _publish_created(change: Change, record: ApiKey) -> None:
     data = {
-        "id": made.id,
-        "name": made.name,
-        "scopes": tuple(sorted(made.scopes)),
-        "expires": made.expires,
+        "id": record.id,
+        "name": record.name,
+        "scopes": tuple(sorted(record.scopes)),
+        "expires": record.expires,
     }
-    await case.publish(EventKind.KEY_CREATED, data)
+    await change.publish(EventKind.KEY_CREATED, data)

@@ -1,4 +1,4 @@
-"""What was recorded: reading usage, the audit trail and events, and removing old audit records."""
+"""Reads usage, audit records and events; removes old audit records."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ from cluster.usage.report import UsageRow, usage_report
 __all__ = ["AUDIT", "RecordReader", "UsageReports"]
 
 MAX_DAYS = 400
-MIN_AGE_S = 86_400  # younger audit records are not removed
+MIN_AGE_S = 86_400  # minimum age of audit records that may be removed
 
 
 @dataclass(frozen=True, slots=True)
 class UsageReports:
-    """What was used from `since` to `until` (UTC days, both included)."""
+    """Usage from `since` to `until` (UTC days, inclusive)."""
 
     since: date
     until: date
@@ -43,7 +43,7 @@ class UsageReports:
 
 
 class RecordReader:
-    """Every method takes the tenant whose records are read; None: every tenant's."""
+    """Reads records of a tenant; tenant None: of every tenant."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class RecordReader:
     async def usage(
         self, tenant: str | None, since: date | None, until: date | None, group_by: Collection[str]
     ) -> UsageReports:
-        """By default this month until today. Raises InvalidRequest for an odd span or group."""
+        """Default: this month until today. Raises InvalidRequest for an invalid span or group."""
         today = datetime.fromtimestamp(self._clock.wall(), UTC).date()
         last = until or today
         first = since or last.replace(day=1)
@@ -83,7 +83,7 @@ class RecordReader:
     async def search(
         self, tenant: str | None, filters: Filters, limit: int, cursor: str | None
     ) -> search.AuditPage:
-        """The newest records first."""
+        """Audit records, newest first."""
         async with self._database.read() as connection:
             return await search.search(connection, tenant, filters, cursor=cursor, limit=limit)
 
@@ -92,8 +92,8 @@ class RecordReader:
         return search.export(self._database, tenant, filters)
 
     async def verify(self) -> VerificationReport:
-        """Check every record of every tenant against chains and this node's checkpoints, and every
-        row that gives rights against its MAC."""
+        """Verifies the records of every tenant against chains and this node's checkpoints, and the
+        rows that grant rights against their MACs."""
         async with self._database.read() as connection:
             files = [self._checkpoints / FILE]
             report = await verify(connection, self._keys, files, partial=True)
@@ -101,10 +101,10 @@ class RecordReader:
         return report
 
     async def prune(self, actor: Actor, before: float) -> int:
-        """Remove audit records of every tenant older than `before` (Unix seconds); how many.
+        """Removes every tenant's audit records before `before` (Unix seconds); returns the number.
 
-        Cuts chains where this node's checkpoints allow it. Raises InvalidRequest for less than a
-        day ago, Conflict if the checkpoints are at fault, StoreDown.
+        Chains are cut at this node's checkpoints. Raises InvalidRequest (less than a day ago),
+        Conflict (invalid checkpoints), DatabaseUnavailable.
         """
         now = self._clock.wall()
         if before > now - MIN_AGE_S:
@@ -125,7 +125,7 @@ class RecordReader:
         return await self._trail.prune(before, record)
 
     async def events(self, tenant: str, limit: int, cursor: str | None) -> Page[Event]:
-        """The newest first. Raises InvalidRequest for a cursor that is not one."""
+        """Events, newest first. Raises InvalidRequest for an invalid cursor."""
         query = select(events).where(events.c.tenant == tenant)
         order = (events.c.at, events.c.id)
         if cursor is not None:
@@ -133,5 +133,8 @@ class RecordReader:
         query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        found = tuple(Event(**row._mapping) for row in rows[:limit])
-        return Page(found, encode_cursor(found[-1].at, found[-1].id) if len(rows) > limit else None)
+        page_events = tuple(Event(**row._mapping) for row in rows[:limit])
+        return Page(
+            page_events,
+            encode_cursor(page_events[-1].at, page_events[-1].id) if len(rows) > limit else None,
+        )

@@ -1,4 +1,4 @@
-"""How deployments scale, as the operator steers and reads it: bounds by hand, and decisions."""
+"""Manual scaling bounds and scaling decisions, for the operator."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,10 +15,10 @@ from cluster.tenants.caller import Scope
 
 
 class ScalingService:
-    """Deployments are known by name here; which there are, and their specs, the caller knows."""
+    """Deployments are given by name; the caller knows which exist and their specs."""
 
-    def __init__(self, desk: UnitOfWork) -> None:
-        self._desk = desk
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
 
     async def set_bounds(
         self,
@@ -29,61 +29,65 @@ class ScalingService:
         ceiling: int | None,
         for_s: float | None,
     ) -> BoundsOverride:
-        """At least `floor` and at most `ceiling` replicas for `for_s` seconds (None: until they are
-        taken back), in the place of bounds that there were. Raises InvalidRequest, Forbidden.
+        """Sets bounds of `floor` to `ceiling` replicas for `for_s` seconds (None: until they are
+        cleared); replaces earlier ones. Raises InvalidRequest, Forbidden.
         """
-        _operates(actor)
-        _check(spec, floor, ceiling)
-        now = self._desk.clock.wall()
+        _check_operator(actor)
+        _check_bounds(spec, floor, ceiling)
+        now = self._unit_of_work.clock.wall()
         until = None if for_s is None else now + for_s
-        laid = BoundsOverride(deployment, Bounds(floor, ceiling, until), actor.name, now)
+        override = BoundsOverride(deployment, Bounds(floor, ceiling, until), actor.name, now)
         tenant, resource = actor.caller.tenant, _resource(deployment)
-        async with self._desk.change(actor, tenant, "scaling.bound", resource) as case:
-            await store.set_bounds(case.connection, laid)
-            said = {"floor": floor, "ceiling": ceiling, "until": until}
-            case.detail |= {name: value for name, value in said.items() if value is not None}
-            await case.publish(EventKind.SCALING_BOUND, {"id": deployment, **said})
-        return laid
+        async with self._unit_of_work.change(actor, tenant, "scaling.bound", resource) as change:
+            await store.set_bounds(change.connection, override)
+            values = {"floor": floor, "ceiling": ceiling, "until": until}
+            change.detail |= {name: value for name, value in values.items() if value is not None}
+            await change.publish(EventKind.SCALING_BOUND, {"id": deployment, **values})
+        return override
 
     async def clear_bounds(self, actor: Actor, deployment: str) -> None:
-        """From now on the configuration alone counts, also where nothing was laid down."""
-        _operates(actor)
+        """Removes manual bounds, if any; the configuration applies again."""
+        _check_operator(actor)
         tenant, resource = actor.caller.tenant, _resource(deployment)
-        async with self._desk.change(actor, tenant, "scaling.release", resource) as case:
-            case.detail["held"] = await store.clear_bounds(case.connection, deployment)
-            await case.publish(EventKind.SCALING_RELEASED, {"id": deployment})
+        async with self._unit_of_work.change(actor, tenant, "scaling.release", resource) as change:
+            change.detail["held"] = await store.clear_bounds(change.connection, deployment)
+            await change.publish(EventKind.SCALING_RELEASED, {"id": deployment})
 
     async def active_bounds(self) -> dict[str, BoundsOverride]:
-        """The bounds that hold now, by deployment."""
-        now = self._desk.clock.wall()
-        async with self._desk.database.read() as connection:
-            found = await store.bounds(connection)
-        return {each.deployment: each for each in found if each.bounds.is_active(now)}
+        """The bounds in effect now, by deployment."""
+        now = self._unit_of_work.clock.wall()
+        async with self._unit_of_work.database.read() as connection:
+            overrides = await store.bounds(connection)
+        return {
+            override.deployment: override
+            for override in overrides
+            if override.bounds.is_active(now)
+        }
 
     async def history(
         self, deployment: str | None, limit: int, cursor: str | None
     ) -> Page[Decision]:
-        """The newest decisions first. Raises InvalidRequest for a cursor that is not one."""
-        async with self._desk.database.read() as connection:
+        """Decisions, newest first. Raises InvalidRequest for an invalid cursor."""
+        async with self._unit_of_work.database.read() as connection:
             return await store.read(connection, deployment, limit, cursor)
 
-    async def recent(self, deployments: Iterable[str], most: int) -> dict[str, Sequence[Decision]]:
-        """The newest `most` decisions of each, newest first."""
-        async with self._desk.database.read() as connection:
-            return {name: (await store.read(connection, name, most)).items for name in deployments}
+    async def recent(self, deployments: Iterable[str], limit: int) -> dict[str, Sequence[Decision]]:
+        """The latest `limit` decisions of each deployment, newest first."""
+        async with self._unit_of_work.database.read() as connection:
+            return {name: (await store.read(connection, name, limit)).items for name in deployments}
 
 
-def _operates(actor: Actor) -> None:
+def _check_operator(actor: Actor) -> None:
     if not actor.is_operator:
-        raise Forbidden("Only the operator steers scaling.", required_scope=str(Scope.ADMIN))
+        raise Forbidden("Only the operator may change scaling.", required_scope=str(Scope.ADMIN))
 
 
-def _check(spec: ScalingSpec, floor: int | None, ceiling: int | None) -> None:
+def _check_bounds(spec: ScalingSpec, floor: int | None, ceiling: int | None) -> None:
     least, most = spec.min_replicas, spec.max_replicas
     for name, value in (("floor", floor), ("ceiling", ceiling)):
         if value is not None and not least <= value <= most:
             raise InvalidRequest(
-                f"{name}: {value} is outside what is configured, {least} to {most} replicas.",
+                f"{name}: {value} is outside of the configured {least} to {most} replicas.",
                 param=name,
                 min_replicas=least,
                 max_replicas=most,

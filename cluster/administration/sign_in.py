@@ -1,8 +1,8 @@
-"""Signing in and out, with its lines in the audit trail, and the keys that sign access tokens.
+"""Sign-in and sign-out with audit records, and rotation of the keys that sign access tokens.
 
-A line says who and from where; of a failed sign-in only from where, because what was typed as an
-email may be anything, also a password. What is refused leaves one line a minute for each address,
-with its count, and a token that opens nothing leaves none.
+A record holds user and address; of a failed sign-in only the address, because the text in the email
+field may be a password. Refused attempts make one record a minute for each address, with a count;
+an unknown token makes none.
 """
 
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ from cluster.auth.throttle import AddressRate
 from cluster.events.kinds import EventKind
 from cluster.runtime.problems import Conflict, Forbidden, InvalidRequest, Problem, Unauthenticated
 
-NOBODY = "-"  # the tenant of a sign-in that failed
+NO_TENANT = "-"  # the tenant of a failed sign-in
 PASSWORD = "auth.password"
 
 
 class SignInService:
-    """Sessions of users, and rolling over the keys behind them."""
+    """Sessions of users, passwords, and rotation of signing keys."""
 
     def __init__(
-        self, desk: UnitOfWork, sessions: Sessions, passwords: Passwords, pepper: bytes
+        self, unit_of_work: UnitOfWork, sessions: Sessions, passwords: Passwords, pepper: bytes
     ) -> None:
-        self._desk = desk
+        self._unit_of_work = unit_of_work
         self._sessions = sessions
         self._passwords = passwords
-        self._users = UserRepository(desk.clock, RowMacs(pepper))
-        self._signing = SigningKeyService(pepper, desk.clock)
-        self._rate = AddressRate(desk.clock)
+        self._users = UserRepository(unit_of_work.clock, RowMacs(pepper))
+        self._signing = SigningKeyService(pepper, unit_of_work.clock)
+        self._rate = AddressRate(unit_of_work.clock)
 
     async def login(
         self, email: str, password: str, tenant: str | None, address: str, request_id: str
@@ -43,39 +43,39 @@ class SignInService:
         """Raises as `Sessions.login`."""
         try:
             self._rate.take(address)
-            made = await self._sessions.login(email, password, address, tenant)
+            tokens = await self._sessions.login(email, password, address, tenant)
         except Problem as problem:
-            self._note_refused("auth.login", problem, address, request_id)
+            self._record_refusal("auth.login", problem, address, request_id)
             raise
-        self._note("auth.login", made.user.tenant, made.user.id, address, request_id)
-        return made
+        self._record("auth.login", tokens.user.tenant, tokens.user.id, address, request_id)
+        return tokens
 
     async def refresh(self, token: str, address: str, request_id: str) -> TokenPair:
         """Raises as `Sessions.refresh`, and RateLimited."""
         try:
             self._rate.take(address)
-            made = await self._sessions.refresh(token)
+            tokens = await self._sessions.refresh(token)
         except Unauthenticated as problem:
-            if await self._sessions.knows(token):  # else the access log's line is enough
-                self._note_refused("auth.refresh", problem, address, request_id)
-                await self._desk.refresh_directory()  # its sign-in may have ended just now
+            if await self._sessions.knows(token):  # the access log records unknown tokens
+                self._record_refusal("auth.refresh", problem, address, request_id)
+                await self._unit_of_work.refresh_directory()  # its session may have ended just now
             raise
         except Problem as problem:
-            self._note_refused("auth.refresh", problem, address, request_id)
+            self._record_refusal("auth.refresh", problem, address, request_id)
             raise
-        self._note("auth.refresh", made.user.tenant, made.user.id, address, request_id)
-        return made
+        self._record("auth.refresh", tokens.user.tenant, tokens.user.id, address, request_id)
+        return tokens
 
     async def logout(self, token: str, address: str, request_id: str) -> None:
-        """Whether or not the token opens something; leaves a line if it did. Raises RateLimited."""
+        """Ends the token's session; records it if there was one. Raises RateLimited."""
         self._rate.take(address)
         ended = await self._sessions.logout(token)
         if ended is not None:
-            self._note("auth.logout", ended.tenant, ended.user, address, request_id)
-            await self._desk.refresh_directory()
+            self._record("auth.logout", ended.tenant, ended.user, address, request_id)
+            await self._unit_of_work.refresh_directory()
 
     async def change_password(self, actor: Actor, current: str, new: str, address: str) -> None:
-        """Of the caller's own; all their sessions end, this one too.
+        """Changes the caller's password; all their sessions end, this one included.
 
         Raises Forbidden for a key, InvalidRequest (`current`, `new`), RateLimited, Overloaded, or
         Conflict if it was changed meanwhile.
@@ -85,9 +85,9 @@ class SignInService:
         try:
             await self._change_password(actor, current, new, address)
         except Problem as problem:
-            self._desk.trail.enqueue_repeatable(
+            self._unit_of_work.trail.enqueue_repeatable(
                 AuditRecord(
-                    at=self._desk.clock.wall(),
+                    at=self._unit_of_work.clock.wall(),
                     tenant=actor.caller.tenant,
                     actor=actor.name,
                     action=PASSWORD,
@@ -101,43 +101,45 @@ class SignInService:
 
     async def _change_password(self, actor: Actor, current: str, new: str, address: str) -> None:
         tenant, id = actor.caller.tenant, actor.caller.key_id
-        async with self._desk.database.read() as connection:
+        async with self._unit_of_work.database.read() as connection:
             user = await self._users.get(connection, tenant, id)
         await self._sessions.confirm(user, current, address)
         if new == current:
             raise InvalidRequest("'new' is the current password.", param="new")
         hashed = await self._passwords.hash(new, user.email, "new")
-        async with self._desk.change(actor, tenant, PASSWORD, actor.name) as case:
-            case.detail["address"] = address
-            await case.tenant_exists()
-            if (await self._users.get(case.connection, tenant, id)).password != user.password:
+        async with self._unit_of_work.change(actor, tenant, PASSWORD, actor.name) as change:
+            change.detail["address"] = address
+            await change.lock_tenant()
+            if (await self._users.get(change.connection, tenant, id)).password != user.password:
                 raise Conflict("The password was changed meanwhile.")
-            await self._users.update(case.connection, tenant, id, password=hashed)
-            await case.publish(EventKind.USER_UPDATED, {"id": id, "changed": ("password",)})
+            await self._users.update(change.connection, tenant, id, password=hashed)
+            await change.publish(EventKind.USER_UPDATED, {"id": id, "changed": ("password",)})
 
     def jwks(self) -> Mapping[str, Any]:
-        """Public keys that verify access tokens now (RFC 7517), from memory."""
-        return self._desk.directory.jwks()
+        """Public keys that verify access tokens (RFC 7517), from memory."""
+        return self._unit_of_work.directory.jwks()
 
     async def rotate(self, actor: Actor) -> str:
-        """Make the next signing key; it signs in a few seconds."""
+        """Creates the next signing key, which is in use after a few seconds; returns its id."""
         tenant = actor.caller.tenant
-        async with self._desk.change(actor, tenant, "signing_key.rotate", "signing_key:") as case:
-            key = await self._signing.rotate(case.connection)
-            case.resource = f"signing_key:{key}"
+        async with self._unit_of_work.change(
+            actor, tenant, "signing_key.rotate", "signing_key:"
+        ) as change:
+            key = await self._signing.rotate(change.connection)
+            change.resource = f"signing_key:{key}"
         return key
 
-    def _note(self, action: str, tenant: str, user: str, address: str, request_id: str) -> None:
+    def _record(self, action: str, tenant: str, user: str, address: str, request_id: str) -> None:
         name = f"user:{user}"
-        at, detail = self._desk.clock.wall(), {"address": address}
+        at, detail = self._unit_of_work.clock.wall(), {"address": address}
         record = AuditRecord(at, tenant, name, action, name, "ok", request_id, detail)
-        self._desk.trail.enqueue(record)
+        self._unit_of_work.trail.enqueue(record)
 
-    def _note_refused(self, action: str, problem: Problem, address: str, request_id: str) -> None:
-        """Anybody can cause these: each kind once a minute."""
-        at, detail = self._desk.clock.wall(), {"address": address}
-        self._desk.trail.enqueue_repeatable(
+    def _record_refusal(self, action: str, problem: Problem, address: str, request_id: str) -> None:
+        """Records a refusal, each kind once a minute, as any client can cause them."""
+        at, detail = self._unit_of_work.clock.wall(), {"address": address}
+        self._unit_of_work.trail.enqueue_repeatable(
             AuditRecord(
-                at, NOBODY, "anonymous", action, "session", problem.slug, request_id, detail
+                at, NO_TENANT, "anonymous", action, "session", problem.slug, request_id, detail
             )
         )

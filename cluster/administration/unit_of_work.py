@@ -1,9 +1,8 @@
-"""One transaction per change: what changes, its audit record and its event, or none of them.
+"""Unit of work: one transaction holds a change, its audit record and its events.
 
-Flows in: an actor and what it is about to do. Flows out: a `Change`, whose connection the change is
-made on. When the block ends the audit record is appended and all of it commits; without its record
-no change is kept. Afterwards this replica's directory is brought up to date, so that the caller
-reads its own write.
+In: an actor and an action. Out: a `Change` with the transaction's connection. At the end of the
+block the audit record is appended and the transaction commits; a change without its record is
+rolled back. Then this replica's directory is refreshed, so that the caller reads its own writes.
 """
 
 import logging
@@ -47,12 +46,12 @@ class Directory(Protocol):
     def jwks(self) -> Mapping[str, Any]: ...
 
 
-Tell = Callable[[str, str, Mapping[str, Any]], None]  # tenant, kind, data: EventBus.tell
+Notify = Callable[[str, str, Mapping[str, Any]], None]  # tenant, kind, data: EventBus.notify
 
 
 @dataclass(slots=True)
 class Change:
-    """A change under way. The block sets `resource` and `detail` as it learns them."""
+    """A change in progress. The block sets `resource` and `detail` when it knows them."""
 
     connection: AsyncConnection
     actor: Actor
@@ -61,26 +60,26 @@ class Change:
     resource: str
     clock: Clock
     detail: dict[str, Scalar] = field(default_factory=dict)
-    told: list[tuple[EventKind, Mapping[str, Any]]] = field(default_factory=list)
+    published: list[tuple[EventKind, Mapping[str, Any]]] = field(default_factory=list)
 
     async def publish(self, kind: EventKind, data: Mapping[str, Any]) -> str:
-        """Publish an event of the tenant in this transaction; returns its id."""
-        self.told.append((kind, data))
+        """Publishes an event of the tenant in this transaction; returns its id."""
+        self.published.append((kind, data))
         return await publish(self.connection, self.clock, self.tenant, kind, data)
 
-    async def tenant_exists(self) -> None:
-        """Raises NotFound; else changes of this tenant wait for each other until this one ends."""
+    async def lock_tenant(self) -> None:
+        """Locks the tenant's row, which serializes its changes. Raises NotFound."""
         row = select(tenants.c.id).where(tenants.c.id == self.tenant).with_for_update()
         if (await self.connection.execute(row)).first() is None:
             raise NotFound(f"There is no tenant '{self.tenant}'.", param="tenant")
 
-    def changed(self, **values: object) -> tuple[str, ...]:
-        """The names of values that were given; noted in the audit record, not the values."""
+    def record_changed(self, **values: object) -> tuple[str, ...]:
+        """Records the names of the values that are not None, without the values; returns them."""
         names = tuple(name for name, value in values.items() if value is not None)
         self.detail["changed"] = ",".join(names)
         return names
 
-    def record(self) -> AuditRecord:
+    def audit_record(self) -> AuditRecord:
         return AuditRecord(
             at=self.clock.wall(),
             tenant=self.tenant,
@@ -93,37 +92,42 @@ class Change:
 
 
 class UnitOfWork:
-    """Where every change passes."""
+    """Opens the transaction of every administrative change."""
 
     def __init__(
-        self, database: Database, trail: AuditWriter, directory: Directory, clock: Clock, tell: Tell
+        self,
+        database: Database,
+        trail: AuditWriter,
+        directory: Directory,
+        clock: Clock,
+        notify: Notify,
     ) -> None:
-        """`tell` is told of events once they are committed."""
+        """`notify` receives events after their commit."""
         self.database = database
         self.trail = trail
         self.clock = clock
         self.directory = directory
-        self._tell = tell
+        self._notify = notify
 
     @asynccontextmanager
     async def change(
         self, actor: Actor, tenant: str, action: str, resource: str
     ) -> AsyncIterator[Change]:
-        """Raises what the change raises, and StoreDown; then nothing was changed."""
+        """Rolls back and raises on any error of the block; raises DatabaseUnavailable."""
         async with self.database.begin() as connection:
-            case = Change(connection, actor, tenant, action, resource, self.clock)
-            yield case
-            await self.trail.append(connection, case.record())
-        await self._after(case)
+            change = Change(connection, actor, tenant, action, resource, self.clock)
+            yield change
+            await self.trail.append(connection, change.audit_record())
+        await self._after_commit(change)
 
-    async def _after(self, case: Change) -> None:
-        """The change is kept whatever happens here; the directory also polls by itself."""
-        for kind, data in case.told:
-            self._tell(case.tenant, kind, data)
+    async def _after_commit(self, change: Change) -> None:
+        """Notifies of events and refreshes the directory; the change is committed already."""
+        for kind, data in change.published:
+            self._notify(change.tenant, kind, data)
         await self.refresh_directory()
 
     async def refresh_directory(self) -> None:
-        """Let this replica see what is committed by now; a store that is down is logged."""
+        """Refreshes this replica's directory; an unavailable database is logged."""
         try:
             await self.directory.refresh()
         except Problem as problem:

@@ -1,8 +1,8 @@
-"""A writer's hash chain: each record's MAC covers the record and the MAC before it.
+"""A writer's hash chain: each record's MAC covers the record and the previous MAC.
 
-Flows in: records in order. Flows out: links, ready for the store. Without the key nobody can make,
-change, move or remove a link inside a chain unseen; what is cut off at the end is seen by
-checkpoints. Knows no store.
+In: records in order. Out: chained records for the database. Without the key no record inside a
+chain can be created, changed, moved or removed undetected; checkpoints detect a truncated end.
+Knows no database.
 
 mac_i = HMAC-SHA256(key, encoding(writer, i, mac_{i-1}, every field)), mac_0 = 32 zero bytes.
 """
@@ -36,27 +36,27 @@ class ChainedRecord(NamedTuple):
 
 
 def encoding(link: ChainedRecord, previous: bytes) -> bytes:
-    """One byte string for one link: numbers at fixed width, texts behind all their lengths."""
+    """The bytes that the MAC covers: numbers at fixed width, then lengths, then texts."""
     texts = [link.writer.encode(), *(text.encode() for text in link[3:10])]
     header = _HEADER.pack(link.seq, link.at, *map(len, texts))
     return b"".join((_LABEL, header, previous, *texts))
 
 
 def mac_of(key: bytes, link: ChainedRecord, previous: bytes) -> bytes:
-    """What `link.mac` must be if the link before it has the MAC `previous`."""
+    """The MAC of `link` if the previous record has the MAC `previous`."""
     return hmac.digest(key, encoding(link, previous), "sha256")
 
 
 class Chain:
-    """Where one writer's chain stands, and its next link."""
+    """The state of a writer's chain; creates the next link."""
 
     def __init__(self, key: bytes, writer: str, seq: int = 0, mac: bytes = GENESIS) -> None:
         self.writer, self.seq, self.mac = writer, seq, mac
         self._key = key
 
     def link(self, record: AuditRecord) -> ChainedRecord:
-        """Chain one record, which must have passed `fields.check` or `fields.fit`."""
-        bare = ChainedRecord(
+        """Chains a record that `fields.check` or `fields.truncate_fields` has returned."""
+        unsigned = ChainedRecord(
             self.writer,
             self.seq + 1,
             float(record.at) + 0.0,  # -0.0 comes back from SQLite as 0.0
@@ -69,6 +69,6 @@ class Chain:
             detail_text(record),
             b"",
         )
-        self.mac = mac_of(self._key, bare, self.mac)
+        self.mac = mac_of(self._key, unsigned, self.mac)
         self.seq += 1
-        return bare._replace(mac=self.mac)
+        return unsigned._replace(mac=self.mac)

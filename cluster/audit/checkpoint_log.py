@@ -1,8 +1,8 @@
-"""A checkpoint file, checked: every signature, every number, every hash of the line before.
+"""Verifies a checkpoint file: signatures, numbers, and the hash chain of lines.
 
-Flows in: the path of a `checkpoints.jsonl`, the live one or a copy. Flows out: where each chain
-stood when it was last signed, what is wrong with the file, and whether it extends a copy. It is
-read line by line, and may grow while it is read. Knows no records.
+In: the path of a `checkpoints.jsonl`, live or a copy. Out: the last signed position of each chain,
+faults of the file, and whether it is_prefix a copy. The file is read line by line, and may grow
+meanwhile. Knows no records.
 """
 
 import json
@@ -18,12 +18,12 @@ from cluster.audit.findings import VerificationReport
 
 
 class CheckpointLog:
-    """`advance` reads what has been added. `marks` is the last mark of each writer."""
+    """A checkpoint file. `advance` reads new lines; `marks` are the last positions by writer."""
 
     def __init__(self, path: Path, public: Ed25519PublicKey, until: float = math.inf) -> None:
-        """Marks of checkpoints signed at `until` (Unix seconds) or later are left out."""
+        """Ignores positions of checkpoints signed at `until` (Unix seconds) or later."""
         self.path = path
-        self.log = ""  # the file's own id, in every line
+        self.log = ""  # the file's id, in every line
         self.number = -1  # of the last line
         self.marks: dict[str, ChainPosition] = {}
         self.anchors: dict[str, dict[int, str]] = {}  # writer -> seq -> mac, of pruned chains
@@ -35,14 +35,14 @@ class CheckpointLog:
         self._offset = 0
 
     def advance(self) -> None:
-        """Read to the end of the file."""
+        """Reads to the end of the file."""
         self.unfinished = self.missing = False
         try:
             with self.path.open("rb") as file:
                 file.seek(self._offset)
                 for line in file:
                     if not line.endswith(b"\n"):
-                        self._unfinished(line)
+                        self._handle_partial_line(line)
                         return
                     self._offset += len(line)
                     self._read(line[:-1])
@@ -51,8 +51,8 @@ class CheckpointLog:
         except OSError as error:
             self.faults.append(f"cannot be read: {error.strerror}")
 
-    def _unfinished(self, line: bytes) -> None:
-        """What a kill leaves is the beginning of a line; a line is over with its brace."""
+    def _handle_partial_line(self, line: bytes) -> None:
+        """Handles a line without a line break: a kill leaves a prefix without closing brace."""
         if b"}" in line:
             self.faults.append("the last line was altered")
         else:
@@ -61,7 +61,7 @@ class CheckpointLog:
     def _read(self, line: bytes) -> None:
         self.number += 1
         previous, self.last_hash = self.last_hash, line_hash(line)
-        checkpoint = self._verified(line)
+        checkpoint = self._parse_verified(line)
         if checkpoint is None:
             self.faults.append(f"line {self.number}: was altered, or signed by another key")
             return
@@ -74,9 +74,9 @@ class CheckpointLog:
             self.number = checkpoint.number
         elif checkpoint.prev != previous:
             self.faults.append(f"line {self.number}: does not follow the line before it")
-        self._take(checkpoint)
+        self._apply(checkpoint)
 
-    def _take(self, checkpoint: Checkpoint) -> None:
+    def _apply(self, checkpoint: Checkpoint) -> None:
         for mark in checkpoint.heads:
             if checkpoint.pruned:
                 self.anchors.setdefault(mark.writer, {})[mark.seq] = mark.mac
@@ -86,7 +86,7 @@ class CheckpointLog:
     def _is_later(self, mark: ChainPosition) -> bool:
         return mark.writer not in self.marks or self.marks[mark.writer].seq <= mark.seq
 
-    def _verified(self, line: bytes) -> Checkpoint | None:
+    def _parse_verified(self, line: bytes) -> Checkpoint | None:
         try:
             fields = json.loads(line)
             fields["heads"] = tuple(ChainPosition(*head) for head in fields["heads"])
@@ -95,8 +95,8 @@ class CheckpointLog:
             self.public.verify(signature, checkpoint.signed_bytes())
         except (ValueError, TypeError, KeyError, InvalidSignature):
             return None
-        same = checkpoint.line() == line and signature.hex() == checkpoint.signature
-        return checkpoint if same else None
+        is_canonical = checkpoint.line() == line and signature.hex() == checkpoint.signature
+        return checkpoint if is_canonical else None
 
 
 def check_files(
@@ -105,9 +105,9 @@ def check_files(
     copies: Sequence[Path],
     report: VerificationReport,
 ) -> None:
-    """Alarms for the files: `evidence` is the last number of each that chained records tell of."""
+    """Reports faults of the files; `evidence` is the last number of each file in the chains."""
     for log in logs:
-        _pass_on(log, report)
+        _report_faults(log, report)
     live = {log.log: log for log in logs}
     for name, number in evidence.items():
         if name not in live:
@@ -117,21 +117,21 @@ def check_files(
     for path in copies:
         copy = CheckpointLog(path, logs[0].public)
         copy.advance()
-        _pass_on(copy, report)
-        if copy.log not in live or not extends(live[copy.log].path, path):
+        _report_faults(copy, report)
+        if copy.log not in live or not is_prefix(path, live[copy.log].path):
             report.alarm(str(path), None, "the live checkpoints do not begin with this copy")
 
 
-def _pass_on(log: CheckpointLog, report: VerificationReport) -> None:
+def _report_faults(log: CheckpointLog, report: VerificationReport) -> None:
     for fault in log.faults:
         report.alarm(str(log.path), None, fault)
     if log.missing:
         report.note(str(log.path), "is missing")
     if log.unfinished:
-        report.note(str(log.path), "ends in half a line: a writer was killed, or writes now")
+        report.note(str(log.path), "ends in a partial line: a writer was killed, or is writing")
 
 
-def extends(live: Path, copy: Path) -> bool:
-    """Whether `live` begins with every whole line of `copy`."""
+def is_prefix(copy: Path, live: Path) -> bool:
+    """Whether `live` begins with every complete line of `copy`."""
     with live.open("rb") as longer, copy.open("rb") as shorter:
         return all(longer.readline() == line for line in shorter if line.endswith(b"\n"))

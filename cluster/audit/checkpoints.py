@@ -1,11 +1,11 @@
-"""Signed checkpoints: where every chain stood, in a file apart from the database.
+"""Signed checkpoints of chain positions, in a file outside of the database.
 
-Flows in: heads of chains that are stored. Flows out: lines of `checkpoints.jsonl`, each signed
-(Ed25519), numbered, and holding the hash of the line before it. Several processes append to one
-file. A copy kept elsewhere proves later that neither the records nor this file were cut.
+In: heads of stored chains. Out: lines of `checkpoints.jsonl`, each signed (Ed25519), numbered, and
+with the hash of the previous line. Several processes append to one file. A copy on another machine
+proves later that neither the records nor this file were truncated.
 
-A line is JSON: log (the file's own id), number, prev, at, heads [[writer, seq, mac]], and signature
-over all of these in the same spelling.
+A line is JSON: log (the file's id), number, prev, at, heads [[writer, seq, mac]], and signature
+over all of these in canonical form.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ TAIL = 1 << 16
 
 
 class ChainPosition(NamedTuple):
-    """Where a writer's chain stood."""
+    """A position in a writer's chain."""
 
     writer: str
     seq: int
@@ -35,7 +35,7 @@ class ChainPosition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One line. `pruned` marks a chain whose links up to the marks have been removed."""
+    """One line. `pruned`: the links up to these positions have been removed."""
 
     log: str
     number: int
@@ -61,31 +61,31 @@ def append(
     *,
     pruned: bool = False,
 ) -> Checkpoint:
-    """Sign and add a checkpoint, on disk when this returns. Raises OSError."""
+    """Signs and appends a checkpoint, synced to disk. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    publish(folder, keys)
+    write_public_key(folder, keys)
     descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        log, number, prev = _end(descriptor)
-        bare = Checkpoint(log, number, prev, at, tuple(heads), pruned)
-        signature = keys.signing.sign(bare.signed_bytes()).hex()
-        checkpoint = replace(bare, signature=signature)
+        log, number, prev = _read_end(descriptor)
+        unsigned = Checkpoint(log, number, prev, at, tuple(heads), pruned)
+        signature = keys.signing.sign(unsigned.signed_bytes()).hex()
+        checkpoint = replace(unsigned, signature=signature)
         _write(descriptor, checkpoint.line() + b"\n")
         return checkpoint
     finally:
         os.close(descriptor)
 
 
-def publish(folder: Path, keys: AuditKeys) -> None:
-    """Put the public key beside the checkpoints."""
+def write_public_key(folder: Path, keys: AuditKeys) -> None:
+    """Writes the public key to the folder of the checkpoints."""
     path = folder / PUBLIC
     if not path.exists() or path.read_bytes() != keys.public_pem:
         path.write_bytes(keys.public_pem)
 
 
 def line_hash(line: bytes) -> str:
-    """What the next line must hold of this one (without its line break)."""
+    """The hash of a line (without its line break), which the next line holds."""
     return hashlib.sha256(line).hexdigest()
 
 
@@ -93,28 +93,28 @@ def _write(descriptor: int, line: bytes) -> None:
     size = os.fstat(descriptor).st_size
     try:
         if os.write(descriptor, line) != len(line):
-            raise OSError("the disk took only part of a checkpoint")
+            raise OSError("a checkpoint was written only in part")
         os.fsync(descriptor)
     except OSError:
         os.ftruncate(descriptor, size)
         raise
 
 
-def _end(descriptor: int) -> tuple[str, int, str]:
-    """The file's id, the next number, the last line's hash. Drops a line that a kill cut off."""
-    content = _lines_from(descriptor, TAIL)
+def _read_end(descriptor: int) -> tuple[str, int, str]:
+    """The file's id, the next number, the last line's hash. Removes a partial last line."""
+    content = _read_last_lines(descriptor, TAIL)
     if not content:
         return secrets.token_hex(8), 0, NO_LINE
     try:
         last = json.loads(content[-1])
         return str(last["log"]), int(last["number"]) + 1, line_hash(content[-1])
     except (ValueError, KeyError, TypeError):
-        return _end_behind_damage(descriptor)
+        return _read_damaged_end(descriptor)
 
 
-def _end_behind_damage(descriptor: int) -> tuple[str, int, str]:
-    """As `_end`, when the last line was tampered with: the count of lines is still the number."""
-    content = _lines_from(descriptor, os.fstat(descriptor).st_size)
+def _read_damaged_end(descriptor: int) -> tuple[str, int, str]:
+    """Like `_read_end` if the last line is damaged; the number is the count of lines."""
+    content = _read_last_lines(descriptor, os.fstat(descriptor).st_size)
     for line in content:
         try:
             return str(json.loads(line)["log"]), len(content), line_hash(content[-1])
@@ -123,13 +123,13 @@ def _end_behind_damage(descriptor: int) -> tuple[str, int, str]:
     return secrets.token_hex(8), len(content), line_hash(content[-1])
 
 
-def _lines_from(descriptor: int, length: int) -> list[bytes]:
-    """The whole lines in the last `length` bytes (the first of them may be cut)."""
+def _read_last_lines(descriptor: int, length: int) -> list[bytes]:
+    """The complete lines in the last `length` bytes (the first may be partial)."""
     size = os.fstat(descriptor).st_size
     content = os.pread(descriptor, length, max(0, size - length))
-    whole = content.rfind(b"\n") + 1
-    if not whole and size > length:
-        return _lines_from(descriptor, size)
-    if whole != len(content):
-        os.ftruncate(descriptor, size - (len(content) - whole))
-    return content[:whole].split(b"\n")[:-1]
+    end = content.rfind(b"\n") + 1
+    if not end and size > length:
+        return _read_last_lines(descriptor, size)
+    if end != len(content):
+        os.ftruncate(descriptor, size - (len(content) - end))
+    return content[:end].split(b"\n")[:-1]

@@ -1,9 +1,8 @@
-"""What an audit record may hold: short text, scalars, and never a secret.
+"""Validates audit records: short text, scalars, no secrets.
 
-Flows in: a record from anywhere, client input in its fields included. Flows out: the same record
-if it is in order; else an error that names the field (`check`, for admin changes) or a record cut
-to fit (`truncate_fields`, for the data plane, where a hostile model name must not escape the
-trail).
+In: a record that may hold client input. Out: the same record if it is valid; else an error that
+names the field (`check`, for admin changes) or a truncated record (`truncate_fields`, for the data
+plane, where hostile input must not avoid the trail).
 """
 
 import json
@@ -26,12 +25,12 @@ LENGTHS = {  # characters, as in the table
 }
 MAX_DETAILS, MAX_NAME, MAX_TEXT = 32, 64, 500  # entries; characters of a name and of a value
 MAX_INT = 2**63 - 1
-_SCANNED = 8_192  # characters behind the limit that are searched for credentials
-UNFIT = re.compile("[\x00\ud800-\udfff]")  # what no store takes as text
+_SCANNED = 8_192  # characters beyond the limit that are searched for credentials
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # characters that databases do not store as text
 
 
 class InvalidRecord(InvalidRequest):
-    """An audit record that may not be kept; `param` names the field, `limit` what it may be."""
+    """An invalid audit record; `param` is the field, `limit` the constraint."""
 
     slug, title = "invalid-audit-record", "The audit record may not be kept"
 
@@ -40,32 +39,32 @@ class InvalidRecord(InvalidRequest):
 
 
 def check(record: AuditRecord) -> AuditRecord:
-    """The record as given. Raises InvalidRecord for its first field that is not in order."""
-    for field, limit in _faults(record):
+    """The record as given. Raises InvalidRecord for its first invalid field."""
+    for field, limit in _find_faults(record):
         raise InvalidRecord(field, limit)
     return record
 
 
 def truncate_fields(record: AuditRecord) -> AuditRecord:
-    """The record, cut where it must be; `detail.clipped` then lists the fields at fault."""
-    faults = sorted({field for field, _ in _faults(record)})
+    """The record, truncated where necessary; `detail.clipped` then lists the invalid fields."""
+    faults = sorted({field for field, _ in _find_faults(record)})
     if not faults:
         return record
-    texts = {name: _clipped(getattr(record, name), limit) for name, limit in LENGTHS.items()}
-    at = record.at if _is_instant(record.at) else 0.0
+    texts = {name: _clip(getattr(record, name), limit) for name, limit in LENGTHS.items()}
+    at = record.at if _is_timestamp(record.at) else 0.0
     items = list(dict(record.detail).items())[: MAX_DETAILS - 1]
-    detail = {_clipped(name, MAX_NAME): _scalar(value) for name, value in items}
-    detail["clipped"] = _clipped(",".join(faults), MAX_TEXT)
+    detail = {_clip(name, MAX_NAME): _scalar(value) for name, value in items}
+    detail["clipped"] = _clip(",".join(faults), MAX_TEXT)
     return replace(record, at=at, detail=detail, **texts)
 
 
 def detail_text(record: AuditRecord) -> str:
-    """`detail` as the store keeps it and the chain covers it: JSON, sorted by name, ASCII."""
+    """`detail` as it is stored and covered by the chain: JSON, sorted by name, ASCII."""
     return json.dumps(dict(record.detail), sort_keys=True) if record.detail else "{}"
 
 
-def _faults(record: AuditRecord) -> Iterator[tuple[str, str]]:
-    if not _is_instant(record.at):
+def _find_faults(record: AuditRecord) -> Iterator[tuple[str, str]]:
+    if not _is_timestamp(record.at):
         yield "at", "finite Unix seconds"
     for name, limit in LENGTHS.items():
         if (fault := _text_fault(getattr(record, name), limit)) is not None:
@@ -79,7 +78,7 @@ def _faults(record: AuditRecord) -> Iterator[tuple[str, str]]:
             yield f"detail.{key}", fault
 
 
-def _is_instant(at: object) -> bool:
+def _is_timestamp(at: object) -> bool:
     return isinstance(at, int | float) and math.isfinite(at)
 
 
@@ -88,7 +87,7 @@ def _text_fault(text: object, limit: int) -> str | None:
         return "text"
     if len(text) > limit:
         return f"at most {limit} characters"
-    if UNFIT.search(text):
+    if UNSTORABLE.search(text):
         return "text without NUL or lone surrogates"
     return "free of secrets" if contains_credential(text) else None
 
@@ -103,10 +102,10 @@ def _value_fault(value: object) -> str | None:
     return _text_fault(value, MAX_TEXT) if isinstance(value, str) else "text, number, bool or null"
 
 
-def _clipped(text: object, limit: int) -> str:
-    clean = UNFIT.sub("\ufffd", redact(str(text)[: limit + _SCANNED]))
+def _clip(text: object, limit: int) -> str:
+    clean = UNSTORABLE.sub("\ufffd", redact(str(text)[: limit + _SCANNED]))
     return clean if len(clean) <= limit else clean[: limit - 1] + "\u2026"
 
 
 def _scalar(value: Scalar) -> Scalar:
-    return value if _value_fault(value) is None else _clipped(value, MAX_TEXT)
+    return value if _value_fault(value) is None else _clip(value, MAX_TEXT)

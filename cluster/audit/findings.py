@@ -1,4 +1,4 @@
-"""What the verifier has to say: findings are alarms, notes are not."""
+"""The verifier's report: findings (alarms) and notes."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ MAX_FINDINGS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class AuditFinding:
-    """`seq` is None where a whole chain or a file is meant; `writer` then names it."""
+    """A finding. `seq` is None for a whole chain or a file, which `writer` names."""
 
     writer: str
     seq: int | None
@@ -20,7 +20,7 @@ class AuditFinding:
 
 @dataclass(slots=True)
 class VerificationReport:
-    """`ok` means that nothing was changed; `findings` holds the first 1,000 of `alarms`."""
+    """`ok`: nothing was changed. `findings` holds the first 1,000 of `alarms`."""
 
     records: int = 0
     writers: int = 0

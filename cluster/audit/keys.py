@@ -1,8 +1,8 @@
-"""The keys of the audit trail, derived from the server's pepper.
+"""Keys of the audit trail, derived from the server's pepper.
 
-Flows in: the pepper. Flows out: the key that chains records and the key pair that signs
-checkpoints. Nothing is stored: whoever holds the pepper has them, nobody else does. The public
-half is written beside the checkpoints, so that anybody can check their signatures.
+In: the pepper. Out: the key of the chains and the key pair that signs checkpoints. They are not
+stored: they require the pepper. The public key is written to the folder of the checkpoints, so that
+anyone can verify signatures.
 """
 
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AuditKeys:
-    """`chain` keys the MAC of every record; `signing` signs checkpoints."""
+    """`chain` is the key of record MACs; `signing` signs checkpoints."""
 
     chain: bytes
     signing: Ed25519PrivateKey
 
     @classmethod
     def derive(cls, pepper: bytes) -> Self:
-        """Both keys by HKDF-SHA256 (RFC 5869)."""
-        seed = _derived(pepper, b"mobula audit checkpoints")
+        """Derives both keys by HKDF-SHA256 (RFC 5869)."""
+        seed = _derive(pepper, b"mobula audit checkpoints")
         return cls(
-            _derived(pepper, b"mobula audit chain"), Ed25519PrivateKey.from_private_bytes(seed)
+            _derive(pepper, b"mobula audit chain"), Ed25519PrivateKey.from_private_bytes(seed)
         )
 
     @property
@@ -38,5 +38,5 @@ class AuditKeys:
         return self.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _derived(pepper: bytes, purpose: bytes) -> bytes:
+def _derive(pepper: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(pepper)

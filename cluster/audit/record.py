@@ -1,6 +1,5 @@
-"""One line of the audit trail: who did what to what, and how it ended.
-
-Never holds a prompt, an answer or a secret.
+"""A record of the audit trail: actor, action, resource, outcome. Holds no prompts, responses or
+secrets.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Records that anybody can cause, folded: the first at once, repeats once a minute with a count.
+"""Aggregates records that unauthenticated clients can cause: the first at once, repeats per minute.
 
-Flows in: records. Flows out: the same to whoever keeps them, and for those that came again within
-the minute one with `repeats` in its detail. Of so many kinds a minute each has its own; the others
-share one, so that neither the store nor memory is a stranger's to fill.
+In: records. Out: the first of each kind, and once a minute one with the count `repeats` in its
+detail. Up to MAX_KINDS kinds are distinguished; the others share one, so that clients cannot fill
+the database or memory.
 """
 
 from collections.abc import Callable
@@ -11,54 +11,54 @@ from dataclasses import dataclass, replace
 from cluster.audit.record import AuditRecord
 from cluster.runtime.clock import Clock
 
-EVERY_S = 60.0
+FLUSH_INTERVAL_S = 60.0
 MAX_KINDS = 100
-OTHERS = "others"  # the address of those that share one record
+OTHERS = "others"  # the address in the shared record
 
 Kind = tuple[str, str, str, str, str, str]
 
 
 @dataclass(slots=True)
-class _Folded:
+class _Aggregate:
     record: AuditRecord
     since: float
     count: int = 0
 
 
 class Repeats:
-    """`keep` is where records go: AuditTrail.note."""
+    """`enqueue` receives the records: AuditTrail.enqueue."""
 
-    def __init__(self, keep: Callable[[AuditRecord], None], clock: Clock) -> None:
-        self._keep = keep
+    def __init__(self, enqueue: Callable[[AuditRecord], None], clock: Clock) -> None:
+        self._enqueue = enqueue
         self._clock = clock
-        self._folded: dict[Kind, _Folded] = {}
+        self._aggregates: dict[Kind, _Aggregate] = {}
 
     def note(self, record: AuditRecord) -> None:
-        """`detail.address` tells records of one kind apart."""
+        """Adds a record; `detail.address` is part of its kind."""
         kind = _kind(record)
-        if kind not in self._folded and len(self._folded) >= MAX_KINDS:
+        if kind not in self._aggregates and len(self._aggregates) >= MAX_KINDS:
             record = replace(record, detail={"address": OTHERS})
             kind = _kind(record)
-        folded = self._folded.get(kind)
-        if folded is None:
-            self._folded[kind] = _Folded(record, self._clock.monotonic())
-            self._keep(record)
+        aggregate = self._aggregates.get(kind)
+        if aggregate is None:
+            self._aggregates[kind] = _Aggregate(record, self._clock.monotonic())
+            self._enqueue(record)
         else:
-            folded.count += 1
-            folded.record = replace(folded.record, at=record.at)
+            aggregate.count += 1
+            aggregate.record = replace(aggregate.record, at=record.at)
 
     def flush(self, *, everything: bool = False) -> None:
-        """Keep the counts of kinds whose minute is over; call it every second or so."""
+        """Emits the counts of kinds whose minute is over; call it about every second."""
         now = self._clock.monotonic()
-        for kind, folded in list(self._folded.items()):
-            if not everything and now - folded.since < EVERY_S:
+        for kind, aggregate in list(self._aggregates.items()):
+            if not everything and now - aggregate.since < FLUSH_INTERVAL_S:
                 continue
-            if folded.count:
-                detail = {**folded.record.detail, "repeats": folded.count}
-                self._keep(replace(folded.record, request_id="", detail=detail))
-                folded.count, folded.since = 0, now
+            if aggregate.count:
+                detail = {**aggregate.record.detail, "repeats": aggregate.count}
+                self._enqueue(replace(aggregate.record, request_id="", detail=detail))
+                aggregate.count, aggregate.since = 0, now
             else:
-                del self._folded[kind]
+                del self._aggregates[kind]
 
 
 def _kind(record: AuditRecord) -> Kind:

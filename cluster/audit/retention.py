@@ -1,8 +1,8 @@
-"""How long records are kept: once a day, what is older goes.
+"""Removes audit records beyond the retention time, once a day.
 
-Flows in: a number of days and what removes records. Flows out: one removal a day in each process,
-the first when it starts. Of processes that do it at once one does the work, and the others find
-nothing left (trail.py, prune.py). A removal that fails is tried again a minute later.
+In: the number of days and the function that removes records. Out: one removal a day in each
+process, the first at its start. Concurrent removals are harmless (trail.py, prune.py). A failed
+removal is retried after a minute.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 
 DAY_S = 86_400.0
-LOOK_S = 60.0
+POLL_S = 60.0
 
 log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Make one a trail. `days` is None where records are kept for ever."""
+    """The retention of one trail. `days` None: records are kept for ever."""
 
     def __init__(
         self, prune: Callable[[float], Awaitable[int]], days: int | None, clock: Clock
@@ -30,7 +30,7 @@ class Retention:
         self._due = clock.monotonic()
 
     async def keep(self) -> int:
-        """Remove what is too old, if that was not done today; returns how many. Raises as prune."""
+        """Removes expired records, once a day; returns the number. Raises like `prune`."""
         if self._days is None or self._clock.monotonic() < self._due:
             return 0
         removed = await self._prune(self._clock.wall() - self._days * DAY_S)
@@ -40,12 +40,12 @@ class Retention:
         return removed
 
     async def run(self) -> None:
-        """Look every minute, until cancelled."""
+        """Polls every minute until cancelled."""
         while self._days is not None:
             try:
                 await self.keep()
             except Problem as problem:
                 log.warning("old audit records could not be removed: %s", problem.detail)
             except Exception:
-                log.exception("old audit records could not be removed; it will try again")
-            await asyncio.sleep(LOOK_S)
+                log.exception("old audit records could not be removed; retrying")
+            await asyncio.sleep(POLL_S)

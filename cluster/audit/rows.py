@@ -1,7 +1,7 @@
-"""Links and heads in the relational store.
+"""SQL of chained records and chain heads.
 
-Flows in: links of one writer, in order. Flows out: rows of `audit_records`, and the writer's row of
-`audit_heads`, which moves in the same transaction. Storing links twice changes nothing.
+In: chained records of one writer, in order. Out: rows of `audit_records`, and the writer's row of
+`audit_heads`, updated in the same transaction. Storing records twice changes nothing.
 """
 
 import json
@@ -20,7 +20,7 @@ LOST = "audit.lost"
 
 
 class ChainHead(NamedTuple):
-    """Where a writer's chain stands; `at` is the time of its last record."""
+    """The end of a writer's chain; `at` is the time of its last record."""
 
     writer: str
     seq: int
@@ -32,15 +32,15 @@ class ChainHead(NamedTuple):
 async def read_heads(
     connection: AsyncConnection, writers: Iterable[str] | None = None
 ) -> list[ChainHead]:
-    """The heads of these writers, or of all."""
+    """The heads of these writers, or of all writers."""
     query = select(*(audit_heads.c[name] for name in ChainHead._fields))
     if writers is not None:
         query = query.where(audit_heads.c.writer.in_(list(writers)))
     return [ChainHead(*row) for row in await connection.execute(query)]
 
 
-async def locked_head(connection: AsyncConnection, writer: str) -> ChainHead:
-    """The writer's head, made if it is new, and nobody else's until this transaction ends."""
+async def lock_head(connection: AsyncConnection, writer: str) -> ChainHead:
+    """The writer's head, created if it is new, locked until the transaction ends."""
     new = ChainHead(writer, 0, GENESIS, 0, 0.0)
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(audit_heads).on_conflict_do_nothing()
@@ -51,8 +51,8 @@ async def locked_head(connection: AsyncConnection, writer: str) -> ChainHead:
 
 
 async def store(connection: AsyncConnection, links: Sequence[ChainedRecord]) -> None:
-    """Store the links of one writer that are not stored yet, and move its head."""
-    head = await locked_head(connection, links[0].writer)
+    """Stores the links of one writer that are not stored yet, and updates its head."""
+    head = await lock_head(connection, links[0].writer)
     fresh = [link for link in links if link.seq > head.seq]
     if fresh:
         await append(connection, head, fresh)
@@ -61,7 +61,7 @@ async def store(connection: AsyncConnection, links: Sequence[ChainedRecord]) -> 
 async def append(
     connection: AsyncConnection, head: ChainHead, links: Sequence[ChainedRecord]
 ) -> None:
-    """Store links that follow `head`, which this transaction has locked."""
+    """Stores links that follow `head`, which this transaction has locked."""
     last, lost = links[-1], sum(count_lost(link) for link in links)
     statement, order = _insert(connection.dialect)
     rows = [tuple(link[index] for index in order) for link in links]
@@ -73,12 +73,12 @@ async def append(
 
 
 def count_lost(link: ChainedRecord) -> int:
-    """How many records this link says were dropped."""
+    """The number of dropped records that this link reports."""
     return int(json.loads(link.detail)["count"]) if link.action == LOST else 0
 
 
 @cache
 def _insert(dialect: Dialect) -> tuple[str, tuple[int, ...]]:
-    """The driver's own statement: `detail` is stored to the letter, and no loop time is spent."""
+    """A driver-level statement, which stores `detail` unchanged and is fast."""
     compiled: Any = insert(audit_records).compile(dialect=dialect)
     return str(compiled), tuple(ChainedRecord._fields.index(name) for name in compiled.positiontup)

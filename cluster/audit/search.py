@@ -1,7 +1,7 @@
-"""Finding audit records: by who, what, how it ended and when; a page at a time, or all as lines.
+"""Searches audit records by actor, action, resource, outcome and time; by page, or all as lines.
 
-Flows in: a tenant (None: every tenant, for the cluster's operator), filters, a cursor. Flows out:
-entries, the newest first, and a cursor that stays good while records are added.
+In: a tenant (None: every tenant, for the operator), filters, a cursor. Out: entries, newest first,
+and a cursor that stays valid while records are added.
 """
 
 import json
@@ -26,9 +26,7 @@ _ORDER = (audit_records.c.at, audit_records.c.writer, audit_records.c.seq)
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to look for; None: anything. `action` is a prefix. `since` <= at < `until`, in Unix
-    seconds.
-    """
+    """Search filters; None: any. `action` is a prefix. `since` <= at < `until`, in Unix seconds."""
 
     actor: str | None = None
     action: str | None = None
@@ -41,7 +39,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A record with its place in its writer's chain; `mac` is hexadecimal."""
+    """A record and its position in the writer's chain; `mac` is hexadecimal."""
 
     writer: str
     seq: int
@@ -51,7 +49,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """`cursor` leads to the next page; None: this is the last."""
+    """A page of entries. `cursor` selects the next page; None: this is the last."""
 
     entries: list[AuditEntry]
     cursor: str | None
@@ -65,7 +63,7 @@ async def search(
     cursor: str | None = None,
     limit: int = 100,
 ) -> AuditPage:
-    """A page of at most `limit` (1 to 1,000). Raises InvalidRequest for limit or cursor."""
+    """A page of at most `limit` (1 to 1,000) entries. Raises InvalidRequest (limit, cursor)."""
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidRequest(f"limit: must be 1 to {MAX_PAGE}.", param="limit")
     query = select(audit_records).where(*_conditions(tenant, filters or Filters()))
@@ -80,7 +78,7 @@ async def search(
 async def export(
     database: Database, tenant: str | None, filters: Filters | None = None
 ) -> AsyncIterator[bytes]:
-    """Every matching record as a line of JSON, the newest first; holds one page at a time."""
+    """Every matching record as a line of JSON, newest first; holds one page at a time."""
     cursor: str | None = None
     while True:
         async with database.read() as connection:
@@ -93,17 +91,17 @@ async def export(
 
 def _conditions(tenant: str | None, filters: Filters) -> list[ColumnElement[bool]]:
     column = audit_records.c
-    found = [] if tenant is None else [column.tenant == tenant]
+    conditions = [] if tenant is None else [column.tenant == tenant]
     for name in ("actor", "resource", "outcome", "request_id"):
-        if (wanted := getattr(filters, name)) is not None:
-            found.append(column[name] == wanted)
+        if (expected := getattr(filters, name)) is not None:
+            conditions.append(column[name] == expected)
     if filters.action:
-        found.append(func.substr(column.action, 1, len(filters.action)) == filters.action)
+        conditions.append(func.substr(column.action, 1, len(filters.action)) == filters.action)
     if filters.since is not None:
-        found.append(column.at >= filters.since)
+        conditions.append(column.at >= filters.since)
     if filters.until is not None:
-        found.append(column.at < filters.until)
-    return found
+        conditions.append(column.at < filters.until)
+    return conditions
 
 
 def _entry(row: Any) -> AuditEntry:
@@ -121,8 +119,8 @@ def _entry(row: Any) -> AuditEntry:
 
 
 def _cursor(entry: AuditEntry) -> str:
-    place = json.dumps([entry.record.at, entry.writer, entry.seq], separators=(",", ":"))
-    return encode(place.encode())
+    position = json.dumps([entry.record.at, entry.writer, entry.seq], separators=(",", ":"))
+    return encode(position.encode())
 
 
 def _position(cursor: str) -> tuple[float, str, int]:
@@ -130,9 +128,11 @@ def _position(cursor: str) -> tuple[float, str, int]:
         if len(cursor) > MAX_CURSOR:
             raise ValueError
         at, writer, seq = json.loads(decode(cursor))
-        place = (float(at), str(writer), int(seq))
-        if not (math.isfinite(place[0]) and 0 <= place[2] < 2**63 and "\x00" not in place[1]):
+        position = (float(at), str(writer), int(seq))
+        if not (
+            math.isfinite(position[0]) and 0 <= position[2] < 2**63 and "\x00" not in position[1]
+        ):
             raise ValueError
     except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidRequest("cursor: is not one of ours.", param="cursor") from error
-    return place
+        raise InvalidRequest("cursor: is not valid.", param="cursor") from error
+    return position

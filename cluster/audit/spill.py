@@ -1,8 +1,8 @@
-"""Where links wait on disk while the store is down: one append-only file a writer.
+"""Spill files: chained records on disk while the database is down, one append-only file a writer.
 
-Flows in: links in order. Flows out: the same links in order, to the writer itself when the store is
-back, or to whichever process of this folder next finds the file without an owner. A link that is
-spilled and stored is stored once, because its number is its own.
+In: chained records in order. Out: the same records in order, to the writer when the database is
+back, or to another process of this folder if the writer has died. A record that is both spilled and
+stored is stored once, by its number.
 """
 
 import fcntl
@@ -20,14 +20,14 @@ BATCH = 500
 
 
 class SpillFull(OSError):
-    """The file is as large as it may get."""
+    """The file has reached its maximum size."""
 
 
 class Spill:
     """An open spill file. Its lock is held until `close`, or until the process ends."""
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
-        """Opens or makes the file. Raises BlockingIOError if another process owns it."""
+        """Opens or creates the file. Raises BlockingIOError if another process owns it."""
         self.path = path
         self._max_bytes = max_bytes
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -39,7 +39,7 @@ class Spill:
 
     @classmethod
     def orphans(cls, folder: Path) -> Iterator[Self]:
-        """Files whose writer is gone, taken over by this process."""
+        """Files of dead writers, which this process takes over."""
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
                 yield cls(path)
@@ -51,8 +51,8 @@ class Spill:
         return os.fstat(self._fd).st_size
 
     def append(self, links: list[ChainedRecord]) -> None:
-        """Keep links until they are stored. Raises OSError; then none of them is kept."""
-        lines = b"".join(_line(link) for link in links)
+        """Appends links. Raises OSError; then none of them is written."""
+        lines = b"".join(_encode_line(link) for link in links)
         size = self.size
         if size + len(lines) > self._max_bytes:
             raise SpillFull(f"{self.path.name} has reached {self._max_bytes} bytes")
@@ -66,11 +66,11 @@ class Spill:
             raise
 
     def batches(self) -> Iterator[list[ChainedRecord]]:
-        """The kept links in order. A line that a kill cut off is left out."""
+        """The spilled links in order, without a partial line."""
         with self.path.open("rb") as file:
             batch: list[ChainedRecord] = []
             for line in file:
-                if (link := _link(line)) is not None:
+                if (link := _decode_line(line)) is not None:
                     batch.append(link)
                 if len(batch) == BATCH:
                     yield batch
@@ -82,17 +82,17 @@ class Spill:
         os.ftruncate(self._fd, 0)
 
     def close(self) -> None:
-        """Let go of the file, and remove it if it is empty."""
+        """Closes the file, and deletes it if it is empty."""
         if not self.size:
             self.path.unlink(missing_ok=True)
         os.close(self._fd)
 
 
-def _line(link: ChainedRecord) -> bytes:
+def _encode_line(link: ChainedRecord) -> bytes:
     return json.dumps([*link[:-1], link.mac.hex()]).encode() + b"\n"
 
 
-def _link(line: bytes) -> ChainedRecord | None:
+def _decode_line(line: bytes) -> ChainedRecord | None:
     try:
         values = json.loads(line)
         return ChainedRecord._make([*values[:-1], bytes.fromhex(values[-1])])

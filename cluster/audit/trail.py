@@ -108,7 +108,7 @@ class AuditTrail:
         InvalidRecord, and what the store raises.
         """
         check(record)
-        head = await rows.locked_head(connection, self.admin_writer)
+        head = await rows.lock_head(connection, self.admin_writer)
         chain = Chain(self._keys.chain, self.admin_writer, head.seq, head.mac)
         first = [] if head.seq else [self._record(OPENED)]
         await rows.append(connection, head, [chain.link(each) for each in (*first, record)])

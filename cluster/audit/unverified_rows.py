@@ -1,8 +1,8 @@
-"""Links and heads as the verifier reads them: to the letter, whatever somebody made of them.
+"""Reads links and read_heads for the verifier, unchanged even if they were tampered with.
 
-Flows in: a connection. Flows out: every link, streamed in the order of writer and number, and every
-head; a row that no writer of ours can have stored comes as a Fault. SQLite keeps any bytes in any
-column, so texts are read as bytes there and the kind of every value is read with it.
+In: a connection. Out: every link, streamed in the order of writer and number, and every head; an
+invalid row is returned as a MalformedRow. SQLite stores any type in any column, so texts are read
+as bytes there, together with the type of every value.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -36,7 +36,7 @@ _HEAD = {"writer": "text", "seq": "integer", "mac": "blob", "lost": "integer", "
 
 @dataclass(frozen=True, slots=True)
 class MalformedRow:
-    """A row that cannot be what was stored."""
+    """A row that Mobula cannot have written."""
 
     writer: str
     what: str
@@ -45,22 +45,22 @@ class MalformedRow:
 async def read_links(
     connection: AsyncConnection,
 ) -> AsyncIterator[list[ChainedRecord | MalformedRow]]:
-    """All links in batches. One statement: on SQLite also one snapshot."""
+    """All links in batches, by one statement (on SQLite also one snapshot)."""
     statement = text(f"{_select(connection, _LINK, 'audit_records')} ORDER BY writer, seq")
     options = {"yield_per": BATCH}
     result = await connection.stream(statement, execution_options=options)
     async for part in result.partitions():
-        yield [_checked(ChainedRecord, _LINK, row) for row in part]
+        yield [_parse_row(ChainedRecord, _LINK, row) for row in part]
 
 
-async def heads(connection: AsyncConnection) -> list[ChainHead | MalformedRow]:
-    """The heads of all chains."""
+async def read_heads(connection: AsyncConnection) -> list[ChainHead | MalformedRow]:
+    """The read_heads of all chains."""
     result = await connection.execute(text(_select(connection, _HEAD, "audit_heads")))
-    return [_checked(ChainHead, _HEAD, row) for row in result]
+    return [_parse_row(ChainHead, _HEAD, row) for row in result]
 
 
 def _select(connection: AsyncConnection, columns: dict[str, str], table: str) -> str:
-    """Constant SQL of our own names. The last column holds the kinds, where they can differ."""
+    """Constant SQL. The last column holds the value types on SQLite."""
     if connection.dialect.name != "sqlite":
         names = ["CAST(detail AS TEXT)" if name == "detail" else name for name in columns]
         return f"SELECT {', '.join(names)}, NULL FROM {table}"
@@ -69,7 +69,7 @@ def _select(connection: AsyncConnection, columns: dict[str, str], table: str) ->
     return f"SELECT {', '.join(names)}, {kinds} FROM {table}"
 
 
-def _checked(make: type[Row], columns: dict[str, str], row: Sequence[Any]) -> Row | MalformedRow:
+def _parse_row(make: type[Row], columns: dict[str, str], row: Sequence[Any]) -> Row | MalformedRow:
     *values, kinds = row
     writer = _text(values[0])
     if kinds is not None and kinds != " ".join(columns.values()):
@@ -81,8 +81,8 @@ def _checked(make: type[Row], columns: dict[str, str], row: Sequence[Any]) -> Ro
         ]
     except UnicodeDecodeError:
         return MalformedRow(writer, "holds bytes that are not text")
-    made = make(*texts)
-    return made if made.seq > 0 else MalformedRow(writer, f"has the number {made.seq}")
+    record = make(*texts)
+    return record if record.seq > 0 else MalformedRow(writer, f"has the number {record.seq}")
 
 
 def _text(value: Any) -> str:

@@ -1,12 +1,12 @@
-"""Whether anybody has changed the audit trail: every link, every head, every checkpoint.
+"""Verifies the audit trail: every link, head and checkpoint.
 
-Flows in: a connection, the audit keys, the live checkpoint files and copies of them kept elsewhere.
-Flows out: a Report. Records stream, so memory does not grow with them; writers may go on writing.
+In: a connection, the audit keys, the live checkpoint files and copies of them. Out: a
+VerificationReport. Records are streamed, so memory is bounded; writers may continue to write.
 
-Found is any change to a stored record, and any that was removed, inserted, moved or reordered; a
-chain cut short, if a checkpoint or the head knows better; a chain that is gone; a checkpoint
-altered, removed or reordered. A chain and its checkpoints cut back together show only against a
-copy, and the very last line of a checkpoint file only if a later record tells of it.
+It detects changed, removed, inserted, moved and reordered records; a truncated chain, by its head
+or a checkpoint; a missing chain; changed, removed or reordered checkpoints. A truncation of a chain
+together with its checkpoints is detected only with a copy, and a removed last line of a checkpoint
+file only if a later record refers to it.
 """
 
 import asyncio
@@ -35,37 +35,37 @@ async def verify(
     *,
     partial: bool = False,
 ) -> VerificationReport:
-    """Check everything. `checkpoints` are the live files of all nodes, or if `partial` of some:
-    what only the files of others can tell is then a note and no alarm.
+    """Verifies the trail. `checkpoints` are the live files of all nodes, or of some if `partial`:
+    then findings that need other nodes' files are notes.
 
-    `connection` must not have read anything in its transaction yet, so that it sees everything
-    that the checkpoints tell of. Raises what the store raises.
+    `connection` must not have read in its transaction yet, so that it sees all records that the
+    checkpoints refer to. Raises the database's exceptions.
     """
     report = VerificationReport()
     logs = [CheckpointLog(path, keys.public) for path in checkpoints]
     await advisory_lock_shared(connection, Lock.AUDIT_START)
     await asyncio.to_thread(_advance, logs)
     marks = {writer: mark for log in logs for writer, mark in log.marks.items()}
-    heads = await unverified_rows.heads(connection)
-    await asyncio.to_thread(_advance, logs)  # whatever was pruned by then has its anchor by now
-    walks = _Walks(keys.chain, heads, marks, logs, report)
+    heads = await unverified_rows.read_heads(connection)
+    await asyncio.to_thread(_advance, logs)  # positions that were pruned meanwhile
+    verifiers = _ChainVerifiers(keys.chain, heads, marks, logs, report)
     async for batch in unverified_rows.read_links(connection):
-        await asyncio.to_thread(walks.take, batch)
-    walks.finish(await unverified_rows.heads(connection))
+        await asyncio.to_thread(verifiers.take, batch)
+    verifiers.finish(await unverified_rows.read_heads(connection))
     await asyncio.to_thread(_advance, logs)
-    walks.tell_unseen(_leave_out_elsewhere(walks, logs, report) if partial else set())
-    await asyncio.to_thread(check_files, logs, walks.evidence, copies, report)
+    verifiers.report_unseen(_exclude_other_nodes(verifiers, logs, report) if partial else set())
+    await asyncio.to_thread(check_files, logs, verifiers.evidence, copies, report)
     report.checkpoints = sum(log.number + 1 for log in logs)
     return report
 
 
-def _leave_out_elsewhere(
-    walks: "_Walks", logs: Iterable[CheckpointLog], report: VerificationReport
+def _exclude_other_nodes(
+    verifiers: "_ChainVerifiers", logs: Iterable[CheckpointLog], report: VerificationReport
 ) -> set[str]:
-    """Files of other nodes: told of, not given, and by no chain that a given file marks."""
-    elsewhere = walks.evidence.keys() - {log.log for log in logs} - walks.ours
+    """Removes evidence about other nodes' files, which are not given; returns their ids."""
+    elsewhere = verifiers.evidence.keys() - {log.log for log in logs} - verifiers.own_logs
     for name in sorted(elsewhere):
-        del walks.evidence[name]
+        del verifiers.evidence[name]
         report.note(f"checkpoints {name}", "not checked here: the file is on another node")
     return elsewhere
 
@@ -75,8 +75,8 @@ def _advance(logs: Iterable[CheckpointLog]) -> None:
         log.advance()
 
 
-class _Walks:
-    """Hands each row to the walk along its writer's chain."""
+class _ChainVerifiers:
+    """Passes each row to the verifier of its writer's chain."""
 
     def __init__(
         self,
@@ -95,11 +95,13 @@ class _Walks:
         for log in logs:
             for writer, anchors in log.anchors.items():
                 self._anchors.setdefault(writer, {}).update(anchors)
-        self._walk: ChainVerifier | None = None
+        self._current: ChainVerifier | None = None
         self._ends: dict[str, ChainVerifier] = {}
         self._unseen: list[tuple[str, int, str]] = []
         self.evidence: dict[str, int] = {}
-        self.ours: set[str] = set()  # files that chains tell of which a given file marks
+        self.own_logs: set[str] = (
+            set()
+        )  # checkpoint files of chains with a position in a given file
 
     def take(self, batch: Sequence[ChainedRecord | MalformedRow]) -> None:
         for link in batch:
@@ -107,24 +109,24 @@ class _Walks:
             if isinstance(link, MalformedRow):
                 self._report.alarm(link.writer, None, f"a record {link.what}")
                 continue
-            if self._walk is None or self._walk.writer != link.writer:
+            if self._current is None or self._current.writer != link.writer:
                 self._end()
-                self._walk = self._begin(link.writer)
-            self._walk.step(link)
+                self._current = self._begin(link.writer)
+            self._current.step(link)
 
     def finish(self, heads: Sequence[ChainHead | MalformedRow]) -> None:
-        """Chains of which only a head or a checkpoint is left; then the heads, read once more."""
+        """Verifies chains with only a head or checkpoint left; then compares with the new heads."""
         self._end()
         for writer in sorted(self._heads.keys() | self._marks.keys()):
             if writer not in self._ends:
-                self._walk = self._begin(writer)
+                self._current = self._begin(writer)
                 self._end()
         after = {head.writer: head for head in heads if isinstance(head, ChainHead)}
-        for writer, walk in self._ends.items():
-            walk.compare_head(after.get(writer))
+        for writer, verifier in self._ends.items():
+            verifier.compare_head(after.get(writer))
 
-    def tell_unseen(self, elsewhere: set[str]) -> None:
-        """Beginnings that are gone: alarms, unless another node may have pruned them."""
+    def report_unseen(self, elsewhere: set[str]) -> None:
+        """Reports missing starts: alarms, or notes if another node may have pruned them."""
         for writer, seq, what in self._unseen:
             if elsewhere:
                 self._report.note(f"{writer} #{seq}", f"not checked here: {what}")
@@ -138,13 +140,13 @@ class _Walks:
         return ChainVerifier(self._key, writer, expected, self._report)
 
     def _end(self) -> None:
-        if self._walk is None:
+        if self._current is None:
             return
-        self._walk.finish()
-        for log, number in self._walk.evidence.items():
+        self._current.finish()
+        for log, number in self._current.evidence.items():
             self.evidence[log] = max(number, self.evidence.get(log, -1))
-        if self._walk.expected.mark is not None:
-            self.ours |= self._walk.evidence.keys()
-        self._unseen += [(self._walk.writer, *each) for each in self._walk.unseen]
-        self._ends[self._walk.writer] = self._walk
-        self._walk = None
+        if self._current.expected.mark is not None:
+            self.own_logs |= self._current.evidence.keys()
+        self._unseen += [(self._current.writer, *missing) for missing in self._current.unseen]
+        self._ends[self._current.writer] = self._current
+        self._current = None

@@ -1,10 +1,9 @@
-"""MACs for rows that a store held before there were MACs: once in its life, or when told to.
+"""Signs rows of a database that has no MACs yet: once, or on the operator's request.
 
-Flows in: a store, and what is known of this home. Flows out: how many rows were signed, or
-`NotAdopted`. That it was done is kept where who writes the store cannot reach it: in a file of the
-home, beside the audit trail's checkpoints. Without that file it counts as done as soon as one
-genuine row is there; and a home that has never seen this store signs nothing unless the operator
-says so, so that taking all MACs away does not open the way to plant rows.
+In: a database and the state of this home. Out: the number of signed rows, or `NotAdopted`. A file
+in the home, out of reach for a writer of the database, records that it was done. Without that file
+it counts as done if one row has a valid MAC. A home that has never used this database signs nothing
+without the operator's request, so that an attacker cannot remove all MACs to insert rows.
 """
 
 from collections.abc import Mapping
@@ -26,34 +25,34 @@ KINDS: Mapping[str, Kind] = {"api_keys": "key", "users": "user", "signing_keys":
 
 
 class NotAdopted(ValueError):
-    """Rows of keys or users are there, and none that this installation has signed."""
+    """The database has keys or users, but none that this installation has signed."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The store holds keys or users, and none was written under this pepper. If it is the "
-            "right store and its rows can be trusted (the first start of this version with a new "
-            "home, a restored backup, or a pepper that was replaced), run `mobula bootstrap "
-            "--adopt-rows` once. Otherwise MOBULA_PEPPER or MOBULA_DATABASE_URL is a wrong one."
+            "The database has keys or users, and none was written with this pepper. If it is the "
+            "right database and its rows can be trusted (the first start of this version with a "
+            "new home, a restored backup, or a replaced pepper), run `mobula bootstrap "
+            "--adopt-rows` once. Otherwise MOBULA_PEPPER or MOBULA_DATABASE_URL is wrong."
         )
 
 
 def is_older_home(home: Path) -> bool:
-    """Whether an earlier version worked in this home, and this one has not yet."""
+    """Whether an earlier version used this home, and this one has not yet."""
     traces = (PEPPER, ADMIN, AUDIT, FILE)
-    return not _file(home).exists() and any((home / name).exists() for name in traces)
+    return not _marker_file(home).exists() and any((home / name).exists() for name in traces)
 
 
 def is_done(home: Path) -> bool:
-    return _file(home).exists()
+    return _marker_file(home).exists()
 
 
-def note_done(home: Path, now: float) -> None:
+def mark_done(home: Path, now: float) -> None:
     if not is_done(home):
-        _file(home).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(_file(home), f"{now}\n".encode())
+        _marker_file(home).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(_marker_file(home), f"{now}\n".encode())
 
 
-def _file(home: Path) -> Path:
+def _marker_file(home: Path) -> Path:
     return home / AUDIT / SIGNED
 
 
@@ -66,10 +65,10 @@ async def adopt(
     trusted: bool,
     forced: bool,
 ) -> dict[str, int]:
-    """Sign rows without a MAC, if that was not `done` and the store is `trusted`; returns how many
-    by table. `forced` signs whatever has no genuine MAC. Raises NotAdopted.
+    """Signs rows without a MAC, if that was not `done` and the database is `trusted`; returns the
+    number by table. `forced` signs every row without a valid MAC. Raises NotAdopted.
     """
-    odd, genuine, rows = await _survey(connection, macs)
+    unsigned, genuine, rows = await _survey(connection, macs)
     if not forced:
         if done or genuine or not rows:
             return {}
@@ -77,12 +76,12 @@ async def adopt(
             raise NotAdopted
     signed: dict[str, int] = {}
     for table in TABLES:
-        chosen = [v for v in odd[table.name] if forced or v[MAC] is None]
-        if chosen:
-            await _sign(connection, macs, table, chosen)
-            signed[table.name] = len(chosen)
-        if forced and chosen and table.name in KINDS:
-            ids = [values["id"] for values in chosen]
+        selected = [v for v in unsigned[table.name] if forced or v[MAC] is None]
+        if selected:
+            await _sign(connection, macs, table, selected)
+            signed[table.name] = len(selected)
+        if forced and selected and table.name in KINDS:
+            ids = [values["id"] for values in selected]
             await record_changes(connection, clock, KINDS[table.name], ids)
     return signed
 
@@ -90,8 +89,8 @@ async def adopt(
 async def _survey(
     connection: AsyncConnection, macs: RowMacs
 ) -> tuple[dict[str, list[dict[str, Any]]], int, int]:
-    """Rows that are not genuine by table; how many are; how many there are in all."""
-    odd: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES}
+    """Rows without a valid MAC by table, the number of valid rows, and of all rows."""
+    unsigned: dict[str, list[dict[str, Any]]] = {table.name: [] for table in TABLES}
     genuine = total = 0
     for table in TABLES:
         for row in (await connection.execute(stored_values(table))).all():
@@ -100,10 +99,10 @@ async def _survey(
                 genuine += 1
                 continue
             try:
-                odd[table.name].append(as_stored(table, row))
-            except ValueError:  # nothing that Mobula has ever written
+                unsigned[table.name].append(as_stored(table, row))
+            except ValueError:  # not written by Mobula
                 continue
-    return odd, genuine, total
+    return unsigned, genuine, total
 
 
 async def _sign(

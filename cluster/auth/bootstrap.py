@@ -1,7 +1,7 @@
-"""Making a home ready to serve: tables, pepper, the tenant "default" and its admin key.
+"""Prepares a home: tables, pepper, the tenant "default" and its admin key.
 
-Flows in: the home and the settings. Flows out: a store that a cluster can start on, and the first
-admin key when this made one. Harmless when everything is there, and when two do it at once.
+In: the home and the settings. Out: a database that a cluster can use, and the admin key if it was
+created. Idempotent, and safe to run concurrently.
 """
 
 import logging
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.audit.keys import AuditKeys
 from cluster.audit.record import AuditRecord
 from cluster.audit.trail import AuditTrail
-from cluster.auth.adoption import adopt, is_done, is_older_home, note_done
+from cluster.auth.adoption import adopt, is_done, is_older_home, mark_done
 from cluster.auth.keys import ApiKeyIssuer, mint
 from cluster.auth.models import ApiKey
 from cluster.auth.repository import ApiKeyRepository
@@ -31,11 +31,10 @@ from cluster.secrets.key_files import (
     make_pepper,
     store_url,
 )
-from cluster.storage.database import Database
+from cluster.storage.database import Database, run_sync
 from cluster.storage.files import write_private
 from cluster.storage.locks import Lock, advisory_lock
 from cluster.storage.migrate import migrate
-from cluster.storage.run_sync import run_sync
 from cluster.storage.tables import api_keys
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Plan
@@ -46,18 +45,18 @@ __all__ = ["BOOTSTRAP_TENANT", "admin_key", "bootstrap"]
 log = logging.getLogger("mobula.bootstrap")
 
 ROWS_SIGNED = "auth.rows_signed"
-ADMIN_KEY, METRICS_KEY = "bootstrap", "metrics"  # names of keys that the settings give
+ADMIN_KEY, METRICS_KEY = "bootstrap", "metrics"  # names of keys from the settings
 DEFAULT_PLAN = Plan(id="default", name="No limits")
 
 
 def bootstrap(
     home: Path, settings: Settings, clock: Clock | None = None, *, adopt_rows: bool = False
 ) -> str | None:
-    """Make `home` ready to serve; return the first admin key if this call made it.
+    """Prepares `home`; returns the admin key if this call created it.
 
-    `settings.bootstrap_key` replaces the generated one, whose copy in `admin.key` then goes.
-    `adopt_rows` signs every row of keys and users as it stands (adoption.py). Raises ValueError if
-    the key has not the shape of one, NotAdopted, and whatever `migrate` raises.
+    `settings.bootstrap_key` replaces the generated one, whose copy in `admin.key` is deleted.
+    `adopt_rows` signs every row of keys and users as it is (adoption.py). Raises ValueError for an
+    invalid key, NotAdopted, and the exceptions of `migrate`.
     """
     clock = clock or SystemClock()
     older = is_older_home(home)
@@ -68,21 +67,21 @@ def bootstrap(
     migrate(url)
     if settings.bootstrap_key is not None:
         (home / ADMIN).unlink(missing_ok=True)
-    kept = admin_key(home, settings)
-    key = kept or mint()
+    existing_key = admin_key(home, settings)
+    key = existing_key or mint()
     metrics = settings.metrics_key.get_secret_value() if settings.metrics_key else None
-    started = _Start(home, pepper, clock, older, adopt_rows)
-    run_sync(started.fill(url, key, metrics))
-    note_done(home, clock.wall())
-    if kept is not None:
+    initialization = _Initialization(home, pepper, clock, older, adopt_rows)
+    run_sync(initialization.fill(url, key, metrics))
+    mark_done(home, clock.wall())
+    if existing_key is not None:
         return None
     write_private(home / ADMIN, key.encode() + b"\n")
     return key
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
-    """`older`: an earlier version worked in `home`; `forced`: the operator wants rows adopted."""
+class _Initialization:
+    """`older`: an earlier version used `home`; `forced`: the operator requested the adoption."""
 
     home: Path
     pepper: bytes = field(repr=False)
@@ -91,7 +90,7 @@ class _Start:
     forced: bool
 
     async def fill(self, url: str, key: str, metrics: str | None) -> None:
-        """`key` and `metrics` are given keys of the operator's tenant."""
+        """Writes the tenant and its keys; `key` and `metrics` are keys of the operator's tenant."""
         database, clock, macs = Database(url), self.clock, RowMacs(self.pepper)
         records = [self._record(ADMIN_KEY, key, Scope.ADMIN)]
         if metrics is not None:
@@ -122,14 +121,14 @@ class _Start:
     async def _adopt(
         self, database: Database, connection: AsyncConnection, macs: RowMacs
     ) -> AuditTrail | None:
-        """The trail that says so, if rows were signed; to be closed once that is committed."""
+        """Signs rows; returns the trail that recorded it, to be closed after the commit."""
         done = is_done(self.home)
         signed = await adopt(
             connection, macs, self.clock, done=done, trusted=self.older, forced=self.forced
         )
         if not signed:
             return None
-        log.warning("rows that were there before they had MACs were signed: %s", signed)
+        log.warning("rows without a MAC were signed: %s", signed)
         keys = AuditKeys.derive(self.pepper)
         trail = AuditTrail(database, "bootstrap", keys, self.home / AUDIT, self.clock)
         detail = {**signed, "forced": self.forced}
@@ -155,15 +154,15 @@ async def _default_tenant(connection: AsyncConnection, clock: Clock) -> None:
 async def _install(
     connection: AsyncConnection, record: ApiKey, clock: Clock, macs: RowMacs
 ) -> None:
-    """Make `record` the one bootstrap key of its name, unless it is, also if it was revoked since
-    (or altered: then it opens nothing, and putting it back might undo that)."""
+    """Makes `record` the only bootstrap key of its name, unless it already is. An existing record
+    that was revoked or altered stays as it is."""
     columns = (api_keys.c.id, api_keys.c.digest, api_keys.c.name)
     rows = (await connection.execute(select(*columns).where(api_keys.c.bootstrap))).all()
-    if any(each.digest == record.digest for each in rows):
+    if any(row.digest == record.digest for row in rows):
         return
     for_metrics = record.name == METRICS_KEY
-    old = [each for each in rows if (each.name == METRICS_KEY) is for_metrics]
-    for each in old:
-        await connection.execute(delete(api_keys).where(api_keys.c.id == each.id))
-        await record_change(connection, clock, "key", each.id)
+    old = [row for row in rows if (row.name == METRICS_KEY) is for_metrics]
+    for row in old:
+        await connection.execute(delete(api_keys).where(api_keys.c.id == row.id))
+        await record_change(connection, clock, "key", row.id)
     await ApiKeyRepository(clock, macs).add(connection, BOOTSTRAP_TENANT, record)

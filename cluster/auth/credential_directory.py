@@ -17,7 +17,7 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cluster.auth.delegation import PREFIX, Delegation
-from cluster.auth.keys import NOBODY, SHAPE
+from cluster.auth.keys import NO_DIGEST, SHAPE
 from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import is_valid_for_verification
@@ -121,7 +121,7 @@ class CredentialDirectory(PolledCache):
             raise Unauthenticated(INVALID)
         entry = self._snapshot.keys.get(shape[1])
         digest = hmac.digest(self._pepper, credential.encode("ascii"), "sha256")
-        matches = hmac.compare_digest(digest, NOBODY if entry is None else entry.digest)
+        matches = hmac.compare_digest(digest, NO_DIGEST if entry is None else entry.digest)
         now = self._clock.wall()
         if entry is None or not matches or (entry.expires is not None and entry.expires <= now):
             raise Unauthenticated(INVALID)

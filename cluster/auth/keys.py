@@ -1,8 +1,8 @@
-"""API keys: their form, their proof, and the rules by which they come and go.
+"""API keys: format, digest, creation, rotation and revocation.
 
-A key reads `mob_<id>_<secret>`; `id` finds the record, the HMAC-SHA256 of the whole key under the
-server's pepper proves it. Only that digest is stored, so the store alone opens nothing. Knows no
-HTTP; presented keys are checked in cluster/auth/credential_directory.py.
+A key has the form `mob_<id>_<secret>`: `id` selects the record, and the HMAC-SHA256 of the whole
+key with the server's pepper is compared with the stored digest. The database holds no usable key.
+Knows no HTTP; cluster/auth/credential_directory.py verifies presented keys.
 """
 
 import hashlib
@@ -23,36 +23,38 @@ from cluster.tenants.caller import Scope
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH, SECRET_LENGTH = 12, 32  # 71 and 190 bits
 SHAPE = re.compile(r"mob_([0-9A-Za-z]{4,32})_[0-9A-Za-z]{24,64}", re.ASCII)
-NOBODY = bytes(32)  # what an unknown id is compared with, so that it costs the same
+NO_DIGEST = bytes(32)  # compared with for an unknown id, so that the time is the same
 MAX_NAME = 200
 MAX_GRACE_S = 30 * 86_400
 
 
 def random_text(length: int) -> str:
-    """Letters and digits, 5.95 bits each."""
+    """Random letters and digits, 5.95 bits each."""
     return "".join(secrets.choice(BASE62) for _ in range(length))
 
 
 def mint() -> str:
-    """A fresh key, to be shown once and forgotten."""
+    """A new key; it is shown once and not stored."""
     return f"mob_{random_text(ID_LENGTH)}_{random_text(SECRET_LENGTH)}"
 
 
 def key_id(key: str) -> str:
-    """The public part of a key. Raises ValueError if it has not the shape of one."""
+    """The public part of a key. Raises ValueError for an invalid format."""
     shape = SHAPE.fullmatch(key)
     if shape is None:
-        raise ValueError("an API key reads mob_<id>_<secret>, letters and digits, secret of 24+")
+        raise ValueError(
+            "an API key has the form mob_<id>_<secret>: letters and digits, secret of 24+"
+        )
     return shape[1]
 
 
 def digest(pepper: bytes, credential: str) -> bytes:
-    """What is stored of a credential. Raises UnicodeEncodeError for what is not ASCII."""
+    """The stored digest of a credential. Raises UnicodeEncodeError for non-ASCII text."""
     return hmac.digest(pepper, credential.encode("ascii"), hashlib.sha256)
 
 
 class ApiKeyIssuer:
-    """Making, rotating and revoking keys, each inside the caller's transaction."""
+    """Creates, rotates and revokes keys in the caller's transaction."""
 
     def __init__(self, pepper: bytes, clock: Clock) -> None:
         self._pepper = pepper
@@ -82,19 +84,19 @@ class ApiKeyIssuer:
     async def rotate(
         self, connection: AsyncConnection, tenant: str, key: str, *, grace_s: float, created_by: str
     ) -> tuple[str, ApiKey]:
-        """A successor with the same name, scopes and expiry; `key` (an id) dies after `grace_s`.
+        """A new key with the same name, scopes and expiry; `key` (an id) expires after `grace_s`.
 
-        Raises NotFound, InvalidRequest (the grace), or Conflict when the key works no longer or
-        has a successor already.
+        Raises NotFound, InvalidRequest (`grace_s`), or Conflict if the key is not active or has a
+        successor.
         """
         if not 0 <= grace_s <= MAX_GRACE_S:
-            raise InvalidRequest(f"'grace_s' is 0 to {MAX_GRACE_S}.", param="grace_s")
+            raise InvalidRequest(f"'grace_s' must be 0 to {MAX_GRACE_S}.", param="grace_s")
         now = self._clock.wall()
         old = await self._store.get(connection, tenant, key)
         if old.replaced_by is not None or old.status(now) != "active":
-            why = "was rotated" if old.replaced_by is not None else f"is {old.status(now)}"
-            raise Conflict(f"Key '{key}' {why} already.", param="key")
-        made = await self.create(
+            reason = "was rotated" if old.replaced_by is not None else f"is {old.status(now)}"
+            raise Conflict(f"Key '{key}' {reason} already.", param="key")
+        created = await self.create(
             connection,
             tenant,
             name=old.name,
@@ -102,12 +104,14 @@ class ApiKeyIssuer:
             created_by=created_by,
             expires=old.expires,
         )
-        until = now + grace_s if old.expires is None else min(old.expires, now + grace_s)
-        await self._store.update(connection, tenant, key, replaced_by=made[1].id, expires=until)
-        return made
+        expires = now + grace_s if old.expires is None else min(old.expires, now + grace_s)
+        await self._store.update(
+            connection, tenant, key, replaced_by=created[1].id, expires=expires
+        )
+        return created
 
     async def revoke(self, connection: AsyncConnection, tenant: str, key: str) -> ApiKey:
-        """End `key` (an id) for good; again is harmless, also for a row that somebody altered.
+        """Revokes `key` (an id), also if its row was altered; idempotent.
 
         Raises NotFound.
         """
@@ -127,7 +131,7 @@ class ApiKeyIssuer:
         expires: float | None = None,
         bootstrap: bool = False,
     ) -> ApiKey:
-        """The record of a given key. Raises ValueError if it has not the shape of one."""
+        """The record of a key. Raises ValueError for an invalid format."""
         return ApiKey(
             id=key_id(key),
             tenant=tenant,
@@ -143,8 +147,10 @@ class ApiKeyIssuer:
 
 def _check(name: str, scopes: Collection[Scope], expires: float | None, now: float) -> None:
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise InvalidRequest(f"'name' is 1 to {MAX_NAME} printable characters.", param="name")
+        raise InvalidRequest(
+            f"'name' must have 1 to {MAX_NAME} printable characters.", param="name"
+        )
     if not scopes:
-        raise InvalidRequest("'scopes' names at least one scope.", param="scopes")
+        raise InvalidRequest("'scopes' must have at least one scope.", param="scopes")
     if expires is not None and expires <= now:
         raise InvalidRequest("'expires' is in the past.", param="expires")

@@ -1,6 +1,6 @@
-"""What the store keeps of credentials and of those who hold them: values, no behaviour.
+"""Records of credentials and users as they are stored.
 
-Instants are Unix seconds. Nothing here opens anything: secrets are digests, hashes or sealed.
+Times are Unix seconds. Secrets are stored as digests, as hashes or encrypted.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ UserStatus = Literal["active", "disabled"]
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key `mob_<id>_<secret>`; `replaced_by` is the id of the key that it was rotated to."""
+    """An API key `mob_<id>_<secret>`; `replaced_by` is the id of its successor."""
 
     id: str
     tenant: str
@@ -36,7 +36,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who signs in; `password` is argon2id's encoded hash."""
+    """A user who signs in; `password` is argon2id's encoded hash."""
 
     id: str
     tenant: str
@@ -66,7 +66,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A sign-in whose refresh tokens are revoked; its access tokens are refused `until` then."""
+    """A session that has ended; its access tokens are refused until `until`."""
 
     family: str
     tenant: str
@@ -76,7 +76,7 @@ class EndedSession:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An Ed25519 key pair: `private` is sealed, `public` raw. It signs until `retires`."""
+    """An Ed25519 key pair: `private` is encrypted, `public` raw. It signs until `retires`."""
 
     id: str
     purpose: str

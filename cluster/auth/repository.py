@@ -1,9 +1,9 @@
-"""API keys, users, refresh tokens and signing keys: every SQL statement about them.
+"""SQL of API keys, users, refresh tokens and signing keys.
 
 Methods take the caller's connection first and the tenant next, and never commit; another tenant's
-id is NotFound. Changes that directories must see are written to `changes` along with the row.
-Every row is stored with its MAC (row_macs.py), and believed only with it. Knows no rules about who
-may do what, and never sees a secret.
+id is NotFound. Changes for directories are written to the table `changes` in the same transaction.
+Every row is stored with a MAC and ignored without a valid one (row_macs.py). Knows no authorization
+and no plain secrets.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,7 +29,7 @@ from cluster.auth.models import ApiKey, EndedSession, RefreshToken, SigningKey, 
 from cluster.auth.row_macs import MAC, RowAltered, RowMacs, as_stored, stored_values
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, NotFound
-from cluster.storage.pagination import USUAL, Page, is_id, page
+from cluster.storage.pagination import DEFAULT_LIMIT, Page, is_id, page
 from cluster.storage.tables import (
     api_keys,
     ended_sessions,
@@ -40,19 +40,19 @@ from cluster.storage.tables import (
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.repository import record_change
 
-KNOWN = {scope.value: scope for scope in Scope}
-MOST_NAMESAKES = 1_000  # users of one email that are looked at
+SCOPES_BY_VALUE = {scope.value: scope for scope in Scope}
+MAX_USERS_PER_EMAIL = 1_000  # users of one email that are read
 
 
 class ApiKeyRepository:
-    """Keys of a tenant. They are revoked, never deleted: the ledger names them."""
+    """Keys of a tenant. They are revoked, never deleted, as the ledger refers to them."""
 
     def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
         self._macs = macs
 
     async def add(self, connection: AsyncConnection, tenant: str, record: ApiKey) -> None:
-        """Raises Conflict when the id is taken."""
+        """Raises Conflict if the id exists."""
         assert record.tenant == tenant
         values = self._macs.signed(api_keys, _key_values(record))
         try:
@@ -64,13 +64,19 @@ class ApiKeyRepository:
     async def get(
         self, connection: AsyncConnection, tenant: str, key: str, *, altered: bool = False
     ) -> ApiKey:
-        """Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
-        return as_key(await _one(connection, self._macs, api_keys, tenant, key, altered=altered))
+        """Raises NotFound, and RowAltered unless `altered` rows are accepted."""
+        return as_key(
+            await _get_row(connection, self._macs, api_keys, tenant, key, altered=altered)
+        )
 
     async def list(
-        self, connection: AsyncConnection, tenant: str, limit: int = USUAL, after: str | None = None
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
     ) -> Page[ApiKey]:
-        """Revoked and expired ones too."""
+        """Keys of the tenant, revoked and expired ones included."""
         statement = select(api_keys).where(api_keys.c.tenant == tenant)
         return await page(connection, statement, api_keys.c.id, limit, after, as_key_row)
 
@@ -86,30 +92,30 @@ class ApiKeyRepository:
         replaced_by: str | None = None,
         revoked: float | None = None,
     ) -> ApiKey:
-        """Set what is not None. Raises NotFound, or RowAltered: a changed row is not signed anew,
-        unless it is revoked thereby.
+        """Sets fields that are not None. Raises NotFound, or RowAltered: an altered row is not
+        signed again, unless it is revoked.
         """
-        given = {
+        fields_to_set = {
             "name": name,
             "scopes": None if scopes is None else frozenset(scopes),
             "expires": expires,
             "replaced_by": replaced_by,
             "revoked": revoked,
         }
-        row = await _one(
+        row = await _get_row(
             connection, self._macs, api_keys, tenant, key, altered=revoked is not None, lock=True
         )
-        after = replace(as_key(row), **_given(given))
+        after = replace(as_key(row), **_without_none(fields_to_set))
         values = self._macs.signed(api_keys, _key_values(after))
-        del values["last_used"]  # which others write meanwhile
-        await _set(connection, api_keys, tenant, key, values)
+        del values["last_used"]  # which is written concurrently
+        await _update_row(connection, api_keys, tenant, key, values)
         await record_change(connection, self._clock, "key", key)
         return after
 
     async def touch(
         self, connection: AsyncConnection, tenant: str, used: Mapping[str, float]
     ) -> None:
-        """Note when keys were last used; a reading older than what is stored changes nothing."""
+        """Records when keys were last used; an older time than the stored one is ignored."""
         last = api_keys.c.last_used
         statement = (
             update(api_keys)
@@ -130,7 +136,7 @@ class UserRepository:
         self._macs = macs
 
     async def add(self, connection: AsyncConnection, tenant: str, user: User) -> None:
-        """Raises Conflict when the email is taken in this tenant."""
+        """Raises Conflict if the tenant has a user with this email."""
         assert user.tenant == tenant
         try:
             values = self._macs.signed(users, asdict(user))
@@ -142,24 +148,28 @@ class UserRepository:
     async def get(
         self, connection: AsyncConnection, tenant: str, user: str, *, altered: bool = False
     ) -> User:
-        """Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
-        return as_user(await _one(connection, self._macs, users, tenant, user, altered=altered))
+        """Raises NotFound, and RowAltered unless `altered` rows are accepted."""
+        return as_user(await _get_row(connection, self._macs, users, tenant, user, altered=altered))
 
     async def find(
         self, connection: AsyncConnection, email: str, tenant: str | None
     ) -> User | None:
-        """By normalised email, for signing in, which is when the tenant becomes known: the one
-        user whom it names, in `tenant` or, without that, in the cluster.
+        """The user with this normalised email, for sign-in; None unless there is exactly one, in
+        `tenant` or, without it, in the cluster.
         """
         statement = stored_values(users).where(users.c.email == email)
         if tenant is not None:
             statement = statement.where(users.c.tenant == tenant)
-        rows = (await connection.execute(statement.limit(MOST_NAMESAKES))).all()
-        found = self._macs.all_genuine(users, rows)
-        return as_user(found[0]) if len(found) == 1 else None
+        rows = (await connection.execute(statement.limit(MAX_USERS_PER_EMAIL))).all()
+        matches = self._macs.all_genuine(users, rows)
+        return as_user(matches[0]) if len(matches) == 1 else None
 
     async def list(
-        self, connection: AsyncConnection, tenant: str, limit: int = USUAL, after: str | None = None
+        self,
+        connection: AsyncConnection,
+        tenant: str,
+        limit: int = DEFAULT_LIMIT,
+        after: str | None = None,
     ) -> Page[User]:
         statement = select(users).where(users.c.tenant == tenant)
         return await page(connection, statement, users.c.id, limit, after, as_user_row)
@@ -175,16 +185,16 @@ class UserRepository:
         password: str | None = None,
         ends_sessions: bool = True,
     ) -> User:
-        """Set what is not None; `password` is the hash. Raises NotFound, RowAltered.
+        """Sets fields that are not None; `password` is the hash. Raises NotFound, RowAltered.
 
-        Unless told otherwise, tokens issued until now are void and refresh tokens revoked.
+        With `ends_sessions`, issued tokens become invalid and refresh tokens are revoked.
         """
         now = self._clock.wall()
-        before = as_user(await _one(connection, self._macs, users, tenant, user, lock=True))
-        given = {"role": role, "status": status, "password": password, "updated": now}
-        given |= {"valid_after": now} if ends_sessions else {}
-        after = replace(before, **_given(given))
-        await _set(connection, users, tenant, user, self._macs.signed(users, asdict(after)))
+        before = as_user(await _get_row(connection, self._macs, users, tenant, user, lock=True))
+        fields_to_set = {"role": role, "status": status, "password": password, "updated": now}
+        fields_to_set |= {"valid_after": now} if ends_sessions else {}
+        after = replace(before, **_without_none(fields_to_set))
+        await _update_row(connection, users, tenant, user, self._macs.signed(users, asdict(after)))
         if ends_sessions:
             tokens = RefreshTokenRepository(self._clock, self._macs)
             await tokens.revoke_user(connection, tenant, user)
@@ -192,14 +202,14 @@ class UserRepository:
         return after
 
     async def delete(self, connection: AsyncConnection, tenant: str, user: str) -> None:
-        """Also the user's refresh tokens. Raises NotFound."""
+        """Deletes the user and their refresh tokens. Raises NotFound."""
         await self.get(connection, tenant, user, altered=True)
         await connection.execute(delete(users).where(users.c.tenant == tenant, users.c.id == user))
         await record_change(connection, self._clock, "user", user)
 
 
 class RefreshTokenRepository:
-    """Refresh tokens; only sign-in, refresh and sign-out touch them."""
+    """Refresh tokens; used by sign-in, refresh and sign-out only."""
 
     def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
@@ -213,17 +223,17 @@ class RefreshTokenRepository:
     async def find(
         self, connection: AsyncConnection, token: str, *, lock: bool = True
     ) -> RefreshToken | None:
-        """By its id. Locked, of two that present the same token one waits for the other."""
+        """The token by its id. `lock` serializes requests with the same token."""
         statement = stored_values(refresh_tokens).where(refresh_tokens.c.id == token)
         rows = (await connection.execute(statement.with_for_update() if lock else statement)).all()
-        found = self._macs.all_genuine(refresh_tokens, rows)
-        return _as_token(found[0]) if found else None
+        matches = self._macs.all_genuine(refresh_tokens, rows)
+        return _as_token(matches[0]) if matches else None
 
     async def use(self, connection: AsyncConnection, tenant: str, token: RefreshToken) -> None:
         assert token.tenant == tenant
         used = replace(token, used=self._clock.wall())
         values = self._macs.signed(refresh_tokens, asdict(used))
-        await _set(connection, refresh_tokens, token.tenant, token.id, values)
+        await _update_row(connection, refresh_tokens, token.tenant, token.id, values)
 
     async def revoke_family(self, connection: AsyncConnection, tenant: str, family: str) -> None:
         await self._revoke(connection, tenant, refresh_tokens.c.family == family)
@@ -231,21 +241,23 @@ class RefreshTokenRepository:
     async def revoke_user(self, connection: AsyncConnection, tenant: str, user: str) -> None:
         await self._revoke(connection, tenant, refresh_tokens.c.user == user)
 
-    async def forget_expired(self, connection: AsyncConnection, tenant: str, user: str) -> None:
-        """Drop the user's tokens whose time is over; they are refused without a row as well."""
-        mine = (refresh_tokens.c.tenant == tenant, refresh_tokens.c.user == user)
-        over = refresh_tokens.c.expires <= self._clock.wall()
-        await connection.execute(delete(refresh_tokens).where(*mine, over))
+    async def delete_expired(self, connection: AsyncConnection, tenant: str, user: str) -> None:
+        """Deletes the user's expired tokens, which are refused without a row as well."""
+        of_user = (refresh_tokens.c.tenant == tenant, refresh_tokens.c.user == user)
+        is_expired = refresh_tokens.c.expires <= self._clock.wall()
+        await connection.execute(delete(refresh_tokens).where(*of_user, is_expired))
 
     async def _revoke(
-        self, connection: AsyncConnection, tenant: str, which: ColumnElement[bool]
+        self, connection: AsyncConnection, tenant: str, condition: ColumnElement[bool]
     ) -> None:
-        """Altered rows stay as they are: they open nothing."""
+        """Revokes matching tokens; altered rows, which are invalid, stay as they are."""
         table, now = refresh_tokens, self._clock.wall()
-        mine = (table.c.tenant == tenant, which, table.c.revoked.is_(None))
-        alive = stored_values(table).where(*mine).order_by(table.c.id).with_for_update()
-        rows = (await connection.execute(alive)).all()
-        ended = [
+        conditions = (table.c.tenant == tenant, condition, table.c.revoked.is_(None))
+        statement_to_select = (
+            stored_values(table).where(*conditions).order_by(table.c.id).with_for_update()
+        )
+        rows = (await connection.execute(statement_to_select)).all()
+        revoked_rows = [
             self._macs.signed(table, {**values, "revoked": now})
             for values in self._macs.all_genuine(table, rows)
         ]
@@ -254,37 +266,37 @@ class RefreshTokenRepository:
             .where(table.c.tenant == tenant, table.c.id == bindparam("token"))
             .values(revoked=bindparam("ended"), mac=bindparam("signed"))
         )
-        if ended:
-            each = [{"token": v["id"], "ended": now, "signed": v[MAC]} for v in ended]
-            await connection.execute(statement, each)
+        if revoked_rows:
+            parameters = [{"token": v["id"], "ended": now, "signed": v[MAC]} for v in revoked_rows]
+            await connection.execute(statement, parameters)
 
 
 class EndedSessionRepository:
-    """Sign-ins that are over while an access token of theirs may still live."""
+    """Sessions that have ended while their access tokens may not have expired."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     async def add(self, connection: AsyncConnection, tenant: str, session: EndedSession) -> None:
-        """Again is harmless. Drops those that are long over."""
+        """Adds it; idempotent. Deletes sessions whose tokens have expired."""
         assert session.tenant == tenant
         table = ended_sessions
         await connection.execute(delete(table).where(table.c.until <= self._clock.wall()))
-        known = select(table.c.family).where(table.c.family == session.family)
-        if (await connection.execute(known)).first() is None:
+        existing = select(table.c.family).where(table.c.family == session.family)
+        if (await connection.execute(existing)).first() is None:
             await connection.execute(insert(table).values(**asdict(session)))
             await record_change(connection, self._clock, "session", session.family)
 
     async def count(self, connection: AsyncConnection, tenant: str, user: str) -> int:
-        """How many of the user's are not over."""
+        """Number of the user's ended sessions whose tokens have not expired."""
         table = ended_sessions
-        mine = (table.c.tenant == tenant, table.c.user == user)
-        alive = select(func.count()).where(*mine, table.c.until > self._clock.wall())
-        return int((await connection.execute(alive)).scalar_one())
+        of_user = (table.c.tenant == tenant, table.c.user == user)
+        statement = select(func.count()).where(*of_user, table.c.until > self._clock.wall())
+        return int((await connection.execute(statement)).scalar_one())
 
 
 class SigningKeyRepository:
-    """Signing keys belong to the cluster, not to a tenant."""
+    """Signing keys; they belong to the cluster, not to a tenant."""
 
     def __init__(self, clock: Clock, macs: RowMacs) -> None:
         self._clock = clock
@@ -296,12 +308,12 @@ class SigningKeyRepository:
         await record_change(connection, self._clock, "signing_key", key.id)
 
     async def list(self, connection: AsyncConnection, purpose: str) -> tuple[SigningKey, ...]:
-        """The genuine ones, oldest first; there are never more than a few."""
+        """Keys with a valid MAC, oldest first; there are only a few."""
         statement = stored_values(signing_keys).where(signing_keys.c.purpose == purpose)
         ordered = statement.order_by(signing_keys.c.created, signing_keys.c.id)
         rows = (await connection.execute(ordered)).all()
-        found = self._macs.all_genuine(signing_keys, rows)
-        return tuple(SigningKey(**_fields_of(SigningKey, values)) for values in found)
+        genuine_rows = self._macs.all_genuine(signing_keys, rows)
+        return tuple(SigningKey(**_fields_of(SigningKey, values)) for values in genuine_rows)
 
     async def retire(self, connection: AsyncConnection, key: SigningKey, at: float) -> None:
         values = self._macs.signed(signing_keys, asdict(replace(key, retires=at)))
@@ -314,7 +326,7 @@ class SigningKeyRepository:
         await record_change(connection, self._clock, "signing_key", key)
 
     async def delete_altered(self, connection: AsyncConnection) -> None:
-        """Rows that are not ours; the trail's verification named them until now."""
+        """Deletes rows without a valid MAC, which `mobula audit verify` reports."""
         rows = (await connection.execute(stored_values(signing_keys))).all()
         for row in rows:
             if self._macs.genuine(signing_keys, row) is None:
@@ -322,8 +334,10 @@ class SigningKeyRepository:
 
 
 def as_key(values: Mapping[str, Any]) -> ApiKey:
-    """A scope that only a newer version knows opens nothing here."""
-    scopes = frozenset(KNOWN[scope] for scope in values["scopes"] if scope in KNOWN)
+    """An ApiKey from row values; unknown scopes of newer versions are dropped."""
+    scopes = frozenset(
+        SCOPES_BY_VALUE[scope] for scope in values["scopes"] if scope in SCOPES_BY_VALUE
+    )
     return ApiKey(**{**_fields_of(ApiKey, values), "scopes": scopes})
 
 
@@ -351,7 +365,7 @@ def _key_values(record: ApiKey) -> dict[str, Any]:
     return {**asdict(record), "scopes": sorted(record.scopes)}
 
 
-async def _one(
+async def _get_row(
     connection: AsyncConnection,
     macs: RowMacs,
     table: Table,
@@ -361,13 +375,13 @@ async def _one(
     altered: bool = False,
     lock: bool = False,
 ) -> Mapping[str, Any]:
-    """The values of a row. Raises NotFound, and RowAltered unless `altered` rows are wanted too."""
-    noun = _NOUNS[table.name]
+    """The values of a row. Raises NotFound, and RowAltered unless `altered` rows are accepted."""
+    resource = _RESOURCE_NAMES[table.name]
     statement = stored_values(table).where(table.c.tenant == tenant, table.c.id == id)
     statement = statement.with_for_update() if lock else statement
     row = (await connection.execute(statement)).first() if is_id(tenant) and is_id(id) else None
     if row is None:
-        raise NotFound(f"There is no {noun} '{id[:63]}'.", param=noun)
+        raise NotFound(f"There is no {resource} '{id[:63]}'.", param=resource)
     values = macs.genuine(table, row)
     if values is None:
         try:
@@ -375,19 +389,19 @@ async def _one(
         except ValueError:
             values = None
     if values is None:
-        raise RowAltered(noun, id)
+        raise RowAltered(resource, id)
     return values
 
 
-_NOUNS = {"api_keys": "key", "users": "user"}
+_RESOURCE_NAMES = {"api_keys": "key", "users": "user"}
 
 
-async def _set(
+async def _update_row(
     connection: AsyncConnection, table: Table, tenant: str, id: str, values: Mapping[str, Any]
 ) -> None:
-    mine = (table.c.tenant == tenant, table.c.id == id)
-    await connection.execute(update(table).where(*mine).values(**values))
+    conditions = (table.c.tenant == tenant, table.c.id == id)
+    await connection.execute(update(table).where(*conditions).values(**values))
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}

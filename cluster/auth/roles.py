@@ -1,11 +1,11 @@
-"""What a user may do, by their role. No role operates the cluster: `Scope.ADMIN` is for keys,
-and so is `Scope.METRICS_READ`, because figures of the whole cluster are no tenant's.
+"""Scopes of each role. No role operates the cluster: `Scope.ADMIN` and `Scope.METRICS_READ` are
+for keys only.
 
-viewer     sees the tenant, its models, its usage, its videos and how its cache does
-billing    sees the tenant, its usage and its audit trail
-developer  a viewer who also generates, clips videos, makes keys and webhooks, empties the cache
-admin      a developer who also manages users and sees the audit trail
-owner      everything in the tenant, also the tenant itself
+viewer     reads the tenant, its models, usage, videos and cache metrics
+billing    reads the tenant, its usage and its audit trail
+developer  a viewer who also generates, clips videos, manages keys and webhooks, clears the cache
+admin      a developer who also manages users and reads the audit trail
+owner      everything in the tenant, the tenant itself included
 """
 
 from types import MappingProxyType

@@ -1,13 +1,12 @@
-"""MACs of the rows that say who may do what: API keys, users, signing keys, refresh tokens.
+"""MACs of rows that grant rights: API keys, users, signing keys, refresh tokens.
 
-Flows in: a row as the driver gives it, or the values to be stored. Flows out: its MAC, or the
-values of a genuine row. Without the pepper nobody can make or change a row unseen; a row whose MAC
-is missing or wrong is treated as if it were not there. An earlier state of the same row, put back
-with the MAC that it had, is not recognised here.
+In: a row as the driver returns it, or values to store. Out: the MAC, or the values of a genuine
+row. Without the pepper a row cannot be created or changed undetected; a row with a missing or wrong
+MAC is ignored. A replay of an earlier state of a row, with its MAC, is not detected here.
 
 mac = HMAC-SHA256(key, encoding(label, table, every covered column)), where `key` is derived from
-the pepper by HKDF-SHA256 (RFC 5869). `last_used` is not covered: it gives no right, and is written
-once a minute.
+the pepper by HKDF-SHA256 (RFC 5869). `last_used` is not covered: it grants no right and is written
+often.
 """
 
 import hmac
@@ -28,7 +27,7 @@ from cluster.storage.tables import api_keys, refresh_tokens, signing_keys, users
 
 LABEL = "mobula row 1"
 MAC = "mac"
-# In the order of the encoding. A column that is added later needs a new LABEL, or stays outside.
+# In the order of the encoding. A new column needs a new LABEL, or is not covered.
 COVERED: Mapping[str, tuple[str, ...]] = {
     "api_keys": (
         "id", "tenant", "name", "digest", "scopes", "bootstrap", "created", "created_by",
@@ -50,7 +49,7 @@ log = logging.getLogger("mobula.directory")
 
 
 class RowAltered(Conflict):
-    """The row was added or changed by something else than Mobula; it counts for nothing."""
+    """The row was not written by this installation; it is invalid."""
 
     slug, title = "row-altered", "The store was changed from outside"
 
@@ -63,101 +62,106 @@ class RowAltered(Conflict):
 
 
 class RowMacs:
-    """Makes and checks MACs under one pepper."""
+    """Computes and verifies MACs with one pepper."""
 
     def __init__(self, pepper: bytes) -> None:
         self._key = HKDF(SHA256(), 32, salt=None, info=b"mobula row macs").derive(pepper)
 
     def signed(self, table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
-        """`values` with their MAC. Raises ValueError for values that the table does not take."""
-        form = _FORMS[table.name]
-        covered = form.covered_of([values.get(name) for name in form.columns])
-        return {**values, MAC: self._mac(form.name, covered)}
+        """`values` with their MAC. Raises ValueError for values of a wrong type."""
+        layout = _LAYOUTS[table.name]
+        covered = layout.covered_of([values.get(name) for name in layout.columns])
+        return {**values, MAC: self._mac(layout.name, covered)}
 
     def genuine(self, table: Table, row: Row[Any]) -> dict[str, Any] | None:
-        """The values of a row of `stored_values(table)`; None unless its MAC is right."""
-        form = _FORMS[table.name]
+        """The values of a row of `stored_values(table)`; None unless its MAC is valid."""
+        layout = _LAYOUTS[table.name]
         try:
-            covered = form.covered_of(row)
-            mac = row[form.mac]
-            if isinstance(mac, bytes) and hmac.compare_digest(mac, self._mac(form.name, covered)):
-                return form.values_of(row, covered)
+            covered = layout.covered_of(row)
+            mac = row[layout.mac]
+            if isinstance(mac, bytes) and hmac.compare_digest(mac, self._mac(layout.name, covered)):
+                return layout.values_of(row, covered)
         except ValueError:
             pass
         return None
 
     def all_genuine(self, table: Table, rows: Iterable[Row[Any]]) -> list[dict[str, Any]]:
-        """Of those rows the genuine ones; the others are named in the log."""
-        found, odd = [], []
+        """The values of the genuine rows; the others are logged."""
+        genuine_rows, altered = [], []
         for row in rows:
             values = self.genuine(table, row)
             if values is None:
-                odd.append(repr(row._mapping["id"])[:65])
+                altered.append(repr(row._mapping["id"])[:65])
             else:
-                found.append(values)
-        if odd:
+                genuine_rows.append(values)
+        if altered:
             log.error(
                 "%d rows of %s were not written by this installation and are refused (%s%s): "
                 "run `mobula audit verify`",
-                len(odd), table.name, ", ".join(odd[:5]), ", ..." if len(odd) > 5 else "",
-            )  # fmt: skip
-        return found
+                len(altered),
+                table.name,
+                ", ".join(altered[:5]),
+                ", ..." if len(altered) > 5 else "",
+            )
+        return genuine_rows
 
     def _mac(self, table: str, covered: Sequence[Any]) -> bytes:
         return hmac.digest(self._key, _encode((LABEL, table, covered)), "sha256")
 
 
 def stored_values(table: Table) -> Select[Any]:
-    """Every column as the driver gives it: an odd value is then the matter of its row alone."""
-    columns: list[Any] = [type_coerce(each, NullType()).label(each.name) for each in table.columns]
+    """Selects every column untyped, so that an invalid value affects its row only."""
+    columns: list[Any] = [
+        type_coerce(column, NullType()).label(column.name) for column in table.columns
+    ]
     return select(*columns)
 
 
 def as_stored(table: Table, row: Row[Any]) -> dict[str, Any]:
     """The values of a row of `stored_values(table)`, genuine or not.
 
-    Raises ValueError if it is odd.
+    Raises ValueError for values of a wrong type.
     """
-    form = _FORMS[table.name]
-    return form.values_of(row, form.covered_of(row))
+    layout = _LAYOUTS[table.name]
+    return layout.values_of(row, layout.covered_of(row))
 
 
-def _text(value: Any) -> str:
+def _check_text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("is not text")
     value.encode()  # raises UnicodeEncodeError, a ValueError, for a lone surrogate
     return str(value)
 
 
-def _bytes(value: Any) -> bytes:
+def _check_bytes(value: Any) -> bytes:
     if not isinstance(value, bytes):
         raise ValueError("is not bytes")
     return value
 
 
-def _number(value: Any) -> float:
-    """Finite: JSON, in which it is encoded, has no other."""
+def _check_number(value: Any) -> float:
+    """A finite number, as the encoding is JSON."""
     number = float(value) if isinstance(value, float | int) else float("nan")
     if number - number != 0.0:
         raise ValueError("is not a finite number")
     return number
 
 
-def _flag(value: Any) -> bool:
+def _check_flag(value: Any) -> bool:
     if value not in (0, 1):
         raise ValueError("is neither true nor false")
     return bool(value)
 
 
-def _names(value: Any) -> list[str]:
-    """A JSON list of texts, as its text or as what it says; in order."""
+def _check_names(value: Any) -> list[str]:
+    """A JSON list of strings, encoded or decoded; sorted."""
     try:
-        found = json.loads(value) if isinstance(value, str) else value
+        names = json.loads(value) if isinstance(value, str) else value
     except RecursionError:
         raise ValueError("is not a list") from None
-    if isinstance(found, str | bytes | Mapping) or not isinstance(found, Iterable):
+    if isinstance(names, str | bytes | Mapping) or not isinstance(names, Iterable):
         raise ValueError("is not a list")
-    return sorted(map(_text, found))
+    return sorted(map(_check_text, names))
 
 
 Check = Callable[[Any], Any]
@@ -165,22 +169,22 @@ Check = Callable[[Any], Any]
 
 def _check_of(column: Column[Any]) -> Check:
     kinds: tuple[tuple[type, Check], ...] = (
-        (JSON, _names),
-        (LargeBinary, _bytes),
-        (Float, _number),
-        (Boolean, _flag),
+        (JSON, _check_names),
+        (LargeBinary, _check_bytes),
+        (Float, _check_number),
+        (Boolean, _check_flag),
     )
-    return next((check for kind, check in kinds if isinstance(column.type, kind)), _text)
+    return next((check for kind, check in kinds if isinstance(column.type, kind)), _check_text)
 
 
 @dataclass(frozen=True, slots=True)
 class _RowLayout:
-    """How rows of a table are read: by place, because there may be ten thousand of them."""
+    """Column positions of a table: rows are read by position, as there may be ten thousand."""
 
     name: str
     columns: tuple[str, ...]
-    covered: tuple[tuple[int, Check, bool], ...]  # place, check, whether it may be None
-    names: tuple[str, ...]  # of the covered
+    covered: tuple[tuple[int, Check, bool], ...]  # position, check, whether it may be None
+    names: tuple[str, ...]  # of the covered columns
     mac: int
 
     @classmethod
@@ -195,8 +199,8 @@ class _RowLayout:
     def covered_of(self, row: Sequence[Any]) -> list[Any]:
         """The covered values, each of its column's type. Raises ValueError."""
         return [
-            None if nullable and row[place] is None else check(row[place])
-            for place, check, nullable in self.covered
+            None if nullable and row[position] is None else check(row[position])
+            for position, check, nullable in self.covered
         ]
 
     def values_of(self, row: Sequence[Any], covered: Sequence[Any]) -> dict[str, Any]:
@@ -205,4 +209,4 @@ class _RowLayout:
         return values
 
 
-_FORMS = {table.name: _RowLayout.of(table) for table in TABLES}
+_LAYOUTS = {table.name: _RowLayout.of(table) for table in TABLES}

@@ -1,9 +1,8 @@
-"""Whether keys, users, signing keys and refresh tokens are as Mobula wrote them.
+"""Verifies the rows of keys, users, signing keys and refresh tokens.
 
-Flows in: a connection and the MACs' key. Flows out: an alarm in the report of the audit trail's
-verification for each row that Mobula did not write, or that was changed since; and for each key or
-user that the trail says has ended and whose row says otherwise, because an older row was put back
-with the MAC that it had.
+In: a connection and the MACs. Out: an alarm in the verification report for each row that Mobula did
+not write or that was changed since; and for each key or user that was revoked or deleted by the
+trail but is active in the table, as after a replay of an older row.
 """
 
 from typing import Any
@@ -21,24 +20,28 @@ BATCH = 1_000
 async def check_rows(
     connection: AsyncConnection, macs: RowMacs, report: VerificationReport
 ) -> None:
-    """Every row, streamed, and what the trail says of those that ended. Raises StoreDown."""
+    """Verifies every row, streamed, and compares with the trail. Raises DatabaseUnavailable."""
     for table in TABLES:
         options = {"yield_per": BATCH}
         result = await connection.stream(stored_values(table), execution_options=options)
         async for rows in result.partitions():
             for row in rows:
                 _check(table, row, macs, report)
-    for table, noun, action, still in _ENDINGS:
+    for table, resource, action, is_active in _END_ACTIONS:
         ended = select(audit_records.c.resource).where(
             audit_records.c.action == action, audit_records.c.outcome == "ok"
         )
-        back = select(table.c.id).where(still, (literal(f"{noun}:") + table.c.id).in_(ended))
-        for id in (await connection.execute(back)).scalars():
-            what = f"has ended by the trail ({action}), and is back: an older row was put in place"
-            report.alarm(f"{table.name} {id}", None, what)
+        restored = select(table.c.id).where(
+            is_active, (literal(f"{resource}:") + table.c.id).in_(ended)
+        )
+        for id in (await connection.execute(restored)).scalars():
+            description = (
+                f"has ended by the trail ({action}), but is active: an older row was restored"
+            )
+            report.alarm(f"{table.name} {id}", None, description)
 
 
-_ENDINGS = (
+_END_ACTIONS = (
     (api_keys, "key", "key.revoke", api_keys.c.revoked.is_(None)),
     (users, "user", "user.delete", users.c.id.is_not(None)),
 )
@@ -47,6 +50,6 @@ _ENDINGS = (
 def _check(table: Table, row: Row[Any], macs: RowMacs, report: VerificationReport) -> None:
     report.rows += 1
     if macs.genuine(table, row) is None:
-        what = "has no MAC" if row._mapping[MAC] is None else "does not fit its MAC"
-        where = f"{table.name} {str(row._mapping['id'])[:63]}"
-        report.alarm(where, None, f"{what}: was added or changed by something else than Mobula")
+        fault = "has no MAC" if row._mapping[MAC] is None else "does not match its MAC"
+        location = f"{table.name} {str(row._mapping['id'])[:63]}"
+        report.alarm(location, None, f"{fault}: was not written by this installation")

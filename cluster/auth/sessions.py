@@ -1,9 +1,9 @@
-"""Signing in, staying signed in, signing out.
+"""Sessions: sign-in, refresh, sign-out.
 
-Flows in: an email and a password, or a refresh token. Flows out: an access token for the path and
-a refresh token for the next one. A refresh token works once; when a used one comes back later than
-GRACE_S, somebody stole it or its successor, so the whole family of that sign-in ends (RFC 9700,
-4.14.2), access tokens included. Knows no HTTP; audit is the caller's.
+In: an email and a password, or a refresh token. Out: an access token and the next refresh token. A
+refresh token is valid once. If a used one is presented after GRACE_S, it or its successor was
+stolen, so the whole token family ends (RFC 9700, 4.14.2), access tokens included. Knows no HTTP;
+the caller writes audit records.
 """
 
 import hmac
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from cluster.auth.keys import BASE62, NOBODY, digest, random_text
+from cluster.auth.keys import BASE62, NO_DIGEST, digest, random_text
 from cluster.auth.models import EndedSession, RefreshToken, User
 from cluster.auth.passwords import Passwords, normalised_email
 from cluster.auth.repository import EndedSessionRepository, RefreshTokenRepository, UserRepository
 from cluster.auth.row_macs import RowAltered, RowMacs
-from cluster.auth.signing import LONGEST_TOKEN_S, SigningKeyService
+from cluster.auth.signing import MAX_TOKEN_AGE_S, SigningKeyService
 from cluster.auth.throttle import SignInThrottle, source_of
 from cluster.auth.tokens import INVALID, issue
 from cluster.events.kinds import EventKind
@@ -39,15 +39,15 @@ from cluster.storage.pagination import is_id
 from cluster.tenants.repository import TenantRepository
 
 SHAPE = re.compile(rf"mrt_([{BASE62}]{{20}})_[{BASE62}]{{43}}", re.ASCII)
-WRONG = "The email or the password is wrong."
-NO_TENANT = ""  # no tenant has this id
+WRONG_CREDENTIALS = "The email or the password is wrong."
+NO_TENANT = ""  # not a valid tenant id
 GRACE_S = 10.0
-MAX_ENDED = 50  # of one user, in the time that an access token may live
+MAX_ENDED_SESSIONS = 50  # of one user, while access tokens live
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """A fresh pair of tokens; `expires_in` is the access token's life in seconds."""
+    """A new pair of tokens; `expires_in` is the access token's lifetime in seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -56,7 +56,7 @@ class TokenPair:
 
 
 class Sessions:
-    """One process's sign-ins. Make it on the loop that uses it."""
+    """Sessions of one process. Create it on the event loop that uses it."""
 
     def __init__(
         self,
@@ -84,95 +84,96 @@ class Sessions:
     async def login(
         self, email: str, password: str, address: str, tenant: str | None = None
     ) -> TokenPair:
-        """`address` is where the attempt came from; `tenant` may be left out where the email is
-        in one tenant alone.
+        """Signs in. `address` is the client's; `tenant` is optional if the email is unique.
 
-        Raises Unauthenticated (whatever is wrong), RateLimited, Overloaded, or Forbidden when
-        the tenant is suspended.
+        Raises Unauthenticated (same message for every cause), RateLimited, Overloaded, or Forbidden
+        if the tenant is suspended.
         """
-        email = _comparable(email)
+        email = _normalize_or_empty(email)
         self._throttle.attempt(email, address)
         try:
-            signed_in = await self._login(email, password, address, tenant)
+            tokens = await self._login(email, password, address, tenant)
         except (Overloaded, RateLimited):
-            self._throttle.withdraw(email, address)
+            self._throttle.cancel_attempt(email, address)
             raise
         self._throttle.succeeded(email, address)
-        return signed_in
+        return tokens
 
     async def confirm(self, user: User, password: str, address: str) -> None:
-        """Whether it is the user who asks; counted as an attempt to sign in.
+        """Verifies the user's password; counts as a sign-in attempt.
 
-        Raises InvalidRequest (`current`) if the password is another, RateLimited, Overloaded.
+        Raises InvalidRequest (`current`) for a wrong password, RateLimited, Overloaded.
         """
         self._throttle.attempt(user.email, address)
         try:
-            verdict = await self._passwords.verify(user.password, password, source_of(address))
+            result = await self._passwords.verify(user.password, password, source_of(address))
         except (Overloaded, RateLimited):
-            self._throttle.withdraw(user.email, address)
+            self._throttle.cancel_attempt(user.email, address)
             raise
-        if not verdict.right:
+        if not result.right:
             raise InvalidRequest("'current' is not your password.", param="current")
         self._throttle.succeeded(user.email, address)
 
     async def _login(
         self, email: str, password: str, address: str, tenant: str | None
     ) -> TokenPair:
-        known = tenant is None or is_id(tenant)
+        is_valid_tenant = tenant is None or is_id(tenant)
         async with self._database.read() as connection:
-            user = await self._users.find(connection, email, tenant if known else NO_TENANT)
+            user = await self._users.find(
+                connection, email, tenant if is_valid_tenant else NO_TENANT
+            )
         stored, source = user.password if user else None, source_of(address)
-        verdict = await self._passwords.verify(stored, password, source)
-        if user is None or not verdict.right or user.status != "active":
-            raise Unauthenticated(WRONG)
+        result = await self._passwords.verify(stored, password, source)
+        if user is None or not result.right or user.status != "active":
+            raise Unauthenticated(WRONG_CREDENTIALS)
         async with self._database.begin() as connection:
             try:
-                user = await self._still(connection, user)
+                user = await self._check_active(connection, user)
             except (NotFound, RowAltered, Unauthenticated):
-                raise Unauthenticated(WRONG) from None
-            if verdict.rehashed is not None:
+                raise Unauthenticated(WRONG_CREDENTIALS) from None
+            if result.rehashed is not None:
                 await self._users.update(
-                    connection, user.tenant, user.id, password=verdict.rehashed, ends_sessions=False
+                    connection, user.tenant, user.id, password=result.rehashed, ends_sessions=False
                 )
-            await self._tokens.forget_expired(connection, user.tenant, user.id)
-            return await self._signed_in(connection, user, uuid.uuid4().hex)
+            await self._tokens.delete_expired(connection, user.tenant, user.id)
+            return await self._issue_tokens(connection, user, uuid.uuid4().hex)
 
     async def refresh(self, refresh_token: str) -> TokenPair:
-        """A new pair for an unused token, or for one that was used within GRACE_S: tabs of one
-        browser refresh at the same time.
+        """A new pair for an unused token, or for one that was used within GRACE_S, as tabs of one
+        browser refresh concurrently.
 
-        Raises Unauthenticated or Forbidden. What is revoked stays revoked although the call fails.
+        Raises Unauthenticated or Forbidden; a revocation is committed although the call fails.
         """
         if not await self.knows(refresh_token):
             raise Unauthenticated(INVALID)
         async with self._database.begin() as connection:
-            outcome = await self._refreshed(connection, refresh_token)
+            outcome = await self._refresh(connection, refresh_token)
         if isinstance(outcome, Problem):
             raise outcome
         return outcome
 
     async def knows(self, presented: str) -> bool:
-        """Whether it is, or was, a token of ours. Without a transaction that writes, which junk is
-        not worth."""
+        """Whether it is, or was, a valid token. Reads only, so that invalid tokens start no write
+        transaction."""
         if SHAPE.fullmatch(presented) is None:
             return False
         async with self._database.read() as connection:
-            return await self._found(connection, presented, lock=False) is not None
+            return await self._find_token(connection, presented, lock=False) is not None
 
     async def logout(self, refresh_token: str) -> RefreshToken | None:
-        """End the sign-in that the token belongs to, access tokens included. None if the token
-        opens nothing, which is no error."""
+        """Ends the token's session, access tokens included. None, without an error, if the token is
+        invalid."""
         if not await self.knows(refresh_token):
             return None
         async with self._database.begin() as connection:
-            token = await self._found(connection, refresh_token)
+            token = await self._find_token(connection, refresh_token)
             if token is None or token.revoked is not None:
                 return None
             await self._end(connection, token)
         return token
 
-    async def _refreshed(self, connection: AsyncConnection, presented: str) -> TokenPair | Problem:
-        token = await self._found(connection, presented)
+    async def _refresh(self, connection: AsyncConnection, presented: str) -> TokenPair | Problem:
+        token = await self._find_token(connection, presented)
         now = self._clock.wall()
         if token is None or token.revoked is not None or token.expires <= now:
             return Unauthenticated(INVALID)
@@ -182,57 +183,60 @@ class Sessions:
             await publish(connection, self._clock, token.tenant, EventKind.REFRESH_REUSED, data)
             return Unauthenticated(INVALID)
         try:
-            user = await self._still(connection, await self._owner(connection, token))
+            user = await self._check_active(connection, await self._owner(connection, token))
         except Forbidden as problem:
             return problem
         except (NotFound, RowAltered, Unauthenticated):
             return Unauthenticated(INVALID)
         if token.used is None:
             await self._tokens.use(connection, token.tenant, token)
-        return await self._signed_in(connection, user, token.family)
+        return await self._issue_tokens(connection, user, token.family)
 
     async def _end(self, connection: AsyncConnection, token: RefreshToken) -> None:
-        """Revoke what refreshes the sign-in, and refuse its access tokens while they live.
+        """Revokes the session's refresh tokens, and blocks its access tokens until they expire.
 
-        Who ends very many within that time is signed out everywhere: directories hold each.
+        A user with more than MAX_ENDED_SESSIONS blocked sessions is signed out everywhere, to bound
+        the memory of directories.
         """
         await self._tokens.revoke_family(connection, token.tenant, token.family)
-        until = self._clock.wall() + LONGEST_TOKEN_S
+        until = self._clock.wall() + MAX_TOKEN_AGE_S
         ended = EndedSession(token.family, token.tenant, token.user, until)
-        if await self._ended.count(connection, token.tenant, token.user) < MAX_ENDED:
+        if await self._ended.count(connection, token.tenant, token.user) < MAX_ENDED_SESSIONS:
             await self._ended.add(connection, token.tenant, ended)
             return
         with suppress(NotFound, RowAltered):
             await self._users.update(connection, token.tenant, token.user)
 
-    async def _found(
+    async def _find_token(
         self, connection: AsyncConnection, presented: str, *, lock: bool = True
     ) -> RefreshToken | None:
         shape = SHAPE.fullmatch(presented)
         if shape is None:
             return None
         token = await self._tokens.find(connection, shape[1], lock=lock)
-        stored = NOBODY if token is None else token.digest
+        stored = NO_DIGEST if token is None else token.digest
         return token if hmac.compare_digest(digest(self._pepper, presented), stored) else None
 
     async def _owner(self, connection: AsyncConnection, token: RefreshToken) -> User:
-        """Raises NotFound, or Unauthenticated when the token is older than it may be."""
+        """The token's user. Raises NotFound, or Unauthenticated if the token is no longer valid."""
         user = await self._users.get(connection, token.tenant, token.user)
         if token.created < user.valid_after:
             raise Unauthenticated(INVALID)
         return user
 
-    async def _still(self, connection: AsyncConnection, user: User) -> User:
-        """The user as of this transaction; raises Unauthenticated, NotFound or Forbidden."""
-        now = await self._users.get(connection, user.tenant, user.id)
-        if now.status != "active" or now.password != user.password:
+    async def _check_active(self, connection: AsyncConnection, user: User) -> User:
+        """The user in this transaction. Raises Unauthenticated, NotFound or Forbidden."""
+        current = await self._users.get(connection, user.tenant, user.id)
+        if current.status != "active" or current.password != user.password:
             raise Unauthenticated(INVALID)
         tenant = await self._tenants.get(connection, user.tenant)
         if tenant.status != "active":
             raise Forbidden(f"Tenant '{tenant.id}' is suspended.")
-        return now
+        return current
 
-    async def _signed_in(self, connection: AsyncConnection, user: User, family: str) -> TokenPair:
+    async def _issue_tokens(
+        self, connection: AsyncConnection, user: User, family: str
+    ) -> TokenPair:
         now, id = self._clock.wall(), random_text(20)
         text = f"mrt_{id}_{random_text(43)}"
         token = RefreshToken(
@@ -250,8 +254,8 @@ class Sessions:
         return TokenPair(access, text, self._access_s, user)
 
 
-def _comparable(email: str) -> str:
-    """The normalised email; of what is none, nobody's: it costs the same and finds no user."""
+def _normalize_or_empty(email: str) -> str:
+    """The normalised email; "" for an invalid one, which finds no user in the same time."""
     try:
         return normalised_email(email)
     except InvalidRequest:

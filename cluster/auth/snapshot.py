@@ -16,7 +16,7 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.auth.models import UserStatus
-from cluster.auth.repository import KNOWN
+from cluster.auth.repository import SCOPES_BY_VALUE
 from cluster.auth.roles import scopes_of
 from cluster.auth.row_macs import RowMacs, stored_values
 from cluster.auth.signing import PURPOSE
@@ -178,7 +178,9 @@ class Snapshot:
         genuine = self._macs.all_genuine(api_keys, rows)
         for values in genuine:
             id, expires = values["id"], values["expires"]
-            scopes = frozenset(KNOWN[scope] for scope in values["scopes"] if scope in KNOWN)
+            scopes = frozenset(
+                SCOPES_BY_VALUE[scope] for scope in values["scopes"] if scope in SCOPES_BY_VALUE
+            )
             holder = CredentialHolder(id, values["tenant"], "key", scopes, expires)
             self.keys[id] = KeyEntry(values["digest"], expires, holder)
         return {values["id"] for values in genuine}

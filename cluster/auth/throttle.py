@@ -1,16 +1,16 @@
-"""Slowing down who guesses passwords, and who floods the open routes.
+"""Throttles password guessing and requests to routes without authentication.
 
-Flows in: an email and the address that an attempt came from. Flows out: nothing, or RateLimited
-with the seconds to wait. Nothing locks an account: what an address has tried slows down that
-address, so the right password gets through from any other. Three rules, each attempt under all:
+In: an email and the client's address. Out: nothing, or RateLimited with the seconds to wait. No
+account is locked: failures slow down the address, so the right password works from any other. An
+attempt is subject to three rules:
 
-1. of one account from one address: FREE attempts, then each failure doubles the wait (1 s to
-   LONGEST_S). Where others fail at the account as well, FREE_UNDER_ATTACK.
-2. of one address, whatever the account: BY_ADDRESS failures at once, then one each DRAIN_S.
-3. in all: IN_ALL failures at once, then IN_ALL_PER_S.
+1. per account and address: FREE attempts, then each failure doubles the wait (1 s to MAX_WAIT_S);
+   FREE_UNDER_ATTACK attempts if other addresses fail at the account as well.
+2. per address: a burst of BY_ADDRESS failures, then one each DRAIN_S.
+3. in total: a burst of IN_ALL failures, then IN_ALL_PER_S.
 
-Who has signed in from an address before is subject to the first rule alone. In the memory of one
-process, and bounded: with several replicas a guesser gets as many times the attempts.
+An account that has signed in from the address before is subject to the first rule only. The state
+is bounded and in the memory of one process: with several replicas the limits multiply.
 """
 
 import ipaddress
@@ -23,64 +23,64 @@ from cluster.runtime.clock import Clock
 from cluster.runtime.problems import RateLimited
 
 FREE, FREE_UNDER_ATTACK = 10, 3
-LONGEST_S = 300.0
-QUIET_S = 900.0  # without a failure, and the first rule begins anew
-ATTACK, ATTACK_DRAIN_S = 20, 60.0  # failures at an account from everywhere; one less each so often
+MAX_WAIT_S = 300.0
+FORGET_AFTER_S = 900.0  # without a failure resets the first rule
+ATTACK, ATTACK_DRAIN_S = 20, 60.0  # failures at an account from all addresses, and their decay
 BY_ADDRESS, DRAIN_S = 30, 30.0
 IN_ALL, IN_ALL_PER_S = 200, 2.0
 MAX_ENTRIES = 10_000
-OPEN_PER_S, OPEN_BURST = 2.0, 60  # calls of open routes from one address
+OPEN_PER_S, OPEN_BURST = 2.0, 60  # calls of routes without authentication from one address
 LIMIT = "sign-in"
-IPV6_PREFIX = 64  # what one subscriber gets at least
+IPV6_PREFIX = 64  # the smallest network of one subscriber
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 def source_of(address: str) -> str:
-    """The address as far as one person cannot choose it: of IPv6 the /64; "" for no address."""
+    """The part of the address that a client cannot choose: of IPv6 the /64; "" if invalid."""
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return ""
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    if mapped is not None or isinstance(found, ipaddress.IPv4Address):
-        return str(mapped or found)
-    return str(ipaddress.ip_network((int(found), IPV6_PREFIX), strict=False))
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    if mapped is not None or isinstance(parsed, ipaddress.IPv4Address):
+        return str(mapped or parsed)
+    return str(ipaddress.ip_network((int(parsed), IPV6_PREFIX), strict=False))
 
 
 class _RecentEntries(Generic[K, V]):
-    """The values that were set last, at most so many."""
+    """A bounded mapping that evicts the least recently used entry."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._held: OrderedDict[K, V] = OrderedDict()
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._values: OrderedDict[K, V] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._values)
 
     def get(self, key: K) -> V | None:
-        return self._held.get(key)
+        return self._values.get(key)
 
     def put(self, key: K, value: V) -> None:
-        self._held[key] = value
-        self._held.move_to_end(key)
-        if len(self._held) > self._most:
-            self._held.popitem(last=False)
+        self._values[key] = value
+        self._values.move_to_end(key)
+        if len(self._values) > self._capacity:
+            self._values.popitem(last=False)
 
     def touch(self, key: K) -> None:
-        if key in self._held:
-            self._held.move_to_end(key)
+        if key in self._values:
+            self._values.move_to_end(key)
 
     def drop(self, key: K) -> None:
-        self._held.pop(key, None)
+        self._values.pop(key, None)
 
 
 class _Levels(Generic[K]):
-    """Leaky buckets by key: each holds `most` and loses `per_s` a second."""
+    """Leaky buckets by key: capacity `capacity`, drained at `per_s` a second."""
 
-    def __init__(self, most: float, per_s: float, clock: Clock, max_entries: int) -> None:
-        self._most, self._per_s, self._clock = most, per_s, clock
+    def __init__(self, capacity: float, per_s: float, clock: Clock, max_entries: int) -> None:
+        self._capacity, self._per_s, self._clock = capacity, per_s, clock
         self._levels: _RecentEntries[K, tuple[float, float]] = _RecentEntries(
             max_entries
         )  # level, as of
@@ -93,9 +93,9 @@ class _Levels(Generic[K]):
         return max(0.0, level - (self._clock.monotonic() - at) * self._per_s)
 
     def wait_s(self, key: K) -> float:
-        """Seconds until one more fits."""
+        """Seconds until the bucket has room for one more."""
         self._levels.touch(key)
-        return max(0.0, (self.level(key) + 1.0 - self._most) / self._per_s)
+        return max(0.0, (self.level(key) + 1.0 - self._capacity) / self._per_s)
 
     def add(self, key: K, amount: float = 1.0) -> None:
         level = self.level(key) + amount
@@ -112,12 +112,12 @@ class _FailureCount:
 
 
 class SignInThrottle:
-    """Attempts count as failures until they succeed, so that racing ones cannot slip through."""
+    """Counts attempts as failures until they succeed, so that concurrent ones are counted."""
 
     def __init__(self, clock: Clock, max_entries: int = MAX_ENTRIES) -> None:
         self._clock = clock
         self._pairs: _RecentEntries[tuple[str, str], _FailureCount] = _RecentEntries(max_entries)
-        self._known: _RecentEntries[tuple[str, str], bool] = _RecentEntries(
+        self._trusted_pairs: _RecentEntries[tuple[str, str], bool] = _RecentEntries(
             max_entries
         )  # have signed in
         per_account = 1.0 / ATTACK_DRAIN_S
@@ -129,10 +129,10 @@ class SignInThrottle:
         return len(self._pairs) + len(self._accounts) + len(self._sources)
 
     def attempt(self, email: str, address: str) -> None:
-        """Raises RateLimited when this one has to wait; then it does not count."""
+        """Counts an attempt, or raises RateLimited without counting it."""
         pair = email, source_of(address)
         wait = self._pair_wait_s(pair)
-        if self._known.get(pair) is None:
+        if self._trusted_pairs.get(pair) is None:
             wait = max(wait, self._sources.wait_s(pair[1]), self._all.wait_s(None))
         if wait > 0.0:
             raise RateLimited("Too many failed sign-ins; wait.", wait, LIMIT)
@@ -142,39 +142,41 @@ class SignInThrottle:
         pair = email, source_of(address)
         self._count(pair, -1)
         self._pairs.drop(pair)
-        self._known.put(pair, True)
+        self._trusted_pairs.put(pair, True)
 
-    def withdraw(self, email: str, address: str) -> None:
-        """Take back the latest attempt: it failed for our reasons."""
+    def cancel_attempt(self, email: str, address: str) -> None:
+        """Removes the latest attempt, which failed for reasons of the server."""
         self._count((email, source_of(address)), -1)
 
     def _pair_wait_s(self, pair: tuple[str, str]) -> float:
         self._pairs.touch(pair)
         failures = self._failures(pair)
-        attacked = self._accounts.level(pair[0]) >= ATTACK and self._known.get(pair) is None
+        attacked = self._accounts.level(pair[0]) >= ATTACK and self._trusted_pairs.get(pair) is None
         over = failures.count - (FREE_UNDER_ATTACK if attacked else FREE)
         if over < 0:
             return 0.0
-        due = failures.last + min(2.0 ** min(over, 30), LONGEST_S)
+        due = failures.last + min(2.0 ** min(over, 30), MAX_WAIT_S)
         return max(0.0, due - self._clock.monotonic())
 
     def _failures(self, pair: tuple[str, str]) -> _FailureCount:
         now = self._clock.monotonic()
-        found = self._pairs.get(pair)
-        return found if found and now - found.last < QUIET_S else _FailureCount(0, now)
+        failures = self._pairs.get(pair)
+        return (
+            failures if failures and now - failures.last < FORGET_AFTER_S else _FailureCount(0, now)
+        )
 
     def _count(self, pair: tuple[str, str], change: int) -> None:
         failures, now = self._failures(pair), self._clock.monotonic()
         last = now if change > 0 else failures.last
         self._pairs.put(pair, _FailureCount(max(0, failures.count + change), last))
         self._accounts.add(pair[0], change)
-        if self._known.get(pair) is None:
+        if self._trusted_pairs.get(pair) is None:
             self._sources.add(pair[1], change)
             self._all.add(None, change)
 
 
 class AddressRate:
-    """So many calls a second of each address, for routes that need no credential."""
+    """Rate limit per address for routes without authentication."""
 
     def __init__(
         self,

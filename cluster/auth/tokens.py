@@ -1,7 +1,7 @@
-"""Access tokens: JWTs (RFC 7519, profile RFC 9068) signed with Ed25519 (RFC 8037), nothing else.
+"""Access tokens: JWTs (RFC 7519, profile RFC 9068), signed with Ed25519 (RFC 8037) only.
 
-Flows in: a user and a signer, or a presented token and the public keys. Flows out: the token, or
-its claims. Every refusal reads the same. Whether the user still exists is the directory's matter.
+In: a user and a signer, or a presented token and the public keys. Out: the token, or its claims.
+Every refusal has the same message. The directory checks whether the user exists.
 """
 
 import math
@@ -20,17 +20,17 @@ from cluster.runtime.base64url import decode, encode
 from cluster.runtime.problems import Unauthenticated
 from cluster.tenants.caller import Role
 
-INVALID = "The credential is not valid."  # whatever is wrong with it
+INVALID = "The credential is not valid."  # for every cause
 ALGORITHM, TYPE = "EdDSA", "at+jwt"
 ISSUER, AUDIENCE = "mobula", "mobula-api"
 LEEWAY_S = 5.0
-LONGEST_LIFE_S = 3_600.0
+MAX_TTL_S = 3_600.0
 MAX_LENGTH = 2_048
 REQUIRED = ("iss", "aud", "exp", "iat", "nbf", "jti", "sub", "tenant", "role")
 _CHECKS: Options = {
     "require": list(REQUIRED),
     "strict_aud": True,
-    "verify_exp": False,  # by our clock, below
+    "verify_exp": False,  # checked below with our clock
     "verify_nbf": False,
     "verify_iat": False,
 }
@@ -38,9 +38,9 @@ _CHECKS: Options = {
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a genuine token says; `issued` and `expires` are Unix seconds, `key` is its kid.
+    """The claims of a valid token; `issued` and `expires` are Unix seconds, `key` is its kid.
 
-    `session` is the sign-in that it belongs to (`sid`); "" in tokens of versions without one.
+    `session` is the token family (`sid`); "" in tokens of older versions.
     """
 
     user: str
@@ -53,14 +53,14 @@ class Claims:
     session: str = ""
 
 
-def issue(signer: Signer, user: User, now: float, life_s: float, session: str = "") -> str:
-    """A token for `user` that lives for `life_s` seconds, and no longer than its `session`."""
+def issue(signer: Signer, user: User, now: float, ttl_s: float, session: str = "") -> str:
+    """A token for `user` that is valid for `ttl_s` seconds, at most until `session` ends."""
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "iat": now,
         "nbf": now,
-        "exp": now + life_s,
+        "exp": now + ttl_s,
         "jti": uuid.uuid4().hex,
         "sub": user.id,
         "tenant": user.tenant,
@@ -71,16 +71,16 @@ def issue(signer: Signer, user: User, now: float, life_s: float, session: str = 
 
 
 def verify(token: str, public_key: Callable[[str], Ed25519PublicKey | None], now: float) -> Claims:
-    """The claims of a genuine token that is valid `now`; raises Unauthenticated."""
+    """The claims of a token that is valid at `now`. Raises Unauthenticated."""
     try:
         if len(token) > MAX_LENGTH:
             raise ValueError("too long")
         for part in token.split("."):
-            decode(part)  # in one spelling alone
+            decode(part)  # accept canonical base64url only
         header = jwt.get_unverified_header(token)
         key = public_key(header["kid"]) if isinstance(header.get("kid"), str) else None
         if key is None or header.get("typ") != TYPE or "crit" in header:
-            raise ValueError("a header that is not ours")
+            raise ValueError("unexpected header")
         payload = jwt.decode(token, key, [ALGORITHM], _CHECKS, audience=AUDIENCE, issuer=ISSUER)
         return _claims(payload, header["kid"], now)
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -88,12 +88,12 @@ def verify(token: str, public_key: Callable[[str], Ed25519PublicKey | None], now
 
 
 def _claims(payload: Mapping[str, Any], kid: str, now: float) -> Claims:
-    """Raises ValueError or TypeError for a claim of the wrong type or out of its time."""
-    issued, starts, expires = (_instant(payload[name]) for name in ("iat", "nbf", "exp"))
+    """Validates claims. Raises ValueError or TypeError."""
+    issued, starts, expires = (_parse_timestamp(payload[name]) for name in ("iat", "nbf", "exp"))
     if max(issued, starts) > now + LEEWAY_S or expires <= now - LEEWAY_S:
-        raise ValueError("not now")
-    if expires - issued > LONGEST_LIFE_S + LEEWAY_S:
-        raise ValueError("lives too long")
+        raise ValueError("not valid now")
+    if expires - issued > MAX_TTL_S + LEEWAY_S:
+        raise ValueError("lifetime too long")
     texts = [payload[name] for name in ("sub", "tenant", "jti")] + [payload.get("sid", "")]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("not text")
@@ -101,14 +101,14 @@ def _claims(payload: Mapping[str, Any], kid: str, now: float) -> Claims:
     return Claims(user, tenant, Role(payload["role"]), issued, expires, id, kid, session)
 
 
-def _instant(value: Any) -> float:
+def _parse_timestamp(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise TypeError("not a number")
     return float(value)
 
 
 def jwk(kid: str, public: bytes) -> dict[str, str]:
-    """The public half as a JSON Web Key (RFC 7517); `public` is raw."""
+    """The public key as a JSON Web Key (RFC 7517); `public` is raw."""
     return {
         "kty": "OKP",
         "crv": "Ed25519",

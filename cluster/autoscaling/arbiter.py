@@ -1,7 +1,7 @@
-"""Who gives way when deployments want more than there is. Pure.
+"""Arbitrates between deployments that demand more than the available resources. Pure.
 
-Flows in: what each deployment claims, what its replicas use, and what there is of each resource.
-Flows out: replicas for each. Knows nothing of why they are wanted.
+In: each deployment's demand, its resources per replica, and the available resources. Out: replicas
+for each deployment.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,47 +14,51 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDemand:
-    """`wanted` replicas, never less than `least`; each uses `uses` of the shared resources."""
+    """Demand for `wanted` replicas, at least `minimum`; each needs `uses` of shared resources."""
 
     deployment: str
     wanted: int
-    least: int
+    minimum: int
     priority: int = 50
     cost_per_hour: float = 1.0
     uses: Resources = field(default_factory=dict)
 
 
-def arbitrate(claims: Sequence[ReplicaDemand], available: Resources) -> dict[str, int]:
-    """Deployment -> replicas; all of what is wanted, where it fits.
+def arbitrate(demands: Sequence[ReplicaDemand], available: Resources) -> dict[str, int]:
+    """Deployment -> replicas; the full demand if it fits.
 
-    Else one replica after another is given up, of a deployment that uses what is short: the least
-    important first, of equals the dearest, then the one furthest above its least. Minima are
-    kept even where they do not fit.
+    Otherwise replicas are taken one at a time from a deployment that uses an overcommitted
+    resource: of the lowest priority, then the highest cost, then the most above its minimum. Minima
+    are granted even if they do not fit.
     """
-    granted = {claim.deployment: max(claim.wanted, claim.least) for claim in claims}
-    while short := _short(claims, granted, available):
-        givers = [c for c in claims if granted[c.deployment] > c.least and _uses(c, short)]
-        if not givers:
+    granted = {demand.deployment: max(demand.wanted, demand.minimum) for demand in demands}
+    while short := _overcommitted(demands, granted, available):
+        candidates = [
+            candidate
+            for candidate in demands
+            if granted[candidate.deployment] > candidate.minimum and _uses(candidate, short)
+        ]
+        if not candidates:
             break
-        giver = min(givers, key=lambda claim: _standing(claim, granted))
-        granted[giver.deployment] -= 1
+        victim = min(candidates, key=lambda demand: _priority_key(demand, granted))
+        granted[victim.deployment] -= 1
     return granted
 
 
-def _standing(claim: ReplicaDemand, granted: Mapping[str, int]) -> tuple[float, float, int]:
-    return claim.priority, -claim.cost_per_hour, claim.least - granted[claim.deployment]
+def _priority_key(demand: ReplicaDemand, granted: Mapping[str, int]) -> tuple[float, float, int]:
+    return demand.priority, -demand.cost_per_hour, demand.minimum - granted[demand.deployment]
 
 
-def _short(
-    claims: Sequence[ReplicaDemand], granted: Mapping[str, int], available: Resources
+def _overcommitted(
+    demands: Sequence[ReplicaDemand], granted: Mapping[str, int], available: Resources
 ) -> frozenset[str]:
-    """The resources of which more is granted than there is."""
+    """The resources of which more is granted than available."""
     used = {
-        name: sum(claim.uses.get(name, 0.0) * granted[claim.deployment] for claim in claims)
+        name: sum(demand.uses.get(name, 0.0) * granted[demand.deployment] for demand in demands)
         for name in available
     }
     return frozenset(name for name, amount in used.items() if amount > available[name] + _TOLERANCE)
 
 
-def _uses(claim: ReplicaDemand, short: frozenset[str]) -> bool:
-    return any(claim.uses.get(name, 0.0) > 0 for name in short)
+def _uses(demand: ReplicaDemand, short: frozenset[str]) -> bool:
+    return any(demand.uses.get(name, 0.0) > 0 for name in short)

@@ -1,7 +1,7 @@
-"""A Scaler on a thread of its own, for a loop that must not wait: Serve's controller.
+"""Runs a Scaler in a thread, for a loop that must not block: Serve's controller.
 
-Flows in: readings. Flows out: the newest decision, once. The loop only posts and looks; policies
-that block hold up nothing but their own deployment, whose target stays.
+In: metrics snapshots. Out: the latest decision, once. The loop only submits and polls; a blocking
+policy affects only its own deployment, whose target stays.
 """
 
 import threading
@@ -15,17 +15,16 @@ from cluster.autoscaling.metrics import MetricsSnapshot
 from cluster.autoscaling.scaler import Scaler
 from cluster.runtime.clock import Clock
 
-EVERY_S = 1.0
+INTERVAL_S = 1.0
 BUDGET_S = 2.0
 Inbox = SimpleQueue[MetricsSnapshot | None]
 
 
 class BackgroundScaler:
-    """Takes a reading every `every_s` seconds, while none is being decided on.
+    """Accepts a snapshot every `every_s` seconds, while no decision is pending.
 
-    One that takes longer than `budget_s` is reported as failed, once; should it ever end, its
-    decision is dropped with the rest that no longer fits, and the next reading is taken. The
-    thread ends with this object.
+    A decision that takes longer than `budget_s` is reported as failed, once; its late result is
+    dropped, and the next snapshot is accepted. The thread ends with this object.
     """
 
     def __init__(
@@ -33,47 +32,51 @@ class BackgroundScaler:
         scaler: Scaler,
         bounds: Callable[[str], Bounds],
         clock: Clock,
-        every_s: float = EVERY_S,
+        every_s: float = INTERVAL_S,
         budget_s: float = BUDGET_S,
     ) -> None:
-        self._desk = _Desk(scaler, bounds)
+        self._worker = _Worker(scaler, bounds)
         self._clock = clock
         self._every_s, self._budget_s = every_s, budget_s
-        self._posted: MetricsSnapshot | None = None
-        self._posted_at = -float("inf")
-        self._late = False
+        self._submitted: MetricsSnapshot | None = None
+        self._submitted_at = -float("inf")
+        self._timed_out = False
         self._inbox: Inbox | None = None
 
     def due(self) -> bool:
-        """Whether a reading would be taken now."""
-        waited_s = self._clock.monotonic() - self._posted_at
-        return self._posted is None and waited_s >= self._every_s
+        """Whether a snapshot would be accepted now."""
+        waited_s = self._clock.monotonic() - self._submitted_at
+        return self._submitted is None and waited_s >= self._every_s
 
-    def submit(self, reading: MetricsSnapshot) -> None:
-        """Have it decided; raises RuntimeError if no thread can be started."""
+    def submit(self, metrics: MetricsSnapshot) -> None:
+        """Submits a snapshot for a decision. Raises RuntimeError if no thread can be started."""
         if self._inbox is None:
-            self._inbox = _start(self._desk)
+            self._inbox = _start(self._worker)
             weakref.finalize(self, self._inbox.put, None)
-        self._posted, self._posted_at, self._late = reading, self._clock.monotonic(), False
-        self._inbox.put(reading)
+        self._submitted, self._submitted_at, self._timed_out = (
+            metrics,
+            self._clock.monotonic(),
+            False,
+        )
+        self._inbox.put(metrics)
 
     def newest(self, target: int) -> Decision | None:
-        """What was decided since the last call, for a fleet that still has `target`."""
-        if self._posted is None:
+        """The decision since the last call, if the deployment still has `target`; else None."""
+        if self._submitted is None:
             return None
-        decided = self._desk.take()
-        if decided is not None:
-            self._posted, was_late = None, self._late
-            return decided if decided.before == target and not was_late else None
-        if self._late or self._clock.monotonic() - self._posted_at < self._budget_s:
+        decision = self._worker.take()
+        if decision is not None:
+            self._submitted, was_timed_out = None, self._timed_out
+            return decision if decision.before == target and not was_timed_out else None
+        if self._timed_out or self._clock.monotonic() - self._submitted_at < self._budget_s:
             return None
-        self._late = True
-        why = f"the policies have not answered within {self._budget_s:g} s"
-        return keep_on_failure(self._desk.deployment, self._posted, why)
+        self._timed_out = True
+        reason = f"the policies have not answered within {self._budget_s:g} s"
+        return keep_on_failure(self._worker.deployment, self._submitted, reason)
 
 
-class _Desk:
-    """What the thread works on: it must not keep its Supervisor alive."""
+class _Worker:
+    """The thread's state; it must not reference its BackgroundScaler."""
 
     def __init__(self, scaler: Scaler, bounds: Callable[[str], Bounds]) -> None:
         self.deployment = scaler.deployment
@@ -81,23 +84,23 @@ class _Desk:
         self._done: SimpleQueue[Decision] = SimpleQueue()
 
     def work(self, inbox: Inbox) -> None:
-        while (reading := inbox.get()) is not None:
-            self._done.put(self._decide(reading))
+        while (metrics := inbox.get()) is not None:
+            self._done.put(self._decide(metrics))
 
     def take(self) -> Decision | None:
         return None if self._done.empty() else self._done.get()
 
-    def _decide(self, reading: MetricsSnapshot) -> Decision:
+    def _decide(self, metrics: MetricsSnapshot) -> Decision:
         try:
-            return self._scaler.decide(reading, self._bounds(self.deployment))
-        except Exception as error:  # noqa: BLE001 - the target stays, and the thread lives
+            return self._scaler.decide(metrics, self._bounds(self.deployment))
+        except Exception as error:  # noqa: BLE001 - the target stays, the thread continues
             return keep_on_failure(
-                self.deployment, reading, f"{type(error).__name__} while deciding"
+                self.deployment, metrics, f"{type(error).__name__} while deciding"
             )
 
 
-def _start(desk: _Desk) -> Inbox:
+def _start(worker: _Worker) -> Inbox:
     inbox: Inbox = SimpleQueue()
-    name = f"scaling-{desk.deployment}"
-    threading.Thread(target=desk.work, args=(inbox,), name=name, daemon=True).start()
+    name = f"scaling-{worker.deployment}"
+    threading.Thread(target=worker.work, args=(inbox,), name=name, daemon=True).start()
     return inbox

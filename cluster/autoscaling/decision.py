@@ -1,8 +1,4 @@
-"""What autoscaling decides and is told, as it crosses processes and is kept.
-
-Flows in: figures of one deployment, and what an operator has laid down by hand. Flows out: a
-decision with its reason. Plain values: the policies make them, the notebook writes them down.
-"""
+"""Values of autoscaling that are sent between processes and stored: bounds and decisions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +9,7 @@ from typing import Protocol
 class Bounds:
     """An operator's floor and ceiling in replicas; None leaves the configured one.
 
-    `until` is Unix seconds after which they no longer hold (None: until they are taken back).
+    They apply until `until` (Unix seconds; None: until they are cleared).
     """
 
     floor: int | None = None
@@ -26,11 +22,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One change of a deployment's target, or why one that was wanted did not come.
+    """A change of a deployment's target, or why a wanted change was not made.
 
-    `at` is Unix seconds; `ready` replicas answered then. `bound` names what decided: a policy
+    `at` is Unix seconds, `ready` the ready replicas. `bound` names the deciding factor: a policy
     (`queue`, `forecast`, ...), `cooldown`, `step`, `floor`, `ceiling`, `arbiter` or `failure`.
-    `signals` are the figures that it was decided from.
+    `signals` are the metrics of the decision.
     """
 
     deployment: str
@@ -44,7 +40,7 @@ class Decision:
 
 
 class DecisionStore(Protocol):
-    """Where decisions go and bounds come from. Neither call waits, raises or loses the loop."""
+    """Stores decisions and provides bounds. Calls neither block nor raise."""
 
     def record(self, decision: Decision) -> None: ...
 

@@ -1,7 +1,7 @@
-"""How many replicas one figure calls for: a pure function for each policy that a spec may name.
+"""Scaling policies: pure functions from metrics to a replica count.
 
-Flows in: a Reading and the spec. Flows out: replicas, as a fraction; NaN where the figure is not
-known. When and by how much the fleet follows is the Governor's business.
+In: a MetricsSnapshot and the spec. Out: replicas as a fraction; NaN if the metric is unknown.
+ScalingBehavior decides when and how far the deployment follows.
 """
 
 import math
@@ -13,52 +13,52 @@ from cluster.autoscaling.spec import ScalingSpec, Window
 
 Policy = Callable[[MetricsSnapshot, ScalingSpec], float]
 
-_WIDEST = 2.0  # one reading of a latency says little of how far to go
+_MAX_LATENCY_RATIO = 2.0  # limits the reaction to one latency sample
 
 
-def by_queue(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
-    """Every open request, served or waiting, has its place."""
-    return reading.requests / spec.target_requests
+def replicas_by_queue(metrics: MetricsSnapshot, spec: ScalingSpec) -> float:
+    """Open requests, running or queued, per target requests."""
+    return metrics.requests / spec.target_requests
 
 
-def by_tokens(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
-    """The tokens of open requests, read and written so far, fit what replicas hold."""
-    each = reading.tokens_each if spec.target_tokens is None else spec.target_tokens
-    return 0.0 if reading.tokens == 0 else reading.tokens / each
+def replicas_by_tokens(metrics: MetricsSnapshot, spec: ScalingSpec) -> float:
+    """Tokens of open requests, input and output so far, per replica's capacity."""
+    each = metrics.tokens_each if spec.target_tokens is None else spec.target_tokens
+    return 0.0 if metrics.tokens == 0 else metrics.tokens / each
 
 
-def by_cpu(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
-    """As Kubernetes' horizontal pod autoscaler does: ready times what is over what should be."""
-    return reading.ready * reading.cpu / spec.target_cpu
+def replicas_by_cpu(metrics: MetricsSnapshot, spec: ScalingSpec) -> float:
+    """Ready replicas x current / target share, as in Kubernetes' horizontal pod autoscaler."""
+    return metrics.ready * metrics.cpu / spec.target_cpu
 
 
-def by_memory(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
-    return reading.ready * reading.memory / spec.target_memory
+def replicas_by_memory(metrics: MetricsSnapshot, spec: ScalingSpec) -> float:
+    return metrics.ready * metrics.memory / spec.target_memory
 
 
-def by_latency(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
-    """Ready times how far the latency is off, at most twice."""
-    if math.isnan(reading.latency_s):
+def replicas_by_latency(metrics: MetricsSnapshot, spec: ScalingSpec) -> float:
+    """Ready replicas x latency / target latency, at most twice."""
+    if math.isnan(metrics.latency_s):
         return math.nan
-    return reading.ready * min(_WIDEST, reading.latency_s / spec.target_latency_s)
+    return metrics.ready * min(_MAX_LATENCY_RATIO, metrics.latency_s / spec.target_latency_s)
 
 
-def by_schedule(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
-    """The most of the windows that are open now, or will be when a replica asked for now is up."""
-    ahead_s = start_from_zero(reading, spec)
-    moments = (reading.at, reading.at + ahead_s)
-    asked = [w.replicas for w in spec.schedule if any(is_in_window(w, at) for at in moments)]
-    return float(max(asked, default=0))
+def replicas_by_schedule(metrics: MetricsSnapshot, spec: ScalingSpec) -> float:
+    """The maximum of the windows that are active now or one cold start ahead."""
+    ahead_s = cold_start_of(metrics, spec)
+    moments = (metrics.at, metrics.at + ahead_s)
+    counts = [w.replicas for w in spec.schedule if any(is_in_window(w, at) for at in moments)]
+    return float(max(counts, default=0))
 
 
 def is_in_window(window: Window, at: float) -> bool:
-    """Whether the window holds at `at` (Unix seconds, read as UTC).
+    """Whether the window is active at `at` (Unix seconds, in UTC).
 
-    Where the end is not after the start it runs past midnight; `days` are those it starts on.
+    If the end is not after the start, it spans midnight; `days` are the days of its start.
     """
     moment = datetime.fromtimestamp(at, UTC)
     minute = moment.hour * 60 + moment.minute
-    start, end = _minute(window.start), _minute(window.end)
+    start, end = _minute_of_day(window.start), _minute_of_day(window.end)
     if start < end:
         return moment.weekday() in window.days and start <= minute < end
     yesterday = (moment - timedelta(days=1)).weekday()
@@ -66,24 +66,24 @@ def is_in_window(window: Window, at: float) -> bool:
     return tonight or (yesterday in window.days and minute < end)
 
 
-def start_from_zero(reading: MetricsSnapshot, spec: ScalingSpec) -> float:
-    """Seconds from asking for a replica to its first answer: laid down, measured, or a guess."""
+def cold_start_of(metrics: MetricsSnapshot, spec: ScalingSpec) -> float:
+    """Cold start of a replica in seconds: configured, measured, or the default."""
     if spec.cold_start_s is not None:
         return spec.cold_start_s
-    return reading.cold_start_s if reading.cold_start_s > 0 else _FIRST_GUESS_S
+    return metrics.cold_start_s if metrics.cold_start_s > 0 else _DEFAULT_COLD_START_S
 
 
-def _minute(clock: str) -> int:
+def _minute_of_day(clock: str) -> int:
     return int(clock[:2]) * 60 + int(clock[3:])
 
 
-_FIRST_GUESS_S = 30.0
+_DEFAULT_COLD_START_S = 30.0
 
 POLICIES: dict[str, Policy] = {
-    "queue": by_queue,
-    "tokens": by_tokens,
-    "latency": by_latency,
-    "cpu": by_cpu,
-    "memory": by_memory,
-    "schedule": by_schedule,
+    "queue": replicas_by_queue,
+    "tokens": replicas_by_tokens,
+    "latency": replicas_by_latency,
+    "cpu": replicas_by_cpu,
+    "memory": replicas_by_memory,
+    "schedule": replicas_by_schedule,
 }

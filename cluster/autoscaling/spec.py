@@ -1,5 +1,6 @@
-"""What an operator may say about how a deployment scales: `scaling` in serve_config.yaml."""
+"""Scaling options of a deployment: `scaling` in serve_config.yaml, and their description."""
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -59,7 +60,7 @@ class ScalingSpec(BaseModel):
     priority: Annotated[int, Field(ge=0, le=100)] = 50
 
     @model_validator(mode="after")
-    def _bounds_fit(self) -> Self:
+    def _check_bounds(self) -> Self:
         if self.max_replicas < max(1, self.min_replicas):
             raise ValueError(
                 f"scaling.max_replicas: {self.max_replicas} is less than min_replicas, "
@@ -68,3 +69,48 @@ class ScalingSpec(BaseModel):
         if "schedule" in self.policies and not self.schedule:
             raise ValueError("scaling.schedule: the policy 'schedule' needs at least one window")
         return self
+
+
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def describe(spec: ScalingSpec) -> str:
+    """Such as: 1 to 4 replicas, the maximum of: queue (8 open requests each); up at most 4x at
+    once, down by 1 after 60 s."""
+    policies = ", ".join(f"{name} ({_POLICY_TEXTS[name](spec)})" for name in spec.policies)
+    return (
+        f"{spec.min_replicas} to {spec.max_replicas} replicas, the maximum of: "
+        f"{policies}; up at most {spec.step_up:g}x at once, down by {spec.step_down} after "
+        f"{spec.cooldown_s:g} s"
+    )
+
+
+def _tokens(spec: ScalingSpec) -> str:
+    return "its capacity" if spec.target_tokens is None else f"{spec.target_tokens:g} in flight"
+
+
+def _latency(spec: ScalingSpec) -> str:
+    measure = "first token" if spec.latency == "ttft" else "full response"
+    return f"p{spec.latency_quantile * 100:g} of the {measure} under {spec.target_latency_s:g} s"
+
+
+def _forecast(spec: ScalingSpec) -> str:
+    start = "" if spec.cold_start_s is None else f", {spec.cold_start_s:g} s ahead"
+    return f"p{spec.forecast_quantile * 100:g} of a season of {spec.season_s:g} s{start}"
+
+
+def _window(window: Window) -> str:
+    every_day = len(set(window.days)) == len(_WEEKDAYS)
+    days = "" if every_day else " " + "+".join(_WEEKDAYS[day] for day in sorted(set(window.days)))
+    return f"{window.replicas} from {window.start} to {window.end} UTC{days}"
+
+
+_POLICY_TEXTS: Mapping[PolicyName, Callable[[ScalingSpec], str]] = {
+    "queue": lambda spec: f"{spec.target_requests:g} open requests each",
+    "tokens": _tokens,
+    "latency": _latency,
+    "cpu": lambda spec: f"{spec.target_cpu:.0%} each",
+    "memory": lambda spec: f"{spec.target_memory:.0%} each",
+    "schedule": lambda spec: ", ".join(map(_window, spec.schedule)),
+    "forecast": _forecast,
+}

@@ -1,7 +1,7 @@
-"""Ways to spread requests over replicas. Pure: no clock, no I/O, no lock.
+"""Load balancing policies. Pure: no clock, no I/O, no lock.
 
-Flows in: the replicas that may be chosen, at least one, and what is asked. Flows out: all of them,
-the first choice first and the fallbacks after it. Equal ones take turns.
+In: the candidate replicas, at least one, and the request. Out: all of them in order of preference.
+Equal ones take turns.
 """
 
 import math
@@ -10,135 +10,140 @@ from typing import Protocol
 
 from cluster.balancing.replica_state import ReplicaState
 from cluster.balancing.request_info import RoutingRequest
-from cluster.balancing.spec import ChooserName, RoutingSpec
+from cluster.balancing.spec import PolicyName, RoutingSpec
 
 _MASK = (1 << 64) - 1
 
 
 class BalancingPolicy(Protocol):
-    """Keeps whose turn it is, nothing else. `now` is on the clock that the seats were told."""
+    """Orders replicas by preference. `now` is of the clock that the states use."""
 
     def order(
-        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+        self, states: Sequence[ReplicaState], request: RoutingRequest, now: float
     ) -> list[ReplicaState]: ...
 
 
-class _Turns:
-    """Who is first among equals moves on by one at each choice."""
+class _Rotation:
+    """Rotates the order of equal replicas with each choice."""
 
     def __init__(self, local: bool) -> None:
-        """`local`: replicas of the caller's node are first among equals."""
+        """`local`: among equals, replicas of the caller's node come first."""
         self._local = local
         self._turn = -1
 
-    def _rotated(self, seats: Sequence[ReplicaState]) -> list[ReplicaState]:
+    def _rotate(self, states: Sequence[ReplicaState]) -> list[ReplicaState]:
         self._turn += 1
-        start = self._turn % len(seats)
-        return [*seats[start:], *seats[:start]]
+        start = self._turn % len(states)
+        return [*states[start:], *states[:start]]
 
 
-class RoundRobin(_Turns):
-    """One after the other; those of the caller's node while they are not busier than the rest."""
+class RoundRobin(_Rotation):
+    """Round robin; prefers the caller's node while its replicas are not busier than the rest."""
 
     def order(
-        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+        self, states: Sequence[ReplicaState], request: RoutingRequest, now: float
     ) -> list[ReplicaState]:
-        found = self._rotated(seats)
+        ordered = self._rotate(states)
         if self._local:
-            least = min((seat.load for seat in seats if not seat.local), default=None)
+            least = min((state.load for state in states if not state.local), default=None)
             if least is not None:
-                found.sort(key=lambda seat: not (seat.local and seat.load <= least))
-        return found
+                ordered.sort(key=lambda state: not (state.local and state.load <= least))
+        return ordered
 
 
-class LeastRequests(_Turns):
+class LeastRequests(_Rotation):
     def order(
-        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+        self, states: Sequence[ReplicaState], request: RoutingRequest, now: float
     ) -> list[ReplicaState]:
-        found = self._rotated(seats)
+        ordered = self._rotate(states)
         if self._local:
-            found.sort(key=lambda seat: (seat.load, not seat.local))
+            ordered.sort(key=lambda state: (state.load, not state.local))
         else:
-            found.sort(key=lambda seat: seat.load)
-        return found
+            ordered.sort(key=lambda state: state.load)
+        return ordered
 
 
-class LeastTokens(_Turns):
+class LeastTokens(_Rotation):
     def order(
-        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+        self, states: Sequence[ReplicaState], request: RoutingRequest, now: float
     ) -> list[ReplicaState]:
-        found = self._rotated(seats)
-        found.sort(key=lambda seat: (seat.tokens, seat.load, self._local and not seat.local))
-        return found
+        ordered = self._rotate(states)
+        ordered.sort(key=lambda state: (state.tokens, state.load, self._local and not state.local))
+        return ordered
 
 
-class LeastTime(_Turns):
-    """Response time x requests that it would have, as in Finagle's and Linkerd's PeakEwma.
+class LeastTime(_Rotation):
+    """Response time x outstanding requests, as in Finagle's and Linkerd's PeakEwma.
 
-    A replica whose time is not known yet counts as the fastest one known.
+    A replica with an unknown time counts as the fastest known one.
     """
 
     def order(
-        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+        self, states: Sequence[ReplicaState], request: RoutingRequest, now: float
     ) -> list[ReplicaState]:
-        times = {seat.replica: seat.peak_s(now) for seat in seats}
+        times = {state.replica: state.peak_s(now) for state in states}
         fastest = min((time for time in times.values() if time is not None), default=1.0)
 
-        def cost(seat: ReplicaState) -> tuple[float, int, bool]:
-            time = times[seat.replica]
-            busy = seat.load + 1
-            return (fastest if time is None else time) * busy, busy, self._local and not seat.local
+        def cost(state: ReplicaState) -> tuple[float, int, bool]:
+            time = times[state.replica]
+            busy = state.load + 1
+            return (fastest if time is None else time) * busy, busy, self._local and not state.local
 
-        found = self._rotated(seats)
-        found.sort(key=cost)
-        return found
+        ordered = self._rotate(states)
+        ordered.sort(key=cost)
+        return ordered
 
 
 class Weighted:
-    """Smooth weighted round robin, as nginx does it: no burst at the heaviest.
+    """Smooth weighted round robin, as in nginx: no burst at the replica with the largest weight.
 
-    A replica's share is its weight x the speed that it reports, against the mean of those known.
-    All of weight 0 count the same. Node and load do not matter: weights say it all.
+    A replica's share is its weight x its reported speed relative to the mean of the known ones.
+    If all weights are 0, they are equal. Node and load are ignored.
     """
 
     def __init__(self) -> None:
         self._credit: dict[str, float] = {}
 
     def order(
-        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+        self, states: Sequence[ReplicaState], request: RoutingRequest, now: float
     ) -> list[ReplicaState]:
-        weights = _shares(seats)
+        weights = _share_weights(states)
         credit = {
-            seat.replica: self._credit.get(seat.replica, 0.0) + weights[seat.replica]
-            for seat in seats
+            state.replica: self._credit.get(state.replica, 0.0) + weights[state.replica]
+            for state in states
         }
-        found = sorted(seats, key=lambda seat: (weights[seat.replica] == 0, -credit[seat.replica]))
-        credit[found[0].replica] -= sum(weights.values())
+        ordered = sorted(
+            states, key=lambda state: (weights[state.replica] == 0, -credit[state.replica])
+        )
+        credit[ordered[0].replica] -= sum(weights.values())
         self._credit = credit
-        return found
+        return ordered
 
 
 class Prefix:
-    """Equal beginnings to one replica, so that its cache of them is warm.
+    """Prefix affinity: requests with equal prefixes go to one replica with a warm prefix cache.
 
-    Rendezvous hashing (Thaler and Ravishankar, 1998) says who has a beginning; with bounded loads
-    (Mirrokni, Thorup and Zadimoghaddam, 2016) the next one takes it while the first has
-    `bound` times the mean load, this request included. Requests without a beginning go where
-    there is least to do.
+    Rendezvous hashing (Thaler and Ravishankar, 1998) selects the replica of a prefix. Bounded
+    loads (Mirrokni, Thorup and Zadimoghaddam, 2016): the next replica is used while the first has
+    `bound` times the mean load, this request included. Requests without a key use `fallback`.
     """
 
-    def __init__(self, bound: float, otherwise: BalancingPolicy) -> None:
+    def __init__(self, bound: float, fallback: BalancingPolicy) -> None:
         self._bound = bound
-        self._otherwise = otherwise
+        self._fallback = fallback
 
     def order(
-        self, seats: Sequence[ReplicaState], ask: RoutingRequest, now: float
+        self, states: Sequence[ReplicaState], request: RoutingRequest, now: float
     ) -> list[ReplicaState]:
-        if not ask.key:
-            return self._otherwise.order(seats, ask, now)
-        most = math.ceil(self._bound * (sum(seat.load for seat in seats) + 1) / len(seats))
-        key = ask.key
-        return sorted(seats, key=lambda seat: (seat.load >= most, -mix64(key ^ seat.hash)))
+        if not request.key:
+            return self._fallback.order(states, request, now)
+        load_limit = math.ceil(
+            self._bound * (sum(state.load for state in states) + 1) / len(states)
+        )
+        key = request.key
+        return sorted(
+            states, key=lambda state: (state.load >= load_limit, -mix64(key ^ state.hash))
+        )
 
 
 def mix64(value: int) -> int:
@@ -148,14 +153,14 @@ def mix64(value: int) -> int:
     return value ^ (value >> 33)
 
 
-def _shares(seats: Sequence[ReplicaState]) -> dict[str, float]:
-    speeds = [seat.speed for seat in seats if seat.speed is not None]
+def _share_weights(states: Sequence[ReplicaState]) -> dict[str, float]:
+    speeds = [state.speed for state in states if state.speed is not None]
     mean = sum(speeds) / len(speeds) if speeds else 1.0
-    found = {seat.replica: seat.weight * (seat.speed or mean) / mean for seat in seats}
-    return found if any(found.values()) else dict.fromkeys(found, 1.0)
+    weights = {state.replica: state.weight * (state.speed or mean) / mean for state in states}
+    return weights if any(weights.values()) else dict.fromkeys(weights, 1.0)
 
 
-_CHOOSERS: dict[ChooserName, Callable[[RoutingSpec], BalancingPolicy]] = {
+_POLICIES: dict[PolicyName, Callable[[RoutingSpec], BalancingPolicy]] = {
     "round-robin": lambda spec: RoundRobin(spec.local),
     "weighted": lambda spec: Weighted(),
     "least-requests": lambda spec: LeastRequests(spec.local),
@@ -165,5 +170,5 @@ _CHOOSERS: dict[ChooserName, Callable[[RoutingSpec], BalancingPolicy]] = {
 }
 
 
-def chooser_of(spec: RoutingSpec) -> BalancingPolicy:
-    return _CHOOSERS[spec.policy](spec)
+def create_policy(spec: RoutingSpec) -> BalancingPolicy:
+    return _POLICIES[spec.policy](spec)

@@ -1,35 +1,72 @@
-"""What this process knows of one deployment's replicas: the seam between routers and callers.
+"""The state of one deployment's replicas in this process, shared by routers and callers.
 
-A router (in the handle) tells who is there, where it sends a request and when that ended; the
-caller tells how it went; choosers and the ejection read both. One `ReplicaSet` a deployment and
+A router (in the handle) reports the running replicas, dispatches and their ends; the caller reports
+outcomes; balancing policy and ejection use both. There is one `ReplicaSet` per deployment and
 process: `replica_set(name)`. Knows neither Serve nor HTTP.
 """
 
+import asyncio
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
 
-from cluster.balancing.balancers import chooser_of
+from cluster.balancing.balancers import create_policy
 from cluster.balancing.ejection import OutlierEjection
 from cluster.balancing.in_flight import InFlightCalls
 from cluster.balancing.replica_state import Dispatch, ReplicaInfo, ReplicaState
-from cluster.balancing.replica_waiter import ReplicaWaiter
 from cluster.balancing.request_info import RoutingRequest
 from cluster.balancing.spec import RoutingSpec
 from cluster.runtime.clock import Clock, SystemClock
 
-Outcome = Literal["ok", "failed", "silent", "gone"]  # silent: no sign of life; gone: nobody waits
 
-_JUDGED_EVERY_S = 0.1
+class ReplicaWaiter:
+    """Wakes waiters when there is a replica. `known`: replicas were reported once."""
+
+    def __init__(self) -> None:
+        self.known = False
+        self._has_replica = False
+        self._lock = Lock()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+
+    def notify(self, *, has_replica: bool) -> None:
+        with self._lock:
+            self.known, self._has_replica = True, has_replica
+            woken = list(self._waiting) if has_replica else []
+        for loop, event in woken:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Returns whether there is a replica within the timeout; True at once before a report."""
+        event = asyncio.Event()
+        entry = (asyncio.get_running_loop(), event)
+        with self._lock:
+            if not self.known or self._has_replica:
+                return True
+            self._waiting.add(entry)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await event.wait()
+        except TimeoutError:
+            return False
+        finally:
+            with self._lock:
+                self._waiting.discard(entry)
+        return True
+
+
+Outcome = Literal["ok", "failed", "silent", "gone"]  # silent: no sign of life; gone: cancelled
+
+_EVALUATION_INTERVAL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaStatus:
-    """One replica as this process sees it. Times in seconds; None: not known yet.
+    """Status of one replica in this process. Times are in seconds; None: not known yet.
 
-    `requests` and `tokens` are what this process has outstanding there, `elsewhere` the requests
-    that other callers seem to have.
+    `requests` and `tokens` are outstanding from this process, `elsewhere` is the estimated number
+    of requests of other callers.
     """
 
     replica: str
@@ -45,184 +82,181 @@ class ReplicaStatus:
 
 
 class ReplicaSet:
-    """Thread-safe: under the plain profile routers run on a loop of their own.
+    """Thread-safe: with the plain profile routers run on a separate event loop.
 
-    `call` is the id of one attempt (unique in the process), carried by the request that is sent as
-    `call` (or as `request_id`, where it has none).
+    `call` is the id of one attempt (unique in the process), which the request carries as `call`
+    (or as `request_id`).
     """
 
     def __init__(self, spec: RoutingSpec, clock: Clock, *, pings: bool = False) -> None:
-        """`pings`: the router asks `to_ping` and tells `ponged`.
-
-        Of requests the first `prefix_chars` characters matter to the policy.
-        """
+        """`pings`: the router pings the replicas of `to_ping` and reports to `ponged`."""
         self._clock = clock
         self._lock = Lock()
-        self._seats: dict[str, ReplicaState] = {}
-        self._in: list[ReplicaState] = []
-        self._out: list[ReplicaState] = []
-        self._book = InFlightCalls()
-        self._arrivals = ReplicaWaiter()
-        self._judge_at = 0.0
+        self._states: dict[str, ReplicaState] = {}
+        self._available: list[ReplicaState] = []
+        self._ejected: list[ReplicaState] = []
+        self._in_flight = InFlightCalls()
+        self._waiter = ReplicaWaiter()
+        self._next_evaluation = 0.0
         self._pings = pings
-        self._configured(spec)
+        self._apply_spec(spec)
 
     def configure(self, spec: RoutingSpec, *, pings: bool = False) -> None:
-        """Change the policy; what is known of the replicas stays, ejections are lifted."""
+        """Changes the policy; the replicas' state stays, ejections are lifted."""
         with self._lock:
             if (spec, pings) != (self.spec, self._pings):
                 self._pings = pings
-                self._configured(spec)
+                self._apply_spec(spec)
 
-    def _configured(self, spec: RoutingSpec) -> None:
+    def _apply_spec(self, spec: RoutingSpec) -> None:
         self.spec = spec
         self.prefix_chars = spec.prefix_chars if spec.policy == "prefix" else 0
-        self._chooser = chooser_of(spec)
+        self._policy = create_policy(spec)
         self._ejection = OutlierEjection(spec.ejection, pings=self._pings)
-        self._ejection.members(self._seats)
-        self._sort()
+        self._ejection.members(self._states)
+        self._partition()
 
-    # What callers use.
+    # Used by callers.
 
     @property
     def size(self) -> int:
-        """Running replicas that are known; 0 until the first is."""
-        return len(self._seats)
+        """Number of known running replicas."""
+        return len(self._states)
 
     @property
     def is_initialised(self) -> bool:
-        """Whether any router has said yet who is there. Serve makes a handle's router at the
-        handle's first call."""
-        return self._arrivals.known
+        """Whether a router has reported replicas. Serve creates a handle's router at its first
+        call."""
+        return self._waiter.known
 
     async def await_replica(self, timeout_s: float) -> bool:
-        """Whether one is there within that time; True at once while nobody knows.
+        """Waits for a replica; returns whether there is one. True at once before the first report.
 
-        Serve does not see this waiting: what scales from zero needs a call in a handle's queue.
+        Serve does not count these waiters: scaling from zero needs a call in a handle's queue.
         """
-        return bool(self._seats) or await self._arrivals.wait(timeout_s)
+        return bool(self._states) or await self._waiter.wait(timeout_s)
 
     def avoid(self, call: str, replicas: frozenset[str]) -> None:
-        """Send `call` elsewhere if there is an elsewhere."""
+        """Routes `call` to other replicas if there are any."""
         with self._lock:
-            self._book.avoid(call, replicas)
+            self._in_flight.avoid(call, replicas)
 
     def placed(self, call: str) -> str | None:
-        """The replica that `call` was sent to; None before that, and once it is forgotten."""
-        placement = self._book.calls.get(call)
-        return None if placement is None else placement.seat.replica
+        """The replica that `call` was sent to; None if it is not tracked."""
+        dispatch = self._in_flight.calls.get(call)
+        return None if dispatch is None else dispatch.state.replica
 
     def was_rejected(self, call: str) -> bool:
-        """Whether the replica that `call` was sent to last has not taken it, or is done with it."""
-        placement = self._book.calls.get(call)
-        return placement is not None and placement.over
+        """Whether the last replica of `call` has rejected or ended it."""
+        dispatch = self._in_flight.calls.get(call)
+        return dispatch is not None and dispatch.over
 
     def report(self, call: str, outcome: Outcome, seconds: float) -> None:
-        """How `call` ended (or that it has not answered so far); forgets it unless `silent`.
+        """Reports the outcome of `call` (or that it is silent so far); untracks it unless `silent`.
 
-        `failed` is what the replica is to blame for, never a request that is refused rightly.
-        `silent` counts once, and from the spec's `silence_s` on.
+        `failed` is a fault of the replica, not a request that was refused for its content.
+        `silent` counts once, after the spec's `silence_s`.
         """
         now = self._clock.monotonic()
         with self._lock:
-            placement = self._book.calls.get(call)
-            if placement is None:
-                self._book.gone(call)
+            dispatch = self._in_flight.calls.get(call)
+            if dispatch is None:
+                self._in_flight.gone(call)
                 return
             if outcome == "silent":
-                self._silent(placement, seconds, now)
+                self._record_silence(dispatch, seconds, now)
             else:
-                self._learn(placement, outcome, seconds, now)
-                self._book.forget(placement)
-                if self._out:
-                    self._sort()  # it may have been a trial
-            self._judge(now)
+                self._record_outcome(dispatch, outcome, seconds, now)
+                self._in_flight.forget(dispatch)
+                if self._ejected:
+                    self._partition()  # the call may have been a trial
+            self._evaluate(now)
 
-    def standings(self) -> Mapping[str, ReplicaStatus]:
+    def statuses(self) -> Mapping[str, ReplicaStatus]:
         now = self._clock.monotonic()
         with self._lock:
-            self._judge(now)
-            out = self._ejection.out()
-            found = {}
-            for name, seat in self._seats.items():
-                record = out.get(name)
-                found[name] = ReplicaStatus(
+            self._evaluate(now)
+            ejected = self._ejection.out()
+            statuses = {}
+            for name, state in self._states.items():
+                record = ejected.get(name)
+                statuses[name] = ReplicaStatus(
                     replica=name,
-                    node=seat.node,
-                    local=seat.local,
-                    requests=seat.requests,
-                    tokens=seat.tokens,
-                    mean_s=seat.mean_s,
-                    weight=seat.weight,
+                    node=state.node,
+                    local=state.local,
+                    requests=state.requests,
+                    tokens=state.tokens,
+                    mean_s=state.mean_s,
+                    weight=state.weight,
                     ejected_for_s=max(0.0, (record.until or now) - now) if record else 0.0,
                     ejected_because=record.because if record else "",
-                    elsewhere=seat.elsewhere,
+                    elsewhere=state.elsewhere,
                 )
-            return found
+            return statuses
 
-    # What routers use.
+    # Used by routers.
 
     def update(self, members: Iterable[ReplicaInfo]) -> None:
-        """Who is running now. Of one that leaves, the open calls are followed to their end."""
-        found = {member.replica: member for member in members}
+        """Sets the running replicas. Open calls of a removed replica are still tracked."""
+        running = {member.replica: member for member in members}
         now = self._clock.monotonic()
         with self._lock:
-            for name in self._seats.keys() - found.keys():
-                del self._seats[name]
-            for name, member in found.items():
-                seat = self._seats.get(name)
-                if seat is None:
-                    seat = self._seats[name] = ReplicaState(name, member.node, local=member.local)
-                seat.reported(member.stats, now)
-            self._ejection.members(self._seats)
-            self._sort()
-        self._arrivals.tell(there=bool(found))
+            for name in self._states.keys() - running.keys():
+                del self._states[name]
+            for name, member in running.items():
+                state = self._states.get(name)
+                if state is None:
+                    state = self._states[name] = ReplicaState(name, member.node, local=member.local)
+                state.reported(member.stats, now)
+            self._ejection.members(self._states)
+            self._partition()
+        self._waiter.notify(has_replica=bool(running))
 
     def lost(self, replica: str) -> None:
-        """It is dead, whatever is said later."""
+        """Removes a replica whose actor has died."""
         with self._lock:
-            if replica in self._seats:
-                del self._seats[replica]
-                self._ejection.members(self._seats)
-                self._sort()
-        self._arrivals.tell(there=bool(self._seats))
+            if replica in self._states:
+                del self._states[replica]
+                self._ejection.members(self._states)
+                self._partition()
+        self._waiter.notify(has_replica=bool(self._states))
 
-    def place(self, ask: RoutingRequest, reachable: Container[str]) -> Dispatch | None:
-        """Choose a replica among those that the router reaches, and count the request there."""
+    def place(self, request: RoutingRequest, reachable: Container[str]) -> Dispatch | None:
+        """Selects one of the reachable replicas and counts the request there."""
         now = self._clock.monotonic()
         with self._lock:
-            self._judge(now)
-            seat = self._choose(ask, reachable, now)
-            if seat is None:
+            self._evaluate(now)
+            state = self._choose(request, reachable, now)
+            if state is None:
                 return None
-            placement = Dispatch(ask.call, seat, ask.tokens, ask.sequences, now)
-            if ask.call:
-                self._book.open(placement)
-            return placement
+            dispatch = Dispatch(request.call, state, request.tokens, request.sequences, now)
+            if request.call:
+                self._in_flight.open(dispatch)
+            return dispatch
 
-    def alive(self, placement: Dispatch) -> None:
-        """The replica has taken it: a sign of life."""
-        placement.alive = True
-        self._ejection.mark_alive(placement.seat.replica, self._clock.monotonic())
+    def alive(self, dispatch: Dispatch) -> None:
+        """The replica has accepted the request: a sign of life."""
+        dispatch.alive = True
+        self._ejection.mark_alive(dispatch.state.replica, self._clock.monotonic())
 
-    def ended(self, placement: Dispatch) -> None:
-        """Nothing more comes of it. Kept for a moment, for the caller's report."""
+    def ended(self, dispatch: Dispatch) -> None:
+        """The request has ended; it is tracked a while longer for the caller's report."""
         now = self._clock.monotonic()
         with self._lock:
-            self._book.ended(placement, now)
+            self._in_flight.ended(dispatch, now)
 
-    def refused(self, placement: Dispatch) -> None:
-        """The replica did not take it; it is about to be placed elsewhere."""
-        self.ended(placement)
-        name, now = placement.seat.replica, self._clock.monotonic()
+    def refused(self, dispatch: Dispatch) -> None:
+        """The replica has rejected the request; it will be dispatched to another one."""
+        self.ended(dispatch)
+        name, now = dispatch.state.replica, self._clock.monotonic()
         with self._lock:
-            if placement.call:
-                self._book.avoid(placement.call, frozenset({name}))
-            self._ejection.ended(name, placement.call, None, now)
+            if dispatch.call:
+                self._in_flight.avoid(dispatch.call, frozenset({name}))
+            self._ejection.ended(name, dispatch.call, None, now)
 
     def to_ping(self, timeout_s: float) -> list[str]:
-        """Replicas to be asked for a sign of life within that time; tell `ponged`. Cheap."""
-        if not self._out:
+        """Replicas to ping within `timeout_s`; report results to `ponged`. Cheap."""
+        if not self._ejected:
             return []
         with self._lock:
             return self._ejection.to_ping(self._clock.monotonic(), timeout_s)
@@ -231,67 +265,75 @@ class ReplicaSet:
         with self._lock:
             self._ejection.ponged(replica, answered, self._clock.monotonic())
 
-    # All of these hold the lock.
+    # Called with the lock held.
 
     def _choose(
-        self, ask: RoutingRequest, reachable: Container[str], now: float
+        self, request: RoutingRequest, reachable: Container[str], now: float
     ) -> ReplicaState | None:
-        """The first of: a replica that is to show itself, those in use, those to be avoided for
-        this call, those that are out. Before all, the one that the request is meant for."""
-        if ask.replica and ask.replica in reachable and ask.replica in self._seats:
-            return self._seats[ask.replica]
-        avoided = self._book.avoided(ask.call)
-        for seat in self._out:
-            name = seat.replica
-            free = ask.call and name not in avoided and name in reachable
-            if free and self._ejection.probe(name, ask.call, now):
-                return seat
-        for seats in (self._in, self._out):
-            found = [seat for seat in seats if seat.replica in reachable]
-            wanted = [seat for seat in found if seat.replica not in avoided] or found
-            if wanted:
-                return wanted[0] if len(wanted) == 1 else self._chooser.order(wanted, ask, now)[0]
+        """Order of preference: the requested replica, an ejected one that is due for a trial,
+        available ones, avoided ones, ejected ones."""
+        if request.replica and request.replica in reachable and request.replica in self._states:
+            return self._states[request.replica]
+        avoided = self._in_flight.avoided(request.call)
+        for state in self._ejected:
+            name = state.replica
+            may_probe = request.call and name not in avoided and name in reachable
+            if may_probe and self._ejection.probe(name, request.call, now):
+                return state
+        for states in (self._available, self._ejected):
+            candidates = [state for state in states if state.replica in reachable]
+            preferred = [
+                state for state in candidates if state.replica not in avoided
+            ] or candidates
+            if preferred:
+                return (
+                    preferred[0]
+                    if len(preferred) == 1
+                    else self._policy.order(preferred, request, now)[0]
+                )
         return None
 
-    def _judge(self, now: float) -> None:
-        if now < self._judge_at or len(self._seats) < 2:
+    def _evaluate(self, now: float) -> None:
+        if now < self._next_evaluation or len(self._states) < 2:
             return
-        self._judge_at = now + _JUDGED_EVERY_S
+        self._next_evaluation = now + _EVALUATION_INTERVAL_S
         self._ejection.evaluate(
-            {name: seat.open.values() for name, seat in self._seats.items()}, now
+            {name: state.open.values() for name, state in self._states.items()}, now
         )
-        self._sort()
+        self._partition()
 
-    def _sort(self) -> None:
-        out = self._ejection.out()
-        self._in = [seat for name, seat in self._seats.items() if name not in out]
-        self._out = [seat for name, seat in self._seats.items() if name in out]
+    def _partition(self) -> None:
+        ejected = self._ejection.out()
+        self._available = [state for name, state in self._states.items() if name not in ejected]
+        self._ejected = [state for name, state in self._states.items() if name in ejected]
 
-    def _learn(self, placement: Dispatch, outcome: Outcome, seconds: float, now: float) -> None:
-        name, call = placement.seat.replica, placement.call
-        if outcome == "gone" or placement.condemned:
+    def _record_outcome(
+        self, dispatch: Dispatch, outcome: Outcome, seconds: float, now: float
+    ) -> None:
+        name, call = dispatch.state.replica, dispatch.call
+        if outcome == "gone" or dispatch.condemned:
             self._ejection.gave_up(name, call)
         elif outcome == "ok":
-            placement.seat.answered(seconds, now)
+            dispatch.state.answered(seconds, now)
             self._ejection.mark_alive(name, now)
             self._ejection.ended(name, call, seconds, now)
         else:
             self._ejection.ended(name, call, None, now)
 
-    def _silent(self, placement: Dispatch, seconds: float, now: float) -> None:
-        if seconds >= self.spec.ejection.silence_s and not placement.condemned:
-            placement.condemned, self._judge_at = True, 0.0
-            self._ejection.ended(placement.seat.replica, placement.call, None, now)
+    def _record_silence(self, dispatch: Dispatch, seconds: float, now: float) -> None:
+        if seconds >= self.spec.ejection.silence_s and not dispatch.condemned:
+            dispatch.condemned, self._next_evaluation = True, 0.0
+            self._ejection.ended(dispatch.state.replica, dispatch.call, None, now)
 
 
-_fleets: dict[str, ReplicaSet] = {}
-_making = Lock()
+_replica_sets: dict[str, ReplicaSet] = {}
+_creation_lock = Lock()
 
 
 def replica_set(deployment: str) -> ReplicaSet:
-    """The one of that name in this process; there are as many as configured models."""
-    with _making:
-        fleet = _fleets.get(deployment)
-        if fleet is None:
-            fleet = _fleets[deployment] = ReplicaSet(RoutingSpec(), SystemClock())
-        return fleet
+    """The ReplicaSet of a deployment in this process, created on first use."""
+    with _creation_lock:
+        instance = _replica_sets.get(deployment)
+        if instance is None:
+            instance = _replica_sets[deployment] = ReplicaSet(RoutingSpec(), SystemClock())
+        return instance

@@ -1,7 +1,7 @@
-"""One replica as a process of its callers sees it, and one call that was sent to it.
+"""State of one replica in a calling process, and of a call that was dispatched to it.
 
-Flows in: what routers and callers tell the Fleet. Flows out: the figures that choosers compare.
-Knows no policy and takes no lock: the Fleet does.
+In: reports of routers and callers through the ReplicaSet. Out: the metrics that policies compare.
+Knows no policy and takes no lock; the ReplicaSet does.
 """
 
 import math
@@ -12,36 +12,36 @@ from typing import Any
 
 _DECAY_S = 10.0
 _SMOOTHING = 0.1
-_REPORT_S = 1.0  # replicas report once in it; the news may be twice as old
+_REPORT_INTERVAL_S = 1.0  # interval of replicas' reports; a report may be twice as old
 
 
 @dataclass(slots=True)
 class Dispatch:
-    """One attempt at a replica. `alive` once that has given a sign of life for it."""
+    """One attempt at a replica. `alive`: the replica has accepted it."""
 
     call: str
-    seat: "ReplicaState"
+    state: "ReplicaState"
     tokens: int
     sequences: int
     sent_at: float
     alive: bool = False
     over: bool = False
-    condemned: bool = False  # counted as a failure already
+    condemned: bool = False  # already counted as a failure
 
 
 class ReplicaState:
-    """A replica, its outstanding work, how fast it answers and what it says of itself.
+    """A replica's outstanding work, response times and reported metrics.
 
-    `peak_s` follows Finagle's PeakEwma: a slower answer counts at once, faster ones win it back
-    over ten seconds, and so does being idle. Other than there, answers that are still to come win
-    nothing back: those of models take longer than ten seconds. `mean_s` is a plain moving average.
+    `peak_s` follows Finagle's PeakEwma: a slower response counts at once and decays over ten
+    seconds with faster responses or idle time. Unlike there it does not decay while responses are
+    outstanding: those of models take longer than ten seconds. `mean_s` is a moving average.
     """
 
     __slots__ = (
         "_peak_at",
         "_peak_s",
-        "_topped_at",
-        "_tops",
+        "_peak_sequences_at",
+        "_peak_sequences",
         "elsewhere",
         "hash",
         "local",
@@ -71,12 +71,12 @@ class ReplicaState:
         self.mean_s: float | None = None
         self._peak_s: float | None = None
         self._peak_at = 0.0
-        self._tops = (0, 0, 0)
-        self._topped_at = -math.inf
+        self._peak_sequences = (0, 0, 0)
+        self._peak_sequences_at = -math.inf
 
     @property
     def load(self) -> int:
-        """Requests of this process and, as far as they are known, of others."""
+        """Outstanding requests of this process and, as estimated, of others."""
         return self.requests + self.elsewhere
 
     def peak_s(self, now: float) -> float | None:
@@ -84,19 +84,19 @@ class ReplicaState:
             return self._peak_s
         return self._peak_s * math.exp((self._peak_at - now) / _DECAY_S)
 
-    def take(self, placement: Dispatch) -> None:
+    def take(self, dispatch: Dispatch) -> None:
         self.requests += 1
-        self.tokens += placement.tokens
-        self.sequences += placement.sequences
-        if self.sequences > self._tops[2]:
-            self._tops = (*self._tops[:2], self.sequences)
+        self.tokens += dispatch.tokens
+        self.sequences += dispatch.sequences
+        if self.sequences > self._peak_sequences[2]:
+            self._peak_sequences = (*self._peak_sequences[:2], self.sequences)
 
-    def release(self, placement: Dispatch) -> None:
-        if not placement.over:
-            placement.over = True
+    def release(self, dispatch: Dispatch) -> None:
+        if not dispatch.over:
+            dispatch.over = True
             self.requests -= 1
-            self.tokens -= placement.tokens
-            self.sequences -= placement.sequences
+            self.tokens -= dispatch.tokens
+            self.sequences -= dispatch.sequences
 
     def answered(self, seconds: float, now: float) -> None:
         mean_s = seconds if self.mean_s is None else self.mean_s
@@ -105,22 +105,27 @@ class ReplicaState:
         if peak_s is None or seconds > peak_s:
             self._peak_s = seconds
         else:
-            kept = math.exp((self._peak_at - now) / _DECAY_S)
-            self._peak_s = peak_s * kept + seconds * (1.0 - kept)
+            decay = math.exp((self._peak_at - now) / _DECAY_S)
+            self._peak_s = peak_s * decay + seconds * (1.0 - decay)
         self._peak_at = now
 
     def reported(self, stats: Mapping[str, Any], now: float) -> None:
-        """What the replica says (`record_routing_stats`): sequences `running` and `queued`, the
-        operator's `weight`, `free` share of its places, `speed` of one sequence in tokens/s (0:
+        """Applies the replica's report (`record_routing_stats`): sequences `running` and `queued`,
+        the operator's `weight`, `free` share of its slots, `speed` of one sequence in tokens/s (0:
         unknown).
 
-        A report is a second old or two, so only what exceeds the most that this process had there
-        lately is taken for other callers' load.
+        A report is up to two seconds old, so only the excess over this process's recent maximum
+        counts as load of other callers.
         """
-        held = int(stats.get("running", 0)) + int(stats.get("queued", 0))
-        self.elsewhere = max(0, held - max(self._tops))
-        if now - self._topped_at >= _REPORT_S:  # every router of the process brings the same news
-            self._tops, self._topped_at = (self._tops[1], self._tops[2], self.sequences), now
+        reported_sequences = int(stats.get("running", 0)) + int(stats.get("queued", 0))
+        self.elsewhere = max(0, reported_sequences - max(self._peak_sequences))
+        if (
+            now - self._peak_sequences_at >= _REPORT_INTERVAL_S
+        ):  # every router of the process has the same report
+            self._peak_sequences, self._peak_sequences_at = (
+                (self._peak_sequences[1], self._peak_sequences[2], self.sequences),
+                now,
+            )
         self.weight = max(0.0, float(stats.get("weight", 1.0))) * max(
             0.05, float(stats.get("free", 1.0))
         )
@@ -129,7 +134,7 @@ class ReplicaState:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaInfo:
-    """A running replica as a router is told of it. `local`: on the node of the caller."""
+    """A running replica as a router reports it. `local`: on the caller's node."""
 
     replica: str
     node: str = ""

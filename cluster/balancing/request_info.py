@@ -1,7 +1,7 @@
-"""What routing needs to know of a request: how much work it is, and what it begins with.
+"""Request attributes for load balancing: estimated work and prefix.
 
-Flows in: a request of any model, by its shape (cluster knows no stage's classes). Flows out: an
-`RoutingRequest`. A method without such a request (a card, a load) is no work and has no beginning.
+In: a request of any model, read by its attributes (cluster knows no stage's classes). Out: a
+`RoutingRequest`. Other calls (a model card, a load) have no work and no prefix.
 """
 
 from collections.abc import Sequence
@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-ANSWER_TOKENS = 256  # of a request that sets no maximum: the room it leaves says nothing
+ANSWER_TOKENS = 256  # estimate for a request without a maximum
 _CHARS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class RoutingRequest:
-    """`call` is the id of the attempt, empty where nobody follows it. `tokens` is an estimate.
-
-    `sequences` are what replicas count. `key` is the same for equal beginnings within a tenant, and
-    0 where it does not matter. `replica` is the one that the request is meant for; another one gets
-    it where that is gone.
+    """`call` is the id of the attempt, empty if it is not tracked. `tokens` is an estimate.
+    `sequences` are what replicas count. `key` is equal for equal prefixes of a tenant, 0 if unused.
+    `replica` is the preferred one; another one is used if it is gone.
     """
 
     call: str = ""
@@ -32,8 +30,8 @@ class RoutingRequest:
 NOTHING = RoutingRequest()
 
 
-def ask_of(request: Any, prefix_chars: int) -> RoutingRequest:
-    """`prefix_chars` 0: no key. Whatever is no request of a model gives `NOTHING`."""
+def describe_request(request: Any, prefix_chars: int) -> RoutingRequest:
+    """Routing attributes; `NOTHING` for other calls. `prefix_chars` 0: no key."""
     replica = getattr(request, "replica", None)
     if isinstance(replica, str):
         return RoutingRequest(replica=replica)
@@ -46,7 +44,7 @@ def ask_of(request: Any, prefix_chars: int) -> RoutingRequest:
     sequences = len(texts) if sampling is None else request.n
     if sampling is not None:
         tokens += sequences * (sampling.max_tokens or ANSWER_TOKENS)
-    key = _key(request.caller.tenant, texts, prefix_chars) if prefix_chars else 0
+    key = _prefix_key(request.caller.tenant, texts, prefix_chars) if prefix_chars else 0
     return RoutingRequest(call, tokens, key, sequences)
 
 
@@ -58,13 +56,13 @@ def _texts(request: Any) -> Sequence[str]:
     return request.texts if messages is None else [message.content for message in messages]
 
 
-def _key(tenant: str, texts: Sequence[str], chars: int) -> int:
-    """Equal in every process, unlike `hash`. Tenants do not share: what one has warmed up must
-    not be felt by another."""
-    found = blake2b(tenant.encode(), digest_size=8)
+def _prefix_key(tenant: str, texts: Sequence[str], chars: int) -> int:
+    """A hash of the prefix, equal in every process. It includes the tenant, so that tenants cannot
+    observe each other's cached prefixes by timing."""
+    digest = blake2b(tenant.encode(), digest_size=8)
     for text in texts:
-        found.update(b"\0" + text[:chars].encode())
+        digest.update(b"\0" + text[:chars].encode())
         chars -= len(text)
         if chars <= 0:
             break
-    return int.from_bytes(found.digest(), "big") or 1
+    return int.from_bytes(digest.digest(), "big") or 1

@@ -1,12 +1,11 @@
-"""The Fleet's policy as a request router of Ray Serve.
+"""Request router for Ray Serve that uses the ReplicaSet's policy.
 
-Flows in: Serve's requests and its news of replicas. Flows out: the replica for each request, and
-to the Fleet what became of it. Serve makes one router a handle; all of a deployment's in a process
-share one Fleet.
+In: Serve's requests and replica updates. Out: the replica for each request; the ReplicaSet receives
+the outcome. Serve creates one router per handle; all routers of a deployment in a process share one
+ReplicaSet.
 
-Serve's default router starts a task for every request, asks replicas for their queue lengths and
-may give a request the place that another one asked for. This one answers at once from what the
-Fleet knows, and asks a replica only for a sign of life after it was silent.
+Serve's default router starts a task for every request and asks replicas for their queue lengths.
+This one decides at once from the ReplicaSet's state, and pings a replica only after it was silent.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from ray.serve.request_router import (
 
 from cluster.balancing.replica_set import ReplicaSet, replica_set
 from cluster.balancing.replica_state import Dispatch, ReplicaInfo
-from cluster.balancing.request_info import NOTHING, ask_of
+from cluster.balancing.request_info import NOTHING, describe_request
 from cluster.balancing.spec import RoutingSpec
 from cluster.runtime.background import create_detached_task
 
@@ -34,62 +33,62 @@ _log = logging.getLogger(__name__)
 
 
 class TrackedReplica(RunningReplica):
-    """Tells the Fleet when a request has ended, however it did."""
+    """Reports the end of each request to the ReplicaSet."""
 
-    def __init__(self, info: Any, fleet: ReplicaSet) -> None:
+    def __init__(self, info: Any, replica_set_: ReplicaSet) -> None:
         super().__init__(info)
         self.name: str = self.replica_id.unique_id
-        self._fleet = fleet
+        self._replica_set = replica_set_
 
     def try_send_request(self, pr: PendingRequest, with_rejection: bool) -> ReplicaResult:
-        placement = _placement(pr)
-        if placement is None or not placement.call:
+        dispatch = _get_dispatch(pr)
+        if dispatch is None or not dispatch.call:
             return super().try_send_request(pr, with_rejection=with_rejection)
         try:
             result = super().try_send_request(pr, with_rejection=with_rejection)
         except BaseException:
-            self._fleet.ended(placement)
+            self._replica_set.ended(dispatch)
             raise
-        result.add_done_callback(lambda _: self._fleet.ended(placement))
+        result.add_done_callback(lambda _: self._replica_set.ended(dispatch))
         return result
 
 
 class ReplicaSetRouter(RequestRouter):
-    """Its kwargs in `request_router_config` are a RoutingSpec as JSON."""
+    """A router; its kwargs in `request_router_config` are a RoutingSpec as JSON."""
 
     def __init__(self, *args: Any, self_node_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._node = self_node_id
-        self._fleet = replica_set(self._deployment_id.name)
+        self._replica_set = replica_set(self._deployment_id.name)
         self._by_name: dict[str, TrackedReplica] = {}
         self._pings: set[asyncio.Task[None]] = set()
 
     def initialize_state(self, **spec: Any) -> None:
-        self._fleet.configure(_understood(spec), pings=True)
+        self._replica_set.configure(_parse_spec(spec), pings=True)
 
     def create_replica_wrapper(self, replica_info: Any) -> TrackedReplica:
-        return TrackedReplica(replica_info, self._fleet)
+        return TrackedReplica(replica_info, self._replica_set)
 
     def update_replicas(self, replicas: list[TrackedReplica]) -> None:
         self._by_name = {replica.name: replica for replica in replicas}
-        self._fleet.update([self._member(replica) for replica in replicas])
+        self._replica_set.update([self._replica_info(replica) for replica in replicas])
         super().update_replicas(replicas)
 
     def on_replica_actor_died(self, replica_id: ReplicaID) -> None:
         super().on_replica_actor_died(replica_id)
         self._by_name.pop(replica_id.unique_id, None)
-        self._fleet.lost(replica_id.unique_id)
+        self._replica_set.lost(replica_id.unique_id)
 
     async def _choose_replica_for_request(
         self, pending_request: PendingRequest, *, is_retry: bool = False
     ) -> RunningReplica:
-        """Overrides what in Serve queues the request for a task that looks for a replica.
+        """Overrides Serve's queue of requests that wait for a replica.
 
-        Waits only while there is none, and once all have refused or not been reached.
+        Waits only while there is no replica, or after all have rejected the request.
         """
         attempt = 0
         if is_retry:
-            await self._refused(pending_request)
+            await self._handle_rejection(pending_request)
         while True:
             replica = self._place(pending_request)
             if replica is not None:
@@ -106,18 +105,18 @@ class ReplicaSetRouter(RequestRouter):
         candidate_replicas: list[RunningReplica],
         pending_request: PendingRequest | None = None,
     ) -> Sequence[list[RunningReplica]]:
-        """For whoever reserves a replica before it is used; Mobula does not."""
-        placement = self._fleet.place(NOTHING, self._by_name)
-        return [] if placement is None else [[self._by_name[placement.seat.replica]]]
+        """Required by Serve for reservations, which Mobula does not use."""
+        dispatch = self._replica_set.place(NOTHING, self._by_name)
+        return [] if dispatch is None else [[self._by_name[dispatch.state.replica]]]
 
     def on_request_routed(
         self, pending_request: PendingRequest, replica_id: ReplicaID, result: ReplicaResult
     ) -> None:
-        placement = _placement(pending_request)
-        if placement is not None:
-            self._fleet.alive(placement)
+        dispatch = _get_dispatch(pending_request)
+        if dispatch is not None:
+            self._replica_set.alive(dispatch)
 
-    # Serve's own count of what replicas have; the Fleet has a better one.
+    # Serve's queue length cache is not used; the ReplicaSet tracks load.
 
     def on_send_request(self, replica_id: ReplicaID) -> None: ...
 
@@ -127,50 +126,50 @@ class ReplicaSetRouter(RequestRouter):
 
     def _place(self, pending_request: PendingRequest) -> TrackedReplica | None:
         args = pending_request.args
-        ask = ask_of(args[0], self._fleet.prefix_chars) if args else NOTHING
-        placement = pending_request.placement = self._fleet.place(ask, self._by_name)
-        for name in self._fleet.to_ping(_PING_S):
+        request = describe_request(args[0], self._replica_set.prefix_chars) if args else NOTHING
+        dispatch = pending_request.dispatch = self._replica_set.place(request, self._by_name)
+        for name in self._replica_set.to_ping(_PING_S):
             task = create_detached_task(self._ping(name), loop=self._event_loop)
             self._pings.add(task)
             task.add_done_callback(self._pings.discard)
-        return None if placement is None else self._by_name[placement.seat.replica]
+        return None if dispatch is None else self._by_name[dispatch.state.replica]
 
-    async def _refused(self, pending_request: PendingRequest) -> None:
-        """The next one is asked at once; a round of all of them waits longer each time."""
-        placement = _placement(pending_request)
-        if placement is not None:
-            self._fleet.refused(placement)
+    async def _handle_rejection(self, pending_request: PendingRequest) -> None:
+        """Tries the next replica at once; backs off after each round of all replicas."""
+        dispatch = _get_dispatch(pending_request)
+        if dispatch is not None:
+            self._replica_set.refused(dispatch)
         refusals = getattr(pending_request, "refusals", 0)
         pending_request.refusals = refusals + 1
         if refusals >= len(self._by_name):
             await self._backoff(refusals - len(self._by_name))
 
     async def _ping(self, name: str) -> None:
-        """Beside all requests: nobody waits for a replica that may be stopped."""
+        """Pings a replica in the background, so that no request waits for it."""
         answered = False
         try:
             async with asyncio.timeout(_PING_S):
                 await self._by_name[name].get_queue_len(deadline_s=_PING_S)
             answered = True
-        except Exception:  # noqa: BLE001 - whatever it is, there was no sign of life
+        except Exception:  # noqa: BLE001 - any error means no sign of life
             pass
         finally:
-            self._fleet.ponged(name, answered=answered)
+            self._replica_set.ponged(name, answered=answered)
 
-    def _member(self, replica: TrackedReplica) -> ReplicaInfo:
+    def _replica_info(self, replica: TrackedReplica) -> ReplicaInfo:
         node = replica.node_id or ""
         local = bool(node) and node == self._node
         return ReplicaInfo(replica.name, node, local, replica.routing_stats)
 
 
-def _understood(spec: dict[str, Any]) -> RoutingSpec:
-    """The spec; while a newer one is rolled out than this process knows, the defaults."""
+def _parse_spec(spec: dict[str, Any]) -> RoutingSpec:
+    """The spec; the defaults if it is of a newer version, as during a rollout."""
     try:
         return RoutingSpec.model_validate(spec)
     except ValidationError as error:
-        _log.warning("a routing spec that this version does not know: %s", error)
+        _log.warning("routing spec of an unknown version: %s", error)
         return RoutingSpec()
 
 
-def _placement(pending_request: PendingRequest) -> Dispatch | None:
-    return getattr(pending_request, "placement", None)
+def _get_dispatch(pending_request: PendingRequest) -> Dispatch | None:
+    return getattr(pending_request, "dispatch", None)

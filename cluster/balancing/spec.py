@@ -1,10 +1,10 @@
-"""What an operator may say about how requests are spread over replicas: `routing` of a model."""
+"""Load balancing options of a model: `routing` in the configuration."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ChooserName = Literal[
+PolicyName = Literal[
     "least-requests", "least-tokens", "least-time", "round-robin", "weighted", "prefix"
 ]
 
@@ -43,7 +43,7 @@ class RoutingSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policy: ChooserName = "least-requests"
+    policy: PolicyName = "least-requests"
     prefix_chars: Annotated[int, Field(ge=16, le=65_536)] = 1024
     load_bound: Annotated[float, Field(gt=1)] = 1.25
     local: bool = True

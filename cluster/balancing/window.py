@@ -1,27 +1,26 @@
-"""How one replica's calls of the last seconds ended, in running sums.
+"""Sliding window of one replica's outcomes, as running sums.
 
-Flows in: times and failures, as they come. Flows out: counts, and the mean and spread of the
-logarithm of the times: the geometric mean is what tells a slow replica from one that had a long
-answer to write. Time is an argument.
+In: response times and failures. Out: counts, and mean and spread of the log times: the geometric
+mean distinguishes a slow replica from one with a long response. Time is an argument.
 """
 
 import math
 from collections import deque
 from dataclasses import dataclass, field
 
-_MOST = 1024
-_LEAST_S = 1e-6
+_MAX_ENTRIES = 1024
+_MIN_S = 1e-6
 
 
 @dataclass(slots=True)
 class OutcomeWindow:
-    """`times` answers with a time, whose logarithms sum up to `total`, squared to `squares`."""
+    """`times` responses, whose log times have the sum `total` and the sum of squares `squares`."""
 
     failed: int = 0
     times: int = 0
     total: float = 0.0
     squares: float = 0.0
-    _kept: deque[tuple[float, float | None]] = field(default_factory=deque)
+    _entries: deque[tuple[float, float | None]] = field(default_factory=deque)
 
     @property
     def count(self) -> int:
@@ -29,28 +28,28 @@ class OutcomeWindow:
 
     @property
     def mean(self) -> float:
-        """Of the logarithms; 0 without a time."""
+        """Mean of the log times; 0 without one."""
         return self.total / self.times if self.times else 0.0
 
     @property
     def deviations(self) -> float:
-        """The sum of their squared deviations from the mean."""
+        """Sum of squared deviations from the mean."""
         return max(0.0, self.squares - self.times * self.mean**2)
 
     def add(self, seconds: float | None, now: float) -> None:
-        """`seconds` None: a failure."""
-        log_s = None if seconds is None else math.log(max(_LEAST_S, seconds))
-        self._kept.append((now, log_s))
+        """Adds an outcome; `seconds` None: a failure."""
+        log_s = None if seconds is None else math.log(max(_MIN_S, seconds))
+        self._entries.append((now, log_s))
         self._count(log_s, 1)
-        if len(self._kept) > _MOST:
-            self._count(self._kept.popleft()[1], -1)
+        if len(self._entries) > _MAX_ENTRIES:
+            self._count(self._entries.popleft()[1], -1)
 
     def prune(self, since: float) -> None:
-        while self._kept and self._kept[0][0] < since:
-            self._count(self._kept.popleft()[1], -1)
+        while self._entries and self._entries[0][0] < since:
+            self._count(self._entries.popleft()[1], -1)
 
     def clear(self) -> None:
-        self._kept.clear()
+        self._entries.clear()
         self.failed = self.times = 0
         self.total = self.squares = 0.0
 

@@ -1,4 +1,4 @@
-"""Runs the command line. A setting that is wrong is said in a line, without a traceback."""
+"""Runs the command line. An invalid setting is reported in one line, without a traceback."""
 
 import sys
 
@@ -15,10 +15,10 @@ def main() -> None:
 
         if not isinstance(error, ValidationError) or error.title != "Settings":
             raise
-        for each in error.errors(include_url=False, include_input=False, include_context=False):
-            place = "".join(f"MOBULA_{str(name).upper()}: " for name in each["loc"][:1])
-            code = fail(place + each["msg"].removeprefix("Value error, "))
-        sys.exit(code)
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            prefix = "".join(f"MOBULA_{str(name).upper()}: " for name in fault["loc"][:1])
+            exit_code = fail(prefix + fault["msg"].removeprefix("Value error, "))
+        sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The running cluster's HTTP API, as the administrative commands use it.
+"""Client of the running cluster's HTTP API for the administrative commands.
 
-Flows in: a method, a path and values. Flows out: the answer's JSON, a table on the screen, or one
-sentence on standard error and exit code 1. Loads httpx only when something is asked.
+In: a method, a path and values. Out: the response's JSON, a table on the screen, or one sentence on
+standard error and exit code 1. Loads httpx only when a request is sent.
 """
 
 import json
@@ -30,15 +30,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Tenant = Annotated[
     str | None, typer.Option("--tenant", "-t", help="[default: the tenant of the key]")
 ]
-INSTANTS = frozenset(
+TIMESTAMP_FIELDS = frozenset(
     ["created", "updated", "expires", "revoked", "last_used", "at", "next", "until", "set_at"]
 )
-WHOLE = frozenset({"id", "kind"})  # what could not be copied from two lines
-PAGE = 200
+NO_WRAP_COLUMNS = frozenset({"id", "kind"})  # values that an operator copies
+PAGE_SIZE = 200
 
 
 def connect(key: str | None) -> "httpx.Client":
-    """A client of the cluster that runs here; ends the command if there is none."""
+    """A client of this machine's cluster; ends the command if none runs."""
     from cluster.cli.running_cluster import NOT_RUNNING, client, running_state
     from cluster.runtime.settings import Settings
 
@@ -53,53 +53,53 @@ def connect(key: str | None) -> "httpx.Client":
 
 
 class Api:
-    """One command's conversation. A refusal ends the command and says what was wrong."""
+    """Requests of one command. An error response ends the command and prints the problem."""
 
     def __init__(self, http: "httpx.Client") -> None:
         self._http = http
 
     def get(self, *path: str, **query: Any) -> Any:
-        return self._ask("GET", path, query).json()
+        return self._request("GET", path, query).json()
 
     def post(self, *path: str, body: Mapping[str, Any], **query: Any) -> Any:
-        return self._ask("POST", path, query, body).json()
+        return self._request("POST", path, query, body).json()
 
     def put(self, *path: str, body: Mapping[str, Any]) -> Any:
-        return self._ask("PUT", path, {}, body).json()
+        return self._request("PUT", path, {}, body).json()
 
     def patch(self, *path: str, body: Mapping[str, Any]) -> Any:
-        return self._ask("PATCH", path, {}, _given(body)).json()
+        return self._request("PATCH", path, {}, _without_none(body)).json()
 
     def delete(self, *path: str) -> None:
-        self._ask("DELETE", path, {})
+        self._request("DELETE", path, {})
 
-    def pages(self, *path: str, most: int | None = None, **query: Any) -> Iterator[Row]:
-        """Every entry of a listing, page after page; `most` of them at most."""
-        left, cursor = most if most is not None else sys.maxsize, None
-        while left > 0:
-            page = self.get(*path, **query, limit=min(PAGE, left), cursor=cursor)
+    def pages(self, *path: str, limit: int | None = None, **query: Any) -> Iterator[Row]:
+        """Iterates over a paginated listing; yields `limit` entries at most."""
+        remaining, cursor = limit if limit is not None else sys.maxsize, None
+        while remaining > 0:
+            page = self.get(*path, **query, limit=min(PAGE_SIZE, remaining), cursor=cursor)
             yield from page["data"]
-            left, cursor = left - len(page["data"]), page["next_cursor"]
+            remaining, cursor = remaining - len(page["data"]), page["next_cursor"]
             if cursor is None:
                 return
 
     def text(self, media_type: str, *path: str, **query: Any) -> str:
-        """The answer in another form than JSON."""
-        return self._ask("GET", path, query, headers={"Accept": media_type}).text
+        """The response in another media type than JSON."""
+        return self._request("GET", path, query, headers={"Accept": media_type}).text
 
     def lines(self, *path: str, **query: Any) -> Iterator[str]:
-        """The lines of a streamed answer."""
-        with self._http.stream("GET", _url(path), params=_given(query)) as response:
+        """The lines of a streamed response."""
+        with self._http.stream("GET", _url(path), params=_without_none(query)) as response:
             if response.is_error:
                 response.read()
-                raise typer.Exit(_refused(response))
+                raise typer.Exit(_report_refusal(response))
             yield from response.iter_lines()
 
-    def tenant(self, named: str | None) -> str:
-        """The tenant to act in."""
-        return named or str(self.get("auth", "me")["tenant"])
+    def tenant(self, tenant: str | None) -> str:
+        """The given tenant, or the tenant of the key."""
+        return tenant or str(self.get("auth", "me")["tenant"])
 
-    def _ask(
+    def _request(
         self,
         method: str,
         path: Sequence[str],
@@ -108,16 +108,16 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> "httpx.Response":
         response = self._http.request(
-            method, _url(path), params=_given(query), json=body, headers=headers
+            method, _url(path), params=_without_none(query), json=body, headers=headers
         )
         if response.is_error:
-            raise typer.Exit(_refused(response))
+            raise typer.Exit(_report_refusal(response))
         return response
 
 
 @contextmanager
 def api(key: str | None) -> Iterator[Api]:
-    """`connect` is looked up when called, so that tests put the application itself there."""
+    """A connected `Api`. Resolves `connect` at call time, so tests can replace it."""
     import httpx
 
     try:
@@ -131,11 +131,11 @@ def _url(path: Sequence[str]) -> str:
     return "/api/v1/" + "/".join(quote(part, safe="") for part in path)
 
 
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _refused(response: "httpx.Response") -> int:
+def _report_refusal(response: "httpx.Response") -> int:
     try:
         problem = response.json()
         faults = [f"{e.get('pointer', '')}: {e['detail']}" for e in problem.get("errors", ())]
@@ -145,7 +145,7 @@ def _refused(response: "httpx.Response") -> int:
 
 
 def show(rows: Sequence[Row], columns: Sequence[str], as_json: bool) -> None:
-    """A table of `columns`, or everything as JSON."""
+    """Prints a table of `columns`, or every field as JSON."""
     from rich.table import Table
 
     if as_json:
@@ -153,14 +153,14 @@ def show(rows: Sequence[Row], columns: Sequence[str], as_json: bool) -> None:
         return
     table = Table()
     for name in columns:
-        table.add_column(name, no_wrap=name in WHOLE, overflow="fold")
+        table.add_column(name, no_wrap=name in NO_WRAP_COLUMNS, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(name, row.get(name)) for name in columns))
     console.print(table)
 
 
 def show_one(row: Row, as_json: bool) -> None:
-    """Each member on a line, or everything as JSON."""
+    """Prints each field on a line, or all of them as JSON."""
     if as_json:
         print_plain(json.dumps(row, indent=1))
         return
@@ -172,7 +172,7 @@ def show_one(row: Row, as_json: bool) -> None:
 def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if name in INSTANTS and isinstance(value, int | float):
+    if name in TIMESTAMP_FIELDS and isinstance(value, int | float):
         return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list):
         return ", ".join(map(str, value))
@@ -183,8 +183,8 @@ def secret(prompt: str, *, twice: bool = False) -> str:
     """A password from the terminal without echo, or the first line of standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    ask: Callable[..., str] = typer.prompt
-    return ask(prompt, hide_input=True, confirmation_prompt=twice)
+    prompt_user: Callable[..., str] = typer.prompt
+    return prompt_user(prompt, hide_input=True, confirmation_prompt=twice)
 
 
 def new_app(help_text: str) -> typer.Typer:

@@ -1,4 +1,4 @@
-"""Every command and its options. Each imports what it needs when it runs, so `--help` is quick."""
+"""Every command and its options. Commands import their code when they run: `--help` stays fast."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,15 +14,14 @@ from cluster.cli.keys import keys
 from cluster.cli.plans import plans
 from cluster.cli.scaling import scaling
 from cluster.cli.signing_keys import signing_keys
-from cluster.cli.tenants import limits, tenants
-from cluster.cli.usage import usage
+from cluster.cli.tenants import limits, tenants, usage
 from cluster.cli.users import users
 from cluster.cli.webhooks import webhooks
 
 
 def _write_for_owner_only() -> None:
-    """For the commands that write into the home, and for all that they start. What an earlier
-    version has left open there is closed."""
+    """Sets the umask of this process and its children to owner-only, and removes permissions of
+    others from existing files in the home. For commands that write there."""
     from cluster.runtime.settings import Settings
     from cluster.storage.files import make_private, write_for_owner_only
 
@@ -59,10 +58,10 @@ app.command()(limits)
 @app.command()
 def up(
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return when it is ready; `down` ends it.")
+        bool, typer.Option("--detach", "-d", help="Return when it is ready; `down` stops it.")
     ] = False,
     config: Annotated[
-        Path | None, typer.Option(help="What to deploy. [default: serve_config.yaml]")
+        Path | None, typer.Option(help="Configuration to deploy. [default: serve_config.yaml]")
     ] = None,
     port: Annotated[int | None, typer.Option(help="HTTP port. [default: 8000]")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds to wait until it is ready.")] = 300.0,
@@ -70,14 +69,14 @@ def up(
         str, typer.Option(help="`fast`: HAProxy in front of Serve. `plain`: Serve's own proxy.")
     ] = "fast",
     logs: Annotated[
-        bool, typer.Option("--logs", help="Follow every log line, not only warnings and errors.")
+        bool, typer.Option("--logs", help="Print every log line, not only warnings and errors.")
     ] = False,
     nodes: Annotated[
-        int, typer.Option(min=1, help="Deploy once so many nodes are here; others `join`.")
+        int, typer.Option(min=1, help="Wait for this many nodes, then deploy; others `join`.")
     ] = 1,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Start what was deployed last, if anything was."),
+        typer.Option("--resume", help="Start the configuration that was deployed last, if any."),
     ] = False,
 ) -> None:
     """Start a cluster on this machine and wait until it is ready."""
@@ -90,16 +89,16 @@ def up(
 @app.command()
 def deploy(
     config: Annotated[
-        Path | None, typer.Option(help="What is to run. [default: serve_config.yaml]")
+        Path | None, typer.Option(help="Configuration to apply. [default: serve_config.yaml]")
     ] = None,
     restart: Annotated[
         list[str] | None,
-        typer.Option(help="Start these anew, code included: a model's id, ingress, clipper, all."),
+        typer.Option(help="Restart these, code included: a model's id, ingress, clipper, all."),
     ] = None,
-    wait: Annotated[bool, typer.Option(help="Wait until nothing else runs.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until the rollout has finished.")] = True,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 600.0,
     rollback: Annotated[
-        bool, typer.Option(help="Where it fails, go back to what ran before.")
+        bool, typer.Option(help="Return to the previous configuration if the rollout fails.")
     ] = True,
 ) -> None:
     """Roll a changed configuration, weights or code onto the running cluster."""
@@ -112,10 +111,10 @@ def deploy(
 @app.command()
 def join(
     head: Annotated[str, typer.Argument(help="The head's address and port, such as 10.0.0.5:6480")],
-    profile: Annotated[str, typer.Option(help="The head's: `fast` or `plain`.")] = "fast",
+    profile: Annotated[str, typer.Option(help="The head's profile: `fast` or `plain`.")] = "fast",
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the head.")] = 60.0,
 ) -> None:
-    """Make this machine a node of a cluster that `up` started elsewhere; `down` lets it go."""
+    """Add this machine as a node to a cluster that `up` started elsewhere; `down` removes it."""
     from cluster.cli.join import run
 
     _write_for_owner_only()
@@ -125,10 +124,10 @@ def join(
 @app.command()
 def down(
     drain: Annotated[
-        float, typer.Option(help="Seconds that running requests get to finish; 0: none.")
+        float, typer.Option(help="Seconds for running requests to finish; 0: none.")
     ] = 10.0,
 ) -> None:
-    """End the cluster and everything it started. Does nothing if there is none."""
+    """Stop the cluster and every process it started. Does nothing if none runs."""
     from cluster.cli.down import run
 
     raise typer.Exit(run(drain))
@@ -137,10 +136,10 @@ def down(
 @app.command()
 def status(
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Show it anew each second, until Ctrl-C.")
+        bool, typer.Option("--watch", "-w", help="Refresh each second, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show what runs and how it does. Exit code 0 only if the cluster answers requests."""
+    """Show processes, replicas and load. Exit code 0 only if the cluster answers requests."""
     from cluster.cli.status import run
 
     raise typer.Exit(run(watch))
@@ -148,7 +147,7 @@ def status(
 
 @app.command()
 def demo() -> None:
-    """Captions from the running cluster, by HTTP and from a Ray job, and clips of a video."""
+    """Demonstrate the running cluster: captions by HTTP and from a Ray job, clips of a video."""
     from cluster.cli.demo import run
 
     _write_for_owner_only()
@@ -159,38 +158,37 @@ def demo() -> None:
 def clip(
     file: Annotated[Path, typer.Argument(help="The recording.")],
     transcript: Annotated[
-        Path | None, typer.Option("--transcript", "-s", help="What is said: .srt, .vtt or .json.")
+        Path | None, typer.Option("--transcript", "-s", help="The transcript: .srt, .vtt or .json.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where clips are saved.")] = Path(
-        "clips"
-    ),
-    count: Annotated[int, typer.Option("--count", "-n", help="Clips at most.")] = 5,
-    shortest: Annotated[float, typer.Option("--min", help="Seconds of the shortest.")] = 15.0,
-    longest: Annotated[float, typer.Option("--max", help="Seconds of the longest.")] = 60.0,
-    start: Annotated[float, typer.Option(help="Only from this second on.")] = 0.0,
-    end: Annotated[float | None, typer.Option(help="Only up to this second.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the clips.")] = Path("clips"),
+    count: Annotated[int, typer.Option("--count", "-n", help="Maximum number of clips.")] = 5,
+    shortest: Annotated[float, typer.Option("--min", help="Minimum length in seconds.")] = 15.0,
+    longest: Annotated[float, typer.Option("--max", help="Maximum length in seconds.")] = 60.0,
+    start: Annotated[float, typer.Option(help="First second of the part to use.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Last second of the part to use.")] = None,
     aspect: Annotated[
         list[str] | None, typer.Option("--aspect", "-a", help="9:16, 1:1, 4:5, 16:9; repeat.")
     ] = None,
     quality: Annotated[str, typer.Option(help="draft, standard or final.")] = "standard",
-    captions: Annotated[str, typer.Option(help="A style, or none.")] = "karaoke",
+    captions: Annotated[str, typer.Option(help="A caption style, or none.")] = "karaoke",
     framing: Annotated[str, typer.Option(help="auto, follow or fit.")] = "auto",
     keyword: Annotated[
-        list[str] | None, typer.Option("--keyword", "-k", help="What attracts; repeat.")
+        list[str] | None,
+        typer.Option("--keyword", "-k", help="Keywords that raise a highlight's score; repeat."),
     ] = None,
     language: Annotated[str | None, typer.Option(help="Such as en or pt-BR.")] = None,
     audio_track: Annotated[
         int | None,
-        typer.Option(help="Which of the recording's audio tracks, from 1. [default: by rule]"),
+        typer.Option(help="Number of the audio track, from 1. [default: chosen by rule]"),
     ] = None,
     keep_labels: Annotated[
-        bool, typer.Option(help="Burn in sound labels and speakers' names, too.")
+        bool, typer.Option(help="Burn in sound labels and speakers' names as well.")
     ] = False,
     key: Key = None,
 ) -> None:
-    """Make clips of a recording: upload it, watch the job, save the clips as they are ready.
+    """Make clips of a recording: upload it, follow the job, save each clip when it is ready.
 
-    Goes on after a broken connection. Exit code 3: some clips could not be made.
+    Resumes after a broken connection. Exit code 3: some clips could not be made.
     """
     from cluster.cli.clip import run
 
@@ -215,14 +213,14 @@ def clip(
 @app.command()
 def bootstrap(
     accept_newer: Annotated[
-        bool, typer.Option(help="Leave tables alone that a newer version has made.")
+        bool, typer.Option(help="Accept tables of a newer version and change nothing.")
     ] = False,
     adopt_rows: Annotated[
         bool,
-        typer.Option(help="Trust the keys and users in the store as they are, and sign them."),
+        typer.Option(help="Sign the stored keys and users as they are, without verification."),
     ] = False,
 ) -> None:
-    """Make the store ready (tables, first tenant, its key) where nobody runs `up`."""
+    """Prepare the database (tables, first tenant, its key) for installations without `up`."""
     from cluster.cli.bootstrap import run
 
     _write_for_owner_only()
@@ -233,17 +231,20 @@ def bootstrap(
 def manifests(
     kind: Annotated[str, typer.Argument(help="kubernetes, compose, images or systemd.")],
     values: Annotated[
-        Path | None, typer.Option(help="What is particular here. [default: the defaults]")
+        Path | None,
+        typer.Option(help="File of values for this installation. [default: the defaults]"),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="What to serve. [default: serve_config.yaml]")
+        Path | None, typer.Option(help="Configuration to serve. [default: serve_config.yaml]")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder. [default: print everything]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder. [default: print to the screen]")
+    ] = None,
     allow_tags: Annotated[
-        bool, typer.Option("--allow-tags", help="Take images without a digest as well.")
+        bool, typer.Option("--allow-tags", help="Accept images without a digest.")
     ] = False,
 ) -> None:
-    """Write what a production installation needs; docs/guides/production.md explains it."""
+    """Write manifests for a production installation; see docs/guides/production.md."""
     from cluster.cli.manifests import run
 
     raise typer.Exit(run(kind, values, config, out, allow_tags))
@@ -268,7 +269,7 @@ def run_tests(
 
 @app.command()
 def doctor() -> None:
-    """Check this machine. Exit code 1 if something would keep `up` from working."""
+    """Check this machine. Exit code 1 if `up` cannot work here."""
     from cluster.cli.doctor import run
 
     raise typer.Exit(run())
@@ -287,7 +288,7 @@ def models_list(context: typer.Context) -> None:
 def models_export(
     source: Annotated[str, typer.Argument(help="Hugging Face id, or a folder.")],
     out: Annotated[
-        Path | None, typer.Argument(help="Where to. [default: <home>/models/<name>]")
+        Path | None, typer.Argument(help="Output folder. [default: <home>/models/<name>]")
     ] = None,
     weights: Annotated[str, typer.Option(help="fp32, fp16, int8 or int4.")] = "fp16",
 ) -> None:

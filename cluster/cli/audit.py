@@ -1,4 +1,4 @@
-"""`mobula audit`: who did what, whether the trail of it was tampered with, and its end."""
+"""`mobula audit`: search, export, verify and prune the audit trail."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 audit = new_app("The audit trail.")
 COLUMNS = ("at", "tenant", "actor", "action", "resource", "outcome", "request_id")
 Actor = Annotated[str | None, typer.Option(help="`key:<id>` or `user:<id>`.")]
-Action = Annotated[str | None, typer.Option(help="Or how it begins, such as `key.`.")]
+Action = Annotated[str | None, typer.Option(help="An action, or a prefix such as `key.`.")]
 Outcome = Annotated[str | None, typer.Option(help="`ok`, or a problem such as forbidden.")]
 Since = Annotated[float | None, typer.Option("--from", help="Unix seconds.")]
 Until = Annotated[float | None, typer.Option("--to", help="Unix seconds, not included.")]
@@ -46,7 +46,7 @@ def search(
         "tenant": tenant,
     }
     with api(key) as cluster:
-        show(list(cluster.pages("audit", most=limit, **query)), COLUMNS, as_json)
+        show(list(cluster.pages("audit", limit=limit, **query)), COLUMNS, as_json)
 
 
 @audit.command()
@@ -66,17 +66,18 @@ def export(
 @audit.command()
 def prune(
     before: Annotated[
-        str, typer.Option(help="A day (UTC), such as 2026-01-31, or Unix seconds; a day old.")
+        str,
+        typer.Option(help="A day (UTC), such as 2026-01-31, or Unix seconds; at least a day ago."),
     ],
     key: Key = None,
 ) -> None:
-    """Remove older records of every tenant, up to the last checkpoint before then."""
+    """Remove every tenant's records up to the last checkpoint before that time."""
     with api(key) as cluster:
-        answer = cluster.post("audit", "prune", body={"before": _instant(before)})
+        answer = cluster.post("audit", "prune", body={"before": _parse_time(before)})
         print_rich(f"{answer['removed']} records removed")
 
 
-def _instant(text: str) -> str | float:
+def _parse_time(text: str) -> str | float:
     try:
         return float(text)
     except ValueError:
@@ -87,16 +88,16 @@ def _instant(text: str) -> str | float:
 def verify(
     copy: Annotated[
         list[Path] | None,
-        typer.Option(help="A copy of a checkpoint file kept elsewhere; repeat for more."),
+        typer.Option(help="A copy of a checkpoint file from another machine; repeat for more."),
     ] = None,
     checkpoints: Annotated[
         list[Path] | None,
         typer.Option(help="Checkpoint files of all nodes. [default: this home's]"),
     ] = None,
 ) -> None:
-    """Check every record in the store, and every row that gives rights (keys, users, signing keys),
+    """Verify every audit record and every row that grants rights (keys, users, signing keys),
     with or without a cluster. Exit code 1 on any finding."""
-    report = _verified(checkpoints or (), copy or ())
+    report = _verify_trail(checkpoints or (), copy or ())
     for finding in report.findings:
         print_plain(f"  {finding}")
     for note in report.notes:
@@ -108,11 +109,11 @@ def verify(
     if not report.ok:
         raise typer.Exit(fail(f"{report.alarms} findings in {counts}"))
     print_rich(
-        f"[bold green]untouched[/] {counts}, {report.lost} records lost when they were written"
+        f"[bold green]verified[/] {counts}, {report.lost} records lost when they were written"
     )
 
 
-def _verified(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "VerificationReport":
+def _verify_trail(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "VerificationReport":
     import asyncio
 
     from cluster.runtime.problems import Problem
@@ -122,7 +123,7 @@ def _verified(checkpoints: Sequence[Path], copies: Sequence[Path]) -> "Verificat
     try:
         return asyncio.run(_check(settings, checkpoints, copies))
     except FileNotFoundError:
-        text = f"there is no store in {settings.home}; the first `mobula up` makes one"
+        text = f"no database in {settings.home}; the first `mobula up` creates it"
         raise typer.Exit(fail(text)) from None
     except Problem as problem:
         raise typer.Exit(fail(problem.detail)) from None

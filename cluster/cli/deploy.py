@@ -34,55 +34,63 @@ def run(
     if state is None:
         return fail(NOT_RUNNING)
     try:
-        asked = StartPlan(settings, config or default_config()).asked()
+        config_document = StartPlan(settings, config or default_config()).read_config()
     except StartFailed as failure:
         return fail(str(failure))
-    last = LastGoodConfig.load(settings.home)
-    found = [*faults(asked, restart), *(last.conflicts(asked) if last else ())]
-    if last is None or found:
-        return fail("\n".join(found) or "what runs is not known; start it with `mobula up -d`")
+    last_good = LastGoodConfig.load(settings.home)
+    problems = [
+        *find_problems(config_document, restart),
+        *(last_good.conflicts(config_document) if last_good else ()),
+    ]
+    if last_good is None or problems:
+        return fail(
+            "\n".join(problems)
+            or "the running configuration is unknown; start the cluster with `mobula up -d`"
+        )
     with contextlib.closing(DashboardClient(state.dashboard, token(settings.home))) as dashboard:
-        deploy = _Deploy(dashboard, state, settings.home, last, timeout_s)
+        deploy = _Deploy(dashboard, state, settings.home, last_good, timeout_s)
         try:
-            return deploy.run(asked, restart, wait, rollback)
+            return deploy.run(config_document, restart, wait, rollback)
         except (DashboardRefused, httpx.HTTPError) as error:
             return fail(f"the dashboard does not answer: {error}")
 
 
 class _Deploy:
-    """`last` is what is gone back to."""
+    """One rollout of a new configuration; `last_good` is the rollback target."""
 
     def __init__(
         self,
         dashboard: DashboardClient,
         state: ClusterState,
         home: Path,
-        last: LastGoodConfig,
+        last_good: LastGoodConfig,
         timeout_s: float,
     ) -> None:
         self._dashboard = dashboard
         self._state = state
         self._home = home
-        self._last = last
+        self._last_good = last_good
         self._timeout_s = timeout_s
 
     def run(
-        self, asked: Mapping[str, Any], restart: Sequence[str], wait: bool, rollback: bool
+        self, config_document: Mapping[str, Any], restart: Sequence[str], wait: bool, rollback: bool
     ) -> int:
-        new = self._last.with_applications(asked, self._applications(asked, restart))
+        new_config = self._last_good.with_applications(
+            config_document, self._applications(config_document, restart)
+        )
         try:
-            done = self._roll(new.sent, wait)
-        except RolloutTimeout as late:
-            new.keep_pending(self._home)
-            return fail(f"{late}\n`mobula status` shows how it stands")
+            result = self._roll(new_config.sent, wait)
+        except RolloutTimeout as timeout:
+            new_config.save_pending(self._home)
+            return fail(f"{timeout}\n`mobula status` shows its progress")
         except RollFailed as failure:
-            return self._failed(failure, rollback)
+            return self._roll_back(failure, rollback)
         if not wait:
-            new.keep_pending(self._home)
-            print_rich("sent; `mobula status` shows how it stands")
+            new_config.save_pending(self._home)
+            print_rich("sent; `mobula status` shows the rollout's progress")
             return 0
-        new.keep(self._home)
-        return _told(done)
+        new_config.save(self._home)
+        return _report_result(result)
 
     def _roll(self, config: Mapping[str, Any], wait: bool = True) -> RolloutResult:
         with Stages().running() as stages:
@@ -90,51 +98,57 @@ class _Deploy:
             rolling = Rollout(self._dashboard, self._state.url, stages, verify=verify)
             return rolling.roll(config, self._timeout_s, wait)
 
-    def _applications(self, asked: Mapping[str, Any], restart: Sequence[str]) -> list[Any]:
-        """Each as it has to be sent, so that nothing restarts that need not."""
+    def _applications(
+        self, config_document: Mapping[str, Any], restart: Sequence[str]
+    ) -> list[Any]:
+        """The applications to send; unchanged deployments keep their replicas."""
         live, stamp = live_applications(self._dashboard.details()), secrets.token_hex(4)
         return [
             diff_applications(live[app["name"]], app, restart, stamp)
             if app.get("import_path") == BUILDER and app["name"] in live
             else app
-            for app in asked["applications"]
+            for app in config_document["applications"]
         ]
 
-    def _failed(self, failure: RollFailed, rollback: bool) -> int:
-        fail(f"deploying failed\n{failure}")
+    def _roll_back(self, failure: RollFailed, rollback: bool) -> int:
+        fail(f"the rollout failed\n{failure}")
         if not rollback:
             return 1
-        print_rich("going back to what ran before")
+        print_rich("rolling back to the previous configuration")
         try:
-            self._roll(self._last.sent)
-        except RollFailed as again:
-            return fail(f"going back failed, too\n{again}")
-        print_rich("what ran before runs again")
+            self._roll(self._last_good.sent)
+        except RollFailed as rollback_failure:
+            return fail(f"the rollback failed as well\n{rollback_failure}")
+        print_rich("rolled back: the previous configuration runs")
         return 1
 
 
-def _told(done: RolloutResult) -> int:
-    print_rich(f"[bold green]done[/] {done.replaced} replicas replaced in {done.seconds:.1f} s")
-    print_plain(f"  /readyz  {done.probes - done.unready} of {done.probes} answers were 200")
-    if done.unready:
-        return fail(f"/readyz was not 200 for {done.unready} of {done.probes} times on the way")
+def _report_result(result: RolloutResult) -> int:
+    print_rich(f"[bold green]done[/] {result.replaced} replicas replaced in {result.seconds:.1f} s")
+    print_plain(
+        f"  /readyz  {result.probes - result.unready} of {result.probes} responses were 200"
+    )
+    if result.unready:
+        return fail(
+            f"/readyz was not 200 for {result.unready} of {result.probes} probes during the rollout"
+        )
     return 0
 
 
-def faults(asked: Mapping[str, Any], restart: Iterable[str]) -> list[str]:
-    """A sentence for each thing that is wrong with the file or with `--restart`."""
-    apps = asked["applications"]
+def find_problems(config_document: Mapping[str, Any], restart: Iterable[str]) -> list[str]:
+    """One sentence for each problem of the file or of `--restart`."""
+    apps = config_document["applications"]
     if not isinstance(apps, list) or not all(isinstance(app, dict) for app in apps):
         return ["applications: is not a list of applications"]
     nameless = [number for number, app in enumerate(apps) if not app.get("name")]
     if nameless:
         return [f"applications.{number}.name: is missing" for number in nameless]
-    ours = [app for app in apps if app.get("import_path") == BUILDER]
-    found = [fault for app in ours for fault in _args_faults(app)]
-    return found or _restart_faults(ours, restart)
+    own_apps = [app for app in apps if app.get("import_path") == BUILDER]
+    problems = [problem for app in own_apps for problem in _args_problems(app)]
+    return problems or _restart_problems(own_apps, restart)
 
 
-def _args_faults(app: Mapping[str, Any]) -> list[str]:
+def _args_problems(app: Mapping[str, Any]) -> list[str]:
     try:
         AppArgs.model_validate(app.get("args") or {})
     except ValidationError as error:
@@ -146,21 +160,22 @@ def _args_faults(app: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _innermost(error: ValidationError) -> list[Any]:
-    """Without what follows from a fault further inside, such as a list that came out empty."""
-    found = error.errors()
-    places = [each["loc"] for each in found]
+def _innermost(validation_error: ValidationError) -> list[Any]:
+    """Drops errors that follow from a deeper error, such as an empty list of valid items."""
+    errors = validation_error.errors()
+    locations = [error["loc"] for error in errors]
     return [
-        each
-        for each in found
+        error
+        for error in errors
         if not any(
-            len(p) > len(each["loc"]) and p[: len(each["loc"])] == each["loc"] for p in places
+            len(location) > len(error["loc"]) and location[: len(error["loc"])] == error["loc"]
+            for location in locations
         )
     ]
 
 
-def _restart_faults(ours: Sequence[Mapping[str, Any]], restart: Iterable[str]) -> list[str]:
-    known = {ALL}.union(*(restartable(AppArgs.model_validate(app["args"])) for app in ours))
+def _restart_problems(own_apps: Sequence[Mapping[str, Any]], restart: Iterable[str]) -> list[str]:
+    known = {ALL}.union(*(restartable(AppArgs.model_validate(app["args"])) for app in own_apps))
     return [
         f"--restart: there is no '{name}'; there are {', '.join(sorted(known))}"
         for name in restart

@@ -1,4 +1,4 @@
-"""`mobula doctor`: what this machine has, and what would keep `up` from working."""
+"""`mobula doctor`: checks this machine for everything that `up` needs."""
 
 import os
 import shutil
@@ -20,11 +20,10 @@ from cluster.ops import cluster_state as states
 from cluster.ops.certificate import BadCertificate, read_certificate
 from cluster.ops.descriptors import Descriptors
 from cluster.ops.environment import MAX_CONNECTIONS
-from cluster.ops.listeners import listeners
 from cluster.ops.nodes import is_loopback
-from cluster.ops.ports import Ports, find_conflict
+from cluster.ops.ports import Ports, find_conflict, listeners
 from cluster.ops.processes import cluster_processes
-from cluster.ops.start_plan import NEEDED_BYTES
+from cluster.ops.start_plan import REQUIRED_MEMORY_BYTES
 from cluster.runtime.installation import IN_CLONE, ROOT
 from cluster.runtime.settings import LOOPBACK, Settings
 from cluster.runtime.version import VERSION
@@ -32,12 +31,12 @@ from cluster.runtime.version import VERSION
 Level = Literal["ok", "note", "bad"]
 MARKS: dict[Level, str] = {"ok": "[green]ok  [/]", "note": "[yellow]note[/]", "bad": "[red]BAD [/]"}
 GIB = 1 << 30
-NEEDED_DISK = 2 * GIB
+REQUIRED_DISK_BYTES = 2 * GIB
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `bad` keeps `up` from working; `note` takes a feature away."""
+    """One line of the report. `bad`: `up` cannot work; `note`: a feature is not available."""
 
     level: Level
     subject: str
@@ -71,13 +70,15 @@ def _machine(home: Path) -> Iterator[Finding]:
     cores = os.cpu_count() or 1
     yield Finding("ok" if cores > 1 else "note", "cores", str(cores))
     memory = psutil.virtual_memory()
-    enough = memory.available >= NEEDED_BYTES
+    enough = memory.available >= REQUIRED_MEMORY_BYTES
     text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB available"
-    yield Finding("ok" if enough else "bad", "memory", f"{text}; {NEEDED_BYTES // GIB} needed")
-    place = next(path for path in (home, *home.parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    text = f"{free / GIB:.1f} GiB free at {place}"
-    yield Finding("ok" if free >= NEEDED_DISK else "bad", "disk", text)
+    yield Finding(
+        "ok" if enough else "bad", "memory", f"{text}; {REQUIRED_MEMORY_BYTES // GIB} needed"
+    )
+    existing_folder = next(path for path in (home, *home.parents) if path.exists())
+    free = shutil.disk_usage(existing_folder).free
+    text = f"{free / GIB:.1f} GiB free at {existing_folder}"
+    yield Finding("ok" if free >= REQUIRED_DISK_BYTES else "bad", "disk", text)
 
 
 def _installation() -> Iterator[Finding]:
@@ -100,46 +101,57 @@ def _ports(settings: Settings) -> Iterator[Finding]:
     if state is not None and not state.is_abandoned():
         yield Finding("ok", "ports", f"used by the cluster that runs at {state.url}")
         return
-    busy = find_conflict(Ports.of(settings))
-    for each in busy:
-        yield Finding("bad", "ports", str(each))
-    if not busy:
+    conflicts = find_conflict(Ports.of(settings))
+    for conflict in conflicts:
+        yield Finding("bad", "ports", str(conflict))
+    if not conflicts:
         yield Finding("ok", "ports", "all free")
 
 
 def _network(settings: Settings) -> Finding:
-    """Who else can reach what listens here. Whoever reaches a port of Ray's can end the cluster
-    with one call, whatever its token (docs/guides/operations.md, Ports)."""
+    """Which listening ports other machines can reach. Access to a port of Ray is enough to end the
+    cluster with one call, with or without a token (docs/guides/operations.md, Ports)."""
     if not is_loopback(settings.node_address):
         return Finding(
             "note",
             "network",
             f"Ray listens at {settings.node_address} on ports {settings.gcs_port} to "
-            f"{settings.gcs_port + 6} and on random ones: let the other nodes alone reach them, "
-            "with a firewall or a network of their own; one call without a token ends the cluster",
+            f"{settings.gcs_port + 6} and on random ones: restrict access to the other nodes, "
+            "with a firewall or a private network; one call without a token ends the cluster",
         )
     state = states.load(settings.home)
-    found = [] if state is None or state.joined else listeners(cluster_processes(state.id))
-    api = urlsplit(state.url).port if state else settings.http_port
-    wrong = {each for each in found if each.is_open and each.port != api}
-    if wrong:
-        named = ", ".join(f"{each.process} at {each.address}:{each.port}" for each in sorted(wrong))
-        return Finding("bad", "network", f"others can reach more than the API: {named}")
-    where = "this machine alone" if is_loopback(settings.host) else "whoever reaches this machine"
-    return Finding("ok", "network", f"the API is for {where}, everything else on loopback")
+    cluster_listeners = (
+        [] if state is None or state.joined else listeners(cluster_processes(state.id))
+    )
+    api_port = urlsplit(state.url).port if state else settings.http_port
+    exposed = {
+        listener for listener in cluster_listeners if listener.is_open and listener.port != api_port
+    }
+    if exposed:
+        names = ", ".join(
+            f"{listener.process} at {listener.address}:{listener.port}"
+            for listener in sorted(exposed)
+        )
+        return Finding("bad", "network", f"other machines can reach more than the API: {names}")
+    audience = (
+        "this machine only"
+        if is_loopback(settings.host)
+        else "every machine that can reach this one"
+    )
+    return Finding("ok", "network", f"the API is open to {audience}, everything else on loopback")
 
 
 def _edge(settings: Settings) -> Iterator[Finding]:
-    """What HAProxy needs, and what it is asked to serve."""
+    """HAProxy's file descriptor limit and TLS certificate."""
     limits = Descriptors.here()
-    complaint = limits.complaint(MAX_CONNECTIONS)
-    hard = "any number of" if limits.hard is None else f"{limits.hard:,}"
-    text = f"{hard} open files allowed, for {MAX_CONNECTIONS:,} connections"
-    yield Finding("note" if complaint else "ok", "connections", complaint or text)
+    warning = limits.warning(MAX_CONNECTIONS)
+    hard_limit = "any number of" if limits.hard is None else f"{limits.hard:,}"
+    text = f"{hard_limit} open files allowed, for {MAX_CONNECTIONS:,} connections"
+    yield Finding("note" if warning else "ok", "connections", warning or text)
     chain, key = settings.tls_cert_file, settings.tls_key_file
     if chain is None or key is None:
         open_to_others = settings.host != LOOPBACK
-        text = "off: keys travel in the clear" if open_to_others else "off; loopback alone"
+        text = "off: API keys are sent unencrypted" if open_to_others else "off; loopback only"
         yield Finding("note" if open_to_others else "ok", "tls", text)
         return
     try:
@@ -147,7 +159,7 @@ def _edge(settings: Settings) -> Iterator[Finding]:
     except BadCertificate as error:
         yield Finding("bad", "tls", str(error))
     else:
-        yield Finding("ok", "tls", f"{chain} and its key fit")
+        yield Finding("ok", "tls", f"{chain} and its key match")
 
 
 def _programs() -> Iterator[Finding]:
@@ -162,7 +174,7 @@ def _programs() -> Iterator[Finding]:
 
 
 def _sandbox() -> Iterator[Finding]:
-    """`video.sandbox: required` refuses recordings where a child cannot be confined."""
+    """The sandbox for video: `video.sandbox: required` refuses recordings without one."""
     from deployments.video.capabilities import probe_sandbox
 
     strength = probe_sandbox()
@@ -172,20 +184,24 @@ def _sandbox() -> Iterator[Finding]:
 
 def _engines() -> Iterator[Finding]:
     for engine, package in (("openvino", "openvino_genai"), ("transformers", "transformers")):
-        there = find_spec(package) is not None
-        yield Finding("ok" if there else "bad", engine, "engine available" if there else "missing")
+        is_installed = find_spec(package) is not None
+        yield Finding(
+            "ok" if is_installed else "bad",
+            engine,
+            "engine available" if is_installed else "missing",
+        )
     gpu = Path("/dev/nvidiactl").exists()
     vllm = find_spec("vllm") is not None
     if vllm and gpu:
         yield Finding("ok", "vllm", "engine available")
     else:
-        why = "no NVIDIA GPU" if not gpu else "not installed: MOBULA_EXTRAS=vllm ./mobula doctor"
-        yield Finding("note", "vllm", f"engine not available ({why})")
+        reason = "no NVIDIA GPU" if not gpu else "not installed: MOBULA_EXTRAS=vllm ./mobula doctor"
+        yield Finding("note", "vllm", f"engine not available ({reason})")
 
 
 def _home(home: Path) -> Iterator[Finding]:
     if not home.exists():
-        yield Finding("ok", "home", f"{home} will be made by the first `up`")
+        yield Finding("ok", "home", f"{home} will be created by the first `up`")
         return
     mode = stat.S_IMODE(home.stat().st_mode)
     private = not mode & 0o077

@@ -1,4 +1,4 @@
-"""`mobula down`: end the cluster of this home."""
+"""`mobula down`: stops the cluster of this home."""
 
 from cluster.cli.output import Stages, fail, print_rich
 from cluster.ops import gcs_store
@@ -10,13 +10,13 @@ def run(drain_s: float) -> int:
     stages, settings = Stages(), Settings()
     try:
         with stages.running():
-            ended = stop_cluster(settings.home, drain_s, stages)
+            stopped = stop_cluster(settings.home, drain_s, stages)
     except RuntimeError as error:
         return fail(str(error))
-    if ended is None:
+    if stopped is None:
         print_rich("nothing is running")
     else:
         print_rich("ended; nothing is left running")
     if not gcs_store.forget(settings):
-        print_rich("Redis does not answer: what Ray keeps there of this cluster is left there")
+        print_rich("Redis does not answer: Ray's state of this cluster was not deleted there")
     return 0

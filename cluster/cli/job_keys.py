@@ -1,8 +1,8 @@
-"""Keys for Ray jobs: short-lived, of the scope `generate`, handed over in a private file.
+"""API keys for Ray jobs: short-lived, of the scope `generate`, passed in a private file.
 
-A job's runtime environment is written to Ray's logs and shown by its dashboard, so no key may be in
-it: what goes there is the file's path, as MOBULA_API_KEY_FILE. Flows in: the running cluster's HTTP
-API. Flows out: the path of a file that only its owner may read.
+Ray writes a job's runtime environment to its logs and shows it in the dashboard, so no key may be
+in it: the environment holds the file's path, as MOBULA_API_KEY_FILE. In: the running cluster's HTTP
+API. Out: the path of a file that only its owner may read.
 """
 
 from collections.abc import Iterator
@@ -17,28 +17,28 @@ from cluster.storage.files import write_private
 
 VARIABLE = "MOBULA_API_KEY_FILE"
 FOLDER = "job-keys"  # in the home
-LIFE_S = 3_600
+TTL_S = 3_600
 TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class JobKey:
-    """`id` is the key's public part, `file` holds the key and nothing else."""
+    """A key for a job: `id` is its public part, `file` holds the key only."""
 
     id: str
     tenant: str
     file: Path
 
 
-def make(
+def create_key(
     http: httpx.Client,
     home: Path,
     *,
     tenant: str = TENANT,
-    life_s: int = LIFE_S,
+    ttl_s: int = TTL_S,
     clock: Clock | None = None,
 ) -> JobKey:
-    """A key that may generate for `life_s` seconds. Files of keys that have expired go.
+    """Creates a key that may generate for `ttl_s` seconds; deletes files of expired keys.
 
     Raises httpx.HTTPStatusError when the cluster refuses.
     """
@@ -46,17 +46,17 @@ def make(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     now = (clock or SystemClock()).wall()
     _remove_expired(folder, now)
-    body = {"name": "Ray job", "scopes": ["generate"], "expires_in_s": life_s}
-    answer = http.post(f"/api/v1/tenants/{tenant}/keys", json=body).raise_for_status().json()
-    file = folder / f"{int(now) + life_s}-{answer['id']}"
-    write_private(file, answer["key"].encode() + b"\n")
-    return JobKey(answer["id"], tenant, file)
+    body = {"name": "Ray job", "scopes": ["generate"], "expires_in_s": ttl_s}
+    response = http.post(f"/api/v1/tenants/{tenant}/keys", json=body).raise_for_status().json()
+    file = folder / f"{int(now) + ttl_s}-{response['id']}"
+    write_private(file, response["key"].encode() + b"\n")
+    return JobKey(response["id"], tenant, file)
 
 
 @contextmanager
-def lend_key(http: httpx.Client, home: Path, life_s: int = LIFE_S) -> Iterator[JobKey]:
-    """The same, revoked and removed at the end."""
-    key = make(http, home, life_s=life_s)
+def lend_key(http: httpx.Client, home: Path, ttl_s: int = TTL_S) -> Iterator[JobKey]:
+    """A key that is revoked when the context ends; its file is deleted."""
+    key = create_key(http, home, ttl_s=ttl_s)
     try:
         yield key
     finally:

@@ -1,4 +1,4 @@
-"""`mobula jobs`: long work, such as clips of videos."""
+"""`mobula jobs`: long-running work, such as clips of videos."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,34 +7,34 @@ import typer
 
 from cluster.cli.api import Json, Key, api, new_app, show, show_one
 
-jobs = new_app("Jobs: long work, such as clips of videos.")
+jobs = new_app("Jobs: long-running work, such as clips of videos.")
 COLUMNS = ("id", "kind", "state", "stage", "percent", "attempts", "created")
 Id = Annotated[str, typer.Argument(help="The job's id.")]
 
 
 @jobs.command("list")
 def list_jobs(
-    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
-    most: Annotated[int, typer.Option("--most", "-n", help="This many at most.")] = 50,
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option("--most", "-n", help="At most this many.")] = 50,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
     """List jobs, newest first."""
     with api(key) as cluster:
-        show(list(cluster.pages("jobs", most=most, state=state)), COLUMNS, as_json)
+        show(list(cluster.pages("jobs", limit=limit, state=state)), COLUMNS, as_json)
 
 
 @jobs.command("show")
 def show_job(job: Id, key: Key = None, as_json: Json = False) -> None:
-    """Show how a job stands."""
+    """Show a job's status."""
     with api(key) as cluster:
         show_one(cluster.get("jobs", job), as_json)
 
 
 @jobs.command()
 def clips(job: Id, key: Key = None, as_json: Json = False) -> None:
-    """Show a job's clips, the best first, and what is wrong with each."""
-    from cluster.cli.clip_report import remarks
+    """Show a job's clips, best first, with their problems."""
+    from cluster.cli.clip import remarks
 
     with api(key) as cluster:
         rows = cluster.get("jobs", job, "clips")["data"]
@@ -46,12 +46,10 @@ def clips(job: Id, key: Key = None, as_json: Json = False) -> None:
 @jobs.command()
 def save(
     job: Id,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where clips are saved.")] = Path(
-        "clips"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the clips.")] = Path("clips"),
     key: Key = None,
 ) -> None:
-    """Save a job's clips, those that are ready. Exit code 3: some could not be made."""
+    """Save the clips of a job that are ready. Exit code 3: some could not be made."""
     from cluster.cli.clip import save as save_clips
 
     raise typer.Exit(save_clips(job, out, key))
@@ -59,13 +57,13 @@ def save(
 
 @jobs.command()
 def cancel(job: Id, key: Key = None, as_json: Json = False) -> None:
-    """Cancel a job; what it had made goes, too."""
+    """Cancel a job and delete its results."""
     with api(key) as cluster:
         show_one(cluster.post("jobs", job, "cancel", body={}), as_json)
 
 
 @jobs.command()
 def delete(job: Id, key: Key = None) -> None:
-    """Forget an ended job and its files."""
+    """Delete an ended job and its files."""
     with api(key) as cluster:
         cluster.delete("jobs", job)

@@ -1,4 +1,4 @@
-"""`mobula join`: make this machine a node of a cluster whose head runs elsewhere."""
+"""`mobula join`: adds this machine as a node to a cluster whose head runs elsewhere."""
 
 from cluster.cli.output import Stages, fail, print_rich
 from cluster.ops import cluster_state as states
@@ -11,16 +11,16 @@ from cluster.runtime.settings import Settings
 
 def run(head: str, profile: str, timeout_s: float) -> int:
     """The exit code."""
-    chosen = next((each for each in PROFILES if each == profile), None)
-    if chosen is None:
+    selected_profile = next((each for each in PROFILES if each == profile), None)
+    if selected_profile is None:
         return fail(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     settings = Settings()
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with states.startup_lock(settings.home) as alone:
-        if not alone:
-            return fail("another `mobula up` is at work here; `mobula down` ends it")
+    with states.startup_lock(settings.home) as lock_acquired:
+        if not lock_acquired:
+            return fail("another `mobula up` is starting here; `mobula down` ends it")
         try:
-            return _join(JoinPlan(settings, head, chosen, timeout_s))
+            return _join(JoinPlan(settings, head, selected_profile, timeout_s))
         except StartFailed as failure:
             return fail(str(failure))
 
@@ -42,6 +42,6 @@ def _join(plan: JoinPlan) -> int:
         state = join(plan)
     print_rich(f"[bold green]joined[/] {plan.head}")
     print_rich(f"  proxy      {state.url}, as soon as a replica is placed on this node")
-    print_rich("             (with `proxy_location: EveryNode` in what the head deploys)")
-    print_rich("  `mobula down` lets this node go; the rest serves on")
+    print_rich("             (with `proxy_location: EveryNode` in the head's configuration)")
+    print_rich("  `mobula down` removes this node; the other nodes continue to serve")
     return 0

@@ -1,4 +1,4 @@
-"""`mobula keys`: a tenant's API keys, and what this machine's home knows of the first one."""
+"""`mobula keys`: a tenant's API keys, and the bootstrap admin key of this machine's home."""
 
 from typing import Annotated
 
@@ -22,13 +22,15 @@ def show_bootstrap() -> None:
     settings = Settings()
     key = admin_key(settings.home, settings)
     if key is None:
-        raise typer.Exit(fail(f"no admin key in {settings.home}; the first `mobula up` makes one"))
+        raise typer.Exit(
+            fail(f"no admin key in {settings.home}; the first `mobula up` creates one")
+        )
     print_plain(key)
 
 
 @keys.command("list")
 def list_keys(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> None:
-    """List a tenant's keys; secrets are not kept, so none is shown."""
+    """List a tenant's keys. Secrets are not stored, so they are not shown."""
     with api(key) as cluster:
         rows = cluster.pages("tenants", cluster.tenant(tenant), "keys")
         show(list(rows), COLUMNS, as_json)
@@ -36,19 +38,19 @@ def list_keys(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> 
 
 @keys.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: Annotated[str, typer.Argument(help="The key's purpose.")],
     scope: Annotated[
         list[str] | None,
         typer.Option("--scope", "-s", help="Repeat for more. [default: generate, models:read]"),
     ] = None,
     days: Annotated[
-        int | None, typer.Option(min=1, help="Until it expires. [default: ten years]")
+        int | None, typer.Option(min=1, help="Days until it expires. [default: ten years]")
     ] = None,
     tenant: Tenant = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key and print it, this once."""
+    """Create a key and print it; it is shown only once."""
     with api(key) as cluster:
         body = {"name": name, "scopes": scope or ["generate", "models:read"]}
         life = {} if days is None else {"expires_in_s": days * DAY_S}
@@ -58,37 +60,37 @@ def create(
 
 @keys.command("for-job")
 def for_job(
-    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Until it expires.")] = 60,
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="Minutes until it expires.")] = 60,
     tenant: Tenant = None,
 ) -> None:
-    """Make a key that may generate for a while, for a Ray job, and print the file that holds it.
+    """Create a short-lived key for a Ray job, and print the path of the file that holds it.
 
-    Give the job its path as MOBULA_API_KEY_FILE: Ray logs a job's environment.
+    Pass that path to the job as MOBULA_API_KEY_FILE: Ray logs a job's environment.
     """
     import httpx
 
     from cluster.cli.api import connect
-    from cluster.cli.job_keys import TENANT, make
+    from cluster.cli.job_keys import TENANT, create_key
     from cluster.runtime.settings import Settings
 
     with connect(None) as http:
         try:
-            life_s = minutes * 60
-            key = make(http, Settings().home, tenant=tenant or TENANT, life_s=life_s)
+            ttl_s = minutes * 60
+            key = create_key(http, Settings().home, tenant=tenant or TENANT, ttl_s=ttl_s)
         except httpx.HTTPError as error:
-            raise typer.Exit(fail(f"no key was made: {error}")) from None
+            raise typer.Exit(fail(f"no key was created: {error}")) from None
     print_plain(str(key.file))
 
 
 @keys.command()
 def rotate(
     key_id: Id,
-    grace: Annotated[int, typer.Option(help="Seconds that the old key goes on working.")] = 3600,
+    grace: Annotated[int, typer.Option(help="Seconds for which the old key stays valid.")] = 3600,
     tenant: Tenant = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key's successor and print it, this once."""
+    """Replace a key and print the new one; it is shown only once."""
     with api(key) as cluster:
         path = ("tenants", cluster.tenant(tenant), "keys", key_id, "rotate")
         show_one(cluster.post(*path, body={"grace_s": grace}), as_json)
@@ -96,7 +98,7 @@ def rotate(
 
 @keys.command()
 def revoke(key_id: Id, tenant: Tenant = None, key: Key = None) -> None:
-    """End a key; it stops working everywhere within a second."""
+    """Revoke a key; every replica refuses it within a second."""
     with api(key) as cluster:
         cluster.delete("tenants", cluster.tenant(tenant), "keys", key_id)
         print_rich(f"{key_id} is revoked")

@@ -1,4 +1,4 @@
-"""`mobula manifests`: the files of a production installation, to a folder or to the terminal."""
+"""`mobula manifests`: writes the files of a production installation to a folder or the terminal."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -10,9 +10,9 @@ from cluster.production.render import KINDS, Kind, images, render
 from cluster.production.values import InvalidValues, Values, parse, read_yaml, unpinned
 from cluster.runtime.installation import default_config
 
-TAGS = (
-    "has no digest (name@sha256:...), and a tag may be another image tomorrow: name digests in the "
-    "values, or say --allow-tags"
+UNPINNED_ADVICE = (
+    "has no digest (name@sha256:...), and a tag may change: set digests in the values, or pass "
+    "--allow-tags"
 )
 
 
@@ -22,17 +22,19 @@ def run(
     """The exit code. Images without a digest are refused unless `allow_tags`."""
     chosen = next((each for each in get_args(Kind) if each == kind), None)
     if chosen is None:
-        return fail(f"no manifests of '{kind}'; there are: {', '.join(KINDS)}")
+        return fail(f"no manifests of '{kind}'; kinds: {', '.join(KINDS)}")
     try:
-        wanted = Values() if values is None else parse(read_yaml(values))
-        files = render(chosen, wanted, _checked(config or default_config()))
-        loose = {} if allow_tags else unpinned(images(chosen, wanted))
-        if loose:
+        parsed_values = Values() if values is None else parse(read_yaml(values))
+        files = render(chosen, parsed_values, _load_config(config or default_config()))
+        unpinned_images = {} if allow_tags else unpinned(images(chosen, parsed_values))
+        if unpinned_images:
             raise InvalidValues(
-                "\n".join(f"{field}: {name} {TAGS}" for field, name in loose.items())
+                "\n".join(
+                    f"{field}: {name} {UNPINNED_ADVICE}" for field, name in unpinned_images.items()
+                )
             )
-    except InvalidValues as bad:
-        return fail(str(bad))
+    except InvalidValues as invalid:
+        return fail(str(invalid))
     if out is None:
         _print(files)
         return 0
@@ -44,8 +46,8 @@ def run(
     return 0
 
 
-def _checked(path: Path) -> dict[str, Any]:
-    """The Serve configuration, whose `args` the application would accept. Raises BadValues."""
+def _load_config(path: Path) -> dict[str, Any]:
+    """Reads and validates the Serve configuration. Raises InvalidValues."""
     from graphs.args import AppArgs
 
     config = read_yaml(path)

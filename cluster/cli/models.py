@@ -1,4 +1,4 @@
-"""`mobula models`: what the running cluster serves, and converting a model for it."""
+"""`mobula models`: lists the models that are served, and converts a model for the cluster."""
 
 import logging
 import sys
@@ -21,10 +21,10 @@ def listing() -> int:
         return fail(NOT_RUNNING)
     try:
         with client(state, settings) as http:
-            answer = http.get("/v1/models").raise_for_status().json()
+            response = http.get("/v1/models").raise_for_status().json()
     except httpx.HTTPError as error:
         return fail(f"{state.url}/v1/models: {error}")
-    cards: list[dict[str, object]] = answer["data"]
+    cards: list[dict[str, object]] = response["data"]
     table = Table(*COLUMNS)
     for card in cards:
         table.add_row(*(str(card.get(name, "")) for name in COLUMNS))
@@ -43,5 +43,5 @@ def export(source: str, out: Path | None, weights: str) -> int:
         export_openvino(source, folder, weights, exporter=home / "exporter")
     except ExportFailed as failure:
         return fail(str(failure))
-    print_rich(f"converted to {folder}; name that folder as `source` in serve_config.yaml")
+    print_rich(f"converted to {folder}; set that folder as `source` in serve_config.yaml")
     return 0

@@ -1,4 +1,4 @@
-"""What the commands print: stages as they happen, and failures without a traceback."""
+"""Terminal output of the commands: text, progress stages, errors without a traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,19 +15,19 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_rich(text: str = "") -> None:
-    """Print a line, markup included; a closed terminal is no reason to stop."""
+    """Print a line with markup; errors of a closed terminal are ignored."""
     with suppress(OSError):
         console.print(text)
 
 
 def print_plain(text: str, end: str = "\n") -> None:
-    """Print text as it is: log lines, keys, a model's words."""
+    """Print text without markup: log lines, keys, generated text."""
     with suppress(OSError):
         console.print(text, markup=False, end=end)
 
 
 def fail(text: str) -> int:
-    """Print what went wrong; returns the exit code."""
+    """Print an error; returns the exit code."""
     with suppress(OSError):
         errors.print("[bold red]error:[/] ", end="")
         errors.print(text, markup=False)
@@ -35,20 +35,20 @@ def fail(text: str) -> int:
 
 
 class Stages:
-    """Long steps: a moving line on a terminal, finished stages and signs of life elsewhere."""
+    """Progress of long steps: a spinner on a terminal, else finished stages and heartbeats."""
 
     def __init__(self) -> None:
         self._clock = SystemClock()
-        self._began = self._printed = self._clock.monotonic()
+        self._started = self._printed = self._clock.monotonic()
         self._stage = ""
         self._status: Status | None = None
 
     def __call__(self, text: str) -> None:
-        """Go over to the stage `text`; the part in brackets may change within a stage."""
+        """Start the stage `text`, or update the part in brackets of the current one."""
         stage = text.partition(" (")[0]
         if stage != self._stage:
             self._finish()
-            self._stage, self._began = stage, self._clock.monotonic()
+            self._stage, self._started = stage, self._clock.monotonic()
         if self._status is not None:
             with suppress(OSError):
                 self._status.update(text)
@@ -61,7 +61,7 @@ class Stages:
 
     def _print(self, text: str) -> None:
         self._printed = self._clock.monotonic()
-        print_plain(f"  {self._printed - self._began:5.1f} s  {text}")
+        print_plain(f"  {self._printed - self._started:5.1f} s  {text}")
 
     @contextmanager
     def running(self) -> Iterator["Stages"]:

@@ -1,4 +1,4 @@
-"""`mobula plans`: what tenants may use."""
+"""`mobula plans`: limits and quotas that tenants can be assigned to."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from cluster.cli.api import Json, Key, api, new_app, show, show_one
 from cluster.cli.output import fail, print_plain, print_rich
 
-plans = new_app("Plans: what tenants may use.")
+plans = new_app("Plans: limits and quotas of tenants.")
 COLUMNS = ("id", "name", "weight", "priority", "models", "reserve")
 Id = Annotated[str, typer.Argument(help="The plan's id.")]
 
@@ -34,7 +34,7 @@ def put(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Add a plan, or replace the one of that id; it holds everywhere within a second."""
+    """Add or replace a plan; every replica applies it within a second."""
     document = _read(file)
     with api(key) as cluster:
         show_one(cluster.put("plans", str(document["id"]), body=document), as_json)
@@ -42,7 +42,7 @@ def put(
 
 @plans.command()
 def delete(plan: Id, key: Key = None) -> None:
-    """Remove a plan that no tenant is on."""
+    """Delete a plan that no tenant uses."""
     with api(key) as cluster:
         cluster.delete("plans", plan)
         print_rich(f"{plan} is deleted")

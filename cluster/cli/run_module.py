@@ -1,4 +1,4 @@
-"""Commands that belong to other packages: run them with the arguments as they came."""
+"""Runs commands of other packages with unparsed arguments."""
 
 import importlib
 import subprocess

@@ -1,4 +1,4 @@
-"""The running cluster as the commands see it: its state, and a client with the admin key."""
+"""The running cluster for commands: its state, and an HTTP client with the admin key."""
 
 import httpx
 

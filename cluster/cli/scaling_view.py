@@ -1,4 +1,4 @@
-"""The status of scaling on a screen. In: what `GET /api/v1/scaling/status` answers. Out: tables."""
+"""Scaling status as tables. In: the response of `GET /api/v1/scaling/status`. Out: rich tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,148 +11,151 @@ from rich.table import Column, Table
 
 from cluster.cli.output import console
 
-Found = Mapping[str, Any]
-LINES = 8  # recent decisions on the screen
-_STATES = {"closed": "green", "half-open": "yellow"}
+JsonObject = Mapping[str, Any]
+MAX_DECISIONS = 8  # recent decisions to show
+_BREAKER_COLOURS = {"closed": "green", "half-open": "yellow"}
 
 
-def print_scaling(found: Found) -> None:
-    """Everything, with a line for each replica."""
-    console.print(scaling_view(found, replicas=True))
+def print_scaling(status: JsonObject) -> None:
+    """Prints every deployment with a line for each replica."""
+    console.print(scaling_view(status, replicas=True))
 
 
-def scaling_view(found: Found, *, replicas: bool = False) -> RenderableType:
-    """Deployments and recent decisions, for printing or to be shown live."""
-    parts: list[RenderableType] = [*_notes(found), _deployments(found["deployments"])]
+def scaling_view(status: JsonObject, *, replicas: bool = False) -> RenderableType:
+    """Deployments and recent decisions, for print or live display."""
+    parts: list[RenderableType] = [*_notes(status), _deployments(status["deployments"])]
     if replicas:
-        parts += [_replicas(found["deployments"]), *_specs(found["deployments"])]
-        parts.append(f"cost per hour  {found['cost_per_hour']:g}")
-    parts += [*_bounds(found["deployments"]), *_decisions(found["deployments"])]
+        parts += [_replicas(status["deployments"]), *_specs(status["deployments"])]
+        parts.append(f"cost per hour  {status['cost_per_hour']:g}")
+    parts += [*_bounds(status["deployments"]), *_decisions(status["deployments"])]
     return Group(*parts)
 
 
-def _notes(found: Found) -> Iterator[str]:
-    for part in found["away"]:
-        yield f"[bold yellow]{_AWAY.get(part, escape(part))}[/]"
-    age_s = found["age_s"]
-    if "controller" in found["away"] and age_s is not None:
-        yield f"replicas are shown as they were {age_s:.0f} s ago"
+def _notes(status: JsonObject) -> Iterator[str]:
+    for part in status["away"]:
+        yield f"[bold yellow]{_UNREACHABLE_TEXTS.get(part, escape(part))}[/]"
+    age_s = status["age_s"]
+    if "controller" in status["away"] and age_s is not None:
+        yield f"replica states are {age_s:.0f} s old"
 
 
-_AWAY = {
+_UNREACHABLE_TEXTS = {
     "controller": "Serve's controller does not answer",
     "ingress": "the other ingress replicas do not answer",
-    "store": "the store does not answer: no bounds, no decisions",
+    "store": "the database does not answer: no bounds, no decisions",
 }
 
 
-def _deployments(deployments: Sequence[Found]) -> Table:
+def _deployments(deployments: Sequence[JsonObject]) -> Table:
     columns = ("replicas", "open", "tokens", "mean s", "queue", "breaker")
-    table = _table(*columns)
-    for each in deployments:
-        rows = each["replicas"]
+    table = _deployment_table(*columns)
+    for deployment in deployments:
+        rows = deployment["replicas"]
         table.add_row(
-            escape(each["name"]),
-            _counts(each),
-            _sum(rows, "requests") if each["model"] else "",
-            _sum(rows, "tokens") if each["model"] else "",
-            _longest(rows),
-            _queue(each["queue"]),
-            _breaker(each["calls"]),
+            escape(deployment["name"]),
+            _counts(deployment),
+            _sum(rows, "requests") if deployment["model"] else "",
+            _sum(rows, "tokens") if deployment["model"] else "",
+            _longest_mean(rows),
+            _queue(deployment["queue"]),
+            _breaker(deployment["calls"]),
         )
     return table
 
 
-def _table(*columns: str) -> Table:
+def _deployment_table(*columns: str) -> Table:
     name = Column("deployment", no_wrap=True)
     return Table(name, *columns, box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
 
 
-def _counts(each: Found) -> str:
-    """Such as `2/3 +1 starting, 1 ejected`."""
-    if each["target"] is None:
+def _counts(deployment: JsonObject) -> str:
+    """Replica counts, such as `2/3, 1 starting, 1 ejected`."""
+    if deployment["target"] is None:
         return "?"
-    more = [f"{each[name]} {name}" for name in ("starting", "stopping") if each[name]]
-    ejected = sum(replica["ejected_by"] > 0 for replica in each["replicas"])
-    more += [f"[red]{ejected} ejected[/]"] if ejected else []
-    word = f"{each['ready']}/{each['target']}"
-    colour = "green" if each["ready"] >= each["target"] else "yellow"
-    return ", ".join([f"[{colour}]{word}[/]", *more])
+    details = [
+        f"{deployment[name]} {name}" for name in ("starting", "stopping") if deployment[name]
+    ]
+    ejected = sum(replica["ejected_by"] > 0 for replica in deployment["replicas"])
+    details += [f"[red]{ejected} ejected[/]"] if ejected else []
+    ratio = f"{deployment['ready']}/{deployment['target']}"
+    colour = "green" if deployment["ready"] >= deployment["target"] else "yellow"
+    return ", ".join([f"[{colour}]{ratio}[/]", *details])
 
 
-def _queue(queue: Found | None) -> str:
+def _queue(queue: JsonObject | None) -> str:
     return "" if queue is None else f"{queue['running']} run, {queue['waiting']} wait"
 
 
-def _sum(rows: Sequence[Found], name: str) -> str:
+def _sum(rows: Sequence[JsonObject], name: str) -> str:
     return str(sum(row[name] for row in rows))
 
 
-def _longest(rows: Sequence[Found]) -> str:
+def _longest_mean(rows: Sequence[JsonObject]) -> str:
     means = [row["mean_s"] for row in rows if row["mean_s"] is not None]
     return f"{max(means):.3f}" if means else ""
 
 
-def _breaker(calls: Found | None) -> str:
+def _breaker(calls: JsonObject | None) -> str:
     if calls is None:
         return ""
     return ", ".join(
-        f"[{_STATES.get(state, 'red')}]{state}[/]" + (f" x{count}" if count > 1 else "")
+        f"[{_BREAKER_COLOURS.get(state, 'red')}]{state}[/]" + (f" x{count}" if count > 1 else "")
         for state, count in calls["breakers"].items()
     )
 
 
-def _bounds(deployments: Sequence[Found]) -> Iterator[str]:
-    """Such as: `Model:nano  held at 2 or more until 14:05:00, by key:abc`."""
+def _bounds(deployments: Sequence[JsonObject]) -> Iterator[str]:
+    """Manual bounds, such as `Model:nano  held at 2 or more until 14:05:00, by key:abc`."""
     for bounds in filter(None, (each["bounds"] for each in deployments)):
         sides = (("floor", "or more"), ("ceiling", "or less"))
-        words = [f"{bounds[name]} {word}" for name, word in sides if bounds[name] is not None]
+        limits = [f"{bounds[name]} {word}" for name, word in sides if bounds[name] is not None]
         until = "" if bounds["until"] is None else f" until {_time(bounds['until'])}"
         yield (
-            f"{escape(bounds['deployment'])}  [yellow]held at {', '.join(words)}[/]{until}, "
+            f"{escape(bounds['deployment'])}  [yellow]held at {', '.join(limits)}[/]{until}, "
             f"by {escape(bounds['set_by'])}"
         )
 
 
-def _replicas(deployments: Sequence[Found]) -> Table:
+def _replicas(deployments: Sequence[JsonObject]) -> Table:
     columns = ("replica", "state", "node", "open", "tokens", "mean s", "ejected")
-    table = _table(*columns)
-    for each in deployments:
-        for replica in each["replicas"]:
+    table = _deployment_table(*columns)
+    for deployment in deployments:
+        for replica in deployment["replicas"]:
             mean = "" if replica["mean_s"] is None else f"{replica['mean_s']:.3f}"
             table.add_row(
-                escape(each["name"]),
+                escape(deployment["name"]),
                 escape(replica["id"]),
                 replica["state"] or "unknown",
                 f"{replica['address']} {replica['node'][:8]}".strip(),
                 str(replica["requests"]),
                 str(replica["tokens"]),
                 mean,
-                _ejected(replica),
+                _ejection(replica),
             )
     return table
 
 
-def _ejected(replica: Found) -> str:
+def _ejection(replica: JsonObject) -> str:
     if not replica["ejected_by"]:
         return ""
     return f"[red]{replica['ejected_for_s']:.0f} s: {escape(replica['ejected_because'])}[/]"
 
 
-def _specs(deployments: Sequence[Found]) -> Iterator[str]:
+def _specs(deployments: Sequence[JsonObject]) -> Iterator[str]:
     for each in deployments:
         if each["scaling"] is not None:
             yield f"{escape(each['name'])}: {escape(each['scaling']['words'])}"
 
 
-def _decisions(deployments: Sequence[Found]) -> Iterator[str]:
-    decisions = [decision for each in deployments for decision in each["decisions"]]
-    for each in sorted(decisions, key=lambda decision: -decision["at"])[:LINES]:
+def _decisions(deployments: Sequence[JsonObject]) -> Iterator[str]:
+    decisions = [decision for decision in deployments for decision in decision["decisions"]]
+    for decision in sorted(decisions, key=lambda decision: -decision["at"])[:MAX_DECISIONS]:
         yield (
-            f"{_time(each['at'])}  {escape(each['deployment'])}  {each['before']} -> "
-            f"{each['target']}  [bold]{escape(each['bound'])}[/]  {escape(each['reason'])}"
+            f"{_time(decision['at'])}  {escape(decision['deployment'])}  {decision['before']} -> "
+            f"{decision['target']}  [bold]{escape(decision['bound'])}[/]  "
+            f"{escape(decision['reason'])}"
         )
 
 
-def _time(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
+def _time(timestamp: float) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%H:%M:%S}"

@@ -1,15 +1,15 @@
-"""Ctrl-C, SIGTERM and SIGHUP: the first asks for an orderly end, the second forces it."""
+"""Handles Ctrl-C, SIGTERM, SIGHUP: the first starts a graceful shutdown, the second forces it."""
 
 import os
 import signal
 from collections.abc import Callable
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SHUTDOWN_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """The operator wants us to end. Raised once, in the main thread."""
+    """A shutdown was requested. Raised once, in the main thread."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -17,20 +17,20 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """Installs itself. `force` runs on the second signal, and then the process is gone."""
+    """Installs the signal handlers. On the second signal `force` runs, then the process exits."""
 
     def __init__(self, force: Callable[[], object]) -> None:
         self.force = force
         self._closing = False
-        for number in ENDING:
+        for number in SHUTDOWN_SIGNALS:
             signal.signal(number, self._handle)
 
     def hold(self) -> None:
-        """From now on the first signal no longer interrupts: we are ending already."""
+        """Ignore the first signal from now on: the shutdown is under way."""
         self._closing = True
 
     def release(self) -> None:
-        """What had to be ended is ended: the next signal interrupts again."""
+        """The shutdown is complete: the next signal interrupts again."""
         self._closing = False
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:

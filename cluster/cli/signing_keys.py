@@ -13,9 +13,7 @@ def about() -> None:
 
 @signing_keys.command()
 def rotate(key: Key = None) -> None:
-    """Roll over: the next key signs in about 5 s, tokens of the old one run out."""
+    """Create a signing key, in use after 5 s. Tokens of the old key stay valid."""
     with api(key) as cluster:
-        answer = cluster.post("auth", "signing-keys", "rotate", body={})
-        print_rich(
-            f"{answer['id']} signs in about 5 s; tokens of the old key stay good until they expire"
-        )
+        response = cluster.post("auth", "signing-keys", "rotate", body={})
+        print_rich(f"{response['id']} signs in about 5 s; tokens of the old key stay valid")

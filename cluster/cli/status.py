@@ -1,7 +1,7 @@
-"""`mobula status`: is there a cluster, does it answer, what does it consist of and how does it do.
+"""`mobula status`: whether a cluster runs and answers, its processes, replicas and load.
 
-How replicas, load and breakers stand is asked of the cluster itself, with the admin key; where that
-does not work (no key, an older cluster, one that is starting), Ray's dashboard says how many run.
+Replicas, load and breakers come from the cluster's API with the admin key. Where that fails (no
+key, an older cluster, one that is starting), Ray's dashboard gives the replica counts.
 """
 
 import time
@@ -30,66 +30,66 @@ from cluster.ops.tls import verification
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
 
-EVERY_S = 1.0
-STATUS_S = 5.0  # what the cluster may take to say how it scales
+REFRESH_S = 1.0
+STATUS_TIMEOUT_S = 5.0  # for the scaling status
 
 
 def run(watch: bool = False) -> int:
-    """Print it; with `watch` on a terminal, show it anew each second until Ctrl-C."""
+    """Prints the status; with `watch` on a terminal, refreshes it each second until Ctrl-C."""
     settings = Settings()
     if watch and console.is_terminal:
         return _watch(settings)
-    code, shown = look(settings)
+    code, shown = collect_status(settings)
     with suppress(OSError):
         console.print(shown)
     return code
 
 
 def _watch(settings: Settings) -> int:
-    code, shown = look(settings)
+    code, shown = collect_status(settings)
     with suppress(KeyboardInterrupt), Live(shown, console=console, auto_refresh=False) as live:
         while True:
-            time.sleep(EVERY_S)
-            code, shown = look(settings)
+            time.sleep(REFRESH_S)
+            code, shown = collect_status(settings)
             live.update(shown, refresh=True)
     return code
 
 
-def look(settings: Settings) -> tuple[int, RenderableType]:
-    """0 if the cluster answers requests, else 1; and what there is to see."""
-    state, watching = states.load(settings.home), supervisions.load(settings.home)
+def collect_status(settings: Settings) -> tuple[int, RenderableType]:
+    """The exit code (0 if the cluster answers requests, else 1) and the view."""
+    state, supervision = states.load(settings.home), supervisions.load(settings.home)
     if state is None:
-        return 1, _not_running(watching)
-    if state.is_abandoned() and (watching is None or not watching.is_alive()):
-        return 1, "the remains of a killed `up` are here; `mobula down` clears them"
+        return 1, _not_running(supervision)
+    if state.is_abandoned() and (supervision is None or not supervision.is_alive()):
+        return 1, "processes or files of a killed `up` remain; `mobula down` removes them"
     verify = verification(state.certificate)
     with httpx.Client(timeout=2.0, trust_env=False, verify=verify) as http:
         ready = is_ready(http, state.url)
     return (0 if ready else 1), Group(*_parts(state, settings, ready=ready))
 
 
-def _not_running(watching: Supervision | None) -> str:
-    """A cluster that is started again has no record for a moment; one that was given up, none."""
-    if watching is None or (watching.phase != "gave up" and not watching.is_alive()):
+def _not_running(supervision: Supervision | None) -> str:
+    """Text without a state file: during a restart, and after the supervisor gave up."""
+    if supervision is None or (supervision.phase != "gave up" and not supervision.is_alive()):
         return "not running"
-    return f"not running\n  supervisor  {escape(str(watching))}"
+    return f"not running\n  supervisor  {escape(str(supervision))}"
 
 
 def _parts(state: ClusterState, settings: Settings, *, ready: bool) -> Iterator[RenderableType]:
-    word = "[bold green]ready[/]" if ready else f"[bold yellow]{state.phase}, not answering[/]"
+    readiness = "[bold green]ready[/]" if ready else f"[bold yellow]{state.phase}, not answering[/]"
     minutes = (SystemClock().wall() - state.started) / 60
-    yield f"{word} {state.url}  (profile {state.profile}, up {minutes:.0f} min)"
+    yield f"{readiness} {state.url}  (profile {state.profile}, up {minutes:.0f} min)"
     yield f"  a node of   {state.gcs}" if state.joined else f"  dashboard  {state.dashboard}"
-    watching = supervisions.load(settings.home)
-    if watching is not None:
-        yield f"  supervisor {escape(str(watching))}"
+    supervision = supervisions.load(settings.home)
+    if supervision is not None:
+        yield f"  supervisor {escape(str(supervision))}"
     yield _processes(state)
-    found, why = _scaling(state, settings)
-    if found is not None:
-        yield scaling_view(found)
+    scaling, reason = _scaling(state, settings)
+    if scaling is not None:
+        yield scaling_view(scaling)
         return
     if ready:
-        yield f"  load and decisions cannot be shown: {escape(why)}"
+        yield f"  load and decisions are not available: {escape(reason)}"
     if not state.joined:
         yield from _deployments(state, token(settings.home))
 
@@ -104,13 +104,13 @@ def _processes(state: ClusterState) -> str:
 
 
 def _scaling(state: ClusterState, settings: Settings) -> tuple[dict[str, Any] | None, str]:
-    """What the cluster says, or why it says nothing."""
+    """The scaling status, or why it is not available."""
     try:
-        with client(state, settings, STATUS_S) as http:
-            answer = http.get("/api/v1/scaling/status")
-        if answer.is_success:
-            return answer.json(), ""
-        return None, str(answer.json().get("detail", answer.status_code))
+        with client(state, settings, STATUS_TIMEOUT_S) as http:
+            response = http.get("/api/v1/scaling/status")
+        if response.is_success:
+            return response.json(), ""
+        return None, str(response.json().get("detail", response.status_code))
     except (httpx.HTTPError, ValueError) as error:
         return None, str(error)
 

@@ -1,7 +1,7 @@
-"""The supervisor that `mobula up -d` leaves behind: `python -m cluster.cli.supervise`.
+"""The background supervisor of `mobula up -d`: `python -m cluster.cli.supervise`.
 
-It runs in a session of its own, writes what it does to `<home>/supervisor.log`, and ends when
-`down` tells it to, when it gives up, or when its cluster was ended or replaced by somebody else.
+It runs in its own session, logs to `<home>/supervisor.log`, and ends on `down`, when it gives up,
+or when its cluster was stopped or replaced by another command.
 """
 
 import json
@@ -30,21 +30,21 @@ from cluster.storage.files import PRIVATE_UMASK, write_for_owner_only
 LOG = "supervisor.log"
 
 
-def leave_behind(plan: StartPlan) -> None:
-    """Start the supervisor of a cluster that is ready."""
-    rest = {"config": str(plan.config), "profile": plan.profile, "timeout_s": plan.timeout_s}
+def start_supervisor(plan: StartPlan) -> None:
+    """Starts the supervisor process of a cluster that is ready."""
+    arguments = {"config": str(plan.config), "profile": plan.profile, "timeout_s": plan.timeout_s}
     env = process_environment({
         "MOBULA_HOME": str(plan.home),
         "MOBULA_HTTP_PORT": str(plan.settings.http_port),
-        MARKER: "",  # of no cluster that `up` was started in
+        MARKER: "",  # not the marker of a cluster in which `up` was started
     })  # fmt: skip
     with (plan.home / LOG).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cluster.cli.supervise", json.dumps(rest)],
+            [sys.executable, "-m", "cluster.cli.supervise", json.dumps(arguments)],
             cwd=working_folder(), env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, umask=PRIVATE_UMASK,
         )  # fmt: skip
-    # Written here, so that whoever ends the cluster from now on finds it.
+    # Written here, so that commands that stop the cluster find it from now on.
     supervisions.save(plan.home, Supervision(ClusterId.of(process.pid), detached=True))
 
 
@@ -62,30 +62,30 @@ def supervised_run(
     )
 
 
-def count_cpus(asked: Mapping[str, Any]) -> int | None:
-    """By how many CPUs Ray places replicas: with room for a roll, where it is known what is
-    deployed; else Ray counts the cores."""
+def count_cpus(config_document: Mapping[str, Any]) -> int | None:
+    """CPUs to declare to Ray, with headroom for a rolling update; None (Ray counts the cores) if
+    the configuration is not ours."""
     from pydantic import ValidationError
 
     from graphs.args import AppArgs
-    from graphs.cpu_headroom import declared_cpus
+    from graphs.options import declared_cpus
 
     try:
-        [app] = asked["applications"]
+        [app] = config_document["applications"]
         return declared_cpus(AppArgs.model_validate(app["args"]), os.cpu_count() or 1)
     except (ValidationError, ValueError, KeyError, TypeError):
         return None
 
 
 def sweep_now(cluster: SupervisedCluster) -> None:
-    """Whatever it is doing, leave nothing running."""
+    """Ends every process of the cluster at once."""
     home = Settings().home
     sweep(home, cluster.state, grace_s=0.0)
     supervisions.forget(home)
 
 
 def run(arguments: Mapping[str, Any]) -> int:
-    """The exit code: 1 when it gave up."""
+    """The exit code: 1 if it gave up."""
     write_for_owner_only()
     settings = Settings()
     plan = StartPlan(

@@ -1,11 +1,11 @@
-"""`mobula tenants` and `mobula limits`: who uses this cluster, and what they may use."""
+"""`mobula tenants`, `mobula limits` and `mobula usage`: tenants, their limits and usage."""
 
 from typing import Annotated
 
 import typer
 
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
-from cluster.cli.output import print_rich
+from cluster.cli.output import print_plain, print_rich
 
 tenants = new_app("Tenants of this cluster.")
 COLUMNS = ("id", "name", "plan", "status", "created")
@@ -44,8 +44,8 @@ def show_tenant(tenant: Id, key: Key = None, as_json: Json = False) -> None:
 @tenants.command()
 def update(
     tenant: Id,
-    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
-    plan: Annotated[str | None, typer.Option(help="Another plan, by its id.")] = None,
+    name: Annotated[str | None, typer.Option(help="New name.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Id of the new plan.")] = None,
     status: Annotated[str | None, typer.Option(help="active or suspended.")] = None,
     key: Key = None,
     as_json: Json = False,
@@ -58,7 +58,7 @@ def update(
 
 @tenants.command()
 def suspend(tenant: Id, key: Key = None) -> None:
-    """Refuse everything that the tenant asks from now on; its data stays."""
+    """Refuse all requests of a tenant from now on; its data stays."""
     with api(key) as cluster:
         cluster.delete("tenants", tenant)
         print_rich(
@@ -67,12 +67,41 @@ def suspend(tenant: Id, key: Key = None) -> None:
 
 
 def limits(tenant: Tenant = None, key: Key = None, as_json: Json = False) -> None:
-    """Show what a tenant may use, and how much of it is left."""
+    """Show a tenant's limits and what remains of them."""
     with api(key) as cluster:
-        answer = cluster.get("tenants", cluster.tenant(tenant), "limits")
+        response = cluster.get("tenants", cluster.tenant(tenant), "limits")
     if as_json:
-        show_one(answer, as_json)
+        show_one(response, as_json)
         return
-    state = answer.pop("state")
-    show_one({**answer.pop("plan"), **answer}, as_json)
+    state = response.pop("state")
+    show_one({**response.pop("plan"), **response}, as_json)
     show(state, STATE, as_json)
+
+
+MONEY_COLUMNS = ("cost", "revenue")
+
+
+def usage(
+    since: Annotated[str | None, typer.Option("--from", help="First day (UTC).")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Last day (UTC).")] = None,
+    group_by: Annotated[
+        list[str] | None, typer.Option(help="day, key, model or tenant; repeat for more.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")] = False,
+    tenant: Tenant = None,
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Show usage by unit. Cost and revenue are in millionths of the currency."""
+    groups = group_by or []
+    query = {"from": since, "to": until, "group_by": groups or None, "tenant": tenant}
+    with api(key) as cluster:
+        if csv:
+            print_plain(cluster.text("text/csv", "usage", **query), end="")
+            return
+        data = cluster.get("usage", **query)["data"]
+    units = sorted({unit for row in data for unit in row["amounts"]})
+    rows = [
+        {**row["group"], **row["amounts"], **{m: row[m] for m in MONEY_COLUMNS}} for row in data
+    ]
+    show(data if as_json else rows, (*groups, *units, *MONEY_COLUMNS), as_json)

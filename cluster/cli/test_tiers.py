@@ -1,7 +1,7 @@
-"""`mobula test`: lint and types, then each folder of tests/ as its own pytest run.
+"""`mobula test`: lint and types, then each folder of tests/ as a separate pytest run.
 
-Flows out: each tier's own output, a table of durations, and one last line that says
-`N passed, N failed`. A tier is a process of its own, because Ray reads its environment once.
+Out: each tier's output, a table of durations, and the last line `N passed, N failed`. Each tier is
+a separate process, because Ray reads its environment once.
 """
 
 import os
@@ -22,12 +22,12 @@ from cluster.runtime.settings import ROOT, process_environment
 TESTS = ROOT / "tests"
 LINT = "lint"
 ORDER = ("unit", "contract", "api", "graph", "video", "cluster", "chaos", "browser")
-# A tier that runs once more, behind the default Serve proxy, and the variable that says so.
-# Without --all, only its tests that are marked `every_profile` run again.
-AGAIN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
-# Tiers whose tests stand alone: so many workers, which take whole files. A file of chaos has a
-# cluster of its own, so there are two at once on any machine.
-SPREAD = {
+# Tiers that run a second time with these variables: behind Serve's default proxy. Without --all,
+# only their tests that are marked `every_profile` run again.
+SECOND_RUN = {"cluster": {"MOBULA_TEST_PROFILE": "plain"}}
+# pytest-xdist workers of tiers whose files are independent. Each file of chaos starts a cluster, so
+# two run at once on any machine.
+WORKERS = {
     "unit": "logical",
     "contract": "logical",
     "api": "logical",
@@ -35,10 +35,10 @@ SPREAD = {
     "chaos": "2",
 }
 GROUPED = {"contract": "loadgroup"}  # tiers whose conftest groups files; elsewhere: by file
-# Tiers that write many small files: into memory, where a file system in memory has that much room.
+# Tiers that write many small files: in a memory file system with enough free space, if any.
 IN_MEMORY = frozenset({"unit", "contract", "api"})
-MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
-ON_REQUEST = ("gpu",)  # run only when it is named
+MEMORY, REQUIRED_MEMORY_FS_BYTES = Path("/dev/shm"), 4 << 30
+ON_REQUEST = ("gpu",)  # run only when selected
 CHECKS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "--quiet", "."),
@@ -72,15 +72,15 @@ def run(chosen: Sequence[str], keyword: str | None, stop: bool, exhaustive: bool
     tiers = list(chosen) or [tier for tier in known if tier not in ON_REQUEST]
     outcomes: list[TierResult] = []
     if test_servers.TIERS & set(tiers):
-        test_servers.ensure()
+        test_servers.ensure_servers()
     for tier in tiers:
         if tier == LINT:
             outcomes.append(_lint())
             continue
         outcomes.append(_pytest(tier, selection(keyword, stop, exhaustive), {}))
-        if tier in AGAIN:
+        if tier in SECOND_RUN:
             again = selection(keyword, stop, exhaustive, again=True)
-            outcomes.append(_pytest(tier, again, AGAIN[tier]))
+            outcomes.append(_pytest(tier, again, SECOND_RUN[tier]))
         if stop and outcomes[-1].failed:
             break
     return _report(outcomes)
@@ -128,7 +128,9 @@ def _pytest(tier: str, selected: Sequence[str], changes: Mapping[str, str]) -> T
         options = ["-q", "--durations=3", "--durations-min=1", f"--junitxml={report}"]
         options += selected
         options += (
-            ["-n", SPREAD[tier], "--dist", GROUPED.get(tier, "loadfile")] if tier in SPREAD else []
+            ["-n", WORKERS[tier], "--dist", GROUPED.get(tier, "loadfile")]
+            if tier in WORKERS
+            else []
         )
         code = _call([sys.executable, "-m", "pytest", f"tests/{tier}", *options], changes)
         passed, failed, skipped = counts(report)
@@ -144,7 +146,7 @@ def scratch(memory: Path = MEMORY) -> dict[str, str]:
     """
     folder = memory / f"mobula-tests-{os.geteuid()}"
     try:
-        if shutil.disk_usage(memory).free < ROOM_BYTES:
+        if shutil.disk_usage(memory).free < REQUIRED_MEMORY_FS_BYTES:
             return {}
         folder.mkdir(mode=0o755, exist_ok=True)
         is_ours = not folder.is_symlink() and folder.stat().st_uid == os.geteuid()

@@ -1,4 +1,4 @@
-"""`mobula users`: the people of a tenant. Passwords come from a prompt or standard input."""
+"""`mobula users`: users of a tenant. Passwords are read from a prompt or standard input."""
 
 from typing import Annotated
 
@@ -40,12 +40,14 @@ def update(
     user: Id,
     role: Annotated[str | None, typer.Option(help=ROLES)] = None,
     status: Annotated[str | None, typer.Option(help="active or disabled.")] = None,
-    password: Annotated[bool, typer.Option("--password", help="Ask for a new one.")] = False,
+    password: Annotated[
+        bool, typer.Option("--password", help="Prompt for a new password.")
+    ] = False,
     tenant: Tenant = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Change a user's role, status or password, which ends the user's sessions."""
+    """Change a user's role, status or password; a new password ends the user's sessions."""
     with api(key) as cluster:
         new = secret("New password", twice=True) if password else None
         body = {"role": role, "status": status, "password": new}
@@ -55,7 +57,7 @@ def update(
 
 @users.command()
 def delete(user: Id, tenant: Tenant = None, key: Key = None) -> None:
-    """Remove a user."""
+    """Delete a user."""
     with api(key) as cluster:
         cluster.delete("tenants", cluster.tenant(tenant), "users", user)
         print_rich(f"{user} is deleted")

@@ -1,4 +1,4 @@
-"""`mobula webhooks`: where a tenant's events go."""
+"""`mobula webhooks`: webhooks of a tenant, their deliveries and events."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ import typer
 from cluster.cli.api import Json, Key, Tenant, api, new_app, show, show_one
 from cluster.cli.output import print_rich
 
-webhooks = new_app("Webhooks: where a tenant's events go.")
+webhooks = new_app("Webhooks of a tenant, their deliveries and events.")
 COLUMNS = ("id", "url", "kinds", "status", "created")
 DELIVERIES = ("kind", "status", "attempts", "next", "last_error", "event")
 EVENTS = ("at", "kind", "data", "id")
@@ -33,7 +33,7 @@ def create(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Send events to a URL; prints the secret that signs them, this once."""
+    """Send events to a URL. Prints the signing secret, which is shown only once."""
     with api(key) as cluster:
         body = {"url": url, "kinds": kind or ["*"]}
         path = ("tenants", cluster.tenant(tenant), "webhooks")
@@ -43,14 +43,14 @@ def create(
 @webhooks.command()
 def update(
     webhook: Id,
-    url: Annotated[str | None, typer.Option(help="Another place.")] = None,
-    kind: Annotated[list[str] | None, typer.Option("--kind", "-k", help="Other kinds.")] = None,
+    url: Annotated[str | None, typer.Option(help="New URL.")] = None,
+    kind: Annotated[list[str] | None, typer.Option("--kind", "-k", help="New event kinds.")] = None,
     status: Annotated[str | None, typer.Option(help="active or disabled.")] = None,
     tenant: Tenant = None,
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """Change where events go, which, or whether they do."""
+    """Change a webhook's URL, event kinds or status."""
     with api(key) as cluster:
         body = {"url": url, "kinds": kind or None, "status": status}
         path = ("tenants", cluster.tenant(tenant), "webhooks", webhook)
@@ -59,7 +59,7 @@ def update(
 
 @webhooks.command()
 def rotate(webhook: Id, tenant: Tenant = None, key: Key = None, as_json: Json = False) -> None:
-    """Make a new signing secret and print it, this once."""
+    """Create a new signing secret and print it; it is shown only once."""
     with api(key) as cluster:
         path = ("tenants", cluster.tenant(tenant), "webhooks", webhook, "rotate")
         show_one(cluster.post(*path, body={}), as_json)
@@ -70,7 +70,7 @@ def send_test(webhook: Id, tenant: Tenant = None, key: Key = None) -> None:
     """Send a test event."""
     with api(key) as cluster:
         path = ("tenants", cluster.tenant(tenant), "webhooks", webhook, "test")
-        print_rich(f"event {cluster.post(*path, body={})['event']} is on its way")
+        print_rich(f"event {cluster.post(*path, body={})['event']} is queued")
 
 
 @webhooks.command()
@@ -81,15 +81,15 @@ def deliveries(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """List how sending to a webhook stands."""
+    """List a webhook's deliveries and their status."""
     with api(key) as cluster:
         path = ("tenants", cluster.tenant(tenant), "webhooks", webhook, "deliveries")
-        show(list(cluster.pages(*path, most=limit)), DELIVERIES, as_json)
+        show(list(cluster.pages(*path, limit=limit)), DELIVERIES, as_json)
 
 
 @webhooks.command()
 def delete(webhook: Id, tenant: Tenant = None, key: Key = None) -> None:
-    """Send nothing there any more."""
+    """Delete a webhook."""
     with api(key) as cluster:
         cluster.delete("tenants", cluster.tenant(tenant), "webhooks", webhook)
         print_rich(f"{webhook} is deleted")
@@ -102,6 +102,6 @@ def events(
     key: Key = None,
     as_json: Json = False,
 ) -> None:
-    """List what happened in a tenant."""
+    """List a tenant's events."""
     with api(key) as cluster:
-        show(list(cluster.pages("events", most=limit, tenant=tenant)), EVENTS, as_json)
+        show(list(cluster.pages("events", limit=limit, tenant=tenant)), EVENTS, as_json)

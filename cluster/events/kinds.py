@@ -1,8 +1,7 @@
-"""The catalogue: every kind of event, and the shape of what it says.
+"""Event kinds and the schemas of their payloads.
 
-Flows in: a kind and its data, as the code that saw it happen states them. Flows out: the same
-data, checked, fit for JSON; or ValueError, because a wrong event is a fault of ours. A shape has
-no room for a secret, a prompt or an answer: fields are closed and texts are short.
+In: a kind and its data. Out: the validated data as JSON values; or ValueError, as an invalid event
+is a bug. Schemas exclude secrets, prompts and responses: fields are closed and texts are short.
 """
 
 from collections.abc import Mapping
@@ -172,7 +171,7 @@ class ScalingBound(ResourceRef):
     until: float | None = None
 
 
-SHAPES: Mapping[EventKind, type[EventPayload]] = {
+PAYLOAD_MODELS: Mapping[EventKind, type[EventPayload]] = {
     EventKind.TENANT_CREATED: TenantCreated,
     EventKind.TENANT_UPDATED: ResourceUpdated,
     EventKind.TENANT_SUSPENDED: ResourceRef,
@@ -212,17 +211,17 @@ FAMILIES = frozenset(kind.value.partition(".")[0] for kind in EventKind)
 
 
 def validate_payload(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` as JSON values. Raises ValueError for an unknown kind or another shape."""
-    return SHAPES[EventKind(kind)].model_validate(dict(data)).model_dump(mode="json")
+    """`data` as JSON values. Raises ValueError for an unknown kind or an invalid payload."""
+    return PAYLOAD_MODELS[EventKind(kind)].model_validate(dict(data)).model_dump(mode="json")
 
 
 def is_pattern(pattern: str) -> bool:
-    """Whether `pattern` names something that can happen: `*`, `key.*` or `key.created`."""
+    """Whether `pattern` is valid: `*`, `key.*` or `key.created`."""
     family, _, rest = pattern.partition(".")
-    return pattern == "*" or (family in FAMILIES and rest == "*") or pattern in SHAPES
+    return pattern == "*" or (family in FAMILIES and rest == "*") or pattern in PAYLOAD_MODELS
 
 
 def matches_any(patterns: list[str], kind: str) -> bool:
-    """Whether one of a webhook's patterns takes this kind."""
+    """Whether one of the patterns matches this kind."""
     family = kind.partition(".")[0]
     return bool({"*", f"{family}.*", kind} & set(patterns))

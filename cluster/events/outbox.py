@@ -1,8 +1,7 @@
-"""The outbox: an event is written with the change it tells of, or not at all.
+"""Transactional outbox: an event is written in the transaction of its change.
 
-Flows in: what happened, and the transaction it happened in. Flows out: a row in `events` and one
-pending row in `deliveries` for each active webhook of the tenant that wants the kind. Sends
-nothing; see deliverer.py.
+In: an event and the transaction. Out: a row in `events` and a pending row in `deliveries` for each
+active webhook of the tenant whose patterns match. delivery_worker.py sends them.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ from cluster.storage.tables import deliveries, events, webhooks
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a tenant; `at` is Unix seconds."""
+    """An event of a tenant; `at` is Unix seconds."""
 
     id: str
     tenant: str
@@ -40,15 +39,14 @@ async def publish(
     *,
     once: str | None = None,
 ) -> str:
-    """Write the event and its deliveries in the caller's transaction; returns the event's id.
+    """Writes the event and its deliveries in the caller's transaction; returns the event's id.
 
-    With `once`, the first call with that text (for this tenant and kind) publishes and later ones
-    do nothing, from whichever process: what several replicas notice is told one time. It holds
-    while the event is kept (deliverer.py: KEPT_S). Raises ValueError if `data` has not the shape
-    of `kind`.
+    With `once`, only the first call with that text (for this tenant and kind) publishes, across
+    all processes, so that several replicas report an event once; this lasts until the event is
+    pruned (DeliveryPolicy.kept_s). Raises ValueError if `data` is invalid for `kind`.
     """
-    said = validate_payload(kind, data)
-    event = Event(_id(tenant, kind, once), tenant, str(kind), clock.wall(), said)
+    payload = validate_payload(kind, data)
+    event = Event(_id(tenant, kind, once), tenant, str(kind), clock.wall(), payload)
     if await _write(connection, event):
         await _fan_out(connection, event)
     return event.id
@@ -61,7 +59,7 @@ def _id(tenant: str, kind: str, once: str | None) -> str:
 
 
 async def _write(connection: AsyncConnection, event: Event) -> bool:
-    """Whether the event is new."""
+    """Inserts the event; returns whether it is new."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     row = {"id": event.id, "tenant": event.tenant, "kind": event.kind}
     statement = dialect.insert(events).values(**row, at=event.at, data=dict(event.data))
@@ -72,18 +70,20 @@ async def _write(connection: AsyncConnection, event: Event) -> bool:
 
 
 async def _fan_out(connection: AsyncConnection, event: Event) -> None:
-    listening = await connection.execute(
+    active_webhooks = await connection.execute(
         select(webhooks.c.id, webhooks.c.kinds)
         .where(webhooks.c.tenant == event.tenant, webhooks.c.status == "active")
-        .with_for_update(read=True, key_share=True)  # none is deleted before we commit
+        .with_for_update(read=True, key_share=True)  # so that none is deleted before the commit
     )
-    rows = [_delivery(event, row.id) for row in listening if _takes(row.id, row.kinds, event)]
+    rows = [
+        _delivery(event, row.id) for row in active_webhooks if _matches(row.id, row.kinds, event)
+    ]
     if rows:
         await connection.execute(insert(deliveries), rows)
 
 
-def _takes(webhook: str, patterns: list[str], event: Event) -> bool:
-    """A test is for the webhook that is tested, whatever it asks for."""
+def _matches(webhook: str, patterns: list[str], event: Event) -> bool:
+    """Whether the webhook receives the event; a test event goes to the tested webhook only."""
     if event.kind == EventKind.WEBHOOK_TEST:
         return bool(webhook == event.data["id"])
     return matches_any(patterns, event.kind)

@@ -1,9 +1,9 @@
-"""Webhooks: where a tenant wants its events sent.
+"""Repository of webhooks.
 
-Flows in: a transaction, the tenant, and what it asks for. Flows out: `Webhook` values, and a
-signing secret once, when it is made. Another tenant's webhook is not found. Checks a URL's form;
-call `SsrfGuard.target` before the transaction to also check where it leads, as every delivery does.
-Never commits and publishes nothing.
+In: a transaction, the tenant and the fields. Out: `Webhook` values, and a signing secret once, when
+it is created. Another tenant's webhook is NotFound. It checks a URL's form; call `SsrfGuard.target`
+before the transaction to check its addresses as well, as every delivery does. It neither commits
+nor publishes.
 """
 
 import secrets
@@ -19,12 +19,12 @@ from cluster.events.signing import WebhookSecrets
 from cluster.net.ssrf import SsrfGuard
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, InvalidRequest, NotFound
-from cluster.storage.pagination import USUAL, Page, decode_cursor, encode_cursor, is_id
+from cluster.storage.pagination import DEFAULT_LIMIT, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import deliveries, events, tenants, webhooks
 
 MAX_WEBHOOKS = 20  # of one tenant
 MAX_KINDS = 50  # patterns of one webhook
-GRACE_S = 86_400.0  # a rotated secret signs beside the new one for this long
+GRACE_S = 86_400.0  # how long a rotated secret also signs
 MAX_GRACE_S = 7 * 86_400.0
 _DELIVERY = ("id", "event", "status", "attempts", "next", "last_error")
 
@@ -33,7 +33,7 @@ Status = Literal["active", "disabled"]
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """`kinds` are patterns (kinds.py); instants are Unix seconds."""
+    """A webhook. `kinds` are patterns (kinds.py); times are Unix seconds."""
 
     id: str
     tenant: str
@@ -46,7 +46,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How sending one event to one webhook stands; `next` is when it is (or was) due."""
+    """The delivery of an event to a webhook; `next` is the time of the next (or last) attempt."""
 
     id: str
     event: str
@@ -58,7 +58,7 @@ class Delivery:
 
 
 class WebhookRepository:
-    """The repository of webhooks."""
+    """SQL of webhooks and their deliveries."""
 
     def __init__(self, keyring: WebhookSecrets, guard: SsrfGuard, clock: Clock) -> None:
         self._keyring = keyring
@@ -68,32 +68,32 @@ class WebhookRepository:
     async def create(
         self, connection: AsyncConnection, tenant: str, url: str, kinds: Sequence[str]
     ) -> tuple[Webhook, str]:
-        """The webhook and its secret, to show once.
+        """The webhook and its secret, which is shown only once.
 
         Raises UnsafeUrl, InvalidRequest (`kinds`), Conflict over MAX_WEBHOOKS, NotFound (tenant).
         """
         self._guard.check(url)
-        wanted = _wanted(kinds)
-        await _hold_tenant(connection, tenant)
+        patterns = _validate_kinds(kinds)
+        await _lock_tenant(connection, tenant)
         if len(await self.list(connection, tenant)) >= MAX_WEBHOOKS:
             raise Conflict(f"A tenant has at most {MAX_WEBHOOKS} webhooks.", limit=MAX_WEBHOOKS)
         now, id_ = self._clock.wall(), f"wh_{secrets.token_hex(12)}"
         secret, sealed = self._keyring.new(id_)
-        webhook = Webhook(id_, tenant, url, wanted, "active", now, now)
+        webhook = Webhook(id_, tenant, url, patterns, "active", now, now)
         await connection.execute(insert(webhooks).values(**_row(webhook), secret=sealed))
         return webhook, secret
 
     async def list(self, connection: AsyncConnection, tenant: str) -> Sequence[Webhook]:
-        """All of the tenant's, the oldest first."""
-        found = await connection.execute(
+        """The tenant's webhooks, oldest first."""
+        rows = await connection.execute(
             select(webhooks)
             .where(webhooks.c.tenant == tenant)
             .order_by(webhooks.c.created, webhooks.c.id)
         )
-        return [_webhook(row) for row in found]
+        return [_webhook(row) for row in rows]
 
     async def get(self, connection: AsyncConnection, tenant: str, id_: str) -> Webhook:
-        """Raises NotFound, also for another tenant's."""
+        """Raises NotFound, also for another tenant's webhook."""
         return _webhook(await self._find(connection, tenant, id_))
 
     async def update(
@@ -106,16 +106,16 @@ class WebhookRepository:
         kinds: Sequence[str] | None = None,
         status: Status | None = None,
     ) -> Webhook:
-        """Change what is given; disabling gives up what is pending. Raises as create and get."""
+        """Changes fields that are not None; disabling fails pending deliveries. Raises like get."""
         changes: dict[str, Any] = {"updated": self._clock.wall()}
         if url is not None:
             changes["url"] = self._guard.check(url).url
         if kinds is not None:
-            changes["kinds"] = list(_wanted(kinds))
+            changes["kinds"] = list(_validate_kinds(kinds))
         if status is not None:
-            changes["status"] = _status(status)
+            changes["status"] = _validate_status(status)
         await self._find(connection, tenant, id_)
-        await self._change(connection, tenant, id_, changes)
+        await self._update_row(connection, tenant, id_, changes)
         if status == "disabled":
             await fail_pending_deliveries(connection, tenant, id_, "the webhook was disabled")
         return await self.get(connection, tenant, id_)
@@ -123,16 +123,16 @@ class WebhookRepository:
     async def rotate(
         self, connection: AsyncConnection, tenant: str, id_: str, grace_s: float = GRACE_S
     ) -> tuple[Webhook, str]:
-        """A new secret; both sign for `grace_s` seconds (0: the old one ends now)."""
+        """Creates a new secret; both sign for `grace_s` seconds (0: the old one ends now)."""
         if not 0 <= grace_s <= MAX_GRACE_S:
             raise InvalidRequest(f"grace_s: must be 0 to {MAX_GRACE_S:g}.", param="grace_s")
-        now, row = self._clock.wall(), await self._find(connection, tenant, id_, hold=True)
+        now, row = self._clock.wall(), await self._find(connection, tenant, id_, lock=True)
         secret, sealed = self._keyring.rotated(id_, row.secret, now, grace_s)
-        await self._change(connection, tenant, id_, {"secret": sealed, "updated": now})
+        await self._update_row(connection, tenant, id_, {"secret": sealed, "updated": now})
         return await self.get(connection, tenant, id_), secret
 
     async def delete(self, connection: AsyncConnection, tenant: str, id_: str) -> None:
-        """With its deliveries. Raises NotFound."""
+        """Deletes a webhook and its deliveries. Raises NotFound."""
         await self._find(connection, tenant, id_)
         await connection.execute(
             delete(webhooks).where(webhooks.c.tenant == tenant, webhooks.c.id == id_)
@@ -143,10 +143,10 @@ class WebhookRepository:
         connection: AsyncConnection,
         tenant: str,
         id_: str,
-        limit: int = USUAL,
+        limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Delivery]:
-        """By when their events happened, the newest first. Raises NotFound, InvalidRequest."""
+        """Deliveries by event time, newest first. Raises NotFound, InvalidRequest."""
         await self._find(connection, tenant, id_)
         order = (events.c.at, deliveries.c.id)
         query: Select[Any] = (
@@ -159,23 +159,25 @@ class WebhookRepository:
         query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
         rows = (await connection.execute(query)).all()
         items = tuple(_delivery(row) for row in rows[:limit])
-        more = len(rows) > limit
-        return Page(items, encode_cursor(rows[limit - 1].at, rows[limit - 1].id) if more else None)
+        has_more = len(rows) > limit
+        return Page(
+            items, encode_cursor(rows[limit - 1].at, rows[limit - 1].id) if has_more else None
+        )
 
     async def _find(
-        self, connection: AsyncConnection, tenant: str, id_: str, hold: bool = False
+        self, connection: AsyncConnection, tenant: str, id_: str, lock: bool = False
     ) -> Row[Any]:
         if not is_id(id_):
             raise _not_found(id_)
         query = select(webhooks).where(webhooks.c.tenant == tenant, webhooks.c.id == id_)
         row = (
-            await connection.execute(query.with_for_update(key_share=True) if hold else query)
+            await connection.execute(query.with_for_update(key_share=True) if lock else query)
         ).first()
         if row is None:
             raise _not_found(id_)
         return row
 
-    async def _change(
+    async def _update_row(
         self, connection: AsyncConnection, tenant: str, id_: str, changes: dict[str, Any]
     ) -> None:
         mine = (webhooks.c.tenant == tenant, webhooks.c.id == id_)
@@ -183,7 +185,7 @@ class WebhookRepository:
 
 
 async def find_secret(connection: AsyncConnection, tenant: str, id_: str) -> bytes:
-    """The sealed signing keys. Raises NotFound."""
+    """The encrypted signing keys. Raises NotFound."""
     query = select(webhooks.c.secret).where(webhooks.c.tenant == tenant, webhooks.c.id == id_)
     row = (await connection.execute(query)).first()
     if row is None:
@@ -194,7 +196,7 @@ async def find_secret(connection: AsyncConnection, tenant: str, id_: str) -> byt
 async def fail_pending_deliveries(
     connection: AsyncConnection, tenant: str, webhook: str, why: str
 ) -> None:
-    """Fail everything that is still pending for the webhook."""
+    """Marks all pending deliveries of the webhook as failed."""
     await connection.execute(
         update(deliveries)
         .where(
@@ -210,14 +212,14 @@ def _not_found(id_: str) -> NotFound:
     return NotFound(f"No webhook '{id_[:64]}'.", param="webhook")
 
 
-async def _hold_tenant(connection: AsyncConnection, tenant: str) -> None:
-    """Two creates at once must not both take the last place. Raises NotFound."""
+async def _lock_tenant(connection: AsyncConnection, tenant: str) -> None:
+    """Locks the tenant, so that concurrent creates respect MAX_WEBHOOKS. Raises NotFound."""
     held = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update()
     if not is_id(tenant) or (await connection.execute(held)).first() is None:
         raise NotFound(f"No tenant '{tenant[:64]}'.", param="tenant")
 
 
-def _wanted(kinds: Sequence[str]) -> tuple[str, ...]:
+def _validate_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     if not 1 <= len(kinds) <= MAX_KINDS:
         raise InvalidRequest(f"kinds: must hold 1 to {MAX_KINDS} kinds.", param="kinds")
     for index, kind in enumerate(kinds):
@@ -229,7 +231,7 @@ def _wanted(kinds: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kinds))
 
 
-def _status(status: str) -> str:
+def _validate_status(status: str) -> str:
     if status not in ("active", "disabled"):
         raise InvalidRequest("status: must be active or disabled.", param="status")
     return status

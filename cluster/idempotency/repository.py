@@ -1,8 +1,8 @@
-"""Rows of `idempotency_keys`: who runs a request, and how it was answered.
+"""SQL of `idempotency_keys`: leases of requests and their responses.
 
-Flows in: a transaction, a row's name and an instant. Flows out: a row that is ours to run, or what
-another made of it. `holder` is the fence: who comes back after another took over changes nothing.
-Knows no HTTP and no keys; what it stores as an answer it cannot read.
+In: a transaction, a row and a time. Out: a row that the caller may run, or the existing one.
+`holder` is the fence: a holder that lost its lease changes nothing. Knows no HTTP and no keys;
+responses are encrypted.
 """
 
 from dataclasses import dataclass
@@ -29,55 +29,59 @@ class IdempotencyRow:
 
 
 async def try_claim(
-    connection: AsyncConnection, wanted: IdempotencyRow, now: float
+    connection: AsyncConnection, requested: IdempotencyRow, now: float
 ) -> IdempotencyRow:
-    """The row as it stands now; it is ours if its holder is `wanted.holder`.
+    """The present row; the claim succeeded if its holder is `requested.holder`.
 
-    Ours is what was not there or has expired, and what the same request's first run left behind
-    when its lease ended.
+    A claim succeeds if there is no row, if it has expired, or if it is of the same request and its
+    lease has ended without a response.
     """
-    if await _inserted(connection, wanted):
-        return wanted
-    found = (await connection.execute(select(rows).where(_is(wanted)).with_for_update())).first()
-    if found is None:  # pruned or released meanwhile
-        return await try_claim(connection, wanted, now)
-    there = IdempotencyRow(**found._mapping)
-    abandoned = there.status is None and there.leased <= now
-    if there.expires > now and not (abandoned and there.fingerprint == wanted.fingerprint):
-        return there
-    await connection.execute(update(rows).where(_is(wanted)).values(**_values(wanted)))
-    return wanted
+    if await _try_insert(connection, requested):
+        return requested
+    existing = (
+        await connection.execute(select(rows).where(_matches_id(requested)).with_for_update())
+    ).first()
+    if existing is None:  # pruned or released meanwhile
+        return await try_claim(connection, requested, now)
+    current = IdempotencyRow(**existing._mapping)
+    abandoned = current.status is None and current.leased <= now
+    if current.expires > now and not (abandoned and current.fingerprint == requested.fingerprint):
+        return current
+    await connection.execute(
+        update(rows).where(_matches_id(requested)).values(**_values(requested))
+    )
+    return requested
 
 
 async def complete(connection: AsyncConnection, held: IdempotencyRow) -> bool:
-    """Keep `held.status` and `held.answer` until `held.expires`; False if the row was lost."""
-    done = await connection.execute(
+    """Stores the response until `held.expires`; False if the lease was lost."""
+    result = await connection.execute(
         update(rows)
-        .where(_is(held), _runs(held))
+        .where(_matches_id(held), _is_held(held))
         .values(status=held.status, answer=held.answer, expires=held.expires)
     )
-    return done.rowcount == 1
+    return result.rowcount == 1
 
 
 async def release(connection: AsyncConnection, held: IdempotencyRow) -> bool:
-    """As if it had never been asked for; False if the row was lost."""
-    gone = await connection.execute(delete(rows).where(_is(held), _runs(held)))
-    return gone.rowcount == 1
+    """Deletes the row; False if the lease was lost."""
+    result = await connection.execute(delete(rows).where(_matches_id(held), _is_held(held)))
+    return result.rowcount == 1
 
 
 async def prune(connection: AsyncConnection, now: float, limit: int = 500) -> int:
-    """Forget what has expired, of every tenant; returns how many."""
+    """Deletes expired rows of every tenant; returns the number."""
     names = (rows.c.tenant, rows.c.id)
-    old = select(*names).where(rows.c.expires <= now).limit(limit)
-    gone = await connection.execute(
-        delete(rows).where(tuple_(*names).in_(old.with_for_update(skip_locked=True)))
+    expired = select(*names).where(rows.c.expires <= now).limit(limit)
+    result = await connection.execute(
+        delete(rows).where(tuple_(*names).in_(expired.with_for_update(skip_locked=True)))
     )
-    return gone.rowcount
+    return result.rowcount
 
 
-async def _inserted(connection: AsyncConnection, wanted: IdempotencyRow) -> bool:
+async def _try_insert(connection: AsyncConnection, requested: IdempotencyRow) -> bool:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    made = dialect.insert(rows).values(**_values(wanted)).on_conflict_do_nothing()
+    made = dialect.insert(rows).values(**_values(requested)).on_conflict_do_nothing()
     return (await connection.execute(made)).rowcount == 1
 
 
@@ -85,9 +89,9 @@ def _values(row: IdempotencyRow) -> dict[str, object]:
     return {name: getattr(row, name) for name in IdempotencyRow.__slots__}
 
 
-def _is(row: IdempotencyRow) -> ColumnElement[bool]:
+def _matches_id(row: IdempotencyRow) -> ColumnElement[bool]:
     return and_(rows.c.tenant == row.tenant, rows.c.id == row.id)
 
 
-def _runs(row: IdempotencyRow) -> ColumnElement[bool]:
+def _is_held(row: IdempotencyRow) -> ColumnElement[bool]:
     return and_(rows.c.holder == row.holder, rows.c.status.is_(None))

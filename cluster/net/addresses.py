@@ -1,8 +1,8 @@
-"""Which IP addresses are public, and what the others are.
+"""Classifies IP addresses as public or by special-purpose range.
 
-Flows in: an address. Flows out: None for a public one, or what it is instead. The ranges are
-IANA's special-purpose registries (RFC 6890) and the addresses where clouds keep their metadata.
-An IPv6 address that carries an IPv4 one is judged by what it carries.
+In: an address. Out: None for a public one, else its scope. The ranges are IANA's special-purpose
+registries (RFC 6890) and the metadata addresses of clouds. An IPv6 address that embeds an IPv4
+address has that address's scope.
 """
 
 from enum import StrEnum
@@ -12,7 +12,7 @@ Address = IPv4Address | IPv6Address
 
 
 class AddressScope(StrEnum):
-    """What a forbidden address is. Private installs may allow those that `is_private`."""
+    """The scope of a non-public address; `is_private` ones may be allowed by a setting."""
 
     LOOPBACK = "a loopback address"
     PRIVATE = "an address of a private network"
@@ -30,8 +30,8 @@ class AddressScope(StrEnum):
 
 
 _V4: tuple[tuple[IPv4Network, AddressScope], ...] = tuple(
-    (IPv4Network(network), reach)
-    for network, reach in (
+    (IPv4Network(network), scope)
+    for network, scope in (
         ("100.100.100.200/32", AddressScope.METADATA),  # Alibaba
         ("168.63.129.16/32", AddressScope.METADATA),  # Azure's wire server, in public space
         ("192.0.0.192/32", AddressScope.METADATA),  # Oracle
@@ -53,8 +53,8 @@ _V4: tuple[tuple[IPv4Network, AddressScope], ...] = tuple(
     )
 )
 _V6: tuple[tuple[IPv6Network, AddressScope], ...] = tuple(
-    (IPv6Network(network), reach)
-    for network, reach in (
+    (IPv6Network(network), scope)
+    for network, scope in (
         ("fd00:ec2::/32", AddressScope.METADATA),  # Amazon
         ("fd20:ce::/32", AddressScope.METADATA),  # Google
         ("::/128", AddressScope.UNSPECIFIED),
@@ -72,16 +72,16 @@ _V6: tuple[tuple[IPv6Network, AddressScope], ...] = tuple(
     )
 )
 _GLOBAL_V6 = IPv6Network("2000::/3")
-_CARRIERS = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))  # mapped; NAT64
+_IPV4_EMBEDDING = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))  # mapped; NAT64
 
 
 def non_public_scope(address: Address) -> AddressScope | None:
-    """What makes `address` not public, or None."""
+    """The scope of a non-public address; None if it is public."""
     if isinstance(address, IPv4Address):
-        return next((reach for network, reach in _V4 if address in network), None)
+        return next((scope for network, scope in _V4 if address in network), None)
     if address.scope_id is not None:
         return AddressScope.LINK_LOCAL
-    if any(address in network for network in _CARRIERS):
+    if any(address in network for network in _IPV4_EMBEDDING):
         return non_public_scope(IPv4Address(int(address) & 0xFFFFFFFF))
-    found = next((reach for network, reach in _V6 if address in network), None)
+    found = next((scope for network, scope in _V6 if address in network), None)
     return found or (None if address in _GLOBAL_V6 else AddressScope.RESERVED)

@@ -1,8 +1,8 @@
-"""The guard against server-side request forgery: a tenant's URL may only reach public hosts.
+"""Guard against server-side request forgery: a tenant's URL may only reach public hosts.
 
-Flows in: a URL that a tenant gave. Flows out: a `ResolvedUrl`, whose addresses were all checked and
-which is what one connects to, so that a name cannot change its address in between; or UnsafeUrl.
-Strict on purpose: what two parsers could read in two ways is refused. Sends nothing.
+In: a tenant's URL. Out: a `ResolvedUrl` with checked addresses to connect to, so that DNS cannot
+change in between (DNS rebinding); or UnsafeUrl. Ambiguous URLs, which parsers may read differently,
+are refused. Sends nothing.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from cluster.runtime.problems import InvalidRequest
 MAX_URL = 2_000
 MAX_HOST = 253
 RESOLVE_S = 5.0
-RESOLVER_THREADS = 16  # the guard's own: a name server that hangs must not stall other work
+RESOLVER_THREADS = 16  # dedicated, so that a hanging name server does not block other work
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -34,7 +34,7 @@ _V4 = re.compile(r"(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}", re.ASCII)
 
 
 class UnsafeUrl(InvalidRequest):
-    """The URL is not one that this server may reach; `reason` says why."""
+    """The URL must not be requested; `reason` explains it."""
 
     slug, title = "unsafe-url", "The URL may not be reached"
 
@@ -44,25 +44,25 @@ class UnsafeUrl(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class ParsedUrl:
-    """A URL taken apart; `host` is lower case, an IPv6 address without its brackets."""
+    """A parsed URL; `host` is lower case, an IPv6 address without brackets."""
 
     url: str
     scheme: str
     host: str
     port: int
-    address: Address | None  # where the host is one
+    address: Address | None  # if the host is an address
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedUrl:
-    """Where to connect: addresses in the resolver's order, each one checked."""
+    """A URL with its checked addresses in the resolver's order."""
 
     location: ParsedUrl
     addresses: tuple[Address, ...]
 
 
 class SsrfGuard:
-    """Decides what may be reached.
+    """Decides which URLs may be requested.
 
     With `private_hosts` (MOBULA_WEBHOOKS_PRIVATE_HOSTS) plain http, every port, and loopback and
     private addresses are allowed; link-local, metadata, multicast and reserved ones never are.
@@ -71,12 +71,12 @@ class SsrfGuard:
     def __init__(self, private_hosts: bool = False, resolve: Resolve | None = None) -> None:
         self._private = private_hosts
         self._threads: ThreadPoolExecutor | None = None
-        self._resolve = resolve or self._ask_system
+        self._resolve = resolve or self._resolve_by_system
 
     def check(self, url: str, param: str = "url") -> ParsedUrl:
-        """What can be said without resolving. Raises UnsafeUrl."""
+        """Checks everything except DNS. Raises UnsafeUrl."""
         try:
-            location = _location(url)
+            location = _parse_url(url)
             self._check_policy(location)
             if location.address is not None:
                 self._check_address(location.address, literal=True)
@@ -85,7 +85,7 @@ class SsrfGuard:
         return location
 
     async def target(self, url: str, param: str = "url") -> ResolvedUrl:
-        """Check, resolve once, check every address. Raises UnsafeUrl."""
+        """Checks the URL, resolves it once, checks every address. Raises UnsafeUrl."""
         location = self.check(url, param)
         if location.address is not None:
             return ResolvedUrl(location, (location.address,))
@@ -98,7 +98,7 @@ class SsrfGuard:
         return ResolvedUrl(location, addresses)
 
     def close(self) -> None:
-        """Let go of the resolver's threads without waiting for them."""
+        """Shuts the resolver threads down without waiting."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -113,7 +113,7 @@ class SsrfGuard:
             raise UnsafeUrl("the host must be a full domain name")
 
     def _check_address(self, address: Address, *, literal: bool) -> None:
-        """A name's reason is kept vague, so that it does not map the network behind us."""
+        """Checks an address; the reason for a name is vague, to reveal no internal network."""
         reach = non_public_scope(address)
         if reach is None or (self._private and reach.is_private):
             return
@@ -132,7 +132,7 @@ class SsrfGuard:
             raise UnsafeUrl("the host does not resolve")
         return addresses
 
-    async def _ask_system(self, host: str, port: int) -> list[str]:
+    async def _resolve_by_system(self, host: str, port: int) -> list[str]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(RESOLVER_THREADS, "resolver")
         ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -140,7 +140,7 @@ class SsrfGuard:
         return [entry[4][0] for entry in found]
 
 
-def _location(url: str) -> ParsedUrl:
+def _parse_url(url: str) -> ParsedUrl:
     if len(url) > MAX_URL:
         raise UnsafeUrl(f"has {len(url)} characters; the limit is {MAX_URL}")
     if not all("!" <= character <= "~" for character in url) or "\\" in url:
@@ -157,7 +157,7 @@ def _location(url: str) -> ParsedUrl:
     if "@" in authority:
         raise UnsafeUrl("may not hold a user name or password")
     host, port = _host_and_port(authority, DEFAULT_PORTS[scheme])
-    address = _literal(host)
+    address = _parse_address(host)
     return ParsedUrl(url, scheme, host.strip("[]").lower(), port, address)
 
 
@@ -170,8 +170,8 @@ def _host_and_port(authority: str, default: int) -> tuple[str, int]:
     return host, port
 
 
-def _literal(host: str) -> Address | None:
-    """The address that the host is, None for a domain name. Raises UnsafeUrl for neither."""
+def _parse_address(host: str) -> Address | None:
+    """The address if the host is one, None for a domain name. Raises UnsafeUrl otherwise."""
     if host.startswith("["):
         return _ipv6(host)
     name = host.lower()

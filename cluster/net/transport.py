@@ -1,9 +1,8 @@
-"""HTTP to hosts that tenants name: every request goes to an address the guard checked.
+"""HTTP transport for tenants' URLs: connects only to addresses that the SSRF guard has checked.
 
-Flows in: httpx requests. Flows out: httpx responses, from the very address that was checked, with
-the name in the Host header and in TLS. Connections are not kept, because one kept for a name
-would outlive its check, and the pool would give it to another name on the same address. Proxies of
-the environment are not used.
+In: httpx requests. Out: httpx responses from a checked address, with the name in the Host header
+and in TLS. Connections are not reused, because a pooled connection would outlive its check and
+could be used for another name on the same address. Proxies of the environment are not used.
 """
 
 import ssl
@@ -14,18 +13,18 @@ from cluster.net.addresses import Address
 from cluster.net.ssrf import ResolvedUrl, SsrfGuard, UnsafeUrl
 
 USER_AGENT = "Mobula-Webhooks/1"
-MAX_TRIED = 4  # addresses of one name, however many its owner lists
+MAX_ADDRESSES = 4  # addresses of one name that are tried
 
 
 class AnswerTooLarge(httpx.HTTPError):
-    """The answer's body is over the limit; the rest was not read."""
+    """The response body is over the limit; the rest was not read."""
 
     def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"the answer is over {limit_bytes} bytes")
+        super().__init__(f"the response is over {limit_bytes} bytes")
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
-    """Connects to checked addresses only, trying each in turn until one accepts."""
+    """Connects to checked addresses only, in order until one accepts."""
 
     def __init__(
         self,
@@ -33,16 +32,16 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         verify: ssl.SSLContext | bool = True,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """`verify` names the trusted authorities (default: httpx's); `wire` does the sending."""
+        """`verify` are the trusted CAs (default: httpx's); `wire` is the transport that sends."""
         self._guard = guard
-        unkept = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._wire = wire or httpx.AsyncHTTPTransport(verify=verify, limits=unkept)
+        no_keepalive = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        self._wire = wire or httpx.AsyncHTTPTransport(verify=verify, limits=no_keepalive)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Raises UnsafeUrl, or httpx's errors."""
         target = await self._guard.target(str(request.url))
         failure: httpx.TransportError | None = None
-        for address in target.addresses[:MAX_TRIED]:
+        for address in target.addresses[:MAX_ADDRESSES]:
             try:
                 return await self._wire.handle_async_request(_pinned(request, target, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -55,7 +54,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
 
 
 def guarded_client(transport: PinnedTransport, timeout_s: float) -> httpx.AsyncClient:
-    """A client that follows no redirects and keeps no cookies of one host for another.
+    """A client that follows no redirects and uses no environment settings.
 
     `timeout_s` bounds each step; give the whole exchange its own deadline.
     """
@@ -69,7 +68,7 @@ def guarded_client(transport: PinnedTransport, timeout_s: float) -> httpx.AsyncC
 
 
 async def read_at_most(response: httpx.Response, limit_bytes: int) -> bytes:
-    """The body as it was sent, undecoded (so nothing can swell). Raises AnswerTooLarge."""
+    """The undecoded body (no decompression bombs). Raises AnswerTooLarge."""
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
@@ -79,7 +78,7 @@ async def read_at_most(response: httpx.Response, limit_bytes: int) -> bytes:
 
 
 def _pinned(request: httpx.Request, target: ResolvedUrl, address: Address) -> httpx.Request:
-    """The same request, to the address; Host and SNI keep the name."""
+    """The request with the address in its URL; Host and SNI keep the name."""
     if request.url.raw_host.decode("ascii") != target.location.host:
         raise UnsafeUrl("the host can be read in two ways")
     return httpx.Request(

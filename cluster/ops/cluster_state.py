@@ -1,6 +1,6 @@
-"""What is known of the cluster on this machine between commands: `<home>/cluster.json`.
+"""State of the cluster on this machine between commands: `<home>/cluster.json`.
 
-Written before the first process starts, so that a killed `up` leaves a trace to clean up by.
+Written before the first process starts, so that the remains of a killed `up` can be cleaned up.
 """
 
 import contextlib
@@ -18,17 +18,16 @@ from cluster.ops.processes import ClusterId, cluster_processes
 from cluster.storage.files import write_private
 
 STATE, LOCK = "cluster.json", "up.lock"
-# What Ray appends to its folder to name a unix socket, at most.
-SOCKET_TAIL = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/dash_MetricsHead")
-SOCKET_LIMIT = 107
+# The longest suffix that Ray appends to its folder for a unix socket.
+SOCKET_SUFFIX_BYTES = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/dash_MetricsHead")
+SOCKET_PATH_LIMIT = 107
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """One cluster, or a node of one. `owner` is the `up` that starts it, or that stays in the
-    foreground. Where this machine has joined, as the node of that address, the head is elsewhere,
-    at `gcs`, and so is the dashboard (""). `certificate` is the file of what `url` serves, if it
-    is https."""
+    """A cluster, or a node of one. `owner` is the process of a starting or foreground `up`. On a
+    joined node `joined_as` is its address, `gcs` is on the head, and `dashboard` is "".
+    `certificate` is the file of the certificate that `url` serves, "" without TLS."""
 
     id: str
     phase: Literal["starting", "ready"]
@@ -52,7 +51,7 @@ class ClusterState:
         return replace(self, phase="ready")
 
     def is_abandoned(self) -> bool:
-        """Its `up` was killed before it was ready, or died in the foreground, or all is gone."""
+        """Whether `up` died during the start or in the foreground, or no process is left."""
         needs_owner = self.phase == "starting" or not self.detached
         return (needs_owner and self.owner.process() is None) or not cluster_processes(self.id)
 
@@ -74,21 +73,21 @@ def forget(home: Path) -> None:
 
 
 def ray_dir(home: Path) -> Path:
-    """Ray's folder for sockets and logs; elsewhere if the home's path is too long for sockets."""
-    inside = home / "ray"
-    if len(str(inside)) + SOCKET_TAIL <= SOCKET_LIMIT:
-        return inside
+    """Ray's folder for sockets and logs; in /tmp if the home's path is too long for sockets."""
+    home_folder = home / "ray"
+    if len(str(home_folder)) + SOCKET_SUFFIX_BYTES <= SOCKET_PATH_LIMIT:
+        return home_folder
     digest = hashlib.sha256(str(home).encode()).hexdigest()[:10]
-    outside = Path(tempfile.gettempdir()) / f"mobula-{os.getuid()}-{digest}"
-    outside.mkdir(mode=0o700, exist_ok=True)  # Ray opens its own folder to everybody
-    if outside.is_symlink() or outside.stat().st_uid != os.getuid():
-        raise PermissionError(f"{outside} belongs to somebody else")
-    return outside / "ray"
+    private_folder = Path(tempfile.gettempdir()) / f"mobula-{os.getuid()}-{digest}"
+    private_folder.mkdir(mode=0o700, exist_ok=True)  # Ray makes its own folder accessible to all
+    if private_folder.is_symlink() or private_folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{private_folder} belongs to another user")
+    return private_folder / "ray"
 
 
 @contextlib.contextmanager
 def startup_lock(home: Path) -> Iterator[bool]:
-    """Holds the right to start or clean up; yields False if another `up` has it."""
+    """Lock for starting or cleaning up; yields False if another `up` holds it."""
     with (home / LOCK).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

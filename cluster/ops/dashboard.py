@@ -1,6 +1,6 @@
-"""Ray's dashboard as a REST service: deploy, ask how the deployment goes, submit jobs.
+"""REST client of Ray's dashboard: deploys, reads status, submits jobs.
 
-It saves a second `import ray` in the command line, which costs seconds on a small machine.
+The commands use it instead of `import ray`, which takes seconds on a small machine.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ DEPLOY_TIMEOUT_S = 120.0
 
 
 class DashboardRefused(Exception):
-    """The dashboard answered with an error; the text is its own."""
+    """The dashboard returned an error; the message is the dashboard's."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppStatus:
-    """Where the applications stand. `deployments` maps a name to `running/wanted`."""
+    """Status of the applications. `deployments` maps a name to `running/target`."""
 
     status: str
     message: str
@@ -43,56 +43,60 @@ class DashboardClient:
         self._http.close()
 
     def is_up(self) -> bool:
-        """Whether the part of the dashboard that deploys answers already."""
+        """Whether the dashboard's deployment API responds."""
         with contextlib.suppress(httpx.HTTPError):
             return self._http.get("/api/ray/version", timeout=2.0).is_success
         return False
 
     def nodes(self) -> int:
-        """How many nodes live, the head among them."""
-        found = self._checked(self._http.get("/nodes?view=summary")).json()["data"]["summary"]
-        return sum(node.get("raylet", {}).get("state") == "ALIVE" for node in found)
+        """Number of live nodes, the head included."""
+        nodes = self._raise_for_status(self._http.get("/nodes?view=summary")).json()["data"][
+            "summary"
+        ]
+        return sum(node.get("raylet", {}).get("state") == "ALIVE" for node in nodes)
 
     def deploy(self, config: Mapping[str, Any]) -> None:
-        self._checked(
+        self._raise_for_status(
             self._http.put("/api/serve/applications/", json=config, timeout=DEPLOY_TIMEOUT_S)
         )
 
     def details(self) -> Mapping[str, Any]:
-        """Everything that Serve says of itself."""
-        found: Mapping[str, Any] = self._checked(self._http.get("/api/serve/applications/")).json()
-        return found
+        """Serve's full status."""
+        details: Mapping[str, Any] = self._raise_for_status(
+            self._http.get("/api/serve/applications/")
+        ).json()
+        return details
 
     def status(self) -> AppStatus:
         """The worst application's status, with every deployment's counts."""
         return app_status(self.details())
 
     def drain(self, timeout_s: float) -> None:
-        """Shut Serve down: replicas finish what they have. Raises httpx.HTTPError if late."""
-        self._checked(self._http.delete("/api/serve/applications/", timeout=timeout_s))
+        """Shuts Serve down after running requests. Raises httpx.HTTPError on a timeout."""
+        self._raise_for_status(self._http.delete("/api/serve/applications/", timeout=timeout_s))
 
     def submit(self, entrypoint: str, env: Mapping[str, str]) -> str:
-        """Start a Ray job; returns its id. Raises ValueError if a key is in what Ray logs of it."""
+        """Starts a Ray job; returns its id. Raises ValueError for credentials, which Ray logs."""
         if any(map(contains_credential, (entrypoint, *env.values()))):
-            raise ValueError("a job's key comes in a file, which MOBULA_API_KEY_FILE names")
+            raise ValueError("pass a job's key in a file, by MOBULA_API_KEY_FILE")
         body = {"entrypoint": entrypoint, "runtime_env": {"env_vars": dict(env)}}
-        answer = self._checked(self._http.post("/api/jobs/", json=body, timeout=60.0))
-        return answer.json()["submission_id"]
+        response = self._raise_for_status(self._http.post("/api/jobs/", json=body, timeout=60.0))
+        return response.json()["submission_id"]
 
     def job(self, job_id: str) -> str:
-        return self._checked(self._http.get(f"/api/jobs/{job_id}")).json()["status"]
+        return self._raise_for_status(self._http.get(f"/api/jobs/{job_id}")).json()["status"]
 
     def job_logs(self, job_id: str) -> str:
-        return self._checked(self._http.get(f"/api/jobs/{job_id}/logs")).json()["logs"]
+        return self._raise_for_status(self._http.get(f"/api/jobs/{job_id}/logs")).json()["logs"]
 
-    def _checked(self, answer: httpx.Response) -> httpx.Response:
-        if answer.is_success:
-            return answer
-        raise DashboardRefused(f"{answer.status_code}: {answer.text.strip()[-4000:]}")
+    def _raise_for_status(self, response: httpx.Response) -> httpx.Response:
+        if response.is_success:
+            return response
+        raise DashboardRefused(f"{response.status_code}: {response.text.strip()[-4000:]}")
 
 
 def app_status(details: Mapping[str, Any]) -> AppStatus:
-    """Sum up what `GET /api/serve/applications/` answers."""
+    """Summarizes the response of `GET /api/serve/applications/`."""
     apps: list[Mapping[str, Any]] = list(details.get("applications", {}).values())
     if not apps:
         return AppStatus("NOT_STARTED", "", {})

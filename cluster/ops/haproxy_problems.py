@@ -1,8 +1,8 @@
-"""HAProxy's own error answers as the problems that the ingress would send.
+"""Error responses of HAProxy in the format of the ingress.
 
-Flows out: lines for HAProxy's configuration. Bodies are RFC 9457 problems, or OpenAI's envelope
-where the variable `txn.openai` is true, as deployments/ingress/http/problems.py renders them.
-Nothing but the standard library: this runs at each start of HAProxy.
+Out: lines for HAProxy's configuration. Bodies are RFC 9457 problems, or OpenAI's error format if
+the variable `txn.openai` is true, as deployments/ingress/http/problems.py renders them. Standard
+library only: this runs at each start of HAProxy.
 """
 
 import json
@@ -16,12 +16,12 @@ OPENAI_TYPES = {
     429: "rate_limit_error",
 }
 RETRY_AFTER_S = 1
-_ID = "{id}"  # where the request's id goes
+_ID = "{id}"  # placeholder of the request id
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyProblem:
-    """A fault that HAProxy answers itself, without a replica."""
+    """An error that HAProxy responds to itself, without a replica."""
 
     status: int
     slug: str
@@ -33,7 +33,7 @@ class ProxyProblem:
         return RETRY_AFTER_S if self.status in (429, 503) else None
 
     def native(self) -> str:
-        """The body on native routes; `{id}` stands for the request's id."""
+        """The body on native routes; `{id}` is the placeholder of the request id."""
         body: dict[str, object] = {
             "type": PROBLEM_TYPE + self.slug,
             "title": self.title,
@@ -42,7 +42,7 @@ class ProxyProblem:
         }
         if self.retry_after_s is not None:
             body["retry_after_s"] = self.retry_after_s
-        return _compact({**body, "request_id": _ID})
+        return _to_json({**body, "request_id": _ID})
 
     def openai(self) -> str:
         """The body under /v1."""
@@ -54,14 +54,16 @@ class ProxyProblem:
             "code": self.slug.replace("-", "_"),
             "request_id": _ID,
         }
-        return _compact({"error": error})
+        return _to_json({"error": error})
 
     def line(self) -> str:
         """The `http-error` line."""
         before, after = self.native().split(_ID)
         openai_before, openai_after = self.openai().split(_ID)
         body = (
-            _either(openai_before, before) + "%[var(txn.request_id)]" + _either(openai_after, after)
+            _choose_dialect(openai_before, before)
+            + "%[var(txn.request_id)]"
+            + _choose_dialect(openai_after, after)
         )
         retry = "" if self.retry_after_s is None else f" hdr Retry-After {self.retry_after_s}"
         return (
@@ -110,7 +112,7 @@ PROBLEMS = (
 
 
 def error_lines() -> Iterator[str]:
-    """For the HTTP frontend. The rule needs `txn.openai` and `txn.request_id` to be set."""
+    """Lines for the HTTP frontend; `txn.openai` and `txn.request_id` must be set before."""
     yield (
         "http-after-response set-header content-type application/json "
         "if { var(txn.openai) -m bool } "
@@ -120,16 +122,16 @@ def error_lines() -> Iterator[str]:
         yield problem.line()
 
 
-def _either(openai: str, native: str) -> str:
-    return f"%[var(txn.openai),iif('{_quoted(openai)}','{_quoted(native)}')]"
+def _choose_dialect(openai: str, native: str) -> str:
+    return f"%[var(txn.openai),iif('{_escape(openai)}','{_escape(native)}')]"
 
 
-def _quoted(text: str) -> str:
-    """For an argument in single quotes, inside a string in double quotes of the configuration."""
+def _escape(text: str) -> str:
+    """Escapes an argument in single quotes inside a double-quoted configuration string."""
     if "'" in text or "%" in text or "\\" in text:
         raise ValueError(f"cannot be written into HAProxy's configuration: {text}")
     return text.replace('"', '\\"')
 
 
-def _compact(body: dict[str, object]) -> str:
+def _to_json(body: dict[str, object]) -> str:
     return json.dumps(body, separators=(",", ":"))

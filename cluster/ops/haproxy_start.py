@@ -1,9 +1,8 @@
-"""Completes the configuration that Serve wrote, then becomes HAProxy.
+"""Completes Serve's configuration of HAProxy, then executes HAProxy.
 
-Flows in: HAProxy's own arguments, as Serve gives them, and `MOBULA_*` of the environment. They
-pass through unchanged, with `-dS` before them: with splicing, HAProxy often does not look at a
-client's connection while the answer is computed, and nobody learns that the client has left.
-Nothing but the standard library: this runs at each reload.
+In: HAProxy's arguments from Serve, and `MOBULA_*` of the environment. The arguments are passed on
+after `-dS`: with splicing, HAProxy often does not detect a client's disconnect while the response
+is computed. Standard library only: this runs at each reload.
 """
 
 import ipaddress
@@ -26,7 +25,7 @@ from cluster.ops.haproxy_configuration import (
 from cluster.ops.haproxy_token import proxy_token
 
 CERTIFICATE = "certificate.pem"
-FREE_S = 10.0  # for an earlier HAProxy to close its ports
+PORT_WAIT_S = 10.0  # for the previous HAProxy to close its ports
 _BIND = re.compile(r"^\s*bind \S*:(\d+)", re.MULTILINE)
 
 
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     binary = environment["MOBULA_HAPROXY"]
     try:
         for path in configurations(arguments):
-            options = options_of(environment, path.parent)
+            options = read_options(environment, path.parent)
             text = complete(path.read_text(), options)
             write_private(path, text)
             if "-c" in arguments:
@@ -50,14 +49,14 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def configurations(arguments: Sequence[str]) -> list[Path]:
-    """The files named by `-f`."""
+    """The configuration files in the arguments (`-f`)."""
     pairs = zip(arguments, arguments[1:], strict=False)
     return [Path(value) for option, value in pairs if option == "-f"]
 
 
-def options_of(environment: Mapping[str, str], folder: Path) -> HAProxyOptions:
-    """Raises ValueError or BadCertificate; `folder` keeps the certificate that HAProxy reads."""
-    proxies = _words(environment.get("MOBULA_TRUSTED_PROXIES", ""))
+def read_options(environment: Mapping[str, str], folder: Path) -> HAProxyOptions:
+    """Reads the options. Writes the certificate to `folder`. Raises ValueError, BadCertificate."""
+    proxies = _split_list(environment.get("MOBULA_TRUSTED_PROXIES", ""))
     return HAProxyOptions(
         repeatable=tuple(environment.get("MOBULA_REPEATABLE", "").split()),
         trusted_proxies=tuple(str(ipaddress.ip_network(each)) for each in proxies),
@@ -71,15 +70,15 @@ def options_of(environment: Mapping[str, str], folder: Path) -> HAProxyOptions:
 
 
 def ports(text: str) -> list[int]:
-    """Those that the configuration binds."""
+    """The ports that the configuration binds."""
     return [int(port) for port in _BIND.findall(text)]
 
 
-def wait_until_free(wanted: Sequence[int], limit_s: float = FREE_S) -> None:
-    """Where Serve has replaced the actor that ran HAProxy, the one before may still be ending: a
-    new one that cannot bind its ports would end at once, and Serve with it."""
-    until = time.monotonic() + limit_s
-    while not all(map(_is_free, wanted)) and time.monotonic() < until:
+def wait_until_free(required_ports: Sequence[int], limit_s: float = PORT_WAIT_S) -> None:
+    """Waits for a previous HAProxy, whose actor Serve has replaced, to close its ports: without
+    them the new one would exit at once, and Serve with it."""
+    deadline = time.monotonic() + limit_s
+    while not all(map(_is_free, required_ports)) and time.monotonic() < deadline:
         time.sleep(0.05)
 
 
@@ -93,18 +92,18 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _words(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _files(environment: Mapping[str, str]) -> tuple[Path, Path] | None:
+def _tls_files(environment: Mapping[str, str]) -> tuple[Path, Path] | None:
     chain = environment.get("MOBULA_TLS_CERT_FILE")
     key = environment.get("MOBULA_TLS_KEY_FILE")
     return (Path(chain), Path(key)) if chain and key else None
 
 
 def _certificate(environment: Mapping[str, str], folder: Path) -> Path | None:
-    files = _files(environment)
+    files = _tls_files(environment)
     if files is None:
         return None
     install(*files, folder / CERTIFICATE)
@@ -112,25 +111,25 @@ def _certificate(environment: Mapping[str, str], folder: Path) -> Path | None:
 
 
 def _descriptors() -> int | None:
-    """HAProxy raises its own limit as far as it may."""
+    """The hard limit, to which HAProxy raises its soft limit; None: unlimited."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return None if hard == resource.RLIM_INFINITY else hard
 
 
 def _watch(environment: Mapping[str, str], admin: Path, target: Path) -> None:
-    """A child that looks after the certificate; this process becomes HAProxy, its parent."""
-    files = _files(environment)
+    """Forks a child that watches the certificate; this process becomes HAProxy, its parent."""
+    files = _tls_files(environment)
     if files is None:
         return
-    own = str(os.getpid())
+    haproxy_pid = str(os.getpid())
     if os.fork() == 0:
         os.setsid()
         module = [sys.executable, "-S", "-m", "cluster.ops.certificate"]
-        os.execv(sys.executable, [*module, *map(str, (*files, target, admin)), own])
+        os.execv(sys.executable, [*module, *map(str, (*files, target, admin)), haproxy_pid])
 
 
 def write_private(path: Path, text: str) -> None:
-    """In place: Serve finds its HAProxy by this path. The text holds a secret."""
+    """Writes in place (Serve finds its HAProxy by this path), owner-only as it holds a secret."""
     path.chmod(0o600)
     path.write_text(text)
 

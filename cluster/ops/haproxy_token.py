@@ -1,7 +1,7 @@
-"""What HAProxy proves itself with to an ingress replica, whose port others may reach too.
+"""The token that authenticates HAProxy to an ingress replica, whose port others may reach too.
 
-Both derive it from Ray's cluster token, which every node of a cluster has and nobody else. Nothing
-but the standard library.
+Both derive it from Ray's cluster token, which only nodes of the cluster have. Standard library
+only.
 """
 
 import hashlib
@@ -14,19 +14,19 @@ _PURPOSE = b"mobula: requests that come through HAProxy"
 
 
 def proxy_token(environment: Mapping[str, str]) -> str | None:
-    """64 hexadecimal digits; None where the cluster has no token, so that nothing is believed."""
-    token = environment.get("RAY_AUTH_TOKEN") or _from_file(environment)
+    """64 hexadecimal digits; None (no request is trusted) if the cluster has no token."""
+    token = environment.get("RAY_AUTH_TOKEN") or _read_token_file(environment)
     if not token:
         return None
     return hmac.new(token.encode(), _PURPOSE, hashlib.sha256).hexdigest()
 
 
 def own_proxy_token() -> str | None:
-    """That of the cluster which this process belongs to."""
+    """The token of this process's cluster."""
     return proxy_token(os.environ)
 
 
-def _from_file(environment: Mapping[str, str]) -> str:
+def _read_token_file(environment: Mapping[str, str]) -> str:
     path = environment.get("RAY_AUTH_TOKEN_PATH")
     try:
         return Path(path).read_text().strip() if path else ""

@@ -1,8 +1,8 @@
-"""Whether the server in this container can serve: what an image's HEALTHCHECK runs.
+"""Container health check: exit code 0 if `/readyz` returns 200.
 
-Flows in: a port and the name to ask for. Flows out: exit code 0 for a 200 of `/readyz`. It asks by
-TLS where the environment names a certificate, which it does not check: it asks its own machine and
-tells no secret. Nothing but the standard library, because it runs every ten seconds.
+In: a port and a Host header. It uses TLS if the environment names a certificate, and does not
+verify it: the request stays on this machine and holds no secret. Standard library only, because it
+runs every ten seconds.
 """
 
 import argparse
@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cluster.ops.healthcheck", description=__doc__)
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--host", default="127.0.0.1", help="the name in the Host header")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     tls = bool(os.environ.get("MOBULA_TLS_CERT_FILE"))
-    return 0 if is_ready(chosen.port, chosen.host, tls=tls) else 1
+    return 0 if is_ready(options.port, options.host, tls=tls) else 1
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Making this machine a node of a cluster whose head runs elsewhere.
+"""Joins this machine as a node to a cluster whose head runs elsewhere.
 
-Flows in: a `Plan` to join. Flows out: this node's state, which `down` and `status` know as any
-other, or `StartFailed` with a sentence, after what was started has been ended again. What is
-deployed, the head decides; replicas and a proxy come here by themselves.
+In: a `JoinPlan`. Out: this node's state, as `down` and `status` use it, or `StartFailed` after
+every started process was ended. The head decides what is deployed; Serve places replicas and a
+proxy here.
 """
 
 import os
@@ -20,21 +20,20 @@ from cluster.ops.ports import Ports, listens
 from cluster.ops.processes import ClusterId
 from cluster.ops.shutdown import sweep
 from cluster.ops.start_plan import StartFailed, check_ports_free
-from cluster.ops.tls import certificate_of, scheme
-from cluster.ops.tls import tls_error as tls_complaint
+from cluster.ops.tls import certificate_of, scheme, tls_error
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.installation import working_folder
 from cluster.runtime.settings import LOOPBACK, Settings
 from cluster.secrets.key_files import PEPPER, store_url
+from cluster.storage.database import SqliteNeedsSingleNode, is_sqlite
 from cluster.storage.files import PRIVATE_UMASK
-from cluster.storage.sqlite_guard import SqliteNeedsSingleNode, is_sqlite
 
 LOG = "ray-join.log"
 
 
 @dataclass(frozen=True, slots=True)
 class JoinPlan:
-    """`head` is the address and port of Ray control on the head, as `up` prints it."""
+    """`head` is the address and port of the head's GCS."""
 
     settings: Settings
     head: str
@@ -43,29 +42,29 @@ class JoinPlan:
 
 
 def check(plan: JoinPlan) -> None:
-    """Refuse early what cannot work. Raises StartFailed."""
+    """Checks the preconditions. Raises StartFailed."""
     settings = plan.settings
     host, _, port = plan.head.rpartition(":")
     if not host or not port.isdigit():
         raise StartFailed(f"'{plan.head}' is not the head's address, such as 10.0.0.5:6480")
-    complaint = tls_complaint(settings, plan.profile)
-    if complaint is not None:
-        raise StartFailed(complaint)
+    error = tls_error(settings, plan.profile)
+    if error is not None:
+        raise StartFailed(error)
     if is_sqlite(store_url(settings.home, settings)):
         raise StartFailed(str(SqliteNeedsSingleNode()))
     if settings.pepper is None and not (settings.home / PEPPER).exists():
         raise StartFailed("set MOBULA_PEPPER to the head's, or copy its file `pepper` here")
     if not (settings.home / "ray.token").exists():
-        raise StartFailed(f"copy the head's ray.token to {settings.home}: Ray lets nobody else in")
+        raise StartFailed(f"copy the head's ray.token to {settings.home}: Ray requires it")
     if settings.node_address == LOOPBACK and host not in (LOOPBACK, "localhost"):
-        raise StartFailed("set MOBULA_NODE_ADDRESS: the head reaches this node under it")
+        raise StartFailed("set MOBULA_NODE_ADDRESS, at which the head reaches this node")
     check_ports_free(Ports.of(settings))
     if not listens(plan.head, timeout_s=5.0):
-        raise StartFailed(f"nobody answers at {plan.head}")
+        raise StartFailed(f"nothing answers at {plan.head}")
 
 
 def join(plan: JoinPlan, clock: Clock | None = None) -> ClusterState:
-    """Returns once the head has taken this node in."""
+    """Joins the cluster; returns once the head has accepted this node."""
     state = _new_state(plan, clock or SystemClock())
     states.save(plan.settings.home, state)
     try:
@@ -106,7 +105,7 @@ def _start_ray(plan: JoinPlan, state: ClusterState) -> None:
             node.joining_command(plan.head), cwd=working_folder(),
             env=node_environment(plan.settings, state),
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-            umask=PRIVATE_UMASK,  # Serve makes the folder of HAProxy's open admin socket
+            umask=PRIVATE_UMASK,  # for the folder of HAProxy's admin socket, which Serve creates
         )  # fmt: skip
     try:
         code = process.wait(plan.timeout_s)
@@ -117,13 +116,13 @@ def _start_ray(plan: JoinPlan, state: ClusterState) -> None:
 
 
 def node_environment(settings: Settings, state: ClusterState) -> dict[str, str]:
-    """What every process of this node starts in."""
+    """The environment of every process of this node."""
     node = Node.of(settings, Path(state.ray_dir))
     profile: Profile = "plain" if state.profile == "plain" else "fast"
     cores = os.cpu_count() or 1
     haproxy = Path(state.haproxy_dir)
-    found = environment(
+    variables = environment(
         profile, node.ports, state.id, settings.home, haproxy, cores,
         one_machine=False,
     )  # fmt: skip
-    return found | node.joining_environment()
+    return variables | node.joining_environment()

@@ -1,8 +1,8 @@
-"""The last configuration that was seen to work, in the home: `<home>/deployed.json`.
+"""The last configuration that worked: `<home>/deployed.json`.
 
-Written by `up` once the cluster is ready and by `deploy` once everything runs. Holds the file as
-the operator wrote it, and what was made of it and sent to Serve. What was sent and not seen to work
-yet is kept beside it, `<home>/deployed.pending.json`: a start after a crash tries it first.
+`up` writes it when the cluster is ready, `deploy` when the rollout is complete. It holds the
+operator's file and the configuration that was sent to Serve. A configuration that was sent but is
+not confirmed is in `<home>/deployed.pending.json`: a start after a crash tries it first.
 """
 
 import contextlib
@@ -15,23 +15,23 @@ from typing import Any
 from cluster.storage.files import write_private
 
 FILE, PENDING = "deployed.json", "deployed.pending.json"
-FIXED = ("http_options", "grpc_options", "proxy_location")
+START_ONLY_OPTIONS = ("http_options", "grpc_options", "proxy_location")
 
 
 @dataclass(frozen=True, slots=True)
 class LastGoodConfig:
-    """`asked` is the file's content, `sent` what Serve was given."""
+    """`asked` is the content of the operator's file, `sent` the configuration sent to Serve."""
 
     asked: Mapping[str, Any]
     sent: Mapping[str, Any]
 
-    def keep(self, home: Path) -> None:
-        """It works; nothing is pending any longer."""
+    def save(self, home: Path) -> None:
+        """Saves it as the last good one and discards a pending one."""
         self._write(home / FILE)
         self.discard_pending(home)
 
-    def keep_pending(self, home: Path) -> None:
-        """It was sent, and nobody waits for it."""
+    def save_pending(self, home: Path) -> None:
+        """Saves it as sent but not confirmed."""
         self._write(home / PENDING)
 
     @staticmethod
@@ -40,12 +40,12 @@ class LastGoodConfig:
 
     @classmethod
     def load(cls, home: Path) -> "LastGoodConfig | None":
-        """None where there is none, or it cannot be read."""
+        """The last good configuration; None if there is none or it cannot be read."""
         return cls._read(home / FILE)
 
     @classmethod
     def load_last(cls, home: Path) -> "LastGoodConfig | None":
-        """What was sent last, whether it was seen to work or not."""
+        """The configuration that was sent last, confirmed or not."""
         return cls._read(home / PENDING) or cls.load(home)
 
     def _write(self, path: Path) -> None:
@@ -58,25 +58,25 @@ class LastGoodConfig:
         return None
 
     def conflicts(self, asked: Mapping[str, Any]) -> list[str]:
-        """A sentence for each part of `asked` that cannot be changed while the cluster runs."""
+        """One sentence for each part of `asked` that cannot change while the cluster runs."""
         return [
             f"{where}: {new!r} instead of {old!r} takes effect at the next start, with "
-            "`mobula down` and `mobula up`; it cannot be changed while the cluster runs"
-            for part in FIXED
+            "`mobula down` and `mobula up`; it cannot change while the cluster runs"
+            for part in START_ONLY_OPTIONS
             for where, old, new in _differences(part, self.asked.get(part), asked.get(part))
         ]
 
     def with_applications(
         self, asked: Mapping[str, Any], applications: list[Any]
     ) -> "LastGoodConfig":
-        """What becomes of it when these applications are sent; the fixed parts stay."""
-        fixed = {part: self.sent[part] for part in FIXED if part in self.sent}
+        """The configuration with these applications; start-only options stay as they were sent."""
+        fixed = {part: self.sent[part] for part in START_ONLY_OPTIONS if part in self.sent}
         return LastGoodConfig(asked, {**asked, **fixed, "applications": applications})
 
 
 def _differences(where: str, old: Any, new: Any) -> list[tuple[str, Any, Any]]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         names = sorted({*old, *new})
-        found = [_differences(f"{where}.{name}", old.get(name), new.get(name)) for name in names]
-        return [each for part in found for each in part]
+        nested = [_differences(f"{where}.{name}", old.get(name), new.get(name)) for name in names]
+        return [difference for part in nested for difference in part]
     return [] if old == new else [(where, old, new)]

@@ -1,4 +1,4 @@
-"""The few lines of Ray's log files that a person wants to see."""
+"""Warnings and errors of Serve's log files for the operator."""
 
 import re
 from collections.abc import Iterator
@@ -22,33 +22,33 @@ def tail(path: Path, lines: int) -> str:
 
 def relevant_lines(ray_dir: Path, limit: int = 20) -> str:
     """The latest warnings and errors of Serve's controller and replicas."""
-    found: list[str] = []
+    lines: list[str] = []
     for path in sorted(ray_dir.glob(SERVE_LOGS), key=lambda each: each.stat().st_mtime):
-        found += [line for line in tail(path, 400).splitlines() if NOTABLE.search(line)]
-    where = ray_dir / "session_latest" / "logs"
-    return "\n".join([*found[-limit:], f"logs: {where}"])
+        lines += [line for line in tail(path, 400).splitlines() if NOTABLE.search(line)]
+    folder = ray_dir / "session_latest" / "logs"
+    return "\n".join([*lines[-limit:], f"logs: {folder}"])
 
 
 class LogTail:
-    """New notable lines of Serve's log files, each time it is asked."""
+    """Reads new notable lines of Serve's log files."""
 
     def __init__(self, ray_dir: Path, everything: bool = False) -> None:
         self._ray_dir = ray_dir
         self._everything = everything
-        self._read: dict[Path, int] = {path: path.stat().st_size for path in self._paths()}
+        self._offsets: dict[Path, int] = {path: path.stat().st_size for path in self._paths()}
 
     def _paths(self) -> Iterator[Path]:
         return self._ray_dir.glob(SERVE_LOGS)
 
     def new_lines(self) -> Iterator[str]:
         for path in self._paths():
-            for line in self._rest_of(path):
+            for line in self._read_new_lines(path):
                 if self._everything or NOTABLE.search(line):
                     yield line
 
-    def _rest_of(self, path: Path) -> list[str]:
+    def _read_new_lines(self, path: Path) -> list[str]:
         with path.open("rb") as file:
-            file.seek(self._read.get(path, 0))
-            whole, newline, _ = file.read().rpartition(b"\n")
-        self._read[path] = self._read.get(path, 0) + len(whole) + len(newline)
-        return whole.decode(errors="replace").splitlines()
+            file.seek(self._offsets.get(path, 0))
+            complete_lines, newline, _ = file.read().rpartition(b"\n")
+        self._offsets[path] = self._offsets.get(path, 0) + len(complete_lines) + len(newline)
+        return complete_lines.decode(errors="replace").splitlines()

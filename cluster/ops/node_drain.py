@@ -1,8 +1,8 @@
-"""Letting a node go without losing a request: what a pod runs before Kubernetes ends it.
+"""Drains a node before its removal, without a lost request; a Kubernetes preStop hook runs it.
 
-Flows in: how long it may take. Ray's control is told that this node goes; Serve then starts its
-replicas on other nodes and ends those here when their requests are done. Flows out: 0 once Ray has
-left this node, 1 when it did not in time or nobody could be told. Knows no Kubernetes.
+In: the time limit. It asks Ray's GCS to drain this node; Serve then starts the replicas on other
+nodes and stops those here when their requests are done. Out: exit code 0 once Ray has left this
+node, 1 on a timeout or if the GCS is unreachable. Knows no Kubernetes.
 """
 
 import argparse
@@ -18,26 +18,26 @@ POLL_S = 1.0
 
 
 class NodeDrainer(Protocol):
-    """Ray's control, as one node sees it."""
+    """Ray's GCS, as a node uses it."""
 
     def drain(self, deadline: float) -> None:
-        """Give this node up by `deadline`, in seconds of the epoch. Raises OSError."""
+        """Drain this node by `deadline` (Unix seconds). Raises OSError."""
         ...
 
     def has_left(self) -> bool:
-        """Whether Ray has ended on this node. Raises OSError."""
+        """Whether Ray has stopped on this node. Raises OSError."""
         ...
 
 
 def drain_node(
     control: NodeDrainer, within_s: float, clock: Clock, sleep: Callable[[float], None] = time.sleep
 ) -> bool:
-    """Whether the node was given up in time. An unreachable control counts as not."""
-    ends = clock.monotonic() + within_s
+    """Whether the node was drained in time; False if the GCS is unreachable."""
+    deadline = clock.monotonic() + within_s
     try:
         control.drain(clock.wall() + within_s)
         while not control.has_left():
-            if clock.monotonic() >= ends:
+            if clock.monotonic() >= deadline:
                 return False
             sleep(POLL_S)
     except OSError:
@@ -46,11 +46,11 @@ def drain_node(
 
 
 class RayControl:
-    """Over Ray's client of its control, at RAY_ADDRESS."""
+    """The drain over Ray's GCS client, at RAY_ADDRESS."""
 
     def __init__(self, ip: str | None = None) -> None:
-        """`ip`: this node's address, where it is not that of the way to Ray's control. Raises
-        ConnectionError where no Ray is named."""
+        """`ip`: this node's address, if it differs from that of the route to the GCS. Raises
+        ConnectionError if RAY_ADDRESS names no cluster."""
         from ray._private import services
         from ray._raylet import GcsClient  # type: ignore[attr-defined]  # in C++
 
@@ -65,15 +65,17 @@ class RayControl:
         if node is None:
             raise OSError(f"Ray knows no living node at {self._ip}")
         reason = DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION")  # is never refused
-        taken, why = self._client.drain_node(node, reason, "leaving", math.ceil(deadline * 1000))
-        if not taken:
-            raise OSError(why)
+        accepted, message = self._client.drain_node(
+            node, reason, "leaving", math.ceil(deadline * 1000)
+        )
+        if not accepted:
+            raise OSError(message)
 
     def has_left(self) -> bool:
         return self._node() is None
 
     def _node(self) -> str | None:
-        """The id of this machine's node in hexadecimal, while it lives."""
+        """The hexadecimal id of this machine's node; None if it is not alive."""
         from ray.core.generated.gcs_pb2 import GcsNodeInfo
         from ray.exceptions import RpcError
 
@@ -94,14 +96,14 @@ class RayControl:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cluster.ops.node_drain", description=__doc__)
-    parser.add_argument("--within", type=float, default=600.0, help="seconds until it gives up")
-    parser.add_argument("--address", help="this node's, as Ray knows it")
-    chosen = parser.parse_args(arguments)
+    parser.add_argument("--within", type=float, default=600.0, help="timeout in seconds")
+    parser.add_argument("--address", help="this node's address in Ray")
+    options = parser.parse_args(arguments)
     try:
-        control = RayControl(chosen.address)
+        control = RayControl(options.address)
     except ConnectionError:
         return 1
-    return 0 if drain_node(control, chosen.within, SystemClock()) else 1
+    return 0 if drain_node(control, options.within, SystemClock()) else 1
 
 
 if __name__ == "__main__":

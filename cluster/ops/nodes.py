@@ -1,7 +1,6 @@
-"""The commands that start Ray's processes: a cluster's head, or a node that joins one.
+"""Command lines of `ray start` for a cluster's head and for a joining node.
 
-Flows in: what is particular to a machine. Flows out: command lines of `ray start`. The environment
-they run in is cluster/ops/environment.py's.
+In: the machine's ports, folder, address and CPUs. The environment is in cluster/ops/environment.py.
 """
 
 import sys
@@ -13,16 +12,16 @@ from cluster.runtime.settings import LOOPBACK, Settings
 
 
 def is_loopback(address: str) -> bool:
-    """Whether Ray takes the address for this machine's loopback."""
+    """Whether Ray treats the address as loopback."""
     return address in (LOOPBACK, "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One machine's part of a cluster.
+    """One machine of a cluster.
 
-    `folder` is Ray's for sockets and logs. Other nodes reach this one under `address`. By `cpus`
-    Ray places replicas (None: the cores that are there; 0: it places none that need any).
+    `folder` holds Ray's sockets and logs. Other nodes reach this one at `address`. `cpus` are
+    declared to Ray for placement (None: the cores of the machine; 0: no replica that needs CPU).
     """
 
     ports: Ports
@@ -36,11 +35,11 @@ class Node:
 
     @property
     def one_machine(self) -> bool:
-        """No other node can reach this one, so none will join it."""
+        """Whether no other node can join, because the address is loopback."""
         return is_loopback(self.address)
 
     def head_command(self, *more: str, dashboard: bool = True) -> list[str]:
-        """Its dashboard answers on this machine alone."""
+        """The head's command; its dashboard is bound to loopback."""
         options = {
             "--port": self.ports.gcs,
             "--include-dashboard": str(dashboard).lower(),
@@ -50,13 +49,12 @@ class Node:
         return self._command({**options, **self._options()}, "--head", "--no-monitor", *more)
 
     def joining_command(self, head: str, *more: str) -> list[str]:
-        """`head` is the address and port of Ray control on the head."""
+        """A joining node's command; `head` is the address and port of the head's GCS."""
         return self._command({"--address": head, **self._options()}, *more)
 
     def joining_environment(self) -> dict[str, str]:
-        """What a node that joins needs beside the profile: its own HTTP port.
-
-        The head's is in what is deployed; without this, every node would listen on that one.
+        """A joining node's own HTTP port; without it, every node would use the head's, which is in
+        the deployed configuration.
         """
         return {"RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(self.ports.http)}
 
@@ -74,7 +72,7 @@ class Node:
 
     @staticmethod
     def _command(options: dict[str, object], *flags: str) -> list[str]:
-        script = Path(sys.executable).with_name("ray")  # not there where pip installed elsewhere
+        script = Path(sys.executable).with_name("ray")  # missing if pip installed scripts elsewhere
         ray = [str(script)] if script.exists() else [sys.executable, "-m", "ray.scripts.scripts"]
         flat = [str(part) for option in options.items() for part in option]
         return [*ray, "start", "--disable-usage-stats", *flags, *flat]

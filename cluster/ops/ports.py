@@ -1,12 +1,14 @@
-"""Every port that a cluster listens on, and whether one is taken.
+"""The ports of a cluster, and conflicts with other processes.
 
-Two numbers decide them all: the HTTP port and the base `gcs_port`. Ray's defaults collide with
-Redis (6379) and with any second cluster on the machine, so each is set explicitly.
+The HTTP port and the base `gcs_port` determine all others. Ray's defaults collide with Redis (6379)
+and with a second cluster on the machine, so every port is set explicitly.
 """
 
+import contextlib
+import ipaddress
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import psutil
@@ -19,7 +21,7 @@ FREE_BLOCKS = range(6510, 7990, 10)
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """`gcs_port` + 1..6 follow `gcs`; replicas take a block of 250 between 30000 and 32499."""
+    """The six ports after `gcs` are Ray's and HAProxy's; replicas use 250 ports from 30000."""
 
     http: int
     dashboard: int
@@ -31,10 +33,10 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Ports that nobody uses now, for a cluster beside others.
+        """Free ports for a cluster beside others.
 
-        Looked for from a random place, so that two who look at once hardly find the same, and
-        below the ports that the system hands out by itself.
+        The search starts at a random block, so that concurrent searches rarely collide, and stays
+        below the system's ephemeral ports.
         """
         start = secrets.randbelow(len(FREE_BLOCKS))
         candidates = [*FREE_BLOCKS[start:], *FREE_BLOCKS[:start]]
@@ -67,11 +69,11 @@ class Ports:
 
     @property
     def replicas(self) -> int:
-        """The first port of the replicas' block."""
+        """First port of the block for replicas."""
         return 30_000 + BLOCK * (self.gcs // 10 % 10)
 
     def named(self) -> Mapping[str, int]:
-        """What a person calls each port, with the setting that moves it."""
+        """Ports by display name, with the setting that changes each."""
         return {
             "HTTP (--port, MOBULA_HTTP_PORT)": self.http,
             "dashboard (MOBULA_DASHBOARD_PORT)": self.dashboard,
@@ -87,7 +89,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class PortConflict:
-    """A port somebody else listens on; `process_on_port` is None where the system does not say."""
+    """A port in use; `holder` is the process, None if the system does not reveal it."""
 
     purpose: str
     port: int
@@ -106,7 +108,7 @@ def find_conflict(ports: Ports) -> list[PortConflict]:
 
 
 def is_free(port: int, host: str = "0.0.0.0") -> bool:
-    """Whether a server could listen there now (a port in TIME_WAIT counts as free)."""
+    """Whether a server can bind the port (a port in TIME_WAIT counts as free)."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -117,7 +119,7 @@ def is_free(port: int, host: str = "0.0.0.0") -> bool:
 
 
 def listens(address: str, timeout_s: float = 1.0) -> bool:
-    """Whether somebody does at `host:port`."""
+    """Whether a server accepts connections at `host:port`."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout_s).close()
@@ -131,7 +133,7 @@ def _block_is_free(base: int) -> bool:
 
 
 def process_on_port(port: int) -> str | None:
-    """`name (pid 123)` of the process that listens on `port`, if we may know."""
+    """`name (pid 123)` of the process that listens on `port`, if it can be determined."""
     try:
         listeners = [
             entry
@@ -143,3 +145,40 @@ def process_on_port(port: int) -> str | None:
     except psutil.Error:
         return None
     return None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Listener:
+    """A listening socket; `process` is the name of its process."""
+
+    address: str
+    port: int
+    process: str
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines can reach it."""
+        address = ipaddress.ip_address(self.address)
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return not (mapped or address).is_loopback
+
+
+def listeners(processes: Iterable[psutil.Process]) -> list[Listener]:
+    sockets: set[Listener] = set()
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            name = process.name()
+            for socket in process.net_connections("tcp"):
+                if socket.status == psutil.CONN_LISTEN:
+                    sockets.add(Listener(socket.laddr.ip, socket.laddr.port, name))
+    return sorted(sockets)
+
+
+def own_addresses() -> list[str]:
+    """This machine's IPv4 addresses that are not loopback."""
+    return [
+        each.address
+        for addresses in psutil.net_if_addrs().values()
+        for each in addresses
+        if each.family.name == "AF_INET" and not each.address.startswith("127.")
+    ]

@@ -1,9 +1,9 @@
-"""Which processes belong to a cluster, and ending them all.
+"""Finds and ends the processes of a cluster.
 
-Flows in: a cluster's id. `up` puts it into the environment of `ray start`, every process of the
-cluster inherits it, and the kernel shows it in /proc, whoever the parent is by now. (Ray's
-process titles would overwrite that memory; SPT_NOENV=1, set beside the id, stops this.) So
-nothing that belongs to anybody else can be hit, and nothing of ours can hide.
+In: a cluster's id. `up` sets it in the environment of `ray start`, every process of the cluster
+inherits it, and /proc shows it even for orphans. (Ray's process titles would overwrite that memory;
+SPT_NOENV=1, set with the id, prevents this.) So only processes of the cluster are ended, and all of
+them.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ import psutil
 from cluster.runtime.clock import Clock, SystemClock
 from cluster.runtime.settings import MARKER
 
-Alive = Callable[[], list[psutil.Process]]
+ListProcesses = Callable[[], list[psutil.Process]]
 POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterId:
-    """A process that cannot be mistaken for a later one with the same number."""
+    """A process, identified by pid and start time, so that a reused pid does not match."""
 
     pid: int
     started: float
@@ -35,33 +35,33 @@ class ClusterId:
 
     @classmethod
     def of(cls, pid: int) -> "ClusterId":
-        """Raises psutil.NoSuchProcess where there is none."""
+        """Raises psutil.NoSuchProcess if it does not exist."""
         return cls(pid, psutil.Process(pid).create_time())
 
     def process(self) -> psutil.Process | None:
         """The process, if it is still running."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            gone = process.status() == psutil.STATUS_ZOMBIE
-            if not gone and abs(process.create_time() - self.started) < 0.1:
+            is_zombie = process.status() == psutil.STATUS_ZOMBIE
+            if not is_zombie and abs(process.create_time() - self.started) < 0.1:
                 return process
         return None
 
     def processes(self) -> list[psutil.Process]:
-        """The same as a list of one or none."""
-        found = self.process()
-        return [] if found is None else [found]
+        """The process as a list of one or none."""
+        process = self.process()
+        return [] if process is None else [process]
 
 
 def cluster_processes(cluster_id: str) -> list[psutil.Process]:
     """Every living process of the cluster, except this one."""
-    found: dict[int, psutil.Process] = {}
+    members: dict[int, psutil.Process] = {}
     for process in psutil.process_iter():
-        if process.pid not in found and _is_marked(process, cluster_id):
+        if process.pid not in members and _is_marked(process, cluster_id):
             for member in _with_descendants(process):
-                found[member.pid] = member
-    found.pop(os.getpid(), None)
-    return list(found.values())
+                members[member.pid] = member
+    members.pop(os.getpid(), None)
+    return list(members.values())
 
 
 def _is_marked(process: psutil.Process, cluster_id: str) -> bool:
@@ -78,26 +78,26 @@ def _with_descendants(process: psutil.Process) -> Iterable[psutil.Process]:
     return []
 
 
-def end_all(alive: Alive, grace_s: float = 5.0, clock: Clock | None = None) -> int:
-    """Ask everything in `alive()` to end, then make it. Returns how many there were.
+def end_all(alive: ListProcesses, grace_s: float = 5.0, clock: Clock | None = None) -> int:
+    """Sends SIGTERM to the processes of `alive()`, then SIGKILL. Returns how many there were.
 
-    When it returns, they have also closed their sockets.
+    When it returns, their sockets are closed as well.
     """
     clock = clock or SystemClock()
     ended = {process.pid: process for process in send(signal.SIGTERM, alive())}
     wait_until_gone(alive, grace_s, clock)
-    for _ in range(20):  # a killed parent may have spawned once more
-        left = send(signal.SIGKILL, alive())
-        if not left:
+    for _ in range(20):  # a killed parent may have started another process
+        survivors = send(signal.SIGKILL, alive())
+        if not survivors:
             break
-        ended.update((process.pid, process) for process in left)
+        ended.update((process.pid, process) for process in survivors)
         wait_until_gone(alive, 0.5, clock)
     wait_until_gone(lambda: [each for each in ended.values() if _holds_files(each)], 5.0, clock)
     return len(ended)
 
 
 def _holds_files(process: psutil.Process) -> bool:
-    """A killed process counts as a zombie while its last threads still hold its sockets open."""
+    """Whether it still holds sockets: a zombie does while its last threads end."""
     try:
         zombie = process.status() == psutil.STATUS_ZOMBIE
         return not zombie or process.num_threads() > 1
@@ -106,7 +106,7 @@ def _holds_files(process: psutil.Process) -> bool:
 
 
 def send(number: signal.Signals, processes: Iterable[psutil.Process]) -> list[psutil.Process]:
-    """Signal each process that is still there; returns those."""
+    """Sends a signal to each process that still exists; returns those."""
     reached: list[psutil.Process] = []
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -115,12 +115,12 @@ def send(number: signal.Signals, processes: Iterable[psutil.Process]) -> list[ps
     return reached
 
 
-def wait_until_gone(alive: Alive, timeout_s: float, clock: Clock | None = None) -> bool:
-    """Whether `alive` came back empty within the time."""
+def wait_until_gone(alive: ListProcesses, timeout_s: float, clock: Clock | None = None) -> bool:
+    """Waits until `alive()` is empty; returns whether it was within the timeout."""
     clock = clock or SystemClock()
-    until = clock.monotonic() + timeout_s
+    deadline = clock.monotonic() + timeout_s
     while alive():
-        if clock.monotonic() >= until:
+        if clock.monotonic() >= deadline:
             return False
         time.sleep(POLL_S)
     return True

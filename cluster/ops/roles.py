@@ -1,7 +1,7 @@
-"""Which process of a cluster does what, so that its supervisor can say who has died.
+"""Roles of a cluster's processes, for its supervisor.
 
-Flows in: the cluster's processes. Flows out: the same by role. A role that a cluster needs may be
-started again by Serve (`by_serve`), by its own command (`by_command`), or only with everything.
+In: the cluster's processes. Out: the processes by role. A missing role is restarted by Serve
+(BY_SERVE), by its own command (BY_COMMAND), or only with the whole cluster (FATAL).
 """
 
 import contextlib
@@ -16,8 +16,8 @@ from cluster.ops.processes import cluster_processes
 Role = Literal["gcs", "raylet", "controller", "haproxy", "proxy", "dashboard", "log_monitor"]
 
 TITLES: Mapping[Role, str] = {
-    "gcs": "Ray's control (GCS)",
-    "raylet": "Ray's node process (raylet)",
+    "gcs": "Ray's GCS",
+    "raylet": "Ray's raylet",
     "controller": "Serve's controller",
     "haproxy": "HAProxy",
     "proxy": "Serve's proxy",
@@ -38,7 +38,7 @@ _SCRIPTS: Mapping[str, Role] = {
 
 @dataclass(frozen=True, slots=True)
 class ProcessCommand:
-    """How a process was started, so that it can be started in the same way."""
+    """A process's command, with which it can be restarted."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -46,12 +46,12 @@ class ProcessCommand:
 
     @classmethod
     def of(cls, process: psutil.Process) -> "ProcessCommand":
-        """Raises psutil.Error where it is gone."""
+        """Raises psutil.Error if the process has ended."""
         return cls(process.cmdline(), process.environ(), process.cwd())
 
 
 def role_of(name: str, arguments: Sequence[str]) -> Role | None:
-    """By a process's name and command line; None where nobody supervises it."""
+    """The role by process name and command line; None if it is not supervised."""
     if name in _PROGRAMS:
         return _PROGRAMS[name]
     title = " ".join(arguments[:1]).split(".")[0].strip()
@@ -62,21 +62,21 @@ def role_of(name: str, arguments: Sequence[str]) -> Role | None:
 
 
 def needed_roles(profile: str) -> tuple[Role, ...]:
-    """The roles without which a cluster of this profile does not work as a whole."""
+    """The roles that a cluster of this profile needs."""
     front: Role = "proxy" if profile == "plain" else "haproxy"
     return (*FATAL, "controller", front, *BY_COMMAND)
 
 
 def by_role(cluster_id: str) -> dict[Role, list[psutil.Process]]:
-    """The living processes of a cluster that have a role."""
+    """The live processes of a cluster by role."""
     return sort_by_role(cluster_processes(cluster_id))
 
 
 def sort_by_role(processes: Iterable[psutil.Process]) -> dict[Role, list[psutil.Process]]:
-    found: dict[Role, list[psutil.Process]] = {}
+    roles: dict[Role, list[psutil.Process]] = {}
     for process in processes:
         with contextlib.suppress(psutil.Error):
             role = role_of(process.name(), process.cmdline())
             if role is not None:
-                found.setdefault(role, []).append(process)
-    return found
+                roles.setdefault(role, []).append(process)
+    return roles

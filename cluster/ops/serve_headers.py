@@ -1,8 +1,8 @@
-"""Request headers that Ray Serve reads itself, before any of our code.
+"""Request headers that Ray Serve evaluates before our code.
 
-`STEERING` let a client change how Serve treats its request; they are never passed on. `DECODED`
-are harmless, but Serve decodes them as UTF-8 and answers 500 where that fails: what is not visible
-ASCII is removed. Serve takes `-` and `_` in a name for the same. Taken from
+`STEERING` headers let a client control Serve's treatment of the request; they are always removed.
+`DECODED` headers are harmless, but Serve decodes them as UTF-8 and returns 500 on failure: values
+other than visible ASCII are removed. Serve treats `-` and `_` in a name alike. Source:
 Ray 2.60.0: serve/_private/replica.py (`_direct_ingress_asgi`, `get_asgi_tracing_context`),
 proxy.py (`setup_request_context_and_handle`) and http_util.py.
 """
@@ -16,5 +16,5 @@ STEERING = frozenset(
 )
 DECODED = frozenset({"x-request-id", "x-session-id", "traceparent", "tracestate"})
 
-# An id that a client may give its request, and that logs and answers repeat.
+# Format of a request id that a client may set; logs and responses repeat it.
 REQUEST_ID = r"[A-Za-z0-9._-]{8,64}"

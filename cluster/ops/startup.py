@@ -1,7 +1,7 @@
-"""Bringing a cluster up: from nothing to the first 200 of `/readyz`.
+"""Starts a cluster, until the first 200 of `/readyz`.
 
-Flows in: a `StartPlan`. Flows out: the running cluster's state, or `StartFailed` with sentences for
-the operator, after everything that was started has been ended again.
+In: a `StartPlan`. Out: the running cluster's state, or `StartFailed` after every started process
+was ended.
 """
 
 import contextlib
@@ -35,32 +35,32 @@ from cluster.runtime.installation import working_folder
 from cluster.storage.files import PRIVATE_UMASK, make_private, write_private
 
 POLL_S = 0.1
-STATUS_EVERY_S = 1.0
-KEPT_SESSIONS = 2  # folders of Ray's logs from earlier starts
+STATUS_INTERVAL_S = 1.0
+KEPT_SESSIONS = 2  # Ray's log folders of earlier starts
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
 class Startup:
-    """One attempt. `start` may be interrupted at any point: `undo` ends what is there."""
+    """One attempt to start. After an interruption at any point, `undo` ends what was started."""
 
     def __init__(
         self,
         plan: StartPlan,
-        say: Say,
+        print_line: PrintLine,
         clock: Clock | None = None,
         *,
         deployed: LastGoodConfig | None = None,
     ) -> None:
-        """`deployed` is what is to run instead of the plan's file."""
+        """`deployed`: the configuration to run instead of the plan's file."""
         self.plan = plan
         self._deployed = deployed
-        self._say = say
+        self._print_line = print_line
         self._clock = clock or SystemClock()
-        self._began = self._clock.monotonic()
+        self._started = self._clock.monotonic()
         self._ray: subprocess.Popen[bytes] | None = None
         self.before_undo: Callable[[], None] = lambda: None
-        self._outlives_ray = gcs_store.is_kept(plan.settings)
+        self._keep_gcs_state = gcs_store.has_saved_state(plan.settings)
         self.state = self._new_state()
 
     def _new_state(self) -> ClusterState:
@@ -81,16 +81,18 @@ class Startup:
         )
 
     def start(self) -> ClusterState:
-        """Everything up to the first 200. On failure, undoes itself."""
+        """Starts the cluster and waits until it is ready; undoes the start on failure."""
         try:
-            wanted = self._deployed or LastGoodConfig(self.plan.asked(), self.plan.serve_config())
+            config = self._deployed or LastGoodConfig(
+                self.plan.read_config(), self.plan.serve_config()
+            )
             states.save(self.plan.home, self.state)
             self._start_ray()
             dashboard = DashboardClient(self.state.dashboard, token(self.plan.home))
             with contextlib.closing(dashboard):
                 self._await_dashboard(dashboard)
                 self._await_nodes(dashboard)
-                self._deploy(dashboard, wanted.sent)
+                self._deploy(dashboard, config.sent)
                 self._await_ready(dashboard)
         except BaseException:
             self.before_undo()
@@ -98,35 +100,35 @@ class Startup:
             raise
         self.state = self.state.ready()
         states.save(self.plan.home, self.state)
-        wanted.keep(self.plan.home)
-        make_private(Path(self.state.ray_dir))  # Ray opens its folder to everybody
-        self._outlives_ray = True
+        config.save(self.plan.home)
+        make_private(Path(self.state.ray_dir))  # Ray makes its folder accessible to all
+        self._keep_gcs_state = True
         return self.state
 
     def undo(self) -> None:
-        """End every process. A cluster that was ready once may be started again, where a Redis
-        keeps it."""
+        """Ends every process. The GCS state in Redis is kept if the cluster was ready once, so that
+        it can be restarted."""
         sweep(self.plan.home, self.state, grace_s=0.5)
-        if not self._outlives_ray:
+        if not self._keep_gcs_state:
             gcs_store.forget(self.plan.settings)
 
     def end(self) -> None:
-        """End it for good."""
-        self._outlives_ray = False
+        """Ends every process and deletes the GCS state."""
+        self._keep_gcs_state = False
         self.undo()
 
     def is_alive(self) -> bool:
-        """Whether Ray's control process still listens."""
+        """Whether Ray's GCS listens."""
         return listens(self.state.gcs)
 
     def elapsed(self) -> float:
-        return self._clock.monotonic() - self._began
+        return self._clock.monotonic() - self._started
 
-    # 1. Ray's own processes.
+    # 1. Ray's processes.
     def _start_ray(self) -> None:
         folder = Path(self.state.ray_dir)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        forget_old_sessions(folder)
+        delete_old_sessions(folder)
         token(self.plan.home)
         node = Node.of(self.plan.settings, folder)
         node = node if node.cpus is not None else replace(node, cpus=self.plan.cpus)
@@ -136,16 +138,18 @@ class Startup:
             os.cpu_count() or 1, one_machine=node.one_machine,
         )  # fmt: skip
         store = gcs_store.from_settings(self.plan.settings)
-        more, beside = (store.options(), store.environment()) if store else ((), {})
+        redis_options, redis_environment = (
+            (store.options(), store.environment()) if store else ((), {})
+        )
         with self._ray_log.open("wb") as log:
             self._ray = subprocess.Popen(
-                node.head_command(*more),
-                cwd=working_folder(), env=env | beside,
+                node.head_command(*redis_options),
+                cwd=working_folder(), env=env | redis_environment,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,  # the terminal's Ctrl-C is ours, not Ray's
+                start_new_session=True,  # so that Ctrl-C reaches this process only
                 umask=PRIVATE_UMASK,
             )  # fmt: skip
-        self._say("starting Ray")
+        self._print_line("starting Ray")
 
     @property
     def _ray_log(self) -> Path:
@@ -154,14 +158,14 @@ class Startup:
     def _await_dashboard(self, dashboard: DashboardClient) -> None:
         while not dashboard.is_up():
             self._check_ray()
-            self._pause("Ray's dashboard did not come up")
+            self._sleep_or_fail("Ray's dashboard did not start")
 
     def _await_nodes(self, dashboard: DashboardClient) -> None:
-        """Replicas are spread over the nodes that are there, and do not move when more come."""
-        while (found := self._nodes(dashboard)) < self.plan.nodes:
+        """Waits for all nodes: replicas are spread over the present ones and do not move later."""
+        while (connected := self._nodes(dashboard)) < self.plan.nodes:
             self._check_ray()
-            self._say(f"waiting for nodes ({found} of {self.plan.nodes} are here)")
-            self._pause("the other nodes did not `mobula join`")
+            self._print_line(f"waiting for nodes ({connected} of {self.plan.nodes} connected)")
+            self._sleep_or_fail("the other nodes did not `mobula join`")
 
     def _nodes(self, dashboard: DashboardClient) -> int:
         if self.plan.nodes == 1:
@@ -169,55 +173,57 @@ class Startup:
         try:
             return dashboard.nodes()
         except (DashboardRefused, httpx.HTTPError):
-            return 0  # busy; asked again
+            return 0  # busy; retried
 
-    # 2. Our applications.
+    # 2. Applications.
     def _deploy(self, dashboard: DashboardClient, config: Mapping[str, Any]) -> None:
-        self._say("deploying")
+        self._print_line("deploying")
         try:
             dashboard.deploy(config)
         except (DashboardRefused, httpx.HTTPError) as error:
             raise StartFailed(f"Serve refused {self.plan.config}:\n{error}") from None
 
     def _await_ready(self, dashboard: DashboardClient) -> None:
-        self._say("loading models")
-        next_status = self._clock.monotonic() + STATUS_EVERY_S
+        self._print_line("loading models")
+        next_status = self._clock.monotonic() + STATUS_INTERVAL_S
         verify = verification(self.state.certificate)
         with httpx.Client(trust_env=False, timeout=2.0, verify=verify) as http:
             while not is_ready(http, self.plan.url):
                 self._check_ray()
                 if self._clock.monotonic() >= next_status:
                     self._report(dashboard)
-                    next_status = self._clock.monotonic() + STATUS_EVERY_S
-                self._pause("the applications did not become ready")
+                    next_status = self._clock.monotonic() + STATUS_INTERVAL_S
+                self._sleep_or_fail("the applications did not become ready")
 
     def _report(self, dashboard: DashboardClient) -> None:
         try:
             status = dashboard.status()
         except (DashboardRefused, httpx.HTTPError):
-            return  # busy; asked again in a second
+            return  # busy; retried in a second
         if status.failed:
-            raise StartFailed(f"deploying failed\n{self._why(status)}")
+            raise StartFailed(f"the deployment failed\n{self._failure_reason(status)}")
         waiting = [
             f"{name} {counts}"
             for name, counts in status.deployments.items()
             if len(set(counts.split("/"))) > 1
         ]
-        self._say("loading models" + (f" (waiting for {', '.join(waiting)})" if waiting else ""))
+        self._print_line(
+            "loading models" + (f" (waiting for {', '.join(waiting)})" if waiting else "")
+        )
 
-    # 3. What went wrong.
+    # 3. Failures.
     def _check_ray(self) -> None:
         code = self._ray.poll() if self._ray else None
         if code not in (None, 0):
             raise StartFailed(f"`ray start` ended with status {code}\n{tail(self._ray_log, 15)}")
 
-    def _pause(self, reason: str) -> None:
+    def _sleep_or_fail(self, reason: str) -> None:
         if self.elapsed() > self.plan.timeout_s:
             limit = f"{self.plan.timeout_s:g} s (--timeout)"
-            raise StartFailed(f"{reason} within {limit}\n{self._why(None)}")
+            raise StartFailed(f"{reason} within {limit}\n{self._failure_reason(None)}")
         time.sleep(POLL_S)
 
-    def _why(self, status: AppStatus | None) -> str:
+    def _failure_reason(self, status: AppStatus | None) -> str:
         if status is not None and status.message:
             return status.message
         return relevant_lines(Path(self.state.ray_dir))
@@ -231,15 +237,15 @@ def is_ready(http: httpx.Client, url: str) -> bool:
 
 
 def token(home: Path) -> str:
-    """Ray's cluster token, made on first use."""
+    """Ray's cluster token, created on first use."""
     path = home / "ray.token"
     if not path.exists():
         write_private(path, secrets.token_hex(32).encode())
     return path.read_text().strip()
 
 
-def forget_old_sessions(folder: Path) -> None:
-    """Keep the logs of the latest starts only."""
+def delete_old_sessions(folder: Path) -> None:
+    """Deletes Ray's logs except those of the latest starts."""
     sessions = sorted(path for path in folder.glob("session_2*") if path.is_dir())
     for session in sessions[: -KEPT_SESSIONS or None]:
         shutil.rmtree(session, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A cluster of this machine, as its supervisor handles it (cluster/ops/supervisor.py)."""
+"""A cluster of this machine as seen by its supervisor (cluster/ops/supervisor.py)."""
 
 import contextlib
 import signal
@@ -22,68 +22,68 @@ from cluster.ops.processes import send
 from cluster.ops.roles import Role, by_role
 from cluster.ops.shutdown import sweep
 from cluster.ops.start_plan import StartFailed, StartPlan, check_ports_free
-from cluster.ops.startup import Say, Startup
+from cluster.ops.startup import PrintLine, Startup
 
 FLUSH_S = 1.5  # replicas write usage and audit records once a second
 GRACE_S = 0.5
 
 
-# What the system, and not the configuration, may have against a start: no space, no process.
-OUTSIDE = (OSError, RuntimeError, subprocess.SubprocessError, psutil.Error, httpx.HTTPError)
+# Failures of a start that come from the system, not from the configuration.
+SYSTEM_ERRORS = (OSError, RuntimeError, subprocess.SubprocessError, psutil.Error, httpx.HTTPError)
 
 
 class EndedElsewhere(Exception):
-    """The cluster was ended, or replaced, by somebody else: there is nothing to supervise."""
+    """The cluster was stopped or replaced by another command; supervision ends."""
 
 
 class SupervisedCluster:
-    """Use as a context manager, once the cluster is ready."""
+    """A ready cluster; use as a context manager."""
 
     def __init__(
         self,
         plan: StartPlan,
         state: ClusterState,
-        say: Say,
+        print_line: PrintLine,
         *,
         before_undo: Callable[[], None] = lambda: None,
         after_undo: Callable[[], None] = lambda: None,
         count_cpus: Callable[[Mapping[str, Any]], int | None] = lambda _: None,
         exclusive: bool = False,
     ) -> None:
-        """`before_undo` and `after_undo` are called around the end of what a failed start left;
-        `count_cpus` says by how many CPUs Ray places replicas of a configuration; `exclusive`:
-        this process holds the right to start (`states.starting`) already."""
-        self._plan = replace(plan, nodes=1)  # those that are left wait for the head
+        """`before_undo` and `after_undo` are called around the cleanup of a failed start;
+        `count_cpus` returns the CPUs to declare for a configuration; `exclusive`: this process
+        holds the startup lock already."""
+        self._plan = replace(plan, nodes=1)  # other nodes wait for the head
         self.state = state
-        self._say = say
+        self._print_line = print_line
         self._before_undo, self._after_undo = before_undo, after_undo
         self._count_cpus = count_cpus
         self._exclusive = exclusive
-        self._recorded: str | None = state.id  # what `cluster.json` says, as far as we know
+        self._expected_id: str | None = state.id  # expected in `cluster.json`
 
     def __enter__(self) -> "SupervisedCluster":
-        self._begin()
+        self._start_monitoring()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._prober.__exit__()
 
-    def _begin(self) -> None:
-        self._watch = ClusterMonitor(self.state)
+    def _start_monitoring(self) -> None:
+        self._monitor = ClusterMonitor(self.state)
         self._prober = Prober(probe_targets(self.state)).__enter__()
 
     def away(self) -> Mapping[Role, float]:
-        """Raises EndedByOthers."""
+        """Missing roles with their seconds. Raises EndedElsewhere."""
         self._check_record()
-        return self._watch.away()
+        return self._monitor.away()
 
     def silent(self) -> Mapping[str, float]:
         return self._prober.silent()
 
     def revive(self, role: Role) -> None:
-        command = self._watch.commands.get(role)
+        command = self._monitor.commands.get(role)
         if command is None:
-            raise OSError("how it was started is not known")
+            raise OSError("its command is unknown")
         with (Path(self.state.ray_dir) / f"{role}-again.log").open("ab") as log:
             subprocess.Popen(
                 list(command.arguments), cwd=command.folder, env=dict(command.environment),
@@ -91,57 +91,57 @@ class SupervisedCluster:
             )  # fmt: skip
 
     def _check_record(self) -> None:
-        found = states.load(self._plan.home)
-        if (found.id if found else None) != self._recorded:
+        state = states.load(self._plan.home)
+        if (state.id if state else None) != self._expected_id:
             raise EndedElsewhere
 
     def obstacle(self) -> str | None:
-        """Without its Redis a head cannot be started again; what is left of it serves meanwhile.
-        Raises EndedByOthers."""
+        """Why a restart cannot succeed now: the Redis of the GCS state is unreachable. Raises
+        EndedElsewhere."""
         self._check_record()
         return gcs_store.connection_error(self._plan.settings)
 
     def start_again(self) -> None:
-        """Raises StartFailed, EndedByOthers."""
+        """Raises StartFailed, EndedElsewhere."""
         try:
-            self._start_alone()
-        except OUTSIDE as error:
+            self._restart_locked()
+        except SYSTEM_ERRORS as error:
             raise StartFailed(f"{type(error).__name__}: {error}") from error
 
-    def _start_alone(self) -> None:
+    def _restart_locked(self) -> None:
         lock = (
             contextlib.nullcontext(True)
             if self._exclusive
             else states.startup_lock(self._plan.home)
         )
-        with lock as alone:
-            if not alone:
-                raise StartFailed("another `mobula up` is at work here")
+        with lock as lock_acquired:
+            if not lock_acquired:
+                raise StartFailed("another `mobula up` is starting here")
             self._check_record()
             self._prober.__exit__()
-            self._end_what_is_left()
+            self._end_remaining()
             self.state = self._start()
-            self._begin()
+            self._start_monitoring()
 
-    def _end_what_is_left(self) -> None:
-        """Without HAProxy nothing new comes in, and what still lives can write its records."""
-        found = by_role(self.state.id)
-        if "raylet" in found:
-            send(signal.SIGTERM, found.get("haproxy", ()))
+    def _end_remaining(self) -> None:
+        """Ends HAProxy first, so that no request arrives while replicas write their records."""
+        roles = by_role(self.state.id)
+        if "raylet" in roles:
+            send(signal.SIGTERM, roles.get("haproxy", ()))
             time.sleep(FLUSH_S)
         sweep(self._plan.home, self.state, GRACE_S)
-        self._recorded = None
+        self._expected_id = None
         check_ports_free(Ports.of(self._plan.settings))
 
     def _start(self) -> ClusterState:
-        """With what was deployed last, whatever has become of the file since. Where that does not
-        start and was never seen to work, the next attempt is with what was."""
+        """Starts the configuration that was deployed last, not the file. If an unconfirmed one
+        fails, the next attempt uses the last good one."""
         plan = self._plan
         deployed = LastGoodConfig.load_last(plan.home)
         if deployed is not None:
-            deployed = replace(deployed, sent=plan.addressed(deployed.sent))
+            deployed = replace(deployed, sent=plan.with_address(deployed.sent))
             plan = replace(plan, cpus=self._count_cpus(deployed.asked))
-        startup = Startup(plan, self._say, deployed=deployed)
+        startup = Startup(plan, self._print_line, deployed=deployed)
         startup.before_undo = self._before_undo
         self.state = startup.state
         try:
@@ -150,11 +150,11 @@ class SupervisedCluster:
             LastGoodConfig.discard_pending(plan.home)
             self._after_undo()
             raise
-        self._recorded = state.id
+        self._expected_id = state.id
         return state
 
     def end(self, *, for_good: bool) -> None:
-        """End every process; `for_good` also what a Redis keeps of it."""
+        """Ends every process; `for_good` also deletes the GCS state in Redis."""
         sweep(self._plan.home, self.state, GRACE_S)
         if for_good:
             gcs_store.forget(self._plan.settings)

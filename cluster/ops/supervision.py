@@ -1,30 +1,31 @@
-"""What a cluster's supervisor says of itself: `<home>/supervisor.json`.
+"""State of a cluster's supervisor: `<home>/supervisor.json`.
 
-Written by the `up` that stays in the foreground, or by the process that `up -d` leaves behind;
-read by `status`, `down` and the next `up`. It outlives `cluster.json`, which is gone for a moment
-while a cluster is started again.
+Written by a foreground `up` or by the background process of `up -d`; read by `status`, `down` and
+the next `up`. It outlives `cluster.json`, which is absent during a restart.
 """
 
 import contextlib
 import json
 import signal
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from cluster.ops.processes import ClusterId, send, wait_until_gone
 from cluster.runtime.clock import Clock, SystemClock
+from cluster.runtime.settings import process_environment
 from cluster.storage.files import write_private
 
 FILE = "supervisor.json"
-STOP_S = 20.0
+STOP_TIMEOUT_S = 20.0
 
 Phase = Literal["watching", "waiting", "restarting", "gave up"]
 
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """`restarts` counts those that worked; `attempt` is of the one under way."""
+    """`restarts` counts successful restarts; `attempt` is the number of the current one."""
 
     owner: ClusterId
     detached: bool
@@ -32,27 +33,27 @@ class Supervision:
     reason: str = ""
     attempt: int = 0
     restarts: int = 0
-    since: float = 0.0  # seconds of the epoch
+    since: float = 0.0  # Unix seconds
 
     def is_alive(self) -> bool:
         return self.owner.process() is not None
 
     def __str__(self) -> str:
-        """For `status`."""
+        """The text that `status` shows."""
         if self.phase == "gave up":
             return f"gave up: {self.reason}"
         if not self.is_alive():
-            return "none: its process is gone; `mobula down` and `mobula up` start another"
+            return "none: its process has ended; `mobula down` and `mobula up` start another"
         words = {
             "watching": "watching",
             "waiting": self.reason,
-            "restarting": f"starting everything again, attempt {self.attempt}: {self.reason}",
+            "restarting": f"restarting the cluster, attempt {self.attempt}: {self.reason}",
         }
-        return f"{words[self.phase]}{self._counted()}"
+        return f"{words[self.phase]}{self._restart_count()}"
 
-    def _counted(self) -> str:
+    def _restart_count(self) -> str:
         times = {0: "", 1: "once"}.get(self.restarts, f"{self.restarts} times")
-        return f"; started everything again {times}" if times else ""
+        return f"; restarted the cluster {times}" if times else ""
 
 
 def load(home: Path) -> Supervision | None:
@@ -71,22 +72,36 @@ def forget(home: Path) -> None:
 
 
 def alive(home: Path) -> Supervision | None:
-    """The supervisor that runs, if one does."""
-    found = load(home)
-    return found if found is not None and found.is_alive() else None
+    """The running supervisor, or None."""
+    supervision = load(home)
+    return supervision if supervision is not None and supervision.is_alive() else None
 
 
 def stop(home: Path, clock: Clock | None = None) -> bool:
-    """End a supervisor that was left behind, before what it watches is ended. Whether there was
-    one. One that does not end by itself is killed."""
-    found = alive(home)
-    if found is None or not found.detached:
+    """Stops a background supervisor before its cluster is stopped; kills it after a timeout.
+    Returns whether there was one."""
+    supervision = alive(home)
+    if supervision is None or not supervision.detached:
         return False
     clock = clock or SystemClock()
-    alive_now = found.owner.processes
+    alive_now = supervision.owner.processes
     for number in (signal.SIGTERM, signal.SIGKILL):
         send(number, alive_now())
-        if wait_until_gone(alive_now, STOP_S, clock):
+        if wait_until_gone(alive_now, STOP_TIMEOUT_S, clock):
             break
     forget(home)
     return True
+
+
+def notify(text: str) -> None:
+    """Sends a state such as `READY=1`; does nothing outside of systemd."""
+    address = process_environment().get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # the abstract namespace
+        address = "\0" + address[1:]
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,
+    ):
+        out.sendto(text.encode(), address)

@@ -1,7 +1,7 @@
-"""Keeps a cluster on one machine alive: looks, judges, and starts again what has died.
+"""Supervises a cluster on one machine: checks its health and restarts what has died.
 
-Flows in: a `Supervised` cluster. Flows out: what it does, as a `Supervision` record and as lines
-for the operator; it returns a sentence when it gives up. It ends when its process is told to.
+In: a `Supervised` cluster. Out: its state as a `Supervision` record, and lines for the operator;
+`run` returns the reason when it gives up.
 """
 
 import time
@@ -12,130 +12,139 @@ from typing import Protocol
 
 from cluster.ops import supervision as supervisions
 from cluster.ops.processes import ClusterId
-from cluster.ops.restarts import MOST, WINDOW_S, Restarts
 from cluster.ops.roles import Role
 from cluster.ops.start_plan import StartFailed
 from cluster.ops.supervision import Phase, Supervision
-from cluster.ops.supervisor_decision import SupervisorDecision, decide
+from cluster.ops.supervisor_decision import (
+    MAX_RESTARTS,
+    WINDOW_S,
+    Restarts,
+    SupervisorDecision,
+    decide,
+)
 from cluster.runtime.clock import Clock, SystemClock
 
-LOOK_S = 0.5
-OBSTACLE_S = 2.0
+POLL_S = 0.5
+OBSTACLE_POLL_S = 2.0
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
 class Supervised(Protocol):
-    """A cluster, as its supervisor handles it."""
+    """The cluster operations that a supervisor needs."""
 
     def away(self) -> Mapping[Role, float]:
-        """The roles that are not filled, and for how many seconds."""
+        """Missing roles, with the seconds since they went missing."""
         ...
 
     def silent(self) -> Mapping[str, float]:
-        """What does not answer, and for how many seconds."""
+        """Targets without a response, with the seconds since the last one."""
         ...
 
     def revive(self, role: Role) -> None:
-        """Start one process in the way it was started. Raises OSError."""
+        """Start one process with its original command. Raises OSError."""
         ...
 
     def obstacle(self) -> str | None:
-        """Why no start can succeed now, and none is worth an attempt."""
+        """Why a restart cannot succeed now; None if it can."""
         ...
 
     def start_again(self) -> None:
-        """End what is left and start everything. Raises StartFailed, with nothing left running."""
+        """End the remaining processes and start the cluster. On StartFailed nothing is running."""
         ...
 
 
 class Supervisor:
-    """`each_look` is called before each look; `sleep` waits between them."""
+    """Polls a cluster; `on_poll` is called before each poll, `sleep` waits between them."""
 
     def __init__(
         self,
         cluster: Supervised,
         home: Path,
-        say: Say,
+        print_line: PrintLine,
         *,
         detached: bool,
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        each_look: Callable[[], None] = lambda: None,
+        on_poll: Callable[[], None] = lambda: None,
     ) -> None:
         self._cluster = cluster
         self._home = home
-        self._say = say
+        self._print_line = print_line
         self._clock = clock or SystemClock()
         self._sleep = sleep
-        self._each_look = each_look
+        self._on_poll = on_poll
         self._restarts = Restarts(self._clock)
         self._record = Supervision(ClusterId.this(), detached, since=self._clock.wall())
 
     def announce(self) -> None:
-        """Write down who supervises the cluster."""
+        """Saves the supervision record."""
         self._save()
 
     def run(self) -> str:
-        """Returns only when it gave up, and why."""
+        """Supervises until it gives up; returns the reason."""
         self.announce()
         while True:
-            self._each_look()
-            verdict = decide(self._cluster.away(), self._cluster.silent())
-            if verdict.action == "restart" and not self._start_again(verdict.reason):
+            self._on_poll()
+            decision = decide(self._cluster.away(), self._cluster.silent())
+            if decision.action == "restart" and not self._start_again(decision.reason):
                 return self._record.reason
-            if verdict.action != "restart":
-                self._follow(verdict)
-            self._sleep(LOOK_S)
+            if decision.action != "restart":
+                self._apply(decision)
+            self._sleep(POLL_S)
 
-    def _follow(self, verdict: SupervisorDecision) -> None:
-        if verdict.action == "none":
-            self._tell("watching")
+    def _apply(self, decision: SupervisorDecision) -> None:
+        if decision.action == "none":
+            self._set_phase("watching")
             return
-        self._tell("waiting", verdict.reason)
-        for role in verdict.roles:
-            self._say(f"{verdict.reason}; starting it again")
+        self._set_phase("waiting", decision.reason)
+        for role in decision.roles:
+            self._print_line(f"{decision.reason}; restarting it")
             try:
                 self._cluster.revive(role)
             except OSError as error:
-                self._say(f"that failed: {error}")
+                self._print_line(f"the restart failed: {error}")
 
     def _start_again(self, reason: str) -> bool:
-        """Whether it runs again; where not, it was given up."""
+        """Restarts the cluster until it runs; False after it gave up."""
         while True:
-            self._await_chance(reason)
+            self._wait_for_obstacle(reason)
             if self._restarts.is_crash_loop():
                 return self._give_up(reason)
             attempt = self._restarts.attempt()
             delay = self._restarts.begin()
-            self._tell("restarting", reason, attempt)
-            self._say(f"{reason}; starting everything again (attempt {attempt})")
+            self._set_phase("restarting", reason, attempt)
+            self._print_line(f"{reason}; restarting the cluster (attempt {attempt})")
             self._sleep(delay)
-            began = self._clock.monotonic()
+            started = self._clock.monotonic()
             try:
                 self._cluster.start_again()
             except StartFailed as failure:
-                self._say(str(failure))
-                reason = _short(str(failure))
+                self._print_line(str(failure))
+                reason = _summarize(str(failure))
                 continue
             self._record = replace(self._record, restarts=self._record.restarts + 1)
-            self._tell("watching")
-            self._say(f"it runs again after {self._clock.monotonic() - began:.1f} s")
+            self._set_phase("watching")
+            self._print_line(
+                f"the cluster runs again after {self._clock.monotonic() - started:.1f} s"
+            )
             return True
 
-    def _await_chance(self, reason: str) -> None:
+    def _wait_for_obstacle(self, reason: str) -> None:
         while (obstacle := self._cluster.obstacle()) is not None:
-            self._tell("waiting", f"{reason}; {obstacle}")
-            self._each_look()
-            self._sleep(OBSTACLE_S)
+            self._set_phase("waiting", f"{reason}; {obstacle}")
+            self._on_poll()
+            self._sleep(OBSTACLE_POLL_S)
 
     def _give_up(self, reason: str) -> bool:
         minutes = WINDOW_S / 60
-        self._tell("gave up", f"started {MOST} times within {minutes:g} minutes; last: {reason}")
+        self._set_phase(
+            "gave up", f"restarted {MAX_RESTARTS} times within {minutes:g} minutes; last: {reason}"
+        )
         return False
 
-    def _tell(self, phase: Phase, reason: str = "", attempt: int = 0) -> None:
-        """Write it down, and what is worth a line say, where something changed."""
+    def _set_phase(self, phase: Phase, reason: str = "", attempt: int = 0) -> None:
+        """Saves a changed phase, and prints it if the operator should know."""
         old = self._record
         if (old.phase, old.reason, old.attempt) == (phase, reason, attempt):
             return
@@ -143,19 +152,19 @@ class Supervisor:
         self._record = replace(old, phase=phase, reason=reason, attempt=attempt, since=since)
         self._save()
         if phase == "waiting":
-            self._say(reason)
+            self._print_line(reason)
         elif phase == "watching" and old.phase == "waiting":
-            self._say(f"all is well again after {since - old.since:.1f} s")
+            self._print_line(f"healthy again after {since - old.since:.1f} s")
 
     def _save(self) -> None:
-        """A full disk is no reason to stop supervising."""
+        """Saves the record; a failure such as a full disk does not stop the supervision."""
         try:
             supervisions.save(self._home, self._record)
         except OSError as error:
-            self._say(f"what the supervisor does cannot be written down: {error}")
+            self._print_line(f"the supervisor's state cannot be saved: {error}")
 
 
-def _short(text: str) -> str:
-    """The first line, and the last, which names the error where there is a traceback between."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["nobody knows why"]
+def _summarize(text: str) -> str:
+    """The first line and the last, which names the error after a traceback."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["unknown reason"]
     return lines[0] if len(lines) == 1 else f"{lines[0]}: {lines[-1]}"

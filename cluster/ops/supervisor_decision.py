@@ -1,26 +1,27 @@
-"""What a supervisor does about what it sees. Pure.
+"""Decides what a supervisor does about missing processes and failed probes. Pure.
 
-A process of Ray's own that is gone does not come back: everything is started again. What Serve
-keeps alive itself gets time for that first. A machine that is merely busy answers late: only long
-silence counts, and it counts for less while the CPUs are full (cluster/ops/cluster_monitor.py).
+A dead GCS or raylet needs a restart of the cluster. Processes that Serve restarts get time for that
+first. A busy machine responds late: only a long time without a response counts, and it counts less
+while the CPUs are busy (cluster/ops/cluster_monitor.py).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, TITLES, Role
+from cluster.runtime.clock import Clock
 
-SERVE_S = 20.0  # what Serve gets to replace a part of its own; it takes 2 to 8
-SILENCE_S = 60.0
-SHORT_SILENCE_S = 6.0  # not worth a word
+SERVE_RESTART_S = 20.0  # for Serve to replace one of its processes; it takes 2 to 8
+UNRESPONSIVE_S = 60.0
+SLOW_S = 6.0  # shorter delays are not reported
 
 Action = Literal["none", "wait", "revive", "restart"]
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisorDecision:
-    """`roles` are those to revive, with `revive`."""
+    """What to do and why; `roles` are the processes to start, for `revive`."""
 
     action: Action
     reason: str = ""
@@ -28,7 +29,7 @@ class SupervisorDecision:
 
 
 def decide(away: Mapping[Role, float], silent: Mapping[str, float]) -> SupervisorDecision:
-    """`away` and `silent`: seconds since it was there, or answered, last."""
+    """`away`: seconds since a role went missing; `silent`: since a target's last response."""
     return (
         _restart(away, silent) or _revive(away) or _wait(away, silent) or SupervisorDecision("none")
     )
@@ -38,14 +39,14 @@ def _restart(away: Mapping[Role, float], silent: Mapping[str, float]) -> Supervi
     reasons = [
         *(f"{TITLES[role]} has died" for role in FATAL if role in away),
         *(
-            f"{TITLES[role]} did not come back within {SERVE_S:g} s"
+            f"{TITLES[role]} was not restarted within {SERVE_RESTART_S:g} s"
             for role in BY_SERVE
-            if away.get(role, 0.0) >= SERVE_S
+            if away.get(role, 0.0) >= SERVE_RESTART_S
         ),
         *(
-            f"{name} has not answered for {SILENCE_S:g} s and more"
+            f"{name} has not responded for {UNRESPONSIVE_S:g} s or more"
             for name, seconds in silent.items()
-            if seconds >= SILENCE_S
+            if seconds >= UNRESPONSIVE_S
         ),
     ]
     return SupervisorDecision("restart", reasons[0]) if reasons else None
@@ -59,10 +60,38 @@ def _revive(away: Mapping[Role, float]) -> SupervisorDecision | None:
 def _wait(away: Mapping[Role, float], silent: Mapping[str, float]) -> SupervisorDecision | None:
     roles = tuple(role for role in BY_SERVE if role in away)
     if roles:
-        return SupervisorDecision("wait", f"{_titles(roles)} has died; Serve starts it again")
-    late = [name for name, seconds in silent.items() if seconds >= SHORT_SILENCE_S]
-    return SupervisorDecision("wait", f"{' and '.join(late)} answers late") if late else None
+        return SupervisorDecision("wait", f"{_titles(roles)} has died; Serve restarts it")
+    late = [name for name, seconds in silent.items() if seconds >= SLOW_S]
+    return SupervisorDecision("wait", f"{' and '.join(late)} responds late") if late else None
 
 
 def _titles(roles: tuple[Role, ...]) -> str:
     return " and ".join(TITLES[role] for role in roles)
+
+
+MAX_RESTARTS = 5  # starts within WINDOW_S
+WINDOW_S = 600.0
+DELAYS_S = (0.0, 1.0, 5.0, 15.0, 30.0)  # before the first, the second, ... within the window
+
+
+@dataclass(slots=True)
+class Restarts:
+    """Counts the starts of the last `WINDOW_S`; more than `MAX_RESTARTS` are a crash loop."""
+
+    clock: Clock
+    _started_at: list[float] = field(default_factory=list)
+
+    def attempt(self) -> int:
+        """Number of the next start within the window, from 1."""
+        now = self.clock.monotonic()
+        self._started_at = [start for start in self._started_at if now - start < WINDOW_S]
+        return len(self._started_at) + 1
+
+    def is_crash_loop(self) -> bool:
+        return self.attempt() > MAX_RESTARTS
+
+    def begin(self) -> float:
+        """Counts a start; returns the delay before it in seconds."""
+        delay = DELAYS_S[min(self.attempt(), len(DELAYS_S)) - 1]
+        self._started_at.append(self.clock.monotonic())
+        return delay

@@ -1,7 +1,7 @@
-"""How this machine's commands know their own cluster where it speaks TLS.
+"""TLS verification of the local cluster by this machine's commands.
 
-They ask an address of this machine, which no certificate names; but they have the file that the
-cluster serves. So they take that certificate, or one that it or its chain has signed, and no other.
+The commands use an address of this machine, which no certificate names, but they have the
+certificate file. So they accept that certificate, or one that it or its chain has signed, only.
 """
 
 import ssl
@@ -16,12 +16,12 @@ def scheme(settings: Settings) -> str:
 
 
 def certificate_of(settings: Settings) -> str:
-    """The file that is served, or "" without TLS."""
+    """The certificate file, or "" without TLS."""
     return "" if settings.tls_cert_file is None else str(settings.tls_cert_file.absolute())
 
 
 def verification(certificate: str) -> ssl.SSLContext | bool:
-    """What httpx takes as `verify`. Raises OSError if the file is gone."""
+    """httpx's `verify` argument. Raises OSError if the file is missing."""
     if not certificate:
         return True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -32,13 +32,13 @@ def verification(certificate: str) -> ssl.SSLContext | bool:
 
 
 def tls_error(settings: Settings, profile: Profile) -> str | None:
-    """Why TLS, where it is asked for, cannot be had."""
+    """Why the configured TLS cannot be used; None if it can or is off."""
     if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None
     if profile == "plain":
         return (
-            "MOBULA_TLS_CERT_FILE is set, but HAProxy terminates TLS, and the profile 'plain' has "
-            "none: use `--profile fast`, or unset it and MOBULA_TLS_KEY_FILE"
+            "MOBULA_TLS_CERT_FILE is set, but TLS needs HAProxy, which the profile 'plain' lacks: "
+            "use `--profile fast`, or unset it and MOBULA_TLS_KEY_FILE"
         )
     try:
         read_certificate(settings.tls_cert_file, settings.tls_key_file)

@@ -1,10 +1,10 @@
-"""Keeps the listeners of Serve on loopback where the whole cluster lives on one machine.
+"""Binds Serve's listeners to loopback if the whole cluster runs on one machine.
 
-Ray itself does so under RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0, two parts of Serve do not: the gRPC
-server through which replicas call each other is bound to `[::]`, and the HTTP ports of replicas and
-of the fallback proxy are bound to the host of the API. Flows in: nothing; Ray calls `keep_loopback`
-in each worker process before it loads an actor, because cluster/ops/environment.py names it in
-Ray's environment. tests/unit/ops/test_worker_hook.py pins the lines of Ray that this depends on.
+Ray does so with RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0, but two parts of Serve do not: the gRPC server
+through which replicas call each other binds to `[::]`, and the HTTP ports of replicas and of the
+fallback proxy bind to the API's host. Ray calls `keep_loopback` in each worker process before it
+loads an actor, because cluster/ops/environment.py sets it in Ray's environment.
+tests/unit/ops/test_worker_hook.py pins the lines of Ray that this depends on.
 """
 
 import functools
@@ -21,13 +21,13 @@ LOOPBACK = (
     "127.0.0.1"  # not from cluster/runtime/settings.py: every worker process imports this module
 )
 ANY_HOST = frozenset({"[::]", "0.0.0.0", ""})
-API_PORT = "MOBULA_API_PORT"  # the one port that may be open to others, in the environment
-HTTP_MODULE = "ray.serve._private.http_util"  # costs a second to import; not every worker needs it
+API_PORT = "MOBULA_API_PORT"  # variable with the only port that may be bound to other hosts
+HTTP_MODULE = "ray.serve._private.http_util"  # takes a second to import; not every worker needs it
 
 
 def keep_loopback() -> None:
-    """Replace Ray's two functions in this process. Raises where Ray has one no longer: the worker
-    ends with that error in its log, instead of listening on every interface."""
+    """Replaces Ray's two functions in this process. Raises if Ray lacks one: the worker then exits
+    with that error in its log, instead of listening on every interface."""
     from ray._common import tls_utils
 
     tls_utils.add_port_to_grpc_server = loopback_grpc(tls_utils.add_port_to_grpc_server)
@@ -35,9 +35,9 @@ def keep_loopback() -> None:
 
 
 def loopback_grpc(add_port: Callable[[Any, str], int]) -> Callable[[Any, str], int]:
-    """Opens a gRPC port as `add_port` does, on loopback instead of every interface."""
+    """Wraps `add_port`: binds to loopback instead of every interface."""
 
-    @functools.wraps(add_port)  # under its own name it can be pickled
+    @functools.wraps(add_port)  # so that it can be pickled by its name
     def add_loopback_port(server: Any, address: str) -> int:
         host, _, port = address.rpartition(":")
         return add_port(server, f"{LOOPBACK}:{port}" if host in ANY_HOST else address)
@@ -46,13 +46,13 @@ def loopback_grpc(add_port: Callable[[Any, str], int]) -> Callable[[Any, str], i
 
 
 def loopback_http(start: Callable[..., Any], api_port: int) -> Callable[..., Any]:
-    """Starts an HTTP server as `start` does, on loopback unless its port is the API's."""
+    """Wraps `start`: binds to loopback unless the port is the API's."""
 
     @functools.wraps(start)
-    def start_on_loopback(app: Any, http_options: Any, **more: Any) -> Any:
+    def start_on_loopback(app: Any, http_options: Any, **kwargs: Any) -> Any:
         if http_options.port != api_port:
             http_options = http_options.model_copy(update={"host": LOOPBACK})
-        return start(app, http_options, **more)
+        return start(app, http_options, **kwargs)
 
     return start_on_loopback
 
@@ -64,7 +64,7 @@ def _replace_http(module: Any) -> None:
 
 
 def after_import(name: str, change: Callable[[ModuleType], None]) -> None:
-    """Call `change` with the module `name` once it is imported; at once where it is."""
+    """Calls `change` with the module `name` when it is imported, or at once if it already is."""
     if name in sys.modules:
         change(sys.modules[name])
     else:
@@ -72,7 +72,7 @@ def after_import(name: str, change: Callable[[ModuleType], None]) -> None:
 
 
 class _AfterImport(MetaPathFinder):
-    """Finds one module as all others would, and changes what its import has made."""
+    """Import hook that changes one module after its import."""
 
     def __init__(self, name: str, change: Callable[[ModuleType], None]) -> None:
         self._name, self._change = name, change
@@ -99,3 +99,7 @@ class _ChangingLoader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
         self._change(module)
+
+
+def disable_client_server(ray_params: Any, _head: bool) -> None:
+    ray_params.ray_client_server_port = None

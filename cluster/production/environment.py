@@ -58,7 +58,7 @@ def plain_variables(values: Values) -> dict[str, str]:
     return {
         **serve_environment("fast", PORTS, HAPROXY, values.workers.cpus),
         **IN_IMAGE,
-        "RAY_START_HOOK": "cluster.ops.start_hook.disable_client_server",
+        "RAY_START_HOOK": "cluster.ops.worker_hook.disable_client_server",
         "RAY_USAGE_STATS_ENABLED": "0",
         "MOBULA_HOME": HOME,
         "MOBULA_HOST": "0.0.0.0",

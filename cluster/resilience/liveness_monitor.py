@@ -140,6 +140,6 @@ class AttemptMonitor:
     def _is_silent(self, attempt: MonitoredAttempt) -> bool:
         """Whether the replica set, which sees all calls of the replica, has ejected it for that."""
         replica = self._fleet.placed(attempt.call)
-        status = self._fleet.standings().get(replica or "")
+        status = self._fleet.statuses().get(replica or "")
         known = self._usual_s > 0
         return known and status is not None and status.ejected_because == "silent"

@@ -1,22 +1,24 @@
-"""Tasks that belong to no request: work that several of them share, or that outlives the one that
-began it.
+"""Background tasks: periodic work of a process, and work that is detached from a request.
 
-A task copies the context in which it is made. Ray Serve keeps the request in there, and when its
-client leaves, it cancels every call of a deployment that was made in that context, whoever waits
-for it by now (ray/serve/_private/replica.py, `_on_request_cancelled`).
+A task copies the context in which it is created. Ray Serve keeps the request in the context, and
+when the request's client disconnects, it cancels every deployment call of that context, even if
+other requests wait for the call (ray/serve/_private/replica.py, `_on_request_cancelled`).
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
+from cluster.runtime.problems import Problem
+
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_going_on: set[asyncio.Task[Any]] = set()
+_running: set[asyncio.Task[Any]] = set()
 
 
 def create_detached_task(
@@ -25,37 +27,38 @@ def create_detached_task(
     name: str | None = None,
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> asyncio.Task[T]:
-    """A task in an empty context, on the running event loop or on `loop`. Keep a reference to it:
-    the loop holds none."""
+    """A task in an empty context, on the running event loop or on `loop`. Keep a reference, as the
+    loop does not."""
     return (loop or asyncio.get_running_loop()).create_task(work, name=name, context=Context())
 
 
 def is_cancelled_here() -> bool:
-    """Whether it is the current task that was asked to end, and not something that it waits for."""
+    """Whether the current task was cancelled, and not only an awaitable that it waits for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
-async def acquire(taking: Coroutine[Any, Any, T], give_back: Callable[[T], Awaitable[object]]) -> T:
-    """What `taking` gives: a lock, a lease, a row. Raises what it raises.
+async def acquire(
+    acquisition: Coroutine[Any, Any, T], release: Callable[[T], Awaitable[object]]
+) -> T:
+    """The result of `acquisition` (a lock, a lease, a row), or its exception.
 
-    It runs to its end whatever becomes of the caller. A caller who is cancelled meanwhile never
-    learns what was taken, so `give_back` is called with it, which may raise nothing that matters:
-    a write that was cancelled halfway may have been done or not, and nobody could tell.
+    It runs to its end even if the caller is cancelled, because a cancelled write may or may not be
+    committed. Then `release` is called with the result; its exceptions are logged.
     """
-    task = create_detached_task(taking)
+    task = create_detached_task(acquisition)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await run_to_end(_undo(task, give_back))
+        await run_to_end(_undo(task, release))
         raise
 
 
 async def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives. A caller who is cancelled meanwhile is so once it has ended."""
+    """The result of `work`. A cancellation of the caller takes effect after its end."""
     task = create_detached_task(work)
-    _going_on.add(task)
-    task.add_done_callback(_going_on.discard)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -76,11 +79,57 @@ async def end_tasks(
     return [task for task in slow if task.cancelled()]
 
 
-async def _undo(task: asyncio.Task[T], give_back: Callable[[T], Awaitable[object]]) -> None:
+async def _undo(task: asyncio.Task[T], release: Callable[[T], Awaitable[object]]) -> None:
     await asyncio.wait((task,))
     if task.cancelled() or task.exception() is not None:
         return
     try:
-        await give_back(task.result())
+        await release(task.result())
     except Exception:
-        log.warning("what a cancelled request had taken could not be given back", exc_info=True)
+        log.warning("a resource of a cancelled request could not be released", exc_info=True)
+
+
+class PeriodicTask:
+    """Runs `action` every `interval_s` seconds in a background task; failures are logged only.
+
+    Create it on the event loop that runs it. The first run is at `start`.
+    """
+
+    def __init__(
+        self, action: Callable[[], Awaitable[object]], interval_s: float, name: str
+    ) -> None:
+        self._action, self._interval_s, self._name = action, interval_s, name
+        self._woken = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    def wake(self) -> None:
+        """Starts the next run now instead of at the end of the interval."""
+        self._woken.set()
+
+    async def close(self, timeout_s: float | None = 0.0) -> None:
+        """Waits `timeout_s` (None: without limit) for a run in progress, then cancels it."""
+        self._closing = True
+        self._woken.set()
+        if self._task is not None:
+            await asyncio.wait((self._task,), timeout=timeout_s)
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+            self._task = None
+
+    async def _run(self) -> None:
+        while not self._closing:
+            self._woken.clear()
+            try:
+                await self._action()
+            except Problem as problem:
+                log.warning("%s failed; it will be retried: %s", self._name, problem.detail)
+            except Exception:
+                log.exception("%s failed; it will be retried", self._name)
+            if not self._closing:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._interval_s):
+                        await self._woken.wait()

@@ -1,7 +1,7 @@
-"""Base64url without padding (RFC 4648, section 5), in one spelling for each byte string.
+"""Canonical base64url without padding (RFC 4648, section 5).
 
-Python's own decoder takes padding, characters of no meaning and stray bits at the end, so that one
-token has several spellings; here each but that of `encode` is refused.
+Python's decoder accepts padding, ignored characters and stray bits, so that one token has several
+encodings; this one accepts only the encoding of `encode`.
 """
 
 import base64
@@ -12,9 +12,9 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """Raises ValueError for any spelling but the one of `encode`."""
+    """Raises ValueError for any other encoding than that of `encode`."""
     padded = text.encode("ascii") + b"=" * (-len(text) % 4)
     raw = base64.b64decode(padded, b"-_", validate=True)
     if encode(raw) != text:
-        raise ValueError("not the one spelling")
+        raise ValueError("not canonical base64url")
     return raw

@@ -1,8 +1,7 @@
-"""Time as an argument: the one module that reads the machine's clocks.
+"""Clocks and deadlines: the only module that reads the machine's clocks.
 
-Flows out: a `Clock` that every stage takes, and a `Deadline` that travels through a request. A
-deadline crosses a process boundary as the seconds that remain, never as a clock reading, because
-two machines share no clock.
+Out: a `Clock` that every stage receives, and a `Deadline` for a request. A deadline is sent between
+processes as the remaining seconds, because machines do not share a clock.
 """
 
 import time
@@ -11,7 +10,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the time is, twice: for people (`wall`) and for measuring (`monotonic`)."""
+    """Wall-clock time (`wall`) and time for measurements (`monotonic`)."""
 
     def wall(self) -> float:
         """Seconds since the Unix epoch."""
@@ -30,7 +29,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when it is told to."""
+    """A clock for tests that moves only by `advance`."""
 
     def __init__(self, wall: float = 1_700_000_000.0, monotonic: float = 1_000.0) -> None:
         self._wall = wall
@@ -45,14 +44,14 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move both readings forward by `seconds` (>= 0)."""
         if seconds < 0:
-            raise ValueError("a clock does not go back")
+            raise ValueError("a clock cannot go back")
         self._wall += seconds
         self._monotonic += seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The moment, on this process's monotonic clock, after which an answer is worthless."""
+    """The time on this process's monotonic clock after which a response is useless."""
 
     at: float
     clock: Clock

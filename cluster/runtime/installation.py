@@ -1,4 +1,4 @@
-"""Where this installation's files are: in a clone of the repository, or in installed packages.
+"""Locations of this installation's files: in a clone of the repository, or in installed packages.
 
 A clone has its state and its configuration in its root. Installed by pip, state and configuration
 are in the working directory, and the files that a clone has beside the packages are package data
@@ -17,7 +17,7 @@ IN_CLONE = not _PACKAGE_DATA.is_dir()  # only wheels have it
 
 
 def working_folder() -> Path:
-    """Where state is kept, and what relative paths in the configuration are relative to."""
+    """The folder of the state, and the base of relative paths in the configuration."""
     return ROOT if IN_CLONE else Path.cwd()
 
 
@@ -27,11 +27,11 @@ def shipped_file(name: str) -> Path:
 
 
 def default_config() -> Path:
-    """The configuration of the working folder, else the one that Mobula ships."""
+    """The configuration of the working folder, else the shipped one."""
     own = working_folder() / CONFIG
     return own if own.exists() else shipped_file(CONFIG)
 
 
 def command() -> list[str]:
-    """What runs `mobula` in a process of its own; arguments follow."""
+    """The command that runs `mobula` in a new process; arguments follow."""
     return [str(ROOT / "mobula")] if IN_CLONE else [sys.executable, "-m", "cluster.cli"]

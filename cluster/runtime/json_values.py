@@ -1,8 +1,7 @@
-"""Values of a caller's program as JSON, or a problem that points at the one that is none.
+"""Encodes Python values as JSON, or raises a problem that points at the invalid value.
 
-Flows in: dicts, lists, text, numbers (numpy's scalars and arrays too). Flows out: bytes that
-any JSON parser reads as the same values (RFC 8259, I-JSON of RFC 7493): nothing is left out,
-rounded, or turned into null.
+In: dicts, lists, strings, numbers (numpy scalars and arrays included). Out: bytes that any JSON
+parser reads as the same values (RFC 8259, I-JSON of RFC 7493), without omission, rounding or null.
 """
 
 import math
@@ -19,7 +18,7 @@ MIN_INT, MAX_INT = -(2**63), 2**64 - 1
 
 
 def encode(value: Any) -> bytes:
-    """Raises Malformed, with an RFC 6901 pointer, for the first value that JSON has no form for."""
+    """Raises Malformed, with an RFC 6901 pointer, for the first value that is not JSON."""
     return orjson.dumps(_plain(value, ()))
 
 
@@ -38,7 +37,7 @@ def _plain(value: Any, at: tuple[str, ...]) -> Any:
         return {_name(key, at): _plain(each, (*at, str(key))) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each, (*at, str(index))) for index, each in enumerate(value)]
-    raise _malformed(at, f"is a {type(value).__name__}, which JSON has no form for")
+    raise _malformed(at, f"is a {type(value).__name__}, which JSON cannot represent")
 
 
 def _text(value: str, at: tuple[str, ...]) -> str:
@@ -61,7 +60,7 @@ def _number(value: float, at: tuple[str, ...]) -> float:
 
 def _name(key: Any, at: tuple[str, ...]) -> str:
     if not isinstance(key, str):
-        raise _malformed(at, f"has a name that is a {type(key).__name__}, and names are text")
+        raise _malformed(at, f"has a key of type {type(key).__name__}; keys must be strings")
     return _text(key, at)
 
 

@@ -1,6 +1,6 @@
-"""How late the event loop of this process runs.
+"""Measures the lag of this process's event loop.
 
-In: nothing. Out: the worst recent lag, in seconds; health checks and `bench hostile-input` read it.
+Out: the worst recent lag in seconds, for health checks and `bench hostile-input`.
 """
 
 import asyncio
@@ -8,9 +8,9 @@ from collections import deque
 
 
 class LoopLag:
-    """Wakes up every `interval_s` and notes how much later it was woken than it asked for.
+    """Wakes up every `interval_s` and records the delay.
 
-    The defaults remember 10 s, and notice whatever holds the loop for longer than 20 ms.
+    The defaults cover 10 s and detect blocking of more than 20 ms.
     """
 
     def __init__(self, interval_s: float = 0.02, remember: int = 500) -> None:
@@ -21,7 +21,7 @@ class LoopLag:
         self._due = 0.0
 
     def start(self) -> None:
-        """Begin on the running loop; does nothing where it has begun."""
+        """Starts on the running loop; idempotent."""
         if self._loop is not None:
             return
         self._loop = asyncio.get_running_loop()
@@ -33,7 +33,7 @@ class LoopLag:
         self._loop = None
 
     def worst(self) -> float:
-        """Seconds: the largest of the last `remember` wake-ups, or of one that is overdue."""
+        """The largest delay in seconds of the last `remember` wake-ups and of an overdue one."""
         overdue = self._loop.time() - self._due if self._loop is not None else 0.0
         return max(overdue, max(self._lags, default=0.0), 0.0)
 

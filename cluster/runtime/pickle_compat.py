@@ -1,11 +1,9 @@
-"""Values that processes of different versions hand each other while a cluster is rolled.
+"""Pickling of dataclasses between processes of different versions, as during a rolling update.
 
-`version_tolerant` stands above `@dataclass(frozen=True, slots=True)`. What is pickled is the
-fields' values
-in their order, as dataclasses do it by themselves; but a value from an older version gets defaults
-for the fields that it lacks, and of one from a newer version those that are unknown here are left
-out. So the rule for fields is: append, with a default; never move, never remove. A test pins the
-order (tests/unit/runtime/test_carried.py).
+`version_tolerant` decorates a `@dataclass(frozen=True, slots=True)`. The field values are pickled
+in order, as dataclasses do by default; a value of an older version gets defaults for missing
+fields, unknown fields of a newer version are dropped. So fields may only be appended, with a
+default, never moved or removed. A test pins the order (tests/unit/runtime/test_carried.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,20 +15,20 @@ T = TypeVar("T")
 
 
 def version_tolerant(cls: type[T]) -> type[T]:
-    """Let instances of a slotted dataclass cross between versions; costs less than without it."""
-    made: Any = cls
-    known = fields(made)
-    setters = [getattr(cls, field.name).__set__ for field in known]
-    defaults = [_default(cls, field) for field in known]
+    """Makes pickles of a slotted dataclass compatible between versions; faster than the default."""
+    dataclass_type: Any = cls
+    dataclass_fields = fields(dataclass_type)
+    setters = [getattr(cls, field.name).__set__ for field in dataclass_fields]
+    defaults = [_default(cls, field) for field in dataclass_fields]
 
-    def take(self: T, state: Sequence[Any]) -> None:
-        for put, value in zip(setters, state, strict=False):
-            put(self, value)
+    def set_state(self: T, state: Sequence[Any]) -> None:
+        for set_value, value in zip(setters, state, strict=False):
+            set_value(self, value)
         for number in range(len(state), len(setters)):
             setters[number](self, defaults[number]())
 
-    made.__getstate__ = _values([field.name for field in known])
-    made.__setstate__ = take
+    dataclass_type.__getstate__ = _values([field.name for field in dataclass_fields])
+    dataclass_type.__setstate__ = set_state
     return cls
 
 

@@ -1,4 +1,4 @@
-"""Every way a request can fail, as one tree that carries its own HTTP meaning.
+"""The failures of requests, as a class tree with HTTP status and slug.
 
     Problem                     500 internal-error
       InvalidRequest            400 invalid-request        out of range; names field and limit
@@ -17,23 +17,22 @@
       UntrustedHost             421 untrusted-host
       Malformed                 422 malformed-payload      not the schema; a pointer for each error
       IdempotencyKeyReused      422 idempotency-key-reused the key stands for another request
-      RateLimited               429 rate-limited           Retry-After; names the limit that bound
-        QuotaExceeded           429 quota-exceeded         a day's or month's budget is spent
-      ClientGone                499 client-gone            nobody is left to read the answer
+      RateLimited               429 rate-limited           Retry-After; names the limit that was hit
+        QuotaExceeded           429 quota-exceeded         a day's or month's budget is used up
+      ClientGone                499 client-gone            the client has disconnected
       MethodNotImplemented      501 method-not-implemented no route has this method
       ModelFailed               502 model-failed
-        ReplicaLost             502 replica-lost           another may do better
+        ReplicaLost             502 replica-lost           a retry may succeed
       Overloaded                503 overloaded             Retry-After
         Draining                503 draining
-        Unavailable             503 model-unavailable      there is no replica to ask
+        Unavailable             503 model-unavailable      no replica is available
       DeadlineExceeded          504 deadline-exceeded      names the stage that ran out
-      NotCached                 504 not-cached             only-if-cached, and it is not
+      NotCached                 504 not-cached             only-if-cached without a cached response
 
-A problem raised in a Ray replica reaches the caller as a subclass of both its own class and
-RayTaskError, whose `str` is a remote traceback: bodies are built from `slug`, `title` and
-`detail`, never from `str(exc)`. `__reduce__` keeps the type through pickling whatever a
-subclass's constructor looks like; where another version does not know the type, it becomes the
-nearest base that is known there.
+A problem raised in a Ray replica reaches the caller as a subclass of its class and RayTaskError,
+whose `str` is a remote traceback: bodies are built from `slug`, `title` and `detail`, never from
+`str(exc)`. `__reduce__` preserves the type through pickling for any constructor; a type that the
+receiver's version does not know becomes its nearest known base.
 """
 
 import math
@@ -45,7 +44,7 @@ from typing import Any, ClassVar, Self
 
 
 class Problem(Exception):
-    """A failure that a caller can be told about. `detail` is written for the caller."""
+    """A failure that is reported to the caller; `detail` is written for the caller."""
 
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
@@ -63,13 +62,13 @@ class Problem(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """HTTP headers that go with this problem."""
+        """HTTP headers of this problem."""
         retry_after = self.extensions.get("retry_after_s")
         return {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
 
     @property
     def param(self) -> str | None:
-        """The request field at fault, dotted (`messages.0.content`), or None."""
+        """The invalid request field, dotted (`messages.0.content`), or None."""
         return self.extensions.get("param")
 
 
@@ -89,11 +88,11 @@ def _names(cls: type) -> tuple[tuple[str, str], ...]:
 def _nearest(names: tuple[tuple[str, str], ...]) -> type[Problem]:
     for module, name in names:
         try:
-            found = attrgetter(name)(import_module(module))
+            candidate = attrgetter(name)(import_module(module))
         except (ImportError, AttributeError):
             continue
-        if isinstance(found, type) and issubclass(found, Problem):
-            return found
+        if isinstance(candidate, type) and issubclass(candidate, Problem):
+            return candidate
     return Problem
 
 
@@ -128,7 +127,7 @@ class PromptTooLong(InvalidRequest):
 
     @classmethod
     def by_size(cls, model: str, size: int, most: int, limit: int, param: str) -> Self:
-        """A text of more bytes than the longest tokens of a whole context stand for."""
+        """For a text of more bytes than the longest tokens of a full context."""
         problem = cls.__new__(cls)
         InvalidRequest.__init__(
             problem,
@@ -236,10 +235,10 @@ class Malformed(Problem):
 
     def __init__(self, errors: Sequence[Mapping[str, Any]], *, more: int = 0) -> None:
         first, others = errors[0], len(errors) - 1 + more
-        told = f" ({others} more)" if others else ""
+        others_text = f" ({others} more)" if others else ""
         pointer = str(first.get("pointer", ""))
         super().__init__(
-            f"{pointer or 'body'}: {first['detail']}{told}",
+            f"{pointer or 'body'}: {first['detail']}{others_text}",
             errors=[dict(error) for error in errors],
             more_errors=more or None,
             param=pointer.lstrip("/").replace("/", ".") or None,
@@ -255,7 +254,7 @@ class IdempotencyKeyReused(Problem):
 
 
 class RateLimited(Problem):
-    """`limit` names the limit that bound, as in RateLimit-Policy."""
+    """`limit` names the limit that was hit, as in RateLimit-Policy."""
 
     status, slug, title = 429, "rate-limited", "Too many requests"
 
@@ -322,7 +321,7 @@ class NotCached(Problem):
 
 
 def to_problem(error: BaseException) -> Problem:
-    """The problem to show for any exception; an unknown one gives a constant text."""
+    """The problem for any exception; unknown ones get a constant text."""
     if isinstance(error, Problem):
         return error
     return Problem("Something went wrong on our side; the request id finds it in the log.")

@@ -1,10 +1,9 @@
-"""What the operator's environment says: `MOBULA_*` variables in, one frozen `Settings` out.
+"""Settings from the environment: `MOBULA_*` variables in, one frozen `Settings` out.
 
-Secrets and places live here; the shape of the graph is in serve_config.yaml. Read once, at the
-edge of a process (a deployment's constructor, the command line), and passed down from there.
-Every secret may stand in a file instead, which `MOBULA_<NAME>_FILE` names (one line, UTF-8): an
-environment is seen by every child process and by `docker inspect`. This is the only module that
-looks at the process environment.
+It holds secrets and addresses; the deployment graph is in serve_config.yaml. A process reads it
+once, in a deployment's constructor or a command, and passes it on. Every secret may be in a file
+instead, named by `MOBULA_<NAME>_FILE` (one line, UTF-8), because child processes and `docker
+inspect` show the environment. Only this module reads the process environment.
 """
 
 import os
@@ -29,7 +28,7 @@ Words = Annotated[tuple[str, ...], NoDecode]  # `a,b,c` in the environment
 
 
 class Settings(BaseSettings):
-    """Every setting has a default that suits one machine."""
+    """All settings; the defaults are for one machine."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -121,7 +120,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _from_files(cls, given: Any) -> Any:
-        """What `MOBULA_<NAME>_FILE` names, for secrets that nothing else gave."""
+        """Reads secrets from the files in `MOBULA_<NAME>_FILE`."""
         if not isinstance(given, dict):
             return given
         found = {}
@@ -131,7 +130,7 @@ class Settings(BaseSettings):
             if path and name in given and os.environ.get(variable):
                 raise ValueError(f"{variable} and {variable}_FILE are both set: keep one of them")
             if path and name not in given:
-                found[name] = _secret_in(Path(path), f"{variable}_FILE")
+                found[name] = _read_secret(Path(path), f"{variable}_FILE")
         return {**given, **found}
 
     @field_validator("allowed_hosts", "cors_origins", "trusted_proxies", mode="before")
@@ -147,26 +146,26 @@ class Settings(BaseSettings):
         return tuple(str(ip_network(each)) for each in value)
 
     @model_validator(mode="after")
-    def _certificate_has_a_key(self) -> Self:
+    def _check_tls_files(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("MOBULA_TLS_CERT_FILE and MOBULA_TLS_KEY_FILE go together")
         return self
 
     @field_validator("pepper")
     @classmethod
-    def _long(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_pepper_length(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 32:
-            raise ValueError("a pepper has 32 characters or more")
+            raise ValueError("a pepper must have 32 characters or more")
         return value
 
     @field_validator("home")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
+    def _make_absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
 
 def secret_settings() -> tuple[str, ...]:
-    """The names of the settings that are secret."""
+    """Names of the secret settings."""
     return tuple(
         name
         for name, field in Settings.model_fields.items()
@@ -174,8 +173,8 @@ def secret_settings() -> tuple[str, ...]:
     )
 
 
-def _secret_in(path: Path, variable: str) -> str:
-    """The one line of a file. Raises ValueError that names the variable, and never the content."""
+def _read_secret(path: Path, variable: str) -> str:
+    """The only line of a file. Raises ValueError with the variable, without the content."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_SECRET_BYTES + 1)
@@ -194,10 +193,10 @@ def _secret_in(path: Path, variable: str) -> str:
 
 
 def process_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with `changes` applied, to start a child process with."""
+    """This process's environment with `changes` applied, for a child process."""
     return {**os.environ, **(changes or {})}
 
 
 def in_ci() -> bool:
-    """Whether a missing server must fail a test instead of skipping it."""
+    """Whether this is CI, where a missing server fails a test instead of skipping it."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")

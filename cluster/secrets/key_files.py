@@ -1,7 +1,7 @@
-"""What the home keeps of identity: the pepper and the first admin key, each in a private file.
+"""Secret files of the home: the pepper and the bootstrap admin key.
 
-Flows in: the home and the settings, which may stand in for either file. Flows out: the pepper,
-under which everything secret in the store is hashed or sealed, and the store's URL.
+In: the home and the settings, which may replace either file. Out: the pepper, with which secrets in
+the database are hashed or encrypted, and the database URL.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from cluster.storage.files import write_private
 
 PEPPER, ADMIN = "pepper", "admin.key"  # file names
 AUDIT = "audit"  # the folder of the audit trail's checkpoints
-USAGE = "usage"  # the folder of what processes have used and not stored yet
+USAGE = "usage"  # the folder of usage that is not stored yet
 BOOTSTRAP_TENANT = "default"
 PEPPER_BYTES = 32
 
@@ -26,7 +26,7 @@ def load_pepper(home: Path, settings: Settings) -> bytes:
 
 
 def make_pepper(home: Path, settings: Settings) -> bytes:
-    """The same, made when there is none yet."""
+    """The server's pepper, created if there is none."""
     path = home / PEPPER
     if settings.pepper is None and not path.exists():
         write_private(path, secrets.token_bytes(PEPPER_BYTES))
@@ -34,14 +34,14 @@ def make_pepper(home: Path, settings: Settings) -> bytes:
 
 
 def store_url(home: Path, settings: Settings) -> str:
-    """Where the relational store is: what the settings name, or SQLite in the home."""
+    """The database URL of the settings, or SQLite in the home."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return default_url(home)
 
 
 def admin_key(home: Path, settings: Settings) -> str | None:
-    """The admin key that this machine's own tools (`demo`, `bench`, `keys show`) present."""
+    """The admin key for this machine's commands (`demo`, `bench`, `keys show`)."""
     if settings.bootstrap_key is not None:
         return settings.bootstrap_key.get_secret_value()
     path = home / ADMIN

@@ -1,14 +1,16 @@
-"""The relational store: SQLite in the home by default, PostgreSQL by URL.
+"""The relational database: SQLite in the home by default, PostgreSQL by URL.
 
-Flows in: a URL. Flows out: connections inside transactions. One `begin()` is one transaction that
-commits at its end or not at all; repositories take the connection and never commit. Knows no table.
+In: a URL. Out: connections in transactions. `begin()` is a transaction that commits at its end or
+rolls back; repositories take the connection and never commit. Knows no tables.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Dialect, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -27,7 +29,7 @@ def default_url(home: Path) -> str:
 
 
 class DatabaseUnavailable(Overloaded):
-    """The relational store cannot be reached; nothing was written."""
+    """The database cannot be reached; nothing was written."""
 
     slug, title = "store-unavailable", "The store cannot be reached"
 
@@ -36,13 +38,13 @@ class DatabaseUnavailable(Overloaded):
 
 
 class Database:
-    """Owns the connection pool of one process. Make it on the loop that uses it."""
+    """The connection pool of one process. Create it on the event loop that uses it."""
 
     def __init__(self, url: str) -> None:
         """`url` is SQLAlchemy's: sqlite+aiosqlite:///path or postgresql+asyncpg://..."""
         self.is_sqlite = url.startswith("sqlite")
         options: dict[str, Any] = (
-            {"connect_args": {"factory": _Released}} if self.is_sqlite else dict(POOL)
+            {"connect_args": {"factory": _RollbackOnClose}} if self.is_sqlite else dict(POOL)
         )
         self.engine: AsyncEngine = create_async_engine(url, **options)
         if self.is_sqlite:
@@ -55,7 +57,7 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction for writing. Raises DatabaseUnavailable."""
+        """A write transaction. Raises DatabaseUnavailable if the database cannot be reached."""
         try:
             async with self.engine.begin() as connection:
                 yield connection
@@ -68,7 +70,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that only reads, and holds no lock where the store allows it."""
+        """A read transaction, without locks if the database allows it."""
         try:
             async with self.engine.connect() as connection:
                 connection = await connection.execution_options(mobula_read=True)
@@ -80,19 +82,19 @@ class Database:
         await self.engine.dispose()
 
 
-class _Released(sqlite3.Connection):
-    """Ends its transaction when it is closed. A task that is cancelled leaves statements open, and
-    SQLite keeps a closed connection with open statements alive, and with it the writers' lock.
+class _RollbackOnClose(sqlite3.Connection):
+    """Rolls its transaction back when it is closed. A cancelled task leaves statements open, with
+    which SQLite keeps a closed connection alive, and its write lock.
     """
 
     def close(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # closed before
+        with suppress(sqlite3.ProgrammingError):  # already closed
             self.rollback()
         super().close()
 
 
 def _pragmas(connection: Any, _: Any) -> None:
-    """WAL lets readers go on beside one writer; the driver must leave BEGIN to us."""
+    """WAL allows readers beside one writer; the driver must not start transactions itself."""
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -103,6 +105,29 @@ def _pragmas(connection: Any, _: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    """Writers queue at BEGIN: a transaction that turns writer halfway could only fail."""
+    """Queues writers at BEGIN, as a read transaction that starts to write may fail."""
     reading = connection.get_execution_options().get("mobula_read", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+T = TypeVar("T")
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, run on a new event loop in a thread, inside or outside of a loop."""
+    with ThreadPoolExecutor(1, "blocking") as executor:
+        return executor.submit(asyncio.run, work).result()
+
+
+class SqliteNeedsSingleNode(ValueError):
+    """SQLite is configured for a cluster with several nodes; for the operator."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "SQLite supports one node, and this cluster has more. Set MOBULA_DATABASE_URL on every "
+            "node to the same PostgreSQL (postgresql+asyncpg://user:password@host/name)."
+        )
+
+
+def is_sqlite(url: str) -> bool:
+    return url.startswith("sqlite")

@@ -1,4 +1,4 @@
-"""Files that only their owner may read."""
+"""Files that are accessible to their owner only."""
 
 import os
 import stat
@@ -10,13 +10,13 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def write_for_owner_only() -> None:
-    """From now on, whatever this process and its children make is its owner's alone."""
+    """Sets the umask of this process and its children to owner-only."""
     os.umask(PRIVATE_UMASK)
 
 
 def make_private(folder: Path) -> None:
-    """Take every right of others from a folder and from what lies directly in it. Links are left
-    alone, and what somebody else owns."""
+    """Removes the permissions of others from a folder and its direct entries. Symbolic links and
+    files of other users are skipped."""
     for path in (folder, *folder.iterdir()):
         with suppress(OSError):
             mode = path.lstat().st_mode
@@ -25,7 +25,7 @@ def make_private(folder: Path) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` in one step, readable by its owner only: a crash leaves old or new."""
+    """Replaces `path` atomically, readable by its owner only."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:

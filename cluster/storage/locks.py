@@ -1,7 +1,6 @@
-"""One transaction at a time through a critical section, whichever store it is.
+"""Locks for critical sections of transactions, on both databases.
 
-SQLite's writers already queue at BEGIN; PostgreSQL takes an advisory lock, which its transaction
-holds until it ends.
+SQLite's writers queue at BEGIN; PostgreSQL takes an advisory lock until the transaction ends.
 """
 
 from enum import IntEnum
@@ -11,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Lock(IntEnum):
-    """What is guarded. The numbers are the store's: never change one."""
+    """The locks. The numbers are stored in databases: never change one."""
 
     MIGRATIONS = 0x6D6F6201
     BOOTSTRAP = 0x6D6F6202
@@ -21,15 +20,15 @@ class Lock(IntEnum):
 
 
 async def advisory_lock(connection: AsyncConnection, lock: Lock) -> None:
-    """Wait for `lock` and keep it until the transaction of `connection` ends."""
+    """Takes `lock` exclusively until the transaction of `connection` ends."""
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock(lock.value)))
 
 
 async def advisory_lock_shared(connection: AsyncConnection, lock: Lock) -> None:
-    """Wait until nobody holds `lock`, and let nobody but others who share it have it meanwhile.
+    """Takes `lock` shared until the transaction of `connection` ends.
 
-    On SQLite nobody waits: a reader sees one state of the store.
+    No lock is necessary on SQLite: a reader sees one snapshot.
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_advisory_xact_lock_shared(lock.value)))

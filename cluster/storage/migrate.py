@@ -1,8 +1,7 @@
-"""Bringing the store to the tables of this code: `migrate(url)` before anything else uses it.
+"""Migrates the database to this version's tables: `migrate(url)` before any other use.
 
-Flows in: a SQLAlchemy URL. Flows out: a store whose tables are those of cluster/storage/tables.
-All of it is one transaction under a lock of the store, so of several processes that start at once
-one does the work and the others find it done.
+In: a SQLAlchemy URL. Out: a database with the tables of cluster/storage/tables. It is one
+transaction under a database lock, so concurrent processes migrate once.
 """
 
 from pathlib import Path
@@ -13,35 +12,34 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, make_url
 
-from cluster.storage.database import Database, DatabaseUnavailable
+from cluster.storage.database import Database, DatabaseUnavailable, run_sync
 from cluster.storage.locks import Lock, advisory_lock
-from cluster.storage.run_sync import run_sync
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 class SchemaTooNew(RuntimeError):
-    """The store was migrated by newer code, whose tables this code does not know."""
+    """The database was migrated by a newer version."""
 
     def __init__(self, revision: str) -> None:
         super().__init__(
-            f"The store is at revision '{revision[:64]}', which this version of Mobula does not "
-            "know. Install the version that made it, or a newer one."
+            f"The database is at revision '{revision[:64]}', which this version of Mobula does not "
+            "know. Install the version that migrated it, or a newer one."
         )
 
 
 def migrate(url: str) -> None:
-    """Create or upgrade every table. Raises StoreIsNewer, or StoreDown when it is unreachable.
+    """Creates or upgrades all tables. Raises SchemaTooNew or DatabaseUnavailable.
 
-    It runs on a loop of its own, so it may be called with or without one running.
+    It runs on its own event loop, so it may be called inside or outside of a running one.
     """
-    if _has_no_folder(make_url(url)):
+    if _is_folder_missing(make_url(url)):
         raise DatabaseUnavailable
     run_sync(_migrate(url))
 
 
-def _has_no_folder(url: URL) -> bool:
-    """SQLite makes its file but not the folder, and its driver's thread outlives the failure."""
+def _is_folder_missing(url: URL) -> bool:
+    """Whether SQLite's folder is missing; the driver's thread would outlive the failure."""
     file = url.database if url.get_backend_name() == "sqlite" else None
     return bool(file) and not Path(str(file)).parent.is_dir()
 

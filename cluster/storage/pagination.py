@@ -1,6 +1,6 @@
-"""Listings in pages: ordered by id, continued after the last id of the page before.
+"""Pagination: listings by id continue after the last id of the previous page.
 
-What is listed by time is continued after a place, an instant and an id, as one opaque cursor.
+Listings by time continue after a time and an id, encoded as an opaque cursor.
 """
 
 import json
@@ -18,21 +18,21 @@ from cluster.runtime.base64url import decode, encode
 from cluster.runtime.problems import InvalidRequest
 
 T = TypeVar("T")
-LARGEST, USUAL = 200, 50
+MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 ID = re.compile(r"[0-9A-Za-z_-]{1,63}", re.ASCII)
 CURSOR = re.compile(r"[0-9A-Za-z_-]{1,120}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """`next` is the `after` of the following page, or None when this is the last."""
+    """A page. `next` is the `after` of the next page; None: this is the last."""
 
     items: tuple[T, ...]
     next: str | None
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` could be any id at all; what is not never reaches the store."""
+    """Whether `text` has the format of an id; other text is not sent to the database."""
     return ID.fullmatch(text) is not None
 
 
@@ -44,33 +44,35 @@ async def page(
     after: str | None,
     read: Callable[[Any], T],
 ) -> Page[T]:
-    """Up to `limit` rows of `statement` by `column`. Raises InvalidRequest on a bad bound."""
-    if not 1 <= limit <= LARGEST:
-        raise InvalidRequest(f"'limit' is 1 to {LARGEST}.", param="limit")
+    """Up to `limit` rows of `statement` by `column`. Raises InvalidRequest (limit, after)."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest(f"'limit' must be 1 to {MAX_LIMIT}.", param="limit")
     if after is not None:
         if not is_id(after):
-            raise InvalidRequest("'after' is the 'next' of the page before.", param="after")
+            raise InvalidRequest("'after' must be the 'next' of the previous page.", param="after")
         statement = statement.where(column > after)
     rows = (await connection.execute(statement.order_by(column).limit(limit + 1))).all()
     items = tuple(read(row) for row in rows[:limit])
-    more = len(rows) > limit
-    return Page(items, str(getattr(rows[limit - 1], column.key)) if more and column.key else None)
+    has_more = len(rows) > limit
+    return Page(
+        items, str(getattr(rows[limit - 1], column.key)) if has_more and column.key else None
+    )
 
 
 def encode_cursor(at: float, id: str) -> str:
-    """The cursor of a place; `decode_cursor` reads it."""
+    """The cursor for the position after this time and id."""
     return encode(json.dumps([at, id]).encode())
 
 
 def decode_cursor(cursor: str) -> tuple[float, str]:
-    """Raises InvalidRequest for what no `encode_cursor` made."""
+    """Raises InvalidRequest for an invalid cursor."""
     try:
         if CURSOR.fullmatch(cursor) is None:
             raise ValueError
         at, id = json.loads(decode(cursor))
-        place = (float(at), str(id))
-        if not math.isfinite(place[0]) or "\x00" in place[1]:
+        position = (float(at), str(id))
+        if not math.isfinite(position[0]) or "\x00" in position[1]:
             raise ValueError
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise InvalidRequest("cursor: is not one of ours.", param="cursor") from error
-    return place
+        raise InvalidRequest("cursor: is not valid.", param="cursor") from error
+    return position

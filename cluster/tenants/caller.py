@@ -1,4 +1,4 @@
-"""Who is asking: resolved once from a credential, then passed explicitly to every stage."""
+"""The authenticated caller: resolved once from a credential, then passed to every stage."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,12 +26,11 @@ class Scope(StrEnum):
     CACHE_WRITE = "cache:write"
     MEDIA_READ = "media:read"
     MEDIA_WRITE = "media:write"
-    METRICS_READ = "metrics:read"  # figures of the whole cluster, for Prometheus
+    METRICS_READ = "metrics:read"  # metrics of the whole cluster, for Prometheus
     ADMIN = "admin"  # operates the cluster: every scope, in every tenant
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
-        """Where a newer version sends a scope that is unknown here, it stays a word, and opens
-        nothing."""
+        """Pickles by value: an unknown scope of a newer version becomes text, grants nothing."""
         return _scope, (self.value,)
 
 
@@ -43,7 +42,7 @@ def _scope(value: str) -> str:
 
 
 class Role(StrEnum):
-    """What a user is in their tenant; `cluster/auth/roles.py` maps roles to scopes."""
+    """A user's role in a tenant; `cluster/auth/roles.py` maps roles to scopes."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -53,7 +52,7 @@ class Role(StrEnum):
 
 
 class Priority(StrEnum):
-    """How urgent a request is to its tenant; a plan says how urgent it may claim to be."""
+    """The priority of a request; a plan limits the highest one."""
 
     INTERACTIVE = "interactive"
     STANDARD = "standard"
@@ -63,11 +62,11 @@ class Priority(StrEnum):
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant's authenticated key or user. It crosses processes, so it holds no secret.
+    """A tenant's authenticated key or user. It is sent between processes and holds no secret.
 
-    `scopes` is what the credential may do; `key_id` is the public part of the key, or the id of
-    the user, fit for logs. `weight` is the tenant's share of a saturated model, `expires` when the
-    key ends (Unix seconds; None: never, or a user).
+    `scopes` are the credential's rights; `key_id` is the public part of the key, or the id of the
+    user, and may be logged. `weight` is the tenant's share of a saturated model, `expires` the
+    key's expiry (Unix seconds; None: never, or a user).
     """
 
     tenant: str

@@ -1,7 +1,7 @@
-"""What a tenant may use: the typed form of a plan, checked against contradicting itself.
+"""Plans: validated limits, budgets and features of tenants.
 
-Flows in: JSON from the admin API or the store. Flows out: a frozen Plan, or pydantic's
-ValidationError whose locations name the field at fault.
+In: JSON from the admin API or the database. Out: a frozen Plan, or pydantic's ValidationError with
+the location of the invalid field.
 """
 
 from enum import StrEnum
@@ -60,7 +60,7 @@ class Rate(_PlanModel):
     mode: Literal["enforce", "shadow"] = "enforce"
 
     @model_validator(mode="after")
-    def _burst_is_reachable(self) -> Self:
+    def _check_burst(self) -> Self:
         if self.burst is not None and self.burst > self.limit * 3600 // _SECONDS[self.per]:
             raise ValueError("burst: is more than an hour's worth of this limit")
         return self
@@ -105,7 +105,7 @@ class Budget(_PlanModel):
     mode: Literal["enforce", "shadow"] = "enforce"
 
     @model_validator(mode="after")
-    def _month_holds_a_day(self) -> Self:
+    def _check_month_budget(self) -> Self:
         if self.day is not None and self.month is not None and self.month < self.day:
             raise ValueError(f"month: {self.month} is less than one day's budget of {self.day}")
         return self
@@ -154,7 +154,7 @@ class Plan(_PlanModel):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
 
     @model_validator(mode="after")
-    def _model_rates_are_allowed(self) -> Self:
+    def _check_models(self) -> Self:
         for model in self.models_rates:
             if _PATTERN & set(model):
                 raise ValueError(f"models_rates.{model}: is a pattern; name one model's exact id")
@@ -165,13 +165,13 @@ class Plan(_PlanModel):
         return self
 
     @model_validator(mode="after")
-    def _budgets_are_of_what_is_used(self) -> Self:
+    def _check_budget_units(self) -> Self:
         if Unit.CACHE_HITS in self.budgets:
             raise ValueError("budgets.cache_hits: a cache hit uses no budget up")
         return self
 
     @model_validator(mode="after")
-    def _budgets_outlast_bursts(self) -> Self:
+    def _check_budgets_exceed_bursts(self) -> Self:
         for name, rates in [*self.rates.items(), *self.models_rates.items()]:
             for unit in (Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS):
                 rate: Rate | None = getattr(rates, unit.value)

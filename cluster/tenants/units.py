@@ -1,6 +1,6 @@
-"""What work is counted in: tokens, images, audio, video, and one cost unit that spans them all.
+"""Units of usage: tokens, images, audio, video, and a cost unit across all of them.
 
-Amounts are whole numbers, so that budgets are exact. Knows no plans and no prices.
+Amounts are integers, so that budgets are exact. Knows no plans and no prices.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Unit(StrEnum):
-    """The name of an amount, in plans, budgets, usage and prices."""
+    """A unit in plans, budgets, usage and prices."""
 
     REQUESTS = "requests"  # to a model
     CACHE_HITS = "cache_hits"  # answered from the cache; counted and priced, not budgeted
@@ -23,7 +23,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UsageAmounts:
-    """How much of each modality a piece of work takes; whole numbers >= 0."""
+    """Usage by modality; integers >= 0."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -47,10 +47,10 @@ class UsageAmounts:
 
 @dataclass(frozen=True, slots=True)
 class CostWeights:
-    """Cost units a unit of each modality takes.
+    """Cost units for each unit of a modality.
 
-    By default a cost unit is the work of one input token: an output token costs four, and media
-    cost what their analysis and rendering take in proportion.
+    The default cost unit is the work of one input token; the other weights are in proportion to
+    their computation.
     """
 
     input_tokens: int = 1
@@ -74,7 +74,7 @@ _REQUESTS, _TOKENS, _COST_UNITS = Unit.REQUESTS, Unit.TOKENS, Unit.COST_UNITS
 
 
 def amount_of(unit: Unit, amounts: UsageAmounts, weights: CostWeights, requests: int = 0) -> int:
-    """How much of `unit` the work takes."""
+    """The usage in `unit`."""
     if unit is _REQUESTS:
         return requests
     if unit is _TOKENS:

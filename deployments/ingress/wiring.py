@@ -77,7 +77,7 @@ def build_services(
         serve_status,
         peers,
         clock,
-        replica_statuses=lambda name: replica_set(name).standings(),
+        replica_statuses=lambda name: replica_set(name).statuses(),
         call_stats=models.resilience,
         open_calls=lambda: recorder.counters.open,
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Select, case, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.runtime.problems import InvalidRequest, NotFound
-from cluster.storage.pagination import LARGEST, Page, decode_cursor, encode_cursor, is_id
+from cluster.storage.pagination import MAX_LIMIT, Page, decode_cursor, encode_cursor, is_id
 from cluster.storage.tables import job_checkpoints, job_events, job_parts, jobs
 from deployments.contracts.jobs import Job, JobEvent, JobOutput, JobState
 from deployments.jobs.job_rows import to_event, to_job, to_output
@@ -56,8 +56,8 @@ async def page(
     cursor: str | None,
 ) -> Page[Job]:
     """Newest first. Raises InvalidRequest on a bad bound."""
-    if not 1 <= limit <= LARGEST:
-        raise InvalidRequest(f"'limit' is 1 to {LARGEST}.", param="limit")
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidRequest(f"'limit' is 1 to {MAX_LIMIT}.", param="limit")
     query = _filtered(tenant, {"state": state, "kind": kind, "subject": subject})
     order = (jobs.c.created, jobs.c.id)
     if cursor is not None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, Problem
 from cluster.storage.database import Database
-from cluster.storage.pagination import USUAL, Page
+from cluster.storage.pagination import DEFAULT_LIMIT, Page
 from cluster.storage.tables import jobs
 from deployments.contracts.jobs import ENDED, Job, JobEvent, JobLease, JobOutput, JobState, NewJob
 from deployments.jobs import dequeue, fair_queueing, queries
@@ -75,7 +75,7 @@ class JobStore(LeaseStore):
         state: JobState | None = None,
         kind: str | None = None,
         subject: str | None = None,
-        limit: int = USUAL,
+        limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Job]:
         """Newest first, continued after `cursor`."""

@@ -20,7 +20,14 @@ from cluster.blobs.files import TenantFiles
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Conflict, InvalidRequest, NotFound, Problem
 from cluster.storage.database import Database
-from cluster.storage.pagination import LARGEST, USUAL, Page, decode_cursor, encode_cursor, is_id
+from cluster.storage.pagination import (
+    DEFAULT_LIMIT,
+    MAX_LIMIT,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    is_id,
+)
 from cluster.storage.tables import jobs, stored_objects, videos
 
 SWEEP_ROWS = 200  # rows of one sweep
@@ -141,12 +148,14 @@ class VideoCatalog:
         tenant: str,
         *,
         state: VideoState | None = None,
-        limit: int = USUAL,
+        limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Video]:
-        """Newest first. Raises InvalidRequest."""
-        if not 1 <= limit <= LARGEST:
-            raise InvalidRequest(f"limit: must be 1 to {LARGEST}.", param="limit", limit=LARGEST)
+        """The newest first. Raises InvalidRequest."""
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InvalidRequest(
+                f"limit: must be 1 to {MAX_LIMIT}.", param="limit", limit=MAX_LIMIT
+            )
         order = (videos.c.created, videos.c.id)
         query: Select[Any] = select(videos).where(videos.c.tenant == tenant)
         if state is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from cluster.ops.listeners import Listener, listeners, own_addresses
+from cluster.ops.ports import Listener, listeners, own_addresses
 from cluster.ops.processes import cluster_processes
 from cluster.ops.roles import Role, by_role
 from load_tests.benchmarks.common.mobula_command import wait_for
@@ -123,7 +123,7 @@ def test_a_cluster_without_ray_is_started_again_with_what_was_deployed(
     assert cluster_processes(old) == []
     code, output = cluster.run("status")
     assert code == 0
-    assert "supervisor watching; started everything again" in output
+    assert "supervisor watching; restarted the cluster" in output
     assert {each.port for each in found_listeners(cluster) if each.is_open} == {cluster.ports.http}
 
 
@@ -131,7 +131,7 @@ def test_down_ends_a_cluster_that_is_being_started_again(cluster: Mobula) -> Non
     state, watching = cluster.state(), load_supervision(cluster)
     kill(cluster, "gcs")
     wait_for(lambda: load_supervision(cluster).phase == "restarting", "a new start", NOTICED_S)
-    assert "starting everything again, attempt" in cluster.run("status")[1]
+    assert "restarting the cluster, attempt" in cluster.run("status")[1]
 
     code, output = cluster.run("down")
 

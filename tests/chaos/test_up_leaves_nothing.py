@@ -151,7 +151,7 @@ def test_an_up_in_the_foreground_starts_again_what_died_and_ends_with_ctrl_c(
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=END_S)
     assert process.returncode == 0
-    assert "starting everything again (attempt 1)" in output
+    assert "restarting the cluster (attempt 1)" in output
     mobula.assert_nothing_left(state)
 
 
@@ -167,7 +167,7 @@ def test_a_crash_loop_is_given_up_and_status_says_why(mobula: Mobula) -> None:
 
     code, output = mobula.run("status")
     assert code == 1
-    assert "gave up: started 5 times within 10 minutes; last: deploying failed" in output
+    assert "gave up: restarted 5 times within 10 minutes; last: the deployment failed" in output
     assert "ImportError: gone" in output
     assert states.load(mobula.home) is None
     mobula.assert_ports_are_free()

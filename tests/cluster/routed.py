@@ -49,7 +49,7 @@ class Trio:
     def _counted(self, ask: RoutingRequest, reachable: dict[str, object]) -> Dispatch | None:
         found = self._place(ask, reachable)
         if found is not None:
-            self.sent[found.seat.replica] += 1
+            self.sent[found.state.replica] += 1
         return found
 
     async def ask(self, text: str = "hello") -> str:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cluster.ops.listeners import listeners
+from cluster.ops.ports import listeners
 from load_tests.benchmarks.common.local_serve import LocalServe
 
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from cluster.balancing.replica_set import ReplicaSet
-from cluster.balancing.spec import ChooserName, EjectionSpec, RoutingSpec
+from cluster.balancing.spec import EjectionSpec, PolicyName, RoutingSpec
 from load_tests.benchmarks.common.local_serve import LocalServe
 from tests.cluster.polling import eventually
 from tests.cluster.routed import APP, REPLICAS, Trio, deploy, processes
@@ -35,12 +35,12 @@ async def trio(deployed: None) -> Trio:
     return trio
 
 
-def choose(fleet: ReplicaSet, policy: ChooserName) -> None:
+def choose(fleet: ReplicaSet, policy: PolicyName) -> None:
     fleet.configure(RoutingSpec(policy=policy, ejection=EJECTION), pings=True)
 
 
 @pytest.mark.parametrize("policy", ["least-requests", "least-tokens", "round-robin", "weighted"])
-async def test_requests_are_spread_evenly(trio: Trio, policy: ChooserName) -> None:
+async def test_requests_are_spread_evenly(trio: Trio, policy: PolicyName) -> None:
     choose(trio.fleet, policy)
     assert set((await trio.asks(60)).values()) == {20}
 
@@ -62,7 +62,7 @@ async def test_equal_beginnings_stay_on_one_replica(trio: Trio) -> None:
 
 
 async def test_nothing_is_left_outstanding(trio: Trio) -> None:
-    await eventually(lambda: not any(each.requests for each in trio.fleet.standings().values()))
+    await eventually(lambda: not any(each.requests for each in trio.fleet.statuses().values()))
 
 
 async def test_a_stopped_replica_is_left_out_and_comes_back(trio: Trio) -> None:
@@ -87,4 +87,4 @@ async def test_a_stopped_replica_is_left_out_and_comes_back(trio: Trio) -> None:
 
 
 def because(fleet: ReplicaSet, name: str) -> str:
-    return fleet.standings()[name].ejected_because
+    return fleet.statuses()[name].ejected_because

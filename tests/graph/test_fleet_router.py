@@ -84,7 +84,7 @@ class Setting:
         return result
 
     def standing(self, name: str) -> ReplicaStatus:
-        return self.router._fleet.standings()[name]
+        return self.router._replica_set.statuses()[name]
 
 
 def request(call: str) -> SimpleNamespace:
@@ -106,7 +106,7 @@ async def test_what_is_sent_is_outstanding_until_its_result_has_ended() -> None:
     replica, pending = await setting.choose(request("one"))
     assert (setting.standing("a").requests, setting.standing("a").tokens) == (1, 20)
     result = setting.send(replica, pending)
-    assert setting.router._fleet.placed("one") == "a"
+    assert setting.router._replica_set.placed("one") == "a"
     result.end()
     assert setting.standing("a").requests == 0
 
@@ -167,5 +167,5 @@ async def test_the_callers_node_is_first_while_it_is_not_busier() -> None:
 
 
 async def test_a_spec_of_a_newer_version_means_the_defaults() -> None:
-    assert Setting(policy="of-tomorrow").router._fleet.spec == RoutingSpec()
-    assert Setting(policy="least-time").router._fleet.spec.policy == "least-time"
+    assert Setting(policy="of-tomorrow").router._replica_set.spec == RoutingSpec()
+    assert Setting(policy="least-time").router._replica_set.spec.policy == "least-time"

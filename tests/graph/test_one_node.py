@@ -1,4 +1,4 @@
-"""SQLite serves one node: what is refused when a cluster has several."""
+"""SQLite supports one node: what is refused when a cluster has several."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +7,7 @@ import pytest
 import ray
 
 from cluster.runtime.settings import Settings
-from cluster.storage.sqlite_guard import SqliteNeedsSingleNode
+from cluster.storage.database import SqliteNeedsSingleNode
 from deployments.clients.serve.node_check import HEAD, check_store_to_deploy, check_store_to_start
 
 POSTGRES = "postgresql+asyncpg://m@/m"
@@ -61,7 +61,7 @@ def test_on_the_head_a_replica_that_is_replaced_starts_and_warns(
 
     check_store_to_start(settings(tmp_path))
 
-    assert "SQLite serves one node" in caplog.text
+    assert "SQLite supports one node" in caplog.text
 
 
 def test_a_postgresql_serves_any_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from cluster.storage.database import Database
+from cluster.storage.database import Database, run_sync
 from cluster.storage.migrate import migrate
-from cluster.storage.run_sync import run_sync
 from cluster.storage.tables import metadata
 from tests.servers.fixtures import postgres_server, postgres_url
 from tests.servers.postgres import PostgresServer

@@ -1,7 +1,7 @@
-"""Every table, for SQLite and PostgreSQL alike. Migrations build them; repositories query them.
+"""All tables, for SQLite and PostgreSQL. Migrations create them, repositories query them.
 
-Instants are Unix seconds (float), ids are text, amounts are whole numbers, documents are JSON.
-Every table of a tenant's data has a `tenant` column, and every query on it names one.
+Times are Unix seconds (float), ids are text, amounts are integers, documents are JSON. Every table
+with a tenant's data has a `tenant` column, and every query on it filters by tenant.
 """
 
 from cluster.storage.tables.base import metadata

@@ -1,4 +1,4 @@
-"""What every table shares."""
+"""Metadata and columns that tables share."""
 
 from sqlalchemy import MetaData, String
 

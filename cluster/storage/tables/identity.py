@@ -1,4 +1,4 @@
-"""Who may call: plans, tenants, credentials, and what tells replicas of changes to them."""
+"""Plans, tenants, credentials, and the change log for replicas."""
 
 from sqlalchemy import (
     JSON,
@@ -33,7 +33,7 @@ tenants = Table(
     Column("name", String(200), nullable=False),
     Column("plan", String(63), ForeignKey("plans.id"), nullable=False),
     Column("status", String(16), nullable=False),  # active, suspended
-    Column("secret", LargeBinary, nullable=False),  # keys everything derived for this tenant
+    Column("secret", LargeBinary, nullable=False),  # key of all derivations for this tenant
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
 )
@@ -53,7 +53,7 @@ api_keys = Table(
     Column("revoked", Float),
     Column("replaced_by", String(32)),  # set by rotation; `expires` is then the grace's end
     Column("last_used", Float),
-    Column("mac", LargeBinary),  # cluster/auth/row_macs.py; without it the row counts for nothing
+    Column("mac", LargeBinary),  # cluster/auth/row_macs.py; a row without it is ignored
 )
 
 users = Table(
@@ -65,7 +65,7 @@ users = Table(
     Column("password", String(300), nullable=False),  # argon2id, encoded
     Column("role", String(16), nullable=False),
     Column("status", String(16), nullable=False),  # active, disabled
-    Column("valid_after", Float, nullable=False),  # tokens issued before this are void
+    Column("valid_after", Float, nullable=False),  # tokens issued before are invalid
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
     Column("mac", LargeBinary),
@@ -89,7 +89,7 @@ refresh_tokens = Table(
     Column("mac", LargeBinary),
 )
 
-# Sign-ins (families of refresh tokens) that have ended while an access token of theirs may live.
+# Ended sessions (families of refresh tokens) whose access tokens may not have expired.
 ended_sessions = Table(
     "ended_sessions",
     metadata,
@@ -111,7 +111,7 @@ signing_keys = Table(
     Column("mac", LargeBinary),
 )
 
-# One row for each change that replicas' directories must see; `seq` is what they poll.
+# One row for each change that replicas' directories must apply; they poll by `seq`.
 changes = Table(
     "changes",
     metadata,

@@ -34,13 +34,13 @@ jobs = Table(
     Column("problem", JSON),
     Column("attempts", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
-    Column("next", Float, nullable=False),  # not to be tried before
+    Column("next", Float, nullable=False),  # earliest time of the next attempt
     Column("fence", Integer, nullable=False),
     Column("worker", String(80)),
-    Column("leased", Float),  # until then, while it runs
+    Column("leased", Float),  # end of the lease, while it runs
     Column("cancel_asked", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("events", Integer, nullable=False),  # the last one's number
+    Column("events", Integer, nullable=False),  # number of the last event
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("ended", Float),
@@ -80,7 +80,7 @@ job_events = Table(
     Column("data", JSON, nullable=False),
 )
 
-# How much of the workers each tenant has had: start-time fair queueing; deployments/jobs.
+# Virtual time of each tenant for start-time fair queueing; deployments/jobs.
 job_shares = Table(
     "job_shares",
     metadata,

@@ -1,4 +1,4 @@
-"""Tenants' files, uploads and recordings."""
+"""Stored objects, uploads and videos of tenants."""
 
 from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, String, Table
 
@@ -14,8 +14,10 @@ stored_objects = Table(
     Column("sha256", String(64), nullable=False),
     Column("media_type", String(100), nullable=False),
     Column("created", Float, nullable=False),
-    Column("expires", Float, index=True),  # none: until it is deleted
-    Column("place", String(32), nullable=False, unique=True),  # of its bytes, never used again
+    Column("expires", Float, index=True),  # NULL: until it is deleted
+    Column(
+        "place", String(32), nullable=False, unique=True
+    ),  # storage location of the bytes, never reused
 )
 
 # Resumable uploads (tus 1.0); deployments/video/uploads.
@@ -26,11 +28,11 @@ uploads = Table(
     Column(*TENANT, ForeignKey("tenants.id"), nullable=False, index=True),
     Column("key", String(80), nullable=False),
     Column("name", String(300), nullable=False),
-    Column("length", BigInteger),  # none: not known yet
+    Column("length", BigInteger),  # NULL: not known yet
     Column("received", BigInteger, nullable=False),
-    Column("details", JSON, nullable=False),  # what the client said of it
+    Column("details", JSON, nullable=False),  # metadata of the client
     Column("state", String(16), nullable=False),  # open, finishing, done, failed
-    Column("holder", String(32)),  # who writes to it now, until `locked`
+    Column("holder", String(32)),  # lock owner, until `locked`
     Column("locked", Float),
     Column("video", String(32)),
     Column("created", Float, nullable=False),
@@ -45,10 +47,10 @@ videos = Table(
     Column("key", String(80), nullable=False),
     Column("name", String(300), nullable=False),
     Column("state", String(16), nullable=False),  # importing, ready, failed
-    Column("path", String(300), nullable=False),  # of its stored object
+    Column("path", String(300), nullable=False),  # path of its stored object
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("media", JSON, nullable=False),  # what the header says
+    Column("media", JSON, nullable=False),  # metadata of the container
     Column("problem", JSON),
     Column("created", Float, nullable=False),
     Column("expires", Float, index=True),

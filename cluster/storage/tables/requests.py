@@ -1,4 +1,4 @@
-"""What requests leave behind: kept answers, usage, the audit trail, events and webhooks."""
+"""Records of requests: idempotency, invalidations, usage, audit trail, events, webhooks."""
 
 from sqlalchemy import (
     JSON,
@@ -15,28 +15,28 @@ from sqlalchemy import (
 
 from cluster.storage.tables.base import TENANT, metadata
 
-# What cached answers are worthless, unless they were computed since; cluster/invalidation.
+# Cached responses that are invalid unless they were computed later; cluster/invalidation.
 cache_invalidations = Table(
     "cache_invalidations",
     metadata,
-    Column(*TENANT, primary_key=True),  # empty: every tenant's
+    Column(*TENANT, primary_key=True),  # empty: every tenant
     Column("kind", String(16), primary_key=True),  # all, tenant, model, tag, prefix
     Column("name", String(200), primary_key=True),
-    Column("seq", BigInteger, nullable=False, index=True),  # of its row in `changes`
+    Column("seq", BigInteger, nullable=False, index=True),  # `seq` of its row in `changes`
     Column("at", Float, nullable=False),
 )
 
-# POSTs that a client may send again without their running twice; cluster/idempotency.
+# Idempotency keys and their responses; cluster/idempotency.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
     Column(*TENANT, primary_key=True),
     Column("id", String(64), primary_key=True),  # keyed hash of credential, route and key
     Column("fingerprint", LargeBinary, nullable=False),  # keyed hash of the request
-    Column("holder", String(32), nullable=False),  # who runs it, or ran it: the fence
-    Column("leased", Float, nullable=False),  # until then, unless it ended
-    Column("status", Integer),  # of the answer; none while it runs
-    Column("answer", LargeBinary),  # sealed under the tenant's secret
+    Column("holder", String(32), nullable=False),  # fence: the holder of the lease
+    Column("leased", Float, nullable=False),  # end of the lease
+    Column("status", Integer),  # of the response; NULL while it runs
+    Column("answer", LargeBinary),  # encrypted with the tenant's secret
     Column("expires", Float, nullable=False, index=True),
 )
 
@@ -49,12 +49,12 @@ usage = Table(
     Column("day", String(10), primary_key=True),  # 2026-11-21, UTC
     Column("unit", String(20), primary_key=True),
     Column("amount", BigInteger, nullable=False),
-    Column("cost", BigInteger, nullable=False),  # nano-currency, what the operator pays
+    Column("cost", BigInteger, nullable=False),  # nano-currency, the operator's cost
     Column("revenue", BigInteger, nullable=False),  # nano-currency, by the plan's price
     Index("ix_usage_tenant_day", "tenant", "day"),
 )
 
-# A batch is applied once: its row and its amounts commit together.
+# Makes batches idempotent: the row and its amounts commit together.
 usage_batches = Table(
     "usage_batches",
     metadata,
@@ -80,14 +80,14 @@ audit_records = Table(
     Index("ix_audit_records_tenant_at", "tenant", "at"),
 )
 
-# Where each writer's chain stands; moves in the same transaction as its records.
+# The end of each writer's chain; updated in the transaction of its records.
 audit_heads = Table(
     "audit_heads",
     metadata,
     Column("writer", String(64), primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("mac", LargeBinary, nullable=False),
-    Column("lost", BigInteger, nullable=False),  # records counted but not kept
+    Column("lost", BigInteger, nullable=False),  # number of dropped records
     Column("at", Float, nullable=False),
 )
 
@@ -104,7 +104,7 @@ webhooks = Table(
     Column("updated", Float, nullable=False),
 )
 
-# The outbox: written with the change it tells of, delivered afterwards.
+# The outbox: written in the transaction of the change, delivered afterwards.
 events = Table(
     "events",
     metadata,
@@ -134,7 +134,7 @@ deliveries = Table(
     Column("status", String(16), nullable=False),  # pending, delivered, failed
     Column("attempts", Integer, nullable=False),
     Column("next", Float, nullable=False),
-    Column("locked", Float),  # a deliverer holds it until then
+    Column("locked", Float),  # end of the delivery worker's lease
     Column("last_error", String(300)),
     Index("ix_deliveries_status_next", "status", "next"),
 )

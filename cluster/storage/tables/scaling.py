@@ -1,4 +1,4 @@
-"""What autoscaling decided, and the bounds that operators have laid down by hand."""
+"""Scaling decisions, and manual bounds of operators."""
 
 from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table
 
@@ -28,7 +28,7 @@ scaling_bounds = Table(
     Column(*DEPLOYMENT, primary_key=True),
     Column("floor", Integer),
     Column("ceiling", Integer),
-    Column("until", Float),  # None: until they are taken back
+    Column("until", Float),  # NULL: until they are cleared
     Column("set_by", String(100), nullable=False),
     Column("set_at", Float, nullable=False),
 )

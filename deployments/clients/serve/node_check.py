@@ -6,7 +6,7 @@ import ray
 
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import store_url
-from cluster.storage.sqlite_guard import SqliteNeedsSingleNode, is_sqlite
+from cluster.storage.database import SqliteNeedsSingleNode, is_sqlite
 
 HEAD = "node:__internal_head__"  # a resource that Ray gives the head node only
 logger = logging.getLogger("mobula.store")

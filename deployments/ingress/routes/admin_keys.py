@@ -67,7 +67,7 @@ async def update_key(access: WritesKeys, key: KeyId, request: Request) -> KeyAns
         key,
         name=body.name,
         scopes=body.scopes,
-        life_s=body.expires_in_s,
+        ttl_s=body.expires_in_s,
     )
     return _answer(access, changed)
 

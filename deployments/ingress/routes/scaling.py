@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from cluster.autoscaling.describe import describe
+from cluster.autoscaling.spec import describe
 from cluster.autoscaling.store import BoundsOverride
 from cluster.balancing.replica_set import ReplicaStatus
 from cluster.runtime.problems import Overloaded

@@ -18,7 +18,7 @@ from rich.table import Table
 from cluster.balancing.replica_set import ReplicaSet
 from cluster.balancing.replica_state import ReplicaInfo
 from cluster.balancing.request_info import RoutingRequest
-from cluster.balancing.spec import ChooserName, EjectionSpec, RoutingSpec
+from cluster.balancing.spec import EjectionSpec, PolicyName, RoutingSpec
 from cluster.runtime.clock import ManualClock, SystemClock
 from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
 from load_tests.benchmarks.scaling.routing_policies import PowerOfTwo, ProductPolicy
@@ -45,7 +45,7 @@ SCENARIOS = (
     ),
 )
 SERVE = "power of two (Serve)"
-POLICIES = (SERVE, *get_args(ChooserName), "least-requests, no ejection")
+POLICIES = (SERVE, *get_args(PolicyName), "least-requests, no ejection")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

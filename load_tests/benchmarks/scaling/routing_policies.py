@@ -64,7 +64,7 @@ class ProductPolicy:
         )
         assert placement is not None
         self._placed[request.call] = placement
-        return placement.seat.replica
+        return placement.state.replica
 
     def accepted(self, request: SimulatedRequest, name: str, held: int) -> None:
         self.fleet.alive(self._placed[request.call])
@@ -85,7 +85,7 @@ class ProductPolicy:
         self.fleet.ended(placement := self._placed.pop(call))
         self.fleet.report(call, "failed", age_s)
         request.attempt += 1
-        self.fleet.avoid(request.call, frozenset({placement.seat.replica}))
+        self.fleet.avoid(request.call, frozenset({placement.state.replica}))
         return True
 
 

@@ -179,7 +179,7 @@ def test_webhooks(run: Run) -> None:
     assert rotated["secret"] != made["secret"]
     assert made["id"] in run("webhooks list -t acme").stdout
     run(f"webhooks update {made['id']} --status active -t acme")
-    assert "is on its way" in run(f"webhooks test {made['id']} -t acme").stdout
+    assert "is queued" in run(f"webhooks test {made['id']} -t acme").stdout
     assert "webhook.test" in run(f"webhooks deliveries {made['id']} -t acme").stdout
     assert "webhook.test" in run("webhooks events -t acme --limit 3").stdout
     run(f"webhooks delete {made['id']} -t acme")

@@ -48,7 +48,7 @@ async def put(world: World, **body: Any) -> Any:
 
 async def decided(world: World, *decisions: Decision) -> None:
     async with world.database.begin() as connection:
-        rows = [store.row_of(f"{number:032}", each) for number, each in enumerate(decisions)]
+        rows = [store.to_row(f"{number:032}", each) for number, each in enumerate(decisions)]
         await store.write(connection, rows)
 
 
@@ -245,8 +245,8 @@ async def test_bounds_that_have_ended_are_not_shown(world: World, elsewhere: Els
     [
         ({}, 422, "at least one of: floor, ceiling"),
         ({"for_s": 60}, 422, "at least one of: floor, ceiling"),
-        ({"floor": 5}, 400, "floor: 5 is outside what is configured, 1 to 4"),
-        ({"ceiling": 0}, 400, "ceiling: 0 is outside what is configured, 1 to 4"),
+        ({"floor": 5}, 400, "floor: 5 is outside of the configured 1 to 4"),
+        ({"ceiling": 0}, 400, "ceiling: 0 is outside of the configured 1 to 4"),
         ({"floor": 3, "ceiling": 2}, 400, "floor: 3 is more than the ceiling, 2"),
         ({"floor": -1}, 422, "greater than or equal to 0"),
         ({"floor": 2.5}, 422, "integer"),

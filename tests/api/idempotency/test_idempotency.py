@@ -6,7 +6,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from cluster.idempotency.store import KEPT_S
+from cluster.idempotency.store import RETENTION_S
 from cluster.runtime.clock import ManualClock
 from tests.api.fakes import Records, WordsModel
 from tests.api.idempotency.replays import (
@@ -154,7 +154,7 @@ async def test_after_a_day_the_key_is_free(
     client: httpx.AsyncClient, model: WordsModel, clock: ManualClock
 ) -> None:
     await client.post(CHAT, json=HELLO, headers=KEY)
-    clock.advance(KEPT_S)
+    clock.advance(RETENTION_S)
 
     answer = await client.post(CHAT, json=HELLO, headers=KEY)
 

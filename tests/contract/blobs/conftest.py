@@ -9,8 +9,7 @@ from sqlalchemy import delete, insert
 
 from cluster.blobs.store import BlobStore
 from cluster.runtime.clock import ManualClock, SystemClock
-from cluster.storage.database import Database
-from cluster.storage.run_sync import run_sync
+from cluster.storage.database import Database, run_sync
 from cluster.storage.tables import metadata, plans, stored_objects, tenants
 from tests.contract.blobs.desk import TENANTS, Desk
 from tests.servers.postgres import PostgresServer

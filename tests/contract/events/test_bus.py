@@ -101,7 +101,7 @@ async def test_posting_never_raises_and_counts_what_it_cannot_take(bus: EventBus
 async def test_the_buffer_is_bounded_and_losses_are_counted(
     bench: Bench, bus: EventBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_HELD", 10)
+    monkeypatch.setattr(module, "MAX_PENDING", 10)
     for n in range(15):
         bus.publish("acme", "key.revoked", {"id": str(n)})
         bus.publish(f"tenant-{n}", "limit.hit", HIT)

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from cluster.idempotency.store import (
-    KEPT_S,
     MAX_BYTES,
+    RETENTION_S,
     IdempotencyLease,
     IdempotencyStore,
     IdempotentRequest,
@@ -236,7 +236,7 @@ async def test_answers_are_kept_for_a_day_and_then_removed(
     store: IdempotencyStore, database: Database, clock: ManualClock
 ) -> None:
     await store.save(await leased(store), 200, ANSWER)
-    clock.advance(KEPT_S - 1)
+    clock.advance(RETENTION_S - 1)
     assert await store.prune() == 0
     assert await store.begin(ASKED, LEASE_S) == StoredResponse(200, ANSWER)
     await leased(store, replace(ASKED, key="young"))
@@ -251,7 +251,7 @@ async def test_what_expired_but_is_not_yet_removed_is_forgotten(
     store: IdempotencyStore, clock: ManualClock
 ) -> None:
     await store.save(await leased(store), 200, ANSWER)
-    clock.advance(KEPT_S)
+    clock.advance(RETENTION_S)
 
     lease = await leased(store, OTHER_BODY)
     await store.save(lease, 200, b"new")
@@ -264,7 +264,7 @@ async def test_pruners_of_two_replicas_do_not_stand_in_each_other_s_way(
 ) -> None:
     for index in range(40):
         await leased(store, replace(ASKED, key=f"k{index}"))
-    clock.advance(KEPT_S)
+    clock.advance(RETENTION_S)
 
     removed = await asyncio.gather(*(each.prune() for each in (store, replica) for _ in range(4)))
 
@@ -276,7 +276,7 @@ async def test_expired_rows_go_by_themselves(
     store: IdempotencyStore, database: Database, clock: ManualClock
 ) -> None:
     await leased(store)
-    clock.advance(KEPT_S)
+    clock.advance(RETENTION_S)
     await store.start()
     async with asyncio.timeout(10):
         while await rows(database):  # noqa: ASYNC110 - what is awaited has no event

@@ -101,7 +101,7 @@ async def test_pruning_amid_a_verification_raises_no_alarm(
 ) -> None:
     trail = audit.trail()
     await filled(trail, clock)
-    heads, tasks = unverified_rows.heads, list[asyncio.Task[int]]()
+    heads, tasks = unverified_rows.read_heads, list[asyncio.Task[int]]()
 
     async def after_pruning(
         connection: AsyncConnection,
@@ -111,7 +111,7 @@ async def test_pruning_amid_a_verification_raises_no_alarm(
             await asyncio.wait(tasks, timeout=1.0)  # where it must wait for us, it goes on later
         return await heads(connection)
 
-    monkeypatch.setattr(unverified_rows, "heads", after_pruning)
+    monkeypatch.setattr(unverified_rows, "read_heads", after_pruning)
     report = await audit.verify()
 
     assert report.findings == []

@@ -43,7 +43,7 @@ async def test_a_process_that_was_killed_is_a_note_and_no_alarm(audit: Audit) ->
     report = await audit.verify()
     assert report.ok
     assert [note.what for note in report.notes] == [
-        "has no clean end: it still runs, or was killed"
+        "has no closing record: its process still runs or was killed"
     ]
 
 

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from cluster.autoscaling import store
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.decision_store import KEEP_S, SqlDecisionStore
+from cluster.autoscaling.decision_store import RETENTION_S, SqlDecisionStore
 from cluster.autoscaling.store import BoundsOverride
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
@@ -71,7 +71,7 @@ async def test_old_decisions_go_by_themselves(database: Database, clock: ManualC
     notebook._ended.set()  # no thread: rounds are turned by hand
     notebook.record(decision(clock.wall()))
     await notebook.sync_once(database)
-    clock.advance(KEEP_S + 1)
+    clock.advance(RETENTION_S + 1)
     notebook.record(replace(decision(clock.wall()), target=3))
 
     await notebook.sync_once(database)

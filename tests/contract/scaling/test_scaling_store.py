@@ -16,7 +16,7 @@ FIRST = Decision(CHAT, 100.0, 1, 1, 2, "queue", "12 open, 8 each", {"open": 12.0
 
 async def written(database: Database, *decisions: Decision) -> None:
     async with database.begin() as connection:
-        rows = [store.row_of(f"{number:032}", each) for number, each in enumerate(decisions)]
+        rows = [store.to_row(f"{number:032}", each) for number, each in enumerate(decisions)]
         await store.write(connection, rows)
 
 

@@ -16,8 +16,7 @@ from cluster.auth.repository import UserRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import SigningKeyService
 from cluster.runtime.clock import ManualClock
-from cluster.storage.database import Database
-from cluster.storage.run_sync import run_sync
+from cluster.storage.database import Database, run_sync
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import PlanRepository, TenantRepository

@@ -188,7 +188,7 @@ async def test_the_report_names_every_row_that_is_not_ours(settings: Settings) -
     found = await findings(settings)
 
     assert len(found) == 2
-    assert found[0].startswith(f"api_keys {id}: does not fit its MAC")
+    assert found[0].startswith(f"api_keys {id}: does not match its MAC")
     assert found[1].startswith("users eve: has no MAC")
 
 

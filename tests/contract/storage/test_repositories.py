@@ -15,7 +15,7 @@ from cluster.storage.tables import changes
 from cluster.tenants.caller import Role, Scope
 from cluster.tenants.plan import Plan
 from cluster.tenants.repository import (
-    CHANGES_KEPT_S,
+    CHANGE_RETENTION_S,
     PlanRepository,
     TenantRepository,
     record_change,
@@ -204,7 +204,7 @@ async def test_a_change_that_is_not_kept_is_not_told(
 async def test_old_changes_are_pruned_and_numbers_never_used_again(
     database: Database, clock: ManualClock
 ) -> None:
-    clock.advance(CHANGES_KEPT_S + 1)
+    clock.advance(CHANGE_RETENTION_S + 1)
     async with database.begin() as connection:
         await record_change(connection, clock, "plan", "pro")
     async with database.read() as connection:

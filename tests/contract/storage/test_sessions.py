@@ -11,8 +11,8 @@ from cluster.auth.credential_directory import CredentialDirectory
 from cluster.auth.models import User
 from cluster.auth.passwords import Passwords
 from cluster.auth.repository import UserRepository
-from cluster.auth.sessions import GRACE_S, MAX_ENDED, Sessions
-from cluster.auth.signing import KNOWN_AFTER_S, LONGEST_TOKEN_S, SigningKeyService
+from cluster.auth.sessions import GRACE_S, MAX_ENDED_SESSIONS, Sessions
+from cluster.auth.signing import MAX_TOKEN_AGE_S, PROPAGATION_S, SigningKeyService
 from cluster.auth.tokens import verify
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.problems import Conflict, Forbidden, RateLimited, Unauthenticated
@@ -215,7 +215,7 @@ async def test_ended_sign_ins_are_forgotten_when_their_tokens_are_over(
     await directory.refresh()
     assert directory.ended_sessions == 1
 
-    clock.advance(LONGEST_TOKEN_S)
+    clock.advance(MAX_TOKEN_AGE_S)
     await directory.tidy()
     assert directory.ended_sessions == 0
     await sessions.logout((await sessions.login(ana.email, PASSWORD, HERE)).refresh_token)
@@ -229,12 +229,12 @@ async def test_who_signs_out_very_often_is_signed_out_everywhere_instead(
 ) -> None:
     """Else the memory of every directory would be theirs to fill."""
     other = await sessions.login(ana.email, PASSWORD, HERE)
-    for _ in range(MAX_ENDED + 5):
+    for _ in range(MAX_ENDED_SESSIONS + 5):
         clock.advance(0.1)
         await sessions.logout((await sessions.login(ana.email, PASSWORD, HERE)).refresh_token)
     await directory.refresh()
 
-    assert directory.ended_sessions <= MAX_ENDED
+    assert directory.ended_sessions <= MAX_ENDED_SESSIONS
     with pytest.raises(Unauthenticated):
         directory.verify(other.access_token)
 
@@ -388,7 +388,7 @@ async def test_a_new_signing_key_waits_until_everybody_knows_it(
 
     early = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
     directory.verify(early)  # signed by the key that this directory knows already
-    clock.advance(KNOWN_AFTER_S)
+    clock.advance(PROPAGATION_S)
     late = (await sessions.login(ana.email, PASSWORD, HERE)).access_token
     with pytest.raises(Unauthenticated):
         directory.verify(late)
@@ -412,7 +412,7 @@ async def test_a_retired_key_is_believed_no_longer_than_a_token_lives(
     await directory.refresh()
     assert len(directory.jwks()["keys"]) == 2
 
-    clock.advance(KNOWN_AFTER_S + LONGEST_TOKEN_S)
+    clock.advance(PROPAGATION_S + MAX_TOKEN_AGE_S)
 
     assert len(directory.jwks()["keys"]) == 1
     with pytest.raises(Unauthenticated):

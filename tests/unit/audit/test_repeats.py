@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cluster.audit.record import AuditRecord
-from cluster.audit.repeats import EVERY_S, MAX_KINDS, Repeats
+from cluster.audit.repeats import FLUSH_INTERVAL_S, MAX_KINDS, Repeats
 from cluster.runtime.clock import ManualClock
 
 FAILED = AuditRecord(
@@ -20,7 +20,7 @@ def test_the_first_comes_at_once_and_repeats_come_once_a_minute_with_their_count
         repeats.flush()
     assert told == [FAILED]
 
-    clock.advance(EVERY_S)
+    clock.advance(FLUSH_INTERVAL_S)
     repeats.flush()
     repeats.flush()
 
@@ -32,7 +32,7 @@ def test_the_first_comes_at_once_and_repeats_come_once_a_minute_with_their_count
     )
     assert told[1].detail == {"address": "a", "repeats": 499}
 
-    clock.advance(EVERY_S)
+    clock.advance(FLUSH_INTERVAL_S)
     repeats.flush()
     repeats.note(FAILED)
     assert told[2:] == [FAILED]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from cluster.auth.delegation import (
     INVALID,
-    LIFE_S,
     MAX_LENGTH,
     PREFIX,
+    TTL_S,
     DelegatedIdentity,
     Delegation,
 )
@@ -36,14 +36,14 @@ def test_what_was_minted_says_for_whom_and_until_when() -> None:
 
     found = Delegation(PEPPER, clock).verify(delegation.issue("acme", "key1"))
 
-    assert found == DelegatedIdentity("acme", "key1", clock.wall() + LIFE_S)
+    assert found == DelegatedIdentity("acme", "key1", clock.wall() + TTL_S)
 
 
 def test_it_is_good_for_a_minute() -> None:
     clock = ManualClock()
     delegation = Delegation(PEPPER, clock)
     credential = delegation.issue("acme", "key1")
-    clock.advance(LIFE_S - 0.1)
+    clock.advance(TTL_S - 0.1)
     delegation.verify(credential)
 
     clock.advance(0.1)

@@ -118,7 +118,7 @@ def test_success_forgets_failures_and_our_own_faults_do_not_count() -> None:
     throttle.succeeded("ana", HERE)
     for _ in range(500):
         throttle.attempt("ana", HERE)
-        throttle.withdraw("ana", HERE)
+        throttle.cancel_attempt("ana", HERE)
     fail(throttle, "ana", HERE, 10)
     with pytest.raises(RateLimited):
         throttle.attempt("ana", HERE)
@@ -139,7 +139,7 @@ def test_failures_are_forgotten_after_a_quiet_while() -> None:
     clock = ManualClock()
     throttle = SignInThrottle(clock)
     fail(throttle, "ana", HERE, 10)
-    clock.advance(module.QUIET_S)
+    clock.advance(module.FORGET_AFTER_S)
     fail(throttle, "ana", HERE, 10)
 
 

@@ -52,7 +52,7 @@ claims = st.lists(
         ReplicaDemand,
         deployment=st.uuids().map(str),
         wanted=st.integers(0, 30),
-        least=st.integers(0, 5),
+        minimum=st.integers(0, 5),
         priority=st.integers(0, 100),
         cost_per_hour=st.floats(0, 10),
         uses=st.fixed_dictionaries({"cpus": st.floats(0, 4), "gpus": st.floats(0, 2)}),
@@ -67,10 +67,10 @@ def test_nobody_gets_less_than_its_least_or_more_than_it_wants(
 ) -> None:
     granted = arbitrate(found, {"cpus": cpus, "gpus": gpus})
     for claim in found:
-        assert claim.least <= granted[claim.deployment] <= max(claim.wanted, claim.least)
-    minima = all(granted[claim.deployment] == claim.least for claim in found)
+        assert claim.minimum <= granted[claim.deployment] <= max(claim.wanted, claim.minimum)
+    minima = all(granted[claim.deployment] == claim.minimum for claim in found)
     for name, amount in (("cpus", cpus), ("gpus", gpus)):
         users = [c for c in found if c.uses[name] > 0]
         used = sum(c.uses[name] * granted[c.deployment] for c in users)
         fits = used <= amount + 1e-6
-        assert fits or minima or all(granted[c.deployment] == c.least for c in users)
+        assert fits or minima or all(granted[c.deployment] == c.minimum for c in users)

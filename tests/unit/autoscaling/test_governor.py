@@ -60,7 +60,7 @@ def test_a_failed_policy_keeps_what_is_there_but_not_from_growing() -> None:
 
     assert (blind.target, blind.bound) == (4, "failure")
     assert (pressed.target, pressed.bound) == (6, "tokens")
-    assert "no answer from queue" in pressed.reason
+    assert "failed: queue" in pressed.reason
 
 
 def test_an_operators_bounds_act_at_once_and_end() -> None:

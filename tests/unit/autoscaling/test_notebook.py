@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cluster.autoscaling import decision_store as module
 from cluster.autoscaling.decision import Bounds, Decision
-from cluster.autoscaling.decision_store import REPEAT_S, SqlDecisionStore, open_notebook
+from cluster.autoscaling.decision_store import REPEAT_S, SqlDecisionStore, open_decision_store
 from cluster.runtime.clock import ManualClock
 from cluster.runtime.settings import Settings
 from cluster.storage.database import Database, DatabaseUnavailable
@@ -141,7 +141,7 @@ def test_what_is_no_decision_is_counted_and_harms_nobody() -> None:
 def test_bounds_hold_until_they_end() -> None:
     notebook, clock = by_hand(), ManualClock()
     notebook._clock = clock
-    notebook._known = {CHAT: Bounds(2, until=clock.wall() + 60)}
+    notebook._bounds = {CHAT: Bounds(2, until=clock.wall() + 60)}
 
     assert notebook.bounds(CHAT).floor == 2
     clock.advance(60)
@@ -164,13 +164,13 @@ def test_pickled_it_opens_the_store_of_where_it_comes_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there = Settings(home=tmp_path, database_url="postgresql+asyncpg://mobula:hidden@db/x")
-    carried = pickle.dumps(open_notebook(there))
+    carried = pickle.dumps(open_decision_store(there))
     monkeypatch.setenv("MOBULA_HOME", str(tmp_path / "here"))
 
     found = pickle.loads(carried)
 
     assert b"hidden" not in carried
-    assert found is open_notebook(Settings(home=tmp_path / "here"))
+    assert found is open_decision_store(Settings(home=tmp_path / "here"))
     assert found._thread is None, "it is used first"
 
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from cluster.autoscaling.decision import Bounds
 from cluster.autoscaling.metrics import MetricsSnapshot
-from cluster.autoscaling.scaler import Scaler
-from cluster.autoscaling.sliding_min import SlidingMin
+from cluster.autoscaling.scaler import Scaler, SlidingMin
 from cluster.autoscaling.spec import ScalingSpec
 
 OPEN = Bounds()
@@ -96,7 +95,7 @@ def test_whatever_is_measured_the_target_keeps_its_bounds(
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.integers(0, 20))
 def test_what_has_lasted_is_the_least_of_the_window(values: list[float], over: int) -> None:
     lasting = SlidingMin()
-    found = [lasting.least(float(at), value, float(over)) for at, value in enumerate(values)]
+    found = [lasting.update(float(at), value, float(over)) for at, value in enumerate(values)]
     assert found == [
         pytest.approx(min(values[max(0, at - over) : at + 1])) for at in range(len(values))
     ]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.autoscaling.cold_start import ColdStartEstimator
 from cluster.autoscaling.forecast import Forecast
+from cluster.autoscaling.scaler import ColdStartEstimator
 
 HORIZON_S = 60.0
 

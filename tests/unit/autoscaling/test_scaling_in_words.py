@@ -2,8 +2,7 @@
 
 import pytest
 
-from cluster.autoscaling.describe import describe
-from cluster.autoscaling.spec import PolicyName, ScalingSpec, Window
+from cluster.autoscaling.spec import PolicyName, ScalingSpec, Window, describe
 
 WINDOWS = (
     Window(start="08:00", end="18:00", replicas=3, days=(4, 0, 1)),
@@ -13,8 +12,8 @@ WINDOWS = (
 
 def test_the_defaults_in_one_sentence() -> None:
     assert describe(ScalingSpec()) == (
-        "1 to 4 replicas, the most that any of these asks for: queue (8 open requests each), "
-        "tokens (what it holds), forecast (p70 of a season of 86400 s); "
+        "1 to 4 replicas, the maximum of: queue (8 open requests each), "
+        "tokens (its capacity), forecast (p70 of a season of 86400 s); "
         "up at most 4x at once, down by 4 after 30 s"
     )
 
@@ -24,7 +23,7 @@ def test_the_defaults_in_one_sentence() -> None:
     [
         ("tokens", {"target_tokens": 4096}, "tokens (4096 in flight)"),
         ("latency", {}, "latency (p95 of the first token under 2 s)"),
-        ("latency", {"latency": "total"}, "of the whole answer"),
+        ("latency", {"latency": "total"}, "of the full response"),
         ("cpu", {"target_cpu": 0.7}, "cpu (70% each)"),
         ("memory", {}, "memory (80% each)"),
         ("forecast", {"cold_start_s": 30}, "86400 s, 30 s ahead"),

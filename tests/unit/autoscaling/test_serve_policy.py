@@ -85,7 +85,7 @@ def settled(policy: Callable[[], int], wanted: int) -> int:
 
 def test_it_asks_for_what_the_load_needs_and_writes_down_why() -> None:
     book = Book()
-    policy = ModelPolicy(QUEUE, notebook=book)
+    policy = ModelPolicy(QUEUE, store=book)
     context = Context()
 
     assert policy(context) == (4, {}), "the first call only posts the figures"
@@ -96,20 +96,20 @@ def test_it_asks_for_what_the_load_needs_and_writes_down_why() -> None:
 
 def test_an_operators_ceiling_reaches_the_policy() -> None:
     book = Book(Bounds(ceiling=6))
-    policy = ModelPolicy(QUEUE, notebook=book)
+    policy = ModelPolicy(QUEUE, store=book)
 
     assert settled(lambda: policy(Context())[0], 6) == 6
     assert book.noted[-1].bound == "ceiling"
 
 
 def test_without_replicas_it_begins_with_as_many_as_it_is_told() -> None:
-    policy = ModelPolicy(QUEUE, start=3, notebook=Book())
+    policy = ModelPolicy(QUEUE, start=3, store=Book())
     starting = Context(target_num_replicas=1, current_num_replicas=0, raw_metrics={})
     assert policy(starting)[0] == 3
 
 
 def test_before_the_first_report_nothing_changes() -> None:
-    policy, book = ModelPolicy(QUEUE, notebook=Book()), Book()
+    policy, book = ModelPolicy(QUEUE, store=Book()), Book()
     silent = Context(raw_metrics={}, total_num_requests=0.0)
     assert [policy(silent)[0] for _ in range(5)] == [4] * 5
     assert book.noted == []
@@ -117,7 +117,7 @@ def test_before_the_first_report_nothing_changes() -> None:
 
 def test_reports_that_have_stopped_keep_the_target_as_a_failure() -> None:
     book = Book()
-    policy = ModelPolicy(QUEUE, notebook=book)
+    policy = ModelPolicy(QUEUE, store=book)
     settled(lambda: policy(Context())[0], 10)
     later = NOW + 3600.0
     silent = Context(
@@ -143,7 +143,7 @@ def test_figures_that_cannot_be_read_keep_the_target() -> None:
         def total_num_requests(self, value: float) -> None: ...
 
     book = Book()
-    assert ModelPolicy(QUEUE, notebook=book)(Broken()) == (4, {})
+    assert ModelPolicy(QUEUE, store=book)(Broken()) == (4, {})
     assert book.noted[-1].bound == "failure"
 
 
@@ -184,7 +184,7 @@ def cluster() -> dict[str, Context]:
 
 def test_deployments_give_way_to_the_more_important() -> None:
     book, contexts = Book(), cluster()
-    policy = ClusterPolicy(cpus=10.0, notebook=book)
+    policy = ClusterPolicy(cpus=10.0, store=book)
 
     def batch() -> int:
         found = policy(contexts)[0]
@@ -197,7 +197,7 @@ def test_deployments_give_way_to_the_more_important() -> None:
     arbitrated = [decision for decision in book.noted if decision.bound == "arbiter"]
     assert arbitrated
     assert {decision.deployment for decision in arbitrated} == {"Model:batch"}
-    assert "fit beside the others" in arbitrated[-1].reason
+    assert "fit beside other deployments" in arbitrated[-1].reason
 
 
 def test_a_foreign_policy_that_fails_keeps_its_own_target() -> None:
@@ -207,4 +207,4 @@ def test_a_foreign_policy_that_fails_keeps_its_own_target() -> None:
     contexts = cluster()
     assert contexts["clips"].config is not None
     contexts["clips"].config.policy.made = broken
-    assert ClusterPolicy(notebook=Book())(contexts)[0] == {"chat": 2, "batch": 6, "clips": 1}
+    assert ClusterPolicy(store=Book())(contexts)[0] == {"chat": 2, "batch": 6, "clips": 1}

@@ -8,13 +8,13 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.balancing.balancers import BalancingPolicy, chooser_of, mix64
+from cluster.balancing.balancers import BalancingPolicy, create_policy, mix64
 from cluster.balancing.replica_state import Dispatch, ReplicaState
 from cluster.balancing.request_info import NOTHING, RoutingRequest
-from cluster.balancing.spec import ChooserName, RoutingSpec
+from cluster.balancing.spec import PolicyName, RoutingSpec
 
 NOW = 1000.0
-POLICIES: tuple[ChooserName, ...] = (
+POLICIES: tuple[PolicyName, ...] = (
     "round-robin",
     "weighted",
     "least-requests",
@@ -33,10 +33,8 @@ def give(seat: ReplicaState, requests: int, tokens: int = 0) -> None:
         seat.take(Dispatch("", seat, tokens, 1, NOW))
 
 
-def chooser(
-    policy: ChooserName, *, local: bool = True, load_bound: float = 1.25
-) -> BalancingPolicy:
-    return chooser_of(RoutingSpec(policy=policy, local=local, load_bound=load_bound))
+def chooser(policy: PolicyName, *, local: bool = True, load_bound: float = 1.25) -> BalancingPolicy:
+    return create_policy(RoutingSpec(policy=policy, local=local, load_bound=load_bound))
 
 
 def chosen(
@@ -47,7 +45,7 @@ def chosen(
 
 @given(st.sampled_from(POLICIES), st.lists(st.integers(0, 9), min_size=1), st.integers(0, 2**64))
 def test_every_policy_names_every_replica_once(
-    policy: ChooserName, loads: list[int], key: int
+    policy: PolicyName, loads: list[int], key: int
 ) -> None:
     among = seats(len(loads), local=range(0, len(loads), 2))
     for seat, load in zip(among, loads, strict=True):
@@ -57,7 +55,7 @@ def test_every_policy_names_every_replica_once(
 
 
 @given(st.sampled_from(["round-robin", "weighted", "least-requests", "least-tokens", "least-time"]))
-def test_equal_replicas_take_turns(policy: ChooserName) -> None:
+def test_equal_replicas_take_turns(policy: PolicyName) -> None:
     assert set(Counter(chosen(chooser(policy), seats(3), 30)).values()) == {10}
 
 
@@ -230,7 +228,7 @@ def test_nine_in_ten_stay_at_home_under_load() -> None:
     for _ in range(6000):
         if len(open_now) >= 30:
             done = open_now.pop(random.randrange(len(open_now)))
-            done.seat.release(done)
+            done.state.release(done)
         ask = asks(1, seed=random.randrange(200))[0]
         home = max(among, key=lambda seat: mix64(ask.key ^ seat.hash))
         seat = by.order(among, ask, NOW)[0]

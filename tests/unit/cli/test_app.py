@@ -13,7 +13,7 @@ from cluster.cli.demo import events
 from cluster.cli.doctor import examine
 from cluster.ops import cluster_state as states
 from cluster.ops.cluster_state import ClusterState
-from cluster.ops.listeners import Listener
+from cluster.ops.ports import Listener
 from cluster.ops.processes import ClusterId
 from cluster.runtime.settings import ROOT, Settings
 
@@ -124,14 +124,14 @@ def test_doctor_says_plainly_who_may_reach_the_ports_of_several_nodes(tmp_path: 
 
     assert found.level == "note"
     assert "10.0.0.7 on ports 6500 to 6506" in found.text
-    assert "let the other nodes alone reach them" in found.text
+    assert "restrict access to the other nodes" in found.text
 
 
 def test_doctor_says_that_one_machine_is_reached_at_the_api_alone(tmp_path: Path) -> None:
     [found] = [each for each in examine(Settings(home=tmp_path)) if each.subject == "network"]
 
     assert (found.level, found.text) == (
-        "ok", "the API is for this machine alone, everything else on loopback",
+        "ok", "the API is open to this machine only, everything else on loopback",
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_an_untouched_trail_passes(home: Path) -> None:
     result = CliRunner().invoke(app, ["audit", "verify"])
 
     assert result.exit_code == 0, result.output
-    assert "untouched" in result.output
+    assert "verified" in result.output
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ def test_a_touched_one_is_found_and_the_exit_code_says_so(home: Path, statement:
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("UPDATE api_keys SET scopes = '[\"generate\"]'", "does not fit its MAC"),
-        ("UPDATE signing_keys SET retires = 9e9", "does not fit its MAC"),
+        ("UPDATE api_keys SET scopes = '[\"generate\"]'", "does not match its MAC"),
+        ("UPDATE signing_keys SET retires = 9e9", "does not match its MAC"),
         ("UPDATE api_keys SET mac = NULL", "has no MAC"),
-        ("UPDATE api_keys SET digest = 'text', scopes = 'junk'", "does not fit its MAC"),
+        ("UPDATE api_keys SET digest = 'text', scopes = 'junk'", "does not match its MAC"),
     ],
 )
 def test_a_key_that_was_changed_in_the_store_is_named(
@@ -92,5 +92,5 @@ def test_without_a_store_a_sentence_is_said(home: Path) -> None:
     result = CliRunner().invoke(app, ["audit", "verify"])
 
     assert result.exit_code == 1
-    assert "no store" in result.output
+    assert "no database" in result.output
     assert "Traceback" not in result.output

@@ -11,8 +11,7 @@ import pytest
 
 from cluster.cli import api, media_client
 from cluster.cli import clip as clipping
-from cluster.cli.media_client import MediaClient
-from cluster.cli.retries import LIMIT_S, Retries
+from cluster.cli.media_client import LIMIT_S, MediaClient, Retries
 from cluster.runtime.clock import ManualClock
 
 FILE = b"clip" * 100
@@ -236,7 +235,7 @@ def test_what_is_wrong_with_a_clip_is_shown(
         "9:16: one channel put on both",
         "captions: no glyphs for Arabic",
         "partial: ",
-        "in place of 3.0-9.0 s, which could not be made: No picture there.",
+        "in place of 3.0-9.0 s, which failed: No picture there.",
         note,
     ):
         assert f"! {remark}" in told
@@ -287,7 +286,7 @@ def test_pauses_grow_until_the_limit_without_progress() -> None:
         wait_for_ever()
 
     assert LIMIT_S <= time.monotonic() < LIMIT_S + 10
-    assert said == ["no answer (refused); trying again"]
+    assert said == ["no response (refused); retrying"]
 
 
 def test_progress_starts_the_limit_again() -> None:

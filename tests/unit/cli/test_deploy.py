@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cluster.cli.deploy import faults, run
+from cluster.cli.deploy import find_problems, run
 
 APP: dict[str, Any] = {
     "name": "mobula", "import_path": "graphs.app:build", "args": {"models": [{"id": "nano"}]},
@@ -26,18 +26,18 @@ def test_nothing_is_deployed_where_nothing_runs(
 
 
 def test_what_is_right_has_no_faults() -> None:
-    assert faults(asked(), []) == []
-    assert faults(asked(), ["nano", "ingress", "clipper", "all"]) == []
+    assert find_problems(asked(), []) == []
+    assert find_problems(asked(), ["nano", "ingress", "clipper", "all"]) == []
 
 
 def test_applications_of_others_are_left_to_serve() -> None:
-    assert faults(asked(import_path="elsewhere:build", args={"x": 1}), []) == []
+    assert find_problems(asked(import_path="elsewhere:build", args={"x": 1}), []) == []
 
 
 def test_every_fault_of_the_args_is_a_sentence_with_its_place() -> None:
     wrong = {"models": [{"id": "nano", "max_wait": 1}], "ingress": {"replicas": 0}}
 
-    assert faults(asked(args=wrong), []) == [
+    assert find_problems(asked(args=wrong), []) == [
         "args.models.0.max_wait: Extra inputs are not permitted",
         "args.ingress.replicas: Input should be greater than or equal to 1",
     ]
@@ -46,7 +46,7 @@ def test_every_fault_of_the_args_is_a_sentence_with_its_place() -> None:
 def test_contradictions_are_said_in_the_words_of_the_args() -> None:
     wrong = {**APP["args"], "content": {"default": "qwen"}}
 
-    [fault] = faults(asked(args=wrong), [])
+    [fault] = find_problems(asked(args=wrong), [])
 
     assert fault.startswith("args: content: 'default' names model 'qwen'")
 
@@ -59,10 +59,10 @@ def test_contradictions_are_said_in_the_words_of_the_args() -> None:
     ],
 )
 def test_what_is_no_application(applications: Any, fault: str) -> None:
-    assert faults({"applications": applications}, []) == [fault]
+    assert find_problems({"applications": applications}, []) == [fault]
 
 
 def test_a_restart_of_what_is_not_there_lists_what_is() -> None:
-    assert faults(asked(), ["qwen"]) == [
+    assert find_problems(asked(), ["qwen"]) == [
         "--restart: there is no 'qwen'; there are all, clipper, ingress, nano"
     ]

@@ -51,7 +51,7 @@ def http(api: Api) -> httpx.Client:
 def test_the_key_may_generate_for_a_while_and_lies_in_a_private_file(
     api: Api, http: httpx.Client, tmp_path: Path
 ) -> None:
-    with job_keys.lend_key(http, tmp_path, life_s=600) as key:
+    with job_keys.lend_key(http, tmp_path, ttl_s=600) as key:
         assert key.file.read_text().strip() == KEY
         assert stat.S_IMODE(key.file.stat().st_mode) == 0o600
         assert stat.S_IMODE(key.file.parent.stat().st_mode) == 0o700
@@ -64,12 +64,12 @@ def test_the_key_may_generate_for_a_while_and_lies_in_a_private_file(
 
 def test_files_of_keys_that_have_expired_go(http: httpx.Client, tmp_path: Path) -> None:
     clock = ManualClock()
-    old = job_keys.make(http, tmp_path, life_s=60, clock=clock)
+    old = job_keys.create_key(http, tmp_path, ttl_s=60, clock=clock)
     clock.advance(59)
-    kept = job_keys.make(http, tmp_path, life_s=3600, clock=clock)
+    kept = job_keys.create_key(http, tmp_path, ttl_s=3600, clock=clock)
     assert old.file.exists()
     clock.advance(1)
-    job_keys.make(http, tmp_path, life_s=7200, clock=clock)
+    job_keys.create_key(http, tmp_path, ttl_s=7200, clock=clock)
 
     assert not old.file.exists()
     assert kept.file.exists()

@@ -94,7 +94,7 @@ def test_images_with_digests_are_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        pytest.param(["helm"], "no manifests of 'helm'; there are: kubernetes", id="kind"),
+        pytest.param(["helm"], "no manifests of 'helm'; kinds: kubernetes", id="kind"),
         pytest.param(["kubernetes"], "blobs: nodes share no disk", id="no object store"),
         pytest.param(["compose", "--values", "nowhere.yaml"], "cannot read nowhere", id="no file"),
     ],

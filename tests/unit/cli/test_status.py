@@ -132,17 +132,17 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
 
 
 def test_without_a_cluster_it_says_so(tmp_path: Path) -> None:
-    assert status.look(Settings(home=tmp_path)) == (1, "not running")
+    assert status.collect_status(Settings(home=tmp_path)) == (1, "not running")
 
 
 def test_a_cluster_that_is_started_again_is_not_simply_gone(tmp_path: Path) -> None:
-    record = Supervision(ClusterId.this(), True, "restarting", "Ray's control (GCS) has died", 2)
+    record = Supervision(ClusterId.this(), True, "restarting", "Ray's GCS has died", 2)
     supervisions.save(tmp_path, record)
 
-    code, found = status.look(Settings(home=tmp_path))
+    code, found = status.collect_status(Settings(home=tmp_path))
 
     assert code == 1
-    assert "starting everything again, attempt 2: Ray's control (GCS) has died" in str(found)
+    assert "restarting the cluster, attempt 2: Ray's GCS has died" in str(found)
 
 
 def test_a_cluster_that_was_given_up_says_why(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_cluster_that_was_given_up_says_why(tmp_path: Path) -> None:
     )
     supervisions.save(tmp_path, record)
 
-    code, found = status.look(Settings(home=tmp_path))
+    code, found = status.collect_status(Settings(home=tmp_path))
 
     assert code == 1
     assert "gave up: started 5 times; last: no [disk]" in shown(found)
@@ -163,7 +163,9 @@ def test_what_the_supervisor_of_a_running_cluster_does_is_shown(
     answering(lambda _: httpx.Response(200, json=FOUND))
     supervisions.save(settings.home, Supervision(ClusterId.this(), True, restarts=1))
 
-    assert "supervisor watching; started everything again once" in shown(status.look(settings)[1])
+    assert "supervisor watching; restarted the cluster once" in shown(
+        status.collect_status(settings)[1]
+    )
 
 
 def test_replicas_load_breakers_and_decisions_are_shown(
@@ -171,7 +173,7 @@ def test_replicas_load_breakers_and_decisions_are_shown(
 ) -> None:
     answering(lambda _: httpx.Response(200, json=FOUND))
 
-    code, found = status.look(settings)
+    code, found = status.collect_status(settings)
 
     text = shown(found)
     assert code == 0
@@ -198,10 +200,10 @@ def test_where_the_cluster_does_not_tell_the_dashboard_does(
 ) -> None:
     answering(answer)
 
-    code, found = status.look(settings)
+    code, found = status.collect_status(settings)
 
     assert code == 0
-    assert "cannot be shown" in shown(found)
+    assert "are not available" in shown(found)
     assert "Ingress" in shown(found)
 
 
@@ -215,7 +217,7 @@ def test_a_cluster_that_is_starting_shows_what_the_dashboard_knows(
     monkeypatch.setattr(FakeDashboard, "refuses", True)
     answering(refuse)
 
-    code, found = status.look(settings)
+    code, found = status.collect_status(settings)
 
     assert code == 1
     assert "not answering" in shown(found)
@@ -276,8 +278,8 @@ def test_what_is_away_is_named_with_the_age_of_what_is_shown() -> None:
     text = shown(scaling_view(away))
 
     assert "controller does not answer" in text
-    assert "12 s ago" in text
-    assert "the store does not answer" in text
+    assert "12 s old" in text
+    assert "the database does not answer" in text
     assert "?" in text
 
 

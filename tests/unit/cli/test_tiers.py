@@ -67,7 +67,7 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     tier: str, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr(test_servers, "ensure", lambda: order.append("servers"))
+    monkeypatch.setattr(test_servers, "ensure_servers", lambda: order.append("test_servers"))
 
     def run(*_: object) -> TierResult:
         order.append("tests")
@@ -76,7 +76,7 @@ def test_servers_are_seen_to_before_the_tiers_that_need_them(
     monkeypatch.setattr(test_tiers, "_pytest", run)
     test_tiers.run([tier], None, stop=False)
 
-    assert order[: asked + 1] == ["servers"] * asked + ["tests"]
+    assert order[: asked + 1] == ["test_servers"] * asked + ["tests"]
 
 
 class FakeMachine:
@@ -97,7 +97,7 @@ class FakeMachine:
 def test_nothing_is_installed_where_nothing_is_missing() -> None:
     fake = FakeMachine("redis-server", "initdb", "apt-get")
 
-    assert test_servers.ensure(fake.machine)
+    assert test_servers.ensure_servers(fake.machine)
     assert fake.commands == []
 
 
@@ -106,7 +106,7 @@ def test_only_what_is_missing_is_installed_and_it_says_so(
 ) -> None:
     fake = FakeMachine("initdb", "apt-get")
 
-    assert test_servers.ensure(fake.machine)
+    assert test_servers.ensure_servers(fake.machine)
     assert fake.commands[0].startswith("apt-get update")
     assert fake.commands[1].endswith(" redis-server")
     assert "installing redis-server with apt-get" in capsys.readouterr().out
@@ -122,7 +122,7 @@ def test_only_what_is_missing_is_installed_and_it_says_so(
 def test_what_may_not_be_installed_is_only_said(
     fake: FakeMachine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert not test_servers.ensure(fake.machine)
+    assert not test_servers.ensure_servers(fake.machine)
     assert fake.commands == []
     assert "redis-server" in capsys.readouterr().out
 
@@ -130,7 +130,7 @@ def test_what_may_not_be_installed_is_only_said(
 def test_an_apt_get_that_fails_is_not_fatal(capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeMachine("apt-get", works=False)
 
-    assert not test_servers.ensure(fake.machine)
+    assert not test_servers.ensure_servers(fake.machine)
     assert "could not install redis-server and postgresql" in capsys.readouterr().out
 
 
@@ -159,7 +159,7 @@ def test_temporary_files_go_into_memory_where_it_has_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / f"mobula-tests-{os.geteuid()}"
-    monkeypatch.setattr(test_tiers, "ROOM_BYTES", 0)
+    monkeypatch.setattr(test_tiers, "REQUIRED_MEMORY_FS_BYTES", 0)
 
     assert test_tiers.scratch(tmp_path) == test_tiers.scratch(tmp_path) == {"TMPDIR": str(folder)}
     assert folder.is_dir()
@@ -169,9 +169,9 @@ def test_temporary_files_stay_on_disk_without_room_or_in_a_folder_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert test_tiers.scratch(tmp_path / "none") == {}
-    monkeypatch.setattr(test_tiers, "ROOM_BYTES", 1 << 62)
+    monkeypatch.setattr(test_tiers, "REQUIRED_MEMORY_FS_BYTES", 1 << 62)
     assert test_tiers.scratch(tmp_path) == {}
-    monkeypatch.setattr(test_tiers, "ROOM_BYTES", 0)
+    monkeypatch.setattr(test_tiers, "REQUIRED_MEMORY_FS_BYTES", 0)
     (tmp_path / f"mobula-tests-{os.geteuid()}").symlink_to(tmp_path)
     assert test_tiers.scratch(tmp_path) == {}
 

@@ -2,7 +2,7 @@
 
 from standardwebhooks import Webhook as Verifier
 
-from cluster.events.kinds import SHAPES, EventKind, is_pattern, matches_any
+from cluster.events.kinds import PAYLOAD_MODELS, EventKind, is_pattern, matches_any
 from cluster.events.outbox import Event
 from cluster.events.sender import encode_event
 from cluster.events.signing import WebhookSecrets, signed_headers
@@ -12,14 +12,14 @@ SECRETIVE = ("secret", "password", "token", "digest", "hash", "prompt", "text", 
 
 
 def test_every_kind_has_a_shape_and_fits_its_column() -> None:
-    assert set(SHAPES) == set(EventKind)
+    assert set(PAYLOAD_MODELS) == set(EventKind)
     assert all(len(kind) <= 64 for kind in EventKind)
 
 
 def test_no_shape_has_room_for_a_secret() -> None:
-    fields = {name for shape in SHAPES.values() for name in shape.model_fields}
+    fields = {name for shape in PAYLOAD_MODELS.values() for name in shape.model_fields}
     assert [name for name in fields if any(word in name for word in SECRETIVE)] == []
-    assert all(shape.model_config.get("extra") == "forbid" for shape in SHAPES.values())
+    assert all(shape.model_config.get("extra") == "forbid" for shape in PAYLOAD_MODELS.values())
 
 
 def test_a_pattern_takes_its_kind_its_family_or_everything() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from graphs.args import AppArgs
-from graphs.cpu_headroom import declared_cpus
+from graphs.options import declared_cpus
 
 
 def args(**model: Any) -> AppArgs:

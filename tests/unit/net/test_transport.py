@@ -7,7 +7,7 @@ import pytest
 
 from cluster.net.ssrf import SsrfGuard, UnsafeUrl
 from cluster.net.transport import (
-    MAX_TRIED,
+    MAX_ADDRESSES,
     AnswerTooLarge,
     PinnedTransport,
     guarded_client,
@@ -87,7 +87,7 @@ async def test_a_name_with_many_addresses_costs_only_a_few_tries() -> None:
         with pytest.raises(httpx.ConnectError):
             await http.get("https://many.example.com/")
 
-    assert wire.tried == many[:MAX_TRIED]
+    assert wire.tried == many[:MAX_ADDRESSES]
 
 
 async def test_a_redirect_is_handed_back_not_followed() -> None:

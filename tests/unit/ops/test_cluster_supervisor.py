@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cluster.ops import supervision as supervisions
-from cluster.ops.restarts import DELAYS_S, MOST, WINDOW_S, Restarts
 from cluster.ops.roles import Role
 from cluster.ops.start_plan import StartFailed
 from cluster.ops.supervisor import Supervisor
+from cluster.ops.supervisor_decision import DELAYS_S, MAX_RESTARTS, WINDOW_S, Restarts
 from cluster.runtime.clock import ManualClock
 
 
@@ -89,7 +89,7 @@ def test_a_cluster_without_its_control_is_started_again_and_watched_on(tmp_path:
 
     assert run.cluster.starts == 1
     assert (run.record().phase, run.record().restarts) == ("watching", 1)
-    assert run.said[0] == "Ray's control (GCS) has died; starting everything again (attempt 1)"
+    assert run.said[0] == "Ray's GCS has died; restarting the cluster (attempt 1)"
 
 
 def test_status_can_tell_what_is_under_way(tmp_path: Path) -> None:
@@ -100,10 +100,10 @@ def test_status_can_tell_what_is_under_way(tmp_path: Path) -> None:
     run.to_its_end()
 
     assert seen == [
-        "starting everything again, attempt 1: Ray's node process (raylet) has died",
-        "starting everything again, attempt 2: `ray start` ended with status 1",
+        "restarting the cluster, attempt 1: Ray's raylet has died",
+        "restarting the cluster, attempt 2: `ray start` ended with status 1",
     ]
-    assert "started everything again once" in str(run.record())
+    assert "restarted the cluster once" in str(run.record())
 
 
 def test_a_crash_loop_is_given_up_with_the_last_reason(tmp_path: Path) -> None:
@@ -111,34 +111,34 @@ def test_a_crash_loop_is_given_up_with_the_last_reason(tmp_path: Path) -> None:
 
     reason = run.to_its_end()
 
-    assert run.cluster.starts == MOST
-    assert reason == "started 5 times within 10 minutes; last: `ray start` ended with status 1"
+    assert run.cluster.starts == MAX_RESTARTS
+    assert reason == "restarted 5 times within 10 minutes; last: `ray start` ended with status 1"
     assert str(run.record()) == f"gave up: {reason}"
 
 
 def test_a_traceback_is_for_the_log_and_its_error_for_status(tmp_path: Path) -> None:
     run = Run(FakeCluster([{"gcs": 0.0}], broken=99), tmp_path)
-    traceback = "deploying failed\nTraceback:\n  File x\n\nImportError: gone\n"
+    traceback = "the deployment failed\nTraceback:\n  File x\n\nImportError: gone\n"
     run.cluster.words = traceback
 
     reason = run.to_its_end()
 
     assert reason is not None
-    assert reason.endswith("; last: deploying failed: ImportError: gone")
-    assert run.said.count(traceback) == MOST
+    assert reason.endswith("; last: the deployment failed: ImportError: gone")
+    assert run.said.count(traceback) == MAX_RESTARTS
 
 
 def test_a_cluster_that_keeps_dying_after_good_starts_is_a_crash_loop_too(tmp_path: Path) -> None:
     run = Run(FakeCluster([{"gcs": 0.0}] * 99), tmp_path)
 
     assert run.to_its_end() is not None
-    assert run.cluster.starts == MOST
+    assert run.cluster.starts == MAX_RESTARTS
 
 
 def test_starts_long_ago_do_not_count(tmp_path: Path) -> None:
     clock = ManualClock()
     restarts = Restarts(clock)
-    delays = [restarts.begin() for _ in range(MOST)]
+    delays = [restarts.begin() for _ in range(MAX_RESTARTS)]
     assert delays == list(DELAYS_S)
     assert restarts.is_crash_loop()
 
@@ -155,8 +155,8 @@ def test_while_serve_replaces_a_part_nothing_is_started_again(tmp_path: Path) ->
 
     assert run.cluster.starts == 0
     assert run.said == [
-        "HAProxy has died; Serve starts it again",
-        "all is well again after 1.0 s",
+        "HAProxy has died; Serve restarts it",
+        "healthy again after 1.0 s",
     ]
 
 
@@ -166,7 +166,7 @@ def test_while_no_start_can_succeed_no_attempt_is_spent(tmp_path: Path) -> None:
 
     assert run.to_its_end() is None
 
-    assert run.said[0] == "Ray's control (GCS) has died; no Redis"
+    assert run.said[0] == "Ray's GCS has died; no Redis"
     assert run.cluster.starts == 1
     assert run.said[-2].endswith("(attempt 1)")
 
@@ -192,4 +192,4 @@ def test_a_process_that_cannot_be_revived_does_not_end_the_supervisor(tmp_path: 
     run.to_its_end()
 
     assert run.cluster.revived == ["dashboard", "log_monitor"]
-    assert "that failed: no such program" in run.said
+    assert "the restart failed: no such program" in run.said

@@ -10,7 +10,7 @@ DEPLOYED = LastGoodConfig(ASKED, SENT)
 
 
 def test_it_is_read_as_it_was_kept_and_private(tmp_path: Path) -> None:
-    DEPLOYED.keep(tmp_path)
+    DEPLOYED.save(tmp_path)
 
     assert LastGoodConfig.load(tmp_path) == DEPLOYED
     assert (tmp_path / "deployed.json").stat().st_mode & 0o777 == 0o600
@@ -24,13 +24,13 @@ def test_what_is_not_there_or_broken_is_none(tmp_path: Path) -> None:
 
 def test_what_was_sent_last_counts_until_something_is_seen_to_work(tmp_path: Path) -> None:
     sent = LastGoodConfig(ASKED, {**SENT, "applications": []})
-    DEPLOYED.keep(tmp_path)
+    DEPLOYED.save(tmp_path)
 
-    sent.keep_pending(tmp_path)
+    sent.save_pending(tmp_path)
     assert LastGoodConfig.load_last(tmp_path) == sent
     assert LastGoodConfig.load(tmp_path) == DEPLOYED
 
-    DEPLOYED.keep(tmp_path)
+    DEPLOYED.save(tmp_path)
     assert LastGoodConfig.load_last(tmp_path) == DEPLOYED
 
 

@@ -4,8 +4,8 @@ from importlib import import_module
 
 import pytest
 
-from cluster.ops.driver import keep_loopback_address
 from cluster.ops.environment import ONE_MACHINE
+from cluster.ops.ray_connection import keep_loopback_address
 
 ray_constants = import_module("ray._private.ray_constants")
 services = import_module("ray._private.services")

@@ -34,7 +34,7 @@ def test_what_is_no_redis_is_refused(url: str) -> None:
 
 
 def test_another_database_is_refused_because_ray_knows_one() -> None:
-    with pytest.raises(ValueError, match="names a database"):
+    with pytest.raises(ValueError, match="selects a database"):
         GcsStore("redis://h:6379/3", "c1")
 
 
@@ -43,23 +43,23 @@ def test_up_is_told_why_it_cannot_be_used(tmp_path: Path) -> None:
     assert "has the form" in (gcs_store.connection_error(settings(tmp_path, "http://h")) or "")
     silent = gcs_store.connection_error(settings(tmp_path)) or ""
     assert silent.startswith("the Redis of MOBULA_GCS_REDIS_URL cannot be used")
-    assert not gcs_store.is_kept(settings(tmp_path))
+    assert not gcs_store.has_saved_state(settings(tmp_path))
 
 
 def test_a_cluster_keeps_its_name_until_it_is_ended_for_good(tmp_path: Path) -> None:
     first = gcs_store.from_settings(settings(tmp_path))
     again = gcs_store.from_settings(settings(tmp_path))
     assert first == again
-    assert gcs_store.is_kept(settings(tmp_path))
+    assert gcs_store.has_saved_state(settings(tmp_path))
 
     gone = gcs_store.forget(settings(tmp_path))
 
     assert gone is False  # nobody answers at that port, and that is said
-    assert not gcs_store.is_kept(settings(tmp_path))
+    assert not gcs_store.has_saved_state(settings(tmp_path))
     assert gcs_store.from_settings(settings(tmp_path)) != first
 
 
 def test_without_a_redis_nothing_is_kept(tmp_path: Path) -> None:
     assert gcs_store.from_settings(settings(tmp_path, None)) is None
-    assert not gcs_store.is_kept(settings(tmp_path, None))
+    assert not gcs_store.has_saved_state(settings(tmp_path, None))
     assert gcs_store.forget(settings(tmp_path, None))

@@ -11,7 +11,7 @@ from cluster.ops.haproxy_configuration import (
     complete,
 )
 from cluster.ops.haproxy_problems import PROBLEMS
-from cluster.ops.haproxy_start import configurations, options_of
+from cluster.ops.haproxy_start import configurations, read_options
 from cluster.ops.haproxy_token import proxy_token
 from cluster.resilience.failure_class import ReplicaLost
 from cluster.runtime.problems import (
@@ -98,13 +98,13 @@ def test_options_come_from_the_environment() -> None:
         "MOBULA_REPEATABLE": "/a /b",
         "RAY_AUTH_TOKEN": "t",
     }
-    found = options_of(environment, Path("/tmp"))
+    found = read_options(environment, Path("/tmp"))
 
     assert found.trusted_proxies == ("10.0.0.0/8", "fd00::/8")
     assert (found.connections_per_source, found.repeatable) == (7, ("/a", "/b"))
     assert found.token == proxy_token(environment)
     with pytest.raises(ValueError, match="does not appear to be"):
-        options_of({"MOBULA_TRUSTED_PROXIES": "10.0.0.0/8 } http-request allow"}, Path("/tmp"))
+        read_options({"MOBULA_TRUSTED_PROXIES": "10.0.0.0/8 } http-request allow"}, Path("/tmp"))
 
 
 def test_the_admin_socket_is_where_serve_puts_it() -> None:

@@ -41,7 +41,7 @@ def test_a_node_with_all_it_needs_is_let_through(tmp_path: Path, head: str) -> N
 def test_sqlite_is_refused_with_the_setting_that_names_a_postgresql(
     tmp_path: Path, head: str
 ) -> None:
-    with pytest.raises(StartFailed, match="SQLite serves one node.*MOBULA_DATABASE_URL"):
+    with pytest.raises(StartFailed, match="SQLite supports one node.*MOBULA_DATABASE_URL"):
         check(plan(tmp_path, head, database_url=None))
 
 
@@ -69,5 +69,5 @@ def test_what_is_no_address_is_refused(tmp_path: Path, head: str) -> None:
 
 
 def test_a_head_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StartFailed, match=r"nobody answers at 127\.0\.0\.1:1"):
+    with pytest.raises(StartFailed, match=r"nothing answers at 127\.0\.0\.1:1"):
         check(plan(tmp_path, "127.0.0.1:1"))

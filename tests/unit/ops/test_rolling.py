@@ -70,7 +70,7 @@ def test_it_waits_until_the_old_replicas_are_gone(clock: ManualClock) -> None:
     assert serve.sent == [CONFIG]
     assert done.replaced == 2
     assert done.seconds > 0
-    assert said[0] == "sending"
+    assert said[0] == "sending the configuration"
     assert any("2 old, 1 starting" in line for line in said)
 
 
@@ -96,7 +96,7 @@ def test_a_roll_that_takes_too_long_goes_on_and_says_what_serve_waits_for(
     said: list[str] = []
     serve = Serve(details(*OLD, ("new1", "STARTING"), status="DEPLOYING"))
 
-    with pytest.raises(RolloutTimeout, match="it goes on\na word"):
+    with pytest.raises(RolloutTimeout, match="the rollout continues\na word"):
         roll(serve, clock, said)
 
     assert "waiting\na word" in said

@@ -36,7 +36,7 @@ def test_replicas_are_counted_by_what_they_are_to_the_roll() -> None:
         frozenset({"old1", "old2"}),
     )  # fmt: skip
 
-    assert found.standings == (
+    assert found.deployments == (
         DeploymentProgress("M", 2, old=1, ready=1, starting=1, leaving=1, message="a word"),
     )
     assert not found.done
@@ -70,8 +70,8 @@ def test_it_is_not_done_before(found: dict[str, Any]) -> None:
 
 
 def test_it_is_still_when_serve_sees_nothing_to_do() -> None:
-    assert progress(RUNNING, frozenset({"old1", "old2"})).still
-    assert not progress(details(("n", "STARTING")), frozenset()).still
+    assert progress(RUNNING, frozenset({"old1", "old2"})).settled
+    assert not progress(details(("n", "STARTING")), frozenset()).settled
 
 
 def test_a_failure_says_what_the_deployments_say() -> None:

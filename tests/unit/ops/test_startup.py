@@ -8,7 +8,7 @@ import pytest
 from cluster.ops import start_plan as plans
 from cluster.ops.ports import PortConflict
 from cluster.ops.start_plan import StartFailed, StartPlan, check
-from cluster.ops.startup import forget_old_sessions
+from cluster.ops.startup import delete_old_sessions
 from cluster.runtime.settings import Settings
 
 
@@ -73,7 +73,7 @@ def test_logs_of_the_latest_starts_are_kept(tmp_path: Path) -> None:
     for day in range(1, 6):
         (tmp_path / f"session_2026-01-0{day}_x").mkdir()
 
-    forget_old_sessions(tmp_path)
+    delete_old_sessions(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "session_2026-01-04_x", "session_2026-01-05_x",

@@ -48,7 +48,7 @@ class FakeStartup:
 
     def start(self) -> ClusterState:
         if self._deployed is not None and self._deployed.sent["applications"][0]["name"] == "new":
-            raise StartFailed("deploying failed")
+            raise StartFailed("the deployment failed")
         states.save(self._home, self.state)
         return self.state
 
@@ -93,7 +93,7 @@ def names() -> list[str]:
 def test_what_was_deployed_last_is_started_and_not_the_edited_file(
     cluster: SupervisedCluster, tmp_path: Path
 ) -> None:
-    GOOD.keep(tmp_path)
+    GOOD.save(tmp_path)
 
     with cluster:
         cluster.start_again()
@@ -109,8 +109,8 @@ def test_what_was_deployed_last_is_started_and_not_the_edited_file(
 def test_what_was_sent_and_does_not_start_gives_way_to_what_worked(
     cluster: SupervisedCluster, tmp_path: Path
 ) -> None:
-    GOOD.keep(tmp_path)
-    PENDING.keep_pending(tmp_path)
+    GOOD.save(tmp_path)
+    PENDING.save_pending(tmp_path)
 
     with cluster:
         with pytest.raises(StartFailed):
@@ -162,6 +162,6 @@ def test_nothing_is_started_beside_another_start(
     cluster: SupervisedCluster, tmp_path: Path
 ) -> None:
     with cluster, states.startup_lock(tmp_path):
-        with pytest.raises(StartFailed, match="another `mobula up` is at work"):
+        with pytest.raises(StartFailed, match="another `mobula up` is starting"):
             cluster.start_again()
         assert FakeStartup.started == []

@@ -45,14 +45,14 @@ def test_an_unreadable_record_counts_as_none(tmp_path: Path, content: str) -> No
     ("record", "words"),
     [
         (ALIVE, "watching"),
-        (replace(ALIVE, restarts=3), "watching; started everything again 3 times"),
+        (replace(ALIVE, restarts=3), "watching; restarted the cluster 3 times"),
         (replace(ALIVE, phase="waiting", reason="HAProxy has died"), "HAProxy has died"),
         (
             replace(ALIVE, phase="restarting", reason="GCS has died", attempt=2),
-            "starting everything again, attempt 2: GCS has died",
+            "restarting the cluster, attempt 2: GCS has died",
         ),
         (replace(ALIVE, owner=GONE, phase="gave up", reason="why"), "gave up: why"),
-        (replace(ALIVE, owner=GONE), "none: its process is gone"),
+        (replace(ALIVE, owner=GONE), "none: its process has ended"),
     ],
 )
 def test_status_says_what_it_does(record: Supervision, words: str) -> None:

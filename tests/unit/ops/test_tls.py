@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cluster.ops.certificate import LARGEST, BadCertificate, install, read_certificate
+from cluster.ops.certificate import MAX_PEM_BYTES, BadCertificate, install, read_certificate
 from cluster.ops.descriptors import Descriptors
 from cluster.ops.tls import certificate_of, scheme, tls_error, verification
 from cluster.runtime.settings import Settings
@@ -50,9 +50,9 @@ def test_a_missing_file_is_named(files: Files) -> None:
 
 
 def test_a_chain_that_is_too_long_for_haproxy_is_refused(files: Files) -> None:
-    files[0].write_bytes(files[0].read_bytes() * (1 + LARGEST // files[0].stat().st_size))
+    files[0].write_bytes(files[0].read_bytes() * (1 + MAX_PEM_BYTES // files[0].stat().st_size))
 
-    with pytest.raises(BadCertificate, match=str(LARGEST)):
+    with pytest.raises(BadCertificate, match=str(MAX_PEM_BYTES)):
         read_certificate(*files)
 
 
@@ -108,7 +108,7 @@ def _handshake(server: Files, client: ssl.SSLContext | bool) -> bool:
     ("hard", "complains"), [(None, False), (1_048_576, False), (4096, True), (20_000, True)]
 )
 def test_too_few_descriptors_are_said(hard: int | None, complains: bool) -> None:
-    found = Descriptors(1024, hard).complaint(16_384)
+    found = Descriptors(1024, hard).warning(16_384)
 
     assert (found is not None) is complains
     if found is not None:

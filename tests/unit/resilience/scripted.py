@@ -70,8 +70,8 @@ class World:
         self.fleet.update([ReplicaInfo(name, "node", True, {}) for name in replicas])
 
     def place(self, call: str) -> str | None:
-        placement = self.fleet.place(RoutingRequest(call), self.fleet.standings())
-        return None if placement is None else placement.seat.replica
+        placement = self.fleet.place(RoutingRequest(call), self.fleet.statuses())
+        return None if placement is None else placement.state.replica
 
     def send(self, call: str, left_s: float) -> Sent:
         sent = Sent(self, call, left_s, self.lasts)

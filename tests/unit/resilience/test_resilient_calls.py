@@ -246,7 +246,7 @@ async def test_a_call_that_dead_replicas_do_not_take_is_left_to_other_models() -
     world.ends = {"a": None}
     call = world.start()
     await asyncio.sleep(0)
-    placement = world.fleet._book.calls["c"]
+    placement = world.fleet._in_flight.calls["c"]
     world.fleet.refused(placement)
     await world.later(1)
     with pytest.raises(Unavailable):
@@ -295,7 +295,7 @@ async def test_a_replica_that_hedges_overtake_again_and_again_is_left_out() -> N
     for number in range(30):
         await world.call(f"late{number}")
         world.clock.advance(0.2)
-    assert world.fleet.standings()["a"].ejected_because == "failing"
+    assert world.fleet.statuses()["a"].ejected_because == "failing"
     assert world.calls.figures().breaker.failure_share == 0
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cluster.runtime.line_log import KEPT, BufferedLineWriter
+from cluster.runtime.line_log import ROTATED_FILES, BufferedLineWriter
 
 
 def test_lines_appear_in_order_after_a_flush(tmp_path: Path) -> None:
@@ -25,13 +25,13 @@ def test_closing_writes_the_rest(tmp_path: Path) -> None:
 
 def test_a_full_file_is_rotated_and_only_so_many_are_kept(tmp_path: Path) -> None:
     journal = BufferedLineWriter(tmp_path, "access", rotate_bytes=1)
-    for number in range(KEPT + 3):
+    for number in range(ROTATED_FILES + 3):
         journal.write(b"%d" % number)
         journal.flush()
 
-    assert journal.path.read_bytes() == b"%d\n" % (KEPT + 2)
-    assert (tmp_path / "access.1.jsonl").read_bytes() == b"%d\n" % (KEPT + 1)
-    assert len(list(tmp_path.iterdir())) == KEPT + 1
+    assert journal.path.read_bytes() == b"%d\n" % (ROTATED_FILES + 2)
+    assert (tmp_path / "access.1.jsonl").read_bytes() == b"%d\n" % (ROTATED_FILES + 1)
+    assert len(list(tmp_path.iterdir())) == ROTATED_FILES + 1
     journal.close()
 
 

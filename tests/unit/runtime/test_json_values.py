@@ -61,7 +61,7 @@ def _cycle() -> list[Any]:
         pytest.param({"x": b"bytes"}, "/x", "bytes", id="bytes"),
         pytest.param({"x": Decimal(1)}, "/x", "Decimal", id="decimal"),
         pytest.param({"x": object()}, "/x", "object", id="object"),
-        pytest.param({"x": {1: 2}}, "/x", "name", id="a name that is no text"),
+        pytest.param({"x": {1: 2}}, "/x", "key", id="a name that is no text"),
         pytest.param({"\udfff": 1}, "", "surrogate", id="surrogate in a name"),
         pytest.param({"x": _cycle()}, "/x" + "/0" * (MAX_DEPTH - 1), "nested", id="cycle"),
     ],

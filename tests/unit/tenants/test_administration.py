@@ -145,10 +145,10 @@ async def test_an_audit_record_names_fields_and_never_values(office: Office) -> 
 
 
 def test_an_actor_covers_what_it_has_and_nothing_else() -> None:
-    DEVELOPER.can_grant([Scope.GENERATE], "The new key")
-    OPERATOR.can_grant(list(Scope), "The new key")
+    DEVELOPER.check_grant([Scope.GENERATE], "The new key")
+    OPERATOR.check_grant(list(Scope), "The new key")
 
     with pytest.raises(Forbidden, match="users:write"):
-        DEVELOPER.can_grant([Scope.GENERATE, Scope.USERS_WRITE], "The new key")
+        DEVELOPER.check_grant([Scope.GENERATE, Scope.USERS_WRITE], "The new key")
     assert (DEVELOPER.name, OPERATOR.name) == ("user:u1", "key:k1")
     assert (DEVELOPER.is_operator, OPERATOR.is_operator) == (False, True)
