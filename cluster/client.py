@@ -39,7 +39,7 @@ Prompt = str | Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class ChatAnswer:
+class ChatResponse:
     """The first choice's text; `raw` is the whole `chat.completion`."""
 
     text: str
@@ -47,13 +47,13 @@ class ChatAnswer:
     raw: dict[str, Any]
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> "ChatAnswer":
+    def of(cls, raw: dict[str, Any]) -> "ChatResponse":
         choice = raw["choices"][0]
         return cls(choice["message"]["content"], choice["finish_reason"], raw)
 
 
 @dataclass(frozen=True, slots=True)
-class ContentAnswer:
+class ContentResponse:
     """Variants' texts, best first; `raw` has their scores, reasons and the usage."""
 
     variants: tuple[str, ...]
@@ -64,7 +64,7 @@ class ContentAnswer:
         return self.variants[0]
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> "ContentAnswer":
+    def of(cls, raw: dict[str, Any]) -> "ContentResponse":
         return cls(tuple(variant["text"] for variant in raw["variants"]), raw)
 
 
@@ -94,9 +94,9 @@ class AsyncMobula:
         self._timeout_s = timeout_s
         self._priority = priority
 
-    async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
+    async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatResponse:
         """`prompt` is a user's text or a list of messages; `options` as in the HTTP body."""
-        return ChatAnswer.of(await self._call("chat", _chat(prompt, model, options)))
+        return ChatResponse.of(await self._call("chat", _chat(prompt, model, options)))
 
     async def stream_chat(
         self, prompt: Prompt, *, model: str = "nano", **options: Any
@@ -109,10 +109,10 @@ class AsyncMobula:
 
     async def caption(
         self, topic: str, *, platform: str = "instagram", **brief: Any
-    ) -> ContentAnswer:
+    ) -> ContentResponse:
         """Ranked caption variants for `topic`; `brief` as in `POST /api/v1/captions`."""
         body = {"topic": topic, "platform": platform, **brief}
-        return ContentAnswer.of(await self._call("captions", body))
+        return ContentResponse.of(await self._call("captions", body))
 
     def stream_caption(
         self, topic: str, *, platform: str = "instagram", **brief: Any
@@ -120,9 +120,9 @@ class AsyncMobula:
         """(event, value) pairs: started, delta, variant, completed."""
         return self._events("captions", {"topic": topic, "platform": platform, **brief})
 
-    async def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
+    async def post(self, topic: str | None = None, **brief: Any) -> ContentResponse:
         """Ranked posts from a topic or a `draft`; `brief` as in `POST /api/v1/posts`."""
-        return ContentAnswer.of(await self._call("posts", {"topic": topic, **brief}))
+        return ContentResponse.of(await self._call("posts", {"topic": topic, **brief}))
 
     async def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A result or an error for each brief, in order."""
@@ -213,13 +213,13 @@ class Mobula:
     ) -> None:
         self._client = AsyncMobula(api_key, app=app, timeout_s=timeout_s, priority=priority)
 
-    def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
+    def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatResponse:
         return _run(self._client.chat(prompt, model=model, **options))
 
     def stream_chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> Iterator[str]:
         return _iterate(self._client.stream_chat(prompt, model=model, **options))
 
-    def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentAnswer:
+    def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentResponse:
         return _run(self._client.caption(topic, platform=platform, **brief))
 
     def stream_caption(
@@ -227,7 +227,7 @@ class Mobula:
     ) -> Iterator[Event]:
         return _iterate(self._client.stream_caption(topic, platform=platform, **brief))
 
-    def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
+    def post(self, topic: str | None = None, **brief: Any) -> ContentResponse:
         return _run(self._client.post(topic, **brief))
 
     def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ class BlobStoreUnavailable(Overloaded):
 class ReservationLost(Conflict):
     """The reservation of an upload expired, because its bytes came too slowly."""
 
-    slug, title = "upload-abandoned", "The file was given up"
+    slug, title = "upload-abandoned", "The upload was abandoned"
 
     def __init__(self) -> None:
         super().__init__("No part of the file came for too long; send it again.")

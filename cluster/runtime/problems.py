@@ -314,7 +314,7 @@ class DeadlineExceeded(Problem):
 class NotCached(Problem):
     """RFC 9111 section 5.2.1.7."""
 
-    status, slug, title = 504, "not-cached", "No kept answer"
+    status, slug, title = 504, "not-cached", "No cached response"
 
     def __init__(self, why: str = "There is no kept answer to this request.") -> None:
         super().__init__(why)

@@ -17,7 +17,7 @@ _RETRYABLE = frozenset({408, 409, 429})  # of the 4xx: a later attempt may succe
 class LeaseExpired(Problem):
     """The worker died in the last attempt."""
 
-    slug, title = "attempts-used-up", "The work was tried as often as it may be"
+    slug, title = "attempts-used-up", "All attempts failed"
 
     def __init__(self, attempts: int) -> None:
         super().__init__(f"The worker did not come back in attempt {attempts}, the last.")

@@ -46,7 +46,7 @@ class VideoNotFound(NotFound):
 class VideoBusy(Conflict):
     """`job` is the id of a job that uses it."""
 
-    slug, title = "video-busy", "A job works on this video"
+    slug, title = "video-busy", "A job uses this video"
 
     def __init__(self, id_: str, job: str) -> None:
         super().__init__(f"Job '{job}' works on video '{id_}'; cancel it first.", job=job)

@@ -41,7 +41,7 @@ _DOWNLOAD_NAMES = {"video": "clip", "thumbnail": "clip", "srt": "captions", "vtt
 class VideoDisabled(NotFound):
     """The operator has disabled video."""
 
-    slug, title = "video-off", "There is no video here"
+    slug, title = "video-off", "Video is not enabled"
 
     def __init__(self) -> None:
         super().__init__("Video is switched off on this cluster.")

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
+from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, PostResponse
 from tests.api.fakes import WordsModel
 
 CAPTIONS, POSTS = "/api/v1/captions", "/api/v1/posts"
@@ -31,7 +31,7 @@ async def test_captions_come_ranked_with_scores_and_reasons(client: httpx.AsyncC
     response = await client.post(CAPTIONS, json=BRIEF)
 
     assert response.status_code == 200
-    answer = CaptionAnswer.model_validate_json(response.content)
+    answer = CaptionResponse.model_validate_json(response.content)
     best = answer.variants[0]
     assert "a rooftop coffee bar" in best.text
     assert best.characters == len(best.text)
@@ -54,7 +54,7 @@ async def test_a_stream_tells_started_delta_variant_completed(client: httpx.Asyn
     assert (names[0], names[-1]) == ("started", "completed")
     assert names.count("variant") == 3
     assert {event["variant"] for name, event in events if name == "delta"} == {0, 1, 2}
-    CaptionAnswer.model_validate(events[-1][1])
+    CaptionResponse.model_validate(events[-1][1])
 
 
 async def test_an_accept_header_asks_for_ndjson(client: httpx.AsyncClient) -> None:
@@ -70,8 +70,8 @@ async def test_posts_take_a_topic_or_a_draft(client: httpx.AsyncClient) -> None:
     from_draft = await client.post(POSTS, json={"draft": "we opened a shop", "platform": "x"})
     from_nothing = await client.post(POSTS, json={"platform": "x"})
 
-    assert PostAnswer.model_validate_json(from_topic.content).platform == "linkedin"
-    assert PostAnswer.model_validate_json(from_draft.content).platform == "x"
+    assert PostResponse.model_validate_json(from_topic.content).platform == "linkedin"
+    assert PostResponse.model_validate_json(from_draft.content).platform == "x"
     assert from_nothing.status_code == 422
     assert "draft" in from_nothing.json()["detail"]
 
@@ -81,7 +81,7 @@ async def test_a_batch_has_a_result_or_a_problem_for_each_item(client: httpx.Asy
     response = await client.post(f"{CAPTIONS}/batch", json={"items": items})
 
     assert response.status_code == 200
-    answer = BatchAnswer.model_validate_json(response.content)
+    answer = BatchResponse.model_validate_json(response.content)
     assert [result.status for result in answer.results] == ["ok", "failed", "failed", "ok"]
     assert (answer.succeeded, answer.failed) == (2, 2)
     [platform, model] = [r.error for r in answer.results if r.error is not None]

@@ -26,6 +26,23 @@ def test_the_published_description_is_current(document: dict[str, Any]) -> None:
     assert document == published
 
 
+def test_every_operation_id_is_a_verb_and_a_noun_and_unique(document: dict[str, Any]) -> None:
+    """They become the methods of generated clients."""
+    ids = [
+        operation["operationId"]
+        for methods in document["paths"].values()
+        for operation in methods.values()
+    ]
+    verbs = {
+        "append", "cancel", "change", "check", "clear", "create", "delete", "download", "export",
+        "get", "invalidate", "list", "prune", "put", "refresh", "revoke", "rotate", "search",
+        "set", "sign", "stream", "suspend", "test", "update", "verify",
+    }  # fmt: skip
+
+    assert len(ids) == len(set(ids))
+    assert [id for id in ids if id.split("_")[0] not in verbs or "_" not in id] == []
+
+
 def test_every_post_describes_its_body_with_an_example_and_its_problems(
     document: dict[str, Any],
 ) -> None:

@@ -1,6 +1,5 @@
 """Python client for the HTTP API of a Mobula cluster: `Mobula` blocks, `AsyncMobula` awaits."""
 
-from mobula_client.answers import ChatAnswer, ContentAnswer
 from mobula_client.client import AsyncMobula, Mobula
 from mobula_client.problems import (
     ClientGone,
@@ -32,13 +31,14 @@ from mobula_client.problems import (
     UnsupportedParameter,
     UntrustedHost,
 )
+from mobula_client.responses import ChatResponse, ContentResponse
 
 __all__ = [
     "AsyncMobula",
-    "ChatAnswer",
+    "ChatResponse",
     "ClientGone",
     "Conflict",
-    "ContentAnswer",
+    "ContentResponse",
     "DeadlineExceeded",
     "Draining",
     "Forbidden",

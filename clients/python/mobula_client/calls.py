@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import httpx
 
-from mobula_client.answers import ENDED, ChatAnswer, ContentAnswer, vectors
 from mobula_client.problems import (
     DeadlineExceeded,
     InvalidRequest,
@@ -26,6 +25,7 @@ from mobula_client.problems import (
     problem_in,
     problem_of,
 )
+from mobula_client.responses import ENDED, ChatResponse, ContentResponse, vectors
 
 Answer = TypeVar("Answer")
 RETRIED = frozenset({409, 429, 503})  # nothing was computed; retried where Retry-After is given
@@ -77,14 +77,14 @@ class Calls:
         """The same with other options."""
         return Calls(self._url, replace(self.options, **changes), self._build)
 
-    def chat(self, body: Mapping[str, Any]) -> Call[ChatAnswer]:
+    def chat(self, body: Mapping[str, Any]) -> Call[ChatResponse]:
         response = yield from self.attempts("POST", CHAT, body)
-        return ChatAnswer.of(response.json())
+        return ChatResponse.of(response.json())
 
-    def content(self, path: str, body: Mapping[str, Any]) -> Call[ContentAnswer]:
+    def content(self, path: str, body: Mapping[str, Any]) -> Call[ContentResponse]:
         """Captions or posts."""
         response = yield from self.attempts("POST", path, body)
-        return ContentAnswer.of(response.json())
+        return ContentResponse.of(response.json())
 
     def batch(self, path: str, items: Sequence[Mapping[str, Any]]) -> Call[list[dict[str, Any]]]:
         body = {"items": as_list(items, "items")}

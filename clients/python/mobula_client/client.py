@@ -16,7 +16,6 @@ from typing import IO, Any
 
 import httpx
 
-from mobula_client.answers import ChatAnswer, ContentAnswer, Event, EventReader, first_choice_texts
 from mobula_client.calls import (
     CAPTIONS,
     CHAT,
@@ -30,6 +29,13 @@ from mobula_client.calls import (
     problem_of_transport,
 )
 from mobula_client.problems import Problem
+from mobula_client.responses import (
+    ChatResponse,
+    ContentResponse,
+    Event,
+    EventReader,
+    first_choice_texts,
+)
 
 Prompt = str | Sequence[Mapping[str, str]]
 
@@ -65,7 +71,7 @@ class AsyncMobula:
         changed._http, changed._calls = self._http, self._calls.changed(changes)
         return changed
 
-    async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
+    async def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatResponse:
         """`prompt` is a user's text or a list of messages; `options` as in the HTTP body."""
         return await self._run(self._calls.chat(chat_body(prompt, model, options)))
 
@@ -80,7 +86,7 @@ class AsyncMobula:
 
     async def caption(
         self, topic: str, *, platform: str = "instagram", **brief: Any
-    ) -> ContentAnswer:
+    ) -> ContentResponse:
         """Ranked caption variants for `topic`; `brief` as in `POST /api/v1/captions`."""
         body = {"topic": topic, "platform": platform, **brief}
         return await self._run(self._calls.content(CAPTIONS, body))
@@ -91,7 +97,7 @@ class AsyncMobula:
         """(event, value) pairs: started, delta, variant, completed."""
         return self._events(CAPTIONS, {"topic": topic, "platform": platform, **brief})
 
-    async def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
+    async def post(self, topic: str | None = None, **brief: Any) -> ContentResponse:
         """Ranked posts from a topic or a `draft`; `brief` as in `POST /api/v1/posts`."""
         return await self._run(self._calls.content(POSTS, {"topic": topic, **brief}))
 
@@ -198,7 +204,7 @@ class Mobula:
         changed._http, changed._calls = self._http, self._calls.changed(changes)
         return changed
 
-    def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatAnswer:
+    def chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> ChatResponse:
         return self._run(self._calls.chat(chat_body(prompt, model, options)))
 
     def stream_chat(self, prompt: Prompt, *, model: str = "nano", **options: Any) -> Iterator[str]:
@@ -206,7 +212,7 @@ class Mobula:
             for _, chunk in events:
                 yield from first_choice_texts(chunk)
 
-    def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentAnswer:
+    def caption(self, topic: str, *, platform: str = "instagram", **brief: Any) -> ContentResponse:
         body = {"topic": topic, "platform": platform, **brief}
         return self._run(self._calls.content(CAPTIONS, body))
 
@@ -215,7 +221,7 @@ class Mobula:
     ) -> Iterator[Event]:
         return self._events(CAPTIONS, {"topic": topic, "platform": platform, **brief})
 
-    def post(self, topic: str | None = None, **brief: Any) -> ContentAnswer:
+    def post(self, topic: str | None = None, **brief: Any) -> ContentResponse:
         return self._run(self._calls.content(POSTS, {"topic": topic, **brief}))
 
     def caption_batch(self, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, compile_path
@@ -49,7 +49,7 @@ from deployments.ingress.routes.operations import (
 )
 from deployments.ingress.routes.resources import BODIES, resource_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
-from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
+from deployments.ingress.schemas.content import BatchResponse, CaptionResponse, PostResponse
 from deployments.ingress.schemas.embeddings import EmbeddingList
 from deployments.ingress.services import AppServices
 
@@ -60,25 +60,36 @@ _ROUTES: tuple[tuple[str, str, Dialect, str, str, Any], ...] = (
     ("/v1/chat/completions", "chat", OPENAI, "openai", "Chat with a model", ChatCompletion),
     ("/v1/completions", "completions", OPENAI, "openai", "Continue a prompt", TextCompletion),
     ("/v1/embeddings", "embeddings", OPENAI, "openai", "Turn texts into vectors", EmbeddingList),
-    ("/api/v1/captions", "captions", NATIVE, "captions", "Write captions", CaptionAnswer),
+    ("/api/v1/captions", "captions", NATIVE, "captions", "Write captions", CaptionResponse),
     (
         "/api/v1/captions/batch",
         "captions.batch",
         NATIVE,
         "captions",
         "Write captions for many briefs",
-        BatchAnswer,
+        BatchResponse,
     ),
-    ("/api/v1/posts", "posts", NATIVE, "posts", "Write or rewrite posts", PostAnswer),
+    ("/api/v1/posts", "posts", NATIVE, "posts", "Write or rewrite posts", PostResponse),
     (
         "/api/v1/posts/batch",
         "posts.batch",
         NATIVE,
         "posts",
         "Write posts for many briefs",
-        BatchAnswer,
+        BatchResponse,
     ),
 )
+
+# The operationId of each operation: the name of its method in a generated client.
+_OPERATION_IDS = {
+    "chat": "create_chat_completion",
+    "completions": "create_completion",
+    "embeddings": "create_embeddings",
+    "captions": "create_captions",
+    "captions.batch": "create_caption_batch",
+    "posts": "create_posts",
+    "posts.batch": "create_post_batch",
+}
 
 _HOT = {
     "/v1/chat/completions": HotRoute("chat", b'{"id":"chatcmpl-'),
@@ -158,6 +169,7 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        generate_unique_id_function=_operation_id,
     )
     api.include_router(documentation_routes(api))
     api.include_router(_operation_routes(services, known))
@@ -172,10 +184,15 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
     return api
 
 
+def _operation_id(route: APIRoute) -> str:
+    """The name of the route's function: verb_noun, and unique (tests/api/test_openapi.py)."""
+    return route.name
+
+
 @cache
 def _shared_routes() -> tuple[BaseRoute, ...]:
     """Routes that find their services in the application's state: one set serves every app."""
-    api = FastAPI()
+    api = FastAPI(generate_unique_id_function=_operation_id)
     api.router.routes.clear()
     api.include_router(resource_routes())
     return tuple(api.router.routes)
@@ -201,6 +218,7 @@ def _operation_routes(services: AppServices, known: Operations) -> APIRouter:
             methods=["POST"],
             response_model=None,
             name=name,
+            operation_id=_OPERATION_IDS[name],
             tags=[tag],
             summary=summary,
             description=(operation.__doc__ or "").strip(),

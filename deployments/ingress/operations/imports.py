@@ -12,7 +12,7 @@ from cluster.tenants.plan import RequestClass
 from deployments.contracts.jobs import NewJob
 from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
-from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
+from deployments.ingress.schemas.videos import ImportResponse, VideoImport, VideoResponse
 from deployments.video.catalog import Video, new_id
 from deployments.video.import_job import IMPORT
 from deployments.video.services import MediaServices
@@ -20,7 +20,7 @@ from deployments.video.uploads.tus import name_of
 
 
 class ImportVideo:
-    """Body: VideoImport. Answer: ImportAnswer."""
+    """Body: VideoImport. Answer: ImportResponse."""
 
     schema = VideoImport
     request_class = RequestClass.MEDIA
@@ -40,7 +40,9 @@ class ImportVideo:
         async with media.database.begin() as connection:
             await media.videos.add(connection, video)
             job = await media.jobs.create(connection, _new_job(request, video, url))
-            answer = ImportAnswer(video=VideoAnswer.of(video), job=job.id).model_dump(mode="json")
+            answer = ImportResponse(video=VideoResponse.of(video), job=job.id).model_dump(
+                mode="json"
+            )
             if request.store_response is not None:
                 await request.store_response(connection, answer)
         return answer

@@ -43,7 +43,7 @@ class RequestCounters:
     """What this replica has answered since it started: `calls` by models, `kept` from the cache."""
 
     calls: int = 0
-    kept: int = 0
+    cache_hits: int = 0
     failed: int = 0
     open: int = 0
     prompt_tokens: int = 0
@@ -71,7 +71,7 @@ class UsageRecorder:
 
     def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         """A request that was answered without its model."""
-        self.counters.kept += 1
+        self.counters.cache_hits += 1
         self._meter.record_cache_hit(caller, plan, model)
 
 

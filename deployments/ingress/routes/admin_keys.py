@@ -11,12 +11,12 @@ from deployments.ingress.http.request_body import read_json
 from deployments.ingress.permissions import AdminAccess, ReadsKeys, WritesKeys
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import (
-    KeyAnswer,
-    KeyChange,
     KeyCreate,
     KeyPage,
+    KeyPatch,
+    KeyResponse,
     KeyRotation,
-    NewKeyAnswer,
+    NewKeyResponse,
     PageQuery,
 )
 
@@ -33,12 +33,12 @@ async def list_keys(access: ReadsKeys, query: Annotated[PageQuery, Query()]) -> 
 @router.post(
     "",
     status_code=201,
-    response_model=NewKeyAnswer,
+    response_model=NewKeyResponse,
     responses=MAKE,
     summary="Make a key",
     openapi_extra=request_body(KeyCreate),
 )
-async def create_key(access: WritesKeys, request: Request) -> NewKeyAnswer:
+async def create_key(access: WritesKeys, request: Request) -> NewKeyResponse:
     """A caller can give a key only scopes that it has itself."""
     body = await read_json(request, KeyCreate)
     made = await access.admin.keys.create(
@@ -47,20 +47,20 @@ async def create_key(access: WritesKeys, request: Request) -> NewKeyAnswer:
     return _new(access, *made)
 
 
-@router.get("/{key}", response_model=KeyAnswer, responses=LOOK, summary="Show a key")
-async def get_key(access: ReadsKeys, key: KeyId) -> KeyAnswer:
+@router.get("/{key}", response_model=KeyResponse, responses=LOOK, summary="Show a key")
+async def get_key(access: ReadsKeys, key: KeyId) -> KeyResponse:
     return _answer(access, await access.admin.keys.get(access.tenant, key))
 
 
 @router.patch(
     "/{key}",
-    response_model=KeyAnswer,
+    response_model=KeyResponse,
     responses=CHANGE,
     summary="Change a key's name, scopes or expiry",
-    openapi_extra=request_body(KeyChange),
+    openapi_extra=request_body(KeyPatch),
 )
-async def update_key(access: WritesKeys, key: KeyId, request: Request) -> KeyAnswer:
-    body = await read_json(request, KeyChange)
+async def update_key(access: WritesKeys, key: KeyId, request: Request) -> KeyResponse:
+    body = await read_json(request, KeyPatch)
     changed = await access.admin.keys.update(
         access.actor,
         access.tenant,
@@ -75,12 +75,12 @@ async def update_key(access: WritesKeys, key: KeyId, request: Request) -> KeyAns
 @router.post(
     "/{key}/rotate",
     status_code=201,
-    response_model=NewKeyAnswer,
+    response_model=NewKeyResponse,
     responses=MAKE,
     summary="Make a key's successor",
     openapi_extra=request_body(KeyRotation),
 )
-async def rotate_key(access: WritesKeys, key: KeyId, request: Request) -> NewKeyAnswer:
+async def rotate_key(access: WritesKeys, key: KeyId, request: Request) -> NewKeyResponse:
     """The old key goes on working for `grace_s` seconds."""
     body = await read_json(request, KeyRotation)
     made = await access.admin.keys.rotate(access.actor, access.tenant, key, body.grace_s)
@@ -94,8 +94,8 @@ async def revoke_key(access: WritesKeys, key: KeyId) -> Response:
     return Response(status_code=204)
 
 
-def _answer(access: AdminAccess, record: ApiKey) -> KeyAnswer:
-    return KeyAnswer(
+def _answer(access: AdminAccess, record: ApiKey) -> KeyResponse:
+    return KeyResponse(
         id=record.id,
         tenant=record.tenant,
         name=record.name,
@@ -110,5 +110,5 @@ def _answer(access: AdminAccess, record: ApiKey) -> KeyAnswer:
     )
 
 
-def _new(access: AdminAccess, key: str, record: ApiKey) -> NewKeyAnswer:
-    return NewKeyAnswer(**_answer(access, record).model_dump(), key=key)
+def _new(access: AdminAccess, key: str, record: ApiKey) -> NewKeyResponse:
+    return NewKeyResponse(**_answer(access, record).model_dump(), key=key)

@@ -17,13 +17,13 @@ from deployments.ingress.permissions import (
 )
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import (
-    LimitsAnswer,
+    LimitsResponse,
     LimitState,
     PageQuery,
-    TenantAnswer,
-    TenantChange,
     TenantCreate,
     TenantPage,
+    TenantPatch,
+    TenantResponse,
 )
 
 router = APIRouter(prefix="/api/v1/tenants", tags=["tenants"])
@@ -38,31 +38,31 @@ async def list_tenants(access: Operator, query: Annotated[PageQuery, Query()]) -
 @router.post(
     "",
     status_code=201,
-    response_model=TenantAnswer,
+    response_model=TenantResponse,
     responses=MAKE,
     summary="Add a tenant",
     openapi_extra=request_body(TenantCreate),
 )
-async def create_tenant(access: Operator, request: Request) -> TenantAnswer:
+async def create_tenant(access: Operator, request: Request) -> TenantResponse:
     body = await read_json(request, TenantCreate)
     made = await access.admin.tenants.create(access.actor, body.id, body.name, body.plan)
     return _answer(made)
 
 
-@router.get("/{tenant}", response_model=TenantAnswer, responses=LOOK, summary="Show a tenant")
-async def get_tenant(access: ReadsTenant) -> TenantAnswer:
+@router.get("/{tenant}", response_model=TenantResponse, responses=LOOK, summary="Show a tenant")
+async def get_tenant(access: ReadsTenant) -> TenantResponse:
     return _answer(await access.admin.tenants.get(access.tenant))
 
 
 @router.patch(
     "/{tenant}",
-    response_model=TenantAnswer,
+    response_model=TenantResponse,
     responses=CHANGE,
     summary="Rename a tenant; the operator also changes its plan and status",
-    openapi_extra=request_body(TenantChange),
+    openapi_extra=request_body(TenantPatch),
 )
-async def update_tenant(access: WritesTenant, request: Request) -> TenantAnswer:
-    body = await read_json(request, TenantChange)
+async def update_tenant(access: WritesTenant, request: Request) -> TenantResponse:
+    body = await read_json(request, TenantPatch)
     changed = await access.admin.tenants.update(
         access.actor, access.tenant, name=body.name, plan=body.plan, status=body.status
     )
@@ -82,20 +82,20 @@ async def suspend_tenant(access: OperatesTenant) -> Response:
 
 @router.get(
     "/{tenant}/limits",
-    response_model=LimitsAnswer,
+    response_model=LimitsResponse,
     responses=LOOK,
     summary="What the tenant may use, and what is left of it",
 )
-async def tenant_limits(access: ReadsTenant, request: Request) -> LimitsAnswer:
+async def get_tenant_limits(access: ReadsTenant, request: Request) -> LimitsResponse:
     plan = await access.admin.tenants.plan(access.tenant)
     view = services_of(request).limit_status
     limits = await view(access.tenant) if view else []
     state = [LimitState.model_validate(limit) for limit in limits]
-    return LimitsAnswer(tenant=access.tenant, plan=plan, state=state)
+    return LimitsResponse(tenant=access.tenant, plan=plan, state=state)
 
 
-def _answer(tenant: Tenant) -> TenantAnswer:
-    return TenantAnswer(
+def _answer(tenant: Tenant) -> TenantResponse:
+    return TenantResponse(
         id=tenant.id,
         name=tenant.name,
         plan=tenant.plan,

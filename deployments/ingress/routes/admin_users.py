@@ -12,10 +12,10 @@ from deployments.ingress.permissions import ReadsUsers, WritesUsers
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import (
     PageQuery,
-    UserAnswer,
-    UserChange,
     UserCreate,
     UserPage,
+    UserPatch,
+    UserResponse,
 )
 
 router = APIRouter(prefix="/api/v1/tenants/{tenant}/users", tags=["users"])
@@ -31,12 +31,12 @@ async def list_users(access: ReadsUsers, query: Annotated[PageQuery, Query()]) -
 @router.post(
     "",
     status_code=201,
-    response_model=UserAnswer,
+    response_model=UserResponse,
     responses=MAKE,
     summary="Add a user",
     openapi_extra=request_body(UserCreate),
 )
-async def create_user(access: WritesUsers, request: Request) -> UserAnswer:
+async def create_user(access: WritesUsers, request: Request) -> UserResponse:
     """A caller can give a role no higher than its own."""
     body = await read_json(request, UserCreate)
     password = body.password.get_secret_value()
@@ -47,21 +47,21 @@ async def create_user(access: WritesUsers, request: Request) -> UserAnswer:
     )
 
 
-@router.get("/{user}", response_model=UserAnswer, responses=LOOK, summary="Show a user")
-async def get_user(access: ReadsUsers, user: UserId) -> UserAnswer:
+@router.get("/{user}", response_model=UserResponse, responses=LOOK, summary="Show a user")
+async def get_user(access: ReadsUsers, user: UserId) -> UserResponse:
     return _answer(await access.admin.users.get(access.tenant, user))
 
 
 @router.patch(
     "/{user}",
-    response_model=UserAnswer,
+    response_model=UserResponse,
     responses=CHANGE,
     summary="Change a user's role, status or password",
-    openapi_extra=request_body(UserChange),
+    openapi_extra=request_body(UserPatch),
 )
-async def update_user(access: WritesUsers, user: UserId, request: Request) -> UserAnswer:
+async def update_user(access: WritesUsers, user: UserId, request: Request) -> UserResponse:
     """Ends every session of the user."""
-    body = await read_json(request, UserChange)
+    body = await read_json(request, UserPatch)
     password = body.password.get_secret_value() if body.password is not None else None
     changed = await access.admin.users.update(
         access.actor,
@@ -80,8 +80,8 @@ async def delete_user(access: WritesUsers, user: UserId) -> Response:
     return Response(status_code=204)
 
 
-def _answer(user: User) -> UserAnswer:
-    return UserAnswer(
+def _answer(user: User) -> UserResponse:
+    return UserResponse(
         id=user.id,
         tenant=user.tenant,
         email=user.email,

@@ -13,13 +13,13 @@ from deployments.ingress.http.streaming import NDJSON
 from deployments.ingress.permissions import Operator, ReadsAudit
 from deployments.ingress.routes.responses import CHANGE, LOOK, NO_STORE
 from deployments.ingress.schemas.records import (
-    AuditAnswer,
+    AuditEntryResponse,
     AuditFilter,
     AuditPage,
     AuditPrune,
+    AuditPruneResponse,
     AuditQuery,
-    PruneAnswer,
-    VerifyAnswer,
+    AuditVerificationResponse,
 )
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"])
@@ -27,7 +27,7 @@ FILTERS = tuple(field.name for field in fields(Filters))
 
 
 @router.get("", response_model=AuditPage, responses=LOOK, summary="Search the audit trail")
-async def search(access: ReadsAudit, query: Annotated[AuditQuery, Query()]) -> AuditPage:
+async def search_audit(access: ReadsAudit, query: Annotated[AuditQuery, Query()]) -> AuditPage:
     """Newest first; own tenant, unless the operator names another."""
     page = await access.admin.records.search(
         access.tenant, _filters(query), query.limit, query.cursor
@@ -41,21 +41,23 @@ async def search(access: ReadsAudit, query: Annotated[AuditQuery, Query()]) -> A
     responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}}, **LOOK},
     summary="Every matching record, newest first, a line each",
 )
-async def export(access: ReadsAudit, query: Annotated[AuditFilter, Query()]) -> StreamingResponse:
+async def export_audit(
+    access: ReadsAudit, query: Annotated[AuditFilter, Query()]
+) -> StreamingResponse:
     lines = access.admin.records.export(access.tenant, _filters(query))
     return StreamingResponse(lines, media_type=NDJSON, headers=NO_STORE)
 
 
 @router.get(
     "/verify",
-    response_model=VerifyAnswer,
+    response_model=AuditVerificationResponse,
     responses=LOOK,
     summary="Check every record of every tenant",
 )
-async def verify(access: Operator) -> VerifyAnswer:
+async def verify_audit(access: Operator) -> AuditVerificationResponse:
     """Against the checkpoints of the node that answers; `notes` says what others would tell."""
     report = await access.admin.records.verify()
-    return VerifyAnswer(
+    return AuditVerificationResponse(
         ok=report.ok,
         records=report.records,
         writers=report.writers,
@@ -70,21 +72,23 @@ async def verify(access: Operator) -> VerifyAnswer:
 
 @router.post(
     "/prune",
-    response_model=PruneAnswer,
+    response_model=AuditPruneResponse,
     responses=CHANGE,
     summary="Remove old records of every tenant",
     openapi_extra=request_body(AuditPrune),
 )
-async def prune(access: Operator, request: Request) -> PruneAnswer:
+async def prune_audit(access: Operator, request: Request) -> AuditPruneResponse:
     """Up to this node's last checkpoint before then; chains of other nodes stay as they are."""
     before = (await read_json(request, AuditPrune)).instant
     removed = await access.admin.records.prune(access.actor, before)
-    return PruneAnswer(removed=removed, before=before)
+    return AuditPruneResponse(removed=removed, before=before)
 
 
 def _filters(query: AuditFilter) -> Filters:
     return Filters(**{name: getattr(query, name) for name in FILTERS})
 
 
-def _answer(entry: AuditEntry) -> AuditAnswer:
-    return AuditAnswer(writer=entry.writer, seq=entry.seq, mac=entry.mac, **asdict(entry.record))
+def _answer(entry: AuditEntry) -> AuditEntryResponse:
+    return AuditEntryResponse(
+        writer=entry.writer, seq=entry.seq, mac=entry.mac, **asdict(entry.record)
+    )

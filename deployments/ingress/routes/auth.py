@@ -13,13 +13,13 @@ from deployments.ingress.permissions import Anyone, Operator, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE, OPEN
 from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.auth import (
-    JwksAnswer,
+    CallerResponse,
+    JwksResponse,
     Login,
-    MeAnswer,
     PasswordChange,
     Refresh,
-    SigningKeyAnswer,
-    TokensAnswer,
+    SigningKeyResponse,
+    TokensResponse,
 )
 
 router = APIRouter(tags=["auth"])
@@ -27,12 +27,12 @@ router = APIRouter(tags=["auth"])
 
 @router.post(
     "/api/v1/auth/login",
-    response_model=TokensAnswer,
+    response_model=TokensResponse,
     responses=OPEN,
     summary="Exchange an email and a password for tokens",
     openapi_extra=request_body(Login),
 )
-async def login(request: Request) -> TokensAnswer:
+async def sign_in(request: Request) -> TokensResponse:
     """Send the access token as `Authorization: Bearer ...`, like a key."""
     body = await read_json(request, Login)
     password = body.password.get_secret_value()
@@ -42,12 +42,12 @@ async def login(request: Request) -> TokensAnswer:
 
 @router.post(
     "/api/v1/auth/refresh",
-    response_model=TokensAnswer,
+    response_model=TokensResponse,
     responses=OPEN,
     summary="Exchange a refresh token for a new pair",
     openapi_extra=request_body(Refresh),
 )
-async def refresh(request: Request) -> TokensAnswer:
+async def refresh_session(request: Request) -> TokensResponse:
     """A used token that comes again after ten seconds ends the sign-in, access tokens too."""
     body = await read_json(request, Refresh)
     return _answer(await _sessions(request).refresh(body.refresh_token, *_origin(request)))
@@ -60,18 +60,18 @@ async def refresh(request: Request) -> TokensAnswer:
     summary="End a session",
     openapi_extra=request_body(Refresh),
 )
-async def logout(request: Request) -> Response:
+async def sign_out(request: Request) -> Response:
     """Access tokens of this sign-in end too. 204 whether or not the token was still good."""
     body = await read_json(request, Refresh)
     await _sessions(request).logout(body.refresh_token, *_origin(request))
     return Response(status_code=204)
 
 
-@router.get("/api/v1/auth/me", response_model=MeAnswer, responses=LOOK, summary="Who am I")
-async def me(access: Anyone) -> MeAnswer:
+@router.get("/api/v1/auth/me", response_model=CallerResponse, responses=LOOK, summary="Who am I")
+async def get_caller(access: Anyone) -> CallerResponse:
     caller = access.request.caller
     scopes = sorted(caller.scopes)
-    about = MeAnswer(
+    about = CallerResponse(
         tenant=caller.tenant, kind=caller.kind, id=caller.key_id, scopes=scopes, plan=caller.plan
     )
     if caller.kind == "key":
@@ -97,24 +97,24 @@ async def change_password(access: Anyone, request: Request) -> Response:
 
 
 @router.get(
-    "/.well-known/jwks.json", response_model=JwksAnswer, summary="Keys that verify access tokens"
+    "/.well-known/jwks.json", response_model=JwksResponse, summary="Keys that verify access tokens"
 )
-async def jwks(request: Request) -> JwksAnswer:
-    return JwksAnswer.model_validate(_sessions(request).jwks())
+async def get_jwks(request: Request) -> JwksResponse:
+    return JwksResponse.model_validate(_sessions(request).jwks())
 
 
 @router.post(
     "/api/v1/auth/signing-keys/rotate",
     status_code=201,
-    response_model=SigningKeyAnswer,
+    response_model=SigningKeyResponse,
     responses=MAKE,
     summary="Roll the signing keys over",
     openapi_extra=request_body(EmptyBody),
 )
-async def rotate_signing_key(access: Operator, request: Request) -> SigningKeyAnswer:
+async def rotate_signing_key(access: Operator, request: Request) -> SigningKeyResponse:
     """The new key signs in about 5 s; tokens of the old one stay good until they expire."""
     await read_json(request, EmptyBody)
-    return SigningKeyAnswer(id=await access.admin.sessions.rotate(access.actor))
+    return SigningKeyResponse(id=await access.admin.sessions.rotate(access.actor))
 
 
 def _sessions(request: Request) -> SignInService:
@@ -126,8 +126,8 @@ def _origin(request: Request) -> tuple[str, str]:
     return client_address(request.scope), request_state(request.scope).request_id
 
 
-def _answer(made: TokenPair) -> TokensAnswer:
-    return TokensAnswer(
+def _answer(made: TokenPair) -> TokensResponse:
+    return TokensResponse(
         access_token=made.access_token,
         refresh_token=made.refresh_token,
         expires_in=made.expires_in,

@@ -23,11 +23,11 @@ from deployments.ingress.permissions import (
 )
 from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.cache import (
-    CacheAnswer,
     CacheFigures,
-    InvalidationAnswer,
+    CacheStatsResponse,
     InvalidationCreate,
     InvalidationQuery,
+    InvalidationResponse,
     InvalidationTarget,
     TenantQuery,
 )
@@ -38,43 +38,46 @@ metrics = APIRouter(tags=["system"])
 
 @router.post(
     "/invalidations",
-    response_model=InvalidationAnswer,
+    response_model=InvalidationResponse,
     responses=CHANGE,
     summary="Invalidate what is stored under a tag or a prefix, of a model, or everything",
     openapi_extra=request_body(InvalidationCreate),
 )
-async def invalidate(
+async def invalidate_cache(
     access: WritesCache, query: Annotated[TenantQuery, Query()], request: Request
-) -> InvalidationAnswer:
+) -> InvalidationResponse:
     """Answers whose computing began before are served no more, on any replica."""
     return await _invalidate(access, query, await read_json(request, InvalidationCreate))
 
 
 @router.delete(
     "",
-    response_model=InvalidationAnswer,
+    response_model=InvalidationResponse,
     responses=CHANGE,
     summary="The same by query; without one, everything of the tenant",
 )
-async def clear(
+async def clear_cache(
     access: WritesCache, query: Annotated[InvalidationQuery, Query()]
-) -> InvalidationAnswer:
+) -> InvalidationResponse:
     return await _invalidate(access, query, query)
 
 
 @router.get(
-    "/stats", response_model=CacheAnswer, responses=LOOK, summary="How the cache does, by tier"
+    "/stats",
+    response_model=CacheStatsResponse,
+    responses=LOOK,
+    summary="How the cache does, by tier",
 )
-async def stats(
+async def get_cache_stats(
     access: ReadsCache, query: Annotated[TenantQuery, Query()], request: Request
-) -> CacheAnswer:
+) -> CacheStatsResponse:
     """Counted since the replicas started. Where nothing is cached, everything is 0 and off."""
     if query.all_tenants:
         access.request.require(Scope.ADMIN)
     tenant = None if query.all_tenants else access.tenant
     ask = services_of(request).cache_stats
     figures = CacheFigures.model_validate(await ask(tenant) if ask else CacheStats())
-    return CacheAnswer(tenant=tenant, **figures.model_dump())
+    return CacheStatsResponse(tenant=tenant, **figures.model_dump())
 
 
 @metrics.get(
@@ -83,7 +86,7 @@ async def stats(
     responses=LOOK,
     summary="Figures of all replicas, as Prometheus reads them",
 )
-async def get_cache_metrics(access: ReadsMetrics, request: Request) -> Response:
+async def get_metrics(access: ReadsMetrics, request: Request) -> Response:
     """Give Prometheus a key with the scope `metrics:read`, which the operator grants, as bearer
     token."""
     ask = services_of(request).cache_stats
@@ -93,11 +96,11 @@ async def get_cache_metrics(access: ReadsMetrics, request: Request) -> Response:
 
 async def _invalidate(
     access: AdminAccess, whose: TenantQuery, what: InvalidationTarget
-) -> InvalidationAnswer:
+) -> InvalidationResponse:
     tenant = None if whose.all_tenants else access.tenant
     target = what.target(EVERYBODY if tenant is None else tenant)
     made = await access.admin.cache.invalidate(access.actor, tenant, target)
-    return InvalidationAnswer(
+    return InvalidationResponse(
         tenant=tenant,
         kind=made.kind,
         name=made.name,

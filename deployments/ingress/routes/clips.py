@@ -18,13 +18,13 @@ from deployments.ingress.operations.clips import Clips
 from deployments.ingress.permissions import AnyCaller, ReadsJobs, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.clips import (
-    CapabilitiesAnswer,
-    ClipAnswer,
+    CapabilitiesResponse,
     ClipJobCreate,
     ClipRequest,
-    ClipsAnswer,
+    ClipResponse,
+    ClipsResponse,
 )
-from deployments.ingress.schemas.jobs import JobAnswer
+from deployments.ingress.schemas.jobs import JobResponse
 from deployments.video.captions import styles
 from deployments.video.services import MediaServices, require_media
 
@@ -40,12 +40,12 @@ Number = Annotated[int, Path(ge=1, le=10_000, description="The clip's number, fr
 @router.post(
     "/videos/{video}/clips",
     status_code=202,
-    response_model=JobAnswer,
+    response_model=JobResponse,
     responses=CHANGE,
     summary="Make clips of a video",
     openapi_extra=request_body(ClipRequest),
 )
-async def create_clips(video: VideoId, request: Request) -> Response:
+async def create_clip_job(video: VideoId, request: Request) -> Response:
     """Answers with the job, whose URL is in `Location`. With an `Idempotency-Key`, repetitions of a
     request create one job.
     """
@@ -64,39 +64,39 @@ async def create_clips(video: VideoId, request: Request) -> Response:
     ) as admitted:
         body = ClipJobCreate(video=video, **options.model_dump())
         answer = await operation.answer(admitted, body)
-    content = JobAnswer.model_validate(answer).model_dump_json()
+    content = JobResponse.model_validate(answer).model_dump_json()
     headers = {"Location": f"/api/v1/jobs/{answer['id']}", "Retry-After": RETRY_AFTER_S}
     return Response(content, 202, headers, "application/json")
 
 
 @router.get(
     "/jobs/{job}/clips",
-    response_model=ClipsAnswer,
+    response_model=ClipsResponse,
     responses=LOOK,
     summary="The clips of a job, with links to their files",
 )
-async def list_clips(access: ReadsJobs, job: JobId, request: Request) -> ClipsAnswer:
+async def list_clips(access: ReadsJobs, job: JobId, request: Request) -> ClipsResponse:
     """Can be polled while the job runs: each clip is listed as soon as it is ready."""
     media = _media(request)
     current = await media.jobs.get(access.tenant, job)
     clips = [
-        ClipAnswer.model_validate(media.clip(access.tenant, part))
+        ClipResponse.model_validate(media.clip(access.tenant, part))
         for part in await media.jobs.parts(access.tenant, job)
     ]
-    return ClipsAnswer(job=job, video=current.subject, state=current.state, data=clips)
+    return ClipsResponse(job=job, video=current.subject, state=current.state, data=clips)
 
 
 @router.get(
     "/capabilities",
-    response_model=CapabilitiesAnswer,
+    response_model=CapabilitiesResponse,
     responses=LOOK,
     summary="What this installation can do with recordings, and why not",
 )
-async def capabilities(admitted: AnyCaller, request: Request) -> CapabilitiesAnswer:
+async def get_capabilities(admitted: AnyCaller, request: Request) -> CapabilitiesResponse:
     admitted.require(Scope.MEDIA_READ)
     media = _media(request)
     limits = media.ingest.limits_of(admitted.caller.tenant)
-    return CapabilitiesAnswer.model_validate(
+    return CapabilitiesResponse.model_validate(
         {
             "abilities": {
                 name: asdict(each) for name, each in (await media.capabilities()).items()

@@ -65,7 +65,7 @@ Token = Annotated[str, Path(description="From the answer that told of the file."
     response_class=Response,
     summary="Download a file by its link",
 )
-async def download(token: Token, request: Request) -> Response:
+async def download_file(token: Token, request: Request) -> Response:
     """Range (one), If-Range and If-None-Match are honoured; the ETag is the SHA-256 of the file."""
     downloads = _downloads(request)
     file, headers = await _opened(downloads, token)

@@ -27,7 +27,7 @@ from deployments.ingress.permissions import (
 )
 from deployments.ingress.routes.responses import CHANGE, LOOK, NO_STORE
 from deployments.ingress.schemas.admin import EmptyBody
-from deployments.ingress.schemas.jobs import JobAnswer, JobDetail, JobPage, JobQuery
+from deployments.ingress.schemas.jobs import JobDetail, JobPage, JobQuery, JobResponse
 from deployments.jobs.event_stream import BEAT_S, GapEvent, follow, has_ended
 from deployments.jobs.store import JobStore
 from deployments.video.services import require_media
@@ -134,12 +134,12 @@ async def stream_job_events(
 
 @router.post(
     "/{job}/cancel",
-    response_model=JobAnswer,
+    response_model=JobResponse,
     responses=CHANGE,
     summary="Cancel a job",
     openapi_extra={"requestBody": {**request_body(EmptyBody)["requestBody"], "required": False}},
 )
-async def cancel_job(access: WritesJobs, job: JobId, request: Request) -> JobAnswer:
+async def cancel_job(access: WritesJobs, job: JobId, request: Request) -> JobResponse:
     """May be repeated. One that runs is `canceled` when its worker has let go, a second later."""
     if await request.body():
         await read_json(request, EmptyBody)
@@ -158,8 +158,8 @@ def _jobs(request: Request) -> JobStore:
     return require_media(services_of(request).media).jobs
 
 
-def _answer(job: Job) -> JobAnswer:
-    return JobAnswer.model_validate(_fields(job))
+def _answer(job: Job) -> JobResponse:
+    return JobResponse.model_validate(_fields(job))
 
 
 def _fields(job: Job) -> dict[str, Any]:

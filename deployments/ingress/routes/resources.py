@@ -27,24 +27,24 @@ from deployments.ingress.routes import (
 from deployments.ingress.routes.responses import NO_STORE
 from deployments.ingress.schemas.admin import (
     EmptyBody,
-    KeyChange,
     KeyCreate,
+    KeyPatch,
     KeyRotation,
-    TenantChange,
     TenantCreate,
-    UserChange,
+    TenantPatch,
     UserCreate,
+    UserPatch,
 )
 from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
 from deployments.ingress.schemas.cache import InvalidationCreate
 from deployments.ingress.schemas.clips import ClipRequest
 from deployments.ingress.schemas.records import (
     AuditPrune,
-    WebhookChange,
     WebhookCreate,
+    WebhookPatch,
     WebhookRotation,
 )
-from deployments.ingress.schemas.scaling import BoundsPut
+from deployments.ingress.schemas.scaling import ScalingBoundsPut
 from deployments.ingress.schemas.videos import VideoImport
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -54,20 +54,20 @@ BODIES: tuple[type[BaseModel], ...] = (
     EmptyBody,
     Plan,
     TenantCreate,
-    TenantChange,
+    TenantPatch,
     KeyCreate,
-    KeyChange,
+    KeyPatch,
     KeyRotation,
     UserCreate,
-    UserChange,
+    UserPatch,
     WebhookCreate,
-    WebhookChange,
+    WebhookPatch,
     WebhookRotation,
     AuditPrune,
     InvalidationCreate,
     ClipRequest,
     VideoImport,
-    BoundsPut,
+    ScalingBoundsPut,
 )
 
 

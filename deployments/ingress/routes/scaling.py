@@ -23,17 +23,17 @@ from deployments.ingress.permissions import Operator, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.scaling import ScalingOverview, ScalingStatus, ServedDeployments
 from deployments.ingress.schemas.scaling import (
-    BoundsAnswer,
-    BoundsPut,
     CallStatsResponse,
-    DecisionAnswer,
-    DecisionPage,
-    DeploymentAnswer,
+    DeploymentResponse,
     HistoryQuery,
     Queue,
     Replica,
-    SpecAnswer,
-    StatusAnswer,
+    ScalingBoundsPut,
+    ScalingBoundsResponse,
+    ScalingDecisionPage,
+    ScalingDecisionResponse,
+    ScalingSpecResponse,
+    ScalingStatusResponse,
 )
 
 router = APIRouter(prefix="/api/v1/scaling", tags=["scaling"])
@@ -45,9 +45,12 @@ _WORST_FIRST = ("open", "half-open", "closed")
 
 
 @router.get(
-    "/status", response_model=StatusAnswer, responses=LOOK, summary="How every deployment stands"
+    "/status",
+    response_model=ScalingStatusResponse,
+    responses=LOOK,
+    summary="How every deployment stands",
 )
-async def status(access: Operator, request: Request) -> StatusAnswer:
+async def get_scaling_status(access: Operator, request: Request) -> ScalingStatusResponse:
     """Replicas, load, queues, breakers, bounds and the last decisions; what does not answer in time
     is left out and named in `away`."""
     scaling = _scaling(request)
@@ -56,34 +59,34 @@ async def status(access: Operator, request: Request) -> StatusAnswer:
 
 @router.get(
     "/history",
-    response_model=DecisionPage,
+    response_model=ScalingDecisionPage,
     responses=LOOK,
     summary="What was decided and why, newest first",
 )
-async def history(
+async def list_scaling_decisions(
     access: Operator, query: Annotated[HistoryQuery, Query()], request: Request
-) -> DecisionPage:
+) -> ScalingDecisionPage:
     name = query.deployment
     deployment = None if name is None else _scaling(request).resolve(name)
     page = await access.admin.scaling.history(deployment, query.limit, query.cursor)
-    data = [DecisionAnswer.model_validate(each) for each in page.items]
-    return DecisionPage(data=data, next_cursor=page.next)
+    data = [ScalingDecisionResponse.model_validate(each) for each in page.items]
+    return ScalingDecisionPage(data=data, next_cursor=page.next)
 
 
 @router.put(
     "/{deployment:path}/bounds",
-    response_model=BoundsAnswer,
+    response_model=ScalingBoundsResponse,
     responses=CHANGE,
     summary="Keep a deployment within a floor and a ceiling for a while",
-    openapi_extra=request_body(BoundsPut),
+    openapi_extra=request_body(ScalingBoundsPut),
 )
-async def set_bounds(
+async def set_scaling_bounds(
     access: Operator, deployment: DeploymentPath, request: Request
-) -> BoundsAnswer:
+) -> ScalingBoundsResponse:
     """In the place of bounds that there were. They hold from the controller's next look, within a
     second or two, and through restarts of everything."""
     name, spec = _scaling(request).resolve_scaled(deployment)
-    body = await read_json(request, BoundsPut)
+    body = await read_json(request, ScalingBoundsPut)
     override = await access.admin.scaling.set_bounds(
         access.actor, name, spec, body.floor, body.ceiling, body.for_s
     )
@@ -96,7 +99,9 @@ async def set_bounds(
     responses=CHANGE,
     summary="Take bounds back; also where there are none",
 )
-async def clear_bounds(access: Operator, deployment: DeploymentPath, request: Request) -> Response:
+async def clear_scaling_bounds(
+    access: Operator, deployment: DeploymentPath, request: Request
+) -> Response:
     name = _scaling(request).resolve(deployment)
     await access.admin.scaling.clear_bounds(access.actor, name)
     return Response(status_code=204)
@@ -109,14 +114,14 @@ def _scaling(request: Request) -> ScalingOverview:
     return scaling
 
 
-def _status_answer(status: ScalingStatus, served: ServedDeployments) -> StatusAnswer:
+def _status_answer(status: ScalingStatus, served: ServedDeployments) -> ScalingStatusResponse:
     snapshot = status.snapshot
     states = {} if snapshot is None else snapshot.deployments
     names = [*served.deployments.values(), *states]
     deployments = [
         _deployment(name, states.get(name), status, served) for name in dict.fromkeys(names)
     ]
-    return StatusAnswer(
+    return ScalingStatusResponse(
         at=status.at,
         age_s=None if snapshot is None else round(max(0.0, status.at - snapshot.at), 3),
         away=list(status.unavailable),
@@ -127,8 +132,8 @@ def _status_answer(status: ScalingStatus, served: ServedDeployments) -> StatusAn
     )
 
 
-def _bounds_answer(override: BoundsOverride) -> BoundsAnswer:
-    return BoundsAnswer(
+def _bounds_answer(override: BoundsOverride) -> ScalingBoundsResponse:
+    return ScalingBoundsResponse(
         deployment=override.deployment,
         floor=override.bounds.floor,
         ceiling=override.bounds.ceiling,
@@ -140,11 +145,11 @@ def _bounds_answer(override: BoundsOverride) -> BoundsAnswer:
 
 def _deployment(
     name: str, state: DeploymentState | None, status: ScalingStatus, served: ServedDeployments
-) -> DeploymentAnswer:
+) -> DeploymentResponse:
     spec, model = served.specs.get(name), served.model_of(name)
     override = status.bounds.get(name)
     live = () if state is None else state.replicas
-    return DeploymentAnswer(
+    return DeploymentResponse(
         name=name,
         model=model,
         status=state and state.status,
@@ -155,10 +160,12 @@ def _deployment(
         stopping=state and state.count("stopping"),
         replicas=_replicas(live, [report.standings.get(name, ()) for report in status.reports]),
         queue=_queue(status.queues.get(name, ())),
-        scaling=None if spec is None else SpecAnswer(words=describe(spec), spec=spec),
+        scaling=None if spec is None else ScalingSpecResponse(words=describe(spec), spec=spec),
         bounds=None if override is None else _bounds_answer(override),
         calls=None if model is None else _calls(model, status.reports),
-        decisions=[DecisionAnswer.model_validate(each) for each in status.recent.get(name, ())],
+        decisions=[
+            ScalingDecisionResponse.model_validate(each) for each in status.recent.get(name, ())
+        ],
         cost_per_hour=None if spec is None or state is None else spec.cost_per_hour * len(live),
     )
 

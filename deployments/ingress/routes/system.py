@@ -21,24 +21,24 @@ from deployments.ingress.http.openapi import problem_responses
 from deployments.ingress.permissions import services_of
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.routes.responses import NO_STORE
-from deployments.ingress.schemas.answers import Alive, Health, Ready, Version
+from deployments.ingress.schemas.answers import Health, Liveness, Readiness, Version
 from deployments.ingress.services import AppServices
 
 router = APIRouter(tags=["system"])
 
 
-@router.get("/healthz", response_model=Alive, summary="Is this process alive")
-async def healthz(request: Request) -> Response:
+@router.get("/healthz", response_model=Liveness, summary="Is this process alive")
+async def check_liveness(request: Request) -> Response:
     return JsonResponse(b'{"status":"ok"}', headers=NO_STORE)
 
 
 @router.get(
     "/readyz",
-    response_model=Ready,
+    response_model=Readiness,
     responses=problem_responses(503),
     summary="Can this replica serve every configured model",
 )
-async def readyz(request: Request) -> Response:
+async def check_readiness(request: Request) -> Response:
     services, host = services_of(request), request.headers.get("host", "")
     if await services.is_draining(request.scope.get("server"), host):
         raise Draining("This replica is going; others serve.", retry_after_s=1)
@@ -58,7 +58,7 @@ async def readyz(request: Request) -> Response:
 
 
 @router.get("/health", response_model=Health, summary="How every part is doing")
-async def health(request: Request) -> Response:
+async def get_health(request: Request) -> Response:
     services = services_of(request)
     is_known = _is_authenticated(services, request)
     cards = await services.models.cards()
@@ -78,7 +78,7 @@ async def health(request: Request) -> Response:
 
 
 @router.get("/version", response_model=Version, summary="What is running")
-async def version(request: Request) -> Response:
+async def get_version(request: Request) -> Response:
     services, answer = services_of(request), {"name": "mobula"}
     if _is_authenticated(services, request):
         answer |= {

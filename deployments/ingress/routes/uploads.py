@@ -27,7 +27,7 @@ from deployments.ingress.permissions import (
     services_of,
 )
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
-from deployments.ingress.schemas.videos import UploadAnswer
+from deployments.ingress.schemas.videos import UploadResponse
 from deployments.video.uploads import tus
 from deployments.video.uploads.part_stream import ALGORITHMS
 from deployments.video.uploads.upload import Upload, UploadTooLong
@@ -115,7 +115,7 @@ async def create_upload(access: WritesMedia, request: Request) -> Response:
 
 
 @router.head("/{upload}", responses={**LOOK, **_TUS}, summary="Show the offset of an upload (tus)")
-async def head_upload(access: ChecksUpload, upload: UploadId) -> Response:
+async def get_upload_offset(access: ChecksUpload, upload: UploadId) -> Response:
     current = await access.media.uploads.get_active(access.tenant, upload)
     if current.state == "finishing":
         current = await _finish(access, current)
@@ -125,10 +125,10 @@ async def head_upload(access: ChecksUpload, upload: UploadId) -> Response:
     return Response(headers=headers)
 
 
-@router.get("/{upload}", response_model=UploadAnswer, responses=LOOK, summary="Show an upload")
-async def get_upload(access: ReadsMedia, upload: UploadId) -> UploadAnswer:
+@router.get("/{upload}", response_model=UploadResponse, responses=LOOK, summary="Show an upload")
+async def get_upload(access: ReadsMedia, upload: UploadId) -> UploadResponse:
     """Also an upload that has ended, with the problem if it became no video. Not part of tus."""
-    return UploadAnswer.of(await access.media.uploads.get(access.tenant, upload))
+    return UploadResponse.of(await access.media.uploads.get(access.tenant, upload))
 
 
 @router.patch(

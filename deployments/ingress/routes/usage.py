@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from deployments.ingress.permissions import ReadsUsage
 from deployments.ingress.routes.responses import LOOK, NO_STORE
-from deployments.ingress.schemas.records import UsageAnswer, UsageQuery, UsageRow
+from deployments.ingress.schemas.records import UsageQuery, UsageResponse, UsageRow
 
 router = APIRouter(prefix="/api/v1/usage", tags=["usage"])
 CSV = "text/csv"
@@ -18,13 +18,13 @@ CSV = "text/csv"
 
 @router.get(
     "",
-    response_model=UsageAnswer,
+    response_model=UsageResponse,
     responses={200: {"content": {CSV: {"schema": {"type": "string"}}}}, **LOOK},
     summary="Usage by unit, key, model and day",
 )
-async def usage(
+async def get_usage(
     access: ReadsUsage, query: Annotated[UsageQuery, Query()], request: Request
-) -> UsageAnswer | Response:
+) -> UsageResponse | Response:
     """`Accept: text/csv` gives a table. Amounts are exact; money is in millionths."""
     everybody = "tenant" in query.group_by and query.tenant is None and access.actor.is_operator
     report = await access.admin.records.usage(
@@ -33,7 +33,7 @@ async def usage(
     rows = [UsageRow.model_validate(asdict(row)) for row in report.rows]
     if CSV in request.headers.get("accept", ""):
         return Response(_csv(rows), media_type=CSV, headers=NO_STORE)
-    return UsageAnswer(since=report.since.isoformat(), until=report.until.isoformat(), data=rows)
+    return UsageResponse(since=report.since.isoformat(), until=report.until.isoformat(), data=rows)
 
 
 def _csv(rows: list[UsageRow]) -> str:

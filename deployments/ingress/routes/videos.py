@@ -29,11 +29,11 @@ from deployments.ingress.operations.imports import ImportVideo
 from deployments.ingress.permissions import MediaAccess, ReadsMedia, WritesMedia, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import (
-    ImportAnswer,
-    VideoAnswer,
+    ImportResponse,
     VideoImport,
     VideoPage,
     VideoQuery,
+    VideoResponse,
 )
 from deployments.ingress.upload_limits import (
     MAX_IMPORT_BYTES,
@@ -88,16 +88,19 @@ async def list_videos(access: ReadsMedia, query: Annotated[VideoQuery, Query()])
     page = await access.media.videos.page(
         access.tenant, state=query.state, limit=query.limit, cursor=query.cursor
     )
-    return VideoPage(data=[VideoAnswer.of(each) for each in page.items], next_cursor=page.next)
+    return VideoPage(data=[VideoResponse.of(each) for each in page.items], next_cursor=page.next)
 
 
 @router.post(
     "",
     status_code=201,
-    response_model=VideoAnswer,
+    response_model=VideoResponse,
     responses={
         **MAKE,
-        202: {"model": ImportAnswer, "description": "It is being fetched; `Location` is the job."},
+        202: {
+            "model": ImportResponse,
+            "description": "It is being fetched; `Location` is the job.",
+        },
     },
     summary="Create a video, from a form or a URL",
     openapi_extra=_CREATE_BODY,
@@ -117,23 +120,23 @@ async def create_video(access: WritesMedia, request: Request) -> Response:
     if idempotency_key(request.headers) is not None:
         raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read once.")
     video = await _create_from_form(access, MultipartForm(_body(request), content_type))
-    content = VideoAnswer.of(video).model_dump(mode="json")
+    content = VideoResponse.of(video).model_dump(mode="json")
     return JSONResponse(content, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
 
-@router.get("/{video}", response_model=VideoAnswer, responses=LOOK, summary="Show a video")
-async def get_video(access: ReadsMedia, video: VideoId) -> VideoAnswer:
-    return VideoAnswer.of(await access.media.videos.get(access.tenant, video))
+@router.get("/{video}", response_model=VideoResponse, responses=LOOK, summary="Show a video")
+async def get_video(access: ReadsMedia, video: VideoId) -> VideoResponse:
+    return VideoResponse.of(await access.media.videos.get(access.tenant, video))
 
 
 @router.put(
     "/{video}/transcript",
-    response_model=VideoAnswer,
+    response_model=VideoResponse,
     responses=CHANGE,
     summary="Attach a transcript to a video",
     openapi_extra=_TRANSCRIPT,
 )
-async def put_transcript(access: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
+async def put_transcript(access: WritesMedia, video: VideoId, request: Request) -> VideoResponse:
     """SRT, VTT or JSON of at most 5 MiB; it replaces an earlier one. The response names the
     encoding it was read in, and in `notes` the faults that were repaired or skipped."""
     media = access.media
@@ -144,7 +147,7 @@ async def put_transcript(access: WritesMedia, video: VideoId, request: Request) 
     async with media.database.begin() as connection:
         locked = await media.videos.lock(connection, access.tenant, video)
         changed = await attach_sidecar(connection, media.videos, media.files, locked, transcript)
-    return VideoAnswer.of(changed)
+    return VideoResponse.of(changed)
 
 
 @router.delete(

@@ -13,17 +13,17 @@ from deployments.ingress.permissions import ReadsEvents, ReadsWebhooks, WritesWe
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.admin import EmptyBody, PageQuery
 from deployments.ingress.schemas.records import (
-    DeliveryAnswer,
     DeliveryPage,
-    EventAnswer,
+    DeliveryResponse,
     EventPage,
     EventQuery,
-    NewWebhookAnswer,
-    TestEventAnswer,
-    WebhookAnswer,
-    WebhookChange,
+    EventResponse,
+    NewWebhookResponse,
+    TestEventResponse,
     WebhookCreate,
     WebhookPage,
+    WebhookPatch,
+    WebhookResponse,
     WebhookRotation,
 )
 
@@ -42,36 +42,36 @@ async def list_webhooks(access: ReadsWebhooks) -> WebhookPage:
 @router.post(
     "",
     status_code=201,
-    response_model=NewWebhookAnswer,
+    response_model=NewWebhookResponse,
     responses=MAKE,
     summary="Send events to a URL",
     openapi_extra=request_body(WebhookCreate),
 )
-async def create_webhook(access: WritesWebhooks, request: Request) -> NewWebhookAnswer:
+async def create_webhook(access: WritesWebhooks, request: Request) -> NewWebhookResponse:
     """The URL must be public HTTPS. Signatures follow Standard Webhooks."""
     body = await read_json(request, WebhookCreate)
     made, secret = await access.admin.webhooks.create(
         access.actor, access.tenant, body.url, body.kinds
     )
-    return NewWebhookAnswer(**_answer(made).model_dump(), secret=secret)
+    return NewWebhookResponse(**_answer(made).model_dump(), secret=secret)
 
 
-@router.get("/{webhook}", response_model=WebhookAnswer, responses=LOOK, summary="Show a webhook")
-async def get_webhook(access: ReadsWebhooks, webhook: WebhookId) -> WebhookAnswer:
+@router.get("/{webhook}", response_model=WebhookResponse, responses=LOOK, summary="Show a webhook")
+async def get_webhook(access: ReadsWebhooks, webhook: WebhookId) -> WebhookResponse:
     return _answer(await access.admin.webhooks.get(access.tenant, webhook))
 
 
 @router.patch(
     "/{webhook}",
-    response_model=WebhookAnswer,
+    response_model=WebhookResponse,
     responses=CHANGE,
     summary="Change where events go, which, or whether they do",
-    openapi_extra=request_body(WebhookChange),
+    openapi_extra=request_body(WebhookPatch),
 )
 async def update_webhook(
     access: WritesWebhooks, webhook: WebhookId, request: Request
-) -> WebhookAnswer:
-    body = await read_json(request, WebhookChange)
+) -> WebhookResponse:
+    body = await read_json(request, WebhookPatch)
     changed = await access.admin.webhooks.update(
         access.actor, access.tenant, webhook, url=body.url, kinds=body.kinds, status=body.status
     )
@@ -81,34 +81,34 @@ async def update_webhook(
 @router.post(
     "/{webhook}/rotate",
     status_code=201,
-    response_model=NewWebhookAnswer,
+    response_model=NewWebhookResponse,
     responses=MAKE,
     summary="Make a new signing secret",
     openapi_extra=request_body(WebhookRotation),
 )
 async def rotate_webhook(
     access: WritesWebhooks, webhook: WebhookId, request: Request
-) -> NewWebhookAnswer:
+) -> NewWebhookResponse:
     body = await read_json(request, WebhookRotation)
     made, secret = await access.admin.webhooks.rotate(
         access.actor, access.tenant, webhook, body.grace_s
     )
-    return NewWebhookAnswer(**_answer(made).model_dump(), secret=secret)
+    return NewWebhookResponse(**_answer(made).model_dump(), secret=secret)
 
 
 @router.post(
     "/{webhook}/test",
     status_code=202,
-    response_model=TestEventAnswer,
+    response_model=TestEventResponse,
     responses=MAKE,
     summary="Send a test event",
     openapi_extra=request_body(EmptyBody),
 )
 async def test_webhook(
     access: WritesWebhooks, webhook: WebhookId, request: Request
-) -> TestEventAnswer:
+) -> TestEventResponse:
     await read_json(request, EmptyBody)
-    return TestEventAnswer(
+    return TestEventResponse(
         event=await access.admin.webhooks.test(access.actor, access.tenant, webhook)
     )
 
@@ -123,7 +123,7 @@ async def list_deliveries(
     access: ReadsWebhooks, webhook: WebhookId, query: Annotated[PageQuery, Query()]
 ) -> DeliveryPage:
     page = await access.admin.webhooks.deliveries(access.tenant, webhook, query.limit, query.cursor)
-    data = [DeliveryAnswer.model_validate(asdict(each)) for each in page.items]
+    data = [DeliveryResponse.model_validate(asdict(each)) for each in page.items]
     return DeliveryPage(data=data, next_cursor=page.next)
 
 
@@ -136,9 +136,9 @@ async def delete_webhook(access: WritesWebhooks, webhook: WebhookId) -> Response
 @events.get("", response_model=EventPage, responses=LOOK, summary="List events, newest first")
 async def list_events(access: ReadsEvents, query: Annotated[EventQuery, Query()]) -> EventPage:
     page = await access.admin.records.events(access.tenant, query.limit, query.cursor)
-    data = [EventAnswer.model_validate(asdict(each)) for each in page.items]
+    data = [EventResponse.model_validate(asdict(each)) for each in page.items]
     return EventPage(data=data, next_cursor=page.next)
 
 
-def _answer(webhook: Webhook) -> WebhookAnswer:
-    return WebhookAnswer.model_validate(asdict(webhook))
+def _answer(webhook: Webhook) -> WebhookResponse:
+    return WebhookResponse.model_validate(asdict(webhook))

@@ -57,7 +57,7 @@ class PageQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9_-]+$")] | None = None
 
 
-class PageAnswer(BaseModel):
+class PageResponse(BaseModel):
     """`next_cursor` is None on the last page."""
 
     next_cursor: str | None = None
@@ -83,7 +83,7 @@ class TenantCreate(Strict):
     plan: Id = "default"
 
 
-class TenantChange(Patch):
+class TenantPatch(Patch):
     """Body of `PATCH /api/v1/tenants/{tenant}`; plan and status are the operator's."""
 
     model_config = example(name="Acme AG")
@@ -93,7 +93,7 @@ class TenantChange(Patch):
     status: Status | None = None
 
 
-class TenantAnswer(BaseModel):
+class TenantResponse(BaseModel):
     """One tenant."""
 
     id: str
@@ -104,11 +104,11 @@ class TenantAnswer(BaseModel):
     updated: float
 
 
-class TenantPage(PageAnswer):
-    data: list[TenantAnswer]
+class TenantPage(PageResponse):
+    data: list[TenantResponse]
 
 
-class PlanPage(PageAnswer):
+class PlanPage(PageResponse):
     data: list[Plan]
 
 
@@ -129,7 +129,7 @@ class LimitState(BaseModel):
     reset_s: int
 
 
-class LimitsAnswer(BaseModel):
+class LimitsResponse(BaseModel):
     """What the tenant's plan allows, and what is left of it."""
 
     tenant: str
@@ -148,7 +148,7 @@ class KeyCreate(Strict):
     expires_in_s: LifeS | None = None
 
 
-class KeyChange(Patch):
+class KeyPatch(Patch):
     """Body of `PATCH /api/v1/tenants/{tenant}/keys/{key}`."""
 
     model_config = example(name="old back end", expires_in_s=86_400)
@@ -166,7 +166,7 @@ class KeyRotation(Strict):
     grace_s: Annotated[int, Field(ge=0, le=GRACE_LIMIT_S)] = 3600
 
 
-class KeyAnswer(BaseModel):
+class KeyResponse(BaseModel):
     """One API key, without its secret."""
 
     id: str
@@ -182,14 +182,14 @@ class KeyAnswer(BaseModel):
     last_used: float | None
 
 
-class NewKeyAnswer(KeyAnswer):
+class NewKeyResponse(KeyResponse):
     """A key that was just made; `key` is shown this once and kept nowhere."""
 
     key: str
 
 
-class KeyPage(PageAnswer):
-    data: list[KeyAnswer]
+class KeyPage(PageResponse):
+    data: list[KeyResponse]
 
 
 class UserCreate(Strict):
@@ -202,7 +202,7 @@ class UserCreate(Strict):
     role: Role
 
 
-class UserChange(Patch):
+class UserPatch(Patch):
     """Body of `PATCH .../users/{user}`; any change ends the user's sessions."""
 
     model_config = example(role="developer")
@@ -212,7 +212,7 @@ class UserChange(Patch):
     password: NewPassword | None = None
 
 
-class UserAnswer(BaseModel):
+class UserResponse(BaseModel):
     """One user, without the password."""
 
     id: str
@@ -224,5 +224,5 @@ class UserAnswer(BaseModel):
     updated: float
 
 
-class UserPage(PageAnswer):
-    data: list[UserAnswer]
+class UserPage(PageResponse):
+    data: list[UserResponse]

@@ -5,11 +5,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class TokenUsage(_Answer):
+class TokenUsage(_Response):
     """Tokens as the model's own tokenizer counts them."""
 
     prompt_tokens: int
@@ -17,20 +17,20 @@ class TokenUsage(_Answer):
     total_tokens: int
 
 
-class AssistantMessage(_Answer):
+class AssistantMessage(_Response):
     role: Literal["assistant"]
     content: str
     refusal: None = None
 
 
-class ChatChoice(_Answer):
+class ChatChoice(_Response):
     index: int
     message: AssistantMessage
     logprobs: dict[str, Any] | None
     finish_reason: Literal["stop", "length"]
 
 
-class ChatCompletion(_Answer):
+class ChatCompletion(_Response):
     """Answer of `POST /v1/chat/completions`."""
 
     id: str
@@ -41,14 +41,14 @@ class ChatCompletion(_Answer):
     usage: TokenUsage
 
 
-class TextChoice(_Answer):
+class TextChoice(_Response):
     index: int
     text: str
     logprobs: dict[str, Any] | None
     finish_reason: Literal["stop", "length"]
 
 
-class TextCompletion(_Answer):
+class TextCompletion(_Response):
     """Answer of `POST /v1/completions`."""
 
     id: str
@@ -59,7 +59,7 @@ class TextCompletion(_Answer):
     usage: TokenUsage
 
 
-class Model(_Answer):
+class Model(_Response):
     """One served model. Members after `owned_by` are Mobula's own."""
 
     id: str
@@ -75,12 +75,12 @@ class Model(_Answer):
     ready: bool = True
 
 
-class ModelList(_Answer):
+class ModelList(_Response):
     object: Literal["list"] = "list"
     data: list[Model]
 
 
-class OpenAIError(_Answer):
+class OpenAIError(_Response):
     message: str
     type: str
     param: str | None
@@ -88,7 +88,7 @@ class OpenAIError(_Answer):
     request_id: str | None = None
 
 
-class OpenAIErrorBody(_Answer):
+class OpenAIErrorBody(_Response):
     """Every refusal under `/v1`."""
 
     error: OpenAIError
@@ -106,7 +106,7 @@ class ProblemBody(BaseModel):
     request_id: str | None = None
 
 
-class Health(_Answer):
+class Health(_Response):
     """`ok` when everything answers, `degraded` when something does not. The rest needs a key."""
 
     status: Literal["ok", "degraded"]
@@ -115,18 +115,18 @@ class Health(_Answer):
     replica: dict[str, Any] | None = None
 
 
-class Alive(_Answer):
+class Liveness(_Response):
     status: Literal["ok"]
 
 
-class Ready(_Answer):
+class Readiness(_Response):
     """`models` needs a key."""
 
     status: Literal["ready"]
     models: list[str] | None = None
 
 
-class Version(_Answer):
+class Version(_Response):
     """Versions need a key."""
 
     name: Literal["mobula"]

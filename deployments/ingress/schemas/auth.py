@@ -37,7 +37,7 @@ class PasswordChange(Strict):
     new: NewPassword
 
 
-class TokensAnswer(BaseModel):
+class TokensResponse(BaseModel):
     """A new pair; `expires_in` is the access token's life in seconds."""
 
     access_token: str
@@ -46,7 +46,7 @@ class TokensAnswer(BaseModel):
     expires_in: int
 
 
-class MeAnswer(BaseModel):
+class CallerResponse(BaseModel):
     """Who the presented credential is. `email` and `role` are a user's."""
 
     tenant: str
@@ -58,13 +58,13 @@ class MeAnswer(BaseModel):
     role: Role | None = None
 
 
-class JwksAnswer(BaseModel):
+class JwksResponse(BaseModel):
     """Public keys that verify access tokens (RFC 7517)."""
 
     keys: list[dict[str, Any]]
 
 
-class SigningKeyAnswer(BaseModel):
+class SigningKeyResponse(BaseModel):
     """The `kid` of the next signing key."""
 
     id: str

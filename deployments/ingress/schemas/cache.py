@@ -75,7 +75,7 @@ class InvalidationQuery(InvalidationTarget, TenantQuery):
         return self
 
 
-class InvalidationAnswer(BaseModel):
+class InvalidationResponse(BaseModel):
     """What is worthless from now on unless it is computed anew: what was asked for, or everything
     of the tenant where too many things had been named one by one.
 
@@ -89,7 +89,7 @@ class InvalidationAnswer(BaseModel):
     visible_within_s: float
 
 
-class TierFigures(BaseModel):
+class TierStatsResponse(BaseModel):
     """One tier: what it did since its replicas started, and what it holds (-1: it cannot tell)."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -102,7 +102,7 @@ class TierFigures(BaseModel):
     errors: int
 
 
-class SemanticFigures(BaseModel):
+class SemanticStatsResponse(BaseModel):
     """Answers given to requests of the same meaning, and how many of those checked were wrong."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -123,9 +123,9 @@ class CacheFigures(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     replicas: int
-    l1: TierFigures | None
-    l2: TierFigures | None
-    l3: TierFigures | None
+    l1: TierStatsResponse | None
+    l2: TierStatsResponse | None
+    l3: TierStatsResponse | None
     coalesced: int
     stale_served: int
     errors_covered: int
@@ -135,10 +135,10 @@ class CacheFigures(BaseModel):
     stored: int
     invalidated: int
     tokens_saved: int
-    semantic: SemanticFigures | None
+    semantic: SemanticStatsResponse | None
 
 
-class CacheAnswer(CacheFigures):
+class CacheStatsResponse(CacheFigures):
     """`tenant` is null for every tenant's figures."""
 
     tenant: str | None

@@ -106,7 +106,7 @@ class ClipFile(BaseModel):
     report: dict[str, Any] | None = None
 
 
-class ClipAnswer(BaseModel):
+class ClipResponse(BaseModel):
     """One clip. `start` and `end` are seconds of the video; `scores` and `evidence` say why it was
     chosen, `text` has words to publish it with and who wrote them. `note` says where it is not what
     was asked for. `instead_of` is the stretch that could not be made, and why: this one, the next
@@ -130,13 +130,13 @@ class ClipAnswer(BaseModel):
     problem: dict[str, Any] | None = None
 
 
-class ClipsAnswer(BaseModel):
+class ClipsResponse(BaseModel):
     """The clips of a job, the best first; each is of use as soon as it is ready."""
 
     job: str
     video: str
     state: str
-    data: list[ClipAnswer]
+    data: list[ClipResponse]
 
 
 class CapabilityResponse(BaseModel):
@@ -145,7 +145,7 @@ class CapabilityResponse(BaseModel):
     facts: dict[str, str]
 
 
-class CapabilitiesAnswer(BaseModel):
+class CapabilitiesResponse(BaseModel):
     """What this installation can and cannot do with recordings, and why."""
 
     abilities: dict[str, CapabilityResponse]

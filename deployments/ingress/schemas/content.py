@@ -122,7 +122,7 @@ class Subscore(BaseModel):
     reason: str
 
 
-class VariantAnswer(BaseModel):
+class VariantResponse(BaseModel):
     """One text, ready to publish; `text` is `body` with its hashtags."""
 
     index: int
@@ -136,13 +136,13 @@ class VariantAnswer(BaseModel):
     truncated: bool
 
 
-class _ContentAnswer(BaseModel):
+class _ContentResponse(BaseModel):
     id: str
     created: int
     model: str
     prompt_version: str
     platform: str
-    variants: Annotated[list[VariantAnswer], Field(description="Best first.")]
+    variants: Annotated[list[VariantResponse], Field(description="Best first.")]
     duplicates: Annotated[
         list[int], Field(description="Variants left out as near copies of a better one.")
     ]
@@ -152,13 +152,13 @@ class _ContentAnswer(BaseModel):
     usage: TokenUsage
 
 
-class CaptionAnswer(_ContentAnswer):
+class CaptionResponse(_ContentResponse):
     """Answer of `POST /api/v1/captions`."""
 
     object: Literal["captions"]
 
 
-class PostAnswer(_ContentAnswer):
+class PostResponse(_ContentResponse):
     """Answer of `POST /api/v1/posts`."""
 
     object: Literal["posts"]
@@ -173,7 +173,7 @@ class BatchResult(BaseModel):
     error: dict[str, Any] | None = None
 
 
-class BatchAnswer(BaseModel):
+class BatchResponse(BaseModel):
     """Answer of the batch routes; results stand in the order of the items."""
 
     id: str

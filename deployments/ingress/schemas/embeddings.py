@@ -42,11 +42,11 @@ class EmbeddingsRequest(BaseModel):
         return texts
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Embedding(_Answer):
+class Embedding(_Response):
     """`embedding` is a list of numbers, or base64 of little-endian float32."""
 
     object: Literal["embedding"]
@@ -54,14 +54,14 @@ class Embedding(_Answer):
     embedding: list[float] | str
 
 
-class EmbeddingUsage(_Answer):
+class EmbeddingUsage(_Response):
     """Tokens as the model's own tokenizer counts them."""
 
     prompt_tokens: int
     total_tokens: int
 
 
-class EmbeddingList(_Answer):
+class EmbeddingList(_Response):
     """Answer of `POST /v1/embeddings`."""
 
     object: Literal["list"]

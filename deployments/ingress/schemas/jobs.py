@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from cluster.tenants.caller import Priority
 from cluster.tenants.plan import Id
 from deployments.contracts.jobs import JobState, PartState
-from deployments.ingress.schemas.admin import PageAnswer, PageQuery
+from deployments.ingress.schemas.admin import PageQuery, PageResponse
 
 Word = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z._:-]+$")]
 
@@ -32,7 +32,7 @@ class JobProblem(BaseModel):
     retryable: bool
 
 
-class JobAnswer(BaseModel):
+class JobResponse(BaseModel):
     """How a job stands. `percent` never falls; `version` rises with every change. `warnings` say
     what will not come out as asked for, as far as that was known when it was accepted."""
 
@@ -58,7 +58,7 @@ class JobAnswer(BaseModel):
     warnings: list[str] = []
 
 
-class PartAnswer(BaseModel):
+class JobOutputResponse(BaseModel):
     """One piece of it, such as a clip, and how far that is; `number` from 1."""
 
     number: int
@@ -66,12 +66,12 @@ class PartAnswer(BaseModel):
     updated: float
 
 
-class JobDetail(JobAnswer):
+class JobDetail(JobResponse):
     """With its parts, and what it came to once it has ended."""
 
-    parts: list[PartAnswer]
+    parts: list[JobOutputResponse]
     result: Mapping[str, Any]
 
 
-class JobPage(PageAnswer):
-    data: list[JobAnswer]
+class JobPage(PageResponse):
+    data: list[JobResponse]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.tenants.plan import Id
-from deployments.ingress.schemas.admin import PageAnswer, PageQuery, Patch, Strict, example
+from deployments.ingress.schemas.admin import PageQuery, PageResponse, Patch, Strict, example
 
 MAX_GRACE_S = 7 * 86_400
 Group = Literal["day", "key", "model", "unit", "tenant"]
@@ -58,7 +58,7 @@ class UsageRow(BaseModel):
     revenue: int
 
 
-class UsageAnswer(BaseModel):
+class UsageResponse(BaseModel):
     """What was used from one day to another."""
 
     since: Annotated[str, Field(serialization_alias="from")]
@@ -91,7 +91,7 @@ class AuditQuery(PageQuery, AuditFilter):
     """One page of them."""
 
 
-class AuditAnswer(BaseModel):
+class AuditEntryResponse(BaseModel):
     """One record, and its place in the chain of the process that wrote it."""
 
     writer: str
@@ -107,11 +107,11 @@ class AuditAnswer(BaseModel):
     mac: str
 
 
-class AuditPage(PageAnswer):
-    data: list[AuditAnswer]
+class AuditPage(PageResponse):
+    data: list[AuditEntryResponse]
 
 
-class VerifyAnswer(BaseModel):
+class AuditVerificationResponse(BaseModel):
     """Whether every record is as it was written; `findings` says where not, `notes` what else."""
 
     ok: bool
@@ -140,7 +140,7 @@ class AuditPrune(Strict):
         return float(self.before)
 
 
-class PruneAnswer(BaseModel):
+class AuditPruneResponse(BaseModel):
     """How many records were removed, and the instant in Unix seconds."""
 
     removed: int
@@ -151,7 +151,7 @@ class EventQuery(PageQuery):
     tenant: Id | None = None
 
 
-class EventAnswer(BaseModel):
+class EventResponse(BaseModel):
     """Something that happened in the tenant."""
 
     id: str
@@ -161,8 +161,8 @@ class EventAnswer(BaseModel):
     data: dict[str, Any]
 
 
-class EventPage(PageAnswer):
-    data: list[EventAnswer]
+class EventPage(PageResponse):
+    data: list[EventResponse]
 
 
 class WebhookCreate(Strict):
@@ -174,7 +174,7 @@ class WebhookCreate(Strict):
     kinds: Kinds = ["*"]
 
 
-class WebhookChange(Patch):
+class WebhookPatch(Patch):
     """Body of `PATCH .../webhooks/{webhook}`."""
 
     model_config = example(status="disabled")
@@ -192,7 +192,7 @@ class WebhookRotation(Strict):
     grace_s: Annotated[int, Field(ge=0, le=MAX_GRACE_S)] = 86_400
 
 
-class WebhookAnswer(BaseModel):
+class WebhookResponse(BaseModel):
     """One webhook, without its secret."""
 
     id: str
@@ -204,17 +204,17 @@ class WebhookAnswer(BaseModel):
     updated: float
 
 
-class NewWebhookAnswer(WebhookAnswer):
+class NewWebhookResponse(WebhookResponse):
     """`secret` verifies signatures; it is shown this once."""
 
     secret: str
 
 
-class WebhookPage(PageAnswer):
-    data: list[WebhookAnswer]
+class WebhookPage(PageResponse):
+    data: list[WebhookResponse]
 
 
-class DeliveryAnswer(BaseModel):
+class DeliveryResponse(BaseModel):
     """How sending one event stands; `next` is when the next try is due, while it is pending."""
 
     id: str
@@ -226,11 +226,11 @@ class DeliveryAnswer(BaseModel):
     last_error: str | None
 
 
-class DeliveryPage(PageAnswer):
-    data: list[DeliveryAnswer]
+class DeliveryPage(PageResponse):
+    data: list[DeliveryResponse]
 
 
-class TestEventAnswer(BaseModel):
+class TestEventResponse(BaseModel):
     """The id of the event that was sent."""
 
     __test__ = False

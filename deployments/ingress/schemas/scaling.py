@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.runtime.numbers import FLOAT32
-from deployments.ingress.schemas.admin import PageAnswer, PageQuery, Strict, example
+from deployments.ingress.schemas.admin import PageQuery, PageResponse, Strict, example
 
 LONGEST_S = 365 * 86_400
 Count = Annotated[int, Field(ge=0, le=1024)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 
 
-class BoundsPut(Strict):
+class ScalingBoundsPut(Strict):
     """Body of `PUT /api/v1/scaling/{deployment}/bounds`: replicas, and for how many seconds (none:
     until they are taken back). A side that is not given is as configured."""
 
@@ -40,7 +40,7 @@ class HistoryQuery(PageQuery):
     deployment: Name | None = None
 
 
-class BoundsAnswer(BaseModel):
+class ScalingBoundsResponse(BaseModel):
     """What an operator has laid down. `until` null: until it is taken back."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -53,7 +53,7 @@ class BoundsAnswer(BaseModel):
     set_at: float
 
 
-class DecisionAnswer(BaseModel):
+class ScalingDecisionResponse(BaseModel):
     """One change of a deployment's target, or why one that was wanted did not come.
 
     `bound` names what decided, `signals` are the figures that it was decided from.
@@ -71,8 +71,8 @@ class DecisionAnswer(BaseModel):
     signals: dict[str, float]
 
 
-class DecisionPage(PageAnswer):
-    data: list[DecisionAnswer]
+class ScalingDecisionPage(PageResponse):
+    data: list[ScalingDecisionResponse]
 
 
 class Replica(BaseModel):
@@ -122,14 +122,14 @@ class CallStatsResponse(BaseModel):
     breaker: dict[str, Any]
 
 
-class SpecAnswer(BaseModel):
+class ScalingSpecResponse(BaseModel):
     """How the deployment scales: in words, and as configured."""
 
     words: str
     spec: ScalingSpec
 
 
-class DeploymentAnswer(BaseModel):
+class DeploymentResponse(BaseModel):
     """One deployment. `target`, `ready`, `starting` and `stopping` count replicas and are null
     while Serve's controller has told nobody; `scaling` is null where the number is fixed."""
 
@@ -143,14 +143,14 @@ class DeploymentAnswer(BaseModel):
     stopping: int | None
     replicas: list[Replica]
     queue: Queue | None
-    scaling: SpecAnswer | None
-    bounds: BoundsAnswer | None
+    scaling: ScalingSpecResponse | None
+    bounds: ScalingBoundsResponse | None
     calls: CallStatsResponse | None
-    decisions: list[DecisionAnswer]
+    decisions: list[ScalingDecisionResponse]
     cost_per_hour: float | None
 
 
-class StatusAnswer(BaseModel):
+class ScalingStatusResponse(BaseModel):
     """How everything scales at `at`. States are `age_s` old (null: there are none); `away` names
     what did not answer: `controller`, `ingress`, `store`. `cost_per_hour` is what all replicas of
     deployments that scale cost now; `open_calls` counts model calls in all ingress replicas."""
@@ -161,4 +161,4 @@ class StatusAnswer(BaseModel):
     ingress_replicas: int
     open_calls: int
     cost_per_hour: float
-    deployments: list[DeploymentAnswer]
+    deployments: list[DeploymentResponse]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from deployments.ingress.schemas.admin import Label, PageAnswer, PageQuery, Strict, example
+from deployments.ingress.schemas.admin import Label, PageQuery, PageResponse, Strict, example
 from deployments.ingress.schemas.records import Url
 from deployments.video.catalog import Video
 from deployments.video.uploads.upload import Upload
@@ -56,7 +56,7 @@ class AudioTrackResponse(BaseModel):
     silent: bool | None = None
 
 
-class SubtitlesAnswer(BaseModel):
+class SubtitlesResponse(BaseModel):
     """One subtitle track; `text` is whether it holds text rather than pictures, `forced` ones hold
     a few lines only."""
 
@@ -67,17 +67,17 @@ class SubtitlesAnswer(BaseModel):
     forced: bool = False
 
 
-class MediaAnswer(BaseModel):
+class MediaResponse(BaseModel):
     """What the file's header says."""
 
     container: str
     duration_s: float
     picture: VideoTrackResponse | None
     sound: list[AudioTrackResponse]
-    subtitles: list[SubtitlesAnswer]
+    subtitles: list[SubtitlesResponse]
 
 
-class TranscriptAnswer(BaseModel):
+class TranscriptResponse(BaseModel):
     """What was put beside the video. `encoding` is the one in which it was read, by IANA's name;
     `notes` say what was wrong with it and mended or left out; `undrawn_scripts` are in no font, and
     so not in captions."""
@@ -91,7 +91,7 @@ class TranscriptAnswer(BaseModel):
     undrawn_scripts: list[str] = []
 
 
-class VideoAnswer(BaseModel):
+class VideoResponse(BaseModel):
     """One video. `media` is there once it is ready; `problem` says why an import failed."""
 
     id: str
@@ -99,14 +99,14 @@ class VideoAnswer(BaseModel):
     state: State
     bytes: int
     sha256: str
-    media: MediaAnswer | None
-    transcript: TranscriptAnswer | None
+    media: MediaResponse | None
+    transcript: TranscriptResponse | None
     problem: dict[str, Any] | None
     created: float
     expires: float | None
 
     @classmethod
-    def of(cls, video: Video) -> "VideoAnswer":
+    def of(cls, video: Video) -> "VideoResponse":
         return cls(
             id=video.id,
             name=video.name,
@@ -121,18 +121,18 @@ class VideoAnswer(BaseModel):
         )
 
 
-class ImportAnswer(BaseModel):
+class ImportResponse(BaseModel):
     """The video that is being fetched, and the job that does it: `/api/v1/jobs/{job}`."""
 
-    video: VideoAnswer
+    video: VideoResponse
     job: str
 
 
-class VideoPage(PageAnswer):
-    data: list[VideoAnswer]
+class VideoPage(PageResponse):
+    data: list[VideoResponse]
 
 
-class UploadAnswer(BaseModel):
+class UploadResponse(BaseModel):
     """One upload. `video` is what it became; `problem` says why it became none."""
 
     id: str
@@ -146,13 +146,13 @@ class UploadAnswer(BaseModel):
     expires: float
 
     @classmethod
-    def of(cls, upload: Upload) -> "UploadAnswer":
+    def of(cls, upload: Upload) -> "UploadResponse":
         said = {name: getattr(upload, name) for name in cls.model_fields}
         return cls.model_validate(said)
 
 
-def _media(info: Mapping[str, Any]) -> MediaAnswer:
-    return MediaAnswer(
+def _media(info: Mapping[str, Any]) -> MediaResponse:
+    return MediaResponse(
         container=info["container"],
         duration_s=info["duration"],
         picture=None if info["video"] is None else _picture(info["video"]),
@@ -160,7 +160,7 @@ def _media(info: Mapping[str, Any]) -> MediaAnswer:
             AudioTrackResponse.model_validate({**track, "number": number})
             for number, track in enumerate(info["audio"], 1)
         ],
-        subtitles=[SubtitlesAnswer.model_validate(track) for track in info["subtitles"]],
+        subtitles=[SubtitlesResponse.model_validate(track) for track in info["subtitles"]],
     )
 
 
@@ -169,5 +169,5 @@ def _picture(track: Mapping[str, Any]) -> VideoTrackResponse:
     return VideoTrackResponse.model_validate({**track, "fps": fps, "variable_fps": track["vfr"]})
 
 
-def _transcript(said: Mapping[str, Any]) -> TranscriptAnswer:
-    return TranscriptAnswer.model_validate(said)
+def _transcript(said: Mapping[str, Any]) -> TranscriptResponse:
+    return TranscriptResponse.model_validate(said)

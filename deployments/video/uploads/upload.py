@@ -23,7 +23,7 @@ class UploadNotFound(NotFound):
 class UploadGone(Problem):
     """It expired, or its content was refused; `why` says which."""
 
-    status, slug, title = 410, "upload-gone", "The upload is over"
+    status, slug, title = 410, "upload-gone", "The upload has ended"
 
     def __init__(self, id_: str, why: str) -> None:
         super().__init__(f"Upload '{id_}' {why}.", upload=id_)
@@ -32,7 +32,7 @@ class UploadGone(Problem):
 class OffsetMismatch(Conflict):
     """`offset` is the expected offset."""
 
-    slug, title = "offset-mismatch", "The piece does not begin where the last one ended"
+    slug, title = "offset-mismatch", "The chunk does not begin at the upload's offset"
 
     def __init__(self, got: int, offset: int) -> None:
         super().__init__(
@@ -53,7 +53,7 @@ class UploadLocked(Problem):
 
 
 class ChecksumMismatch(InvalidRequest):
-    status, slug, title = 460, "checksum-mismatch", "The piece is not what its checksum says"
+    status, slug, title = 460, "checksum-mismatch", "The chunk does not match its checksum"
 
     def __init__(self, algorithm: str) -> None:
         super().__init__(

@@ -46,7 +46,7 @@ def test_both_clients_have_the_same_extras() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["ChatAnswer", "ContentAnswer"])
+@pytest.mark.parametrize("name", ["ChatResponse", "ContentResponse"])
 def test_answers_have_the_same_fields(name: str) -> None:
     ours, theirs = getattr(mobula_client, name), getattr(handles, name)
 

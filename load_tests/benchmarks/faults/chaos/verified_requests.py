@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")  # so that equal refusals are counted toget
 
 
 @dataclass(slots=True)
-class _Answer:
+class _Response:
     """What has come so far."""
 
     ending: RequestOutcome = RequestOutcome.CUT
@@ -61,9 +61,12 @@ class VerifyingClient:
         )
 
     async def _shot(
-        self, model: str, body: bytes, read: Callable[[StreamedResponse, _Answer], Awaitable[None]]
+        self,
+        model: str,
+        body: bytes,
+        read: Callable[[StreamedResponse, _Response], Awaitable[None]],
     ) -> RequestResult:
-        began, answer = time.monotonic(), _Answer()
+        began, answer = time.monotonic(), _Response()
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._ask(body, read, answer)
@@ -85,8 +88,8 @@ class VerifyingClient:
     async def _ask(
         self,
         body: bytes,
-        read: Callable[[StreamedResponse, _Answer], Awaitable[None]],
-        answer: _Answer,
+        read: Callable[[StreamedResponse, _Response], Awaitable[None]],
+        answer: _Response,
     ) -> None:
         reply = await self._wire.post(PATH, self._key, body)
         try:
@@ -117,7 +120,7 @@ def _refusal(body: bytes) -> tuple[RequestOutcome, str]:
         return RequestOutcome.UNTYPED, body[:60].decode(errors="replace")
 
 
-async def _read_whole(reply: StreamedResponse, into: _Answer, prompt: str) -> None:
+async def _read_whole(reply: StreamedResponse, into: _Response, prompt: str) -> None:
     body = await reply.body()
     try:
         answer = orjson.loads(body)
@@ -130,7 +133,7 @@ async def _read_whole(reply: StreamedResponse, into: _Answer, prompt: str) -> No
     into.why = "" if into.ending is RequestOutcome.WHOLE else f"said {said[:40]!r}"
 
 
-async def _read_stream(reply: StreamedResponse, into: _Answer, expected: str) -> None:
+async def _read_stream(reply: StreamedResponse, into: _Response, expected: str) -> None:
     async for data in _events(reply):
         if into.ending is RequestOutcome.IN_BAND:
             continue
@@ -144,7 +147,7 @@ async def _read_stream(reply: StreamedResponse, into: _Answer, expected: str) ->
         into.why = "the stream ended without its end"
 
 
-def _record_event(event: dict[str, Any], into: _Answer) -> None:
+def _record_event(event: dict[str, Any], into: _Response) -> None:
     if "error" in event:
         into.ending, into.why = (
             RequestOutcome.IN_BAND,

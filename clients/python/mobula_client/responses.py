@@ -15,7 +15,7 @@ ENDED = frozenset({"succeeded", "partial", "failed", "canceled"})  # states that
 
 
 @dataclass(frozen=True)
-class ChatAnswer:
+class ChatResponse:
     """The first choice's text; `raw` is the whole `chat.completion`."""
 
     text: str
@@ -23,13 +23,13 @@ class ChatAnswer:
     raw: dict[str, Any]
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> "ChatAnswer":
+    def of(cls, raw: dict[str, Any]) -> "ChatResponse":
         choice = raw["choices"][0]
         return cls(choice["message"]["content"], choice["finish_reason"], raw)
 
 
 @dataclass(frozen=True)
-class ContentAnswer:
+class ContentResponse:
     """Variants' texts, best first; `raw` has their scores, reasons and the usage."""
 
     variants: tuple[str, ...]
@@ -40,7 +40,7 @@ class ContentAnswer:
         return self.variants[0]
 
     @classmethod
-    def of(cls, raw: dict[str, Any]) -> "ContentAnswer":
+    def of(cls, raw: dict[str, Any]) -> "ContentResponse":
         return cls(tuple(variant["text"] for variant in raw["variants"]), raw)
 
 
