@@ -5,7 +5,7 @@ from ray.serve import Application
 
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.resilience.spec import ResilienceSpec
-from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.config import ModelSettings
 from deployments.model.deployment import ModelReplica
 from deployments.model.embeddings.deployment import EmbedderReplica
 from graphs.args import AppArgs, EmbeddingArgs, ModelArgs

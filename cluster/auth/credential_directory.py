@@ -1,21 +1,24 @@
-"""Who a credential belongs to, answered from memory; one in every process that takes requests.
+"""Whose a credential is, answered from memory; one in every process that takes requests.
 
 Flows in: an API key or an access token. Flows out: its Caller, or Unauthenticated, or Forbidden
 for a suspended tenant. The directory polls the store's list of changes, so a revoked key stops
-working everywhere within a second; while the store is down it goes on with what it knew last.
+working everywhere within a second; while the store is down it goes on with what it knew last. When
+each key was last used is noted in memory, and written now and then; a killed process loses what it
+had not written.
 """
 
 import asyncio
 import contextlib
 import hashlib
 import hmac
+from collections import defaultdict
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cluster.auth.delegation import PREFIX, Delegation
 from cluster.auth.keys import NO_DIGEST, SHAPE
-from cluster.auth.last_used import LastUsed
+from cluster.auth.repository import ApiKeyRepository
 from cluster.auth.row_macs import RowMacs
 from cluster.auth.signing import is_valid_for_verification
 from cluster.auth.snapshot import CredentialHolder, Snapshot, TenantEntry
@@ -25,6 +28,7 @@ from cluster.runtime.problems import Forbidden, NotFound, Problem, Unauthenticat
 from cluster.storage.database import Database
 from cluster.storage.polled_cache import PolledCache
 from cluster.tenants.caller import Caller, Scope
+from cluster.tenants.plan import Plan
 
 __all__ = ["CredentialDirectory", "TenantEntry"]
 
@@ -44,7 +48,8 @@ class CredentialDirectory(PolledCache):
         self._macs = RowMacs(pepper)
         self._snapshot = Snapshot(self._macs)
         self._claims: dict[bytes, Claims] = {}  # by the SHA-256 of the whole token
-        self._used = LastUsed(database, clock, self._macs)
+        self._keys = ApiKeyRepository(clock, self._macs)
+        self._last_used: dict[tuple[str, str], float] = {}  # Unix seconds by tenant and key
         self._refreshing = asyncio.Lock()
         self._loaded = False
 
@@ -52,7 +57,7 @@ class CredentialDirectory(PolledCache):
         """Stop polling and store when keys were last used. The database stays open."""
         await super().close()
         with contextlib.suppress(Problem):
-            await self._used.flush()
+            await self._write_last_used()
 
     async def refresh(self) -> None:
         """Read every change that is committed by now. Raises DatabaseUnavailable."""
@@ -68,7 +73,7 @@ class CredentialDirectory(PolledCache):
         self.known_at = self._clock.monotonic()
 
     def __len__(self) -> int:
-        """Credentials that it knows."""
+        """The number of credentials that it knows."""
         return len(self._snapshot.keys) + len(self._snapshot.users)
 
     @property
@@ -80,50 +85,64 @@ class CredentialDirectory(PolledCache):
         """Raises NotFound."""
         entry = self._snapshot.tenants.get(id)
         if entry is None:
-            raise NotFound(f"There is no tenant '{id[:63]}'.", param="tenant")
+            raise _no_tenant(id)
         return entry
+
+    def plan_of(self, tenant: str) -> Plan:
+        """The plan that a tenant is on now. Raises NotFound."""
+        entry = self._snapshot.tenants.get(tenant)
+        if entry is None:
+            raise _no_tenant(tenant)
+        return entry.plan
+
+    def secret_of(self, tenant: str) -> bytes:
+        """What keys and encrypts everything that is stored for a tenant. Raises NotFound."""
+        entry = self._snapshot.tenants.get(tenant)
+        if entry is None:
+            raise _no_tenant(tenant)
+        return entry.secret
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys that verify access tokens now, as a JSON Web Key Set."""
-        now, held = self._clock.wall(), self._snapshot.signing
+        now = self._clock.wall()
         keys = [
             jwk(id, key.raw)
-            for id, key in held.items()
+            for id, key in self._snapshot.signing.items()
             if is_valid_for_verification(key.retires, now)
         ]
         return {"keys": keys}
 
     def verify(self, credential: str) -> Caller:
-        """Whose it is. Every Unauthenticated reads the same; Forbidden: the tenant is suspended."""
-        if credential.startswith("mob_"):
-            return self._key(credential)
-        if credential.startswith(PREFIX):
-            return self._delegate(credential)
-        if len(credential) <= MAX_LENGTH and credential.count(".") == 2:
-            return self._token(credential)
-        raise Unauthenticated(INVALID)
-
-    def _key(self, presented: str) -> Caller:
-        shape = SHAPE.fullmatch(presented)
+        """Its caller. Every Unauthenticated reads the same; Forbidden: the tenant is suspended."""
+        if not credential.startswith("mob_"):
+            return self._verify_temporary(credential)
+        shape = SHAPE.fullmatch(credential)
         if shape is None:
             raise Unauthenticated(INVALID)
         entry = self._snapshot.keys.get(shape[1])
-        digest = hmac.digest(self._pepper, presented.encode("ascii"), "sha256")
-        same = hmac.compare_digest(digest, NO_DIGEST if entry is None else entry.digest)
+        digest = hmac.digest(self._pepper, credential.encode("ascii"), "sha256")
+        matches = hmac.compare_digest(digest, NO_DIGEST if entry is None else entry.digest)
         now = self._clock.wall()
-        if entry is None or not same or (entry.expires is not None and entry.expires <= now):
+        if entry is None or not matches or (entry.expires is not None and entry.expires <= now):
             raise Unauthenticated(INVALID)
         caller = self._caller(entry.holder)
-        self._used.note(entry.holder.tenant, entry.holder.id, now)
+        self._last_used[caller.tenant, caller.key_id] = now
         return caller
 
-    def _token(self, presented: str) -> Caller:
+    def _verify_temporary(self, credential: str) -> Caller:
+        if credential.startswith(PREFIX):
+            return self._verify_delegation(credential)
+        if len(credential) <= MAX_LENGTH and credential.count(".") == 2:
+            return self._verify_token(credential)
+        raise Unauthenticated(INVALID)
+
+    def _verify_token(self, presented: str) -> Caller:
         digest = hashlib.sha256(presented.encode("utf-8", "surrogatepass")).digest()
         now = self._clock.wall()
         claims = self._claims.get(digest)
         if claims is None:
             claims = verify(presented, self._public_key, now)
-            self._remember(digest, claims)
+            self._cache_claims(digest, claims)
         elif claims.expires <= now - LEEWAY_S or self._public_key(claims.key) is None:
             del self._claims[digest]
             raise Unauthenticated(INVALID)
@@ -138,8 +157,8 @@ class CredentialDirectory(PolledCache):
             raise Unauthenticated(INVALID)
         return self._caller(user.holder)
 
-    def _delegate(self, presented: str) -> Caller:
-        """Whom one of our workers acts for: what they may do, as far as it is generating text."""
+    def _verify_delegation(self, presented: str) -> Caller:
+        """The caller that one of our workers acts for, with the right to generate text only."""
         delegate = self._delegation.verify(presented)
         key, user = (
             self._snapshot.keys.get(delegate.holder),
@@ -160,15 +179,27 @@ class CredentialDirectory(PolledCache):
             raise Unauthenticated(INVALID)
         if tenant.status != "active":
             raise Forbidden(f"Tenant '{tenant.id}' is suspended.")
-        return holder.caller(tenant)
+        if holder.caller is None or holder.caller_of is not tenant:
+            plan = tenant.plan
+            holder.caller_of = tenant
+            holder.caller = Caller(
+                holder.tenant,
+                holder.id,
+                holder.scopes,
+                plan.id,
+                holder.kind,
+                plan.weight,
+                holder.expires,
+            )
+        return holder.caller
 
     def _public_key(self, kid: str) -> Ed25519PublicKey | None:
-        found = self._snapshot.signing.get(kid)
-        if found is None or not is_valid_for_verification(found.retires, self._clock.wall()):
+        key = self._snapshot.signing.get(kid)
+        if key is None or not is_valid_for_verification(key.retires, self._clock.wall()):
             return None
-        return found.key
+        return key.key
 
-    def _remember(self, digest: bytes, claims: Claims) -> None:
+    def _cache_claims(self, digest: bytes, claims: Claims) -> None:
         if len(self._claims) >= MAX_TOKENS:
             del self._claims[next(iter(self._claims))]
         self._claims[digest] = claims
@@ -176,4 +207,23 @@ class CredentialDirectory(PolledCache):
     async def tidy(self) -> None:
         """Forget keys that expired, and write when the others were last used."""
         self._snapshot.forget_expired(self._clock.wall())
-        await self._used.flush()
+        await self._write_last_used()
+
+    async def _write_last_used(self) -> None:
+        """What cannot be written is kept for the next time. Raises DatabaseUnavailable."""
+        unwritten, self._last_used = self._last_used, {}
+        by_tenant: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        for (tenant, key), used in unwritten.items():
+            by_tenant[tenant][key] = used
+        try:
+            if unwritten:
+                async with self._database.begin() as connection:
+                    for tenant in sorted(by_tenant):
+                        await self._keys.touch(connection, tenant, by_tenant[tenant])
+        except BaseException:
+            self._last_used = unwritten | self._last_used
+            raise
+
+
+def _no_tenant(id: str) -> NotFound:
+    return NotFound(f"There is no tenant '{id[:63]}'.", param="tenant")

@@ -1,9 +1,9 @@
-"""What a directory holds in memory: live tenants, keys, users and public signing keys.
+"""What a credential directory holds in memory: live tenants, keys, users, public signing keys.
 
-Flows in: rows. Flows out: dictionaries by id. It can be loaded whole, or brought up to date with
-the rows named in `changes`. Dead keys are not held, so its size is what is in use. Unlike the
-repositories it reads every tenant's rows, and only here. A key, a user or a signing key whose row
-is not genuine (cluster/auth/row_macs.py) is not held: to its holder it does not exist.
+Flows in: rows. Flows out: dictionaries by id. It can be loaded completely, or brought up to date
+with the rows named in `changes`. Revoked and expired keys are not held. Unlike the repositories it
+reads the rows of every tenant. A key, a user or a signing key whose row is not genuine
+(cluster/auth/row_macs.py) is not held.
 """
 
 from collections import defaultdict
@@ -35,7 +35,7 @@ from cluster.tenants.repository import Status
 
 _ROLES = {role.value: role for role in Role}
 NEVER = -1  # `seq` of what was never loaded
-MOST_CHANGES = 500  # more at once, and loading everything is simpler
+MAX_CHANGES = 500  # with more at once, loading everything is simpler
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +51,15 @@ class TenantEntry:
 
 @dataclass(slots=True, eq=False)
 class CredentialHolder:
-    """Who holds a credential; makes the Caller once for each state of the tenant."""
+    """Who holds a credential. `caller` is made once for each state of the tenant, `caller_of`."""
 
     id: str
     tenant: str
     kind: Literal["key", "user"]
     scopes: frozenset[Scope]
     expires: float | None = None
-    _caller: Caller | None = None
-    _as_of: TenantEntry | None = None
-
-    def caller(self, tenant: TenantEntry) -> Caller:
-        if self._caller is None or self._as_of is not tenant:
-            plan = tenant.plan
-            self._caller = Caller(
-                self.tenant, self.id, self.scopes, plan.id, self.kind, plan.weight, self.expires
-            )
-            self._as_of = tenant
-        return self._caller
+    caller: Caller | None = None
+    caller_of: TenantEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +104,7 @@ class Snapshot:
 
     @classmethod
     async def load(cls, connection: AsyncConnection, now: float, macs: RowMacs) -> "Snapshot":
-        """Everything. `seq` is read first: what commits meanwhile is then applied again."""
+        """Load everything. `seq` is read first: what commits meanwhile is then applied again."""
         new = cls(macs)
         new.seq = (await connection.execute(select(func.max(changes.c.seq)))).scalar() or 0
         new._put_tenants((await connection.execute(_TENANTS)).all())
@@ -131,9 +122,9 @@ class Snapshot:
         """
         statement = select(changes.c.seq, changes.c.kind, changes.c.id)
         since = statement.where(changes.c.seq >= self.seq).order_by(changes.c.seq)
-        rows = (await connection.execute(since.limit(MOST_CHANGES + 1))).all()
+        rows = (await connection.execute(since.limit(MAX_CHANGES + 1))).all()
         first = rows[0].seq if rows else 0
-        if first != self.seq and (self.seq, first) != (0, 1) or len(rows) > MOST_CHANGES:
+        if first != self.seq and (self.seq, first) != (0, 1) or len(rows) > MAX_CHANGES:
             return False
         changed: defaultdict[str, set[str]] = defaultdict(set)
         for row in rows:
@@ -161,16 +152,16 @@ class Snapshot:
             case "tenant":
                 rows = await _all(connection, _TENANTS.where(tenants.c.id.in_(ids)))
                 self._put_tenants(rows)
-                _keep(self.tenants, ids, {row.id for row in rows})
+                _retain(self.tenants, ids, {row.id for row in rows})
             case "key":
                 rows = await _all(connection, _live_keys(now).where(api_keys.c.id.in_(ids)))
-                _keep(self.keys, ids, self._put_keys(rows))
+                _retain(self.keys, ids, self._put_keys(rows))
             case "user":
                 rows = await _all(connection, stored_values(users).where(users.c.id.in_(ids)))
-                _keep(self.users, ids, self._put_users(rows))
+                _retain(self.users, ids, self._put_users(rows))
             case "signing_key":
                 rows = await _all(connection, _SIGNING.where(signing_keys.c.id.in_(ids)))
-                _keep(self.signing, ids, self._put_signing(rows))
+                _retain(self.signing, ids, self._put_signing(rows))
             case "session":
                 some = _ended(now).where(ended_sessions.c.family.in_(ids))
                 self._put_ended(await _all(connection, some))
@@ -233,7 +224,7 @@ async def _all(connection: AsyncConnection, statement: Select[Any]) -> list[Row[
     return list((await connection.execute(statement)).all())
 
 
-def _keep(held: dict[str, Any], ids: Iterable[str], genuine: set[str]) -> None:
-    """Of `ids` only those."""
-    for gone in set(ids) - genuine:
-        held.pop(gone, None)
+def _retain(entries: dict[str, Any], ids: Iterable[str], genuine: set[str]) -> None:
+    """Remove those of `ids` that are not genuine."""
+    for id in set(ids) - genuine:
+        entries.pop(id, None)

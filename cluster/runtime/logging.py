@@ -104,12 +104,8 @@ def escape_active(line: bytes) -> bytes:
 
 
 _FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-_current_request: ContextVar[tuple[str, str]] = ContextVar("current_request", default=("", ""))
-
-
-def log_request(request_id: str, tenant: str = "") -> None:
-    """Name this request in the log lines of this task and of the tasks that it starts."""
-    _current_request.set((request_id, tenant))
+logged_request: ContextVar[tuple[str, str]] = ContextVar("logged_request", default=("", ""))
+"""Request id and tenant in the log lines of this task and of the tasks that it starts."""
 
 
 class JsonLines(logging.Formatter):
@@ -122,7 +118,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        request_id, tenant = _current_request.get()
+        request_id, tenant = logged_request.get()
         if request_id:
             line["request_id"] = request_id
         if tenant:

@@ -191,5 +191,16 @@ class Plan(_PlanModel):
         return _RANK[priority] >= _RANK[self.priority]
 
     @cached_property
+    def default_priorities(self) -> dict[RequestClass, Priority]:
+        """The priority of a request that asks for none, by its class."""
+        usual = {RequestClass.BATCH: Priority.BATCH}
+        return {
+            each: priority
+            if self.allows_priority(priority := usual.get(each, Priority.STANDARD))
+            else self.priority
+            for each in RequestClass
+        }
+
+    @cached_property
     def weights(self) -> CostWeights:
         return CostWeights(**self.cost_weights)

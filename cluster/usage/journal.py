@@ -10,7 +10,7 @@ out. Nothing is synchronised with the disk: this is for a process that dies, not
 import fcntl
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,27 +62,24 @@ class UsageJournal:
         self,
         batch: int,
         where: tuple[Any, ...],
-        prices: Sequence[int],
-        costs: Sequence[int],
+        rates: Callable[[], tuple[Sequence[int], Sequence[int]]],
         counts: Sequence[int],
     ) -> None:
-        """Keep what one entry adds to `batch`; `where` begins as Where and names one cell."""
+        """Write what one entry adds to `batch`; `where` begins as Where and names one cell.
+        `rates` gives the cell's prices and costs; it is called for a cell that is new.
+        """
         try:
             if batch != self._newest:
                 self._open(batch)
             cell, lines = self._cells.get(where), b""
             if cell is None:
                 cell = self._cells[where] = len(self._cells)
-                lines = orjson.dumps([cell, where[:4], prices, costs]) + b"\n"
+                lines = orjson.dumps([cell, where[:4], *rates()]) + b"\n"
             os.write(self._files[batch], lines + orjson.dumps([cell, counts]) + b"\n")
         except (OSError, KeyError) as error:
             if not self._failed:
                 log.error("usage is not journalled until it is stored: %s", error)
             self._failed = True
-
-    def knows(self, batch: int, where: tuple[Any, ...]) -> bool:
-        """Whether the prices and costs of a cell have been said already."""
-        return batch == self._newest and where in self._cells
 
     def _open(self, batch: int) -> None:
         self._newest, self._cells = batch, {}

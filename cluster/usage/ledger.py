@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.storage.database import Database
+from cluster.tenants.caller import Caller
+from cluster.tenants.plan import Plan
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage import increments
 from cluster.usage.increments import Increment
@@ -42,6 +44,8 @@ UNITS = (
     Unit.COST_UNITS,
     Unit.CACHE_HITS,
 )
+
+_CACHE_HIT = (0, 0, 0, 0, 0, 0, 0, 1)  # in the order of UNITS
 
 log = logging.getLogger(__name__)
 
@@ -81,13 +85,22 @@ class Ledger:
     kept in `folder` (None: a kill loses what was added in the last second)."""
 
     def __init__(
-        self, database: Database, writer: str, clock: Clock, folder: Path | None = None
+        self,
+        database: Database,
+        writer: str,
+        clock: Clock,
+        folder: Path | None = None,
+        model_costs: Mapping[str, Prices] | None = None,
     ) -> None:
-        """Raises ValueError if `writer` is longer than 40 characters."""
+        """`model_costs` is what models cost the operator, by id.
+
+        Raises ValueError if `writer` is longer than 40 characters.
+        """
         if not 1 <= len(writer) <= MAX_NAME:
             raise ValueError(f"writer: must have 1 to {MAX_NAME} characters")
         self.writer = f"{writer}-{secrets.token_hex(8)}"
         self._database, self._clock = database, clock
+        self._model_costs = model_costs or {}
         self._cells: _Cells = {}
         self._taken: _Cells = {}  # being made a batch
         self._seq = 0
@@ -98,22 +111,61 @@ class Ledger:
         self._flushing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
+    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+        """Count one call of a model. Costs some microseconds and never fails."""
+        counts = (
+            1,
+            amounts.input_tokens,
+            amounts.output_tokens,
+            amounts.images,
+            amounts.audio_seconds,
+            amounts.video_seconds,
+            plan.weights.cost(amounts),
+            0,
+        )
+        self._count(caller.tenant, caller.key_id, model, self._clock.wall(), plan.prices, counts)
+
+    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+        """Count one request for a model that was answered from the cache."""
+        now, prices = self._clock.wall(), plan.prices
+        self._count(caller.tenant, caller.key_id, model, now, prices, _CACHE_HIT)
+
     def add(self, entry: UsageEntry) -> None:
-        """Count what was used. Costs some microseconds and never fails."""
-        prices, costs = entry.prices, entry.costs
-        day = int(entry.at // DAY_S)
-        where = (entry.tenant, entry.key, entry.model, day, id(prices), id(costs))
+        """Count what a piece of work used."""
+        self._count(
+            entry.tenant,
+            entry.key,
+            entry.model,
+            entry.at,
+            entry.prices,
+            _counts(entry),
+            entry.costs,
+        )
+
+    def _count(
+        self,
+        tenant: str,
+        key: str,
+        model: str,
+        now: float,
+        prices: Prices,
+        added: Sequence[int],
+        costs: Prices | None = None,
+    ) -> None:
+        """`added` follows UNITS; `costs` None: the model's."""
+        if costs is None:
+            costs = self._model_costs.get(model, NO_PRICES)
+        where = (tenant, key, model, int(now // DAY_S), id(prices), id(costs))
         cell = self._cells.get(where)
         if cell is None:
             cell = self._cells[where] = _Cell(prices, costs, [0] * len(UNITS))
-        added, counts = _counts(entry), cell.counts
+        counts = cell.counts
         for index, amount in enumerate(added):
             counts[index] += amount
         if self._journal is not None:
-            rates: tuple[list[int], list[int]] = ([], [])
-            if not self._journal.knows(self._collecting, where):
-                rates = (_by_unit(prices), _by_unit(costs))
-            self._journal.append(self._collecting, where, *rates, added)
+            self._journal.append(
+                self._collecting, where, lambda: (_by_unit(prices), _by_unit(costs)), added
+            )
 
     async def start(self) -> None:
         """Write what killed processes left, then flush every second."""

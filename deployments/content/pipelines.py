@@ -54,19 +54,25 @@ def stream_posts(generator: TextGenerator, request: ContentRequest) -> AsyncGene
 
 
 async def batch_captions(
-    providers: ProviderRegistry, requests: Sequence[ContentRequest], concurrency: int = 4
+    generator: TextGenerator,
+    providers: ProviderRegistry,
+    requests: Sequence[ContentRequest],
+    concurrency: int = 4,
 ) -> tuple[BatchOutcome, ...]:
     """Run many requests, at most `concurrency` at a time; each has its own result or problem, in
     the order given.
     """
-    return await _run_batch(generate_captions, providers, requests, concurrency)
+    return await _run_batch(generate_captions, generator, providers, requests, concurrency)
 
 
 async def batch_posts(
-    providers: ProviderRegistry, requests: Sequence[ContentRequest], concurrency: int = 4
+    generator: TextGenerator,
+    providers: ProviderRegistry,
+    requests: Sequence[ContentRequest],
+    concurrency: int = 4,
 ) -> tuple[BatchOutcome, ...]:
     """As `batch_captions`, for posts."""
-    return await _run_batch(generate_posts, providers, requests, concurrency)
+    return await _run_batch(generate_posts, generator, providers, requests, concurrency)
 
 
 def score_post(brief: Brief, text: str) -> ScoredPost:
@@ -77,6 +83,7 @@ def score_post(brief: Brief, text: str) -> ScoredPost:
 
 async def _run_batch(
     generate: Generate,
+    generator: TextGenerator,
     providers: ProviderRegistry,
     requests: Sequence[ContentRequest],
     concurrency: int,
@@ -88,7 +95,7 @@ async def _run_batch(
     async def run(index: int, request: ContentRequest) -> BatchOutcome:
         async with slots:
             try:
-                model, generator = providers.resolve(request.model)
+                model = providers.resolve(request.model)
                 result = await generate(generator, replace(request, model=model))
             except Problem as problem:
                 return BatchOutcome(index, problem=problem)

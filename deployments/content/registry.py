@@ -1,42 +1,36 @@
-"""The models that write content. In: a provider's name, or None. Out: the model id and its
-TextGenerator.
-"""
+"""Registry: which model writes content. In: a provider's name, or None. Out: the model's id."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from cluster.runtime.problems import UnknownModel
-from deployments.contracts.generation import TextGenerator
 
 
 class ProviderRegistry:
-    """The generators that may write content, by model id, with aliases.
+    """The models that may write content, with other names for them.
 
-    `names` maps a provider's name ("fast", "house style") to a model id; ids are names of their
-    own.
+    `names` maps a provider's name ("fast", "house style") to a model id; a model's id is also a
+    provider's name.
     """
 
     def __init__(
-        self,
-        generators: Mapping[str, TextGenerator],
-        default: str,
-        names: Mapping[str, str] | None = None,
+        self, models: Collection[str], default: str, names: Mapping[str, str] | None = None
     ) -> None:
-        self._generators = dict(generators)
-        self._names = {**{model: model for model in generators}, **(names or {})}
+        self._models = frozenset(models)
+        self._names = {**{model: model for model in models}, **(names or {})}
         self._default = default
         for name, model in [*self._names.items(), ("default", default)]:
-            if self._names.get(model, model) not in self._generators:
+            if self._names.get(model, model) not in self._models:
                 raise ValueError(
                     f"content provider {name!r} names model {model!r}, which is not configured"
                 )
 
-    def resolve(self, name: str | None = None) -> tuple[str, TextGenerator]:
-        """Return (model id, generator) for a name; None is the default. Raises UnknownModel."""
+    def resolve(self, name: str | None = None) -> str:
+        """The model id of a provider; None is the default. Raises UnknownModel."""
         model = self._names.get(name or self._default)
         if model is None:
             raise UnknownModel(name or self._default, self.known())
-        return model, self._generators[model]
+        return model
 
     def known(self) -> tuple[str, ...]:
-        """Return every name that `resolve` accepts, sorted."""
+        """Every name that `resolve` accepts, sorted."""
         return tuple(sorted(self._names))

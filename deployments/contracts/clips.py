@@ -1,4 +1,4 @@
-"""Clips as they cross stages: the order, the candidates, the cut, and the result.
+"""Clips as they cross stages: options, highlights, plans, files and reports.
 
 Times are seconds of the source (deployments/contracts/media.py) unless stated otherwise.
 """
@@ -25,13 +25,14 @@ ASPECTS: Mapping[AspectName, tuple[int, int]] = {
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipOptions:
-    """A caller's options. Validated at the edge; ranges are in ingress/schemas/clips.py.
+    """The caller's options, validated at the edge (ingress/schemas/clips.py has the ranges).
 
     At most `count` clips of `min_s` to `max_s` seconds, from `start` to `end` of the source (None:
     its end). `captions` is a style's name or "none". `framing`: follow the subject, fit the whole
-    picture over a blurred copy, or decide by shot. `loudness` is LUFS. `keywords` raise scores.
-    `audio_track` is the number of the audio track, from 1 in the file's order (None: by rule).
-    `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript are spoken words.
+    picture over a blurred copy, or decide by shot. `loudness` is LUFS. Passages with `keywords`
+    rank higher. `audio_track` is the number of the audio track, from 1 in the file's order (None:
+    by rule). `keep_labels`: sound labels (`[MUSIC]`) and speakers' names in the transcript count as
+    words.
     """
 
     count: int = 5
@@ -57,8 +58,8 @@ class ClipOptions:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The reason for a highlight: the `signal` that stood out from `start` to `end`, and a
-    description for readers ("loudness 2.9 above the usual", "says 'how to'")."""
+    """Why a span was chosen: which `signal` stood out from `start` to `end`, and how, in words for
+    readers ("loudness 2.9 above the usual", "says 'how to'")."""
 
     signal: str
     start: Seconds
@@ -69,9 +70,9 @@ class Evidence:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Highlight:
-    """A candidate span for a clip. `score` and each of `scores` are 0 to 1, calibrated within its
-    recording; `excerpt` is the beginning of its transcript. `note` is where and why the
-    clip differs from the order."""
+    """A span worth a clip. `score` and each of `scores` are 0 to 1, calibrated within its
+    recording; `excerpt` is the beginning of its text. `note` says how the clip deviates from the
+    request, and why."""
 
     start: Seconds
     end: Seconds
@@ -85,9 +86,9 @@ class Highlight:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class CropKeyframe:
-    """From `time` on (seconds of the source) the crop's left upper corner moves in a straight line
-    to the next key's; x and y are shares of the source picture in display space. `jump`: a cut to
-    this position instead of a movement from the key before."""
+    """From `time` on (seconds of the source) the crop's left upper corner moves linearly to the
+    next keyframe's; x and y are shares of the source picture in display space. `jump`: it is there
+    at once (a cut), without movement from the keyframe before."""
 
     time: Seconds
     x: float
@@ -98,10 +99,9 @@ class CropKeyframe:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """The crop of one aspect: a crop of `width` x `height` (shares of the source
-    picture) that follows `keys`, or, where `fit`, the whole picture over a blurred copy of itself.
-    `fits` are spans (start, end) within a followed clip in which the whole picture is shown.
-    """
+    """How one aspect is cut out of the picture: a crop of `width` x `height` (shares of the source
+    picture) that follows `keys`, or, if `fit`, the whole picture over a blurred copy of itself.
+    `fits` are spans (start, end) within a followed clip that show the whole picture."""
 
     aspect: AspectName
     fit: bool
@@ -138,7 +138,8 @@ class OutputPlan:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipPlan:
-    """Everything that rendering one clip needs; equal plans give equivalent files."""
+    """Everything needed to render one clip; equal plans give equivalent files. `threads` 0: all
+    cores."""
 
     index: int
     start: Seconds
@@ -153,11 +154,10 @@ class ClipPlan:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipReport:
-    """Measurements of a finished file. `av_offset_ms`: the delay of the sound's start to the
-    picture's. `loudness` is LUFS, `true_peak` dBTP. `partial`: the source was damaged or ended
-    early. `black_frames` are counted before captions are drawn. `problems` names each check that
-    the file fails; empty for a good one. `repairs` names repairs of the sound.
-    """
+    """The measures of a finished file. `av_offset_ms`: the delay of the sound's beginning behind
+    the picture's. `loudness` is LUFS, `true_peak` dBTP. `partial`: the source was damaged or ended
+    early. `black_frames` are counted without captions. `problems` names each fault of the file;
+    empty for a good one. `repairs` names what was repaired in the sound."""
 
     frames: int
     expected_frames: int
@@ -176,10 +176,9 @@ class ClipReport:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class RenderFacts:
-    """Facts of a file from its rendering: the number of `black` frames before captions (None: not
-    counted), `gaps` (of its source's sound or picture), `repairs`, and whether the source's sound
-    is `silent` in the clip's span.
-    """
+    """What only the renderer knows of a file: how many frames were `black` before captions (None:
+    not counted), `gaps` (what of sound or picture its source lacks), `repairs`, and whether the
+    source's sound is `silent` in the clip's span."""
 
     black: int | None = None
     gaps: tuple[str, ...] = ()
@@ -206,7 +205,7 @@ class RenderedFile:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class ClipMetadata:
-    """Texts for the publication of a clip, and their author: a model's id, or `template`."""
+    """Title, description and hashtags of a clip, and their author: a model's id, or `template`."""
 
     title: str
     description: str

@@ -1,8 +1,8 @@
-"""Recordings as they cross stages: tracks, video and audio features, transcripts.
+"""Recordings as they cross stages: media info, audio and video features, transcripts.
 
 All times are seconds on the source's own timeline: 0 is the container's start time, as ffmpeg's
 `-ss` counts it. All pictures are upright and have square pixels (display space): a phone's portrait
-recording is taller than wide here, whatever its rotation flag says.
+recording is taller than wide here, whatever its rotation flag is.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,7 @@ class VideoTrack:
     """`index` is the stream's number in the file. `width`, `height` are in display space;
     `coded_width`, `coded_height` are as stored. `rotation` is the clockwise turn in degrees (0, 90,
     180, 270) that makes a stored picture upright. `fps` is the average; `frames` is the header's.
-    `end` is the end of the last picture, once analysis has measured it.
-    """
+    `end` is when the last picture ends, once analysed."""
 
     index: int
     codec: str
@@ -55,8 +54,7 @@ class VideoTrack:
 class AudioTrack:
     """`index` is the stream's number in the file. `default`, `dub` (a translation) and `comment`
     (commentary, described pictures, karaoke) are the file's own flags. `silent` is whether samples
-    of it are silent; None: not analysed.
-    """
+    of it are silent; None: unknown."""
 
     index: int
     codec: str
@@ -74,8 +72,9 @@ class AudioTrack:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class SubtitleTrack:
-    """`text` is whether it holds text rather than pictures. `forced` ones translate a few lines
-    only; `impaired` ones also describe sounds. These and the others are the file's own flags."""
+    """`text` is whether it consists of text rather than pictures. `forced` ones translate a few
+    lines only; `impaired` ones also describe sounds. These and the others are the file's own flags.
+    """
 
     index: int
     codec: str
@@ -90,10 +89,9 @@ class SubtitleTrack:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """The header of a file. `video` is never cover art; `duration` may be wrong, which decoding
-    shows (`MediaFeatures.partial`). `sound` is the index of the audio track that was
-    chosen; None leaves it to the rule (deployments/video/probe/tracks.py).
-    """
+    """The media info of a file's header. `video` is never cover art; `duration` may be wrong, which
+    decoding detects (`MediaFeatures.partial`). `sound` is the index of the chosen audio track; None
+    leaves it to the rule (deployments/video/probe/tracks.py)."""
 
     container: str
     duration: Seconds
@@ -107,7 +105,7 @@ class MediaInfo:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class MediaSource:
-    """A recording in a job's private folder: `path`, its tracks, and the hash of its bytes."""
+    """A recording in a job's private folder: its `path`, media info, and hash."""
 
     path: Path
     info: MediaInfo
@@ -117,15 +115,15 @@ class MediaSource:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoFeatures:
-    """Features of the picture, a value for each decoded frame, by `times` (float64, rising).
+    """A value for each decoded frame, in order of `times` (float64, rising).
 
     `luma` is the mean brightness, 0 to 1. `motion` is the mean absolute difference of brightness to
-    the frame before, 0 to 1 (the first: 0). `change` is the difference to the frame before in the
-    measure that detects cuts. `cuts` are the times of first frames of new shots (never the very
-    first frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), are
-    the position of the salient subject: centre x, centre y, width, height as shares of the picture,
-    and confidence 0 to 1; NaN where there is none. `shown`: the start of the first picture and the
-    end of the last one; None: unknown.
+    the frame before, 0 to 1 (the first: 0). `change` is the distance to the frame before, in the
+    measure of cut detection. `cuts` are the times of first frames of new shots (never the very
+    first frame). `subject_times` (rising, about 5 a second) and `subjects`, of shape (n, 5), locate
+    the subject: centre x, centre y, width, height as shares of the picture, and confidence 0 to 1;
+    NaN without a subject. `shown`: when the first picture comes and when the last one ends; None:
+    unknown.
     """
 
     times: Times
@@ -141,11 +139,9 @@ class VideoFeatures:
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioFeatures:
-    """Features of the sound. Value i of `level` (dBFS, RMS over all channels, -120 for digital
-    silence), `speech` (likelihood 0 to 1) and `novelty` (rise of the spectrum's energy, >= 0)
-    covers `start + i * hop_s` seconds and the hop after. `silences` is of shape (n, 2): start and
-    end of each stretch without sound. `loudness` is integrated (LUFS, EBU R 128), None for silence.
-    """
+    """Value i of `level` (dBFS, RMS over all channels, -120 for digital silence), `speech`
+    (likelihood 0 to 1) and `novelty` (spectral flux, >= 0) covers `start + i * hop_s` seconds and
+    the hop after. `silences` is of shape (n, 2): start and end of each silence."""
 
     start: Seconds
     hop_s: Seconds
@@ -153,32 +149,30 @@ class AudioFeatures:
     speech: Values
     novelty: Values
     silences: Times
-    loudness: float | None
 
 
 @version_tolerant
 @dataclass(frozen=True, slots=True, eq=False)
 class MediaFeatures:
-    """The features of one decode of a recording, independent of its splits for decoding.
+    """The features of a recording; they do not depend on how it was split for decoding.
 
-    `duration` is the decoded part; `partial`: it is shorter than the header states, or parts were
-    damaged. `version` names the measures: those of other versions are not comparable.
+    `duration` is what could be decoded; `partial`: that is less than the header's, or parts were
+    damaged. Features of different `version` are not comparable.
     """
 
     version: int
     duration: Seconds
     partial: bool
-    sight: VideoFeatures | None
-    hearing: AudioFeatures | None
+    video: VideoFeatures | None
+    audio: AudioFeatures | None
 
 
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`estimated`: the source has times for its line only, and these were spread over it.
-    `ends_sentence` is set on the last word of each, `ends_cue` on the last word of each line of
-    the source, at which a caption may end.
-    """
+    """`estimated`: the source has times of its line only, which were spread over its words.
+    `ends_sentence` is set on the last word of each sentence, `ends_cue` on the last word of each
+    line of the source, where a caption may end."""
 
     start: Seconds
     end: Seconds
@@ -191,12 +185,10 @@ class Word:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The spoken words, in order, without overlaps. `why` is the reason of empty words with
-    `origin` none.
+    """Words in order, without overlaps. A transcript of origin `none` has no words, and `why`.
 
-    `encoding` is that of the source file, by IANA's name; `notes` list faults of the file that were
-    repaired or left out; `undrawn_scripts` are scripts that captions cannot show because no
-    installed font has them, where that was checked.
+    `encoding` is that of its file, by IANA's name; `notes` are the repaired or skipped faults of
+    the file; `undrawn_scripts` are those that captions cannot show for lack of a font, if known.
     """
 
     words: tuple[Word, ...]
@@ -229,7 +221,7 @@ class MediaLimits:
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Whether this installation has a capability, and if not, the reason."""
+    """Whether this installation supports something, and if not, why."""
 
     available: bool
     detail: str

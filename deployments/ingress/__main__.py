@@ -15,9 +15,8 @@ from deployments.cache.config import OFF
 from deployments.contracts.embedding import ServedEmbedder
 from deployments.contracts.generation import ModelLoad, ServedModel
 from deployments.contracts.scaling import ServeSnapshot
-from deployments.ingress.config import IngressConfig
+from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_api
-from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.operations import operations
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
@@ -25,8 +24,8 @@ from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.video.config import VideoConfig
 
 
-class StubModel:
-    """What an ingress has behind it, by name only."""
+class StubBackends:
+    """The backends of an ingress, by name only."""
 
     models: Mapping[str, ServedModel] = {"nano": cast("ServedModel", None)}
     embedders: Mapping[str, ServedEmbedder] = {}
@@ -43,15 +42,13 @@ class StubModel:
 
 
 def description(home: Path) -> bytes:
-    """It depends on code alone: nothing is started, and no model is ever called."""
+    """The OpenAPI document. Nothing is started and no model is called."""
     clock = SystemClock()
     settings = Settings(home=home, pepper=SecretStr("described, never served " * 2))
     tenancy = TenantServices(settings, MemoryAuthority(clock), {}, clock)
-    stages = StubModel()
+    stub = StubBackends()
     config = IngressConfig(ModelSettings("nano", {}, {}, {}), OFF, VideoConfig())
-    services, _ = build_services(
-        settings, clock, tenancy, stages, config, stages, stages, lambda _: None
-    )
+    services, _ = build_services(settings, clock, tenancy, stub, config, stub, stub, lambda _: None)
     api = create_api(services, operations(services))
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     return orjson.dumps(api.openapi(), option=options)

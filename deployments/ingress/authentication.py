@@ -1,45 +1,71 @@
-"""Credentials to callers: the one place where a request becomes somebody's."""
+"""Credentials to callers: the one place where a request becomes an authenticated request."""
 
 from starlette.requests import Request
 
 from cluster.runtime.clock import Deadline
-from cluster.runtime.logging import log_request
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, Unauthenticated
 from cluster.tenants.caller import Caller, Priority
 from cluster.tenants.plan import Plan, RequestClass
-from deployments.contracts.cache import NO_DIRECTIVES, Directives
-from deployments.ingress.context import RequestContext
-from deployments.ingress.http.cache_headers import parse_directives
+from deployments.contracts.cache import NO_DIRECTIVES
+from deployments.ingress.context import (
+    STATE_KEY,
+    ModelWaitTimer,
+    RequestContext,
+    RequestState,
+    request_state,
+)
+from deployments.ingress.http.cache_headers import DIRECTIVE_HEADERS, parse_directives
 from deployments.ingress.services import AppServices
 
-PRIORITY = "mobula-priority"
+PRIORITY = b"mobula-priority"
 
 
 def authenticate(
     services: AppServices, request: Request, request_class: RequestClass = RequestClass.READ
 ) -> RequestContext:
-    """Authenticate and start a call. Raises Unauthenticated, InvalidRequest that names a header."""
-    state, caller = request.scope["state"], verify_credentials(services, request)
-    deadline: Deadline = state["deadline"]
-    asked = request.headers.get(PRIORITY)
-    wishes = parse_directives(request.scope["headers"])
-    return _call(services, state["request_id"], caller, deadline, request_class, asked, wishes)
+    """Authenticate an HTTP request. Raises Unauthenticated, InvalidRequest naming a header."""
+    state: RequestState = request.scope[STATE_KEY]
+    caller = state.caller or verify_credentials(services, request)
+    headers = request.scope["headers"]
+    requested_priority, directives = None, NO_DIRECTIVES
+    for name, value in headers:
+        if name == PRIORITY and requested_priority is None:
+            requested_priority = value.decode("latin-1")
+        elif name in DIRECTIVE_HEADERS and directives is NO_DIRECTIVES:
+            directives = parse_directives(headers)
+    assert state.deadline is not None, "a layer outside sets it"
+    assert state.timer is not None, "a layer outside sets it"
+    logged_request.set((state.request_id, caller.tenant))
+    plan = state.plan or services.plan_of(caller.tenant)
+    priority = plan.default_priorities[request_class]
+    if requested_priority is not None:
+        priority = _parse_priority(requested_priority, plan)
+    state.context = RequestContext(
+        state.request_id,
+        caller,
+        plan,
+        state.deadline,
+        int(services.clock.wall()),
+        priority,
+        directives,
+        state.timer,
+    )
+    return state.context
 
 
 def verify_credentials(services: AppServices, request: Request) -> Caller:
     """The caller whose credential the request presents. Raises Unauthenticated.
 
-    It stays in the request's state, where whoever asks again finds it.
+    The caller is kept in the request's state, so that a credential is verified once.
     """
-    state = request.scope["state"]
-    caller: Caller | None = state.get("caller")
-    if caller is None:
-        caller = state["caller"] = services.authenticator.verify(bearer(request))
-    state["tenant"], state["key_id"] = caller.tenant, caller.key_id
-    return caller
+    state = request_state(request.scope)
+    if state.caller is None:
+        state.caller = services.authenticator.verify(bearer_token(request))
+    return state.caller
 
 
-def context_from_handle(
+def authenticate_handle_call(
     services: AppServices,
     caller: Caller,
     request_id: str,
@@ -47,44 +73,35 @@ def context_from_handle(
     request_class: RequestClass,
     priority: str | None = None,
 ) -> RequestContext:
-    """The same for a verified caller that came through a Python handle."""
-    limit = min(timeout_s, services.settings.max_timeout_s)
-    deadline = Deadline.after(limit, services.clock)
-    return _call(services, request_id, caller, deadline, request_class, priority)
+    """The context of a request that came by a Python handle; `caller` is verified."""
+    clock, plan = services.clock, services.plan_of(caller.tenant)
+    logged_request.set((request_id, caller.tenant))
+    return RequestContext(
+        request_id,
+        caller,
+        plan,
+        Deadline.after(min(timeout_s, services.settings.max_timeout_s), clock),
+        int(clock.wall()),
+        plan.default_priorities[request_class]
+        if priority is None
+        else _parse_priority(priority, plan),
+        NO_DIRECTIVES,
+        ModelWaitTimer(clock),
+    )
 
 
-def bearer(request: Request) -> str:
-    """The key in `Authorization: Bearer ...`; raises Unauthenticated when there is none."""
+def bearer_token(request: Request) -> str:
+    """The token in `Authorization: Bearer ...`. Raises Unauthenticated if there is none."""
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
         raise Unauthenticated("Send your API key as 'Authorization: Bearer mob_...'.")
     return credential.strip()
 
 
-def _call(
-    services: AppServices,
-    request_id: str,
-    caller: Caller,
-    deadline: Deadline,
-    request_class: RequestClass,
-    asked: str | None,
-    wishes: Directives = NO_DIRECTIVES,
-) -> RequestContext:
-    log_request(request_id, caller.tenant)
-    plan = services.plan_of(caller.tenant)
-    priority = _priority(plan, request_class, asked)
-    return RequestContext(
-        request_id, caller, deadline, int(services.clock.wall()), priority, wishes
-    )
-
-
-def _priority(plan: Plan, request_class: RequestClass, asked: str | None) -> Priority:
-    """What the request asks for, else what is usual for its class; never above the plan's."""
-    if asked is None:
-        usual = Priority.BATCH if request_class is RequestClass.BATCH else Priority.STANDARD
-        return usual if plan.allows_priority(usual) else plan.priority
+def _parse_priority(value: str, plan: Plan) -> Priority:
+    """Raises InvalidRequest for an unknown priority and for one above the plan's."""
     try:
-        priority = Priority(asked)
+        priority = Priority(value)
     except ValueError:
         raise InvalidRequest(
             f"Priority must be one of {', '.join(Priority)}.", param="Mobula-Priority"

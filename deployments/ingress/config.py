@@ -1,4 +1,4 @@
-"""What the graph tells an ingress replica about itself and what lies behind it, beside handles."""
+"""What the graph tells an ingress replica about itself and its backends, beside their handles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,23 @@ from dataclasses import dataclass, field
 from cluster.autoscaling.spec import ScalingSpec
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.pickle_compat import version_tolerant
+from cluster.tenants.units import Unit
 from deployments.cache.config import CacheConfig
-from deployments.ingress.model_settings import ModelSettings
 from deployments.video.config import VideoConfig
+
+
+@version_tolerant
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """`providers` maps names that content may be requested from to model ids, `default_provider` is
+    used when a caller names none. By model id: `output_caps`, the most tokens of one choice, and
+    `costs`, micro-currency that 1,000 of a unit cost the operator.
+    """
+
+    default_provider: str
+    providers: Mapping[str, str]
+    output_caps: Mapping[str, int]
+    costs: Mapping[str, Mapping[Unit, int]]
 
 
 @version_tolerant

@@ -1,36 +1,167 @@
-"""What every operation is told about the call it serves, whatever brought it in."""
+"""One request as the stages below the HTTP layers see it, whether it came by HTTP or by a handle.
 
-from dataclasses import dataclass
+    RequestState     what the HTTP layers know of a request; one for each ASGI scope
+    RequestContext   an authenticated request
+    AdmittedRequest  the same with its permit: what operations and pipelines take
 
-from cluster.runtime.clock import Deadline
+An AdmittedRequest is only made by AdmissionControl, so no model is called without admission.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.types import Scope as AsgiScope
+
+from cluster.runtime.clock import Clock, Deadline
 from cluster.runtime.problems import DeadlineExceeded, Forbidden
 from cluster.tenants.caller import Caller, Priority, Scope
-from deployments.contracts.cache import NO_DIRECTIVES, Directives
+from cluster.tenants.plan import Plan
+from deployments.contracts.cache import CacheOutcome, Directives
+from deployments.contracts.limits import Permit
+from deployments.ingress.http.cache_headers import cache_status_headers
+
+CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
+
+HeaderFields = list[tuple[bytes, bytes]]
+StoreResponse = Callable[[AsyncConnection, Mapping[str, Any]], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class ModelWaitTimer:
+    """Adds up the time during which at least one model call was open; calls may overlap."""
+
+    _clock: Clock
+    _open: int = 0
+    _since: float = 0.0
+    _waited: float = 0.0
+
+    def opened(self) -> None:
+        if self._open == 0:
+            self._since = self._clock.monotonic()
+        self._open += 1
+
+    def answered(self) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self._waited += self._clock.monotonic() - self._since
+
+    def waited_s(self) -> float:
+        """Seconds up to now."""
+        running = self._clock.monotonic() - self._since if self._open else 0.0
+        return self._waited + running
+
+
+@dataclass(slots=True)
 class RequestContext:
-    """One authenticated call, by HTTP or by handle.
+    """An authenticated request.
 
-    `created` is Unix seconds; `deadline` is on this process's clock; `directives` are its wishes of
-    the cache.
+    `plan` is the tenant's plan when the request was authenticated. `created` is Unix seconds;
+    `deadline` is on this process's clock. `timer` measures the time that models take. `admitted` is
+    set once admission control has let the request in.
     """
 
     request_id: str
     caller: Caller
+    plan: Plan
     deadline: Deadline
     created: int
-    priority: Priority = Priority.STANDARD
-    directives: Directives = NO_DIRECTIVES
+    priority: Priority
+    directives: Directives
+    timer: ModelWaitTimer
+    admitted: "AdmittedRequest | None" = None
 
     def require(self, scope: Scope) -> None:
-        """Raises Forbidden unless the caller's key carries `scope`."""
+        """Raises Forbidden unless the caller's credential has `scope`."""
         if not self.caller.allows(scope):
-            raise Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
+            raise missing_scope(scope)
 
     def timeout_s(self, stage: str) -> float:
-        """Seconds left for `stage`; raises DeadlineExceeded when there are none."""
-        left = self.deadline.remaining()
+        """Seconds left for `stage`. Raises DeadlineExceeded if none are left."""
+        deadline = self.deadline
+        left = deadline.at - deadline.clock.monotonic()
         if left <= 0:
             raise DeadlineExceeded(stage)
         return left
+
+
+def missing_scope(scope: Scope) -> Forbidden:
+    """The problem of a credential without `scope`."""
+    return Forbidden(f"This key lacks the scope '{scope}'.", required_scope=str(scope))
+
+
+@dataclass(slots=True, kw_only=True)
+class AdmittedRequest(RequestContext):
+    """A request that admission control has let in; its permit is closed when it ends.
+
+    `models` are those that it has called, `fallbacks` those that answered in place of the requested
+    one. `outcomes` says for each model call how the cache answered it. `extra_headers` are
+    response headers that an operation adds. `store_response` writes the response under the
+    request's Idempotency-Key, in the operation's own transaction (None: there is no key).
+    """
+
+    permit: Permit
+    models: set[str] = field(default_factory=set)
+    fallbacks: list[str] = field(default_factory=list)
+    outcomes: list[CacheOutcome] = field(default_factory=list)
+    extra_headers: HeaderFields = field(default_factory=list)
+    store_response: StoreResponse | None = None
+
+    def headers(self) -> HeaderFields:
+        """Response headers about limits, the cache and fallback models, as of now."""
+        fields = [
+            *self.permit.headers(),
+            *cache_status_headers(self.outcomes),
+            *self.extra_headers,
+        ]
+        if self.fallbacks:
+            names = ", ".join(dict.fromkeys(self.fallbacks))
+            fields.append((b"mobula-fallback", names.encode()))
+        return fields
+
+
+@dataclass(slots=True)
+class ResponseProgress:
+    """How much of a response has been sent."""
+
+    status: int = CLIENT_CLOSED_REQUEST
+    body_bytes: int = 0
+    is_started: bool = False
+    is_complete: bool = False
+
+
+@dataclass(slots=True)
+class RequestState:
+    """What the HTTP layers know of one request. Each field is set by the layer that learns it.
+
+    `is_clients_id`: the client chose the request id, so the id may contain a credential.
+    `plan` is the caller's, where it was looked up already. `lift_deadline` ends the time limit, for
+    a response without an end. `problem` is the slug of the problem that was answered. `body_key` is
+    the fast path's key of the body's bytes.
+    """
+
+    request_id: str = ""
+    is_clients_id: bool = True
+    caller: Caller | None = None
+    plan: Plan | None = None
+    deadline: Deadline | None = None
+    lift_deadline: Callable[[], None] | None = None
+    timer: ModelWaitTimer | None = None
+    context: RequestContext | None = None
+    model: str | None = None
+    problem: str | None = None
+    body_key: bytes = b""
+    response: ResponseProgress = field(default_factory=ResponseProgress)
+    extra_headers: HeaderFields = field(default_factory=list)
+
+
+STATE_KEY = "mobula"  # of the ASGI scope
+
+
+def request_state(scope: AsgiScope) -> RequestState:
+    """The state of an HTTP scope, which is made on first use."""
+    state: RequestState | None = scope.get(STATE_KEY)
+    if state is None:
+        state = scope[STATE_KEY] = RequestState()
+    return state

@@ -1,4 +1,4 @@
-"""The `Ingress` deployment: builds the collaborators, hands HTTP and handle calls over to them."""
+"""The `Ingress` deployment: builds the services, and passes requests by HTTP and handle to them."""
 
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -17,11 +17,10 @@ from cluster.runtime.settings import Settings
 from deployments.clients.serve.backends import ServeBackends
 from deployments.clients.serve.node_check import check_store_to_start
 from deployments.clients.serve.serve_status import IngressPeers, ServeStatusClient
-from deployments.ingress.config import IngressConfig
+from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.handle_api import HandleApi
 from deployments.ingress.http.app import create_app
 from deployments.ingress.http.streaming import Event
-from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
 
@@ -38,12 +37,13 @@ class Ingress:
         config: IngressConfig,
         clipper: DeploymentHandle | None = None,
     ) -> None:
-        """`limits` and `shelves`: what is embedded. `clipper` is never called: jobs are rows."""
+        """`limits` and `shelves`: the embedded limiter and cache. `clipper` is not called: jobs are
+        rows of the database."""
         settings, clock = Settings(), SystemClock()
         check_store_to_start(settings)
         configure_logging(settings.log_level)
-        self._journal = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
-        self._stages = ServeBackends(
+        self._access_log = BufferedLineWriter(settings.home / "logs", f"access-{os.getpid()}")
+        self._backends = ServeBackends(
             models,
             embedders,
             limits,
@@ -54,27 +54,29 @@ class Ingress:
             cache_in_redis=config.cache.redis,
         )
         self._tenancy = self._open_tenancy(settings, config.offer, clock)
-        tenancy, log = self._tenancy, self._journal.write
+        access_log = self._access_log.write
         self._services, self._caches = build_services(
             settings,
             clock,
-            tenancy,
-            self._stages,
+            self._tenancy,
+            self._backends,
             config,
             IngressPeers(),
             ServeStatusClient(clock),
-            log,
+            access_log,
         )
         self._handles = HandleApi(self._services)
 
     def _open_tenancy(
-        self, settings: Settings, offer: ModelSettings, clock: Clock
+        self, settings: Settings, models: ModelSettings, clock: Clock
     ) -> TenantServices:
-        stages = self._stages
-        return TenantServices(settings, stages.authority, offer.costs, clock, stages.patience_s)
+        backends = self._backends
+        return TenantServices(
+            settings, backends.authority, models.costs, clock, backends.patience_s
+        )
 
     async def __serve_build_asgi_app__(self) -> ASGIApp:
-        await self._stages.warm_up()
+        await self._backends.warm_up()
         await self._tenancy.start()
         await self._caches.start()
         if self._services.media is not None:
@@ -82,7 +84,7 @@ class Ingress:
         return create_app(self._services, behind_serve=True, proxy_token=own_proxy_token())
 
     async def call(self, *arguments: Any) -> Any:
-        """One operation by handle, as HandleCalls.answer: Problems are answers."""
+        """One operation by handle; a Problem is returned, not raised (HandleApi.answer)."""
         return await self._handles.answer(*arguments)
 
     async def stream(self, *arguments: Any) -> AsyncGenerator[Event | Problem, None]:
@@ -97,11 +99,11 @@ class Ingress:
         return self._services.reports[name](*arguments)
 
     async def check_health(self) -> None:
-        """Answering at all shows that the event loop turns; models have health of their own."""
+        """An answer shows that the event loop runs; models have health checks of their own."""
 
     async def __del__(self) -> None:
         """Serve awaits this when it stops a replica; open requests have ended before."""
         await self._services.close()
         await self._tenancy.close()
-        await self._stages.close()
-        self._journal.close()
+        await self._backends.close()
+        self._access_log.close()

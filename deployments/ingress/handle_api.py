@@ -1,4 +1,4 @@
-"""Calls that come through Python handles: the same operations, by name, through the same gate.
+"""Calls by Python handles: the same operations, by name, through the same admission control.
 
 Flows in: a credential, an operation's name, a JSON body. Flows out: the answer or the events.
 """
@@ -10,18 +10,19 @@ from contextlib import aclosing
 from typing import Any
 
 from cluster.runtime.problems import InvalidRequest, Problem, to_problem
-from deployments.ingress.authentication import context_from_handle
+from deployments.ingress.authentication import authenticate_handle_call
+from deployments.ingress.context import RequestContext
 from deployments.ingress.http.request_body import parse_json
 from deployments.ingress.http.streaming import Event
 from deployments.ingress.operations import operations
-from deployments.ingress.operations.run import OperationCall
+from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.services import AppServices
 
 logger = logging.getLogger("mobula.ingress")
 
 
 class HandleApi:
-    """Stands where HTTP routes stand for HTTP."""
+    """Answers calls by handle; HTTP routes answer requests by HTTP."""
 
     def __init__(self, services: AppServices) -> None:
         self._services = services
@@ -35,9 +36,16 @@ class HandleApi:
         timeout_s: float,
         priority: str | None = None,
     ) -> Any:
-        """Raises Unauthenticated for a forged credential, and what HTTP would answer."""
-        passage, parsed = self._open(credential, operation, body, timeout_s, priority)
-        return await passage.answer(parsed)
+        """Raises Unauthenticated for an invalid credential, and what HTTP would answer."""
+        run, context, parsed = self._open(credential, operation, body, timeout_s, priority)
+        async with self._services.admission.admitted(
+            context,
+            run.request_class,
+            operation,
+            scope=run.scope,
+            model=getattr(parsed, "model", None),
+        ) as admitted:
+            return await run.answer(admitted, parsed)
 
     async def stream(
         self,
@@ -48,19 +56,20 @@ class HandleApi:
         priority: str | None = None,
     ) -> AsyncGenerator[tuple[str | None, Any], None]:
         """The same as (event name, value) pairs."""
-        passage, parsed = self._open(credential, operation, body, timeout_s, priority)
-        async with aclosing(passage.events(parsed)) as events:
+        run, context, parsed = self._open(credential, operation, body, timeout_s, priority)
+        admission = self._services.admission
+        async with aclosing(stream_operation(admission, context, operation, run, parsed)) as events:
             async for event in events:
                 yield event
 
     async def answer(self, *arguments: Any) -> Any:
-        """As `call`, but a Problem is the answer, which the caller raises: of what is raised in a
-        replica, Serve logs the whole traceback as an error.
+        """As `call`, but a Problem is returned, and the caller raises it: Serve logs the traceback
+        of what a replica raises as an error.
         """
         try:
             return await self.call(*arguments)
-        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
-            return _as_answer(error)
+        except Exception as error:  # noqa: BLE001 - logged unless it is a Problem
+            return _to_answer(error)
 
     async def events(self, *arguments: Any) -> AsyncGenerator[Event | Problem, None]:
         """As `stream`, with a Problem as the last item."""
@@ -68,19 +77,20 @@ class HandleApi:
             async with aclosing(self.stream(*arguments)) as events:
                 async for event in events:
                     yield event
-        except Exception as error:  # noqa: BLE001 - logged where it is no Problem
-            yield _as_answer(error)
+        except Exception as error:  # noqa: BLE001 - logged unless it is a Problem
+            yield _to_answer(error)
 
     def _open(
         self, credential: str, name: str, body: bytes, timeout_s: float, priority: str | None
-    ) -> tuple[OperationCall, Any]:
+    ) -> tuple[Operation[Any], RequestContext, Any]:
+        """The operation, the authenticated request and the validated body."""
         services = self._services
         caller = services.authenticator.verify(credential)
         operation = self._operations.get(name)
         if operation is None:
             known = ", ".join(self._operations)
             raise InvalidRequest(f"No operation '{name[:50]}'; operations: {known}.")
-        call = context_from_handle(
+        context = authenticate_handle_call(
             services,
             caller,
             f"req_{uuid.uuid4().hex}",
@@ -91,13 +101,13 @@ class HandleApi:
         try:
             parsed = parse_json(body, operation.schema)
         except Problem as problem:
-            services.gate.record_refused(call, name, problem)
+            services.admission.record_refused(context, name, problem)
             raise
-        return OperationCall(services.gate, call, name, operation), parsed
+        return operation, context, parsed
 
 
-def _as_answer(error: Exception) -> Problem:
-    """Fit to be pickled; what is no Problem is logged, and told as an internal error."""
+def _to_answer(error: Exception) -> Problem:
+    """A Problem that can be pickled; anything else is logged, and becomes an internal error."""
     problem = to_problem(error)
     if problem is not error:
         logger.error("a call by handle failed", exc_info=error)

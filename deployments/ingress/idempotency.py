@@ -1,23 +1,22 @@
 """Operations that run once under each Idempotency-Key, however often a client sends the request.
 
 Flows in: an operation, and the key and body of one request for it. Flows out: an operation that
-runs it, or gives the first run's answer again and says so in `Idempotency-Replayed`. It stands
-inside the gate: a replay costs a request and writes an audit line, but calls no model.
+runs it, or replays the first run's answer and says so in `Idempotency-Replayed`. A replay passes
+admission control: it costs a request and writes an audit record, but calls no model.
+
+An operation that writes to the store saves its answer in the same transaction, by
+`AdmittedRequest.store_response`: both are written or neither, so a process that is killed in
+between cannot make the request run twice.
 """
 
 import re
-from collections.abc import (
-    AsyncIterator,
-    Iterable,
-    Iterator,
-    Mapping,
-    MutableMapping,
-)
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.datastructures import Headers
 
 from cluster.idempotency.store import (
     HEADER,
@@ -29,114 +28,107 @@ from cluster.idempotency.store import (
 )
 from cluster.runtime.problems import InvalidRequest, Problem
 from cluster.storage.database import DatabaseUnavailable
-from deployments.ingress.context import RequestContext
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Event, Events
 from deployments.ingress.operations.base import Operation
-from deployments.ingress.response_store import current_keep
 
 MAX_KEY = 255
+IDEMPOTENCY_KEY = HEADER.lower()
 REPLAYED = (b"idempotency-replayed", b"true")
-GRACE_S = 5.0  # a lease outlives the deadline of its request by so much
+GRACE_S = 5.0  # a lease outlives the deadline of its request by this much
 # Refusals that follow from the request alone. Scopes, plans and models change: 403 and 404 do not.
 DETERMINISTIC = frozenset({400, 413, 415, 422})
-_NAME = HEADER.lower().encode()
-_SHAPE = re.compile(rb"[!-~]{1,%d}" % MAX_KEY)
+_KEY = re.compile(rf"[!-~]{{1,{MAX_KEY}}}")
 
 
-def key_of(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """The key in an ASGI scope's headers. Raises InvalidRequest."""
-    keys = [value for name, value in headers if name == _NAME]
+def idempotency_key(headers: Headers) -> str | None:
+    """The request's key; None if it has none. Raises InvalidRequest."""
+    keys = headers.getlist(IDEMPOTENCY_KEY)
     if not keys:
         return None
-    if len(keys) > 1 or _SHAPE.fullmatch(keys[0]) is None:
+    if len(keys) > 1 or _KEY.fullmatch(keys[0]) is None:
         raise InvalidRequest(
             f"Header {HEADER}: takes one key of 1 to {MAX_KEY} visible ASCII characters.",
             param=HEADER,
             limit=MAX_KEY,
         )
-    return keys[0].decode("ascii")
+    return keys[0]
+
+
+def with_idempotency(
+    operation: Operation[Any],
+    store: IdempotencyStore | None,
+    name: str,
+    headers: Headers,
+    raw: bytes,
+) -> Operation[Any]:
+    """`operation`, run once under the key in `headers`, if there is one. `raw` is the body.
+
+    Raises InvalidRequest, and DatabaseUnavailable where there is no store: what must not run twice
+    is not run at all.
+    """
+    key = idempotency_key(headers)
+    if key is None:
+        return operation
+    if store is None:
+        raise DatabaseUnavailable
+    return IdempotentOperation(operation, store, name, key, raw)
 
 
 class IdempotentOperation:
-    """Runs `operation` for one request at most once; the keys of each operation are their own."""
+    """Runs `operation` for one request at most once; each operation has its own keys."""
 
     def __init__(
-        self,
-        operation: Operation[Any],
-        store: IdempotencyStore | None,
-        name: str,
-        key: str,
-        raw: bytes,
-        state: MutableMapping[str, Any],
+        self, operation: Operation[Any], store: IdempotencyStore, name: str, key: str, raw: bytes
     ) -> None:
-        """`raw` is the request's body, `state` its ASGI state, in which answers get their fields.
-
-        Raises StoreDown where there is no store: what must not run twice is not run at all.
-        """
-        if store is None:
-            raise DatabaseUnavailable
+        """`raw` is the request's body."""
         self.schema, self.request_class = operation.schema, operation.request_class
+        self.scope, self.can_stream = operation.scope, operation.can_stream
         self._operation = operation
         self._store = store
         self._name, self._key, self._raw = name, key, raw
-        self._state = state
 
-    def streams(self, body: Any) -> bool:
-        return self._operation.streams(body)
+    async def answer(self, request: AdmittedRequest, body: Any) -> dict[str, Any]:
+        """Raises Conflict (409), IdempotencyKeyReused (422), DatabaseUnavailable, and what the
+        operation raises.
+        """
+        lease = await self._begin(request, b"whole")
+        if isinstance(lease, StoredResponse):
+            answer: dict[str, Any] = _replay(lease, request)
+            return answer
 
-    async def answer(self, call: RequestContext, body: Any) -> dict[str, Any]:
-        """Raises Conflict (409), IdempotencyKeyReused (422), StoreDown, and as the operation."""
-        begun = await self._begin(call, b"whole")
-        if isinstance(begun, StoredResponse):
-            return self._again(begun)
-        with self._keeping(begun):
-            async with self._running(begun):
-                answer = await self._operation.answer(call, body)
-        await self._store.save(begun, 200, orjson.dumps(answer))
-        return answer
-
-    async def events(self, call: RequestContext, body: Any) -> Events:
-        """The same; a stream that ended well is kept whole, and given again as a stream."""
-        begun = await self._begin(call, b"stream")
-        if isinstance(begun, StoredResponse):
-            for name, data in self._again(begun):
-                yield name, data
-            return
-        record = _Record()
-        async with (
-            self._running(begun),
-            aclosing(self._operation.events(call, body)) as events,
-        ):
-            async for event in events:
-                record.add(event)
-                yield event
-        await self._store.save(begun, 200, record.body())
-
-    async def _begin(self, call: RequestContext, form: bytes) -> IdempotencyLease | StoredResponse:
-        asked = IdempotentRequest(call.caller, self._name, self._key, form + b"\0" + self._raw)
-        return await self._store.begin(asked, call.timeout_s("ingress") + GRACE_S)
-
-    def _again(self, kept: StoredResponse) -> Any:
-        """What was answered. Raises the problem if it was one."""
-        fields = self._state.get("fields", list)
-        self._state["fields"] = lambda: [*fields(), REPLAYED]
-        said = orjson.loads(kept.body)
-        if kept.status != 200:
-            raise _problem(**said)
-        return said
-
-    @contextmanager
-    def _keeping(self, lease: IdempotencyLease) -> Iterator[None]:
-        """Let the operation keep its answer in its own transaction."""
-
-        async def keep(connection: AsyncConnection, answer: Mapping[str, Any]) -> None:
+        async def store_response(connection: AsyncConnection, answer: Mapping[str, Any]) -> None:
             await self._store.save_in(connection, lease, 200, orjson.dumps(answer))
 
-        token = current_keep.set(keep)
-        try:
-            yield
-        finally:
-            current_keep.reset(token)
+        request.store_response = store_response
+        async with self._running(lease):
+            answer = await self._operation.answer(request, body)
+        await self._store.save(lease, 200, orjson.dumps(answer))
+        return answer
+
+    async def events(self, request: AdmittedRequest, body: Any) -> Events:
+        """The same; a stream that ended well is stored whole, and replayed as a stream."""
+        lease = await self._begin(request, b"stream")
+        if isinstance(lease, StoredResponse):
+            for name, data in _replay(lease, request):
+                yield name, data
+            return
+        recording = _StreamRecording()
+        async with (
+            self._running(lease),
+            aclosing(self._operation.events(request, body)) as events,
+        ):
+            async for event in events:
+                recording.add(event)
+                yield event
+        await self._store.save(lease, 200, recording.to_bytes())
+
+    async def _begin(
+        self, request: AdmittedRequest, form: bytes
+    ) -> IdempotencyLease | StoredResponse:
+        identity = form + b"\0" + self._raw
+        idempotent = IdempotentRequest(request.caller, self._name, self._key, identity)
+        return await self._store.begin(idempotent, request.timeout_s("ingress") + GRACE_S)
 
     @asynccontextmanager
     async def _running(self, lease: IdempotencyLease) -> AsyncIterator[None]:
@@ -145,7 +137,7 @@ class IdempotentOperation:
             yield
         except Problem as problem:
             if problem.status in DETERMINISTIC:
-                await self._store.save(lease, problem.status, _body(problem))
+                await self._store.save(lease, problem.status, _serialize_problem(problem))
             else:
                 await self._store.release(lease)
             raise
@@ -154,8 +146,17 @@ class IdempotentOperation:
             raise
 
 
-class _Record:
-    """The events of one stream, up to a little more than may be kept."""
+def _replay(stored: StoredResponse, request: AdmittedRequest) -> Any:
+    """The stored answer. Raises the problem if that was stored."""
+    request.extra_headers.append(REPLAYED)
+    value = orjson.loads(stored.body)
+    if stored.status != 200:
+        raise _restore_problem(**value)
+    return value
+
+
+class _StreamRecording:
+    """The events of one stream, up to a little more than may be stored."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -166,26 +167,26 @@ class _Record:
             self._parts.append(orjson.dumps(event))
             self._size += len(self._parts[-1]) + 1
 
-    def body(self) -> bytes:
+    def to_bytes(self) -> bytes:
         return b"[" + b",".join(self._parts) + b"]"
 
 
-def _body(problem: Problem) -> bytes:
-    said = {
+def _serialize_problem(problem: Problem) -> bytes:
+    fields = {
         "slug": problem.slug,
         "detail": problem.detail,
         "extensions": dict(problem.extensions),
     }
-    return orjson.dumps(said, default=str)
+    return orjson.dumps(fields, default=str)
 
 
-def _problem(slug: str, detail: str, extensions: dict[str, Any]) -> Problem:
-    """Of the class that the slug names, whatever its constructor looks like."""
-    cls = next((cls for cls in _tree(Problem) if cls.slug == slug), InvalidRequest)
+def _restore_problem(slug: str, detail: str, extensions: dict[str, Any]) -> Problem:
+    """A problem of the class that the slug names, whatever that class's constructor takes."""
+    cls = next((cls for cls in _subclasses(Problem) if cls.slug == slug), InvalidRequest)
     problem = cls.__new__(cls, detail)
     Problem.__init__(problem, detail, **extensions)
     return problem
 
 
-def _tree(cls: type[Problem]) -> list[type[Problem]]:
-    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _tree(child))]
+def _subclasses(cls: type[Problem]) -> list[type[Problem]]:
+    return [cls, *(leaf for child in cls.__subclasses__() for leaf in _subclasses(child))]

@@ -1,7 +1,7 @@
-"""What limits tell observers, as events of the catalogue.
+"""Events of the limiter as events of the catalogue.
 
-In: LimitEvents from the limiter. Out: posts on the event bus. What concerns no tenant is told to
-the operator's own.
+In: LimitEvents. Out: events on the bus. An event that concerns no tenant goes to the operator's
+tenant.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _DAY = len("2026-11-21")
 
 
 class LimitEventPublisher:
-    """The limiter's observer."""
+    """The limiter calls it with each event."""
 
     def __init__(self, bus: EventBus, plan_of: Callable[[str], Plan], replica: str) -> None:
         self._bus = bus
@@ -40,10 +40,10 @@ class LimitEventPublisher:
             data = {"replica": self._replica}
             self._bus.publish(BOOTSTRAP_TENANT, _AUTHORITY[event.kind], data)
         else:
-            self._budget(event)
+            self._publish_budget(event)
 
-    def _budget(self, event: LimitEvent) -> None:
-        """Several replicas may say the same: `once` makes it one event for each period."""
+    def _publish_budget(self, event: LimitEvent) -> None:
+        """Several replicas may report the same: `once` makes it one event for each period."""
         _, _, unit, window = event.bucket.rsplit("|", 3)
         period = "day" if len(window) == _DAY else "month"
         budget = self._plan_of(event.tenant).budgets.get(Unit(unit))

@@ -1,8 +1,8 @@
 """The models that this cluster serves, by id.
 
-Flows in: a `ServedModel` per configured id, and a `ServedEmbedder` per embedding model. Flows out:
-the one that a request names, and cards for listing. Cards are kept for a moment so that listing
-does not cost a hop a model each time.
+Flows in: a `ServedModel` per configured text model, and a `ServedEmbedder` per embedding model.
+Flows out: the model that a request names, and cards for listing. Cards are kept for two seconds, so
+that a list does not cost a hop for each model every time.
 """
 
 import asyncio
@@ -23,101 +23,99 @@ CARD_TIMEOUT_S = 2.0
 
 
 @runtime_checkable
-class _Counted(Protocol):
-    """A model on the far side of a handle."""
+class _MeasuredModel(Protocol):
+    """A model on the far side of a handle, whose calls are counted."""
 
     def figures(self) -> CallStats: ...
 
 
 class ModelRegistry:
-    """Looks models up and says which of them answer."""
+    """Looks models up and says which of them answer.
+
+    `text_models` are by id; `fallbacks` names the models that may answer in place of one, in their
+    order.
+    """
 
     def __init__(
         self,
-        served: Mapping[str, ServedModel],
+        text_models: Mapping[str, ServedModel],
         clock: Clock,
         embedders: Mapping[str, ServedEmbedder] | None = None,
         resilience: Mapping[str, ResilienceSpec] | None = None,
     ) -> None:
         """`resilience` names the fallbacks of models."""
-        self._served = dict(served)
-        self._embedders = dict(embedders or {})
-        self._fallbacks = {id: spec.fallback for id, spec in (resilience or {}).items()}
-        self._fell_back: Counter[str] = Counter()
-        self._all: dict[str, ServedModel | ServedEmbedder] = {**self._served, **self._embedders}
+        self.text_models = dict(text_models)
+        self.fallbacks: dict[str, Sequence[str]] = {
+            id: spec.fallback for id, spec in (resilience or {}).items()
+        }
         self.clock = clock
+        self._embedders = dict(embedders or {})
+        self._models: dict[str, ServedModel | ServedEmbedder] = {
+            **self.text_models,
+            **self._embedders,
+        }
+        self._fallback_counts: Counter[str] = Counter()
         self._cards: dict[str, tuple[float, ModelCard]] = {}
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Of the text models."""
-        return tuple(self._served)
+        """The ids of the text models."""
+        return tuple(self.text_models)
 
     @property
     def embedder_ids(self) -> tuple[str, ...]:
         return tuple(self._embedders)
 
     def embedder(self, model: str) -> ServedEmbedder:
-        """Raises UnknownModel, which names the embedding models that there are."""
+        """Raises UnknownModel, which names the embedding models."""
         try:
             return self._embedders[model]
         except KeyError:
             raise UnknownModel(model, self.embedder_ids) from None
 
-    def get(self, model: str) -> ServedModel:
-        """Raises UnknownModel, which names the text models that there are."""
-        try:
-            return self._served[model]
-        except KeyError:
-            raise UnknownModel(model, self.ids) from None
-
-    def fallbacks(self, model: str) -> Sequence[str]:
-        """The models that may answer in its place, in their order."""
-        return self._fallbacks.get(model, ())
-
     def record_fallback(self, model: str) -> None:
         """Another model has answered in its place."""
-        self._fell_back[model] += 1
+        self._fallback_counts[model] += 1
 
     def resilience(self) -> dict[str, dict[str, Any]]:
-        """How calls have gone from this process, by model: CallFigures, its breaker's included,
-        and `fallbacks`, the calls that other models answered.
+        """How this process's calls have gone, by model: CallStats, and `fallbacks`, the number of
+        calls that other models answered.
         """
         return {
-            id: {**asdict(served.figures()), "fallbacks": self._fell_back[id]}
-            for id, served in self._all.items()
-            if isinstance(served, _Counted)
+            id: {**asdict(model.figures()), "fallbacks": self._fallback_counts[id]}
+            for id, model in self._models.items()
+            if isinstance(model, _MeasuredModel)
         }
 
     async def card(self, model: str) -> ModelCard:
         """Raises UnknownModel, or Overloaded when the model does not answer."""
-        served = self._all.get(model)
+        served = self._models.get(model)
         if served is None:
-            raise UnknownModel(model, tuple(self._all))
-        kept = self._cards.get(model)
-        if kept is not None and self.clock.monotonic() - kept[0] < CARD_TTL_S:
-            return kept[1]
+            raise UnknownModel(model, tuple(self._models))
+        cached = self._cards.get(model)
+        if cached is not None and self.clock.monotonic() - cached[0] < CARD_TTL_S:
+            return cached[1]
         async with asyncio.timeout(CARD_TIMEOUT_S):
             card = await served.card()
         self._cards[model] = (self.clock.monotonic(), card)
         return card
 
     async def cards(self) -> dict[str, ModelCard | Problem]:
-        """A card for each model that answers, and the problem of each that does not."""
-        found = await asyncio.gather(*map(self._card_or_problem, self._all))
-        return dict(zip(self._all, found, strict=True))
+        """A card for each model that answers, and a problem for each that does not."""
+        cards = await asyncio.gather(*map(self._card_or_problem, self._models))
+        return dict(zip(self._models, cards, strict=True))
 
     async def loads(self) -> dict[str, ModelLoad | Problem]:
-        """What one replica of each model is doing, or the problem of asking it."""
-        found = await asyncio.gather(*map(self._load_or_problem, self._all))
-        return dict(zip(self._all, found, strict=True))
+        """What one replica of each model is doing, or a problem if it does not answer."""
+        loads = await asyncio.gather(*map(self._load_or_problem, self._models))
+        return dict(zip(self._models, loads, strict=True))
 
     async def _load_or_problem(self, model: str) -> ModelLoad | Problem:
         try:
             async with asyncio.timeout(CARD_TIMEOUT_S):
-                return await self._all[model].load()
+                return await self._models[model].load()
         except TimeoutError:
-            return _silent(model)
+            return _no_answer(model)
         except Exception as error:  # noqa: BLE001 - one bad model must not hide the others
             return to_problem(error)
 
@@ -125,10 +123,10 @@ class ModelRegistry:
         try:
             return await self.card(model)
         except TimeoutError:
-            return _silent(model)
+            return _no_answer(model)
         except Exception as error:  # noqa: BLE001 - one bad model must not hide the others
             return to_problem(error)
 
 
-def _silent(model: str) -> Problem:
+def _no_answer(model: str) -> Problem:
     return Problem(f"Model '{model}' did not answer within {CARD_TIMEOUT_S:g} s.")

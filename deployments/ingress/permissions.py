@@ -1,10 +1,9 @@
-"""Who may enter an administrative route: dependencies named for what they grant.
+"""Who may use a route, as FastAPI dependencies: authenticate, admit, check scope and tenant.
 
-Flows in: a request. Flows out: an `AdminAccess`, the authenticated call and the tenant that it may
-act
-in; or Unauthenticated (401), NotFound (404) or Forbidden (403). Another tenant's name is refused
-before anything is looked up, in the same words as one that does not exist, whatever the caller's
-scopes. What a caller may grant to others is decided in cluster/administration.
+Flows in: a request. Flows out: an AdminAccess or a MediaAccess for as long as the request is
+served; or Unauthenticated (401), Forbidden (403), NotFound (404). Another tenant is refused before
+anything is looked up, in the same words as one that does not exist, whatever the caller's scopes.
+What a caller may grant to others is decided in cluster/administration.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,25 +17,42 @@ from cluster.administration import Actor, Administration
 from cluster.runtime.problems import NotFound
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import Id, RequestClass
+from deployments.ingress.admission import MAX_RESOURCE
 from deployments.ingress.authentication import authenticate
-from deployments.ingress.context import RequestContext
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.services import AppServices
+from deployments.video.services import MediaServices, require_media
 
-MAX_RESOURCE = 300  # characters, as in the audit trail
-Admitted = AsyncIterator[RequestContext]
+Admission = AsyncIterator[AdmittedRequest]
 
 
 @dataclass(frozen=True, slots=True)
 class AdminAccess:
-    """An allowed call: who acts, in which tenant, on which administration."""
+    """An admitted request to administer something: in which tenant, by which administration."""
 
-    call: RequestContext
+    request: AdmittedRequest
     tenant: str
-    office: Administration
+    admin: Administration
 
     @property
     def actor(self) -> Actor:
-        return Actor(self.call.caller, self.call.request_id)
+        return Actor(self.request.caller, self.request.request_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAccess:
+    """An admitted request that concerns recordings of the caller's tenant."""
+
+    request: AdmittedRequest
+    media: MediaServices
+
+    @property
+    def tenant(self) -> str:
+        return self.request.caller.tenant
+
+    @property
+    def key(self) -> str:
+        return self.request.caller.key_id
 
 
 def services_of(request: Request) -> AppServices:
@@ -44,87 +60,102 @@ def services_of(request: Request) -> AppServices:
     return services
 
 
-async def authenticated(request: Request) -> RequestContext:
-    """Raises Unauthenticated."""
-    return authenticate(services_of(request), request, _class_of(request))
-
-
-async def admit_request(
-    request: Request, call: Annotated[RequestContext, Depends(authenticated)]
-) -> Admitted:
-    """Through the tenant's gate: counted against its limits, and kept in its audit trail."""
+async def admit_request(request: Request) -> Admission:
+    """Admit the request: counted against its tenant's limits, and recorded in its audit trail."""
+    services = services_of(request)
+    is_read = request.method in ("GET", "HEAD")
+    request_class = RequestClass.READ if is_read else RequestClass.ADMIN
+    context = authenticate(services, request, request_class)
     action, resource = f"admin.{request.method.lower()}", request.scope["path"][:MAX_RESOURCE]
-    gate = services_of(request).gate
-    async with gate.admitted(call, _class_of(request), action, resource) as entrance:
-        request.scope["state"]["fields"] = entrance.headers
-        yield call
+    admission = services.admission.admitted(context, request_class, action, resource)
+    async with admission as admitted:
+        yield admitted
 
 
-def _class_of(request: Request) -> RequestClass:
-    return RequestClass.READ if request.method in ("GET", "HEAD") else RequestClass.ADMIN
-
-
-AnyCaller = Annotated[RequestContext, Depends(admit_request)]
+AnyCaller = Annotated[AdmittedRequest, Depends(admit_request)]
 TenantInPath = Annotated[Id, Path(description="The tenant's id.")]
 TenantInQuery = Annotated[
     Id | None, Query(description="The operator may name any tenant; others only their own.")
 ]
 
 
+@asynccontextmanager
+async def admit_long_lived(
+    request: Request, scope: Scope, tenant: str | None
+) -> AsyncIterator[AdminAccess]:
+    """Access for a route whose response goes on for hours: the slot is freed at the end of the
+    body of the `async with`.
+    """
+    async with asynccontextmanager(admit_request)(request) as admitted:
+        yield await _grant(request, admitted, tenant or admitted.caller.tenant, scope)
+
+
+async def _grant(
+    request: Request, admitted: AdmittedRequest, tenant: str, scope: Scope
+) -> AdminAccess:
+    caller = admitted.caller
+    if tenant != caller.tenant and not caller.allows(Scope.ADMIN):
+        raise NotFound(f"There is no tenant '{tenant}'.", param="tenant")
+    admitted.require(scope)
+    admin = services_of(request).administration()
+    if tenant != caller.tenant:
+        await admin.tenants.get(tenant)
+    return AdminAccess(admitted, tenant, admin)
+
+
 def _in_path(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
     """Grants `scope` in the tenant that the path names."""
 
-    async def enter(request: Request, call: AnyCaller, tenant: TenantInPath) -> AdminAccess:
-        return await _enter(request, call, tenant, scope)
+    async def grant(request: Request, admitted: AnyCaller, tenant: TenantInPath) -> AdminAccess:
+        return await _grant(request, admitted, tenant, scope)
 
-    return enter
+    return grant
 
 
 def _in_query(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
     """Grants `scope` in the tenant that `?tenant=` names, or the caller's own."""
 
-    async def enter(request: Request, call: AnyCaller, tenant: TenantInQuery = None) -> AdminAccess:
-        return await _enter(request, call, tenant or call.caller.tenant, scope)
+    async def grant(
+        request: Request, admitted: AnyCaller, tenant: TenantInQuery = None
+    ) -> AdminAccess:
+        return await _grant(request, admitted, tenant or admitted.caller.tenant, scope)
 
-    return enter
-
-
-async def _anyone(request: Request, call: AnyCaller) -> AdminAccess:
-    return AdminAccess(call, call.caller.tenant, services_of(request).administration())
+    return grant
 
 
-def _of_the_cluster(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
+def _in_cluster(scope: Scope) -> Callable[..., Awaitable[AdminAccess]]:
     """Grants `scope`, for what belongs to no tenant."""
 
-    async def enter(request: Request, call: AnyCaller) -> AdminAccess:
-        return await _enter(request, call, call.caller.tenant, scope)
+    async def grant(request: Request, admitted: AnyCaller) -> AdminAccess:
+        return await _grant(request, admitted, admitted.caller.tenant, scope)
 
-    return enter
-
-
-@asynccontextmanager
-async def admit_long_lived(
-    request: Request, scope: Scope, tenant: str | None
-) -> AsyncIterator[AdminAccess]:
-    """The same for an answer that goes on for hours: the slot is free where the body ends."""
-    call = await authenticated(request)
-    async with asynccontextmanager(admit_request)(request, call):
-        yield await _enter(request, call, tenant or call.caller.tenant, scope)
+    return grant
 
 
-async def _enter(request: Request, call: RequestContext, tenant: str, scope: Scope) -> AdminAccess:
-    if tenant != call.caller.tenant and not call.caller.allows(Scope.ADMIN):
-        raise NotFound(f"There is no tenant '{tenant}'.", param="tenant")
-    call.require(scope)
-    office = services_of(request).administration()
-    if tenant != call.caller.tenant:
-        await office.tenants.get(tenant)
-    return AdminAccess(call, tenant, office)
+async def _anyone(request: Request, admitted: AnyCaller) -> AdminAccess:
+    return AdminAccess(admitted, admitted.caller.tenant, services_of(request).administration())
+
+
+def _in_media(
+    scope: Scope, request_class: RequestClass
+) -> Callable[..., AsyncIterator[MediaAccess]]:
+    """Grants `scope` in the caller's tenant; counted as one request of the class."""
+
+    async def grant(request: Request) -> AsyncIterator[MediaAccess]:
+        services = services_of(request)
+        context = authenticate(services, request, request_class)
+        action, resource = f"media.{request.method.lower()}", request.scope["path"][:MAX_RESOURCE]
+        async with services.admission.admitted(
+            context, request_class, action, resource, scope
+        ) as admitted:
+            yield MediaAccess(admitted, require_media(services.media))
+
+    return grant
 
 
 Anyone = Annotated[AdminAccess, Depends(_anyone)]
-Operator = Annotated[AdminAccess, Depends(_of_the_cluster(Scope.ADMIN))]
-ReadsMetrics = Annotated[AdminAccess, Depends(_of_the_cluster(Scope.METRICS_READ))]
+Operator = Annotated[AdminAccess, Depends(_in_cluster(Scope.ADMIN))]
+ReadsMetrics = Annotated[AdminAccess, Depends(_in_cluster(Scope.METRICS_READ))]
 ReadsTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_READ))]
 WritesTenant = Annotated[AdminAccess, Depends(_in_path(Scope.TENANT_WRITE))]
 ReadsKeys = Annotated[AdminAccess, Depends(_in_path(Scope.KEYS_READ))]
@@ -139,5 +170,8 @@ ReadsAudit = Annotated[AdminAccess, Depends(_in_query(Scope.AUDIT_READ))]
 ReadsEvents = Annotated[AdminAccess, Depends(_in_query(Scope.WEBHOOKS_READ))]
 ReadsCache = Annotated[AdminAccess, Depends(_in_query(Scope.CACHE_READ))]
 WritesCache = Annotated[AdminAccess, Depends(_in_query(Scope.CACHE_WRITE))]
-ReadsMedia = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_READ))]
-WritesMedia = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_WRITE))]
+ReadsJobs = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_READ))]
+WritesJobs = Annotated[AdminAccess, Depends(_in_query(Scope.MEDIA_WRITE))]
+ReadsMedia = Annotated[MediaAccess, Depends(_in_media(Scope.MEDIA_READ, RequestClass.READ))]
+ChecksUpload = Annotated[MediaAccess, Depends(_in_media(Scope.MEDIA_WRITE, RequestClass.READ))]
+WritesMedia = Annotated[MediaAccess, Depends(_in_media(Scope.MEDIA_WRITE, RequestClass.MEDIA))]

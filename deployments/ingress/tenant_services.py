@@ -1,7 +1,7 @@
-"""Everything one ingress replica keeps about tenants, opened and closed as one.
+"""Everything that one ingress replica holds about tenants, started and closed as one.
 
-Flows in: settings, the limits' authority, what models cost. Flows out: whose a credential is, what
-their plan allows, and where usage, audit lines and events go. Knows no HTTP.
+Flows in: settings, the limits' authority, what models cost. Flows out: the directory of credentials
+and plans, the limiter, and where usage, audit records and events go. Knows no HTTP.
 """
 
 import logging
@@ -27,18 +27,14 @@ from cluster.runtime.problems import NotFound
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import USAGE, load_pepper, store_url
 from cluster.storage.database import Database, DatabaseUnavailable
-from cluster.tenants.caller import Caller
-from cluster.tenants.plan import Plan
-from cluster.tenants.units import Unit, UsageAmounts
-from cluster.usage.ledger import Ledger, UsageEntry
-from cluster.usage.prices import NO_PRICES, Prices
+from cluster.tenants.units import Unit
+from cluster.usage.ledger import Ledger
+from cluster.usage.prices import Prices
 from cluster.usage.report import budget_used
 from deployments.contracts.limits import Authority
 from deployments.ingress.limit_events import LimitEventPublisher
 from deployments.limiter.status import LimitStatus
 from deployments.limiter.tenant_limiter import TenantLimiter
-
-NOTHING = UsageAmounts()
 
 log = logging.getLogger("mobula.ingress")
 
@@ -52,10 +48,11 @@ class TenantServices:
         authority: Authority,
         costs: Mapping[str, Prices],
         clock: Clock,
-        patience_s: float = 0.5,
+        authority_timeout_s: float = 0.5,
     ) -> None:
         """`costs` is what 1,000 of a unit cost the operator, in micro-currency, by model id.
-        `patience_s` is the longest that a request waits for the authority before it counts as away.
+        `authority_timeout_s` is the longest that a request waits for the authority before that
+        counts as unavailable.
 
         Raises FileNotFoundError before the first `up`.
         """
@@ -66,24 +63,24 @@ class TenantServices:
         folder = settings.home / AUDIT
         keys, days = AuditKeys.derive(pepper), settings.audit_retention_days
         self.trail = AuditTrail(self.database, name, keys, folder, clock, days)
-        self.ledger = Ledger(self.database, name, clock, settings.home / USAGE)
+        self.ledger = Ledger(self.database, name, clock, settings.home / USAGE, costs)
         self.guard = guard = SsrfGuard(settings.webhooks_private_hosts)
         transport, keyring = PinnedTransport(guard), WebhookSecrets(pepper)
         self.deliverer = WebhookDeliveryWorker(
             self.database, transport, keyring, clock, SystemRandom()
         )
         self.bus = EventBus(self.database, clock, self.deliverer.wake)
-        news = LimitEventPublisher(self.bus, self.plan_of, name)
+        publish = LimitEventPublisher(self.bus, self.directory.plan_of, name)
         self.limiter = TenantLimiter(
-            authority, name, clock, self._spent, news, patience_s=patience_s
+            authority, name, clock, self._budget_used, publish, patience_s=authority_timeout_s
         )
         self.invalidations = InvalidationFeed(self.database, clock)
-        self.idempotency = IdempotencyStore(self.database, self.secret_of, clock)
-        self.office = administration(
+        self.idempotency = IdempotencyStore(self.database, self.directory.secret_of, clock)
+        self.administration = administration(
             self.database,
             self.directory,
             self.trail,
-            self._tell,
+            self._notify,
             guard,
             settings,
             pepper,
@@ -91,11 +88,9 @@ class TenantServices:
             clock,
             invalidations=self.invalidations,
         )
-        self._costs = costs
-        self._clock = clock
 
     async def start(self) -> None:
-        """Load the directory, then let everything run that runs in the background."""
+        """Load the directory, then start everything that runs in the background."""
         await self.directory.start()
         await self.trail.start()
         await self.ledger.start()
@@ -106,7 +101,7 @@ class TenantServices:
         await self.limiter.start()
 
     async def close(self) -> None:
-        """Write and give back whatever is held. One part that fails does not keep the others."""
+        """Write and give back what is held. A part that fails does not stop the others."""
         for part in (
             self.limiter,
             self.deliverer,
@@ -120,62 +115,22 @@ class TenantServices:
             try:
                 await part.close()
             except Exception:
-                log.exception("%s did not close well", type(part).__name__)
+                log.exception("%s could not be closed", type(part).__name__)
         await self.database.close()
 
-    def verify(self, credential: str) -> Caller:
-        """Raises Unauthenticated, or Forbidden for a suspended tenant."""
-        return self.directory.verify(credential)
-
-    def plan_of(self, tenant: str) -> Plan:
-        """The plan that a tenant is on now."""
-        return self.directory.tenant(tenant).plan
-
-    def secret_of(self, tenant: str) -> bytes:
-        """What keys and seals whatever is kept for a tenant alone. Raises NotFound."""
-        return self.directory.tenant(tenant).secret
-
     def is_active(self, tenant: str) -> bool:
-        """Whether anything may be served for the tenant now."""
+        """Whether the tenant may be served now."""
         try:
             return self.directory.tenant(tenant).status == "active"
         except NotFound:
             return False
 
-    async def limits_view(self, tenant: str) -> list[LimitStatus]:
+    async def limit_status(self, tenant: str) -> list[LimitStatus]:
         """How the limits of a tenant's plan stand. Raises NotFound."""
-        return await self.limiter.view(tenant, self.plan_of(tenant))
-
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
-        """Enter one model call in the ledger."""
-        entry = self._entry(caller, plan, model, amounts)
-        entry.cost_units = plan.weights.cost(amounts)
-        self.ledger.add(entry)
-
-    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
-        """Enter one request that was answered without a call of its model."""
-        entry = self._entry(caller, plan, model, NOTHING)
-        entry.requests, entry.kept = 0, 1
-        self.ledger.add(entry)
-
-    def _entry(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> UsageEntry:
-        return UsageEntry(
-            at=self._clock.wall(),
-            tenant=caller.tenant,
-            key=caller.key_id,
-            model=model,
-            amounts=amounts,
-            prices=plan.prices,
-            costs=self._costs.get(model, NO_PRICES),
-        )
-
-    def _tell(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
-        """Of an event that a change has written: its webhooks need not wait for the next poll."""
-        self.bus.notify(tenant, kind, data)
-        self.deliverer.wake()
+        return await self.limiter.view(tenant, self.directory.plan_of(tenant))
 
     def load(self) -> dict[str, int | float | bool]:
-        """What was lost or is out of date in this replica, for `/health`."""
+        """What this replica has lost, and how old its data is, for `/health`."""
         return {
             "audit_lost": self.trail.lost,
             "events_lost": self.bus.lost,
@@ -185,7 +140,12 @@ class TenantServices:
             "limits_authority_is_up": self.limiter.authority_is_up,
         }
 
-    async def _spent(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
+    def _notify(self, tenant: str, kind: str, data: Mapping[str, Any]) -> None:
+        """An administrative change has written an event: its webhooks need not wait for a poll."""
+        self.bus.notify(tenant, kind, data)
+        self.deliverer.wake()
+
+    async def _budget_used(self, tenant: str, unit: Unit, first_day: str, last_day: str) -> int:
         if not await self.ledger.flush():
             raise DatabaseUnavailable
         async with self.database.read() as connection:

@@ -1,4 +1,4 @@
-"""How large bodies that bring recordings may be, and how long they may take to come."""
+"""The size and time limits of requests that upload recordings."""
 
 import re
 
@@ -10,25 +10,25 @@ MAX_FORM_BYTES = 512 << 20  # of the file in a form
 MAX_TRANSCRIPT_BYTES = 5 << 20
 MAX_IMPORT_BYTES = 64 << 10  # of the JSON that names a URL
 FORM_S = 3600.0
-PIECE_S = 4 * 3600.0
-_BESIDE = MAX_TRANSCRIPT_BYTES + (64 << 10)  # what else a form holds
+CHUNK_S = 4 * 3600.0
+_OTHER_FIELDS = MAX_TRANSCRIPT_BYTES + (64 << 10)  # the other fields of a form
 
 
 class FormTooLarge(PayloadTooLarge):
-    """Names the way in for larger files."""
+    """Names the alternatives for larger files."""
 
     slug, title = "form-too-large", "The file is too large for a form"
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(limit_bytes)
         self.detail = (
-            f"A form takes {limit_bytes} bytes at most; send larger files in pieces to "
-            "/api/v1/uploads (tus 1.0.0), or name their URL."
+            f"A form takes {limit_bytes} bytes at most; send larger files to /api/v1/uploads "
+            "(tus 1.0.0), or name their URL."
         )
 
 
 def _form_too_large(limit_bytes: int) -> PayloadTooLarge:
-    return FormTooLarge(limit_bytes - _BESIDE)
+    return FormTooLarge(limit_bytes - _OTHER_FIELDS)
 
 
 def upload_limits(
@@ -41,7 +41,7 @@ def upload_limits(
         RouteLimit(
             frozenset({"POST"}),
             re.compile(r"/api/v1/videos"),
-            max_form_bytes + _BESIDE,
+            max_form_bytes + _OTHER_FIELDS,
             FORM_S,
             _form_too_large,
         ),
@@ -49,7 +49,7 @@ def upload_limits(
             frozenset({"POST", "PATCH", "HEAD"}),
             re.compile(rf"/api/v1/uploads(/{id_})?"),
             largest,
-            PIECE_S,
+            CHUNK_S,
         ),
         RouteLimit(
             frozenset({"PUT"}),

@@ -1,6 +1,6 @@
-"""Joins the parts of an ingress replica: what stands where between a caller and a model.
+"""Joins the parts of an ingress replica, from the caller to the models.
 
-Flows in: the tenants' side and the models' side. Flows out: the Services of `create_app`.
+Flows in: the tenant services and the backends. Flows out: the AppServices of `create_app`.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,19 +21,19 @@ from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.config import IngressConfig
 from deployments.ingress.drain_status import DrainStatus
-from deployments.ingress.media import media_services
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
-from deployments.ingress.removed_models import RemovedModels
 from deployments.ingress.scaling import Peers, ScalingOverview, ServedDeployments
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
+from deployments.video.services import media_services
 
 
 class Backends(Protocol):
-    """What lies behind the ingress (deployments/clients/serve/backends.py)."""
+    """The deployments behind the ingress (deployments/clients/serve/backends.py)."""
 
     @property
     def models(self) -> Mapping[str, ServedModel]: ...
@@ -49,76 +49,79 @@ def build_services(
     settings: Settings,
     clock: Clock,
     tenancy: TenantServices,
-    stages: Backends,
+    backends: Backends,
     config: IngressConfig,
     peers: Peers,
-    overseer: DeploymentStatusSource,
+    serve_status: DeploymentStatusSource,
     access_log: Callable[[bytes], None],
 ) -> tuple[AppServices, CacheStack]:
-    """Nothing is started here: the caches are to be, once the tenancy is."""
-    offer = config.offer
-    models = ModelRegistry(stages.models, clock, stages.embedders, config.resilience)
-    news, shared = tenancy.invalidations, stages.shared
+    """Nothing is started here: the caches are to be started once the tenant services are."""
+    directory, model_settings = tenancy.directory, config.offer
+    models = ModelRegistry(backends.models, clock, backends.embedders, config.resilience)
     caches = CacheStack(
         config.cache,
         models,
-        tenancy.secret_of,
-        news,
-        shared,
+        directory.secret_of,
+        tenancy.invalidations,
+        backends.shared,
         settings.home,
         clock,
         settings.max_timeout_s,
     )
-    estimates = TokenEstimator(offer.output_caps)
-    path = ModelPipeline(models, tenancy.plan_of, estimates, tenancy, caches.responses)
-    generators = dict.fromkeys(models.ids, path)
+    recorder = UsageRecorder(tenancy.ledger, TokenEstimator(model_settings.output_caps))
+    pipeline = ModelPipeline(models, recorder, caches.responses)
+    media = media_services(settings, config.video, tenancy, clock)
+    loop_lag = LoopLag()
+    scaling = ScalingOverview(
+        ServedDeployments(config.deployments, config.scaling),
+        serve_status,
+        peers,
+        clock,
+        replica_statuses=lambda name: replica_set(name).statuses(),
+        call_stats=models.resilience,
+        open_calls=lambda: recorder.counters.open,
+    )
 
-    async def stats(tenant: str | None) -> CacheStats:
+    async def collect_cache_stats(tenant: str | None) -> CacheStats:
         reports = await peers.ask("report", "cache", tenant)
         return cache_stats(reports or [caches.report(tenant)], whole=tenant is None)
 
     async def close() -> None:
-        lag.stop()
-        if services.media is not None:
-            await services.media.close()
+        loop_lag.stop()
+        if media is not None:
+            await media.close()
         await caches.close()
-        await path.settlements.close()
+        await recorder.settlements.close()
 
-    scaling = ScalingOverview(
-        ServedDeployments(config.deployments, config.scaling),
-        overseer,
-        peers,
-        clock,
-        standings=lambda name: replica_set(name).statuses(),
-        calls=models.resilience,
-        open_calls=lambda: path.tally.open,
-    )
-    lag = LoopLag()
     services = AppServices(
         settings=settings,
-        authenticator=tenancy,
-        plan_of=tenancy.plan_of,
-        gate=AdmissionControl(tenancy.limiter, tenancy.plan_of, tenancy.trail, clock),
+        authenticator=directory,
+        plan_of=directory.plan_of,
+        admission=AdmissionControl(tenancy.limiter, tenancy.trail, clock),
         models=models,
-        path=path,
-        embeddings=EmbeddingPipeline(models, tenancy.plan_of, tenancy),
-        providers=ProviderRegistry(generators, offer.default_provider, offer.providers),
+        model_pipeline=pipeline,
+        embedding_pipeline=EmbeddingPipeline(models, tenancy.ledger),
+        providers=ProviderRegistry(
+            models.ids, model_settings.default_provider, model_settings.providers
+        ),
         clock=clock,
         version=VERSION,
         access_log=access_log,
-        office=tenancy.office,
-        limits_view=tenancy.limits_view,
+        admin=tenancy.administration,
+        limit_status=tenancy.limit_status,
         idempotency=tenancy.idempotency,
-        cache=caches if caches.responses is not None else None,
-        record_kept=path.record_cache_hit,
-        cache_stats=stats,
+        rendered_responses=caches.rendered,
+        cache_stats=collect_cache_stats,
         scaling=scaling,
         reports={"cache": caches.report, "scaling": scaling.report},
-        leaving=DrainStatus().is_draining,
-        removed=RemovedModels(overseer, config.deployments).filter_removed,
-        media=media_services(settings, config.video, tenancy, clock),
-        loop_lag=lag,
-        load=lambda: {**path.load(), **tenancy.load(), "loop_lag_s": round(lag.worst(), 4)},
+        is_draining=DrainStatus().is_draining,
+        media=media,
+        loop_lag=loop_lag,
+        load=lambda: {
+            **pipeline.load(),
+            **tenancy.load(),
+            "loop_lag_s": round(loop_lag.worst(), 4),
+        },
         close=close,
     )
     return services, caches

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from cluster.resilience.failure_class import ReplicaLost
-from cluster.runtime.logging import log_request
+from cluster.runtime.logging import logged_request
 from cluster.runtime.problems import InvalidRequest, ModelFailed, Problem
 from cluster.tenants.caller import Caller
 
@@ -57,7 +57,7 @@ class Request(Protocol):
 
 async def as_response(work: Awaitable[T], request: Request) -> T | Problem:
     """The result of a call, or its problem."""
-    log_request(request.request_id, request.caller.tenant)
+    logged_request.set((request.request_id, request.caller.tenant))
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - logged there, and returned
@@ -68,7 +68,7 @@ async def as_response_stream(
     items: AsyncGenerator[T, None], request: Request
 ) -> AsyncGenerator[T | Problem, None]:
     """The items of a call, and its problem as the last one."""
-    log_request(request.request_id, request.caller.tenant)
+    logged_request.set((request.request_id, request.caller.tenant))
     try:
         async with aclosing(items):
             async for item in items:

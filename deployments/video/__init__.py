@@ -1,1 +1,1 @@
-"""Long recordings become finished clips."""
+"""Video: uploads, imports and the catalog of recordings, and the jobs that make clips of them."""

@@ -1,29 +1,43 @@
-"""What a job of clips is charged: seconds of video, when it is accepted; given back if it fails.
+"""The charge for clip jobs: seconds of video, charged on acceptance, refunded if the job fails.
 
-Flows in: a plan and seconds, or a job that ended without clips. Flows out: entries for the usage
-ledger, written in the transaction that accepts or ends the job, so each exactly once.
+Flows in: a plan and seconds, or a job that ended without clips. Flows out: entries of the usage
+ledger, written in the transaction that accepts or ends the job, so each exactly once; and credits
+of the current budget in the limiter of one replica.
 """
 
-from typing import Any
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from cluster.tenants.plan import Plan
+from cluster.runtime.clock import Clock
+from cluster.runtime.problems import Problem
+from cluster.storage.database import Database
+from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import Unit, UsageAmounts
 from cluster.usage.ledger import UsageEntry
 from deployments.contracts.jobs import Job
+from deployments.jobs.completion import has_refundable, take_refundable
+from deployments.video.job_spec import CLIPS
 
-LEDGER = "clipper"  # what usage reports call this work
-CHARGE = "charge"  # the member of a job's spec that keeps what it was charged
+LEDGER = "clipper"  # the name of this work in usage reports
+CHARGE = "charge"  # the member of a job's spec that holds its charge
+POLL_S = 2.0
+DAY_S = 86_400.0
+
+log = logging.getLogger("mobula.ingress")
 
 
 def charge(tenant: str, key: str, plan: Plan, seconds: int, at: float) -> UsageEntry:
-    """By the plan's prices and weights as they are now; `at` is Unix seconds."""
+    """By the plan's current prices and weights; `at` is Unix seconds."""
     amounts = UsageAmounts(video_seconds=seconds)
     cost = plan.weights.cost(amounts)
     return UsageEntry(at, tenant, key, LEDGER, amounts, cost, requests=0, prices=plan.prices)
 
 
 def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
-    """For the job's spec, so that just this is given back."""
+    """For the job's spec, so that exactly this is refunded."""
     return {
         "at": entry.at,
         "seconds": entry.amounts.video_seconds,
@@ -32,18 +46,96 @@ def charge_to_json(entry: UsageEntry) -> dict[str, Any]:
     }
 
 
-def seconds_of(job: Job) -> int:
-    """What it was charged; 0 for a job that was not."""
+def charged_seconds(job: Job) -> int:
+    """0 for a job that was not charged."""
     return int(job.spec.get(CHARGE, {}).get("seconds", 0))
 
 
 def refund(job: Job) -> UsageEntry | None:
-    """The charge taken back, on the day on which it was made."""
-    made = job.spec.get(CHARGE)
-    if made is None:
+    """The reversed charge, on the day of the charge."""
+    charged = job.spec.get(CHARGE)
+    if charged is None:
         return None
-    amounts = UsageAmounts(video_seconds=-made["seconds"])
-    prices = {Unit(unit): price for unit, price in made["prices"].items()}
+    amounts = UsageAmounts(video_seconds=-charged["seconds"])
+    prices = {Unit(unit): price for unit, price in charged["prices"].items()}
     return UsageEntry(
-        made["at"], job.tenant, job.key, LEDGER, amounts, -made["cost_units"], 0, prices=prices
+        charged["at"],
+        job.tenant,
+        job.key,
+        LEDGER,
+        amounts,
+        -charged["cost_units"],
+        0,
+        prices=prices,
     )
+
+
+class Budgets(Protocol):
+    """deployments/limiter/tenant_limiter.py."""
+
+    def refund_budget(
+        self,
+        tenant: str,
+        plan: Plan,
+        request_class: RequestClass,
+        model: str,
+        amounts: UsageAmounts,
+    ) -> None: ...
+
+
+class BudgetRefunder:
+    """Credits tenants' budgets with the charges of failed and cancelled jobs, each job by one
+    replica. Jobs of earlier days are skipped: their budgets have ended.
+
+    `start` it on the loop of the limiter; `close` it.
+    """
+
+    def __init__(
+        self, database: Database, budgets: Budgets, plan_of: Callable[[str], Plan], clock: Clock
+    ) -> None:
+        self._database = database
+        self._budgets = budgets
+        self._plan_of = plan_of
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    async def refund_due(self) -> int:
+        """Refunds what is due; returns the number of jobs. Raises DatabaseUnavailable."""
+        since = self._clock.wall() // DAY_S * DAY_S
+        async with self._database.read() as connection:
+            if not await has_refundable(connection, CLIPS, since):
+                return 0
+        async with self._database.begin() as connection:
+            jobs = await take_refundable(connection, CLIPS, since)
+        due = [job for job in jobs if job.created >= since]
+        for job in due:
+            self._refund(job)
+        return len(due)
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="refunds")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def _refund(self, job: Job) -> None:
+        try:
+            plan = self._plan_of(job.tenant)
+        except Problem:
+            return  # the tenant was deleted
+        amounts = UsageAmounts(video_seconds=charged_seconds(job))
+        self._budgets.refund_budget(job.tenant, plan, RequestClass.MEDIA, LEDGER, amounts)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.refund_due()
+            except Problem as problem:
+                log.debug("budgets were not refunded: %s", problem.detail)
+            except Exception:
+                log.exception("budgets were not refunded; retrying")

@@ -1,6 +1,6 @@
-"""What this installation can do with recordings, found out by doing it: for /capabilities.
+"""Capabilities of this installation, probed by use: for /capabilities.
 
-Each takes a fraction of a second and starts a process, so ask once and keep the answer.
+Each probe starts a process and takes a fraction of a second; callers cache the result.
 """
 
 import tempfile
@@ -13,9 +13,9 @@ from deployments.video.sandbox.binary import ffmpeg_binary, python_binary
 
 NVENC_LIMITS = ChildLimits(memory_bytes=None, cpu_s=20, wall_s=30.0, files=1024)
 _LIMITS = ChildLimits(memory_bytes=1 << 30, cpu_s=5, wall_s=20.0)
-_KEPT = ("files", "network", "processes", "attributes", "ipc", "other_processes")
+_RESTRICTIONS = ("files", "network", "processes", "attributes", "ipc", "other_processes")
 # Each line is one thing that a confined child must not be able to do.
-_ESCAPES = """
+_ESCAPE_ATTEMPTS = """
 import ctypes, os, socket
 libc = ctypes.CDLL(None, use_errno=True)
 def attempt(name, function):
@@ -39,7 +39,7 @@ attempt("other_processes", lambda: open("/proc/1/cmdline").close())
 def ffmpeg_version() -> Capability:
     """Whether the render engine starts. Facts: `version`."""
     try:
-        lines = _tried([ffmpeg_binary(), "-version"], _LIMITS).out.decode(errors="replace")
+        lines = _run([ffmpeg_binary(), "-version"], _LIMITS).out.decode(errors="replace")
     except (Problem, RuntimeError, OSError) as problem:
         return Capability(False, f"ffmpeg does not start: {problem}")
     version = lines.removeprefix("ffmpeg version ").split(" ", 1)[0]
@@ -51,34 +51,36 @@ def probe_nvenc() -> Capability:
     source = ["-f", "lavfi", "-i", "testsrc2=size=256x256:rate=25:duration=0.2"]
     encode = ["-c:v", "h264_nvenc", "-pix_fmt", "yuv420p", "-f", "null", "-"]
     try:
-        _tried([ffmpeg_binary(), "-v", "error", "-nostdin", *source, *encode], NVENC_LIMITS)
+        _run([ffmpeg_binary(), "-v", "error", "-nostdin", *source, *encode], NVENC_LIMITS)
     except (Problem, RuntimeError, OSError) as problem:
-        said = " ".join(getattr(problem, "__notes__", ())).splitlines()[1:]
-        why = said[0].split("] ")[-1].strip() if said else "no GPU encoder"
-        return Capability(False, f"h264_nvenc does not encode here: {why[:200]}")
+        notes = " ".join(getattr(problem, "__notes__", ())).splitlines()[1:]
+        reason = notes[0].split("] ")[-1].strip() if notes else "no GPU encoder"
+        return Capability(False, f"h264_nvenc does not encode here: {reason[:200]}")
     return Capability(True, "h264_nvenc encodes here", {"encoder": "h264_nvenc"})
 
 
 def probe_sandbox() -> Capability:
-    """What children are kept from on this kernel. Facts, each "closed" or "open": `files` outside,
-    `network`, `processes` of its own, `attributes` of files (mode, owner, times), `ipc` and
-    `other_processes`. Time, memory, output and the private folder are limited everywhere."""
+    """Which restrictions of children this kernel enforces. Facts, each "closed" or "open": `files`
+    outside the folder, `network`, child `processes`, `attributes` of files (mode, owner, times),
+    `ipc` and `other_processes`. Time, memory and output are limited on every kernel."""
     try:
-        finished = _tried([python_binary(), "-I", "-c", _ESCAPES], _LIMITS)
+        finished = _run([python_binary(), "-I", "-c", _ESCAPE_ATTEMPTS], _LIMITS)
     except (Problem, OSError) as problem:
         return Capability(
-            False, f"no child can be started: {problem}", dict.fromkeys(_KEPT, "open")
+            False, f"no child can be started: {problem}", dict.fromkeys(_RESTRICTIONS, "open")
         )
     lines = finished.out.decode(errors="replace").split()
     facts = dict(line.split("=", 1) for line in lines if "=" in line)
-    loose = [name for name, state in facts.items() if state == "open"]
-    if loose:
-        return Capability(False, f"this kernel does not close off: {', '.join(loose)}", facts)
+    open_restrictions = [name for name, state in facts.items() if state == "open"]
+    if open_restrictions:
+        return Capability(
+            False, f"this kernel does not close off: {', '.join(open_restrictions)}", facts
+        )
     return Capability(
         True, "children reach only their folder: no network, no processes, no IPC", facts
     )
 
 
-def _tried(argv: list[str], limits: ChildLimits) -> CompletedChild:
+def _run(argv: list[str], limits: ChildLimits) -> CompletedChild:
     with tempfile.TemporaryDirectory() as folder:
         return run(SandboxedCommand(argv=tuple(argv), folder=Path(folder), limits=limits))

@@ -1,9 +1,9 @@
-"""The catalogue of recordings: a row for each, and its objects under `videos/<id>/`.
+"""The catalog of videos: a row for each, and its objects under `videos/<id>/`.
 
-Flows in: what was stored and what its header says (plain JSON: this module reads no media). Flows
-out: `Video` values. Another tenant's video is not found, in the words for one that does not exist.
-A row turns ready in the transaction that makes its source last; until then the source expires soon
-by itself, so whatever is cut off half-way leaves nothing.
+Flows in: stored objects and their media info (plain JSON: this module reads no media). Flows out:
+`Video` values. Another tenant's video is reported like one that does not exist. A row turns ready
+in the transaction that extends the expiry of its source; until then the source expires soon by
+itself, so an interrupted import leaves nothing.
 """
 
 import secrets
@@ -30,7 +30,7 @@ from cluster.storage.pagination import (
 )
 from cluster.storage.tables import jobs, stored_objects, videos
 
-SWEPT = 200  # rows of one sweep
+SWEEP_ROWS = 200  # rows of one sweep
 GRACE_S = 86_400.0
 
 VideoState = Literal["importing", "ready", "failed"]
@@ -44,7 +44,7 @@ class VideoNotFound(NotFound):
 
 
 class VideoBusy(Conflict):
-    """A job still works on it; `job` names one."""
+    """`job` is the id of a job that uses it."""
 
     slug, title = "video-busy", "A job works on this video"
 
@@ -53,7 +53,7 @@ class VideoBusy(Conflict):
 
 
 class SourceLost(Conflict):
-    """It was stored, and was gone again before the video was ready: send it again."""
+    """The source expired before the video was ready; the caller has to send it again."""
 
     slug, title = "source-lost", "The recording took too long to be checked"
 
@@ -62,9 +62,9 @@ class SourceLost(Conflict):
 
 
 class VideoAlreadyExists(Conflict):
-    """Another was faster to make it."""
+    """Another request created it first."""
 
-    slug, title = "video-made", "The video is there already"
+    slug, title = "video-made", "The video exists already"
 
     def __init__(self, id_: str) -> None:
         super().__init__(f"Video '{id_}' is ready already.", video=id_)
@@ -72,8 +72,8 @@ class VideoAlreadyExists(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One recording. `media` holds `info`, what its header says, and `transcript`, what was put
-    beside it (`kind`, `bytes`, `words`); either may be missing. Instants are Unix seconds.
+    """One recording. `media` holds `info`, the probe's result, and `transcript`, the summary of its
+    sidecar (`kind`, `bytes`, `words`); either may be missing. Instants are Unix seconds.
     """
 
     id: str
@@ -103,7 +103,7 @@ def new_id() -> str:
 
 
 def folder_of(id_: str) -> str:
-    """Where all objects of a video are."""
+    """Where all objects of a video are stored."""
     return f"videos/{id_}"
 
 
@@ -116,14 +116,14 @@ def transcript_of(id_: str) -> str:
 
 
 def objects_expire(video: Video) -> float | None:
-    """When its objects go by themselves: a job that began in time can still read them."""
+    """When its objects expire: later than the video, so that a running job can still read them."""
     return None if video.expires is None else video.expires + GRACE_S
 
 
 def problem_to_row(problem: Problem) -> dict[str, Any]:
-    """A problem as a row keeps it."""
-    said = {"slug": problem.slug, "title": problem.title, "status": problem.status}
-    return {**said, "detail": problem.detail}
+    """A problem as it is stored in a row."""
+    row = {"slug": problem.slug, "title": problem.title, "status": problem.status}
+    return {**row, "detail": problem.detail}
 
 
 class VideoCatalog:
@@ -135,13 +135,13 @@ class VideoCatalog:
         self._clock = clock
 
     async def get(self, tenant: str, id_: str) -> Video:
-        """Raises NoSuchVideo."""
+        """Raises VideoNotFound."""
         async with self._database.read() as connection:
             return _video(await _find(connection, tenant, id_))
 
     async def lock(self, connection: AsyncConnection, tenant: str, id_: str) -> Video:
-        """Nobody else changes or deletes it until the transaction ends. Raises NoSuchVideo."""
-        return _video(await _find(connection, tenant, id_, hold=True))
+        """Locks the row until the transaction ends. Raises VideoNotFound."""
+        return _video(await _find(connection, tenant, id_, lock=True))
 
     async def page(
         self,
@@ -151,7 +151,7 @@ class VideoCatalog:
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Video]:
-        """The newest first. Raises InvalidRequest."""
+        """Newest first. Raises InvalidRequest."""
         if not 1 <= limit <= MAX_LIMIT:
             raise InvalidRequest(
                 f"limit: must be 1 to {MAX_LIMIT}.", param="limit", limit=MAX_LIMIT
@@ -165,34 +165,34 @@ class VideoCatalog:
         query = query.order_by(*(column.desc() for column in order)).limit(limit + 1)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        more = len(rows) > limit
+        has_more = len(rows) > limit
         items = tuple(_video(row) for row in rows[:limit])
-        return Page(items, encode_cursor(items[-1].created, items[-1].id) if more else None)
+        return Page(items, encode_cursor(items[-1].created, items[-1].id) if has_more else None)
 
     async def add(self, connection: AsyncConnection, video: Video) -> None:
         await connection.execute(insert(videos).values(asdict(video)))
 
     async def change(self, connection: AsyncConnection, video: Video, **changes: Any) -> Video:
-        """Raises NoSuchVideo when it was deleted meanwhile."""
-        mine = (videos.c.tenant == video.tenant, videos.c.id == video.id)
-        done = await connection.execute(update(videos).where(*mine).values(changes))
-        if done.rowcount != 1:
+        """Raises VideoNotFound if it was deleted meanwhile."""
+        same_video = (videos.c.tenant == video.tenant, videos.c.id == video.id)
+        updated = await connection.execute(update(videos).where(*same_video).values(changes))
+        if updated.rowcount != 1:
             raise VideoNotFound(video.id)
         return replace(video, **changes)
 
     async def mark_ready(self, connection: AsyncConnection, video: Video) -> Video:
-        """It is ready, and its source, stored until soon, stays as long as it does.
+        """Marks it ready, and extends the expiry of its source to that of the video.
 
-        Raises NoSuchVideo when an import's video was deleted meanwhile, and SourceLost when what
-        is stored is not what was looked at.
+        Raises VideoNotFound if an import's video was deleted meanwhile, and SourceLost if the
+        stored source is not the one that was inspected.
         """
         source = (
             stored_objects.c.tenant == video.tenant,
             stored_objects.c.path == video.path,
             stored_objects.c.sha256 == video.sha256,
         )
-        lasting = update(stored_objects).where(*source).values(expires=objects_expire(video))
-        if (await connection.execute(lasting)).rowcount != 1:
+        extend_source = update(stored_objects).where(*source).values(expires=objects_expire(video))
+        if (await connection.execute(extend_source)).rowcount != 1:
             raise SourceLost
         ready = replace(video, state="ready", problem=None)
         if video.state == "importing":
@@ -201,23 +201,23 @@ class VideoCatalog:
         await self.add(connection, ready)
         return ready
 
-    async def check_unmade(self, connection: AsyncConnection, tenant: str, id_: str) -> None:
-        """Raises VideoMade for one that is ready: nobody puts another source under it."""
+    async def check_not_ready(self, connection: AsyncConnection, tenant: str, id_: str) -> None:
+        """Raises VideoAlreadyExists for a ready video, whose source must not be replaced."""
         with suppress(VideoNotFound):
             if (await self.lock(connection, tenant, id_)).state == "ready":
                 raise VideoAlreadyExists(id_)
 
     async def fail(
-        self, connection: AsyncConnection, tenant: str, id_: str, said: Mapping[str, Any]
+        self, connection: AsyncConnection, tenant: str, id_: str, problem: Mapping[str, Any]
     ) -> None:
-        """An import came to nothing: keep why, and no object. Any other video stays as it is."""
-        failing = update(videos).where(*_mine(tenant, id_), videos.c.state == "importing")
-        done = await connection.execute(failing.values(state="failed", problem=dict(said)))
-        if done.rowcount == 1:
+        """Marks an importing video as failed and deletes its objects; ignores other states."""
+        failing = update(videos).where(*_same_video(tenant, id_), videos.c.state == "importing")
+        updated = await connection.execute(failing.values(state="failed", problem=dict(problem)))
+        if updated.rowcount == 1:
             await self._files.delete_under(tenant, folder_of(id_), connection)
 
     async def discard(self, tenant: str, id_: str) -> None:
-        """Delete what was stored for a video that never came to be; one that did stays."""
+        """Deletes the objects of a video without a row; a video with a row is kept."""
         async with self._database.begin() as connection:
             with suppress(VideoNotFound):
                 await self.lock(connection, tenant, id_)
@@ -225,44 +225,44 @@ class VideoCatalog:
             await self._files.delete_under(tenant, folder_of(id_), connection)
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """With its objects. Raises NoSuchVideo, VideoBusy."""
+        """Deletes the row and its objects. Raises VideoNotFound, VideoBusy."""
         async with self._database.begin() as connection:
             await self.lock(connection, tenant, id_)
             job = await running_job(connection, tenant, id_)
             if job is not None:
                 raise VideoBusy(id_, job)
-            await connection.execute(delete(videos).where(*_mine(tenant, id_)))
+            await connection.execute(delete(videos).where(*_same_video(tenant, id_)))
             await self._files.delete_under(tenant, folder_of(id_), connection)
 
     async def sweep(self) -> int:
-        """Forget what is past its time and not worked on; returns how many were looked at."""
-        late = videos.c.expires < self._clock.wall()
-        query = select(videos.c.tenant, videos.c.id).where(late).limit(SWEPT)
+        """Deletes expired videos that no job uses; returns the number of expired videos."""
+        expired = videos.c.expires < self._clock.wall()
+        query = select(videos.c.tenant, videos.c.id).where(expired).limit(SWEEP_ROWS)
         async with self._database.read() as connection:
-            past = (await connection.execute(query)).all()
-        for row in past:
+            rows = (await connection.execute(query)).all()
+        for row in rows:
             with suppress(VideoNotFound, VideoBusy):
                 await self.delete(row.tenant, row.id)
-        return len(past)
+        return len(rows)
 
 
 async def running_job(connection: AsyncConnection, tenant: str, video: str) -> str | None:
-    """The id of a job about the video that has not ended, if there is one."""
-    mine = (jobs.c.tenant == tenant, jobs.c.subject == video)
-    query = select(jobs.c.id).where(*mine, jobs.c.state.in_(("queued", "running"))).limit(1)
-    found: str | None = (await connection.execute(query)).scalar()
-    return found
+    """The id of a queued or running job about the video, if any."""
+    about_video = (jobs.c.tenant == tenant, jobs.c.subject == video)
+    query = select(jobs.c.id).where(*about_video, jobs.c.state.in_(("queued", "running"))).limit(1)
+    job_id: str | None = (await connection.execute(query)).scalar()
+    return job_id
 
 
-def _mine(tenant: str, id_: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _same_video(tenant: str, id_: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return videos.c.tenant == tenant, videos.c.id == id_
 
 
-async def _find(connection: AsyncConnection, tenant: str, id_: str, hold: bool = False) -> Row[Any]:
+async def _find(connection: AsyncConnection, tenant: str, id_: str, lock: bool = False) -> Row[Any]:
     if not is_id(id_):
         raise VideoNotFound(id_)
-    query = select(videos).where(*_mine(tenant, id_))
-    row = (await connection.execute(query.with_for_update() if hold else query)).first()
+    query = select(videos).where(*_same_video(tenant, id_))
+    row = (await connection.execute(query.with_for_update() if lock else query)).first()
     if row is None:
         raise VideoNotFound(id_)
     return row

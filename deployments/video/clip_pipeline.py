@@ -1,15 +1,15 @@
 """One clip: from a highlight to stored files.
 
-    look closely -> frame each aspect -> captions -> one encode -> report -> words -> store
+    analyse the span -> frame each aspect -> captions -> one encode -> report -> metadata -> store
 
-Flows in: a highlight of a source, and what is said in it. Flows out: what a caller is told of the
-clip, as JSON; its files are the tenant's by then. Rendering again writes over the same files.
+Flows in: a clip job's context and a highlight. Flows out: the clip as callers see it, as JSON; its
+files are stored by then. Making a clip again overwrites the same files.
 """
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,20 +17,23 @@ from cluster.blobs.files import TenantFiles
 from cluster.runtime.clock import Clock
 from deployments.contracts.clips import (
     AspectName,
+    ClipMetadata,
     ClipPlan,
+    ClipReport,
     Highlight,
     OutputPlan,
     RenderedCaptions,
     RenderedFile,
 )
 from deployments.contracts.media import MediaSource, Transcript, VideoFeatures
-from deployments.video.analysis_cache import VideoAnalyzer
+from deployments.video.analysis_cache import ProgressCallback, VideoAnalyzer
 from deployments.video.captions import captions, omission_reason
 from deployments.video.captions.styles import NONE
-from deployments.video.clip_metadata import MAX_SAID, ClipMetadataWriter
+from deployments.video.clip_context import ClipContext
+from deployments.video.clip_metadata import MAX_TEXT, ClipMetadataWriter
 from deployments.video.executor import TaskExecutor
 from deployments.video.framing import frame, output_size
-from deployments.video.job_spec import ClipJobSpec, clips_of
+from deployments.video.job_spec import ClipJobSpec
 from deployments.video.quality import inspect
 from deployments.video.render import render
 from deployments.video.sandbox import Cancel
@@ -40,170 +43,163 @@ POLL_S = 0.5
 MEDIA_TYPES = {"video": "video/mp4", "thumbnail": "image/jpeg"}
 SUBTITLES = (("srt", "application/x-subrip"), ("vtt", "text/vtt"))
 
-Told = Callable[[float], Awaitable[None]]
 Encoder = Literal["x264", "nvenc"]
 
 
-@dataclass(frozen=True, slots=True)
-class ClipTask:
-    """Which clip of which job: `number` from 1, `threads` for its encode (0: all cores)."""
-
-    tenant: str
-    job: str
-    holder: str
-    number: int
-    threads: int = 0
-
-    @property
-    def folder(self) -> str:
-        return f"{clips_of(self.job)}/{self.number}"
-
-
 class ClipPipeline:
-    """Makes clips. `encoder` is what this node encodes with."""
+    """Makes clips. `encoder` is the encoder of this node."""
 
     def __init__(
         self,
         files: TenantFiles,
-        crew: TaskExecutor,
-        seeing: VideoAnalyzer,
-        describing: ClipMetadataWriter,
+        executor: TaskExecutor,
+        analyzer: VideoAnalyzer,
+        metadata_writer: ClipMetadataWriter,
         clock: Clock,
         encoder: Encoder = "x264",
     ) -> None:
         self._files = files
-        self._crew = crew
-        self._seeing = seeing
-        self._describing = describing
+        self._executor = executor
+        self._analyzer = analyzer
+        self._metadata_writer = metadata_writer
         self._clock = clock
         self._encoder = encoder
 
-    async def clip(
+    async def make_clip(
         self,
-        cut: ClipTask,
-        order: ClipJobSpec,
-        source: MediaSource,
-        transcript: Transcript,
+        context: ClipContext,
         highlight: Highlight,
-        folder: Path,
-        told: Told,
+        number: int,
+        threads: int,
+        on_progress: ProgressCallback,
     ) -> dict[str, Any]:
-        """`told` gets shares from 0 to 1. Raises the problems of deployments/video/errors.py
-        and of the store."""
-        plan, words, why = await self._planned(cut, order, source, transcript, highlight, folder)
-        text = asyncio.create_task(self._text(cut, order, transcript, highlight))
+        """Clip `number` (from 1), encoded with `threads` threads (0: all cores). `on_progress` gets
+        shares from 0 to 1. Raises the problems of deployments/video/errors.py and of the store."""
+        plan, subtitles, omitted = await self._plan(context, highlight, number, threads)
+        metadata = asyncio.create_task(self._metadata(context, highlight, number))
         try:
-            rendered = await self._rendered(plan, source, folder, told)
-            spoken = bool(_heard(transcript, highlight).words)
-            reported = await self._reported(plan, source, rendered, order, folder, spoken)
-            stored = await self._stored(cut, order, reported, words)
-            described = await text
+            rendered = await self._render(context, plan, on_progress)
+            files = await self._inspect(context, plan, rendered, highlight)
+            stored = await self._store(context, number, files, subtitles)
+            text = await metadata
         finally:
-            text.cancel()
+            metadata.cancel()
         return {
-            **_said(highlight),
-            "text": None if described is None else asdict(described),
-            "captions": about_captions(transcript, order, plan, words, why),
-            "partial": any(file.report is not None and file.report.partial for file in reported),
+            **asdict(highlight),
+            "duration": round(highlight.end - highlight.start, 3),
+            "text": None if text is None else asdict(text),
+            "captions": describe_captions(
+                context.transcript, context.spec, plan, subtitles, omitted
+            ),
+            "partial": any(file.report is not None and file.report.partial for file in files),
             "files": stored,
         }
 
-    async def _planned(
-        self,
-        cut: ClipTask,
-        order: ClipJobSpec,
-        source: MediaSource,
-        transcript: Transcript,
-        highlight: Highlight,
-        folder: Path,
+    async def _plan(
+        self, context: ClipContext, highlight: Highlight, number: int, threads: int
     ) -> tuple[ClipPlan, RenderedCaptions, str]:
-        sight = await self._seeing.analyze_span(source, folder, highlight.start, highlight.end)
-        heard = _heard(transcript, highlight)
-        found: tuple[ClipPlan, RenderedCaptions, str] = await self._crew.run(
-            folder, plan_task, cut, order, heard, highlight, sight, self._encoder
+        features = await self._analyzer.analyze_span(context, highlight.start, highlight.end)
+        plan, subtitles, omitted = await self._executor.run(
+            context.folder,
+            plan_task,
+            context.spec,
+            context.transcript_of(highlight),
+            highlight,
+            features,
+            number,
+            self._encoder,
         )
-        return found
+        return replace(plan, threads=threads), subtitles, omitted
 
-    async def _rendered(
-        self, plan: ClipPlan, source: MediaSource, folder: Path, told: Told
+    async def _render(
+        self, context: ClipContext, plan: ClipPlan, on_progress: ProgressCallback
     ) -> tuple[RenderedFile, ...]:
+        folder = context.folder
         progress = folder / f"progress-{secrets.token_hex(4)}"
-        watching = asyncio.create_task(_watch(progress, told))
+        poller = asyncio.create_task(_poll_progress(progress, on_progress))
         try:
-            return await self._crew.run(folder, render_task, plan, source, folder, progress)
+            return await self._executor.run(
+                folder, render_task, plan, context.source, folder, progress
+            )
         finally:
-            watching.cancel()
+            poller.cancel()
             await asyncio.to_thread(progress.unlink, missing_ok=True)
 
-    async def _reported(
+    async def _inspect(
         self,
+        context: ClipContext,
         plan: ClipPlan,
-        source: MediaSource,
         rendered: Sequence[RenderedFile],
-        order: ClipJobSpec,
-        folder: Path,
-        spoken: bool,
+        highlight: Highlight,
     ) -> list[RenderedFile]:
-        done = []
+        """The files with the reports of the videos among them."""
+        has_speech = bool(context.transcript_of(highlight).words)
+        ssim, folder = context.spec.options.ssim, context.folder
+        files = []
         for file in rendered:
             report = None
             if file.kind == "video":
-                report = await self._crew.run(
-                    folder, inspect_task, file, plan, source, folder, order.options.ssim, spoken
+                report = await self._executor.run(
+                    folder, inspect_task, file, plan, context.source, folder, ssim, has_speech
                 )
-            done.append(replace(file, report=report, facts=None))
-        return done
+            files.append(replace(file, report=report, facts=None))
+        return files
 
-    async def _text(
-        self, cut: ClipTask, order: ClipJobSpec, transcript: Transcript, highlight: Highlight
-    ) -> Any:
-        if not order.options.texts:
+    async def _metadata(
+        self, context: ClipContext, highlight: Highlight, number: int
+    ) -> ClipMetadata | None:
+        spec = context.spec
+        if not spec.options.texts:
             return None
-        words = _heard(transcript, highlight).words[:MAX_SAID]
-        said = " ".join(word.text for word in words)
-        return await self._describing.describe(
-            cut.tenant, cut.holder, highlight, said, order.name, cut.number, order.options.seed
+        words = context.transcript_of(highlight).words[:MAX_TEXT]
+        text = " ".join(word.text for word in words)
+        return await self._metadata_writer.describe(
+            context.tenant,
+            context.key_id,
+            highlight,
+            text,
+            spec.name,
+            number,
+            spec.options.seed,
         )
 
-    async def _stored(
+    async def _store(
         self,
-        cut: ClipTask,
-        order: ClipJobSpec,
-        rendered: Sequence[RenderedFile],
-        words: RenderedCaptions,
+        context: ClipContext,
+        number: int,
+        files: Sequence[RenderedFile],
+        subtitles: RenderedCaptions,
     ) -> list[dict[str, Any]]:
-        expires = self._clock.wall() + order.clip_days * DAY_S
-        stored = []
-        for file in rendered:
-            name = f"{cut.folder}/{file.aspect.replace(':', 'x')}{file.path.suffix}"
-            kept = await self._files.put_file(
-                cut.tenant, name, file.path, MEDIA_TYPES[file.kind], expires
-            )
-            said = {**asdict(file), "path": name, "media_type": kept.media_type}
-            del said["facts"]
-            stored.append(said | {"bytes": kept.bytes, "sha256": kept.sha256})
+        expires = self._clock.wall() + context.spec.clip_days * DAY_S
+        folder, stored = context.clip_folder(number), []
+        for file in files:
+            name = f"{folder}/{file.aspect.replace(':', 'x')}{file.path.suffix}"
+            media_type = MEDIA_TYPES[file.kind]
+            blob = await self._files.put_file(context.tenant, name, file.path, media_type, expires)
+            entry = {**asdict(file), "path": name, "media_type": blob.media_type}
+            del entry["facts"]
+            stored.append(entry | {"bytes": blob.bytes, "sha256": blob.sha256})
         for kind, media_type in SUBTITLES:
-            text = getattr(words, kind)
-            if text and words.srt:
-                name = f"{cut.folder}/captions.{kind}"
-                raw = text.encode()
-                kept = await self._files.put(cut.tenant, name, raw, media_type, expires)
-                stored.append(
-                    {"kind": kind, "path": name, "media_type": media_type}
-                    | {"bytes": kept.bytes, "sha256": kept.sha256}
+            text = getattr(subtitles, kind)
+            if text and subtitles.srt:
+                name = f"{folder}/captions.{kind}"
+                blob = await self._files.put(
+                    context.tenant, name, text.encode(), media_type, expires
                 )
+                entry = {"kind": kind, "path": name, "media_type": media_type}
+                stored.append(entry | {"bytes": blob.bytes, "sha256": blob.sha256})
         return stored
 
 
 def render_task(
     plan: ClipPlan, source: MediaSource, folder: Path, progress: Path, cancel: Cancel
 ) -> tuple[RenderedFile, ...]:
-    """`render`, which tells how far it is in a file. A piece."""
+    """`render`, which writes its progress to a file. A task."""
 
-    def tell(share: float) -> None:
+    def write_progress(share: float) -> None:
         progress.write_text(f"{share:.4f}")
 
-    return render(plan, source, folder, tell, cancel)
+    return render(plan, source, folder, write_progress, cancel)
 
 
 def inspect_task(
@@ -212,87 +208,79 @@ def inspect_task(
     source: MediaSource,
     folder: Path,
     ssim: bool,
-    spoken: bool,
+    has_speech: bool,
     cancel: Cancel,
-) -> Any:
-    """`inspect` of a rendered file. A piece."""
+) -> ClipReport:
+    """`inspect` of a rendered file. A task."""
     return inspect(
-        file.path, plan, source, folder, cancel, ssim=ssim, facts=file.facts, spoken=spoken
+        file.path, plan, source, folder, cancel, ssim=ssim, facts=file.facts, has_speech=has_speech
     )
 
 
-async def _watch(progress: Path, told: Told) -> None:
+async def _poll_progress(progress: Path, on_progress: ProgressCallback) -> None:
     while True:
         await asyncio.sleep(POLL_S)
         try:
-            await told(float(await asyncio.to_thread(progress.read_text)))
+            await on_progress(float(await asyncio.to_thread(progress.read_text)))
         except (OSError, ValueError):
             continue
 
 
 def plan_task(
-    cut: ClipTask,
-    order: ClipJobSpec,
+    spec: ClipJobSpec,
     transcript: Transcript,
     highlight: Highlight,
-    sight: VideoFeatures | None,
+    features: VideoFeatures | None,
+    number: int,
     encoder: Encoder,
     cancel: Cancel,
 ) -> tuple[ClipPlan, RenderedCaptions, str]:
-    """How the clip is framed and captioned, and why some words are not burnt in. A piece: a hostile
-    transcript takes seconds, and in a Serve replica `print`, by which pysubs2 writes, is not
-    Python's."""
-    options, start, end = order.options, highlight.start, highlight.end
-    words = captions(transcript, start, end, "none", 720, 1280, options.language)
-    outputs = tuple(_output(each, order, transcript, highlight, sight) for each in options.aspects)
+    """The plan of a clip, its subtitles, and why some words are not burnt in. A task, because a
+    hostile transcript takes seconds, and in a Serve replica `print`, which pysubs2 writes with, is
+    not Python's."""
+    options, start, end = spec.options, highlight.start, highlight.end
+    subtitles = captions(transcript, start, end, "none", 720, 1280, options.language)
+    outputs = tuple(
+        _plan_output(aspect, spec, transcript, highlight, features) for aspect in options.aspects
+    )
     plan = ClipPlan(
-        index=cut.number,
+        index=number,
         start=start,
         end=end,
         outputs=outputs,
         quality=options.quality,
         loudness=options.loudness,
         encoder=encoder,
-        threads=cut.threads,
     )
-    return plan, words, omission_reason(transcript)
+    return plan, subtitles, omission_reason(transcript)
 
 
-def _output(
+def _plan_output(
     aspect: AspectName,
-    order: ClipJobSpec,
+    spec: ClipJobSpec,
     transcript: Transcript,
     highlight: Highlight,
-    sight: VideoFeatures | None,
+    features: VideoFeatures | None,
 ) -> OutputPlan:
-    options, start, end = order.options, highlight.start, highlight.end
-    framing = frame(sight, order.info, start, end, aspect, options.framing)
-    width, height = output_size(order.info, aspect, options.quality, framing.fit)
+    options, start, end = spec.options, highlight.start, highlight.end
+    framing = frame(features, spec.info, start, end, aspect, options.framing)
+    width, height = output_size(spec.info, aspect, options.quality, framing.fit)
     burnt = captions(transcript, start, end, options.captions, width, height, options.language)
     return OutputPlan(framing, width, height, burnt.ass)
 
 
-def _heard(transcript: Transcript, highlight: Highlight) -> Transcript:
-    """What is said in the clip."""
-    start, end = highlight.start, highlight.end
-    words = tuple(w for w in transcript.words if w.start < end and w.end > start)
-    return replace(transcript, words=words)
-
-
-def _said(highlight: Highlight) -> dict[str, Any]:
-    said = asdict(highlight)
-    return {**said, "duration": round(highlight.end - highlight.start, 3)}
-
-
-def about_captions(
-    transcript: Transcript, order: ClipJobSpec, plan: ClipPlan, words: RenderedCaptions, why: str
+def describe_captions(
+    transcript: Transcript,
+    spec: ClipJobSpec,
+    plan: ClipPlan,
+    subtitles: RenderedCaptions,
+    omitted: str,
 ) -> dict[str, Any]:
-    """Which style was burnt in, `none` where nothing was; and why words are not."""
-    wanted = order.options.captions
-    drawn = any(output.ass is not None for output in plan.outputs)
-    if not words.srt:
+    """The style that was burnt in (`none`: nothing was), and why words are missing."""
+    style = spec.options.captions
+    burnt = any(output.ass is not None for output in plan.outputs)
+    if not subtitles.srt:
         why = transcript.why or "nothing is said in this clip"
-    elif wanted == NONE:
-        why = ""
-    style = wanted if drawn else NONE
-    return {"style": style, "origin": transcript.origin, "why": why}
+    else:
+        why = "" if style == NONE else omitted
+    return {"style": style if burnt else NONE, "origin": transcript.origin, "why": why}

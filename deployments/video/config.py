@@ -1,4 +1,4 @@
-"""What a Clipper replica and the ingress are told about video, beside their settings."""
+"""The configuration of video, for Clipper replicas and the ingress, beside their settings."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from cluster.runtime.pickle_compat import version_tolerant
 @version_tolerant
 @dataclass(frozen=True, slots=True)
 class VideoConfig:
-    """`jobs` run at once in a replica, each with up to `side_by_side` pieces; Ray counts
-    `piece_cpus` for each. `speech` names a faster-whisper model (None: no speech is turned into
-    words), `writer` the text model that writes and re-ranks (None: no text model is asked). `gpu`:
-    encode on an NVIDIA GPU where that works. `store` is where files are kept: a folder in the home,
-    or an object store's URL. A form's file has at most `max_form_bytes`.
+    """A replica runs up to `jobs` jobs at once, each with up to `side_by_side` tasks; Ray reserves
+    `piece_cpus` for each task. `speech` names a faster-whisper model (None: no speech recognition),
+    `writer` the text model for metadata and re-ranking (None: no text model). `gpu`: encode on an
+    NVIDIA GPU if one works. `store` is a folder in the home, or an object store's URL. A file in a
+    form has at most `max_form_bytes`.
     """
 
     enabled: bool = True

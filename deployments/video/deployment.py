@@ -1,7 +1,7 @@
 """The `Clipper` deployment: workers over the queue of video jobs.
 
-Requests never come here: jobs are rows, and a replica takes those that are free. So any number of
-replicas may run, and one that dies is replaced without anybody being told.
+Requests are never routed here: jobs are rows, and each replica takes queued ones. So any number of
+replicas may run, and one that dies is replaced without a notice to any caller.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from deployments.video.config import VideoConfig
 if TYPE_CHECKING:
     from deployments.video.worker import ClipWorker
 
-HEAD_START_S = 3.0  # for the stages that requests wait for; jobs can wait
+START_DELAY_S = 3.0  # stages that requests wait for start first
 
 
 class ClipperReplica:
-    """A plain class; `graphs/video.py` makes it a deployment. It is up at once, and opens its
-    workshop a moment later: on a machine of few cores a cluster is ready sooner.
+    """A plain class; `graphs/video.py` makes it a deployment. It is ready at once, and starts its
+    worker a moment later: on a machine with few cores the cluster is ready sooner.
     """
 
     async def __init__(self, config: VideoConfig) -> None:  # type: ignore[misc]
         self._config = config
         self._app = serve.get_replica_context().app_name
-        self._workshop: ClipWorker | None = None
-        self._opening = asyncio.create_task(self._open_workshop(), name="workshop")
+        self._worker: ClipWorker | None = None
+        self._starting = asyncio.create_task(self._start_worker(), name="clip-worker")
         self._lag = LoopLag()
         self._lag.start()
         self._open = True
@@ -38,36 +38,59 @@ class ClipperReplica:
     async def loop_lag(self) -> float:
         return self._lag.worst()
 
-    async def _open_workshop(self) -> None:
-        await asyncio.sleep(HEAD_START_S)
-        from deployments.video.worker_factory import build_worker  # loads half of what there is
-
-        self._workshop = build_worker(self._config, self._app)
-        await self._workshop.start()
+    async def _start_worker(self) -> None:
+        await asyncio.sleep(START_DELAY_S)
+        self._worker = _build_worker(self._config, self._app)
+        await self._worker.start()
 
     async def record_autoscaling_stats(self) -> dict[str, int | float]:
-        if self._workshop is None:
+        if self._worker is None:
             return {}
         try:
-            depth = await self._workshop.depth()
+            depth = await self._worker.depth()
         except Problem:
             return {}
         return {"queued": depth.queued, "running": depth.running, "oldest_s": depth.oldest_s}
 
     async def check_health(self) -> None:
-        """Raises what kept the workshop from opening; else answering shows that the loop turns."""
-        if self._opening.done():
-            self._opening.result()
+        """Raises the error that kept the worker from starting. Otherwise the answer itself shows
+        that the event loop runs."""
+        if self._starting.done():
+            self._starting.result()
 
     async def close(self) -> None:
         self._open = False
         self._lag.stop()
-        self._opening.cancel()
+        self._starting.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
-            await self._opening
-        if self._workshop is not None:
-            await self._workshop.close()
+            await self._starting
+        if self._worker is not None:
+            await self._worker.close()
 
     def __del__(self) -> Coroutine[Any, Any, None] | None:
-        """Serve calls this on the loop when it stops a replica, and awaits what it returns."""
+        """Serve calls this on the loop when it stops a replica, and awaits the result."""
         return self.close() if getattr(self, "_open", False) else None
+
+
+def _build_worker(config: VideoConfig, app: str) -> "ClipWorker":
+    """A worker with Ray tasks and the text model of the Serve application `app`. Its imports are
+    deferred: they load most of the product. Raises SqliteNeedsSingleNode, and FileNotFoundError
+    before `up`."""
+    from cluster.auth.delegation import Delegation
+    from cluster.runtime.clock import SystemClock
+    from cluster.runtime.logging import configure_logging
+    from cluster.runtime.settings import Settings
+    from cluster.secrets.key_files import load_pepper
+    from deployments.clients.serve.node_check import check_store_to_start
+    from deployments.clients.serve.task_executor import RayTaskExecutor
+    from deployments.clients.serve.text_client import DelegatedTextClient
+    from deployments.video.errors import SandboxFailed
+    from deployments.video.worker import ClipWorker
+
+    settings, clock = Settings(), SystemClock()
+    check_store_to_start(settings)
+    configure_logging(settings.log_level)
+    delegation = Delegation(load_pepper(settings.home, settings), clock)
+    writer = DelegatedTextClient(delegation, app, config.writer or "")
+    executor = RayTaskExecutor(SandboxFailed, config.piece_cpus)
+    return ClipWorker(settings, config, executor, writer, clock)

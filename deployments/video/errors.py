@@ -1,4 +1,4 @@
-"""Every way a recording can fail us, as problems that name what is wrong with it.
+"""The problems of media processing.
 
     InvalidRequest 400
       MediaRefused     415 media-refused     not a recording, or of a kind that is not accepted
@@ -11,14 +11,14 @@
     DeadlineExceeded
       MediaTimeout     504 media-timeout     the child's wall time ran out; may fare better later
     Overloaded
-      NoRoom           503 no-room           the disk is full
+      ScratchFull      503 no-room           the disk is full
     Problem
       SandboxFailed    500 sandbox-failed    our side: a child could not start, or was killed
       SandboxUnavailable 501 sandbox-unavailable  this kernel cannot confine a child as it must
-        RenderFailed       render-failed     ffmpeg did not do what we told it; nothing was damaged
+        RenderFailed       render-failed     ffmpeg failed, though the recording is readable
 
-`Cancelled` is no problem: whoever cancelled knows. A sandboxed child is not trusted, so what it
-says went wrong is rebuilt from `WIRE` by name and never unpickled.
+`Cancelled` is not a problem: its receiver cancelled the work. A sandboxed child is not trusted, so
+its problem is rebuilt from `WIRE` by name and never unpickled.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ MAX_DETAIL = 400
 
 
 class Cancelled(Exception):
-    """The work was cancelled; its processes are gone."""
+    """The work was cancelled; its processes have ended."""
 
 
 class MediaRefused(InvalidRequest):
@@ -43,15 +43,17 @@ class MediaRefused(InvalidRequest):
 
 
 class MediaTooLarge(InvalidRequest):
-    """`field` names the limit that was passed, `limit` is its value, `got` what was found."""
+    """`field` names the exceeded limit, `limit` is its value, `got` the measured value."""
 
     status, slug, title = 422, "media-too-large", "The recording is over a limit"
 
     def __init__(self, field: str, limit: float | str, got: float | str | None = None) -> None:
-        found = "" if got is None else f"is {got:.15g}" if isinstance(got, float) else f"is {got}"
-        bound = f"{limit:.15g}" if isinstance(limit, float) else str(limit)
+        value_text = (
+            "" if got is None else f"is {got:.15g}" if isinstance(got, float) else f"is {got}"
+        )
+        limit_text = f"{limit:.15g}" if isinstance(limit, float) else str(limit)
         super().__init__(
-            f"{field}: {found or 'is over the limit'}; the limit is {bound}.",
+            f"{field}: {value_text or 'is over the limit'}; the limit is {limit_text}.",
             field=field,
             limit=limit,
             got=got,
@@ -126,7 +128,7 @@ class SandboxFailed(Problem):
 
 
 class SandboxUnavailable(Problem):
-    """`lack` is what the kernel does not offer, such as "no Landlock"."""
+    """`lack` is the missing kernel feature, such as "no Landlock"."""
 
     status, slug, title = 501, "sandbox-unavailable", "Recordings cannot be opened safely here"
 
@@ -139,8 +141,8 @@ class SandboxUnavailable(Problem):
 
 
 class RenderFailed(SandboxFailed):
-    """ffmpeg refused a command of ours though it could read the recording: trying again is of no
-    use, and the recording is not to blame."""
+    """ffmpeg failed at a command though it could read the recording: a retry cannot help, and the
+    recording is not damaged."""
 
     slug, title = "render-failed", "The clip could not be made on our side"
 
@@ -163,7 +165,7 @@ WIRE: Mapping[str, type[Problem]] = {
 
 
 def to_wire(problem: Problem) -> dict[str, Any]:
-    """What a child writes about a problem; `SandboxFailed` stands for those not in `WIRE`."""
+    """A problem as a child writes it; those not in `WIRE` are read as `SandboxFailed`."""
     return {
         "kind": type(problem).__name__,
         "detail": problem.detail,
@@ -171,25 +173,25 @@ def to_wire(problem: Problem) -> dict[str, Any]:
     }
 
 
-def from_wire(said: Mapping[str, Any]) -> Problem:
-    """The problem a child told of. Texts are cut, values other than plain ones are dropped."""
-    kind = WIRE.get(str(said.get("kind")))
+def from_wire(data: Mapping[str, Any]) -> Problem:
+    """The problem of a child. Texts are truncated, values other than scalars dropped."""
+    kind = WIRE.get(str(data.get("kind")))
     if kind is None:
         return SandboxFailed()
     problem = kind.__new__(kind)
-    extensions = said.get("extensions")
+    extensions = data.get("extensions")
     Problem.__init__(
         problem,
-        str(said.get("detail"))[:MAX_DETAIL],
-        **(_plain(extensions) if isinstance(extensions, Mapping) else {}),
+        str(data.get("detail"))[:MAX_DETAIL],
+        **(_plain_extensions(extensions) if isinstance(extensions, Mapping) else {}),
     )
     return problem
 
 
-def _plain(extensions: Mapping[Any, Any]) -> dict[str, Any]:
-    short = [(str(key)[:40], value) for key, value in list(extensions.items())[:10]]
+def _plain_extensions(extensions: Mapping[Any, Any]) -> dict[str, Any]:
+    items = [(str(key)[:40], value) for key, value in list(extensions.items())[:10]]
     return {
         key: value[:MAX_DETAIL] if isinstance(value, str) else value
-        for key, value in short
+        for key, value in items
         if value is None or isinstance(value, str | int | float)
     }

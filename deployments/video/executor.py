@@ -1,9 +1,9 @@
-"""Who does the pieces of a job: blocking functions, each of which waits for a sandboxed child.
+"""Executors of tasks: blocking functions, each of which waits for a sandboxed child.
 
-Flows in: a function, its arguments, and the private folder it works in. Flows out: what it returns
-or raises. `ThreadTaskExecutor` does them in this process;
-deployments/clients/serve/task_executor.py as Ray tasks
-on the same node. A piece whose caller is cancelled is told so, and is gone within two seconds.
+Flows in: a function, its arguments, and the private folder it works in. Flows out: its result or
+its exception. `ThreadTaskExecutor` runs tasks in this process, `RayTaskExecutor`
+(deployments/clients/serve/task_executor.py) as Ray tasks on the same node. When the caller of a
+task is cancelled, the task is told to stop, and has ended within two seconds.
 """
 
 import asyncio
@@ -20,59 +20,59 @@ T = TypeVar("T")
 
 
 class TaskExecutor(Protocol):
-    """Does pieces side by side; how many at once is the caller's matter."""
+    """Runs tasks concurrently; the caller limits how many."""
 
-    async def run(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
-        """`piece(*arguments, cancel=...)`; raises what it raises."""
+    async def run(self, folder: Path, task: Callable[..., T], *arguments: Any) -> T:
+        """`task(*arguments, cancel=...)`; raises what it raises."""
         ...
 
     async def close(self) -> None: ...
 
 
-async def gather_or_cancel(*works: Coroutine[Any, Any, T]) -> list[T]:
-    """All of them side by side. The first that fails ends the others, and is raised as it is."""
+async def gather_or_cancel(*coroutines: Coroutine[Any, Any, T]) -> list[T]:
+    """Runs all concurrently. The first failure cancels the others, and is raised unwrapped."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-    except* Exception as failed:  # noqa: BLE001 - raised again, alone
-        raise _first(failed) from None
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except* Exception as failures:  # noqa: BLE001 - raised again, unwrapped
+        raise _first_error(failures) from None
     return [task.result() for task in tasks]
 
 
-def _first(failed: BaseExceptionGroup[Exception]) -> BaseException:
-    error: BaseException = failed
+def _first_error(failures: BaseExceptionGroup[Exception]) -> BaseException:
+    error: BaseException = failures
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-async def in_thread(piece: Callable[..., T], *arguments: Any) -> T:
-    """`piece(*arguments, cancel=...)` in a thread of this process; whoever gives up waiting for it
-    tells it so."""
-    given_up = threading.Event()
+async def in_thread(task: Callable[..., T], *arguments: Any) -> T:
+    """`task(*arguments, cancel=...)` in a thread of this process. A caller that is cancelled sets
+    `cancel` and does not wait for the thread."""
+    cancelled = threading.Event()
     try:
-        return await asyncio.to_thread(piece, *arguments, cancel=given_up.is_set)
+        return await asyncio.to_thread(task, *arguments, cancel=cancelled.is_set)
     except asyncio.CancelledError:
-        given_up.set()
+        cancelled.set()
         raise
 
 
 class ThreadTaskExecutor:
-    """Does pieces in threads of this process."""
+    """Runs tasks in threads of this process."""
 
-    def __init__(self, most: int = 16) -> None:
-        self._pool = ThreadPoolExecutor(most, "piece")
+    def __init__(self, max_workers: int = 16) -> None:
+        self._pool = ThreadPoolExecutor(max_workers, "video-task")
 
-    async def run(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
-        given_up = threading.Event()
+    async def run(self, folder: Path, task: Callable[..., T], *arguments: Any) -> T:
+        cancelled = threading.Event()
         loop = asyncio.get_running_loop()
-        doing = loop.run_in_executor(self._pool, lambda: piece(*arguments, cancel=given_up.is_set))
+        future = loop.run_in_executor(self._pool, lambda: task(*arguments, cancel=cancelled.is_set))
         try:
-            return await asyncio.shield(doing)
+            return await asyncio.shield(future)
         except asyncio.CancelledError:
-            given_up.set()
+            cancelled.set()
             with suppress(Cancelled, Exception):
-                await doing
+                await future
             raise
 
     async def close(self) -> None:

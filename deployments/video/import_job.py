@@ -1,14 +1,13 @@
-"""The job that fetches a video from a URL: `video.import`.
+"""The handler of import jobs: `video.import`, which fetches a video from a URL.
 
-    fetching (to the store, hop by hop through the guard) -> checking -> the video is ready
+    fetching (to the store, through the SSRF guard) -> checking -> the video is ready
 
 Flows in: a job whose spec names the video's row and the URL. Flows out: the row, ready; or a
-problem, which ends the job and, by `on_import_ended`, the row. Killed anywhere, it goes on from
-what is stored.
+problem, which ends the job and, by `on_import_ended`, the row. After a crash another attempt
+continues from what is stored.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,18 +20,23 @@ from deployments.video.url_download import IncomingStream, UrlDownloader
 
 IMPORT = "video.import"
 FETCHED = 90.0  # percent
-_USUAL_BYTES = 64 << 20  # by which progress is guessed where no size is told
+_ASSUMED_BYTES = 64 << 20  # for the progress of a stream of unknown size
+_CANCELED = {
+    "slug": "import-canceled",
+    "title": "The import was canceled",
+    "status": 409,
+    "detail": "The import was canceled.",
+}
 
 
 def on_import_ended(videos: VideoCatalog) -> Callable[[AsyncConnection, Job], Awaitable[None]]:
-    """What a JobStore does `at_end`: a video whose import did not succeed has failed."""
+    """The JobStore's `at_end`: marks the video of a failed or cancelled import as failed."""
 
-    async def ended(connection: AsyncConnection, job: Job) -> None:
+    async def mark_failed(connection: AsyncConnection, job: Job) -> None:
         if job.kind == IMPORT and job.state in ("failed", "canceled"):
-            said = job.problem or _CANCELED
-            await videos.fail(connection, job.tenant, job.subject, said)
+            await videos.fail(connection, job.tenant, job.subject, job.problem or _CANCELED)
 
-    return ended
+    return mark_failed
 
 
 class ImportJobHandler:
@@ -42,30 +46,31 @@ class ImportJobHandler:
 
     def __init__(
         self,
-        intake: VideoIngest,
+        ingest: VideoIngest,
         videos: VideoCatalog,
         files: TenantFiles,
-        downloads: UrlDownloader,
+        downloader: UrlDownloader,
     ) -> None:
-        self._intake = intake
+        self._ingest = ingest
         self._videos = videos
         self._files = files
-        self._downloads = downloads
+        self._downloader = downloader
 
     async def run(self, work: JobContext) -> JobResult:
-        """Raises as Downloads.open, Intake.store and Intake.inspect do, and NoSuchVideo."""
+        """Raises as UrlDownloader.open, VideoIngest.store and VideoIngest.inspect do, and
+        VideoNotFound."""
         video = await self._videos.get(work.job.tenant, str(work.job.subject))
-        if video.state == "ready":  # killed after it was admitted
+        if video.state == "ready":  # an earlier attempt crashed after it was marked
             return _result(video)
         if not await self._is_stored(video):
             await self._fetch(work, video)
         await work.report("checking", FETCHED)
-        inspected = await self._intake.inspect(video)
+        inspected = await self._ingest.inspect(video)
 
-        async def admit(connection: AsyncConnection) -> None:
+        async def mark_ready(connection: AsyncConnection) -> None:
             await self._videos.mark_ready(connection, inspected)
 
-        await work.checkpoint("admitted", {}, also=admit)
+        await work.checkpoint("admitted", {}, also=mark_ready)
         return _result(inspected)
 
     async def _is_stored(self, video: Video) -> bool:
@@ -76,34 +81,26 @@ class ImportJobHandler:
         return True
 
     async def _fetch(self, work: JobContext, video: Video) -> None:
-        url, most = str(work.job.spec["url"]), self._intake.limits.max_bytes
+        url, max_bytes = str(work.job.spec["url"]), self._ingest.limits.max_bytes
         await work.report("fetching", 0.0)
-        async with self._downloads.open(url, most) as incoming:
-            chunks = _reported(work, incoming)
-            await self._intake.store(video.tenant, video.id, chunks, incoming.size)
+        async with self._downloader.open(url, max_bytes) as stream:
+            chunks = _with_progress(work, stream)
+            await self._ingest.store(video.tenant, video.id, chunks, stream.size)
 
 
-async def _reported(work: JobContext, incoming: IncomingStream) -> AsyncIterator[bytes]:
+async def _with_progress(work: JobContext, stream: IncomingStream) -> AsyncIterator[bytes]:
     received = 0
-    async for chunk in incoming.chunks:
+    async for chunk in stream.chunks:
         received += len(chunk)
-        await work.report("fetching", _percent(received, incoming.size))
+        await work.report("fetching", _percent(received, stream.size))
         yield chunk
 
 
 def _percent(received: int, size: int | None) -> float:
-    whole = size if size else received + _USUAL_BYTES
-    return FETCHED * min(received / whole, 1.0)
+    total = size if size else received + _ASSUMED_BYTES
+    return FETCHED * min(received / total, 1.0)
 
 
 def _result(video: Video) -> JobResult:
-    said: dict[str, Any] = {"video": video.id, "bytes": video.bytes, "sha256": video.sha256}
-    return JobResult("succeeded", said)
-
-
-_CANCELED = {
-    "slug": "import-canceled",
-    "title": "The import was canceled",
-    "status": 409,
-    "detail": "The import was canceled.",
-}
+    data = {"video": video.id, "bytes": video.bytes, "sha256": video.sha256}
+    return JobResult("succeeded", data)

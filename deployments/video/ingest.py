@@ -1,9 +1,9 @@
-"""How bytes become a video: stored, probed in a sandboxed child, held against the plan, admitted.
+"""Ingest: bytes are stored, probed in a sandboxed child, checked against the plan, and admitted.
 
-    store (expires soon) -> inspect (probe, limits) -> admit (row and source stay, one transaction)
+    store (expires soon) -> inspect (probe, limits) -> admit (row and expiry, one transaction)
 
-Flows in: bytes, from a form, an upload or a URL. Flows out: a ready Video, or the problem why not;
-then nothing stays: what was stored goes at once, or after some hours when this process was killed.
+Flows in: bytes, from a form, an upload or a URL. Flows out: a ready Video, or a problem. After a
+problem the stored bytes are deleted: at once, or by their expiry if this process was killed.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ from deployments.video.transcript import Kind, ReadsTranscripts, read_transcript
 from deployments.video.uploads.repository import UploadStore
 from deployments.video.uploads.upload import UploadLock, video_id_of
 
-UNCHECKED_S = 6 * 3600.0  # in which a source comes in and is admitted
-PROBES = 4  # at once in one process
-READS = 4  # transcripts, likewise
+STAGED_S = 6 * 3600.0  # the expiry of a source that is not admitted yet
+MAX_PROBES = 4  # at once in one process
+MAX_READS = 4  # transcripts, likewise
 DAY_S = 86_400.0
-OCTETS = "application/octet-stream"  # what a client says it is proves nothing
+OCTETS = "application/octet-stream"  # the client's content type is not trusted
 
 
 class Probe(Protocol):
@@ -52,13 +52,13 @@ class Probe(Protocol):
     ) -> MediaInfo: ...
 
 
-async def _nothing(_: AsyncConnection) -> None:
-    """For an admission that nothing else goes with."""
+async def _no_write(_: AsyncConnection) -> None:
+    """The default of `also`."""
 
 
 class VideoIngest:
-    """`scratch` is the folder of private folders; where it shares a file system with the store,
-    looking at a recording copies nothing.
+    """Private folders are made in `scratch`; on the file system of the store, probing a recording
+    copies nothing.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class VideoIngest:
         clock: Clock,
         scratch: Path,
         limits: MediaLimits | None = None,
-        read: ReadsTranscripts = read_transcript,
+        parse: ReadsTranscripts = read_transcript,
     ) -> None:
         self.limits = limits or MediaLimits()
         self._database = database
@@ -80,20 +80,20 @@ class VideoIngest:
         self._videos = videos
         self._uploads = uploads
         self._probe = probe
-        self._read = read
+        self._parse = parse
         self._plan_of = plan_of
         self._clock = clock
         self._scratch = scratch
-        self._probes = asyncio.Semaphore(PROBES)
-        self._reads = asyncio.Semaphore(READS)
+        self._probes = asyncio.Semaphore(MAX_PROBES)
+        self._reads = asyncio.Semaphore(MAX_READS)
 
     def limits_of(self, tenant: str) -> MediaLimits:
-        """Ours, or the plan's where it is stricter."""
-        longest = float(self._plan_of(tenant).media.max_video_s)
-        return replace(self.limits, max_duration_s=min(self.limits.max_duration_s, longest))
+        """The limits of the installation, or the stricter ones of the plan."""
+        max_duration_s = float(self._plan_of(tenant).media.max_video_s)
+        return replace(self.limits, max_duration_s=min(self.limits.max_duration_s, max_duration_s))
 
-    async def check_room(self, tenant: str, length: int) -> None:
-        """Whether so many bytes fit beside what is stored. Raises StorageFull."""
+    async def check_storage(self, tenant: str, length: int) -> None:
+        """Raises StorageFull if `length` more bytes exceed the plan's storage."""
         limit = self._plan_of(tenant).media.storage_bytes
         if limit is None:
             return
@@ -102,7 +102,7 @@ class VideoIngest:
             raise StorageFull(limit, used, length)
 
     def draft(self, tenant: str, key: str, name: str, id_: str) -> Video:
-        """A video without its file; nothing is written."""
+        """A video without its source; writes nothing."""
         now = self._clock.wall()
         expires = now + self._plan_of(tenant).media.source_days * DAY_S
         return Video(id_, tenant, key, name, "ready", source_of(id_), 0, "", {}, None, now, expires)
@@ -110,38 +110,38 @@ class VideoIngest:
     async def store(
         self, tenant: str, id_: str, chunks: AsyncIterator[bytes], length: int | None = None
     ) -> StoredObject:
-        """Keep a source until it is admitted.
+        """Stores a source, which expires unless it is admitted.
 
-        Raises as TenantFiles.put and the chunks do, and VideoMade when it comes too late.
+        Raises as TenantFiles.put and the chunks do, and VideoAlreadyExists.
         """
         staged = await self._files.stage(
-            tenant, source_of(id_), chunks, OCTETS, self._clock.wall() + UNCHECKED_S,
+            tenant, source_of(id_), chunks, OCTETS, self._clock.wall() + STAGED_S,
             largest=self.limits.max_bytes, length=length,
         )  # fmt: skip
         async with self._database.begin() as connection:
-            await self._videos.check_unmade(connection, tenant, id_)
+            await self._videos.check_not_ready(connection, tenant, id_)
             return await self._files.commit(staged, connection)
 
     async def inspect(self, video: Video) -> Video:
-        """The video with what its stored source holds.
+        """The video with the media info of its stored source.
 
         Raises the problems of deployments/video/errors.py: not a recording, over a limit,
-        damaged; and as TenantFiles.fetch.
+        damaged; and as TenantFiles.fetch does.
         """
         async with self._probes:
             with private_folder(self._scratch) as folder:
                 file = folder / "source"
                 stored = await self._files.fetch(video.tenant, video.path, file)
-                info = await self._look(file, folder, self.limits_of(video.tenant))
+                info = await self._run_probe(file, folder, self.limits_of(video.tenant))
         media = {**video.media, "info": to_json(info)}
         return replace(video, bytes=stored.bytes, sha256=stored.sha256, media=media)
 
-    async def admit(self, video: Video, also: WriteInTransaction = _nothing) -> Video:
-        """Inspect it and make it ready; `also` writes in the same transaction."""
+    async def admit(self, video: Video, also: WriteInTransaction = _no_write) -> Video:
+        """Inspects it and marks it ready; `also` writes in the same transaction."""
         return await self.make_ready(await self.inspect(video), also)
 
-    async def make_ready(self, inspected: Video, also: WriteInTransaction = _nothing) -> Video:
-        """Keep a video that was inspected; `also` writes in the same transaction."""
+    async def make_ready(self, inspected: Video, also: WriteInTransaction = _no_write) -> Video:
+        """Marks an inspected video ready; `also` writes in the same transaction."""
         async with self._database.begin() as connection:
             await also(connection)
             return await self._videos.mark_ready(connection, inspected)
@@ -149,28 +149,28 @@ class VideoIngest:
     async def read_transcript(
         self, data: bytes, kind: Kind, duration: Seconds | None = None
     ) -> Transcript:
-        """What a transcript says, read in a child; `duration` is the recording's, if it is known.
+        """Parses a transcript in a child; `duration` is the recording's, if it is known.
 
         Raises TranscriptRefused and SandboxFailed.
         """
         async with self._reads:
             with private_folder(self._scratch) as folder:
-                read = partial(self._read, duration=duration)
-                return await in_thread(read, data, kind, folder)
+                parse = partial(self._parse, duration=duration)
+                return await in_thread(parse, data, kind, folder)
 
-    async def finish(self, hold: UploadLock) -> Video:
-        """The video that a whole upload becomes; a refusal is final, and kept with the upload."""
-        upload, id_ = hold.upload, video_id_of(hold.upload.id)
+    async def finish(self, lock: UploadLock) -> Video:
+        """Turns a complete upload into a video; a final refusal is stored with the upload."""
+        upload, id_ = lock.upload, video_id_of(lock.upload.id)
         video = self.draft(upload.tenant, upload.key, upload.name, id_)
         try:
-            pieces = self._uploads.read(upload)
-            await self.store(upload.tenant, id_, pieces, upload.length)
-            return await self.admit(video, partial(self._uploads.done, hold=hold, video=id_))
+            chunks = self._uploads.read(upload)
+            await self.store(upload.tenant, id_, chunks, upload.length)
+            return await self.admit(video, partial(self._uploads.complete, lock=lock, video=id_))
         except Problem as problem:
             if is_final(problem):
-                await self._uploads.refuse(hold, problem_to_row(problem))
+                await self._uploads.refuse(lock, problem_to_row(problem))
                 await self._videos.discard(upload.tenant, id_)
             raise
 
-    async def _look(self, file: Path, folder: Path, limits: MediaLimits) -> MediaInfo:
+    async def _run_probe(self, file: Path, folder: Path, limits: MediaLimits) -> MediaInfo:
         return await in_thread(self._probe, file, folder, limits)

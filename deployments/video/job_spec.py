@@ -1,7 +1,7 @@
-"""What a job of clips is told, as JSON and back: the job's row keeps JSON, stages take values.
+"""The spec of a clip job, as JSON and back: the job's row holds JSON, the stages take values.
 
-An order holds all that was true of the video when it was accepted, so that later changes of it do
-not change what its clips come out like.
+A spec holds everything about the video at the time of the request, so that later changes of the
+video do not change its clips.
 """
 
 from collections.abc import Mapping
@@ -18,9 +18,8 @@ _TUPLES = ("aspects", "keywords")
 
 @dataclass(frozen=True, slots=True)
 class ClipJobSpec:
-    """`path` is the source's in the tenant's files, `transcript` that of a sidecar and its kind.
-
-    `video_seconds` is how much of the recording is paid for, `clip_days` how long clips are kept.
+    """`path` is the source's path in the tenant's files, `transcript` the path and kind of a
+    sidecar. `video_seconds` is charged; clips are stored for `clip_days`.
     """
 
     video: str
@@ -34,40 +33,45 @@ class ClipJobSpec:
     transcript: tuple[str, str] | None = None
 
 
-def clips_of(job: str) -> str:
-    """Where all files of a job are."""
+def clips_folder(job: str) -> str:
+    """Where all files of a job are stored."""
     return f"clips/{job}"
 
 
-def to_spec(order: ClipJobSpec) -> dict[str, Any]:
-    options = asdict(order.options)
+def clip_folder(job: str, number: int) -> str:
+    """Where the files of one clip of a job are stored."""
+    return f"{clips_folder(job)}/{number}"
+
+
+def to_spec(spec: ClipJobSpec) -> dict[str, Any]:
+    options = asdict(spec.options)
     return {
-        "video": order.video,
-        "name": order.name,
-        "path": order.path,
-        "sha256": order.sha256,
-        "info": to_json(order.info),
+        "video": spec.video,
+        "name": spec.name,
+        "path": spec.path,
+        "sha256": spec.sha256,
+        "info": to_json(spec.info),
         "options": {**options, **{name: list(options[name]) for name in _TUPLES}},
-        "video_seconds": order.video_seconds,
-        "clip_days": order.clip_days,
-        "transcript": None if order.transcript is None else list(order.transcript),
+        "video_seconds": spec.video_seconds,
+        "clip_days": spec.clip_days,
+        "transcript": None if spec.transcript is None else list(spec.transcript),
     }
 
 
-def from_spec(spec: Mapping[str, Any]) -> ClipJobSpec:
-    """Raises KeyError or TypeError for what no `to_spec` gave."""
-    options = dict(spec["options"])
+def from_spec(data: Mapping[str, Any]) -> ClipJobSpec:
+    """Raises KeyError or TypeError for data that `to_spec` did not write."""
+    options = dict(data["options"])
     for name in _TUPLES:
         options[name] = tuple(options[name])
-    said = spec["transcript"]
+    transcript = data["transcript"]
     return ClipJobSpec(
-        video=spec["video"],
-        name=spec["name"],
-        path=spec["path"],
-        sha256=spec["sha256"],
-        info=from_json(spec["info"]),
+        video=data["video"],
+        name=data["name"],
+        path=data["path"],
+        sha256=data["sha256"],
+        info=from_json(data["info"]),
         options=ClipOptions(**options),
-        video_seconds=spec["video_seconds"],
-        clip_days=spec["clip_days"],
-        transcript=None if said is None else (said[0], said[1]),
+        video_seconds=data["video_seconds"],
+        clip_days=data["clip_days"],
+        transcript=None if transcript is None else (transcript[0], transcript[1]),
     )

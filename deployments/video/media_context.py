@@ -1,11 +1,10 @@
-"""Recordings, uploads, jobs and files of one process, opened and closed as one.
+"""Recordings, uploads, jobs and files of one process.
 
-Flows in: settings, the store, whose plan is which. Flows out: what routes and workers stand on. The
-ingress and every Clipper replica have one each, over the same database and file store.
+Flows in: settings, the database, the plans of tenants. Flows out: the collaborators of routes and
+workers. The ingress and every Clipper replica create one each, over the same database and store.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from random import SystemRandom
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,7 +23,7 @@ from deployments.video.catalog import VideoCatalog
 from deployments.video.config import VideoConfig
 from deployments.video.import_job import on_import_ended
 from deployments.video.ingest import VideoIngest
-from deployments.video.job_spec import CLIPS, clips_of
+from deployments.video.job_spec import CLIPS, clips_folder
 from deployments.video.probe.probe import probe
 from deployments.video.uploads.repository import UploadStore
 
@@ -32,7 +31,7 @@ SCRATCH = "scratch"  # in the home: private folders of jobs
 
 
 class MediaContext:
-    """Make it on the loop that uses it. The database is its owner's."""
+    """Create it on the loop that uses it. The database belongs to its owner."""
 
     def __init__(
         self,
@@ -42,15 +41,15 @@ class MediaContext:
         plan_of: Callable[[str], Plan],
         clock: Clock,
     ) -> None:
-        """Raises obstore's BaseError for a URL that is none."""
+        """Raises obstore's BaseError for an invalid store URL."""
         self.database = database
-        self.scratch = scratch_of(settings)
+        self.scratch = settings.home / SCRATCH
         self.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-        where = config.store if "://" in config.store else str(settings.home / config.store)
-        self.files = TenantFiles(database, BlobStore(where), clock, plan_of)
+        store = config.store if "://" in config.store else str(settings.home / config.store)
+        self.files = TenantFiles(database, BlobStore(store), clock, plan_of)
         self.videos = VideoCatalog(database, self.files, clock)
         self.uploads = UploadStore(database, self.files, clock)
-        self.intake = VideoIngest(
+        self.ingest = VideoIngest(
             database,
             self.files,
             self.videos,
@@ -61,26 +60,18 @@ class MediaContext:
             self.scratch,
         )
         self.jobs = JobStore(
-            database,
-            clock,
-            SystemRandom(),
-            at_end=self._at_end,
-            on_delete=self._on_delete,
+            database, clock, SystemRandom(), at_end=self._at_end, on_delete=self._on_delete
         )
-        self._import_ended = on_import_ended(self.videos)
+        self._on_import_ended = on_import_ended(self.videos)
 
     async def _at_end(self, connection: AsyncConnection, job: Job) -> None:
-        """A job that failed or was cancelled leaves no clips, and costs nothing."""
-        await self._import_ended(connection, job)
+        """A job that failed or was cancelled is refunded, and its clips are deleted."""
+        await self._on_import_ended(connection, job)
         if job.kind == CLIPS and job.state in ("failed", "canceled"):
-            if (back := refund(job)) is not None:
-                await record(connection, back)
-            await self.files.delete_under(job.tenant, clips_of(job.id), connection)
+            if (entry := refund(job)) is not None:
+                await record(connection, entry)
+            await self.files.delete_under(job.tenant, clips_folder(job.id), connection)
 
     async def _on_delete(self, tenant: str, job: Job) -> None:
         if job.kind == CLIPS:
-            await self.files.delete_under(tenant, clips_of(job.id))
-
-
-def scratch_of(settings: Settings) -> Path:
-    return settings.home / SCRATCH
+            await self.files.delete_under(tenant, clips_folder(job.id))

@@ -1,7 +1,7 @@
-"""How many Clipper replicas there should be: enough that no job waits for a replica to be free.
+"""Autoscaling of Clipper replicas: enough that no job waits for a free replica.
 
-A pure function over what replicas report, and the form in which Serve calls it. Serve's controller
-runs it, so whatever is wrong with a report keeps the number that there is.
+A pure function of the replicas' reports, and the class that Serve calls. It runs in Serve's
+controller, so an invalid report keeps the current number.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def replicas_for(queued: float, running: float, jobs: int, current: int) -> int:
-    """Replicas for all jobs at `jobs` each; `current` where a figure is no number."""
+    """Replicas for all jobs at `jobs` each; `current` for a value that is not finite."""
     wanted = queued + running
     if not math.isfinite(wanted) or wanted < 0:
         return current
@@ -18,7 +18,7 @@ def replicas_for(queued: float, running: float, jobs: int, current: int) -> int:
 
 
 class QueueScalingPolicy:
-    """Serve's autoscaling policy: every replica reports the whole queue, so the newest counts.
+    """Serve's autoscaling policy: every replica reports the whole queue, so the maximum counts.
 
     A class, because Serve gives no arguments to policies that are functions.
     """
@@ -30,13 +30,13 @@ class QueueScalingPolicy:
         current = int(context.target_num_replicas)
         try:
             queued, running = (
-                _most(context.aggregated_metrics, name) for name in ("queued", "running")
+                _maximum(context.aggregated_metrics, name) for name in ("queued", "running")
             )
             return replicas_for(queued, running, self._jobs, current), {}
         except Exception:  # noqa: BLE001 - a policy that raises would stop the controller's round
             return current, {}
 
 
-def _most(metrics: Mapping[str, Mapping[Any, float]], name: str) -> float:
+def _maximum(metrics: Mapping[str, Mapping[Any, float]], name: str) -> float:
     values = metrics.get(name, {}).values()
     return max(values) if values else math.nan

@@ -1,69 +1,72 @@
-"""What is said in a recording: from a file put beside it, else from its own subtitles, else from a
-speech model where one is set up; else nothing, and why.
+"""The transcript of a recording: from its sidecar file, else its subtitles, else a speech model.
 
-Flows in: an order and its source. Flows out: a Transcript. Nothing is ever made up.
+Flows in: a clip job's context. Flows out: a Transcript; one without words says why. Words are never
+invented.
 """
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 from cluster.blobs.files import TenantFiles
 from cluster.runtime.problems import Problem
-from deployments.contracts.clips import ClipOptions
-from deployments.contracts.media import NO_TRANSCRIPT, MediaSource, Transcript
+from deployments.contracts.media import NO_TRANSCRIPT, Transcript
+from deployments.video.clip_context import ClipContext
 from deployments.video.executor import TaskExecutor, in_thread
-from deployments.video.job_spec import ClipJobSpec
 from deployments.video.transcript import Kind, SpeechToText, embedded_transcript, read_transcript
+
+Task = Callable[..., Transcript | None]
 
 
 class TranscriptSource:
     """`speech` None: this installation has no speech model."""
 
-    def __init__(self, files: TenantFiles, crew: TaskExecutor, speech: SpeechToText | None) -> None:
+    def __init__(
+        self, files: TenantFiles, executor: TaskExecutor, speech: SpeechToText | None
+    ) -> None:
         self._files = files
-        self._crew = crew
+        self._executor = executor
         self._speech = speech
 
-    async def transcript(
-        self, tenant: str, order: ClipJobSpec, source: MediaSource, folder: Path
-    ) -> Transcript:
+    async def transcript(self, context: ClipContext) -> Transcript:
         """Raises NotFound if the sidecar is gone, and what its parser raises."""
-        if order.transcript is not None:
-            path, kind = order.transcript
-            said = b"".join([block async for block in await self._files.open(tenant, path)])
-            return await self._sidecar(said, cast(Kind, kind), order, folder)
-        for piece in self._pieces(source, order.options):
-            found = await self._tried(piece, source, folder)
-            if found is not None and found.words:
-                return found
+        if context.spec.transcript is not None:
+            return await self._read_sidecar(context, *context.spec.transcript)
+        for task in self._tasks(context):
+            transcript = await self._run(task, context)
+            if transcript is not None and transcript.words:
+                return transcript
         return NO_TRANSCRIPT
 
-    async def _sidecar(
-        self, said: bytes, kind: Kind, order: ClipJobSpec, folder: Path
-    ) -> Transcript:
+    async def _read_sidecar(self, context: ClipContext, path: str, kind: str) -> Transcript:
         """In a thread, which waits for a child; another process would have to send the words."""
-        duration, keep = order.info.duration, order.options.keep_labels
-        read = partial(read_transcript, duration=duration, keep_labels=keep)
-        return await in_thread(read, said, kind, folder)
+        blocks = await self._files.open(context.tenant, path)
+        data = b"".join([block async for block in blocks])
+        read = partial(
+            read_transcript,
+            duration=context.spec.info.duration,
+            keep_labels=context.spec.options.keep_labels,
+        )
+        return await in_thread(read, data, cast(Kind, kind), context.folder)
 
-    def _pieces(
-        self, source: MediaSource, options: ClipOptions
-    ) -> list[Callable[..., Transcript | None]]:
-        found: list[Callable[..., Transcript | None]] = []
-        language, keep = options.language, options.keep_labels
-        if any(track.text for track in source.info.subtitles):
-            found.append(partial(embedded_transcript, language=language, keep_labels=keep))
-        if self._speech is not None and source.info.audio:
-            found.append(partial(self._speech.transcribe, language=language))
-        return found
+    def _tasks(self, context: ClipContext) -> list[Task]:
+        options, info = context.spec.options, context.source.info
+        tasks: list[Task] = []
+        if any(track.text for track in info.subtitles):
+            tasks.append(
+                partial(
+                    embedded_transcript,
+                    language=options.language,
+                    keep_labels=options.keep_labels,
+                )
+            )
+        if self._speech is not None and info.audio:
+            tasks.append(partial(self._speech.transcribe, language=options.language))
+        return tasks
 
-    async def _tried(
-        self, piece: Callable[..., Transcript | None], source: MediaSource, folder: Path
-    ) -> Transcript | None:
-        """Damaged subtitles are no reason to make no clips."""
+    async def _run(self, task: Task, context: ClipContext) -> Transcript | None:
+        """None for damaged subtitles: clips can be made without."""
         try:
-            return await self._crew.run(folder, piece, source, folder)
+            return await self._executor.run(context.folder, task, context.source, context.folder)
         except Problem:
             return None

@@ -1,8 +1,8 @@
-"""Fetching a recording from a URL that a tenant gave, through the guard and nothing else.
+"""Downloads a recording from a tenant's URL, always through the SSRF guard.
 
-Flows in: a URL. Flows out: its bytes while they arrive, or a problem: 4xx when trying again cannot
-help, 5xx when it may. Each redirect is checked anew, because the transport checks every request.
-What the other side says of type, name and size is not believed; the size is only good for progress.
+Flows in: a URL. Flows out: its bytes while they arrive, or a problem: 4xx if a retry cannot help,
+5xx if it may. Redirects are guarded too, because the transport checks every request. The server's
+content type and file name are ignored; its content length only serves the progress.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from cluster.runtime.problems import InvalidRequest, PayloadTooLarge, Problem
 
 USER_AGENT = "Mobula-Import/1"
 MAX_REDIRECTS = 5
-STEP_S = 30.0  # to connect, or between two chunks
+WAIT_S = 30.0  # to connect, or between two chunks
 WALL_S = 3600.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PASSING = frozenset({408, 425, 429})  # 4xx that may be gone the next time
+_TEMPORARY = frozenset({408, 425, 429})  # 4xx that a retry may solve
 
 
 class SourceRefused(InvalidRequest):
-    """The other side does not give the file, and trying again will not change that."""
+    """The server does not deliver the file, and a retry will not change that."""
 
     slug, title = "source-refused", "The URL does not give the file"
 
@@ -41,7 +41,7 @@ class SourceTooLarge(PayloadTooLarge):
 
 
 class SourceUnreachable(Problem):
-    """It may work later."""
+    """A retry may succeed."""
 
     status, slug, title = 502, "source-unreachable", "The URL cannot be reached now"
 
@@ -51,19 +51,19 @@ class SourceUnreachable(Problem):
 
 @dataclass(frozen=True, slots=True)
 class IncomingStream:
-    """`size` is what the other side promises, in bytes; None where it does not say."""
+    """`size` is the server's content length in bytes, None if it has none."""
 
     size: int | None
     chunks: AsyncIterator[bytes]
 
 
 class UrlDownloader:
-    """Make one a process; `close` it."""
+    """One for a process; `close` it."""
 
     def __init__(
-        self, transport: PinnedTransport, *, wall_s: float = WALL_S, step_s: float = STEP_S
+        self, transport: PinnedTransport, *, wall_s: float = WALL_S, step_s: float = WAIT_S
     ) -> None:
-        """`wall_s` bounds one whole download, `step_s` each wait in it."""
+        """`wall_s` bounds a download, `step_s` each wait in it."""
         self._client = guarded_client(transport, step_s)
         self._wall_s = wall_s
 
@@ -75,7 +75,7 @@ class UrlDownloader:
         """Raises UnsafeUrl, SourceRefused, SourceTooLarge, SourceUnreachable; so do the chunks."""
         try:
             async with asyncio.timeout(self._wall_s):
-                response = await self._answer(url)
+                response = await self._follow_redirects(url)
                 try:
                     yield _incoming(response, max_bytes)
                 finally:
@@ -84,25 +84,25 @@ class UrlDownloader:
             why = f"the file did not arrive within {self._wall_s:g} s"
             raise SourceRefused(why, limit_s=int(self._wall_s)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SourceUnreachable(_why(error)) from error
+            raise SourceUnreachable(_describe(error)) from error
 
-    async def _answer(self, url: str) -> httpx.Response:
-        """The first answer that is no redirect."""
-        here = httpx.URL(url)
+    async def _follow_redirects(self, url: str) -> httpx.Response:
+        """The first response that is not a redirect."""
+        target = httpx.URL(url)
         for _ in range(MAX_REDIRECTS + 1):
-            request = self._client.build_request("GET", here, headers={"User-Agent": USER_AGENT})
+            request = self._client.build_request("GET", target, headers={"User-Agent": USER_AGENT})
             response = await self._client.send(request, stream=True)
             if response.status_code not in _REDIRECTS:
                 return response
             await response.aclose()
-            here = _next(here, response)
+            target = _redirect_target(target, response)
         raise SourceRefused(f"redirects more than {MAX_REDIRECTS} times", limit=MAX_REDIRECTS)
 
 
-def _next(here: httpx.URL, response: httpx.Response) -> httpx.URL:
-    """A redirect's fragment is the browser's business; it never goes over the wire."""
+def _redirect_target(url: httpx.URL, response: httpx.Response) -> httpx.URL:
+    """Without the fragment, which is never sent to a server."""
     try:
-        return here.join(response.headers["location"]).copy_with(fragment=None)
+        return url.join(response.headers["location"]).copy_with(fragment=None)
     except (KeyError, httpx.InvalidURL):
         raise SourceRefused("redirects to nowhere") from None
 
@@ -110,7 +110,7 @@ def _next(here: httpx.URL, response: httpx.Response) -> httpx.URL:
 def _incoming(response: httpx.Response, max_bytes: int) -> IncomingStream:
     status = response.status_code
     if status != 200:
-        if status >= 500 or status in _PASSING:
+        if status >= 500 or status in _TEMPORARY:
             raise SourceUnreachable(f"the host answers {status}")
         raise SourceRefused(f"the host answers {status}", answered=status)
     if response.headers.get("content-encoding", "identity") != "identity":
@@ -131,12 +131,12 @@ async def _bounded(response: httpx.Response, max_bytes: int) -> AsyncIterator[by
 
 
 def _size(response: httpx.Response) -> int | None:
-    said = response.headers.get("content-length", "")
-    return int(said) if said.isascii() and said.isdigit() else None
+    value = response.headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else None
 
 
-def _why(error: Exception) -> str:
-    """In words that tell nothing of the network behind us."""
+def _describe(error: Exception) -> str:
+    """Without details of the internal network."""
     if isinstance(error, httpx.TimeoutException):
         return "the host does not answer in time"
     if isinstance(error, httpx.ConnectError):

@@ -1,6 +1,6 @@
-"""All that a Clipper replica is: a worker over the queue, and what its handlers stand on.
+"""The worker of a Clipper replica: takes jobs from the queue, and composes their handlers.
 
-Flows in: settings, a crew, a writer. Flows out: jobs done. Knows no Ray.
+Flows in: settings, a task executor, a text model. Flows out: finished jobs. Imports no Ray.
 """
 
 import asyncio
@@ -42,94 +42,92 @@ log = logging.getLogger("mobula.clipper")
 
 
 class ClipWorker:
-    """Make it, `start` it on the loop that works, `close` it there."""
+    """Create it, `start` it on the loop that runs the jobs, `close` it there."""
 
     def __init__(
         self,
         settings: Settings,
         config: VideoConfig,
-        crew: TaskExecutor,
+        executor: TaskExecutor,
         writer: TextWriter | None,
         clock: Clock,
     ) -> None:
         """Raises FileNotFoundError before the first `up`."""
-        self._config, self._crew, self._clock = config, crew, clock
+        self._config, self._executor, self._clock = config, executor, clock
         self._database = Database(store_url(settings.home, settings))
         pepper = load_pepper(settings.home, settings)
         self._directory = CredentialDirectory(self._database, pepper, clock)
-        self.library = MediaContext(settings, self._database, config, self._plan_of, clock)
+        self.media = MediaContext(settings, self._database, config, self._plan_of, clock)
         guard = SsrfGuard(settings.webhooks_private_hosts)
-        self._downloads = UrlDownloader(PinnedTransport(guard))
+        self._downloader = UrlDownloader(PinnedTransport(guard))
         self._writer = writer if config.writer else None
         self._worker: JobWorker | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Find out what this node can do, then take jobs."""
+        """Probes what this node supports, then takes jobs."""
         await self._directory.start()
-        await asyncio.to_thread(clear_abandoned, self.library.scratch)
+        await asyncio.to_thread(clear_abandoned, self.media.scratch)
         gpu = self._config.gpu and (await asyncio.to_thread(probe_nvenc)).available
-        await self.library.files.start()
+        await self.media.files.start()
         name = f"clipper-{os.getpid()}-{secrets.token_hex(6)}"
-        handlers = (self._clipping(gpu), self._importing())
+        handlers = (self._clip_handler(gpu), self._import_handler())
         self._worker = JobWorker(
-            self.library.jobs, handlers, name, self._clock, concurrency=self._config.jobs
+            self.media.jobs, handlers, name, self._clock, concurrency=self._config.jobs
         )
         await self._worker.start()
-        self._sweeping = asyncio.create_task(self._sweep(), name="media-sweep")
+        self._sweeper = asyncio.create_task(self._sweep(), name="media-sweep")
 
     async def close(self) -> None:
-        """Jobs that run are given back, to be gone on with elsewhere."""
+        """Running jobs return to the queue, for other workers."""
         if self._worker is not None:
             await self._worker.close()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._sweeping
-        await self.library.files.close()
-        await self._downloads.close()
-        await self._crew.close()
+                await self._sweeper
+        await self.media.files.close()
+        await self._downloader.close()
+        await self._executor.close()
         await self._directory.close()
         await self._database.close()
 
     def wake(self) -> None:
-        """There is a new job."""
+        """Call it when a job was added."""
         if self._worker is not None:
             self._worker.wake()
 
     async def depth(self) -> QueueDepth:
-        """How many jobs wait and run, in all replicas. Raises StoreDown."""
-        return await self.library.jobs.depth(KINDS)
+        """Queued and running jobs of all replicas. Raises DatabaseUnavailable."""
+        return await self.media.jobs.depth(KINDS)
 
     def _plan_of(self, tenant: str) -> Plan:
         return self._directory.tenant(tenant).plan
 
-    def _clipping(self, gpu: bool) -> ClipJobHandler:
-        config, library, crew = self._config, self.library, self._crew
+    def _clip_handler(self, gpu: bool) -> ClipJobHandler:
+        config, executor, clock, files = self._config, self._executor, self._clock, self.media.files
         speech: SpeechToText | None = Whisper(config.speech) if config.speech else None
-        seeing = VideoAnalyzer(library.files, crew, self._clock, config.side_by_side)
-        describing = ClipMetadataWriter(self._writer)
+        analyzer = VideoAnalyzer(files, executor, clock, config.side_by_side)
+        metadata_writer = ClipMetadataWriter(self._writer)
         encoder: Encoder = "nvenc" if gpu else "x264"
-        producing = ClipPipeline(library.files, crew, seeing, describing, self._clock, encoder)
-        transcribing = TranscriptSource(library.files, crew, speech)
-        stages = ClipJobDependencies(library.files, transcribing, seeing, producing, describing)
-        return ClipJobHandler(
-            stages, self._plan_of, self._clock, library.scratch, config.side_by_side
-        )
+        pipeline = ClipPipeline(files, executor, analyzer, metadata_writer, clock, encoder)
+        transcripts = TranscriptSource(files, executor, speech)
+        stages = ClipJobDependencies(files, transcripts, analyzer, pipeline, metadata_writer)
+        return ClipJobHandler(stages, self.media.scratch, config.side_by_side)
 
-    def _importing(self) -> ImportJobHandler:
-        library = self.library
-        return ImportJobHandler(library.intake, library.videos, library.files, self._downloads)
+    def _import_handler(self) -> ImportJobHandler:
+        media = self.media
+        return ImportJobHandler(media.ingest, media.videos, media.files, self._downloader)
 
     async def _sweep(self) -> None:
-        """Forget recordings and uploads whose time is over, and folders that nobody works in."""
+        """Deletes expired recordings and uploads, and folders of processes that are gone."""
         while True:
             await asyncio.sleep(SWEEP_S)
             try:
-                await asyncio.to_thread(clear_abandoned, self.library.scratch)
-                await self.library.videos.sweep()
-                await self.library.uploads.sweep()
+                await asyncio.to_thread(clear_abandoned, self.media.scratch)
+                await self.media.videos.sweep()
+                await self.media.uploads.sweep()
             except Problem as problem:
-                log.warning("expired recordings could not be removed: %s", problem.detail)
+                log.warning("expired recordings could not be deleted: %s", problem.detail)
             except Exception:
-                log.exception("expired recordings could not be removed; it will try again")
+                log.exception("expired recordings could not be deleted; retrying")

@@ -16,6 +16,7 @@ from deployments.ingress.http.app import create_app
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.services import AppServices
 from deployments.limiter.unlimited import NullLimiter
@@ -69,20 +70,20 @@ def make_services(
     def make(**settings: object) -> AppServices:
         clock = SystemClock()
         models = ModelRegistry({"words": model}, clock, {"letters": embedder})
-        path = ModelPipeline(models, lambda _: plan, TokenEstimator({}), records)
+        pipeline = ModelPipeline(models, UsageRecorder(records, TokenEstimator({})))
         return AppServices(
             settings=settings_of(tmp_path, **settings),
             authenticator=FixedKeys(),
             plan_of=lambda _: plan,
-            gate=AdmissionControl(limiter, lambda _: plan, records, clock),
+            admission=AdmissionControl(limiter, records, clock),
             models=models,
-            path=path,
-            embeddings=EmbeddingPipeline(models, lambda _: plan, records),
-            providers=ProviderRegistry({"words": path}, "words", {"house": "words"}),
+            model_pipeline=pipeline,
+            embedding_pipeline=EmbeddingPipeline(models, records),
+            providers=ProviderRegistry({"words"}, "words", {"house": "words"}),
             clock=clock,
             version="9.9.9",
             access_log=access_log.append,
-            load=path.load,
+            load=pipeline.load,
         )
 
     return make

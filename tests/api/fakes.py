@@ -37,10 +37,10 @@ class Records:
     def enqueue(self, record: AuditRecord) -> None:
         self.lines.append(record)
 
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         self.usage.append((caller.tenant, model, amounts))
 
-    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         self.kept.append((caller.tenant, model))
 
 

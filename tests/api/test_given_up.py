@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable
 
 import pytest
 
-from cluster.runtime.clock import SystemClock
+from cluster.runtime.clock import Deadline, SystemClock
 from cluster.runtime.problems import (
     DeadlineExceeded,
     InvalidRequest,
@@ -14,9 +14,10 @@ from cluster.runtime.problems import (
     Problem,
     RateLimited,
 )
-from cluster.tenants.caller import Caller, Scope
-from cluster.tenants.plan import Plan
+from cluster.tenants.caller import Caller, Priority, Scope
+from cluster.tenants.plan import Plan, RequestClass
 from cluster.tenants.units import UsageAmounts
+from deployments.contracts.cache import NO_DIRECTIVES
 from deployments.contracts.generation import (
     Chunk,
     Completion,
@@ -24,9 +25,10 @@ from deployments.contracts.generation import (
     Sampling,
     TokenUsage,
 )
-from deployments.ingress.admission import AdmittedRequest, current_entrance
+from deployments.ingress.context import AdmittedRequest, ModelWaitTimer
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.limiter.unlimited import NullLimiter
 from tests.api.fakes import Records, WordsModel
@@ -75,24 +77,34 @@ class SettlingModel(WordsModel):
 
 def _path(model: SettlingModel, records: Records) -> ModelPipeline:
     models = ModelRegistry({"words": model}, SystemClock())
-    return ModelPipeline(models, lambda _: Plan(id="p"), TokenEstimator({}), records)
+    return ModelPipeline(models, UsageRecorder(records, TokenEstimator({})))
 
 
-async def _enter() -> None:
-    permit = await NullLimiter().admit("acme", Plan(id="p"), "generate")  # type: ignore[arg-type]
-    current_entrance.set(AdmittedRequest(permit))
+async def _admitted() -> AdmittedRequest:
+    clock, plan = SystemClock(), Plan(id="p")
+    return AdmittedRequest(
+        "r",
+        REQUEST.caller,
+        plan,
+        Deadline.after(60, clock),
+        0,
+        Priority.STANDARD,
+        NO_DIRECTIVES,
+        ModelWaitTimer(clock),
+        permit=await NullLimiter().admit("acme", plan, RequestClass.GENERATE),
+    )
 
 
 async def _settled(path: ModelPipeline) -> None:
     async with asyncio.timeout(5):
-        await path.settlements.close()
+        await path.recorder.settlements.close()
 
 
 async def test_a_whole_answer_that_was_left_is_charged_when_its_model_has_told() -> None:
-    await _enter()
+    admitted = await _admitted()
     model, records = SettlingModel(TokenUsage(2, 70)), Records()
     path = _path(model, records)
-    task = asyncio.create_task(path.generate(REQUEST))
+    task = asyncio.create_task(path.generate(REQUEST, admitted))
     await model.opened.wait()
 
     task.cancel()
@@ -102,15 +114,15 @@ async def test_a_whole_answer_that_was_left_is_charged_when_its_model_has_told()
     model.told.set()
     await _settled(path)
     assert records.usage == [("acme", "words", UsageAmounts(input_tokens=2, output_tokens=70))]
-    assert path.tally.failed == 0
+    assert path.recorder.counters.failed == 0
 
 
 async def test_a_stream_that_was_left_costs_more_than_it_has_shown() -> None:
-    await _enter()
+    admitted = await _admitted()
     model = SettlingModel(TokenUsage(2, 9), (Chunk(0, "one", tokens=1, prompt_tokens=2),))
     records = Records()
     path = _path(model, records)
-    stream = path.stream(REQUEST)
+    stream = path.stream(REQUEST, admitted)
     await anext(stream)
 
     await stream.aclose()
@@ -121,25 +133,25 @@ async def test_a_stream_that_was_left_costs_more_than_it_has_shown() -> None:
 
 
 async def test_a_deadline_costs_what_was_generated() -> None:
-    await _enter()
+    admitted = await _admitted()
     model, records = SettlingModel(TokenUsage(2, 5)), Records()
     model.failure = DeadlineExceeded("model")
     model.told.set()
     path = _path(model, records)
 
     with pytest.raises(DeadlineExceeded):
-        await path.generate(REQUEST)
+        await path.generate(REQUEST, admitted)
 
     await _settled(path)
     assert records.usage == [("acme", "words", UsageAmounts(input_tokens=2, output_tokens=5))]
 
 
 async def test_where_the_model_cannot_tell_what_was_shown_is_charged() -> None:
-    await _enter()
+    admitted = await _admitted()
     chunk = Chunk(0, "one", tokens=1, prompt_tokens=2)
     model, records = SettlingModel(Overloaded("The replica is gone."), (chunk,)), Records()
     path = _path(model, records)
-    stream = path.stream(REQUEST)
+    stream = path.stream(REQUEST, admitted)
     await anext(stream)
     await stream.aclose()
     model.told.set()
@@ -161,15 +173,15 @@ async def test_where_the_model_cannot_tell_what_was_shown_is_charged() -> None:
 async def test_a_failure_costs_nothing_and_a_refusal_is_no_failure(
     problem: Problem, failed: int, streamed: bool
 ) -> None:
-    await _enter()
+    admitted = await _admitted()
     model, records = SettlingModel(TokenUsage(2, 70)), Records()
     model.failure = problem
     path = _path(model, records)
 
-    answer = anext(path.stream(REQUEST)) if streamed else path.generate(REQUEST)
+    answer = anext(path.stream(REQUEST, admitted)) if streamed else path.generate(REQUEST, admitted)
     with pytest.raises(type(problem)):
         await answer
 
     await _settled(path)
     assert records.usage == []
-    assert path.tally.failed == failed
+    assert path.recorder.counters.failed == failed

@@ -10,7 +10,7 @@ from deployments.contracts.generation import ModelLoad
 from deployments.contracts.scaling import DeploymentState, ServeSnapshot
 from deployments.ingress.drain_status import DrainStatus, Server
 from deployments.ingress.http.app import create_app
-from deployments.ingress.removed_models import RemovedModels
+from deployments.ingress.scaling import ScalingOverview, ServedDeployments
 from tests.api.fakes import WordsModel
 from tests.api.web import MakeServices, client_of
 
@@ -34,7 +34,7 @@ async def test_readiness_turns_while_requests_are_still_answered(
     async def told(server: Server, host: str) -> bool:
         return True
 
-    async with client_of(create_app(replace(make_services(), leaving=told))) as client:
+    async with client_of(create_app(replace(make_services(), is_draining=told))) as client:
         ready = await client.get("/readyz")
         alive = await client.get("/healthz")
         served = await client.post("/v1/chat/completions", json=HELLO)
@@ -108,6 +108,13 @@ async def test_a_server_that_has_said_it_leaves_and_listens_no_longer_leaves() -
     assert await leaving.is_draining(("127.0.0.1", 1), "127.0.0.1:1")
 
 
+class Peers:
+    """No other ingress replicas."""
+
+    async def ask(self, method: str, *arguments: object) -> list[object]:
+        return []
+
+
 class Serve:
     """Says which deployments there are; None: it does not answer."""
 
@@ -137,9 +144,18 @@ async def test_a_model_that_was_removed_is_not_waited_for(
     make_services: MakeServices, model: WordsModel, serve: Serve, status: int
 ) -> None:
     model.up = False
-    removed = RemovedModels(serve, {"words": "Model:words"}).filter_removed
+    services = make_services()
+    scaling = ScalingOverview(
+        ServedDeployments({"words": "Model:words"}),
+        serve,
+        Peers(),
+        services.clock,
+        replica_statuses=lambda _: {},
+        call_stats=dict,
+        open_calls=int,
+    )
 
-    async with client_of(create_app(replace(make_services(), removed=removed))) as client:
+    async with client_of(create_app(replace(services, scaling=scaling))) as client:
         ready = await client.get("/readyz")
 
     assert ready.status_code == status

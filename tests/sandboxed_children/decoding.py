@@ -10,8 +10,8 @@ from typing import Any
 
 import av
 
-from deployments.video.probe.child import look
-from deployments.video.sandbox.child import error_text, run_child
+from deployments.video.probe.child import probe_file
+from deployments.video.sandbox.child import answer_or_problem, run_child
 from deployments.video.sandbox.inputs import open_media
 
 
@@ -19,7 +19,7 @@ def decode_all(request: dict[str, Any]) -> dict[str, Any]:
     kinds: dict[str, str] = {}
     for name in request["names"]:
         sys.stdout.write(f"begin {name}\n")
-        told = error_text(look_and_decode, {"name": name, "limits": request["limits"]})
+        told = answer_or_problem(look_and_decode, {"name": name, "limits": request["limits"]})
         kinds[name] = told["problem"]["kind"] if "problem" in told else "decoded"
         sys.stdout.write(f"end {name} {kinds[name]} {peak_kib()}\n")
     return kinds
@@ -32,7 +32,7 @@ def peak_kib() -> int:
 
 
 def look_and_decode(request: dict[str, Any]) -> dict[str, Any]:
-    return {**look(request), "frames": decode(request["name"])}
+    return {**probe_file(request), "frames": decode(request["name"])}
 
 
 def decode(name: str) -> int:

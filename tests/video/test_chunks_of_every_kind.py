@@ -101,10 +101,10 @@ def heard(kind: str, work: Path) -> MediaFeatures:
     ],
 )
 def test_beeps_are_heard_when_they_sound(kind: str, expected: list[float], work: Path) -> None:
-    hearing = heard(kind, work).hearing
-    assert hearing is not None
-    loud = np.concatenate(([False], hearing.level > -30))
-    onsets = hearing.start + np.flatnonzero(loud[1:] & ~loud[:-1]) * hearing.hop_s
+    audio_features = heard(kind, work).audio
+    assert audio_features is not None
+    loud = np.concatenate(([False], audio_features.level > -30))
+    onsets = audio_features.start + np.flatnonzero(loud[1:] & ~loud[:-1]) * audio_features.hop_s
 
     lag = 0.021 if kind == "transport" else 0  # the first sound is a frame of AAC later there
     assert onsets == pytest.approx(np.array(expected) + lag, abs=0.011)

@@ -53,7 +53,7 @@ def made(
     folder = source.path.parent
     files = render(plan, source, folder, None, never)[::2]
     return [
-        (each, inspect(each.path, plan, source, folder, never, facts=each.facts, spoken=spoken))
+        (each, inspect(each.path, plan, source, folder, never, facts=each.facts, has_speech=spoken))
         for each in files
     ]
 

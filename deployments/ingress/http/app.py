@@ -5,7 +5,7 @@ Serve and, with fakes, under a test client.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from re import Pattern
 from typing import Any
@@ -16,13 +16,15 @@ from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import BaseRoute, compile_path
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from cluster.runtime.problems import MethodNotAllowed, Problem, to_problem
 from cluster.tenants.plan import RequestClass
+from deployments.ingress.context import request_state
 from deployments.ingress.http.client_address import ClientAddress
 from deployments.ingress.http.documentation import documentation_routes
 from deployments.ingress.http.middleware import wrap
+from deployments.ingress.http.middleware.boundary import ANY_HOST, TrustedHosts
 from deployments.ingress.http.openapi import (
     GENERATION_PROBLEMS,
     describe,
@@ -37,20 +39,15 @@ from deployments.ingress.http.streaming import NDJSON, SSE
 from deployments.ingress.http.validation import of_parameters
 from deployments.ingress.operations import Operations, operations
 from deployments.ingress.pipeline.fast_path import FastPath, HotRoute
-from deployments.ingress.routes.administration import (
-    BODIES,
-    administration_routes,
-    download_routes,
-)
-from deployments.ingress.routes.models import model_routes
 from deployments.ingress.routes.operations import (
     NATIVE,
     OPENAI,
     Dialect,
     Endpoint,
-    endpoint,
+    OperationRouter,
+    operation_endpoint,
 )
-from deployments.ingress.routes.system import system_routes
+from deployments.ingress.routes.resources import BODIES, resource_routes
 from deployments.ingress.schemas.answers import ChatCompletion, TextCompletion
 from deployments.ingress.schemas.content import BatchAnswer, CaptionAnswer, PostAnswer
 from deployments.ingress.schemas.embeddings import EmbeddingList
@@ -99,35 +96,27 @@ def create_app(
     if behind_serve:
         services.loop_lag.start()
     known = operations(services)
-    app: ASGIApp = ExactRoutes(create_api(services, known), _endpoints(services, known))
+    app: ASGIApp = OperationRouter(create_api(services, known), _endpoints(services, known))
     app = wrap(app, services, behind_serve=behind_serve)
-    if services.cache is not None:
-        app = FastPath(app, services, services.cache, _HOT, behind_serve=behind_serve)
+    rendered = services.rendered_responses
+    if rendered is not None:
+        allowed = services.settings.allowed_hosts
+        hosts = None if ANY_HOST in allowed else TrustedHosts(app, allowed)
+        app = FastPath(
+            app,
+            rendered,
+            _HOT,
+            verify=services.authenticator.verify,
+            plan_of=services.plan_of,
+            admission=services.admission,
+            recorder=services.model_pipeline.recorder,
+            access_log=services.access_log,
+            clock=services.clock,
+            hosts=hosts,
+            max_body_bytes=services.settings.max_body_bytes,
+            behind_serve=behind_serve,
+        )
     return ClientAddress(app, services.settings.trusted_proxies, proxy_token)
-
-
-class ExactRoutes:
-    """Calls the endpoints of the generation routes without a router.
-
-    FastAPI documents these routes and could serve them; its routing, dependencies and layers cost
-    as much as all of our own code. Requests for other paths and methods go to `app`. Problems are
-    raised, for ErrorBoundary to answer.
-    """
-
-    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint]) -> None:
-        """`endpoints` maps paths of POST routes to their endpoints."""
-        self._app = app
-        self._endpoints = dict(endpoints)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = None
-        if scope["type"] == "http" and scope["method"] == "POST":
-            endpoint = self._endpoints.get(scope["path"])
-        if endpoint is None:
-            await self._app(scope, receive, send)
-            return
-        response = await endpoint(Request(scope, receive, send))
-        await response(scope, receive, send)
 
 
 class AllowedMethods:
@@ -171,8 +160,6 @@ def create_api(services: AppServices, known: Operations) -> FastAPI:
         openapi_url=None,
     )
     api.include_router(documentation_routes(api))
-    api.include_router(system_routes(services))
-    api.include_router(model_routes(services))
     api.include_router(_operation_routes(services, known))
     api.router.routes.extend(_shared_routes())
     api.state.services = services
@@ -190,14 +177,14 @@ def _shared_routes() -> tuple[BaseRoute, ...]:
     """Routes that find their services in the application's state: one set serves every app."""
     api = FastAPI()
     api.router.routes.clear()
-    api.include_router(administration_routes())
-    api.include_router(download_routes())
+    api.include_router(resource_routes())
     return tuple(api.router.routes)
 
 
 def _endpoints(services: AppServices, known: Operations) -> dict[str, Endpoint]:
     return {
-        path: endpoint(services, name, known[name], dialect) for path, name, dialect, *_ in _ROUTES
+        path: operation_endpoint(services, name, known[name], dialect)
+        for path, name, dialect, *_ in _ROUTES
     }
 
 
@@ -246,14 +233,14 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_unknown_error(request: Request, error: Exception) -> Response:
-    logger.error("request %s failed", request.scope["state"]["request_id"], exc_info=error)
+    logger.error("request %s failed", request_state(request.scope).request_id, exc_info=error)
     return _respond(request, to_problem(error))
 
 
 def _respond(request: Request, problem: Problem, headers: Any = None) -> Response:
-    state = request.scope["state"]
-    state["problem"] = problem.slug
-    body, media_type = render(problem, request.url.path, state.get("request_id"))
+    state = request_state(request.scope)
+    state.problem = problem.slug
+    body, media_type = render(problem, request.url.path, state.request_id)
     extra = {**(headers or {}), **problem.headers, "Cache-Control": "no-store"}
     if problem.status == MethodNotAllowed.status:
         allowed: AllowedMethods = request.app.state.allowed_methods

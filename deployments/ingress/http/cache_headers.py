@@ -17,7 +17,7 @@ from deployments.contracts.cache import NO_DIRECTIVES, CacheOutcome, Directives,
 Header = tuple[bytes, bytes]
 
 _CONTROL, _MODE, _TAGS = b"cache-control", b"mobula-cache", b"mobula-cache-tags"
-_CACHE_HEADERS = frozenset((_CONTROL, _MODE, _TAGS))
+DIRECTIVE_HEADERS = frozenset((_CONTROL, _MODE, _TAGS))
 _SAMPLED = "sampled"
 _VARY: Header = (b"vary", b"Authorization")
 
@@ -38,7 +38,7 @@ def parse_directives(headers: Iterable[Header]) -> Directives:
 
     Raises InvalidRequest, which names the header. Costs a microsecond without such headers.
     """
-    lines = [header for header in headers if header[0] in _CACHE_HEADERS]
+    lines = [header for header in headers if header[0] in DIRECTIVE_HEADERS]
     if not lines:
         return NO_DIRECTIVES
     values = {name: _join(lines, name) for name, _ in lines}

@@ -5,7 +5,6 @@ rest. What the headers do is documented in docs/guides/cache.md and docs/guides/
 """
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -223,7 +222,6 @@ def _document(app: FastAPI, schemas: list[type[BaseModel]]) -> dict[str, Any]:
     return document
 
 
-@cache
 def _example(status: int) -> Problem:
     general = (cls for cls in _subclasses(Problem) if cls.__module__ == Problem.__module__)
     problem = next(cls for cls in general if cls.status == status)

@@ -4,12 +4,11 @@ In: a Problem and the path that raised it. Out: RFC 9457 `application/problem+js
 routes, the OpenAI error envelope on `/v1`, and the same objects for in-band use.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from cluster.runtime.problems import (
     Forbidden,
@@ -20,6 +19,7 @@ from cluster.runtime.problems import (
     Problem,
     Unauthenticated,
 )
+from deployments.ingress.context import request_state
 
 PROBLEM_TYPE = "https://mobula.dev/problems/"
 _OPENAI_TYPES = {
@@ -76,9 +76,9 @@ def render(problem: Problem, path: str, request_id: str | None) -> tuple[bytes, 
     return orjson.dumps(native_body(problem, request_id)), "application/problem+json"
 
 
-async def send_problem(problem: Problem, scope: Mapping[str, Any], send: Send) -> None:
+async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
     """Answer an HTTP scope with a problem; for code that sits outside FastAPI."""
-    body, media_type = render(problem, scope["path"], scope.get("state", {}).get("request_id"))
+    body, media_type = render(problem, scope["path"], request_state(scope).request_id)
     headers = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from cluster.runtime.clock import Deadline
 from cluster.runtime.problems import DeadlineExceeded, Problem, to_problem
+from deployments.ingress.context import request_state
 from deployments.ingress.http.problems import native_body
 
 logger = logging.getLogger("mobula.ingress")
@@ -124,8 +125,8 @@ class FrameStream(Response):
         except Exception as error:
             problem = to_problem(error)
             if problem is not error:
-                logger.exception("stream %s failed", scope["state"].get("request_id"))
-            scope["state"]["problem"] = problem.slug
+                logger.exception("stream %s failed", request_state(scope).request_id)
+            request_state(scope).problem = problem.slug
             last = self._error_frame(problem)
         await send({"type": "http.response.body", "body": last, "more_body": False})
 
@@ -192,7 +193,9 @@ class EventFeedResponse(FrameStream):
         self._frames = frames
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["lift_deadline"]()
+        lift_deadline = request_state(scope).lift_deadline
+        if lift_deadline is not None:
+            lift_deadline()
         async with aclosing(self._frames):
             await super().__call__(scope, receive, send)
 

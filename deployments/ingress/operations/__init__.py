@@ -15,15 +15,15 @@ Operations = dict[str, Operation[Any]]
 
 def operations(services: AppServices) -> Operations:
     """Build each operation over the services it needs."""
-    path, providers = services.path, services.providers
+    pipeline, providers = services.model_pipeline, services.providers
     return {
-        "chat": Chat(path),
-        "completions": Completions(path),
-        "embeddings": TextEmbeddings(services.embeddings),
-        "captions": Captions(providers),
-        "captions.batch": CaptionBatch(providers),
-        "posts": Posts(providers),
-        "posts.batch": PostBatch(providers),
-        "clips": Clips(services.media, services.plan_of),
+        "chat": Chat(pipeline),
+        "completions": Completions(pipeline),
+        "embeddings": TextEmbeddings(services.embedding_pipeline),
+        "captions": Captions(pipeline, providers),
+        "captions.batch": CaptionBatch(pipeline, providers),
+        "posts": Posts(pipeline, providers),
+        "posts.batch": PostBatch(pipeline, providers),
+        "clips": Clips(services.media),
         "jobs.get": GetJob(services.media),
     }

@@ -1,31 +1,56 @@
 """One thing that callers can ask for, free of transport.
 
 HTTP routes and Python handles both find an operation by name, validate the body against its
-schema, and take either its answer or its events.
+schema, have the request admitted, and take either the operation's answer or its events.
 """
 
+from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
-from deployments.ingress.context import RequestContext
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.context import AdmittedRequest, RequestContext
 from deployments.ingress.http.streaming import Events
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
 class Operation(Protocol[Body]):
-    """`streams` says whether a body asks for events rather than one answer.
-
-    `request_class` names the limits that its requests count against.
+    """`request_class` names the limits that its requests count against, `scope` is what a caller's
+    credential must have. With `can_stream` its body has a field `stream`, by which a caller asks
+    for events rather than one answer; otherwise `events` yields the answer.
     """
 
     schema: type[Body]
     request_class: RequestClass
+    scope: Scope
+    can_stream: bool
 
-    def streams(self, body: Body) -> bool: ...
+    async def answer(self, request: AdmittedRequest, body: Body) -> dict[str, Any]: ...
 
-    async def answer(self, call: RequestContext, body: Body) -> dict[str, Any]: ...
+    def events(self, request: AdmittedRequest, body: Body) -> Events: ...
 
-    def events(self, call: RequestContext, body: Body) -> Events: ...
+
+async def stream_operation(
+    admission: AdmissionControl,
+    context: RequestContext,
+    name: str,
+    operation: Operation[Any],
+    body: Any,
+) -> Events:
+    """The operation's events. What admission control refuses is raised before the first."""
+    async with (
+        admission.admitted(
+            context,
+            operation.request_class,
+            name,
+            scope=operation.scope,
+            model=getattr(body, "model", None),
+        ) as admitted,
+        aclosing(operation.events(admitted, body)) as events,
+    ):
+        async for event in events:
+            yield event

@@ -3,19 +3,20 @@
 from contextlib import aclosing
 from typing import Any
 
+from cluster.runtime.problems import UnsupportedParameter
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
-    Choice,
     Chunk,
     GenerateRequest,
-    TextGenerator,
+    Message,
     TokenLogprob,
     TokenUsage,
 )
-from deployments.ingress.context import RequestContext
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
-from deployments.ingress.schemas.openai import ChatRequest
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
+from deployments.ingress.schemas.openai import ROLES, ChatRequest
 
 
 class Chat:
@@ -23,37 +24,45 @@ class Chat:
 
     schema = ChatRequest
     request_class = RequestClass.GENERATE
+    scope = Scope.GENERATE
+    can_stream = True
 
-    def __init__(self, path: TextGenerator) -> None:
-        self._path = path
+    def __init__(self, pipeline: ModelPipeline) -> None:
+        self._pipeline = pipeline
 
-    def streams(self, body: ChatRequest) -> bool:
-        return bool(body.stream)
-
-    async def answer(self, call: RequestContext, body: ChatRequest) -> dict[str, Any]:
-        completion = await self._path.generate(_request(call, body))
+    async def answer(self, request: AdmittedRequest, body: ChatRequest) -> dict[str, Any]:
+        completion = await self._pipeline.generate(_generate_request(request, body), request)
         return {
-            "id": _id(call),
+            "id": f"chatcmpl-{request.request_id}",
             "object": "chat.completion",
-            "created": call.created,
+            "created": request.created,
             "model": completion.model or body.model,
-            "choices": [_choice(choice) for choice in completion.choices],
+            "choices": [
+                {
+                    "index": choice.index,
+                    "message": {"role": "assistant", "content": choice.text, "refusal": None},
+                    "logprobs": None if choice.logprobs is None else _logprobs(choice.logprobs),
+                    "finish_reason": choice.finish_reason,
+                }
+                for choice in completion.choices
+            ],
             "usage": usage_body(completion.usage),
         }
 
-    async def events(self, call: RequestContext, body: ChatRequest) -> Events:
+    async def events(self, request: AdmittedRequest, body: ChatRequest) -> Events:
         """The first chunk of each choice carries the role; a last one the usage, if asked for."""
         shared = {
-            "id": _id(call),
+            "id": f"chatcmpl-{request.request_id}",
             "object": "chat.completion.chunk",
-            "created": call.created,
+            "created": request.created,
             "model": body.model,
         }
         if body.include_usage:
             shared["usage"] = None
         begun: set[int] = set()
         usage = TokenUsage()
-        async with aclosing(self._path.stream(_request(call, body))) as chunks:
+        stream = self._pipeline.stream(_generate_request(request, body), request)
+        async with aclosing(stream) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
                 if chunk.model:
@@ -64,32 +73,30 @@ class Chat:
             yield None, shared | {"choices": [], "usage": usage_body(usage)}
 
 
-def _request(call: RequestContext, body: ChatRequest) -> GenerateRequest:
-    call.require(Scope.GENERATE)
+def _generate_request(request: AdmittedRequest, body: ChatRequest) -> GenerateRequest:
     body.refuse_unsupported()
+    if body.top_logprobs and not body.logprobs:
+        raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
+    limit = body.max_completion_tokens
     return GenerateRequest(
-        request_id=call.request_id,
-        caller=call.caller,
+        request_id=request.request_id,
+        caller=request.caller,
         model=body.model,
-        sampling=body.sampling(),
-        messages=tuple(message.message() for message in body.messages),
-        n=body.choices,
-        timeout_s=call.timeout_s("ingress"),
-        priority=call.priority,
+        sampling=body.sampling(
+            body.max_tokens if limit is None else limit,
+            (body.top_logprobs or 0) if body.logprobs else None,
+        ),
+        messages=tuple(
+            Message(
+                ROLES[each.role],
+                each.content if isinstance(each.content, str) else each.joined_parts(),
+            )
+            for each in body.messages
+        ),
+        n=body.n or 1,
+        timeout_s=request.timeout_s("ingress"),
+        priority=request.priority,
     )
-
-
-def _id(call: RequestContext) -> str:
-    return f"chatcmpl-{call.request_id}"
-
-
-def _choice(choice: Choice) -> dict[str, Any]:
-    return {
-        "index": choice.index,
-        "message": {"role": "assistant", "content": choice.text, "refusal": None},
-        "logprobs": _logprobs(choice.logprobs),
-        "finish_reason": choice.finish_reason,
-    }
 
 
 def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
@@ -99,14 +106,12 @@ def _delta(chunk: Chunk, *, first: bool) -> dict[str, Any]:
     return {
         "index": chunk.index,
         "delta": delta,
-        "logprobs": _logprobs(chunk.logprobs),
+        "logprobs": None if chunk.logprobs is None else _logprobs(chunk.logprobs),
         "finish_reason": chunk.finish_reason,
     }
 
 
-def _logprobs(tokens: tuple[TokenLogprob, ...] | None) -> dict[str, Any] | None:
-    if tokens is None:
-        return None
+def _logprobs(tokens: tuple[TokenLogprob, ...]) -> dict[str, Any]:
     return {
         "content": [
             {

@@ -7,14 +7,16 @@ from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.generation import (
     GenerateRequest,
-    TextGenerator,
     TokenLogprob,
     TokenUsage,
 )
-from deployments.ingress.context import RequestContext
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.openai import CompletionRequest
+
+DEFAULT_MAX_TOKENS = 16  # as in OpenAI's API; a chat has no default
 
 
 class Completions:
@@ -22,30 +24,30 @@ class Completions:
 
     schema = CompletionRequest
     request_class = RequestClass.GENERATE
+    scope = Scope.GENERATE
+    can_stream = True
 
-    def __init__(self, path: TextGenerator) -> None:
-        self._path = path
+    def __init__(self, pipeline: ModelPipeline) -> None:
+        self._pipeline = pipeline
 
-    def streams(self, body: CompletionRequest) -> bool:
-        return bool(body.stream)
-
-    async def answer(self, call: RequestContext, body: CompletionRequest) -> dict[str, Any]:
-        completion = await self._path.generate(_request(call, body))
+    async def answer(self, request: AdmittedRequest, body: CompletionRequest) -> dict[str, Any]:
+        completion = await self._pipeline.generate(_generate_request(request, body), request)
         choices = [
             _choice(c.index, c.text, c.finish_reason, c.logprobs) for c in completion.choices
         ]
         return {
-            **_shared(call, body, completion.model),
+            **_shared(request, body, completion.model),
             "choices": choices,
             "usage": usage_body(completion.usage),
         }
 
-    async def events(self, call: RequestContext, body: CompletionRequest) -> Events:
-        shared = _shared(call, body)
+    async def events(self, request: AdmittedRequest, body: CompletionRequest) -> Events:
+        shared = _shared(request, body)
         if body.include_usage:
             shared["usage"] = None
         usage = TokenUsage()
-        async with aclosing(self._path.stream(_request(call, body))) as chunks:
+        stream = self._pipeline.stream(_generate_request(request, body), request)
+        async with aclosing(stream) as chunks:
             async for chunk in chunks:
                 usage = chunk.usage or usage
                 if chunk.model:
@@ -56,26 +58,26 @@ class Completions:
             yield None, shared | {"choices": [], "usage": usage_body(usage)}
 
 
-def _request(call: RequestContext, body: CompletionRequest) -> GenerateRequest:
-    call.require(Scope.GENERATE)
+def _generate_request(request: AdmittedRequest, body: CompletionRequest) -> GenerateRequest:
     body.refuse_unsupported()
+    max_tokens = DEFAULT_MAX_TOKENS if body.max_tokens is None else body.max_tokens
     return GenerateRequest(
-        request_id=call.request_id,
-        caller=call.caller,
+        request_id=request.request_id,
+        caller=request.caller,
         model=body.model,
-        sampling=body.sampling(),
+        sampling=body.sampling(max_tokens, body.logprobs),
         prompt=body.text,
-        n=body.choices,
-        timeout_s=call.timeout_s("ingress"),
-        priority=call.priority,
+        n=body.n or 1,
+        timeout_s=request.timeout_s("ingress"),
+        priority=request.priority,
     )
 
 
-def _shared(call: RequestContext, body: CompletionRequest, model: str = "") -> dict[str, Any]:
+def _shared(request: AdmittedRequest, body: CompletionRequest, model: str = "") -> dict[str, Any]:
     return {
-        "id": f"cmpl-{call.request_id}",
+        "id": f"cmpl-{request.request_id}",
         "object": "text_completion",
-        "created": call.created,
+        "created": request.created,
         "model": model or body.model,
     }
 

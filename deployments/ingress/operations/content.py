@@ -32,10 +32,11 @@ from deployments.content.results import (
     VariantFailed,
 )
 from deployments.contracts.generation import TextGenerator, TokenUsage
-from deployments.ingress.context import RequestContext
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.problems import native_body
 from deployments.ingress.http.streaming import Events
 from deployments.ingress.operations.chat import usage_body
+from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from deployments.ingress.schemas.content import (
     CaptionBatchRequest,
     CaptionItem,
@@ -52,12 +53,13 @@ Many = TypeVar("Many", CaptionBatchRequest, PostBatchRequest)
 
 @dataclass(frozen=True)
 class _Pipeline:
-    """The three forms of one content pipeline."""
+    """One content pipeline: a whole answer, a stream of events, a batch."""
 
     generate: Callable[[TextGenerator, ContentRequest], Awaitable[CaptionSet]]
     stream: Callable[[TextGenerator, ContentRequest], AsyncGenerator[Event, None]]
     batch: Callable[
-        [ProviderRegistry, Sequence[ContentRequest]], Awaitable[tuple[BatchOutcome, ...]]
+        [TextGenerator, ProviderRegistry, Sequence[ContentRequest]],
+        Awaitable[tuple[BatchOutcome, ...]],
     ]
 
 
@@ -70,36 +72,37 @@ class _Single(Generic[One]):
 
     schema: type[One]
     request_class = RequestClass.GENERATE
+    scope = Scope.GENERATE
+    can_stream = True
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, providers: ProviderRegistry) -> None:
+    def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
+        self._model_pipeline = model_pipeline
         self._providers = providers
 
-    def streams(self, body: One) -> bool:
-        return body.stream
+    async def answer(self, request: AdmittedRequest, body: One) -> dict[str, Any]:
+        content_request = self._content_request(request, body)
+        generator = self._model_pipeline.bind(request)
+        result = await self.pipeline.generate(generator, content_request)
+        return self._body(request, body, result)
 
-    async def answer(self, call: RequestContext, body: One) -> dict[str, Any]:
-        order, generator = self._order(call, body)
-        return self._body(call, body, await self.pipeline.generate(generator, order))
-
-    async def events(self, call: RequestContext, body: One) -> Events:
+    async def events(self, request: AdmittedRequest, body: One) -> Events:
         """started, delta, variant, variant_failed, completed."""
-        order, generator = self._order(call, body)
-        async with aclosing(self.pipeline.stream(generator, order)) as events:
+        content_request = self._content_request(request, body)
+        generator = self._model_pipeline.bind(request)
+        async with aclosing(self.pipeline.stream(generator, content_request)) as events:
             async for event in events:
                 if isinstance(event, Completed):
-                    yield "completed", self._body(call, body, event.result)
+                    yield "completed", self._body(request, body, event.result)
                 else:
-                    yield _event(event, call)
+                    yield _event(event, request)
 
-    def _order(self, call: RequestContext, body: One) -> tuple[ContentRequest, TextGenerator]:
-        call.require(Scope.GENERATE)
-        model, generator = self._providers.resolve(body.model)
-        return _order(call, body, model), generator
+    def _content_request(self, request: AdmittedRequest, body: One) -> ContentRequest:
+        return _content_request(request, body, self._providers.resolve(body.model))
 
-    def _body(self, call: RequestContext, body: One, result: CaptionSet) -> dict[str, Any]:
-        return _answer(f"{self.kind}-{call.request_id}", self.kind, call, body, result)
+    def _body(self, request: AdmittedRequest, body: One, result: CaptionSet) -> dict[str, Any]:
+        return _answer(f"{self.kind}-{request.request_id}", self.kind, request, body, result)
 
 
 class _BatchOperation(Generic[Many]):
@@ -107,46 +110,49 @@ class _BatchOperation(Generic[Many]):
 
     schema: type[Many]
     request_class = RequestClass.BATCH
+    scope = Scope.GENERATE
+    can_stream = False
     kind: Literal["captions", "posts"]
     pipeline: _Pipeline
 
-    def __init__(self, providers: ProviderRegistry) -> None:
+    def __init__(self, model_pipeline: ModelPipeline, providers: ProviderRegistry) -> None:
+        self._model_pipeline = model_pipeline
         self._providers = providers
 
-    def streams(self, body: Many) -> bool:
-        return False
-
-    async def answer(self, call: RequestContext, body: Many) -> dict[str, Any]:
-        call.require(Scope.GENERATE)
-        orders = [
-            _order(call, item, item.model or "", f"{call.request_id}-{index}")
+    async def answer(self, request: AdmittedRequest, body: Many) -> dict[str, Any]:
+        content_requests = [
+            _content_request(request, item, item.model or "", f"{request.request_id}-{index}")
             for index, item in enumerate(body.items)
         ]
-        outcomes = await self.pipeline.batch(self._providers, orders)
-        results = [self._result(call, body, outcome) for outcome in outcomes]
+        generator = self._model_pipeline.bind(request)
+        outcomes = await self.pipeline.batch(generator, self._providers, content_requests)
+        results = [self._result(request, body, outcome) for outcome in outcomes]
         succeeded = [outcome.result for outcome in outcomes if outcome.result is not None]
         usage = sum((result.usage for result in succeeded), TokenUsage())
         return {
-            "id": f"{self.kind}-batch-{call.request_id}",
+            "id": f"{self.kind}-batch-{request.request_id}",
             "object": f"{self.kind}.batch",
-            "created": call.created,
+            "created": request.created,
             "succeeded": len(succeeded),
             "failed": len(results) - len(succeeded),
             "results": results,
             "usage": usage_body(usage),
         }
 
-    def events(self, call: RequestContext, body: Many) -> Events:
-        raise NotImplementedError("a batch answers whole: `streams` says so")
+    async def events(self, request: AdmittedRequest, body: Many) -> Events:
+        """One event, the answer."""
+        yield None, await self.answer(request, body)
 
-    def _result(self, call: RequestContext, body: Many, outcome: BatchOutcome) -> dict[str, Any]:
+    def _result(
+        self, request: AdmittedRequest, body: Many, outcome: BatchOutcome
+    ) -> dict[str, Any]:
         if outcome.result is None:
             assert outcome.problem is not None
-            error = native_body(outcome.problem, call.request_id)
+            error = native_body(outcome.problem, request.request_id)
             return {"index": outcome.index, "status": "failed", "error": error}
-        name = f"{self.kind}-{call.request_id}-{outcome.index}"
+        name = f"{self.kind}-{request.request_id}-{outcome.index}"
         item = body.items[outcome.index]
-        result = _answer(name, self.kind, call, item, outcome.result)
+        result = _answer(name, self.kind, request, item, outcome.result)
         return {"index": outcome.index, "status": "ok", "result": result}
 
 
@@ -177,18 +183,18 @@ class PostBatch(_BatchOperation[PostBatchRequest]):
     schema, kind, pipeline = PostBatchRequest, "posts", _POSTS
 
 
-def _order(
-    call: RequestContext, item: Item, model: str, request_id: str | None = None
+def _content_request(
+    request: AdmittedRequest, item: Item, model: str, request_id: str | None = None
 ) -> ContentRequest:
     return ContentRequest(
-        request_id=request_id or call.request_id,
-        caller=call.caller,
+        request_id=request_id or request.request_id,
+        caller=request.caller,
         brief=_brief(item),
         model=model,
         variants=item.variants,
         seed=item.seed,
-        timeout_s=call.timeout_s("ingress"),
-        priority=call.priority,
+        timeout_s=request.timeout_s("ingress"),
+        priority=request.priority,
     )
 
 
@@ -210,19 +216,19 @@ def _brief(item: Item) -> Brief:
 
 
 def _answer(
-    name: str, kind: str, call: RequestContext, item: Item, result: CaptionSet
+    name: str, kind: str, request: AdmittedRequest, item: Item, result: CaptionSet
 ) -> dict[str, Any]:
     return {
         "id": name,
         "object": kind,
-        "created": call.created,
+        "created": request.created,
         "model": result.model,
         "prompt_version": result.prompt_version,
         "platform": platform(item.platform).name,
         "variants": [_variant(variant) for variant in result.variants],
         "duplicates": list(result.duplicates),
         "failures": [
-            {"index": failure.index, "error": native_body(failure.problem, call.request_id)}
+            {"index": failure.index, "error": native_body(failure.problem, request.request_id)}
             for failure in result.failures
         ],
         "usage": usage_body(result.usage),
@@ -251,7 +257,7 @@ def _variant(variant: Variant) -> dict[str, Any]:
 
 
 def _event(
-    event: Started | Delta | VariantDone | VariantFailed, call: RequestContext
+    event: Started | Delta | VariantDone | VariantFailed, request: AdmittedRequest
 ) -> tuple[str, dict[str, Any]]:
     match event:
         case Started():
@@ -263,9 +269,9 @@ def _event(
         case VariantFailed():
             return "variant_failed", {
                 "variant": event.variant,
-                "error": _problem(event.problem, call),
+                "error": _problem(event.problem, request),
             }
 
 
-def _problem(problem: Problem, call: RequestContext) -> dict[str, Any]:
-    return native_body(problem, call.request_id)
+def _problem(problem: Problem, request: AdmittedRequest) -> dict[str, Any]:
+    return native_body(problem, request.request_id)

@@ -5,9 +5,10 @@ from typing import Any
 
 from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
-from deployments.contracts.embedding import Embedder, EmbedRequest, Vectors
-from deployments.ingress.context import RequestContext
+from deployments.contracts.embedding import EmbedRequest, Vectors
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
+from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 
 
@@ -16,27 +17,24 @@ class TextEmbeddings:
 
     schema = EmbeddingsRequest
     request_class = RequestClass.EMBED
+    scope = Scope.GENERATE
+    can_stream = False
 
-    def __init__(self, path: Embedder) -> None:
-        self._path = path
+    def __init__(self, pipeline: EmbeddingPipeline) -> None:
+        self._pipeline = pipeline
 
-    def streams(self, body: EmbeddingsRequest) -> bool:
-        return False
-
-    async def answer(self, call: RequestContext, body: EmbeddingsRequest) -> dict[str, Any]:
-        call.require(Scope.GENERATE)
-        found = await self._path.embed(
-            EmbedRequest(
-                request_id=call.request_id,
-                caller=call.caller,
-                model=body.model,
-                texts=body.texts(),
-                timeout_s=call.timeout_s("ingress"),
-                priority=call.priority,
-                dimensions=body.dimensions,
-            )
+    async def answer(self, request: AdmittedRequest, body: EmbeddingsRequest) -> dict[str, Any]:
+        embed_request = EmbedRequest(
+            request_id=request.request_id,
+            caller=request.caller,
+            model=body.model,
+            texts=body.texts(),
+            timeout_s=request.timeout_s("ingress"),
+            priority=request.priority,
+            dimensions=body.dimensions,
         )
-        vectors = _base64(found.vectors) if body.encoding_format == "base64" else found.vectors
+        result = await self._pipeline.embed(embed_request, request)
+        vectors = _base64(result.vectors) if body.encoding_format == "base64" else result.vectors
         return {
             "object": "list",
             "data": [
@@ -47,13 +45,13 @@ class TextEmbeddings:
                 }
                 for index, vector in enumerate(vectors)
             ],
-            "model": found.model,
-            "usage": {"prompt_tokens": found.tokens, "total_tokens": found.tokens},
+            "model": result.model,
+            "usage": {"prompt_tokens": result.tokens, "total_tokens": result.tokens},
         }
 
-    async def events(self, call: RequestContext, body: EmbeddingsRequest) -> Events:
+    async def events(self, request: AdmittedRequest, body: EmbeddingsRequest) -> Events:
         """One event, the whole answer: there is nothing to stream."""
-        yield None, await self.answer(call, body)
+        yield None, await self.answer(request, body)
 
 
 def _base64(vectors: Vectors) -> list[str]:

@@ -1,63 +1,63 @@
-"""`videos.import`: fetch a recording from a URL, by a job.
+"""`videos.import`: fetches a recording from a URL, by a job.
 
 The URL is checked before anything is written; the video's row and its job are written in one
-transaction, so neither is there without the other.
+transaction, so neither exists without the other.
 """
 
 from dataclasses import replace
 from typing import Any
 
+from cluster.tenants.caller import Scope
 from cluster.tenants.plan import RequestClass
 from deployments.contracts.jobs import NewJob
-from deployments.ingress.context import RequestContext
+from deployments.ingress.context import AdmittedRequest
 from deployments.ingress.http.streaming import Events
-from deployments.ingress.http.tus import name_of
-from deployments.ingress.media import MediaServices
-from deployments.ingress.response_store import store_response
 from deployments.ingress.schemas.videos import ImportAnswer, VideoAnswer, VideoImport
 from deployments.video.catalog import Video, new_id
 from deployments.video.import_job import IMPORT
+from deployments.video.services import MediaServices
+from deployments.video.uploads.tus import name_of
 
 
 class ImportVideo:
-    """Body: VideoImport. Answer: ImportAnswer. Its caller was allowed to before."""
+    """Body: VideoImport. Answer: ImportAnswer."""
 
     schema = VideoImport
     request_class = RequestClass.MEDIA
+    scope = Scope.MEDIA_WRITE
+    can_stream = False
 
     def __init__(self, media: MediaServices) -> None:
         self._media = media
 
-    def streams(self, body: VideoImport) -> bool:
-        return False
-
-    async def answer(self, call: RequestContext, body: VideoImport) -> dict[str, Any]:
-        """Raises UnsafeUrl and StoreDown."""
-        media = self._media
+    async def answer(self, request: AdmittedRequest, body: VideoImport) -> dict[str, Any]:
+        """Raises UnsafeUrl and DatabaseUnavailable."""
+        media, caller = self._media, request.caller
         url = (await media.guard.target(body.url)).location.url
         name = name_of(body.name, url.partition("?")[0])
-        draft = media.intake.draft(call.caller.tenant, call.caller.key_id, name, new_id())
+        draft = media.ingest.draft(caller.tenant, caller.key_id, name, new_id())
         video = replace(draft, state="importing")
         async with media.database.begin() as connection:
             await media.videos.add(connection, video)
-            job = await media.jobs.create(connection, _job(call, video, url))
-            said = ImportAnswer(video=VideoAnswer.of(video), job=job.id).model_dump(mode="json")
-            await store_response(connection, said)
-        return said
+            job = await media.jobs.create(connection, _new_job(request, video, url))
+            answer = ImportAnswer(video=VideoAnswer.of(video), job=job.id).model_dump(mode="json")
+            if request.store_response is not None:
+                await request.store_response(connection, answer)
+        return answer
 
-    async def events(self, call: RequestContext, body: VideoImport) -> Events:
+    async def events(self, request: AdmittedRequest, body: VideoImport) -> Events:
         """One event, the answer: the job has events of its own."""
-        yield None, await self.answer(call, body)
+        yield None, await self.answer(request, body)
 
 
-def _job(call: RequestContext, video: Video, url: str) -> NewJob:
+def _new_job(request: AdmittedRequest, video: Video, url: str) -> NewJob:
     return NewJob(
         tenant=video.tenant,
         kind=IMPORT,
         key=video.key,
         spec={"video": video.id, "url": url},
         subject=video.id,
-        weight=call.caller.weight,
-        priority=call.priority,
-        request_id=call.request_id,
+        weight=request.caller.weight,
+        priority=request.priority,
+        request_id=request.request_id,
     )

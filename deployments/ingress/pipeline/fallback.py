@@ -1,4 +1,4 @@
-"""A model call that other models answer where the first one cannot be asked.
+"""A model call that other models answer where the requested one is unavailable.
 
 Flows in: a request, and the metered calls of the models that may answer it, in their order. Flows
 out: the answer of the first that can, which says in `model` whose it is. A refusal of the caller's
@@ -38,28 +38,28 @@ class FallbackChain:
 
     async def generate(self, request: GenerateRequest) -> Completion:
         failures = RaisedProblems()
-        for asked in attempt_order(request, tuple(self._calls), self._clock):
+        for attempt in attempt_order(request, tuple(self._calls), self._clock):
             try:
-                completion = await self._calls[asked.model].generate(asked)
+                completion = await self._calls[attempt.model].generate(attempt)
             except Problem as problem:
                 failures.add(problem)
                 continue
-            if asked is not request:
+            if attempt is not request:
                 self._answered()
-            return replace(completion, model=asked.model)
+            return replace(completion, model=attempt.model)
         raise failures.first
 
     async def stream(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """Once a chunk was given, no other model goes on."""
         failures = RaisedProblems()
-        for asked in attempt_order(request, tuple(self._calls), self._clock):
+        for attempt in attempt_order(request, tuple(self._calls), self._clock):
             begun = False
             try:
-                async with aclosing(self._calls[asked.model].stream(asked)) as chunks:
+                async with aclosing(self._calls[attempt.model].stream(attempt)) as chunks:
                     async for chunk in chunks:
-                        if not begun and asked is not request:
+                        if not begun and attempt is not request:
                             self._answered()
-                            chunk = replace(chunk, model=asked.model)
+                            chunk = replace(chunk, model=attempt.model)
                         begun = True
                         yield chunk
                 return
@@ -71,7 +71,7 @@ class FallbackChain:
 
 
 def attempt_order(request: R, models: Sequence[str], clock: Clock) -> Iterator[R]:
-    """What is asked of each of the models, while there is time; of its own, the request itself."""
+    """The request to each of the models, while there is time; the request itself to its own."""
     until = clock.monotonic() + request.timeout_s
     for model in models:
         left_s = until - clock.monotonic()

@@ -1,40 +1,45 @@
-"""Kept answers to requests whose bytes were seen before, without a router and without parsing.
+"""Cached responses to requests whose bytes were seen before, without a router and without parsing.
 
-    headers -> caller -> name of the body -> memory (L1) -> one credit -> answer -> records
+    headers -> caller -> key of the body -> memory (L1) -> one credit -> response -> records
 
-Flows in: POSTs to the hot routes. Flows out: answers that memory has; everything else goes on to
-the whole application, which takes over the caller and the body that were read here. Nobody's body
-is read before its credential is verified, and none is waited for: one that is over the limit, or
-not there within BODY_WAIT_S, is left to the layers that bound and time it. A body's bytes
-lead to an answer only after the whole application has led them there (`learn`), under the same
-tenant, route, models and plan; what may change since then is checked on every request.
+Flows in: POSTs to the hot routes. Flows out: responses that memory has; everything else goes on to
+the whole application, which takes over the caller and the body that were read here. No body is read
+before its credential is verified, and none is waited for: a body that is over the limit, or not
+there within BODY_WAIT_S, is left to the layers that bound and time it. A body's bytes lead to a
+response only after the whole application has led them there (`RenderedResponses.add`), under the
+same tenant, route, models and plan; what may have changed since is checked on every request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from cluster.runtime.clock import Clock
 from cluster.runtime.problems import Problem
 from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
-from cluster.tenants.plan import Plan, RequestClass
-from deployments.cache.tiers.memory import MemoryEntry
-from deployments.ingress.cache_stack import CacheStack, split_rendered
+from cluster.tenants.plan import Feature, Plan, RequestClass
+from deployments.cache.keys import request_bytes_key
+from deployments.cache.metrics import CacheMetrics
+from deployments.cache.policy import EntryPolicy
+from deployments.cache.tiers.memory import MemoryEntry, MemoryTier
+from deployments.contracts.cache import CacheOutcome
+from deployments.ingress.admission import AdmissionControl
+from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.cache_headers import cache_status_headers
 from deployments.ingress.http.middleware.boundary import (
     API_HEADERS,
     TrustedHosts,
     access_line,
-    client_request_id,
-    new_request_id,
+    request_id_of,
 )
 from deployments.ingress.http.request_body import FirstMessageWait
-from deployments.ingress.services import AppServices
+from deployments.ingress.pipeline.metering import UsageRecorder
+from deployments.ingress.pipeline.model_fingerprints import ModelFingerprints
 
 # Headers that ask for something which only the whole application does.
-_ASKING = frozenset(
+_SPECIAL_HEADERS = frozenset(
     (
         b"cache-control",
         b"content-encoding",
@@ -50,162 +55,214 @@ _ASKING = frozenset(
 )
 _JSON = frozenset((b"application/json", b"application/json; charset=utf-8"))
 _BEARER = frozenset((b"Bearer ", b"bearer "))
-_WHOLE = 16 << 10  # larger answers may be worth compressing
-_DIGITS = 20  # of a length that is no attack on int()
+_TOKEN_BYTES = 8  # of the number of tokens with which a rendered response begins
+_MAX_RENDERED = 16 << 10  # larger responses may be worth compressing
+_MAX_DIGITS = 20  # of a length that is no attack on int()
 BODY_WAIT_S = 0.25  # a body that is not there by then has the deadline of the whole application
-
-Headers = list[tuple[bytes, bytes]]
-
-
-Answer = tuple[Message, Message]
 
 
 @dataclass(frozen=True, slots=True)
 class HotRoute:
-    """A POST route with kept answers: its operation, and what its answers' ids begin with."""
+    """A POST route with cached responses: its operation, and what their ids begin with."""
 
     operation: str
     prefix: bytes
     request_class: RequestClass = RequestClass.GENERATE
 
 
+class RenderedResponses:
+    """Cached responses in memory as they are sent, found by the bytes of requests for them."""
+
+    def __init__(
+        self,
+        memory: MemoryTier,
+        policy: EntryPolicy,
+        metrics: CacheMetrics,
+        fingerprints: ModelFingerprints,
+        secret_of: Callable[[str], bytes],
+        clock: Clock,
+    ) -> None:
+        """`secret_of` gives a tenant's secret."""
+        self._memory = memory
+        self._policy = policy
+        self._metrics = metrics
+        self._fingerprints = fingerprints
+        self._secret_of = secret_of
+        self._clock = clock
+
+    def find(
+        self, tenant: str, plan: Plan, operation: str, body: bytes
+    ) -> tuple[bytes, MemoryEntry | None]:
+        """The key of these bytes, sent to this operation under the current models and plan; and the
+        entry of a fresh response that they have led to before.
+        """
+        sampled = Feature.CACHE_SAMPLED in plan.features
+        variant = f"{operation} {sampled} {self._fingerprints.version}"
+        key = request_bytes_key(self._secret_of(tenant), variant, body)
+        if key not in self._memory.aliases:
+            return key, None
+        if self._clock.monotonic() > self._policy.invalidations.current_until:
+            return key, None
+        cached = self._memory.get_by_alias(key)
+        if cached is None or self._policy.state(cached.entry) != "fresh":
+            return key, None
+        rendered = cached.views.get(operation)
+        return key, None if rendered is None or len(rendered) > _MAX_RENDERED else cached
+
+    def add(
+        self, key: bytes, operation: str, id: str, response: bytes, tokens: int, cache_key: bytes
+    ) -> None:
+        """From now on `key` leads to the entry of `cache_key`, which is sent as `response` with
+        another id. Nothing is added for a response that does not begin with its id.
+        """
+        start = b'{"id":"' + id.encode() + b'"'
+        cached = self._memory.get(cache_key)
+        if cached is None or not response.startswith(start):
+            return
+        rendered = tokens.to_bytes(_TOKEN_BYTES) + response[len(start) :]
+        if operation in cached.views or self._memory.add_rendered(cached, operation, rendered):
+            self._memory.put_alias(key, cache_key)
+
+    def record_hit(self, tenant: str, tokens: int) -> None:
+        """A response of so many tokens came from memory."""
+        metrics = self._metrics[tenant]
+        metrics.l1 += 1
+        metrics.tokens_saved += tokens
+
+
 class FastPath:
-    """`app` is the whole application. Without memory nothing is ever found here."""
+    """`app` is the whole application."""
 
     def __init__(
         self,
         app: ASGIApp,
-        services: AppServices,
-        caches: CacheStack,
+        responses: RenderedResponses,
         routes: Mapping[str, HotRoute],
         *,
+        verify: Callable[[str], Caller],
+        plan_of: Callable[[str], Plan],
+        admission: AdmissionControl,
+        recorder: UsageRecorder,
+        access_log: Callable[[bytes], None],
+        clock: Clock,
+        hosts: TrustedHosts | None,
+        max_body_bytes: int,
         behind_serve: bool,
     ) -> None:
+        """`verify` gives a credential's caller, `plan_of` a tenant's plan; both raise Problems."""
         self._app = app
-        self._services = services
-        self._caches = caches
+        self._responses = responses
         self._routes = dict(routes)
+        self._verify = verify
+        self._plan_of = plan_of
+        self._admission = admission
+        self._recorder = recorder
+        self._access_log = access_log
+        self._clock = clock
+        self._hosts = hosts
+        self._max_body_bytes = max_body_bytes
         self._behind_serve = behind_serve
-        self._hosts = TrustedHosts(services.settings.allowed_hosts)
-        self._limit = services.settings.max_body_bytes
         self._wait = FirstMessageWait(BODY_WAIT_S)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self._clock.monotonic()
         route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        started = self._services.clock.monotonic()
-        key = None if route is None else self._key(scope)
-        caller = None if key is None else self._verified(key)
+        caller = None if route is None else self._caller(scope)
         if route is None or caller is None:
             await self._app(scope, receive, send)
             return
-        scope.setdefault("state", {})["caller"] = caller
+        state = scope[STATE_KEY] = RequestState(caller=caller)
         message = await self._wait.receive(receive)
         if message is None:
             await self._app(scope, receive, send)
             return
-        answer = None
+        response = None
         if message["type"] == "http.request" and not message.get("more_body", False):
-            answer = self._answer(scope, route, caller, message.get("body", b""), started)
-        if answer is None:
-            await self._app(scope, _again(message, receive), send)
+            body = message.get("body", b"")
+            response = self._respond(scope, state, route, caller, body, started)
+        if response is None:
+            await self._app(scope, _replay(message, receive), send)
             return
-        for part in answer:
+        for part in response:
             await send(part)
 
-    def _key(self, scope: Scope) -> str | None:
-        """The credential of a request that asks for nothing special and is not too large."""
-        if scope["method"] != "POST" or not self._hosts.are_trusted(scope):
+    def _caller(self, scope: Scope) -> Caller | None:
+        """The caller, who may generate, of a request that asks for nothing special and is not too
+        large. The whole application refuses all others.
+        """
+        if scope["method"] != "POST" or (
+            self._hosts is not None and not self._hosts.are_trusted(scope)
+        ):
             return None
-        key, json = None, False
-        for name, value in scope["headers"]:
-            if name in _ASKING:
-                return None
-            if name == b"authorization" and value[:7] in _BEARER:
-                key = value[7:]
-            elif name == b"content-type":
-                json = value in _JSON
-            elif name == b"content-length" and not self._fits(value):
-                return None
-        return key.decode("latin-1") if key and json else None
-
-    def _fits(self, declared: bytes) -> bool:
-        return len(declared) < _DIGITS and declared.isdigit() and int(declared) <= self._limit
-
-    def _verified(self, key: str) -> Caller | None:
-        """Whose key it is, if it may generate; the whole application refuses all others."""
+        headers = dict(scope["headers"])
+        if headers.get(b"content-type") not in _JSON or not _SPECIAL_HEADERS.isdisjoint(headers):
+            return None
+        length = headers.get(b"content-length", b"0")
+        if len(length) >= _MAX_DIGITS or not length.isdigit() or int(length) > self._max_body_bytes:
+            return None
+        authorization = headers.get(b"authorization", b"")
+        if authorization[:7] not in _BEARER:
+            return None
         try:
-            caller = self._services.authenticator.verify(key)
+            caller = self._verify(authorization[7:].decode("latin-1"))
         except Problem:
             return None
         return caller if caller.allows(Grant.GENERATE) else None
 
-    def _answer(
-        self, scope: Scope, route: HotRoute, caller: Caller, body: bytes, started: float
-    ) -> Answer | None:
-        services, state = self._services, scope["state"]
-        try:
-            plan = services.plan_of(caller.tenant)
-        except Problem:
-            return None  # the whole application refuses it
-        held = self._find(state, route, caller, plan, body)
-        if held is None:
-            return None
-        permit = services.gate.try_admit(caller, plan, route.request_class)
-        if permit is None:
-            return None
-        fields = [*permit.headers(), *cache_status_headers((self._caches.hit(held.entry),))]
-        permit.close()
-        return self._told(scope, route, caller, plan, held, fields, started)
-
-    def _find(
-        self, state: dict[str, Any], route: HotRoute, caller: Caller, plan: Plan, body: bytes
-    ) -> MemoryEntry | None:
-        """A fresh answer to these very bytes, which this caller may have."""
-        if len(body) > self._limit:
-            return None
-        state["alias"] = alias = self._caches.alias(caller.tenant, plan, route.operation, body)
-        held = self._caches.get_by_alias(alias)
-        if held is None or not plan.allows_model(held.entry.model):
-            return None
-        view = held.views.get(route.operation)
-        return None if view is None or len(view) > _WHOLE else held
-
-    def _told(
+    def _respond(
         self,
         scope: Scope,
+        state: RequestState,
         route: HotRoute,
         caller: Caller,
-        plan: Plan,
-        held: MemoryEntry,
-        fields: Headers,
+        body: bytes,
         started: float,
-    ) -> Answer:
-        services, state, model = self._services, scope["state"], held.entry.model
-        given = client_request_id(scope)
-        request_id = given or new_request_id()
-        state |= {"request_id": request_id, "tenant": caller.tenant, "key_id": caller.key_id}
-        state["model"] = model
-        tokens, tail = split_rendered(held.views[route.operation])
-        body = b"".join((route.prefix, request_id.encode(), b'"', tail))
-        services.gate.record_admitted(caller, request_id, route.operation, f"model:{model}")
-        services.record_kept(caller, plan, model)
-        self._caches.count(caller.tenant, tokens)
-        spent_ms = (services.clock.monotonic() - started) * 1000
-        services.access_log(access_line(services.clock, scope, 200, spent_ms, len(body)))
+    ) -> tuple[Message, Message] | None:
+        """The response, if memory has one that this caller may have, and may have now."""
+        if len(body) > self._max_body_bytes:
+            return None
+        try:
+            state.plan = plan = self._plan_of(caller.tenant)
+        except Problem:
+            return None  # the whole application refuses it
+        state.body_key, cached = self._responses.find(caller.tenant, plan, route.operation, body)
+        if cached is None:
+            return None
+        entry, model = cached.entry, cached.entry.model
+        if plan.models is not None and not plan.allows_model(model):
+            return None
+        permit = self._admission.limiter.try_admit(caller.tenant, plan, route.request_class)
+        if permit is None:
+            return None
+        age_s = max(0.0, self._clock.wall() - entry.created)
+        hit = CacheOutcome(detail="l1", age_s=age_s, ttl_s=entry.lives.soft - age_s)
+        fields = [*permit.headers(), *cache_status_headers((hit,))]
+        permit.close()
+        request_id, is_clients = request_id_of(scope)
+        state.request_id, state.is_clients_id = request_id, is_clients
+        state.model = model
+        rendered = cached.views[route.operation]
+        tokens = int.from_bytes(rendered[:_TOKEN_BYTES])
+        content = b"".join((route.prefix, request_id.encode(), b'"', rendered[_TOKEN_BYTES:]))
+        self._admission.record(caller, request_id, route.operation, f"model:{model}")
+        self._recorder.record_cache_hit(caller, plan, model)
+        self._responses.record_hit(caller.tenant, tokens)
+        elapsed_ms = (self._clock.monotonic() - started) * 1000
+        self._access_log(access_line(self._clock, scope, 200, elapsed_ms, len(content)))
         headers = [
             (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"x-mobula-overhead-ms", b"%.2f" % spent_ms),
+            (b"content-length", b"%d" % len(content)),
+            (b"x-mobula-overhead-ms", b"%.2f" % elapsed_ms),
             *API_HEADERS,
             *fields,
         ]
-        if given is None or not self._behind_serve:
+        if not (is_clients and self._behind_serve):
             headers.append((b"x-request-id", request_id.encode()))
         start = {"type": "http.response.start", "status": 200, "headers": headers}
-        return start, {"type": "http.response.body", "body": body}
+        return start, {"type": "http.response.body", "body": content}
 
 
-def _again(message: Message, receive: Receive) -> Receive:
+def _replay(message: Message, receive: Receive) -> Receive:
     """A `receive` that gives `message` first."""
     first: list[Message] = [message]
 

@@ -1,10 +1,13 @@
-"""What one model call costs, and how it went: for limits, the ledger and `/health`.
+"""What model calls use, and how they go: for limits, the ledger and `/health`.
 
 In: a reservation, the call's chunks or its usage, and how it ended. Out: the reservation settled
-and the usage recorded, once.
+and the usage recorded, once. Calls that were given up are settled after their callers have left.
 """
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -14,21 +17,30 @@ from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
 from deployments.contracts.generation import Chunk, GenerateRequest, ModelCall, TokenUsage
 from deployments.contracts.limits import Reservation
-from deployments.ingress.pipeline.overhead_timer import current_trace
-from deployments.ingress.pipeline.settlements import Settlements
+from deployments.ingress.context import ModelWaitTimer
+from deployments.ingress.pipeline.estimates import TokenEstimator
+
+_CLOSING_S = 5.0
+_NO_USAGE = TokenUsage()
+
+logger = logging.getLogger("mobula.ingress")
 
 
 class Meter(Protocol):
-    """Takes exact usage without waiting."""
+    """Takes exact usage without waiting (cluster/usage/ledger.py)."""
 
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None: ...
+    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+        """One call of a model."""
+        ...
 
-    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None: ...
+    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+        """One request for a model that was answered from the cache."""
+        ...
 
 
 @dataclass(slots=True)
 class RequestCounters:
-    """What this replica has answered since it started: `calls` by models, `kept` without."""
+    """What this replica has answered since it started: `calls` by models, `kept` from the cache."""
 
     calls: int = 0
     kept: int = 0
@@ -37,120 +49,162 @@ class RequestCounters:
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
-    def add(self, usage: TokenUsage) -> None:
-        self.prompt_tokens += usage.prompt_tokens
-        self.completion_tokens += usage.completion_tokens
+
+class UsageRecorder:
+    """Records what text models used: in the ledger, in the counters and for later estimates."""
+
+    def __init__(self, meter: Meter, estimator: TokenEstimator) -> None:
+        self.estimator = estimator
+        self.counters = RequestCounters()
+        self.settlements = Settlements()
+        self._meter = meter
+
+    def record_call(
+        self, request: GenerateRequest, plan: Plan, amounts: UsageAmounts, *, is_complete: bool
+    ) -> None:
+        """Usage of a call that ended; a complete one improves the estimates."""
+        self.counters.prompt_tokens += amounts.input_tokens
+        self.counters.completion_tokens += amounts.output_tokens
+        if is_complete:
+            self.estimator.learn(request, amounts.output_tokens)
+        self._meter.record_call(request.caller, plan, request.model, amounts)
+
+    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+        """A request that was answered without its model."""
+        self.counters.kept += 1
+        self._meter.record_cache_hit(caller, plan, model)
 
 
-class Recorder(Protocol):
-    """The path of the call."""
+@dataclass(slots=True)
+class MeteredCall:
+    """One call of a model whose reservation is settled however the call ends.
 
-    settlements: Settlements
-
-    def record(
-        self, request: GenerateRequest, plan: Plan, usage: TokenUsage, *, whole: bool
-    ) -> None: ...
-
-
-class Metered:
-    """A reservation that is settled however its call ends.
-
-    A call that failed by our own fault costs nothing, whatever came of it. One that was given up,
-    or whose time was up, costs what was generated until its model ended it: the model is asked
-    after the caller has left, and the reservation stands until it has answered. Where it cannot
-    answer any more, the tokens that came are charged.
+    While its body runs the call counts as open; it counts as failed if it raises a server error. A
+    call that failed by a fault of the server costs nothing, whatever it generated. A call that was
+    given up, or whose time was up, costs what was generated until its model ended it: the model is
+    asked after the caller has left, and the reservation stands until it answers. Where it cannot
+    answer any more, the tokens that arrived are charged.
     """
 
-    __slots__ = ("_path", "_plan", "_request", "_reservation", "_usage", "_whole", "call")
-
-    def __init__(
-        self,
-        path: Recorder,
-        request: GenerateRequest,
-        plan: Plan,
-        reservation: Reservation,
-        call: ModelCall,
-    ) -> None:
-        self.call = call
-        self._path = path
-        self._request = request
-        self._plan = plan
-        self._reservation = reservation
-        self._usage = TokenUsage()
-        self._whole = False
+    recorder: UsageRecorder
+    request: GenerateRequest
+    plan: Plan
+    reservation: Reservation
+    call: ModelCall
+    timer: ModelWaitTimer | None  # until the model answers
+    usage: TokenUsage = _NO_USAGE
+    is_complete: bool = False
 
     def __enter__(self) -> Self:
+        counters = self.recorder.counters
+        counters.calls += 1
+        counters.open += 1
+        if self.timer is not None:
+            self.timer.opened()
         return self
 
-    def whole(self, usage: TokenUsage) -> None:
-        self._usage, self._whole = usage, True
+    def complete(self, usage: TokenUsage) -> None:
+        """The model has answered, and used `usage`."""
+        if self.timer is not None:
+            self.timer.answered()
+            self.timer = None
+        self.usage, self.is_complete = usage, True
 
-    def piece(self, chunk: Chunk) -> None:
+    def add(self, chunk: Chunk) -> None:
+        """The model has sent a chunk."""
+        if self.timer is not None:
+            self.timer.answered()
+            self.timer = None
         if chunk.usage is not None:
-            self.whole(chunk.usage)
+            self.usage, self.is_complete = chunk.usage, True
         else:
-            self._usage += TokenUsage(chunk.prompt_tokens, chunk.tokens)
+            self.usage += TokenUsage(chunk.prompt_tokens, chunk.tokens)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: object
     ) -> None:
-        if error is not None and not self._whole and is_given_up(error):
-            usage = self.call.settlement()
-            if usage is not None:
-                self._path.settlements.add(usage, self._settle)
-                return
-        if error is not None and is_server_fault(error):
-            self._usage, self._whole = TokenUsage(), False
+        counters = self.recorder.counters
+        counters.open -= 1
+        if self.timer is not None:
+            self.timer.answered()
+            self.timer = None
+        if error is not None:
+            if isinstance(error, Exception) and to_problem(error).status >= 500:
+                counters.failed += 1
+            if not self.is_complete and is_given_up(error):
+                usage = self.call.settlement()
+                if usage is not None:
+                    self.recorder.settlements.add(usage, self._settle)
+                    return
+            if is_server_fault(error):
+                self.usage, self.is_complete = _NO_USAGE, False
         self._settle(None)
 
-    def _settle(self, found: TokenUsage | None) -> None:
-        """`found` is what the model says, of a call that was given up."""
-        if found is not None and found.completion_tokens >= self._usage.completion_tokens:
-            self._usage = found
-        used = bool(self._usage.prompt_tokens or self._usage.completion_tokens)
-        self._reservation.settle(amounts_of(self._usage), requests=int(used or self._whole))
-        if used:
-            self._path.record(self._request, self._plan, self._usage, whole=self._whole)
+    def _settle(self, reported: TokenUsage | None) -> None:
+        """`reported` is what the model says that a call used which was given up."""
+        if reported is not None and reported.completion_tokens >= self.usage.completion_tokens:
+            self.usage = reported
+        usage = self.usage
+        has_used = bool(usage.prompt_tokens or usage.completion_tokens)
+        amounts = UsageAmounts(usage.prompt_tokens, usage.completion_tokens)
+        self.reservation.settle(amounts, requests=int(has_used or self.is_complete))
+        if has_used:
+            self.recorder.record_call(
+                self.request, self.plan, amounts, is_complete=self.is_complete
+            )
 
 
-class CallRecorder:
-    """Counts a call as open while it runs, and as failed if it raises what no caller is to blame
-    for.
+class Settlements:
+    """Settles calls that were given up. Use it on one event loop; close it before the ledger.
 
-    `answered` marks the model's first sign of life, up to which the request's trace waits.
+    Each waits in a task and a context of its own: the context of the request has ended, and Serve
+    cancels what is called in it.
     """
 
-    __slots__ = ("_tally", "_trace")
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def __init__(self, tally: RequestCounters) -> None:
-        self._tally = tally
-        self._trace = current_trace.get()
+    @property
+    def open(self) -> int:
+        """Calls whose usage is not known yet."""
+        return len(self._tasks)
 
-    def __enter__(self) -> Self:
-        self._tally.calls += 1
-        self._tally.open += 1
-        if self._trace is not None:
-            self._trace.opened()
-        return self
-
-    def answered(self) -> None:
-        if self._trace is not None:
-            self._trace.answered()
-            self._trace = None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    def add(
+        self, usage: Awaitable[TokenUsage], settle: Callable[[TokenUsage | None], None]
     ) -> None:
-        self.answered()
-        self._tally.open -= 1
-        if isinstance(error, Exception) and to_problem(error).status >= 500:
-            self._tally.failed += 1
+        """Call `settle` once, with the usage, or with None if it stays unknown."""
+        task = asyncio.create_task(self._run(usage, settle), context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait some seconds for those that are open; settle the rest without an answer."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(tuple(self._tasks), timeout=_CLOSING_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
+
+    async def _run(
+        self, usage: Awaitable[TokenUsage], settle: Callable[[TokenUsage | None], None]
+    ) -> None:
+        reported: TokenUsage | None = None
+        try:
+            reported = await usage
+        except Problem as problem:
+            logger.warning("the usage of a cancelled model call is unknown: %s", problem.detail)
+        except Exception:
+            logger.exception("the usage of a cancelled model call is unknown")
+        finally:
+            settle(reported)
 
 
 def is_given_up(error: BaseException) -> bool:
-    """Whether nobody waits for the call any more, for no fault of the model's."""
-    left = asyncio.CancelledError | GeneratorExit | ClientGone | DeadlineExceeded
-    return isinstance(error, left)
+    """Whether nobody waits for the call any more, by no fault of the model."""
+    given_up = asyncio.CancelledError | GeneratorExit | ClientGone | DeadlineExceeded
+    return isinstance(error, given_up)
 
 
 def is_server_fault(error: BaseException) -> bool:
@@ -158,8 +212,3 @@ def is_server_fault(error: BaseException) -> bool:
     if not isinstance(error, Problem):
         return isinstance(error, Exception)
     return error.status >= 500 and not isinstance(error, DeadlineExceeded)
-
-
-def amounts_of(usage: TokenUsage) -> UsageAmounts:
-    """Tokens under the names that plans and prices use."""
-    return UsageAmounts(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)

@@ -13,33 +13,34 @@ from deployments.contracts.generation import ModelCard
 from deployments.ingress.model_registry import ModelRegistry
 
 POLL_S = 2.0
-FIRST_POLL_S = 0.25  # until every model has been seen once
+FIRST_POLL_S = 0.25  # until every model has answered once
 
 logger = logging.getLogger("mobula.ingress")
 
 
 class ModelFingerprints:
-    """Make it, then `start` it on the loop that uses it. `by_model` is kept up to date in place; a
-    model that has never answered is missing in it, one that is away keeps its fingerprint."""
+    """Make it, then `start` it on the loop that uses it.
+
+    `by_model` has a model once it has answered; a model that is away keeps its fingerprint.
+    `version` changes with any of them.
+    """
 
     def __init__(self, models: ModelRegistry) -> None:
-        self._models = models
         self.by_model: dict[str, str] = {}
-        self._polling: asyncio.Task[None] | None = None
         self.version = ""
+        self._models = models
+        self._polling: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
-        """Ask every model. The fingerprint of one that does not answer stays."""
-        cards = await self._models.cards()
-        fingerprints = {
-            id: fingerprint(card) for id, card in cards.items() if not isinstance(card, Problem)
-        }
-        self.by_model |= fingerprints
-        self.version = ";".join(f"{id}={state}" for id, state in sorted(self.by_model.items()))
+        """Ask every model. Those that do not answer stay as they were."""
+        for id, card in (await self._models.cards()).items():
+            if not isinstance(card, Problem):
+                self.by_model[id] = fingerprint(card)
+        self.version = ";".join(f"{id}={word}" for id, word in sorted(self.by_model.items()))
 
     async def start(self) -> None:
         """Keep up to date from now on; does not wait for the models."""
-        self._polling = asyncio.create_task(self._poll(), name="model-states")
+        self._polling = asyncio.create_task(self._poll(), name="model-fingerprints")
 
     async def close(self) -> None:
         if self._polling is not None:
@@ -54,8 +55,8 @@ class ModelFingerprints:
                 await self.refresh()
             except Exception:
                 logger.exception("the fingerprints of the models could not be refreshed")
-            complete = self.by_model.keys() >= set(self._models.ids)
-            await asyncio.sleep(POLL_S if complete else FIRST_POLL_S)
+            is_complete = self.by_model.keys() >= set(self._models.ids)
+            await asyncio.sleep(POLL_S if is_complete else FIRST_POLL_S)
 
 
 def fingerprint(card: ModelCard) -> str:

@@ -25,9 +25,9 @@ KeyId = Annotated[str, Path(pattern=r"^[0-9A-Za-z]{4,32}$", description="The key
 
 
 @router.get("", response_model=KeyPage, responses=LOOK, summary="List a tenant's keys")
-async def list_keys(entry: ReadsKeys, query: Annotated[PageQuery, Query()]) -> KeyPage:
-    found = await entry.office.keys.list(entry.tenant, query.limit, query.cursor)
-    return KeyPage(data=[_answer(entry, each) for each in found.items], next_cursor=found.next)
+async def list_keys(access: ReadsKeys, query: Annotated[PageQuery, Query()]) -> KeyPage:
+    page = await access.admin.keys.list(access.tenant, query.limit, query.cursor)
+    return KeyPage(data=[_answer(access, each) for each in page.items], next_cursor=page.next)
 
 
 @router.post(
@@ -38,18 +38,18 @@ async def list_keys(entry: ReadsKeys, query: Annotated[PageQuery, Query()]) -> K
     summary="Make a key",
     openapi_extra=request_body(KeyCreate),
 )
-async def create_key(entry: WritesKeys, request: Request) -> NewKeyAnswer:
+async def create_key(access: WritesKeys, request: Request) -> NewKeyAnswer:
     """A caller can give a key only scopes that it has itself."""
     body = await read_json(request, KeyCreate)
-    made = await entry.office.keys.create(
-        entry.actor, entry.tenant, body.name, body.scopes, body.expires_in_s
+    made = await access.admin.keys.create(
+        access.actor, access.tenant, body.name, body.scopes, body.expires_in_s
     )
-    return _new(entry, *made)
+    return _new(access, *made)
 
 
 @router.get("/{key}", response_model=KeyAnswer, responses=LOOK, summary="Show a key")
-async def get_key(entry: ReadsKeys, key: KeyId) -> KeyAnswer:
-    return _answer(entry, await entry.office.keys.get(entry.tenant, key))
+async def get_key(access: ReadsKeys, key: KeyId) -> KeyAnswer:
+    return _answer(access, await access.admin.keys.get(access.tenant, key))
 
 
 @router.patch(
@@ -59,17 +59,17 @@ async def get_key(entry: ReadsKeys, key: KeyId) -> KeyAnswer:
     summary="Change a key's name, scopes or expiry",
     openapi_extra=request_body(KeyChange),
 )
-async def update_key(entry: WritesKeys, key: KeyId, request: Request) -> KeyAnswer:
+async def update_key(access: WritesKeys, key: KeyId, request: Request) -> KeyAnswer:
     body = await read_json(request, KeyChange)
-    changed = await entry.office.keys.update(
-        entry.actor,
-        entry.tenant,
+    changed = await access.admin.keys.update(
+        access.actor,
+        access.tenant,
         key,
         name=body.name,
         scopes=body.scopes,
         ttl_s=body.expires_in_s,
     )
-    return _answer(entry, changed)
+    return _answer(access, changed)
 
 
 @router.post(
@@ -80,27 +80,27 @@ async def update_key(entry: WritesKeys, key: KeyId, request: Request) -> KeyAnsw
     summary="Make a key's successor",
     openapi_extra=request_body(KeyRotation),
 )
-async def rotate_key(entry: WritesKeys, key: KeyId, request: Request) -> NewKeyAnswer:
+async def rotate_key(access: WritesKeys, key: KeyId, request: Request) -> NewKeyAnswer:
     """The old key goes on working for `grace_s` seconds."""
     body = await read_json(request, KeyRotation)
-    made = await entry.office.keys.rotate(entry.actor, entry.tenant, key, body.grace_s)
-    return _new(entry, *made)
+    made = await access.admin.keys.rotate(access.actor, access.tenant, key, body.grace_s)
+    return _new(access, *made)
 
 
 @router.delete("/{key}", status_code=204, responses=CHANGE, summary="Revoke a key")
-async def revoke_key(entry: WritesKeys, key: KeyId) -> Response:
+async def revoke_key(access: WritesKeys, key: KeyId) -> Response:
     """It stops working everywhere within a second."""
-    await entry.office.keys.revoke(entry.actor, entry.tenant, key)
+    await access.admin.keys.revoke(access.actor, access.tenant, key)
     return Response(status_code=204)
 
 
-def _answer(entry: AdminAccess, record: ApiKey) -> KeyAnswer:
+def _answer(access: AdminAccess, record: ApiKey) -> KeyAnswer:
     return KeyAnswer(
         id=record.id,
         tenant=record.tenant,
         name=record.name,
         scopes=sorted(record.scopes),
-        status=record.status(float(entry.call.created)),
+        status=record.status(float(access.request.created)),
         created=record.created,
         created_by=record.created_by,
         expires=record.expires,
@@ -110,5 +110,5 @@ def _answer(entry: AdminAccess, record: ApiKey) -> KeyAnswer:
     )
 
 
-def _new(entry: AdminAccess, key: str, record: ApiKey) -> NewKeyAnswer:
-    return NewKeyAnswer(**_answer(entry, record).model_dump(), key=key)
+def _new(access: AdminAccess, key: str, record: ApiKey) -> NewKeyAnswer:
+    return NewKeyAnswer(**_answer(access, record).model_dump(), key=key)

@@ -18,15 +18,15 @@ PlanId = Annotated[Id, Path(description="The plan's id.")]
 
 
 @router.get("", response_model=PlanPage, responses=LOOK, summary="List plans")
-async def list_plans(entry: Anyone, query: Annotated[PageQuery, Query()]) -> PlanPage:
+async def list_plans(access: Anyone, query: Annotated[PageQuery, Query()]) -> PlanPage:
     """The operator sees every plan, others their own."""
-    found = await entry.office.plans.list(entry.actor, query.limit, query.cursor)
-    return PlanPage(data=list(found.items), next_cursor=found.next)
+    page = await access.admin.plans.list(access.actor, query.limit, query.cursor)
+    return PlanPage(data=list(page.items), next_cursor=page.next)
 
 
 @router.get("/{plan}", response_model=Plan, responses=LOOK, summary="Show a plan")
-async def get_plan(entry: Anyone, plan: PlanId) -> Plan:
-    return await entry.office.plans.get(entry.actor, plan)
+async def get_plan(access: Anyone, plan: PlanId) -> Plan:
+    return await access.admin.plans.get(access.actor, plan)
 
 
 @router.put(
@@ -36,11 +36,11 @@ async def get_plan(entry: Anyone, plan: PlanId) -> Plan:
     summary="Add or replace a plan",
     openapi_extra=request_body(Plan),
 )
-async def put_plan(entry: Operator, plan: PlanId, request: Request, response: Response) -> Plan:
+async def put_plan(access: Operator, plan: PlanId, request: Request, response: Response) -> Plan:
     body = await _read(request)
     if body.id != plan:
         raise Malformed.at("/id", f"The path names the plan '{plan}'.", "value_error")
-    stored, is_new = await entry.office.plans.put(entry.actor, body)
+    stored, is_new = await access.admin.plans.put(access.actor, body)
     response.status_code = 201 if is_new else 200
     return stored
 
@@ -48,8 +48,8 @@ async def put_plan(entry: Operator, plan: PlanId, request: Request, response: Re
 @router.delete(
     "/{plan}", status_code=204, responses=CHANGE, summary="Remove a plan that no tenant is on"
 )
-async def delete_plan(entry: Operator, plan: PlanId) -> Response:
-    await entry.office.plans.delete(entry.actor, plan)
+async def delete_plan(access: Operator, plan: PlanId) -> Response:
+    await access.admin.plans.delete(access.actor, plan)
     return Response(status_code=204)
 
 

@@ -30,9 +30,9 @@ router = APIRouter(prefix="/api/v1/tenants", tags=["tenants"])
 
 
 @router.get("", response_model=TenantPage, responses=LOOK, summary="List the tenants")
-async def list_tenants(entry: Operator, query: Annotated[PageQuery, Query()]) -> TenantPage:
-    found = await entry.office.tenants.list(query.limit, query.cursor)
-    return TenantPage(data=[_answer(each) for each in found.items], next_cursor=found.next)
+async def list_tenants(access: Operator, query: Annotated[PageQuery, Query()]) -> TenantPage:
+    page = await access.admin.tenants.list(query.limit, query.cursor)
+    return TenantPage(data=[_answer(each) for each in page.items], next_cursor=page.next)
 
 
 @router.post(
@@ -43,15 +43,15 @@ async def list_tenants(entry: Operator, query: Annotated[PageQuery, Query()]) ->
     summary="Add a tenant",
     openapi_extra=request_body(TenantCreate),
 )
-async def create_tenant(entry: Operator, request: Request) -> TenantAnswer:
+async def create_tenant(access: Operator, request: Request) -> TenantAnswer:
     body = await read_json(request, TenantCreate)
-    made = await entry.office.tenants.create(entry.actor, body.id, body.name, body.plan)
+    made = await access.admin.tenants.create(access.actor, body.id, body.name, body.plan)
     return _answer(made)
 
 
 @router.get("/{tenant}", response_model=TenantAnswer, responses=LOOK, summary="Show a tenant")
-async def get_tenant(entry: ReadsTenant) -> TenantAnswer:
-    return _answer(await entry.office.tenants.get(entry.tenant))
+async def get_tenant(access: ReadsTenant) -> TenantAnswer:
+    return _answer(await access.admin.tenants.get(access.tenant))
 
 
 @router.patch(
@@ -61,10 +61,10 @@ async def get_tenant(entry: ReadsTenant) -> TenantAnswer:
     summary="Rename a tenant; the operator also changes its plan and status",
     openapi_extra=request_body(TenantChange),
 )
-async def update_tenant(entry: WritesTenant, request: Request) -> TenantAnswer:
+async def update_tenant(access: WritesTenant, request: Request) -> TenantAnswer:
     body = await read_json(request, TenantChange)
-    changed = await entry.office.tenants.update(
-        entry.actor, entry.tenant, name=body.name, plan=body.plan, status=body.status
+    changed = await access.admin.tenants.update(
+        access.actor, access.tenant, name=body.name, plan=body.plan, status=body.status
     )
     return _answer(changed)
 
@@ -75,8 +75,8 @@ async def update_tenant(entry: WritesTenant, request: Request) -> TenantAnswer:
     responses=CHANGE,
     summary="Suspend a tenant; its data stays",
 )
-async def suspend_tenant(entry: OperatesTenant) -> Response:
-    await entry.office.tenants.update(entry.actor, entry.tenant, status="suspended")
+async def suspend_tenant(access: OperatesTenant) -> Response:
+    await access.admin.tenants.update(access.actor, access.tenant, status="suspended")
     return Response(status_code=204)
 
 
@@ -86,12 +86,12 @@ async def suspend_tenant(entry: OperatesTenant) -> Response:
     responses=LOOK,
     summary="What the tenant may use, and what is left of it",
 )
-async def tenant_limits(entry: ReadsTenant, request: Request) -> LimitsAnswer:
-    plan = await entry.office.tenants.plan(entry.tenant)
-    view = services_of(request).limits_view
-    limits = await view(entry.tenant) if view else []
+async def tenant_limits(access: ReadsTenant, request: Request) -> LimitsAnswer:
+    plan = await access.admin.tenants.plan(access.tenant)
+    view = services_of(request).limit_status
+    limits = await view(access.tenant) if view else []
     state = [LimitState.model_validate(limit) for limit in limits]
-    return LimitsAnswer(tenant=entry.tenant, plan=plan, state=state)
+    return LimitsAnswer(tenant=access.tenant, plan=plan, state=state)
 
 
 def _answer(tenant: Tenant) -> TenantAnswer:

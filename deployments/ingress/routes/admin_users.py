@@ -23,9 +23,9 @@ UserId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_]{4,32}$", description="The u
 
 
 @router.get("", response_model=UserPage, responses=LOOK, summary="List a tenant's users")
-async def list_users(entry: ReadsUsers, query: Annotated[PageQuery, Query()]) -> UserPage:
-    found = await entry.office.users.list(entry.tenant, query.limit, query.cursor)
-    return UserPage(data=[_answer(each) for each in found.items], next_cursor=found.next)
+async def list_users(access: ReadsUsers, query: Annotated[PageQuery, Query()]) -> UserPage:
+    page = await access.admin.users.list(access.tenant, query.limit, query.cursor)
+    return UserPage(data=[_answer(each) for each in page.items], next_cursor=page.next)
 
 
 @router.post(
@@ -36,18 +36,20 @@ async def list_users(entry: ReadsUsers, query: Annotated[PageQuery, Query()]) ->
     summary="Add a user",
     openapi_extra=request_body(UserCreate),
 )
-async def create_user(entry: WritesUsers, request: Request) -> UserAnswer:
+async def create_user(access: WritesUsers, request: Request) -> UserAnswer:
     """A caller can give a role no higher than its own."""
     body = await read_json(request, UserCreate)
     password = body.password.get_secret_value()
     return _answer(
-        await entry.office.users.create(entry.actor, entry.tenant, body.email, password, body.role)
+        await access.admin.users.create(
+            access.actor, access.tenant, body.email, password, body.role
+        )
     )
 
 
 @router.get("/{user}", response_model=UserAnswer, responses=LOOK, summary="Show a user")
-async def get_user(entry: ReadsUsers, user: UserId) -> UserAnswer:
-    return _answer(await entry.office.users.get(entry.tenant, user))
+async def get_user(access: ReadsUsers, user: UserId) -> UserAnswer:
+    return _answer(await access.admin.users.get(access.tenant, user))
 
 
 @router.patch(
@@ -57,13 +59,13 @@ async def get_user(entry: ReadsUsers, user: UserId) -> UserAnswer:
     summary="Change a user's role, status or password",
     openapi_extra=request_body(UserChange),
 )
-async def update_user(entry: WritesUsers, user: UserId, request: Request) -> UserAnswer:
+async def update_user(access: WritesUsers, user: UserId, request: Request) -> UserAnswer:
     """Ends every session of the user."""
     body = await read_json(request, UserChange)
     password = body.password.get_secret_value() if body.password is not None else None
-    changed = await entry.office.users.update(
-        entry.actor,
-        entry.tenant,
+    changed = await access.admin.users.update(
+        access.actor,
+        access.tenant,
         user,
         role=body.role,
         status=body.status,
@@ -73,8 +75,8 @@ async def update_user(entry: WritesUsers, user: UserId, request: Request) -> Use
 
 
 @router.delete("/{user}", status_code=204, responses=CHANGE, summary="Remove a user")
-async def delete_user(entry: WritesUsers, user: UserId) -> Response:
-    await entry.office.users.delete(entry.actor, entry.tenant, user)
+async def delete_user(access: WritesUsers, user: UserId) -> Response:
+    await access.admin.users.delete(access.actor, access.tenant, user)
     return Response(status_code=204)
 
 

@@ -27,12 +27,12 @@ FILTERS = tuple(field.name for field in fields(Filters))
 
 
 @router.get("", response_model=AuditPage, responses=LOOK, summary="Search the audit trail")
-async def search(entry: ReadsAudit, query: Annotated[AuditQuery, Query()]) -> AuditPage:
+async def search(access: ReadsAudit, query: Annotated[AuditQuery, Query()]) -> AuditPage:
     """Newest first; own tenant, unless the operator names another."""
-    found = await entry.office.records.search(
-        entry.tenant, _filters(query), query.limit, query.cursor
+    page = await access.admin.records.search(
+        access.tenant, _filters(query), query.limit, query.cursor
     )
-    return AuditPage(data=[_answer(each) for each in found.entries], next_cursor=found.cursor)
+    return AuditPage(data=[_answer(each) for each in page.entries], next_cursor=page.cursor)
 
 
 @router.get(
@@ -41,8 +41,8 @@ async def search(entry: ReadsAudit, query: Annotated[AuditQuery, Query()]) -> Au
     responses={200: {"content": {NDJSON: {"schema": {"type": "string"}}}}, **LOOK},
     summary="Every matching record, newest first, a line each",
 )
-async def export(entry: ReadsAudit, query: Annotated[AuditFilter, Query()]) -> StreamingResponse:
-    lines = entry.office.records.export(entry.tenant, _filters(query))
+async def export(access: ReadsAudit, query: Annotated[AuditFilter, Query()]) -> StreamingResponse:
+    lines = access.admin.records.export(access.tenant, _filters(query))
     return StreamingResponse(lines, media_type=NDJSON, headers=NO_STORE)
 
 
@@ -52,9 +52,9 @@ async def export(entry: ReadsAudit, query: Annotated[AuditFilter, Query()]) -> S
     responses=LOOK,
     summary="Check every record of every tenant",
 )
-async def verify(entry: Operator) -> VerifyAnswer:
+async def verify(access: Operator) -> VerifyAnswer:
     """Against the checkpoints of the node that answers; `notes` says what others would tell."""
-    report = await entry.office.records.verify()
+    report = await access.admin.records.verify()
     return VerifyAnswer(
         ok=report.ok,
         records=report.records,
@@ -75,10 +75,10 @@ async def verify(entry: Operator) -> VerifyAnswer:
     summary="Remove old records of every tenant",
     openapi_extra=request_body(AuditPrune),
 )
-async def prune(entry: Operator, request: Request) -> PruneAnswer:
+async def prune(access: Operator, request: Request) -> PruneAnswer:
     """Up to this node's last checkpoint before then; chains of other nodes stay as they are."""
     before = (await read_json(request, AuditPrune)).instant
-    removed = await entry.office.records.prune(entry.actor, before)
+    removed = await access.admin.records.prune(access.actor, before)
     return PruneAnswer(removed=removed, before=before)
 
 

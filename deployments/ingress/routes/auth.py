@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from cluster.administration.sign_in import SignInService
 from cluster.auth.sessions import TokenPair
+from deployments.ingress.context import request_state
 from deployments.ingress.http.client_address import client_address
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
@@ -35,8 +36,8 @@ async def login(request: Request) -> TokensAnswer:
     """Send the access token as `Authorization: Bearer ...`, like a key."""
     body = await read_json(request, Login)
     password = body.password.get_secret_value()
-    sessions, whence = _sessions(request), _whence(request)
-    return _answer(await sessions.login(body.email, password, body.tenant, *whence))
+    sessions, origin = _sessions(request), _origin(request)
+    return _answer(await sessions.login(body.email, password, body.tenant, *origin))
 
 
 @router.post(
@@ -49,7 +50,7 @@ async def login(request: Request) -> TokensAnswer:
 async def refresh(request: Request) -> TokensAnswer:
     """A used token that comes again after ten seconds ends the sign-in, access tokens too."""
     body = await read_json(request, Refresh)
-    return _answer(await _sessions(request).refresh(body.refresh_token, *_whence(request)))
+    return _answer(await _sessions(request).refresh(body.refresh_token, *_origin(request)))
 
 
 @router.post(
@@ -62,20 +63,20 @@ async def refresh(request: Request) -> TokensAnswer:
 async def logout(request: Request) -> Response:
     """Access tokens of this sign-in end too. 204 whether or not the token was still good."""
     body = await read_json(request, Refresh)
-    await _sessions(request).logout(body.refresh_token, *_whence(request))
+    await _sessions(request).logout(body.refresh_token, *_origin(request))
     return Response(status_code=204)
 
 
 @router.get("/api/v1/auth/me", response_model=MeAnswer, responses=LOOK, summary="Who am I")
-async def me(entry: Anyone) -> MeAnswer:
-    caller = entry.call.caller
+async def me(access: Anyone) -> MeAnswer:
+    caller = access.request.caller
     scopes = sorted(caller.scopes)
     about = MeAnswer(
         tenant=caller.tenant, kind=caller.kind, id=caller.key_id, scopes=scopes, plan=caller.plan
     )
     if caller.kind == "key":
         return about
-    user = await entry.office.users.get(caller.tenant, caller.key_id)
+    user = await access.admin.users.get(caller.tenant, caller.key_id)
     return about.model_copy(update={"email": user.email, "role": user.role})
 
 
@@ -86,12 +87,12 @@ async def me(entry: Anyone) -> MeAnswer:
     summary="Change your own password",
     openapi_extra=request_body(PasswordChange),
 )
-async def change_password(entry: Anyone, request: Request) -> Response:
+async def change_password(access: Anyone, request: Request) -> Response:
     """Ends all your sessions, this one too: sign in anew. A key has no password (403)."""
     body = await read_json(request, PasswordChange)
     current, new = body.current.get_secret_value(), body.new.get_secret_value()
-    address, _ = _whence(request)
-    await entry.office.sessions.change_password(entry.actor, current, new, address)
+    address, _ = _origin(request)
+    await access.admin.sessions.change_password(access.actor, current, new, address)
     return Response(status_code=204)
 
 
@@ -110,19 +111,19 @@ async def jwks(request: Request) -> JwksAnswer:
     summary="Roll the signing keys over",
     openapi_extra=request_body(EmptyBody),
 )
-async def rotate_signing_key(entry: Operator, request: Request) -> SigningKeyAnswer:
+async def rotate_signing_key(access: Operator, request: Request) -> SigningKeyAnswer:
     """The new key signs in about 5 s; tokens of the old one stay good until they expire."""
     await read_json(request, EmptyBody)
-    return SigningKeyAnswer(id=await entry.office.sessions.rotate(entry.actor))
+    return SigningKeyAnswer(id=await access.admin.sessions.rotate(access.actor))
 
 
 def _sessions(request: Request) -> SignInService:
     return services_of(request).administration().sessions
 
 
-def _whence(request: Request) -> tuple[str, str]:
+def _origin(request: Request) -> tuple[str, str]:
     """The client's address and the request's id."""
-    return client_address(request.scope), request.scope["state"]["request_id"]
+    return client_address(request.scope), request_state(request.scope).request_id
 
 
 def _answer(made: TokenPair) -> TokensAnswer:

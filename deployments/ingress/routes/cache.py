@@ -44,10 +44,10 @@ metrics = APIRouter(tags=["system"])
     openapi_extra=request_body(InvalidationCreate),
 )
 async def invalidate(
-    entry: WritesCache, query: Annotated[TenantQuery, Query()], request: Request
+    access: WritesCache, query: Annotated[TenantQuery, Query()], request: Request
 ) -> InvalidationAnswer:
     """Answers whose computing began before are served no more, on any replica."""
-    return await _invalidate(entry, query, await read_json(request, InvalidationCreate))
+    return await _invalidate(access, query, await read_json(request, InvalidationCreate))
 
 
 @router.delete(
@@ -57,21 +57,21 @@ async def invalidate(
     summary="The same by query; without one, everything of the tenant",
 )
 async def clear(
-    entry: WritesCache, query: Annotated[InvalidationQuery, Query()]
+    access: WritesCache, query: Annotated[InvalidationQuery, Query()]
 ) -> InvalidationAnswer:
-    return await _invalidate(entry, query, query)
+    return await _invalidate(access, query, query)
 
 
 @router.get(
     "/stats", response_model=CacheAnswer, responses=LOOK, summary="How the cache does, by tier"
 )
 async def stats(
-    entry: ReadsCache, query: Annotated[TenantQuery, Query()], request: Request
+    access: ReadsCache, query: Annotated[TenantQuery, Query()], request: Request
 ) -> CacheAnswer:
     """Counted since the replicas started. Where nothing is cached, everything is 0 and off."""
     if query.all_tenants:
-        entry.call.require(Scope.ADMIN)
-    tenant = None if query.all_tenants else entry.tenant
+        access.request.require(Scope.ADMIN)
+    tenant = None if query.all_tenants else access.tenant
     ask = services_of(request).cache_stats
     figures = CacheFigures.model_validate(await ask(tenant) if ask else CacheStats())
     return CacheAnswer(tenant=tenant, **figures.model_dump())
@@ -83,7 +83,7 @@ async def stats(
     responses=LOOK,
     summary="Figures of all replicas, as Prometheus reads them",
 )
-async def get_cache_metrics(entry: ReadsMetrics, request: Request) -> Response:
+async def get_cache_metrics(access: ReadsMetrics, request: Request) -> Response:
     """Give Prometheus a key with the scope `metrics:read`, which the operator grants, as bearer
     token."""
     ask = services_of(request).cache_stats
@@ -92,11 +92,11 @@ async def get_cache_metrics(entry: ReadsMetrics, request: Request) -> Response:
 
 
 async def _invalidate(
-    entry: AdminAccess, whose: TenantQuery, what: InvalidationTarget
+    access: AdminAccess, whose: TenantQuery, what: InvalidationTarget
 ) -> InvalidationAnswer:
-    tenant = None if whose.all_tenants else entry.tenant
+    tenant = None if whose.all_tenants else access.tenant
     target = what.target(EVERYBODY if tenant is None else tenant)
-    made = await entry.office.cache.invalidate(entry.actor, tenant, target)
+    made = await access.admin.cache.invalidate(access.actor, tenant, target)
     return InvalidationAnswer(
         tenant=tenant,
         kind=made.kind,

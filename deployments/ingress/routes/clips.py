@@ -12,12 +12,10 @@ from deployments.contracts.clips import ASPECTS
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.http.openapi import request_body
 from deployments.ingress.http.request_body import read_json
-from deployments.ingress.idempotency import IdempotentOperation, key_of
-from deployments.ingress.media import MediaServices, VideoDisabled
+from deployments.ingress.idempotency import with_idempotency
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.clips import Clips
-from deployments.ingress.operations.run import OperationCall
-from deployments.ingress.permissions import AnyCaller, ReadsMedia, services_of
+from deployments.ingress.permissions import AnyCaller, ReadsJobs, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK
 from deployments.ingress.schemas.clips import (
     CapabilitiesAnswer,
@@ -28,6 +26,7 @@ from deployments.ingress.schemas.clips import (
 )
 from deployments.ingress.schemas.jobs import JobAnswer
 from deployments.video.captions import styles
+from deployments.video.services import MediaServices, require_media
 
 router = APIRouter(prefix="/api/v1", tags=["clips"])
 RETRY_AFTER_S = "2"
@@ -47,27 +46,27 @@ Number = Annotated[int, Path(ge=1, le=10_000, description="The clip's number, fr
     openapi_extra=request_body(ClipRequest),
 )
 async def create_clips(video: VideoId, request: Request) -> Response:
-    """Answers with the job, whose address is in `Location`. With an `Idempotency-Key` the same
-    request makes one job, however often it is sent.
+    """Answers with the job, whose URL is in `Location`. With an `Idempotency-Key`, repetitions of a
+    request create one job.
     """
     services = services_of(request)
-    operation: Operation[Any] = Clips(services.media, services.plan_of)
-    call, state = authenticate(services, request, operation.request_class), request.scope["state"]
-    name = f"clips:{video}"
+    operation: Operation[Any] = Clips(services.media)
+    context = authenticate(services, request, operation.request_class)
     try:
-        wanted = await read_json(request, ClipRequest)
-        if (key := key_of(request.scope["headers"])) is not None:
-            raw = await request.body()
-            operation = IdempotentOperation(operation, services.idempotency, name, key, raw, state)
+        options = await read_json(request, ClipRequest)
+        raw, name = await request.body(), f"clips:{video}"
+        operation = with_idempotency(operation, services.idempotency, name, request.headers, raw)
     except Problem as problem:
-        services.gate.record_refused(call, "clips", problem)
+        services.admission.record_refused(context, "clips", problem)
         raise
-    passage = OperationCall(services.gate, call, "clips", operation)
-    state["fields"] = passage.headers
-    answer = await passage.answer(ClipJobCreate(video=video, **wanted.model_dump()))
-    said = JobAnswer.model_validate(answer).model_dump_json()
+    async with services.admission.admitted(
+        context, operation.request_class, "clips", scope=operation.scope
+    ) as admitted:
+        body = ClipJobCreate(video=video, **options.model_dump())
+        answer = await operation.answer(admitted, body)
+    content = JobAnswer.model_validate(answer).model_dump_json()
     headers = {"Location": f"/api/v1/jobs/{answer['id']}", "Retry-After": RETRY_AFTER_S}
-    return Response(said, 202, headers, "application/json")
+    return Response(content, 202, headers, "application/json")
 
 
 @router.get(
@@ -76,15 +75,15 @@ async def create_clips(video: VideoId, request: Request) -> Response:
     responses=LOOK,
     summary="The clips of a job, with links to their files",
 )
-async def list_clips(entry: ReadsMedia, job: JobId, request: Request) -> ClipsAnswer:
-    """Of use while the job runs: each clip is there as soon as it is ready."""
+async def list_clips(access: ReadsJobs, job: JobId, request: Request) -> ClipsAnswer:
+    """Can be polled while the job runs: each clip is listed as soon as it is ready."""
     media = _media(request)
-    found = await media.jobs.get(entry.tenant, job)
+    current = await media.jobs.get(access.tenant, job)
     clips = [
-        ClipAnswer.model_validate(media.clip(entry.tenant, part))
-        for part in await media.jobs.parts(entry.tenant, job)
+        ClipAnswer.model_validate(media.clip(access.tenant, part))
+        for part in await media.jobs.parts(access.tenant, job)
     ]
-    return ClipsAnswer(job=job, video=found.subject, state=found.state, data=clips)
+    return ClipsAnswer(job=job, video=current.subject, state=current.state, data=clips)
 
 
 @router.get(
@@ -93,13 +92,15 @@ async def list_clips(entry: ReadsMedia, job: JobId, request: Request) -> ClipsAn
     responses=LOOK,
     summary="What this installation can do with recordings, and why not",
 )
-async def capabilities(call: AnyCaller, request: Request) -> CapabilitiesAnswer:
-    call.require(Scope.MEDIA_READ)
+async def capabilities(admitted: AnyCaller, request: Request) -> CapabilitiesAnswer:
+    admitted.require(Scope.MEDIA_READ)
     media = _media(request)
-    limits = media.intake.limits_of(call.caller.tenant)
+    limits = media.ingest.limits_of(admitted.caller.tenant)
     return CapabilitiesAnswer.model_validate(
         {
-            "abilities": {name: asdict(each) for name, each in (await media.abilities()).items()},
+            "abilities": {
+                name: asdict(each) for name, each in (await media.capabilities()).items()
+            },
             "aspects": list(ASPECTS),
             "qualities": ["draft", "standard", "final"],
             "caption_styles": list(styles()),
@@ -109,7 +110,4 @@ async def capabilities(call: AnyCaller, request: Request) -> CapabilitiesAnswer:
 
 
 def _media(request: Request) -> MediaServices:
-    media = services_of(request).media
-    if media is None:
-        raise VideoDisabled
-    return media
+    return require_media(services_of(request).media)

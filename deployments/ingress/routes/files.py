@@ -1,8 +1,8 @@
-"""`/files/{token}`: a stored file to whoever has a link to it, whole or in parts.
+"""`/files/{token}`: download a stored file by its link, complete or in ranges.
 
-The token is the right to it, so no key is asked for; a browser's video element plays from here. The
-file is sent block by block as the client takes it; a client that takes nothing for STALL_S is cut
-off.
+The token grants access, so no key is needed; a browser's video element plays from here. The file is
+sent block by block as the client receives it; a client that receives nothing for STALL_S is
+disconnected.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ from deployments.ingress.http.range_requests import (
     parse_range,
 )
 from deployments.ingress.http.streaming import run_until_disconnect
-from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import services_of
+from deployments.video.services import VideoDisabled
 
 STALL_S = 60.0  # for one block
 
@@ -121,14 +121,14 @@ class StreamedFile(Response):
 
 
 def _downloads(request: Request) -> DownloadServices:
-    found: DownloadServices | None = getattr(services_of(request), "media", None)
-    if found is None:
+    downloads: DownloadServices | None = getattr(services_of(request), "media", None)
+    if downloads is None:
         raise VideoDisabled
-    return found
+    return downloads
 
 
 async def _opened(downloads: DownloadServices, token: str) -> tuple[StoredObject, dict[str, str]]:
-    """The file of a link, and what is said of it. Every NotFound reads the same."""
+    """The file of a link, and its response headers. Every NotFound reads the same."""
     tenant, path, name = downloads.links.verify(token)
     if not downloads.is_active(tenant):
         raise_not_found()
@@ -158,5 +158,5 @@ def _list_field(request: Request, name: str) -> str | None:
 
 
 def _not_modified(headers: dict[str, str]) -> Response:
-    kept = ("ETag", "Cache-Control", "Last-Modified")
-    return Response(status_code=304, headers={name: headers[name] for name in kept})
+    names = ("ETag", "Cache-Control", "Last-Modified")
+    return Response(status_code=304, headers={name: headers[name] for name in names})

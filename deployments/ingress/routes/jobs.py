@@ -1,4 +1,4 @@
-"""`/api/v1/jobs`: how long work stands, as it happens if wanted; cancelling and forgetting it."""
+"""`/api/v1/jobs`: jobs and their events, as they happen; cancelling and deleting jobs."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -12,15 +12,16 @@ from starlette.responses import Response
 from cluster.runtime.problems import Forbidden
 from cluster.tenants.caller import Scope
 from deployments.contracts.jobs import ENDED, Job, JobEvent
-from deployments.ingress.authentication import bearer
+from deployments.ingress.authentication import bearer_token
+from deployments.ingress.context import request_state
 from deployments.ingress.http.openapi import request_body
+from deployments.ingress.http.range_requests import matches_etag
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.streaming import KEEP_ALIVE, SSE, EventFeedResponse, feed_frame
-from deployments.ingress.media import VideoDisabled
 from deployments.ingress.permissions import (
-    ReadsMedia,
+    ReadsJobs,
     TenantInQuery,
-    WritesMedia,
+    WritesJobs,
     admit_long_lived,
     services_of,
 )
@@ -29,14 +30,14 @@ from deployments.ingress.schemas.admin import EmptyBody
 from deployments.ingress.schemas.jobs import JobAnswer, JobDetail, JobPage, JobQuery
 from deployments.jobs.event_stream import BEAT_S, GapEvent, follow, has_ended
 from deployments.jobs.store import JobStore
+from deployments.video.services import require_media
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
 RETRY_AFTER_S = 2
-LONGEST_WAIT_S = 30.0
-SPARE_S = 2.0  # of the request's deadline, for the answer itself
+MAX_WAIT_S = 30.0
+RESERVE_S = 2.0  # of the request's deadline, for the response itself
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
-_TAG = re.compile(r'(?:W/)?("[^"]*")|(\*)')
 
 JobId = Annotated[str, Path(max_length=64, description="The job's id.")]
 Seq = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="The last event seen.")]
@@ -57,17 +58,17 @@ Prefer = Annotated[
 
 @router.get("", response_model=JobPage, responses=LOOK, summary="List jobs, newest first")
 async def list_jobs(
-    entry: ReadsMedia, query: Annotated[JobQuery, Query()], request: Request
+    access: ReadsJobs, query: Annotated[JobQuery, Query()], request: Request
 ) -> JobPage:
-    found = await _jobs(request).page(
-        entry.tenant,
+    page = await _jobs(request).page(
+        access.tenant,
         state=query.state,
         kind=query.kind,
         subject=query.subject,
         limit=query.limit,
         cursor=query.cursor,
     )
-    return JobPage(data=[_answer(each) for each in found.items], next_cursor=found.next)
+    return JobPage(data=[_answer(each) for each in page.items], next_cursor=page.next)
 
 
 @router.get(
@@ -84,19 +85,19 @@ async def get_job(
     prefer: Prefer = None,
 ) -> Response:
     """While it runs, `Retry-After` says when to ask again, and `ETag` spares the answer."""
-    async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as entry:
+    async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as access:
         jobs = _jobs(request)
-        found = await jobs.get(entry.tenant, job)
+        current = await jobs.get(access.tenant, job)
     wait_s = _wait_s(request, prefer)
     if wait_s:
-        found = await _awaited(jobs, found, request, condition, wait_s)
-    headers = _headers(request, found)
+        current = await _wait_for_change(jobs, current, request, condition, wait_s)
+    headers = _headers(request, current)
     if wait_s:
         headers["Preference-Applied"] = f"wait={wait_s:g}"
-    if _holds(condition, headers["ETag"]):
+    if matches_etag(condition, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    parts = [asdict(part) for part in await jobs.parts(found.tenant, job)]
-    detail = JobDetail.model_validate({**_fields(found), "parts": parts})
+    parts = [asdict(part) for part in await jobs.parts(current.tenant, job)]
+    detail = JobDetail.model_validate({**_fields(current), "parts": parts})
     return Response(detail.model_dump_json(), media_type="application/json", headers=headers)
 
 
@@ -121,14 +122,14 @@ async def stream_job_events(
     `progress`, `part`, `retrying`, and `succeeded`, `partial`, `failed` or `canceled`. `reset`:
     events that were asked for are no longer kept. The stream outlasts the request's deadline.
     """
-    async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as entry:
+    async with admit_long_lived(request, Scope.MEDIA_READ, tenant) as access:
         jobs = _jobs(request)
-        seen = _seen(after, last_event_id)
-        if await has_ended(jobs, entry.tenant, job, seen):
+        last_seq = _last_seq(after, last_event_id)
+        if await has_ended(jobs, access.tenant, job, last_seq):
             return Response(status_code=204, headers=NO_STORE)
-        frames = _frames(jobs, entry.tenant, job, seen)
-        await anext(frames)  # takes its seat
-    return EventFeedResponse(frames, lambda: _check(request))
+        frames = _frames(jobs, access.tenant, job, last_seq)
+        await anext(frames)  # subscribes
+    return EventFeedResponse(frames, lambda: _check_access(request))
 
 
 @router.post(
@@ -138,26 +139,23 @@ async def stream_job_events(
     summary="Cancel a job",
     openapi_extra={"requestBody": {**request_body(EmptyBody)["requestBody"], "required": False}},
 )
-async def cancel_job(entry: WritesMedia, job: JobId, request: Request) -> JobAnswer:
+async def cancel_job(access: WritesJobs, job: JobId, request: Request) -> JobAnswer:
     """May be repeated. One that runs is `canceled` when its worker has let go, a second later."""
     if await request.body():
         await read_json(request, EmptyBody)
-    return _answer(await _jobs(request).cancel(entry.tenant, job))
+    return _answer(await _jobs(request).cancel(access.tenant, job))
 
 
 @router.delete(
     "/{job}", status_code=204, responses=CHANGE, summary="Forget an ended job and its files"
 )
-async def delete_job(entry: WritesMedia, job: JobId, request: Request) -> Response:
-    await _jobs(request).delete(entry.tenant, job)
+async def delete_job(access: WritesJobs, job: JobId, request: Request) -> Response:
+    await _jobs(request).delete(access.tenant, job)
     return Response(status_code=204)
 
 
 def _jobs(request: Request) -> JobStore:
-    media = services_of(request).media
-    if media is None:
-        raise VideoDisabled
-    return media.jobs
+    return require_media(services_of(request).media).jobs
 
 
 def _answer(job: Job) -> JobAnswer:
@@ -168,32 +166,30 @@ def _fields(job: Job) -> dict[str, Any]:
     return {**asdict(job), "warnings": list(job.spec.get("warnings", ()))}
 
 
-def _check(request: Request) -> None:
-    """Raises Unauthenticated or Forbidden once the credential may no longer look."""
-    caller = services_of(request).authenticator.verify(bearer(request))
+def _check_access(request: Request) -> None:
+    """Raises Unauthenticated or Forbidden once the credential may no longer read jobs."""
+    caller = services_of(request).authenticator.verify(bearer_token(request))
     if not caller.allows(Scope.MEDIA_READ):
         raise Forbidden(f"This key lacks the scope '{Scope.MEDIA_READ}'.")
 
 
-async def _awaited(
-    jobs: JobStore, found: Job, request: Request, condition: str | None, wait_s: float
+async def _wait_for_change(
+    jobs: JobStore, job: Job, request: Request, condition: str | None, wait_s: float
 ) -> Job:
-    """The job once it has ended, or is no longer what the client holds, or time is up."""
+    """The job once it has ended, or differs from what the client has, or time is up."""
     clock = services_of(request).clock
     until = clock.monotonic() + wait_s
-    tag, seen = _tag(request, found), 0
-    while found.state not in ENDED and (left := until - clock.monotonic()) > 0:
-        if condition is not None and not _holds(condition, tag):
+    while job.state not in ENDED and (left_s := until - clock.monotonic()) > 0:
+        if condition is not None and not matches_etag(condition, _tag(request, job)):
             break
-        if not await jobs.watch.wait(found.tenant, found.id, seen, left):
+        if not await jobs.watch.wait(job.tenant, job.id, 0, left_s):
             break
-        found = await jobs.get(found.tenant, found.id)
-        tag = _tag(request, found)
-    return found
+        job = await jobs.get(job.tenant, job.id)
+    return job
 
 
 async def _frames(jobs: JobStore, tenant: str, job: str, after: int) -> AsyncGenerator[bytes, None]:
-    """The first, empty one is there as soon as the stream has its seat."""
+    """The first frame is empty; it comes as soon as the stream has subscribed."""
     with jobs.watch.subscribe(tenant):
         yield b""
         async with aclosing(follow(jobs, tenant, job, after, BEAT_S)) as events:
@@ -209,17 +205,18 @@ def _frame(event: JobEvent | GapEvent | None) -> bytes:
     return feed_frame(event.kind, {"job": event.job, "at": event.at, **event.data}, event.seq)
 
 
-def _seen(after: int | None, last_event_id: str | None) -> int:
-    """A browser that comes back knows better than the address that it was given."""
+def _last_seq(after: int | None, last_event_id: str | None) -> int:
+    """The header counts before the query: a browser that reconnects repeats the first address."""
     if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
         return min(int(last_event_id), 2**31 - 1)
     return after or 0
 
 
 def _wait_s(request: Request, prefer: str | None) -> float:
-    asked = _WAIT.search(prefer or "")
-    left = request.scope["state"]["deadline"].remaining() - SPARE_S
-    return max(0.0, min(float(asked.group(1)), LONGEST_WAIT_S, left)) if asked else 0.0
+    preference, deadline = _WAIT.search(prefer or ""), request_state(request.scope).deadline
+    if preference is None or deadline is None:
+        return 0.0
+    return max(0.0, min(float(preference[1]), MAX_WAIT_S, deadline.remaining() - RESERVE_S))
 
 
 def _headers(request: Request, job: Job) -> dict[str, Any]:
@@ -230,11 +227,6 @@ def _headers(request: Request, job: Job) -> dict[str, Any]:
 
 
 def _tag(request: Request, job: Job) -> str:
-    """Strong, so each coding of the answer has its own (RFC 9110 section 8.8.3.3)."""
+    """A strong tag, so each coding of the response has its own (RFC 9110 section 8.8.3.3)."""
     coding = "-gzip" if "gzip" in request.headers.get("accept-encoding", "") else ""
     return f'"{job.id}-{job.version}{coding}"'
-
-
-def _holds(condition: str | None, tag: str) -> bool:
-    """Whether the client has this very answer (RFC 9110 section 13.1.2)."""
-    return any(mine == tag or any_ for mine, any_ in _TAG.findall(condition or ""))

@@ -31,7 +31,7 @@ router = APIRouter(tags=["system"])
     responses=LOOK,
     summary="Figures of Ray or HAProxy on this node, as Prometheus reads them",
 )
-async def scrape_node(entry: ReadsMetrics, part: Part, request: Request) -> Response:
+async def scrape_node(access: ReadsMetrics, part: Part, request: Request) -> Response:
     """Needs the scope `metrics:read`. 503 where this node has no such process."""
     url = url_of(part, services_of(request).settings)
     try:

@@ -14,64 +14,60 @@ from cluster.tenants.plan import Plan, RequestClass
 from deployments.contracts.generation import ModelCard
 from deployments.ingress.authentication import authenticate
 from deployments.ingress.http.openapi import problem_responses
+from deployments.ingress.permissions import services_of
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.schemas.answers import Model, ModelList
-from deployments.ingress.services import AppServices
+
+router = APIRouter(prefix="/v1", tags=["models"])
 
 
-def model_routes(services: AppServices) -> APIRouter:
-    """List the models, or look one up by an id that may contain slashes."""
-    router = APIRouter(prefix="/v1", tags=["models"])
+@router.get(
+    "/models",
+    response_model=ModelList,
+    responses=problem_responses(401, 403, 429, openai=True),
+    summary="List the models of your plan",
+)
+async def list_models(request: Request) -> Response:
+    async with _admitted(request, "models.list", "models") as plan:
+        cards = await services_of(request).models.cards()
+    data = [_describe(model, card) for model, card in cards.items() if plan.allows_model(model)]
+    return JsonResponse(orjson.dumps({"object": "list", "data": data}))
 
-    @router.get(
-        "/models",
-        response_model=ModelList,
-        responses=problem_responses(401, 403, 429, openai=True),
-        summary="List the models of your plan",
-    )
-    async def list_models(request: Request) -> Response:
-        async with _admitted(services, request, "models.list", "models") as plan:
-            cards = await services.models.cards()
-        data = [_describe(model, card) for model, card in cards.items() if plan.allows_model(model)]
-        return JsonResponse(orjson.dumps({"object": "list", "data": data}))
 
-    @router.get(
-        "/models/{model:path}",
-        response_model=Model,
-        responses=problem_responses(401, 403, 404, 429, openai=True),
-        summary="Describe one model",
-    )
-    async def get_model(request: Request, model: str) -> Response:
-        if not model:  # a slash behind the list; no name ends with one either
-            raise NotFound("Not Found")
-        async with _admitted(services, request, "models.show", f"model:{model[:200]}") as plan:
-            if not plan.allows_model(model):
-                raise UnknownModel(model)
-            cards = await services.models.cards()
-            if model not in cards:
-                raise UnknownModel(model, tuple(cards))
-        return JsonResponse(orjson.dumps(_describe(model, cards[model])))
-
-    return router
+@router.get(
+    "/models/{model:path}",
+    response_model=Model,
+    responses=problem_responses(401, 403, 404, 429, openai=True),
+    summary="Describe one model",
+)
+async def get_model(request: Request, model: str) -> Response:
+    if not model:  # a slash behind the list; no name ends with one either
+        raise NotFound("Not Found")
+    async with _admitted(request, "models.show", f"model:{model[:200]}") as plan:
+        if not plan.allows_model(model):
+            raise UnknownModel(model)
+        cards = await services_of(request).models.cards()
+        if model not in cards:
+            raise UnknownModel(model, tuple(cards))
+    return JsonResponse(orjson.dumps(_describe(model, cards[model])))
 
 
 @asynccontextmanager
-async def _admitted(
-    services: AppServices, request: Request, action: str, resource: str
-) -> AsyncIterator[Plan]:
-    """Through the tenant's gate; gives the plan that the caller is on."""
-    call = authenticate(services, request)
-    async with services.gate.admitted(call, RequestClass.READ, action, resource) as permit:
-        request.scope["state"]["fields"] = permit.headers
-        call.require(Scope.MODELS_READ)
-        yield services.plan_of(call.caller.tenant)
+async def _admitted(request: Request, action: str, resource: str) -> AsyncIterator[Plan]:
+    """Admit the request; gives the plan that the caller is on."""
+    services = services_of(request)
+    context = authenticate(services, request)
+    async with services.admission.admitted(
+        context, RequestClass.READ, action, resource, Scope.MODELS_READ
+    ):
+        yield context.plan
 
 
 def _describe(model: str, card: ModelCard | Problem) -> dict[str, Any]:
-    about: dict[str, Any] = {"id": model, "object": "model", "created": 0, "owned_by": "mobula"}
+    fields: dict[str, Any] = {"id": model, "object": "model", "created": 0, "owned_by": "mobula"}
     if isinstance(card, Problem):
-        return about | {"ready": False}
-    return about | {
+        return fields | {"ready": False}
+    return fields | {
         "created": card.created,
         "engine": card.engine,
         "source": card.source,

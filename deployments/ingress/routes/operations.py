@@ -1,24 +1,22 @@
-"""The HTTP face of operations: authenticate, read the body, answer or stream."""
+"""The HTTP side of operations: authenticate, read the body, admit, answer or stream."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from fastapi import Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cluster.runtime.problems import Problem
 from deployments.ingress.authentication import authenticate
-from deployments.ingress.cache_stack import CacheStack
-from deployments.ingress.context import RequestContext
+from deployments.ingress.context import STATE_KEY, RequestContext, RequestState
 from deployments.ingress.http.problems import native_body, openai_body
 from deployments.ingress.http.request_body import read_json
 from deployments.ingress.http.streaming import NDJSON, SSE, SSE_DONE, Events, EventStream
-from deployments.ingress.idempotency import IdempotentOperation, key_of
-from deployments.ingress.operations.base import Operation
-from deployments.ingress.operations.run import OperationCall
+from deployments.ingress.idempotency import IDEMPOTENCY_KEY, with_idempotency
+from deployments.ingress.operations.base import Operation, stream_operation
 from deployments.ingress.services import AppServices
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -38,49 +36,66 @@ OPENAI = Dialect(openai_body, SSE_DONE, named_errors=False, ndjson=False)
 NATIVE = Dialect(native_body, b"", named_errors=True, ndjson=True)
 
 
-def endpoint(
+class OperationRouter:
+    """Leads the exact path of an operation straight to its endpoint, and all else to `app`.
+
+    FastAPI describes these routes and would serve them as well; its matching, its dependencies and
+    its layers cost about as much as everything that this application does. Problems are raised,
+    for the layer of that name to answer.
+    """
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, Endpoint]) -> None:
+        """`endpoints` maps the paths of POST routes to their endpoints."""
+        self._app = app
+        self._endpoints = dict(endpoints)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        endpoint = self._endpoints.get(scope["path"]) if is_post else None
+        if endpoint is None:
+            await self._app(scope, receive, send)
+            return
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+
+def operation_endpoint(
     services: AppServices, name: str, operation: Operation[Any], dialect: Dialect
 ) -> Endpoint:
     """The route function of one operation."""
+    admission, rendered = services.admission, services.rendered_responses
 
     async def serve(request: Request) -> Response:
-        call = authenticate(services, request, operation.request_class)
-        state, asked = request.scope["state"], operation
+        context = authenticate(services, request, operation.request_class)
+        run = operation
         try:
             body = await read_json(request, operation.schema)
-            if (key := key_of(request.scope["headers"])) is not None:
+            if IDEMPOTENCY_KEY in request.headers:
                 raw = await request.body()
-                asked = IdempotentOperation(operation, services.idempotency, name, key, raw, state)
+                run = with_idempotency(operation, services.idempotency, name, request.headers, raw)
         except Problem as problem:
-            services.gate.record_refused(call, name, problem)
+            admission.record_refused(context, name, problem)
             raise
-        passage = OperationCall(services.gate, call, name, asked)
-        state["fields"] = passage.headers
-        request.state.model = getattr(body, "model", None)
-        if operation.streams(body) or _asks_for_stream(request, dialect):
-            return AsgiResponse(_stream(request, call, passage.events(body), dialect))
-        answer = await passage.answer(body)
-        sent = orjson.dumps(answer)
-        if "alias" in state and services.cache is not None:
-            _learn(services.cache, state["alias"], name, answer, sent, passage)
-        return JsonResponse(sent)
+        state: RequestState = request.scope[STATE_KEY]
+        state.model = model = getattr(body, "model", None)
+        accept = request.headers.get("accept", "") if dialect.ndjson else ""
+        if operation.can_stream and (body.stream or NDJSON in accept or SSE in accept):
+            events = stream_operation(admission, context, name, run, body)
+            return AsgiResponse(_event_stream(events, context, dialect, ndjson=NDJSON in accept))
+        async with admission.admitted(
+            context, operation.request_class, name, scope=operation.scope, model=model
+        ) as admitted:
+            answer = await run.answer(admitted, body)
+        content = orjson.dumps(answer)
+        outcomes = admitted.outcomes
+        # The fast path learns of a response that came of one model call and is cached.
+        if rendered is not None and state.body_key and len(outcomes) == 1 and outcomes[0].key:
+            tokens = answer.get("usage", {}).get("total_tokens", 0)
+            key, id = outcomes[0].key, answer.get("id", "")
+            rendered.add(state.body_key, name, id, content, tokens, key)
+        return JsonResponse(content)
 
     return serve
-
-
-def _learn(
-    cache: CacheStack,
-    alias: bytes,
-    name: str,
-    answer: Mapping[str, Any],
-    sent: bytes,
-    passage: OperationCall,
-) -> None:
-    """Let the fast path know an answer that one kept model call gave."""
-    served = [] if passage.entrance is None else passage.entrance.served
-    if len(served) == 1 and served[0].key:
-        tokens = answer.get("usage", {}).get("total_tokens", 0)
-        cache.add_alias(alias, name, answer.get("id", ""), sent, tokens, served[0].key)
 
 
 class JsonResponse(Response):
@@ -100,19 +115,13 @@ class AsgiResponse(Response):
         await self._app(scope, receive, send)
 
 
-def _asks_for_stream(request: Request, dialect: Dialect) -> bool:
-    accept = request.headers.get("accept", "")
-    return dialect.ndjson and (NDJSON in accept or SSE in accept)
-
-
-def _stream(
-    request: Request, call: RequestContext, events: Events, dialect: Dialect
+def _event_stream(
+    events: Events, context: RequestContext, dialect: Dialect, *, ndjson: bool
 ) -> EventStream:
-    ndjson = dialect.ndjson and NDJSON in request.headers.get("accept", "")
     return EventStream(
         events,
-        deadline=call.deadline,
-        error_body=lambda problem: dialect.error_body(problem, call.request_id),
+        deadline=context.deadline,
+        error_body=lambda problem: dialect.error_body(problem, context.request_id),
         media_type=NDJSON if ndjson else SSE,
         end=b"" if ndjson else dialect.end,
         named_errors=dialect.named_errors,

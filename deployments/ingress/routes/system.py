@@ -1,12 +1,13 @@
-"""Probes and facts: is the process alive, can it serve, how is everything, what is it.
+"""Probes: is the process alive, can it serve, how is every part doing, what is running.
 
-Whoever has no key learns a status and no more: names of models, versions and loads are for callers.
+None of them needs a key. Without one they answer a status only; with one, all but `/healthz` also
+answer names of models, versions and loads. A key that is presented has to be valid.
 """
 
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version as installed
+from importlib.metadata import version as installed_version
 from typing import Any
 
 import orjson
@@ -17,77 +18,58 @@ from cluster.runtime.problems import Draining, Overloaded, Problem
 from deployments.contracts.generation import ModelCard, ModelLoad
 from deployments.ingress.authentication import verify_credentials
 from deployments.ingress.http.openapi import problem_responses
+from deployments.ingress.permissions import services_of
 from deployments.ingress.routes.operations import JsonResponse
 from deployments.ingress.routes.responses import NO_STORE
 from deployments.ingress.schemas.answers import Alive, Health, Ready, Version
 from deployments.ingress.services import AppServices
 
-
-def system_routes(services: AppServices) -> APIRouter:
-    """`/healthz`, `/readyz`, `/health` and `/version`; none of them needs a key, but with one the
-    last three say more. A key that is presented has to be good.
-    """
-    router = APIRouter(tags=["system"])
-
-    @router.get("/healthz", response_model=Alive, summary="Is this process alive")
-    async def healthz(request: Request) -> Response:
-        return JsonResponse(b'{"status":"ok"}', headers=NO_STORE)
-
-    @router.get(
-        "/readyz",
-        response_model=Ready,
-        responses=problem_responses(503),
-        summary="Can this replica serve every configured model",
-    )
-    async def readyz(request: Request) -> Response:
-        return await _readiness(services, request)
-
-    @router.get("/health", response_model=Health, summary="How every part is doing")
-    async def health(request: Request) -> Response:
-        return await _health(services, request)
-
-    @router.get("/version", response_model=Version, summary="What is running")
-    async def version(request: Request) -> Response:
-        about = {"name": "mobula"}
-        if _is_known(services, request):
-            about |= {
-                "version": services.version,
-                "python": platform.python_version(),
-                "ray": installed("ray"),
-            }
-        return _json(about, {"Vary": "Authorization"})
-
-    return router
+router = APIRouter(tags=["system"])
 
 
-async def _readiness(services: AppServices, request: Request) -> Response:
-    """Raises Draining, Overloaded."""
-    host = request.headers.get("host", "")
-    if await services.leaving(request.scope.get("server"), host):
+@router.get("/healthz", response_model=Alive, summary="Is this process alive")
+async def healthz(request: Request) -> Response:
+    return JsonResponse(b'{"status":"ok"}', headers=NO_STORE)
+
+
+@router.get(
+    "/readyz",
+    response_model=Ready,
+    responses=problem_responses(503),
+    summary="Can this replica serve every configured model",
+)
+async def readyz(request: Request) -> Response:
+    services, host = services_of(request), request.headers.get("host", "")
+    if await services.is_draining(request.scope.get("server"), host):
         raise Draining("This replica is going; others serve.", retry_after_s=1)
     cards = await services.models.cards()
-    away = [model for model, card in cards.items() if isinstance(card, Problem)]
-    missing = sorted(set(away).difference(await services.removed(away))) if away else []
-    known = _is_known(services, request)
-    if missing and known:
-        raise Overloaded(f"Not ready: {', '.join(missing)}.", retry_after_s=1, models=missing)
+    unavailable = [model for model, card in cards.items() if isinstance(card, Problem)]
+    missing = set(unavailable)
+    if missing and services.scaling is not None:
+        missing -= await services.scaling.find_removed(unavailable)
+    is_known = _is_authenticated(services, request)
+    if missing and is_known:
+        names = sorted(missing)
+        raise Overloaded(f"Not ready: {', '.join(names)}.", retry_after_s=1, models=names)
     if missing:
         raise Overloaded("Not ready: a model is not up.", retry_after_s=1)
-    models = {"models": sorted(cards.keys() - set(away))} if known else {}
+    models = {"models": sorted(cards.keys() - set(unavailable))} if is_known else {}
     return _json({"status": "ready", **models}, NO_STORE)
 
 
-async def _health(services: AppServices, request: Request) -> Response:
-    known = _is_known(services, request)
+@router.get("/health", response_model=Health, summary="How every part is doing")
+async def health(request: Request) -> Response:
+    services = services_of(request)
+    is_known = _is_authenticated(services, request)
     cards = await services.models.cards()
-    ok = not any(isinstance(card, Problem) for card in cards.values())
-    answer: dict[str, Any] = {"status": "ok" if ok else "degraded"}
-    if known:
+    is_ok = not any(isinstance(card, Problem) for card in cards.values())
+    answer: dict[str, Any] = {"status": "ok" if is_ok else "degraded"}
+    if is_known:
         loads, calls = await services.models.loads(), services.models.resilience()
         answer |= {
             "version": services.version,
             "models": {
-                model: _condition(card, loads[model]) | _calls(calls.get(model))
+                model: _condition(card, loads[model]) | _call_stats(calls.get(model))
                 for model, card in cards.items()
             },
             "replica": dict(services.load()),
@@ -95,8 +77,20 @@ async def _health(services: AppServices, request: Request) -> Response:
     return _json(answer, NO_STORE)
 
 
-def _is_known(services: AppServices, request: Request) -> bool:
-    """Whether a good key came with the request. Raises Unauthenticated for another."""
+@router.get("/version", response_model=Version, summary="What is running")
+async def version(request: Request) -> Response:
+    services, answer = services_of(request), {"name": "mobula"}
+    if _is_authenticated(services, request):
+        answer |= {
+            "version": services.version,
+            "python": platform.python_version(),
+            "ray": installed_version("ray"),
+        }
+    return _json(answer, {"Vary": "Authorization"})
+
+
+def _is_authenticated(services: AppServices, request: Request) -> bool:
+    """Whether the request presents a valid credential; Unauthenticated: an invalid one."""
     if "authorization" not in request.headers:
         return False
     verify_credentials(services, request)
@@ -106,17 +100,16 @@ def _is_known(services: AppServices, request: Request) -> bool:
 def _condition(card: ModelCard | Problem, load: ModelLoad | Problem) -> dict[str, Any]:
     if isinstance(card, Problem):
         return {"status": "unavailable", "detail": card.detail}
-    about = {"status": "ok", "engine": card.engine, "revision": card.revision}
-    return about if isinstance(load, Problem) else {**about, "load": asdict(load)}
+    condition = {"status": "ok", "engine": card.engine, "revision": card.revision}
+    return condition if isinstance(load, Problem) else {**condition, "load": asdict(load)}
 
 
-def _calls(figures: Mapping[str, Any] | None) -> dict[str, Any]:
+def _call_stats(stats: Mapping[str, Any] | None) -> dict[str, Any]:
     """How this replica's calls of a model have gone."""
-    if figures is None:
+    if stats is None:
         return {}
-    breaker = figures["breaker"]
-    told = {name: breaker[name] for name in ("state", "failure_share", "probes")}
-    return {"calls": {**figures, "breaker": told}}
+    breaker = {name: stats["breaker"][name] for name in ("state", "failure_share", "probes")}
+    return {"calls": {**stats, "breaker": breaker}}
 
 
 def _json(value: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:

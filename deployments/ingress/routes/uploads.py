@@ -1,7 +1,7 @@
-"""`/api/v1/uploads`: recordings in pieces, by tus 1.0.0 (https://tus.io/protocols/resumable-upload).
+"""`/api/v1/uploads`: resumable uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload).
 
-An upload whose last byte has come is made a video at once, in the answer to its last piece. If that
-was cut off, whoever asks for it next (HEAD, or an empty PATCH) finishes it.
+A complete upload becomes a video at once, in the response to its last chunk. If that request was
+interrupted, the next HEAD or empty PATCH finishes it.
 """
 
 import asyncio
@@ -17,26 +17,32 @@ from starlette.responses import Response
 from cluster.runtime.problems import MethodNotAllowed, Problem
 from deployments.contracts.media import MediaLimits
 from deployments.ingress.authentication import verify_credentials
-from deployments.ingress.http import tus
+from deployments.ingress.context import request_state
 from deployments.ingress.http.upload_chunk import UploadChunk
-from deployments.ingress.media_access import LooksAtUpload, MediaAccess, ReadsMedia, WritesMedia
-from deployments.ingress.permissions import services_of
+from deployments.ingress.permissions import (
+    ChecksUpload,
+    MediaAccess,
+    ReadsMedia,
+    WritesMedia,
+    services_of,
+)
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import UploadAnswer
+from deployments.video.uploads import tus
 from deployments.video.uploads.part_stream import ALGORITHMS
 from deployments.video.uploads.upload import Upload, UploadTooLong
 
 _VERSIONED = frozenset({"POST", "PATCH", "HEAD", "DELETE"})
-_PIECE: dict[str, Any] = {
+_CHUNK: dict[str, Any] = {
     "requestBody": {
-        "content": {tus.PIECE: {"schema": {"type": "string", "format": "binary"}}},
+        "content": {tus.CHUNK_TYPE: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 _WHY = {
-    410: "The upload has expired, or what it brought was refused.",
+    410: "The upload has expired, or its content was refused.",
     412: "Another version of tus.",
     423: "Another request writes to the upload; ask for its offset again.",
-    460: "The piece is not what its checksum says; nothing of it was kept.",
+    460: "The chunk does not match its checksum; nothing of it was stored.",
 }
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
 _TUS: dict[int | str, dict[str, Any]] = {
@@ -47,8 +53,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class TusRoute(APIRoute):
-    """Every answer names the protocol's version, refusals too, and every request has to; but what
-    a stranger lacks first is a key.
+    """Requests and responses, refusals included, name the protocol's version. Credentials are
+    checked first.
     """
 
     def get_route_handler(self) -> Handler:  # type: ignore[override]
@@ -61,9 +67,7 @@ class TusRoute(APIRoute):
                     tus.check_version(request.headers)
                 return await serve(request)
             finally:
-                state = request.scope["state"]
-                fields = state.get("fields", list)
-                state["fields"] = lambda: [*fields(), tus.RESUMABLE]
+                request_state(request.scope).extra_headers.append(tus.RESUMABLE_HEADER)
 
         return versioned
 
@@ -74,16 +78,16 @@ router = APIRouter(prefix="/api/v1/uploads", tags=["uploads"], route_class=TusRo
 @router.options("", include_in_schema=False)
 @router.options("/{upload}", include_in_schema=False)
 async def describe_uploads(request: Request) -> Response:
-    """What this server can do; needs no key."""
+    """The server's tus capabilities; needs no key."""
     media = services_of(request).media
-    limits = media.intake.limits if media else MediaLimits()
-    said = {
+    limits = media.ingest.limits if media else MediaLimits()
+    headers = {
         "Tus-Version": tus.VERSION,
         "Tus-Extension": tus.EXTENSIONS,
         "Tus-Max-Size": str(limits.max_bytes),
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
     }
-    return Response(status_code=204, headers=said)
+    return Response(status_code=204, headers=headers)
 
 
 @router.post(
@@ -91,40 +95,40 @@ async def describe_uploads(request: Request) -> Response:
     status_code=201,
     response_class=Response,
     responses={**MAKE, **_TUS},
-    summary="Begin an upload (tus: creation)",
-    openapi_extra=_PIECE,
+    summary="Create an upload (tus: creation)",
+    openapi_extra=_CHUNK,
 )
-async def create_upload(entry: WritesMedia, request: Request) -> Response:
-    """`Upload-Length` is needed. Of `Upload-Metadata`, `filename` or `name` becomes the video's
-    name. A body of `application/offset+octet-stream` is its first piece. `Location` leads to it.
+async def create_upload(access: WritesMedia, request: Request) -> Response:
+    """`Upload-Length` is required. `filename` or `name` of `Upload-Metadata` becomes the video's
+    name. A body of `application/offset+octet-stream` is the first chunk. `Location` is its URL.
     """
-    length = tus.length_of(request.headers, entry.media.intake.limits.max_bytes)
-    metadata, said = tus.metadata_of(request.headers)
-    with_piece = tus.has_body(request.headers)
-    await entry.media.intake.check_room(entry.tenant, length)
-    name = tus.name_of(said.get("name"), said.get("filename"))
-    made = await entry.media.uploads.create(entry.tenant, entry.key, name, length, metadata)
-    if with_piece:
-        made = await _first_piece(entry, request, made)
-    headers = {**tus.headers_of(made), "Location": f"/api/v1/uploads/{made.id}"}
+    length = tus.length_of(request.headers, access.media.ingest.limits.max_bytes)
+    metadata, fields = tus.metadata_of(request.headers)
+    has_chunk = tus.has_body(request.headers)
+    await access.media.ingest.check_storage(access.tenant, length)
+    name = tus.name_of(fields.get("name"), fields.get("filename"))
+    upload = await access.media.uploads.create(access.tenant, access.key, name, length, metadata)
+    if has_chunk:
+        upload = await _append_first(access, request, upload)
+    headers = {**tus.headers_of(upload), "Location": f"/api/v1/uploads/{upload.id}"}
     return Response(status_code=201, headers=headers)
 
 
-@router.head("/{upload}", responses={**LOOK, **_TUS}, summary="How far an upload has come (tus)")
-async def head_upload(entry: LooksAtUpload, upload: UploadId) -> Response:
-    found = await entry.media.uploads.get_active(entry.tenant, upload)
-    if found.state == "finishing":
-        found = await _finish(entry, found)
-    headers = {**tus.headers_of(found), "Upload-Length": str(found.length)}
-    if found.metadata:
-        headers["Upload-Metadata"] = found.metadata
+@router.head("/{upload}", responses={**LOOK, **_TUS}, summary="Show the offset of an upload (tus)")
+async def head_upload(access: ChecksUpload, upload: UploadId) -> Response:
+    current = await access.media.uploads.get_active(access.tenant, upload)
+    if current.state == "finishing":
+        current = await _finish(access, current)
+    headers = {**tus.headers_of(current), "Upload-Length": str(current.length)}
+    if current.metadata:
+        headers["Upload-Metadata"] = current.metadata
     return Response(headers=headers)
 
 
 @router.get("/{upload}", response_model=UploadAnswer, responses=LOOK, summary="Show an upload")
-async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
-    """Also one that is over, with why it became no video. Not part of tus."""
-    return UploadAnswer.of(await entry.media.uploads.get(entry.tenant, upload))
+async def get_upload(access: ReadsMedia, upload: UploadId) -> UploadAnswer:
+    """Also an upload that has ended, with the problem if it became no video. Not part of tus."""
+    return UploadAnswer.of(await access.media.uploads.get(access.tenant, upload))
 
 
 @router.patch(
@@ -132,17 +136,17 @@ async def get_upload(entry: ReadsMedia, upload: UploadId) -> UploadAnswer:
     status_code=204,
     response_class=Response,
     responses={**CHANGE, **_TUS},
-    summary="Send the next piece of an upload (tus)",
-    openapi_extra=_PIECE,
+    summary="Append to an upload (tus)",
+    openapi_extra=_CHUNK,
 )
-async def append_upload(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
-    """What comes is kept, also if the connection breaks. With `Upload-Checksum` all of the piece
-    is, or nothing. The answer to the last one names the video in `Mobula-Video`; if it is none,
-    the problem says why, and the upload is over.
+async def append_upload(access: WritesMedia, upload: UploadId, request: Request) -> Response:
+    """Received bytes are stored, also if the connection breaks. With `Upload-Checksum` the whole
+    chunk is stored, or nothing. The response to the last chunk names the video in `Mobula-Video`;
+    if the content is refused, the problem says why, and the upload has ended.
     """
-    tus.check_piece(request.headers)
-    taken = await _take(entry, request, upload, tus.offset_of(request.headers))
-    return Response(status_code=204, headers=tus.headers_of(taken))
+    tus.check_chunk(request.headers)
+    updated = await _append(access, request, upload, tus.offset_of(request.headers))
+    return Response(status_code=204, headers=tus.headers_of(updated))
 
 
 @router.delete(
@@ -150,53 +154,53 @@ async def append_upload(entry: WritesMedia, upload: UploadId, request: Request) 
     status_code=204,
     response_class=Response,
     responses=CHANGE,
-    summary="End an upload (tus: termination)",
+    summary="Delete an upload (tus: termination)",
 )
-async def delete_upload(entry: WritesMedia, upload: UploadId) -> Response:
-    """What has come of it is deleted; a video that it became stays."""
-    await entry.media.uploads.delete(entry.tenant, upload)
+async def delete_upload(access: WritesMedia, upload: UploadId) -> Response:
+    """Deletes its bytes; a video that it became is kept."""
+    await access.media.uploads.delete(access.tenant, upload)
     return Response(status_code=204)
 
 
 @router.post("/{upload}", include_in_schema=False)
-async def override_method(entry: WritesMedia, upload: UploadId, request: Request) -> Response:
-    """For clients that can send no PATCH or DELETE, as tus asks."""
+async def override_method(access: WritesMedia, upload: UploadId, request: Request) -> Response:
+    """tus: for clients that cannot send PATCH or DELETE."""
     method = request.headers.get("x-http-method-override", "")
     if method == "PATCH":
-        return await append_upload(entry, upload, request)
+        return await append_upload(access, upload, request)
     if method == "DELETE":
-        return await delete_upload(entry, upload)
+        return await delete_upload(access, upload)
     raise MethodNotAllowed("Send PATCH, or POST with X-HTTP-Method-Override: PATCH or DELETE.")
 
 
-async def _first_piece(entry: MediaAccess, request: Request, made: Upload) -> Upload:
-    """If it is refused, nobody learns where the upload is, so it goes."""
+async def _append_first(access: MediaAccess, request: Request, upload: Upload) -> Upload:
+    """If it is refused, the caller never learns the upload's URL, so the upload is deleted."""
     try:
-        return await _take(entry, request, made.id, 0)
+        return await _append(access, request, upload.id, 0)
     except BaseException:
         with suppress(Problem):
-            await asyncio.shield(entry.media.uploads.delete(entry.tenant, made.id))
+            await asyncio.shield(access.media.uploads.delete(access.tenant, upload.id))
         raise
 
 
-async def _take(entry: MediaAccess, request: Request, id_: str, offset: int) -> Upload:
-    """One piece, and the video if it was the last. Raises what broke the piece off."""
-    uploads, checksum = entry.media.uploads, tus.checksum_of(request.headers)
-    async with uploads.lock(entry.tenant, id_, offset) as hold:
-        if offset + tus.content_length(request.headers) > hold.upload.length:
-            raise UploadTooLong(hold.upload.length)
-        piece = UploadChunk(request, keep_broken=checksum is None)
-        await piece.drain_into(uploads.append(hold, piece.chunks(), checksum))
-        if hold.upload.state == "finishing":
-            await entry.media.intake.finish(hold)
-        elif piece.broken is not None:
-            raise piece.broken
-    return await uploads.get(entry.tenant, id_)
+async def _append(access: MediaAccess, request: Request, id_: str, offset: int) -> Upload:
+    """Appends one chunk, and creates the video if it was the last. Raises what interrupted it."""
+    uploads, checksum = access.media.uploads, tus.checksum_of(request.headers)
+    async with uploads.lock(access.tenant, id_, offset) as lock:
+        if offset + tus.content_length(request.headers) > lock.upload.length:
+            raise UploadTooLong(lock.upload.length)
+        chunk = UploadChunk(request, keep_broken=checksum is None)
+        await chunk.drain_into(uploads.append(lock, chunk.chunks(), checksum))
+        if lock.upload.state == "finishing":
+            await access.media.ingest.finish(lock)
+        elif chunk.broken is not None:
+            raise chunk.broken
+    return await uploads.get(access.tenant, id_)
 
 
-async def _finish(entry: MediaAccess, upload: Upload) -> Upload:
-    """What an earlier request was cut off from."""
-    async with entry.media.uploads.lock(entry.tenant, upload.id, upload.length) as hold:
-        if hold.upload.state == "finishing":
-            await entry.media.intake.finish(hold)
-    return await entry.media.uploads.get(entry.tenant, upload.id)
+async def _finish(access: MediaAccess, upload: Upload) -> Upload:
+    """Finishes what an interrupted request left."""
+    async with access.media.uploads.lock(access.tenant, upload.id, upload.length) as lock:
+        if lock.upload.state == "finishing":
+            await access.media.ingest.finish(lock)
+    return await access.media.uploads.get(access.tenant, upload.id)

@@ -23,12 +23,12 @@ CSV = "text/csv"
     summary="Usage by unit, key, model and day",
 )
 async def usage(
-    entry: ReadsUsage, query: Annotated[UsageQuery, Query()], request: Request
+    access: ReadsUsage, query: Annotated[UsageQuery, Query()], request: Request
 ) -> UsageAnswer | Response:
     """`Accept: text/csv` gives a table. Amounts are exact; money is in millionths."""
-    everybody = "tenant" in query.group_by and query.tenant is None and entry.actor.is_operator
-    report = await entry.office.records.usage(
-        None if everybody else entry.tenant, query.since, query.until, query.group_by
+    everybody = "tenant" in query.group_by and query.tenant is None and access.actor.is_operator
+    report = await access.admin.records.usage(
+        None if everybody else access.tenant, query.since, query.until, query.group_by
     )
     rows = [UsageRow.model_validate(asdict(row)) for row in report.rows]
     if CSV in request.headers.get("accept", ""):

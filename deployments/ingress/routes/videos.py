@@ -1,6 +1,6 @@
-"""`/api/v1/videos`: recordings that a tenant has brought, by form or by URL.
+"""`/api/v1/videos`: a tenant's recordings, sent in a form or fetched from a URL.
 
-Larger files come in pieces: uploads.py.
+For larger files see uploads.py.
 """
 
 import asyncio
@@ -23,12 +23,10 @@ from cluster.runtime.problems import (
 )
 from deployments.ingress.http.multipart import FORM, FormPart, MultipartForm
 from deployments.ingress.http.request_body import JSON, parse_json
-from deployments.ingress.http.tus import MAX_NAME, name_of
-from deployments.ingress.idempotency import IdempotentOperation, key_of
-from deployments.ingress.media_access import MediaAccess, ReadsMedia, WritesMedia
+from deployments.ingress.idempotency import idempotency_key, with_idempotency
 from deployments.ingress.operations.base import Operation
 from deployments.ingress.operations.imports import ImportVideo
-from deployments.ingress.permissions import services_of
+from deployments.ingress.permissions import MediaAccess, ReadsMedia, WritesMedia, services_of
 from deployments.ingress.routes.responses import CHANGE, LOOK, MAKE
 from deployments.ingress.schemas.videos import (
     ImportAnswer,
@@ -37,20 +35,21 @@ from deployments.ingress.schemas.videos import (
     VideoPage,
     VideoQuery,
 )
-from deployments.ingress.transcripts import (
-    TranscriptFile,
-    attach_transcript,
-    detect_format,
-    duration_of,
-    fitted,
-    keep_file,
-)
 from deployments.ingress.upload_limits import (
     MAX_IMPORT_BYTES,
     MAX_TRANSCRIPT_BYTES,
     FormTooLarge,
 )
 from deployments.video.catalog import Video, new_id
+from deployments.video.sidecar import (
+    TranscriptFile,
+    attach_sidecar,
+    check_duration,
+    duration_of,
+    read_sidecar,
+    store_sidecar,
+)
+from deployments.video.uploads.tus import MAX_NAME, name_of
 
 RETRY_AFTER_S = "1"
 
@@ -58,7 +57,7 @@ router = APIRouter(prefix="/api/v1/videos", tags=["videos"])
 VideoId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_-]{4,63}$", description="The video's id.")]
 
 _FILE = {"type": "string", "format": "binary"}
-_BRINGS: dict[str, Any] = {
+_CREATE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -85,11 +84,11 @@ _TRANSCRIPT: dict[str, Any] = {
 
 
 @router.get("", response_model=VideoPage, responses=LOOK, summary="List videos, newest first")
-async def list_videos(entry: ReadsMedia, query: Annotated[VideoQuery, Query()]) -> VideoPage:
-    found = await entry.media.videos.page(
-        entry.tenant, state=query.state, limit=query.limit, cursor=query.cursor
+async def list_videos(access: ReadsMedia, query: Annotated[VideoQuery, Query()]) -> VideoPage:
+    page = await access.media.videos.page(
+        access.tenant, state=query.state, limit=query.limit, cursor=query.cursor
     )
-    return VideoPage(data=[VideoAnswer.of(each) for each in found.items], next_cursor=found.next)
+    return VideoPage(data=[VideoAnswer.of(each) for each in page.items], next_cursor=page.next)
 
 
 @router.post(
@@ -98,53 +97,53 @@ async def list_videos(entry: ReadsMedia, query: Annotated[VideoQuery, Query()]) 
     response_model=VideoAnswer,
     responses={
         **MAKE,
-        202: {"model": ImportAnswer, "description": "It is being fetched; `Location`: the job."},
+        202: {"model": ImportAnswer, "description": "It is being fetched; `Location` is the job."},
     },
-    summary="Bring a video, in a form or by its URL",
-    openapi_extra=_BRINGS,
+    summary="Create a video, from a form or a URL",
+    openapi_extra=_CREATE_BODY,
 )
-async def create_video(entry: WritesMedia, request: Request) -> Response:
+async def create_video(access: WritesMedia, request: Request) -> Response:
     """A form has the field `file`, and may have `transcript` (SRT, VTT or JSON) and `name`. JSON
-    names a `url`, which is fetched by a job; with an `Idempotency-Key`, by one job however often
-    it is sent. Either way it is a video only if it can be one: what it holds is looked at before
-    anything is charged.
+    names a `url`, which is fetched by a job; with an `Idempotency-Key`, repetitions of a request
+    create one job. The file is inspected before anything is charged; one that is not a recording is
+    refused.
     """
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON:
-        return await _import(entry, request)
+        return await _import(access, request)
     if kind != FORM:
         raise UnsupportedMedia(content_type or "(none)", (FORM, JSON))
-    if key_of(request.scope["headers"]) is not None:
-        raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read only once.")
-    video = await _bring(entry, MultipartForm(_body(request), content_type))
-    said = VideoAnswer.of(video).model_dump(mode="json")
-    return JSONResponse(said, 201, {"Location": f"/api/v1/videos/{video.id}"})
+    if idempotency_key(request.headers) is not None:
+        raise UnsupportedParameter(IDEMPOTENCY_KEY, "it is for URLs; a form is read once.")
+    video = await _create_from_form(access, MultipartForm(_body(request), content_type))
+    content = VideoAnswer.of(video).model_dump(mode="json")
+    return JSONResponse(content, 201, {"Location": f"/api/v1/videos/{video.id}"})
 
 
 @router.get("/{video}", response_model=VideoAnswer, responses=LOOK, summary="Show a video")
-async def get_video(entry: ReadsMedia, video: VideoId) -> VideoAnswer:
-    return VideoAnswer.of(await entry.media.videos.get(entry.tenant, video))
+async def get_video(access: ReadsMedia, video: VideoId) -> VideoAnswer:
+    return VideoAnswer.of(await access.media.videos.get(access.tenant, video))
 
 
 @router.put(
     "/{video}/transcript",
     response_model=VideoAnswer,
     responses=CHANGE,
-    summary="Put a transcript beside a video",
+    summary="Attach a transcript to a video",
     openapi_extra=_TRANSCRIPT,
 )
-async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
-    """SRT, VTT or JSON of at most 5 MiB, in place of any before. The answer says in which encoding
-    it was read, and in `notes` what was wrong with it and mended or left out."""
-    media = entry.media
-    known = await media.videos.get(entry.tenant, video)
-    raw = await _whole(request, MAX_TRANSCRIPT_BYTES)
+async def put_transcript(access: WritesMedia, video: VideoId, request: Request) -> VideoAnswer:
+    """SRT, VTT or JSON of at most 5 MiB; it replaces an earlier one. The response names the
+    encoding it was read in, and in `notes` the faults that were repaired or skipped."""
+    media = access.media
+    current = await media.videos.get(access.tenant, video)
+    raw = await _read_body(request, MAX_TRANSCRIPT_BYTES)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    found = await detect_format(media.intake, raw, kind, duration=duration_of(known))
+    transcript = await read_sidecar(media.ingest, raw, kind, duration=duration_of(current))
     async with media.database.begin() as connection:
-        held = await media.videos.lock(connection, entry.tenant, video)
-        changed = await attach_transcript(connection, media.videos, media.files, held, found)
+        locked = await media.videos.lock(connection, access.tenant, video)
+        changed = await attach_sidecar(connection, media.videos, media.files, locked, transcript)
     return VideoAnswer.of(changed)
 
 
@@ -155,77 +154,76 @@ async def put_transcript(entry: WritesMedia, video: VideoId, request: Request) -
     responses=CHANGE,
     summary="Delete a video and its files",
 )
-async def delete_video(entry: WritesMedia, video: VideoId) -> Response:
-    """Clips made of it stay. Refused with 409 while a job works on it."""
-    await entry.media.videos.delete(entry.tenant, video)
+async def delete_video(access: WritesMedia, video: VideoId) -> Response:
+    """Clips made of it are kept. Refused with 409 while a job uses it."""
+    await access.media.videos.delete(access.tenant, video)
     return Response(status_code=204)
 
 
 @dataclass(slots=True)
-class _Brought:
-    """What a form held."""
+class _FormFields:
+    """The fields of a form."""
 
     has_file: bool = False
     filename: str | None = None
     name: str | None = None
-    beside: TranscriptFile | None = None
+    sidecar: TranscriptFile | None = None
 
 
-async def _bring(entry: MediaAccess, form: MultipartForm) -> Video:
-    """The video that a form becomes; otherwise nothing of it stays."""
-    media, id_ = entry.media, new_id()
+async def _create_from_form(access: MediaAccess, form: MultipartForm) -> Video:
+    """The video of a form; after a problem nothing of it is stored."""
+    media, id_ = access.media, new_id()
     try:
-        brought = await _read(entry, form, id_)
-        name = name_of(brought.name, brought.filename)
-        video = media.intake.draft(entry.tenant, entry.key, name, id_)
-        if brought.beside is None:
-            return await media.intake.admit(video)
-        inspected = await media.intake.inspect(video)
-        beside = await fitted(media.intake, brought.beside, inspected)
+        form_fields = await _read(access, form, id_)
+        name = name_of(form_fields.name, form_fields.filename)
+        video = media.ingest.draft(access.tenant, access.key, name, id_)
+        if form_fields.sidecar is None:
+            return await media.ingest.admit(video)
+        inspected = await media.ingest.inspect(video)
+        sidecar = await check_duration(media.ingest, form_fields.sidecar, inspected)
 
         async def keep(connection: AsyncConnection) -> None:
-            await keep_file(connection, media.files, video, beside)
+            await store_sidecar(connection, media.files, video, sidecar)
 
-        told = {**inspected.media, "transcript": beside.said}
-        return await media.intake.make_ready(replace(inspected, media=told), keep)
+        info = {**inspected.media, "transcript": sidecar.summary}
+        return await media.ingest.make_ready(replace(inspected, media=info), keep)
     except BaseException:
-        await asyncio.shield(media.videos.discard(entry.tenant, id_))
+        await asyncio.shield(media.videos.discard(access.tenant, id_))
         raise
 
 
-async def _read(entry: MediaAccess, form: MultipartForm, id_: str) -> _Brought:
-    brought = _Brought()
+async def _read(access: MediaAccess, form: MultipartForm, id_: str) -> _FormFields:
+    fields = _FormFields()
     async for part in form.parts():
-        if part.name == "file" and not brought.has_file:
-            chunks = _bounded(part, entry.media.max_form_bytes)
-            await entry.media.intake.store(entry.tenant, id_, chunks)
-            brought.has_file, brought.filename = True, part.filename
-        elif part.name == "transcript" and brought.beside is None:
+        if part.name == "file" and not fields.has_file:
+            chunks = _bounded(part, access.media.max_form_bytes)
+            await access.media.ingest.store(access.tenant, id_, chunks)
+            fields.has_file, fields.filename = True, part.filename
+        elif part.name == "transcript" and fields.sidecar is None:
             data = await part.whole(MAX_TRANSCRIPT_BYTES)
-            brought.beside = await detect_format(
-                entry.media.intake, data, part.content_type, part.filename
+            fields.sidecar = await read_sidecar(
+                access.media.ingest, data, part.content_type, part.filename
             )
-        elif part.name == "name" and brought.name is None:
-            brought.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
+        elif part.name == "name" and fields.name is None:
+            fields.name = (await part.whole(4 * MAX_NAME)).decode("utf-8", "replace")
         else:
             raise Malformed.at(
                 f"/{part.name[:40]}", "is not a field of this form, or comes twice", "extra"
             )
-    if not brought.has_file:
+    if not fields.has_file:
         raise Malformed.at("/file", "is missing", "missing")
-    return brought
+    return fields
 
 
-async def _import(entry: MediaAccess, request: Request) -> Response:
-    raw, state = await _whole(request, MAX_IMPORT_BYTES), request.scope["state"]
+async def _import(access: MediaAccess, request: Request) -> Response:
+    raw = await _read_body(request, MAX_IMPORT_BYTES)
     body = parse_json(raw, VideoImport)
-    operation: Operation[VideoImport] = ImportVideo(entry.media)
-    if (key := key_of(request.scope["headers"])) is not None:
-        store = services_of(request).idempotency
-        operation = IdempotentOperation(operation, store, "videos.import", key, raw, state)
-    said = await operation.answer(entry.call, body)
-    headers = {"Location": f"/api/v1/jobs/{said['job']}", "Retry-After": RETRY_AFTER_S}
-    return JSONResponse(said, 202, headers)
+    operation: Operation[VideoImport] = ImportVideo(access.media)
+    store = services_of(request).idempotency
+    operation = with_idempotency(operation, store, "videos.import", request.headers, raw)
+    answer = await operation.answer(access.request, body)
+    headers = {"Location": f"/api/v1/jobs/{answer['job']}", "Retry-After": RETRY_AFTER_S}
+    return JSONResponse(answer, 202, headers)
 
 
 async def _bounded(part: FormPart, limit: int) -> AsyncIterator[bytes]:
@@ -245,10 +243,10 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
         raise ClientGone("The client left before its body arrived.") from None
 
 
-async def _whole(request: Request, limit: int) -> bytes:
-    held = bytearray()
+async def _read_body(request: Request, limit: int) -> bytes:
+    data = bytearray()
     async for chunk in _body(request):
-        held += chunk
-        if len(held) > limit:
+        data += chunk
+        if len(data) > limit:
             raise PayloadTooLarge(limit)
-    return bytes(held)
+    return bytes(data)

@@ -33,10 +33,10 @@ WebhookId = Annotated[str, Path(pattern=r"^[0-9A-Za-z_]{4,32}$", description="Th
 
 
 @router.get("", response_model=WebhookPage, responses=LOOK, summary="List a tenant's webhooks")
-async def list_webhooks(entry: ReadsWebhooks) -> WebhookPage:
+async def list_webhooks(access: ReadsWebhooks) -> WebhookPage:
     """All of them: a tenant has at most 20."""
-    found = await entry.office.webhooks.list(entry.tenant)
-    return WebhookPage(data=[_answer(each) for each in found])
+    webhooks = await access.admin.webhooks.list(access.tenant)
+    return WebhookPage(data=[_answer(each) for each in webhooks])
 
 
 @router.post(
@@ -47,18 +47,18 @@ async def list_webhooks(entry: ReadsWebhooks) -> WebhookPage:
     summary="Send events to a URL",
     openapi_extra=request_body(WebhookCreate),
 )
-async def create_webhook(entry: WritesWebhooks, request: Request) -> NewWebhookAnswer:
+async def create_webhook(access: WritesWebhooks, request: Request) -> NewWebhookAnswer:
     """The URL must be public HTTPS. Signatures follow Standard Webhooks."""
     body = await read_json(request, WebhookCreate)
-    made, secret = await entry.office.webhooks.create(
-        entry.actor, entry.tenant, body.url, body.kinds
+    made, secret = await access.admin.webhooks.create(
+        access.actor, access.tenant, body.url, body.kinds
     )
     return NewWebhookAnswer(**_answer(made).model_dump(), secret=secret)
 
 
 @router.get("/{webhook}", response_model=WebhookAnswer, responses=LOOK, summary="Show a webhook")
-async def get_webhook(entry: ReadsWebhooks, webhook: WebhookId) -> WebhookAnswer:
-    return _answer(await entry.office.webhooks.get(entry.tenant, webhook))
+async def get_webhook(access: ReadsWebhooks, webhook: WebhookId) -> WebhookAnswer:
+    return _answer(await access.admin.webhooks.get(access.tenant, webhook))
 
 
 @router.patch(
@@ -69,11 +69,11 @@ async def get_webhook(entry: ReadsWebhooks, webhook: WebhookId) -> WebhookAnswer
     openapi_extra=request_body(WebhookChange),
 )
 async def update_webhook(
-    entry: WritesWebhooks, webhook: WebhookId, request: Request
+    access: WritesWebhooks, webhook: WebhookId, request: Request
 ) -> WebhookAnswer:
     body = await read_json(request, WebhookChange)
-    changed = await entry.office.webhooks.update(
-        entry.actor, entry.tenant, webhook, url=body.url, kinds=body.kinds, status=body.status
+    changed = await access.admin.webhooks.update(
+        access.actor, access.tenant, webhook, url=body.url, kinds=body.kinds, status=body.status
     )
     return _answer(changed)
 
@@ -87,11 +87,11 @@ async def update_webhook(
     openapi_extra=request_body(WebhookRotation),
 )
 async def rotate_webhook(
-    entry: WritesWebhooks, webhook: WebhookId, request: Request
+    access: WritesWebhooks, webhook: WebhookId, request: Request
 ) -> NewWebhookAnswer:
     body = await read_json(request, WebhookRotation)
-    made, secret = await entry.office.webhooks.rotate(
-        entry.actor, entry.tenant, webhook, body.grace_s
+    made, secret = await access.admin.webhooks.rotate(
+        access.actor, access.tenant, webhook, body.grace_s
     )
     return NewWebhookAnswer(**_answer(made).model_dump(), secret=secret)
 
@@ -105,11 +105,11 @@ async def rotate_webhook(
     openapi_extra=request_body(EmptyBody),
 )
 async def test_webhook(
-    entry: WritesWebhooks, webhook: WebhookId, request: Request
+    access: WritesWebhooks, webhook: WebhookId, request: Request
 ) -> TestEventAnswer:
     await read_json(request, EmptyBody)
     return TestEventAnswer(
-        event=await entry.office.webhooks.test(entry.actor, entry.tenant, webhook)
+        event=await access.admin.webhooks.test(access.actor, access.tenant, webhook)
     )
 
 
@@ -120,24 +120,24 @@ async def test_webhook(
     summary="How sending a webhook's events stands, newest first",
 )
 async def list_deliveries(
-    entry: ReadsWebhooks, webhook: WebhookId, query: Annotated[PageQuery, Query()]
+    access: ReadsWebhooks, webhook: WebhookId, query: Annotated[PageQuery, Query()]
 ) -> DeliveryPage:
-    found = await entry.office.webhooks.deliveries(entry.tenant, webhook, query.limit, query.cursor)
-    data = [DeliveryAnswer.model_validate(asdict(each)) for each in found.items]
-    return DeliveryPage(data=data, next_cursor=found.next)
+    page = await access.admin.webhooks.deliveries(access.tenant, webhook, query.limit, query.cursor)
+    data = [DeliveryAnswer.model_validate(asdict(each)) for each in page.items]
+    return DeliveryPage(data=data, next_cursor=page.next)
 
 
 @router.delete("/{webhook}", status_code=204, responses=CHANGE, summary="Remove a webhook")
-async def delete_webhook(entry: WritesWebhooks, webhook: WebhookId) -> Response:
-    await entry.office.webhooks.delete(entry.actor, entry.tenant, webhook)
+async def delete_webhook(access: WritesWebhooks, webhook: WebhookId) -> Response:
+    await access.admin.webhooks.delete(access.actor, access.tenant, webhook)
     return Response(status_code=204)
 
 
 @events.get("", response_model=EventPage, responses=LOOK, summary="List events, newest first")
-async def list_events(entry: ReadsEvents, query: Annotated[EventQuery, Query()]) -> EventPage:
-    found = await entry.office.records.events(entry.tenant, query.limit, query.cursor)
-    data = [EventAnswer.model_validate(asdict(each)) for each in found.items]
-    return EventPage(data=data, next_cursor=found.next)
+async def list_events(access: ReadsEvents, query: Annotated[EventQuery, Query()]) -> EventPage:
+    page = await access.admin.records.events(access.tenant, query.limit, query.cursor)
+    data = [EventAnswer.model_validate(asdict(each)) for each in page.items]
+    return EventPage(data=data, next_cursor=page.next)
 
 
 def _answer(webhook: Webhook) -> WebhookAnswer:

@@ -11,14 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.runtime.numbers import FLOAT32
 from cluster.runtime.problems import UnsupportedParameter
-from deployments.contracts.generation import Message, Role, Sampling
+from deployments.contracts.generation import Role, Sampling
 
 MAX_CHOICES = 16
 MAX_OUTPUT_TOKENS = 131_072
 MAX_MESSAGES = 1_000
 MAX_TOP_LOGPROBS = 20
 
-_ROLES: dict[str, Role] = {
+ROLES: dict[str, Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -49,10 +49,9 @@ class ChatMessage(_Strict):
     content: str | Annotated[list[TextPart], Field(min_length=1)]
     name: Annotated[str, Field(max_length=64)] | None = None
 
-    def message(self) -> Message:
-        content = self.content
-        text = content if isinstance(content, str) else "".join(part.text for part in content)
-        return Message(_ROLES[self.role], text)
+    def joined_parts(self) -> str:
+        """The text of a content that is a list."""
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 class StreamOptions(_Strict):
@@ -91,7 +90,8 @@ class _Generation(_Strict):
     # Known to OpenAI, not to us: accepted only with a value that asks for nothing.
     logit_bias: dict[str, Any] | None = None
 
-    def _sampling(self, max_tokens: int | None, logprobs: int | None) -> Sampling:
+    def sampling(self, max_tokens: int | None, logprobs: int | None) -> Sampling:
+        """`logprobs` is how many alternatives to report with each token (None: nothing)."""
         stop = self.stop if self.stop is not None else ()
         return Sampling(
             max_tokens=max_tokens,
@@ -105,10 +105,6 @@ class _Generation(_Strict):
             logprobs=logprobs,
             ignore_eos=self.ignore_eos,
         )
-
-    @property
-    def choices(self) -> int:
-        return self.n or 1
 
     @property
     def include_usage(self) -> bool:
@@ -181,18 +177,6 @@ class ChatRequest(_Generation):
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 
-    def sampling(self) -> Sampling:
-        wanted = self.top_logprobs or 0
-        limit = self.max_completion_tokens
-        return self._sampling(
-            self.max_tokens if limit is None else limit, wanted if self.logprobs else None
-        )
-
-    def refuse_unsupported(self) -> None:
-        super().refuse_unsupported()
-        if self.top_logprobs and not self.logprobs:
-            raise UnsupportedParameter("top_logprobs", "it goes with logprobs=true.")
-
 
 class CompletionRequest(_Generation):
     """Body of `POST /v1/completions`: one raw prompt, continued."""
@@ -219,7 +203,3 @@ class CompletionRequest(_Generation):
     @property
     def text(self) -> str:
         return self.prompt if isinstance(self.prompt, str) else self.prompt[0]
-
-    def sampling(self) -> Sampling:
-        # OpenAI's default here is 16; a chat has none.
-        return self._sampling(16 if self.max_tokens is None else self.max_tokens, self.logprobs)

@@ -1,52 +1,54 @@
-"""What is seen and heard in a recording: a source in, its features out.
+"""Analysis: the audio and video features of a recording.
 
-`tasks` has what runs anywhere (`chunks`, `analyse_chunk`, `analyze_audio_task`), each in a
-sandboxed child; `merging.merge` makes features of the results, `features_io` files of those. Names
-are loaded when they are first used: each child starts by importing this package, and needs a part
-of it.
+`tasks` holds what runs in any process (`chunks`, `analyse_chunk`, `analyze_audio_task`), each in a
+sandboxed child; `merging.merge` joins their results, `features_io` stores them. Names are imported
+on first use: each child imports this package, and needs only a part of it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deployments.video.analysis.chunk import AnalysisChunk, ChunkFeatures, Heard, Mode
+    from deployments.video.analysis.chunk import AnalysisChunk, AudioAnalysis, ChunkFeatures, Mode
     from deployments.video.analysis.faces import face_ability
     from deployments.video.analysis.features_io import load, save
     from deployments.video.analysis.merging import ANALYSIS_VERSION, merge
     from deployments.video.analysis.tasks import (
         analyse_chunk,
         analyze_audio_task,
+        chunk_of_span,
         chunks,
         single_chunk,
     )
 
 _SUBMODULES = {
+    "ANALYSIS_VERSION": "merging",
     "AnalysisChunk": "chunk",
+    "AudioAnalysis": "chunk",
     "ChunkFeatures": "chunk",
-    "Heard": "chunk",
     "Mode": "chunk",
+    "analyse_chunk": "tasks",
+    "analyze_audio_task": "tasks",
+    "chunk_of_span": "tasks",
+    "chunks": "tasks",
     "face_ability": "faces",
     "load": "features_io",
-    "save": "features_io",
-    "ANALYSIS_VERSION": "merging",
     "merge": "merging",
-    "analyse_chunk": "tasks",
-    "chunks": "tasks",
-    "analyze_audio_task": "tasks",
+    "save": "features_io",
     "single_chunk": "tasks",
 }
 
 __all__ = [
     "ANALYSIS_VERSION",
     "AnalysisChunk",
+    "AudioAnalysis",
     "ChunkFeatures",
-    "Heard",
     "Mode",
     "analyse_chunk",
+    "analyze_audio_task",
+    "chunk_of_span",
     "chunks",
     "face_ability",
-    "analyze_audio_task",
     "load",
     "merge",
     "save",

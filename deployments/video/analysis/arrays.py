@@ -1,7 +1,7 @@
-"""Numeric arrays in one file, read back only if they are what was agreed: a child's or a cache's.
+"""Numeric arrays in one file, validated against a layout when read: a child's or a cache's.
 
-The file is an uncompressed .npz without pickles. A header's word is not taken for its size: arrays
-are built from the bytes that are there.
+The file is an uncompressed .npz without pickles. Sizes in headers are not trusted: arrays are built
+from the bytes present.
 """
 
 import io
@@ -21,16 +21,16 @@ Array = NDArray[Any]
 
 
 def write(path: Path, arrays: Mapping[str, Array]) -> None:
-    """All or nothing: a temporary file beside `path` is renamed to it."""
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
+    """Atomic: a temporary file beside `path` is renamed to it."""
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **dict(arrays))
-    unfinished.replace(path)
+    temporary.replace(path)
 
 
 def read(path: Path, layout: Layout) -> dict[str, Array]:
-    """The arrays of `layout`: a dtype and a shape for each name, whose letters stand for lengths
-    that agree throughout. ValueError: the file is missing or not this.
+    """The arrays of `layout`: a dtype and a shape for each name; equal letters stand for equal
+    lengths. Raises ValueError if the file is missing or does not match.
     """
     try:
         return _read(path, layout)
@@ -44,10 +44,10 @@ def _read(path: Path, layout: Layout) -> dict[str, Array]:
     with os.fdopen(fd, "rb") as file, zipfile.ZipFile(file) as archive:
         if sum(archive.getinfo(f"{name}.npy").file_size for name in layout) > MAX_BYTES:
             raise ValueError(f"{path.name} is over {MAX_BYTES} bytes")
-        found = {name: _array(archive.read(f"{name}.npy"), layout[name][0]) for name in layout}
-    for name, array in found.items():
-        _agree(name, array.shape, layout[name][1], lengths)
-    return found
+        arrays = {name: _array(archive.read(f"{name}.npy"), layout[name][0]) for name in layout}
+    for name, array in arrays.items():
+        _check_shape(name, array.shape, layout[name][1], lengths)
+    return arrays
 
 
 def _array(blob: bytes, dtype: str) -> Array:
@@ -60,12 +60,19 @@ def _array(blob: bytes, dtype: str) -> Array:
     return np.frombuffer(blob, kind, offset=file.tell()).reshape(shape)
 
 
-def _agree(
-    name: str, shape: tuple[int, ...], wanted: tuple[int | str, ...], lengths: dict[str, int]
+def _check_shape(
+    name: str,
+    shape: tuple[int, ...],
+    expected_shape: tuple[int | str, ...],
+    lengths: dict[str, int],
 ) -> None:
-    if len(shape) != len(wanted):
-        raise ValueError(f"'{name}' has {len(shape)} dimensions, not {len(wanted)}")
-    for length, want in zip(shape, wanted, strict=True):
-        expected = lengths.setdefault(want, length) if isinstance(want, str) else want
-        if length != expected:
+    if len(shape) != len(expected_shape):
+        raise ValueError(f"'{name}' has {len(shape)} dimensions, not {len(expected_shape)}")
+    for length, expected_length in zip(shape, expected_shape, strict=True):
+        required = (
+            lengths.setdefault(expected_length, length)
+            if isinstance(expected_length, str)
+            else expected_length
+        )
+        if length != required:
             raise ValueError(f"'{name}' is of shape {shape}")

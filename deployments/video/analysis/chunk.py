@@ -1,4 +1,4 @@
-"""What crosses between the pieces of an analysis: which stretch to decode, and what came of it."""
+"""The values of the analysis tasks: the chunk to decode, and its features."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,8 +13,11 @@ from deployments.video.analysis.frame_difference import LAGS
 
 Mode = Literal["exact", "fast"]
 SAMPLES_PER_S = 5
-REACH = SAMPLES_PER_S  # samples before and after one that its subject is told from
-HEAD, TAIL = 2 * REACH + 1, 2 * REACH  # sampled pictures that a chunk hands over at its borders
+SUBJECT_REACH = SAMPLES_PER_S  # samples before and after one that its subject depends on
+HEAD, TAIL = (
+    2 * SUBJECT_REACH + 1,
+    2 * SUBJECT_REACH,
+)  # sampled pictures that a chunk passes on at its borders
 
 LAYOUT: Layout = {
     "pts": ("<i8", ("n",)),
@@ -33,10 +36,10 @@ LAYOUT: Layout = {
 
 @dataclass(frozen=True, slots=True)
 class AnalysisChunk:
-    """Frames with presentation times from `begin` to before `end` (in units of the stream; None:
-    the recording's own), decoded with `threads` threads (0: several, as its pictures allow).
+    """Frames with presentation times in [`begin`, `end`), in units of the stream (None: those of
+    the recording), decoded with `threads` threads (0: as many as the size of its pictures allows).
 
-    `share` is about how much of the recording that is. With `fast`, keyframes only.
+    `share` is the approximate share of the recording. Mode `fast` decodes keyframes only.
     """
 
     index: int
@@ -49,14 +52,14 @@ class AnalysisChunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkFeatures:
-    """What was measured in a chunk of n frames. `origin` is the time stamp of second 0.
+    """The measures of a chunk of n frames. `origin` is the time stamp of second 0.
 
-    `pts` (n) rises. `luma`, `motion` (n) and `rows` (n, LAGS) are as in `changes.Frames`, with its
+    `pts` (n) rises. `luma`, `motion` (n) and `rows` (n, LAGS) are as in `FrameMeasures`, with its
     `head` and `tail`; `edges` are its first and last small picture. `sampled` (s) are the numbers
-    of the frames at which a subject was looked for, `boxes` and `faces` (s, 5) what was found;
-    `pictures` are those of the first HEAD and the last TAIL of them, which lack neighbours.
-    `step` is how long the last frame is shown. `ends` is the time stamp at which the last picture
-    goes, by its own length; None: the file does not say. With `fast` that is the last of all.
+    of the frames searched for a subject, `boxes` and `faces` (s, 5) the results; `pictures` are
+    those of the first HEAD and the last TAIL of these frames, which lack neighbours. `step` is how
+    long the last frame is shown. `ends` is the time stamp at which the last picture ends, by its
+    packet's duration; None: unknown. In mode `fast` it is that of the last packet of the stream.
     """
 
     chunk: AnalysisChunk
@@ -76,7 +79,7 @@ class ChunkFeatures:
         return self["pts"] * np.float64(base) - np.float64(origin)
 
     def end(self) -> Seconds:
-        """When the last picture goes. Needs a frame."""
+        """When the last picture ends. Requires a frame."""
         last = float(self.times()[-1]) + self.step
         if self.ends is None:
             return last
@@ -84,9 +87,9 @@ class ChunkFeatures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
-    """What was heard, until when (seconds of the source), and how many errors were skipped."""
+class AudioAnalysis:
+    """The features of the sound, its end (seconds of the source), and the number of errors."""
 
-    hearing: AudioFeatures
+    features: AudioFeatures
     end: Seconds
     errors: int

@@ -1,4 +1,4 @@
-"""Frames of one stream, past whatever is damaged: packets in, frames and a count of errors out.
+"""Decodes one stream and skips what is damaged: packets in, frames and a count of errors out.
 
 For sandboxed children only.
 """
@@ -18,18 +18,18 @@ def first_second(container: Any) -> Fraction:
 
 
 class FrameDecoder:
-    """`errors` counts packets that could not be read whole or decoded, and frames that came out
-    damaged after the first whole one; one fault may count twice. `ends` is the time stamp at which
-    the last packet's picture or sound ends; None: no packet says."""
+    """`errors` counts packets that could not be read or decoded, and frames that are damaged after
+    the first intact one; one fault may count twice. `ends` is the time stamp at which the last
+    packet's picture or sound ends; None: no packet has one."""
 
     def __init__(self, container: Any, stream: Any) -> None:
         self._container, self._stream = container, stream
-        self._whole = False
+        self._has_intact_frame = False
         self.errors = 0
         self.ends: int | None = None
 
     def seek(self, pts: int) -> None:
-        """To the keyframe at or before `pts`; where that fails, decoding begins at the start."""
+        """To the keyframe at or before `pts`; if that fails, to the start."""
         try:
             self._container.seek(pts, stream=self._stream)
         except av.FFmpegError:
@@ -44,12 +44,11 @@ class FrameDecoder:
                 self.errors += 1
                 continue
             for frame in frames:
-                self._note(frame)
+                self._count_damage(frame)
                 yield frame
 
     def _packets(self) -> Iterator[Any]:
-        """Until the end or what cannot be read any more, and then None: the decoder gives what it
-        still holds."""
+        """Until the end, or until reading fails; then None, which flushes the decoder."""
         packets = self._container.demux(self._stream)
         while self.errors < MAX_ERRORS:
             try:
@@ -65,8 +64,8 @@ class FrameDecoder:
             yield packet
         yield None
 
-    def _note(self, frame: Any) -> None:
+    def _count_damage(self, frame: Any) -> None:
         if not frame.is_corrupt:
-            self._whole = True
-        elif self._whole:
+            self._has_intact_frame = True
+        elif self._has_intact_frame:
             self.errors += 1

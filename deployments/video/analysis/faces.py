@@ -1,6 +1,6 @@
-"""Faces, where OpenCV with its cascades is installed (the extra `faces`); otherwise there are none.
+"""Face detection with OpenCV's cascades (Viola and Jones, 2001), if the extra `faces` is installed.
 
-OpenCV 5 has no cascades; 4 brings them (Viola and Jones, 2001). Knows nothing of recordings.
+OpenCV 4 includes the cascades, OpenCV 5 does not.
 """
 
 from importlib import import_module
@@ -15,9 +15,9 @@ from deployments.contracts.media import Capability
 from deployments.video.analysis.frame_signature import Picture
 
 CASCADE = "haarcascade_frontalface_default.xml"
-SMALLEST = 20  # pixels of the small picture
-SURE = 0.9
-HOW = "install the extra 'faces' (opencv-python-headless before 5)"
+MIN_FACE_PX = 20  # pixels of the small picture
+CONFIDENCE = 0.9
+INSTALL_HINT = "install the extra 'faces' (opencv-python-headless before 5)"
 
 
 class FaceDetector:
@@ -36,19 +36,19 @@ class FaceDetector:
 
     def find(self, picture: Picture) -> NDArray[np.float32]:
         """The largest face as centre, size and confidence, shape (5,); NaN: none."""
-        found = self._cascade.detectMultiScale(
-            picture, scaleFactor=1.15, minNeighbors=5, minSize=(SMALLEST, SMALLEST)
+        faces = self._cascade.detectMultiScale(
+            picture, scaleFactor=1.15, minNeighbors=5, minSize=(MIN_FACE_PX, MIN_FACE_PX)
         )
-        if len(found) == 0:
+        if len(faces) == 0:
             return np.full(5, np.nan, np.float32)
-        x, y, width, height = max(found, key=lambda box: (box[2] * box[3], -box[0], -box[1]))
+        x, y, width, height = max(faces, key=lambda box: (box[2] * box[3], -box[0], -box[1]))
         rows, columns = picture.shape
         middle = (x + width / 2) / columns, (y + height / 2) / rows
-        return np.array([*middle, width / columns, height / rows, SURE], np.float32)
+        return np.array([*middle, width / columns, height / rows, CONFIDENCE], np.float32)
 
 
-def finder() -> FaceDetector | None:
-    """Faces, if this installation can find them."""
+def create_face_detector() -> FaceDetector | None:
+    """None if this installation has no cascades."""
     try:
         return FaceDetector() if find_spec("cv2") else None
     except ImportError:
@@ -56,11 +56,11 @@ def finder() -> FaceDetector | None:
 
 
 def face_ability() -> Capability:
-    """Whether faces are found, for /capabilities. Loads OpenCV if it is there."""
+    """Whether faces are detected, for /capabilities. Imports OpenCV if it is installed."""
     if not find_spec("cv2"):
-        return Capability(False, f"OpenCV is not installed; {HOW}.")
+        return Capability(False, f"OpenCV is not installed; {INSTALL_HINT}.")
     try:
         FaceDetector()
     except ImportError as error:
-        return Capability(False, f"{error}; {HOW}.")
+        return Capability(False, f"{error}; {INSTALL_HINT}.")
     return Capability(True, "Faces are found with OpenCV's cascades.", {"cascade": CASCADE})

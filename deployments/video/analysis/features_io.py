@@ -1,7 +1,7 @@
-"""Features as a file and back: what one analysis found is kept under its recording's hash.
+"""Features as a file and back.
 
-The file is an .npz without pickles; one that is not whole, of another shape or of values that
-cannot be, is refused.
+The file is an .npz without pickles; one that is incomplete, of another shape or with impossible
+values is refused.
 """
 
 from pathlib import Path
@@ -12,8 +12,8 @@ import numpy as np
 from deployments.contracts.media import AudioFeatures, MediaFeatures, Seconds, VideoFeatures
 from deployments.video.analysis.arrays import Array, Layout, read, write
 
-_FACTS: Layout = {"facts": ("<f8", (10,))}
-_SIGHT: Layout = {
+_FACTS_LAYOUT: Layout = {"facts": ("<f8", (9,))}
+_VIDEO_LAYOUT: Layout = {
     "times": ("<f8", ("n",)),
     "luma": ("<f4", ("n",)),
     "motion": ("<f4", ("n",)),
@@ -22,7 +22,7 @@ _SIGHT: Layout = {
     "subject_times": ("<f8", ("s",)),
     "subjects": ("<f4", ("s", 5)),
 }
-_HEARING: Layout = {
+_AUDIO_LAYOUT: Layout = {
     "level": ("<f4", ("h",)),
     "speech": ("<f4", ("h",)),
     "novelty": ("<f4", ("h",)),
@@ -32,54 +32,57 @@ _HEARING: Layout = {
 
 def save(features: MediaFeatures, path: Path) -> None:
     """Equal features give equal bytes."""
-    sight, hearing = features.sight, features.hearing
-    loudness = None if hearing is None else hearing.loudness
+    video_features, audio_features = features.video, features.audio
     facts = [
         features.version,
         features.duration,
         features.partial,
-        sight is not None,
-        hearing is not None,
-        hearing.start if hearing else 0.0,
-        hearing.hop_s if hearing else 0.0,
-        np.nan if loudness is None else loudness,
-        *((np.nan, np.nan) if sight is None or sight.shown is None else sight.shown),
+        video_features is not None,
+        audio_features is not None,
+        audio_features.start if audio_features else 0.0,
+        audio_features.hop_s if audio_features else 0.0,
+        *(
+            (np.nan, np.nan)
+            if video_features is None or video_features.shown is None
+            else video_features.shown
+        ),
     ]
     write(
         path,
         {
             "facts": np.array(facts, np.float64),
-            **_fields(sight, _SIGHT),
-            **_fields(hearing, _HEARING),
+            **_arrays(video_features, _VIDEO_LAYOUT),
+            **_arrays(audio_features, _AUDIO_LAYOUT),
         },
     )
 
 
 def load(path: Path) -> MediaFeatures:
-    """What `save` wrote. Raises ValueError: the file is missing, damaged, or of another kind."""
-    facts = [float(fact) for fact in read(path, _FACTS)["facts"]]
-    version, duration, partial, seen, heard, start, hop_s, loudness, comes, goes = facts
-    if not np.isfinite(facts[:-3]).all() or (heard and hop_s <= 0):
+    """What `save` wrote. Raises ValueError if the file is missing, damaged, or of another kind."""
+    facts = [float(fact) for fact in read(path, _FACTS_LAYOUT)["facts"]]
+    version, duration, partial, has_video, has_audio, start, hop_s, first_shown, last_shown = facts
+    if not np.isfinite(facts[:-2]).all() or (has_audio and hop_s <= 0):
         raise ValueError(f"{path.name} does not hold features")
-    hearing: dict[str, Any] = read(path, _HEARING) if heard else {}
-    measured = None if np.isnan(loudness) else loudness
+    audio_features: dict[str, Any] = read(path, _AUDIO_LAYOUT) if has_audio else {}
     return MediaFeatures(
         version=int(version),
         duration=duration,
         partial=bool(partial),
-        sight=_sight(path, None if np.isnan(comes) else (comes, goes)) if seen else None,
-        hearing=AudioFeatures(start, hop_s, loudness=measured, **hearing) if heard else None,
+        video=_load_video(path, None if np.isnan(first_shown) else (first_shown, last_shown))
+        if has_video
+        else None,
+        audio=AudioFeatures(start, hop_s, **audio_features) if has_audio else None,
     )
 
 
-def _sight(path: Path, shown: tuple[Seconds, Seconds] | None) -> VideoFeatures:
-    found: dict[str, Any] = read(path, _SIGHT)
-    if not all((np.diff(found[name]) > 0).all() for name in ("times", "cuts", "subject_times")):
+def _load_video(path: Path, shown: tuple[Seconds, Seconds] | None) -> VideoFeatures:
+    arrays: dict[str, Any] = read(path, _VIDEO_LAYOUT)
+    if not all((np.diff(arrays[name]) > 0).all() for name in ("times", "cuts", "subject_times")):
         raise ValueError(f"{path.name} holds times that do not rise")
-    return VideoFeatures(**found, shown=shown)
+    return VideoFeatures(**arrays, shown=shown)
 
 
-def _fields(value: VideoFeatures | AudioFeatures | None, layout: Layout) -> dict[str, Array]:
+def _arrays(value: VideoFeatures | AudioFeatures | None, layout: Layout) -> dict[str, Array]:
     if value is None:
         return {}
     return {

@@ -1,8 +1,7 @@
-"""Small pictures of frames, and how unlike two of them are whatever moved or shook a little.
+"""Signatures of frames, and their distance, which tolerates small movements and camera shake.
 
-In: a decoded frame's small gray picture and its colours. Out: tiles, and distances between them.
-Whole numbers throughout, so that the same two frames give the same bits wherever they are compared.
-Knows nothing of decoders.
+In: a frame's small gray picture and its colours. Out: tiles, and distances between them. Integer
+arithmetic throughout, so that two frames give the same bits in every process.
 """
 
 from typing import NamedTuple
@@ -11,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONG, SHORT, TILE = 320, 180, 10
-FULL = 24  # a tile this far off (of 255) has changed altogether
-COLOUR = 2  # colour planes have about half the range of brightness
+FULL_CHANGE = 24  # of 255: a tile with this difference has changed completely
+COLOUR_WEIGHT = 2  # colour planes have about half the range of luma
 
 Picture = NDArray[np.uint8]
 Grid = NDArray[np.int16]
 
 
 class Tiles(NamedTuple):
-    """Means of 10x10 pixels, and the least and most among each tile and its eight neighbours.
+    """Means of 10x10 pixels, and the minimum and maximum of each tile and its eight neighbours.
 
     All of shape (3, rows, columns): brightness and the two colour differences, 0 to 255.
     """
@@ -32,10 +31,10 @@ class Tiles(NamedTuple):
 def picture_size(width: int, height: int) -> tuple[int, int]:
     """Width and height of the small picture: multiples of 10 within 320x180 (or 180x320)."""
     scale = min(1.0, LONG / max(width, height), SHORT / min(width, height))
-    return _tiled(width * scale), _tiled(height * scale)
+    return _multiple_of_tile(width * scale), _multiple_of_tile(height * scale)
 
 
-def _tiled(length: float) -> int:
+def _multiple_of_tile(length: float) -> int:
     return max(2 * TILE, round(length / TILE) * TILE)
 
 
@@ -56,38 +55,39 @@ def tiles(picture: Picture, colours: Picture) -> Tiles:
 
 
 def with_neighbourhood(value: Grid) -> Tiles:
-    return Tiles(value, _spread(value, np.minimum), _spread(value, np.maximum))
+    low, high = (neighbourhood_extreme(value, each) for each in (np.minimum, np.maximum))
+    return Tiles(value, low, high)
 
 
-def _spread(value: Grid, extreme: np.ufunc) -> Grid:
-    """The extreme of each tile's 3x3 neighbourhood, rows first, then columns."""
-    wide = value.copy()
-    extreme(wide[:, :, 1:], value[:, :, :-1], out=wide[:, :, 1:])
-    extreme(wide[:, :, :-1], value[:, :, 1:], out=wide[:, :, :-1])
-    tall = wide.copy()
-    extreme(tall[:, 1:], wide[:, :-1], out=tall[:, 1:])
-    extreme(tall[:, :-1], wide[:, 1:], out=tall[:, :-1])
-    return tall
+def neighbourhood_extreme(values: Grid, extreme: np.ufunc) -> Grid:
+    """The extreme of each value's 3x3 neighbourhood, of shape (..., rows, columns)."""
+    horizontal = values.copy()
+    extreme(horizontal[..., 1:], values[..., :-1], out=horizontal[..., 1:])
+    extreme(horizontal[..., :-1], values[..., 1:], out=horizontal[..., :-1])
+    both = horizontal.copy()
+    extreme(both[..., 1:, :], horizontal[..., :-1, :], out=both[..., 1:, :])
+    extreme(both[..., :-1, :], horizontal[..., 1:, :], out=both[..., :-1, :])
+    return both
 
 
 def tile_distance(one: Tiles, others: Tiles) -> NDArray[np.float32]:
-    """How much of the picture changed between `one` and each of `others`, 0 to 1.
+    """The share of the picture that changed between `one` and each of `others`, 0 to 1.
 
-    A tile has changed as far as it lies outside what its neighbourhood in the other picture spans,
-    so a camera that shakes and things that move by less than a tile count for little. `others`
-    holds arrays of shape (n, 3, rows, columns); the result is of shape (n,).
+    A tile has changed by as much as it lies outside the range of its neighbourhood in the other
+    picture, so camera shake and movements of less than a tile count little. `others` holds arrays
+    of shape (n, 3, rows, columns); the result is of shape (n,).
     """
-    there = _changed(one.value, others.low, others.high)
-    back = _changed(others.value, one.low, one.high)
-    full = FULL * one.value[0].size
-    return (np.maximum(there, back) / np.float32(full)).astype(np.float32)
+    forward = _changed_tiles(one.value, others.low, others.high)
+    backward = _changed_tiles(others.value, one.low, one.high)
+    full_change = FULL_CHANGE * one.value[0].size
+    return (np.maximum(forward, backward) / np.float32(full_change)).astype(np.float32)
 
 
-def _changed(value: Grid, low: Grid, high: Grid) -> NDArray[np.int64]:
+def _changed_tiles(value: Grid, low: Grid, high: Grid) -> NDArray[np.int64]:
     outside = np.maximum(value - high, low - value)
     np.maximum(outside, 0, out=outside)
-    total = outside[:, 0] + COLOUR * (outside[:, 1] + outside[:, 2])
-    np.minimum(total, FULL, out=total)
+    total = outside[:, 0] + COLOUR_WEIGHT * (outside[:, 1] + outside[:, 2])
+    np.minimum(total, FULL_CHANGE, out=total)
     return total.sum(axis=(1, 2), dtype=np.int64)
 
 

@@ -1,8 +1,8 @@
-"""The child that decodes one chunk's pictures: a request in, a file of measures out.
+"""Sandboxed child: decodes and measures one chunk's pictures. A request in, a file of measures out.
 
-Runs in the sandbox only. Every frame is scaled once to a small gray picture and a few colours.
-Decoding begins at the chunk's keyframe and goes on past its end until the first frame of the next:
-decoders give frames in order of presentation, so leading frames of an open GOP come before that.
+Every frame is scaled once to a small gray picture and a few colours. Decoding begins at the chunk's
+keyframe and continues to the first frame of the next chunk: frames are decoded in presentation
+order, so leading frames of an open GOP come before that one.
 """
 
 from array import array
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from deployments.video.analysis.arrays import write
 from deployments.video.analysis.decoding import FrameDecoder, first_second
 from deployments.video.analysis.downscale import FrameDownscaler
-from deployments.video.analysis.faces import finder
+from deployments.video.analysis.faces import create_face_detector
 from deployments.video.analysis.frame_difference import FrameMeasures
 from deployments.video.analysis.frame_signature import TILE
 from deployments.video.analysis.sampling import SubjectSampler, slot
@@ -25,32 +25,32 @@ from deployments.video.errors import MediaDamaged
 from deployments.video.sandbox.child import run_child
 from deployments.video.sandbox.inputs import open_media
 
-EARLIER_S = (0.0, 2.0, 10.0)  # where else to begin if decoding at the keyframe misses it
+EARLIER_S = (0.0, 2.0, 10.0)  # earlier starts, tried in turn if decoding misses the first frame
 
 
 def analyze_frames(request: dict[str, Any]) -> dict[str, Any]:
-    """Measures one chunk and leaves them in `request["out"]`. Raises MediaDamaged: no frame.
+    """Writes the measures of one chunk to `request["out"]`. Raises MediaDamaged: no frame.
 
-    Which frames a decoder with several threads gives around damage is a matter of chance: then once
-    more with one.
+    With several threads, a decoder's frames around damage are not deterministic; a damaged chunk is
+    therefore decoded again with one thread.
     """
-    looking = _looked(request)
-    if looking.errors and request["threads"] != 1:
-        looking = _looked({**request, "threads": 1})
-    if not looking.pts and request["begin"] is None:
+    analyzer = _analyze_with_retries(request)
+    if analyzer.errors and request["threads"] != 1:
+        analyzer = _analyze_with_retries({**request, "threads": 1})
+    if not analyzer.pts and request["begin"] is None:
         raise MediaDamaged("Not one picture could be decoded.")
-    write(Path(request["out"]), looking.measures())
-    return looking.facts()
+    write(Path(request["out"]), analyzer.measures())
+    return analyzer.facts()
 
 
-def _looked(request: dict[str, Any]) -> "_FrameAnalyzer":
+def _analyze_with_retries(request: dict[str, Any]) -> "_FrameAnalyzer":
     for earlier_s in EARLIER_S:
-        looking = _FrameAnalyzer(request)
-        if looking.through(earlier_s):
-            return looking
-    looking = _FrameAnalyzer(request)
-    looking.through(None)
-    return looking
+        analyzer = _FrameAnalyzer(request)
+        if analyzer.decode(earlier_s):
+            return analyzer
+    analyzer = _FrameAnalyzer(request)
+    analyzer.decode(None)
+    return analyzer
 
 
 class _FrameAnalyzer:
@@ -66,23 +66,23 @@ class _FrameAnalyzer:
         self._fast = fast
         self._ends: int | None = None
         self._container, self._stream = container, stream
-        self._decoding = FrameDecoder(container, stream)
-        self._base, self._origin = stream.time_base, first_second(container)
+        self._decoder = FrameDecoder(container, stream)
+        self._time_base, self._origin = stream.time_base, first_second(container)
         self._step = 1 / (stream.average_rate or Fraction(25))
         self._scale = FrameDownscaler(self._width, self._height)
         self._frames = FrameMeasures()
-        self._subjects = SubjectSampler(request["rotation"], fast, finder())
+        self._subjects = SubjectSampler(request["rotation"], fast, create_face_detector())
         self.pts = array("q")
 
-    def through(self, earlier_s: float | None) -> bool:
-        """Decodes the chunk, from `earlier_s` before it (None: from the very beginning).
+    def decode(self, earlier_s: float | None) -> bool:
+        """Decodes the chunk, from `earlier_s` before it (None: from the start of the recording).
 
-        False: its first frame was missed, so it has to be begun earlier.
+        Returns False if its first frame was missed: it has to start earlier.
         """
         if self._begin is not None and earlier_s is not None:
-            self._decoding.seek(int(self._begin - earlier_s / self._base))
+            self._decoder.seek(int(self._begin - earlier_s / self._time_base))
         with self._container:
-            for pts, frame in self._kept():
+            for pts, frame in self._frames_in_chunk():
                 if not self.pts and earlier_s is not None and self._begin not in (None, pts):
                     return False
                 self._push(pts, frame)
@@ -90,11 +90,11 @@ class _FrameAnalyzer:
 
     @property
     def errors(self) -> int:
-        return self._decoding.errors
+        return self._decoder.errors
 
     def measures(self) -> dict[str, NDArray[Any]]:
         frames, subjects = self._frames, self._subjects
-        edges = [kept for kept in (frames.first, frames.last) if kept is not None]
+        edges = [picture for picture in (frames.first, frames.last) if picture is not None]
         grid = (3, self._height // TILE, self._width // TILE)
         return {
             "pts": np.array(self.pts, np.int64),
@@ -108,47 +108,47 @@ class _FrameAnalyzer:
             "boxes": subjects.boxes(),
             "faces": subjects.faces(),
             "pictures": np.array(subjects.pictures(), np.uint8).reshape(
-                -1, *self._turned((self._height, self._width))
+                -1, *self._upright_shape((self._height, self._width))
             ),
         }
 
-    def _turned(self, shape: tuple[int, int]) -> tuple[int, int]:
+    def _upright_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         pictures = self._subjects.pictures()
         return pictures[0].shape if pictures else shape
 
     def facts(self) -> dict[str, Any]:
         return {
-            "time_base": [self._base.numerator, self._base.denominator],
+            "time_base": [self._time_base.numerator, self._time_base.denominator],
             "origin": [self._origin.numerator, self._origin.denominator],
             "step": float(self._step),
             "errors": self.errors,
-            "ends": self._decoding.ends if self._fast else self._ends,
+            "ends": self._decoder.ends if self._fast else self._ends,
         }
 
-    def _kept(self) -> Iterator[tuple[int, Any]]:
+    def _frames_in_chunk(self) -> Iterator[tuple[int, Any]]:
         """Frames within the chunk whose time stamps rise."""
         last = None
-        for frame in self._decoding.frames():
-            pts = self._stamp(frame, last)
+        for frame in self._decoder.frames():
+            pts = self._time_stamp(frame, last)
             if self._end is not None and pts >= self._end:
                 return
             if (last is None or pts > last) and (self._begin is None or pts >= self._begin):
                 last = pts
                 yield pts, frame
 
-    def _stamp(self, frame: Any, last: int | None) -> int:
-        """A frame's time; guessed from the one before where the file does not say."""
+    def _time_stamp(self, frame: Any, last: int | None) -> int:
+        """A frame's time stamp; estimated from the one before if the file has none."""
         if frame.pts is not None:
             return int(frame.pts)
         if frame.dts is not None and last is None:
             return int(frame.dts)
-        return 0 if last is None else last + max(1, round(self._step / self._base))
+        return 0 if last is None else last + max(1, round(self._step / self._time_base))
 
     def _push(self, pts: int, frame: Any) -> None:
         picture, colours = self._scale(frame)
         self._frames.push(picture, colours)
-        at = slot(pts, self._base, self._origin)
-        self._subjects.push(len(self.pts), at, picture)
+        slot_number = slot(pts, self._time_base, self._origin)
+        self._subjects.push(len(self.pts), slot_number, picture)
         self.pts.append(pts)
         self._ends = pts + int(frame.duration or 0)
 

@@ -1,9 +1,9 @@
-"""Captions: what is said in a clip, as words burnt into its picture and as subtitle files."""
+"""Captions: the words of a clip, burnt into its picture and as subtitle files."""
 
 from deployments.video.captions.font import FONTS, fonts
 from deployments.video.captions.glyphs import omission_reason, unsupported_scripts
 from deployments.video.captions.styles import CaptionStyle, register, safe_area, styles
-from deployments.video.captions.timeline import Timeline
+from deployments.video.captions.words import Timeline
 from deployments.video.captions.writing import captions, on_timeline
 
 __all__ = [

@@ -1,8 +1,8 @@
-"""The order in which the words of a line stand, for scripts that are written from right to left.
+"""Bidirectional text: the visual order of the words of a line.
 
-The Unicode Bidirectional Algorithm (UAX #9) on the level of words: a word goes in the direction of
-its first strong letter; one without (a number, a dash) goes with the word before it, or with the
-line. The letters within a word are left to libass, in an isolate of the word's direction.
+The Unicode Bidirectional Algorithm (UAX #9) at the level of words: a word has the direction of its
+first strong letter; one without (a number, a dash) has that of the word before it, or of the line.
+The letters within a word are left to libass, in an isolate of the word's direction.
 """
 
 from collections.abc import Sequence
@@ -18,25 +18,28 @@ _CLOSE = "\u2069"
 
 
 def visual_order(words: Sequence[str]) -> list[tuple[int, str]]:
-    """The places of `words` in `words`, from the left to the right of the line, and the direction
-    that each is to be isolated in: empty for lines from left to right throughout.
-    """
+    """The indices of `words` from left to right, and the direction in which each is isolated; empty
+    for lines that run from left to right throughout."""
     if not any(_RIGHT.search(word) for word in words):
-        return [(at, "") for at in range(len(words))]
-    own = [_direction(word) for word in words]
-    line = next((direction for direction in own if direction), LEFT_TO_RIGHT)
-    placed = _resolved(own, line)
-    runs = [list(group) for _, group in groupby(range(len(words)), key=lambda at: placed[at])]
+        return [(index, "") for index in range(len(words))]
+    directions = [_direction(word) for word in words]
+    line = next((direction for direction in directions if direction), LEFT_TO_RIGHT)
+    resolved = _resolve(directions, line)
+    runs = [
+        list(group) for _, group in groupby(range(len(words)), key=lambda index: resolved[index])
+    ]
     if line == RIGHT_TO_LEFT:
         runs.reverse()
     ordered = [
-        at for run in runs for at in (reversed(run) if placed[run[0]] == RIGHT_TO_LEFT else run)
+        index
+        for run in runs
+        for index in (reversed(run) if resolved[run[0]] == RIGHT_TO_LEFT else run)
     ]
-    return [(at, _isolation(placed, at, line)) for at in ordered]
+    return [(index, _isolation(resolved, index, line)) for index in ordered]
 
 
-def isolated(text: str, direction: str) -> str:
-    """`text` such that nothing around it changes the order of its letters, nor it theirs."""
+def isolate(text: str, direction: str) -> str:
+    """`text` in a directional isolate: it and the text around it do not reorder each other."""
     return f"{_OPEN[direction]}{text}{_CLOSE}" if direction else text
 
 
@@ -47,15 +50,15 @@ def _direction(word: str) -> str:
     return RIGHT_TO_LEFT if _RIGHT.match(strong[0]) else LEFT_TO_RIGHT
 
 
-def _resolved(own: Sequence[str], line: str) -> list[str]:
-    found: list[str] = []
-    for direction in own:
-        found.append(direction or (found[-1] if found else line))
-    return found
+def _resolve(directions: Sequence[str], line: str) -> list[str]:
+    resolved: list[str] = []
+    for direction in directions:
+        resolved.append(direction or (resolved[-1] if resolved else line))
+    return resolved
 
 
-def _isolation(placed: Sequence[str], at: int, line: str) -> str:
-    """Punctuation at the end of a word goes with the line, unless the next word goes on the same
-    way."""
-    following = placed[at + 1] if at + 1 < len(placed) else line
-    return placed[at] if following == placed[at] else line
+def _isolation(resolved: Sequence[str], index: int, line: str) -> str:
+    """Punctuation at the end of a word has the line's direction, unless the next word continues in
+    the word's own."""
+    following = resolved[index + 1] if index + 1 < len(resolved) else line
+    return resolved[index] if following == resolved[index] else line

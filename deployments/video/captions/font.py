@@ -1,6 +1,6 @@
-"""Fonts: which characters can be drawn, and how wide they are, read from font files by fontTools.
+"""Fonts: the characters they draw and their widths, read by fontTools.
 
-In: a folder of static TrueType or OpenType files that the operator trusts; ours holds Inter Extra
+In: a folder of static TrueType or OpenType files that the operator trusts. Ours holds Inter Extra
 Bold, and Noto Sans Bold for other scripts; the package noto-cjk-sans-jp-bold has that for Chinese,
 Japanese and Korean (all SIL Open Font License). Further files in the folder are used for what Inter
 cannot draw.
@@ -17,19 +17,18 @@ import regex
 
 FONTS = Path(__file__).parent / "fonts"
 _CJK = "noto_cjk_sans_jp_bold"  # the package
-_ORDER = ("Inter-", "", "NotoSans", "NotoSansCJK", "NotoEmoji")  # beginnings of files' names
+_ORDER = ("Inter-", "", "NotoSans", "NotoSansCJK", "NotoEmoji")  # prefixes of file names
 _CLUSTER = regex.compile(r"\X")
 _SUFFIXES = {".otf", ".ttc", ".ttf"}
-_UNSEEN = regex.compile(r"\p{Default_Ignorable_Code_Point}")
+_INVISIBLE = regex.compile(r"\p{Default_Ignorable_Code_Point}")
 _UNICODE_CMAPS = ((3, 10), (0, 4), (3, 1), (0, 3))  # best first
 _UNREADABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
 class Font:
-    """`family` is the name that selects it in ASS. `advances` gives the width of each character it
-    can draw, in units of the font's line height, in which ASS counts font sizes; `em` likewise.
-    """
+    """`family` is the name that selects it in ASS. `advances` has the width of each character it
+    draws, in units of the font's line height, in which ASS counts font sizes; `em` likewise."""
 
     family: str
     path: Path
@@ -45,16 +44,15 @@ class Font:
 
 
 def strip_invisible(text: str) -> str:
-    """`text` without what no font draws: joiners, variation selectors, direction marks."""
-    return str(_UNSEEN.sub("", text))
+    """`text` without characters that no font draws: joiners, variation selectors and the like."""
+    return str(_INVISIBLE.sub("", text))
 
 
 @lru_cache(maxsize=8)
 def fonts(folder: Path = FONTS) -> tuple[Font, ...]:
-    """The fonts in `folder`: Inter first, then the operator's, then Noto's; to ours belongs the
-    package's for Chinese, Japanese and Korean. Raises ValueError for a file that is not a font, or
-    if there is none.
-    """
+    """The fonts in `folder`: Inter first, then the operator's, then Noto's; our folder includes the
+    package for Chinese, Japanese and Korean. Raises ValueError for a file that is not a font, and
+    for a folder without fonts."""
     return tuple(read_font(path) for path in _files(folder))
 
 
@@ -65,16 +63,16 @@ def first_font() -> Font:
 
 
 def files_for(document: str) -> tuple[Path, ...]:
-    """The files of the fonts that an ASS document names."""
+    """The files of the fonts that an ASS document uses."""
     return tuple(font.path for font in fonts() if font.family in document)
 
 
-def runs(text: str, known: tuple[Font, ...]) -> Iterator[tuple[Font, str]]:
-    """`text` in parts that one font draws each, the fewest that go without looking ahead. What no
-    font draws goes with the first."""
-    whole = font_for(text, known)
-    if whole is not None or not text:
-        yield whole or known[0], text
+def runs(text: str, fonts_in_order: tuple[Font, ...]) -> Iterator[tuple[Font, str]]:
+    """`text` split into runs of one font each, as few as possible without lookahead. Characters
+    that no font draws belong to the first font."""
+    single_font = font_for(text, fonts_in_order)
+    if single_font is not None or not text:
+        yield single_font or fonts_in_order[0], text
         return
     current, part = None, ""
     for cluster in _CLUSTER.findall(text):
@@ -83,21 +81,24 @@ def runs(text: str, known: tuple[Font, ...]) -> Iterator[tuple[Font, str]]:
             continue
         if current is not None:
             yield current, part
-        current, part = font_for(cluster, known) or known[0], cluster
+        current, part = font_for(cluster, fonts_in_order) or fonts_in_order[0], cluster
     if current is not None:
         yield current, part
 
 
-def scale(font: Font, known: tuple[Font, ...], most: float) -> float:
-    """How much larger than the first font another is set, so that their letters are of one size:
-    fonts with tall marks have small letters in the same line height. At most `most`."""
-    return max(1.0, min(known[0].em / font.em, most))
+def scale(font: Font, fonts_in_order: tuple[Font, ...], max_scale: float) -> float:
+    """How much larger than the first font another is set, at most `max_scale`, so that their
+    letters have one size: fonts with tall marks have small letters in the same line height."""
+    return max(1.0, min(fonts_in_order[0].em / font.em, max_scale))
 
 
-def width(text: str, known: tuple[Font, ...], most: float = 1.0) -> float:
-    """The width of `text` in line heights of the first font, before letters join, which makes it
-    no wider. `most`: see `scale`."""
-    return sum(font.width(part) * scale(font, known, most) for font, part in runs(text, known))
+def width(text: str, fonts_in_order: tuple[Font, ...], max_scale: float = 1.0) -> float:
+    """The width of `text` in line heights of the first font, before ligatures, which make it no
+    wider. For `max_scale` see `scale`."""
+    return sum(
+        font.width(part) * scale(font, fonts_in_order, max_scale)
+        for font, part in runs(text, fonts_in_order)
+    )
 
 
 def _files(folder: Path) -> list[Path]:
@@ -105,24 +106,26 @@ def _files(folder: Path) -> list[Path]:
     if not files:
         raise ValueError(f"no font (.otf, .ttc or .ttf) in {folder.name}")
     if folder == FONTS:
-        files += _packaged()
-    return sorted(files, key=_rank)
+        files += _cjk_fonts()
+    return sorted(files, key=_sort_key)
 
 
-def _packaged() -> list[Path]:
-    found = find_spec(_CJK)
-    folder = None if found is None or found.origin is None else Path(found.origin).parent
+def _cjk_fonts() -> list[Path]:
+    spec = find_spec(_CJK)
+    folder = None if spec is None or spec.origin is None else Path(spec.origin).parent
     return [] if folder is None else sorted(folder.glob("*.otf"))
 
 
-def _rank(path: Path) -> tuple[int, str]:
-    ours = [place for place, begins in enumerate(_ORDER) if begins and path.name.startswith(begins)]
-    return (ours[-1] if ours else _ORDER.index(""), path.name)
+def _sort_key(path: Path) -> tuple[int, str]:
+    prefixes = [
+        index for index, begins in enumerate(_ORDER) if begins and path.name.startswith(begins)
+    ]
+    return (prefixes[-1] if prefixes else _ORDER.index(""), path.name)
 
 
-def font_for(text: str, known: tuple[Font, ...]) -> Font | None:
+def font_for(text: str, fonts_in_order: tuple[Font, ...]) -> Font | None:
     """The first font that draws all of `text`."""
-    return next((font for font in known if font.draws(text)), None)
+    return next((font for font in fonts_in_order if font.draws(text)), None)
 
 
 def read_font(path: Path) -> Font:

@@ -1,7 +1,7 @@
-"""Glyphs: words in, those that the installed fonts can draw out.
+"""Glyphs: removes what the installed fonts cannot draw.
 
-Scripts without a font are left out of burnt-in captions (boxes would stand in their place) and stay
-in the subtitle files; `unsupported_scripts` says which, so that a caller is told.
+Scripts without a font are omitted from burnt-in captions (boxes would be drawn instead) and stay in
+the subtitle files; `unsupported_scripts` names them for the caller.
 """
 
 import unicodedata
@@ -17,17 +17,17 @@ from deployments.video.captions.words import TimedText, clusters
 _LETTER = regex.compile(r"\p{L}")
 
 
-def drawable(pieces: Iterable[TimedText]) -> tuple[TimedText, ...]:
-    """`pieces` without what no font draws; a piece of which nothing is left is dropped."""
-    kept = (replace(piece, text=drawable_text(piece.text)) for piece in pieces)
-    return tuple(piece for piece in kept if piece.text)
+def drawable(segments: Iterable[TimedText]) -> tuple[TimedText, ...]:
+    """`segments` without characters that no font draws; a segment that becomes empty is dropped."""
+    drawn = (replace(segment, text=drawable_text(segment.text)) for segment in segments)
+    return tuple(segment for segment in drawn if segment.text)
 
 
 def drawable_text(text: str) -> str:
     """`text` without the visible characters that no font draws; an accent alone may be lost."""
     if font_for(text, fonts()):
         return text
-    return "".join(filter(None, (_drawn(cluster) for cluster in clusters(text)))).strip()
+    return "".join(filter(None, (_drawable_cluster(cluster) for cluster in clusters(text)))).strip()
 
 
 def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
@@ -35,7 +35,7 @@ def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
     them ("Tibetan", "Yi"); empty when every word can be drawn.
     """
     marks = {mark for word in transcript.words for mark in word.text}
-    letters = {mark for mark in _composed(marks) if _LETTER.match(mark)}
+    letters = {mark for mark in _compose(marks) if _LETTER.match(mark)}
     letters = {letter for letter in letters if not first_font().draws(letter)}
     return frozenset(
         unicodedata.name(letter, "UNKNOWN").split()[0].capitalize()
@@ -44,18 +44,18 @@ def unsupported_scripts(transcript: Transcript) -> frozenset[str]:
     )
 
 
-def _composed(marks: Iterable[str]) -> set[str]:
-    """Characters in the composed form in which they are drawn."""
+def _compose(marks: Iterable[str]) -> set[str]:
+    """Characters in composed form, as they are drawn."""
     return {part for mark in marks for part in unicodedata.normalize("NFC", mark)}
 
 
 def omission_reason(transcript: Transcript) -> str:
-    """A sentence for the caller when some words cannot be burnt in, else an empty string."""
+    """A sentence for the caller if some words cannot be burnt in, else an empty string."""
     return why_undrawn(unsupported_scripts(transcript))
 
 
 def why_undrawn(scripts: Iterable[str]) -> str:
-    """The same for scripts that are known to have no font."""
+    """The same for scripts without a font."""
     names = ", ".join(sorted(scripts))
     if not names:
         return ""
@@ -65,7 +65,7 @@ def why_undrawn(scripts: Iterable[str]) -> str:
     )
 
 
-def _drawn(cluster: str) -> str:
+def _drawable_cluster(cluster: str) -> str:
     if font_for(cluster, fonts()):
         return cluster
     base = cluster[:1]

@@ -1,7 +1,7 @@
-"""Caption styles by name: how burnt-in words look, and where in the picture they may be.
+"""Caption styles by name: the look of burnt-in words, and their place in the picture.
 
-A style is made of checked values only (colours, shares, counts), never of ASS text, so one that an
-operator registers cannot carry override tags. `none` is not a style: it asks for no burn-in.
+A style consists of validated values (colours, shares, counts), never of ASS text, so an operator's
+style cannot contain override tags. `none` is not a style: it disables burn-in.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,8 @@ _COLOUR = regex.compile(r"#[0-9A-Fa-f]{6}")
 class CaptionStyle:
     """`size` is the height of a line as a share of the picture's shorter side; `outline` (and a
     box's padding) a share of that height. Colours are #RRGGBB; a word has `active` while it is
-    said. `box` is the opacity of a box behind the words, 0 for none. At most `words` words at once.
-    `pop` lets them grow into place. Raises ValueError for anything else.
-    """
+    said. `box` is the opacity of a box behind the words, 0 for none. A cue has at most `words`
+    words. `pop` lets them grow into place. Raises ValueError for invalid values."""
 
     name: str
     colour: str = "#FFFFFF"
@@ -41,14 +40,14 @@ class CaptionStyle:
             raise ValueError("a style's name is 1 to 32 of a-z, 0-9 and -, and not 'none'")
         if not all(_COLOUR.fullmatch(colour) for colour in colours):
             raise ValueError("a style's colours are written #RRGGBB")
-        for field, (least, most) in ranges.items():
-            if not least <= getattr(self, field) <= most:
-                raise ValueError(f"a style's {field} is {least:g} to {most:g}")
+        for field, (minimum, maximum) in ranges.items():
+            if not minimum <= getattr(self, field) <= maximum:
+                raise ValueError(f"a style's {field} is {minimum:g} to {maximum:g}")
 
 
 @dataclass(frozen=True, slots=True)
 class SafeArea:
-    """Where captions may be, in shares of the picture: platforms cover the rest with their own."""
+    """The area for captions, in shares of the picture: platforms cover the rest with their own."""
 
     left: float
     top: float
@@ -57,7 +56,7 @@ class SafeArea:
 
 
 def safe_area(width: int, height: int) -> SafeArea:
-    """The safe area of a picture of that shape: higher up the taller it is."""
+    """The safe area by the shape of the picture: the taller, the higher up."""
     shape = width / height
     if shape < 0.7:
         return SafeArea(0.06, 0.62, 0.94, 0.84)
@@ -70,19 +69,19 @@ _STYLES: dict[str, CaptionStyle] = {}
 
 
 def register(style: CaptionStyle) -> CaptionStyle:
-    """Make `style` known by its name. Raises ValueError if the name is taken by another."""
+    """Adds `style` by its name. Raises ValueError if another style has that name."""
     if _STYLES.setdefault(style.name, style) != style:
         raise ValueError(f"there is already a caption style '{style.name}'")
     return style
 
 
 def styles() -> tuple[str, ...]:
-    """The names that `find` knows, and `none`."""
+    """The names that `find` accepts, `none` included."""
     return (*sorted(_STYLES), NONE)
 
 
 def find(name: str) -> CaptionStyle | None:
-    """The style of that name, None for `none`. Raises InvalidRequest, naming those there are."""
+    """The style of that name, None for `none`. Raises InvalidRequest, listing the known names."""
     if name != NONE and name not in _STYLES:
         raise InvalidRequest(
             f"There is no caption style '{name[:40]}'; styles: {', '.join(styles())}.",

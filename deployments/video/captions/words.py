@@ -1,8 +1,8 @@
-"""Words: a transcript in, clean pieces of text on the clip's timeline out.
+"""Timed text: the words of a transcript in, clean text on the clip's timeline out.
 
-What was said is untrusted: times may be missing, out of order or overlapping, text may hold line
-breaks, control characters or hundreds of letters without a gap. What comes out is in order, does
-not overlap and has no piece longer than a line can hold.
+Transcripts are untrusted: times may be missing, out of order or overlapping, text may have line
+breaks, control characters or hundreds of letters without a gap. The result is in order, does not
+overlap, and no segment is longer than a line.
 """
 
 import math
@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 import regex
 
 from deployments.contracts.media import Seconds, Word
-from deployments.video.captions.timeline import Timeline
 
-LONGEST_WORD = 300  # characters; what is beyond is cut off
+LONGEST_WORD = 300  # characters; longer words are truncated
 SHORTEST_S = 0.04
+MIN_INSIDE = 0.5  # of a word's duration; others are dropped
 SPACELESS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _CONTROL = regex.compile(
     r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\u2028\u2029\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
 )
-# A letter of Thai or Lao with the vowels that are written before and after it: no line ends within.
+# A letter of Thai or Lao with the vowels written before and after it, which no line end splits.
 SYLLABLE = (
     r"[\u0e40-\u0e44\u0ec0-\u0ec4]?\X[\u0e2f\u0e30\u0e32\u0e33\u0e45\u0e46\u0eb0\u0eb2\u0eb3]*"
 )
@@ -33,9 +33,8 @@ _CLUSTER = regex.compile(SYLLABLE)
 
 @dataclass(frozen=True, slots=True)
 class TimedText:
-    """Text that lights up at once, from `start` to `end` (seconds of the clip). `glued`: no gap
-    before it. `closes`: a sentence ends with it. `breaks`: a line of the source does.
-    """
+    """Text that is highlighted from `start` to `end` (seconds of the clip). `glued`: no gap before
+    it. `closes`: it ends a sentence. `breaks`: it ends a line of the source."""
 
     start: Seconds
     end: Seconds
@@ -45,32 +44,67 @@ class TimedText:
     breaks: bool = False
 
 
-def pieces(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
-    """The pieces of those words that are heard in the clip, in order and apart."""
-    found = [piece for word in words for piece in _placed(word, timeline)]
-    found.sort(key=lambda piece: piece.start)
-    return _glued(_apart(found, timeline.duration))
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The spans of the source that make up a clip: `kept`, as (start, end), rising and disjoint.
+    Raises ValueError otherwise."""
+
+    kept: tuple[tuple[Seconds, Seconds], ...]
+
+    def __post_init__(self) -> None:
+        edges = [edge for stretch in self.kept for edge in stretch]
+        pairs = zip(edges, edges[1:], strict=False)
+        if not edges or not all(before <= after for before, after in pairs):
+            raise ValueError("the kept stretches of a clip rise and do not overlap")
+
+    @property
+    def duration(self) -> Seconds:
+        return sum(end - start for start, end in self.kept)
+
+    def to_clip_time(self, start: Seconds, end: Seconds) -> tuple[Seconds, Seconds] | None:
+        """(start, end) of the source on the clip's timeline, clamped to the span that contains most
+        of it; None if less than half of it is inside."""
+        offset, best, clip_times = 0.0, 0.0, None
+        for first, last in self.kept:
+            low, high = max(start, first), min(end, last)
+            inside = (
+                first <= start < last if end <= start else high - low >= MIN_INSIDE * (end - start)
+            )
+            if inside and (clip_times is None or high - low > best):
+                best = high - low
+                clip_times = (offset + low - first, offset + max(low, high) - first)
+            offset += last - first
+        return clip_times
+
+
+def segments(words: Iterable[Word], timeline: Timeline) -> tuple[TimedText, ...]:
+    """The text of the words within the clip, in order, without overlaps."""
+    timed = [segment for word in words for segment in _segments_of_word(word, timeline)]
+    timed.sort(key=lambda segment: segment.start)
+    return _mark_glued(_without_overlaps(timed, timeline.duration))
 
 
 def clean(text: str) -> str:
-    """`text` in Unicode's composed form, in one line, without characters that steer its display."""
+    """`text` in composed form, on one line, without control and direction characters."""
     composed = unicodedata.normalize("NFC", text[: 4 * LONGEST_WORD])
     return " ".join(_CONTROL.sub(" ", composed).split())
 
 
-def split(piece: TimedText, parts: Sequence[str]) -> list[TimedText]:
-    """`piece` as `parts`, each with the share of its time that its length has."""
+def split(segment: TimedText, parts: Sequence[str]) -> list[TimedText]:
+    """`segment` split into `parts`; each gets a share of its time by its length."""
     total = sum(len(part) for part in parts) or 1
-    found: list[TimedText] = []
-    done = 0
-    span = piece.end - piece.start
+    result: list[TimedText] = []
+    position = 0
+    span = segment.end - segment.start
     for part in parts:
-        start = piece.start + span * done / total
-        done += len(part)
-        end = piece.start + span * done / total
-        found.append(TimedText(start, end, part, glued=piece.glued if not found else True))
-    found[-1:] = [replace(last, closes=piece.closes, breaks=piece.breaks) for last in found[-1:]]
-    return found
+        start = segment.start + span * position / total
+        position += len(part)
+        end = segment.start + span * position / total
+        result.append(TimedText(start, end, part, glued=segment.glued if not result else True))
+    result[-1:] = [
+        replace(last, closes=segment.closes, breaks=segment.breaks) for last in result[-1:]
+    ]
+    return result
 
 
 def clusters(text: str) -> list[str]:
@@ -78,41 +112,41 @@ def clusters(text: str) -> list[str]:
     return list(_CLUSTER.findall(text))
 
 
-def _placed(word: Word, timeline: Timeline) -> list[TimedText]:
+def _segments_of_word(word: Word, timeline: Timeline) -> list[TimedText]:
     if not (math.isfinite(word.start) and math.isfinite(word.end)):
         return []
-    place = timeline.to_clip_time(word.start, max(word.start, word.end))
-    text = "" if place is None else clean(word.text)[:LONGEST_WORD]
-    if place is None or not text:
+    clip_times = timeline.to_clip_time(word.start, max(word.start, word.end))
+    text = "" if clip_times is None else clean(word.text)[:LONGEST_WORD]
+    if clip_times is None or not text:
         return []
     runs = [(run, i > 0) for part in text.split() for i, run in enumerate(_RUN.findall(part))]
     parts = split(
-        TimedText(*place, text, closes=word.ends_sentence, breaks=word.ends_cue),
+        TimedText(*clip_times, text, closes=word.ends_sentence, breaks=word.ends_cue),
         [run for run, _ in runs],
     )
     return [replace(part, glued=glued) for part, (_, glued) in zip(parts, runs, strict=True)]
 
 
-def _apart(found: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
-    """Cut a piece short when the next begins; push the next back where that leaves nothing."""
-    kept: list[TimedText] = []
-    for piece in found:
-        start = piece.start
-        if kept and kept[-1].end > start:
-            floor = kept[-1].start + SHORTEST_S
-            kept[-1] = replace(kept[-1], end=max(start, min(floor, kept[-1].end)))
-            start = max(start, kept[-1].end)
-        end = min(max(piece.end, start + SHORTEST_S), duration)
+def _without_overlaps(timed: Sequence[TimedText], duration: Seconds) -> list[TimedText]:
+    """Shortens a segment that overlaps the next, or delays the next if nothing would be left."""
+    result: list[TimedText] = []
+    for segment in timed:
+        start = segment.start
+        if result and result[-1].end > start:
+            minimum_end = result[-1].start + SHORTEST_S
+            result[-1] = replace(result[-1], end=max(start, min(minimum_end, result[-1].end)))
+            start = max(start, result[-1].end)
+        end = min(max(segment.end, start + SHORTEST_S), duration)
         if end - start > SHORTEST_S / 2:
-            kept.append(replace(piece, start=start, end=end))
-    return kept
+            result.append(replace(segment, start=start, end=end))
+    return result
 
 
-def _glued(found: Sequence[TimedText]) -> tuple[TimedText, ...]:
-    """Scripts without gaps between words stay without, across words too."""
+def _mark_glued(timed: Sequence[TimedText]) -> tuple[TimedText, ...]:
+    """Scripts without gaps between words have none between segments either."""
     return tuple(
-        replace(piece, glued=True)
-        if i and _SPACELESS_END.search(found[i - 1].text) and _SPACELESS_START.search(piece.text)
-        else piece
-        for i, piece in enumerate(found)
+        replace(segment, glued=True)
+        if i and _SPACELESS_END.search(timed[i - 1].text) and _SPACELESS_START.search(segment.text)
+        else segment
+        for i, segment in enumerate(timed)
     )

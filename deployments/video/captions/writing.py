@@ -1,7 +1,7 @@
-"""Captions of one clip: a transcript in; ASS to burn in, SRT and VTT for the caller out.
+"""The captions of one clip: a transcript in; ASS for burn-in, SRT and VTT for the caller out.
 
-Pure: words -> pieces on the clip's timeline -> cues -> documents. Burnt-in cues are short groups in
-large letters; the files' cues are what players expect, up to two lines of 42 columns.
+Pure: words -> timed text -> cues -> documents. Burnt-in cues are short groups in large letters; the
+cues of the files are what players expect, up to two lines of 42 columns.
 """
 
 from dataclasses import replace
@@ -15,8 +15,7 @@ from deployments.video.captions import ass, subtitles
 from deployments.video.captions.glyphs import drawable
 from deployments.video.captions.grouping import LineBudget, cues
 from deployments.video.captions.styles import CaptionStyle, find
-from deployments.video.captions.timeline import Timeline
-from deployments.video.captions.words import TimedText, pieces
+from deployments.video.captions.words import TimedText, Timeline, segments
 
 _EAST = {"zh", "ja", "ko"}
 _HAN, _KANA, _HANGUL = (
@@ -37,7 +36,7 @@ def captions(
     """Captions for `start` to `end` of the source on a picture of `width` x `height` pixels.
 
     `language` (BCP 47; None: the transcript's) decides how capitals are made. `ass` is None for the
-    style `none` and where nothing can be drawn. Raises InvalidRequest for an unknown style and
+    style `none` and if nothing can be drawn. Raises InvalidRequest for an unknown style, and
     ValueError unless start < end.
     """
     if not start < end:
@@ -53,39 +52,42 @@ def on_timeline(
     height: int,
     language: str | None = None,
 ) -> RenderedCaptions:
-    """Like `captions`, for a clip that keeps several stretches of its source."""
-    heard = pieces(transcript.words, timeline)
-    read = cues(heard, subtitles.reading_limits(), timeline.duration)
-    burnt = None
+    """Like `captions`, for a clip of several spans of its source."""
+    timed = segments(transcript.words, timeline)
+    subtitle_cues = cues(timed, subtitles.reading_limits(), timeline.duration)
+    ass_text = None
     if style is not None:
-        tongue = (language or transcript.language or "").lower().split("-")[0]
-        burnt = _burnt(heard, style, timeline.duration, width, height, tongue)
-    return RenderedCaptions(burnt, subtitles.srt(read), subtitles.vtt(read))
+        primary_language = (language or transcript.language or "").lower().split("-")[0]
+        ass_text = _ass_document(timed, style, timeline.duration, width, height, primary_language)
+    return RenderedCaptions(ass_text, subtitles.srt(subtitle_cues), subtitles.vtt(subtitle_cues))
 
 
-def _burnt(
-    heard: tuple[TimedText, ...],
+def _ass_document(
+    timed: tuple[TimedText, ...],
     style: CaptionStyle,
     duration: Seconds,
     width: int,
     height: int,
-    tongue: str,
+    primary_language: str,
 ) -> str | None:
-    shown = tuple(_capitals(piece, tongue) for piece in heard) if style.upper else heard
-    measure = partial(ass.measure, most=ass.largest_scale(style, width, height))
-    room = LineBudget(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
-    found = cues(drawable(shown), room, duration)
-    shapes = _shapes(tongue, "".join(piece.text for piece in shown))
-    return ass.document(found, style, width, height, shapes) if found else None
+    shown = tuple(_upper(segment, primary_language) for segment in timed) if style.upper else timed
+    measure = partial(ass.measure, max_scale=ass.largest_scale(style, width, height))
+    budget = LineBudget(measure, ass.line_width(style, width, height), style.words, seconds=4.0)
+    caption_cues = cues(drawable(shown), budget, duration)
+    glyph_language = _glyph_language(primary_language, "".join(segment.text for segment in shown))
+    return (
+        ass.document(caption_cues, style, width, height, glyph_language) if caption_cues else None
+    )
 
 
-def _shapes(tongue: str, text: str) -> str:
-    """Whose shapes of characters are drawn: the language's, or that of the script beside them."""
-    if tongue in _EAST or not _HAN.search(text):
-        return tongue if tongue in _EAST else ""
+def _glyph_language(primary_language: str, text: str) -> str:
+    """The language whose glyph shapes are used: the transcript's, or that of the script beside
+    them."""
+    if primary_language in _EAST or not _HAN.search(text):
+        return primary_language if primary_language in _EAST else ""
     return "ja" if _KANA.search(text) else "ko" if _HANGUL.search(text) else "zh"
 
 
-def _capitals(piece: TimedText, tongue: str) -> TimedText:
-    text = piece.text.replace("i", "İ") if tongue in _DOTTED else piece.text
-    return replace(piece, text=text.upper())
+def _upper(segment: TimedText, primary_language: str) -> TimedText:
+    text = segment.text.replace("i", "İ") if primary_language in _DOTTED else segment.text
+    return replace(segment, text=text.upper())

@@ -1,4 +1,4 @@
-"""Framing: what is seen in a clip, as the part of the picture that each aspect shows."""
+"""Framing: video features in, the crop of each aspect out."""
 
 from deployments.video.framing.reframe import frame
 from deployments.video.framing.shots import TOP_SPEED

@@ -1,4 +1,4 @@
-"""Sizes: a source's shape in, the crop's share of it and the output's pixels out."""
+"""Sizes: the shape of a source in, the crop's share of it and the output's pixels out."""
 
 from deployments.contracts.clips import ASPECTS, AspectName, Quality
 from deployments.contracts.media import MediaInfo
@@ -10,9 +10,8 @@ _SMALLEST = 160  # hardware encoders refuse pictures narrower than about 146
 
 
 def crop_share(info: MediaInfo, aspect: AspectName) -> tuple[float, float]:
-    """Width and height of the largest crop of that aspect, as shares of the picture; (1, 1) where
-    the shapes differ by 2 % or less, or where there is no picture to cut.
-    """
+    """Width and height of the largest crop of that aspect, as shares of the picture; (1, 1) if the
+    shapes differ by at most 2 %, or without a picture."""
     video, (wide, high) = info.video, ASPECTS[aspect]
     if video is None:
         return 1.0, 1.0
@@ -27,17 +26,17 @@ def output_size(
 ) -> tuple[int, int]:
     """Width and height to encode, both even: a shorter side of 540 (draft), 720 or 1080 (final).
 
-    A crop with fewer pixels is not enlarged, in final at most to twice its size. Where `fit`, the
-    whole picture is shown, so that its pixels count and not the crop's. What is drawn for a
-    recording without a picture is as large as the quality has it.
+    A crop with fewer pixels is not enlarged, in final at most to twice its size. If `fit`, the
+    pixels of the whole picture count instead of the crop's. The waveform of a recording without a
+    picture has the full size of the quality.
     """
     wide, high = ASPECTS[aspect]
     short: float = _SHORT_SIDE[quality]
     if info.video is not None:
         width, height = (1.0, 1.0) if fit else crop_share(info, aspect)
         across, down = width * info.video.width / wide, height * info.video.height / high
-        sharp = max(across, down) * min(wide, high)
-        short = min(short, max(_SMALLEST, sharp * _ENLARGED[quality]))
+        source_pixels = max(across, down) * min(wide, high)
+        short = min(short, max(_SMALLEST, source_pixels * _ENLARGED[quality]))
     return _even(short * wide / min(wide, high)), _even(short * high / min(wide, high))
 
 

@@ -1,1 +1,1 @@
-"""What a recording holds: streams, sizes, durations; read in a sandboxed child."""
+"""Probe: the streams, sizes and duration of a recording, read in a sandboxed child."""

@@ -1,4 +1,4 @@
-"""Looks into one recording: the part of the probe that runs in the sandbox, with PyAV.
+"""Sandboxed child: probes one recording with PyAV.
 
 Flows in: the file's name in the working folder and the limits. Flows out: MediaInfo as plain JSON
 (fractions as text). Reads the header, the first packets, one picture, and the last packets.
@@ -14,7 +14,7 @@ from av.stream import Disposition  # noqa: TID253 (runs as a child only)
 from deployments.contracts.media import AudioTrack, SubtitleTrack
 from deployments.video.errors import MediaIncomplete, MediaRefused, MediaTooLarge
 from deployments.video.probe.audio import silences
-from deployments.video.probe.duration import length, since_start
+from deployments.video.probe.duration import measure_duration, since_start
 from deployments.video.probe.mp4_index import lacks_index
 from deployments.video.probe.tracks import VideoStream, best_picture
 from deployments.video.probe.video import video_track
@@ -28,7 +28,7 @@ _COMMENT = (
     | Disposition.karaoke
     | Disposition.clean_effects
 )
-_MOST_TITLE = 80
+_MAX_TITLE = 80
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}")
 _TEXT = {
     "ass", "ssa", "subrip", "srt", "mov_text", "webvtt", "text", "microdvd", "subviewer",
@@ -36,28 +36,28 @@ _TEXT = {
 }  # fmt: skip
 
 
-def look(request: dict[str, Any]) -> dict[str, Any]:
+def probe_file(request: dict[str, Any]) -> dict[str, Any]:
     name, limits = str(request["name"]), request["limits"]
-    with opened(name) as container:
+    with open_or_diagnose(name) as container:
         streams = len(container.streams)
         if streams > limits["max_streams"]:
             raise MediaTooLarge("max_streams", limits["max_streams"], streams)
         video = main_video(container)
-        said = {
+        tracks = {
             "container": container.format.name.split(",")[0],
             "video": None if video is None else video_track(container, video, limits),
             "audio": [asdict(track) for track in audio_tracks(container)],
             "subtitles": [asdict(track) for track in subtitle_tracks(container)],
         }
-    heard = bool(said["video"] or said["audio"])
-    duration = length(name) if heard else 0.0
-    silent = silences(name, [track["index"] for track in said["audio"]], duration)
-    audio = [{**track, "silent": silent.get(track["index"])} for track in said["audio"]]
-    return {**said, "audio": audio, "duration": duration}
+    has_media = bool(tracks["video"] or tracks["audio"])
+    duration = measure_duration(name) if has_media else 0.0
+    silent = silences(name, [track["index"] for track in tracks["audio"]], duration)
+    audio = [{**track, "silent": silent.get(track["index"])} for track in tracks["audio"]]
+    return {**tracks, "audio": audio, "duration": duration}
 
 
-def opened(name: str) -> Any:
-    """Raises MediaIncomplete rather than MediaRefused where only the index is missing."""
+def open_or_diagnose(name: str) -> Any:
+    """Raises MediaIncomplete rather than MediaRefused if only the index is missing."""
     try:
         return open_media(name)
     except MediaRefused:
@@ -67,13 +67,13 @@ def opened(name: str) -> Any:
 
 
 def main_video(container: Any) -> Any:
-    """The stream that is the recording's picture, None if it has none."""
-    there = [stream for stream in container.streams.video if stream.codec_context is not None]
-    best = best_picture([_picture(stream) for stream in there])
-    return next((stream for stream in there if stream.index == best), None)
+    """The stream of the recording's picture, None if it has none."""
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    best_index = best_picture([_video_stream(stream) for stream in streams])
+    return next((stream for stream in streams if stream.index == best_index), None)
 
 
-def _picture(stream: Any) -> VideoStream:
+def _video_stream(stream: Any) -> VideoStream:
     return VideoStream(
         stream.index,
         stream.codec_context.width * stream.codec_context.height,
@@ -121,17 +121,17 @@ def subtitle_tracks(container: Any) -> list[SubtitleTrack]:
 
 
 def language(stream: Any) -> str | None:
-    """As the file says (usually ISO 639-2: "eng"), lower case; None: unknown or not a language."""
-    said = stream.metadata.get("language", "")
-    known = _LANGUAGE.fullmatch(said) and said.lower() not in ("und", "unk", "mis", "mul", "zxx")
-    return said.lower() if known else None
+    """The file's tag (usually ISO 639-2: "eng") in lower case; None: unknown or not a language."""
+    tag = stream.metadata.get("language", "")
+    is_known = _LANGUAGE.fullmatch(tag) and tag.lower() not in ("und", "unk", "mis", "mul", "zxx")
+    return tag.lower() if is_known else None
 
 
 def title(stream: Any) -> str | None:
-    """What the file calls the track, cut short; None: nothing that can be shown."""
-    said = str(stream.metadata.get("title", ""))
-    return "".join(sign for sign in said if sign.isprintable())[:_MOST_TITLE].strip() or None
+    """The file's name of the track, truncated; None: nothing printable."""
+    text = str(stream.metadata.get("title", ""))
+    return "".join(sign for sign in text if sign.isprintable())[:_MAX_TITLE].strip() or None
 
 
 if __name__ == "__main__":
-    run_child(look)
+    run_child(probe_file)

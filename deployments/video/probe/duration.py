@@ -1,4 +1,4 @@
-"""How long a recording is: the header's word, checked against its last packets. Runs in a child."""
+"""The duration of a recording: the header's, checked against the last packets. Runs in a child."""
 
 from itertools import islice
 from typing import Any
@@ -8,36 +8,38 @@ import av  # noqa: TID253 (runs as a child only)
 from deployments.video.sandbox.inputs import open_media
 
 TAIL_PACKETS = 20_000
-_FAR_US = 10**13
+_SEEK_END_US = 10**13
 _LONGEST_GAP_S = 60.0
 
 
-def length(name: str) -> float:
-    """Seconds from the container's start. What the header says, unless it says nothing or less
-    than there is; then the file is walked through, packet by packet."""
+def measure_duration(name: str) -> float:
+    """Seconds from the container's start: the header's, unless it is missing or shorter than the
+    recording; then all packets are read."""
     with open_media(name) as container:
         start = (container.start_time or 0) / av.time_base
-        seen = last_time(container)
-        said = from_start((container.duration or 0) / av.time_base, start, seen)
-    if said > 0 and seen <= said + max(0.1, 0.05 * said):
-        return said
+        last_end = last_packet_end(container)
+        header_s = resolve_duration((container.duration or 0) / av.time_base, start, last_end)
+    if header_s > 0 and last_end <= header_s + max(0.1, 0.05 * header_s):
+        return header_s
     with open_media(name) as container:
-        return max(said, scan_duration(container))
+        return max(header_s, scan_duration(container))
 
 
-def from_start(said: float, start: float, seen: float) -> float:
-    """Some containers (Matroska) count their length from time 0, wherever they start: taken so
-    where it fits better with the last packets."""
-    shorter = said - start
-    return shorter if shorter > 0 and abs(shorter - seen) < abs(said - seen) else said
+def resolve_duration(header_s: float, start: float, last_end: float) -> float:
+    """Some containers (Matroska) count the duration from time 0, wherever they start: that reading
+    is used if it fits the last packets better."""
+    shorter = header_s - start
+    return (
+        shorter if shorter > 0 and abs(shorter - last_end) < abs(header_s - last_end) else header_s
+    )
 
 
-def last_time(container: Any) -> float:
-    """Where the last packets end; 0 if the container cannot be asked."""
+def last_packet_end(container: Any) -> float:
+    """Where the last packets end; 0 if the container cannot seek."""
     start = (container.start_time or 0) / av.time_base
     last = 0.0
     try:
-        container.seek(_FAR_US)
+        container.seek(_SEEK_END_US)
         for packet in islice(container.demux(*av_streams(container)), TAIL_PACKETS):
             if packet.pts is not None:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
@@ -48,20 +50,20 @@ def last_time(container: Any) -> float:
 
 
 def scan_duration(container: Any) -> float:
-    """The longest stream's time, in which jumps of over a minute do not count."""
+    """The longest stream's duration, without jumps of over a minute."""
     spans: dict[int, float] = {}
-    before: dict[int, float] = {}
+    previous: dict[int, float] = {}
     try:
         for packet in container.demux(*av_streams(container)):
             if packet.dts is None:
                 continue
             index, now = packet.stream_index, float(packet.dts * packet.time_base)
-            lasts = float((packet.duration or 0) * packet.time_base)
-            step = now - before.get(index, now)
+            duration = float((packet.duration or 0) * packet.time_base)
+            step = now - previous.get(index, now)
             if not 0 <= step <= _LONGEST_GAP_S:
-                step = lasts
-            spans[index] = spans.get(index, min(lasts, _LONGEST_GAP_S)) + step
-            before[index] = now
+                step = duration
+            spans[index] = spans.get(index, min(duration, _LONGEST_GAP_S)) + step
+            previous[index] = now
     except av.FFmpegError:
         pass
     return max(spans.values(), default=0.0)

@@ -1,4 +1,4 @@
-"""What a recording holds, as plain JSON and back: the catalogue keeps JSON, stages take MediaInfo.
+"""MediaInfo as plain JSON and back: the catalog stores JSON, the stages take MediaInfo.
 
 Fractions are written as `[numerator, denominator]`, so that nothing is rounded.
 """
@@ -14,31 +14,31 @@ _FRACTIONS = ("sar", "fps")
 
 
 def to_json(info: MediaInfo) -> dict[str, Any]:
-    said = asdict(info)
+    data = asdict(info)
     if info.video is not None:
-        said["video"] |= {name: _pair(getattr(info.video, name)) for name in _FRACTIONS}
-    said["audio"] = list(said["audio"])
-    said["subtitles"] = list(said["subtitles"])
-    return said
+        data["video"] |= {name: _fraction_to_json(getattr(info.video, name)) for name in _FRACTIONS}
+    data["audio"] = list(data["audio"])
+    data["subtitles"] = list(data["subtitles"])
+    return data
 
 
-def from_json(said: Mapping[str, Any]) -> MediaInfo:
-    """Raises KeyError or TypeError for what no `to_json` gave."""
-    video = said["video"]
+def from_json(data: Mapping[str, Any]) -> MediaInfo:
+    """Raises KeyError or TypeError for data that `to_json` did not write."""
+    video = data["video"]
     return MediaInfo(
-        container=said["container"],
-        duration=said["duration"],
-        bytes=said["bytes"],
+        container=data["container"],
+        duration=data["duration"],
+        bytes=data["bytes"],
         video=None if video is None else _video(video),
-        audio=tuple(AudioTrack(**track) for track in said["audio"]),
-        subtitles=tuple(SubtitleTrack(**track) for track in said["subtitles"]),
-        sound=said.get("sound"),
+        audio=tuple(AudioTrack(**track) for track in data["audio"]),
+        subtitles=tuple(SubtitleTrack(**track) for track in data["subtitles"]),
+        sound=data.get("sound"),
     )
 
 
-def _video(said: Mapping[str, Any]) -> VideoTrack:
-    return VideoTrack(**{**said, **{name: Fraction(*said[name]) for name in _FRACTIONS}})
+def _video(data: Mapping[str, Any]) -> VideoTrack:
+    return VideoTrack(**{**data, **{name: Fraction(*data[name]) for name in _FRACTIONS}})
 
 
-def _pair(value: Fraction) -> list[int]:
+def _fraction_to_json(value: Fraction) -> list[int]:
     return [value.numerator, value.denominator]

@@ -1,6 +1,6 @@
-"""Whether an MP4 or MOV file lacks its index, as recordings do that were cut off. Runs in a child.
+"""Detects an MP4 or MOV file without its index, as interrupted recordings leave. Runs in a child.
 
-Such a file begins as every other, but its index (the box `moov`) was to be written at the end.
+Such a file begins like any other, but its index (the box `moov`) was to be written at the end.
 Source of the layout: ISO/IEC 14496-12, 4.2 (boxes) and 6.2 (their order).
 """
 
@@ -14,20 +14,20 @@ _HEADER = 8
 
 
 def lacks_index(file: Path) -> bool:
-    """Whether the file is made of such boxes, holds media data, and has no whole `moov`."""
+    """Whether the file consists of such boxes, has media data, and has no complete `moov`."""
     size = file.stat().st_size
-    with file.open("rb") as opened:
-        found = list(_boxes(opened, size))
-    kinds = [kind for kind, _ in found]
-    whole = {kind for kind, is_whole in found if is_whole}
-    return bool(kinds) and kinds[0] in _FIRST and b"mdat" in kinds and b"moov" not in whole
+    with file.open("rb") as stream:
+        boxes = list(_boxes(stream, size))
+    kinds = [kind for kind, _ in boxes]
+    complete = {kind for kind, is_complete in boxes if is_complete}
+    return bool(kinds) and kinds[0] in _FIRST and b"mdat" in kinds and b"moov" not in complete
 
 
 def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
-    """The kind of each outermost box, and whether the file holds all of it."""
-    at = 0
+    """The kind of each outermost box, and whether the file contains all of it."""
+    offset = 0
     for _ in range(_MOST_BOXES):
-        file.seek(at)
+        file.seek(offset)
         header = file.read(2 * _HEADER)
         if len(header) < _HEADER:
             return
@@ -35,8 +35,8 @@ def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, bool]]:
         if length == 1:
             length = int.from_bytes(header[8:])
         elif length == 0:  # up to the end of the file
-            length = size - at
+            length = size - offset
         if length < _HEADER:
             return
-        yield kind, at + length <= size
-        at += length
+        yield kind, offset + length <= size
+        offset += length

@@ -1,7 +1,7 @@
-"""What a recording holds, told before anything is decoded in earnest or charged for.
+"""Probes a recording before it is decoded or charged.
 
-A file in, `MediaInfo` in display space out, or a typed problem. The looking is done by a sandboxed
-child (probe_child.py); what it says is not trusted: types, ranges and limits are checked here.
+A file in, `MediaInfo` in display space out, or a typed problem. A sandboxed child (child.py) reads
+the file; its answer is not trusted: types, ranges and limits are checked here.
 """
 
 import math
@@ -28,10 +28,10 @@ def probe(
     child: ChildLimits = PROBE_LIMITS,
     cancel: Cancel | None = None,
 ) -> MediaInfo:
-    """What the file holds. Blocks for some 0.4 s; `folder` is private and may be the file's own.
+    """Blocks for some 0.4 s; `folder` is private and may be the file's own.
 
-    Raises MediaRefused (no recording), NoMedia, MediaDamaged (no picture can be decoded, times that
-    cannot be), MediaTooLarge (names the field of MediaLimits), and what python_child raises.
+    Raises MediaRefused (not a recording), NoMedia, MediaDamaged (no picture can be decoded, or
+    impossible times), MediaTooLarge (names the field of MediaLimits), and as python_child does.
     """
     limits = limits or MediaLimits()
     size = path.stat().st_size
@@ -39,8 +39,10 @@ def probe(
         raise MediaTooLarge("max_bytes", limits.max_bytes, size)
     with link_input(path, folder) as (name, readable):
         request = {"name": name, "limits": asdict(limits)}
-        said = python_child(_CHILD, request, folder, limits=child, cancel=cancel, readable=readable)
-    return check_limits(_parsed({**said, "bytes": size}), limits)
+        answer = python_child(
+            _CHILD, request, folder, limits=child, cancel=cancel, readable=readable
+        )
+    return check_limits(_parse({**answer, "bytes": size}), limits)
 
 
 def check_limits(info: MediaInfo, limits: MediaLimits) -> MediaInfo:
@@ -48,36 +50,36 @@ def check_limits(info: MediaInfo, limits: MediaLimits) -> MediaInfo:
     if info.video is None and not info.audio:
         raise NoMedia()
     streams = len(info.audio) + len(info.subtitles) + (info.video is not None)
-    _at_most("max_streams", streams, limits.max_streams)
-    _at_most("max_duration_s", round(info.duration, 3), limits.max_duration_s)
+    _check_limit("max_streams", streams, limits.max_streams)
+    _check_limit("max_duration_s", round(info.duration, 3), limits.max_duration_s)
     if info.duration < limits.min_duration_s:
         raise MediaTooShort(info.duration, limits.min_duration_s)
     if info.video is not None:
         video = info.video
-        _at_most("max_pixels", video.coded_width * video.coded_height, limits.max_pixels)
-        _at_most("max_pixels", video.width * video.height, limits.max_pixels)
-        _at_most("max_fps", round(float(video.fps), 3), limits.max_fps)
+        _check_limit("max_pixels", video.coded_width * video.coded_height, limits.max_pixels)
+        _check_limit("max_pixels", video.width * video.height, limits.max_pixels)
+        _check_limit("max_fps", round(float(video.fps), 3), limits.max_fps)
     return info
 
 
-def _at_most(field: str, got: float, limit: float) -> None:
+def _check_limit(field: str, got: float, limit: float) -> None:
     if got > limit:
         raise MediaTooLarge(field, limit, got)
 
 
-def _parsed(said: dict[str, Any]) -> MediaInfo:
+def _parse(answer: dict[str, Any]) -> MediaInfo:
     try:
-        info = msgspec.convert(said, MediaInfo, dec_hook=_fraction)
+        info = msgspec.convert(answer, MediaInfo, dec_hook=_fraction)
     except (msgspec.ValidationError, ValueError, ZeroDivisionError) as error:
         raise MediaDamaged() from error
     video = info.video
     times = [info.duration, *(track.start for track in info.audio)]
-    if not all(map(math.isfinite, times)) or (video is not None and not _sane(video)):
+    if not all(map(math.isfinite, times)) or (video is not None and not _is_plausible(video)):
         raise MediaDamaged("The header holds values that cannot be.")
     return info
 
 
-def _sane(video: VideoTrack) -> bool:
+def _is_plausible(video: VideoTrack) -> bool:
     sizes = (video.width, video.height, video.coded_width, video.coded_height, video.bits)
     return min(sizes) > 0 and min(video.fps, video.sar) > 0 and math.isfinite(video.start)
 

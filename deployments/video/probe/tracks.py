@@ -1,7 +1,7 @@
-"""Which picture, sound and subtitles of a recording are used: one rule for all stages.
+"""Selects the picture, sound and subtitles of a recording: one rule for all stages.
 
 In: the tracks of a file, with their flags, languages, and whether they are silent. Out: one of
-each. Nothing else in the clipper picks a stream. The order of the reasons:
+each. No other module selects a stream. The criteria, in order:
 
     picture    not a cover or still; marked as default; the most pixels
     sound      chosen by the caller; not silent; no commentary; the wanted language; no dub;
@@ -9,7 +9,7 @@ each. Nothing else in the clipper picks a stream. The order of the reasons:
     subtitles  text, never forced ones or commentary; the wanted language, else that of the sound;
                marked as default; not those for the hard of hearing
 
-Among equals it is the first in the file.
+Among equals the first in the file is taken.
 """
 
 from collections.abc import Sequence
@@ -35,16 +35,18 @@ class NoSuchTrack(InvalidRequest):
     slug, title = "unknown-audio-track", "No such audio track"
 
     def __init__(self, number: int, tracks: int) -> None:
-        there = {0: "no audio track", 1: "one audio track"}.get(tracks, f"{tracks} audio tracks")
+        available = {0: "no audio track", 1: "one audio track"}.get(
+            tracks, f"{tracks} audio tracks"
+        )
         super().__init__(
-            f"audio_track: is {number}; the recording has {there}.",
+            f"audio_track: is {number}; the recording has {available}.",
             param="audio_track",
             limit=tracks,
         )
 
 
 def best_picture(streams: Sequence[VideoStream]) -> int | None:
-    """The index of the stream that is the recording's picture; None: it has none."""
+    """The index of the stream of the recording's picture; None: it has none."""
     moving = [stream for stream in streams if not stream.still]
     best = min(
         moving,
@@ -55,13 +57,13 @@ def best_picture(streams: Sequence[VideoStream]) -> int | None:
 
 
 def sound_of(info: MediaInfo) -> AudioTrack | None:
-    """The audio track in use: the chosen one, else that of the rule; None: there is none."""
+    """The audio track in use: the chosen one, else by the rule; None: there is none."""
     chosen = next((track for track in info.audio if track.index == info.sound), None)
     return chosen or best_sound(info.audio)
 
 
 def best_sound(tracks: Sequence[AudioTrack], language: str | None = None) -> AudioTrack | None:
-    """The track that the rule takes where `language` (two or three letters) is wanted."""
+    """The track of the rule if `language` (two or three letters) is wanted."""
     return min(tracks, key=lambda track: _sound_rank(track, language), default=None)
 
 
@@ -77,22 +79,22 @@ def with_sound(info: MediaInfo, number: int | None, language: str | None) -> Med
 
 
 def number_of(info: MediaInfo, track: AudioTrack) -> int:
-    """Which audio track of the file it is, from 1."""
+    """The number of the audio track in the file, from 1."""
     return [each.index for each in info.audio].index(track.index) + 1
 
 
 def best_subtitles(info: MediaInfo, language: str | None = None) -> SubtitleTrack | None:
-    """The subtitles to take words from, of `language` if there are such; None: there are none that
-    hold all that is said."""
+    """The subtitles to take words from, preferably of `language`; None: there are none that contain
+    all words."""
     sound = sound_of(info)
-    wanted = language or (sound.language if sound else None)
-    whole = [
+    wanted_language = language or (sound.language if sound else None)
+    complete = [
         track for track in info.subtitles if track.text and not (track.forced or track.comment)
     ]
     return min(
-        whole,
+        complete,
         key=lambda track: (
-            not same_language(track.language, wanted),
+            not same_language(track.language, wanted_language),
             not track.default,
             track.impaired,
             track.index,
@@ -101,16 +103,23 @@ def best_subtitles(info: MediaInfo, language: str | None = None) -> SubtitleTrac
     )
 
 
-def same_language(one: str | None, other: str | None) -> bool:
+def same_language(first: str | None, second: str | None) -> bool:
     """Whether two tags name one language, however it is written: en, eng and en-GB; de, deu and
-    ger. False where either is unknown."""
-    return bool(one and other) and _primary(one) == _primary(other)
+    ger. False if either is unknown."""
+    return bool(first and second) and _primary(first) == _primary(second)
 
 
 def _sound_rank(track: AudioTrack, language: str | None) -> tuple[int | bool, ...]:
-    heard = {False: 0, None: 1, True: 2}[track.silent]
-    foreign = bool(language) and not same_language(track.language, language)
-    return (heard, track.comment, foreign, track.dub, not track.default, track.index)
+    silence_rank = {False: 0, None: 1, True: 2}[track.silent]
+    is_other_language = bool(language) and not same_language(track.language, language)
+    return (
+        silence_rank,
+        track.comment,
+        is_other_language,
+        track.dub,
+        not track.default,
+        track.index,
+    )
 
 
 def _primary(tag: str | None) -> str:

@@ -1,4 +1,4 @@
-"""What a video stream's pictures are like, from its first packets and one decoded picture.
+"""The picture of a video stream, from its first packets and one decoded frame.
 
 Runs in a child. Pictures are described in display space: upright, with square pixels.
 """
@@ -17,21 +17,21 @@ from deployments.video.probe.duration import since_start
 
 HEAD_PACKETS = 300
 PICTURE_PACKETS = 1_200
-_REORDERED = 16  # the most pictures that H.264 and HEVC hold back
+_MAX_REORDERED = 16  # the maximum number of pictures that H.264 and HEVC reorder
 _TRANSFERS: dict[int, Hdr] = {16: "pq", 18: "hlg"}  # ITU-T H.273, table 3
-_WIDEST = Fraction(10)
+_MAX_SAR = Fraction(10)
 
 
 @dataclass(slots=True)
 class StreamHead:
-    """`times` are those of the first packets, seconds; `picture` the first that decodes."""
+    """`times` are those of the first packets, in seconds; `picture` is the first decoded frame."""
 
     times: list[float] = field(default_factory=list)
     picture: Any = None
 
 
 def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str, Any]:
-    """Raises MediaTooLarge (max_pixels) before anything is decoded, MediaDamaged if nothing can."""
+    """Raises MediaTooLarge (max_pixels) before decoding, MediaDamaged if nothing can be decoded."""
     context = stream.codec_context
     pixels = context.width * context.height
     if pixels > limits["max_pixels"]:
@@ -41,9 +41,9 @@ def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str
     picture = head.picture
     if picture is None:
         raise MediaDamaged("No picture could be decoded.")
-    sar = shape(stream.sample_aspect_ratio)
+    sar = pixel_aspect_ratio(stream.sample_aspect_ratio)
     rotation = round(-picture.rotation / 90) * 90 % 360
-    width, height = upright(picture.width, picture.height, sar, rotation)
+    width, height = display_size(picture.width, picture.height, sar, rotation)
     track = VideoTrack(
         index=stream.index,
         codec=context.codec.canonical_name,
@@ -53,7 +53,7 @@ def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str
         coded_height=picture.height,
         rotation=rotation,
         sar=sar,
-        fps=rate(stream, head, limits["max_fps"]),
+        fps=frame_rate(stream, head, limits["max_fps"]),
         vfr=is_variable_rate(head, stream),
         frames=stream.frames or None,
         pixel_format=picture.format.name,
@@ -66,7 +66,7 @@ def video_track(container: Any, stream: Any, limits: dict[str, Any]) -> dict[str
 
 
 def read_head(container: Any, stream: Any) -> StreamHead:
-    """Packets until HEAD_PACKETS are seen and one picture is decoded."""
+    """Packets until HEAD_PACKETS are read and one frame is decoded."""
     head = StreamHead()
     packets = islice(container.demux(stream), PICTURE_PACKETS)
     while head.picture is None or len(head.times) < HEAD_PACKETS:
@@ -80,11 +80,11 @@ def read_head(container: Any, stream: Any) -> StreamHead:
         if time is not None:
             head.times.append(float(time * packet.time_base))
         if head.picture is None:
-            head.picture = _first(packet)
+            head.picture = _decode_first(packet)
     return head
 
 
-def _first(packet: Any) -> Any:
+def _decode_first(packet: Any) -> Any:
     try:
         return next(iter(packet.decode()), None)
     except MemoryError:
@@ -93,43 +93,42 @@ def _first(packet: Any) -> Any:
         return None
 
 
-def shape(sar: Fraction | None) -> Fraction:
-    """The pixels' aspect ratio; one that no camera makes is taken for damage: square."""
-    if not sar or not 1 / _WIDEST <= sar <= _WIDEST:
+def pixel_aspect_ratio(sar: Fraction | None) -> Fraction:
+    """The pixels' aspect ratio; an implausible one is taken for damage: square."""
+    if not sar or not 1 / _MAX_SAR <= sar <= _MAX_SAR:
         return Fraction(1)
     return sar
 
 
-def upright(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
-    """Size of the picture as it is to be seen. As ffmpeg's `scale=iw*sar:ih`, then turned."""
-    wide = max(1, round(width * sar))
-    return (height, wide) if rotation % 180 else (wide, height)
+def display_size(width: int, height: int, sar: Fraction, rotation: int) -> tuple[int, int]:
+    """The size of the picture as displayed: ffmpeg's `scale=iw*sar:ih`, then rotated."""
+    display_width = max(1, round(width * sar))
+    return (height, display_width) if rotation % 180 else (display_width, height)
 
 
-def rate(stream: Any, head: StreamHead, most: float) -> Fraction:
-    """Pictures a second on average: the header's word, or if that cannot be, as measured."""
-    said = stream.average_rate or Fraction(0)
-    if 0 < said <= most:
-        return Fraction(said)
-    steps = frame_interval(head)
-    if steps.size and steps.mean() > 0:
-        return Fraction(1 / float(steps.mean())).limit_denominator(1001)
-    return Fraction(said or stream.guessed_rate or 25)
+def frame_rate(stream: Any, head: StreamHead, max_fps: float) -> Fraction:
+    """Pictures a second on average: the header's, or if that is impossible, as measured."""
+    header_rate = stream.average_rate or Fraction(0)
+    if 0 < header_rate <= max_fps:
+        return Fraction(header_rate)
+    intervals = frame_interval(head)
+    if intervals.size and intervals.mean() > 0:
+        return Fraction(1 / float(intervals.mean())).limit_denominator(1001)
+    return Fraction(header_rate or stream.guessed_rate or 25)
 
 
 def is_variable_rate(head: StreamHead, stream: Any) -> bool:
-    """Whether pictures come unevenly, by more than a tenth and than the clock's own rounding."""
-    steps = frame_interval(head)
-    if steps.size < 2:
+    """Whether intervals vary by more than a tenth and than the clock's own rounding."""
+    intervals = frame_interval(head)
+    if intervals.size < 2:
         return False
-    usual = float(np.median(steps))
-    allowed = max(0.1 * usual, 1.5 * float(stream.time_base))
-    return bool(np.abs(steps - usual).max() > allowed)
+    median = float(np.median(intervals))
+    allowed = max(0.1 * median, 1.5 * float(stream.time_base))
+    return bool(np.abs(intervals - median).max() > allowed)
 
 
 def frame_interval(head: StreamHead) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Seconds between pictures in the order they are shown. Of the last ones read, some that are
-    shown before them may not have been read, or may be cut off: where there are enough without
-    them, they are left out."""
+    """Seconds between pictures in presentation order. The last ones read are left out if there are
+    enough others: pictures shown before them may not have been read."""
     times = np.unique(np.asarray(head.times, dtype=np.float64))
-    return np.diff(times[:-_REORDERED] if times.size > 3 * _REORDERED else times)
+    return np.diff(times[:-_MAX_REORDERED] if times.size > 3 * _MAX_REORDERED else times)

@@ -1,4 +1,4 @@
-"""Quality control: a finished clip in, what was measured on it and which promises it breaks out."""
+"""Quality control: a finished clip in, its measures and its faults out."""
 
 from deployments.video.quality.inspection import inspect
 

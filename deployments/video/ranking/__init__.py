@@ -1,4 +1,4 @@
-"""Which moments of a recording are worth a clip, and why."""
+"""Ranking: the highlights of a recording, and the evidence for each."""
 
 from deployments.video.ranking.ranker import RankedHighlights, rank, ranking
 from deployments.video.ranking.rerank import rerank

@@ -1,8 +1,8 @@
-"""All stretches worth looking at, and how much each looks like one moment. In: signals, borders.
+"""Candidates: signals and cut points in, all possible spans with their fit out.
 
-A moment is a stretch that appeals more than what lies around it. The measure is the matched filter
-for a box of unknown place and length in noise: (mean inside - mean around) x sqrt(length), which
-is largest when the stretch is neither cut short nor padded.
+A highlight is a span with more appeal than its surroundings. The fit is the matched filter for a
+box of unknown position and length in noise: (mean inside - mean around) x sqrt(length), which is
+largest if the span is neither cut short nor padded.
 """
 
 import math
@@ -16,12 +16,12 @@ from deployments.video.ranking.cut_points import CutPoints
 from deployments.video.ranking.grid import STEP_S
 from deployments.video.ranking.signals import Signals
 
-AROUND_S = 12.0
-LOCAL = 0.6  # what lies around counts this much against the whole recording's usual
-BORDER = 0.05  # what a border of quality 1 adds
-MOST_PAIRS = 600_000
+CONTEXT_S = 12.0
+LOCAL_WEIGHT = 0.6  # of the surroundings, against the median of the recording
+CUT_POINT_BONUS = 0.05  # for a cut point of quality 1
+MAX_PAIRS = 600_000
 SLACK_S = 1e-6
-LENGTHS = 33  # tried for a beginning without an end in reach
+LENGTHS = 33  # tried for a start without an end in reach
 
 Array = NDArray[np.float64]
 
@@ -39,21 +39,22 @@ class Candidates:
 
 
 def candidates_of(
-    signals: Signals, borders: CutPoints, shortest: float, longest: float, last: float
+    signals: Signals, cut_points: CutPoints, shortest: float, longest: float, last: float
 ) -> Candidates:
-    """Every pair of borders `shortest` to `longest` seconds apart, ending at `last` at the latest.
+    """Every pair of cut points `shortest` to `longest` seconds apart, ending at `last` at the
+    latest.
 
-    A beginning without an end in reach is given the end farthest from any word.
+    A start without an end in reach gets the end farthest from any word.
     """
-    first, second, quality = _pairs(borders, shortest, longest)
-    lone = np.setdiff1d(np.arange(borders.starts.times.size), first)
-    begins = borders.starts.times[lone]
-    begins = begins[begins + shortest <= last + SLACK_S]
-    ends = _roomiest(begins, borders, shortest, longest, last)
-    starts = np.concatenate([borders.starts.times[first], begins])
-    stops = np.concatenate([borders.ends.times[second], ends])
-    quality = np.concatenate([quality, np.zeros(begins.size)])
-    fit = _fit(signals.appeal, starts, stops) * (1.0 + BORDER * quality)
+    first, second, quality = _pairs(cut_points, shortest, longest)
+    without_end = np.setdiff1d(np.arange(cut_points.starts.times.size), first)
+    lone_starts = cut_points.starts.times[without_end]
+    lone_starts = lone_starts[lone_starts + shortest <= last + SLACK_S]
+    ends = _farthest_from_words(lone_starts, cut_points, shortest, longest, last)
+    starts = np.concatenate([cut_points.starts.times[first], lone_starts])
+    stops = np.concatenate([cut_points.ends.times[second], ends])
+    quality = np.concatenate([quality, np.zeros(lone_starts.size)])
+    fit = _fit(signals.appeal, starts, stops) * (1.0 + CUT_POINT_BONUS * quality)
     return Candidates(starts, stops, fit)
 
 
@@ -66,34 +67,34 @@ def mean_between(curve: Curve, starts: Array, ends: Array) -> Array:
 
 
 def _pairs(
-    borders: CutPoints, shortest: float, longest: float
+    cut_points: CutPoints, shortest: float, longest: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-    starts, ends = borders.starts, borders.ends
+    starts, ends = cut_points.starts, cut_points.ends
     low = np.searchsorted(ends.times, starts.times + shortest - SLACK_S)
     high = np.searchsorted(ends.times, starts.times + longest + SLACK_S, side="right")
     sizes = high - low
-    each = max(1, MOST_PAIRS // max(1, starts.times.size))
-    taken = np.minimum(sizes, each)
-    first = np.repeat(np.arange(starts.times.size), taken)
-    nth = np.arange(first.size) - np.repeat(np.cumsum(taken) - taken, taken)
-    second = low[first] + nth * sizes[first] // np.maximum(taken[first], 1)
+    max_per_start = max(1, MAX_PAIRS // max(1, starts.times.size))
+    counts = np.minimum(sizes, max_per_start)
+    first = np.repeat(np.arange(starts.times.size), counts)
+    nth = np.arange(first.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    second = low[first] + nth * sizes[first] // np.maximum(counts[first], 1)
     return first, second, starts.quality[first] + ends.quality[second]
 
 
-def _roomiest(
-    begins: Array, borders: CutPoints, shortest: float, longest: float, last: float
+def _farthest_from_words(
+    starts: Array, cut_points: CutPoints, shortest: float, longest: float, last: float
 ) -> Array:
-    if begins.size == 0:
-        return begins
+    if starts.size == 0:
+        return starts
     lengths = np.round(np.linspace(*_whole_ms(shortest, longest), LENGTHS), 3)
-    options = np.minimum(begins[:, None] + lengths, last)
-    room = borders.clearance(options.ravel()).reshape(options.shape)
-    best: Array = options[np.arange(begins.size), room.argmax(1)]
+    options = np.minimum(starts[:, None] + lengths, last)
+    clearances = cut_points.clearance(options.ravel()).reshape(options.shape)
+    best: Array = options[np.arange(starts.size), clearances.argmax(1)]
     return best
 
 
 def _whole_ms(shortest: float, longest: float) -> tuple[float, float]:
-    """The band in whole milliseconds, as borders are; as it is if that leaves nothing of it."""
+    """The range in whole milliseconds, as cut points are; unchanged if that empties it."""
     low, high = math.ceil(shortest * 1000) / 1000, math.floor(longest * 1000) / 1000
     return (low, high) if low <= high else (shortest, longest)
 
@@ -101,10 +102,10 @@ def _whole_ms(shortest: float, longest: float) -> tuple[float, float]:
 def _fit(appeal: Curve, starts: Array, ends: Array) -> Array:
     inside = mean_between(appeal, starts, ends)
     end = appeal.size * STEP_S
-    left = mean_between(appeal, np.maximum(starts - AROUND_S, 0.0), starts)
-    right = mean_between(appeal, ends, np.minimum(ends + AROUND_S, end))
-    usual = float(np.median(appeal)) if appeal.size else 0.0
-    left = np.where(starts > STEP_S, left, usual)
-    right = np.where(ends < end - STEP_S, right, usual)
-    around = LOCAL * (left + right) / 2 + (1.0 - LOCAL) * usual
-    return np.asarray((inside - around) * np.sqrt(ends - starts))
+    left = mean_between(appeal, np.maximum(starts - CONTEXT_S, 0.0), starts)
+    right = mean_between(appeal, ends, np.minimum(ends + CONTEXT_S, end))
+    typical = float(np.median(appeal)) if appeal.size else 0.0
+    left = np.where(starts > STEP_S, left, typical)
+    right = np.where(ends < end - STEP_S, right, typical)
+    context = LOCAL_WEIGHT * (left + right) / 2 + (1.0 - LOCAL_WEIGHT) * typical
+    return np.asarray((inside - context) * np.sqrt(ends - starts))

@@ -1,8 +1,9 @@
-"""What makes a viewer stay, told from the words alone. In: a sentence. Out: 0 to 1, and why.
+"""Hooks: what keeps a viewer, from the words alone. A sentence in; a strength 0 to 1 and reasons
+out.
 
-A question, a number, an exclamation are told from characters in any script. Words that address the
-viewer, go to extremes or turn against what was said are listed for a few languages; in others only
-the characters speak.
+A question, a number and an exclamation are recognised by characters in any script. Words that
+address the viewer, are extreme or contrast are listed for a few languages; other languages rely on
+the characters.
 """
 
 import re
@@ -67,26 +68,26 @@ class Hook:
 
 
 def hook_of(text: str, language: str | None) -> Hook:
-    """How much `text` asks for attention. `language` is a BCP 47 tag; None is taken as English."""
+    """The hook of `text`. `language` is a BCP 47 tag; None is taken as English."""
     tag = (language or "en").split("-")[0].lower()
-    said = words_of(text)
-    reasons = _told_by_characters(text)
-    reasons += [kind for kind, words in LISTS.get(tag, NOTHING).items() if words & said]
-    left = 1.0
+    words = words_of(text)
+    reasons = _reasons_by_characters(text)
+    reasons += [kind for kind, keywords in LISTS.get(tag, NOTHING).items() if keywords & words]
+    remaining = 1.0
     for reason in reasons:
-        left *= 1.0 - WEIGHTS[reason]
-    return Hook(1.0 - left, tuple(reasons))
+        remaining *= 1.0 - WEIGHTS[reason]
+    return Hook(1.0 - remaining, tuple(reasons))
 
 
 def words_of(text: str) -> frozenset[str]:
     return frozenset(word.replace("’", "'") for word in _WORD.findall(text.casefold()))
 
 
-def _told_by_characters(text: str) -> list[str]:
+def _reasons_by_characters(text: str) -> list[str]:
     marks = set(text)
-    told = {
+    evidence = {
         "a question": marks & QUESTIONS,
         "an exclamation": marks & EXCLAMATIONS,
         "a number": any(mark.isdigit() for mark in marks),
     }
-    return [reason for reason, found in told.items() if found]
+    return [reason for reason, is_present in evidence.items() if is_present]

@@ -1,7 +1,7 @@
-"""What a stretch is worth, by signal and in all. In: signals, a stretch. Out: numbers 0 to 1.
+"""Scores a span, by signal and in total: signals and a span in, numbers 0 to 1 out.
 
-Each sub-score is the mean deviation over the stretch, above what lies around it, saturated. They
-join as independent reasons do (noisy or): each more adds, none alone decides.
+Each score is the mean deviation over the span, above that of its surroundings, saturated. They
+combine as independent reasons (noisy or): each adds, none alone decides.
 """
 
 from collections.abc import Mapping
@@ -9,24 +9,24 @@ from collections.abc import Mapping
 import numpy as np
 
 from deployments.video.ranking.calibration import Curve, saturate
-from deployments.video.ranking.candidates import AROUND_S, mean_between
+from deployments.video.ranking.candidates import CONTEXT_S, mean_between
 from deployments.video.ranking.grid import STEP_S
 from deployments.video.ranking.sentences import Sentence
 from deployments.video.ranking.signals import WEIGHTS, Signals
 
-SHARE = 0.5  # of certainty that a signal of weight 1 can give
+MAX_CERTAINTY = 0.5  # that a signal of weight 1 contributes
 OPENING_S = 3.0
-OPENING = 0.03
-PAUSE = 0.02
+OPENING_WEIGHT = 0.03
+PAUSE_WEIGHT = 0.02
 LONG_PAUSE_S = 1.0
 
 
 def sub_scores(
     signals: Signals, sentences: tuple[Sentence, ...], start: float, end: float
 ) -> dict[str, float]:
-    """By signal, with `opening` (how its first sentence grips) and `pause` (the quiet before)."""
+    """By signal, with `opening` (the first sentence's hook) and `pause` (the silence before)."""
     scores = {
-        name: float(saturate(_risen(curve, start, end))) for name, curve in signals.curves.items()
+        name: float(saturate(_rise(curve, start, end))) for name, curve in signals.curves.items()
     }
     if sentences:
         scores["opening"] = max(
@@ -40,27 +40,27 @@ def sub_scores(
 def total(scores: Mapping[str, float]) -> float:
     doubt = 1.0
     for name, weight in WEIGHTS.items():
-        doubt *= 1.0 - min(1.0, SHARE * weight) * scores.get(name, 0.0)
-    doubt *= 1.0 - OPENING * scores.get("opening", 0.0)
-    doubt *= 1.0 - PAUSE * scores.get("pause", 0.0)
+        doubt *= 1.0 - min(1.0, MAX_CERTAINTY * weight) * scores.get(name, 0.0)
+    doubt *= 1.0 - OPENING_WEIGHT * scores.get("opening", 0.0)
+    doubt *= 1.0 - PAUSE_WEIGHT * scores.get("pause", 0.0)
     return round(1.0 - doubt, 4)
 
 
-def _risen(curve: Curve, start: float, end: float) -> Curve:
-    """How far the stretch's mean is above that of the seconds around it, in deviations."""
+def _rise(curve: Curve, start: float, end: float) -> Curve:
+    """How far the span's mean is above that of the seconds around it, in deviations."""
     last = curve.size * STEP_S
     inside, left, right = mean_between(
         curve,
-        np.array([start, max(0.0, start - AROUND_S), end]),
-        np.array([end, start, min(last, end + AROUND_S)]),
+        np.array([start, max(0.0, start - CONTEXT_S), end]),
+        np.array([end, start, min(last, end + CONTEXT_S)]),
     )
     return np.maximum(inside - (left + right) / 2, 0.0)
 
 
 def _pause(sentences: tuple[Sentence, ...], start: float) -> float:
-    """How long nobody spoke before the first word of the stretch, against a long pause."""
-    coming = [s.start for s in sentences if s.start >= start]
-    past = [s.end for s in sentences if s.start < start]
-    if not coming or not past:
+    """The pause before the first word of the span, relative to a long pause."""
+    starts_after = [s.start for s in sentences if s.start >= start]
+    ends_before = [s.end for s in sentences if s.start < start]
+    if not starts_after or not ends_before:
         return 0.0
-    return min(1.0, max(0.0, min(coming) - max(past)) / LONG_PAUSE_S)
+    return min(1.0, max(0.0, min(starts_after) - max(ends_before)) / LONG_PAUSE_S)

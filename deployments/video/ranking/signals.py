@@ -1,7 +1,7 @@
-"""Every signal that speaks for a highlight, on one clock. In: features, sentences. Out: `Signals`.
+"""All signals of highlights on one time grid: features and sentences in, `Signals` out.
 
-Each curve is in deviations from what is usual in this recording (0 to 8); a signal that cannot be
-told (no sound, no picture, no words) is absent, and its weight falls to the others.
+Each curve is in deviations from the usual in this recording (0 to 8); a signal that cannot be
+measured (no sound, no picture, no words) is absent, and its weight falls to the others.
 """
 
 from collections.abc import Collection, Mapping
@@ -31,7 +31,7 @@ WEIGHTS: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals:
-    """`curves` by name in deviations; `appeal` is all of them together, saturated and weighted."""
+    """`curves` by name in deviations; `appeal` is their weighted, saturated sum."""
 
     grid: Grid
     curves: Mapping[str, Curve]
@@ -46,14 +46,16 @@ def signals_of(
     keywords: bool = False,
     without: Collection[str] = (),
 ) -> Signals:
-    """`without` names signals to leave out (ablation)."""
+    """`without` names signals to omit (ablation)."""
     grid = Grid.over(duration)
-    found = {
-        **audio_signals(features.hearing, grid),
-        **visual_signals(features.sight, grid),
+    all_curves = {
+        **audio_signals(features.audio, grid),
+        **visual_signals(features.video, grid),
         **speech_signals(sentences, grid, keywords),
     }
-    curves = {name: found[name] for name in WEIGHTS if name in found and name not in without}
+    curves = {
+        name: all_curves[name] for name in WEIGHTS if name in all_curves and name not in without
+    }
     appeal = np.sum(
         [WEIGHTS[name] * saturate(curve) for name, curve in curves.items()] or [grid.zeros()],
         axis=0,

@@ -1,4 +1,4 @@
-"""Rendering: a plan of one clip and its recording in, finished files out, with one encode."""
+"""Rendering: the plan of one clip and its recording in, finished files out, with one encode."""
 
 from deployments.video.render.clip import OnProgress, render
 

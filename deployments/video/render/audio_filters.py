@@ -1,7 +1,7 @@
-"""A clip's sound: where it begins and ends in its source, in one form, brought to a loudness.
+"""The filters of a clip's sound: its span, its format, its gain.
 
-Filters are plain values here, because the sound is measured with the very chain that makes it: as a
-text where ffmpeg only listens, as graph nodes where it encodes.
+Filters are plain values here, because the sound is measured with the same chain that renders it: as
+text if ffmpeg only measures, as graph nodes if it encodes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from deployments.contracts.media import Seconds
 from deployments.video.render.channels import PAN, Repair
-from deployments.video.render.loudness import CEILING, Gain
+from deployments.video.render.loudness import CEILING_DBTP, Gain
 
 RATE = 48_000
 _LIMITER_RATE = 192_000  # sample peaks here are true peaks (ITU-R BS.1770-4, annex 2)
@@ -22,29 +22,29 @@ CHANNEL_METER: tuple[Filter, ...] = (
 
 
 def trim_and_resample(
-    lead: Seconds, length: Seconds, late: bool, repair: Repair | None = None
+    lead: Seconds, length: Seconds, starts_late: bool, repair: Repair | None = None
 ) -> tuple[Filter, ...]:
-    """Sound from `lead` seconds on for exactly `length`, 48 kHz stereo; silence where it has gaps,
-    begins `late` or ends early. With `repair` the channels are mended."""
-    filled: dict[str, Any] = {"osr": RATE, "async": 1}
-    mended: tuple[Filter, ...] = (("pan", {"args": PAN[repair]}),) if repair else ()
+    """Sound from `lead` seconds on for exactly `length`, 48 kHz stereo; silence fills gaps, a late
+    beginning (`starts_late`) and an early end. `repair` corrects the channels."""
+    resample_options: dict[str, Any] = {"osr": RATE, "async": 1}
+    repair_filters: tuple[Filter, ...] = (("pan", {"args": PAN[repair]}),) if repair else ()
     return (
         ("atrim", {"start": f"{lead:.6f}", "end": f"{lead + length:.6f}"}),
         ("asetpts", {"expr": f"PTS-{lead:.6f}/TB"}),
-        ("aresample", filled | ({"first_pts": 0} if late else {})),
+        ("aresample", resample_options | ({"first_pts": 0} if starts_late else {})),
         ("aformat", {"sample_fmts": "fltp", "channel_layouts": "stereo"}),
-        *mended,
+        *repair_filters,
         ("apad", {"whole_dur": f"{length:.6f}"}),
         ("atrim", {"end": f"{length:.6f}"}),
     )
 
 
 def gain_filters(gain: Gain) -> tuple[Filter, ...]:
-    """Every sample by the same gain; peaks over the ceiling are held by a true peak limiter."""
+    """The gain, and a true peak limiter for peaks over the ceiling."""
     volume: Filter = ("volume", {"volume": f"{gain.db:.2f}dB", "precision": "float"})
     if not gain.limit:
         return (volume,)
-    limiter = {"limit": f"{10 ** (CEILING / 20):.6f}", "attack": 5, "release": 60}
+    limiter = {"limit": f"{10 ** (CEILING_DBTP / 20):.6f}", "attack": 5, "release": 60}
     return (
         volume,
         ("aresample", {"osr": _LIMITER_RATE}),
@@ -54,7 +54,7 @@ def gain_filters(gain: Gain) -> tuple[Filter, ...]:
 
 
 def to_filter_string(filters: Sequence[Filter]) -> str:
-    """As ffmpeg reads it in a graph."""
+    """In ffmpeg's filter graph syntax."""
     return ",".join(
         f"{name}={':'.join(f'{key}={value}' for key, value in options.items())}"
         for name, options in filters
@@ -66,11 +66,3 @@ def nodes(source: Any, filters: Sequence[Filter]) -> Any:
     for name, options in filters:
         source = source.filter(name, **options)
     return source
-
-
-def split_audio(source: Any, number: int) -> Sequence[Any]:
-    """`number` copies of a sound."""
-    if number == 1:
-        return (source,)
-    split = source.filter_multi_output("asplit", number)
-    return tuple(split[each] for each in range(number))

@@ -1,9 +1,8 @@
-"""How a clip's two channels are to each other, and how to mend them: ffmpeg's statistics in, a
-repair out.
+"""Channel faults and their repair: ffmpeg's statistics in, a repair out.
 
-Two faults of recordings are mended, because whoever hears the clip on a phone's one loudspeaker or
-on one earphone would miss it: sound on one channel only (a microphone on one input), and channels
-that cancel each other out once they are added (one of them wired in reverse).
+Two faults are repaired, because listeners on a phone's single loudspeaker or one earphone would
+miss the sound: sound on one channel only (a microphone on one input), and channels that cancel each
+other in mono (one of them wired in reverse).
 """
 
 import math
@@ -12,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 SILENT_DB = -120.0
-HEARD_DB = -55.0  # RMS: below, a channel says nothing about the other
+AUDIBLE_DB = -55.0  # RMS; quieter channels are not compared
 ONE_SIDED_DB = 35.0  # no stereo microphone keeps its channels so far apart
-VANISHES_DB = 15.0  # unrelated channels lose 3 dB when they are added, equal ones nothing
+CANCELLATION_DB = 15.0  # lost in mono; unrelated channels lose 3 dB, equal ones nothing
 _RMS = re.compile(r"^\[Parsed_astats\S* @ \w+\] RMS level dB: (\S+)", re.MULTILINE)
 
 Repair = Literal["left", "right", "invert"]
@@ -23,7 +22,7 @@ PAN = {
     "right": "stereo|c0=c1|c1=c1",
     "invert": "stereo|c0=c0|c1=-1*c1",
 }
-REPAIRED = {
+REPAIR_NOTES = {
     "left": "the recording has its sound on the left channel only: it is on both now",
     "right": "the recording has its sound on the right channel only: it is on both now",
     "invert": "the channels cancelled each other out in mono: one was turned round",
@@ -47,26 +46,26 @@ class Channels:
     @property
     def is_one_sided(self) -> bool:
         louder, quieter = max(self.left, self.right), min(self.left, self.right)
-        return louder > HEARD_DB and quieter < louder - ONE_SIDED_DB
+        return louder > AUDIBLE_DB and quieter < louder - ONE_SIDED_DB
 
     @property
-    def vanishes_in_mono(self) -> bool:
-        return self.mean > HEARD_DB and self.mono < self.mean - VANISHES_DB
+    def cancels_in_mono(self) -> bool:
+        return self.mean > AUDIBLE_DB and self.mono < self.mean - CANCELLATION_DB
 
 
 def parse_channels(log: str) -> Channels | None:
-    """From the log of `CHANNEL_METER`; the last three levels count. None: nothing was heard."""
-    found = [_level(text) for text in _RMS.findall(log)][-3:]
-    return Channels(*found) if len(found) == 3 else None
+    """From the log of `CHANNEL_METER`; the last three levels count. None: nothing was measured."""
+    levels = [_level(text) for text in _RMS.findall(log)][-3:]
+    return Channels(*levels) if len(levels) == 3 else None
 
 
 def repair_of(channels: Channels | None) -> Repair | None:
-    """What makes the sound heard on either channel and on both added; None: it is."""
+    """What makes the sound audible on either channel and in mono; None: it is."""
     if channels is None:
         return None
     if channels.is_one_sided:
         return "left" if channels.left > channels.right else "right"
-    return "invert" if channels.vanishes_in_mono else None
+    return "invert" if channels.cancels_in_mono else None
 
 
 def _level(text: str) -> float:

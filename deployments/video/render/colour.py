@@ -1,4 +1,4 @@
-"""Any recording as SDR without transparency: its pixel format and transfer in, filters out."""
+"""Colour conversion: pixel format and transfer in, filters to opaque SDR out."""
 
 from typing import Any
 
@@ -10,24 +10,24 @@ _RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8", "x2rgb", "x
 _FEWER_CHROMA = ("420", "422", "411", "410", "440", "nv", "p0", "p2", "yuyv", "uyvy", "yvyu", "y2")
 _BT709 = {"color_primaries": "bt709", "color_trc": "bt709", "colorspace": "bt709"}
 _TRANSFER = {"pq": "smpte2084", "hlg": "arib-std-b67"}
-WHITE_NITS = 203  # what HDR shows paper white at (ITU-R BT.2408); it becomes SDR's white
+WHITE_NITS = 203  # HDR's diffuse white (ITU-R BT.2408), which becomes SDR's white
 Stream = Any
 
 
 def can_crop_between_chroma(pixel_format: str) -> bool:
-    """Whether ffmpeg's crop may start at an odd pixel of such a picture (`exact`): with more than a
-    byte a sample it then cuts chroma samples in half."""
+    """Whether ffmpeg's crop can start at an odd pixel (`exact`): with more than a byte a sample it
+    splits chroma samples."""
     return pixel_format in _PLANAR_8BIT
 
 
 def crop_step(pixel_format: str) -> int:
-    """The pixels between places at which a crop of such a picture may begin."""
+    """The pixels between possible crop positions."""
     has_fewer = any(part in pixel_format for part in _FEWER_CHROMA)
     return 2 if has_fewer and not can_crop_between_chroma(pixel_format) else 1
 
 
 def to_yuv420(source: Stream, pixel_format: str) -> Stream:
-    """YUV without transparency: what is transparent turns black. RGB becomes BT.709."""
+    """YUV without transparency: transparent pixels turn black. RGB becomes BT.709."""
     has_alpha = pixel_format.startswith(_ALPHA)
     if pixel_format.startswith(_RGB):
         source = source.filter("scale", out_color_matrix="bt709", out_range="tv")

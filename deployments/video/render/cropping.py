@@ -1,7 +1,7 @@
-"""Where the crop is in each frame of a clip: a Framing and a picture in, stretches of frames out.
+"""Crop positions: a Framing and a picture in, segments of frames out.
 
-Times become frame numbers here, so that a jump falls on the very frame of the cut. Moving crops
-become commands for ffmpeg's `sendcmd`, one for each frame in which the crop is elsewhere.
+Times become frame numbers here, so that a jump falls on the frame of the cut. Moving crops become
+commands for ffmpeg's `sendcmd`, one for each frame in which the crop moves.
 """
 
 from bisect import bisect_right
@@ -14,22 +14,23 @@ from deployments.contracts.media import Seconds
 from deployments.video.render.rectangles import corner, crop_size
 
 CENTRE = 0.5
-Place = tuple[float, float]
+Position = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class CropSegment:
-    """Frames `first` to `last` (not included) of the clip. `fit`: the whole picture is shown.
-    Otherwise `places` has the crop's left upper corner (pixels of the stored picture) where it
-    changes: (frame, x, y) with frames counted from the stretch's first, which always is there."""
+    """Frames `first` to `last` (exclusive) of the clip. `fit`: the whole picture is shown.
+    Otherwise `positions` are (frame, x, y) wherever the crop's left upper corner changes, in pixels
+    of the stored picture, with frames counted from the segment's first, which is always included.
+    """
 
     first: int
     last: int
     fit: bool
-    places: tuple[tuple[int, int, int], ...] = ()
+    positions: tuple[tuple[int, int, int], ...] = ()
 
 
-def stretches(
+def crop_segments(
     framing: Framing,
     start: Seconds,
     rate: Fraction,
@@ -42,76 +43,78 @@ def stretches(
     `step` of them."""
     if framing.fit:
         return (CropSegment(0, frames, True),)
-    path = _path(framing, start, rate)
+    path = _crop_path(framing, start, rate)
     size = crop_size(pixels, (framing.width, framing.height))
 
-    def where(frame: int) -> tuple[int, int]:
+    def position_of(frame: int) -> tuple[int, int]:
         return corner(pixels, size, path(frame), step)
 
-    found = []
-    for first, last, fit in _parts(framing, start, rate, frames):
-        places = () if fit else tuple(_changes(where, first, last))
-        found.append(CropSegment(first, last, fit, places))
-    return tuple(found)
+    segments = []
+    for first, last, fit in _fit_and_crop_parts(framing, start, rate, frames):
+        positions = () if fit else tuple(_position_changes(position_of, first, last))
+        segments.append(CropSegment(first, last, fit, positions))
+    return tuple(segments)
 
 
-def commands(stretch: CropSegment, rate: Fraction, target: str) -> str:
-    """The `sendcmd` text that moves filter `target` (a crop) after its first place; "" for a crop
-    that stands still. Each command is due half a frame early, so that rounding cannot delay it."""
-    due = ((float((frame - Fraction(1, 2)) / rate), x, y) for frame, x, y in stretch.places[1:])
-    return "\n".join(f"{at:.6f} {target} x {x}, {target} y {y};" for at, x, y in due)
+def commands(segment: CropSegment, rate: Fraction, target: str) -> str:
+    """The `sendcmd` text that moves filter `target` (a crop) after its first position; "" for a
+    crop that stands still. Each command is due half a frame early, so that rounding cannot delay
+    it."""
+    due = ((float((frame - Fraction(1, 2)) / rate), x, y) for frame, x, y in segment.positions[1:])
+    return "\n".join(f"{time:.6f} {target} x {x}, {target} y {y};" for time, x, y in due)
 
 
-def _parts(
+def _fit_and_crop_parts(
     framing: Framing, start: Seconds, rate: Fraction, frames: int
 ) -> Iterator[tuple[int, int, bool]]:
-    done = 0
+    position = 0
     for begin, end in sorted(framing.fits):
-        first = max(done, min(frames, _frame(begin, start, rate)))
-        last = min(frames, _frame(end, start, rate))
+        first = max(position, min(frames, _frame_number(begin, start, rate)))
+        last = min(frames, _frame_number(end, start, rate))
         if last <= first:
             continue
-        if first > done:
-            yield done, first, False
+        if first > position:
+            yield position, first, False
         yield first, last, True
-        done = last
-    if done < frames:
-        yield done, frames, False
+        position = last
+    if position < frames:
+        yield position, frames, False
 
 
-def _frame(time: Seconds, start: Seconds, rate: Fraction) -> int:
+def _frame_number(time: Seconds, start: Seconds, rate: Fraction) -> int:
     return max(0, round((time - start) * rate))
 
 
-def _changes(
-    where: Callable[[int], tuple[int, int]], first: int, last: int
+def _position_changes(
+    position_of: Callable[[int], tuple[int, int]], first: int, last: int
 ) -> Iterator[tuple[int, int, int]]:
-    before = None
+    previous = None
     for frame in range(first, last):
-        place = where(frame)
-        if place != before:
-            yield frame - first, *place
-        before = place
+        position = position_of(frame)
+        if position != previous:
+            yield frame - first, *position
+        previous = position
 
 
-def _path(framing: Framing, start: Seconds, rate: Fraction) -> Callable[[int], Place]:
-    """Where the crop is in frame n: the straight line between the keys around it."""
-    keys = framing.keys or (_central(framing, start),)
-    numbers = [_frame_of_key(key, start, rate) for key in keys]
+def _crop_path(framing: Framing, start: Seconds, rate: Fraction) -> Callable[[int], Position]:
+    """The crop's position in frame n: linear between the keyframes around it."""
+    keyframes = framing.keys or (_central_keyframe(framing, start),)
+    frame_numbers = [_frame_of_key(key, start, rate) for key in keyframes]
 
-    def where(frame: int) -> Place:
-        after = bisect_right(numbers, frame)
+    def position_of(frame: int) -> Position:
+        after = bisect_right(frame_numbers, frame)
         if after == 0:
-            return _inside(framing, keys[0].x, keys[0].y)
-        before = keys[after - 1]
-        if after == len(keys) or keys[after].jump:
-            return _inside(framing, before.x, before.y)
-        share = (frame - numbers[after - 1]) / (numbers[after] - numbers[after - 1])
-        then = keys[after]
-        x, y = before.x + share * (then.x - before.x), before.y + share * (then.y - before.y)
-        return _inside(framing, x, y)
+            return _clamp(framing, keyframes[0].x, keyframes[0].y)
+        previous = keyframes[after - 1]
+        if after == len(keyframes) or keyframes[after].jump:
+            return _clamp(framing, previous.x, previous.y)
+        first, last = frame_numbers[after - 1], frame_numbers[after]
+        share, following = (frame - first) / (last - first), keyframes[after]
+        x = previous.x + share * (following.x - previous.x)
+        y = previous.y + share * (following.y - previous.y)
+        return _clamp(framing, x, y)
 
-    return where
+    return position_of
 
 
 def _frame_of_key(key: CropKeyframe, start: Seconds, rate: Fraction) -> float:
@@ -120,11 +123,11 @@ def _frame_of_key(key: CropKeyframe, start: Seconds, rate: Fraction) -> float:
     return round(number) if key.jump else number
 
 
-def _central(framing: Framing, start: Seconds) -> CropKeyframe:
+def _central_keyframe(framing: Framing, start: Seconds) -> CropKeyframe:
     return CropKeyframe(start, CENTRE - framing.width / 2, CENTRE - framing.height / 2)
 
 
-def _inside(framing: Framing, x: float, y: float) -> Place:
+def _clamp(framing: Framing, x: float, y: float) -> Position:
     return (
         min(max(x, 0.0), max(0.0, 1 - framing.width)),
         min(max(y, 0.0), max(0.0, 1 - framing.height)),

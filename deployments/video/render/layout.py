@@ -1,4 +1,4 @@
-"""How a part of a clip fills its output: a crop that may move, or the whole picture over a blur.
+"""Layout of an output: a crop that may move, or the whole picture over a blurred copy.
 
 Sizes are even, pixels square; the source's own pixels need not be.
 """
@@ -11,7 +11,7 @@ from deployments.contracts.media import VideoTrack
 from deployments.video.render.colour import can_crop_between_chroma
 from deployments.video.render.cropping import CropSegment
 from deployments.video.render.rectangles import (
-    SMALLEST,
+    MIN_SIDE,
     centred,
     covering_share,
     crop_size,
@@ -20,13 +20,13 @@ from deployments.video.render.rectangles import (
 )
 
 Stream = Any  # ffmpeg-python has no types
-_BACKGROUND = 8  # times smaller than the output: a blur is cheap there and looks the same
+_BACKGROUND_SCALE = 8  # times smaller than the output: a cheaper blur that looks the same
 
 
-def stored(track: VideoTrack) -> tuple[int, int]:
-    """Width and height of the stored picture once it is turned; two pixels at least each way, to
-    which smaller ones are scaled before anything else."""
-    pixels = (max(SMALLEST, track.coded_width), max(SMALLEST, track.coded_height))
+def stored_size(track: VideoTrack) -> tuple[int, int]:
+    """Width and height of the stored picture after rotation; at least two pixels each, to which
+    smaller pictures are scaled first."""
+    pixels = (max(MIN_SIDE, track.coded_width), max(MIN_SIDE, track.coded_height))
     return pixels if track.rotation % 180 == 0 else pixels[::-1]
 
 
@@ -34,39 +34,44 @@ def crop_filters(
     source: Stream, track: VideoTrack, output: OutputPlan, part: CropSegment, stem: str, moves: bool
 ) -> Stream:
     """The crop of `part`, moved by the commands in `<stem>.cmd`. Filter: `crop@<stem>`."""
-    _, x, y = part.places[0]
+    _, x, y = part.positions[0]
     if moves:
         source = source.filter("sendcmd", f=f"{stem}.cmd")
-    width, height = crop_size(stored(track), (output.framing.width, output.framing.height))
+    width, height = crop_size(stored_size(track), (output.framing.width, output.framing.height))
     exact = int(can_crop_between_chroma(track.pixel_format))
     source = source.filter(f"crop@{stem}", w=width, h=height, x=x, y=y, exact=exact)
-    return _sized(source, output.width, output.height, "bicubic")
+    return _scale(source, output.width, output.height, "bicubic")
 
 
 def blur_fit_filters(source: Stream, track: VideoTrack, output: OutputPlan) -> Stream:
     """The whole picture over a blurred copy of itself that covers the output."""
-    picture, whole = (track.width, track.height), (output.width, output.height)
-    size = fitted_size(picture, whole)
-    if size == whole:
-        return _sized(source, *size, "bicubic")
-    behind, before = split_stream(source, 2)
-    width, height = crop_size(stored(track), covering_share(picture, whole))
-    behind = behind.filter("crop", w=width, h=height)
-    small = [max(SMALLEST, even_below(length / _BACKGROUND)) for length in whole]
-    behind = _sized(behind, small[0], small[1], "fast_bilinear").filter("gblur", sigma=3)
-    behind = _sized(behind, *whole, "bilinear")
-    before = _sized(before, *size, "bicubic")
-    place = centred(size, whole)
-    return behind.overlay(before, x=place.x, y=place.y)
+    picture_size, output_size = (track.width, track.height), (output.width, output.height)
+    size = fitted_size(picture_size, output_size)
+    if size == output_size:
+        return _scale(source, *size, "bicubic")
+    background, foreground = split_stream(source, 2)
+    width, height = crop_size(stored_size(track), covering_share(picture_size, output_size))
+    background = background.filter("crop", w=width, h=height)
+    background_size = [
+        max(MIN_SIDE, even_below(length / _BACKGROUND_SCALE)) for length in output_size
+    ]
+    background = _scale(background, background_size[0], background_size[1], "fast_bilinear").filter(
+        "gblur", sigma=3
+    )
+    background = _scale(background, *output_size, "bilinear")
+    foreground = _scale(foreground, *size, "bicubic")
+    position = centred(size, output_size)
+    return background.overlay(foreground, x=position.x, y=position.y)
 
 
-def split_stream(source: Stream, number: int) -> Sequence[Stream]:
+def split_stream(source: Stream, number: int, kind: str = "split") -> Sequence[Stream]:
+    """`number` copies of a stream; `kind` is "asplit" for sound."""
     if number == 1:
         return (source,)
-    split = source.filter_multi_output("split", number)
+    split = source.filter_multi_output(kind, number)
     return tuple(split[each] for each in range(number))
 
 
-def _sized(source: Stream, width: int, height: int, kernel: str) -> Stream:
+def _scale(source: Stream, width: int, height: int, kernel: str) -> Stream:
     scaled = source.filter("scale", w=width, h=height, flags=kernel, out_range="tv")
     return scaled.filter("setsar", 1)

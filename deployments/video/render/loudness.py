@@ -1,22 +1,24 @@
-"""How loud a clip is, and by how much to change it: ffmpeg's EBU R 128 summary in, a gain out."""
+"""Loudness: ffmpeg's EBU R 128 summary in, a gain out."""
 
 import math
 import re
 from dataclasses import dataclass
 
-QUIET = -55.0  # LUFS: below this there is nothing to be heard but noise, which stays as it is
-SILENT = -60.0  # dBTP: what is not even that loud anywhere is silence
-MOST_GAIN = 30.0  # dB
-CEILING = -2.0  # dBTP before AAC, which overshoots by up to 1.7 dB (notes D)
-HARD = 3.0  # dB above the ceiling: from here on limiting costs loudness that must be made up for
+QUIET_LUFS = -55.0  # below, there is only noise, which is not amplified
+SILENT_DBTP = -60.0  # a lower peak is silence
+MAX_GAIN_DB = 30.0
+CEILING_DBTP = -2.0  # before AAC, which overshoots by up to 1.7 dB
+HARD_LIMITING_DB = (
+    3.0  # dB above the ceiling: from here on limiting costs loudness that must be made up for
+)
 _INTEGRATED = re.compile(r"^\s*I:\s+(\S+) LUFS", re.MULTILINE)
 _PEAK = re.compile(r"^\s*Peak:\s+(\S+) dBFS", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class LoudnessMeasurement:
-    """`integrated` in LUFS, None where nothing was loud enough to count; `true_peak` in dBTP, None
-    for digital silence."""
+    """`integrated` in LUFS, None if nothing was loud enough to count; `true_peak` in dBTP, None for
+    digital silence."""
 
     integrated: float | None
     true_peak: float | None
@@ -24,7 +26,7 @@ class LoudnessMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """`db` is added to every sample; `limit` holds what then is over the ceiling."""
+    """`db` is added to every sample; `limit` limits peaks over the ceiling."""
 
     db: float = 0.0
     limit: bool = False
@@ -40,45 +42,55 @@ def parse_loudness(log: str) -> LoudnessMeasurement:
 
 
 def _last(pattern: re.Pattern[str], text: str) -> float | None:
-    found = pattern.findall(text)
+    matches = pattern.findall(text)
     try:
-        value = float(found[-1]) if found else math.nan
+        value = float(matches[-1]) if matches else math.nan
     except ValueError:
         return None
     return value if math.isfinite(value) else None
 
 
-def is_silent(heard: LoudnessMeasurement) -> bool:
-    """Whether there is nothing to be heard at all."""
-    return heard.integrated is None and (heard.true_peak is None or heard.true_peak < SILENT)
+def is_silent(measured: LoudnessMeasurement) -> bool:
+    """Whether nothing is audible."""
+    return measured.integrated is None and (
+        measured.true_peak is None or measured.true_peak < SILENT_DBTP
+    )
 
 
-def on_both(heard: LoudnessMeasurement) -> LoudnessMeasurement:
-    """As loud as it is once the one channel that sounds is on both: twice the power, equal peaks
+def for_both_channels(measured: LoudnessMeasurement) -> LoudnessMeasurement:
+    """The loudness after the only audible channel is copied to both: twice the power, equal peaks
     (ITU-R BS.1770-4 adds the channels' power)."""
-    if heard.integrated is None:
-        return heard
-    return LoudnessMeasurement(round(heard.integrated + 10 * math.log10(2), 2), heard.true_peak)
+    if measured.integrated is None:
+        return measured
+    return LoudnessMeasurement(
+        round(measured.integrated + 10 * math.log10(2), 2), measured.true_peak
+    )
 
 
-def gain_to(target: float | None, heard: LoudnessMeasurement) -> Gain:
-    """What brings `heard` to `target` LUFS. Silence is not amplified."""
-    if target is None or heard.integrated is None or heard.integrated < QUIET:
-        return _safe(0.0, heard)
-    return _safe(min(MOST_GAIN, target - heard.integrated), heard)
+def gain_to(target: float | None, measured: LoudnessMeasurement) -> Gain:
+    """The gain to `target` LUFS. Silence is not amplified."""
+    if target is None or measured.integrated is None or measured.integrated < QUIET_LUFS:
+        return _limited(0.0, measured)
+    return _limited(min(MAX_GAIN_DB, target - measured.integrated), measured)
 
 
-def makeup_gain(gain: Gain, target: float, heard: LoudnessMeasurement) -> Gain:
-    """`gain` after hearing what it and the limiter made of the sound."""
-    if heard.integrated is None:
+def makeup_gain(gain: Gain, target: float, measured: LoudnessMeasurement) -> Gain:
+    """`gain`, corrected by the loudness measured after it and the limiter."""
+    if measured.integrated is None:
         return gain
-    return Gain(min(MOST_GAIN, round(gain.db + target - heard.integrated, 2)), gain.limit)
+    return Gain(min(MAX_GAIN_DB, round(gain.db + target - measured.integrated, 2)), gain.limit)
 
 
-def is_limiting(gain: Gain, heard: LoudnessMeasurement) -> bool:
-    """Whether the limiter will take so much that loudness has to be measured again."""
-    return gain.limit and heard.true_peak is not None and heard.true_peak + gain.db > CEILING + HARD
+def is_limiting(gain: Gain, measured: LoudnessMeasurement) -> bool:
+    """Whether the limiter costs so much loudness that it has to be measured again."""
+    return (
+        gain.limit
+        and measured.true_peak is not None
+        and measured.true_peak + gain.db > CEILING_DBTP + HARD_LIMITING_DB
+    )
 
 
-def _safe(db: float, heard: LoudnessMeasurement) -> Gain:
-    return Gain(round(db, 2), heard.true_peak is not None and heard.true_peak + db > CEILING)
+def _limited(db: float, measured: LoudnessMeasurement) -> Gain:
+    return Gain(
+        round(db, 2), measured.true_peak is not None and measured.true_peak + db > CEILING_DBTP
+    )

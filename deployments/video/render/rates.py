@@ -1,7 +1,7 @@
-"""The constant frame rate of a clip, from what its source has: pure arithmetic.
+"""The constant frame rate of a clip, by the rate of its source. Pure arithmetic.
 
-A steady source keeps its rate (halved until it is at most 60). One with a varying rate gets the
-standard rate nearest to that of its quick stretches, so that bursts stay smooth.
+A source with a constant rate keeps it, halved until it is at most 60. One with a variable rate gets
+the standard rate closest to that of its fast parts, so that bursts stay smooth.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ STANDARD = tuple(
 DEFAULT = Fraction(30)
 FASTEST = Fraction(60)
 SLOWEST = Fraction(1)
-_SAME = 0.0005
-_QUICK = 0.1
+_SAME_RATE = 0.0005
+_FAST_SHARE = 0.1
 
 
 def output_rate(average: Fraction, vfr: bool, times: Sequence[Seconds]) -> Fraction:
@@ -27,19 +27,19 @@ def output_rate(average: Fraction, vfr: bool, times: Sequence[Seconds]) -> Fract
     shown at `times` (any order)."""
     gaps = sorted(after - before for before, after in pairwise(sorted(times)) if after > before)
     if not vfr and SLOWEST <= average <= 1000:
-        return _standard_if_close(_halved(average))
+        return _standard_if_close(_halve_to_limit(average))
     if not gaps:
         return DEFAULT
-    quick = 1 / gaps[int(_QUICK * len(gaps))]
-    return min(STANDARD, key=lambda rate: (abs(float(rate) - quick), rate))
+    fast_rate = 1 / gaps[int(_FAST_SHARE * len(gaps))]
+    return min(STANDARD, key=lambda rate: (abs(float(rate) - fast_rate), rate))
 
 
-def _halved(rate: Fraction) -> Fraction:
-    while rate > FASTEST * (1 + Fraction(_SAME)):
+def _halve_to_limit(rate: Fraction) -> Fraction:
+    while rate > FASTEST * (1 + Fraction(_SAME_RATE)):
         rate /= 2
     return rate
 
 
 def _standard_if_close(rate: Fraction) -> Fraction:
     nearest = min(STANDARD, key=lambda standard: abs(standard - rate))
-    return nearest if abs(nearest - rate) <= nearest * _SAME else rate.limit_denominator(1001)
+    return nearest if abs(nearest - rate) <= nearest * _SAME_RATE else rate.limit_denominator(1001)

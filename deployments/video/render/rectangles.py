@@ -1,12 +1,12 @@
-"""Every rectangle of a clip in whole pixels: the crop of a picture, and where a whole picture goes.
+"""The rectangles of a clip in whole pixels: crops, and the place of a whole picture.
 
-Pure arithmetic. A crop lies inside its picture: sizes are rounded down, never up past an odd edge,
-and its corner is on whole chroma samples where the pixel format has fewer of these than of luma.
+Pure arithmetic. A crop lies inside its picture: sizes are rounded down, and its corner is on whole
+chroma samples if the pixel format has fewer of these than of luma.
 """
 
 from dataclasses import dataclass
 
-SMALLEST = 2  # pixels: less cannot be encoded with half of the chroma samples
+MIN_SIDE = 2  # pixels: less cannot be encoded with half of the chroma samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Rectangle:
 
 
 def crop_size(picture: tuple[int, int], share: tuple[float, float]) -> tuple[int, int]:
-    """Width and height, both even, of a crop that has `share` (0 to 1) of each side of `picture`,
-    which has two pixels at least each way."""
+    """Width and height, both even, of a crop with `share` (0 to 1) of each side of `picture`, which
+    has at least two pixels each way."""
     width, height = (
-        max(SMALLEST, even_below(length * part))
-        for length, part in zip(picture, share, strict=True)
+        max(MIN_SIDE, even_below(length * share_of_side))
+        for length, share_of_side in zip(picture, share, strict=True)
     )
     return width, height
 
@@ -32,8 +32,8 @@ def crop_size(picture: tuple[int, int], share: tuple[float, float]) -> tuple[int
 def corner(
     picture: tuple[int, int], size: tuple[int, int], place: tuple[float, float], step: int
 ) -> tuple[int, int]:
-    """Where a crop of `size` begins whose corner is to be at `place` (shares of the picture): the
-    nearest multiple of `step` at which it lies inside."""
+    """The corner of a crop of `size` nearest to `place` (shares of the picture): a multiple of
+    `step` at which the crop lies inside."""
     x, y = (
         min(step * round(length * part / step), (length - taken) // step * step)
         for length, taken, part in zip(picture, size, place, strict=True)
@@ -45,21 +45,24 @@ def fitted_size(picture: tuple[int, int], output: tuple[int, int]) -> tuple[int,
     """The largest size, both sides even, of a whole `picture` inside `output`."""
     scale = min(output[0] / picture[0], output[1] / picture[1])
     width, height = (
-        min(whole, max(SMALLEST, 2 * round(length * scale / 2)))
-        for length, whole in zip(picture, output, strict=True)
+        min(output_length, max(MIN_SIDE, 2 * round(length * scale / 2)))
+        for length, output_length in zip(picture, output, strict=True)
     )
     return width, height
 
 
 def covering_share(picture: tuple[int, int], output: tuple[int, int]) -> tuple[float, float]:
-    """The share of each side of `picture` (square pixels) that covers `output` wholly."""
+    """The share of each side of `picture` (square pixels) that covers `output`."""
     wide, high = output[0] / picture[0], output[1] / picture[1]
     return wide / max(wide, high), high / max(wide, high)
 
 
 def centred(size: tuple[int, int], output: tuple[int, int]) -> Rectangle:
     """`size` in the middle of `output`, its corner even."""
-    x, y = (even_below((whole - length) / 2) for length, whole in zip(size, output, strict=True))
+    x, y = (
+        even_below((output_length - length) / 2)
+        for length, output_length in zip(size, output, strict=True)
+    )
     return Rectangle(x, y, *size)
 
 

@@ -1,4 +1,4 @@
-"""Runs ffmpeg for one clip: arguments in, a finished child out, always through the sandbox."""
+"""Runs ffmpeg for one clip: arguments in, a completed child out, always through the sandbox."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ from deployments.video.sandbox import (
 )
 from deployments.video.sandbox.binary import ffmpeg_binary
 
-MOST_CORES = 16
+MAX_CORES = 16
 _GIB = 1 << 30
 log = logging.getLogger("mobula.clipper")
 _UNREADABLE = re.compile(
@@ -33,8 +33,8 @@ _FEW_ARENAS = {"MALLOC_ARENA_MAX": "4"}  # or glibc maps 128 MiB for each thread
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where a clip is made: `source` is the name of the recording in the private `folder`;
-    `threads` are for decoding and filters, `encoder_threads` for each encoder."""
+    """`source` is the name of the recording in the private `folder`; `threads` are for decoding and
+    filters, `encoder_threads` for each encoder."""
 
     folder: Path
     source: str
@@ -48,8 +48,8 @@ class Workspace:
         return [ffmpeg_binary(), "-hide_banner", "-nostdin", "-y", *words]
 
     def run(self, argv: Sequence[str], on_line: OnLine | None = None) -> CompletedChild:
-        """Raises what sandbox.run raises; RenderFailed instead of MediaDamaged where ffmpeg could
-        read the recording and failed at what we told it to do."""
+        """Raises as sandbox.run does; RenderFailed instead of MediaDamaged if ffmpeg could read the
+        recording and failed at our command."""
         command = SandboxedCommand(
             tuple(argv),
             self.folder,
@@ -61,27 +61,27 @@ class Workspace:
         try:
             return run(command)
         except MediaDamaged as problem:
-            words = "\n".join(getattr(problem, "__notes__", ()))
-            if "exit_status" not in problem.extensions or is_unreadable(words):
+            last_words = "\n".join(getattr(problem, "__notes__", ()))
+            if "exit_status" not in problem.extensions or is_unreadable(last_words):
                 raise
-            log.error("ffmpeg refused a command of ours: %s\n%s", " ".join(argv), words)
-            raise _noted(RenderFailed(), words) from problem
+            log.error("ffmpeg refused a command of ours: %s\n%s", " ".join(argv), last_words)
+            raise _with_note(RenderFailed(), last_words) from problem
 
 
-def is_unreadable(log: str) -> bool:
+def is_unreadable(log_text: str) -> bool:
     """Whether ffmpeg, which failed with these last words, could not read its input: its demuxer or
     a decoder ended. A filter, an encoder or a muxer that ends is our own fault."""
-    return _UNREADABLE.search(log) is not None
+    return _UNREADABLE.search(log_text) is not None
 
 
-def _noted(problem: RenderFailed, words: str) -> RenderFailed:
+def _with_note(problem: RenderFailed, words: str) -> RenderFailed:
     problem.add_note(words)
     return problem
 
 
 def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Cancel) -> Workspace:
-    """For `plan`; the recording is brought into `folder` unless it is there."""
-    cores = min(MOST_CORES, len(os.sched_getaffinity(0)))
+    """For `plan`; the recording is linked into `folder` unless it is there."""
+    cores = min(MAX_CORES, len(os.sched_getaffinity(0)))
     threads = plan.threads or cores
     encoders = plan.threads or cores * 3 // 2 or 1  # as many as x264 itself would take
     name = link_or_copy(source.path, folder)
@@ -89,22 +89,22 @@ def open_workspace(plan: ClipPlan, source: MediaSource, folder: Path, cancel: Ca
 
 
 def link_or_copy(file: Path, folder: Path) -> str:
-    """The name of `file` in `folder`, where it is linked or copied to."""
-    there = folder / file.name
-    if there.exists():
-        return there.name
+    """The name of `file` in `folder`, after it was linked or copied there."""
+    target = folder / file.name
+    if target.exists():
+        return target.name
     with suppress(FileExistsError):  # another clip of this job brought it
         try:
-            os.link(file, there)
+            os.link(file, target)
         except OSError:
-            part = folder / f".{os.getpid()}-{file.name}"
-            copyfile(file, part)
-            part.replace(there)
-    return there.name
+            temporary = folder / f".{os.getpid()}-{file.name}"
+            copyfile(file, temporary)
+            temporary.replace(target)
+    return target.name
 
 
 def _limits(plan: ClipPlan) -> ChildLimits:
-    """By the clip's length: ten times what the slowest preset takes for 4K on one core."""
+    """By the clip's length: ten times the duration of the slowest preset for 4K on one core."""
     duration, pictures = plan.end - plan.start, len(plan.outputs)
     return ChildLimits(
         memory_bytes=None if plan.encoder == "nvenc" else (4 + pictures) * _GIB,

@@ -1,6 +1,6 @@
-"""Untrusted recordings are only ever opened in here: confined child processes, private folders.
+"""The sandbox: confined child processes, the only ones that open untrusted recordings.
 
-`run` runs a program, `python_child` a Python module; both block until the child is gone.
+`run` runs a program, `python_child` a Python module; both block until the child has ended.
 """
 
 from deployments.video.errors import Cancelled

@@ -1,11 +1,11 @@
-"""Where the programs are that children run, and what they need to read to start."""
+"""The programs of children, and the paths they need to start."""
 
 import sys
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-_SYSTEM = (
+_SYSTEM_PATHS = (
     "/usr",
     "/lib",
     "/lib64",
@@ -40,14 +40,14 @@ def python_binary() -> str:
 
 
 @cache
-def readable_by_all() -> tuple[str, ...]:
+def default_readable() -> tuple[str, ...]:
     """What every child may read: the system's programs and libraries, and this Python's."""
     own = (sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parent))
-    return tuple(path for path in dict.fromkeys(_SYSTEM + own) if Path(path).exists())
+    return tuple(path for path in dict.fromkeys(_SYSTEM_PATHS + own) if Path(path).exists())
 
 
 @cache
-def writable_by_all() -> tuple[str, ...]:
+def default_writable() -> tuple[str, ...]:
     """Devices without memory, and those of a GPU."""
     gpu = sorted(str(path) for path in Path("/dev").glob("nvidia*"))
     return tuple(path for path in (*_DEVICES, *gpu) if Path(path).exists())

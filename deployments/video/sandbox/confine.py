@@ -1,14 +1,14 @@
-"""The first program of every sandboxed child: gives up what the child must not have, then execs.
+"""The first program of every sandboxed child: drops privileges, then execs.
 
-Run as `python -I -S launcher.py PARENT MEMORY CPU OUTPUT FILES FORKS REQUIRED READABLE WRITABLE
-ARGV...`; it imports nothing but what starts in milliseconds. In order: die with the parent, limits,
-no new privileges, no capabilities, own network (where the kernel lets us), only the named files
-(Landlock), and no sockets, no processes, no change of a file's mode, owner, times or attributes, no
-SysV or POSIX IPC and no effect on other processes (seccomp). None of this can be undone by the
-child. With REQUIRED, a kernel without Landlock or seccomp ends it (exit status NOT_CONFINED).
+Run as `python -I -S confine.py PARENT MEMORY CPU OUTPUT FILES FORKS REQUIRED READABLE WRITABLE
+ARGV...`; it imports only what starts in milliseconds. In order: die with the parent, limits, no new
+privileges, no capabilities, own network (if the kernel permits), only the named files (Landlock),
+and no sockets, no processes, no change of a file's mode, owner, times or attributes, no SysV or
+POSIX IPC and no effect on other processes (seccomp). The child cannot undo any of this. With
+REQUIRED, a kernel without Landlock or seccomp ends it (exit status NOT_CONFINED).
 
-PR_SET_PDEATHSIG fires when the *thread* that forked ends, so whoever starts a child waits for it
-in the same thread.
+PR_SET_PDEATHSIG fires when the *thread* that forked ends, so the starter of a child waits for it in
+the same thread.
 """
 
 import ctypes
@@ -62,7 +62,7 @@ mq_notify 244 184; mq_getsetattr 245 185
 
 
 def refused_calls(machine: str) -> dict[str, int]:
-    """The numbers of the system calls that are refused, by name."""
+    """The numbers of the refused system calls, by name."""
     column = ("x86_64", "aarch64").index(machine) + 1
     rows = [row.split() for row in _TABLE.split(";")]
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
@@ -76,7 +76,7 @@ _CALLS = {
 
 
 class NotConfined(Exception):
-    """What this kernel does not offer."""
+    """A missing kernel feature."""
 
 
 def limit(memory: int, cpu: int, output: int, files: int) -> None:
@@ -162,7 +162,7 @@ class _Program(ctypes.Structure):
 
 
 def install_seccomp(libc: ctypes.CDLL, forks: bool) -> None:
-    """seccomp in classic BPF: load the number, compare it with each that is refused.
+    """seccomp in classic BPF: loads the number, compares it with each refused one.
 
     Raises NotConfined.
     """
@@ -198,7 +198,7 @@ def _machine() -> str:
 
 
 def confine(words: list[str]) -> None:
-    """Raises NotConfined where confinement is required and this kernel cannot give it."""
+    """Raises NotConfined if confinement is required and this kernel cannot provide it."""
     parent, memory, cpu, output, files, forks, required = map(int, words[:7])
     readable, writable = ([path for path in text.split("\n") if path] for text in words[7:9])
     for number in (signal.SIGPIPE, signal.SIGXFSZ):

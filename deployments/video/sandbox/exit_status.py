@@ -1,4 +1,4 @@
-"""What a child's ending means: its exit status, signal, usage and last words in, a problem out."""
+"""Maps the end of a child to a problem: by exit status, signal, usage and last words."""
 
 import logging
 import signal
@@ -15,18 +15,18 @@ from deployments.video.sandbox.confine import FAILED, NOT_CONFINED
 from deployments.video.sandbox.limits import ChildLimits, CompletedChild, SandboxedCommand
 
 logger = logging.getLogger("mobula.clipper")
-# Whoever ends a cluster signals every process of it: that is no fault of the recording.
-_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-_FFMPEG_WAS_TOLD_TO_END = 255  # it catches such signals, and exits with this status
-_NO_ROOM = "No space left on device"
+# The end of a cluster signals every process of it, which is no fault of the recording.
+_EXTERNAL_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_FFMPEG_TERMINATED = 255  # it catches such signals, and exits with this status
+_NO_SPACE = "No space left on device"
 _NO_MEMORY = ("Cannot allocate memory", "MemoryError", "bad_alloc", "Unable to allocate")
 
 
 def problem_from_exit(finished: CompletedChild, command: SandboxedCommand) -> CompletedChild:
-    """`finished`, if it ended well or may fail; raises what it died of otherwise."""
+    """`finished`, if it succeeded or may fail; otherwise raises the problem."""
     if finished.status == 0:
         return finished
-    problem = _limit_hit(finished, command.limits) or _crash(finished)
+    problem = _exceeded_limit(finished, command.limits) or _problem_from_status(finished)
     if problem is None and command.allow_failure:
         return finished
     problem = problem or MediaDamaged(exit_status=finished.status)
@@ -34,28 +34,28 @@ def problem_from_exit(finished: CompletedChild, command: SandboxedCommand) -> Co
 
 
 def log_exit(problem: Problem, command: SandboxedCommand, finished: CompletedChild) -> Problem:
-    """The problem with the child's last words as a note; one of our own making is logged too."""
-    words = f"{command.argv[0]}: status {finished.status}\n{finished.err}"
-    problem.add_note(words)
+    """The problem with the child's last words as a note; a fault of ours is logged, too."""
+    last_words = f"{command.argv[0]}: status {finished.status}\n{finished.err}"
+    problem.add_note(last_words)
     if isinstance(problem, SandboxFailed | SandboxUnavailable):
-        logger.error("a media child failed: %s", words)
+        logger.error("a media child failed: %s", last_words)
     return problem
 
 
-def _limit_hit(finished: CompletedChild, limits: ChildLimits) -> Problem | None:
+def _exceeded_limit(finished: CompletedChild, limits: ChildLimits) -> Problem | None:
     if finished.status == -signal.SIGXCPU or finished.cpu_s >= limits.cpu_s:
         return MediaTooLarge("cpu_s", limits.cpu_s)
     if finished.status == -signal.SIGXFSZ:
         return MediaTooLarge("output_bytes", limits.output_bytes)
     if limits.memory_bytes and any(word in finished.err for word in _NO_MEMORY):
         return MediaTooLarge("memory_bytes", limits.memory_bytes)
-    return ScratchFull() if _NO_ROOM in finished.err else None
+    return ScratchFull() if _NO_SPACE in finished.err else None
 
 
-def _crash(finished: CompletedChild) -> Problem | None:
+def _problem_from_status(finished: CompletedChild) -> Problem | None:
     if finished.status == NOT_CONFINED and finished.err.startswith("launcher: "):
         return SandboxUnavailable(finished.err.removeprefix("launcher: ").strip())
-    if finished.status in (FAILED, _FFMPEG_WAS_TOLD_TO_END) or -finished.status in _FROM_OUTSIDE:
+    if finished.status in (FAILED, _FFMPEG_TERMINATED) or -finished.status in _EXTERNAL_SIGNALS:
         return SandboxFailed()
     if finished.status < 0:
         return MediaDamaged("The recording crashed the decoder.", signal=-finished.status)

@@ -1,8 +1,8 @@
-"""Private folders for work on one recording: only this user's, removed whatever happens.
+"""Private folders for work on one recording, and the files in them.
 
-A folder is locked (flock) for as long as the process that made it lives, so what a killed process
-left behind is known by its free lock, whoever has its process number by now. The parent folder is
-on a local disk.
+A folder is locked (flock) for as long as the process that made it lives, so the folder of a killed
+process is recognised by its free lock, even if its process number was reused. The parent folder is
+on a local disk. Links that a child made are not followed.
 """
 
 import fcntl
@@ -19,9 +19,10 @@ PREFIX = "work-"
 
 @contextmanager
 def private_folder(parent: Path) -> Iterator[Path]:
-    """A new empty folder (mode 700) in `parent`, which is made if it is missing."""
+    """A new empty folder (mode 700) in `parent`, which is made if it is missing. It is removed at
+    the end."""
     parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder, lock = _made(parent.resolve())
+    folder, lock = _create_locked(parent.resolve())
     try:
         yield folder
     finally:
@@ -31,8 +32,8 @@ def private_folder(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def link_input(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """A file under a new name of ours in `folder`, without a copy: the name to open it by, and what
-    a child must be let read for that (`readable`)."""
+    """A file under a new name in `folder`, without a copy: the name to open it by, and the paths
+    that a child must be able to read (`readable`)."""
     link = folder / f"source-{secrets.token_hex(8)}"
     link.symlink_to(path.resolve())
     try:
@@ -42,7 +43,8 @@ def link_input(path: Path, folder: Path) -> Iterator[tuple[str, tuple[Path, ...]
 
 
 def clear_abandoned(parent: Path) -> int:
-    """Removes folders whose process is gone; how many. At every start, and now and then."""
+    """Removes folders of processes that have ended; returns their number. Call it at every start,
+    and from time to time."""
     cleared = 0
     for folder in sorted(parent.glob(f"{PREFIX}*")) if parent.is_dir() else ():
         with suppress(OSError):
@@ -56,8 +58,8 @@ def clear_abandoned(parent: Path) -> int:
     return cleared
 
 
-def _made(parent: Path) -> tuple[Path, int]:
-    """Made and locked; again if `clear_abandoned` came in between."""
+def _create_locked(parent: Path) -> tuple[Path, int]:
+    """Created and locked; again if `clear_abandoned` interfered."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         with suppress(FileNotFoundError, BlockingIOError):
@@ -75,13 +77,36 @@ def _remove(folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError:  # a child closed a folder that it made
-        _open_up(folder)
+        _make_accessible(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open_up(folder: Path) -> None:
+def _make_accessible(folder: Path) -> None:
     with suppress(OSError):
         folder.chmod(0o700)
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():
-                _open_up(path)
+                _make_accessible(path)
+
+
+def read_output(path: Path, max_bytes: int) -> bytes | None:
+    """The first `max_bytes` bytes of a plain file; None: there is none."""
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(fd, "rb") as file:
+            return file.read(max_bytes)
+    return None
+
+
+@contextmanager
+def lend_source(source: Path, folder: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
+    """A link to `source` in `folder`, and a path there for the child's output; both are removed at
+    the end."""
+    token = secrets.token_hex(8)
+    link, out = folder / f"source-{token}", folder / f"transcript-{token}{suffix}"
+    link.symlink_to(source.resolve())
+    try:
+        yield link, out
+    finally:
+        link.unlink(missing_ok=True)
+        out.unlink(missing_ok=True)

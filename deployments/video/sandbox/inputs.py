@@ -1,8 +1,8 @@
-"""How a recording is opened, whoever opens it: accepted containers, local files, bounded pictures.
+"""How recordings are opened: accepted containers, local files, bounded pictures.
 
-Text formats that name other files (ffconcat, HLS, DASH, SVG) are not on the list, no protocol but
-`file` is, and MOV references to other files stay off. Input is a file in the working folder whose
-name we chose; a name from outside never gets here.
+Text formats that reference other files (ffconcat, HLS, DASH, SVG) are not accepted, no protocol but
+`file` is, and references of MOV to other files stay disabled. Input is a file in the working folder
+whose name we chose; a name from outside is never used.
 """
 
 import re
@@ -19,38 +19,28 @@ INPUT_OPTIONS: Mapping[str, str] = {
     "protocol_whitelist": "file",
     "format_whitelist": FORMATS,
     "max_pixels": str(MAX_PIXELS),
-    "max_streams": str(MAX_STREAMS + 1),  # some demuxers stop there and say nothing
+    "max_streams": str(MAX_STREAMS + 1),  # some demuxers silently stop there
 }
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def input_name(name: str) -> str:
-    """The URL of a file in the working folder. ValueError: the name is not one that we choose."""
+    """The URL of a file in the working folder. Raises ValueError for a name not chosen by us."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"not the name of an input: {name[:100]!r}")
     return f"file:{name}"
 
 
-def ffmpeg_options() -> dict[str, str]:
-    """Input options by name, for a graph builder: `ffmpeg.input(input_name(name), **these)`."""
-    return dict(INPUT_OPTIONS)
-
-
 def ffmpeg_input(name: str) -> list[str]:
-    """The part of an ffmpeg command that opens `name`; `-ss` and the like go before it."""
+    """The part of an ffmpeg command that opens `name`; `-ss` and the like precede it."""
     options = [word for key, value in INPUT_OPTIONS.items() for word in (f"-{key}", value)]
     return [*options, "-i", input_name(name)]
 
 
-def av_options() -> dict[str, str]:
-    """The same for `av.open(input_name(name), options=...)`; see also `open_media`."""
-    return dict(INPUT_OPTIONS)
-
-
 def open_media(name: str, threads: int = 1) -> Any:
-    """PyAV's input container of a file in the working folder, to be used in a child only.
+    """PyAV's input container of a file in the working folder, for use in a child only.
 
-    Its decoders refuse pictures over MAX_PIXELS also when a size changes midway, and use `threads`
+    Its decoders refuse pictures over MAX_PIXELS, also if a size changes midway, and use `threads`
     threads (0: as many as there are cores). Raises MediaRefused, MediaTooLarge (max_streams), and
     OSError if the file cannot be read at all.
     """
@@ -60,7 +50,7 @@ def open_media(name: str, threads: int = 1) -> Any:
     with Path(name).open("rb"):
         pass
     try:
-        container = av.open(source, options=av_options(), metadata_errors="replace")
+        container = av.open(source, options=dict(INPUT_OPTIONS), metadata_errors="replace")
     except MemoryError as error:  # what demuxers say to one stream too many
         raise MediaTooLarge("max_streams", MAX_STREAMS) from error
     except (av.FFmpegError, ValueError, EOFError) as error:

@@ -1,4 +1,4 @@
-"""What a sandboxed child may use, what to run, and how it ended: plain values."""
+"""The limits, the command and the result of a sandboxed child: plain values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,10 @@ OnLine = Callable[[str], None]
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
     """`memory_bytes` is address space (RLIMIT_AS; None: no limit, as GPU drivers need). Measured on
-    two cores: a probe takes 220 MiB, ffmpeg 250 MiB to decode a small picture on one thread and
-    650 MiB to encode 1080x1920; each further thread takes some 10 to 70 MiB. `cpu_s` is of all
-    threads together. `output_bytes` is the size of one file. `files` may be open at a time.
-    `forks`: may start processes of its own; they end with it.
-    """
+    two cores: a probe takes 220 MiB, ffmpeg 250 MiB to decode a small picture on one thread and 650
+    MiB to encode 1080x1920; each further thread takes some 10 to 70 MiB. `cpu_s` is of all threads
+    together. `output_bytes` is the size of one file. `files` may be open at a time. `forks`: may
+    start processes of its own; they end with it."""
 
     memory_bytes: int | None = 2 << 30
     cpu_s: int = 600
@@ -27,13 +26,13 @@ class ChildLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxedCommand:
-    """A command for `run`. `argv[0]` is an absolute path. `folder` is where it runs and the one
-    place that it may write to; input lies there under a name of our choosing.
+    """A command for `run`. `argv[0]` is an absolute path. `folder` is the working folder and the
+    only writable one; input is there under a name of our choosing.
 
-    `cancel` is asked ten times a second; `on_line` gets each line of stdout as it comes, without
-    its end. `environment` is added to the little that a child is given. `readable` and `writable`
-    are further files or folders that it may use. With `allow_failure` an exit status other than 0
-    is returned instead of raised.
+    `cancel` is polled ten times a second; `on_line` gets each line of stdout as it is written,
+    without its end. `environment` is added to the minimal environment of a child. `readable` and
+    `writable` are additional files or folders. With `allow_failure` an exit status other than 0 is
+    returned instead of raised.
     """
 
     argv: tuple[str, ...]

@@ -1,7 +1,7 @@
 """Python code in the sandbox: a request to a module in, its answer or its problem out, as JSON.
 
-The module ends with `if __name__ == "__main__": answer_with(function)` (child.py). Larger results
-it leaves as files in the folder, and names them in the answer. Neither side unpickles anything.
+The module ends with `if __name__ == "__main__": run_child(function)` (child.py). Larger results are
+files in the folder, named in the answer. Neither side unpickles anything.
 """
 
 import os
@@ -50,10 +50,10 @@ def python_child(
     readable: tuple[Path, ...] = (),
     writable: tuple[Path, ...] = (),
 ) -> dict[str, Any]:
-    """What `module` answers to `request` (both plain JSON objects), run in `folder`.
+    """The answer of `module` to `request` (both plain JSON objects), run in `folder`.
 
-    `threads` is what numeric libraries may use. Lines printed by the child go to `on_line`.
-    Raises the child's own problem (one of failures.WIRE), and what `run` raises.
+    `threads` is for numeric libraries. Lines printed by the child go to `on_line`. Raises the
+    child's own problem (one of errors.WIRE), and as `run` does.
     """
     fd, name = tempfile.mkstemp(prefix="answer-", suffix=".json", dir=folder)
     os.close(fd)
@@ -73,7 +73,7 @@ def python_child(
         allow_failure=True,
     )
     try:
-        return _answered(answer, run(command), command)
+        return _result(answer, run(command), command)
     finally:
         with suppress(OSError):
             answer.unlink()
@@ -88,27 +88,27 @@ def _environment(threads: int) -> dict[str, str]:
     }
 
 
-def _answered(answer: Path, finished: CompletedChild, command: SandboxedCommand) -> dict[str, Any]:
-    said = _read(answer)
-    if finished.status == 0 and isinstance(said.get("answer"), dict):
-        return said["answer"]
-    raise log_exit(_problem(said, command.limits), command, finished)
+def _result(answer: Path, finished: CompletedChild, command: SandboxedCommand) -> dict[str, Any]:
+    answer_or_problem = _read_answer(answer)
+    if finished.status == 0 and isinstance(answer_or_problem.get("answer"), dict):
+        return answer_or_problem["answer"]
+    raise log_exit(_problem(answer_or_problem, command.limits), command, finished)
 
 
-def _read(answer: Path) -> dict[str, Any]:
-    """The child could have left anything under that name."""
+def _read_answer(answer: Path) -> dict[str, Any]:
+    """A malicious child can write anything under that name."""
     try:
         fd = os.open(answer, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(fd, "rb") as file:
             text = file.read(MAX_ANSWER + 1)
-        said = msgspec.json.decode(text) if len(text) <= MAX_ANSWER else None
+        data = msgspec.json.decode(text) if len(text) <= MAX_ANSWER else None
     except (OSError, ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return data if isinstance(data, dict) else {}
 
 
-def _problem(said: dict[str, Any], limits: ChildLimits) -> Problem:
-    problem = said.get("problem")
+def _problem(data: dict[str, Any], limits: ChildLimits) -> Problem:
+    problem = data.get("problem")
     if not isinstance(problem, dict):
         return SandboxFailed()
     match problem.get("kind"):

@@ -1,7 +1,7 @@
-"""Starts a module of ours in a child that may not even list the folder our packages lie in.
+"""Starts a module of ours in a child that cannot list the folder of our packages.
 
 Run as `python -P start.py MODULE PACKAGE_FOLDER... -- ARGUMENT...`, it is `python -m MODULE` with
-just these packages in sight.
+only these packages importable.
 """
 
 import importlib.machinery
@@ -12,18 +12,18 @@ from pathlib import Path
 
 
 def register_package(folder: Path) -> None:
-    """Makes the package known, as if its parent folder were on the path."""
-    places = [str(folder)]
+    """Registers the package as if its parent folder were on the path."""
+    search_locations = [str(folder)]
     init = folder / "__init__.py"
     if not init.exists():
         spec = importlib.machinery.ModuleSpec(folder.name, None, is_package=True)
-        spec.submodule_search_locations = places
+        spec.submodule_search_locations = search_locations
     else:
-        found = importlib.util.spec_from_file_location(
-            folder.name, init, submodule_search_locations=places
+        file_spec = importlib.util.spec_from_file_location(
+            folder.name, init, submodule_search_locations=search_locations
         )
-        assert found is not None
-        spec = found
+        assert file_spec is not None
+        spec = file_spec
     package = importlib.util.module_from_spec(spec)
     sys.modules[folder.name] = package
     if spec.loader is not None:

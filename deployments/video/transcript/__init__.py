@@ -1,10 +1,10 @@
-"""What is said in a recording: sidecar files, embedded subtitles or a speech model in, words out.
+"""Transcripts: sidecar files, embedded subtitles or a speech model in, words out.
 
-Words are in order and do not overlap. Everything read here was written by strangers.
+Words are in order and do not overlap. All input is untrusted.
 """
 
+from deployments.video.errors import TranscriptRefused
 from deployments.video.transcript.embedded import embedded_transcript
-from deployments.video.transcript.failures import TranscriptRefused
 from deployments.video.transcript.parsing import MAX_BYTES, Kind, parse_transcript
 from deployments.video.transcript.reading import ReadsTranscripts, read_transcript
 from deployments.video.transcript.speech import SpeechToText, Whisper, speech_ability

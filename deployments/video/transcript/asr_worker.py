@@ -1,4 +1,4 @@
-"""The child that turns speech into words: a request in, a JSON transcript out, in the sandbox."""
+"""Sandboxed child: recognises speech. A request in, a JSON transcript out."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from deployments.video.sandbox.inputs import open_media
 def transcribe(request: dict[str, Any]) -> dict[str, Any]:
     from faster_whisper import WhisperModel
 
-    sound, start = _sound(request["name"], request["stream"], request["duration"])
+    samples, start = _decode_track(request["name"], request["stream"], request["duration"])
     model = WhisperModel(
         request["model"],
         device=request["device"],
@@ -27,39 +27,40 @@ def transcribe(request: dict[str, Any]) -> dict[str, Any]:
         local_files_only=True,
     )
     segments, info = model.transcribe(
-        sound,
+        samples,
         language=request["language"],
         word_timestamps=True,
         vad_filter=True,
         condition_on_previous_text=False,
     )
-    said = {
+    transcript = {
         "language": info.language,
-        "segments": list(_told(segments, start, request["duration"])),
+        "segments": list(_segments_on_timeline(segments, start, request["duration"])),
     }
-    Path(request["out"]).write_bytes(msgspec.json.encode(said))
-    return {"segments": len(said["segments"])}
+    Path(request["out"]).write_bytes(msgspec.json.encode(transcript))
+    return {"segments": len(transcript["segments"])}
 
 
-def _sound(name: str, stream: int, duration: float) -> tuple[NDArray[np.float32], float]:
+def _decode_track(name: str, stream: int, duration: float) -> tuple[NDArray[np.float32], float]:
     """The track as 16 kHz mono, and the second of the source at which it starts."""
-    heard: list[NDArray[np.float32]] = []
+    blocks: list[NDArray[np.float32]] = []
     with open_media(name) as container:
-        placed = TimelineAudio(container, container.streams[stream], duration)
-        even = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-        for block in placed.blocks():
+        audio = TimelineAudio(container, container.streams[stream], duration)
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        for block in audio.blocks():
             mono = block.mean(axis=0)[None]
             frame = av.AudioFrame.from_ndarray(mono, format="flt", layout="mono")
-            frame.sample_rate = placed.rate
-            heard += [part.to_ndarray()[0] for part in even.resample(frame)]
-        if heard:
-            heard += [part.to_ndarray()[0] for part in even.resample(None)]
-    return np.concatenate(heard or [np.zeros(0, np.float32)]), placed.start
+            frame.sample_rate = audio.rate
+            blocks += [part.to_ndarray()[0] for part in resampler.resample(frame)]
+        if blocks:
+            blocks += [part.to_ndarray()[0] for part in resampler.resample(None)]
+    return np.concatenate(blocks or [np.zeros(0, np.float32)]), audio.start
 
 
-def _told(segments: Iterable[Any], start: float, duration: float) -> Iterator[dict[str, Any]]:
-    """Segments in the form that our parser reads, on the source's timeline; the share that is done
-    is printed on the way."""
+def _segments_on_timeline(
+    segments: Iterable[Any], start: float, duration: float
+) -> Iterator[dict[str, Any]]:
+    """Segments in a form that our parser reads, on the source's timeline; prints the progress."""
     for segment in segments:
         print(f"{min(1.0, segment.end / max(duration, 0.01)):.3f}", flush=True)  # noqa: T201
         yield {

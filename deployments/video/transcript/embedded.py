@@ -1,15 +1,14 @@
-"""Subtitles within a recording: a source in, its words out. ffmpeg converts them in the sandbox."""
+"""Embedded subtitles: a source in, its words out. ffmpeg converts them in the sandbox."""
 
 from pathlib import Path
 
 from deployments.contracts.media import MediaSource, SubtitleTrack, Transcript
-from deployments.video.errors import MediaDamaged, MediaTooLarge
+from deployments.video.errors import MediaDamaged, MediaTooLarge, TranscriptRefused
 from deployments.video.probe.tracks import best_subtitles
 from deployments.video.sandbox import Cancel, ChildLimits, SandboxedCommand, run
 from deployments.video.sandbox.binary import ffmpeg_binary
+from deployments.video.sandbox.folders import lend_source, read_output
 from deployments.video.sandbox.inputs import ffmpeg_input
-from deployments.video.transcript.child_output import lend_source, read_output
-from deployments.video.transcript.failures import TranscriptRefused
 from deployments.video.transcript.parsing import MAX_BYTES
 from deployments.video.transcript.reading import read_transcript
 
@@ -21,26 +20,24 @@ def embedded_transcript(
     language: str | None = None,
     keep_labels: bool = False,
 ) -> Transcript | None:
-    """The words of the best text subtitles (deployments/video/probe/tracks.py), of `language` if
-    there
-    are such. None: there are none, or none that can be read. Raises MediaTimeout, SandboxFailed and
-    Interrupted.
-    """
+    """The words of the best text subtitles (deployments/video/probe/tracks.py), preferably of
+    `language`. None: there are none, or none can be read. Raises MediaTimeout, SandboxFailed and
+    Cancelled."""
     track = best_subtitles(source.info, language)
     if track is None:
         return None
     try:
-        srt = _converted(source, track, folder, cancel)
-        found = read_transcript(
+        srt = _convert_to_srt(source, track, folder, cancel)
+        transcript = read_transcript(
             srt, "srt", folder, cancel, origin="embedded", language=track.language,
             keep_labels=keep_labels,
         )  # fmt: skip
     except (MediaDamaged, MediaTooLarge, TranscriptRefused):
         return None
-    return found if found.words else None
+    return transcript if transcript.words else None
 
 
-def _converted(
+def _convert_to_srt(
     source: MediaSource, track: SubtitleTrack, folder: Path, cancel: Cancel | None
 ) -> bytes:
     with lend_source(source.path, folder, ".srt") as (link, out):

@@ -1,6 +1,6 @@
-"""What a transcript says about the sound and who speaks, as against what is said.
+"""Strips descriptions of sounds and names of speakers from a transcript.
 
-`[MUSIC]`, `(laughs)`, `>> JOHN:` and notes go, wherever they stand; parentheses within a sentence
+`[MUSIC]`, `(laughs)`, `>> JOHN:` and notes are removed anywhere; parentheses within a sentence
 stay, unless they name a sound. All patterns are bounded.
 """
 
@@ -33,44 +33,44 @@ _OPENS = regex.compile(r"^\s*[\[【(（]")
 _CLOSES = regex.compile(r"[\])】）][.,:]?\s*$")
 
 
-def without_labels(line: str) -> str:
-    """A plain line without sound labels and names of speakers; gaps may be left over."""
+def strip_labels(line: str) -> str:
+    """A plain line without sound labels and speakers' names; gaps may remain."""
     line = _SQUARE.sub(" ", line)
     if _WHOLE.fullmatch(line):
         return ""
     line = _NOTES.sub(" ", _SOUND.sub(" ", line))
     line = _ARROWS.sub("", line)
-    named = _SPEAKER.match(line)
-    if named and (named[1] is None or _CAPITALS.search(named[1])):
-        line = line[named.end() :]
+    speaker = _SPEAKER.match(line)
+    if speaker and (speaker[1] is None or _CAPITALS.search(speaker[1])):
+        line = line[speaker.end() :]
     return line
 
 
-def words_without_labels(words: Sequence[TimedLine]) -> list[TimedLine]:
-    """Words with times without those that are labels, also where one runs over several."""
-    found: list[TimedLine] = []
-    at, named = 0, True  # whether the name of a speaker may stand here
-    while at < len(words):
-        length = _label_length(words, at, named)
+def drop_labels(words: Sequence[TimedLine]) -> list[TimedLine]:
+    """Timed words without labels, also those that span several words."""
+    result: list[TimedLine] = []
+    index, may_name_speaker = 0, True  # whether the name of a speaker may stand here
+    while index < len(words):
+        length = _label_length(words, index, may_name_speaker)
         if length:
-            named = named or words[at].text.strip() in (">>", ">>>")
+            may_name_speaker = may_name_speaker or words[index].text.strip() in (">>", ">>>")
         else:
-            found.append(words[at])
-            named = False
-        at += length or 1
-    return found
+            result.append(words[index])
+            may_name_speaker = False
+        index += length or 1
+    return result
 
 
-def _label_length(words: Sequence[TimedLine], at: int, named: bool) -> int:
-    """How many words from `at` on are one label; 0: none begins there."""
-    text = words[at].text.strip()
+def _label_length(words: Sequence[TimedLine], index: int, may_name_speaker: bool) -> int:
+    """The number of words from `index` on that form one label; 0: none begins there."""
+    text = words[index].text.strip()
     if _OPENS.match(text):
-        most = min(len(words), at + MAX_LABEL_WORDS)
-        for last in range(at, most):
+        end = min(len(words), index + MAX_LABEL_WORDS)
+        for last in range(index, end):
             if _CLOSES.search(words[last].text):
-                whole = " ".join(word.text.strip() for word in words[at : last + 1])
-                return 0 if without_labels(whole).strip() else last + 1 - at
+                text_of_label = " ".join(word.text.strip() for word in words[index : last + 1])
+                return 0 if strip_labels(text_of_label).strip() else last + 1 - index
         return 0
     if not text or text in (">>", ">>>", "»"):
         return 1
-    return int(named and not without_labels(text).strip())
+    return int(may_name_speaker and not strip_labels(text).strip())

@@ -1,8 +1,7 @@
-"""Reading a transcript in a confined child: bytes of strangers in, words or a typed refusal out.
+"""Reads a transcript in a confined child: untrusted bytes in, words or a typed refusal out.
 
-Parsing takes a time proportional to the file's length, up to seconds for the largest, during which
-a thread of this process would hold up everybody else's requests. What the child says is not
-trusted: types and ranges are checked here.
+Parsing the largest files takes seconds, during which a thread of this process would block other
+requests. The child's answer is not trusted: types and ranges are checked here.
 """
 
 import secrets
@@ -21,8 +20,8 @@ from deployments.video.errors import (
     TranscriptRefused,
 )
 from deployments.video.sandbox import Cancel, ChildLimits, python_child
-from deployments.video.transcript.child_output import read_output
-from deployments.video.transcript.failures import check_size
+from deployments.video.sandbox.folders import read_output
+from deployments.video.transcript.cues import check_size
 from deployments.video.transcript.json_entries import MAX_WORDS
 from deployments.video.transcript.parsing import MAX_BYTES, Kind, Origin
 
@@ -31,7 +30,7 @@ _CHILD = "deployments.video.transcript.reading_child"
 
 
 class ReadsTranscripts(Protocol):
-    """`read_transcript`, or what tests put in its place."""
+    """`read_transcript`, or a fake in tests."""
 
     def __call__(
         self,
@@ -70,36 +69,36 @@ def read_transcript(
 ) -> Transcript:
     """`parse_transcript` in a child that works in the private `folder`. Blocks for 0.3 s and more.
 
-    Raises TranscriptRefused, Interrupted and SandboxFailed.
+    Raises TranscriptRefused, Cancelled and SandboxFailed.
     """
     check_size("bytes", len(data), MAX_BYTES)
-    with _files(data, folder) as (name, out):
+    with _input_and_output(data, folder) as (name, out):
         request = {
             "name": name, "out": out.name, "kind": kind, "origin": origin, "language": language,
             "duration": duration, "keep_labels": keep_labels,
         }  # fmt: skip
         try:
-            said = python_child(_CHILD, request, folder, limits=LIMITS, cancel=cancel)
+            answer = python_child(_CHILD, request, folder, limits=LIMITS, cancel=cancel)
         except (MediaTooLarge, MediaTimeout, MediaDamaged) as problem:
             raise TranscriptRefused(f"It cannot be read: {problem.detail}") from problem
-        return _transcript(said, out)
+        return _transcript(answer, out)
 
 
 @contextmanager
-def _files(data: bytes, folder: Path) -> Iterator[tuple[str, Path]]:
+def _input_and_output(data: bytes, folder: Path) -> Iterator[tuple[str, Path]]:
     token = secrets.token_hex(8)
-    given, out = folder / f"given-{token}", folder / f"words-{token}"
-    given.write_bytes(data)
+    input_file, out = folder / f"given-{token}", folder / f"words-{token}"
+    input_file.write_bytes(data)
     try:
-        yield given.name, out
+        yield input_file.name, out
     finally:
-        given.unlink(missing_ok=True)
+        input_file.unlink(missing_ok=True)
         out.unlink(missing_ok=True)
 
 
-def _transcript(said: dict[str, Any], out: Path) -> Transcript:
+def _transcript(answer: dict[str, Any], out: Path) -> Transcript:
     try:
-        summary = msgspec.convert(said, _Summary)
+        summary = msgspec.convert(answer, _Summary)
         lines = (read_output(out, LIMITS.output_bytes) or b"").split(b"\n")
         words = [word for line in lines if line for word in _decode_words(line)]
     except msgspec.MsgspecError as error:

@@ -1,4 +1,4 @@
-"""The child that reads a transcript: a request in, a file of words and a summary out, sandboxed."""
+"""Sandboxed child: reads a transcript. A request in, a file of words and a summary out."""
 
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,23 @@ WORDS_A_LINE = 500
 
 
 def read(request: dict[str, Any]) -> dict[str, Any]:
-    """`name` is the file in the folder, `out` the file that gets the words: JSON, WORDS_A_LINE
-    of them a line, so that reading them holds nobody up."""
+    """`name` is the input file in the folder, `out` the output file: words as JSON, WORDS_A_LINE in
+    each line, so that decoding a line blocks only briefly."""
     with Path(request["name"]).open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     options = {name: request[name] for name in ("origin", "language", "duration", "keep_labels")}
-    found = parse_transcript(data, request["kind"], **options)
+    transcript = parse_transcript(data, request["kind"], **options)
     with Path(request["out"]).open("wb") as file:
-        for at in range(0, len(found.words), WORDS_A_LINE):
-            file.write(msgspec.json.encode(found.words[at : at + WORDS_A_LINE]) + b"\n")
+        for index in range(0, len(transcript.words), WORDS_A_LINE):
+            file.write(msgspec.json.encode(transcript.words[index : index + WORDS_A_LINE]) + b"\n")
     return {
-        "words": len(found.words),
-        "origin": found.origin,
-        "language": found.language,
-        "why": found.why,
-        "encoding": found.encoding,
-        "notes": list(found.notes),
-        "undrawn_scripts": sorted(unsupported_scripts(found)),
+        "words": len(transcript.words),
+        "origin": transcript.origin,
+        "language": transcript.language,
+        "why": transcript.why,
+        "encoding": transcript.encoding,
+        "notes": list(transcript.notes),
+        "undrawn_scripts": sorted(unsupported_scripts(transcript)),
     }
 
 

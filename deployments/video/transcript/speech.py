@@ -1,7 +1,7 @@
-"""Speech models: a port, and faster-whisper behind it, in a sandboxed child of its own.
+"""Speech recognition: a port, and faster-whisper behind it, in a sandboxed child.
 
-The model is a folder on this machine (CTranslate2 format), or the name of one that was downloaded
-before: nothing is fetched while a job waits. Needs the extra `speech`.
+The model is a folder on this machine (CTranslate2 format), or the name of a downloaded one: nothing
+is downloaded while a job waits. Requires the extra `speech`.
 """
 
 import math
@@ -14,12 +14,12 @@ from deployments.contracts.media import AudioTrack, Capability, MediaSource, Tra
 from deployments.video.errors import MediaDamaged
 from deployments.video.probe.tracks import sound_of
 from deployments.video.sandbox import Cancel, ChildLimits, OnLine, python_child
-from deployments.video.transcript.child_output import lend_source, read_output
+from deployments.video.sandbox.folders import lend_source, read_output
 from deployments.video.transcript.parsing import MAX_BYTES
 from deployments.video.transcript.reading import read_transcript
 
 _CHILD = "deployments.video.transcript.asr_worker"
-HOW = "install the extra 'speech' and name a model"
+INSTALL_HINT = "install the extra 'speech' and name a model"
 
 
 class SpeechToText(Protocol):
@@ -32,7 +32,7 @@ class SpeechToText(Protocol):
         language: str | None = None,
         on_line: OnLine | None = None,
     ) -> Transcript:
-        """The words of the source's sound. Blocks. `on_line` gets the share done."""
+        """The words of the source's sound. Blocks. `on_line` gets the progress."""
         ...
 
 
@@ -71,13 +71,13 @@ class Whisper:
                 threads=self._threads,
                 cancel=cancel,
                 on_line=on_line,
-                readable=(source.path.resolve(), *_places(model)),
+                readable=(source.path.resolve(), *_readable_paths(model)),
             )
-            said = read_output(out, MAX_BYTES + 1)
-        if said is None:
+            data = read_output(out, MAX_BYTES + 1)
+        if data is None:
             raise MediaDamaged("Nothing could be heard in the recording.")
         return read_transcript(
-            said[:MAX_BYTES], "json", folder, cancel, origin="speech", language=language
+            data[:MAX_BYTES], "json", folder, cancel, origin="speech", language=language
         )
 
     def _request(
@@ -99,7 +99,7 @@ class Whisper:
 
 
 def model_folder(model: str) -> Path:
-    """Where the model lies on this machine. Raises FileNotFoundError, ImportError."""
+    """The folder of the model on this machine. Raises FileNotFoundError, ImportError."""
     path = Path(model).expanduser()
     if (path / "model.bin").is_file():
         return path.resolve()
@@ -110,17 +110,17 @@ def model_folder(model: str) -> Path:
         raise FileNotFoundError(f"no speech model '{model}' on this machine") from error
 
 
-def _places(model: Path) -> tuple[Path, ...]:
-    """What has to be readable: a downloaded model consists of links to files beside it."""
+def _readable_paths(model: Path) -> tuple[Path, ...]:
+    """A downloaded model consists of links to files beside it."""
     return (model, model.parents[1]) if model.parent.name == "snapshots" else (model,)
 
 
 def speech_ability(model: str | None) -> Capability:
-    """Whether speech is turned into words, for /capabilities, and if not, why."""
+    """Whether speech is recognised, for /capabilities, and if not, why."""
     if not find_spec("faster_whisper"):
-        return Capability(False, f"faster-whisper is not installed; {HOW}.")
+        return Capability(False, f"faster-whisper is not installed; {INSTALL_HINT}.")
     if not model:
-        return Capability(False, f"no speech model is set up; {HOW}.")
+        return Capability(False, f"no speech model is set up; {INSTALL_HINT}.")
     try:
         model_folder(model)
     except (FileNotFoundError, ImportError) as error:

@@ -1,6 +1,6 @@
-"""Plain text of what strangers wrote: markup, control and direction characters out, words out.
+"""Plain text: removes markup, control and direction characters, and splits words.
 
-All patterns are bounded, so that no text takes longer than its length deserves.
+All patterns are bounded, so the time is proportional to the length of the text.
 """
 
 import html
@@ -12,7 +12,7 @@ import regex
 LONGEST_WORD = 300
 _TAGS = regex.compile(r"</?[A-Za-z][^<>]{0,300}>|<[\d:.]{1,20}>|\{\\[^{}]{0,300}\}")
 _BREAKS = regex.compile(r"\\[Nnh]|<br\s{0,9}/?>", regex.IGNORECASE)
-_UNSEEN = regex.compile(
+_INVISIBLE = regex.compile(
     r"[\p{Cc}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}--\t\n\r]"
     r"|[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufff9-\ufffb\ufffd]",
     regex.VERSION1,
@@ -35,16 +35,16 @@ _ABBREVIATION = regex.compile(
 
 
 def strip_markup(text: str) -> str:
-    """One line without markup, in Unicode's composed form."""
-    bare = html.unescape(_LONG_NUMBER.sub("", _TAGS.sub("", _BREAKS.sub(" ", text))))
-    few = _STACK.sub(r"\1", _UNSEEN.sub("", bare))
-    return " ".join(unicodedata.normalize("NFC", few).split())
+    """One line without markup, in composed form."""
+    unescaped = html.unescape(_LONG_NUMBER.sub("", _TAGS.sub("", _BREAKS.sub(" ", text))))
+    visible = _STACK.sub(r"\1", _INVISIBLE.sub("", unescaped))
+    return " ".join(unicodedata.normalize("NFC", visible).split())
 
 
 def words_of(text: str) -> list[str]:
     """The words of plain text, cut to LONGEST_WORD characters; scripts without spaces in runs of at
-    most four characters, with the punctuation that follows."""
-    runs = (run for part in text.split() for run in _joined(_RUN.findall(part)))
+    most four characters, with the following punctuation."""
+    runs = (run for part in text.split() for run in _join_punctuation(_RUN.findall(part)))
     return [run[:LONGEST_WORD] for run in runs]
 
 
@@ -52,16 +52,16 @@ def ends_sentence(word: str) -> bool:
     return bool(_ENDS.search(word)) and not _ABBREVIATION.match(word)
 
 
-def _joined(runs: Iterable[str]) -> list[str]:
-    """Punctuation alone is no word: it goes with the one before, or else the one after."""
-    found: list[str] = []
-    lead = ""
+def _join_punctuation(runs: Iterable[str]) -> list[str]:
+    """Punctuation alone is not a word: it joins the word before, or else the one after."""
+    result: list[str] = []
+    leading = ""
     for run in runs:
-        if any(character.isalnum() for character in run) or not (found or lead):
-            found.append(lead + run)
-            lead = ""
-        elif found:
-            found[-1] += run
+        if any(character.isalnum() for character in run) or not (result or leading):
+            result.append(leading + run)
+            leading = ""
+        elif result:
+            result[-1] += run
         else:
-            lead += run
-    return [*found, lead] if lead else found
+            leading += run
+    return [*result, leading] if leading else result

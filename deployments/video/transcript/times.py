@@ -1,4 +1,4 @@
-"""Instants as transcripts write them, in seconds: `01:02:03,456`, `02:03.4`, `3.5`."""
+"""Parses the times of transcripts, to seconds: `01:02:03,456`, `02:03.4`, `3.5`."""
 
 import regex
 
@@ -15,27 +15,27 @@ _TIMING = regex.compile(
 
 
 def clock(text: str) -> Seconds | None:
-    """None: it is no time. Hours and the fraction may be missing."""
-    found = _CLOCK.fullmatch(text[:60].rstrip(".,:"))
-    if found is None:
+    """None: not a time. Hours and the fraction may be missing."""
+    match = _CLOCK.fullmatch(text[:60].rstrip(".,:"))
+    if match is None:
         return None
-    sign, hours, minutes, seconds, fraction = found.groups()
+    sign, hours, minutes, seconds, fraction = match.groups()
     value = float(int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds))
     value += int(fraction) / 10.0 ** len(fraction) if fraction else 0.0
     return -value if sign else value
 
 
 def timing(line: str) -> tuple[Seconds, Seconds] | None:
-    """The times of a line like `00:00:01,000 --> 00:00:02,500 align:start`; None: it is none."""
-    found = _TIMING.search(line[:200])
-    if found is None:
+    """The times of a line like `00:00:01,000 --> 00:00:02,500 align:start`; None: it has none."""
+    match = _TIMING.search(line[:200])
+    if match is None:
         return None
-    start, end = clock(found[1]), clock(found[2])
+    start, end = clock(match[1]), clock(match[2])
     return None if start is None or end is None else (start, end)
 
 
 def number(value: object) -> Seconds | None:
-    """A JSON value as seconds: a number, or a text that holds one or a time. None: neither."""
+    """A JSON value as seconds: a number, or a text with a number or a time. None: neither."""
     if isinstance(value, str):
         text = value[:60]
         try:

@@ -1,7 +1,7 @@
-"""When each word is said: cues in any order in, words in order and apart out.
+"""The times of words: cues in any order in, ordered words without overlaps out.
 
-Where a source has times for its lines only, they are spread over the words by their length. A word
-without a time among others that have one gets the gap they leave.
+If a source has times of lines only, they are spread over the words by their length. A word without
+a time among others with one gets the gap between them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,43 +10,45 @@ from itertools import pairwise
 
 from deployments.contracts.media import Seconds, Word
 from deployments.video.transcript.cues import TimedLine, TranscriptCue
-from deployments.video.transcript.labels import without_labels, words_without_labels
-from deployments.video.transcript.rolling import lines_of, said_once, with_inline_times
+from deployments.video.transcript.labels import drop_labels, strip_labels
+from deployments.video.transcript.rolling import drop_repeated_lines, lines_of, with_inline_times
 from deployments.video.transcript.text import ends_sentence, strip_markup, words_of
 
 PAUSE_S = 0.8  # a longer one ends a sentence
 SHORTEST_S = 0.02
-WORDS_OF_A_LINE = 2.0  # on average; below it, lines say nothing about where a caption may end
+MIN_WORDS_PER_LINE = 2.0  # on average; shorter lines do not mark caption ends
 LONGEST_S = 2.5  # aligners stretch the last word before a silence
 
 
 def words_in(cues: Iterable[TranscriptCue], *, keep_labels: bool = False) -> tuple[Word, ...]:
-    """Every word, each ending before the next begins; the last of each sentence and of each line of
+    """All words, each ending before the next begins; the last of each sentence and of each line of
     the source is marked. `cues` are in order of time."""
-    once = [with_inline_times(cue) for cue in said_once(list(cues))]
-    lines = [_timed(cue, keep_labels) for cue in _apart(_together(once))]
-    words = [word for line in _with_line_ends(lines) for word in line]
+    once = [with_inline_times(cue) for cue in drop_repeated_lines(list(cues))]
+    lines = [
+        _words_of_cue(cue, keep_labels) for cue in _without_overlaps(_merge_simultaneous(once))
+    ]
+    words = [word for line in _mark_line_ends(lines) for word in line]
     words.sort(key=lambda word: word.start)
-    return _with_ends(_mended(words))
+    return _mark_sentence_ends(_cut_overlaps(words))
 
 
-def _together(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
+def _merge_simultaneous(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
     """Cues without words of their own that begin together are one: two lines, or two speakers."""
-    found: list[TranscriptCue] = []
+    merged: list[TranscriptCue] = []
     texts: list[list[str]] = []
     for cue in cues:
-        last = found[-1] if found else None
+        last = merged[-1] if merged else None
         if last and not last.words and not cue.words and cue.start - last.start < SHORTEST_S:
-            found[-1] = replace(last, end=max(last.end, cue.end))
+            merged[-1] = replace(last, end=max(last.end, cue.end))
             if texts[-1][-1] != cue.text:
                 texts[-1].append(cue.text)
         else:
-            found.append(cue)
+            merged.append(cue)
             texts.append([cue.text])
-    return [replace(cue, text="\n".join(t)) for cue, t in zip(found, texts, strict=True)]
+    return [replace(cue, text="\n".join(t)) for cue, t in zip(merged, texts, strict=True)]
 
 
-def _apart(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
+def _without_overlaps(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
     """A cue without words of its own ends when the next begins."""
     ends = [min(cue.end, after.start) for cue, after in pairwise(cues)]
     return [
@@ -55,76 +57,75 @@ def _apart(cues: Sequence[TranscriptCue]) -> list[TranscriptCue]:
     ]
 
 
-def _timed(cue: TranscriptCue, keep_labels: bool) -> list[Word]:
+def _words_of_cue(cue: TranscriptCue, keep_labels: bool) -> list[Word]:
     if not cue.words:
         lines = (strip_markup(line) for line in lines_of(cue.text))
-        said = " ".join(lines if keep_labels else map(without_labels, lines))
-        return _spread(words_of(said), cue.start, cue.end)
-    spoken = [replace(word, text=strip_markup(word.text)) for word in cue.words]
-    spoken = [word for word in spoken if word.text]
-    return _interpolated(spoken if keep_labels else words_without_labels(spoken), cue)
+        text = " ".join(lines if keep_labels else map(strip_labels, lines))
+        return _spread(words_of(text), cue.start, cue.end)
+    words = [replace(word, text=strip_markup(word.text)) for word in cue.words]
+    words = [word for word in words if word.text]
+    return _interpolate(words if keep_labels else drop_labels(words), cue)
 
 
-def _interpolated(said: Sequence[TimedLine], cue: TranscriptCue) -> list[Word]:
-    found: list[Word] = []
-    waiting: list[str] = []
-    at = cue.start
-    for word in said:
+def _interpolate(words: Sequence[TimedLine], cue: TranscriptCue) -> list[Word]:
+    result: list[Word] = []
+    untimed: list[str] = []
+    position = cue.start
+    for word in words:
         texts = words_of(word.text)
         if word.start is None and word.end is None:
-            waiting += texts
+            untimed += texts
             continue
         start, end = _span(word, len(texts))
-        found += _spread(waiting, min(at, start), start)
+        result += _spread(untimed, min(position, start), start)
         one = len(texts) == 1
-        found += [Word(start, end, texts[0])] if one else _spread(texts, start, end)
-        waiting, at = [], end
-    return [*found, *_spread(waiting, at, max(at, cue.end))]
+        result += [Word(start, end, texts[0])] if one else _spread(texts, start, end)
+        untimed, position = [], end
+    return [*result, *_spread(untimed, position, max(position, cue.end))]
 
 
 def _span(word: TimedLine, count: int) -> tuple[Seconds, Seconds]:
-    """A word that lacks one of its times lasts about as long as its letters take; `count`: what it
-    holds may be several words."""
-    short = 0.1 + 0.05 * len(word.text)
-    start = word.start if word.start is not None else max(0.0, (word.end or 0.0) - short)
-    end = word.end if word.end is not None else start + short
+    """A missing time is estimated from the number of letters; the text may be `count` words."""
+    estimated_s = 0.1 + 0.05 * len(word.text)
+    start = word.start if word.start is not None else max(0.0, (word.end or 0.0) - estimated_s)
+    end = word.end if word.end is not None else start + estimated_s
     return max(0.0, start), min(max(0.0, start, end), max(0.0, start) + count * LONGEST_S)
 
 
 def _spread(texts: Sequence[str], start: Seconds, end: Seconds) -> list[Word]:
     total = sum(len(text) + 1 for text in texts)
-    found: list[Word] = []
-    done = 0
+    result: list[Word] = []
+    position = 0
     for text in texts:
-        begins = start + (end - start) * done / total
-        done += len(text) + 1
-        ends = start + (end - start) * done / total
-        found.append(Word(begins, min(ends, begins + LONGEST_S), text, estimated=True))
-    return found
+        begins = start + (end - start) * position / total
+        position += len(text) + 1
+        ends = start + (end - start) * position / total
+        result.append(Word(begins, min(ends, begins + LONGEST_S), text, estimated=True))
+    return result
 
 
-def _mended(words: Sequence[Word]) -> list[Word]:
-    """A word is cut short when the next begins, or pushed back where that leaves nothing of it."""
-    found: list[Word] = []
+def _cut_overlaps(words: Sequence[Word]) -> list[Word]:
+    """A word ends when the next begins, or the next is delayed if nothing would be left of it."""
+    result: list[Word] = []
     for word in words:
         start = word.start
-        if found and found[-1].end > start:
-            last = found[-1]
-            found[-1] = replace(last, end=min(last.end, max(start, last.start + SHORTEST_S)))
-            start = found[-1].end if found[-1].end > start else start
-        found.append(replace(word, start=start, end=max(word.end, start + SHORTEST_S)))
-    return found
+        if result and result[-1].end > start:
+            last = result[-1]
+            result[-1] = replace(last, end=min(last.end, max(start, last.start + SHORTEST_S)))
+            start = result[-1].end if result[-1].end > start else start
+        result.append(replace(word, start=start, end=max(word.end, start + SHORTEST_S)))
+    return result
 
 
-def _with_line_ends(lines: Sequence[list[Word]]) -> Sequence[list[Word]]:
-    """The last word of each line is marked, unless the source has a line for each word."""
-    spoken = [line for line in lines if line]
-    if sum(map(len, spoken)) < WORDS_OF_A_LINE * len(spoken):
+def _mark_line_ends(lines: Sequence[list[Word]]) -> Sequence[list[Word]]:
+    """Marks the last word of each line, unless the source has a line for each word."""
+    non_empty = [line for line in lines if line]
+    if sum(map(len, non_empty)) < MIN_WORDS_PER_LINE * len(non_empty):
         return lines
-    return [[*line[:-1], replace(line[-1], ends_cue=True)] for line in spoken]
+    return [[*line[:-1], replace(line[-1], ends_cue=True)] for line in non_empty]
 
 
-def _with_ends(words: Sequence[Word]) -> tuple[Word, ...]:
+def _mark_sentence_ends(words: Sequence[Word]) -> tuple[Word, ...]:
     gaps = [after.start - word.end for word, after in pairwise(words)]
     return tuple(
         replace(word, ends_sentence=gap > PAUSE_S or ends_sentence(word.text))

@@ -1,1 +1,1 @@
-"""Recordings that tenants bring: their rows, their uploads in pieces, their way from a URL."""
+"""Resumable uploads: the tus protocol, the rows, and the stored parts."""

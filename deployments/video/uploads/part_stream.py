@@ -1,6 +1,6 @@
-"""A stream of bytes in slices: what came is cut where a stored part ends, and checked on the way.
+"""Splits a request's body into stored parts, and verifies its checksum.
 
-Flows in: chunks of one request's body, of any size. Flows out: one async iterator a slice.
+Flows in: chunks of one request's body, of any size. Flows out: one async iterator for each part.
 """
 
 import base64
@@ -15,7 +15,7 @@ ALGORITHMS = ("sha1", "sha256", "md5")  # in our order of preference
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a client says the whole piece hashes to; `algorithm` is one of ALGORITHMS."""
+    """The client's checksum of the body; `algorithm` is one of ALGORITHMS."""
 
     algorithm: str
     digest: bytes
@@ -29,34 +29,38 @@ class Checksum:
 
 
 class PartSplitter:
-    """Cuts `chunks` every `size` bytes. A piece with a checksum is one slice, whatever its size,
-    because nothing of it may be kept before all of it was seen.
+    """Splits `chunks` every `size` bytes. A body with a checksum is one part of any size, because
+    nothing may be stored before all of it was verified.
     """
 
     def __init__(
-        self, chunks: AsyncIterator[bytes], room: int, size: int, checksum: Checksum | None = None
+        self,
+        chunks: AsyncIterator[bytes],
+        max_bytes: int,
+        size: int,
+        checksum: Checksum | None = None,
     ) -> None:
-        """`room` is how many bytes may come in all."""
+        """The body may have at most `max_bytes`."""
         self._chunks = chunks
-        self._room, self._limit = room, room
+        self._remaining, self._limit = max_bytes, max_bytes
         self._size = size
         self._checksum = checksum
         self._hash = hashlib.new(checksum.algorithm, usedforsecurity=False) if checksum else None
-        self._left = b""
+        self._buffer = b""
         self._ended = False
 
     async def has_next(self) -> bool:
-        """Whether another slice begins; waits for its first bytes. Raises as the chunks do."""
-        while not self._left and not self._ended:
+        """Whether there is another part; waits for its first bytes. Raises as the chunks do."""
+        while not self._buffer and not self._ended:
             await self._pull()
-        return bool(self._left)
+        return bool(self._buffer)
 
-    async def slice(self) -> AsyncIterator[bytes]:
-        """Raises OverLength, ChecksumMismatch, and as the chunks do."""
+    async def next_part(self) -> AsyncIterator[bytes]:
+        """Raises UploadTooLong, ChecksumMismatch, and as the chunks do."""
         taken = 0
         while await self.has_next():
-            most = len(self._left) if self._checksum else self._size - taken
-            chunk, self._left = self._left[:most], self._left[most:]
+            size = len(self._buffer) if self._checksum else self._size - taken
+            chunk, self._buffer = self._buffer[:size], self._buffer[size:]
             taken += len(chunk)
             yield chunk
             if not self._checksum and taken == self._size:
@@ -64,7 +68,7 @@ class PartSplitter:
         self.check()
 
     def check(self) -> None:
-        """Once all has come. Raises ChecksumMismatch."""
+        """After the last chunk. Raises ChecksumMismatch."""
         if self._checksum and self._hash and self._hash.digest() != self._checksum.digest:
             raise ChecksumMismatch(self._checksum.algorithm)
 
@@ -73,9 +77,9 @@ class PartSplitter:
         if chunk is None:
             self._ended = True
             return
-        self._room -= len(chunk)
-        if self._room < 0:
+        self._remaining -= len(chunk)
+        if self._remaining < 0:
             raise UploadTooLong(self._limit)
         if self._hash:
             self._hash.update(chunk)
-        self._left = chunk
+        self._buffer = chunk

@@ -1,12 +1,13 @@
-"""Resumable uploads: their rows, who may write to one, and the pieces they came in.
+"""The store of resumable uploads: their rows, their locks, and their parts.
 
-    open --pieces--> finishing --admitted--> done
+    open --chunks--> finishing --admitted--> done
                          `-----refused-----> failed
 
-Flows in: pieces in order. Flows out: `Upload` values, and at the end all bytes as one stream. One
-request at a time holds an upload, by a lease in its row that it renews; every write names the
-holder, so one that was thought dead changes nothing. A piece is the object `uploads/<id>/<offset>`,
-named in the transaction that counts its bytes, so each piece ends where the next one begins.
+Flows in: chunks in order. Flows out: `Upload` values, and at the end all bytes as one stream. One
+request at a time locks an upload, by a lease in its row that it renews; every write names the
+holder, so a holder whose lease expired changes nothing. A part is the object
+`uploads/<id>/<offset>`, committed in the transaction that counts its bytes, so each part ends where
+the next one begins.
 """
 
 import asyncio
@@ -42,10 +43,10 @@ from deployments.video.uploads.upload import (
 
 LIFE_S = 2 * 86_400.0
 LOCK_S = 60.0
-SLICE_BYTES = 32 << 20  # what a killed server loses of a piece, at most
+PART_BYTES = 32 << 20  # a killed server loses less than this of a request
 MAX_OPEN = 100  # of one tenant
-SWEPT = 200
-GRACE_S = 86_400.0  # an upload past its time is gone; so much later it is unknown
+SWEEP_ROWS = 200
+GRACE_S = 86_400.0  # between the expiry of an upload (410) and the deletion of its row
 OCTETS = "application/octet-stream"
 
 
@@ -58,13 +59,13 @@ class UploadStore:
         files: TenantFiles,
         clock: Clock,
         *,
-        slice_bytes: int = SLICE_BYTES,
+        part_bytes: int = PART_BYTES,
         max_open: int = MAX_OPEN,
     ) -> None:
         self._database = database
         self._files = files
         self._clock = clock
-        self._slice_bytes = slice_bytes
+        self._part_bytes = part_bytes
         self._max_open = max_open
 
     async def create(
@@ -72,116 +73,116 @@ class UploadStore:
     ) -> Upload:
         """`length` is in bytes. Raises TooManyUploads."""
         now = self._clock.wall()
-        made = Upload(
+        upload = Upload(
             new_id(), tenant, key, name, length, 0, metadata, "open", None, None, now, now + LIFE_S,
         )  # fmt: skip
 
         async def insert_row() -> Upload:
             async with self._database.begin() as connection:
                 await self._check_open(connection, tenant, now)
-                await connection.execute(insert(uploads).values(_values(made)))
-            return made
+                await connection.execute(insert(uploads).values(_values(upload)))
+            return upload
 
-        return await acquire(insert_row(), lambda made: self.delete(tenant, made.id))
+        return await acquire(insert_row(), lambda upload: self.delete(tenant, upload.id))
 
     async def get(self, tenant: str, id_: str) -> Upload:
-        """Raises NoSuchUpload."""
+        """Raises UploadNotFound."""
         async with self._database.read() as connection:
             return _upload(await _find(connection, tenant, id_))
 
     async def get_active(self, tenant: str, id_: str) -> Upload:
-        """Raises NoSuchUpload, UploadGone."""
-        found = await self.get(tenant, id_)
-        self._check_usable(found)
-        return found
+        """Raises UploadNotFound, UploadGone."""
+        upload = await self.get(tenant, id_)
+        self._check_active(upload)
+        return upload
 
     @asynccontextmanager
     async def lock(self, tenant: str, id_: str, offset: int) -> AsyncIterator[UploadLock]:
-        """The right to go on at `offset`, for the length of the block.
+        """The right to append at `offset`, for the length of the block.
 
-        Raises NoSuchUpload, UploadGone, OffsetMismatch, UploadLocked.
+        Raises UploadNotFound, UploadGone, OffsetMismatch, UploadLocked.
         """
-        hold = UploadLock(await self.get_active(tenant, id_), secrets.token_hex(8))
-        await acquire(self._take(hold, offset), lambda _: self._release(hold))
-        renewing = asyncio.create_task(self._renew(hold))
+        lock = UploadLock(await self.get_active(tenant, id_), secrets.token_hex(8))
+        await acquire(self._acquire(lock, offset), lambda _: self._release(lock))
+        renewer = asyncio.create_task(self._renew(lock))
         try:
-            yield hold
+            yield lock
         finally:
-            renewing.cancel()
+            renewer.cancel()
             with suppress(Problem):
-                await run_to_end(self._release(hold))
+                await run_to_end(self._release(lock))
 
     async def append(
-        self, hold: UploadLock, chunks: AsyncIterator[bytes], checksum: Checksum | None = None
+        self, lock: UploadLock, chunks: AsyncIterator[bytes], checksum: Checksum | None = None
     ) -> Upload:
-        """Keep what comes, slice by slice; with a checksum all of it or nothing.
+        """Stores the chunks, part by part; with a checksum all of them or none.
 
-        Raises OverLength, ChecksumMismatch, UploadLocked (the hold was lost), and as the chunks and
-        TenantFiles.put do; slices that were kept stay kept.
+        Raises UploadTooLong, ChecksumMismatch, UploadLocked (the lock was lost), and as the chunks
+        and TenantFiles.put do; stored parts stay stored.
         """
-        upload = hold.upload
-        slices = PartSplitter(chunks, upload.length - upload.received, self._slice_bytes, checksum)
-        while await slices.has_next():
-            await self._keep(hold, slices)
-        slices.check()
-        return hold.upload
+        upload = lock.upload
+        parts = PartSplitter(chunks, upload.length - upload.received, self._part_bytes, checksum)
+        while await parts.has_next():
+            await self._store_part(lock, parts)
+        parts.check()
+        return lock.upload
 
     async def read(self, upload: Upload) -> AsyncIterator[bytes]:
-        """Everything that has come, in order."""
-        at = 0
-        while at < upload.received:
-            piece = await self._files.stat(upload.tenant, upload.piece(at))
-            async for chunk in self._files.read(piece):
+        """All received bytes, in order."""
+        offset = 0
+        while offset < upload.received:
+            part = await self._files.stat(upload.tenant, upload.part_path(offset))
+            async for chunk in self._files.read(part):
                 yield chunk
-            at += piece.bytes
+            offset += part.bytes
 
-    async def done(self, connection: AsyncConnection, hold: UploadLock, video: str) -> None:
-        """It has become `video`; its pieces go. Raises UploadLocked when the hold was lost."""
-        await _change(connection, hold, state="done", video=video)
-        await self._clear(connection, hold.upload)
+    async def complete(self, connection: AsyncConnection, lock: UploadLock, video: str) -> None:
+        """Marks it done, as `video`, and deletes its parts. Raises UploadLocked."""
+        await _change(connection, lock, state="done", video=video)
+        await self._clear(connection, lock.upload)
 
-    async def refuse(self, hold: UploadLock, said: Mapping[str, Any]) -> None:
-        """What came is no video, for good: `said` is the problem. Its pieces go."""
-        details = {"metadata": hold.upload.metadata, "problem": dict(said)}
+    async def refuse(self, lock: UploadLock, problem: Mapping[str, Any]) -> None:
+        """Marks it failed with `problem`, and deletes its parts."""
+        details = {"metadata": lock.upload.metadata, "problem": dict(problem)}
         async with self._database.begin() as connection:
-            await _change(connection, hold, state="failed", details=details)
-            await self._clear(connection, hold.upload)
+            await _change(connection, lock, state="failed", details=details)
+            await self._clear(connection, lock.upload)
 
     async def delete(self, tenant: str, id_: str) -> None:
-        """With its pieces; whoever writes to it is refused from now on. Raises NoSuchUpload."""
+        """Deletes it and its parts; later writes are refused. Raises UploadNotFound."""
         async with self._database.begin() as connection:
-            found = _upload(await _find(connection, tenant, id_))
-            await connection.execute(delete(uploads).where(*_mine(found)))
-            await self._clear(connection, found)
+            upload = _upload(await _find(connection, tenant, id_))
+            await connection.execute(delete(uploads).where(*_same_upload(upload)))
+            await self._clear(connection, upload)
 
     async def sweep(self) -> int:
-        """Forget uploads that are long past their time; returns how many."""
+        """Deletes uploads that expired GRACE_S ago; returns their number."""
         now = self._clock.wall()
         stale = or_(uploads.c.locked.is_(None), uploads.c.locked < now)
-        query = select(uploads).where(uploads.c.expires < now - GRACE_S, stale).limit(SWEPT)
+        query = select(uploads).where(uploads.c.expires < now - GRACE_S, stale).limit(SWEEP_ROWS)
         async with self._database.read() as connection:
-            past = [_upload(row) for row in await connection.execute(query)]
-        for upload in past:
+            expired = [_upload(row) for row in await connection.execute(query)]
+        for upload in expired:
             with suppress(UploadNotFound):
                 await self.delete(upload.tenant, upload.id)
-        return len(past)
+        return len(expired)
 
-    async def _keep(self, hold: UploadLock, slices: PartSplitter) -> None:
-        """Store one slice; it gets its name in the transaction that counts it, or never."""
-        upload = hold.upload
-        path, expires = upload.piece(upload.received), upload.expires + GRACE_S
-        staged = await self._files.stage(upload.tenant, path, slices.slice(), OCTETS, expires)
+    async def _store_part(self, lock: UploadLock, parts: PartSplitter) -> None:
+        """Stores one part; it is committed in the transaction that counts its bytes."""
+        upload = lock.upload
+        path, expires = upload.part_path(upload.received), upload.expires + GRACE_S
+        staged = await self._files.stage(upload.tenant, path, parts.next_part(), OCTETS, expires)
         received = upload.received + staged.bytes
         state: UploadState = "finishing" if received == upload.length else "open"
         async with self._database.begin() as connection:
-            await _change(connection, hold, received=received, state=state)
+            await _change(connection, lock, received=received, state=state)
             await self._files.commit(staged, connection)
-        hold.upload = replace(upload, received=received, state=state)
+        lock.upload = replace(upload, received=received, state=state)
 
     async def _clear(self, connection: AsyncConnection, upload: Upload) -> None:
         await self._files.delete_under(upload.tenant, upload.folder, connection)
 
-    def _check_usable(self, upload: Upload) -> None:
+    def _check_active(self, upload: Upload) -> None:
         if upload.state == "failed":
             why = (upload.problem or {}).get("detail", "")
             raise UploadGone(upload.id, f"was refused: {why.rstrip('.')}")
@@ -189,50 +190,54 @@ class UploadStore:
             raise UploadGone(upload.id, "has expired")
 
     async def _check_open(self, connection: AsyncConnection, tenant: str, now: float) -> None:
-        """Two creates at once must not both take the last place."""
-        held = select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)
-        if (await connection.execute(held)).first() is None:
+        """Locks the tenant's row: two concurrent creates must not both pass the limit."""
+        tenant_row = (
+            select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True)
+        )
+        if (await connection.execute(tenant_row)).first() is None:
             raise NotFound(f"There is no tenant '{tenant}'.")
-        mine = (uploads.c.tenant == tenant, uploads.c.state.in_(("open", "finishing")))
-        query = select(func.count()).where(*mine, uploads.c.expires >= now)
+        open_uploads = (uploads.c.tenant == tenant, uploads.c.state.in_(("open", "finishing")))
+        query = select(func.count()).where(*open_uploads, uploads.c.expires >= now)
         if (await connection.execute(query)).scalar_one() >= self._max_open:
             raise TooManyUploads(self._max_open)
 
-    async def _take(self, hold: UploadLock, offset: int) -> None:
-        upload, now = hold.upload, self._clock.wall()
+    async def _acquire(self, lock: UploadLock, offset: int) -> None:
+        upload, now = lock.upload, self._clock.wall()
         free = or_(uploads.c.holder.is_(None), uploads.c.locked < now)
-        taking = (
+        statement = (
             update(uploads)
-            .where(*_mine(upload), uploads.c.received == offset, free)
-            .values(holder=hold.holder, locked=now + LOCK_S)
+            .where(*_same_upload(upload), uploads.c.received == offset, free)
+            .values(holder=lock.holder, locked=now + LOCK_S)
         )
         async with self._database.begin() as connection:
-            taken = (await connection.execute(taking)).rowcount == 1
-            hold.upload = _upload(await _find(connection, upload.tenant, upload.id))
-        self._check_usable(hold.upload)
-        if taken:
+            acquired = (await connection.execute(statement)).rowcount == 1
+            lock.upload = _upload(await _find(connection, upload.tenant, upload.id))
+        self._check_active(lock.upload)
+        if acquired:
             return
-        if hold.upload.received != offset:
-            raise OffsetMismatch(offset, hold.upload.received)
+        if lock.upload.received != offset:
+            raise OffsetMismatch(offset, lock.upload.received)
         raise UploadLocked(upload.id)
 
-    async def _renew(self, hold: UploadLock) -> None:
+    async def _renew(self, lock: UploadLock) -> None:
         while True:
             await asyncio.sleep(LOCK_S / 4)
             with suppress(Problem):
                 async with self._database.begin() as connection:
-                    await _change(connection, hold, locked=self._clock.wall() + LOCK_S)
+                    await _change(connection, lock, locked=self._clock.wall() + LOCK_S)
 
-    async def _release(self, hold: UploadLock) -> None:
+    async def _release(self, lock: UploadLock) -> None:
         async with self._database.begin() as connection:
-            await _change(connection, hold, holder=None, locked=None)
+            await _change(connection, lock, holder=None, locked=None)
 
 
-async def _change(connection: AsyncConnection, hold: UploadLock, **values: Any) -> None:
-    """Raises UploadLocked when the hold was lost."""
-    changing: Update = update(uploads).where(*_mine(hold.upload), uploads.c.holder == hold.holder)
-    if (await connection.execute(changing.values(values))).rowcount != 1:
-        raise UploadLocked(hold.upload.id)
+async def _change(connection: AsyncConnection, lock: UploadLock, **values: Any) -> None:
+    """Raises UploadLocked if the lock was lost."""
+    statement: Update = update(uploads).where(
+        *_same_upload(lock.upload), uploads.c.holder == lock.holder
+    )
+    if (await connection.execute(statement.values(values))).rowcount != 1:
+        raise UploadLocked(lock.upload.id)
 
 
 async def _find(connection: AsyncConnection, tenant: str, id_: str) -> Row[Any]:
@@ -243,7 +248,7 @@ async def _find(connection: AsyncConnection, tenant: str, id_: str) -> Row[Any]:
     return row
 
 
-def _mine(upload: Upload) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def _same_upload(upload: Upload) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return uploads.c.tenant == upload.tenant, uploads.c.id == upload.id
 
 

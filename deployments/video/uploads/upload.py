@@ -1,4 +1,4 @@
-"""One resumable upload: what is known of it, and the ways in which writing to it is refused.
+"""One resumable upload, and the problems of writing to it.
 
 The statuses are those of tus 1.0.0 (https://tus.io/protocols/resumable-upload).
 """
@@ -21,7 +21,7 @@ class UploadNotFound(NotFound):
 
 
 class UploadGone(Problem):
-    """It expired, or what it brought was refused; `why` says which."""
+    """It expired, or its content was refused; `why` says which."""
 
     status, slug, title = 410, "upload-gone", "The upload is over"
 
@@ -30,7 +30,7 @@ class UploadGone(Problem):
 
 
 class OffsetMismatch(Conflict):
-    """`offset` is where the next piece begins."""
+    """`offset` is the expected offset."""
 
     slug, title = "offset-mismatch", "The piece does not begin where the last one ended"
 
@@ -77,8 +77,8 @@ class TooManyUploads(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`metadata` is the client's Upload-Metadata as it was sent. `received` bytes have come.
-    `video` is what it became, `problem` why it did not.
+    """`metadata` is the client's Upload-Metadata as it was sent. `received` counts bytes. `video`
+    is the id of the resulting video, `problem` why there is none.
     """
 
     id: str
@@ -95,15 +95,11 @@ class Upload:
     expires: float
 
     @property
-    def is_whole(self) -> bool:
-        return self.received == self.length
-
-    @property
     def folder(self) -> str:
         return f"uploads/{self.id}"
 
-    def piece(self, offset: int) -> str:
-        """The path of the piece that begins there."""
+    def part_path(self, offset: int) -> str:
+        """The path of the part that begins at `offset`."""
         return f"uploads/{self.id}/{offset}"
 
 

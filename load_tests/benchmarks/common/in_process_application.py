@@ -26,9 +26,9 @@ from deployments.contracts.generation import (
     ModelLoad,
 )
 from deployments.contracts.scaling import ServeSnapshot
-from deployments.ingress.config import IngressConfig
+from deployments.ingress.cache_stack import CacheStack
+from deployments.ingress.config import IngressConfig, ModelSettings
 from deployments.ingress.http.app import create_app
-from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.services import AppServices
 from deployments.ingress.tenant_services import TenantServices
 from deployments.ingress.wiring import build_services
@@ -74,7 +74,9 @@ class InProcessStages:
     async def ask(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
-    async def look(self) -> ServeSnapshot | None:
+    last_status = None
+
+    async def status(self) -> ServeSnapshot | None:
         return None
 
     async def loads(self, deployments: Sequence[str]) -> Mapping[str, Sequence[ModelLoad]]:
@@ -85,6 +87,7 @@ class InProcessStages:
 class InProcessApplication:
     app: ASGIApp
     services: AppServices
+    caches: CacheStack
 
 
 def create_echo_model(name: str, engine: Engine) -> InProcessModel:
@@ -115,7 +118,7 @@ async def start_application(
     await tenancy.start()
     await caches.start()
     try:
-        yield InProcessApplication(create_app(services), services)
+        yield InProcessApplication(create_app(services), services, caches)
     finally:
         await services.close()
         await tenancy.close()

@@ -15,8 +15,8 @@ from cluster.tenants.caller import Caller
 from cluster.tenants.caller import Scope as Grant
 from cluster.tenants.plan import Plan
 from cluster.tenants.units import UsageAmounts
+from deployments.ingress.config import ModelSettings
 from deployments.ingress.deployment import Ingress
-from deployments.ingress.model_settings import ModelSettings
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.unlimited import NullLimiter
 from graphs.args import AppArgs
@@ -46,8 +46,8 @@ class NoTenancy(TenantServices):
 
     def __init__(self, settings: Settings, offer: ModelSettings, clock: Clock) -> None:
         self.limiter = NullLimiter()  # type: ignore[assignment]
-        self.office = None  # type: ignore[assignment]
-        self.trail = self  # type: ignore[assignment]
+        self.administration = None  # type: ignore[assignment]
+        self.directory = self.trail = self.ledger = self  # type: ignore[assignment]
         self.idempotency = None  # type: ignore[assignment]
         self.invalidations = NoInvalidations()  # type: ignore[assignment]
 
@@ -66,10 +66,10 @@ class NoTenancy(TenantServices):
     def plan_of(self, tenant: str) -> Plan:
         return _PLAN
 
-    def add(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
+    def record_call(self, caller: Caller, plan: Plan, model: str, amounts: UsageAmounts) -> None:
         pass
 
-    def add_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
+    def record_cache_hit(self, caller: Caller, plan: Plan, model: str) -> None:
         pass
 
     def load(self) -> dict[str, int | float | bool]:

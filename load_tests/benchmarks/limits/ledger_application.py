@@ -25,7 +25,7 @@ from cluster.runtime.settings import Settings
 from cluster.tenants.units import Unit
 from cluster.usage.report import budget_used
 from deployments.contracts.engine import Engine, EngineStats, TokenRequest, Tokens
-from deployments.ingress.pipeline.model_pipeline import ModelPipeline as RequestPath
+from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.tenant_services import TenantServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
@@ -93,13 +93,13 @@ class CountedApplication:
     url: str
     key: str
     counts: Mapping[str, GeneratedTokens]
-    _path: RequestPath
+    _recorder: UsageRecorder
     _tenancy: TenantServices
 
     async def ledger(self) -> tuple[int, int]:
         """(input, output) tokens of the tenant."""
         async with asyncio.timeout(30):
-            while self._path.settlements.open or self._path.tally.open:  # noqa: ASYNC110
+            while self._recorder.settlements.open or self._recorder.counters.open:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await self._tenancy.ledger.flush()
         today = datetime.now(UTC)
@@ -113,7 +113,7 @@ class CountedApplication:
 
     async def budget(self) -> int:
         """Tokens that the tenant's budget says are spent."""
-        views = await self._tenancy.limits_view(TENANT)
+        views = await self._tenancy.limit_status(TENANT)
         [view] = [view for view in views if view.unit is Unit.TOKENS]
         return view.capacity - (view.remaining or 0)
 
@@ -137,18 +137,23 @@ async def counted_application(
     tenancy = TenantServices(settings, authority, {}, clock)
     # Credits of a lease that expires count as spent: it must not, however busy this machine is.
     tenancy.limiter = TenantLimiter(
-        authority, "bench", clock, tenancy._spent, lambda _: None, ttl_s=_LEASE_S, patience_s=5.0
+        authority,
+        "bench",
+        clock,
+        tenancy._budget_used,
+        lambda _: None,
+        ttl_s=_LEASE_S,
+        patience_s=5.0,
     )
     async with (
         start_application(settings, tenancy, models, clock) as application,
         _served(application.app) as url,
         httpx.AsyncClient(base_url=url) as client,
     ):
-        path = application.services.path
-        assert isinstance(path, RequestPath)
+        recorder = application.services.model_pipeline.recorder
         plan = {"budgets": {"tokens": {"month": BUDGET}}}
         key = await create_tenant(client, admin_key, TENANT, plan)
-        yield CountedApplication(url, key, counts, path, tenancy)
+        yield CountedApplication(url, key, counts, recorder, tenancy)
 
 
 @asynccontextmanager

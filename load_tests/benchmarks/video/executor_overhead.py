@@ -13,8 +13,8 @@ from typing import Any
 
 from deployments.video.captions import FONTS as FONT_FILES
 from deployments.video.errors import SandboxFailed
+from deployments.video.render.clip import find_gain
 from deployments.video.render.command import command
-from deployments.video.render.normalise_loudness import find_gain
 from deployments.video.render.span import find_span
 from deployments.video.render.video_filters import FONTS
 from deployments.video.render.workspace import link_or_copy, open_workspace

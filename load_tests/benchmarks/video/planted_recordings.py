@@ -83,5 +83,5 @@ def _seen(benchmark: VideoBenchmark, seed: int, folder: Path) -> _DetectionResul
 
 
 def _features(source: MediaSource, folder: Path, mode: analysis.Mode) -> MediaFeatures:
-    parts = [analysis.analyse_chunk(source, analysis.whole(mode), folder)]
-    return analysis.merge(source.info, parts, analysis.hear(source, folder))
+    parts = [analysis.analyse_chunk(source, analysis.single_chunk(mode), folder)]
+    return analysis.merge(source.info, parts, analysis.analyze_audio_task(source, folder))

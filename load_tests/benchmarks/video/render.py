@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployments.video.analysis import analyse_chunk
-from deployments.video.analysis_cache import MARGIN_S, chunk_of
+from deployments.video.analysis import analyse_chunk, chunk_of_span
+from deployments.video.analysis_cache import MARGIN_S
 from deployments.video.quality import inspect
 from load_tests.benchmarks.video.clip import HEIGHT, SQUARE, WIDTH, BenchmarkClip, prepare_clip
 from load_tests.benchmarks.video.context import VideoBenchmark, ffmpeg
@@ -68,7 +68,7 @@ class RenderContenders:
         """As in a job whose recording was looked at by its keyframes only."""
         clip, folder = self.clip, self.clip.folder
         first, last = max(0.0, clip.plan.start - MARGIN_S), clip.plan.end + MARGIN_S
-        analyse_chunk(clip.source, chunk_of(clip.source, folder, first, last), folder)
+        analyse_chunk(clip.source, chunk_of_span(clip.source, folder, first, last), folder)
         clip.finish()
 
     def inspected(self) -> None:

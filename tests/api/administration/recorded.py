@@ -11,11 +11,11 @@ from cluster.storage.database import Database
 from cluster.tenants.plan import Plan
 from deployments.contracts.jobs import NewJob
 from deployments.contracts.media import MediaInfo
-from deployments.ingress.media import MediaServices, media_services
 from deployments.video.catalog import Video, new_id, source_of
 from deployments.video.config import VideoConfig
 from deployments.video.job_spec import CLIPS
 from deployments.video.probe.media_info_json import to_json
+from deployments.video.services import MediaServices, media_services
 from tests.media_fixtures.infos import picture
 
 BYTES = b"a recording"
@@ -35,7 +35,7 @@ def media_in(
         database=database,
         guard=SsrfGuard(resolve=resolve),
         pepper=load_pepper(settings.home, settings),
-        plan_of=plan_of,
+        directory=SimpleNamespace(plan_of=plan_of),
         is_active=lambda _: True,
     )
     media = media_services(settings, VideoConfig(), grounds, SystemClock())

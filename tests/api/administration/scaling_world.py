@@ -86,7 +86,7 @@ def scaling_of(elsewhere: Elsewhere) -> ScalingOverview:
         elsewhere,
         elsewhere,
         elsewhere.clock,
-        standings=lambda _: {},
-        calls=lambda: {"words": CALLS},
+        replica_statuses=lambda _: {},
+        call_stats=lambda: {"words": CALLS},
         open_calls=lambda: 7,
     )

@@ -229,7 +229,7 @@ async def test_a_test_event_is_written(world: World) -> None:
 async def test_without_a_store_administration_is_503_and_says_so(world: World) -> None:
     from deployments.ingress.http.app import create_app
 
-    app = create_app(replace(world.services, office=None))
+    app = create_app(replace(world.services, admin=None))
     async with client_of(app, world.credentials["owner"]) as client:
         answer = await client.get("/api/v1/tenants/acme")
 

@@ -184,11 +184,11 @@ async def serving(
             bare,
             authenticator=directory,
             plan_of=plan_of,
-            gate=AdmissionControl(NullLimiter(), plan_of, trail, bare.clock),
-            office=office,
+            admission=AdmissionControl(NullLimiter(), trail, bare.clock),
+            admin=office,
             media=media_in(settings, database, plan_of),
             scaling=scaling_of(Elsewhere(bare.clock)),
-            limits_view=lambda tenant: limiter.view(tenant, plan_of(tenant)),
+            limit_status=lambda tenant: limiter.view(tenant, plan_of(tenant)),
         )
         try:
             yield World(

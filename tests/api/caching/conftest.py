@@ -17,6 +17,7 @@ from deployments.content.registry import ProviderRegistry
 from deployments.ingress.cache_stack import CacheStack
 from deployments.ingress.http.app import create_app
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from tests.api.caching.answers import OTHER_KEY, News
 from tests.api.fakes import Records
@@ -63,16 +64,13 @@ def make_cached_app(
 
     def make(**settings: object) -> ASGIApp:
         services = make_services(**settings)
-        path = ModelPipeline(
-            services.models, plans.__getitem__, TokenEstimator({}), records, caches.responses
-        )
+        recorder = UsageRecorder(records, TokenEstimator({}))
         services = replace(
             services,
-            path=path,
-            providers=ProviderRegistry({"words": path}, "words", {}),
+            model_pipeline=ModelPipeline(services.models, recorder, caches.responses),
+            providers=ProviderRegistry({"words"}, "words", {}),
             plan_of=plans.__getitem__,
-            cache=caches,
-            record_kept=path.record_cache_hit,
+            rendered_responses=caches.rendered,
         )
         return create_app(services)
 

@@ -20,12 +20,12 @@ from deployments.contracts.jobs import Job
 from deployments.contracts.media import MediaInfo
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.handle_api import HandleApi
-from deployments.ingress.media import MediaServices, media_services
 from deployments.ingress.services import AppServices
 from deployments.limiter.authority.memory import MemoryAuthority
 from deployments.limiter.tenant_limiter import TenantLimiter
 from deployments.video.catalog import Video
 from deployments.video.config import VideoConfig
+from deployments.video.services import MediaServices, media_services
 from tests.api.administration.recorded import video_in
 from tests.api.fakes import Records
 from tests.api.videos.media_world import WRITER, Keys, application, filled
@@ -81,7 +81,7 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,
-        plan_of=plan_of,
+        directory=SimpleNamespace(plan_of=plan_of),
         is_active=lambda _: True,
     )
     media = media_services(bare.settings, VideoConfig(), grounds, clock)
@@ -91,8 +91,8 @@ async def opened(folder: Path, bare: AppServices, records: Records) -> AsyncIter
         bare,
         authenticator=Keys(),
         plan_of=plan_of,
-        gate=AdmissionControl(limiter, plan_of, records, clock),
-        office=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
+        admission=AdmissionControl(limiter, records, clock),
+        admin=cast(Any, SimpleNamespace()),  # asked only for tenants that the operator names
         media=media,
         idempotency=once,
     )

@@ -11,7 +11,6 @@ from cluster.invalidation.generations import Generations
 from cluster.resilience.failure_class import Unavailable
 from cluster.resilience.spec import ResilienceSpec
 from cluster.runtime.clock import ManualClock
-from cluster.tenants.plan import Plan
 from deployments.cache.config import CacheConfig
 from deployments.content.registry import ProviderRegistry
 from deployments.ingress.cache_stack import CacheStack
@@ -19,6 +18,7 @@ from deployments.ingress.http.app import create_app
 from deployments.ingress.model_registry import ModelRegistry
 from deployments.ingress.pipeline.embedding_pipeline import EmbeddingPipeline
 from deployments.ingress.pipeline.estimates import TokenEstimator
+from deployments.ingress.pipeline.metering import UsageRecorder
 from deployments.ingress.pipeline.model_pipeline import ModelPipeline
 from tests.api.caching.answers import News
 from tests.api.fakes import LettersEmbedder, Records, WordsModel
@@ -75,16 +75,15 @@ def web(
     make_services: MakeServices,
     models: ModelRegistry,
     caches: CacheStack,
-    plan: Plan,
     records: Records,
 ) -> httpx.AsyncClient:
-    path = ModelPipeline(models, lambda _: plan, TokenEstimator({}), records, caches.responses)
+    recorder = UsageRecorder(records, TokenEstimator({}))
     services = replace(
         make_services(),
         models=models,
-        path=path,
-        embeddings=EmbeddingPipeline(models, lambda _: plan, records),
-        providers=ProviderRegistry(dict.fromkeys(models.ids, path), "words", {}),
-        cache=caches,
+        model_pipeline=ModelPipeline(models, recorder, caches.responses),
+        embedding_pipeline=EmbeddingPipeline(models, records),
+        providers=ProviderRegistry(models.ids, "words", {}),
+        rendered_responses=caches.rendered,
     )
     return client_of(create_app(services))

@@ -73,7 +73,7 @@ async def test_what_was_used_is_charged_under_the_model_that_answered(
     await web.post(URL, json=CHAT)
     assert records.usage == [("acme", "spare", UsageAmounts(input_tokens=3, output_tokens=3))]
     assert records.lines[-1].resource == "model:spare,model:words"
-    assert models.fallbacks("words") == ("spare", "last")
+    assert models.fallbacks["words"] == ("spare", "last")
 
 
 async def test_every_event_of_a_stream_names_the_model_that_writes_it(

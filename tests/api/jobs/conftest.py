@@ -31,6 +31,6 @@ async def desk(world: World) -> AsyncIterator[Desk]:
         return 0
 
     limiter = TenantLimiter(MemoryAuthority(clock), "test", clock, unspent, lambda _: None)
-    gate = AdmissionControl(limiter, lambda _: plan, world.trail, clock)
-    yield Desk(replace(world, app=app_with(world, gate, store)), store)
+    admission = AdmissionControl(limiter, world.trail, clock)
+    yield Desk(replace(world, app=app_with(world, admission, plan, store)), store)
     await limiter.close()

@@ -10,12 +10,13 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
+from cluster.tenants.plan import Plan
 from deployments.contracts.jobs import Job, JobLease, NewJob
 from deployments.ingress.admission import AdmissionControl
 from deployments.ingress.http.app import create_app
-from deployments.ingress.media import media_services
 from deployments.jobs.store import JobStore
 from deployments.video.config import VideoConfig
+from deployments.video.services import media_services
 from tests.api.administration.world import World
 from tests.api.wire import Wire
 
@@ -23,7 +24,7 @@ KIND = "video.clips"
 Told = tuple[str, int | None, Any]
 
 
-def app_with(world: World, gate: AdmissionControl, store: JobStore) -> ASGIApp:
+def app_with(world: World, admission: AdmissionControl, plan: Plan, store: JobStore) -> ASGIApp:
     """The whole application over `store`."""
     services, database = world.services, world.database
     grounds = SimpleNamespace(
@@ -31,12 +32,19 @@ def app_with(world: World, gate: AdmissionControl, store: JobStore) -> ASGIApp:
         database=database,
         guard=None,  # nothing is fetched here
         pepper=b"p" * 32,
-        plan_of=services.plan_of,
+        directory=SimpleNamespace(plan_of=services.plan_of),
         is_active=lambda _: True,
     )
     media = media_services(services.settings, VideoConfig(), grounds, services.clock)
     assert media is not None
-    return create_app(replace(services, gate=gate, media=replace(media, jobs=store)))
+    return create_app(
+        replace(
+            services,
+            admission=admission,
+            plan_of=lambda _: plan,
+            media=replace(media, jobs=store),
+        )
+    )
 
 
 @dataclass

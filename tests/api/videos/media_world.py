@@ -26,7 +26,6 @@ from cluster.tenants.plan import MediaPlan, Plan
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaLimits, Transcript
 from deployments.ingress.http.app import create_api
 from deployments.ingress.http.middleware import wrap
-from deployments.ingress.media import MediaServices
 from deployments.ingress.operations import operations
 from deployments.ingress.services import AppServices
 from deployments.jobs.store import JobStore
@@ -36,6 +35,7 @@ from deployments.video.errors import MediaRefused
 from deployments.video.import_job import on_import_ended
 from deployments.video.ingest import Probe, VideoIngest
 from deployments.video.probe.probe import check_limits
+from deployments.video.services import MediaServices
 from deployments.video.transcript import Kind, ReadsTranscripts, parse_transcript
 from deployments.video.uploads.repository import UploadStore
 from tests.api.web import client_of
@@ -152,14 +152,14 @@ async def opened(
 
     files = TenantFiles(database, BlobStore(str(folder / "blobs")), clock, plan_of)
     catalog = VideoCatalog(database, files, clock)
-    desk = UploadStore(database, files, clock, slice_bytes=8192)
-    intake = VideoIngest(
+    desk = UploadStore(database, files, clock, part_bytes=8192)
+    ingest = VideoIngest(
         database, files, catalog, desk, probe, plan_of, clock, folder / "scratch",
         MediaLimits(max_bytes=1 << 20), reader,
     )  # fmt: skip
     jobs = JobStore(database, clock, Random(7), at_end=on_import_ended(catalog))
     media = MediaServices(
-        database, files, DownloadLinks(b"p" * 32, clock), lambda _: True, catalog, desk, intake,
+        database, files, DownloadLinks(b"p" * 32, clock), lambda _: True, catalog, desk, ingest,
         jobs, SsrfGuard(resolve=public), max_form_bytes=4096,
     )  # fmt: skip
     once = IdempotencyStore(database, lambda tenant: tenant.encode().ljust(32, b"s"), clock)

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from deployments.ingress.transcripts import MEDIA_TYPES
 from deployments.video.catalog import GRACE_S
+from deployments.video.sidecar import MEDIA_TYPES
 from deployments.video.transcript import read_transcript
 from tests.api.videos.media_world import World, film, opened
 from tests.api.videos.video_forms import JSON, SRT, VIDEOS, VTT, bring

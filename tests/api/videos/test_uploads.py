@@ -1,4 +1,4 @@
-"""Recordings in pieces, by tus 1.0.0."""
+"""Resumable uploads, by tus 1.0.0."""
 
 import asyncio
 import base64

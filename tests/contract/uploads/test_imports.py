@@ -208,7 +208,7 @@ async def test_a_worker_that_dies_is_followed_by_another(
     video, job = await bench.ask(URL)
     assert await bench.jobs.claim("dies", [bench.importing.kind], 15.0) is not None
     if has_stored:
-        await bench.intake.store("acme", video.id, chunks(FILM))
+        await bench.ingest.store("acme", video.id, chunks(FILM))
 
     replica.web.answers[URL] = sent(FILM)
     bench.clock.advance(60.0)

@@ -56,7 +56,7 @@ async def test_a_whole_upload_becomes_one_video_and_its_pieces_go(bench: Bench) 
     upload = await begin(bench)
     async with bench.desk.lock("acme", upload, 0) as hold:
         await bench.desk.append(hold, chunks(DATA))
-        video = await bench.intake.finish(hold)
+        video = await bench.ingest.finish(hold)
 
     assert video.id == video_id_of(upload)
     assert await bench.videos.get("acme", video.id) == video
@@ -112,9 +112,9 @@ async def test_who_finishes_late_changes_nothing(bench: Bench, replica: Bench) -
         await bench.desk.append(dead, chunks(DATA))
         bench.clock.advance(LOCK_S + 1)
         async with replica.desk.lock("acme", upload, len(DATA)) as hold:
-            video = await replica.intake.finish(hold)
+            video = await replica.ingest.finish(hold)
         with pytest.raises(Problem):
-            await bench.intake.finish(dead)
+            await bench.ingest.finish(dead)
 
     assert await bench.videos.get("acme", video.id) == video
     assert await bench.read(video.path) == DATA
@@ -185,7 +185,7 @@ async def test_what_is_no_recording_ends_the_upload_with_its_reason(bench: Bench
     async with bench.desk.lock("acme", upload, 0) as hold:
         await bench.desk.append(hold, chunks(b"notes"))
         with pytest.raises(MediaRefused):
-            await bench.intake.finish(hold)
+            await bench.ingest.finish(hold)
 
     found = await bench.desk.get("acme", upload)
     assert found.state == "failed"
@@ -204,10 +204,10 @@ async def test_a_failure_of_ours_is_not_the_end_of_the_upload(bench: Bench) -> N
     async with bench.desk.lock("acme", upload, 0) as hold:
         await bench.desk.append(hold, chunks(DATA))
         with pytest.raises(SandboxFailed):
-            await bench.intake.finish(hold)
+            await bench.ingest.finish(hold)
 
     async with bench.desk.lock("acme", upload, len(DATA)) as hold:
-        assert (await bench.intake.finish(hold)).state == "ready"
+        assert (await bench.ingest.finish(hold)).state == "ready"
 
 
 async def test_an_upload_that_there_is_no_room_to_join_waits_for_room(bench: Bench) -> None:
@@ -219,11 +219,11 @@ async def test_an_upload_that_there_is_no_room_to_join_waits_for_room(bench: Ben
 
     async with bench.desk.lock("acme", upload, len(DATA)) as hold:
         with pytest.raises(StorageFull):
-            await bench.intake.finish(hold)
+            await bench.ingest.finish(hold)
     assert (await bench.desk.get("acme", upload)).state == "finishing"
     await bench.files.delete("acme", [other.path])
     async with bench.desk.lock("acme", upload, len(DATA)) as hold:
-        assert (await bench.intake.finish(hold)).state == "ready"
+        assert (await bench.ingest.finish(hold)).state == "ready"
 
 
 async def test_a_tenant_has_so_many_open_uploads_and_no_more(bench: Bench, replica: Bench) -> None:

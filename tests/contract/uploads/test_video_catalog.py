@@ -22,9 +22,9 @@ FILM = b"FILM" + b"." * 96
 
 
 async def ready(bench: Bench, tenant: str = "acme") -> Video:
-    draft = bench.intake.draft(tenant, "key", "talk", new_id())
-    await bench.intake.store(tenant, draft.id, chunks(FILM))
-    return await bench.intake.admit(draft)
+    draft = bench.ingest.draft(tenant, "key", "talk", new_id())
+    await bench.ingest.store(tenant, draft.id, chunks(FILM))
+    return await bench.ingest.admit(draft)
 
 
 async def test_what_was_admitted_is_what_is_found_by_its_tenant_alone(bench: Bench) -> None:
@@ -71,9 +71,9 @@ async def test_videos_are_found_by_their_state(bench: Bench) -> None:
 
 
 async def test_a_source_that_expired_unchecked_makes_no_video(bench: Bench) -> None:
-    draft = bench.intake.draft("acme", "key", "talk", new_id())
-    await bench.intake.store("acme", draft.id, chunks(FILM))
-    inspected = await bench.intake.inspect(draft)
+    draft = bench.ingest.draft("acme", "key", "talk", new_id())
+    await bench.ingest.store("acme", draft.id, chunks(FILM))
+    inspected = await bench.ingest.inspect(draft)
     await bench.files.delete("acme", [draft.path])
 
     with pytest.raises(SourceLost):
@@ -86,16 +86,16 @@ async def test_a_source_that_expired_unchecked_makes_no_video(bench: Bench) -> N
 async def test_a_late_writer_cannot_put_another_source_under_a_ready_video(bench: Bench) -> None:
     made = await ready(bench)
     with pytest.raises(VideoAlreadyExists):
-        await bench.intake.store("acme", made.id, chunks(b"FILM of another"))
+        await bench.ingest.store("acme", made.id, chunks(b"FILM of another"))
     assert await bench.read(made.path) == FILM
     assert (await bench.files.stat("acme", made.path)).expires == objects_expire(made)
 
 
 async def test_only_what_was_looked_at_is_admitted(bench: Bench) -> None:
-    draft = bench.intake.draft("acme", "key", "talk", new_id())
-    await bench.intake.store("acme", draft.id, chunks(FILM))
-    inspected = await bench.intake.inspect(draft)
-    await bench.intake.store("acme", draft.id, chunks(b"FILM of another"))
+    draft = bench.ingest.draft("acme", "key", "talk", new_id())
+    await bench.ingest.store("acme", draft.id, chunks(FILM))
+    inspected = await bench.ingest.inspect(draft)
+    await bench.ingest.store("acme", draft.id, chunks(b"FILM of another"))
 
     with pytest.raises(SourceLost):
         async with bench.database.begin() as connection:
@@ -103,7 +103,7 @@ async def test_only_what_was_looked_at_is_admitted(bench: Bench) -> None:
 
 
 async def test_a_source_that_nobody_admits_goes_by_itself(bench: Bench) -> None:
-    await bench.intake.store("acme", new_id(), chunks(FILM))
+    await bench.ingest.store("acme", new_id(), chunks(FILM))
     assert await bench.files.used("acme") == len(FILM)
     bench.clock.advance(7 * 3600.0)
     await bench.files.sweep()
@@ -116,7 +116,7 @@ async def test_discarding_spares_a_video_that_came_to_be(bench: Bench) -> None:
     assert await bench.read(made.path) == FILM
 
     never = new_id()
-    await bench.intake.store("acme", never, chunks(FILM))
+    await bench.ingest.store("acme", never, chunks(FILM))
     await bench.videos.discard("acme", never)
     assert await bench.files.used("acme") == len(FILM)
 
@@ -169,7 +169,7 @@ async def test_only_an_import_can_fail(bench: Bench) -> None:
 
 
 async def test_a_video_deleted_meanwhile_is_not_made_ready(bench: Bench) -> None:
-    draft = bench.intake.draft("acme", "key", "talk", new_id())
-    await bench.intake.store("acme", draft.id, chunks(FILM))
+    draft = bench.ingest.draft("acme", "key", "talk", new_id())
+    await bench.ingest.store("acme", draft.id, chunks(FILM))
     with pytest.raises(VideoNotFound):
-        await bench.intake.admit(replace(draft, state="importing"))
+        await bench.ingest.admit(replace(draft, state="importing"))

@@ -94,7 +94,7 @@ class Bench:
     files: TenantFiles
     videos: VideoCatalog
     desk: UploadStore
-    intake: VideoIngest
+    ingest: VideoIngest
     jobs: JobStore
     importing: ImportJobHandler
     web: Web
@@ -106,7 +106,7 @@ class Bench:
         """A handler that gives a download so many seconds."""
         transport = PinnedTransport(SsrfGuard(resolve=self.names), wire=self.web)
         downloads = UrlDownloader(transport, wall_s=wall_s)
-        return ImportJobHandler(self.intake, self.videos, self.files, downloads)
+        return ImportJobHandler(self.ingest, self.videos, self.files, downloads)
 
     async def close(self) -> None:
         await self.files.close()
@@ -122,7 +122,7 @@ class Bench:
 
     async def ask(self, url: str) -> tuple[Video, Job]:
         """A video to be imported, and its job."""
-        draft = replace(self.intake.draft("acme", "key", "a", new_id()), state="importing")
+        draft = replace(self.ingest.draft("acme", "key", "a", new_id()), state="importing")
         new = NewJob("acme", IMPORT, "key", {"video": draft.id, "url": url}, subject=draft.id)
         async with self.database.begin() as connection:
             await self.videos.add(connection, draft)
@@ -138,16 +138,16 @@ def bench_on(database: Database, clock: ManualClock, folder: Path) -> Bench:
 
     files = TenantFiles(database, BlobStore(str(folder / "blobs")), clock, plan_of)
     videos = VideoCatalog(database, files, clock)
-    desk = UploadStore(database, files, clock, slice_bytes=16, max_open=4)
+    desk = UploadStore(database, files, clock, part_bytes=16, max_open=4)
     limits = MediaLimits(max_bytes=LARGEST)
-    intake = VideoIngest(
+    ingest = VideoIngest(
         database, files, videos, desk, look, plan_of, clock, folder / "scratch", limits
     )
     jobs = JobStore(database, clock, Random(7), at_end=on_import_ended(videos))
     downloads = UrlDownloader(PinnedTransport(SsrfGuard(resolve=names), wire=web), wall_s=20.0)
-    importing = ImportJobHandler(intake, videos, files, downloads)
+    importing = ImportJobHandler(ingest, videos, files, downloads)
     return Bench(
-        database, clock, folder, files, videos, desk, intake, jobs, importing, web, names, look,
+        database, clock, folder, files, videos, desk, ingest, jobs, importing, web, names, look,
         plan,
     )  # fmt: skip
 

@@ -154,14 +154,14 @@ def test_a_bug_in_the_generator_is_not_swallowed() -> None:
 
 def test_a_batch_keeps_each_problem_with_its_item() -> None:
     generator = FakeGenerator(lambda _: TEXTS[11])
-    providers = ProviderRegistry({"nano": generator}, "nano", {"fast": "nano"})
+    providers = ProviderRegistry({"nano"}, "nano", {"fast": "nano"})
     orders = [
         order(variants=2),
         order(model="nobody"),
         order(Brief("")),
         order(model="fast", variants=1),
     ]
-    outcomes = asyncio.run(batch_captions(providers, orders, concurrency=2))
+    outcomes = asyncio.run(batch_captions(generator, providers, orders, concurrency=2))
     assert [outcome.index for outcome in outcomes] == [0, 1, 2, 3]
     assert outcomes[0].result is not None
     assert isinstance(outcomes[1].problem, UnknownModel)
@@ -172,15 +172,17 @@ def test_a_batch_keeps_each_problem_with_its_item() -> None:
 
 def test_a_batch_runs_no_more_items_at_once_than_asked() -> None:
     generator = FakeGenerator(lambda _: TEXTS[11])
-    providers = ProviderRegistry({"nano": generator}, "nano")
-    asyncio.run(batch_captions(providers, [order(variants=1) for _ in range(9)], concurrency=2))
+    providers = ProviderRegistry({"nano"}, "nano")
+    asyncio.run(
+        batch_captions(generator, providers, [order(variants=1) for _ in range(9)], concurrency=2)
+    )
     assert generator.most <= 2
     assert len(generator.seen) == 9
 
 
 def test_a_provider_must_name_a_configured_model() -> None:
     with pytest.raises(ValueError, match="not configured"):
-        ProviderRegistry({"nano": FakeGenerator(scripted)}, "nano", {"fast": "gone"})
+        ProviderRegistry({"nano"}, "nano", {"fast": "gone"})
 
 
 def test_posts_ask_for_a_post_and_a_draft_can_be_judged() -> None:

@@ -7,11 +7,13 @@ import pytest
 
 from cluster.auth.keys import mint
 from cluster.runtime.clock import SystemClock
+from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.middleware.boundary import MAX_PATH, access_line
 
 
 def line_of(path: str, **state: Any) -> bytes:
-    scope = {"method": "GET", "path": path, "client": ("127.0.0.1", 1), "state": state}
+    scope: dict[str, Any] = {"method": "GET", "path": path, "client": ("127.0.0.1", 1)}
+    scope[STATE_KEY] = RequestState(**state)
     return access_line(SystemClock(), scope, 404, 1.0, 10)
 
 

@@ -40,17 +40,19 @@ from deployments.content.cleanup import clean, extract_hashtags
 from deployments.content.graphemes import emoji_in, truncate, without_emoji
 from deployments.content.prompts import single_line
 from deployments.content.scoring import words
-from deployments.ingress.http import cache_headers, range_requests, tus
+from deployments.ingress.context import STATE_KEY, RequestState
+from deployments.ingress.http import cache_headers, range_requests
 from deployments.ingress.http.content_codings import CODINGS
-from deployments.ingress.http.middleware.boundary import access_line, client_request_id
+from deployments.ingress.http.middleware.boundary import access_line, request_id_of
 from deployments.ingress.http.multipart import MultipartForm
 from deployments.ingress.http.request_body import parse_json
-from deployments.ingress.idempotency import key_of
+from deployments.ingress.idempotency import idempotency_key
 from deployments.ingress.routes import jobs
 from deployments.ingress.schemas.auth import Login
 from deployments.ingress.schemas.content import CaptionRequest
 from deployments.ingress.schemas.embeddings import EmbeddingsRequest
 from deployments.ingress.schemas.openai import ChatRequest, CompletionRequest
+from deployments.video.uploads import tus
 from load_tests.benchmarks.faults.hostile_payloads import (
     ENDS,
     SHAPES,
@@ -70,7 +72,7 @@ SCHEMAS = (ChatRequest, CompletionRequest, EmbeddingsRequest, CaptionRequest, Lo
 
 
 def _line(path: str) -> bytes:
-    scope = {"method": "GET", "path": path, "client": None, "state": {}}
+    scope = {"method": "GET", "path": path, "client": None, STATE_KEY: RequestState()}
     return access_line(CLOCK, scope, 404, 1.0, 0)
 
 
@@ -125,15 +127,14 @@ READERS: dict[str, Read] = {
     "access log": _line,
     "audit record": _record,
     "If-None-Match": lambda text: range_requests.matches_etag(text, '"x"'),
-    "If-None-Match of jobs": lambda text: jobs._holds(text, '"x"'),
     "Range": lambda text: range_requests.parse_range({"range": text}, '"x"', 100),
     "If-Range": lambda text: range_requests.parse_range(
         {"range": "bytes=0-", "if-range": text}, "x", 9
     ),
     "file name to save": range_requests.content_disposition,
     "Prefer": lambda text: jobs._WAIT.search(text),
-    "Idempotency-Key": lambda text: key_of(_header(b"idempotency-key")(text)),
-    "X-Request-ID": lambda text: client_request_id({"headers": _header(b"x-request-id")(text)}),
+    "Idempotency-Key": lambda text: idempotency_key(_headers("idempotency-key")(text)),
+    "X-Request-ID": lambda text: request_id_of({"headers": _header(b"x-request-id")(text)}),
     "Cache-Control": lambda text: cache_headers.parse_directives(_header(b"cache-control")(text)),
     "Mobula-Cache": lambda text: cache_headers.parse_directives(_header(b"mobula-cache")(text)),
     "Mobula-Cache-Tags": parse_tags,

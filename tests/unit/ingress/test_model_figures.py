@@ -36,5 +36,5 @@ def test_counts_and_breaker_of_each_model_on_the_far_side_of_a_handle() -> None:
     assert told["far"]["fallbacks"] == 1
     assert told["far"]["breaker"]["state"] == "closed"
     assert {"calls", "attempts", "retries", "hedges", "refused"} <= set(told["far"])
-    assert models.fallbacks("far") == ("near",)
-    assert models.fallbacks("near") == ()
+    assert models.fallbacks["far"] == ("near",)
+    assert "near" not in models.fallbacks

@@ -118,7 +118,7 @@ def test_a_tiny_temperature_is_greedy(temperature: str) -> None:
     chat = '"model": "m", "messages": [{"role": "user", "content": "x"}]'
     body = f'{{{chat}, "temperature": {temperature}}}'
 
-    sampling = parse_json(body.encode(), ChatRequest).sampling()
+    sampling = parse_json(body.encode(), ChatRequest).sampling(None, None)
 
     assert sampling == Sampling(temperature=0.0)
     assert math.copysign(1, sampling.temperature) == 1

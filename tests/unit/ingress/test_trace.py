@@ -1,7 +1,7 @@
 """Waiting for models is counted once, however many calls are open."""
 
 from cluster.runtime.clock import ManualClock
-from deployments.ingress.pipeline.overhead_timer import ModelWaitTimer
+from deployments.ingress.context import ModelWaitTimer
 
 
 def test_overlapping_calls_count_once() -> None:

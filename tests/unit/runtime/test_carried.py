@@ -10,8 +10,7 @@ from cluster.runtime.problems import Draining, Overloaded, Problem
 from cluster.tenants.caller import Caller, Priority, Scope
 from deployments.cache.metrics import ReplicaCacheStats
 from deployments.contracts import cache, embedding, generation, limits, scaling
-from deployments.ingress.config import IngressConfig
-from deployments.ingress.model_settings import ModelSettings
+from deployments.ingress.config import IngressConfig, ModelSettings
 
 RULE = (
     "its fields changed. While a cluster is rolled, replicas of the last version send it to those "

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cluster.resilience.failure_class import FailureClass, classify
-from cluster.runtime.logging import JsonLines, configure_logging, log_request
+from cluster.runtime.logging import JsonLines, configure_logging, logged_request
 from cluster.runtime.problems import InvalidRequest, ModelFailed
 from deployments.ingress.http.problems import native_body
 from deployments.model.errors import (
@@ -43,7 +43,7 @@ def _read(lines: io.StringIO) -> list[dict[str, Any]]:
 
 async def test_lines_name_the_request_that_is_served(lines: io.StringIO) -> None:
     async def serve(request: str, tenant: str) -> None:
-        log_request(request, tenant)
+        logged_request.set((request, tenant))
         await asyncio.sleep(0)
         logging.getLogger("mobula.test").warning("of %s", request, extra={"model": "nano"})
 
@@ -60,7 +60,7 @@ async def test_lines_name_the_request_that_is_served(lines: io.StringIO) -> None
 async def test_the_reason_of_a_failure_is_logged_and_leaves_the_replica_with_nobody(
     failure: Any, lines: io.StringIO
 ) -> None:
-    log_request("req_9", "acme")
+    logged_request.set(("req_9", "acme"))
 
     answer = pickle.loads(pickle.dumps(as_picklable(failure("nano", SECRET), "nano")))
 

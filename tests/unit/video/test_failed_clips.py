@@ -3,31 +3,33 @@
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cluster.runtime.problems import NotFound, Problem
 from deployments.contracts.clips import ClipOptions, Highlight
-from deployments.contracts.media import NO_TRANSCRIPT, MediaSource
-from deployments.video.clip_job import REPLACEMENTS, _JobRun
+from deployments.contracts.jobs import JobContext
+from deployments.contracts.media import MediaSource
+from deployments.video.clip_context import ClipContext
+from deployments.video.clip_job import MAX_REPLACEMENTS, _JobRun
+from deployments.video.clip_pipeline import ClipPipeline
 from deployments.video.errors import MediaDamaged, RenderFailed, SandboxFailed
 from deployments.video.job_spec import ClipJobSpec
-from deployments.video.ranking import RankedHighlights
 from tests.media_fixtures.infos import picture
 
-ORDER = ClipJobSpec(
+SPEC = ClipJobSpec(
     "vid_1", "talk", "videos/vid_1/source", "ab", picture(60.0), ClipOptions(), 60, 7.0
 )
-SOURCE = MediaSource(Path("nowhere"), ORDER.info, "ab")
+SOURCE = MediaSource(Path("nowhere"), SPEC.info, "ab")
 
 
 def stretch(start: float) -> Highlight:
     return Highlight(start, start + 5, 0.5, {}, ())
 
 
-class Work:
-    """Keeps what is said of each part."""
+class RecordedJob:
+    """Records the outputs of the job."""
 
     job = SimpleNamespace(tenant="acme", id="job_1", key="k")
 
@@ -40,28 +42,28 @@ class Work:
     async def report(self, stage: str, percent: float) -> None: ...
 
 
-class Producing:
+class FailingPipeline:
     """Cannot make clips that begin at some seconds."""
 
     def __init__(self, problems: Mapping[float, Problem]) -> None:
         self._problems = problems
 
-    async def clip(
-        self, cut: Any, order: Any, source: Any, said: Any, highlight: Highlight, *_: Any
+    async def make_clip(
+        self, context: ClipContext, highlight: Highlight, *_: Any
     ) -> dict[str, Any]:
         if (problem := self._problems.get(highlight.start)) is not None:
             raise problem
         return {"start": highlight.start, "end": highlight.end}
 
 
-async def made(problems: Mapping[float, Problem], *spare: float) -> tuple[_JobRun, Work]:
+async def made(problems: Mapping[float, Problem], *spare: float) -> tuple[_JobRun, RecordedJob]:
     """A job of one clip, at 10 s, with others to spare."""
-    work, clipping = Work(), SimpleNamespace(producing=Producing(problems))
-    others = [stretch(start) for start in spare]
-    choice = RankedHighlights((stretch(10.0),), tuple(others))
-    making = _JobRun(clipping, work, ORDER, SOURCE, NO_TRANSCRIPT, Path("nowhere"), choice, others)  # type: ignore[arg-type]
-    await making.one(1, choice.best[0], threads=1)
-    return making, work
+    work = RecordedJob()
+    pipeline = cast(ClipPipeline, FailingPipeline(problems))
+    context = ClipContext(cast(JobContext, work), SPEC, SOURCE, Path("nowhere"))
+    run = _JobRun(pipeline, context, 1, [stretch(start) for start in spare])
+    await run.make_clip(1, stretch(10.0), threads=1)
+    return run, work
 
 
 @pytest.mark.parametrize("problem", [MediaDamaged("Nothing there."), RenderFailed()])
@@ -84,20 +86,20 @@ async def test_a_clip_that_nothing_replaces_ends_with_its_own_problem() -> None:
     number, state, data = work.parts[-1]
     assert (number, state, data["start"]) == (1, "failed", 10.0)
     assert data["problem"] == {"slug": "media-damaged", "detail": "first"}
-    assert (making.done, making.failed, making.is_ours) == (1, 1, False)
+    assert (making.done, making.failed, making.internal_fault) == (1, 1, False)
 
 
 async def test_only_so_many_stretches_are_tried() -> None:
-    spare = [20.0 + 10 * number for number in range(REPLACEMENTS + 3)]
+    spare = [20.0 + 10 * number for number in range(MAX_REPLACEMENTS + 3)]
     _, work = await made({start: RenderFailed() for start in (10.0, *spare)}, *spare)
 
-    assert [state for _, state, _ in work.parts].count("running") == REPLACEMENTS + 1
+    assert [state for _, state, _ in work.parts].count("running") == MAX_REPLACEMENTS + 1
 
 
 async def test_a_command_of_ours_that_fails_blames_us_and_not_the_recording() -> None:
     making, work = await made({10.0: RenderFailed()})
 
-    assert making.is_ours
+    assert making.internal_fault
     assert work.parts[-1][2]["problem"]["slug"] == "render-failed"
 
 

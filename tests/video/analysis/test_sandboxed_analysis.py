@@ -34,17 +34,17 @@ def saved(features: MediaFeatures, work: Path) -> bytes:
 
 def beeps(features: MediaFeatures) -> list[float]:
     """When beeps set in, seconds."""
-    assert features.hearing is not None
-    loud = np.concatenate(([False], features.hearing.level > -30))
+    assert features.audio is not None
+    loud = np.concatenate(([False], features.audio.level > -30))
     onsets = np.flatnonzero(loud[1:] & ~loud[:-1])
-    return [features.hearing.start + float(at) * features.hearing.hop_s for at in onsets]
+    return [features.audio.start + float(at) * features.audio.hop_s for at in onsets]
 
 
 def flashes(features: MediaFeatures) -> list[float]:
     """When flashes set in after the first, seconds."""
-    assert features.sight is not None
-    jumps = np.flatnonzero(np.diff(features.sight.luma) > 0.15)
-    return [float(features.sight.times[at + 1]) for at in jumps]
+    assert features.video is not None
+    jumps = np.flatnonzero(np.diff(features.video.luma) > 0.15)
+    return [float(features.video.times[at + 1]) for at in jumps]
 
 
 def test_features_are_the_same_from_one_chunk_and_from_many(
@@ -56,26 +56,27 @@ def test_features_are_the_same_from_one_chunk_and_from_many(
 
 def test_every_frame_is_seen_at_its_own_time(analysed: Analysed) -> None:
     features = analysed("plain", 1)
-    sight = features.sight
+    video_features = features.video
 
-    assert sight is not None
-    assert sight.times == pytest.approx(np.arange(180) / 30)
+    assert video_features is not None
+    assert video_features.times == pytest.approx(np.arange(180) / 30)
     assert flashes(features) == pytest.approx([2.0, 4.0])
-    assert len(sight.subject_times) == len(sight.subjects) == 30
-    assert np.diff(sight.subject_times) == pytest.approx(0.2)
+    assert len(video_features.subject_times) == len(video_features.subjects) == 30
+    assert np.diff(video_features.subject_times) == pytest.approx(0.2)
     assert not features.partial
-    assert sight.cuts.size == 0
+    assert video_features.cuts.size == 0
 
 
 def test_sound_is_heard_at_its_own_time(analysed: Analysed) -> None:
     features = analysed("plain", 1)
-    hearing = features.hearing
+    audio_features = features.audio
 
-    assert hearing is not None
+    assert audio_features is not None
     assert beeps(features) == pytest.approx([0, 2, 4], abs=0.011)
-    assert hearing.silences[:2] == pytest.approx(np.array([[0.05, 2.0], [2.05, 4.0]]), abs=0.021)
-    assert hearing.level.max() == pytest.approx(20 * np.log10(0.8 / np.sqrt(2)), abs=0.5)
-    assert hearing.loudness == pytest.approx(-14.0, abs=0.2)
+    assert audio_features.silences[:2] == pytest.approx(
+        np.array([[0.05, 2.0], [2.05, 4.0]]), abs=0.021
+    )
+    assert audio_features.level.max() == pytest.approx(20 * np.log10(0.8 / np.sqrt(2)), abs=0.5)
 
 
 def test_of_a_truncated_file_what_is_there_is_kept(analysed: Analysed) -> None:
@@ -93,7 +94,7 @@ def test_a_recording_without_pictures_has_no_chunks(
     features = analysed("audio_only", 1)
 
     assert chunks(source_of("audio_only"), work, 4) == ()
-    assert features.sight is None
+    assert features.video is None
     assert beeps(features) == pytest.approx([0, 2, 4], abs=0.011)
     with pytest.raises(ValueError, match="pictures"):
         analyse_chunk(source_of("audio_only"), single_chunk(), work)
@@ -105,8 +106,8 @@ def test_keyframes_alone_are_fewer_and_of_another_version(
     seen = [analyse_chunk(source_of("plain"), single_chunk("fast"), work)]
     features = merge(source_of("plain").info, seen, None)
 
-    assert features.sight is not None
-    assert features.sight.times == pytest.approx([0, 1.6, 3.2, 4.8])
+    assert features.video is not None
+    assert features.video.times == pytest.approx([0, 1.6, 3.2, 4.8])
     assert features.version != analysed("plain", 1).version
 
 

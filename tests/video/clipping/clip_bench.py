@@ -1,4 +1,4 @@
-"""A workshop over a home of its own, with a short talk to clip: whole jobs without Ray."""
+"""A clip worker over a home of its own, with a short talk to clip: whole jobs without Ray."""
 
 import asyncio
 from collections import Counter
@@ -28,8 +28,8 @@ PATIENCE_S = 240.0
 OPTIONS: Mapping[str, Any] = {"count": 2, "min_s": 2.0, "max_s": 4.0, "quality": "draft"}
 
 
-class WatchedThreads(ThreadTaskExecutor):
-    """Counts pieces by their names. The clip numbered `spoilt` cannot be rendered, nor can the
+class RecordingExecutor(ThreadTaskExecutor):
+    """Counts tasks by their names. The clip numbered `spoilt` cannot be rendered, nor can the
     first `spoilt_times` that are tried."""
 
     def __init__(self, spoilt: int | None = None, spoilt_times: int = 0) -> None:
@@ -39,15 +39,15 @@ class WatchedThreads(ThreadTaskExecutor):
         self._spoilt = spoilt
         self._spoilt_times = spoilt_times
 
-    async def run(self, folder: Path, piece: Callable[..., T], *arguments: Any) -> T:
-        self.done[piece.__name__] += 1
-        if piece.__name__ == "rendering":
+    async def run(self, folder: Path, task: Callable[..., T], *arguments: Any) -> T:
+        self.done[task.__name__] += 1
+        if task.__name__ == "render_task":
             plan: ClipPlan = arguments[0]
             self.rendered.append(plan.index)
             self._spoilt_times -= 1
             if plan.index == self._spoilt or self._spoilt_times >= 0:
                 raise MediaDamaged("This stretch cannot be decoded.")
-        return await super().run(folder, piece, *arguments)
+        return await super().run(folder, task, *arguments)
 
 
 @dataclass
@@ -67,33 +67,33 @@ class Backwards:
 
 @dataclass
 class Bench:
-    """One open workshop."""
+    """One running worker."""
 
-    workshop: ClipWorker
-    crew: WatchedThreads
+    worker: ClipWorker
+    executor: RecordingExecutor
 
     async def video(
         self, file: Path, words: str | bytes | None = None, kind: str = "srt"
     ) -> ClipJobSpec:
         """An order for the recording in `file`, which became a video; `words` lie beside it."""
-        library, id_ = self.workshop.library, new_id()
+        media, id_ = self.worker.media, new_id()
         data = await asyncio.to_thread(file.read_bytes)
 
         async def chunks() -> AsyncIterator[bytes]:
             yield data
 
-        await library.intake.store(TENANT, id_, chunks())
-        made = await library.intake.admit(library.intake.draft(TENANT, "k", "talk.mp4", id_))
+        await media.ingest.store(TENANT, id_, chunks())
+        made = await media.ingest.admit(media.ingest.draft(TENANT, "k", "talk.mp4", id_))
         if words is None:
             return order_of(made)
         raw = words if isinstance(words, bytes) else words.encode()
-        await library.files.put(TENANT, transcript_of(id_), raw, "application/x-subrip", None)
+        await media.files.put(TENANT, transcript_of(id_), raw, "application/x-subrip", None)
         return order_of(made, (transcript_of(id_), kind))
 
     async def text(self, part: JobOutput, kind: str) -> str:
         """The subtitle file of a clip."""
         [file] = [each for each in part.data["files"] if each["kind"] == kind]
-        chunks = await self.workshop.library.files.open(TENANT, file["path"])
+        chunks = await self.worker.media.files.open(TENANT, file["path"])
         return b"".join([chunk async for chunk in chunks]).decode()
 
     async def begin(self, order: ClipJobSpec, **options: Any) -> str:
@@ -101,15 +101,15 @@ class Bench:
         said = to_spec(order)
         said["options"] |= {**OPTIONS, **options}
         new = NewJob(TENANT, CLIPS, "k", said, order.video)
-        async with self.workshop.library.database.begin() as connection:
-            job = await self.workshop.library.jobs.create(connection, new)
-        self.workshop.wake()
+        async with self.worker.media.database.begin() as connection:
+            job = await self.worker.media.jobs.create(connection, new)
+        self.worker.wake()
         return job.id
 
     async def ended(self, job: str) -> tuple[Job, tuple[JobOutput, ...]]:
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                found = await self.workshop.library.jobs.get(TENANT, job)
+                found = await self.worker.media.jobs.get(TENANT, job)
                 if found.state in ENDED:
                     return found, await self.parts(job)
                 await asyncio.sleep(0.05)
@@ -124,7 +124,7 @@ class Bench:
                 await asyncio.sleep(0.02)
 
     async def parts(self, job: str) -> tuple[JobOutput, ...]:
-        return await self.workshop.library.jobs.parts(TENANT, job)
+        return await self.worker.media.jobs.parts(TENANT, job)
 
 
 def order_of(video: Video, transcript: tuple[str, str] | None = None) -> ClipJobSpec:
@@ -137,14 +137,14 @@ def order_of(video: Video, transcript: tuple[str, str] | None = None) -> ClipJob
 
 @asynccontextmanager
 async def opened(
-    home: Path, crew: WatchedThreads | None = None, writer: TextWriter | None = None
+    home: Path, executor: RecordingExecutor | None = None, writer: TextWriter | None = None
 ) -> AsyncIterator[Bench]:
-    """A workshop that works until the block ends."""
-    crew = crew or WatchedThreads()
+    """A worker that works until the block ends."""
+    executor = executor or RecordingExecutor()
     config = VideoConfig(gpu=False, writer=None if writer is None else "house")
-    workshop = ClipWorker(Settings(home=home), config, crew, writer, SystemClock())
-    await workshop.start()
+    worker = ClipWorker(Settings(home=home), config, executor, writer, SystemClock())
+    await worker.start()
     try:
-        yield Bench(workshop, crew)
+        yield Bench(worker, executor)
     finally:
-        await workshop.close()
+        await worker.close()

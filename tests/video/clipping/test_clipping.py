@@ -9,7 +9,7 @@ import pytest
 from cluster.runtime.problems import NotFound
 from deployments.contracts.jobs import JobOutput
 from load_tests.synthetic_recording import build_transcript
-from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, WatchedThreads, opened
+from tests.video.clipping.clip_bench import TENANT, Backwards, Bench, RecordingExecutor, opened
 
 WORDS = build_transcript(20)
 
@@ -20,13 +20,13 @@ def starts(parts: tuple[JobOutput, ...]) -> list[float]:
 
 def left_in(bench: Bench) -> list[Path]:
     """Private folders that are there."""
-    return list(bench.workshop.library.scratch.iterdir())
+    return list(bench.worker.media.scratch.iterdir())
 
 
 async def instants(bench: Bench, job: str) -> dict[str, float]:
     """When each kind of event of the job came first; `part N ready` for clips."""
     found: dict[str, float] = {}
-    for event in await bench.workshop.library.jobs.events(TENANT, job, 0, 1000):
+    for event in await bench.worker.media.jobs.events(TENANT, job, 0, 1000):
         name = event.kind
         if name == "part":
             name = f"part {event.data['number']} {event.data['state']}"
@@ -56,7 +56,7 @@ async def test_a_talk_becomes_clips_the_best_of_which_is_there_first(
             assert part.data["captions"]["style"] == "karaoke"
             assert part.data["text"]["generated_by"] == "template"
             for file in part.data["files"]:
-                stored = await bench.workshop.library.files.stat(TENANT, file["path"])
+                stored = await bench.worker.media.files.stat(TENANT, file["path"])
                 assert (stored.bytes, stored.sha256) == (file["bytes"], file["sha256"])
         assert left_in(bench) == []
 
@@ -68,12 +68,12 @@ async def test_a_second_order_needs_no_second_analysis_and_the_text_model_orders
     async with opened(home, writer=writer) as bench:
         order = await bench.video(talk, WORDS)
         _, first = await bench.ended(await bench.begin(order, captions="none", texts=False))
-        analysed = bench.crew.done["hear"]
+        analysed = bench.executor.done["analyze_audio_task"]
         again = await bench.begin(order, captions="none", rerank=True)
         job, second = await bench.ended(again)
 
     assert job.state == "succeeded", job.problem
-    assert (analysed, bench.crew.done["hear"]) == (1, 1)
+    assert (analysed, bench.executor.done["analyze_audio_task"]) == (1, 1)
     assert starts(second) == starts(first)[::-1]
     assert len(writer.asked) == 1
     assert [part.data["text"] for part in first] == [None, None]
@@ -94,8 +94,8 @@ async def test_a_worker_that_stops_half_way_leaves_its_clips_to_the_next(
     assert found.state == "succeeded", found.problem
     assert (found.attempts, found.problem) == (1, None)
     assert parts[0] == before
-    assert another.crew.rendered == [2]
-    assert another.crew.done["hear"] == 0
+    assert another.executor.rendered == [2]
+    assert another.executor.done["analyze_audio_task"] == 0
     for part in parts:  # nobody said what is said in it
         assert part.data["captions"]["style"] == "none"
         assert "no transcript was given" in part.data["captions"]["why"]
@@ -105,7 +105,7 @@ async def test_a_worker_that_stops_half_way_leaves_its_clips_to_the_next(
 async def test_a_clip_that_cannot_be_made_says_why_and_the_others_are_there(
     talk: Path, home: Path
 ) -> None:
-    async with opened(home, WatchedThreads(spoilt=1)) as bench:
+    async with opened(home, RecordingExecutor(spoilt=1)) as bench:
         order = await bench.video(talk, WORDS)
         job, parts = await bench.ended(await bench.begin(order, rerank=True))
 
@@ -122,7 +122,7 @@ async def test_a_cancelled_job_leaves_no_process_no_file_and_no_folder_behind(
     talk: Path, home: Path
 ) -> None:
     async with opened(home) as bench:
-        jobs, files = bench.workshop.library.jobs, bench.workshop.library.files
+        jobs, files = bench.worker.media.jobs, bench.worker.media.files
         order = await bench.video(talk, WORDS)
         shapes = ["9:16", "1:1", "4:5", "16:9"]
         job = await bench.begin(order, count=6, aspects=shapes, quality="final")

@@ -9,7 +9,7 @@ import pytest
 from deployments.contracts.jobs import Job, JobOutput
 from tests.media_fixtures.eyes import beeps, pictures
 from tests.media_fixtures.recordings import Recording, build, remux
-from tests.video.clipping.clip_bench import TENANT, Bench, WatchedThreads, opened
+from tests.video.clipping.clip_bench import TENANT, Bench, RecordingExecutor, opened
 
 CUES = "\n".join(
     f"{n + 1}\n00:00:0{n},200 --> 00:00:0{n},900\nNumber {n} it is.\n" for n in range(6)
@@ -46,7 +46,7 @@ async def copied(bench: Bench, part: JobOutput, folder: Path, kind: str = "video
     """A clip's file."""
     [file] = [file for file in part.data["files"] if file["kind"] == kind]
     path = folder / Path(file["path"]).name
-    await bench.workshop.library.files.fetch(TENANT, file["path"], path)
+    await bench.worker.media.files.fetch(TENANT, file["path"], path)
     return path
 
 
@@ -130,8 +130,8 @@ async def test_a_stretch_that_cannot_be_looked_at_is_framed_without(
 async def test_a_clip_that_cannot_be_made_is_replaced_by_the_next_best(
     talk: Path, home: Path
 ) -> None:
-    crew = WatchedThreads(spoilt_times=1)
-    async with opened(home, crew) as bench:
+    executor = RecordingExecutor(spoilt_times=1)
+    async with opened(home, executor) as bench:
         order = await bench.video(talk)
         job, parts = await bench.ended(await bench.begin(order, captions="none", texts=False))
 

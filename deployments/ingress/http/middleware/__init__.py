@@ -2,7 +2,8 @@
 
     RequestBoundary   request id, access log, headers of every response
     CORS              only where origins are configured
-    ErrorBoundary     trusted hosts; errors become problems
+    ErrorBoundary     errors become problems
+    TrustedHosts      only where hosts are configured
     Representation    HEAD as GET, ETag and 304, gzip
     LimitedRequests   open requests, Ray Serve's headers, deadline, size and coding of the body
     FastAPI
@@ -12,19 +13,23 @@ outside ErrorBoundary, so a browser may read a refusal.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from deployments.ingress.http.middleware.boundary import (
+    ANY_HOST,
     ErrorBoundary,
     RequestBoundary,
     TrustedHosts,
 )
 from deployments.ingress.http.middleware.limits import SIGN_IN, LimitedRequests, RequestLimits
 from deployments.ingress.http.middleware.representation import Representation
-from deployments.ingress.services import AppServices
 from deployments.ingress.upload_limits import upload_limits
+
+if TYPE_CHECKING:  # the services hold what the fast path finds, and that imports a layer
+    from deployments.ingress.services import AppServices
 
 TUS_EXPOSED = (
     "Tus-Resumable",
@@ -70,10 +75,10 @@ EXPOSED_HEADERS = (
 )
 
 
-def wrap(app: ASGIApp, services: AppServices, *, behind_serve: bool = False) -> ASGIApp:
+def wrap(app: ASGIApp, services: "AppServices", *, behind_serve: bool = False) -> ASGIApp:
     """Put every layer around `app`, innermost first."""
     settings, clock, media = services.settings, services.clock, services.media
-    uploads = () if media is None else upload_limits(media.intake.limits, media.max_form_bytes)
+    uploads = () if media is None else upload_limits(media.ingest.limits, media.max_form_bytes)
     limits = RequestLimits(
         settings.max_body_bytes,
         settings.request_timeout_s,
@@ -83,7 +88,9 @@ def wrap(app: ASGIApp, services: AppServices, *, behind_serve: bool = False) -> 
     )
     app = LimitedRequests(app, limits, clock)
     app = Representation(app)
-    app = ErrorBoundary(app, TrustedHosts(settings.allowed_hosts))
+    if ANY_HOST not in settings.allowed_hosts:
+        app = TrustedHosts(app, settings.allowed_hosts)
+    app = ErrorBoundary(app)
     if settings.cors_origins:
         app = _allow_origins(app, settings.cors_origins)
     return RequestBoundary(app, clock, services.access_log, outer_echoes=behind_serve)

@@ -9,7 +9,6 @@ import logging
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -17,18 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.ops.serve_headers import REQUEST_ID
 from cluster.runtime.clock import Clock
-from cluster.runtime.logging import escape_active, log_request, redact
+from cluster.runtime.logging import escape_active, logged_request, redact
 from cluster.runtime.problems import UntrustedHost, to_problem
+from deployments.ingress.context import STATE_KEY, ModelWaitTimer, RequestState, request_state
 from deployments.ingress.http.problems import send_problem
-from deployments.ingress.pipeline.overhead_timer import ModelWaitTimer, current_trace
 
 logger = logging.getLogger("mobula.ingress")
 
 WriteLine = Callable[[bytes], None]
+ANY_HOST = "*"  # among the allowed hosts: TrustedHosts is left out
 MAX_PATH = 2_048  # characters of a path that are logged
 _SCANNED = 8 * MAX_PATH  # characters that are searched for credentials
 _LONGEST_CREDENTIAL = 2_048  # characters; the cut may have gone through one
-_CLIENT_CLOSED_REQUEST = 499  # logged where no response was sent (nginx's code)
 _REQUEST_ID = re.compile(REQUEST_ID.encode())
 _PROBES = frozenset({"/healthz", "/readyz"})  # requested by address; their responses hold no secret
 
@@ -46,21 +45,11 @@ _PAGE_HEADERS: Final = (
 )
 
 
-@dataclass(slots=True)
-class ResponseProgress:
-    """How much of a response has been sent."""
-
-    status: int = _CLIENT_CLOSED_REQUEST
-    body_bytes: int = 0
-    is_started: bool = False
-    is_complete: bool = False
-
-
 class RequestBoundary:
     """Assigns the request id, writes the access log line, and adds headers to each response.
 
-    Sets `request_id` and `response` (a ResponseProgress) in `scope["state"]`. The headers are
-    `X-Request-ID`; those that tell a browser to trust as little as possible;
+    Sets the `request_id` and the `timer` of the request's state, and keeps its `response` up to
+    date. The headers are `X-Request-ID`; those that tell a browser to trust as little as possible;
     `X-Mobula-Overhead-Ms`, the time to the first byte that was not spent waiting for a model; and
     the rate limit headers of the request's permit. A response with a content policy keeps it.
 
@@ -80,14 +69,14 @@ class RequestBoundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        clock, state = self._clock, scope.setdefault("state", {})
-        client_id = client_request_id(scope)
-        request_id = state["request_id"] = client_id or new_request_id()
-        is_echoed = client_id is not None and self._outer_echoes
-        log_request(request_id)
-        model_wait = ModelWaitTimer(clock)
-        current_trace.set(model_wait)
-        progress = state["response"] = ResponseProgress()
+        clock = self._clock
+        state = scope[STATE_KEY] = scope.get(STATE_KEY) or RequestState()
+        request_id, is_clients = request_id_of(scope)
+        state.request_id, state.is_clients_id = request_id, is_clients
+        is_echoed = is_clients and self._outer_echoes
+        logged_request.set((request_id, ""))
+        timer = state.timer = ModelWaitTimer(clock)
+        progress = state.response
         started_at = clock.monotonic()
 
         async def send_with_headers(message: Message) -> None:
@@ -96,16 +85,13 @@ class RequestBoundary:
                 headers = list(message["headers"])
                 is_page = any(name == _CONTENT_POLICY for name, _ in headers)
                 headers += _PAGE_HEADERS if is_page else API_HEADERS
-                overhead_s = clock.monotonic() - started_at - model_wait.waited_s()
+                overhead_s = clock.monotonic() - started_at - timer.waited_s()
                 headers.append((b"x-mobula-overhead-ms", b"%.2f" % (overhead_s * 1000)))
-                if "fields" in state:
-                    # A refusal names the limit that was exceeded, and only that.
-                    is_refusal = progress.status == 429
-                    headers += [
-                        header
-                        for header in state["fields"]()
-                        if not is_refusal or header[0] != b"ratelimit"
-                    ]
+                admitted = None if state.context is None else state.context.admitted
+                added = [*(admitted.headers() if admitted else ()), *state.extra_headers]
+                if progress.status == 429:  # names the limit that was exceeded, and only that
+                    added = [header for header in added if header[0] != b"ratelimit"]
+                headers += added
                 if not is_echoed:
                     headers.append((b"x-request-id", request_id.encode()))
                 message["headers"] = headers
@@ -122,7 +108,7 @@ class RequestBoundary:
 
 
 class ErrorBoundary:
-    """Answers every error of the layers inside with a Problem; refuses hosts not served here.
+    """Answers every error of the layers inside with a Problem.
 
     Unknown errors are logged with their traceback and answered with a constant text. An error
     after the start of the response is raised again: the server closes the connection, so that the
@@ -132,60 +118,61 @@ class ErrorBoundary:
     Stands inside RequestBoundary, whose `response` it reads.
     """
 
-    def __init__(self, app: ASGIApp, hosts: "TrustedHosts") -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         try:
-            if scope["path"] not in _PROBES and not self._hosts.are_trusted(scope):
-                raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
             await self._app(scope, receive, send)
         except Exception as error:
-            progress: ResponseProgress = scope["state"]["response"]
-            if progress.is_complete:
+            state = request_state(scope)
+            if state.response.is_complete:
                 return
             problem = to_problem(error)
             if problem is not error:
-                logger.exception("request %s failed", scope["state"].get("request_id"))
-            if progress.is_started:
+                logger.exception("request %s failed", state.request_id)
+            if state.response.is_started:
                 raise
-            scope["state"]["problem"] = problem.slug
+            state.problem = problem.slug
             await send_problem(problem, scope, send)
 
 
 class TrustedHosts:
-    """The host names served here, against DNS rebinding.
+    """Refuses requests for hosts that are not served here (DNS rebinding). Probes pass.
 
-    `allowed` are host names without port; `*.example.com` allows any subdomain, `*` any host.
+    `allowed` are host names without port; `*.example.com` allows any subdomain.
     """
 
-    def __init__(self, allowed: Sequence[str]) -> None:
-        self._allow_any = "*" in allowed
+    def __init__(self, app: ASGIApp, allowed: Sequence[str]) -> None:
+        self._app = app
         self._exact = frozenset(host.lower() for host in allowed if not host.startswith("*."))
         self._suffixes = tuple(host[1:].lower() for host in allowed if host.startswith("*."))
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises UntrustedHost."""
+        if scope["type"] == "http" and scope["path"] not in _PROBES and not self.are_trusted(scope):
+            raise UntrustedHost(f"Host '{_host(scope)[:100]}' is not served here.")
+        await self._app(scope, receive, send)
+
     def are_trusted(self, scope: Scope) -> bool:
         """Whether the Host header of an HTTP scope names a host that is served here."""
-        if self._allow_any:
-            return True
         host = _host(scope)
         return host in self._exact or bool(self._suffixes and host.endswith(self._suffixes))
 
 
-def client_request_id(scope: Scope) -> str | None:
-    """The client's own request id if it has the form that is accepted."""
+def request_id_of(scope: Scope) -> tuple[str, bool]:
+    """The request's id, and whether it is the client's own: one of the accepted form, else a new
+    one.
+    """
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode() if _REQUEST_ID.fullmatch(value) else None
-    return None
-
-
-def new_request_id() -> str:
-    return f"req_{secrets.token_hex(16)}"
+            if _REQUEST_ID.fullmatch(value):
+                return value.decode(), True
+            break
+    return f"req_{secrets.token_hex(16)}", False
 
 
 def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -> bytes:
@@ -193,25 +180,27 @@ def access_line(clock: Clock, scope: Scope, status: int, ms: float, size: int) -
 
     Path, model and request id are the client's text: credentials in them are replaced.
     """
-    state, path, client = scope["state"], scope["path"], scope.get("client")
-    request_id, model = state.get("request_id"), state.get("model")
+    state: RequestState = scope[STATE_KEY]
+    path, client = scope["path"], scope.get("client")
+    caller, model = state.caller, state.model
     line = {
         "ts": round(clock.wall(), 3),
         "event": "request",
-        "request_id": request_id and redact(request_id),
+        "request_id": redact(state.request_id) if state.is_clients_id else state.request_id,
         "method": scope["method"],
         "path": redact(path) if len(path) <= MAX_PATH else _truncate(path),
         "status": status,
         "ms": round(ms, 2),
         "bytes": size,
-        "tenant": state.get("tenant"),
-        "key": state.get("key_id"),
+        "tenant": None if caller is None else caller.tenant,
+        "key": None if caller is None else caller.key_id,
         "model": model and redact(model),
         "client": None if client is None else str(client[0]) or None,
     }
-    if "problem" in state:
-        line["problem"] = state["problem"]
-    return escape_active(orjson.dumps(line))
+    if state.problem is not None:
+        line["problem"] = state.problem
+    encoded = orjson.dumps(line)
+    return encoded if encoded.isascii() and b"\x7f" not in encoded else escape_active(encoded)
 
 
 def _truncate(path: str) -> str:

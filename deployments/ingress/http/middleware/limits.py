@@ -18,8 +18,10 @@ from cluster.runtime.problems import (
     InvalidRequest,
     Overloaded,
     PayloadTooLarge,
+    Problem,
     RequestTimeout,
 )
+from deployments.ingress.context import STATE_KEY, RequestState
 from deployments.ingress.http.content_codings import decode_body
 from deployments.ingress.http.streaming import run_until_disconnect
 
@@ -88,14 +90,14 @@ class LimitedRequests:
     where the body does not arrive in time, and DeadlineExceeded (504) where a stage does not answer
     in time; a stream that has begun ends itself, in-band.
 
-    Sets `deadline` in `scope["state"]`, and `lift_deadline()` for a response without an end.
+    Sets the `deadline` of the request's state, and `lift_deadline` for a response without an end.
     """
 
     def __init__(self, app: ASGIApp, limits: RequestLimits, clock: Clock) -> None:
         self._app = app
         self._limits = limits
         self._clock = clock
-        self._default_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes)
+        self._usual_bounds = RouteLimit(frozenset(), re.compile(""), limits.max_body_bytes)
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,46 +132,57 @@ class LimitedRequests:
         self, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Run the application within its deadline. `headers` are those of _READ_HERE."""
-        method, path, state = scope["method"], scope["path"], scope["state"]
-        routes = self._limits.routes
-        route = next((r for r in routes if method in r.methods and r.path.fullmatch(path)), None)
-        limit_s = None if path.startswith(NO_DEADLINE) else self._timeout_s(headers, route)
-        if limit_s is not None:
-            state["deadline"] = Deadline(self._clock.monotonic() + limit_s, self._clock)
+        method, path = scope["method"], scope["path"]
+        state: RequestState = scope[STATE_KEY]
+        bounds = next(
+            (
+                each
+                for each in self._limits.routes
+                if method in each.methods and each.path.fullmatch(path)
+            ),
+            self._usual_bounds,
+        )
+        limit_s: float | None = None
+        if not path.startswith(NO_DEADLINE):
+            requested = headers.get(_TIMEOUT)
+            usual_s = bounds.body_s or self._limits.timeout_s
+            limit_s = usual_s if requested is None else self._parse_timeout(requested)
+            state.deadline = Deadline(self._clock.monotonic() + limit_s, self._clock)
         body: _BoundedBody | None = None
         try:
             async with asyncio.timeout(limit_s) as timeout:
-                state["lift_deadline"] = lambda: timeout.reschedule(None)
+                state.lift_deadline = lambda: timeout.reschedule(None)
                 if method not in _BODYLESS:
-                    bounds = self._default_bounds if route is None else route
+                    length = headers.get(_LENGTH, b"0")
+                    if not (length.isdigit() and len(length) <= MAX_DIGITS) or (
+                        int(length) > bounds.max_bytes
+                    ):
+                        raise _refuse_length(length, bounds)
                     body = _BoundedBody(
                         receive, bounds.max_bytes, bounds.too_large, timeout, limit_s
                     )
-                    scope, receive = body.bind(headers, scope)
+                    receive = body
+                    if _CODING in headers and method != "OPTIONS":
+                        scope, receive = decode_body(scope, body, body.max_bytes, body.too_large)
                 await self._app(scope, receive, send)
         except TimeoutError:
             if limit_s is None:
                 raise
-            if body is not None and body.is_receiving:
-                raise RequestTimeout(f"The body did not arrive within {limit_s:g} s.") from None
-            raise DeadlineExceeded("ingress", limit_s) from None
+            raise _timed_out(body, limit_s) from None
 
-    def _timeout_s(self, headers: Mapping[bytes, bytes], route: RouteLimit | None) -> float:
+    def _parse_timeout(self, value: bytes) -> float:
         """Raises InvalidRequest."""
-        limits, value = self._limits, headers.get(_TIMEOUT)
-        if value is None:
-            own_s = None if route is None else route.body_s
-            return limits.timeout_s if own_s is None else own_s
+        max_timeout_s = self._limits.max_timeout_s
         try:
             seconds = float(value)
         except ValueError:
             seconds = -1.0
-        if not 0 < seconds <= limits.max_timeout_s:
+        if not 0 < seconds <= max_timeout_s:
             raise InvalidRequest(
                 f"Header Mobula-Timeout must be a number of seconds, more than 0 and at most "
-                f"{limits.max_timeout_s:g}.",
+                f"{max_timeout_s:g}.",
                 param="Mobula-Timeout",
-                limit=limits.max_timeout_s,
+                limit=max_timeout_s,
             )
         return seconds
 
@@ -189,17 +202,6 @@ class _BoundedBody:
     received: int = 0
     is_receiving: bool = True
 
-    def bind(self, headers: Mapping[bytes, bytes], scope: Scope) -> tuple[Scope, Receive]:
-        """The scope and `receive` of the application. Checks the declared length and coding."""
-        length = headers.get(_LENGTH, b"0")
-        if not length.isdigit() or len(length) > MAX_DIGITS:
-            raise InvalidRequest("Header Content-Length must be a whole number.")
-        if int(length) > self.max_bytes:
-            raise self.too_large(self.max_bytes)
-        if _CODING in headers and scope["method"] != "OPTIONS":
-            return decode_body(scope, self, self.max_bytes, self.too_large)
-        return scope, self
-
     async def __call__(self) -> Message:
         message = await self.receive()
         if self.is_receiving and not message.get("more_body", False):
@@ -211,6 +213,18 @@ class _BoundedBody:
         if self.received > self.max_bytes:
             raise self.too_large(self.max_bytes)
         return message
+
+
+def _refuse_length(length: bytes, bounds: RouteLimit) -> Problem:
+    if length.isdigit() and len(length) <= MAX_DIGITS:
+        return bounds.too_large(bounds.max_bytes)
+    return InvalidRequest("Header Content-Length must be a whole number.")
+
+
+def _timed_out(body: _BoundedBody | None, limit_s: float) -> Problem:
+    if body is not None and body.is_receiving:
+        return RequestTimeout(f"The body did not arrive within {limit_s:g} s.")
+    return DeadlineExceeded("ingress", limit_s)
 
 
 def _copy_to(messages: asyncio.Queue[Message], receive: Receive) -> Receive:

@@ -34,17 +34,17 @@ def rank_uniform(duration: float, options: ClipOptions) -> list[ScoredClip]:
 
 def rank_loudest(features: MediaFeatures, options: ClipOptions) -> list[ScoredClip]:
     """Windows of the middle length by their mean power, loudest first, none over another."""
-    if features.hearing is None:
+    if features.audio is None:
         return []
-    hearing, length = features.hearing, (options.min_s + options.max_s) / 2
-    width = round(length / hearing.hop_s)
-    power = np.cumsum(np.append(0.0, 10 ** (hearing.level.astype(np.float64) / 10)))
-    step = max(1, round(STEP_S / hearing.hop_s))
+    audio_features, length = features.audio, (options.min_s + options.max_s) / 2
+    width = round(length / audio_features.hop_s)
+    power = np.cumsum(np.append(0.0, 10 ** (audio_features.level.astype(np.float64) / 10)))
+    step = max(1, round(STEP_S / audio_features.hop_s))
     firsts = np.arange(0, power.size - width, step)
     loud = power[firsts + width] - power[firsts]
     clips: list[ScoredClip] = []
     for best in np.argsort(-loud, kind="stable"):
-        start = float(firsts[best] * hearing.hop_s + hearing.start)
+        start = float(firsts[best] * audio_features.hop_s + audio_features.start)
         if all(iou((start, start + length), clip.span) == 0 for clip in clips):
             clips.append(ScoredClip(start, start + length, float(loud[best])))
         if len(clips) == options.count:

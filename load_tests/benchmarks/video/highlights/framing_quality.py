@@ -70,12 +70,14 @@ def combine(ones: Iterable[FramingQuality]) -> FramingQuality:
 
 
 def frame_recording(
-    truth: GroundTruth, sight: VideoFeatures | None, spans: Sequence[Span], mode: Mode
+    truth: GroundTruth, video_features: VideoFeatures | None, spans: Sequence[Span], mode: Mode
 ) -> FramingQuality:
-    """All `spans` of a recording, framed by the product; without `sight`, cropped in the middle."""
+    """All `spans` of a recording, framed by the product; without features, cropped in the
+    middle."""
     info = _info(truth)
     return combine(
-        measure_framing(truth, frame(sight, info, *span, ASPECT, mode), span) for span in spans
+        measure_framing(truth, frame(video_features, info, *span, ASPECT, mode), span)
+        for span in spans
     )
 
 

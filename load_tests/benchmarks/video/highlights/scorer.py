@@ -98,10 +98,10 @@ def max_overlap(clips: Sequence[ScoredClip]) -> float:
 
 def silence_f1(truth: GroundTruth, features: MediaFeatures) -> float:
     """Q6: over cells of 10 ms; a cell is right if the other side has one within 10 ms."""
-    if features.hearing is None:
+    if features.audio is None:
         return 0.0
     count = round(truth.duration / CELL_S)
-    told = _cells(features.hearing.silences, count)
+    told = _cells(features.audio.silences, count)
     true = _cells(np.array(truth.silences).reshape(-1, 2), count)
     right = float((told & _widened(true)).sum()), float((true & _widened(told)).sum())
     return f1(float(told.sum()), float(true.sum()), *right)
@@ -109,7 +109,7 @@ def silence_f1(truth: GroundTruth, features: MediaFeatures) -> float:
 
 def cut_f1(truth: GroundTruth, features: MediaFeatures, frames: int) -> float:
     """Q6: hard cuts found within this many frames."""
-    return cuts_f1(truth, features.sight.cuts if features.sight is not None else (), frames)
+    return cuts_f1(truth, features.video.cuts if features.video is not None else (), frames)
 
 
 def cuts_f1(truth: GroundTruth, cuts: Iterable[float], frames: int) -> float:

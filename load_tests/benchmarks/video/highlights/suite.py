@@ -147,8 +147,8 @@ def measure_ablations(samples: Sequence[PlantedSample]) -> list[Measurement]:
             Measurement("Q10", f"mAP without {name}", _map(samples, lambda s, n=name: s.ranked(n)))
             for name in WEIGHTS
         ),
-        Measurement("Q10", "mAP without sound", _map(samples, lambda s: _blind(s, hearing=None))),
-        Measurement("Q10", "mAP without pictures", _map(samples, lambda s: _blind(s, sight=None))),
+        Measurement("Q10", "mAP without sound", _map(samples, lambda s: _blind(s, audio=None))),
+        Measurement("Q10", "mAP without pictures", _map(samples, lambda s: _blind(s, video=None))),
         Measurement(
             "Q10",
             "mAP without words",

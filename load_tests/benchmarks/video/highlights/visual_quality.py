@@ -45,9 +45,9 @@ def measure_framings(samples: Sequence[PlantedSample]) -> list[Measurement]:
 
 def _framed(samples: Sequence[PlantedSample], mode: Mode) -> list[Measurement]:
     moments = combine(
-        frame_recording(s.truth, s.features.sight, _moments(s), mode) for s in samples
+        frame_recording(s.truth, s.features.video, _moments(s), mode) for s in samples
     )
-    spread = combine(frame_recording(s.truth, s.features.sight, _spread(s), mode) for s in samples)
+    spread = combine(frame_recording(s.truth, s.features.video, _spread(s), mode) for s in samples)
     both = combine((moments, spread))
     moved = float(max(both.drifts, default=0.0))
     still = f"{mode}: crop's travel, {len(both.drifts)} still subjects"

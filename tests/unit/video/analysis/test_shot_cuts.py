@@ -5,8 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from deployments.video.analysis.cuts import detect_cuts
-from deployments.video.analysis.frame_difference import FrameDifferencer
+from deployments.video.analysis.frame_difference import FrameDifferencer, detect_cuts
 from deployments.video.analysis.frame_signature import Picture, tiles
 
 GRAY = np.full((2, 18, 32), 128, np.uint8)

@@ -20,7 +20,7 @@ def recording(width: int = 1920, height: int = 1080) -> MediaInfo:
     return MediaInfo("mov", 60.0, 1, track)
 
 
-def sight(
+def video_features(
     where: Callable[[float], float],
     *,
     size: float = 0.12,

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from footage import recording, sight
+from footage import recording, video_features
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ def sightings(draw: st.DrawFn) -> VideoFeatures:
     walk = np.clip(0.5 + np.cumsum(numbers.normal(0, draw(st.floats(0, 0.2)), 101)), -0.2, 1.2)
     walk[numbers.random(101) < draw(st.floats(0, 1))] = math.nan
     cuts = sorted(draw(st.lists(st.floats(-1, 21), max_size=6)))
-    return sight(
+    return video_features(
         lambda time: float(walk[int(time * 5)]),
         size=draw(st.floats(0, 1)),
         confidence=lambda _: float(numbers.random()),
@@ -74,7 +74,7 @@ def test_a_static_subject_leaves_the_crop_without_variance(
     at: float, size: float, noise: float, aspect: str, seed: int
 ) -> None:
     numbers = np.random.default_rng(seed)
-    wobbly = sight(lambda _: at + float(numbers.uniform(-noise, noise) / 2), size=size)
+    wobbly = video_features(lambda _: at + float(numbers.uniform(-noise, noise) / 2), size=size)
     keys = frame(wobbly, recording(), 0, 20, aspect, "follow").keys
     assert len({(key.x, key.y) for key in keys}) == 1
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from cluster.runtime.problems import InvalidRequest
-from deployments.ingress.http import tus
+from deployments.video.uploads import tus
 from deployments.video.uploads.part_stream import Checksum
 
 

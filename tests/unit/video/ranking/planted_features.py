@@ -18,7 +18,7 @@ FPS = 10
 Span = tuple[float, float]
 
 
-def hearing(
+def audio_features(
     duration: float, loud: Iterable[Span] = (), level: float = -30.0, above: float = 14.0
 ) -> AudioFeatures:
     """Speech-like levels, with stretches in which bursts rise `above` them."""
@@ -28,12 +28,10 @@ def hearing(
         inside = (times >= start) & (times < end)
         values[inside] += above * (0.6 + 0.4 * np.sin(2 * np.pi * times[inside] / 2.3))
     zeros = np.zeros(times.size, np.float32)
-    return AudioFeatures(
-        0.0, HOP_S, values.astype(np.float32), zeros, zeros, np.zeros((0, 2)), -20.0
-    )
+    return AudioFeatures(0.0, HOP_S, values.astype(np.float32), zeros, zeros, np.zeros((0, 2)))
 
 
-def sight(
+def video_features(
     duration: float, moving: Iterable[Span] = (), cuts: Sequence[float] = ()
 ) -> VideoFeatures:
     """A still picture, with stretches in which a subject goes to and fro."""

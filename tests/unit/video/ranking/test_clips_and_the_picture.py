@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_features import features, hearing, sight, talk
+from planted_features import audio_features, features, talk, video_features
 
 from deployments.contracts.clips import ClipOptions
 from deployments.contracts.media import NO_TRANSCRIPT, MediaFeatures
@@ -18,8 +18,8 @@ OPTIONS = ClipOptions(count=4, min_s=5.0, max_s=15.0)
 
 def recorded(first: float, last: float, length: float = LENGTH) -> MediaFeatures:
     """Sound throughout, loudest where the camera may be dead."""
-    seen = replace(sight(last), shown=(first, last))
-    return features(length, heard=hearing(length, LOUD), seen=seen)
+    seen = replace(video_features(last), shown=(first, last))
+    return features(length, heard=audio_features(length, LOUD), seen=seen)
 
 
 def test_no_clip_goes_on_after_the_picture() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from planted_features import features, hearing, sight, talk
+from planted_features import audio_features, features, talk, video_features
 
 from deployments.contracts.clips import ClipOptions, Highlight
 from deployments.contracts.media import NO_TRANSCRIPT, MediaFeatures, Transcript, Word
@@ -24,14 +24,14 @@ def covers(one: Highlight, start: float, end: float) -> bool:
 
 
 def test_the_loud_lively_stretch_comes_first() -> None:
-    found = rank(features(300, heard=hearing(300, [(120, 140)])), talk(300), SHORT)
+    found = rank(features(300, heard=audio_features(300, [(120, 140)])), talk(300), SHORT)
     assert covers(found[0], 120, 140)
     assert found[0].scores["energy"] > 0.3
     assert any("louder" in one.note for one in found[0].evidence)
 
 
 def test_the_moving_subject_comes_first() -> None:
-    found = rank(features(300, seen=sight(300, [(200, 220)])), NO_TRANSCRIPT, SHORT)
+    found = rank(features(300, seen=video_features(300, [(200, 220)])), NO_TRANSCRIPT, SHORT)
     assert covers(found[0], 200, 220)
     assert [one.signal for one in found[0].evidence] == ["motion"]
 
@@ -39,7 +39,9 @@ def test_the_moving_subject_comes_first() -> None:
 def test_fast_cuts_come_first() -> None:
     usual = list(np.arange(15.0, 300, 15))
     fast = list(np.arange(150.5, 170, 1.3))
-    found = rank(features(300, seen=sight(300, cuts=sorted(usual + fast))), NO_TRANSCRIPT, SHORT)
+    found = rank(
+        features(300, seen=video_features(300, cuts=sorted(usual + fast))), NO_TRANSCRIPT, SHORT
+    )
     assert covers(found[0], 150, 170)
 
 
@@ -62,7 +64,7 @@ def test_a_gripping_sentence_comes_first_and_is_quoted() -> None:
 
 
 def test_a_click_a_steady_noise_and_a_loud_beginning_do_not_win() -> None:
-    heard = hearing(400, [(300, 320)], above=8.0)
+    heard = audio_features(400, [(300, 320)], above=8.0)
     times = np.arange(heard.level.size) * heard.hop_s
     heard.level[(times > 100) & (times < 100.04)] = 0.0
     heard.level[(times > 150) & (times < 210)] = -12.0
@@ -72,7 +74,7 @@ def test_a_click_a_steady_noise_and_a_loud_beginning_do_not_win() -> None:
 
 
 def test_a_shaking_camera_and_a_flash_do_not_win() -> None:
-    seen = sight(300, [(200, 215)])
+    seen = video_features(300, [(200, 215)])
     seen.motion[(seen.times > 80) & (seen.times < 95)] = 0.05
     seen.subjects[(seen.subject_times > 80) & (seen.subject_times < 95)] = np.nan
     seen.motion[1200:1202] = 0.6
@@ -81,8 +83,8 @@ def test_a_shaking_camera_and_a_flash_do_not_win() -> None:
 
 
 def test_stronger_moments_score_higher() -> None:
-    heard = hearing(600, [(150, 170)], above=6.0)
-    strong = hearing(600, [(400, 420)], above=16.0)
+    heard = audio_features(600, [(150, 170)], above=6.0)
+    strong = audio_features(600, [(400, 420)], above=16.0)
     heard.level[:] = np.maximum(heard.level, strong.level)
     found = rank(features(600, heard=heard), talk(600), SHORT)
     assert covers(found[0], 400, 420)
@@ -91,35 +93,41 @@ def test_stronger_moments_score_higher() -> None:
 
 
 def test_scores_are_shares_and_highlights_are_in_their_order() -> None:
-    given_ = features(300, heard=hearing(300, [(120, 140)]), seen=sight(300, [(30, 50)]))
+    given_ = features(
+        300, heard=audio_features(300, [(120, 140)]), seen=video_features(300, [(30, 50)])
+    )
     found = rank(given_, talk(300), SHORT)
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert all(0 <= value <= 1 for one in found for value in (one.score, *one.scores.values()))
 
 
 def test_a_signal_left_out_is_absent() -> None:
-    given_ = features(300, heard=hearing(300, [(120, 140)]), seen=sight(300, [(30, 50)]))
+    given_ = features(
+        300, heard=audio_features(300, [(120, 140)]), seen=video_features(300, [(30, 50)])
+    )
     found = rank(given_, talk(300), SHORT, without={"energy", "bursts", "laughter"})
     assert covers(found[0], 30, 50)
     assert "energy" not in found[0].scores
 
 
 def test_the_same_input_gives_the_same_highlights() -> None:
-    given_ = features(300, heard=hearing(300, [(120, 140)]), seen=sight(300, [(30, 50)]))
+    given_ = features(
+        300, heard=audio_features(300, [(120, 140)]), seen=video_features(300, [(30, 50)])
+    )
     assert rank(given_, talk(300), SHORT) == rank(given_, talk(300), SHORT)
 
 
 def test_only_the_range_asked_for_is_searched() -> None:
     options = ClipOptions(count=3, min_s=8, max_s=30, start=180.0, end=280.0)
-    found = rank(features(300, heard=hearing(300, [(120, 140)])), talk(300), options)
+    found = rank(features(300, heard=audio_features(300, [(120, 140)])), talk(300), options)
     assert found
     assert all(180 <= one.start < one.end <= 280 for one in found)
 
 
-@pytest.mark.parametrize("lost", ["hearing", "sight", "words", "everything"])
+@pytest.mark.parametrize("lost", ["audio_features", "video_features", "words", "everything"])
 def test_whatever_is_missing_the_rest_is_ranked(lost: str) -> None:
-    heard = None if lost in ("hearing", "everything") else hearing(200)
-    seen = None if lost in ("sight", "everything") else sight(200)
+    heard = None if lost in ("audio_features", "everything") else audio_features(200)
+    seen = None if lost in ("video_features", "everything") else video_features(200)
     said = NO_TRANSCRIPT if lost in ("words", "everything") else talk(200)
     found = rank(features(200, heard=heard, seen=seen), said, SHORT)
     assert len(found) == 3
@@ -127,7 +135,7 @@ def test_whatever_is_missing_the_rest_is_ranked(lost: str) -> None:
 
 
 def test_without_anything_that_stands_out_clips_are_spread_evenly_and_say_so() -> None:
-    silent = hearing(300)
+    silent = audio_features(300)
     silent.level[:] = -120.0
     found = rank(features(300, heard=silent), NO_TRANSCRIPT, SHORT)
     assert [round((one.start + one.end) / 100) for one in found] == [1, 3, 5]
@@ -136,7 +144,7 @@ def test_without_anything_that_stands_out_clips_are_spread_evenly_and_say_so() -
 
 
 def test_a_recording_shorter_than_the_shortest_clip_is_taken_whole() -> None:
-    found = rank(features(6.0, heard=hearing(6.0)), talk(6.0), SHORT)
+    found = rank(features(6.0, heard=audio_features(6.0)), talk(6.0), SHORT)
     assert [(one.start, one.end) for one in found] == [(0.0, 6.0)]
     assert found[0].evidence[0].signal == "range"
 
@@ -148,14 +156,14 @@ def test_a_recording_that_holds_nothing_gives_nothing(duration: float) -> None:
 
 def test_empty_measures_are_no_reason_to_fail() -> None:
     none = np.zeros(0, np.float32)
-    heard = hearing(0.0)
-    seen = sight(0.0)
+    heard = audio_features(0.0)
+    seen = video_features(0.0)
     assert heard.level.size == seen.times.size == none.size
     assert len(rank(features(100, heard=heard, seen=seen), NO_TRANSCRIPT, SHORT)) == 3
 
 
 def test_undefined_measures_are_no_reason_to_fail() -> None:
-    seen = sight(100, [(40, 60)])
+    seen = video_features(100, [(40, 60)])
     seen.subjects[:] = np.nan
     seen.motion[::7] = np.nan
     assert len(rank(features(100, seen=seen), NO_TRANSCRIPT, SHORT)) == 3
@@ -164,7 +172,7 @@ def test_undefined_measures_are_no_reason_to_fail() -> None:
 def test_speech_without_pauses_is_cut_between_words() -> None:
     words = tuple(Word(at * 0.3, (at + 1) * 0.3, "word") for at in range(400))
     said = Transcript(words, "sidecar")
-    found = rank(features(120, heard=hearing(120, [(50, 65)])), said, SHORT)
+    found = rank(features(120, heard=audio_features(120, [(50, 65)])), said, SHORT)
     borders = [edge for one in found for edge in (one.start, one.end)]
     assert all(abs(edge / 0.3 - round(edge / 0.3)) < 0.01 for edge in borders)
 
@@ -213,12 +221,16 @@ def test_whatever_is_said_clips_keep_their_promises(
 
 
 def recording(duration: float) -> MediaFeatures:
-    return features(duration, heard=hearing(duration, [(20, 30)]), seen=sight(duration, [(5, 9)]))
+    return features(
+        duration,
+        heard=audio_features(duration, [(20, 30)]),
+        seen=video_features(duration, [(5, 9)]),
+    )
 
 
 def test_gaps_keep_clips_80_ms_from_every_word() -> None:
     said = talk(300)
-    found = rank(features(300, heard=hearing(300, [(99, 121)])), said, SHORT)
+    found = rank(features(300, heard=audio_features(300, [(99, 121)])), said, SHORT)
     edges = np.array([edge for one in found for edge in (one.start, one.end)])
     starts = np.array([word.start for word in said.words])
     ends = np.array([word.end for word in said.words])

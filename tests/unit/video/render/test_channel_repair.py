@@ -3,7 +3,7 @@
 import pytest
 
 from deployments.video.render.channels import Channels, parse_channels, repair_of
-from deployments.video.render.loudness import LoudnessMeasurement, on_both
+from deployments.video.render.loudness import LoudnessMeasurement, for_both_channels
 from deployments.video.render.workspace import is_unreadable
 
 LOG = """[Parsed_astats_7 @ 0x5630] Channel: 1
@@ -40,8 +40,8 @@ def test_only_what_is_lost_to_somebody_is_mended(
 
 
 def test_one_channel_on_both_is_twice_as_loud() -> None:
-    assert on_both(LoudnessMeasurement(-23.0, -5.0)) == LoudnessMeasurement(-19.99, -5.0)
-    assert on_both(LoudnessMeasurement(None, None)) == LoudnessMeasurement(None, None)
+    assert for_both_channels(LoudnessMeasurement(-23.0, -5.0)) == LoudnessMeasurement(-19.99, -5.0)
+    assert for_both_channels(LoudnessMeasurement(None, None)) == LoudnessMeasurement(None, None)
 
 
 @pytest.mark.parametrize(

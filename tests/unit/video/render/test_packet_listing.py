@@ -14,9 +14,9 @@ cut short, by
 
 def test_packets_are_listed_by_the_time_they_are_shown() -> None:
     assert parse_packets(LISTING) == (
-        Packet(-0.1, 0.1, key=True),
-        Packet(0.0, 0.2, key=True),
-        Packet(0.2, 0.1, key=False),
+        Packet(-0.1, 0.1, is_keyframe=True),
+        Packet(0.0, 0.2, is_keyframe=True),
+        Packet(0.2, 0.1, is_keyframe=False),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from deployments.contracts.media import AudioTrack, MediaInfo, MediaSource
 from deployments.video.transcript import Whisper, speech_ability
-from deployments.video.transcript.asr_worker import _sound, _told
+from deployments.video.transcript.asr_worker import _decode_track, _segments_on_timeline
 from tests.media_fixtures.recordings import make
 
 INSTALLED = find_spec("faster_whisper") is not None
@@ -48,7 +48,7 @@ def test_what_a_model_says_is_put_on_the_sources_timeline() -> None:
     word = SimpleNamespace(word=" hi", start=0.5, end=0.8)
     segment = SimpleNamespace(start=0.5, end=0.8, text=" hi", words=[word])
 
-    (said,) = _told([segment], 2.0, 10.0)
+    (said,) = _segments_on_timeline([segment], 2.0, 10.0)
 
     assert said["words"] == [{"word": " hi", "start": 2.5, "end": 2.8}]
     assert (said["start"], said["end"]) == (2.5, 2.8)
@@ -58,7 +58,7 @@ def test_a_model_hears_16_khz_mono(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     make("surround", tmp_path)
     monkeypatch.chdir(tmp_path)
 
-    sound, start = _sound("surround.mp4", 1, 6.0)
+    sound, start = _decode_track("surround.mp4", 1, 6.0)
 
     assert sound.shape == pytest.approx((96_000,), abs=800)
     assert start == pytest.approx(0, abs=0.03)

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import httpx
 
+from cluster.audit.trail import AuditTrail
+from cluster.auth.credential_directory import CredentialDirectory
 from cluster.runtime.clock import SystemClock
 from cluster.runtime.settings import Settings
-from deployments.ingress.model_settings import ModelSettings
+from cluster.usage.ledger import Ledger
+from deployments.ingress.config import ModelSettings
 from deployments.ingress.tenant_services import TenantServices
 from deployments.model.engines.echo import EchoEngine
 from graphs.video import video_config
@@ -30,8 +33,7 @@ async def test_the_application_without_tenancy_assembles_and_answers_chats(tmp_p
         transport = httpx.ASGITransport(application.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://mobula") as client:
             client.headers["Authorization"] = "Bearer any"
-            assert application.services.cache is not None
-            await application.services.cache.fingerprints.refresh()  # the models' fingerprints
+            await application.caches.fingerprints.refresh()
             responses = [
                 await client.post("/v1/chat/completions", json=CHAT | change)
                 for change in ({}, {}, {"temperature": 1}, {"stream": True})
@@ -47,4 +49,5 @@ async def test_the_application_without_tenancy_assembles_and_answers_chats(tmp_p
 def test_it_replaces_only_what_tenant_services_have() -> None:
     replaced = {name for name in vars(NoTenancy) if not name.startswith("_")}
 
-    assert replaced - {"enqueue"} <= set(vars(TenantServices))
+    parts = (TenantServices, CredentialDirectory, Ledger, AuditTrail)
+    assert replaced <= {name for part in parts for name in vars(part)}

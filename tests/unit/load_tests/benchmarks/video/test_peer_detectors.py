@@ -24,9 +24,9 @@ def truth() -> GroundTruth:
 
 def seen(truth: GroundTruth, cuts: list[float], others: Cuts) -> PlantedSample:
     boxes = np.zeros((0, 5), np.float32)
-    sight = VideoFeatures(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
+    video_features = VideoFeatures(NONE, FEW, FEW, FEW, np.array(cuts), NONE, boxes)
     return PlantedSample(
-        truth, MediaFeatures(1, truth.duration, False, sight, None), 0.0, 0.0, others
+        truth, MediaFeatures(1, truth.duration, False, video_features, None), 0.0, 0.0, others
     )
 
 

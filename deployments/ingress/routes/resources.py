@@ -1,0 +1,93 @@
+"""Every route of a resource, and the bodies that they take."""
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+
+from cluster.tenants.plan import Plan
+from deployments.ingress.routes import (
+    admin_keys,
+    admin_plans,
+    admin_tenants,
+    admin_users,
+    audit,
+    auth,
+    cache,
+    clips,
+    files,
+    jobs,
+    metrics,
+    models,
+    scaling,
+    system,
+    uploads,
+    usage,
+    videos,
+    webhooks,
+)
+from deployments.ingress.routes.responses import NO_STORE
+from deployments.ingress.schemas.admin import (
+    EmptyBody,
+    KeyChange,
+    KeyCreate,
+    KeyRotation,
+    TenantChange,
+    TenantCreate,
+    UserChange,
+    UserCreate,
+)
+from deployments.ingress.schemas.auth import Login, PasswordChange, Refresh
+from deployments.ingress.schemas.cache import InvalidationCreate
+from deployments.ingress.schemas.clips import ClipRequest
+from deployments.ingress.schemas.records import (
+    AuditPrune,
+    WebhookChange,
+    WebhookCreate,
+    WebhookRotation,
+)
+from deployments.ingress.schemas.scaling import BoundsPut
+from deployments.ingress.schemas.videos import VideoImport
+
+BODIES: tuple[type[BaseModel], ...] = (
+    Login,
+    Refresh,
+    PasswordChange,
+    EmptyBody,
+    Plan,
+    TenantCreate,
+    TenantChange,
+    KeyCreate,
+    KeyChange,
+    KeyRotation,
+    UserCreate,
+    UserChange,
+    WebhookCreate,
+    WebhookChange,
+    WebhookRotation,
+    AuditPrune,
+    InvalidationCreate,
+    ClipRequest,
+    VideoImport,
+    BoundsPut,
+)
+
+
+async def not_stored(response: Response) -> None:
+    """Responses hold secrets and personal data: no cache on the way stores them."""
+    response.headers["Cache-Control"] = NO_STORE["Cache-Control"]
+
+
+def resource_routes() -> APIRouter:
+    """Every route but those of operations. A route module defines `router` at module level, and
+    finds its services in the application's state (permissions.py).
+    """
+    router = APIRouter()
+    for part in (system.router, models.router):
+        router.include_router(part)
+    people = (auth, admin_tenants, admin_plans, admin_keys, admin_users, webhooks)
+    media = (videos, uploads, clips, jobs)
+    for module in (*people, usage, audit, cache, scaling, *media):
+        router.include_router(module.router, dependencies=[Depends(not_stored)])
+    for part in (webhooks.events, cache.metrics, metrics.router):
+        router.include_router(part, dependencies=[Depends(not_stored)])
+    router.include_router(files.router)  # clients may store what they download
+    return router
