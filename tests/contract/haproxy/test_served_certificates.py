@@ -92,7 +92,7 @@ def test_a_certificate_without_its_key_changes_nothing(served: Served, tmp_path:
     """As in the moment between the replacement of one file and of the other."""
     other = tmp_path / "other.pem"
     served.authority.issue("third", served.chain, other)
-    _eventually(lambda: "stays as it was" in served.haproxy.log())
+    _eventually(lambda: "was not changed" in served.haproxy.log())
     assert served.name() == "first"
 
     shutil.copy(other, served.key)
