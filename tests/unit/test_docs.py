@@ -35,7 +35,11 @@ def test_the_index_lists_every_page(folder: str) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "recipes").glob("*.md"))],
+    [
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "docs" / "architecture.md",
+        *sorted((ROOT / "docs" / "recipes").glob("*.md")),
+    ],
     ids=lambda page: page.name,
 )
 def test_files_that_a_recipe_names_exist(page: Path) -> None:

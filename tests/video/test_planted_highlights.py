@@ -25,7 +25,7 @@ def planted(
 
 
 def test_planted_moments_are_found_and_no_decoy(planted: PlantedSample) -> None:
-    clips = to_clips(planted.ranked())
+    clips = to_clips(planted.rank_clips())
     true: list[Span] = [(one.start, one.end) for one in planted.truth.planted]
     assert recall([clip.span for clip in clips], true) >= 0.75
     assert scorer.score_finding(planted.truth, clips)["map"] >= 0.5
@@ -33,7 +33,7 @@ def test_planted_moments_are_found_and_no_decoy(planted: PlantedSample) -> None:
 
 
 def test_no_clip_cuts_a_word_or_leaves_the_band(planted: PlantedSample) -> None:
-    clips = to_clips(planted.ranked())
+    clips = to_clips(planted.rank_clips())
     edges, inside, near = scorer.count_cut_words(planted.truth.words, clips)
     assert inside == 0
     assert near <= 0.25 * edges
@@ -48,7 +48,7 @@ def test_silences_and_cuts_are_where_they_were_planted(planted: PlantedSample) -
 
 @pytest.mark.parametrize("lost", ["energy", "motion", "cuts", "hook"])
 def test_a_lost_signal_makes_no_crash(planted: PlantedSample, lost: str) -> None:
-    assert len(planted.ranked(lost)) == len(planted.truth.planted)
+    assert len(planted.rank_clips(lost)) == len(planted.truth.planted)
 
 
 def test_the_number_of_parts_of_the_analysis_changes_nothing(tmp_path: Path) -> None:
@@ -57,4 +57,4 @@ def test_the_number_of_parts_of_the_analysis_changes_nothing(tmp_path: Path) -> 
         PlantedSample(recording.truth, extract_features(recording.video, parts=parts), 0.0, 0.0)
         for parts in (1, 3)
     )
-    assert one.ranked() == three.ranked()
+    assert one.rank_clips() == three.rank_clips()

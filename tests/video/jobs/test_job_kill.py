@@ -12,7 +12,7 @@ import asyncio, os, signal, sys
 from random import Random
 from cluster.runtime.clock import ManualClock
 from cluster.storage.database import Database
-from cluster.tenants.units import Amounts
+from cluster.tenants.units import UsageAmounts
 from cluster.usage.ledger import UsageEntry
 from deployments.contracts.jobs import JobResult
 from deployments.jobs.store import JobStore
@@ -36,7 +36,7 @@ class Clips:
                 die("between")
                 await work.checkpoint(str(number), work.fence, die_inside)
         die("before the end")
-        amounts = Amounts(video_seconds=90)
+        amounts = UsageAmounts(video_seconds=90)
         charge = UsageEntry(1.7e9, "acme", "key1", "clipper", amounts)
         return JobResult("succeeded", {"clips": dict(work.checkpoints)}, charge)
 
