@@ -287,5 +287,5 @@ def test_the_audit_trail_verifies_after_replicas_were_killed(embedded: ClusterPr
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "untouched" in done.stdout
+    assert "verified" in done.stdout
     assert "was killed" in done.stdout
