@@ -10,7 +10,6 @@ allocator cannot give back yet: pages that one small object still lives on. It h
 
 import argparse
 import gc
-import json
 import sys
 import time
 import tracemalloc
@@ -26,6 +25,7 @@ from rich.table import Table
 from cluster.runtime.clock import ManualClock
 from deployments.cache.tiers.memory import MemoryTier
 from load_tests.benchmarks.cache.memory_floods import FLOODS, Flood, combine_floods
+from load_tests.benchmarks.common.measurement import finish_benchmark
 from load_tests.machine import describe_machine
 
 TOLERANCE = 1.1
@@ -67,9 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "passed": passed,
     }
     _show(report, Console())
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if passed or not options.check else 1
+    return finish_benchmark(report, passed, options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -11,7 +11,6 @@ Then CPU microseconds: of the queue alone, of the memory tier around it, and of 
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -32,6 +31,7 @@ from deployments.cache.tiers.memory import MemoryTier
 from deployments.cache.tiers.sieve import Sieve
 from deployments.contracts.cache import Entry, Ttls
 from deployments.contracts.generation import GenerateRequest, Message, Sampling
+from load_tests.benchmarks.common.measurement import finish_benchmark
 from load_tests.machine import describe_machine
 
 RATIO_TARGET = 1.25
@@ -75,9 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "passed": passed,
     }
     _show(report, Console())
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if passed or not options.check else 1
+    return finish_benchmark(report, passed, options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

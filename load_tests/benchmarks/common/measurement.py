@@ -1,6 +1,8 @@
-"""What a benchmark found against what it should find. In: figures. Out: verdicts, a table, JSON."""
+"""Measurements of a benchmark and their targets. In: figures. Out: verdicts, a table, JSON."""
 
-from collections.abc import Sequence
+import argparse
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.table import Table
@@ -35,6 +37,17 @@ class Measurement:
 def all_met(measurements: Sequence[Measurement]) -> bool:
     """Whether there are figures, and each keeps its bounds."""
     return bool(measurements) and all(measurement.met for measurement in measurements)
+
+
+def finish_benchmark(
+    report: Mapping[str, object], passed: bool, options: argparse.Namespace
+) -> int:
+    """Write the report to the file of `--json`; returns the exit code: 1 if a target was missed
+    under `--check`.
+    """
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+    return 0 if passed or not options.check else 1
 
 
 def build_table(measurements: Sequence[Measurement]) -> Table:

@@ -6,7 +6,6 @@ cores. What is found is judged against the promises of docs/guides/resilience.md
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,12 @@ from pathlib import Path
 from rich.console import Console
 
 from load_tests.benchmarks.common.local_serve import LocalServe
-from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.measurement import (
+    Measurement,
+    all_met,
+    build_table,
+    finish_benchmark,
+)
 from load_tests.benchmarks.faults.failover import (
     all_replicas_dead,
     degraded_replica,
@@ -38,9 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "rows": [measurement.to_dict() for measurement in measurements],
         "passed": all_met(measurements),
     }
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if report["passed"] or not options.check else 1
+    return finish_benchmark(report, bool(report["passed"]), options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

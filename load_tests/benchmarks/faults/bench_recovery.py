@@ -6,7 +6,6 @@ whether keys, accepted jobs and the usage of whole answers are still there.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,7 +17,12 @@ from cluster.ops.roles import BY_COMMAND, BY_SERVE, FATAL, Role
 from cluster.runtime.installation import default_config
 from cluster.runtime.settings import Settings
 from cluster.secrets.key_files import admin_key
-from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.measurement import (
+    Measurement,
+    all_met,
+    build_table,
+    finish_benchmark,
+)
 from load_tests.benchmarks.common.mobula_command import MobulaCommand
 from load_tests.benchmarks.faults.recovery.durability import DurabilityCheck
 from load_tests.benchmarks.faults.recovery.process_kills import (
@@ -55,9 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "rows": [measurement.to_dict() for measurement in measurements],
         "passed": all_met(measurements),
     }
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if report["passed"] or not options.check else 1
+    return finish_benchmark(report, bool(report["passed"]), options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -6,7 +6,6 @@ keys and plans are made through the admin API. Arrivals are Poisson and never wa
 
 import argparse
 import asyncio
-import json
 import random
 import sys
 import time
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.measurement import finish_benchmark
 from load_tests.machine import describe_machine
 
 PLACES, TOKENS_PER_S, TOKENS = 8, 50.0, (10, 50)  # 30 tokens on average take 0.6 s
@@ -86,9 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "rows": rows,
         "passed": passed,
     }
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if passed or not options.check else 1
+    return finish_benchmark(report, passed, options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -6,7 +6,6 @@ compares replica-hours. `--live` runs a short trace on a real cluster and in the
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +17,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from load_tests.benchmarks.common.measurement import Measurement, all_met, build_table
+from load_tests.benchmarks.common.measurement import (
+    Measurement,
+    all_met,
+    build_table,
+    finish_benchmark,
+)
 from load_tests.benchmarks.scaling.autoscaling.comparison import (
     MACHINE,
     SLO_S,
@@ -46,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": describe_machine(),
         "figures": [measurement.to_dict() for measurement in measurements],
     }
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if all_met(measurements) or not options.check else 1
+    return finish_benchmark(report, all_met(measurements), options)
 
 
 def run_simulation(

@@ -36,6 +36,7 @@ from deployments.model.spec import ModelSpec
 from deployments.model.text.hf_tokenizer import TextTokenizer
 from deployments.model.text.text_model import TextModel
 from load_tests.benchmarks.common.local_serve import LocalServe
+from load_tests.benchmarks.common.measurement import finish_benchmark
 from load_tests.benchmarks.common.wrk import WrkResult, require_wrk, run_wrk
 from load_tests.machine import describe_machine
 
@@ -63,9 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     table.add_row("HTTP / alone, in lockstep", f"{report['ratio_to_lockstep']:.2f}")
     console.print(table)
     console.print(f"target {TARGET}: {'met' if report['passed'] else 'MISSED'}")
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if report["passed"] or not options.check else 1
+    return finish_benchmark(report, bool(report["passed"]), options)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
